@@ -1,0 +1,63 @@
+# The same commands for people and for CI. Each does all its own set-up.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python of 3.11 or later that this machine has.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { command -v $$p; break; }; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Ringline needs Python 3.11 or later with venv; none was found on PATH. Install it, or: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@echo "making $(VENV) with $(PYTHON)"
+	@"$(PYTHON)" -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "installing locked dependencies (once)"
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	@echo "installing locked development dependencies (once)"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.PHONY: demo
+demo: $(VENV)/run.stamp ## see a phone ring; ONCE=1 does it unattended and exits
+	@$(BIN)/ringline demo $(if $(ONCE),--once)
+
+.PHONY: test
+test: $(VENV)/dev.stamp ## run every test on real servers; ARGS="-k word" for some
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/dev.stamp ## ruff, mypy --strict and the import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --strict
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: format
+format: $(VENV)/dev.stamp ## put the code in order
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: lock
+lock: | $(BIN)/python ## resolve the dependencies anew into requirements/
+	@$(PIP) install uv
+	@for set in "run build" "dev build,dev"; do set -- $$set; \
+		extras=$$(echo "$$2" | sed 's/[^,]*/--extra &/g; s/,/ /g'); \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+			--no-annotate --no-emit-index-url --no-emit-find-links --upgrade \
+			pyproject.toml --extra embedded $$extras -o requirements/$$1.txt; done
+
+.PHONY: clean
+clean: ## remove what the commands above made
+	@rm -rf $(VENV) .ringline build .pytest_cache .mypy_cache .ruff_cache .hypothesis

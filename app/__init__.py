@@ -1,0 +1,1 @@
+"""Ringline: a self-hosted ring service for apps with native call screens."""
