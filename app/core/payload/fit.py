@@ -1,0 +1,124 @@
+"""Making a payload fit: what goes first when 5,120 bytes are not enough.
+
+The order, each step kept when the next is needed:
+
+1. `user_ids` loses who joined last, then the next, down to the caller, who always stays. Whatever
+   the later steps free is given back to it.
+2. The avatar's URL goes: CallKit has no place for it.
+3. Names are cut to 64 characters: no call screen shows more.
+4. Custom data goes, whole: half of an object would be a lie, and the state URL has all of it.
+5. Names are cut as far as it takes.
+
+The caller's id, the uuid, the deadline, the state URL and the token are never cut. If they alone
+do not fit the tenant's template or URL is at fault: PayloadError.
+"""
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from app.core.payload.facts import PayloadError, RingFacts
+from app.core.payload.fields import who_is_calling
+from app.core.payload.template import Template, render
+
+_ENOUGH_OF_A_NAME: Final = 64
+_JOINER: Final = "\u200d"
+_VARIATION_SELECTORS: Final = range(0xFE00, 0xFE10)
+_SKIN_TONES: Final = range(0x1F3FB, 0x1F400)
+
+
+def fitted(
+    template: Template, facts: RingFacts, limit: int, token_room: int
+) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+    """Render within `limit` bytes, room for the token included.
+
+    Gives the parts around the token and the names of what was cut. Raises PayloadError.
+    """
+
+    def too_long(candidate: RingFacts) -> int:
+        parts = render(template, candidate)
+        return sum(map(len, parts)) + (len(parts) - 1) * token_room - limit
+
+    parts = render(template, facts)
+    if sum(map(len, parts)) + (len(parts) - 1) * token_room <= limit:
+        return parts, ()
+    facts = replace(facts, user_ids=who_is_calling(facts))
+    cut = ["user_ids"]
+    for name, step in _STEPS:
+        facts = step(facts)
+        if name:
+            cut.append(name)
+        if too_long(_ringing_alone(facts)) <= 0:
+            break
+    else:
+        facts = _shortest_names(facts, too_long)
+        cut.append("names")
+    fitting = _most_user_ids(facts, too_long)
+    if len(fitting.user_ids) == len(facts.user_ids):
+        cut.remove("user_ids")
+    return render(template, fitting), tuple(dict.fromkeys(cut))
+
+
+def cut_text(text: str, length: int) -> str:
+    """At most `length` characters, never in the middle of what a reader sees as one, plus `…`.
+
+    Marks, joined emoji and skin tones stay with their base or go with it.
+    """
+    if len(text) <= length:
+        return text
+    end = max(length - 1, 0)
+    while end > 0 and (_continues(text[end]) or text[end - 1] == _JOINER):
+        end -= 1
+    return text[:end] + "…" if end else ""
+
+
+def _continues(char: str) -> bool:
+    return (
+        char == _JOINER
+        or unicodedata.combining(char) != 0
+        or ord(char) in _VARIATION_SELECTORS
+        or ord(char) in _SKIN_TONES
+    )
+
+
+def _with_names(facts: RingFacts, length: int) -> RingFacts:
+    return replace(
+        facts,
+        caller_name=cut_text(facts.caller_name, length) if facts.caller_name else None,
+        display_name=cut_text(facts.display_name, length) if facts.display_name else None,
+    )
+
+
+_STEPS: Final[tuple[tuple[str, Callable[[RingFacts], RingFacts]], ...]] = (
+    ("", lambda facts: facts),
+    ("caller_avatar", lambda facts: replace(facts, caller_avatar=None)),
+    ("names", lambda facts: _with_names(facts, _ENOUGH_OF_A_NAME)),
+    ("custom", lambda facts: replace(facts, custom=None)),
+)
+
+
+def _ringing_alone(facts: RingFacts) -> RingFacts:
+    return replace(facts, user_ids=(facts.caller_id,))
+
+
+def _most_user_ids(facts: RingFacts, too_long: Callable[[RingFacts], int]) -> RingFacts:
+    """The longest beginning of `user_ids` that fits; the caller alone is known to."""
+    fits, fails = 1, len(facts.user_ids) + 1
+    while fails - fits > 1:
+        middle = (fits + fails) // 2
+        if too_long(replace(facts, user_ids=facts.user_ids[:middle])) <= 0:
+            fits = middle
+        else:
+            fails = middle
+    return replace(facts, user_ids=facts.user_ids[:fits])
+
+
+def _shortest_names(facts: RingFacts, too_long: Callable[[RingFacts], int]) -> RingFacts:
+    alone = _ringing_alone(facts)
+    for length in range(_ENOUGH_OF_A_NAME, -1, -4):
+        if too_long(_with_names(alone, length)) <= 0:
+            return _with_names(facts, length)
+    raise PayloadError(
+        f"the payload is {too_long(_with_names(alone, 0))} bytes too long with nothing left to cut"
+    )

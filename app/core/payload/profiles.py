@@ -1,0 +1,211 @@
+"""The payload of every client library that we know, as templates. One row of the docs each.
+
+Shapes and traps are from the libraries' own iOS code. Our own facts (`ring`: uuid, deadline, state
+URL, call token) travel where each library lets an app see them:
+
+- ringline, stream, flutter_callkit_incoming, rn_callkeep, flutter_webrtc_callkeep, rocketchat: the
+  top-level key `ring`. These libraries read the keys they know and pass over the rest.
+- connectycube: inside `user_info`, as flat strings `ring_...`. Its Dart side makes a map of strings
+  of it and throws at anything else.
+- expo_callkit_telecom: `incoming_call.metadata.ring`, the only part it hands to JavaScript.
+
+A payload without `ring` would still ring, but a killed app could not decline.
+"""
+
+from typing import Any, Final
+
+from app.core.payload.facts import PayloadError
+from app.core.payload.template import Template, compile_template
+
+_RING: Final[dict[str, Any]] = {
+    "v": 1,
+    "uuid": "{{uuid}}",
+    "call_cid": "{{call_cid}}",
+    "call_id": "{{call_id}}",
+    "caller": {"id": "{{caller_id}}", "name": "{{caller_name?}}"},
+    "has_video": "{{has_video}}",
+    "sent_at": "{{sent_at}}",
+    "expires_at": "{{expires_at}}",
+    "state_url": "{{state_url}}",
+    "custom": "{{custom?}}",
+    "token": "{{token}}",
+}
+# A stop says only what a phone needs to end the right screen; it grants nothing, so no token.
+_STOP: Final[dict[str, Any]] = {
+    "v": 1,
+    "type": "stop",
+    "uuid": "{{uuid}}",
+    "call_cid": "{{call_cid}}",
+    "call_id": "{{call_id}}",
+    "callkit_reason": "{{callkit_reason}}",
+    "sent_at": "{{sent_at}}",
+    "state_url": "{{state_url}}",
+}
+_RING_FLAT: Final[dict[str, Any]] = {
+    "ring_v": "1",
+    "ring_uuid": "{{uuid}}",
+    "ring_call_cid": "{{call_cid}}",
+    "ring_call_id": "{{call_id}}",
+    "ring_caller_id": "{{caller_id}}",
+    "ring_sent_at": "{{sent_at_string}}",
+    "ring_expires_at": "{{expires_at_string}}",
+    "ring_state_url": "{{state_url}}",
+    "ring_custom": "{{custom_json?}}",
+    "ring_token": "{{token}}",
+}
+_STOP_FLAT: Final[dict[str, Any]] = {
+    "ring_v": "1",
+    "ring_type": "stop",
+    "ring_uuid": "{{uuid}}",
+    "ring_call_cid": "{{call_cid}}",
+    "ring_call_id": "{{call_id}}",
+    "ring_callkit_reason": "{{callkit_reason_string}}",
+    "ring_sent_at": "{{sent_at_string}}",
+    "ring_state_url": "{{state_url}}",
+}
+
+
+def _ringline(ring: dict[str, Any]) -> dict[str, Any]:
+    alert = {"call_cid": "{{call_cid}}", "user_ids": "{{user_ids}}"}
+    return {"aps": {"alert": alert}, "ring": ring}
+
+
+def _stream(ring: dict[str, Any]) -> dict[str, Any]:
+    # `video` is a string on purpose: Swift takes a bool too, but React Native sends it
+    # isEqualToString: and dies, while Flutter reads a bool as true.
+    alert = {
+        "title": "{{caller_label}} is calling you",
+        "body": "",
+        "call_cid": "{{call_cid}}",
+        "user_ids": "{{user_ids}}",
+    }
+    aps = {"alert": alert, "badge": 0, "category": "stream.video", "mutable-content": 1}
+    stream = {
+        "call_cid": "{{call_cid}}",
+        "call_display_name": "{{call_label}}",
+        "created_by_display_name": "{{caller_label}}",
+        "created_by_id": "{{caller_id}}",
+        "receiver_id": "{{receiver_id}}",
+        "sender": "stream.video",
+        "type": "call.ring",
+        "version": "v2",
+        "video": "{{has_video_string}}",
+    }
+    return {"aps": aps, "stream": stream, "ring": ring}
+
+
+def _flutter_callkit_incoming(ring: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": "{{uuid}}",
+        "nameCaller": "{{caller_label}}",
+        "handle": "{{caller_id}}",
+        "isVideo": "{{has_video}}",
+        "ring": ring,
+    }
+
+
+def _rn_callkeep(ring: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "uuid": "{{uuid}}",
+        "callerName": "{{caller_label}}",
+        "handle": "{{caller_id}}",
+        "ring": ring,
+    }
+
+
+def _connectycube(ring: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "signal_type": "endCall" if "ring_type" in ring else "startCall",
+        "session_id": "{{uuid}}",
+        "call_type": "{{has_video_type}}",
+        "caller_id": "{{caller_number}}",
+        "caller_name": "{{caller_label}}",
+        "call_opponents": "{{opponent_numbers}}",
+        "user_info": {"$json": ring},
+    }
+
+
+def _flutter_webrtc_callkeep(ring: dict[str, Any]) -> dict[str, Any]:
+    # No `aps` key, ever: with one the plugin does not report and iOS kills the app.
+    return {
+        "uuid": "{{uuid}}",
+        "caller_id": "{{caller_id}}",
+        "caller_name": "{{caller_label}}",
+        "caller_id_type": "number",
+        "has_video": "{{has_video}}",
+        "ring": ring,
+    }
+
+
+def _expo_callkit_telecom(ring: dict[str, Any]) -> dict[str, Any]:
+    # Snake case outside, camel case inside: what its code parses, whatever its docs say.
+    event = {
+        "eventId": "{{uuid}}",
+        "serverCallId": "{{call_id}}",
+        "hasVideo": "{{has_video}}",
+        "startedAt": "{{sent_at_iso}}",
+        "caller": {
+            "id": "{{caller_id}}",
+            "displayName": "{{caller_label}}",
+            "avatarUrl": "{{caller_avatar?}}",
+        },
+        "metadata": {"ring": ring},
+    }
+    return {"incoming_call": event}
+
+
+def _rocketchat(ring: dict[str, Any]) -> dict[str, Any]:
+    # `username` twice: released apps look for it in one place or in the other.
+    return {
+        "notificationType": "voip",
+        "type": "incoming_call",
+        "callId": "{{uuid}}",
+        "caller": {
+            "name": "{{caller_label}}",
+            "username": "{{caller_id}}",
+            "avatarUrl": "{{caller_avatar?}}",
+        },
+        "username": "{{caller_id}}",
+        "host": "{{server_url}}",
+        "hostName": "{{server_name}}",
+        "createdAt": "{{sent_at_iso}}",
+        "ring": ring,
+    }
+
+
+_SHAPES: Final = {
+    "ringline": _ringline,
+    "stream": _stream,
+    "flutter_callkit_incoming": _flutter_callkit_incoming,
+    "rn_callkeep": _rn_callkeep,
+    "connectycube": _connectycube,
+    "flutter_webrtc_callkeep": _flutter_webrtc_callkeep,
+    "expo_callkit_telecom": _expo_callkit_telecom,
+    "rocketchat": _rocketchat,
+}
+
+
+def _compiled(ring: dict[str, Any], flat: dict[str, Any]) -> dict[str, Template]:
+    return {
+        name: compile_template(shape(flat if name == "connectycube" else ring))
+        for name, shape in _SHAPES.items()
+    }
+
+
+RING_TEMPLATES: Final = _compiled(_RING, _RING_FLAT)
+VOIP_STOP_TEMPLATES: Final = _compiled(_STOP, _STOP_FLAT)
+BACKGROUND_STOP: Final = compile_template({"aps": {"content-available": 1}, "ring": _STOP})
+
+
+def template_for(
+    profile: str, custom: Template | None, *, templates: dict[str, Template]
+) -> Template:
+    """The compiled template of a profile; `custom` is the tenant's. Raises PayloadError."""
+    if profile == "custom":
+        if custom is None:
+            raise PayloadError("profile custom needs the tenant's template")
+        return custom
+    try:
+        return templates[profile]
+    except KeyError:
+        raise PayloadError(f"there is no payload profile {profile!r}") from None

@@ -1,0 +1,250 @@
+"""Payload templates: JSON with named holes, compiled once, filled by joining strings.
+
+A hole is `{{name}}` in a string value. When it is the whole string the field's own JSON type goes
+in (`"{{has_video}}"` becomes `true`); within a longer string it becomes text. `{{name?}}` as the
+whole value of an object's member leaves the member out when the field is absent. An object
+`{"$json": {...}}` becomes a string that holds that JSON, as some clients want. Fields are in
+`fields.py`, and `{{token}}` is the call token.
+
+Compiling before any value is known is what makes splicing safe: no user's name can look like a
+hole, and the static text is escaped once for all rings.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from json.encoder import encode_basestring
+from typing import Any, Final
+
+from app.core.payload.facts import PayloadError, RingFacts
+from app.core.payload.fields import FIELDS, TOKEN_FIELD
+
+_HOLE: Final = re.compile(r"\{\{\s*([a-z_]+)(\?)?\s*\}\}")
+_ANY_BRACES: Final = re.compile(r"\{\{.*?\}\}")
+_TO_JSON: Final = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False
+).encode
+
+Encode = Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A hole: how its value is read and written; `prefix` is written only if there is a value."""
+
+    name: str
+    read: Callable[[RingFacts], Any]
+    encode: Encode
+    prefix: str | None = None
+
+
+class _TokenHole:
+    __slots__ = ()
+
+
+_TOKEN: Final = _TokenHole()
+Piece = str | Slot | _TokenHole
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A compiled template. `names` are the fields that it asks for, `token` included."""
+
+    pieces: tuple[Piece, ...]
+    names: frozenset[str]
+
+
+def compile_template(body: Mapping[str, Any]) -> Template:
+    """Compile a template that is already a JSON object. Raises PayloadError with a path."""
+    pieces: list[Piece] = []
+    for piece in _object(body, "", inner=False):
+        if isinstance(piece, str) and pieces and isinstance(pieces[-1], str):
+            pieces[-1] += piece
+        else:
+            pieces.append(piece)
+    names = {piece.name for piece in pieces if isinstance(piece, Slot)}
+    if any(isinstance(piece, _TokenHole) for piece in pieces):
+        names.add(TOKEN_FIELD)
+    return Template(tuple(pieces), frozenset(names))
+
+
+def render(template: Template, facts: RingFacts) -> tuple[bytes, ...]:
+    """The payload's bytes before, between and after the places of the token."""
+    done: list[bytes] = []
+    out: list[str] = []
+    for piece in template.pieces:
+        if isinstance(piece, str):
+            out.append(piece)
+        elif isinstance(piece, Slot):
+            value = piece.read(facts)
+            if piece.prefix is None:
+                out.append(piece.encode(value))
+            elif value is not None:
+                out.append(piece.prefix)
+                out.append(piece.encode(value))
+        else:
+            done.append(_utf8("".join(out)))
+            out.clear()
+    done.append(_utf8("".join(out)))
+    return tuple(done)
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair in a name must not cost the ring; it shows as a question mark.
+        return text.encode("utf-8", "replace")
+
+
+def _object(body: Mapping[str, Any], path: str, *, inner: bool) -> Iterator[Piece]:
+    """An object's pieces. Members that may be left out come last, so that commas stay right."""
+    fixed: list[tuple[str, Any]] = []
+    optional: list[tuple[str, str]] = []
+    for key, value in body.items():
+        if not isinstance(key, str):
+            raise PayloadError(f"{path or 'the template'}: a key is not a string")
+        if _ANY_BRACES.search(key):
+            raise PayloadError(f"{path}/{key}: a key cannot hold a placeholder")
+        name = _optional_name(value)
+        if name is None:
+            fixed.append((key, value))
+        else:
+            optional.append((key, name))
+    if optional and not fixed:
+        raise PayloadError(f"{path or 'the template'}: needs a member that is always there")
+    # The token last within the rest: nothing depends on it, people find it there.
+    yield "{"
+    for index, (key, value) in enumerate(fixed):
+        if index and index == len(fixed) - 1 and value == "{{" + TOKEN_FIELD + "}}":
+            yield from _optional_members(optional, path, inner=inner)
+            optional = []
+        yield _static(f"{',' if index else ''}{encode_basestring(key)}:", inner=inner)
+        yield from _value(value, f"{path}/{key}", inner=inner)
+    yield from _optional_members(optional, path, inner=inner)
+    yield "}"
+
+
+def _optional_members(members: list[tuple[str, str]], path: str, *, inner: bool) -> Iterator[Piece]:
+    for key, name in members:
+        prefix = _static(f",{encode_basestring(key)}:", inner=inner)
+        yield _slot(name, f"{path}/{key}", whole=True, inner=inner, prefix=prefix)
+
+
+def _value(value: Any, path: str, *, inner: bool) -> Iterator[Piece]:
+    if isinstance(value, str):
+        yield from _string(value, path, inner=inner)
+    elif isinstance(value, Mapping):
+        if tuple(value) == ("$json",):
+            yield from _json_in_string(value["$json"], path, inner=inner)
+        else:
+            yield from _object(value, path, inner=inner)
+    elif isinstance(value, list | tuple):
+        yield "["
+        for index, item in enumerate(value):
+            if index:
+                yield ","
+            yield from _value(item, f"{path}/{index}", inner=inner)
+        yield "]"
+    else:
+        try:
+            yield _TO_JSON(value)
+        except (TypeError, ValueError) as error:
+            raise PayloadError(f"{path}: {value!r} is no JSON value") from error
+
+
+def _json_in_string(value: Any, path: str, *, inner: bool) -> Iterator[Piece]:
+    if inner:
+        raise PayloadError(f"{path}: $json cannot hold another $json")
+    if not isinstance(value, Mapping):
+        raise PayloadError(f"{path}: $json must hold an object")
+    yield '"'
+    yield from _object(value, path, inner=True)
+    yield '"'
+
+
+def _string(text: str, path: str, *, inner: bool) -> Iterator[Piece]:
+    whole = _HOLE.fullmatch(text)
+    if whole:
+        if whole[2]:
+            raise PayloadError(f"{path}: only a member of an object can be left out")
+        if whole[1] == TOKEN_FIELD:
+            quote = _static('"', inner=inner)
+            yield quote
+            yield _TOKEN
+            yield quote
+        else:
+            yield _slot(whole[1], path, whole=True, inner=inner)
+        return
+    quote = _static('"', inner=inner)
+    yield quote
+    yield from _mixed_text(text, path, inner=inner)
+    yield quote
+
+
+def _mixed_text(text: str, path: str, *, inner: bool) -> Iterator[Piece]:
+    position = 0
+    for hole in _HOLE.finditer(text):
+        if hole[2]:
+            raise PayloadError(f"{path}: {hole[0]} must be the whole value")
+        yield _static(_plain(text[position : hole.start()], path), inner=inner)
+        position = hole.end()
+        if hole[1] == TOKEN_FIELD:
+            yield _TOKEN
+        else:
+            yield _slot(hole[1], path, whole=False, inner=inner)
+    yield _static(_plain(text[position:], path), inner=inner)
+
+
+def _plain(text: str, path: str) -> str:
+    wrong = _ANY_BRACES.search(text)
+    if wrong:
+        raise PayloadError(f"{path}: {wrong[0]} is no placeholder")
+    return encode_basestring(text)[1:-1]
+
+
+def _optional_name(value: Any) -> str | None:
+    hole = _HOLE.fullmatch(value) if isinstance(value, str) else None
+    return hole[1] if hole and hole[2] else None
+
+
+def _slot(name: str, path: str, *, whole: bool, inner: bool, prefix: str | None = None) -> Slot:
+    field = FIELDS.get(name)
+    if field is None:
+        raise PayloadError(f"{path}: there is no placeholder {name!r}")
+    if not whole and field.type in {"object", "array"}:
+        raise PayloadError(f"{path}: {name} is an {field.type}; it must be the whole value")
+    encode = _encoder(field.type, whole=whole)
+    return Slot(name, field.read, _again(encode) if inner else encode, prefix)
+
+
+def _encoder(kind: str, *, whole: bool) -> Encode:
+    if not whole:
+        return _as_text
+    if kind == "string":
+        return _quoted
+    return _as_integer if kind == "integer" else _TO_JSON
+
+
+def _quoted(value: str | None) -> str:
+    return "null" if value is None else encode_basestring(value)
+
+
+def _as_integer(value: int | None) -> str:
+    return "null" if value is None else str(value)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else encode_basestring(str(value))[1:-1]
+
+
+def _again(encode: Encode) -> Encode:
+    """JSON that is itself inside a JSON string is escaped once more."""
+    return lambda value: encode_basestring(encode(value))[1:-1]
+
+
+def _static(text: str, *, inner: bool) -> str:
+    return encode_basestring(text)[1:-1] if inner else text
