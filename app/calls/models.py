@@ -1,0 +1,108 @@
+"""Calls, members, rings, and the answers kept for repeated requests."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, LargeBinary, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+
+class Call(Base):
+    """One session of a cid. `due_at`: when time next changes it; the sweep's only question."""
+
+    __tablename__ = "calls"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    type: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    caller_id: Mapped[str] = mapped_column(Text)
+    caller_name: Mapped[str | None] = mapped_column(Text)
+    has_video: Mapped[bool] = mapped_column(Boolean)
+    custom: Mapped[dict[str, Any]]
+    figures: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    active_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    alone_since: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    event_seq: Mapped[int] = mapped_column(Integer)
+    version: Mapped[int] = mapped_column(Integer)
+
+    __table_args__ = (
+        Index(
+            "uq_calls_live", "tenant_id", "type", "name",
+            unique=True, postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_calls_name", "tenant_id", "name", "type", "created_at"),
+        Index("ix_calls_created_at", "tenant_id", "created_at"),
+        Index("ix_calls_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("ix_calls_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+    )
+
+
+class Member(Base):
+    """A user in a call."""
+
+    __tablename__ = "members"
+
+    call_id: Mapped[UUID] = mapped_column(
+        ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    tenant_id: Mapped[UUID]
+    role: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    holder: Mapped[str | None] = mapped_column(Text)
+    watched: Mapped[bool] = mapped_column(Boolean)
+    ring: Mapped[UUID | None]
+    joined_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime | None]
+    left_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_members_user", "tenant_id", "user_id", "call_id"),)
+
+
+class Ring(Base):
+    """One attempt to reach one member. `uuid` is CallKit's."""
+
+    __tablename__ = "rings"
+
+    uuid: Mapped[UUID] = mapped_column(primary_key=True)
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"))
+    tenant_id: Mapped[UUID]
+    user_id: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    deadline: Mapped[datetime]
+    outcome: Mapped[str | None] = mapped_column(Text)
+    settled_at: Mapped[datetime | None]
+    callkit: Mapped[int | None] = mapped_column(Integer)
+    device: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        Index("ix_rings_call_id", "call_id"),
+        Index("ix_rings_live", "tenant_id", "user_id", postgresql_where=text("outcome IS NULL")),
+    )
+
+
+class Idempotency(Base):
+    """The answer to a request with an `Idempotency-Key`, kept for 24 hours."""
+
+    __tablename__ = "idempotency"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    body_digest: Mapped[bytes] = mapped_column(LargeBinary)
+    call_id: Mapped[UUID | None]
+    answer: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index("ix_idempotency_created_at", "created_at"),
+        Index("ix_idempotency_call_id", "call_id"),
+    )

@@ -1,0 +1,107 @@
+"""Calls: their states, and `decide(call, command, now)` which alone says what a command does.
+
+    call     ringing -> active -> ended(reason)
+    callee   ringing -> joined | declined | busy | missed       (the caller starts joined)
+             joined -> away -> joined | left;  left -> joined while the call lives
+
+Pure: the clock and new ids are arguments. Time passing is itself a command (`Tick`), and each
+other command is decided on the call as time has left it, so that a time-out needs no sweep to be
+true: `view(call, now)` reads a ring as missed from its deadline on.
+"""
+
+from datetime import datetime, timedelta
+
+from app.core.model import (
+    LIVE,
+    SERVER,
+    Accept,
+    Call,
+    Callee,
+    CallKit,
+    CallState,
+    Cancel,
+    Command,
+    Decision,
+    Decline,
+    End,
+    Heartbeat,
+    Join,
+    Leave,
+    Member,
+    MemberState,
+    Outcome,
+    Reason,
+    Refused,
+    Ring,
+    RingMore,
+    Role,
+    Start,
+    Stop,
+    Tick,
+)
+from app.core.transition import Draft, apply_command
+
+__all__ = [
+    "LIVE",
+    "SERVER",
+    "Accept",
+    "Call",
+    "CallKit",
+    "CallState",
+    "Callee",
+    "Cancel",
+    "Command",
+    "Decision",
+    "Decline",
+    "End",
+    "Heartbeat",
+    "Join",
+    "Leave",
+    "Member",
+    "MemberState",
+    "Outcome",
+    "Reason",
+    "Refused",
+    "Ring",
+    "RingMore",
+    "Role",
+    "Start",
+    "Stop",
+    "Tick",
+    "decide",
+    "due_at",
+    "view",
+]
+
+
+def decide(call: Call, command: Command, now: datetime) -> Decision:
+    """What `command` does to `call` at `now`. Never raises for a late or repeated command."""
+    draft = Draft(call, now)
+    refusal = apply_command(draft, command)
+    return draft.decision(refusal)
+
+
+def view(call: Call, now: datetime) -> Call:
+    """The call as time has left it, whether or not the sweep has been."""
+    due = due_at(call)
+    if due is None or due > now:
+        return call
+    return decide(call, Tick(), now).call
+
+
+def due_at(call: Call) -> datetime | None:
+    """When time next changes this call; None once it has ended."""
+    if call.state is CallState.ENDED:
+        return None
+    figures = call.figures
+    times = [call.created_at + timedelta(seconds=figures.length)]
+    if call.alone_since is not None:
+        times.append(call.alone_since + timedelta(seconds=figures.alone))
+    for member in call.members.values():
+        if member.state is MemberState.RINGING and member.ring is not None:
+            times.append(member.ring.deadline)
+        elif call.state is CallState.ACTIVE and member.watched and member.state in LIVE:
+            assert member.seen_at is not None
+            silence = figures.away if member.state is MemberState.JOINED else figures.removed
+            times.append(member.seen_at + timedelta(seconds=silence))
+    return min(times)

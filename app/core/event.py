@@ -1,0 +1,63 @@
+"""Events: what clients and webhooks are told of a call, and the envelope they are told it in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class EventType(StrEnum):
+    """Every type of event. A client ignores those it does not know."""
+
+    CALL_STARTED = "call.started"
+    CALL_ACTIVE = "call.active"
+    CALL_UPDATED = "call.updated"
+    CALL_ENDED = "call.ended"
+    RING_STARTED = "ring.started"
+    RING_SETTLED = "ring.settled"
+    MEMBER_ADDED = "member.added"
+    MEMBER_JOINED = "member.joined"
+    MEMBER_DECLINED = "member.declined"
+    MEMBER_BUSY = "member.busy"
+    MEMBER_MISSED = "member.missed"
+    MEMBER_AWAY = "member.away"
+    MEMBER_BACK = "member.back"
+    MEMBER_LEFT = "member.left"
+    DEVICE_DELIVERED = "device.delivered"
+    DEVICE_UNAVAILABLE = "device.unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact about a call. `to`: the users who are told live; webhooks are told of every event."""
+
+    type: EventType
+    at: datetime
+    data: Mapping[str, Any]
+    to: tuple[str, ...]
+
+
+def milliseconds(at: datetime) -> int:
+    """Unix milliseconds of a time that knows its zone."""
+    return round(at.timestamp() * 1000)
+
+
+def rfc3339(at: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds: `2026-11-21T08:00:00.123Z`."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def envelope(
+    *, call_id: UUID, cid: str, seq: int, kind: str, at: datetime, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """One event as clients and webhooks see it. `seq` counts within the call, from 1."""
+    return {
+        "type": kind,
+        "call_id": str(call_id),
+        "call_cid": cid,
+        "seq": seq,
+        "at": rfc3339(at),
+        "data": dict(data),
+    }

@@ -1,0 +1,62 @@
+"""The figures of a call: how long it rings, waits and lasts; their defaults and bounds.
+
+A tenant may set each, and again for each call type; a call keeps the figures that it began with.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Times in seconds, `members` a count (caller included)."""
+
+    ring: float = 45
+    away: float = 30
+    removed: float = 120
+    alone: float = 60
+    length: float = 108_000
+    members: int = 350
+    devices: int = 25
+
+
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    "ring": (5, 180),
+    "away": (5, 300),
+    "removed": (10, 3_600),
+    "alone": (0, 3_600),
+    "length": (10, 108_000),
+    "members": (2, 1_000),
+    "devices": (1, 100),
+}
+
+NAMES = tuple(field.name for field in fields(Figures))
+
+
+def outside_bounds(values: Mapping[str, float]) -> list[tuple[str, str]]:
+    """(name, sentence) for each value that is unknown or outside its bounds."""
+    found = []
+    for name, value in values.items():
+        if name not in BOUNDS:
+            found.append((name, f"is not a figure; known are {', '.join(NAMES)}"))
+        elif not BOUNDS[name][0] <= value <= BOUNDS[name][1]:
+            low, high = BOUNDS[name]
+            found.append((name, f"must be from {low:g} to {high:g}"))
+    return found
+
+
+def resolve(
+    tenant: Mapping[str, float], call_types: Mapping[str, Mapping[str, float]], call_type: str
+) -> Figures:
+    """Defaults, then the tenant's figures, then those of the call type."""
+    return replace(Figures(), **{**tenant, **call_types.get(call_type, {})})
+
+
+def to_json(figures: Figures) -> dict[str, float]:
+    """The figures as they rest in a call's row."""
+    return asdict(figures)
+
+
+def from_json(values: Mapping[str, float]) -> Figures:
+    """The figures of a call's row; what an older row does not hold has its default."""
+    return Figures(**{name: values[name] for name in NAMES if name in values})  # type: ignore[arg-type]

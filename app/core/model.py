@@ -1,0 +1,254 @@
+"""The values of a call: states, members, rings, commands, and what a decision holds.
+
+All are immutable; `core.call` says what happens to them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+from uuid import UUID
+
+from app.core.event import Event
+from app.core.figures import Figures
+
+SERVER = "server"
+"""The holder of a member that the tenant's backend vouches for: it sends no heartbeats."""
+
+
+class CallState(StrEnum):
+    RINGING = "ringing"
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
+class Reason(StrEnum):
+    """Why a call ended."""
+
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    DECLINED = "declined"
+    BUSY = "busy"
+    MISSED = "missed"
+    ALONE = "alone"
+    MAX_DURATION = "max_duration"
+    ENDED_BY_SERVER = "ended_by_server"
+    FAILED = "failed"
+
+
+class MemberState(StrEnum):
+    RINGING = "ringing"
+    JOINED = "joined"
+    AWAY = "away"
+    LEFT = "left"
+    DECLINED = "declined"
+    BUSY = "busy"
+    MISSED = "missed"
+
+
+LIVE = frozenset({MemberState.JOINED, MemberState.AWAY})
+
+
+class Role(StrEnum):
+    CALLER = "caller"
+    CALLEE = "callee"
+
+
+class Outcome(StrEnum):
+    """How a ring settled."""
+
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    MISSED = "missed"
+
+
+class CallKit(IntEnum):
+    """CXCallEndedReason: what a ringing device is told when it must stop."""
+
+    FAILED = 1
+    REMOTE_ENDED = 2
+    UNANSWERED = 3
+    ANSWERED_ELSEWHERE = 4
+    DECLINED_ELSEWHERE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """One attempt to reach one member. `uuid` is CallKit's and is never used again."""
+
+    uuid: UUID
+    user_id: str
+    created_at: datetime
+    deadline: datetime
+    outcome: Outcome | None = None
+    settled_at: datetime | None = None
+    callkit: CallKit | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user in a call. `holder`: the device that has joined; `watched`: it sends heartbeats."""
+
+    user_id: str
+    role: Role
+    state: MemberState
+    ring: Ring | None = None
+    holder: str | None = None
+    watched: bool = False
+    joined_at: datetime | None = None
+    seen_at: datetime | None = None
+    left_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One session of a cid, as the database holds it or as `view` sees it."""
+
+    id: UUID
+    type: str
+    name: str
+    caller_id: str
+    has_video: bool
+    figures: Figures
+    created_at: datetime
+    state: CallState = CallState.RINGING
+    reason: Reason | None = None
+    active_at: datetime | None = None
+    ended_at: datetime | None = None
+    alone_since: datetime | None = None
+    members: Mapping[str, Member] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def cid(self) -> str:
+        return f"{self.type}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """Someone to be rung, with the uuid that their ring shall have if there is one."""
+
+    user_id: str
+    ring_uuid: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Begin `call` (no members yet) and ring `callees`. `device`: the caller's, or SERVER."""
+
+    callees: tuple[Callee, ...]
+    ring_for: float
+    device: str = SERVER
+
+
+@dataclass(frozen=True, slots=True)
+class RingMore:
+    """Ring more members of a live call, on behalf of `user_id` who has joined it."""
+
+    user_id: str
+    callees: tuple[Callee, ...]
+    ring_for: float
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """`device` answers. `watched`: it will send heartbeats (it is not the backend that speaks)."""
+
+    user_id: str
+    device: str
+    watched: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """As Accept, and also for who has left, declined or missed while the call is active."""
+
+    user_id: str
+    device: str
+    watched: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    user_id: str
+    device: str | None = None
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The caller, or the server (None), gives up before anyone has joined."""
+
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    user_id: str
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """End the call for everyone; `user_id` None: the server does."""
+
+    user_id: str | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    user_id: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Nothing but time."""
+
+
+Command = Start | RingMore | Accept | Join | Decline | Cancel | Leave | End | Heartbeat | Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Ringing devices of a user that must stop, all but `spared`."""
+
+    user_id: str
+    ring_uuid: UUID
+    callkit: CallKit
+    spared: str | None = None
+
+
+class Refused(StrEnum):
+    """Why a command was refused."""
+
+    NOT_A_MEMBER = "not_a_member"
+    ANSWERED_ELSEWHERE = "answered_elsewhere"
+    RING_SETTLED = "ring_settled"
+    CALL_ENDED = "call_ended"
+    CALL_ACTIVE = "call_active"
+    NOT_THE_CALLER = "not_the_caller"
+    NOT_JOINED = "not_joined"
+    TOO_MANY_MEMBERS = "too_many_members"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a command does. Rows follow from it and from nothing else.
+
+    `call` is the call afterwards; `members` those that are new or changed; `rings` those to be
+    pushed; `settled` those that have just settled; `refusal` None when the command was taken
+    (time may have passed all the same).
+    """
+
+    call: Call
+    members: tuple[Member, ...] = ()
+    rings: tuple[Ring, ...] = ()
+    settled: tuple[Ring, ...] = ()
+    stops: tuple[Stop, ...] = ()
+    events: tuple[Event, ...] = ()
+    refusal: Refused | None = None
+    changed: bool = False

@@ -1,0 +1,181 @@
+"""The database: engine, Base, transaction() - the only place that commits.
+
+PostgreSQL 15 or later, READ COMMITTED. A store takes a `Session` and never commits.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import JSON, Table, TextClause, Uuid, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.types import DateTime
+
+from app.settings import Settings
+
+Session = AsyncConnection
+"""What a store works on: one connection inside one transaction, with no ORM objects."""
+
+Row = Mapping[str, Any]
+
+
+class Base(DeclarativeBase):
+    """Root of all models. Constraint names are fixed, so that migrations can name them."""
+
+    metadata_naming = {  # noqa: RUF012  (read once below)
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+    type_annotation_map = {  # noqa: RUF012
+        datetime: DateTime(timezone=True),
+        UUID: Uuid(),
+        dict[str, Any]: JSONB,
+        list[str]: JSONB,
+    }
+
+
+Base.metadata.naming_convention = Base.metadata_naming
+
+
+class Database:
+    """The pool of connections of one process; belongs to one event loop."""
+
+    def __init__(self, url: str, *, pool: int = 10) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_use_lifo=True,
+            json_serializer=dump_json,
+            json_deserializer=orjson.loads,
+            # jit costs more than it saves on short statements
+            connect_args={
+                "timeout": 5,
+                "server_settings": {"jit": "off", "application_name": "ringline"},
+                "prepared_statement_cache_size": 200,
+            },
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        async with self.engine.begin() as session:
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Session]:
+        """A connection for reading: each statement sees what is committed by then."""
+        async with self.engine.connect() as session:
+            yield session
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+def connect(settings: Settings) -> Database:
+    """The database of these settings; nothing is opened yet."""
+    return Database(settings.sqlalchemy_url, pool=settings.database_pool)
+
+
+def dump_json(value: Any) -> str:
+    """JSON text for a jsonb column."""
+    return orjson.dumps(value).decode()
+
+
+async def clock(session: Session) -> datetime:
+    """The database's wall clock now. `now()` would be the transaction's start: stale after a wait."""
+    result = await session.execute(text("SELECT clock_timestamp()"))
+    value = result.scalar_one()
+    assert isinstance(value, datetime)
+    return value
+
+
+async def insert_rows(
+    session: Session, table: Table, rows: Sequence[Row], *, suffix: str = ""
+) -> Sequence[Row]:
+    """Insert any number of rows with one statement, whose text does not depend on their number.
+
+    All rows have the keys of the first. `suffix` is SQL such as `ON CONFLICT DO NOTHING RETURNING
+    id`; what it returns is the answer.
+    """
+    if not rows:
+        return []
+    columns = tuple(rows[0])
+    statement, json_columns = _insert_statement(table, columns, suffix)
+    values: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in columns}
+    for name in json_columns:
+        values[name] = [None if value is None else dump_json(value) for value in values[name]]
+    result = await session.execute(statement, values)
+    return [dict(row) for row in result.mappings()] if "RETURNING" in suffix else []
+
+
+@lru_cache(maxsize=256)
+def _insert_statement(
+    table: Table, columns: tuple[str, ...], suffix: str
+) -> tuple[TextClause, tuple[str, ...]]:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    arrays = ", ".join(
+        f"CAST(:{name} AS {table.c[name].type.compile(dialect=dialect)}[])" for name in columns
+    )
+    names = ", ".join(columns)
+    sql = f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) {suffix}"  # noqa: S608
+    json_columns = tuple(name for name in columns if isinstance(table.c[name].type, JSON))
+    return text(sql), json_columns
+
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to `revision` (Alembic). Blocks; needs no running loop."""
+    _alembic("upgrade", url, revision)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the database at `url` back to `revision` (Alembic)."""
+    _alembic("downgrade", url, revision)
+
+
+def _alembic(command: str, url: str, revision: str) -> None:
+    from alembic import command as commands  # noqa: PLC0415  (slow to import, rarely wanted)
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["url"] = url
+    getattr(commands, command)(config, revision)
+
+
+async def revision_of(database: Database) -> str | None:
+    """The Alembic revision that the database is at; None when it is empty."""
+    async with database.reading() as session:
+        found = await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+        if not found.scalar_one():
+            return None
+        result = await session.execute(text("SELECT version_num FROM alembic_version"))
+        return result.scalar_one_or_none()
+
+
+def head_revision() -> str:
+    """The newest revision that this code has."""
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    head = ScriptDirectory.from_config(config).get_current_head()
+    assert head is not None
+    return head

@@ -1,0 +1,164 @@
+"""Errors that a client is told: one tree, one shape (RFC 9457 `application/problem+json`).
+
+    AppError
+      Unauthorized 401   Forbidden 403   NotFound 404   Conflict 409   Gone 410
+      TooLarge 413       Invalid 422     TooMany 429    Unavailable 503
+
+Each carries a stable `code` that programs may rely on, and a `detail` that says what to do. A
+detail never repeats a token, a key or any other secret.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+PROBLEM = "application/problem+json"
+
+
+class AppError(Exception):
+    """A refusal with an HTTP status, a stable code and more members if they help."""
+
+    status: ClassVar[int] = 500
+    headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, code: str, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.more = more
+
+
+class Unauthorized(AppError):
+    status = 401
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="ringline"'}
+
+
+class Forbidden(AppError):
+    status = 403
+
+
+class NotFound(AppError):
+    status = 404
+
+
+class Conflict(AppError):
+    status = 409
+
+
+class Gone(AppError):
+    status = 410
+
+
+class TooLarge(AppError):
+    status = 413
+
+
+class Invalid(AppError):
+    status = 422
+
+
+class TooMany(AppError):
+    """`retry_after`: seconds until another try can succeed."""
+
+    status = 429
+
+    def __init__(self, code: str, detail: str, *, retry_after: float, **more: Any) -> None:
+        super().__init__(code, detail, **more)
+        self.retry_after = retry_after
+
+
+class Unavailable(AppError):
+    status = 503
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+
+
+def problem(status: int, code: str, detail: str, **more: Any) -> Response:
+    """The one shape of an error's body."""
+    body = {"type": "about:blank", "title": code.replace("_", " ").capitalize(), "status": status}
+    body |= {"code": code, "detail": detail, **more}
+    return Response(orjson.dumps(body), status_code=status, media_type=PROBLEM)
+
+
+def problem_of(error: AppError) -> Response:
+    """An AppError as an HTTP response."""
+    response = problem(error.status, error.code, error.detail, **error.more)
+    response.headers.update(error.headers)
+    if isinstance(error, TooMany):
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return response
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of this app answer in the one shape."""
+    app.add_exception_handler(AppError, _on_app_error)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+async def _on_app_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, AppError)
+    return problem_of(error)
+
+
+async def _on_validation(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    fields = field_errors(error.errors())
+    code = next(
+        (field["code"] for field in fields if field["code"] not in GENERIC), fields[0]["code"]
+    )
+    first = next(field for field in fields if field["code"] == code)
+    where = f"{first['field']}: " if first["field"] else ""
+    return problem(422, code, f"{where}{first['detail']}", errors=fields)
+
+
+GENERIC = frozenset({"invalid_field"})
+# pydantic's types of error that deserve a code of their own; every other one is `invalid_field`
+CODES = {
+    "json_invalid": "invalid_json",
+    "extra_forbidden": "unknown_field",
+    "missing": "missing_field",
+}
+
+
+def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
+    """pydantic's errors as (field, code, detail): the input itself is never repeated."""
+    found = []
+    for error in errors:
+        place = [str(part) for part in error["loc"]]
+        if place and place[0] in {"body", "query", "path", "header"}:
+            place = place[1:]
+        code = str(error["type"])
+        if "." in code or code in CODES.values() or code.startswith("ringline_"):
+            code = code.removeprefix("ringline_")
+        else:
+            code = CODES.get(code, "invalid_field")
+        field = "" if code == "invalid_json" else ".".join(place)
+        detail = str(error["msg"]).removeprefix("Value error, ")
+        if code == "invalid_json":
+            detail = "the body is not valid JSON"
+        elif code == "unknown_field":
+            detail = "this field is not known here; remove it or correct its spelling"
+        found.append({"field": field, "code": code, "detail": detail})
+    return found
+
+
+STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
+
+
+async def _on_http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = STATUS_CODES.get(error.status_code, f"http_{error.status_code}")
+    response = problem(error.status_code, code, str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_bug(_request: Request, _error: Exception) -> Response:
+    # The server's own middleware logs the traceback; the client learns nothing of our insides.
+    return problem(500, "internal_error", "Ringline failed; the log of the server says why.")

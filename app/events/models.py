@@ -1,0 +1,53 @@
+"""Events of calls, and what each user with a stream is told of them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, Integer, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+
+class Event(Base):
+    """A fact about a call; `seq` counts within the call from 1, under the call's lock."""
+
+    __tablename__ = "events"
+
+    call_id: Mapped[UUID] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tenant_id: Mapped[UUID]
+    type: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+    data: Mapped[dict[str, Any]]
+
+    __table_args__ = (Index("ix_events_at", "at"),)
+
+
+class Feed(Base):
+    """The counter of one user's events: there is a row once the user has opened a stream.
+
+    It is locked last in a transaction, users sorted, so that order of numbers is order of commits.
+    """
+
+    __tablename__ = "feeds"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    opened_at: Mapped[datetime]
+
+
+class UserEvent(Base):
+    """What a user is told: numbered by the user's feed without gaps."""
+
+    __tablename__ = "user_events"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    at: Mapped[datetime]
+    body: Mapped[dict[str, Any]]
+
+    __table_args__ = (Index("ix_user_events_at", "at"),)

@@ -1,0 +1,95 @@
+"""Pushes (the outbox), each attempt at them, and the workers that claim them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Boolean, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+
+class Push(Base):
+    """One message to one token for one ring; `id` is the apns-id, kept over retries.
+
+    state: pending -> sending -> accepted | refused | expired; pending or waiting for its next try
+    -> dropped when its ring settles. All that a claim looks at is in this row.
+    """
+
+    __tablename__ = "pushes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    ring: Mapped[UUID]
+    call_id: Mapped[UUID]
+    tenant_id: Mapped[UUID]
+    user_id: Mapped[str] = mapped_column(Text)
+    device_row: Mapped[UUID]
+    token_id: Mapped[UUID]
+    purpose: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    bundle_id: Mapped[str] = mapped_column(Text)
+    environment: Mapped[str] = mapped_column(Text)
+    token: Mapped[str] = mapped_column(Text)
+    token_registered_at: Mapped[datetime]
+    token_version: Mapped[int] = mapped_column(BigInteger)
+    healed: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    callkit: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[datetime]
+    deadline: Mapped[datetime]
+    state: Mapped[str] = mapped_column(Text)
+    due_at: Mapped[datetime]
+    claimed_by: Mapped[UUID | None]
+    fence: Mapped[int] = mapped_column(Integer, server_default="0")
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    status: Mapped[int | None] = mapped_column(Integer)
+    reason: Mapped[str | None] = mapped_column(Text)
+    sent_at: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    unavailable_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("ring", "token_id", "purpose", name="uq_pushes_ring"),
+        Index("ix_pushes_due_at", "due_at", postgresql_where=text("state = 'pending'")),
+        Index("ix_pushes_claimed_by", "claimed_by", postgresql_where=text("state = 'sending'")),
+        Index("ix_pushes_call_id", "call_id"),
+        Index("ix_pushes_created_at", "tenant_id", "created_at"),
+        Index("ix_pushes_device_row", "device_row", "created_at"),
+        Index("ix_pushes_user", "tenant_id", "user_id"),
+    )
+
+
+class Attempt(Base):
+    """One try at a push and its answer; also those of a worker whose claim had been taken over."""
+
+    __tablename__ = "attempts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    push_id: Mapped[UUID]
+    call_id: Mapped[UUID]
+    worker_id: Mapped[UUID]
+    fence: Mapped[int] = mapped_column(Integer)
+    environment: Mapped[str] = mapped_column(Text)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime]
+    status: Mapped[int | None] = mapped_column(Integer)
+    reason: Mapped[str | None] = mapped_column(Text)
+    unique_id: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        Index("ix_attempts_push_id", "push_id"),
+        Index("ix_attempts_call_id", "call_id"),
+        Index("ix_attempts_finished_at", "finished_at"),
+    )
+
+
+class Worker(Base):
+    """A live worker process: its claims are good until `alive_until`, which it keeps moving."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    host: Mapped[str] = mapped_column(Text)
+    pid: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime]
+    alive_until: Mapped[datetime]

@@ -1,0 +1,39 @@
+"""What one process of Ringline works with: made once at its start, handed to services."""
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from app import db, redis
+from app.db import Database
+from app.queue import Queue
+from app.settings import Settings
+from app.vault import Keyring, keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The doors to the outside. Belongs to one event loop."""
+
+    settings: Settings
+    database: Database
+    redis: Redis
+    queue: Queue
+    keyring: Keyring
+
+    async def close(self) -> None:
+        """Close every door, the queue first: it may still hold kicks."""
+        self.queue.close()
+        await self.redis.aclose()
+        await self.database.close()
+
+
+def open_runtime(settings: Settings) -> Runtime:
+    """The doors of these settings; nothing is connected until it is used."""
+    return Runtime(
+        settings=settings,
+        database=db.connect(settings),
+        redis=redis.connect(settings),
+        queue=Queue(settings),
+        keyring=keyring(settings),
+    )

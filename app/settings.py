@@ -1,0 +1,138 @@
+"""The one Settings class: the only reader of the environment.
+
+Every setting is an environment variable `RINGLINE_<NAME>`. Secrets are `SecretStr`, so that a
+printed Settings never shows them.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIN_SECRET_LENGTH = 32
+MIN_SECRET_SYMBOLS = 10
+KNOWN_SECRETS = ("changeme", "change-me", "secret", "default", "example", "ringline", "password")
+DEVELOPMENT_SECRET = "a-secret-for-development-only-never-for-production"  # noqa: S105
+
+
+class Settings(BaseSettings):
+    """What an operator may set, with what it means and its default."""
+
+    model_config = SettingsConfigDict(env_prefix="RINGLINE_", extra="ignore")
+
+    environment: Literal["production", "development"] = Field(
+        "production", description="`development` allows the built-in secret key"
+    )
+    database_url: str = Field(
+        "postgresql://localhost/ringline",
+        description="PostgreSQL 15 or later, e.g. `postgresql://user:password@host/ringline`",
+    )
+    redis_url: str = Field(
+        "redis://localhost:6379/0",
+        description="Redis or Valkey: `redis://`, `rediss://` or `unix:///path.sock`",
+    )
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="guards stored credentials: 32 or more random characters, or several as "
+        "`id:secret,id:secret`, the first of which encrypts",
+    )
+    public_url: str = Field(
+        "http://127.0.0.1:8000", description="how phones reach this API; goes into each push"
+    )
+    apns_production_url: str = "https://api.push.apple.com"
+    apns_sandbox_url: str = "https://api.sandbox.push.apple.com"
+    apns_ca_file: Path | None = Field(
+        None, description="trust this PEM file instead of the system's authorities"
+    )
+    apns_connections: int = Field(
+        4, ge=1, le=64, description="connections to Apple per credential, environment and worker"
+    )
+    cors_origins: Annotated[list[str], NoDecode] = Field(
+        [], description="origins of web clients, separated by commas"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+    database_pool: int = Field(10, ge=2, le=200, description="database connections of one process")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [origin.strip().rstrip("/") for origin in value.split(",") if origin.strip()]
+        return value
+
+    @field_validator("public_url", "apns_production_url", "apns_sandbox_url")
+    @classmethod
+    def _http_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be a URL such as https://example.com")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("must hold no user, password, query or fragment")
+        return value.rstrip("/")
+
+    @field_validator("apns_production_url", "apns_sandbox_url")
+    @classmethod
+    def _apns_is_tls(cls, value: str) -> str:
+        if not value.startswith("https://"):
+            raise ValueError("must begin with https://: APNs is HTTP/2 over TLS")
+        return value
+
+    @model_validator(mode="after")
+    def _default_secret_for_development(self) -> Self:
+        if self.environment == "development" and not self.secret_key.get_secret_value():
+            self.secret_key = SecretStr(DEVELOPMENT_SECRET)
+        return self
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """`database_url` with the driver that Ringline uses (asyncpg)."""
+        for scheme in ("postgresql+asyncpg://", "postgresql://", "postgres://"):
+            if self.database_url.startswith(scheme):
+                return "postgresql+asyncpg://" + self.database_url.removeprefix(scheme)
+        raise ValueError("RINGLINE_DATABASE_URL must begin with postgresql://")
+
+    def secret_keys(self) -> dict[str, str]:
+        """Secrets by key id, the first one in use for encrypting. A lone secret has the id `1`."""
+        text = self.secret_key.get_secret_value()
+        keys: dict[str, str] = {}
+        for part in text.split(","):
+            key_id, colon, secret = part.strip().partition(":")
+            if not colon:
+                key_id, secret = "1", part.strip()
+            keys.setdefault(key_id, secret)
+        return keys
+
+    def weaknesses(self) -> list[str]:
+        """Why this process must not start in production; empty when it may. Names no secret."""
+        found = []
+        for key_id, secret in self.secret_keys().items():
+            where = "RINGLINE_SECRET_KEY" + (
+                f" (key {key_id})" if len(self.secret_keys()) > 1 else ""
+            )
+            if not secret:
+                found.append(f"{where} is not set")
+            elif self.environment == "production" and _is_weak(secret):
+                found.append(
+                    f"{where} is weak: it must be {MIN_SECRET_LENGTH} or more random characters"
+                )
+        return found
+
+
+def _is_weak(secret: str) -> bool:
+    lowered = secret.lower()
+    return (
+        len(secret) < MIN_SECRET_LENGTH
+        or len(set(secret)) < MIN_SECRET_SYMBOLS
+        or secret == DEVELOPMENT_SECRET
+        or any(lowered.replace(word, "").strip("-_0123456789.") == "" for word in KNOWN_SECRETS)
+    )
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

@@ -1,0 +1,37 @@
+"""Alembic's entry: runs the migrations over asyncpg, inside one transaction."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection, pool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import app.calls.models
+import app.credentials.models
+import app.devices.models
+import app.events.models
+import app.push.models
+import app.tenants.models  # noqa: F401
+from app.db import Base
+from app.settings import get_settings
+
+
+def migrate(connection: Connection) -> None:
+    """Run what is to be run on this connection."""
+    context.configure(
+        connection=connection, target_metadata=Base.metadata, transaction_per_migration=False
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def run() -> None:
+    """Connect to the URL given by the caller, or to that of the settings."""
+    url = context.config.attributes.get("url") or get_settings().sqlalchemy_url
+    engine = create_async_engine(url, poolclass=pool.NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(migrate)
+    await engine.dispose()
+
+
+asyncio.run(run())
