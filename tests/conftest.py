@@ -1,20 +1,22 @@
 """Real servers for every test: PostgreSQL and Valkey, started once per pytest process.
 
-Each pytest-xdist worker has servers of its own: they start in half a second, nothing has to be
-shared or locked, and a killed worker takes its servers along. With `RINGLINE_TEST_DATABASE_URL` or
-`RINGLINE_TEST_REDIS_URL` set, those servers are used, by all workers, each with its own databases.
+Each pytest-xdist worker has servers of its own: they start in a fifth of a second, nothing has to
+be shared or locked, and a killed worker takes its servers along. With `RINGLINE_TEST_DATABASE_URL`
+or `RINGLINE_TEST_REDIS_URL` set, those servers are used, by all workers, each with databases of its
+own. A test that freezes or kills a server starts one for itself, with `app.embedded`.
 """
 
 import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
-import asyncpg
 import pytest
 import redis as redis_client
-from sqlalchemy import make_url
+from sqlalchemy import NullPool, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app.embedded import running_postgres, running_valkey
 
@@ -22,35 +24,48 @@ TEMPLATE = f"ringline_template_{secrets.token_hex(4)}"
 
 
 class DatabaseServer:
-    """Makes and drops databases on the server that `url` names; `url` is SQLAlchemy's."""
+    """Makes and drops databases on the server of `url` (SQLAlchemy's, for asyncpg).
 
-    def __init__(self, url: str, runner: asyncio.Runner) -> None:
-        self.url = url
-        self._runner = runner
-        self._admin: asyncpg.Connection | None = None
+    All on one thread with a loop of its own, so that any test or fixture may ask, from inside a
+    running loop too, and pytest-asyncio's loops are left alone.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url).set(drivername="postgresql+asyncpg")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-server")
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._admin: AsyncConnection | None = None
 
     def url_for(self, database: str) -> str:
-        return make_url(self.url).set(database=database).render_as_string(hide_password=False)
+        return self._url.set(database=database).render_as_string(hide_password=False)
 
-    def run(self, sql: str) -> None:
-        self.wait_for(self._execute(sql))
+    def execute(self, sql: str) -> None:
+        self.on_thread(lambda: self._runner.run(self._execute(sql)))
 
-    def wait_for(self, work: Coroutine[object, object, object]) -> None:
-        self._runner.run(work)
+    def on_thread(self, work: Callable[[], None]) -> None:
+        self._thread.submit(work).result()
 
     def close(self) -> None:
         if self._admin is not None:
-            self.wait_for(self._admin.close())
+            admin = self._admin
+            self.on_thread(lambda: self._runner.run(admin.close()))
+        self.on_thread(self._runner.close)
+        self._thread.shutdown()
 
     async def _execute(self, sql: str) -> None:
-        if self._admin is None or self._admin.is_closed():
-            plain = make_url(self.url).set(drivername="postgresql")
-            self._admin = await asyncpg.connect(plain.render_as_string(hide_password=False))
-        await self._admin.execute(sql)
+        if self._admin is None:
+            engine = create_async_engine(
+                self._url, isolation_level="AUTOCOMMIT", poolclass=NullPool
+            )
+            self._admin = await engine.connect()
+        await self._admin.execute(text(sql))
 
 
 def migrate(url: str) -> None:
     """Bring an empty database up to date, by the migrations themselves."""
+    from app.db import upgrade  # tests of core/ run even while the database code is broken
+
+    upgrade(url)
 
 
 @pytest.fixture(scope="session")
@@ -67,27 +82,38 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def database_server(postgres_url: str) -> Iterator[DatabaseServer]:
     """The server, with a migrated template database on it."""
-    # Its own loop, never the thread's current one, which is pytest-asyncio's.
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        server = DatabaseServer(postgres_url, runner)
-        server.run(f"CREATE DATABASE {TEMPLATE}")
+    server = DatabaseServer(postgres_url)
+    try:
+        server.execute(f"CREATE DATABASE {TEMPLATE}")
         try:
-            migrate(server.url_for(TEMPLATE))
+            server.on_thread(lambda: migrate(server.url_for(TEMPLATE)))
             yield server
         finally:
-            server.run(f"DROP DATABASE {TEMPLATE} WITH (FORCE)")
-            server.close()
+            server.execute(f"DROP DATABASE {TEMPLATE} WITH (FORCE)")
+    finally:
+        server.close()
 
 
 @pytest.fixture
 def database(database_server: DatabaseServer) -> Iterator[str]:
     """SQLAlchemy's URL of a migrated database that is this test's alone; dropped afterwards."""
     name = f"ringline_test_{secrets.token_hex(6)}"
-    database_server.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     try:
         yield database_server.url_for(name)
     finally:
-        database_server.run(f"DROP DATABASE {name} WITH (FORCE)")
+        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty_database(database_server: DatabaseServer) -> Iterator[str]:
+    """Like `database`, but with nothing in it: for tests of the migrations themselves."""
+    name = f"ringline_empty_{secrets.token_hex(6)}"
+    database_server.execute(f"CREATE DATABASE {name}")
+    try:
+        yield database_server.url_for(name)
+    finally:
+        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -95,8 +121,8 @@ def redis_url(worker_number: int) -> Iterator[str]:
     """redis-py's URL of a database that is this pytest process's alone."""
     given = os.environ.get("RINGLINE_TEST_REDIS_URL")
     if given:
-        base, question, query = given.partition("?")
-        yield f"{base}{question or '?'}{query}{'&' if query else ''}db={worker_number}"
+        base, _, query = given.partition("?")
+        yield f"{base}?{query}{'&' if query else ''}db={worker_number}"
         return
     with running_valkey() as server:
         yield server.url
@@ -104,7 +130,7 @@ def redis_url(worker_number: int) -> Iterator[str]:
 
 @pytest.fixture
 def redis(redis_url: str) -> str:
-    """redis-py's URL of an empty database; what the test leaves is removed by the next one."""
+    """redis-py's URL of an empty database; what a test leaves is removed before the next one."""
     with contextlib.closing(redis_client.Redis.from_url(redis_url)) as client:
         client.flushdb()
     return redis_url
