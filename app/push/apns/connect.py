@@ -1,0 +1,52 @@
+"""From a host name to a TCP connection. Nothing is cached: each connect resolves anew."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+_SHORTEST_TRY: Final = 0.5
+
+
+class Endpoint:
+    """Where APNs is: `https://host[:port]`, port 443 unless given. Raises ValueError if not."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise ValueError(f"an APNs URL is https://host or https://host:port, not {url!r}")
+        self.host: Final = parts.hostname
+        self.port: Final = parts.port or 443
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        self.authority: Final = host if self.port == 443 else f"{host}:{self.port}"
+
+    async def connect(
+        self, loop: asyncio.AbstractEventLoop, within: float, random: Callable[[], float]
+    ) -> socket.socket:
+        """A connected socket with TCP_NODELAY. Raises OSError when no address answers.
+
+        Addresses are tried from a random one on, each for a share of `within` seconds, so that
+        load spreads and one dead address (or an IPv6 that leads nowhere) is not the end.
+        """
+        found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        if not found:
+            raise OSError(f"{self.host} has no address")
+        start = int(random() * len(found))
+        failure: OSError = OSError(f"{self.host} has no address")
+        for family, kind, proto, _, address in found[start:] + found[:start]:
+            sock = socket.socket(family, kind, proto)
+            try:
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                async with asyncio.timeout(max(within / (len(found) + 1), _SHORTEST_TRY)):
+                    await loop.sock_connect(sock, address)
+            except OSError as error:  # TimeoutError is one
+                sock.close()
+                failure = error
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                return sock
+        raise failure

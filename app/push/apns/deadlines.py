@@ -1,0 +1,78 @@
+"""One timer for all deadlines of a sender, however many pushes are in flight.
+
+Deadlines are put into buckets of 1/64 s; a bucket fires at its beginning, so a push is concluded
+up to 16 ms before its deadline and never after it. Adding and removing cost a dictionary entry;
+what has ended leaves nothing behind.
+"""
+
+import asyncio
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Final, Generic, Protocol, TypeVar
+
+_BUCKETS_A_SECOND: Final = 64
+
+
+class Dated(Protocol):
+    """Something with a deadline in `loop.time()` seconds."""
+
+    deadline: float
+
+
+D = TypeVar("D", bound=Dated)
+
+
+class Deadlines(Generic[D]):
+    """Calls `expire(item)` for every item that is still here at its deadline."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[D], None]) -> None:
+        self._loop = loop
+        self._expire = expire
+        self._buckets: dict[int, dict[D, None]] = {}
+        self._order: list[int] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return sum(map(len, self._buckets.values()))
+
+    def add(self, item: D) -> None:
+        """Watch this item until it is removed. Its deadline must not change meanwhile."""
+        at = int(item.deadline * _BUCKETS_A_SECOND)
+        bucket = self._buckets.get(at)
+        if bucket is not None:
+            bucket[item] = None
+            return
+        self._buckets[at] = {item: None}
+        heappush(self._order, at)
+        if self._order[0] == at:
+            self._arm()
+
+    def remove(self, item: D) -> None:
+        """Stop watching; nothing happens if the item is not here."""
+        bucket = self._buckets.get(int(item.deadline * _BUCKETS_A_SECOND))
+        if bucket is not None:
+            bucket.pop(item, None)
+
+    def close(self) -> None:
+        """Forget everything."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._buckets.clear()
+        self._order.clear()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._order:
+            self._timer = self._loop.call_at(self._order[0] / _BUCKETS_A_SECOND, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        # The loop may call a little early, by its clock's resolution.
+        now = self._loop.time() + 0.002
+        while self._order and self._order[0] <= now * _BUCKETS_A_SECOND:
+            for item in self._buckets.pop(heappop(self._order)):
+                self._expire(item)
+        self._arm()
