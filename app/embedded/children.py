@@ -1,5 +1,6 @@
 """Own child processes that end with this process, whichever way it ends."""
 
+import contextlib
 import os
 import queue
 import signal
@@ -136,8 +137,8 @@ class Child:
             self._release_watchdog()
         return status
 
-    def end(self, *, wishes: Sequence[tuple[signal.Signals, float]]) -> None:
-        """Send each signal in turn and wait its seconds; SIGKILL if it is still there."""
+    def end(self, wishes: Sequence[tuple[signal.Signals, float]]) -> None:
+        """Send each signal in turn and wait its seconds; then SIGKILL."""
         for wish, seconds in wishes:
             if self.exit_status() is not None:
                 return
@@ -160,14 +161,22 @@ class Child:
 
     def _release_watchdog(self) -> None:
         if self._pipe >= 0:
-            os.write(self._pipe, b".")
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._pipe, b".")
             os.close(self._pipe)
             self._pipe = -1
 
 
 def server_environment() -> dict[str, str]:
-    """What a server sees: nothing of ours, no PG* variables, the C locale, times in UTC."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+    """What a server sees: no secrets of ours, no PG* variables, the C locale, times in UTC.
+
+    Library paths are handed on: some Python installations do not start without theirs.
+    """
+    kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {
+        "LC_ALL": "C",
+        "TZ": "UTC",
+    }
 
 
 def shorten_log(log: Path) -> None:

