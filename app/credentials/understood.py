@@ -1,0 +1,52 @@
+"""What was understood of a file: shown to its owner before anything is stored."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+Kind = Literal["certificate", "key", "certificate_only"]
+PRODUCTION, SANDBOX = "production", "sandbox"
+BOTH = (PRODUCTION, SANDBOX)
+VOIP = ".voip"
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """A credential as read from a file.
+
+    kind: `certificate` with its private key, `key` (.p8), or `certificate_only` (.cer), which can
+    push only once its key is found here. `bundle_id` is None for a key: it serves every app of its
+    team. `environments` is what the file allows; only a probe knows what Apple allows.
+    `fingerprint` is the SHA-256 of the certificate, `key_fingerprint` that of the public key
+    (SubjectPublicKeyInfo); for a key they are the same. `private` is PEM: certificate, chain and
+    key; or the key alone; or the certificate alone. It is never shown.
+    """
+
+    kind: Kind
+    form: str
+    bundle_id: str | None
+    topics: tuple[str, ...]
+    environments: tuple[str, ...]
+    team_id: str | None
+    key_id: str | None
+    subject: str | None
+    serial: str | None
+    fingerprint: str
+    key_fingerprint: str
+    not_before: datetime | None
+    not_after: datetime | None
+    notes: tuple[str, ...] = ()
+    private: bytes = field(default=b"", repr=False)
+
+    def days_left(self, now: datetime) -> int | None:
+        """Whole days until it expires, negative once it has; None for what never does."""
+        if self.not_after is None:
+            return None
+        return (self.not_after - now) // timedelta(days=1)
+
+
+def bundle_of(topic: str) -> str:
+    """The bundle id of a topic or of a subject's UID: Apple has issued both spellings."""
+    while topic.endswith(VOIP):
+        topic = topic.removesuffix(VOIP)
+    return topic
