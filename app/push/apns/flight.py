@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from app.core.reaction import NoAnswer
-from app.push.apns.outcome import PushOutcome
+from app.push.apns.outcome import PushOutcome, read_body
 from app.push.apns.request import PushRequest
 
 if TYPE_CHECKING:
@@ -54,6 +54,22 @@ class Flight:
         self.body = b""
         self.unique_id: str | None = None
         self.retry_after: float | None = None
+
+    def answered(self, now: float, provider_token_age: float | None) -> PushOutcome:
+        """The outcome of a push whose status, and perhaps body, are here."""
+        reason, timestamp = read_body(self.body) if self.body else (None, None)
+        return PushOutcome(
+            self.request.notification_id,
+            started=self.started,
+            ended=now,
+            code=self.code,
+            reason=reason,
+            timestamp=timestamp,
+            apns_unique_id=self.unique_id,
+            retry_after=self.retry_after,
+            connection=self.connection.number if self.connection is not None else 0,
+            provider_token_age=provider_token_age,
+        )
 
     def unanswered(
         self,

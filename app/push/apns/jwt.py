@@ -52,10 +52,6 @@ class ProviderTokens:
             self._sign(int(now) // PERIOD * PERIOD)
         return self._token, self._issued_at
 
-    def age(self, issued_at: int) -> float:
-        """Seconds since this `iat`, by our clock."""
-        return self._clock() - issued_at
-
     def refused_as_expired(self, issued_at: int) -> None:
         """Apple called the token of this `iat` expired: sign anew, if that may help.
 

@@ -115,14 +115,14 @@ class Sender(APNs):
 
     async def warm(self, within: float = 10.0) -> bool:
         """Have the warm connections ready; False after `within` seconds, see `stats()`."""
-        return await self.pool.warm(within)
+        return await self.pool.keeper.warm(within)
 
     def replace_credential(self, credential: Credential) -> None:
         """Push with this credential from now on; raises ValueError and changes nothing if unfit.
 
         Old connections serve until one with the new credential is ready, then finish and close.
         """
-        self.pool.replace_identity(Identity(credential, self._ca_file, self._wall_clock))
+        self.pool.keeper.replace_identity(Identity(credential, self._ca_file, self._wall_clock))
 
     async def drain(self, deadline: float) -> None:
         """Stop: no new streams, open ones may end until `deadline` (`loop.time()`), then close."""
@@ -134,14 +134,14 @@ class Sender(APNs):
 
     def stats(self) -> SenderStats:
         """The sender at this moment."""
-        pool = self.pool
+        keeper = self.pool.keeper
         return SenderStats(
-            connections=len(pool.connections),
-            leaving=len(pool.sockets) - len(pool.connections),
-            streams=sum(len(x.streams) for x in pool.sockets),
-            waiting=len(pool.waiting),
-            slots=sum(x.slots for x in pool.connections),
-            handshakes=pool.handshakes,
-            connect_failures=pool.connect_failures,
-            last_failure=pool.last_failure,
+            connections=len(keeper.connections),
+            leaving=len(keeper.sockets) - len(keeper.connections),
+            streams=sum(len(x.streams) for x in keeper.sockets),
+            waiting=len(self.pool.waiting),
+            slots=sum(x.slots for x in keeper.connections),
+            handshakes=keeper.handshakes,
+            connect_failures=keeper.failures,
+            last_failure=keeper.last_failure,
         )

@@ -81,6 +81,10 @@ class Http2Wire(APNsTLSClientProtocol):
         """The server's settings have changed."""
         raise NotImplementedError
 
+    def on_flush(self) -> None:
+        """All that was written until now goes out."""
+        raise NotImplementedError
+
     def on_end(self, cause: str) -> None:
         """The connection is of no more use; called once."""
         raise NotImplementedError
@@ -130,8 +134,8 @@ class Http2Wire(APNsTLSClientProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""
-        self.end(f"connection lost: {exc}" if exc else "the server closed the connection")
         self.transport = None
+        self.end(f"connection lost: {exc}" if exc else "the server closed the connection")
         if not self.closed.done():
             self.closed.set_result(None)
 
@@ -162,28 +166,28 @@ class Http2Wire(APNsTLSClientProtocol):
         self._out.clear()
         if self.transport is None or self.transport.is_closing():
             return
+        self.on_flush()
         self.transport.write(out)
         if self.paused and self.transport.get_write_buffer_size() > _MAX_UNREAD_OUTPUT:
             self.end("the server reads nothing", abort=True)
 
     def end(self, cause: str, *, abort: bool = False) -> None:
         """Conclude everything and close; `abort` for a peer from whom nothing is expected."""
-        transport = self.transport
         if self.ended is None:
+            if not abort:
+                self.flush()
             self.ended = cause
             if not self.greeted.done():
                 self.greeted.set_exception(ConnectionError(cause))
                 self.greeted.exception()  # whoever waits is told; nobody need
             self.on_end(cause)
-            if not abort:
-                self.flush()
             self._out.clear()
             self._in = self._block = b""
-        if transport is not None:
+        if self.transport is not None:
             if abort:
-                transport.abort()
+                self.transport.abort()
             else:
-                transport.close()
+                self.transport.close()
 
     def ping(self) -> None:
         """Ask for a sign of life."""
