@@ -1,4 +1,4 @@
-"""Events of calls, and what each user with a stream is told of them."""
+"""Events of calls, what each user with a stream is told of them, and a tenant's own events."""
 
 from datetime import datetime
 from typing import Any
@@ -51,3 +51,41 @@ class UserEvent(Base):
     body: Mapped[dict[str, Any]]
 
     __table_args__ = (Index("ix_user_events_at", "at"),)
+
+
+class TenantEvent(Base):
+    """A fact about a tenant that belongs to no call: an alarm about a credential, say."""
+
+    __tablename__ = "tenant_events"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[UUID]
+    type: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+    data: Mapped[dict[str, Any]]
+
+    __table_args__ = (
+        Index("ix_tenant_events_tenant_id", "tenant_id", "id"),
+        Index("ix_tenant_events_at", "at"),
+    )
+
+
+class Audit(Base):
+    """Who did what, when and from where. The database refuses to change or delete a row.
+
+    `actor`: {"kind": "api_key" | "command" | "dashboard" | "server", "id", "name"}; `target` is
+    such as `credential:<id>`; `source` the caller's address; `detail` holds no secret.
+    """
+
+    __tablename__ = "audit"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[UUID]
+    at: Mapped[datetime]
+    actor: Mapped[dict[str, Any]]
+    action: Mapped[str] = mapped_column(Text)
+    target: Mapped[str] = mapped_column(Text)
+    source: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[dict[str, Any]]
+
+    __table_args__ = (Index("ix_audit_tenant_id", "tenant_id", "id"),)
