@@ -14,7 +14,7 @@ it. With a folder the data stays there for the next start, and commits wait for 
 `durable=False` (PostgreSQL). More settings of the servers: `settings={...}`, `options={...}`.
 
 A supervisor uses `Postgres(...)` and `Valkey(...)` with `start()`, `is_running()`, `stop()` and, at
-the end, `close()`. `start()` after a crash (or a `stop()`) brings the data back, under the same URL.
+the end, `close()`. `start()` after a crash (or a `stop()`) brings the data back under its URL.
 
 Whatever goes wrong is an `EmbeddedError`, and its text says what to do. Servers end with this
 process, however it ends, SIGKILL included; they may be started from any thread. There is no TCP:

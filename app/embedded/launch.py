@@ -53,9 +53,12 @@ def leave_watchdog(pipe: int, death_signal: int) -> None:
     if os.fork():
         os._exit(0)
     os.setsid()  # a signal to the server's group is not meant for us
-    os.dup2(pipe, 0)
-    os.closerange(1, 256)  # above all the lock, which must end with the server
-    if os.read(0, 1) == b"":
+    with os.scandir("/dev/fd") as entries:
+        others = {int(entry.name) for entry in entries} - {pipe}
+    for descriptor in others:  # above all the lock, which must end with the server
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    if os.read(pipe, 1) == b"":
         with contextlib.suppress(OSError):
             os.kill(server, death_signal)
             os.kill(server, signal.SIGCONT)  # a stopped server would never get to it

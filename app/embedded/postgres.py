@@ -30,9 +30,8 @@ SETTINGS = {
     "log_line_prefix": "%m [%p] %d ",
     "jit": "off",
 }
-NOT_DURABLE = {
+NOT_DURABLE = {  # a commit outlives the server, if not the machine
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
-from app.embedded.children import Child, EmbeddedError, await_ready
+from app.embedded.children import USE_YOUR_OWN, Child, EmbeddedError, await_ready
 from app.embedded.locks import FolderLock
 from app.embedded.places import ShortFolder, temp_folder, throw_away_folder
 
@@ -61,20 +61,28 @@ class Server(contextlib.AbstractContextManager["Server"], abc.ABC):
         """
         if self.is_running():
             return
-        self._release()  # and take it anew: children of a crashed server may hold it a little longer
+        self._release()  # and anew: children of a crashed server may hold it a little longer
+        try:
+            self._start()
+        except OSError as error:
+            self.stop()
+            raise EmbeddedError(
+                f"{self.name} could not start in {self.home}: {error}. {USE_YOUR_OWN}"
+            ) from error
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FolderLock(self.home)
         lock.acquire()
         self._lock = lock
-        try:
-            locks = [lock, self._short_folder().lock]
-            self._child = self._spawn([lock.descriptor for lock in locks])
-            for lock in locks:
-                lock.name_server(self._child.pid)
-            await_ready(self._child, self._is_ready, name=self.name)
-        except BaseException:
-            self.stop()
-            raise
+        locks = [lock, self._short_folder().lock]
+        self._child = self._spawn([lock.descriptor for lock in locks])
+        for lock in locks:
+            lock.name_server(self._child.pid)
+        await_ready(self._child, self._is_ready, name=self.name)
 
     def stop(self) -> None:
         """End the server; its data stays. No-op if it does not run."""
