@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import JSON, Table, TextClause, Uuid, text
+from sqlalchemy import JSON, Executable, Table, TextClause, Uuid, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -60,10 +60,14 @@ class Database:
             pool_use_lifo=True,
             json_serializer=dump_json,
             json_deserializer=orjson.loads,
-            # jit costs more than it saves on short statements
             connect_args={
                 "timeout": 5,
-                "server_settings": {"jit": "off", "application_name": "ringline"},
+                "server_settings": {
+                    "application_name": "ringline",
+                    "jit": "off",  # costs more than it saves on short statements
+                    # a frozen process must not hold the locks of calls
+                    "idle_in_transaction_session_timeout": "5s",
+                },
                 "prepared_statement_cache_size": 200,
             },
         )
@@ -96,11 +100,26 @@ def dump_json(value: Any) -> str:
 
 
 async def clock(session: Session) -> datetime:
-    """The database's wall clock now. `now()` would be the transaction's start: stale after a wait."""
+    """The database's wall clock now (`now()` is the transaction's start: stale after a wait)."""
     result = await session.execute(text("SELECT clock_timestamp()"))
     value = result.scalar_one()
     assert isinstance(value, datetime)
     return value
+
+
+async def one(
+    session: Session, statement: Executable, values: Row | None = None
+) -> dict[str, Any] | None:
+    """The first row of an answer; None when there is none."""
+    row = (await session.execute(statement, values)).mappings().first()
+    return None if row is None else dict(row)
+
+
+async def many(
+    session: Session, statement: Executable, values: Row | None = None
+) -> list[dict[str, Any]]:
+    """Every row of an answer."""
+    return [dict(row) for row in (await session.execute(statement, values)).mappings()]
 
 
 async def insert_rows(

@@ -6,11 +6,16 @@ purpose, so that a sealed value copied to another row or tenant does not open.
 
 Sealed bytes: version (1) | length of key id (1) | key id | nonce (12) | wrapped data key (48) |
 nonce (12) | ciphertext and tag.
+
+`RINGLINE_SECRET_KEY` may hold several keys as `id:secret,id:secret`: the first seals, all open.
+So a key is changed without a stop: put the new one in front and restart; `ringline vault rotate`
+wraps every data key anew; then the old key can go. Every sealed column is listed in `SEALED`.
 """
 
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
@@ -25,6 +30,7 @@ from app.settings import Settings
 VERSION = 1
 NONCE = 12
 WRAPPED = 32 + 16
+KEY_ID = re.compile(r"[A-Za-z0-9_.\-]{1,32}")
 
 
 class VaultError(Exception):
@@ -41,6 +47,23 @@ class Place:
 
     def bound(self) -> bytes:
         return b"|".join((self.purpose.encode(), self.tenant_id.bytes, self.row_id.bytes))
+
+
+@dataclass(frozen=True, slots=True)
+class SealedColumn:
+    """A column of sealed bytes. Its table has `id` and `tenant_id`, which make the place."""
+
+    table: str
+    column: str
+    purpose: str
+
+
+SEALED = (
+    SealedColumn("credentials", "sealed", "credential"),
+    SealedColumn("signing_secrets", "sealed", "signing_secret"),
+)
+"""Every sealed column there is. One that is missing here would be lost with the old key, so a
+test compares this with the tables' own columns named `sealed`."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -64,8 +87,16 @@ class Keyring:
 
 
 def keyring(settings: Settings) -> Keyring:
-    """The key-encryption keys of these settings (HKDF-SHA256, RFC 5869)."""
+    """The key-encryption keys of these settings (HKDF-SHA256, RFC 5869).
+
+    Raises VaultError for an id that cannot be one: it shows no secret, as the id may be part of it.
+    """
     secrets = settings.secret_keys()
+    if not all(KEY_ID.fullmatch(key_id) for key_id in secrets):
+        raise VaultError(
+            "RINGLINE_SECRET_KEY: a key's id must be 1 to 32 letters, digits, dots, hyphens or "
+            "underscores, as in `2026:secret,2025:secret`; a secret itself holds no colon or comma"
+        )
     return Keyring(
         current=next(iter(secrets)),
         keys={key_id: _derive(secret, b"vault") for key_id, secret in secrets.items()},
@@ -113,16 +144,20 @@ def key_id_of(sealed: bytes) -> str:
     return sealed[2 : 2 + sealed[1]].decode("ascii", "replace")
 
 
+def head(key_id: str) -> bytes:
+    """How sealed bytes under that key begin: for finding, in the database, those that do not."""
+    return bytes((VERSION, len(key_id))) + key_id.encode()
+
+
 def digest(secret: str) -> bytes:
     """How high-entropy secrets (API keys) are stored: SHA-256, compared by equality of digests."""
     return hashlib.sha256(secret.encode()).digest()
 
 
 def _head(ring: Keyring, place: Place, data_key: bytes) -> bytes:
-    key_id = ring.current.encode()
     nonce = os.urandom(NONCE)
     wrapped = AESGCM(ring.keys[ring.current]).encrypt(nonce, data_key, place.bound())
-    return bytes((VERSION, len(key_id))) + key_id + nonce + wrapped
+    return head(ring.current) + nonce + wrapped
 
 
 def _open_head(ring: Keyring, place: Place, sealed: bytes) -> tuple[bytes, bytes]:
@@ -130,8 +165,8 @@ def _open_head(ring: Keyring, place: Place, sealed: bytes) -> tuple[bytes, bytes
     key = ring.keys.get(key_id)
     if key is None:
         raise VaultError(
-            f"sealed under key {key_id!r}, which RINGLINE_SECRET_KEY does not hold: add it back "
-            "as id:secret, then run `ringline vault rotate`"
+            f"sealed under key {key_id!r}, which RINGLINE_SECRET_KEY does not hold: add it back, "
+            "after the others, as id:secret, then run `ringline vault rotate`"
         )
     start = 2 + sealed[1]
     nonce, wrapped = sealed[start : start + NONCE], sealed[start + NONCE : start + NONCE + WRAPPED]

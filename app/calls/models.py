@@ -36,8 +36,12 @@ class Call(Base):
 
     __table_args__ = (
         Index(
-            "uq_calls_live", "tenant_id", "type", "name",
-            unique=True, postgresql_where=text("ended_at IS NULL"),
+            "uq_calls_live",
+            "tenant_id",
+            "type",
+            "name",
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
         ),
         Index("ix_calls_name", "tenant_id", "name", "type", "created_at"),
         Index("ix_calls_created_at", "tenant_id", "created_at"),

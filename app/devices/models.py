@@ -66,7 +66,9 @@ class Token(Base):
 
     __table_args__ = (
         UniqueConstraint("tenant_id", "kind", "bundle_id", "token", name="uq_tokens_token"),
-        Index("ix_tokens_user", "tenant_id", "user_id", postgresql_where=text("retired_at IS NULL")),
+        Index(
+            "ix_tokens_user", "tenant_id", "user_id", postgresql_where=text("retired_at IS NULL")
+        ),
         Index("ix_tokens_device_row", "device_row"),
         Index("ix_tokens_expires_at", "expires_at", postgresql_where=text("retired_at IS NULL")),
         Index("ix_tokens_registered_at", "registered_at"),

@@ -1,0 +1,118 @@
+"""Who acts on a call, and what each kind of caller may do to which call."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.calls import store
+from app.calls.service import Seen, not_found, read
+from app.core.event import rfc3339
+from app.errors import Forbidden, Invalid
+from app.runtime import Runtime
+from app.security import Caller
+from app.security import member_token as sign_member_token
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """On which call, for whom, from which device. `hidden`: a stranger is told nothing of it."""
+
+    tenant_id: UUID
+    reference: str
+    user: str | None
+    device: str | None
+    hidden: bool
+
+    @property
+    def user_id(self) -> str:
+        """The user, for commands that need one."""
+        if self.user is None:
+            raise Invalid("missing_field", "user_id: an API key must say for which user")
+        return self.user
+
+
+async def actor(
+    runtime: Runtime, caller: Caller, reference: str, user: str | None, device: str | None
+) -> Actor:
+    """Resolve a caller and a body into an Actor.
+
+    A user token acts for its subject; a key for whom it names; a call token for its ring's user
+    and device, on its call only; a member token for its holder. Raises Forbidden (403) for a token
+    that acts for another, NotFound (404) for one that acts on another call.
+    """
+    if caller.kind == "server":
+        return Actor(caller.tenant_id, reference, user, device, hidden=False)
+    if caller.kind == "user":
+        return Actor(caller.tenant_id, reference, caller.acting_for(user), device, hidden=True)
+    call_id, owner, holder = await _bound(runtime, caller)
+    if user not in {None, owner}:
+        raise Forbidden("wrong_user", "user_id: this token cannot act for another user")
+    if device not in {None, holder}:
+        raise Forbidden("wrong_device", "device_id: this token cannot act for another device")
+    await _same_call(runtime, caller, reference, call_id)
+    return Actor(caller.tenant_id, str(call_id), owner, holder, hidden=True)
+
+
+async def _bound(runtime: Runtime, caller: Caller) -> tuple[UUID, str, str]:
+    if caller.kind == "member":
+        assert caller.call_id is not None
+        assert caller.user_id is not None
+        assert caller.device_id is not None
+        return caller.call_id, caller.user_id, caller.device_id
+    assert caller.ring is not None
+    assert caller.device_row is not None
+    async with runtime.database.reading() as session:
+        found = await store.ring_of_token(session, caller.tenant_id, caller.ring, caller.device_row)
+    if found is None or found["device_id"] is None:
+        raise not_found()
+    return found["call_id"], found["user_id"], found["device_id"]
+
+
+async def _same_call(runtime: Runtime, caller: Caller, reference: str, call_id: UUID) -> None:
+    if reference == str(call_id):
+        return
+    seen = await read(runtime, caller.tenant_id, reference)
+    if seen.call.id != call_id:
+        raise not_found()
+
+
+async def read_as(runtime: Runtime, caller: Caller, reference: str) -> dict[str, Any]:
+    """A call as this caller may see it: a user only calls of which they are a member."""
+    if caller.kind in {"server", "user"}:
+        seen = await read(runtime, caller.tenant_id, reference)
+        if caller.kind == "user" and caller.user_id not in seen.call.members:
+            raise not_found()
+        return seen.out()
+    who = await actor(runtime, caller, reference, None, None)
+    seen = await read(runtime, who.tenant_id, who.reference)
+    if who.user_id not in seen.call.members:
+        raise not_found()
+    return seen.out() | {"ring": _ring_out(seen, caller, who.user_id)}
+
+
+def _ring_out(seen: Seen, caller: Caller, user_id: str) -> dict[str, Any] | None:
+    """The ring that a call token is about: also when a later one has been made since."""
+    ring = seen.call.members[user_id].ring
+    if ring is None:
+        return None
+    if caller.ring is not None and ring.uuid != caller.ring:
+        return {"uuid": str(caller.ring), "state": "superseded", "callkit_reason": 2}
+    return {
+        "uuid": str(ring.uuid),
+        "state": ring.outcome.value if ring.outcome else "ringing",
+        "expires_at": rfc3339(ring.deadline),
+        "callkit_reason": int(ring.callkit) if ring.callkit else None,
+    }
+
+
+def member_token(runtime: Runtime, seen: Seen, user_id: str, device_id: str) -> str:
+    """What an accept gives: with it a phone keeps, leaves or ends the call without logging in."""
+    expires = seen.call.created_at.timestamp() + seen.call.figures.length
+    return sign_member_token(
+        runtime.keyring,
+        tenant_id=seen.stored.tenant_id,
+        call_id=seen.call.id,
+        user_id=user_id,
+        device_id=device_id,
+        expires=expires,
+    )

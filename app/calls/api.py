@@ -1,0 +1,174 @@
+"""HTTP: ring, read and act on calls."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request
+
+from app.calls import actors, service
+from app.calls.actors import Actor
+from app.calls.gather import Gather
+from app.calls.ringing import Order, order
+from app.calls.schemas import ActIn, DeclineIn, RingIn
+from app.calls.service import Seen
+from app.core.call import (
+    SERVER,
+    Accept,
+    Cancel,
+    Command,
+    Decline,
+    End,
+    Heartbeat,
+    Join,
+    Leave,
+)
+from app.errors import Forbidden, Invalid
+from app.runtime import Runtime
+from app.security import Caller, any_caller, require_scope, server_or_user
+
+router = APIRouter(prefix="/v1/calls", tags=["calls"])
+Anyone = Annotated[Caller, Depends(any_caller)]
+ServerOrUser = Annotated[Caller, Depends(server_or_user)]
+LONGEST_KEY = 255
+
+
+@router.post("", status_code=202)
+async def ring(
+    body: RingIn,
+    request: Request,
+    caller: ServerOrUser,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> dict[str, Any]:
+    """Ring: start a call, or ring more members of a live one. Answers the call."""
+    require_scope(caller, "calls")
+    if caller.kind == "user":
+        if body.caller.id != caller.user_id:
+            raise Forbidden("wrong_user", "caller.id: a user token rings as its own subject only")
+        if not caller.settings.users_may_ring:
+            raise Forbidden(
+                "ringing_not_allowed",
+                "users of this tenant may not ring; ring with an API key, or set users_may_ring",
+            )
+    key = _idempotency_key(idempotency_key)
+    device = body.caller.device_id or SERVER
+    one = order(caller.tenant_id, caller.settings, body, device=device, key=key)
+    gather: Gather[Order, dict[str, Any]] = request.app.state.ringer
+    return await gather.submit(one)
+
+
+def _idempotency_key(key: str | None) -> str | None:
+    if key is not None and (not 1 <= len(key) <= LONGEST_KEY or not key.isprintable()):
+        raise Invalid(
+            "invalid_idempotency_key",
+            f"Idempotency-Key: must have 1 to {LONGEST_KEY} printable characters",
+        )
+    return key
+
+
+@router.get("/{reference}")
+async def read(reference: str, request: Request, caller: Anyone) -> dict[str, Any]:
+    """A call by `type:id` (the live one, else the latest) or by the id of its session."""
+    runtime: Runtime = request.app.state.runtime
+    return await actors.read_as(runtime, caller, reference)
+
+
+@router.post("/{reference}/accept")
+async def accept(
+    reference: str, request: Request, caller: Anyone, body: ActIn | None = None
+) -> dict[str, Any]:
+    """Answer. The first device wins; the same device again gets the same answer."""
+    return await _join(reference, request, caller, body, Accept)
+
+
+@router.post("/{reference}/join")
+async def join(
+    reference: str, request: Request, caller: ServerOrUser, body: ActIn | None = None
+) -> dict[str, Any]:
+    """Answer, or come back into a call that is still active after leaving or missing it."""
+    return await _join(reference, request, caller, body, Join)
+
+
+async def _join(
+    reference: str,
+    request: Request,
+    caller: Caller,
+    body: ActIn | None,
+    command: type[Accept | Join],
+) -> dict[str, Any]:
+    actor = await _actor(reference, request, caller, body)
+    device = actor.device
+    if device is None:
+        if caller.kind == "user":
+            raise Invalid("missing_field", "device_id: say which device answers")
+        device = SERVER
+    watched = caller.kind != "server"
+    seen = await _act(request, actor, command(actor.user_id, device, watched))
+    runtime: Runtime = request.app.state.runtime
+    return seen.out() | {"member_token": actors.member_token(runtime, seen, actor.user_id, device)}
+
+
+@router.post("/{reference}/decline")
+async def decline(
+    reference: str, request: Request, caller: Anyone, body: DeclineIn | None = None
+) -> dict[str, Any]:
+    """Decline for all devices of this member. Late or repeated: no harm."""
+    actor = await _actor(reference, request, caller, body)
+    busy = body is not None and body.reason == "busy"
+    return (await _act(request, actor, Decline(actor.user_id, actor.device, busy))).out()
+
+
+@router.post("/{reference}/cancel")
+async def cancel(
+    reference: str, request: Request, caller: ServerOrUser, body: ActIn | None = None
+) -> dict[str, Any]:
+    """Give up before anyone has joined: the caller, or the server."""
+    actor = await _actor(reference, request, caller, body)
+    return (await _act(request, actor, Cancel(actor.user))).out()
+
+
+@router.post("/{reference}/leave")
+async def leave(
+    reference: str, request: Request, caller: Anyone, body: ActIn | None = None
+) -> dict[str, Any]:
+    """Leave; the others go on. Late or repeated: no harm."""
+    actor = await _actor(reference, request, caller, body)
+    return (await _act(request, actor, Leave(actor.user_id, actor.device))).out()
+
+
+@router.post("/{reference}/end")
+async def end(
+    reference: str, request: Request, caller: Anyone, body: ActIn | None = None
+) -> dict[str, Any]:
+    """End the call for everyone: a member who has joined, or the server."""
+    actor = await _actor(reference, request, caller, body)
+    return (await _act(request, actor, End(actor.user, actor.device))).out()
+
+
+@router.post("/{reference}/heartbeat")
+async def heartbeat(
+    reference: str, request: Request, caller: Anyone, body: ActIn | None = None
+) -> dict[str, Any]:
+    """Keep a joined member: silence makes it away, then takes it out."""
+    actor = await _actor(reference, request, caller, body)
+    if actor.device is None:
+        raise Invalid("missing_field", "device_id: say which device is alive")
+    return (await _act(request, actor, Heartbeat(actor.user_id, actor.device))).out()
+
+
+async def _actor(
+    reference: str,
+    request: Request,
+    caller: Caller,
+    body: ActIn | None,
+) -> Actor:
+    require_scope(caller, "calls")
+    user = body.user_id if body else None
+    device = body.device_id if body else None
+    runtime: Runtime = request.app.state.runtime
+    return await actors.actor(runtime, caller, reference, user, device)
+
+
+async def _act(request: Request, actor: Actor, command: Command) -> Seen:
+    runtime: Runtime = request.app.state.runtime
+    return await service.act(
+        runtime, actor.tenant_id, actor.reference, command, hidden=actor.hidden
+    )

@@ -1,0 +1,238 @@
+"""Ringing: many requests become calls, members, rings, pushes and events with one commit."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from app.calls import store
+from app.calls.apply import Applied, Change, apply
+from app.calls.schemas import RingIn, call_out
+from app.calls.store import Stored
+from app.core.call import Call, Callee, Refused, RingMore, Start, decide
+from app.core.figures import Figures
+from app.db import Session
+from app.devices import store as devices
+from app.errors import Conflict, Invalid
+from app.ids import uuid7
+from app.runtime import Runtime
+from app.tenants.schemas import TenantSettings
+
+Answer = dict[str, Any] | Exception
+CidKey = tuple[UUID, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One request to ring, ready to be decided: ids made, figures resolved."""
+
+    tenant_id: UUID
+    request: RingIn
+    call_id: UUID
+    name: str
+    figures: Figures
+    callees: tuple[Callee, ...]
+    device: str
+    key: str | None
+    body_digest: bytes
+
+    @property
+    def cid(self) -> CidKey:
+        return self.tenant_id, self.request.type, self.name
+
+    @property
+    def ring_time(self) -> float:
+        """Seconds for which it rings."""
+        asked = self.request.ring_time
+        return self.figures.ring if asked is None else asked
+
+
+def order(
+    tenant_id: UUID, settings: TenantSettings, request: RingIn, *, device: str, key: str | None
+) -> Order:
+    """Make an Order of a request. Raises Invalid (422) for more members than a call may have."""
+    figures = settings.figures_for(request.type)
+    if len(request.callees) + 1 > figures.members:
+        raise Invalid(
+            "too_many_members",
+            f"callees: a call holds at most {figures.members:g} members, the caller included",
+        )
+    call_id = uuid7()
+    body = orjson.dumps(request.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    return Order(
+        tenant_id=tenant_id,
+        request=request,
+        call_id=call_id,
+        name=request.id or str(call_id),
+        figures=figures,
+        callees=tuple(Callee(user, uuid7()) for user in request.callees),
+        device=device,
+        key=key,
+        body_digest=hashlib.sha256(body).digest(),
+    )
+
+
+async def ring_new(session: Session, orders: Sequence[Order]) -> tuple[dict[int, Answer], Applied]:
+    """Start a call for each order whose cid is free; answers by place, and what to tell.
+
+    A place without an answer is an order whose cid has a live call.
+    """
+    users = {(one.tenant_id, user) for one in orders for user in one.request.callees}
+    now, tokens = await devices.ringable(session, sorted(users))
+    callers = {(one.tenant_id, one.request.caller.id) for one in orders}
+    await devices.see_users(session, users | callers)
+    started = [_start(one, now) for one in orders]
+    answers: dict[int, Answer] = await _keep(session, orders, started, now)
+    first: dict[CidKey, int] = {}
+    for n, one in enumerate(orders):
+        if n not in answers:
+            first.setdefault(one.cid, n)
+    added = await store.add_calls(session, [_as_inserted(started[n]) for n in first.values()])
+    taken = [n for n in first.values() if orders[n].call_id in added]
+    lost = [n for n in range(len(orders)) if n not in answers and n not in taken]
+    keys = [(orders[n].tenant_id, key) for n in lost if (key := orders[n].key)]
+    if keys:
+        await store.forget_answers(session, keys)
+    answers |= {n: _answer(started[n]) for n in taken}
+    applied = await apply(session, [started[n] for n in taken], now, tokens)
+    return answers, applied
+
+
+def _start(one: Order, now: datetime) -> Change:
+    request = one.request
+    call = Call(
+        id=one.call_id,
+        type=request.type,
+        name=one.name,
+        caller_id=request.caller.id,
+        has_video=request.video,
+        figures=one.figures,
+        created_at=now,
+    )
+    decision = decide(call, Start(one.callees, one.ring_time, one.device), now)
+    custom = dict(request.custom)
+    stored = Stored(decision.call, one.tenant_id, request.caller.name, custom, 0, 1)
+    return Change(stored, decision, new=True)
+
+
+def _as_inserted(change: Change) -> Stored:
+    return replace(change.stored, event_seq=len(change.decision.events))
+
+
+def _answer(change: Change) -> dict[str, Any]:
+    return call_out(change.stored, change.decision.call)
+
+
+async def _keep(
+    session: Session, orders: Sequence[Order], changes: Sequence[Change], now: datetime
+) -> dict[int, Answer]:
+    """Keep the answers of orders that have an idempotency key; answers the repeated ones."""
+    rows: dict[tuple[UUID, str], dict[str, Any]] = {}
+    owner: dict[tuple[UUID, str], int] = {}
+    for n, (one, change) in enumerate(zip(orders, changes, strict=True)):
+        if one.key is None or (one.tenant_id, one.key) in rows:
+            continue
+        owner[one.tenant_id, one.key] = n
+        rows[one.tenant_id, one.key] = {
+            "tenant_id": one.tenant_id,
+            "key": one.key,
+            "body_digest": one.body_digest,
+            "call_id": change.decision.call.id,
+            "answer": _answer(change),
+            "created_at": now,
+        }
+    if not rows:
+        return {}
+    kept = await store.keep_answers(session, list(rows.values()))
+    asked = [(n, one, (one.tenant_id, one.key)) for n, one in enumerate(orders) if one.key]
+    repeated = [(n, one, key) for n, one, key in asked if key not in kept or owner[key] != n]
+    if not repeated:
+        return {}
+    known = await store.kept_answers(session, [key for _, _, key in repeated])
+    return {n: _repeat(one, known[key]) for n, one, key in repeated}
+
+
+def _repeat(one: Order, kept: dict[str, Any]) -> Answer:
+    if kept["body_digest"] != one.body_digest:
+        return Conflict(
+            "idempotency_key_reused",
+            "Idempotency-Key: this key came with another body in the last 24 hours; use a new key",
+        )
+    answer: dict[str, Any] = kept["answer"]
+    return answer
+
+
+async def ring_live(session: Session, one: Order) -> tuple[Answer, Applied] | None:
+    """Ring more members of the live call of this cid; None when there is none any more."""
+    call_id = await store.id_by_name(session, *one.cid)
+    if call_id is None or not await store.lock(session, one.tenant_id, [call_id]):
+        return None
+    now, calls = await store.load(session, [call_id])
+    stored = calls[call_id]
+    command = RingMore(one.request.caller.id, one.callees, one.ring_time)
+    decision = decide(stored.call, command, now)
+    change = Change(stored, decision)
+    if decision.refusal is Refused.CALL_ENDED:
+        # time has ended it: write so, and the cid is free again
+        return None if not decision.changed else (_RETRY, await apply(session, [change], now))
+    if decision.refusal is not None:
+        return _refused(decision.refusal), await apply(session, [change], now)
+    repeated = await _keep(session, [one], [change], now)
+    if repeated:
+        return repeated[0], Applied()
+    return _answer(change), await apply(session, [change], now)
+
+
+class RetryOrder(Exception):
+    """The cid's call has just ended: the order can start a new one."""
+
+
+_RETRY = RetryOrder()
+
+
+def _refused(why: Refused) -> Exception:
+    if why is Refused.TOO_MANY_MEMBERS:
+        return Invalid("too_many_members", "callees: the call would hold more members than it may")
+    return Conflict(
+        "call_in_progress",
+        "a call with this cid is live and the caller has not joined it; use another id, or join",
+    )
+
+
+async def ring(runtime: Runtime, orders: Sequence[Order]) -> tuple[list[Answer], list[Applied]]:
+    """Ring for many requests; answers a call, or why not, for each, and what to tell.
+
+    New calls share one commit. A request for a cid whose call is live rings more of its members,
+    in a transaction of its own: it may have to wait for that call.
+    """
+    async with runtime.database.transaction() as session:
+        answers, applied = await ring_new(session, orders)
+    told = [applied]
+    for n, one in enumerate(orders):
+        if n not in answers:
+            answers[n], more = await _ring_one(runtime, one)
+            told += more
+    return [answers[n] for n in range(len(orders))], told
+
+
+async def _ring_one(runtime: Runtime, one: Order) -> tuple[Answer, list[Applied]]:
+    told: list[Applied] = []
+    for _ in range(5):
+        async with runtime.database.transaction() as session:
+            done = await ring_live(session, one)
+            if done is None:
+                answers, applied = await ring_new(session, [one])
+                told.append(applied)
+                if 0 in answers:
+                    return answers[0], told
+                continue
+        told.append(done[1])
+        if not isinstance(done[0], RetryOrder):
+            return done[0], told
+    return Conflict(
+        "call_in_progress", "calls with this cid begin and end too fast; try again"
+    ), told

@@ -1,0 +1,117 @@
+"""What clients send to ring and to answer, and how a call reads."""
+
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from app.calls.store import Stored
+from app.core.call import Call, Member
+from app.core.event import rfc3339
+from app.core.figures import BOUNDS
+from app.fields import CallName, CallType, Custom, DeviceId, DisplayName, Request, UserId, refuse
+
+MOST_CALLEES = 999
+RING_LOW, RING_HIGH = BOUNDS["ring"]
+
+
+class CallerIn(Request):
+    """Who is calling."""
+
+    id: UserId
+    name: DisplayName | None = None
+    device_id: DeviceId | None = None
+
+
+class RingIn(Request):
+    """A request to ring. `ring_time` in seconds; without an `id` one is made."""
+
+    type: CallType = "default"
+    id: CallName | None = None
+    caller: CallerIn
+    callees: Annotated[list[UserId], Field()]
+    video: bool = False
+    ring_time: float | None = None
+    custom: Custom = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _sense(self) -> Self:
+        if not self.callees:
+            raise refuse("no_callees", "callees: name at least one user to ring")
+        if len(self.callees) > MOST_CALLEES:
+            raise refuse("too_many_members", "callees: a call holds at most 1,000 with its caller")
+        if len(set(self.callees)) < len(self.callees):
+            raise refuse("duplicate_callee", "callees: a user is named twice")
+        if self.caller.id in self.callees:
+            raise refuse("caller_among_callees", "callees: the caller cannot be rung by this call")
+        if self.ring_time is not None and not RING_LOW <= self.ring_time <= RING_HIGH:
+            raise refuse(
+                "ring_time_out_of_bounds",
+                f"ring_time: must be from {RING_LOW:g} to {RING_HIGH:g} seconds",
+            )
+        return self
+
+
+class ActIn(Request):
+    """Who acts on a call: with a user token the token's subject, with a key `user_id`."""
+
+    user_id: UserId | None = None
+    device_id: DeviceId | None = None
+
+
+class DeclineIn(ActIn):
+    """`reason`: `declined` or `busy`."""
+
+    reason: Annotated[str, Field(pattern="^(declined|busy)$")] = "declined"
+
+
+def call_out(stored: Stored, call: Call) -> dict[str, Any]:
+    """A call as clients read it; `call` is `stored.call` as time has left it."""
+    return {
+        "id": str(call.id),
+        "cid": call.cid,
+        "type": call.type,
+        "call_id": call.name,
+        "state": call.state.value,
+        "reason": call.reason.value if call.reason else None,
+        "caller": {"id": call.caller_id, "name": stored.caller_name},
+        "has_video": call.has_video,
+        "custom": stored.custom,
+        "created_at": rfc3339(call.created_at),
+        "active_at": rfc3339(call.active_at) if call.active_at else None,
+        "ended_at": rfc3339(call.ended_at) if call.ended_at else None,
+        "members": [member_out(member) for member in call.members.values()],
+    }
+
+
+def member_out(member: Member) -> dict[str, Any]:
+    """A member with the latest ring that was made to reach them."""
+    ring = member.ring
+    return {
+        "user_id": member.user_id,
+        "role": member.role.value,
+        "state": member.state.value,
+        "device_id": member.holder,
+        "joined_at": rfc3339(member.joined_at) if member.joined_at else None,
+        "left_at": rfc3339(member.left_at) if member.left_at else None,
+        "ring": None
+        if ring is None
+        else {
+            "uuid": str(ring.uuid),
+            "state": ring.outcome.value if ring.outcome else "ringing",
+            "expires_at": rfc3339(ring.deadline),
+            "settled_at": rfc3339(ring.settled_at) if ring.settled_at else None,
+            "callkit_reason": int(ring.callkit) if ring.callkit else None,
+        },
+    }
+
+
+def call_reference(text: str) -> tuple[str, str] | UUID | None:
+    """A call as named in a path: `type:id`, or the id of one session; None when it is neither."""
+    kind, colon, name = text.partition(":")
+    if colon:
+        return kind, name
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

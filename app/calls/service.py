@@ -1,0 +1,226 @@
+"""Calls: ringing, answering, reading, and the sweep that keeps time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from app.calls import ringing, store
+from app.calls.apply import Applied, Change, add_ring_pushes, apply
+from app.calls.ringing import Answer, Order
+from app.calls.schemas import call_out, call_reference
+from app.calls.store import Stored
+from app.core.call import (
+    Call,
+    Cancel,
+    Command,
+    Decision,
+    Decline,
+    Leave,
+    MemberState,
+    Refused,
+    Tick,
+    decide,
+    view,
+)
+from app.db import Session
+from app.errors import AppError, Conflict, Forbidden, Gone, Invalid, NotFound
+from app.queue import SEND
+from app.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+SWEEP_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A call as it reads now: as stored, and as time has left it."""
+
+    stored: Stored
+    call: Call
+
+    def out(self) -> dict[str, Any]:
+        """As clients read it."""
+        return call_out(self.stored, self.call)
+
+
+async def ring(runtime: Runtime, orders: Sequence[Order]) -> list[Answer]:
+    """Ring for many requests with one commit, then tell the workers."""
+    answers, told = await ringing.ring(runtime, orders)
+    for applied in told:
+        tell(runtime, applied)
+    return answers
+
+
+def tell(runtime: Runtime, applied: Applied) -> None:
+    """After the commit: hints to those who look at the rows anyway."""
+    if applied.rings:
+        runtime.queue.kick(SEND, applied.rings)
+
+
+async def read(runtime: Runtime, tenant_id: UUID, reference: str) -> Seen:
+    """A call by `type:id` (the live one, else the latest) or by the id of its session.
+
+    Raises NotFound, also for another tenant's call.
+    """
+    async with runtime.database.reading() as session:
+        call_id = await _find(session, tenant_id, reference)
+        now, calls = await store.load(session, [call_id])
+    stored = calls.get(call_id)
+    if stored is None or stored.tenant_id != tenant_id:
+        raise not_found()
+    return Seen(stored, view(stored.call, now))
+
+
+async def act(
+    runtime: Runtime,
+    tenant_id: UUID,
+    reference: str,
+    command: Command,
+    *,
+    hidden: bool = False,
+) -> Seen:
+    """Carry out a command on a call. `hidden`: tell a stranger that there is no such call.
+
+    Raises NotFound, Forbidden, Conflict (409: somebody else has it) or Gone (410: it is over).
+    """
+    async with runtime.database.transaction() as session:
+        call_id = await _find(session, tenant_id, reference)
+        if not await store.lock(session, tenant_id, [call_id]):
+            raise not_found()
+        now, calls = await store.load(session, [call_id])
+        stored = calls[call_id]
+        decision = decide(stored.call, command, now)
+        applied = Applied()
+        if decision.changed:
+            # written even when the command is refused: time may have passed
+            applied = await apply(session, [Change(stored, decision)], now)
+    tell(runtime, applied)
+    if decision.refusal is not None:
+        raise _refusal(decision, command, hidden=hidden)
+    return Seen(stored, decision.call)
+
+
+async def _find(session: Session, tenant_id: UUID, reference: str) -> UUID:
+    named = call_reference(reference)
+    if named is None:
+        raise NotFound("callnot_found", "a call is named `type:id`, or by the id of its session")
+    if isinstance(named, UUID):
+        return named
+    call_id = await store.id_by_name(session, tenant_id, *named)
+    if call_id is None:
+        raise not_found()
+    return call_id
+
+
+def not_found() -> AppError:
+    """The answer for a call that is not there, or not this caller's to know of."""
+    return NotFound("callnot_found", "there is no such call")
+
+
+def _refusal(decision: Decision, command: Command, *, hidden: bool) -> AppError:
+    call, why = decision.call, decision.refusal
+    member = call.members.get(getattr(command, "user_id", None) or "")
+    ring = member.ring if member else None
+    callkit = int(ring.callkit) if ring and ring.callkit else None
+    match why:
+        case Refused.NOT_A_MEMBER:
+            return (
+                not_found()
+                if hidden
+                else NotFound("not_a_member", "user_id: this user is no member of the call")
+            )
+        case Refused.ANSWERED_ELSEWHERE:
+            return Conflict(
+                "answered_elsewhere", "another device of this user has the call", callkit_reason=4
+            )
+        case Refused.RING_SETTLED:
+            reason = ring.outcome.value if ring and ring.outcome else "settled"
+            return Gone(
+                "ring_settled",
+                f"this ring is over: {reason}",
+                reason=reason,
+                callkit_reason=callkit,
+            )
+        case Refused.CALL_ENDED:
+            reason = call.reason.value if call.reason else "ended"
+            return Gone(
+                "call_ended", f"this call is over: {reason}", reason=reason, callkit_reason=callkit
+            )
+        case Refused.CALL_ACTIVE:
+            return Conflict("call_active", "somebody has joined: `leave` or `end` it instead")
+        case Refused.NOT_THE_CALLER:
+            return Forbidden("not_the_caller", "only the caller or the server can cancel a call")
+        case Refused.TOO_MANY_MEMBERS:
+            return Invalid("too_many_members", "the call would hold more members than it may")
+    return Conflict("not_joined", "this user has not joined the call")
+
+
+async def sweep(runtime: Runtime) -> int:
+    """Write what time has done to calls: missed rings, silent members, calls too long or alone.
+
+    Answers how many calls it looked at.
+    """
+    swept = 0
+    while True:
+        async with runtime.database.transaction() as session:
+            ids = await store.lock_due(session, SWEEP_BATCH)
+            applied = Applied()
+            if ids:
+                now, calls = await store.load(session, sorted(ids))
+                changes = [
+                    Change(stored, decide(stored.call, Tick(), now)) for stored in calls.values()
+                ]
+                applied = await apply(session, changes, now)
+        tell(runtime, applied)
+        swept += len(ids)
+        if len(ids) < SWEEP_BATCH:
+            return swept
+
+
+async def ring_late_devices(runtime: Runtime, user: tuple[UUID, str] | None = None) -> int:
+    """Ring devices that registered while their user is ringing; answers how many calls had any.
+
+    A registration and a ring that pass each other see neither the other's rows: the sweep's run of
+    this query is the guarantee, a registration only runs it early for its own user.
+    """
+    async with runtime.database.transaction() as session:
+        ids = await store.lock_calls_with_late_devices(session, SWEEP_BATCH, user)
+        if not ids:
+            return 0
+        now, calls = await store.load(session, ids)
+        rings = [
+            (stored.tenant_id, stored.call.id, member.ring)
+            for stored in calls.values()
+            for member in view(stored.call, now).members.values()
+            if member.state is MemberState.RINGING and member.ring is not None
+            if user is None or user == (stored.tenant_id, member.user_id)
+        ]
+        await add_ring_pushes(session, rings, now)
+    tell(runtime, Applied(rings=[ring.uuid for _, _, ring in rings]))
+    return len(ids)
+
+
+async def take_out(session: Session, tenant_id: UUID, user_id: str) -> Applied:
+    """Take a user who is being erased out of every live call: decline, cancel or leave."""
+    ids = await store.lock(
+        session, tenant_id, await store.live_calls_of(session, tenant_id, user_id)
+    )
+    if not ids:
+        return Applied()
+    now, calls = await store.load(session, ids)
+    changes = []
+    for stored in calls.values():
+        command = _farewell(view(stored.call, now), user_id)
+        changes.append(Change(stored, decide(stored.call, command, now)))
+    return await apply(session, changes, now)
+
+
+def _farewell(call: Call, user_id: str) -> Command:
+    member = call.members[user_id]
+    if member.state is MemberState.RINGING:
+        return Decline(user_id)
+    return Cancel() if call.caller_id == user_id and call.active_at is None else Leave(user_id)

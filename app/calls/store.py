@@ -1,0 +1,392 @@
+"""Rows of calls, members, rings and kept answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.calls.models import Call as CallRow
+from app.calls.models import Idempotency
+from app.calls.models import Member as MemberRow
+from app.calls.models import Ring as RingRow
+from app.core import figures
+from app.core.call import (
+    Call,
+    CallKit,
+    CallState,
+    Member,
+    MemberState,
+    Outcome,
+    Reason,
+    Ring,
+    Role,
+    due_at,
+)
+from app.db import Row, Session, insert_rows, many, one
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A call as the database holds it, with what core does not need to know."""
+
+    call: Call
+    tenant_id: UUID
+    caller_name: str | None
+    custom: dict[str, Any]
+    event_seq: int
+    version: int
+
+
+CALL_COLUMNS = """id, tenant_id, type, name, state, reason, caller_id, caller_name, has_video, custom,
+    figures, created_at, active_at, ended_at, alone_since, event_seq, version"""
+BY_NAME = text("""
+    SELECT id FROM calls WHERE tenant_id = :tenant AND type = :type AND name = :name
+    ORDER BY ended_at IS NULL DESC, created_at DESC, id DESC LIMIT 1
+""")
+LOCK = text("""
+    SELECT id FROM calls WHERE id = ANY(CAST(:ids AS uuid[])) AND tenant_id = :tenant
+    ORDER BY id FOR NO KEY UPDATE
+""")
+CALLS = text(f"SELECT {CALL_COLUMNS} FROM calls WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id")
+MEMBERS = text("""
+    SELECT m.call_id, m.user_id, m.role, m.state, m.holder, m.watched, m.joined_at, m.seen_at,
+           m.left_at, r.uuid, r.created_at, r.deadline, r.outcome, r.settled_at, r.callkit, r.device
+    FROM members m LEFT JOIN rings r ON r.uuid = m.ring
+    WHERE m.call_id = ANY(CAST(:ids AS uuid[]))
+    ORDER BY m.joined_at NULLS LAST, m.user_id
+""")
+CLOCK = text("SELECT clock_timestamp() AS now")
+DUE = text("""
+    SELECT id FROM calls WHERE due_at <= clock_timestamp()
+    ORDER BY due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+
+async def id_by_name(session: Session, tenant_id: UUID, call_type: str, name: str) -> UUID | None:
+    """The live call of this cid, else the latest."""
+    row = await one(session, BY_NAME, {"tenant": tenant_id, "type": call_type, "name": name})
+    return None if row is None else row["id"]
+
+
+async def lock(session: Session, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
+    """Lock calls of a tenant, in order of id; answers those that exist.
+
+    Only the calls' rows: a joined locking SELECT that had to wait returns a new call with an old
+    member.
+    """
+    values = {"ids": sorted(ids), "tenant": tenant_id}
+    return [row["id"] for row in await many(session, LOCK, values)]
+
+
+async def lock_due(session: Session, limit: int) -> list[UUID]:
+    """Lock calls that time has changed, passing over those that somebody holds."""
+    return [row["id"] for row in await many(session, DUE, {"limit": limit})]
+
+
+async def load(session: Session, ids: Sequence[UUID]) -> tuple[datetime, dict[UUID, Stored]]:
+    """The database clock, and these calls with their members and latest rings.
+
+    Comes after the lock, as statements of their own.
+    """
+    calls = await many(session, CALLS, {"ids": list(ids)})
+    members = await many(session, MEMBERS, {"ids": list(ids)})
+    now = await one(session, CLOCK)
+    assert now is not None
+    by_call: dict[UUID, dict[str, Member]] = {row["id"]: {} for row in calls}
+    for row in members:
+        by_call[row["call_id"]][row["user_id"]] = _member(row)
+    return now["now"], {row["id"]: _stored(row, by_call[row["id"]]) for row in calls}
+
+
+def _stored(row: Row, members: dict[str, Member]) -> Stored:
+    call = Call(
+        id=row["id"],
+        type=row["type"],
+        name=row["name"],
+        caller_id=row["caller_id"],
+        has_video=row["has_video"],
+        figures=figures.from_json(row["figures"]),
+        created_at=row["created_at"],
+        state=CallState(row["state"]),
+        reason=Reason(row["reason"]) if row["reason"] else None,
+        active_at=row["active_at"],
+        ended_at=row["ended_at"],
+        alone_since=row["alone_since"],
+        members=MappingProxyType(members),
+    )
+    return Stored(
+        call, row["tenant_id"], row["caller_name"], row["custom"], row["event_seq"], row["version"]
+    )
+
+
+def _member(row: Row) -> Member:
+    ring = None
+    if row["uuid"] is not None:
+        ring = Ring(
+            row["uuid"],
+            row["user_id"],
+            row["created_at"],
+            row["deadline"],
+            Outcome(row["outcome"]) if row["outcome"] else None,
+            row["settled_at"],
+            CallKit(row["callkit"]) if row["callkit"] else None,
+            row["device"],
+        )
+    return Member(
+        row["user_id"],
+        Role(row["role"]),
+        MemberState(row["state"]),
+        ring,
+        row["holder"],
+        row["watched"],
+        row["joined_at"],
+        row["seen_at"],
+        row["left_at"],
+    )
+
+
+async def add_calls(session: Session, calls: Sequence[Stored]) -> set[UUID]:
+    """Insert new calls; answers those that are in: a cid with a live call is not taken twice."""
+    rows = [_call_row(stored) for stored in calls]
+    suffix = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING RETURNING id"
+    added = await insert_rows(session, CallRow.__table__, rows, suffix=suffix)  # type: ignore[arg-type]
+    return {row["id"] for row in added}
+
+
+def _call_row(stored: Stored) -> dict[str, Any]:
+    call = stored.call
+    return {
+        "id": call.id,
+        "tenant_id": stored.tenant_id,
+        "type": call.type,
+        "name": call.name,
+        "state": call.state.value,
+        "reason": call.reason.value if call.reason else None,
+        "caller_id": call.caller_id,
+        "caller_name": stored.caller_name,
+        "has_video": call.has_video,
+        "custom": stored.custom,
+        "figures": figures.to_json(call.figures),
+        "created_at": call.created_at,
+        "active_at": call.active_at,
+        "ended_at": call.ended_at,
+        "alone_since": call.alone_since,
+        "due_at": due_at(call),
+        "event_seq": stored.event_seq,
+        "version": stored.version,
+    }
+
+
+SAVE_CALLS = text("""
+    UPDATE calls c SET state = n.state, reason = n.reason, active_at = n.active_at,
+        ended_at = n.ended_at, alone_since = n.alone_since, due_at = n.due_at,
+        event_seq = n.event_seq, version = c.version + 1
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
+                CAST(:actives AS timestamptz[]), CAST(:endeds AS timestamptz[]),
+                CAST(:alones AS timestamptz[]), CAST(:dues AS timestamptz[]),
+                CAST(:seqs AS integer[]))
+         AS n(id, state, reason, active_at, ended_at, alone_since, due_at, event_seq)
+    WHERE c.id = n.id
+""")
+
+
+async def save_calls(session: Session, calls: Sequence[Stored]) -> None:
+    """Write what commands changed of calls that this transaction holds locked."""
+    values = {
+        "ids": [stored.call.id for stored in calls],
+        "states": [stored.call.state.value for stored in calls],
+        "reasons": [stored.call.reason for stored in calls],
+        "actives": [stored.call.active_at for stored in calls],
+        "endeds": [stored.call.ended_at for stored in calls],
+        "alones": [stored.call.alone_since for stored in calls],
+        "dues": [due_at(stored.call) for stored in calls],
+        "seqs": [stored.event_seq for stored in calls],
+    }
+    await session.execute(SAVE_CALLS, values)
+
+
+async def save_members(session: Session, members: Sequence[tuple[UUID, UUID, Member]]) -> None:
+    """Write (tenant, call, member): new, or as a command left it."""
+    rows = [
+        {
+            "call_id": call_id,
+            "user_id": member.user_id,
+            "tenant_id": tenant_id,
+            "role": member.role.value,
+            "state": member.state.value,
+            "holder": member.holder,
+            "watched": member.watched,
+            "ring": member.ring.uuid if member.ring else None,
+            "joined_at": member.joined_at,
+            "seen_at": member.seen_at,
+            "left_at": member.left_at,
+        }
+        for tenant_id, call_id, member in members
+    ]
+    await insert_rows(
+        session,
+        MemberRow.__table__,  # type: ignore[arg-type]
+        sorted(rows, key=lambda row: (row["call_id"], row["user_id"])),
+        suffix="""ON CONFLICT (call_id, user_id) DO UPDATE SET
+            state = excluded.state, holder = excluded.holder, watched = excluded.watched,
+            ring = excluded.ring, joined_at = excluded.joined_at, seen_at = excluded.seen_at,
+            left_at = excluded.left_at""",
+    )
+
+
+async def add_rings(session: Session, rings: Sequence[tuple[UUID, UUID, Ring]]) -> None:
+    """Insert new rings as (tenant, call, ring)."""
+    rows = [
+        {
+            "uuid": ring.uuid,
+            "call_id": call_id,
+            "tenant_id": tenant_id,
+            "user_id": ring.user_id,
+            "created_at": ring.created_at,
+            "deadline": ring.deadline,
+        }
+        for tenant_id, call_id, ring in rings
+    ]
+    await insert_rows(session, RingRow.__table__, rows)  # type: ignore[arg-type]
+
+
+SETTLE = text("""
+    UPDATE rings r SET outcome = n.outcome, settled_at = n.settled_at, callkit = n.callkit,
+        device = n.device
+    FROM unnest(CAST(:uuids AS uuid[]), CAST(:outcomes AS text[]),
+                CAST(:settleds AS timestamptz[]), CAST(:callkits AS integer[]),
+                CAST(:devices AS text[])) AS n(uuid, outcome, settled_at, callkit, device)
+    WHERE r.uuid = n.uuid AND r.outcome IS NULL
+""")
+
+
+async def settle_rings(session: Session, rings: Sequence[Ring]) -> None:
+    """Write how rings settled."""
+    rings = sorted(rings, key=lambda ring: ring.uuid)
+    values = {
+        "uuids": [ring.uuid for ring in rings],
+        "outcomes": [ring.outcome for ring in rings],
+        "settleds": [ring.settled_at for ring in rings],
+        "callkits": [int(ring.callkit) if ring.callkit else None for ring in rings],
+        "devices": [ring.device for ring in rings],
+    }
+    await session.execute(SETTLE, values)
+
+
+LATE = text("""
+    SELECT DISTINCT r.call_id FROM rings r
+    JOIN tokens t ON t.tenant_id = r.tenant_id AND t.user_id = r.user_id
+    WHERE r.outcome IS NULL AND r.deadline > clock_timestamp()
+        AND (CAST(:tenant AS uuid) IS NULL OR r.tenant_id = :tenant AND r.user_id = :user)
+        AND t.kind = 'voip' AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
+        AND t.registered_at > clock_timestamp() - interval '200 seconds'
+        AND NOT EXISTS (
+            SELECT FROM pushes p
+            WHERE p.ring = r.uuid AND p.token_id = t.id AND p.purpose = 'ring')
+    ORDER BY r.call_id LIMIT :limit
+""")
+LOCK_FREE = text("""
+    SELECT id FROM calls WHERE id = ANY(CAST(:ids AS uuid[]))
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+
+async def lock_calls_with_late_devices(
+    session: Session, limit: int, user: tuple[UUID, str] | None = None
+) -> list[UUID]:
+    """Lock live calls whose ringing users (or this one) have a token that no push was made for."""
+    tenant, name = user if user is not None else (None, None)
+    found = await many(session, LATE, {"tenant": tenant, "user": name, "limit": limit})
+    ids = [row["call_id"] for row in found]
+    return [row["id"] for row in await many(session, LOCK_FREE, {"ids": ids})] if ids else []
+
+
+KEEP = """ON CONFLICT (tenant_id, key) DO UPDATE SET
+        body_digest = excluded.body_digest, call_id = excluded.call_id, answer = excluded.answer,
+        created_at = excluded.created_at
+    WHERE idempotency.created_at < excluded.created_at - interval '24 hours'
+    RETURNING tenant_id, key"""
+KEPT = text("""
+    SELECT i.tenant_id, i.key, i.body_digest, i.answer
+    FROM idempotency i
+    JOIN unnest(CAST(:tenants AS uuid[]), CAST(:keys AS text[])) AS w(tenant_id, key)
+        USING (tenant_id, key)
+    WHERE i.created_at >= clock_timestamp() - interval '24 hours'
+""")
+UNKEEP = text("""
+    DELETE FROM idempotency i
+    USING unnest(CAST(:tenants AS uuid[]), CAST(:keys AS text[])) AS w(tenant_id, key)
+    WHERE i.tenant_id = w.tenant_id AND i.key = w.key
+""")
+
+
+async def keep_answers(session: Session, rows: Sequence[Row]) -> set[tuple[UUID, str]]:
+    """Keep answers; those (tenant, key) that were not taken have an answer already."""
+    ordered = sorted(rows, key=lambda row: (row["tenant_id"], row["key"]))
+    kept = await insert_rows(session, Idempotency.__table__, ordered, suffix=KEEP)  # type: ignore[arg-type]
+    return {(row["tenant_id"], row["key"]) for row in kept}
+
+
+async def kept_answers(
+    session: Session, keys: Sequence[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], dict[str, Any]]:
+    """The answers kept for (tenant, key)."""
+    values = {"tenants": [key[0] for key in keys], "keys": [key[1] for key in keys]}
+    return {(row["tenant_id"], row["key"]): row for row in await many(session, KEPT, values)}
+
+
+async def forget_answers(session: Session, keys: Sequence[tuple[UUID, str]]) -> None:
+    """Take back answers kept in this transaction whose call did not come about."""
+    values = {"tenants": [key[0] for key in keys], "keys": [key[1] for key in keys]}
+    await session.execute(UNKEEP, values)
+
+
+RING_OF_TOKEN = text("""
+    SELECT r.call_id, r.user_id, d.device_id
+    FROM rings r LEFT JOIN devices d ON d.id = :device AND d.tenant_id = r.tenant_id
+    WHERE r.uuid = :ring AND r.tenant_id = :tenant
+""")
+
+
+async def ring_of_token(
+    session: Session, tenant_id: UUID, ring: UUID, device: UUID
+) -> dict[str, Any] | None:
+    """What a call token names: the call, the user and the app's own device id."""
+    values = {"tenant": tenant_id, "ring": ring, "device": device}
+    return await one(session, RING_OF_TOKEN, values)
+
+
+LIVE_CALLS = text("""
+    SELECT c.id FROM calls c JOIN members m ON m.call_id = c.id
+    WHERE m.tenant_id = :tenant AND m.user_id = :user AND c.ended_at IS NULL ORDER BY c.id
+""")
+
+
+async def live_calls_of(session: Session, tenant_id: UUID, user_id: str) -> list[UUID]:
+    """Calls that have not ended and of which this user is a member."""
+    rows = await many(session, LIVE_CALLS, {"tenant": tenant_id, "user": user_id})
+    return [row["id"] for row in rows]
+
+
+ERASE = (
+    "UPDATE members SET user_id = :grave WHERE tenant_id = :tenant AND user_id = :user",
+    "UPDATE rings SET user_id = :grave WHERE tenant_id = :tenant AND user_id = :user",
+    """UPDATE calls SET caller_name = NULL, custom = '{}', caller_id = :grave
+       WHERE tenant_id = :tenant AND caller_id = :user""",
+)
+
+
+async def erase_user(session: Session, tenant_id: UUID, user_id: str, grave: str) -> None:
+    """Put a tombstone in the place of a user in the history of calls."""
+    for statement in ERASE:
+        values = {"tenant": tenant_id, "user": user_id, "grave": grave}
+        await session.execute(text(statement), values)
+
+
+def with_events(stored: Stored, call: Call, events: int) -> Stored:
+    """The stored call as a decision leaves it, its event counter moved on."""
+    return replace(stored, call=call, event_seq=stored.event_seq + events)

@@ -1,0 +1,99 @@
+"""What apps send to register, and how a device reads."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from app.core.event import rfc3339
+from app.fields import BundleId, DeviceId, DisplayName, Request, UserId, refuse
+
+SHORTEST, LONGEST = 300, 180 * 24 * 3600
+MOST_TOKENS = 8
+HEX = re.compile(r"[0-9a-fA-F]+")
+
+
+def _push_token(value: str) -> str:
+    # Apple: the length of a device token is not fixed
+    if HEX.fullmatch(value) is None:
+        raise refuse("token_not_hex", "must be hexadecimal digits: the bytes of PushKit's token")
+    if len(value) % 2:
+        raise refuse("token_odd_length", "has an odd number of digits: one was lost on the way")
+    if not 64 <= len(value) <= 200:
+        raise refuse("token_wrong_length", "must have 64 to 200 hexadecimal digits")
+    return value.lower()
+
+
+def _kind(value: str) -> str:
+    if value not in {"voip", "alert"}:
+        raise refuse("unknown_kind", "must be `voip` (PushKit) or `alert` (UserNotifications)")
+    return value
+
+
+class TokenIn(Request):
+    """A push address as the phone has it."""
+
+    kind: Annotated[str, AfterValidator(_kind)]
+    token: Annotated[str, AfterValidator(_push_token)]
+    bundle_id: BundleId
+    environment: Literal["production", "sandbox"] = "production"
+
+
+class DeviceIn(Request):
+    """A registration. `expires_in` in seconds, 300 to 180 days; `user_id` only with an API key."""
+
+    user_id: UserId | None = None
+    device_id: DeviceId | None = None
+    name: DisplayName | None = None
+    platform: Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9 ._\-]+$")] | None = None
+    tokens: Annotated[list[TokenIn], Field()] = []
+    expires_in: int = LONGEST
+
+    @model_validator(mode="after")
+    def _sense(self) -> Self:
+        if not self.tokens:
+            raise refuse("no_tokens", "tokens: a device is registered with at least one token")
+        if len(self.tokens) > MOST_TOKENS:
+            raise refuse("too_many_tokens", f"tokens: at most {MOST_TOKENS} for one device")
+        if not SHORTEST <= self.expires_in <= LONGEST:
+            raise refuse(
+                "expiry_out_of_bounds",
+                f"expires_in: must be from {SHORTEST} to {LONGEST} seconds (180 days)",
+            )
+        places = {(token.kind, token.bundle_id) for token in self.tokens}
+        if len(places) < len(self.tokens):
+            raise refuse(
+                "duplicate_token", "tokens: a device has one token of each kind for a bundle id"
+            )
+        return self
+
+
+class UserTokenIn(Request):
+    """How long a user token shall be good, in seconds."""
+
+    expires_in: Annotated[int, Field(ge=60, le=30 * 24 * 3600)] = 3600
+
+
+def device_out(device: dict[str, Any]) -> dict[str, Any]:
+    """A device as clients read it: of a token the last four digits only."""
+    return {
+        "device_id": device["device_id"],
+        "user_id": device["user_id"],
+        "name": device["name"],
+        "platform": device["platform"],
+        "created_at": rfc3339(device["created_at"]),
+        "registered_at": rfc3339(device["registered_at"]),
+        "tokens": [
+            {
+                "kind": token["kind"],
+                "bundle_id": token["bundle_id"],
+                "environment": token["environment"],
+                "ends_with": token["hint"],
+                "registered_at": rfc3339(token["registered_at"]),
+                "expires_at": rfc3339(token["expires_at"]),
+                "retired_at": rfc3339(token["retired_at"]) if token["retired_at"] else None,
+                "retired_why": token["retired_why"],
+            }
+            for token in device["tokens"]
+        ],
+    }

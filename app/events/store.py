@@ -1,0 +1,144 @@
+"""Rows of events, and of what each user with a feed is told."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.db import Row, Session, insert_rows, many, one
+from app.events.models import Event, UserEvent
+
+LOCK_FEEDS = text("""
+    SELECT f.tenant_id, f.user_id, f.seq
+    FROM feeds f
+    JOIN (SELECT DISTINCT * FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[]))
+          AS w(tenant_id, user_id)) w USING (tenant_id, user_id)
+    ORDER BY f.tenant_id, f.user_id
+    FOR NO KEY UPDATE OF f
+""")
+MOVE_FEEDS = text("""
+    UPDATE feeds f SET seq = n.seq
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[]), CAST(:seqs AS bigint[]))
+         AS n(tenant_id, user_id, seq)
+    WHERE f.tenant_id = n.tenant_id AND f.user_id = n.user_id
+""")
+
+
+async def add_events(session: Session, rows: Sequence[Row]) -> None:
+    """Events of calls whose rows this transaction holds locked."""
+    await insert_rows(session, Event.__table__, rows)  # type: ignore[arg-type]
+
+
+async def tell_users(
+    session: Session, told: Sequence[tuple[UUID, str, datetime, dict[str, Any]]]
+) -> list[tuple[UUID, str]]:
+    """Number and store (tenant, user, at, body) for those users that have a feed.
+
+    Must be the last statements of a transaction: the feeds stay locked until it commits, so that
+    order of numbers is order of commits. Answers the users that have news.
+    """
+    if not told:
+        return []
+    wanted = {"tenants": [one[0] for one in told], "users": [one[1] for one in told]}
+    feeds = {
+        (row["tenant_id"], row["user_id"]): int(row["seq"])
+        for row in await many(session, LOCK_FEEDS, wanted)
+    }
+    if not feeds:
+        return []
+    rows = []
+    for tenant_id, user_id, at, body in told:
+        if (tenant_id, user_id) in feeds:
+            seq = feeds[tenant_id, user_id] = feeds[tenant_id, user_id] + 1
+            rows.append(
+                {"tenant_id": tenant_id, "user_id": user_id, "seq": seq, "at": at, "body": body}
+            )
+    await insert_rows(session, UserEvent.__table__, rows)  # type: ignore[arg-type]
+    await session.execute(
+        MOVE_FEEDS,
+        {
+            "tenants": [tenant for tenant, _ in feeds],
+            "users": [user for _, user in feeds],
+            "seqs": list(feeds.values()),
+        },
+    )
+    return list(feeds)
+
+
+OPEN_FEED = text("""
+    INSERT INTO feeds (tenant_id, user_id, seq, opened_at)
+    VALUES (:tenant, :user, 0, clock_timestamp())
+    ON CONFLICT (tenant_id, user_id) DO UPDATE SET opened_at = clock_timestamp()
+    RETURNING seq
+""")
+EVENTS_AFTER = text("""
+    SELECT seq, at, body FROM user_events
+    WHERE tenant_id = :tenant AND user_id = :user AND seq > :after
+    ORDER BY seq LIMIT :limit
+""")
+OLDEST = text("""
+    SELECT min(seq) AS seq FROM user_events WHERE tenant_id = :tenant AND user_id = :user
+""")
+CALL_EVENTS = text("""
+    SELECT seq, type, at, data FROM events WHERE call_id = :call ORDER BY seq
+""")
+
+
+async def open_feed(session: Session, tenant_id: UUID, user_id: str) -> int:
+    """From now on this user's events are kept; answers the number of the last one."""
+    row = await one(session, OPEN_FEED, {"tenant": tenant_id, "user": user_id})
+    assert row is not None
+    return int(row["seq"])
+
+
+async def events_after(
+    session: Session, tenant_id: UUID, user_id: str, after: int, limit: int
+) -> list[dict[str, Any]]:
+    """Up to `limit` of the user's events numbered above `after`, in order."""
+    values = {"tenant": tenant_id, "user": user_id, "after": after, "limit": limit}
+    return await many(session, EVENTS_AFTER, values)
+
+
+async def oldest_kept(session: Session, tenant_id: UUID, user_id: str) -> int | None:
+    """The number of the oldest event that is still kept for this user."""
+    row = await one(session, OLDEST, {"tenant": tenant_id, "user": user_id})
+    assert row is not None
+    return None if row["seq"] is None else int(row["seq"])
+
+
+async def events_of_call(session: Session, call_id: UUID) -> list[dict[str, Any]]:
+    """Every event of a call, in order."""
+    return await many(session, CALL_EVENTS, {"call": call_id})
+
+
+ERASE = (
+    "DELETE FROM user_events WHERE tenant_id = :tenant AND user_id = :user",
+    "DELETE FROM feeds WHERE tenant_id = :tenant AND user_id = :user",
+    """UPDATE events e SET data = CAST(replace(CAST(e.data AS text), :quoted, :quoted_grave) AS jsonb)
+       FROM members m WHERE m.tenant_id = :tenant AND m.user_id = :grave AND e.call_id = m.call_id
+       AND strpos(CAST(e.data AS text), :quoted) > 0""",
+    """UPDATE user_events e
+       SET body = CAST(replace(CAST(e.body AS text), :quoted, :quoted_grave) AS jsonb)
+       FROM members m JOIN members o ON o.call_id = m.call_id
+       WHERE m.tenant_id = :tenant AND m.user_id = :grave
+       AND e.tenant_id = :tenant AND e.user_id = o.user_id
+       AND strpos(CAST(e.body AS text), :quoted) > 0""",
+    """UPDATE idempotency i
+       SET answer = CAST(replace(CAST(i.answer AS text), :quoted, :quoted_grave) AS jsonb)
+       FROM members m WHERE m.tenant_id = :tenant AND m.user_id = :grave AND i.call_id = m.call_id""",
+)
+
+
+async def erase_user(session: Session, tenant_id: UUID, user_id: str, grave: str) -> None:
+    """Delete what the user was told; put the tombstone in what is kept of their calls.
+
+    Comes after the members' rows have the tombstone: by it the calls are found.
+    """
+    values = {"tenant": tenant_id, "user": user_id, "grave": grave}
+    values |= {"quoted": f'"{user_id}"', "quoted_grave": f'"{grave}"'}
+    for statement in ERASE:
+        clause = text(statement)
+        names = clause.compile().params
+        await session.execute(clause, {name: values[name] for name in names})

@@ -1,0 +1,110 @@
+"""`create_app()`: the HTTP API of one process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app import errors
+from app.body import BodyLimit
+from app.calls import api as calls_api
+from app.calls import service as calls
+from app.calls.gather import Gather
+from app.db import clock, head_revision, revision_of
+from app.devices import api as devices_api
+from app.runtime import open_runtime
+from app.security import Gate
+from app.settings import Settings, get_settings
+
+log = structlog.get_logger(__name__)
+
+BODY_LIMIT = 256 * 1024
+CREDENTIAL_LIMIT = 1024 * 1024
+MOST_GATHERED = 200
+
+
+class UnsafeSettings(Exception):
+    """The settings do not allow to start; the message says what to mend."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The API. Raises UnsafeSettings when the settings do not allow to start."""
+    chosen = settings or get_settings()
+    if chosen.weaknesses():
+        raise UnsafeSettings("; ".join(chosen.weaknesses()))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        runtime = open_runtime(chosen)
+        app.state.runtime = runtime
+        app.state.gate = Gate(runtime.database, runtime.keyring)
+        app.state.ringer = Gather(lambda orders: calls.ring(runtime, orders), MOST_GATHERED)
+        yield
+        await runtime.close()
+
+    app = FastAPI(
+        title="Ringline",
+        description="A self-hosted ring service for apps with native call screens.",
+        version="0.1.0",
+        lifespan=lifespan,
+    )
+    errors.install(app)
+    app.add_exception_handler(DBAPIError, _database_down)
+    app.add_exception_handler(PoolTimeout, _database_down)
+    app.add_exception_handler(OSError, _database_down)
+    for api in (calls_api, devices_api):
+        app.include_router(api.router)
+    app.add_api_route("/healthz", _alive, methods=["GET"], tags=["health"])
+    app.add_api_route("/readyz", _ready, methods=["GET"], tags=["health"])
+    app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
+    app.add_middleware(BodyLimit, limit_of=_limit_of)
+    if chosen.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=chosen.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+        )
+    return app
+
+
+def _limit_of(path: str) -> int:
+    return CREDENTIAL_LIMIT if path.startswith("/v1/credentials") else BODY_LIMIT
+
+
+async def _database_down(_request: Request, error: Exception) -> Response:
+    log.error("database_error", error=type(error).__name__, exc_info=error)
+    if isinstance(error, DBAPIError) and not error.connection_invalidated:
+        return errors.problem(
+            500, "internal_error", "Ringline failed; the log of the server says why."
+        )
+    return errors.problem_of(
+        errors.Unavailable("database_unavailable", "the database does not answer; try again")
+    )
+
+
+async def _alive() -> dict[str, str]:
+    """This process runs."""
+    return {"status": "ok"}
+
+
+async def _ready(request: Request) -> Response:
+    """This process can serve: the database answers and has the tables that this code expects."""
+    runtime = request.app.state.runtime
+    async with runtime.database.reading() as session:
+        await clock(session)
+    revision = await revision_of(runtime.database)
+    if revision != head_revision():
+        raise errors.Unavailable(
+            "database_not_migrated", "run `ringline migrate`: the database is not at this version"
+        )
+    return Response('{"status":"ready"}', media_type="application/json")
+
+
+async def _metrics() -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

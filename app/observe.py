@@ -1,0 +1,86 @@
+"""Logging with redaction, and the names of all metrics."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+SECRET_WORDS = ("authorization", "password", "secret", "private", "pem", "p8", "sealed", "api_key")
+SECRET_SHAPES = re.compile(
+    r"rl_(?:sk|ct|mt)_[A-Za-z0-9_\-]+"  # our own keys and tokens
+    r"|eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+"  # a JWT
+    r"|\b[0-9a-fA-F]{64,200}\b"  # a push token
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
+    re.DOTALL,
+)
+REDACTED = "[redacted]"
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take secrets out of a log line: by name of the field, and by the shape of the text."""
+    for name, value in event.items():
+        if any(word in name.lower() for word in SECRET_WORDS):
+            event[name] = REDACTED
+        elif isinstance(value, str):
+            event[name] = SECRET_SHAPES.sub(REDACTED, value)
+        elif isinstance(value, (dict, list, tuple)):
+            event[name] = SECRET_SHAPES.sub(REDACTED, repr(value))
+    return event
+
+
+def set_up_logging(level: str = "info", style: str = "json") -> None:
+    """Send our lines and those of every library through one redacting formatter to stderr."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if style == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                redact,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("aioapns", "httpx", "httpcore", "uvicorn.access", "asyncio", "kombu", "amqp"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+PUSHES = Counter(
+    "ringline_pushes_total",
+    "Attempts to push, by what they were for, how they ended and Apple's reason",
+    ("purpose", "outcome", "reason"),
+)
+RING_TO_ACCEPTED = Histogram(
+    "ringline_ring_to_accepted_seconds",
+    "From the ring's commit to Apple's acceptance of a push",
+    buckets=(0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.2, 0.35, 0.5, 1, 2, 5, 10, 30),
+)
+APNS_CONNECTIONS = Gauge("ringline_apns_connections", "Open connections", ("environment",))
+APNS_STREAMS = Gauge("ringline_apns_streams", "Pushes in flight", ("environment",))
+BREAKERS_OPEN = Gauge("ringline_breakers_open", "Credentials that Apple refuses, or cannot serve")
+RINGS = Counter("ringline_rings_total", "Calls rung, by how the request ended", ("outcome",))

@@ -1,0 +1,118 @@
+"""From claimed rows to requests: payloads made once per ring, tokens spliced in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from app.core.event import milliseconds
+from app.core.payload import (
+    DEFAULT_PROFILE,
+    PayloadError,
+    Prepared,
+    RingFacts,
+    Template,
+    check_template,
+    ring_payload,
+    stop_payload,
+    topic,
+    voip_stop_payload,
+)
+from app.db import Row
+from app.push.apns import PushRequest
+from app.security import call_token
+from app.tenants.schemas import TenantSettings, tenant_settings
+from app.vault import Keyring
+
+log = structlog.get_logger(__name__)
+
+TOKEN_OUTLIVES_RING = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """What making requests for one batch needs."""
+
+    facts: Mapping[UUID, Row]
+    public_url: str
+    keyring: Keyring
+    payloads: dict[tuple[UUID, str], Prepared]
+
+    def request(self, push: Row, now: datetime) -> PushRequest:
+        """The request of a claimed push. Raises PayloadError when its payload cannot be made."""
+        facts = self.facts[push["ring"]]
+        settings = tenant_settings(facts["settings"])
+        keep = settings.store_and_forward and push["purpose"] == "ring"
+        voip = push["kind"] == "voip"
+        return PushRequest(
+            push["token"],
+            self._ring_body(push, facts, settings)
+            if push["purpose"] == "ring"
+            else self._stop_body(push, facts, settings, now),
+            topic=topic("voip" if voip else "background", push["bundle_id"]),
+            notification_id=str(push["id"]),
+            push_type="voip" if voip else "background",
+            priority=10 if voip else 5,
+            expiration=int(facts["ring_deadline"].timestamp()) if keep else 0,
+        )
+
+    def _ring_body(self, push: Row, facts: Row, settings: TenantSettings) -> bytes:
+        key = (push["ring"], push["bundle_id"])
+        prepared = self.payloads.get(key)
+        if prepared is None:
+            profile, template = profile_for(settings, push["bundle_id"])
+            prepared = ring_payload(profile, self._ring_facts(facts), template)
+            self.payloads[key] = prepared
+        if not prepared.carries_token:
+            return prepared.for_token("")
+        expires = facts["ring_deadline"] + TOKEN_OUTLIVES_RING
+        token = call_token(
+            self.keyring,
+            tenant_id=push["tenant_id"],
+            ring=push["ring"],
+            device_row=push["device_row"],
+            expires=expires.timestamp(),
+        )
+        return prepared.for_token(token)
+
+    def _stop_body(self, push: Row, facts: Row, settings: TenantSettings, now: datetime) -> bytes:
+        ring = self._ring_facts(facts, sent_at=now)
+        if push["kind"] == "voip":
+            profile, template = profile_for(settings, push["bundle_id"])
+            return voip_stop_payload(profile, ring, push["callkit"], template)
+        return stop_payload(ring, push["callkit"])
+
+    def _ring_facts(self, facts: Row, sent_at: datetime | None = None) -> RingFacts:
+        caller = facts["caller_id"]
+        joined = facts["joined"] or [caller]
+        others = [user for user in joined if user not in {caller, facts["receiver_id"]}]
+        return RingFacts(
+            uuid=str(facts["ring"]),
+            call_cid=f"{facts['type']}:{facts['name']}",
+            call_id=str(facts["call_id"]),
+            caller_id=caller,
+            caller_name=facts["caller_name"],
+            user_ids=(caller, *others),
+            receiver_id=facts["receiver_id"],
+            has_video=facts["has_video"],
+            sent_at_ms=milliseconds(sent_at or facts["ring_created_at"]),
+            expires_at_ms=milliseconds(facts["ring_deadline"]),
+            state_url=f"{self.public_url}/v1/calls/{facts['call_id']}",
+            custom=facts["custom"] or None,
+        )
+
+
+def profile_for(settings: TenantSettings, bundle_id: str) -> tuple[str, Template | None]:
+    """The payload profile of a bundle id, and its template if it is the tenant's own."""
+    profile = settings.profiles.get(bundle_id, DEFAULT_PROFILE)
+    if profile != "custom":
+        return profile, None
+    return profile, check_template(settings.templates.get(bundle_id, {}))
+
+
+def refused_payload(push: Row, error: PayloadError) -> dict[str, Any]:
+    """What is logged of a payload that could not be made: our fault or the template's."""
+    return {"push": str(push["id"]), "bundle_id": push["bundle_id"], "why": str(error)}

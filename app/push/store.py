@@ -1,0 +1,322 @@
+"""Rows of pushes, attempts and workers."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.db import Row, Session, insert_rows, many, one
+from app.push.models import Attempt, Push
+
+
+async def add_pushes(session: Session, rows: Sequence[Row]) -> None:
+    """Write pushes: these rows are the outbox. One that is there already stays as it is."""
+    await insert_rows(
+        session,
+        Push.__table__,  # type: ignore[arg-type]
+        rows,
+        suffix="ON CONFLICT (ring, token_id, purpose) DO NOTHING",
+    )
+
+
+DROP_RINGS = text("""
+    UPDATE pushes SET state = 'dropped', reason = 'ring_settled'
+    WHERE id IN (
+        SELECT id FROM pushes
+        WHERE ring = ANY(CAST(:rings AS uuid[])) AND state = 'pending' AND purpose = 'ring'
+        ORDER BY id FOR NO KEY UPDATE
+    ) AND state = 'pending'
+""")
+
+
+async def drop_unsent(session: Session, rings: Sequence[UUID]) -> None:
+    """Drop what has not been sent for rings that settle in this transaction."""
+    await session.execute(DROP_RINGS, {"rings": list(rings)})
+
+
+DROP_TOKENS = text("""
+    UPDATE pushes SET state = 'dropped', reason = :why
+    WHERE id IN (
+        SELECT id FROM pushes
+        WHERE token_id = ANY(CAST(:tokens AS uuid[])) AND tenant_id = :tenant
+            AND state IN ('pending', 'sending')
+        ORDER BY id FOR NO KEY UPDATE
+    ) AND state = 'pending'
+""")
+
+
+async def drop_for_tokens(
+    session: Session, tenant_id: UUID, tokens: Sequence[UUID], why: str
+) -> None:
+    """Drop unsent pushes to tokens that change hands or go."""
+    await session.execute(DROP_TOKENS, {"tenant": tenant_id, "tokens": list(tokens), "why": why})
+
+
+STOPS = text("""
+    SELECT p.ring, p.call_id, p.tenant_id, p.user_id, p.device_row, s.callkit,
+           t.id AS token_id, t.kind, t.bundle_id, t.environment, t.token,
+           t.registered_at AS token_registered_at, t.version AS token_version
+    FROM unnest(CAST(:rings AS uuid[]), CAST(:callkits AS integer[]), CAST(:spared AS text[]))
+         AS s(ring, callkit, spared)
+    JOIN pushes p ON p.ring = s.ring AND p.purpose = 'ring' AND p.state IN ('sending', 'accepted')
+    JOIN devices d ON d.id = p.device_row AND d.device_id IS DISTINCT FROM s.spared
+    JOIN tokens t ON t.device_row = d.id AND t.kind = 'alert' AND t.bundle_id = p.bundle_id
+        AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
+""")
+
+
+async def stop_targets(
+    session: Session, stops: Sequence[tuple[UUID, int, str | None]]
+) -> list[dict[str, Any]]:
+    """Alert tokens of the devices that a (ring, CallKit reason, spared device) reaches."""
+    values = {
+        "rings": [stop[0] for stop in stops],
+        "callkits": [stop[1] for stop in stops],
+        "spared": [stop[2] for stop in stops],
+    }
+    return await many(session, STOPS, values)
+
+
+CLAIM = """
+    UPDATE pushes SET state = 'sending', claimed_by = :worker, fence = fence + 1,
+        attempts = attempts + 1
+    WHERE id IN (
+        SELECT id FROM pushes WHERE {which}
+            AND deadline > clock_timestamp()
+        ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+    )
+    RETURNING id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose, kind, bundle_id,
+        environment, token, token_registered_at, token_version, healed, callkit, created_at,
+        deadline, fence, attempts, reason, clock_timestamp() AS now
+"""
+CLAIM_RINGS = text(
+    CLAIM.format(
+        which="ring = ANY(CAST(:rings AS uuid[])) AND state = 'pending' "
+        "AND due_at <= clock_timestamp()"
+    )
+)
+CLAIM_PUSHES = text(
+    CLAIM.format(
+        which="id = ANY(CAST(:pushes AS uuid[])) AND state = 'pending' "
+        "AND due_at <= clock_timestamp() + interval '5 milliseconds'"
+    )
+)
+CLAIM_DUE = text(CLAIM.format(which="state = 'pending' AND due_at <= clock_timestamp()"))
+CLAIM_ORPHANS = text(
+    CLAIM.format(
+        which="state = 'sending' AND claimed_by IN ("
+        " SELECT DISTINCT p.claimed_by FROM pushes p"
+        " LEFT JOIN workers w ON w.id = p.claimed_by"
+        " WHERE p.state = 'sending' AND p.claimed_by <> :worker"
+        " AND (w.id IS NULL OR w.alive_until < clock_timestamp()))"
+    )
+)
+
+
+async def claim_rings(
+    session: Session, worker: UUID, rings: Sequence[UUID], limit: int
+) -> list[dict[str, Any]]:
+    """Claim the due pushes of these rings: whoever changes the row first has it."""
+    values = {"worker": worker, "rings": list(rings), "limit": limit}
+    return await many(session, CLAIM_RINGS, values)
+
+
+async def claim_pushes(
+    session: Session, worker: UUID, pushes: Sequence[UUID], limit: int
+) -> list[dict[str, Any]]:
+    """Claim these pushes for their next try."""
+    values = {"worker": worker, "pushes": list(pushes), "limit": limit}
+    return await many(session, CLAIM_PUSHES, values)
+
+
+async def claim_due(session: Session, worker: UUID, limit: int) -> list[dict[str, Any]]:
+    """Claim pushes that are due and that nobody has claimed."""
+    return await many(session, CLAIM_DUE, {"worker": worker, "limit": limit})
+
+
+async def claim_orphans(session: Session, worker: UUID, limit: int) -> list[dict[str, Any]]:
+    """Take over the claims of workers that are dead: the fencing number rises."""
+    return await many(session, CLAIM_ORPHANS, {"worker": worker, "limit": limit})
+
+
+FACTS = text("""
+    SELECT r.uuid AS ring, r.outcome, r.created_at AS ring_created_at, r.deadline AS ring_deadline,
+           r.user_id AS receiver_id, c.id AS call_id, c.type, c.name, c.caller_id, c.caller_name,
+           c.has_video, c.custom, c.created_at AS call_created_at, n.settings,
+           CASE WHEN c.state = 'active' THEN (
+               SELECT array_agg(m.user_id ORDER BY m.joined_at, m.user_id) FROM members m
+               WHERE m.call_id = c.id AND m.state IN ('joined', 'away')
+           ) END AS joined
+    FROM rings r JOIN calls c ON c.id = r.call_id JOIN tenants n ON n.id = c.tenant_id
+    WHERE r.uuid = ANY(CAST(:rings AS uuid[]))
+""")
+OWNED = text("""
+    SELECT t.id FROM tokens t
+    JOIN unnest(CAST(:tokens AS uuid[]), CAST(:users AS text[])) AS w(id, user_id)
+        ON t.id = w.id AND t.user_id = w.user_id
+    WHERE t.retired_at IS NULL
+""")
+
+
+async def facts(session: Session, rings: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """What the payloads of these rings say, by ring."""
+    rows = await many(session, FACTS, {"rings": list(rings)})
+    return {row["ring"]: row for row in rows}
+
+
+async def still_owned(session: Session, claimed: Sequence[Row]) -> set[UUID]:
+    """Those of the claimed pushes' tokens that still belong to the user who is being rung."""
+    values = {
+        "tokens": [push["token_id"] for push in claimed],
+        "users": [push["user_id"] for push in claimed],
+    }
+    return {row["id"] for row in await many(session, OWNED, values)}
+
+
+RECORD = text("""
+    UPDATE pushes p SET state = n.state, due_at = coalesce(n.due_at, p.due_at),
+        claimed_by = CASE WHEN n.state = 'pending' THEN NULL ELSE p.claimed_by END,
+        status = n.status, reason = n.reason, environment = n.environment, healed = n.healed,
+        sent_at = coalesce(p.sent_at, n.sent_at), answered_at = n.answered_at
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:fences AS integer[]), CAST(:states AS text[]),
+                CAST(:due AS timestamptz[]), CAST(:statuses AS integer[]),
+                CAST(:reasons AS text[]), CAST(:environments AS text[]),
+                CAST(:healed AS boolean[]), CAST(:sent AS timestamptz[]),
+                CAST(:answered AS timestamptz[]))
+         AS n(id, fence, state, due_at, status, reason, environment, healed, sent_at, answered_at)
+    WHERE p.id = n.id AND p.fence = n.fence AND p.state = 'sending'
+    RETURNING p.id, p.state
+""")
+
+
+async def record(session: Session, results: Sequence[Row]) -> dict[UUID, str]:
+    """Write results, set-wise, where the claim still holds; answers the states that were taken."""
+    ordered = sorted(results, key=lambda result: result["id"])
+    columns = {
+        "ids": "id",
+        "fences": "fence",
+        "states": "state",
+        "due": "due_at",
+        "statuses": "status",
+        "reasons": "reason",
+        "environments": "environment",
+        "healed": "healed",
+        "sent": "sent_at",
+        "answered": "answered_at",
+    }
+    values = {name: [result[key] for result in ordered] for name, key in columns.items()}
+    return {row["id"]: row["state"] for row in await many(session, RECORD, values)}
+
+
+async def add_attempts(session: Session, rows: Sequence[Row]) -> None:
+    """Write what was tried, also by a worker whose claim has been taken over."""
+    await insert_rows(session, Attempt.__table__, rows)  # type: ignore[arg-type]
+
+
+HEAL = text("""
+    UPDATE tokens t SET environment = n.environment, proven_at = clock_timestamp()
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[]), CAST(:environments AS text[]))
+         AS n(id, version, environment)
+    WHERE t.id = n.id AND t.version = n.version
+""")
+RETIRE = text("""
+    UPDATE tokens t SET retired_at = clock_timestamp(), retired_why = n.why, version = t.version + 1
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[]), CAST(:whys AS text[]))
+         AS n(id, version, why)
+    WHERE t.id = n.id AND t.version = n.version AND t.retired_at IS NULL
+""")
+
+
+async def heal_tokens(session: Session, pushes: Sequence[Row]) -> None:
+    """Remember the environment in which Apple took these pushes, if the tokens are unchanged."""
+    ordered = sorted(pushes, key=lambda push: push["token_id"])
+    values = {
+        "ids": [push["token_id"] for push in ordered],
+        "versions": [push["token_version"] for push in ordered],
+        "environments": [push["environment"] for push in ordered],
+    }
+    await session.execute(HEAL, values)
+
+
+async def retire_tokens(session: Session, pushes: Sequence[tuple[Row, str]]) -> None:
+    """Retire tokens that Apple has proved dead, unless they were registered anew meanwhile."""
+    ordered = sorted(pushes, key=lambda pair: pair[0]["token_id"])
+    values = {
+        "ids": [push["token_id"] for push, _ in ordered],
+        "versions": [push["token_version"] for push, _ in ordered],
+        "whys": [why for _, why in ordered],
+    }
+    await session.execute(RETIRE, values)
+
+
+EXPIRE = text("""
+    UPDATE pushes SET state = 'expired', reason = coalesce(reason, 'deadline')
+    WHERE id IN (
+        SELECT p.id FROM pushes p LEFT JOIN workers w ON w.id = p.claimed_by
+        WHERE p.deadline <= clock_timestamp() AND (
+            p.state = 'pending'
+            OR p.state = 'sending' AND (w.id IS NULL OR w.alive_until < clock_timestamp()))
+        ORDER BY p.id LIMIT :limit FOR NO KEY UPDATE OF p SKIP LOCKED
+    )
+""")
+
+
+async def expire(session: Session, limit: int) -> None:
+    """Pushes whose deadline has passed unsent, or unanswered in the hands of a dead worker."""
+    await session.execute(EXPIRE, {"limit": limit})
+
+
+RENEW = text("""
+    INSERT INTO workers (id, host, pid, started_at, alive_until)
+    VALUES (:id, :host, :pid, clock_timestamp(), clock_timestamp() + make_interval(secs => :lease))
+    ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until
+    RETURNING clock_timestamp() AS now
+""")
+GONE = text("DELETE FROM workers WHERE id = :id")
+FORGET_DEAD = text("""
+    DELETE FROM workers w WHERE w.alive_until < clock_timestamp() - interval '1 hour'
+""")
+
+
+async def renew_worker(
+    session: Session, worker: UUID, *, host: str, pid: int, lease: float
+) -> datetime:
+    """Say that this worker lives for another `lease` seconds; answers the database clock."""
+    row = await one(session, RENEW, {"id": worker, "host": host, "pid": pid, "lease": lease})
+    assert row is not None
+    now: datetime = row["now"]
+    return now
+
+
+async def remove_worker(session: Session, worker: UUID) -> None:
+    """A worker that stops in good order gives up what it still holds."""
+    await session.execute(GONE, {"id": worker})
+
+
+async def forget_dead_workers(session: Session) -> None:
+    """Delete the rows of workers long dead."""
+    await session.execute(FORGET_DEAD)
+
+
+ERASE = text("""
+    UPDATE pushes SET user_id = :grave, token = '',
+        state = CASE WHEN state = 'pending' THEN 'dropped' ELSE state END
+    WHERE tenant_id = :tenant AND user_id = :user
+""")
+
+
+async def erase_user(session: Session, tenant_id: UUID, user_id: str, grave: str) -> None:
+    """Take a user and their tokens out of the record of pushes; what is unsent is dropped."""
+    await session.execute(ERASE, {"tenant": tenant_id, "user": user_id, "grave": grave})
+
+
+SWEEP_LOCK = text("SELECT pg_try_advisory_xact_lock(7465737, 1) AS mine")
+
+
+async def try_sweep_lock(session: Session) -> bool:
+    """Whether this transaction may sweep: only one at a time may."""
+    row = await one(session, SWEEP_LOCK)
+    assert row is not None
+    return bool(row["mine"])

@@ -1,0 +1,116 @@
+"""Tenants: making them, their keys, and user tokens."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from app import vault
+from app.db import clock
+from app.errors import Conflict, Invalid, NotFound
+from app.ids import uuid7
+from app.runtime import Runtime
+from app.security import new_api_key, new_signing_secret, sign_user_token, signing_place
+from app.tenants import store
+from app.tenants.schemas import TenantSettings
+
+
+@dataclass(frozen=True, slots=True)
+class NewTenant:
+    """A tenant just made. The key and the secret are shown this once."""
+
+    id: UUID
+    name: str
+    api_key: str = field(repr=False)
+    kid: str
+    signing_secret: str = field(repr=False)
+
+
+async def create(runtime: Runtime, name: str) -> NewTenant:
+    """Make a tenant with one API key and one signing secret.
+
+    Raises Invalid for an empty name or one over 100 characters, Conflict for a name in use.
+    """
+    name = name.strip()
+    if not name or len(name) > 100 or not name.isprintable():
+        raise Invalid("invalid_name", "name: must have 1 to 100 printable characters")
+    tenant_id = uuid7()
+    async with runtime.database.transaction() as session:
+        if not await store.add_tenant(session, tenant_id, name):
+            raise Conflict("tenant_exists", f"name: there is a tenant named {name!r} already")
+        key = await _add_key(session, tenant_id, "first key", ["*"])
+        kid, secret = await _add_secret(runtime, session, tenant_id)
+    return NewTenant(tenant_id, name, key, kid, secret)
+
+
+async def add_key(runtime: Runtime, tenant_id: UUID, name: str, scopes: list[str]) -> str:
+    """Make another API key of the tenant; the answer is shown this once."""
+    async with runtime.database.transaction() as session:
+        return await _add_key(session, tenant_id, name, scopes)
+
+
+async def find(runtime: Runtime, name_or_id: str) -> UUID:
+    """The id of a tenant given by its name or id. Raises NotFound."""
+    async with runtime.database.reading() as session:
+        row = await store.tenant_by_name(session, name_or_id)
+        if row is None:
+            try:
+                row = await store.tenant_by_id(session, UUID(name_or_id))
+            except ValueError:
+                row = None
+    if row is None:
+        raise NotFound("tenant_not_found", f"there is no tenant {name_or_id!r}")
+    found: UUID = row["id"]
+    return found
+
+
+async def settings_of(runtime: Runtime, tenant_id: UUID) -> TenantSettings:
+    """The tenant's settings as they stand."""
+    async with runtime.database.reading() as session:
+        row = await store.tenant_by_id(session, tenant_id)
+    if row is None:
+        raise NotFound("tenant_not_found", "there is no such tenant")
+    return TenantSettings.model_validate(row["settings"])
+
+
+async def change_settings(
+    runtime: Runtime, tenant_id: UUID, settings: TenantSettings
+) -> TenantSettings:
+    """Replace the tenant's settings. Calls that live keep the figures they began with."""
+    async with runtime.database.transaction() as session:
+        await store.set_settings(session, tenant_id, settings.model_dump(exclude_defaults=True))
+    return settings
+
+
+async def user_token(
+    runtime: Runtime, tenant_id: UUID, user_id: str, expires_in: float
+) -> tuple[str, datetime]:
+    """A user token signed with the tenant's newest secret, and when it expires."""
+    async with runtime.database.reading() as session:
+        row = await store.newest_signing_secret(session, tenant_id)
+        now = await clock(session)
+    if row is None:
+        raise Conflict("no_signing_secret", "the tenant has no live signing secret")
+    secret = vault.unseal(runtime.keyring, signing_place(tenant_id, row["id"]), row["sealed"])
+    expires = now + timedelta(seconds=expires_in)
+    token = sign_user_token(
+        secret, row["kid"], user_id, now=now.timestamp(), expires=expires.timestamp()
+    )
+    return token, expires
+
+
+async def _add_key(session: Any, tenant_id: UUID, name: str, scopes: list[str]) -> str:
+    key = new_api_key()
+    values = {"id": uuid7(), "tenant_id": tenant_id, "digest": vault.digest(key)}
+    values |= {"hint": key[-4:], "name": name, "scopes": scopes}
+    await store.add_key(session, values)
+    return key
+
+
+async def _add_secret(runtime: Runtime, session: Any, tenant_id: UUID) -> tuple[str, str]:
+    row_id, secret = uuid7(), new_signing_secret()
+    kid = f"rl_kid_{row_id.hex}"
+    sealed = vault.seal(runtime.keyring, signing_place(tenant_id, row_id), secret.encode())
+    values = {"id": row_id, "tenant_id": tenant_id, "kid": kid, "sealed": sealed}
+    await store.add_signing_secret(session, values)
+    return kid, secret

@@ -1,0 +1,97 @@
+"""Rows of tenants, API keys and signing secrets."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.dialects import postgresql
+
+from app.core.event import rfc3339
+from app.db import Row, Session, many, one
+from app.tenants.models import ApiKey, SigningSecret, Tenant
+
+
+async def add_tenant(session: Session, tenant_id: UUID, name: str) -> bool:
+    """Make a tenant; False when the name is taken."""
+    statement = postgresql.insert(Tenant).values(id=tenant_id, name=name)
+    result = await session.execute(statement.on_conflict_do_nothing().returning(Tenant.id))
+    return result.first() is not None
+
+
+async def tenant_by_name(session: Session, name: str) -> Row | None:
+    """The tenant of this name."""
+    statement = select(Tenant.id, Tenant.name, Tenant.settings).where(Tenant.name == name)
+    return await one(session, statement)
+
+
+async def tenant_by_id(session: Session, tenant_id: UUID) -> Row | None:
+    """The tenant of this id."""
+    statement = select(Tenant.id, Tenant.name, Tenant.settings).where(Tenant.id == tenant_id)
+    return await one(session, statement)
+
+
+async def tenants(session: Session) -> list[Row]:
+    """All tenants, by name."""
+    statement = select(Tenant.id, Tenant.name, Tenant.created_at).order_by(Tenant.name)
+    return [
+        dict(row, created_at=rfc3339(row["created_at"])) for row in await many(session, statement)
+    ]
+
+
+async def set_settings(session: Session, tenant_id: UUID, settings: dict[str, Any]) -> None:
+    """Replace the tenant's settings."""
+    await session.execute(update(Tenant).where(Tenant.id == tenant_id).values(settings=settings))
+
+
+async def add_key(session: Session, values: Row) -> None:
+    """Store a new API key (its digest)."""
+    await session.execute(insert(ApiKey).values(**values))
+
+
+async def key_by_digest(session: Session, digest: bytes) -> Row | None:
+    """A live API key with its tenant's settings, its use noted at most once a minute."""
+    used = (
+        update(ApiKey)
+        .where(
+            ApiKey.digest == digest,
+            ApiKey.revoked_at.is_(None),
+            func.coalesce(ApiKey.last_used_at, ApiKey.created_at)
+            < func.clock_timestamp() - text("interval '1 minute'"),
+        )
+        .values(last_used_at=func.clock_timestamp())
+    )
+    statement = (
+        select(ApiKey.id, ApiKey.tenant_id, ApiKey.scopes, ApiKey.last_used_at, Tenant.settings)
+        .join(Tenant, Tenant.id == ApiKey.tenant_id)
+        .where(ApiKey.digest == digest, ApiKey.revoked_at.is_(None))
+    )
+    row = await one(session, statement)
+    if row is not None:
+        await session.execute(used)
+    return row
+
+
+async def add_signing_secret(session: Session, values: Row) -> None:
+    """Store a new signing secret (sealed)."""
+    await session.execute(insert(SigningSecret).values(**values))
+
+
+async def signing_secret(session: Session, kid: str) -> Row | None:
+    """A live signing secret with its tenant's settings."""
+    statement = (
+        select(SigningSecret.id, SigningSecret.tenant_id, SigningSecret.sealed, Tenant.settings)
+        .join(Tenant, Tenant.id == SigningSecret.tenant_id)
+        .where(SigningSecret.kid == kid, SigningSecret.revoked_at.is_(None))
+    )
+    return await one(session, statement)
+
+
+async def newest_signing_secret(session: Session, tenant_id: UUID) -> Row | None:
+    """The secret with which Ringline itself signs user tokens for this tenant."""
+    statement = (
+        select(SigningSecret.id, SigningSecret.tenant_id, SigningSecret.kid, SigningSecret.sealed)
+        .where(SigningSecret.tenant_id == tenant_id, SigningSecret.revoked_at.is_(None))
+        .order_by(SigningSecret.id.desc())
+        .limit(1)
+    )
+    return await one(session, statement)

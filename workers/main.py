@@ -1,0 +1,33 @@
+"""`celery -A workers.main worker`, or `ringline worker`: the Celery app that workers run."""
+
+from typing import Any
+
+from celery.signals import setup_logging, worker_init, worker_shutdown
+
+from app.observe import set_up_logging
+from app.queue import make_celery
+from app.settings import get_settings
+from workers import push
+from workers.loop import Loop
+from workers.sweep import sweep
+
+settings = get_settings()
+app = make_celery(settings)
+loop = Loop(settings, sweep)
+push.register(app, loop)
+
+
+@setup_logging.connect(weak=False)
+def _logging(**_: Any) -> None:
+    set_up_logging(settings.log_level, settings.log_format)
+
+
+@worker_init.connect(weak=False)
+def _start(**_: Any) -> None:
+    # `worker_process_init` never fires for the threads pool; this fires before the broker is met
+    loop.start()
+
+
+@worker_shutdown.connect(weak=False)
+def _stop(**_: Any) -> None:
+    loop.stop()
