@@ -8,8 +8,9 @@ Sealed bytes: version (1) | length of key id (1) | key id | nonce (12) | wrapped
 nonce (12) | ciphertext and tag.
 
 `RINGLINE_SECRET_KEY` may hold several keys as `id:secret,id:secret`: the first seals, all open.
-So a key is changed without a stop: put the new one in front and restart; `ringline vault rotate`
-wraps every data key anew; then the old key can go. Every sealed column is listed in `SEALED`.
+So a key is changed without a stop: put the new one behind the old and restart each process (all can
+open it now), then in front and restart each (all seal with it), then `ringline vault rotate` wraps
+every data key anew, and the old key can go. Every sealed column is listed in `SEALED`.
 """
 
 import hashlib

@@ -1,0 +1,127 @@
+"""Changing the key-encryption key while everything goes on.
+
+Only the small wrapped data keys are written anew; what they guard is not touched, not even read.
+Each row is compared and set, so a row that changes meanwhile keeps its change and is met again.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import TextClause, text
+
+from app import vault
+from app.db import many
+from app.runtime import Runtime
+from app.vault import Keyring, Place, SealedColumn, VaultError
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What a rotation did, over all sealed columns. `failed` names rows that no key here opens."""
+
+    rewrapped: int
+    failed: tuple[str, ...]
+
+
+async def rotate(runtime: Runtime, *, batch: int = BATCH) -> Rotation:
+    """Wrap every data key with the current key-encryption key. May be run again at any time.
+
+    Rows that do not open are reported and left as they are: their key must come back.
+    """
+    rewrapped, failed = 0, []
+    for column in vault.SEALED:
+        count, lost = await _rotate_column(runtime, column, batch)
+        rewrapped += count
+        failed += [f"{column.table} {row_id}: {why}" for row_id, why in lost]
+    log.info("vault_rotated", rewrapped=rewrapped, failed=len(failed))
+    return Rotation(rewrapped, tuple(failed))
+
+
+async def usage(runtime: Runtime) -> dict[str, dict[str, int]]:
+    """Rows under each key id, by table: a key id that has none left can leave the settings."""
+    found: dict[str, dict[str, int]] = {}
+    async with runtime.database.reading() as session:
+        for column in vault.SEALED:
+            rows = await many(session, _counting(column))
+            found[column.table] = {row["key_id"]: row["rows"] for row in rows}
+    return found
+
+
+async def _rotate_column(
+    runtime: Runtime, column: SealedColumn, batch: int
+) -> tuple[int, list[tuple[UUID, str]]]:
+    rewrapped = 0
+    failed: list[tuple[UUID, str]] = []
+    after = UUID(int=0)
+    current = vault.head(runtime.keyring.current)
+    while True:
+        async with runtime.database.transaction() as session:
+            values = {"after": after, "head": current, "size": len(current), "limit": batch}
+            rows = await many(session, _selecting(column), values)
+            if not rows:
+                return rewrapped, failed
+            done, lost = await asyncio.to_thread(_rewrap, runtime.keyring, column.purpose, rows)
+            failed += lost
+            if done:
+                result = await session.execute(_setting(column), _columns(done))
+                rewrapped += result.rowcount
+        after = rows[-1]["id"]
+
+
+def _rewrap(
+    keyring: Keyring, purpose: str, rows: Sequence[dict[str, Any]]
+) -> tuple[list[tuple[UUID, bytes, bytes]], list[tuple[UUID, str]]]:
+    """(id, old, new) of those that open, and (id, why) of those that do not."""
+    done: list[tuple[UUID, bytes, bytes]] = []
+    lost: list[tuple[UUID, str]] = []
+    for row in rows:
+        try:
+            new = vault.rewrap(keyring, Place(row["tenant_id"], row["id"], purpose), row["sealed"])
+        except VaultError as error:
+            lost.append((row["id"], str(error)))
+            continue
+        if new is not None:
+            done.append((row["id"], row["sealed"], new))
+    return done, lost
+
+
+def _columns(done: Sequence[tuple[UUID, bytes, bytes]]) -> dict[str, list[Any]]:
+    ids, olds, news = zip(*done, strict=True)
+    return {"ids": list(ids), "olds": list(olds), "news": list(news)}
+
+
+# Names of tables and columns come from vault.SEALED alone, never from a caller.
+
+
+def _selecting(column: SealedColumn) -> TextClause:
+    return text(f"""
+        SELECT id, tenant_id, {column.column} AS sealed FROM {column.table}
+        WHERE id > :after AND substring({column.column} FROM 1 FOR :size) <> :head
+        ORDER BY id LIMIT :limit
+    """)  # noqa: S608
+
+
+def _setting(column: SealedColumn) -> TextClause:
+    return text(f"""
+        UPDATE {column.table} t SET {column.column} = n.new
+        FROM (SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:olds AS bytea[]),
+                                   CAST(:news AS bytea[])) AS n(id, old, new) ORDER BY id) n
+        WHERE t.id = n.id AND t.{column.column} = n.old
+    """)  # noqa: S608
+
+
+def _counting(column: SealedColumn) -> TextClause:
+    sealed = column.column
+    return text(f"""
+        SELECT convert_from(substring({sealed} FROM 3 FOR get_byte({sealed}, 1)), 'UTF8') AS key_id,
+               count(*) AS rows
+        FROM {column.table} GROUP BY 1 ORDER BY 1
+    """)  # noqa: S608
