@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.db import Row, Session, insert_rows, many, one
-from app.events.models import Event, UserEvent
+from app.events.models import Audit, Event, TenantEvent, UserEvent
 
 LOCK_FEEDS = text("""
     SELECT f.tenant_id, f.user_id, f.seq
@@ -142,3 +142,44 @@ async def erase_user(session: Session, tenant_id: UUID, user_id: str, grave: str
         clause = text(statement)
         names = clause.compile().params
         await session.execute(clause, {name: values[name] for name in names})
+
+
+# --- a tenant's own events, and the audit log ---------------------------------------------------
+
+
+async def add_tenant_events(session: Session, rows: Sequence[Row]) -> None:
+    """Facts about tenants that belong to no call: (id, tenant_id, type, at, data)."""
+    await insert_rows(session, TenantEvent.__table__, rows)  # type: ignore[arg-type]
+
+
+TENANT_EVENTS = text("""
+    SELECT id, type, at, data FROM tenant_events
+    WHERE tenant_id = :tenant AND id > :after ORDER BY id LIMIT :limit
+""")
+AUDIT = text("""
+    SELECT id, at, actor, action, target, source, detail FROM audit
+    WHERE tenant_id = :tenant AND id < :before
+        AND (CAST(:target AS text) IS NULL OR target = :target)
+    ORDER BY id DESC LIMIT :limit
+""")
+
+
+async def tenant_events_after(
+    session: Session, tenant_id: UUID, after: UUID, limit: int
+) -> list[dict[str, Any]]:
+    """Up to `limit` of the tenant's own events with an id above `after`, in order."""
+    values = {"tenant": tenant_id, "after": after, "limit": limit}
+    return await many(session, TENANT_EVENTS, values)
+
+
+async def add_audit(session: Session, row: Row) -> None:
+    """One line of the audit log. It can be neither changed nor removed."""
+    await insert_rows(session, Audit.__table__, [row])  # type: ignore[arg-type]
+
+
+async def audit_before(
+    session: Session, tenant_id: UUID, before: UUID, limit: int, target: str | None = None
+) -> list[dict[str, Any]]:
+    """Up to `limit` lines of the tenant's audit log with an id below `before`, newest first."""
+    values = {"tenant": tenant_id, "before": before, "limit": limit, "target": target}
+    return await many(session, AUDIT, values)
