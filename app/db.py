@@ -58,6 +58,7 @@ class Database:
             max_overflow=0,
             pool_timeout=10,
             pool_use_lifo=True,
+            hide_parameters=True,  # an error must not quote a token
             json_serializer=dump_json,
             json_deserializer=orjson.loads,
             connect_args={

@@ -107,7 +107,7 @@ async def act(
 async def _find(session: Session, tenant_id: UUID, reference: str) -> UUID:
     named = call_reference(reference)
     if named is None:
-        raise NotFound("callnot_found", "a call is named `type:id`, or by the id of its session")
+        raise NotFound("call_not_found", "a call is named `type:id`, or by the id of its session")
     if isinstance(named, UUID):
         return named
     call_id = await store.id_by_name(session, tenant_id, *named)
@@ -118,7 +118,7 @@ async def _find(session: Session, tenant_id: UUID, reference: str) -> UUID:
 
 def not_found() -> AppError:
     """The answer for a call that is not there, or not this caller's to know of."""
-    return NotFound("callnot_found", "there is no such call")
+    return NotFound("call_not_found", "there is no such call")
 
 
 def _refusal(decision: Decision, command: Command, *, hidden: bool) -> AppError:
