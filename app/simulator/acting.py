@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from app.simulator.answers import Answer
+from app.simulator.answers import STATUS_OF_REASON, Answer
 from app.simulator.fault_book import Scripted
 from app.simulator.faults import RequestFault, error_code, named_settings
 from app.simulator.requests import Arrival, PushRequest
@@ -146,10 +146,9 @@ async def _answer_in_pieces(
 
 def _shape(answer: Answer, fault: RequestFault) -> Answer:
     """Change the rules' answer into the fault's."""
-    if fault.status is not None:
-        answer = Answer(fault.status, apns_id=answer.apns_id)
-    if fault.reason is not None:
-        answer = replace(answer, reason=fault.reason)
+    if fault.status is not None or fault.reason is not None:
+        status = fault.status or STATUS_OF_REASON.get(fault.reason or "", 400)
+        answer = Answer(status, fault.reason, apns_id=answer.apns_id)
     if fault.timestamp is not None:
         answer = replace(answer, timestamp=fault.timestamp)
     if fault.body is not None:

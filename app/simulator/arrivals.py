@@ -87,7 +87,12 @@ class Arrivals:
         return newest if limit is None else newest[:limit]
 
     def deliveries(self, token: str, after: int = 0) -> list[Delivery]:
-        """Give what a device has been handed after delivery number `after`."""
+        """Give what a device has been handed after delivery number `after`.
+
+        A number that was never given is from before a restart, and counts as 0.
+        """
+        if after > self.last_delivery:
+            after = 0
         return [d for d in self._shelf(token.lower()).deliveries if d.number > after]
 
     def stored(self, token: str) -> list[Arrival]:

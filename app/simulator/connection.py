@@ -116,6 +116,8 @@ class ApnsConnection:
         if fault.goaway is not None:
             self.goaway(fault.goaway, above=1)
         self.flush()
+        if fault.stop_reading == 0:
+            self.stream.pause_reading()
 
     def received(self, data: bytes) -> None:
         if self._http2 is None or self.stream.closing:
@@ -153,7 +155,7 @@ class ApnsConnection:
         scripted = acting.pick(self, request, "headers")
         if scripted is not None:
             arrival = self._record(stream, request)
-            acting.act(self, stream, arrival, Answer(apns_id=request.apns_id), scripted)
+            acting.act(self, stream, arrival, Answer(apns_id=request.apns_id or None), scripted)
 
     def on_request(self, stream: Stream) -> None:
         if stream.number in self._open:

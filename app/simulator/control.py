@@ -93,7 +93,7 @@ def _pushes_routes(router: APIRouter, server: "Server") -> None:
         return JSONResponse(
             {
                 "pushes": [_delivery(delivery) for delivery in found],
-                "after": found[-1].number if found else after,
+                "after": found[-1].number if found else min(after, apple.arrivals.last_delivery),
             }
         )
 

@@ -113,7 +113,8 @@ class RequestFault(_Where):
     `reset` (RST_STREAM with this code), `close`, or an answer. `cut` lets `silence`, `reset` or
     `close` strike inside the answer: after its headers, or half-way through its body.
 
-    The answer is what the rules say, but for: `status`, `reason`, `timestamp` (ms), `retry_after`
+    The answer is what the rules say, but for: `status` (by default the
+    reason's), `reason`, `timestamp` (ms), `retry_after`
     (s), `headers`, `body` (text; "" is empty), `body_size` (padded to so many bytes), `pieces` (the
     body in so many DATA frames) with `pause` seconds between, `apns_id_header`.
 

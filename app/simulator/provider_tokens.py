@@ -6,6 +6,7 @@ Source: "Establishing a token-based connection to APNs".
 import base64
 import binascii
 import json
+import math
 import secrets
 import string
 from collections.abc import Iterable
@@ -60,13 +61,13 @@ class Binding:
 
     key: ProviderKey
     bearer: str
-    issued_at: int
+    issued_at: float
 
 
 @dataclass(slots=True)
 class _Verified:
     key: ProviderKey
-    issued_at: int
+    issued_at: float
 
 
 @dataclass(slots=True)
@@ -152,10 +153,10 @@ class ProviderTokens:
         except ValueError as error:
             raise Refusal("InvalidProviderToken") from error
         key = self.keys.get(str(header.get("kid")))
-        issued_at = payload.get("iat")
+        issued_at = _issued_at(payload.get("iat"))
         if key is None or header.get("alg") != "ES256" or payload.get("iss") != key.team_id:
             raise Refusal("InvalidProviderToken")
-        if isinstance(issued_at, bool) or not isinstance(issued_at, int) or len(raw) != 64:
+        if issued_at is None or len(raw) != 64:
             raise Refusal("InvalidProviderToken")
         der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
         try:
@@ -177,7 +178,18 @@ class ProviderTokens:
             raise Refusal("TooManyProviderTokenUpdates")
 
 
-def _check_age(issued_at: int, now: float) -> None:
+def _issued_at(claim: object) -> float | None:
+    """Read `iat`; clients that work with APNs send whole and broken numbers, and both as text."""
+    if isinstance(claim, bool) or not isinstance(claim, int | float | str):
+        return None
+    try:
+        seconds = float(claim)
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) else None
+
+
+def _check_age(issued_at: float, now: float) -> None:
     if now - issued_at > LIFETIME:
         raise Refusal("ExpiredProviderToken")
     if issued_at - now > FUTURE_LEEWAY:
