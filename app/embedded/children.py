@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,8 @@ class Child:
     """A running server process.
 
     `command[0]` is an absolute path. Output is added to `log`. `keep_open` are descriptors that the
-    server inherits (its folder's lock). `death_signal` is what it gets when this process dies.
+    server inherits (its folder's lock). `environment` is all that it sees, by default what
+    `server_environment` gives. `death_signal` is what it gets when this process dies.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Child:
         death_signal: signal.Signals,
         keep_open: Sequence[int] = (),
         run_as: RunAs | None = None,
+        environment: Mapping[str, str] | None = None,
         watchdog: bool = not IS_LINUX,
     ) -> None:
         self.log = log
@@ -110,7 +112,7 @@ class Child:
                     lambda: subprocess.Popen(
                         launcher,
                         cwd=cwd,
-                        env=server_environment(),
+                        env=server_environment() if environment is None else environment,
                         stdin=subprocess.DEVNULL,
                         stdout=output,
                         stderr=subprocess.STDOUT,

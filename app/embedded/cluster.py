@@ -95,6 +95,8 @@ def make_data(data: Path, run_as: RunAs | None) -> None:
     very first start may spoil it.
     """
     if (data / "PG_VERSION").exists():
+        if run_as is not None and data.stat().st_uid != run_as.uid:
+            hand_over(data, run_as)  # root has copied or restored it
         return
     if data.exists():
         raise EmbeddedError(
@@ -106,20 +108,31 @@ def make_data(data: Path, run_as: RunAs | None) -> None:
     unfinished = data.with_name(f"{data.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(template / "data", unfinished, copy_function=shutil.copyfile)
-    for folder, _, files in os.walk(unfinished):
-        os.chmod(folder, 0o700)  # noqa: PTH101 - a thousand files: the quick form
-        if run_as is not None:
-            for path in (folder, *(os.path.join(folder, name) for name in files)):  # noqa: PTH118
-                os.chown(path, run_as.uid, run_as.gid)
+    for folder in (unfinished, *unfinished.rglob("*/")):
+        folder.chmod(0o700)
+    hand_over(unfinished, run_as)
     unfinished.rename(data)
+
+
+def hand_over(path: Path, run_as: RunAs | None) -> None:
+    """Give a file, or a folder with all that is in it, to the server's user."""
+    if run_as is None:
+        return
+    try:
+        for each in (path, *path.rglob("*")):
+            os.chown(each, run_as.uid, run_as.gid)
+    except OSError as error:
+        raise EmbeddedError(
+            f"this process is root, as which PostgreSQL refuses to run, and may not become "
+            f"`{run_as.name}` ({error}): a container without the capabilities CHOWN, SETUID and "
+            f"SETGID, or a user namespace of one user. Run this as an ordinary user. {USE_YOUR_OWN}"
+        ) from error
 
 
 def _initdb(target: Path) -> None:
     install = binaries()
     run_as = server_user(target / "data")
-    if run_as is not None:
-        target.chmod(0o700)
-        os.chown(target, run_as.uid, run_as.gid)
+    hand_over(target, run_as)
     command = [str(install / "bin" / "initdb"), *INITDB, "--pgdata", str(target / "data")]
     done = subprocess.run(
         command,
@@ -140,8 +153,7 @@ def _initdb(target: Path) -> None:
             f"{done.stderr[-2000:]}\n{USE_YOUR_OWN}"
         )
     if run_as is not None:  # so that what runs as nobody cannot alter what later servers copy
-        for path in (target, *target.rglob("*")):
-            os.chown(path, 0, 0)
+        hand_over(target, RunAs(0, 0, "root"))
 
 
 def _cached(name: str, make: Callable[[Path], None]) -> Path:

