@@ -58,6 +58,9 @@ class Heartbeat:
         if connection.is_over():
             return
         now = self._loop.time()
+        stalled = connection.stalled_since
+        if stalled is not None and now - stalled >= timing.stall:
+            connection.retire("the server gives no window")
         asked = connection.pong_due
         if asked is not None:
             left = asked + timing.ping_timeout - now
@@ -65,7 +68,7 @@ class Heartbeat:
                 self._dead(asked)
                 left = timing.ping_busy
         else:
-            quiet = timing.ping_busy if connection.streams else timing.ping_idle
+            quiet = timing.ping_busy if connection.streams or stalled else timing.ping_idle
             left = connection.last_heard + quiet - now
             if left <= _CLOCK_STEP:
                 connection.ping()

@@ -120,8 +120,11 @@ class Keeper:
             going.add(self._connector)
         if going:
             await asyncio.wait(going, timeout=TLS_GOODBYE)
-        for connection in list(self.sockets):
+        deaf = list(self.sockets)
+        for connection in deaf:
             connection.end("closed", abort=True)
+        if deaf:
+            await asyncio.wait({x.closed for x in deaf}, timeout=TLS_GOODBYE)
 
     def _current(self) -> int:
         return sum(x.identity is self.identity for x in self.connections)

@@ -72,6 +72,8 @@ class PushStreams(Http2Wire):
             flight.unsent = body
             self._blocked[flight] = None
             self._send_blocked(flight)
+        if self.send_window <= 0 and self.stalled_since is None:
+            self.stalled_since = self.loop.time()
 
     def expire(self, flight: Flight) -> None:
         """The deadline has come: reset the stream, report what is known."""

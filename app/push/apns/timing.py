@@ -10,6 +10,7 @@ class Timing:
     connect: resolving, TCP, TLS and the server's first SETTINGS together.
     ping_idle: quiet after which an idle connection is asked for a sign of life.
     ping_busy: the same while answers are owed. ping_timeout: how long a PONG may take.
+    stall: how long the server may leave a connection without any window to send.
     body: how long the rest of an answer may take once its status is here.
     backoff_first, backoff_most: between failed connects (APNS.md: 0.1 to 30).
     rest: how long a connection that answered 500 or 503 is spared when there is another.
@@ -21,6 +22,7 @@ class Timing:
     ping_idle: float = 60.0
     ping_busy: float = 1.0
     ping_timeout: float = 2.0
+    stall: float = 2.0
     body: float = 2.0
     backoff_first: float = 0.1
     backoff_most: float = 30.0

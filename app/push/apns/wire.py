@@ -9,7 +9,7 @@ Source: RFC 9113 sections 3.4, 4, 5.4, 6.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final, NoReturn, cast
 
 from aioapns.connection import APNsTLSClientProtocol
 
@@ -20,6 +20,7 @@ from app.push.apns.headers import AnswerDecoder
 _OUR_WINDOW: Final = 1 << 20
 _MAX_BLOCK: Final = 65_536
 _MAX_BLOCK_FRAMES: Final = 64
+_LARGEST_HEAD: Final = f.DEFAULT_FRAME_SIZE << 8 | 0xFF
 _MAX_UNREAD_OUTPUT: Final = 1 << 20
 _HELLO: Final = (
     f.PREFACE
@@ -45,6 +46,7 @@ class Http2Wire(APNsTLSClientProtocol):
         self.paused = False
         self.last_heard = 0.0
         self.pong_due: float | None = None
+        self.stalled_since: float | None = None
         self._received = 0
         self._in = b""
         self._out: list[bytes] = []
@@ -113,8 +115,9 @@ class Http2Wire(APNsTLSClientProtocol):
             while size - at >= f.HEAD_SIZE and not self.is_over():
                 head, flags, stream = unpack(data, at)
                 stop = at + f.HEAD_SIZE + (head >> 8)
+                if head > _LARGEST_HEAD:
+                    _refuse_size()
                 if stop > size:
-                    _check_size(head >> 8)
                     break
                 self._take(head & 0xFF, flags, stream & f.LARGEST_STREAM, data[at + 9 : stop])
                 at = stop
@@ -305,6 +308,7 @@ class Http2Wire(APNsTLSClientProtocol):
             self.send_window += increment
             if self.send_window > f.LARGEST_WINDOW:
                 raise WireError(f.FLOW_CONTROL_ERROR, "a window above 2^31-1")
+            self.stalled_since = None
         self.on_room(stream, increment)
 
     _handlers: ClassVar[dict[int, Callable[[Any, int, int, bytes], None]]] = {
@@ -320,6 +324,5 @@ class Http2Wire(APNsTLSClientProtocol):
     }
 
 
-def _check_size(size: int) -> None:
-    if size > f.DEFAULT_FRAME_SIZE:
-        raise WireError(f.FRAME_SIZE_ERROR, "a frame above the size limit")
+def _refuse_size() -> NoReturn:
+    raise WireError(f.FRAME_SIZE_ERROR, "a frame above the size limit")
