@@ -2,21 +2,34 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from app import vault
-from app.credentials import store
-from app.credentials.material import place_of
-from app.credentials.reading import clean_bundle_id, read
-from app.credentials.refusals import refused
-from app.credentials.understood import BOTH, PRODUCTION, Understood
-from app.db import Row, clock
-from app.errors import NotFound
+from app.credentials import lifecycle, store, storing
+from app.credentials.health import raise_alarm
+from app.credentials.lifecycle import facts, target
+from app.credentials.material import material, place_of
+from app.credentials.probing import Answer, ask_all
+from app.credentials.reading import clean_bundle_id
+from app.credentials.requests import MOST_WAITING, make_request
+from app.credentials.store import REQUESTED, RETIRED
+from app.credentials.understanding import understand
+from app.credentials.understood import BOTH
+from app.credentials.usable import VOIP, Usable
+from app.db import Row, Session, clock
+from app.errors import Conflict, NotFound
+from app.events.audit import SERVER, Actor, record
 from app.ids import uuid7
 from app.runtime import Runtime
+from app.vault import VaultError
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 4
+"""Probes of the daily look that run at the same time."""
 
 
 async def add(
@@ -29,66 +42,64 @@ async def add(
     key_id: str | None = None,
     team_id: str | None = None,
     environments: Sequence[str] | None = None,
+    actor: Actor = SERVER,
+    probe_now: bool = True,
 ) -> Row:
-    """Check a file, seal what is secret in it, store it, and return what may be shown of it.
+    """Check a file, seal and store it, ask Apple about it, and return what may be shown of it.
 
-    `bundle_id` may be None for a certificate, which names its own. Raises Refused (422).
+    `bundle_id` may be None for a certificate, which names its own. A bare `.cer` is matched to the
+    key of its request. The first credential of an app is used at once; a later one takes over when
+    its probe succeeds. Raises Refused (422), Conflict (409 `credential_exists`).
     """
     understood = await understand(
         data, password, bundle_id=bundle_id, key_id=key_id, team_id=team_id,
         environments=environments,
     )  # fmt: skip
+    key = None
     if understood.kind == "certificate_only":
-        raise refused("no_private_key", subject=understood.subject)
+        key = await storing.find_key(runtime, tenant_id, understood)
+    credential_id = await storing.keep(runtime, tenant_id, understood, key, actor)
+    if probe_now:
+        return await probe(runtime, tenant_id, credential_id)
+    return await get(runtime, tenant_id, credential_id)
+
+
+async def request(
+    runtime: Runtime, tenant_id: UUID, bundle_id: str, *, actor: Actor = SERVER
+) -> Row:
+    """Make a key that stays here, and the signing request (`request`, PEM) for Apple's portal.
+
+    The `.cer` that Apple gives for it goes to `add`. Raises Refused, Conflict (too many waiting).
+    """
+    bundle_id = clean_bundle_id(bundle_id)
+    private, pem, fingerprint = await asyncio.to_thread(make_request, bundle_id)
     row_id = uuid7()
     async with runtime.database.transaction() as session:
+        await store.lock_bundle(session, tenant_id, bundle_id)
+        if await store.count_requests(session, tenant_id) >= MOST_WAITING:
+            raise Conflict(
+                "too_many_requests",
+                f"{MOST_WAITING} keys wait for their certificate; delete those not needed",
+            )
         now = await clock(session)
-        row = _row(runtime, tenant_id, row_id, understood, now)
+        row = {
+            "id": row_id,
+            "tenant_id": tenant_id,
+            "bundle_id": bundle_id,
+            "kind": "certificate",
+            "environments": list(BOTH),
+            "topics": [bundle_id + VOIP],
+            "fingerprint": fingerprint,
+            "key_fingerprint": fingerprint,
+            "sealed": vault.seal(runtime.keyring, place_of(tenant_id, row_id), private),
+            "request": pem,
+            "state": REQUESTED,
+            "created_at": now,
+        }
         await store.add(session, row)
-        shown = await store.get(session, tenant_id, row_id)
-    assert shown is not None
-    return shown
-
-
-async def understand(
-    data: bytes,
-    password: str | None = None,
-    *,
-    bundle_id: str | None = None,
-    key_id: str | None = None,
-    team_id: str | None = None,
-    environments: Sequence[str] | None = None,
-) -> Understood:
-    """What a file is, checked against what is wanted of it; nothing is stored. Raises Refused."""
-    understood = await asyncio.to_thread(
-        read, data, password, key_id=key_id, team_id=team_id, now=datetime.now(UTC)
-    )
-    return fit(understood, bundle_id, environments)
-
-
-def fit(
-    understood: Understood, bundle_id: str | None, environments: Sequence[str] | None
-) -> Understood:
-    """The same with the bundle id and environments that are wanted, if the file allows them."""
-    wanted = clean_bundle_id(bundle_id) if bundle_id else understood.bundle_id
-    if wanted is None:
-        raise refused("bundle_id_missing")
-    if understood.bundle_id is not None and wanted != understood.bundle_id:
-        raise refused("bundle_id_mismatch", found=understood.bundle_id, given=wanted)
-    asked = tuple(name for name in BOTH if name in environments) if environments else None
-    if asked is None and understood.environments == ("sandbox",):
-        raise refused("development_certificate", subject=understood.subject)
-    missing = [name for name in asked or () if name not in understood.environments]
-    if missing:
-        kind = "development" if missing[0] == PRODUCTION else "production"
-        raise refused(f"{kind}_certificate", subject=understood.subject)
-    changes: dict[str, Any] = {
-        "bundle_id": wanted,
-        "environments": asked or understood.environments,
-    }
-    if understood.kind == "key":
-        changes["topics"] = (wanted + ".voip", wanted)
-    return replace(understood, **changes)
+        detail = {"bundle_id": bundle_id, "key_fingerprint": fingerprint}
+        await record(session, actor, tenant_id, "credential.request", target(row), detail, at=now)
+    return await get(runtime, tenant_id, row_id)
 
 
 async def get(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> Row:
@@ -96,7 +107,7 @@ async def get(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> Row:
     async with runtime.database.reading() as session:
         row = await store.get(session, tenant_id, credential_id)
     if row is None:
-        raise NotFound("credential_not_found", "There is no such credential.")
+        raise _not_found()
     return row
 
 
@@ -108,26 +119,167 @@ async def list_all(
         return await store.by_tenant(session, tenant_id, bundle_id)
 
 
-def _row(
-    runtime: Runtime, tenant_id: UUID, row_id: UUID, understood: Understood, now: datetime
-) -> dict[str, Any]:
-    return {
-        "id": row_id,
-        "tenant_id": tenant_id,
-        "bundle_id": understood.bundle_id,
-        "kind": understood.kind,
-        "environments": list(understood.environments),
-        "topics": list(understood.topics),
-        "team_id": understood.team_id,
-        "key_id": understood.key_id,
-        "subject": understood.subject,
-        "serial": understood.serial,
-        "fingerprint": understood.fingerprint,
-        "not_before": understood.not_before,
-        "not_after": understood.not_after,
-        "sealed": vault.seal(runtime.keyring, place_of(tenant_id, row_id), understood.private),
-        "version": 1,
-        "state": store.ACTIVE,
-        "created_at": now,
-        "activated_at": now,
-    }
+async def probe(
+    runtime: Runtime, tenant_id: UUID, credential_id: UUID, *, actor: Actor = SERVER
+) -> Row:
+    """Ask Apple, in each environment, whether it takes the credential; record the answers.
+
+    Takes up to 5 s. One on standby that was never in use takes over if any answer is yes.
+    """
+    usable = await _usable(runtime, tenant_id, credential_id)
+    answers = await _ask(runtime, usable)
+    async with runtime.database.transaction() as session:
+        rows, row = await _locked(session, tenant_id, usable.bundle_id, credential_id)
+        if row["version"] == usable.version:
+            now = await clock(session)
+            await lifecycle.note_probe(session, rows, row, answers, now, actor)
+            if actor is not SERVER:
+                detail = {name: answer.as_dict() for name, answer in answers.items()}
+                await record(
+                    session, actor, tenant_id, "credential.probe", target(row), detail, at=now
+                )
+    return await get(runtime, tenant_id, credential_id)
+
+
+async def _ask(runtime: Runtime, usable: Usable) -> dict[str, Answer]:
+    try:
+        credential = material(runtime.keyring, usable)
+    except VaultError as error:
+        log.warning("credential_does_not_open", credential=str(usable.id), why=str(error))
+        return {name: Answer("no", str(error)) for name in usable.environments}
+    return await ask_all(runtime.settings, usable, credential)
+
+
+async def activate(
+    runtime: Runtime, tenant_id: UUID, credential_id: UUID, *, actor: Actor = SERVER
+) -> Row:
+    """Use this one from now on: brings back what was replaced or retired. Asks Apple first.
+
+    Raises Conflict: `credential_expired`, or `credential_refused` when Apple says no everywhere.
+    """
+    usable = await _usable(runtime, tenant_id, credential_id)
+    if usable.expired:
+        raise Conflict("credential_expired", "This certificate has expired; add a new one.")
+    row = await probe(runtime, tenant_id, credential_id)
+    answers = [row["probe"].get(name, {}) for name in row["environments"]]
+    if answers and all(answer.get("says") == "no" for answer in answers):
+        words = answers[0].get("words")
+        raise Conflict("credential_refused", f"Apple refuses this credential: {words}.")
+    async with runtime.database.transaction() as session:
+        rows, row = await _locked(session, tenant_id, usable.bundle_id, credential_id)
+        now = await clock(session)
+        await lifecycle.activate(session, rows, row, now, actor)
+    return await get(runtime, tenant_id, credential_id)
+
+
+async def retire(
+    runtime: Runtime,
+    tenant_id: UUID,
+    credential_id: UUID,
+    *,
+    confirm: bool = False,
+    actor: Actor = SERVER,
+) -> Row:
+    """Use it no more, and keep it: `activate` brings it back. One on standby takes its place.
+
+    Raises Conflict: `last_credential` unless confirmed, `no_certificate_yet` for a mere request.
+    """
+    usable = await _usable(runtime, tenant_id, credential_id)
+    async with runtime.database.transaction() as session:
+        rows, row = await _locked(session, tenant_id, usable.bundle_id, credential_id)
+        if row["state"] != RETIRED:
+            now = await clock(session)
+            lifecycle.check_not_last(rows, row, now, confirm=confirm)
+            await store.change(
+                session, credential_id, state=RETIRED, retired_at=now, probe_due_at=None
+            )
+            await record(
+                session, actor, tenant_id, "credential.retire", target(row), facts(row), at=now
+            )
+            await lifecycle.promote(session, rows, row, now, actor)
+    return await get(runtime, tenant_id, credential_id)
+
+
+async def delete(
+    runtime: Runtime,
+    tenant_id: UUID,
+    credential_id: UUID,
+    *,
+    confirm: bool = False,
+    actor: Actor = SERVER,
+) -> None:
+    """Delete it with its private key, for good; the audit log keeps what it was.
+
+    Raises Conflict (`last_credential`) unless confirmed.
+    """
+    shown = await get(runtime, tenant_id, credential_id)
+    async with runtime.database.transaction() as session:
+        rows, row = await _locked(session, tenant_id, shown["bundle_id"], credential_id)
+        now = await clock(session)
+        lifecycle.check_not_last(rows, row, now, confirm=confirm)
+        await store.remove(session, credential_id)
+        await record(
+            session, actor, tenant_id, "credential.delete", target(row), facts(row), at=now
+        )
+        await lifecycle.promote(session, rows, row, now, actor)
+
+
+async def probe_due(runtime: Runtime, limit: int = 8) -> int:
+    """Look after the credentials whose time has come: daily probe, alarms. For the sweep.
+
+    Cheap when nothing is due (one indexed statement); else up to 5 s, so do not wait for it.
+    Answers how many were looked after.
+    """
+    async with runtime.database.transaction() as session:
+        due = await store.claim_due(session, limit)
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def look(row: dict[str, Any]) -> None:
+        async with gate:
+            try:
+                await _look_after(runtime, row["tenant_id"], row["id"])
+            except (NotFound, Conflict):
+                return  # deleted meanwhile
+            except Exception:
+                log.exception("credential_not_looked_after", credential=str(row["id"]))
+
+    await asyncio.gather(*(look(row) for row in due))
+    return len(due)
+
+
+async def _look_after(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> None:
+    usable = await _usable(runtime, tenant_id, credential_id)
+    if not usable.expired:
+        await probe(runtime, tenant_id, credential_id)
+        return
+    async with runtime.database.transaction() as session:
+        _, row = await _locked(session, tenant_id, usable.bundle_id, credential_id)
+        await raise_alarm(session, row, await clock(session))
+        await store.change(session, credential_id, probe_due_at=None)
+
+
+async def _usable(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> Usable:
+    async with runtime.database.reading() as session:
+        usable = await store.get_usable(session, tenant_id, credential_id)
+    if usable is None:
+        raise _not_found()
+    if usable.state == REQUESTED:
+        raise Conflict(
+            "no_certificate_yet",
+            "This is a request: take it to Apple's portal and bring the .cer; or delete it.",
+        )
+    return usable
+
+
+async def _locked(
+    session: Session, tenant_id: UUID, bundle_id: str, credential_id: UUID
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    rows = await store.lock_bundle(session, tenant_id, bundle_id)
+    row = next((one for one in rows if one["id"] == credential_id), None)
+    if row is None:
+        raise _not_found()
+    return rows, row
+
+
+def _not_found() -> NotFound:
+    return NotFound("credential_not_found", "There is no such credential.")

@@ -1,50 +1,36 @@
 """Rows of credentials. Takes a session, never commits."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Table, delete, select, text, update
+from sqlalchemy import Label, Table, delete, func, select, text, update
+from sqlalchemy.sql.elements import KeyedColumnElement
 
 from app.credentials.models import Credential
+from app.credentials.usable import ACTIVE, STANDBY, Usable, pick
 from app.db import Row, Session, insert_rows, many, one
+
+__all__ = ["ACTIVE", "STANDBY", "Usable", "pick"]  # read through this module by other rooms
 
 credentials = cast("Table", Credential.__table__)
 c = credentials.c
 
-ACTIVE = "active"
+REQUESTED, RETIRED = "requested", "retired"
 PUBLIC = tuple(column for column in c if column.name != "sealed")
 """Every column but the secret: what is read for showing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usable:
-    """A credential that pushes may be sent with now.
-
-    (`id`, `version`) changes whenever what is sealed does: pools of connections are keyed by it.
-    """
-
-    id: UUID
-    version: int
-    tenant_id: UUID
-    bundle_id: str
-    kind: str
-    environments: tuple[str, ...]
-    topics: tuple[str, ...]
-    team_id: str | None
-    key_id: str | None
-    state: str
-    activated_at: datetime | None
-    sealed: bytes = field(repr=False)
-
-
-USABLE = tuple(c[name] for name in Usable.__dataclass_fields__)
+_EXPIRED: Label[bool] = (c.not_after <= func.clock_timestamp()).label("expired")
+_COLUMNS = (
+    "id", "version", "tenant_id", "bundle_id", "kind", "environments", "topics", "team_id",
+    "key_id", "state", "activated_at", "refused", "probe", "sealed",
+)  # fmt: skip
+USABLE: tuple[KeyedColumnElement[Any], ...] = (*(c[name] for name in _COLUMNS), _EXPIRED)
 
 
 async def for_bundles(session: Session, pairs: Collection[tuple[UUID, str]]) -> list[Usable]:
-    """The active credentials of these (tenant, bundle id), the newest activation first.
+    """What may push for these (tenant, bundle id): active ones, and those on standby.
 
     One query, whatever the number of pairs. `pick` says which one serves an environment.
     """
@@ -61,7 +47,7 @@ async def for_bundles(session: Session, pairs: Collection[tuple[UUID, str]]) -> 
                 "AND wanted.bundle_id = credentials.bundle_id"
             ),
         )
-        .where(c.state == ACTIVE)
+        .where(c.state.in_((ACTIVE, STANDBY)))
         .order_by(c.activated_at.desc().nulls_last(), c.id.desc())
     )
     wanted = {
@@ -71,28 +57,39 @@ async def for_bundles(session: Session, pairs: Collection[tuple[UUID, str]]) -> 
     return [usable(row) for row in await many(session, statement, wanted)]
 
 
-def pick(
-    rows: Sequence[Usable], tenant_id: UUID, bundle_id: str, environment: str
-) -> Usable | None:
-    """Which of `for_bundles`' rows serves this app in this environment."""
-    return next(
-        (
-            row
-            for row in rows
-            if row.tenant_id == tenant_id
-            and row.bundle_id == bundle_id
-            and environment in row.environments
-        ),
-        None,
-    )
-
-
-def usable(row: Any) -> Usable:
+def usable(row: Row) -> Usable:
     """A row with the columns of `USABLE`."""
-    values = {name: row[name] for name in Usable.__dataclass_fields__}
+    values = {name: row[name] for name in _COLUMNS if name != "probe"}
     values["environments"] = tuple(values["environments"])
     values["topics"] = tuple(values["topics"])
-    return Usable(**values)
+    proven = tuple(name for name, answer in row["probe"].items() if answer.get("says") == "yes")
+    return Usable(**values, expired=bool(row["expired"]), proven=proven)
+
+
+async def wanted_environments(session: Session) -> list[tuple[Usable, str]]:
+    """Each active credential with each environment for which a phone has registered."""
+    environment = text("e.environment")
+    statement = (
+        select(*USABLE, environment)
+        .join(text("unnest(ARRAY['production', 'sandbox']) AS e(environment)"), text("true"))
+        .where(
+            c.state == ACTIVE,
+            c.environments.op("?")(environment),
+            text(
+                "EXISTS (SELECT FROM tokens t WHERE t.tenant_id = credentials.tenant_id "
+                "AND t.kind = 'voip' AND t.bundle_id = credentials.bundle_id "
+                "AND t.environment = e.environment AND t.retired_at IS NULL)"
+            ),
+        )
+        .order_by(c.id.desc())
+        .limit(MOST_WARM)
+    )
+    rows = (await session.execute(statement)).mappings()
+    return [(usable(row), row["environment"]) for row in rows]  # type: ignore[arg-type]
+
+
+MOST_WARM = 200
+"""Credentials for which a worker keeps connections open; others connect when they are wanted."""
 
 
 async def add(session: Session, row: Row) -> None:
@@ -123,15 +120,147 @@ async def by_tenant(
     return await many(session, statement)
 
 
-async def change(session: Session, tenant_id: UUID, credential_id: UUID, **values: Any) -> None:
-    """Set columns of one credential."""
+async def lock_bundle(session: Session, tenant_id: UUID, bundle_id: str) -> list[dict[str, Any]]:
+    """Every credential of one app, locked until the transaction ends, the newest first.
+
+    The advisory lock also holds off a first one being added at the same time.
+    """
     await session.execute(
-        update(credentials).where(c.id == credential_id, c.tenant_id == tenant_id).values(**values)
+        text("SELECT pg_advisory_xact_lock(hashtextextended('credentials:' || :key, 0))"),
+        {"key": f"{tenant_id}:{bundle_id}"},
     )
+    statement = (
+        select(*PUBLIC)
+        .where(c.tenant_id == tenant_id, c.bundle_id == bundle_id)
+        .order_by(c.id.desc())
+        .with_for_update(key_share=True)
+    )
+    return await many(session, statement)
 
 
-async def remove(session: Session, tenant_id: UUID, credential_id: UUID) -> None:
+async def by_key(session: Session, tenant_id: UUID, key_fingerprint: str) -> list[dict[str, Any]]:
+    """A tenant's credentials of this private key; those that wait for a certificate first."""
+    statement = (
+        select(*PUBLIC, c.sealed)
+        .where(
+            c.tenant_id == tenant_id,
+            c.key_fingerprint == key_fingerprint,
+            c.kind == "certificate",
+        )
+        .order_by((c.state == REQUESTED).desc(), c.id.desc())
+    )
+    return await many(session, statement)
+
+
+async def count_requests(session: Session, tenant_id: UUID) -> int:
+    """How many of a tenant's keys wait for their certificate."""
+    statement = (
+        select(func.count()).select_from(credentials)
+        .where(c.tenant_id == tenant_id, c.state == REQUESTED)
+    )  # fmt: skip
+    return int((await session.execute(statement)).scalar_one())
+
+
+async def change(session: Session, credential_id: UUID, **values: Any) -> None:
+    """Set columns of one credential, whose row is locked."""
+    await session.execute(update(credentials).where(c.id == credential_id).values(**values))
+
+
+async def remove(session: Session, credential_id: UUID) -> None:
     """Delete one credential and its secret for good."""
-    await session.execute(
-        delete(credentials).where(c.id == credential_id, c.tenant_id == tenant_id)
+    await session.execute(delete(credentials).where(c.id == credential_id))
+
+
+CLAIM_DUE = text("""
+    UPDATE credentials SET probe_due_at = clock_timestamp() + interval '5 minutes'
+    WHERE id IN (
+        SELECT id FROM credentials
+        WHERE probe_due_at <= clock_timestamp() AND state IN ('active', 'standby')
+        ORDER BY probe_due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
     )
+    RETURNING id, tenant_id
+""")
+
+
+async def claim_due(session: Session, limit: int) -> list[dict[str, Any]]:
+    """Credentials whose daily look is due; nobody else gets them for five minutes."""
+    return await many(session, CLAIM_DUE, {"limit": limit})
+
+
+NOTE_REFUSAL = text("""
+    WITH news AS (
+        SELECT id, environment, reason FROM unnest(
+            CAST(:ids AS uuid[]), CAST(:versions AS integer[]),
+            CAST(:environments AS text[]), CAST(:reasons AS text[])
+        ) AS n(id, version, environment, reason)
+        JOIN credentials k USING (id, version)
+        WHERE NOT jsonb_exists(k.refused, n.environment) AND k.state IN ('active', 'standby')
+    ), old AS (
+        SELECT k.id, k.failing_since FROM credentials k
+        WHERE k.id IN (SELECT id FROM news) ORDER BY k.id FOR NO KEY UPDATE
+    )
+    UPDATE credentials k SET
+        refused = k.refused || (
+            SELECT jsonb_object_agg(environment, reason) FROM news WHERE news.id = k.id),
+        trouble = (SELECT min(reason) FROM news WHERE news.id = k.id),
+        failing_since = coalesce(k.failing_since, clock_timestamp()),
+        probe_due_at = clock_timestamp() + interval '1 minute'
+    FROM old WHERE old.id = k.id
+    RETURNING k.id, k.tenant_id, k.bundle_id, k.trouble, k.failing_since AS at,
+        old.failing_since IS NULL AS first
+""")
+
+
+async def note_refusals(
+    session: Session, refusals: Collection[tuple[Usable, str, str]]
+) -> list[dict[str, Any]]:
+    """Record that Apple refuses these (credential, environment, reason).
+
+    Answers those that were not known to be refused in any environment until now: one alarm each.
+    """
+    rows = await many(session, NOTE_REFUSAL, _news(refusals))
+    return [row for row in rows if row["first"]]
+
+
+NOTE_ACCEPTANCE = text("""
+    UPDATE credentials k SET
+        refused = k.refused - n.environments,
+        trouble = CASE WHEN k.refused - n.environments = '{}' THEN NULL ELSE k.trouble END,
+        failing_since =
+            CASE WHEN k.refused - n.environments = '{}' THEN NULL ELSE k.failing_since END
+    FROM (
+        SELECT k.id, array_agg(n.environment) AS environments
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS integer[]),
+                    CAST(:environments AS text[])) AS n(id, version, environment)
+        JOIN credentials k USING (id, version)
+        WHERE jsonb_exists(k.refused, n.environment)
+        GROUP BY k.id ORDER BY k.id
+    ) n
+    WHERE k.id = n.id
+    RETURNING k.id, k.tenant_id, k.bundle_id, clock_timestamp() AS at, k.refused = '{}' AS whole
+""")
+
+
+async def note_acceptances(
+    session: Session, accepted: Collection[tuple[Usable, str]]
+) -> list[dict[str, Any]]:
+    """Record that Apple takes these (credential, environment) again, where it was refused.
+
+    Answers those that are refused nowhere any more.
+    """
+    news = [(row, environment, "") for row, environment in accepted]
+    values = _news(news)
+    del values["reasons"]
+    rows = await many(session, NOTE_ACCEPTANCE, values)
+    return [row for row in rows if row["whole"]]
+
+
+def _news(news: Collection[tuple[Usable, str, str]]) -> dict[str, list[Any]]:
+    ordered = sorted(news, key=lambda one: (one[0].id, one[1]))
+    distinct = {(row.id, environment): (row, environment, why) for row, environment, why in ordered}
+    return {
+        "ids": [row.id for row, _, _ in distinct.values()],
+        "versions": [row.version for row, _, _ in distinct.values()],
+        "environments": [environment for _, environment, _ in distinct.values()],
+        "reasons": [why for _, _, why in distinct.values()],
+    }

@@ -1,0 +1,162 @@
+"""How credentials fare: what Apple says of them, and how long they have left."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from prometheus_client.core import GaugeMetricFamily
+from sqlalchemy import text
+
+from app.core.event import rfc3339
+from app.credentials import store
+from app.credentials.usable import ACTIVE, Usable
+from app.db import Row, Session, clock, many
+from app.events import store as events
+from app.ids import uuid7
+from app.runtime import Runtime
+
+ALARM_DAYS = (30, 14, 7, 3, 1)
+"""An alarm this many days ahead of expiry; 0, in `alarmed_days`, is the one at expiry."""
+EXPIRING = timedelta(days=ALARM_DAYS[0])
+DAY = timedelta(days=1)
+
+
+async def apple_refuses(session: Session, refusals: Collection[tuple[Usable, str, str]]) -> None:
+    """Record what pushes learned: (credential, environment, Apple's reason).
+
+    Costs one statement however many pushes were refused; one alarm for each credential.
+    """
+    if refusals:
+        first = await store.note_refusals(session, refusals)
+        await tell(session, "credential.failing", first)
+
+
+async def apple_accepts(session: Session, accepted: Collection[tuple[Usable, str]]) -> None:
+    """Record that Apple takes (credential, environment) again that it had refused."""
+    if accepted:
+        whole = await store.note_acceptances(session, accepted)
+        await tell(session, "credential.recovered", whole)
+
+
+async def tell(session: Session, kind: str, rows: Sequence[Row], **more: Any) -> None:
+    """An event of the tenant's for each of these credentials."""
+    await events.add_tenant_events(
+        session,
+        [
+            {
+                "id": uuid7(),
+                "tenant_id": row["tenant_id"],
+                "type": kind,
+                "at": row["at"],
+                "data": {
+                    "credential_id": str(row["id"]),
+                    "bundle_id": row["bundle_id"],
+                    "reason": row.get("trouble"),
+                    **more,
+                },
+            }
+            for row in rows
+        ],
+    )
+
+
+def alarm_due(row: Row, now: datetime) -> int | None:
+    """Which alarm about expiry is to be raised for a credential now: days ahead, 0 at expiry."""
+    if row["not_after"] is None or row["state"] != ACTIVE:
+        return None
+    left = row["not_after"] - now
+    reached = [days for days in (*ALARM_DAYS, 0) if left <= days * DAY]
+    if not reached or (row["alarmed_days"] is not None and row["alarmed_days"] <= reached[-1]):
+        return None
+    return reached[-1]
+
+
+def next_alarm_at(row: Row, now: datetime) -> datetime | None:
+    """When the next alarm about this credential's expiry comes due; None after the last."""
+    if row["not_after"] is None:
+        return None
+    times = (row["not_after"] - days * DAY for days in (*ALARM_DAYS, 0))
+    return min((at for at in times if at > now), default=None)
+
+
+async def raise_alarm(session: Session, row: Row, now: datetime) -> None:
+    """Raise the alarm that is due for a locked row, once."""
+    days = alarm_due(row, now)
+    if days is None:
+        return
+    await store.change(session, row["id"], alarmed_days=days)
+    kind = "credential.expiring" if days else "credential.expired"
+    at = {"id": row["id"], "tenant_id": row["tenant_id"], "bundle_id": row["bundle_id"], "at": now}
+    await tell(session, kind, [at], days=days, not_after=rfc3339(row["not_after"]))
+
+
+def health_of(row: Row, now: datetime) -> str:
+    """`working`, `failing`, `expiring`, `expired`, `unproven`; else its state."""
+    if row["state"] in {store.REQUESTED, store.RETIRED}:
+        return str(row["state"])
+    if row["not_after"] is not None and row["not_after"] <= now:
+        return "expired"
+    if row["refused"] or row["trouble"]:
+        return "failing"
+    if row["not_after"] is not None and row["not_after"] - now <= EXPIRING:
+        return "expiring"
+    proven = any(answer.get("says") == "yes" for answer in row["probe"].values())
+    return "working" if proven else "unproven"
+
+
+OF_ALL = text("""
+    SELECT k.id, k.tenant_id, t.name AS tenant, k.bundle_id, k.kind, k.state, k.subject, k.refused,
+        k.trouble, k.probe, k.not_after, k.failing_since
+    FROM credentials k JOIN tenants t ON t.id = k.tenant_id
+    WHERE k.state IN ('active', 'standby') ORDER BY t.name, k.bundle_id, k.id
+""")
+
+
+async def expiry_metrics(runtime: Runtime) -> list[GaugeMetricFamily]:
+    """Values for Prometheus: when each certificate expires, and whether Apple takes it."""
+    expiry = GaugeMetricFamily(
+        "ringline_credential_expiry_timestamp_seconds",
+        "When a certificate in use expires, in Unix seconds",
+        labels=("tenant", "bundle_id", "credential", "state"),
+    )
+    working = GaugeMetricFamily(
+        "ringline_credential_working",
+        "1 when Apple takes a credential, 0 when it refuses it or it has expired",
+        labels=("tenant", "bundle_id", "credential", "state"),
+    )
+    async with runtime.database.reading() as session:
+        now = await clock(session)
+        for row in await many(session, OF_ALL):
+            labels = (row["tenant"], row["bundle_id"], str(row["id"]), row["state"])
+            if row["not_after"] is not None:
+                expiry.add_metric(labels, row["not_after"].timestamp())
+            fails = health_of(row, now) in {"failing", "expired"}
+            working.add_metric(labels, 0.0 if fails else 1.0)
+    return [expiry, working]
+
+
+async def troubles(runtime: Runtime, tenant_id: UUID | None = None) -> list[str]:
+    """A sentence for each credential in use that fails, has expired or soon will."""
+    found = []
+    async with runtime.database.reading() as session:
+        now = await clock(session)
+        for row in await many(session, OF_ALL):
+            if tenant_id in {None, row["tenant_id"]} and row["state"] == ACTIVE:
+                found += _sentence(row, health_of(row, now), now)
+    return found
+
+
+def _sentence(row: Row, health: str, now: datetime) -> list[str]:
+    name = f"{row['tenant']}: the {row['kind']} for {row['bundle_id']}"
+    match health:
+        case "failing":
+            return [f"{name} is refused by Apple: {row['trouble']}"]
+        case "expired":
+            return [f"{name} expired on {row['not_after']:%Y-%m-%d}: add a new one"]
+        case "expiring":
+            days = (row["not_after"] - now) // DAY
+            return [f"{name} expires in {days} days ({row['not_after']:%Y-%m-%d}): add a new one"]
+        case "unproven":
+            return [f"{name} has not been seen to work: `ringline credential probe {row['id']}`"]
+    return []

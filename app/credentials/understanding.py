@@ -1,0 +1,57 @@
+"""Whether what a file is fits what is wanted of it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from app.credentials.reading import clean_bundle_id, read
+from app.credentials.refusals import refused
+from app.credentials.understood import BOTH, PRODUCTION, SANDBOX, VOIP, Understood
+
+
+async def understand(
+    data: bytes,
+    password: str | None = None,
+    *,
+    bundle_id: str | None = None,
+    key_id: str | None = None,
+    team_id: str | None = None,
+    environments: Sequence[str] | None = None,
+) -> Understood:
+    """What a file is, checked against what is wanted of it; nothing is stored. Raises Refused."""
+    understood = await asyncio.to_thread(
+        read, data, password, key_id=key_id, team_id=team_id, now=datetime.now(UTC)
+    )
+    return fit(understood, bundle_id, environments)
+
+
+def fit(
+    understood: Understood, bundle_id: str | None, environments: Sequence[str] | None
+) -> Understood:
+    """The same for the bundle id and environments that are wanted. Raises Refused."""
+    wanted = clean_bundle_id(bundle_id) if bundle_id else understood.bundle_id
+    if wanted is None:
+        raise refused("bundle_id_missing")
+    if understood.bundle_id is not None and wanted != understood.bundle_id:
+        raise refused("bundle_id_mismatch", found=understood.bundle_id, given=wanted)
+    changes: dict[str, Any] = {"bundle_id": wanted}
+    changes["environments"] = _environments(understood, environments)
+    if understood.kind == "key":
+        changes["topics"] = (wanted + VOIP, wanted)
+    return replace(understood, **changes)
+
+
+def _environments(understood: Understood, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Those wanted; a development certificate must be wanted as such, lest production be silent."""
+    asked = tuple(name for name in BOTH if name in (wanted or ()))
+    if not asked:
+        if understood.environments == (SANDBOX,):
+            raise refused("development_certificate", subject=understood.subject)
+        return understood.environments
+    for name in asked:
+        if name not in understood.environments:
+            kind = "development" if name == PRODUCTION else "production"
+            raise refused(f"{kind}_certificate", subject=understood.subject)
+    return asked

@@ -1,0 +1,67 @@
+"""Which credential a push goes by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+STANDBY, ACTIVE = "standby", "active"
+VOIP = ".voip"
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """A credential that pushes may be sent with now.
+
+    (`id`, `version`) changes whenever what is sealed does: pools of connections are keyed by it.
+    `refused` maps an environment to Apple's reason while Apple refuses; `proven` holds those in
+    which the last probe was accepted.
+    """
+
+    id: UUID
+    version: int
+    tenant_id: UUID
+    bundle_id: str
+    kind: str
+    environments: tuple[str, ...]
+    topics: tuple[str, ...]
+    team_id: str | None
+    key_id: str | None
+    state: str
+    activated_at: datetime | None
+    expired: bool
+    refused: Mapping[str, str]
+    proven: tuple[str, ...]
+    sealed: bytes = field(repr=False)
+
+    def rank(self, environment: str) -> int:
+        """How fit it is, 0 the fittest. A refused one comes last, but before ringing nobody."""
+        if self.expired or environment in self.refused:
+            return 3
+        if self.state == ACTIVE:
+            return 0
+        return 1 if environment in self.proven else 2
+
+
+def pick(
+    rows: Sequence[Usable],
+    tenant_id: UUID,
+    bundle_id: str,
+    environment: str,
+    topic: str | None = None,
+) -> Usable | None:
+    """Which of `for_bundles`' rows serves this app in this environment; None when none does.
+
+    The newest active one; one on standby while Apple refuses that; a refused one rather than none.
+    `topic` is the VoIP topic unless it is given: a VoIP certificate cannot push alerts.
+    """
+    wanted = topic or bundle_id + VOIP
+    fit = [
+        row
+        for row in rows
+        if row.bundle_id == bundle_id
+        and row.tenant_id == tenant_id
+        and environment in row.environments
+        and wanted in row.topics
+    ]
+    return min(fit, key=lambda row: row.rank(environment), default=None)
