@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -15,8 +16,9 @@ from app.body import BodyLimit
 from app.calls import api as calls_api
 from app.calls import service as calls
 from app.calls.gather import Gather
-from app.db import clock, head_revision, revision_of
+from app.db import head_revision, revision_of
 from app.devices import api as devices_api
+from app.push import store as push
 from app.runtime import open_runtime
 from app.security import Gate
 from app.settings import Settings, get_settings
@@ -93,17 +95,17 @@ async def _alive() -> dict[str, str]:
     return {"status": "ok"}
 
 
-async def _ready(request: Request) -> Response:
+async def _ready(request: Request) -> dict[str, Any]:
     """This process can serve: the database answers and has the tables that this code expects."""
     runtime = request.app.state.runtime
-    async with runtime.database.reading() as session:
-        await clock(session)
     revision = await revision_of(runtime.database)
     if revision != head_revision():
         raise errors.Unavailable(
             "database_not_migrated", "run `ringline migrate`: the database is not at this version"
         )
-    return Response('{"status":"ready"}', media_type="application/json")
+    async with runtime.database.reading() as session:
+        workers = await push.live_workers(session)
+    return {"status": "ready", "workers": workers}
 
 
 async def _metrics() -> Response:

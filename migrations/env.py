@@ -6,12 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-import app.calls.models
-import app.credentials.models
-import app.devices.models
-import app.events.models
-import app.push.models
-import app.tenants.models  # noqa: F401
+import migrations.models  # noqa: F401
 from app.db import Base
 from app.settings import get_settings
 

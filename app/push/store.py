@@ -320,3 +320,13 @@ async def try_sweep_lock(session: Session) -> bool:
     row = await one(session, SWEEP_LOCK)
     assert row is not None
     return bool(row["mine"])
+
+
+LIVE_WORKERS = text("SELECT count(*) AS n FROM workers WHERE alive_until > clock_timestamp()")
+
+
+async def live_workers(session: Session) -> int:
+    """How many workers have shown life within their lease."""
+    row = await one(session, LIVE_WORKERS)
+    assert row is not None
+    return int(row["n"])

@@ -64,6 +64,12 @@ async def find(runtime: Runtime, name_or_id: str) -> UUID:
     return found
 
 
+async def every(runtime: Runtime) -> list[dict[str, Any]]:
+    """All tenants, by name."""
+    async with runtime.database.reading() as session:
+        return await store.tenants(session)
+
+
 async def settings_of(runtime: Runtime, tenant_id: UUID) -> TenantSettings:
     """The tenant's settings as they stand."""
     async with runtime.database.reading() as session:

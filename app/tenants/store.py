@@ -30,7 +30,7 @@ async def tenant_by_id(session: Session, tenant_id: UUID) -> Row | None:
     return await one(session, statement)
 
 
-async def tenants(session: Session) -> list[Row]:
+async def tenants(session: Session) -> list[dict[str, Any]]:
     """All tenants, by name."""
     statement = select(Tenant.id, Tenant.name, Tenant.created_at).order_by(Tenant.name)
     return [

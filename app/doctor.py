@@ -1,0 +1,229 @@
+"""`ringline doctor`: is everything in order, and if not, how to mend it."""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import redis
+from app.db import Database, head_revision, many, one, revision_of
+from app.push import store as push
+from app.settings import Settings
+
+PATIENCE = 5.0
+OLDEST_POSTGRES = 150_000
+MOST_CLOCK_SKEW = 5.0
+WARN_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `mend` says what to do when it is not `ok`; None: only a remark."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+    serious: bool = True
+
+
+async def examine() -> list[Check]:
+    """Look at everything. Raises nothing: what cannot be looked at is itself a finding."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        return [
+            Check(
+                f"RINGLINE_{str(fault['loc'][0]).upper() if fault['loc'] else 'settings'}",
+                False,
+                str(fault["msg"]).removeprefix("Value error, "),
+                "correct the environment variable; README.md has the table of settings",
+            )
+            for fault in error.errors()
+        ]
+    checks = _secret_key(settings)
+    checks += await _database(settings)
+    checks.append(await _redis(settings))
+    checks += _public_url(settings)
+    for name, url in (
+        ("APNs production", settings.apns_production_url),
+        ("APNs sandbox", settings.apns_sandbox_url),
+    ):
+        checks.append(await _apns(name, url, settings))
+    return checks
+
+
+def _secret_key(settings: Settings) -> list[Check]:
+    weak = settings.weaknesses()
+    mend = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))', then set it"
+    if weak:
+        return [Check("RINGLINE_SECRET_KEY", False, sentence, mend) for sentence in weak]
+    if settings.environment == "development":
+        return [
+            Check("RINGLINE_SECRET_KEY", True, "the development key: never store real credentials")
+        ]
+    return [Check("RINGLINE_SECRET_KEY", True, f"{len(settings.secret_keys())} key(s), none weak")]
+
+
+async def _database(settings: Settings) -> list[Check]:
+    name = "PostgreSQL"
+    try:
+        database = Database(settings.sqlalchemy_url, pool=2)
+    except ValueError as error:
+        return [Check(name, False, str(error), "set RINGLINE_DATABASE_URL to postgresql://...")]
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await _database_checks(database)
+    except (OSError, SQLAlchemyError, TimeoutError) as error:
+        why = str(getattr(error, "orig", None) or error) or type(error).__name__
+        return [
+            Check(
+                name, False, why.splitlines()[0][:200],
+                "start the server, or correct RINGLINE_DATABASE_URL (host, port, user, password)",
+            )
+        ]  # fmt: skip
+    finally:
+        await database.close()
+
+
+async def _database_checks(database: Database) -> list[Check]:
+    async with database.reading() as session:
+        row = await one(
+            session,
+            text(
+                "SELECT current_setting('server_version_num')::int AS number, "
+                "current_setting('server_version') AS version, clock_timestamp() AS now"
+            ),
+        )
+    assert row is not None
+    checks = [
+        Check(
+            "PostgreSQL", row["number"] >= OLDEST_POSTGRES, f"version {row['version']}",
+            "Ringline needs PostgreSQL 15 or later",
+        )
+    ]  # fmt: skip
+    skew = abs((datetime.now(UTC) - row["now"]).total_seconds())
+    checks.append(
+        Check(
+            "Clocks", skew <= MOST_CLOCK_SKEW, f"{skew:.1f} s apart from the database's",
+            "keep both machines' clocks in step (NTP): Apple refuses provider tokens of a wrong "
+            "time", serious=False,
+        )
+    )  # fmt: skip
+    revision, head = await revision_of(database), head_revision()
+    checks.append(
+        Check(
+            "Tables", revision == head, f"at {revision or 'nothing'}, this code is at {head}",
+            "run `ringline migrate`",
+        )
+    )  # fmt: skip
+    if revision == head:
+        checks += await _rows(database)
+    return checks
+
+
+async def _rows(database: Database) -> list[Check]:
+    async with database.reading() as session:
+        workers = await push.live_workers(session)
+        credentials = await many(
+            session,
+            text(
+                "SELECT c.bundle_id, t.name AS tenant, "
+                "extract(epoch FROM c.not_after - clock_timestamp()) / 86400 AS days "
+                "FROM credentials c JOIN tenants t ON t.id = c.tenant_id "
+                "WHERE c.state = 'active' ORDER BY days NULLS LAST"
+            ),
+        )
+    checks = [
+        Check(
+            "Workers", workers > 0, f"{workers} alive",
+            "start one: `ringline worker`. Without it nothing is pushed and no ring times out",
+        ),
+        Check(
+            "Credentials", bool(credentials), f"{len(credentials)} active",
+            "add one: `ringline credential add FILE --tenant NAME`", serious=False,
+        ),
+    ]  # fmt: skip
+    for row in credentials:
+        if row["days"] is not None and row["days"] < WARN_DAYS:
+            checks.append(
+                Check(
+                    f"Credential of {row['bundle_id']}", row["days"] > 7,
+                    f"{row['tenant']}: {row['days']:.0f} days left",
+                    "make a new VoIP certificate at developer.apple.com and add it: both are used "
+                    "until the old one ends", serious=row["days"] <= 0,
+                )
+            )  # fmt: skip
+    return checks
+
+
+async def _redis(settings: Settings) -> Check:
+    name, mend = "Redis", "start the server, or correct RINGLINE_REDIS_URL"
+    try:
+        client = redis.connect(settings)
+    except ValueError as error:
+        return Check(name, False, str(error)[:200], "use redis://, rediss:// or unix:///path.sock")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            info = await client.info()
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is the finding)
+        return Check(name, False, str(error)[:200] or type(error).__name__, mend)
+    finally:
+        await client.aclose()
+    version = info.get("valkey_version") or info.get("redis_version")
+    server = "Valkey" if "valkey_version" in info else "Redis"
+    policy = info.get("maxmemory_policy", "noeviction")
+    return Check(
+        name, policy == "noeviction", f"{server} {version}, maxmemory-policy {policy}",
+        "set maxmemory-policy noeviction: a queue must not be evicted", serious=False,
+    )  # fmt: skip
+
+
+def _public_url(settings: Settings) -> list[Check]:
+    parts = urlsplit(settings.public_url)
+    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    return [
+        Check(
+            "RINGLINE_PUBLIC_URL", parts.scheme == "https" or local, settings.public_url,
+            "phones call it with a token from the push: it must be https://",
+        ),
+        Check(
+            "Reachable by phones", not local, "this machine only" if local else "as set",
+            "set RINGLINE_PUBLIC_URL to the address that phones use", serious=False,
+        ),
+    ]  # fmt: skip
+
+
+async def _apns(name: str, url: str, settings: Settings) -> Check:
+    parts = urlsplit(url)
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["h2"])
+    if settings.apns_ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=str(settings.apns_ca_file))
+        except (OSError, ssl.SSLError) as error:
+            return Check(
+                "RINGLINE_APNS_CA_FILE", False, str(error), "it must be a readable PEM file"
+            )
+    try:
+        async with asyncio.timeout(PATIENCE):
+            _, writer = await asyncio.open_connection(
+                parts.hostname, parts.port or 443, ssl=context
+            )
+    except (OSError, TimeoutError) as error:
+        why = str(error) or "no answer in time"
+        return Check(
+            name, False, f"{parts.netloc}: {why[:150]}",
+            "allow outgoing TCP 443 to Apple (or 2197), with no proxy that opens TLS",
+        )  # fmt: skip
+    protocol = writer.get_extra_info("ssl_object").selected_alpn_protocol()
+    writer.close()
+    return Check(
+        name, protocol == "h2", f"{parts.netloc} answers, {protocol or 'no ALPN'}",
+        "something between here and Apple changes TLS: APNs speaks HTTP/2",
+    )  # fmt: skip

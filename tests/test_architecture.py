@@ -1,0 +1,62 @@
+"""The house keeps its rules: who may import whom, and how long a file may grow."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LONGEST_FILE = 400
+ALLOWED_LONGER: dict[str, str] = {}
+
+
+def test_import_rules_hold() -> None:
+    found = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "0 broken" in found.stdout
+
+
+def test_import_rules_notice_a_breach(tmp_path: Path) -> None:
+    """The check itself can fail: a copy of the house with one wrong import is refused."""
+    for name in ("app", "workers"):
+        subprocess.run(["cp", "-R", ROOT / name, tmp_path / name], check=True)
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    with (tmp_path / "app" / "core" / "event.py").open("a") as file:
+        file.write("\nimport app.settings  # noqa\n")
+    found = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as l; l()",
+         "--no-cache"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert found.returncode != 0
+    assert "core is pure" in found.stdout
+
+
+def test_files_stay_small() -> None:
+    long = {}
+    for path in [*ROOT.glob("app/**/*.py"), *ROOT.glob("workers/**/*.py")]:
+        lines = len(path.read_text().splitlines())
+        if lines > LONGEST_FILE and str(path.relative_to(ROOT)) not in ALLOWED_LONGER:
+            long[str(path.relative_to(ROOT))] = lines
+    assert not long, "split these, or give the reason in ALLOWED_LONGER"
+
+
+def test_only_settings_reads_the_environment() -> None:
+    readers = [
+        str(path.relative_to(ROOT))
+        for path in ROOT.glob("app/**/*.py")
+        if "os.environ" in path.read_text() or "os.getenv" in path.read_text()
+    ]
+    # app/embedded hands its environment on to the processes that it starts
+    assert [one for one in readers if not one.startswith("app/embedded/")] == []
+
+
+def test_only_db_commits() -> None:
+    committing = [
+        str(path.relative_to(ROOT))
+        for path in [*ROOT.glob("app/**/*.py"), *ROOT.glob("workers/**/*.py")]
+        if ".commit()" in path.read_text() or "engine.begin(" in path.read_text()
+    ]
+    assert committing == ["app/db.py"]

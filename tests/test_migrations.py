@@ -1,0 +1,86 @@
+"""The migrations: from nothing to the newest and back, and in step with the models."""
+
+from sqlalchemy import inspect, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app import db
+from app.settings import Settings
+
+
+async def tables_of(url: str) -> set[str]:
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.connect() as connection:
+        names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+    await engine.dispose()
+    return set(names) - {"alembic_version"}
+
+
+async def differences(url: str) -> list[object]:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    import migrations.models  # noqa: F401
+
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.connect() as connection:
+        found = await connection.run_sync(
+            lambda sync: compare_metadata(MigrationContext.configure(sync), db.Base.metadata)
+        )
+    await engine.dispose()
+    return list(found)
+
+
+async def on_thread(work, *arguments):
+    import asyncio
+
+    await asyncio.to_thread(work, *arguments)
+
+
+async def test_up_from_nothing_down_and_up_again(empty_database: str) -> None:
+    assert await tables_of(empty_database) == set()
+    await on_thread(db.upgrade, empty_database)
+    full = await tables_of(empty_database)
+    assert {"calls", "members", "rings", "pushes", "events", "tokens"} <= full
+    await on_thread(db.downgrade, empty_database, "base")
+    assert await tables_of(empty_database) == set()
+    await on_thread(db.upgrade, empty_database)
+    assert await tables_of(empty_database) == full
+
+
+async def test_every_revision_can_be_left_and_taken_again(empty_database: str) -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(db.MIGRATIONS))
+    revisions = [r.revision for r in ScriptDirectory.from_config(config).walk_revisions()]
+    await on_thread(db.upgrade, empty_database)
+    for revision in revisions:
+        await on_thread(db.downgrade, empty_database, "-1")
+        await on_thread(db.upgrade, empty_database, revision)
+        await on_thread(db.downgrade, empty_database, "-1")
+    assert await tables_of(empty_database) == set()
+
+
+async def test_models_and_migrations_agree(database: str) -> None:
+    assert await differences(database) == []
+
+
+async def test_revision_is_known(database: str, empty_database: str) -> None:
+    settings = Settings(database_url=database)
+    one = db.connect(settings)
+    assert await db.revision_of(one) == db.head_revision()
+    await one.close()
+    other = db.connect(Settings(database_url=empty_database))
+    assert await db.revision_of(other) is None
+    await other.close()
+
+
+async def test_the_database_clock_moves_within_a_transaction(database: str) -> None:
+    one = db.connect(Settings(database_url=database))
+    async with one.transaction() as session:
+        first = await db.clock(session)
+        await session.execute(text("SELECT pg_sleep(0.01)"))
+        assert await db.clock(session) > first
+    await one.close()
