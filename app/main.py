@@ -15,9 +15,10 @@ from app import errors
 from app.body import BodyLimit
 from app.calls import api as calls_api
 from app.calls import service as calls
-from app.calls.gather import Gather
+from app.credentials import api as credentials_api
 from app.db import head_revision, revision_of
 from app.devices import api as devices_api
+from app.gather import Gather
 from app.push import store as push
 from app.runtime import open_runtime
 from app.security import Gate
@@ -59,7 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(DBAPIError, _database_down)
     app.add_exception_handler(PoolTimeout, _database_down)
     app.add_exception_handler(OSError, _database_down)
-    for api in (calls_api, devices_api):
+    for api in (calls_api, devices_api, credentials_api):
         app.include_router(api.router)
     app.add_api_route("/healthz", _alive, methods=["GET"], tags=["health"])
     app.add_api_route("/readyz", _ready, methods=["GET"], tags=["health"])

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from app import db, redis
 from app.db import Database
 from app.queue import Queue
+from app.redis import News
 from app.settings import Settings
 from app.vault import Keyring, keyring
 
@@ -18,22 +19,26 @@ class Runtime:
     settings: Settings
     database: Database
     redis: Redis
+    news: News
     queue: Queue
     keyring: Keyring
 
     async def close(self) -> None:
         """Close every door, the queue first: it may still hold kicks."""
         self.queue.close()
+        await self.news.close()
         await self.redis.aclose()
         await self.database.close()
 
 
 def open_runtime(settings: Settings) -> Runtime:
     """The doors of these settings; nothing is connected until it is used."""
+    client = redis.connect(settings)
     return Runtime(
         settings=settings,
         database=db.connect(settings),
-        redis=redis.connect(settings),
+        redis=client,
+        news=News(client),
         queue=Queue(settings),
         keyring=keyring(settings),
     )

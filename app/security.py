@@ -44,7 +44,7 @@ MEMBER_TOKEN = struct.Struct(">16s16sIB")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling. `user_id` is set for every kind but `server`."""
+    """Who is calling. `user_id` is set for every kind but `server`; `expires` in Unix seconds."""
 
     kind: Literal["server", "user", "call", "member"]
     tenant_id: UUID
@@ -56,6 +56,7 @@ class Caller:
     device_row: UUID | None = None
     call_id: UUID | None = None
     device_id: str | None = None
+    expires: float | None = None
 
     def acting_for(self, user_id: str | None, *, field_name: str = "user_id") -> str:
         """The user on whose behalf this call is made.
@@ -143,11 +144,13 @@ class Gate:
             raise Unauthorized("invalid_token", "the JWT's `kid` names no live signing secret")
         place = signing_place(row["tenant_id"], row["id"])
         secret = vault.unseal(self._keyring, place, row["sealed"])
+        claims = _claims(token, secret)
         return Caller(
             "user",
             row["tenant_id"],
             tenant_settings(row["settings"]),
-            user_id=_subject(token, secret),
+            user_id=str(claims["sub"]),
+            expires=float(claims["exp"]),
         )
 
     async def _remembered(self, name: bytes, read: Callable[[Any], Any]) -> Any:
@@ -197,9 +200,9 @@ class Gate:
         return body
 
 
-def _subject(token: str, secret: bytes) -> str:
+def _claims(token: str, secret: bytes) -> dict[str, Any]:
     try:
-        claims = jwt.decode(
+        claims: dict[str, Any] = jwt.decode(
             token,
             secret,
             algorithms=["HS256"],
@@ -213,7 +216,7 @@ def _subject(token: str, secret: bytes) -> str:
             "this user token is not valid: it must be signed (HS256) with the tenant's secret and "
             "hold `sub` (the user id) and `exp`",
         ) from error
-    return str(claims["sub"])
+    return claims
 
 
 def sign_user_token(secret: bytes, kid: str, user_id: str, *, now: float, expires: float) -> str:

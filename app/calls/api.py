@@ -6,7 +6,6 @@ from fastapi import APIRouter, Depends, Header, Request
 
 from app.calls import actors, service
 from app.calls.actors import Actor
-from app.calls.gather import Gather
 from app.calls.ringing import Order, order
 from app.calls.schemas import ActIn, DeclineIn, RingIn
 from app.calls.service import Seen
@@ -22,6 +21,7 @@ from app.core.call import (
     Leave,
 )
 from app.errors import Forbidden, Invalid
+from app.gather import Gather
 from app.runtime import Runtime
 from app.security import Caller, any_caller, require_scope, server_or_user
 

@@ -1,4 +1,4 @@
-"""Group commit: what arrives while one batch runs goes into the next, and a lone one never waits."""
+"""Group commit: what arrives while one batch runs goes into the next; a lone one never waits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
