@@ -91,7 +91,6 @@ def _finish(
         _begin_answer(connection, stream, answer, fault)
     if fault.silence:
         arrival.settle("silent")
-        connection.settle(stream)
     elif fault.reset is not None:
         connection.reset_stream(stream, error_code(fault.reset))
     elif fault.close is not None:

@@ -141,8 +141,7 @@ class ApnsConnection:
         for arrival in self._open.values():
             arrival.settle("closed")
         self._open.clear()
-        for task in list(self._tasks):
-            task.cancel()
+        self._cancel_tasks()
         for waiter in self._pings.values():
             waiter.cancel()
 
@@ -372,7 +371,14 @@ class ApnsConnection:
         for arrival in self._open.values():
             arrival.settle("closed")
         self._open.clear()
+        self._cancel_tasks()
         self.stream.close(how)
+
+    def _cancel_tasks(self) -> None:
+        current = asyncio.current_task()
+        for task in self._tasks:
+            if task is not current:
+                task.cancel()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something that waits, for as long as the connection lives."""

@@ -212,10 +212,11 @@ class Http2:
         size = values.get(Setting.MAX_FRAME_SIZE, frames.DEFAULT_FRAME_SIZE)
         if not frames.DEFAULT_FRAME_SIZE <= size < 2**24:
             raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "max frame size out of range")
+        if self.habits.acknowledge_settings:
+            # First: until then the peer holds us to its old windows (RFC 9113, 6.5.3).
+            self.output.raw(frames.SETTINGS_ACK)
         for stream in self.output.peer_settings(values, list(self.streams.values())):
             self.finish(stream)
-        if self.habits.acknowledge_settings:
-            self.output.raw(frames.SETTINGS_ACK)
 
     def _settings_acknowledged(self) -> None:
         if not self._unacknowledged:

@@ -12,6 +12,7 @@ from typing import Any
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
 import h2.settings
 
 TOPIC = "com.example.app.voip"
@@ -49,6 +50,15 @@ class Answer:
         return json.loads(self.body).get("timestamp")
 
 
+class PatientConnection(h2.connection.H2Connection):
+    """h2 takes a GOAWAY for the end; answers to streams that it covers still come."""
+
+    def _receive_goaway_frame(self, frame: Any) -> Any:
+        received = super()._receive_goaway_frame(frame)
+        self.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
+        return received
+
+
 class RawClient:
     """One connection; `push` sends and waits, `send` only sends."""
 
@@ -57,7 +67,7 @@ class RawClient:
         config = h2.config.H2Configuration(
             validate_outbound_headers=False, normalize_outbound_headers=False
         )
-        self.h2 = h2.connection.H2Connection(config)
+        self.h2 = PatientConnection(config)
         self.refill = True
         self.answers: dict[int, Answer] = {}
         self.goaway: h2.events.ConnectionTerminated | None = None
@@ -78,7 +88,8 @@ class RawClient:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        self.writer.close()
+        # Not by TLS's farewell: it would wait for an answer that a fault may hold back.
+        self.writer.transport.abort()
         with contextlib.suppress(OSError, ssl.SSLError):
             await self.writer.wait_closed()
 
@@ -89,7 +100,7 @@ class RawClient:
                     self._on(event)
                 self.flush()
                 self._changed.set()
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ssl.SSLError, h2.exceptions.H2Error) as error:
             self.error = error
         self.closed = True
         self._changed.set()
@@ -176,7 +187,9 @@ class RawClient:
 
         def done() -> bool:
             answer = self.answers.get(stream_id)
-            return self.closed or (answer is not None and (answer.ended or answer.reset is not None))
+            return self.closed or (
+                answer is not None and (answer.ended or answer.reset is not None)
+            )
 
         await self.until(done, timeout)
         answer = self.answers.get(stream_id)

@@ -45,7 +45,9 @@ def test_voip_certificate_looks_as_apples(certificate: Issued) -> None:
         (TOPIC, ["voip"]),
         (f"{BUNDLE}.complication", ["complication"]),
     ]
-    lifetime = certificate.certificate.not_valid_after_utc - certificate.certificate.not_valid_before_utc
+    lifetime = (
+        certificate.certificate.not_valid_after_utc - certificate.certificate.not_valid_before_utc
+    )
     assert lifetime == timedelta(days=395)
 
 
@@ -60,7 +62,9 @@ def test_topic_list_is_der_as_documented() -> None:
 
 
 def test_variants(sim: Simulator) -> None:
-    production = sim.voip_certificate(BUNDLE, environments="production", topic_list=False, uid=BUNDLE)
+    production = sim.voip_certificate(
+        BUNDLE, environments="production", topic_list=False, uid=BUNDLE
+    )
     assert {apple.PRODUCTION, apple.VOIP} <= present(production)
     assert not {apple.DEVELOPMENT, apple.TOPICS} & present(production)
     assert subject(production, NameOID.USER_ID) == BUNDLE
@@ -99,7 +103,9 @@ def test_pem_and_der_forms(certificate: Issued) -> None:
 def make_csr() -> tuple[ec.EllipticCurvePrivateKey, x509.CertificateSigningRequest]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Alice")])
-    return key, x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    return key, x509.CertificateSigningRequestBuilder().subject_name(name).sign(
+        key, hashes.SHA256()
+    )
 
 
 def test_signs_a_csr(sim: Simulator) -> None:

@@ -87,9 +87,7 @@ async def test_echoes_an_apns_id_in_any_case(client: RawClient, token: str) -> N
 
 
 @pytest.mark.parametrize("size", [64, 66, 160, 200])
-async def test_accepts_tokens_of_many_lengths(
-    client: RawClient, sim: Simulator, size: int
-) -> None:
+async def test_accepts_tokens_of_many_lengths(client: RawClient, sim: Simulator, size: int) -> None:
     made = secrets.token_hex(size // 2)
     sim.live(made)
     assert (await client.push(made)).status == 200

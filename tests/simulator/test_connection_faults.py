@@ -105,7 +105,7 @@ async def test_a_connection_window_that_is_never_refilled(
             assert (await client.push(token, body)).status == 200
         await asyncio.sleep(0.05)
         assert client.h2.outbound_flow_control_window == 65_535 - 13 * len(body)
-        with pytest.raises(Exception, match="(?i)flow"):
+        with pytest.raises(Exception, match=r"(?i)flow"):
             client.send(token, body)
     async with connect(certificate) as healthy:
         for _ in range(30):
@@ -231,9 +231,7 @@ async def test_closing_open_connections(
     assert sim.held(held) == 0
 
 
-async def test_a_window_of_the_client_holds_answers_back(
-    sim: Simulator, client: RawClient
-) -> None:
+async def test_a_window_of_the_client_holds_answers_back(sim: Simulator, client: RawClient) -> None:
     """The fault that a client without WINDOW_UPDATE brings on itself."""
     client.refill = False
     sim.fault(reason="BadDeviceToken", body_size=4000)

@@ -170,7 +170,9 @@ async def test_a_bad_token_binds_nothing(
 ) -> None:
     stranger = sim.provider_key("OTHERTEAM1")
     async with connect() as client:
-        assert (await client.push(token, bearer=bearer_of(stranger, time.time() - 4000))).status == 403
+        assert (
+            await client.push(token, bearer=bearer_of(stranger, time.time() - 4000))
+        ).status == 403
         assert (await client.push(token, bearer=bearer)).status == 200
 
 
@@ -220,9 +222,7 @@ async def test_one_stream_until_a_token_is_accepted(
     assert sim.statistics()["refused_streams"] == 0
 
 
-async def test_the_limit_rises_even_if_that_push_is_refused(
-    connect: Connect, bearer: str
-) -> None:
+async def test_the_limit_rises_even_if_that_push_is_refused(connect: Connect, bearer: str) -> None:
     async with connect() as client:
         assert (await client.push("ab" * 32, bearer=bearer)).reason == "BadDeviceToken"
         await client.until(lambda: client.stream_limit == 1000)
@@ -267,8 +267,10 @@ def test_registers_public_halves_and_refuses_other_keys(sim: Simulator) -> None:
     sim.register_key("TEAM123456", "PUBLICKEY1", public)
     with pytest.raises(ValueError, match="ten characters"):
         sim.register_key("TEAM123456", "SHORT", public)
-    wrong = ec.generate_private_key(ec.SECP384R1()).public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    wrong = (
+        ec.generate_private_key(ec.SECP384R1())
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     with pytest.raises(ValueError, match="P-256"):
         sim.register_key("TEAM123456", "PUBLICKEY2", wrong)

@@ -52,7 +52,7 @@ async def test_refuses_a_client_without_alpn(
 async def test_refuses_a_client_of_http_1(
     sim: Simulator, context: ContextMaker, certificate: Issued
 ) -> None:
-    with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+    with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
         async with connected(sim.production_port, context(certificate, alpn=("http/1.1",))):
             pass
     assert "ALPN" in sim.statistics()["handshake_errors"][0]
@@ -69,7 +69,11 @@ async def test_something_that_is_not_tls_is_dropped(sim: Simulator) -> None:
 
 @pytest.mark.parametrize(
     ("certificate_", "message"),
-    [("expired", "expired"), ("wrong_name", "(?i)hostname|mismatch"), ("untrusted", "verify failed")],
+    [
+        ("expired", "expired"),
+        ("wrong_name", "(?i)hostname|mismatch"),
+        ("untrusted", "verify failed"),
+    ],
 )
 async def test_server_certificate_faults(
     sim: Simulator, connect: Connect, token: str, certificate_: str, message: str
@@ -93,7 +97,9 @@ async def test_agreeing_on_no_protocol(sim: Simulator, connect: Connect) -> None
         assert ssl_object.selected_alpn_protocol() == "h2"
 
 
-async def test_refused_connections(sim: Simulator, connect: Connect, certificate: Issued, token: str) -> None:
+async def test_refused_connections(
+    sim: Simulator, connect: Connect, certificate: Issued, token: str
+) -> None:
     async with connect(certificate) as open_before:
         await open_before.ready()
         fault = sim.connection_fault(refuse=True, environment="production")
