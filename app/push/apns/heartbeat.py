@@ -72,6 +72,6 @@ class Heartbeat:
             left = connection.last_heard + quiet - now
             if left <= _CLOCK_STEP:
                 connection.ping()
-                left = timing.ping_timeout
+                left = min(timing.ping_timeout, quiet)
         if not connection.is_over():
             self._in(left)

@@ -123,6 +123,8 @@ class ApnsConnection(PushStreams):
     def on_settings(self, table_size: int | None) -> None:
         if table_size is not None:
             self.encoder.set_table_size(table_size)
+        if self.greeted.done() and self.max_streams > 1:
+            self._locked = False  # raised since the first SETTINGS: the token was accepted
         self._count_slots()
         if self._blocked:
             self.on_room(0, 0)

@@ -122,6 +122,15 @@ async def rig_on(
         assert not [x for x in left if "keeper" in repr(x.get_coro())]
 
 
+async def holding(rig: Rig, count: int) -> tuple[int, list[asyncio.Task]]:
+    """So many pushes at the server, unanswered, on one connection."""
+    token = rig.live()
+    hold = rig.sim.fault(token=token, hold=True)
+    pushes = [asyncio.create_task(rig.push(token, within=5.0)) for _ in range(count)]
+    await rig.sim.arrived(count, token=token)
+    return hold, pushes
+
+
 def raw(*frames: tuple[int, int, int, bytes]) -> str:
     """Frames (type, flags, stream, payload) as the simulator's `raw` takes them."""
     return b"".join(

@@ -5,16 +5,7 @@ import asyncio
 import pytest
 
 from app.push.apns import NoAnswer, Timing
-from tests.push.apns.rig import QUICK, Rig, raw, rig_on, some_token, until
-
-
-async def holding(rig: Rig, count: int) -> tuple[int, list[asyncio.Task]]:
-    """So many pushes at the server, unanswered, on one connection."""
-    token = rig.live()
-    hold = rig.sim.fault(token=token, hold=True)
-    pushes = [asyncio.create_task(rig.push(token, within=5.0)) for _ in range(count)]
-    await rig.sim.arrived(count, token=token)
-    return hold, pushes
+from tests.push.apns.rig import QUICK, Rig, holding, raw, rig_on, some_token, until
 
 
 @pytest.mark.parametrize("how", ["tls", "fin", "rst"])
