@@ -1,0 +1,359 @@
+"""A whole Ringline for tests: real API and worker processes, a database, a broker, a fake Apple."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from sqlalchemy import text
+
+from app.credentials import service as credentials
+from app.db import many
+from app.runtime import Runtime, open_runtime
+from app.security import sign_user_token
+from app.settings import Settings
+from app.simulator import Simulator
+from app.tenants import service as tenants
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLE = "com.example.app"
+SECRET_KEY = "zH3kP0q8sV5tB1nM7wXe4yRu2aJc6LdF"
+STARTING = 60
+
+
+class Process:
+    """A child whose output goes to a file."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        log: Path,
+        keep_open: Sequence[int] = (),
+    ) -> None:
+        self.name = name
+        self.log = log
+        with log.open("ab") as output:
+            self._child = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=keep_open,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def send(self, what: signal.Signals) -> None:
+        self._child.send_signal(what)
+
+    def kill(self) -> None:
+        """SIGKILL; returns when it is dead."""
+        self._child.kill()
+        self._child.wait(10)
+
+    def freeze(self) -> None:
+        self.send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.send(signal.SIGCONT)
+
+    def stop(self, within: float = 15) -> None:
+        """SIGTERM, and SIGKILL if that takes too long."""
+        if self._child.poll() is None:
+            self.thaw()
+            self._child.terminate()
+        try:
+            self._child.wait(within)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Return when it is ready; an error with its output when it ends or takes too long."""
+        end = time.monotonic() + STARTING
+        while not ready():
+            if self._child.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"{self.name} did not start:\n{self.output()[-3000:]}")
+            time.sleep(0.02)
+
+
+class Api(Process):
+    """One API process; `url` is where it listens."""
+
+    def __init__(self, number: int, env: Mapping[str, str], folder: Path) -> None:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(512)
+            listener.set_inheritable(True)
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app"]
+            command += ["--fd", str(listener.fileno()), "--no-access-log"]
+            super().__init__(
+                f"api {number}", command, env, folder / f"api-{number}.log", [listener.fileno()]
+            )
+
+    def wait_ready(self) -> None:
+        self.wait_until(lambda: "startup complete" in self.output())
+
+
+class Worker(Process):
+    """One worker process."""
+
+    def __init__(self, number: int, env: Mapping[str, str], folder: Path) -> None:
+        command = [sys.executable, "-m", "celery", "-A", "workers.main", "worker"]
+        command += ["--without-gossip", "--without-mingle", "-n", f"w{number}@%h"]
+        super().__init__(f"worker {number}", command, env, folder / f"worker-{number}.log")
+
+    def wait_ready(self) -> None:
+        self.wait_until(lambda: " ready." in self.output())
+
+
+@dataclass
+class House:
+    """Everything one Ringline needs; its processes end with `close`."""
+
+    database_url: str
+    redis_url: str
+    sim: Simulator
+    folder: Path
+    extra: dict[str, str] = field(default_factory=dict)
+    apis: list[Api] = field(default_factory=list)
+    workers: list[Worker] = field(default_factory=list)
+
+    @property
+    def env(self) -> dict[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("RINGLINE_")}
+        return inherited | {
+            "RINGLINE_DATABASE_URL": self.settings().database_url,
+            "RINGLINE_REDIS_URL": self.redis_url,
+            "RINGLINE_SECRET_KEY": SECRET_KEY,
+            "RINGLINE_APNS_PRODUCTION_URL": self.sim.production_url,
+            "RINGLINE_APNS_SANDBOX_URL": self.sim.sandbox_url,
+            "RINGLINE_APNS_CA_FILE": str(self.sim.ca_file),
+            **self.extra,
+        }
+
+    def settings(self) -> Settings:
+        return Settings(
+            database_url=self.database_url.replace("postgresql+asyncpg", "postgresql"),
+            redis_url=self.redis_url,
+            secret_key=SECRET_KEY,  # type: ignore[arg-type]
+            apns_production_url=self.sim.production_url,
+            apns_sandbox_url=self.sim.sandbox_url,
+            apns_ca_file=self.sim.ca_file,
+            database_pool=20,
+        )
+
+    def start(self, *, apis: int = 0, workers: int = 0, wait: bool = True) -> None:
+        """Start so many more processes, at once, and wait until they are ready."""
+        new: list[Api | Worker] = []
+        for _ in range(apis):
+            self.apis.append(Api(len(self.apis), self.env, self.folder))
+            new.append(self.apis[-1])
+        for _ in range(workers):
+            self.workers.append(Worker(len(self.workers), self.env, self.folder))
+            new.append(self.workers[-1])
+        for one in new if wait else ():
+            one.wait_ready()
+
+    def close(self) -> None:
+        everyone = [*self.workers, *self.apis]
+        for one in everyone:
+            with contextlib.suppress(ProcessLookupError):
+                one.thaw()
+                one.send(signal.SIGTERM)
+        for one in everyone:
+            one.stop()
+
+    @contextlib.asynccontextmanager
+    async def runtime(self) -> AsyncIterator[Runtime]:
+        """Ringline's own doors, in this process: for services, and to look at rows."""
+        runtime = open_runtime(self.settings())
+        try:
+            yield runtime
+        finally:
+            await runtime.close()
+
+
+@dataclass
+class Phone:
+    """A device as its tokens: what the simulator and the API know of it."""
+
+    user: str
+    device_id: str
+    voip: str
+    alert: str | None
+
+
+@dataclass
+class Tenant:
+    """A tenant of this test alone, with a credential, and clients of the API."""
+
+    house: House
+    runtime: Runtime
+    id: UUID
+    key: str
+    kid: str
+    secret: str
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    @property
+    def api(self) -> httpx.AsyncClient:
+        """The first API process, with the tenant's key."""
+        return self.clients[0]
+
+    @property
+    def sim(self) -> Simulator:
+        return self.house.sim
+
+    def token_for(self, user: str, expires_in: float = 600) -> str:
+        now = time.time()
+        return sign_user_token(
+            self.secret.encode(), self.kid, user, now=now, expires=now + expires_in
+        )
+
+    def as_user(self, user: str) -> dict[str, str]:
+        return bearer(self.token_for(user))
+
+    async def phone(
+        self, user: str, device_id: str | None = None, *, alert: bool = True, api: int = 0
+    ) -> Phone:
+        """Register a new phone; its tokens are live at the simulator."""
+        phone = Phone(
+            user,
+            device_id or f"d-{secrets.token_hex(4)}",
+            secrets.token_hex(32),
+            secrets.token_hex(32) if alert else None,
+        )
+        self.sim.live(phone.voip, topic=f"{BUNDLE}.voip")
+        if phone.alert:
+            self.sim.live(phone.alert, topic=BUNDLE)
+        answer = await self.register(phone, api=api)
+        assert answer.status_code == 200, answer.text
+        return phone
+
+    async def register(self, phone: Phone, *, api: int = 0, **more: Any) -> httpx.Response:
+        tokens = [{"kind": "voip", "token": phone.voip, "bundle_id": BUNDLE}]
+        if phone.alert:
+            tokens.append({"kind": "alert", "token": phone.alert, "bundle_id": BUNDLE})
+        body = {"user_id": phone.user, "device_id": phone.device_id, "tokens": tokens, **more}
+        return await self.clients[api].post("/v1/devices", json=body)
+
+    async def ring(
+        self, *callees: str, caller: str = "alice", api: int = 0, **more: Any
+    ) -> dict[str, Any]:
+        """Ring these users; answers the call."""
+        answer = await self.clients[api].post(
+            "/v1/calls",
+            json={"caller": {"id": caller}, "callees": list(callees), **more},
+        )
+        assert answer.status_code == 202, answer.text
+        call: dict[str, Any] = answer.json()
+        return call
+
+    async def act(
+        self, call: dict[str, Any], what: str, user: str | None = None, device: str | None = None
+    ) -> httpx.Response:
+        """Accept, decline, ... with the tenant's key."""
+        body = {"user_id": user, "device_id": device}
+        body = {name: value for name, value in body.items() if value is not None}
+        return await self.api.post(f"/v1/calls/{call['id']}/{what}", json=body)
+
+    async def read(self, call: dict[str, Any]) -> dict[str, Any]:
+        answer = await self.api.get(f"/v1/calls/{call['id']}")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
+        """Rows of the database, as they are; `:tenant` is this tenant."""
+        async with self.runtime.database.transaction() as session:
+            return await many(session, text(sql), {"tenant": self.id, **values})
+
+    async def execute(self, sql: str, **values: Any) -> None:
+        async with self.runtime.database.transaction() as session:
+            await session.execute(text(sql), values)
+
+
+@contextlib.asynccontextmanager
+async def new_tenant(house: House) -> AsyncIterator[Tenant]:
+    """A tenant of a house, with a VoIP certificate, and one client per API process."""
+    async with contextlib.AsyncExitStack() as stack:
+        runtime = await stack.enter_async_context(house.runtime())
+        made = await tenants.create(runtime, f"t-{secrets.token_hex(6)}")
+        certificate = house.sim.voip_certificate(BUNDLE)
+        await credentials.add(runtime, made.id, None, certificate.pem)
+        tenant = Tenant(house, runtime, made.id, made.api_key, made.kid, made.signing_secret)
+        for api in house.apis:
+            client = httpx.AsyncClient(
+                base_url=api.url,
+                headers=bearer(made.api_key),
+                timeout=30,
+                limits=httpx.Limits(max_connections=100),
+            )
+            tenant.clients.append(await stack.enter_async_context(client))
+        yield tenant
+
+
+def bearer(credential: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {credential}"}
+
+
+async def eventually(
+    check: Callable[[], Awaitable[Any]], *, timeout: float = 5, every: float = 0.05
+) -> Any:
+    """What `check` answers, as soon as that is true in the sense of Python."""
+    end = time.monotonic() + timeout
+    while True:
+        found = await check()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {timeout} s")
+        await asyncio.sleep(every)
+
+
+def member(call: dict[str, Any], user: str) -> dict[str, Any]:
+    """One member of a call as the API reads it."""
+    found: dict[str, Any] = next(one for one in call["members"] if one["user_id"] == user)
+    return found
+
+
+@contextlib.contextmanager
+def running_house(
+    database_url: str,
+    redis_url: str,
+    sim: Simulator,
+    folder: Path,
+    *,
+    apis: int = 1,
+    workers: int = 1,
+    **extra: str,
+) -> Iterator[House]:
+    """A house with its processes, closed at the end of the block."""
+    house = House(database_url, redis_url, sim, folder, extra)
+    try:
+        house.start(apis=apis, workers=workers)
+        yield house
+    finally:
+        house.close()
