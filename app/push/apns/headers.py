@@ -20,6 +20,8 @@ _PATH_NEVER_INDEXED: Final = b"\x14"
 _APNS_ID_NEVER_INDEXED: Final = b"\x10\x07apns-id"
 _AUTHORIZATION_NEVER_INDEXED: Final = b"\x1f\x08"
 _STATIC_NAMES: Final = {b":authority": 1}
+_ONCE: Final = frozenset((b"apns-collapse-id",))  # another for each ring: not worth an entry
+_EXPIRATION: Final = b"apns-expiration"
 _FIRST_DYNAMIC: Final = 62
 _KEPT_PREFIXES: Final = 256
 _MAX_HEADER_LIST: Final = 65_536
@@ -95,7 +97,10 @@ class RequestEncoder:
         entries = len(self._table)
         resize, self._resize = self._resize, b""
         before = resize + _METHOD_POST_SCHEME_HTTPS + self._field(b":authority", self._authority)
-        after = b"".join(self._field(*pair) for pair in request.common_headers())
+        after = b"".join(
+            self._field(name, value, once=name in _ONCE or (name == _EXPIRATION and value != b"0"))
+            for name, value in request.common_headers()
+        )
         if not resize and entries == len(self._table):
             # Every new table entry shifts the indexes, so only a block that made none is kept.
             if len(self._kept) >= _KEPT_PREFIXES:

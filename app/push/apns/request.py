@@ -52,6 +52,9 @@ class PushRequest(NotificationRequest):
         self.payload = payload
         self.expiration = expiration
         self.deadline = deadline
+        _header(topic, "topic")
+        if collapse_key is not None and len(collapse_key) > 512:
+            raise ValueError("a collapse id of more than 512 characters")
         self.path = b"/3/device/" + _header(device_token, "device token")
         id_bytes = _header(self.notification_id, "apns-id")
         if len(id_bytes) > 126:
