@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import ssl
 import time
 from pathlib import Path
 
@@ -82,8 +83,6 @@ async def test_keeps_only_so_many(tmp_path: Path) -> None:
         certificate = small.voip_certificate(BUNDLE)
         tokens = [secrets.token_hex(32) for _ in range(3)]
         small.live(*tokens)
-        import ssl
-
         context = ssl.create_default_context(cafile=str(small.ca_file))
         context.set_alpn_protocols(["h2"])
         context.load_cert_chain(pem_file(certificate, tmp_path))

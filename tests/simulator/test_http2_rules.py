@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
-from jh2.hpack import Encoder
+from jh2.hpack import Decoder, Encoder
 
 from app.simulator import Issued, Simulator
 from tests.simulator.conftest import Connect, ContextMaker
@@ -70,8 +70,6 @@ class Wire:
 
     async def status(self) -> int:
         """Read on to a response; its stream must be the one that was asked for."""
-        from jh2.hpack import Decoder
-
         _, _, _, payload = await self.next(HEADERS)
         return int(dict(Decoder().decode(payload))[":status"])
 
