@@ -7,6 +7,7 @@ import signal
 import statistics
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ async def _make_tenant(stack: Stack) -> NewTenant:
 
 async def _add_certificate(stack: Stack, backend: httpx.AsyncClient, screen: Screen) -> None:
     made = stack.simulator.voip_certificate(BUNDLE)
-    file = made.p12(b"demo password")
+    file = made.p12("demo password")
     answer = await backend.post(
         "/v1/credentials",
         json={"file": base64.b64encode(file).decode(), "password": "demo password"},
@@ -168,7 +169,7 @@ async def _phones(
         await parts.enter_async_context(phone)
         await phone.log.wait_for(Step.REGISTERED, seconds=PATIENCE)
         screen.part(name, f"registered for {user}: voip and alert token")
-        phone.observe(lambda change, phone=phone: screen.transition(phone, change))
+        phone.observe(partial(screen.transition, phone))
         phones.append(phone)
     return phones
 
@@ -197,12 +198,14 @@ async def _ring_and_answer(
 ) -> None:
     mine, twin, other = phones
     zero = screen.start()
+    seen = [asyncio.create_task(_announce(stack, phone, screen)) for phone in phones]
     screen.step("Backend", "POST /v1/calls: alice rings bob and carol")
     call = await _ring(backend, ["bob", "carol"])
     screen.step("Ringline", f"202, {call['cid']} committed with its pushes")
     uuids = {member["user_id"]: member["ring"] for member in call["members"]}
     for phone in phones:
-        await _rung(stack, phone, call, uuids[phone.identity.user_id]["uuid"], zero, screen)
+        await _rung(stack, phone, call, uuids[phone.identity.user_id]["uuid"], zero)
+    await asyncio.gather(*seen)
     bob = uuids["bob"]["uuid"]
     await mine.answer(bob)
     stopped = await twin.log.wait_for(Step.ENDED, uuid=bob, seconds=PATIENCE)
@@ -221,16 +224,22 @@ async def _ring_and_answer(
     screen.step("Ringline", f"the call has ended: {read['reason']}")
 
 
-async def _rung(
-    stack: Stack, phone: Phone, call: dict[str, Any], uuid: str, zero: int, screen: Screen
-) -> None:
+async def _announce(stack: Stack, phone: Phone, screen: Screen) -> None:
+    """Say when Apple has a phone's push: by the simulator's own stamp."""
+    arrived = await stack.simulator.arrived(token=phone.identity.voip_token, timeout=PATIENCE)
+    for push in arrived:
+        screen.step(
+            "Apple, simulated", f"{push.status} for {phone.identity.name}", push.received_ns
+        )
+
+
+async def _rung(stack: Stack, phone: Phone, call: dict[str, Any], uuid: str, zero: int) -> None:
     """The push arrived at Apple's as it should, and the phone's screen is there."""
     await phone.log.wait_for(Step.RINGING, uuid=uuid, seconds=PATIENCE)
     token = phone.identity.voip_token
     arrived = [one for one in stack.simulator.arrivals(token) if one.received_ns > zero]
     _check(len(arrived) == 1, f"{phone.identity.name} got {len(arrived)} pushes, not one")
     push = arrived[0]
-    screen.step("Apple, simulated", f"{push.status} for {phone.identity.name}", push.received_ns)
     alert = push.payload["aps"]["alert"]
     _check(push.status == 200, f"Apple answered {push.status} {push.reason}")
     _check(alert["call_cid"] == call["cid"], f"aps.alert.call_cid is {alert['call_cid']!r}")

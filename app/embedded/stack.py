@@ -50,6 +50,7 @@ def running_stack(folder: Path, say: Say) -> Iterator[Stack]:
     With `RINGLINE_DATABASE_URL` or `RINGLINE_REDIS_URL` set, those servers are used instead of
     embedded ones. Raises EmbeddedError, which says what to do.
     """
+    folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.ExitStack() as parts:
         database_url, redis_url = _servers(parts, folder, say)

@@ -63,7 +63,7 @@ class Senders:
                 log.error("credential_unfit", credential=str(credential.id), why=str(error))
                 continue
             if not sender.stats().connections:
-                self._later(_warm(sender))
+                self._later(_warm(sender, credential, environment))
         for key in [key for key in self._senders if key not in keys]:
             sender = self._senders[key]
             if not sender.stats().streams and not sender.stats().waiting:
@@ -92,5 +92,11 @@ class Senders:
         await asyncio.gather(*self._leaving, return_exceptions=True)
 
 
-async def _warm(sender: Sender) -> None:
-    await sender.warm()
+async def _warm(sender: Sender, credential: Usable, environment: str) -> None:
+    if not await sender.warm():
+        log.warning(
+            "apns_not_reached",
+            credential=str(credential.id),
+            environment=environment,
+            why=sender.stats().last_failure,
+        )
