@@ -91,7 +91,7 @@ class News:
             self._publishing = None
 
     async def hear(self) -> None:
-        """Wake local streams for what other processes tell, over one connection, until cancelled."""
+        """Wake local streams for what other processes tell: one connection, for ever."""
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:

@@ -62,6 +62,7 @@ class SealedColumn:
 SEALED = (
     SealedColumn("credentials", "sealed", "credential"),
     SealedColumn("signing_secrets", "sealed", "signing_secret"),
+    SealedColumn("webhook_secrets", "sealed", "webhook_secret"),
 )
 """Every sealed column there is. One that is missing here would be lost with the old key, so a
 test compares this with the tables' own columns named `sealed`."""

@@ -11,7 +11,11 @@ from app.db import Base
 
 
 class Call(Base):
-    """One session of a cid. `due_at`: when time next changes it; the sweep's only question."""
+    """One session of a cid. `due_at`: when time next changes it; the sweep's only question.
+
+    `told_seq`: the event up to which the members of a large call have been told; `update_due_at`:
+    when they are to be told more.
+    """
 
     __tablename__ = "calls"
 
@@ -33,6 +37,8 @@ class Call(Base):
     due_at: Mapped[datetime | None]
     event_seq: Mapped[int] = mapped_column(Integer)
     version: Mapped[int] = mapped_column(Integer)
+    told_seq: Mapped[int] = mapped_column(Integer, server_default="0")
+    update_due_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index(
@@ -46,7 +52,17 @@ class Call(Base):
         Index("ix_calls_name", "tenant_id", "name", "type", "created_at"),
         Index("ix_calls_created_at", "tenant_id", "created_at"),
         Index("ix_calls_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
-        Index("ix_calls_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+        Index(
+            "ix_calls_ended_at",
+            "tenant_id",
+            "ended_at",
+            postgresql_where=text("ended_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_calls_update_due_at",
+            "update_due_at",
+            postgresql_where=text("update_due_at IS NOT NULL"),
+        ),
     )
 
 
