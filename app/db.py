@@ -85,6 +85,19 @@ class Database:
         async with self.engine.connect() as session:
             yield session
 
+    @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator[Session]:
+        """A transaction that is rolled back whatever happens: for statements to be prepared.
+
+        The pool hands out the connection used last, so what is prepared here serves the first
+        request that comes.
+        """
+        async with self.engine.connect() as session, session.begin() as transaction:
+            try:
+                yield session
+            finally:
+                await transaction.rollback()
+
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()

@@ -15,12 +15,13 @@ from app import errors
 from app.body import BodyLimit
 from app.calls import api as calls_api
 from app.calls import service as calls
+from app.calls.rehearsal import rehearse
 from app.credentials import api as credentials_api
 from app.db import head_revision, revision_of
 from app.devices import api as devices_api
 from app.gather import Gather
 from app.push import store as push
-from app.runtime import open_runtime
+from app.runtime import Runtime, open_runtime
 from app.security import Gate
 from app.settings import Settings, get_settings
 
@@ -47,6 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.runtime = runtime
         app.state.gate = Gate(runtime.database, runtime.keyring)
         app.state.ringer = Gather(lambda orders: calls.ring(runtime, orders), MOST_GATHERED)
+        await _warm_up(runtime)
         yield
         await runtime.close()
 
@@ -74,6 +76,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
         )
     return app
+
+
+async def _warm_up(runtime: Runtime) -> None:
+    """Prepare for the first ring; a server that is away now is no reason not to start."""
+    runtime.queue.warm()
+    try:
+        await rehearse(runtime)
+    except (DBAPIError, OSError) as error:
+        log.warning("rehearsal_failed", error=type(error).__name__)
 
 
 def _limit_of(path: str) -> int:

@@ -84,12 +84,19 @@ class Queue:
 
     def kick(self, task: str, ids: Iterable[UUID]) -> None:
         """Tell the workers that `task` has work to do on the rows `ids`."""
+        self._enqueue([(task, str(one)) for one in ids])
+
+    def _enqueue(self, items: list[tuple[str, str]]) -> None:
         with self._wake:
-            self._waiting.extend((task, str(one)) for one in ids)
+            self._waiting.extend(items)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
                 self._thread.start()
             self._wake.notify()
+
+    def warm(self) -> None:
+        """Publish a message that names no rows: connects to Redis before a ring needs it."""
+        self._enqueue([(SEND, "")])
 
     def close(self, timeout: float = 2.0) -> None:
         """Publish what waits, for at most `timeout` seconds, and stop."""
@@ -110,7 +117,8 @@ class Queue:
                     return
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IDS))]
             for task in dict.fromkeys(name for name, _ in batch):
-                self._publish(task, list(dict.fromkeys(one for name, one in batch if name == task)))
+                ids = dict.fromkeys(one for name, one in batch if name == task and one)
+                self._publish(task, list(ids))
 
     def _publish(self, task: str, ids: list[str]) -> None:
         try:

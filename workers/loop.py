@@ -65,6 +65,7 @@ class Loop:
         self.runtime = open_runtime(self._settings)
         self.dispatcher = Dispatcher(self.runtime)
         self._ready.set()
+        await _tried(self.dispatcher.rehearse)
         rounds = [
             asyncio.create_task(_every(LIFE, self.dispatcher.show_life)),
             asyncio.create_task(_every(SWEEP, self._go_round)),
@@ -92,15 +93,19 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
+async def _tried(work: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await work()
+    except Exception:
+        log.exception("round_failed", work=getattr(work, "__qualname__", str(work)))
+
+
 async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
     """Do `work` again and again; what goes wrong is logged and tried again."""
     loop = asyncio.get_running_loop()
     while True:
         begun = loop.time()
-        try:
-            await work()
-        except Exception:
-            log.exception("round_failed", work=getattr(work, "__qualname__", str(work)))
+        await _tried(work)
         await asyncio.sleep(max(0.05, begun + seconds - loop.time()))
 
 

@@ -52,6 +52,9 @@ STATES = {
 }
 
 
+NOTHING = {"environment": "sandbox", "healed": False}
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """How one try at a claimed push ended; `outcome` None when nothing was sent."""
@@ -322,6 +325,17 @@ class Dispatcher:
         if not self._retries:
             self._spawn(self._retry())
         self._retries.add(push_id)
+
+    async def rehearse(self) -> None:
+        """Go once through the statements of a push, before a ring needs them; nothing stays."""
+        ring, pushed = uuid7(), Result({"id": uuid7(), "fence": 0} | NOTHING, "refused", None)
+        async with self._runtime.database.rehearsal() as session:
+            await store.claim_rings(session, self.worker_id, [ring], BATCH)
+            await store.record(session, [self._row(pushed)])
+        async with self._runtime.database.reading() as session:
+            await store.facts(session, [ring])
+            await store.still_owned(session, [])
+            await credentials.for_bundles(session, {(ring, "rehearsal")})
 
     # --- living --------------------------------------------------------------------------------
 
