@@ -133,8 +133,10 @@ def _header(data: bytes, start: int) -> tuple[int, int, int]:
         return tag, -1, position
     if size & 0x80:
         count = size & 0x7F
-        if count > 4 or position + count > len(data):
+        if count > 4:
             raise DerError("ASN.1 with a length that cannot be true")
+        if position + count > len(data):
+            raise DerError("ASN.1 that ends too early", cut=True)
         size = int.from_bytes(data[position : position + count], "big")
         position += count
     return tag, size, position

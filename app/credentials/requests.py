@@ -5,15 +5,71 @@ Apple signs requests of RSA 2048, which is what Keychain makes ("Create a certif
 request"), and takes the subject from the App ID, not from the request.
 """
 
+import asyncio
+from uuid import UUID
+
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from app import vault
+from app.credentials import store
 from app.credentials.apple import fingerprint_of
+from app.credentials.lifecycle import target
+from app.credentials.material import place_of
+from app.credentials.reading import clean_bundle_id
+from app.credentials.store import REQUESTED
+from app.credentials.understood import BOTH
+from app.credentials.usable import VOIP
+from app.db import Row, clock
+from app.errors import Conflict
+from app.events.audit import SERVER, Actor, record
+from app.ids import uuid7
+from app.runtime import Runtime
 
 MOST_WAITING = 20
 """Keys of one tenant that may wait for their certificate at once."""
+
+
+async def request(
+    runtime: Runtime, tenant_id: UUID, bundle_id: str, *, actor: Actor = SERVER
+) -> Row:
+    """Make a key that stays here, and the signing request (`request`, PEM) for Apple's portal.
+
+    The `.cer` that Apple gives for it goes to `add`. Raises Refused, Conflict (too many waiting).
+    """
+    bundle_id = clean_bundle_id(bundle_id)
+    private, pem, fingerprint = await asyncio.to_thread(make_request, bundle_id)
+    row_id = uuid7()
+    async with runtime.database.transaction() as session:
+        await store.lock_bundle(session, tenant_id, bundle_id)
+        if await store.count_requests(session, tenant_id) >= MOST_WAITING:
+            raise Conflict(
+                "too_many_requests",
+                f"{MOST_WAITING} keys wait for their certificate; delete those not needed",
+            )
+        now = await clock(session)
+        row = {
+            "id": row_id,
+            "tenant_id": tenant_id,
+            "bundle_id": bundle_id,
+            "kind": "certificate",
+            "environments": list(BOTH),
+            "topics": [bundle_id + VOIP],
+            "fingerprint": fingerprint,
+            "key_fingerprint": fingerprint,
+            "sealed": vault.seal(runtime.keyring, place_of(tenant_id, row_id), private),
+            "request": pem,
+            "state": REQUESTED,
+            "created_at": now,
+        }
+        await store.add(session, row)
+        detail = {"bundle_id": bundle_id, "key_fingerprint": fingerprint}
+        await record(session, actor, tenant_id, "credential.request", target(row), detail, at=now)
+        shown = await store.get(session, tenant_id, row_id)
+    assert shown is not None
+    return shown
 
 
 def make_request(bundle_id: str) -> tuple[bytes, str, str]:
@@ -31,9 +87,3 @@ def make_request(bundle_id: str) -> tuple[bytes, str, str]:
     )
     public = request.public_bytes(serialization.Encoding.PEM).decode()
     return private, public, fingerprint_of(key.public_key())
-
-
-def key_of(material: bytes) -> bytes:
-    """The private key's PEM block from what was sealed: a key alone, or a certificate and key."""
-    start = material.index(b"-----BEGIN PRIVATE KEY-----")
-    return material[start:]

@@ -7,24 +7,36 @@ from uuid import UUID
 
 import structlog
 
-from app import vault
 from app.credentials import lifecycle, store, storing
 from app.credentials.health import raise_alarm
 from app.credentials.lifecycle import facts, target
-from app.credentials.material import material, place_of
+from app.credentials.material import material
 from app.credentials.probing import Answer, ask_all
-from app.credentials.reading import clean_bundle_id
-from app.credentials.requests import MOST_WAITING, make_request
+from app.credentials.refusals import refused
+from app.credentials.requests import request
 from app.credentials.store import REQUESTED, RETIRED
 from app.credentials.understanding import understand
-from app.credentials.understood import BOTH
-from app.credentials.usable import VOIP, Usable
+from app.credentials.understood import Understood
+from app.credentials.usable import Usable
 from app.db import Row, Session, clock
 from app.errors import Conflict, NotFound
 from app.events.audit import SERVER, Actor, record
-from app.ids import uuid7
 from app.runtime import Runtime
 from app.vault import VaultError
+
+__all__ = [
+    "activate",
+    "add",
+    "complete",
+    "delete",
+    "get",
+    "list_all",
+    "preview",
+    "probe",
+    "probe_due",
+    "request",
+    "retire",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -64,42 +76,38 @@ async def add(
     return await get(runtime, tenant_id, credential_id)
 
 
-async def request(
-    runtime: Runtime, tenant_id: UUID, bundle_id: str, *, actor: Actor = SERVER
-) -> Row:
-    """Make a key that stays here, and the signing request (`request`, PEM) for Apple's portal.
+async def preview(
+    runtime: Runtime,
+    tenant_id: UUID,
+    bundle_id: str | None,
+    data: bytes,
+    password: str | None = None,
+    **given: Any,
+) -> tuple[Understood, bool]:
+    """What is understood of a file, and whether a bare certificate's private key is held here.
 
-    The `.cer` that Apple gives for it goes to `add`. Raises Refused, Conflict (too many waiting).
+    `given` as for `add`. Nothing is stored. Raises Refused (422).
     """
-    bundle_id = clean_bundle_id(bundle_id)
-    private, pem, fingerprint = await asyncio.to_thread(make_request, bundle_id)
-    row_id = uuid7()
-    async with runtime.database.transaction() as session:
-        await store.lock_bundle(session, tenant_id, bundle_id)
-        if await store.count_requests(session, tenant_id) >= MOST_WAITING:
-            raise Conflict(
-                "too_many_requests",
-                f"{MOST_WAITING} keys wait for their certificate; delete those not needed",
-            )
-        now = await clock(session)
-        row = {
-            "id": row_id,
-            "tenant_id": tenant_id,
-            "bundle_id": bundle_id,
-            "kind": "certificate",
-            "environments": list(BOTH),
-            "topics": [bundle_id + VOIP],
-            "fingerprint": fingerprint,
-            "key_fingerprint": fingerprint,
-            "sealed": vault.seal(runtime.keyring, place_of(tenant_id, row_id), private),
-            "request": pem,
-            "state": REQUESTED,
-            "created_at": now,
-        }
-        await store.add(session, row)
-        detail = {"bundle_id": bundle_id, "key_fingerprint": fingerprint}
-        await record(session, actor, tenant_id, "credential.request", target(row), detail, at=now)
-    return await get(runtime, tenant_id, row_id)
+    understood = await understand(data, password, bundle_id=bundle_id, **given)
+    return understood, await storing.has_key(runtime, tenant_id, understood)
+
+
+async def complete(
+    runtime: Runtime,
+    tenant_id: UUID,
+    credential_id: UUID,
+    data: bytes,
+    *,
+    actor: Actor = SERVER,
+    probe_now: bool = True,
+) -> Row:
+    """Bring the `.cer` of the request `credential_id`. Raises Refused, Conflict, NotFound."""
+    row = await get(runtime, tenant_id, credential_id)
+    understood = await understand(data, bundle_id=row["bundle_id"])
+    if understood.key_fingerprint != row["key_fingerprint"]:
+        raise refused("key_mismatch", subject=understood.subject)
+    bundle_id = row["bundle_id"]
+    return await add(runtime, tenant_id, bundle_id, data, actor=actor, probe_now=probe_now)
 
 
 async def get(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> Row:

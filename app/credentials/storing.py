@@ -9,7 +9,6 @@ from app.credentials import lifecycle, store
 from app.credentials.lifecycle import facts, target
 from app.credentials.material import place_of
 from app.credentials.refusals import refused
-from app.credentials.requests import key_of
 from app.credentials.store import REQUESTED
 from app.credentials.understood import Understood
 from app.credentials.usable import STANDBY
@@ -104,6 +103,20 @@ def _row(
         "probe_due_at": now,
         "created_at": now if waiting is None else waiting["created_at"],
     }
+
+
+def key_of(opened: bytes) -> bytes:
+    """The private key's PEM block of what was sealed: a key alone, or a certificate and key."""
+    return opened[opened.index(b"-----BEGIN PRIVATE KEY-----") :]
+
+
+async def has_key(runtime: Runtime, tenant_id: UUID, understood: Understood) -> bool:
+    """Whether the private key of a bare certificate is held here, for this app."""
+    if understood.kind != "certificate_only":
+        return False
+    async with runtime.database.reading() as session:
+        rows = await store.by_key(session, tenant_id, understood.key_fingerprint)
+    return any(row["bundle_id"] == understood.bundle_id for row in rows)
 
 
 async def find_key(runtime: Runtime, tenant_id: UUID, understood: Understood) -> Row:

@@ -1,0 +1,130 @@
+"""What admins send about credentials, and how one reads. Nothing private is in any answer."""
+
+import base64
+import binascii
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from app.core.event import rfc3339
+from app.credentials.health import health_of
+from app.credentials.understood import Understood
+from app.db import Row
+from app.fields import Request, refuse
+
+PEM_BEGINS = "-----BEGIN "
+
+
+def _file(value: str) -> str:
+    decode_file(value)
+    return value
+
+
+def decode_file(value: str) -> bytes:
+    """The bytes of a `file` field: base64 (with line breaks, or a data URL), or PEM as it is."""
+    if PEM_BEGINS in value:
+        return value.encode()
+    if value.startswith("data:"):
+        value = value.partition(",")[2]
+    try:
+        return base64.b64decode("".join(value.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise refuse(
+            "invalid_base64", "must be the file's bytes in base64, or the text of a PEM file"
+        ) from None
+
+
+class FileIn(Request):
+    """A file as an admin has it."""
+
+    file: Annotated[str, Field(repr=False), AfterValidator(_file)]
+    password: SecretStr | None = None
+
+    @property
+    def data(self) -> bytes:
+        return decode_file(self.file)
+
+    @property
+    def secret(self) -> str | None:
+        return None if self.password is None else self.password.get_secret_value()
+
+
+class CredentialIn(FileIn):
+    """A credential to look at or to add. A `.p8` needs `bundle_id`, `key_id` and `team_id`."""
+
+    bundle_id: str | None = None
+    key_id: str | None = None
+    team_id: str | None = None
+    environments: list[Literal["production", "sandbox"]] | None = None
+
+
+class RequestIn(Request):
+    """For which app a key and a signing request are to be made."""
+
+    bundle_id: str
+
+
+class ConfirmIn(Request):
+    """`confirm` is needed for the last working credential of an app."""
+
+    confirm: bool = False
+
+
+def understood_out(understood: Understood, now: datetime, *, key_is_here: bool) -> dict[str, Any]:
+    """What was understood of a file, before it is stored."""
+    return {
+        "kind": understood.kind,
+        "form": understood.form,
+        "bundle_id": understood.bundle_id,
+        "topics": list(understood.topics),
+        "environments": list(understood.environments),
+        "team_id": understood.team_id,
+        "key_id": understood.key_id,
+        "subject": understood.subject,
+        "serial": understood.serial,
+        "fingerprint": understood.fingerprint,
+        "not_before": _time(understood.not_before),
+        "not_after": _time(understood.not_after),
+        "days_left": understood.days_left(now),
+        "private_key": "in_file" if understood.kind != "certificate_only"
+        else "held_here" if key_is_here else "missing",
+        "notes": list(understood.notes),
+    }  # fmt: skip
+
+
+def credential_out(row: Row, now: datetime) -> dict[str, Any]:
+    """A credential as admins read it."""
+    not_after = row["not_after"]
+    return {
+        "id": str(row["id"]),
+        "bundle_id": row["bundle_id"],
+        "kind": row["kind"],
+        "state": row["state"],
+        "health": health_of(row, now),
+        "reason": row["trouble"],
+        "failing_since": _time(row["failing_since"]),
+        "environments": row["environments"],
+        "topics": row["topics"],
+        "team_id": row["team_id"],
+        "key_id": row["key_id"],
+        "subject": row["subject"],
+        "serial": row["serial"],
+        "fingerprint": row["fingerprint"],
+        "key_fingerprint": row["key_fingerprint"],
+        "not_before": _time(row["not_before"]),
+        "not_after": _time(not_after),
+        "days_left": None if not_after is None else (not_after - now) // timedelta(days=1),
+        "probe": row["probe"],
+        "probed_at": _time(row["probed_at"]),
+        "request": row["request"] if row["state"] == "requested" else None,
+        "version": row["version"],
+        "created_at": _time(row["created_at"]),
+        "activated_at": _time(row["activated_at"]),
+        "replaced_at": _time(row["replaced_at"]),
+        "retired_at": _time(row["retired_at"]),
+    }
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else rfc3339(at)

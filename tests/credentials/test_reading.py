@@ -1,0 +1,114 @@
+"""Every made file: the right answer, in bounded time and memory, and no private byte told."""
+
+import time
+import tracemalloc
+from datetime import UTC, datetime
+
+import pytest
+
+from app.credentials.reading import read
+from app.credentials.refusals import LESSONS, Refused
+from app.credentials.understanding import fit
+from tests.credentials.files import IDS, NOW, Made, Maker
+
+MAKER = Maker()
+FILES = MAKER.everything
+BY_NAME = {made.name: made for made in FILES}
+MOST_SECONDS = 4.0
+MOST_MEMORY = 20 * 1024 * 1024
+
+
+def understand(made: Made, now: datetime = NOW):
+    understood = read(made.data, made.password, **made.ids, now=now)
+    return fit(understood, made.bundle_id, made.environments)
+
+
+def test_there_are_more_than_forty_and_no_name_twice():
+    assert len(FILES) > 100
+    assert len(BY_NAME) == len(FILES)
+
+
+@pytest.mark.parametrize("made", FILES, ids=lambda made: made.name)
+def test_the_right_answer(made):
+    began = time.perf_counter()
+    if made.code is None:
+        understood = understand(made)
+        for name, value in made.right.items():
+            assert getattr(understood, name) == value, name
+        told = repr(understood)
+    else:
+        with pytest.raises(Refused) as caught:
+            understand(made)
+        assert caught.value.code == made.code, caught.value.detail
+        told = f"{caught.value.detail} {caught.value.more} {caught.value!r}"
+    assert time.perf_counter() - began < MOST_SECONDS
+    assert not [secret for secret in MAKER.secrets if secret in told.encode()]
+
+
+@pytest.mark.parametrize("made", [f for f in FILES if f.code == "too_costly"], ids=lambda f: f.name)
+def test_a_bomb_is_refused_before_it_goes_off(made):
+    began = time.perf_counter()
+    with pytest.raises(Refused):
+        understand(made)
+    assert time.perf_counter() - began < 2.0
+
+
+HEAVY = [f for f in FILES if f.code and len(f.data) > 20_000 and "small bombs" not in f.name]
+
+
+@pytest.mark.parametrize("made", HEAVY, ids=lambda made: made.name)
+def test_memory_is_bounded(made):
+    """In Python's own memory; what OpenSSL takes is bounded by the sizes that reach it."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refused):
+            understand(made)
+        assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_normalised_loads_into_tls(tmp_path):
+    from app.push.apns.credential import client_context, load_pem
+
+    for made in FILES:
+        if made.right.get("kind") == "certificate":
+            load_pem(client_context(), understand(made).private)
+
+
+def test_the_chain_follows_the_leaf_and_the_root_stays_out():
+    private = understand(BY_NAME["PEM chain"]).private
+    assert private.count(b"BEGIN CERTIFICATE") == 1
+    assert private.count(b"BEGIN PRIVATE KEY") == 1
+    assert private.index(b"BEGIN CERTIFICATE") < private.index(b"BEGIN PRIVATE KEY")
+
+
+def test_days_left_are_whole_days():
+    understood = understand(BY_NAME["p12 AES-256"])
+    assert understood.days_left(NOW) == (understood.not_after - NOW).days
+    assert understood.days_left(datetime(2030, 1, 1, tzinfo=UTC)) < 0
+
+
+def test_fingerprints_are_those_of_openssl():
+    """SHA-256 of the certificate's DER, and of the SubjectPublicKeyInfo."""
+    import hashlib
+
+    understood = understand(BY_NAME[".cer"])
+    assert understood.fingerprint == hashlib.sha256(MAKER.voip.der).hexdigest()
+    assert understood.serial == f"{MAKER.voip.certificate.serial_number:x}"
+    p8 = read(BY_NAME[".p8"].data, None, **IDS, now=NOW)
+    assert p8.fingerprint == p8.key_fingerprint
+
+
+@pytest.mark.parametrize("code", sorted(LESSONS))
+def test_every_lesson_says_what_why_and_what_to_do(code):
+    lesson = LESSONS[code]
+    for sentence in lesson:
+        assert sentence[0].isupper() or sentence == lesson.remedy
+        assert sentence.endswith(".")
+        assert "  " not in sentence
+
+
+def test_every_lesson_is_met_by_a_file():
+    later = {"unusable_certificate"}
+    assert set(LESSONS) - {made.code for made in FILES} - later == {"no_private_key"}
