@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from app.calls import kept as kept_rows
 from app.calls import store
 from app.calls.apply import Applied, Change, apply
 from app.calls.schemas import RingIn, call_out
@@ -86,18 +87,21 @@ async def ring_new(session: Session, orders: Sequence[Order]) -> tuple[dict[int,
     callers = {(one.tenant_id, one.request.caller.id) for one in orders}
     await devices.see_users(session, users | callers)
     started = [_start(one, now) for one in orders]
-    answers: dict[int, Answer] = await _keep(session, orders, started, now)
+    answers, twins = await _keep(session, orders, started, now)
     first: dict[CidKey, int] = {}
     for n, one in enumerate(orders):
-        if n not in answers:
+        if n not in answers and n not in twins:
             first.setdefault(one.cid, n)
     added = await store.add_calls(session, [_as_inserted(started[n]) for n in first.values()])
     taken = [n for n in first.values() if orders[n].call_id in added]
-    lost = [n for n in range(len(orders)) if n not in answers and n not in taken]
-    keys = [(orders[n].tenant_id, key) for n in lost if (key := orders[n].key)]
+    lost = set(range(len(orders))) - answers.keys() - twins.keys() - set(taken)
+    keys = [(orders[n].tenant_id, key) for n in sorted(lost) if (key := orders[n].key)]
     if keys:
-        await store.forget_answers(session, keys)
+        await kept_rows.forget_answers(session, keys)
     answers |= {n: _answer(started[n]) for n in taken}
+    for n, twin in twins.items():
+        if twin in answers:
+            answers[n] = _repeat(orders[n], orders[twin].body_digest, _answer(started[twin]))
     applied = await apply(session, [started[n] for n in taken], now, tokens)
     return answers, applied
 
@@ -129,8 +133,12 @@ def _answer(change: Change) -> dict[str, Any]:
 
 async def _keep(
     session: Session, orders: Sequence[Order], changes: Sequence[Change], now: datetime
-) -> dict[int, Answer]:
-    """Keep the answers of orders that have an idempotency key; answers the repeated ones."""
+) -> tuple[dict[int, Answer], dict[int, int]]:
+    """Keep the answers of orders that have an idempotency key.
+
+    Gives the answers of those that were answered before, and for each order that repeats another
+    of this batch the place of that one, whose fate it shares.
+    """
     rows: dict[tuple[UUID, str], dict[str, Any]] = {}
     owner: dict[tuple[UUID, str], int] = {}
     for n, (one, change) in enumerate(zip(orders, changes, strict=True)):
@@ -146,23 +154,26 @@ async def _keep(
             "created_at": now,
         }
     if not rows:
-        return {}
-    kept = await store.keep_answers(session, list(rows.values()))
+        return {}, {}
+    kept = await kept_rows.keep_answers(session, list(rows.values()))
     asked = [(n, one, (one.tenant_id, one.key)) for n, one in enumerate(orders) if one.key]
-    repeated = [(n, one, key) for n, one, key in asked if key not in kept or owner[key] != n]
+    twins = {n: owner[key] for n, _, key in asked if key in kept and owner[key] != n}
+    repeated = [(n, one, key) for n, one, key in asked if key not in kept]
     if not repeated:
-        return {}
-    known = await store.kept_answers(session, [key for _, _, key in repeated])
-    return {n: _repeat(one, known[key]) for n, one, key in repeated}
+        return {}, twins
+    known = await kept_rows.kept_answers(session, [key for _, _, key in repeated])
+    before = {
+        n: _repeat(one, known[key]["body_digest"], known[key]["answer"]) for n, one, key in repeated
+    }
+    return before, twins
 
 
-def _repeat(one: Order, kept: dict[str, Any]) -> Answer:
-    if kept["body_digest"] != one.body_digest:
+def _repeat(one: Order, digest: bytes, answer: dict[str, Any]) -> Answer:
+    if digest != one.body_digest:
         return Conflict(
             "idempotency_key_reused",
             "Idempotency-Key: this key came with another body in the last 24 hours; use a new key",
         )
-    answer: dict[str, Any] = kept["answer"]
     return answer
 
 
@@ -181,7 +192,7 @@ async def ring_live(session: Session, one: Order) -> tuple[Answer, Applied] | No
         return None if not decision.changed else (_RETRY, await apply(session, [change], now))
     if decision.refusal is not None:
         return _refused(decision.refusal), await apply(session, [change], now)
-    repeated = await _keep(session, [one], [change], now)
+    repeated, _ = await _keep(session, [one], [change], now)
     if repeated:
         return repeated[0], Applied()
     return _answer(change), await apply(session, [change], now)

@@ -1,4 +1,4 @@
-"""Rows of calls, members, rings and kept answers."""
+"""Rows of calls, members and rings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,6 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.calls.models import Call as CallRow
-from app.calls.models import Idempotency
 from app.calls.models import Member as MemberRow
 from app.calls.models import Ring as RingRow
 from app.core import figures
@@ -41,8 +40,8 @@ class Stored:
     version: int
 
 
-CALL_COLUMNS = """id, tenant_id, type, name, state, reason, caller_id, caller_name, has_video, custom,
-    figures, created_at, active_at, ended_at, alone_since, event_seq, version"""
+CALL_COLUMNS = """id, tenant_id, type, name, state, reason, caller_id, caller_name, has_video,
+    custom, figures, created_at, active_at, ended_at, alone_since, event_seq, version"""
 BY_NAME = text("""
     SELECT id FROM calls WHERE tenant_id = :tenant AND type = :type AND name = :name
     ORDER BY ended_at IS NULL DESC, created_at DESC, id DESC LIMIT 1
@@ -51,7 +50,9 @@ LOCK = text("""
     SELECT id FROM calls WHERE id = ANY(CAST(:ids AS uuid[])) AND tenant_id = :tenant
     ORDER BY id FOR NO KEY UPDATE
 """)
-CALLS = text(f"SELECT {CALL_COLUMNS} FROM calls WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id")
+CALLS = text(
+    f"SELECT {CALL_COLUMNS} FROM calls WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id"  # noqa: S608
+)
 MEMBERS = text("""
     SELECT m.call_id, m.user_id, m.role, m.state, m.holder, m.watched, m.joined_at, m.seen_at,
            m.left_at, r.uuid, r.created_at, r.deadline, r.outcome, r.settled_at, r.callkit, r.device
@@ -150,8 +151,12 @@ def _member(row: Row) -> Member:
 
 
 async def add_calls(session: Session, calls: Sequence[Stored]) -> set[UUID]:
-    """Insert new calls; answers those that are in: a cid with a live call is not taken twice."""
+    """Insert new calls; answers those that are in: a cid with a live call is not taken twice.
+
+    In order of their cids: an insert waits for another transaction's of the same cid.
+    """
     rows = [_call_row(stored) for stored in calls]
+    rows.sort(key=lambda row: (row["tenant_id"], row["type"], row["name"]))
     suffix = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING RETURNING id"
     added = await insert_rows(session, CallRow.__table__, rows, suffix=suffix)  # type: ignore[arg-type]
     return {row["id"] for row in added}
@@ -305,46 +310,6 @@ async def lock_calls_with_late_devices(
     return [row["id"] for row in await many(session, LOCK_FREE, {"ids": ids})] if ids else []
 
 
-KEEP = """ON CONFLICT (tenant_id, key) DO UPDATE SET
-        body_digest = excluded.body_digest, call_id = excluded.call_id, answer = excluded.answer,
-        created_at = excluded.created_at
-    WHERE idempotency.created_at < excluded.created_at - interval '24 hours'
-    RETURNING tenant_id, key"""
-KEPT = text("""
-    SELECT i.tenant_id, i.key, i.body_digest, i.answer
-    FROM idempotency i
-    JOIN unnest(CAST(:tenants AS uuid[]), CAST(:keys AS text[])) AS w(tenant_id, key)
-        USING (tenant_id, key)
-    WHERE i.created_at >= clock_timestamp() - interval '24 hours'
-""")
-UNKEEP = text("""
-    DELETE FROM idempotency i
-    USING unnest(CAST(:tenants AS uuid[]), CAST(:keys AS text[])) AS w(tenant_id, key)
-    WHERE i.tenant_id = w.tenant_id AND i.key = w.key
-""")
-
-
-async def keep_answers(session: Session, rows: Sequence[Row]) -> set[tuple[UUID, str]]:
-    """Keep answers; those (tenant, key) that were not taken have an answer already."""
-    ordered = sorted(rows, key=lambda row: (row["tenant_id"], row["key"]))
-    kept = await insert_rows(session, Idempotency.__table__, ordered, suffix=KEEP)  # type: ignore[arg-type]
-    return {(row["tenant_id"], row["key"]) for row in kept}
-
-
-async def kept_answers(
-    session: Session, keys: Sequence[tuple[UUID, str]]
-) -> dict[tuple[UUID, str], dict[str, Any]]:
-    """The answers kept for (tenant, key)."""
-    values = {"tenants": [key[0] for key in keys], "keys": [key[1] for key in keys]}
-    return {(row["tenant_id"], row["key"]): row for row in await many(session, KEPT, values)}
-
-
-async def forget_answers(session: Session, keys: Sequence[tuple[UUID, str]]) -> None:
-    """Take back answers kept in this transaction whose call did not come about."""
-    values = {"tenants": [key[0] for key in keys], "keys": [key[1] for key in keys]}
-    await session.execute(UNKEEP, values)
-
-
 RING_OF_TOKEN = text("""
     SELECT r.call_id, r.user_id, d.device_id
     FROM rings r LEFT JOIN devices d ON d.id = :device AND d.tenant_id = r.tenant_id
@@ -370,21 +335,6 @@ async def live_calls_of(session: Session, tenant_id: UUID, user_id: str) -> list
     """Calls that have not ended and of which this user is a member."""
     rows = await many(session, LIVE_CALLS, {"tenant": tenant_id, "user": user_id})
     return [row["id"] for row in rows]
-
-
-ERASE = (
-    "UPDATE members SET user_id = :grave WHERE tenant_id = :tenant AND user_id = :user",
-    "UPDATE rings SET user_id = :grave WHERE tenant_id = :tenant AND user_id = :user",
-    """UPDATE calls SET caller_name = NULL, custom = '{}', caller_id = :grave
-       WHERE tenant_id = :tenant AND caller_id = :user""",
-)
-
-
-async def erase_user(session: Session, tenant_id: UUID, user_id: str, grave: str) -> None:
-    """Put a tombstone in the place of a user in the history of calls."""
-    for statement in ERASE:
-        values = {"tenant": tenant_id, "user": user_id, "grave": grave}
-        await session.execute(text(statement), values)
 
 
 def with_events(stored: Stored, call: Call, events: int) -> Stored:

@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from app.calls import erasing
 from app.calls import service as calls
-from app.calls import store as calls_store
 from app.core.figures import Figures
 from app.db import Session, clock
 from app.devices import store
@@ -112,7 +112,7 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str) -> None:
     grave = f"erased~{uuid7().hex}"
     async with runtime.database.transaction() as session:
         applied = await calls.take_out(session, tenant_id, user_id)
-        await calls_store.erase_user(session, tenant_id, user_id, grave)
+        await erasing.erase_user(session, tenant_id, user_id, grave)
         await pushes.erase_user(session, tenant_id, user_id, grave)
         known = await store.erase_user(session, tenant_id, user_id)
         await events.erase_user(session, tenant_id, user_id, grave)
