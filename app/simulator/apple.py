@@ -118,6 +118,12 @@ class Apple:
             if int(arrival.header("apns-expiration") or 0) > self.now():
                 self.arrivals.deliver(arrival)
 
+    def admit(self, connection: "ApnsConnection") -> int:
+        """List a new connection; give its number."""
+        self.last_connection += 1
+        self.connections[self.last_connection] = connection
+        return self.last_connection
+
     def established(self, number: int | None = None) -> "list[ApnsConnection]":
         """Give one connection that speaks HTTP/2 (KeyError if there is none), or all."""
         if number is not None:

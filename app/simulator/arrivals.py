@@ -1,11 +1,14 @@
 """What arrived, bounded in number, and waking whoever waits for it."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.simulator.requests import Arrival
+
+_SHARE = 10
 
 
 @dataclass(slots=True)
@@ -100,26 +103,37 @@ class Arrivals:
         return [a for a in self._shelf(token.lower()).arrivals if a.stored]
 
     async def wait(self, token: str | None, ready: Callable[[], bool], timeout: float) -> bool:
-        """Wait until `ready()`; looks again whenever something arrived. False: out of time."""
+        """Wait until `ready()`; looks again whenever something arrived. False: out of time.
+
+        Looking may take a tenth of the time at most, however much there is to look through.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        while not ready():
+        while True:
+            began = time.perf_counter()
+            if ready():
+                return True
+            took = time.perf_counter() - began
             left = deadline - loop.time()
             if left <= 0 or self.closed:
                 return False
-            waiter: asyncio.Future[None] = loop.create_future()
-            key = None if token is None else token.lower()
-            waiters = (
-                self._waiters if key is None else self._shelves.setdefault(key, _Shelf()).waiters
-            )
-            waiters.add(waiter)
-            try:
-                await asyncio.wait((waiter,), timeout=left)
-            finally:
-                waiters.discard(waiter)
-                if key is not None:
-                    self._tidy(key)
-        return True
+            await self._next(token, left)
+            await asyncio.sleep(min(_SHARE * took, max(deadline - loop.time(), 0)))
+
+    async def _next(self, token: str | None, timeout: float) -> None:
+        """Wait for the next arrival or delivery, of one token or of any."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        key = None if token is None else token.lower()
+        waiters = self._waiters
+        if key is not None:
+            waiters = self._shelves.setdefault(key, _Shelf()).waiters
+        waiters.add(waiter)
+        try:
+            await asyncio.wait((waiter,), timeout=timeout)
+        finally:
+            waiters.discard(waiter)
+            if key is not None:
+                self._tidy(key)
 
     def clear(self) -> None:
         """Forget all requests and deliveries; the numbers go on."""

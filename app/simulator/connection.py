@@ -1,105 +1,44 @@
 """One client's connection: TLS, HTTP/2 and Apple's rules put together."""
 
-import asyncio
-import os
-import time
-import uuid
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from app.simulator import acting, frames
-from app.simulator.answers import Answer, Refusal, reason_json
-from app.simulator.devices import Device, Environment
-from app.simulator.fault_book import Scripted
-from app.simulator.faults import ConnectionFault, Goaway, error_code, named_settings
+from app.simulator import acting, frames, intake
+from app.simulator.answers import Answer, reason_json
+from app.simulator.devices import Environment
+from app.simulator.faults import Goaway, error_code, named_settings
 from app.simulator.frames import Setting, error_name
 from app.simulator.http2 import Habits, Http2
-from app.simulator.identity import CertificateIdentity, read_certificate
+from app.simulator.opening import Opening
+from app.simulator.pings import Pings
 from app.simulator.provider_tokens import Binding
 from app.simulator.requests import Arrival, PushRequest, read_request
-from app.simulator.rules import judge
 from app.simulator.streams import ConnectionViolation, Stream, StreamViolation
-from app.simulator.tls import TlsStream
 
 if TYPE_CHECKING:
     from app.simulator.apple import Apple
 
-_NO_FAULT = ConnectionFault()
 
-
-class ApnsConnection:
-    """A connection to one environment; `number` counts connections from 1."""
+class ApnsConnection(Opening):
+    """A connection that speaks HTTP/2, with Apple's rules on top."""
 
     def __init__(self, apple: "Apple", environment: Environment) -> None:
-        self.apple = apple
-        self.environment: Environment = environment
-        self.identity: CertificateIdentity | None = None
-        self.stream = TlsStream(self)
-        self.number = 0
-        self.established = False
+        super().__init__(apple, environment)
         self.requests = 0
-        self.client: dict[str, object] = {"kind": "none"}
-        self._fault = _NO_FAULT
-        self._scripted: Scripted[ConnectionFault] | None = None
         self._http2: Http2 | None = None
         self._binding: Binding | None = None
         self._open: dict[int, Arrival] = {}
         self._draining = False
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._pings: dict[bytes, asyncio.Future[None]] = {}
+        self._pings = Pings()
 
     # What TLS tells.
 
     def tcp_opened(self) -> None:
-        apple = self.apple
-        apple.last_connection += 1
-        self.number = apple.last_connection
-        apple.connections[self.number] = self
-        apple.statistics.tcp_connections += 1
-        self._scripted = apple.faults.for_connection(self.environment, self.number)
-        if self._scripted is not None:
-            self._fault = self._scripted.fault
-        if self._fault.reset:
-            self.stream.close("rst")
-        elif self._scripted is not None and self._fault.hold:
-            self.spawn(self._begin_when_released(self._scripted))
-        else:
-            self._begin_tls()
+        self.number = self.apple.admit(self)
+        super().tcp_opened()
 
-    async def _begin_when_released(self, scripted: Scripted[ConnectionFault]) -> None:
-        await scripted.wait_released()
-        self._begin_tls()
-
-    def _begin_tls(self) -> None:
-        fault = self._fault
-        self.stream.start(self.apple.contexts.get(fault.certificate, alpn=fault.alpn))
-
-    def tls_failed(self, reason: str) -> None:
-        self.apple.statistics.handshakes_failed += 1
-        self.apple.statistics.handshake_errors.append(reason)
-
-    def tls_opened(self) -> None:
-        if self.stream.alpn != b"h2" and self._fault.alpn:
-            self.tls_failed("the client does not offer ALPN h2")
-            self.stream.close("tls")
-            return
-        self.apple.statistics.handshakes += 1
-        self.established = True
-        certificate = self.stream.peer_certificate
-        if certificate is not None:
-            identity = read_certificate(certificate, trusted=self.stream.trusted)
-            if identity.fingerprint in self.apple.revoked:
-                identity = replace(identity, usable=False)
-            self.identity = identity
-            self.client = self.identity.as_dict()
-        if self._fault.close is not None:
-            self.stream.close(self._fault.close)
-        elif not self._fault.silent:
-            self._begin_http2()
-
-    def _begin_http2(self) -> None:
-        fault = self._fault
+    def begin_http2(self) -> None:
+        fault = self.fault
         self.stream.record_size = fault.record_size
         habits = Habits(
             refill_connection_window=fault.refill_connection_window,
@@ -136,14 +75,12 @@ class ApnsConnection:
         self.flush()
 
     def closed(self) -> None:
-        self.established = False
+        super().closed()
         self.apple.connections.pop(self.number, None)
         for arrival in self._open.values():
             arrival.settle("closed")
         self._open.clear()
-        self._cancel_tasks()
-        for waiter in self._pings.values():
-            waiter.cancel()
+        self._pings.abandon()
 
     # What HTTP/2 tells.
 
@@ -167,64 +104,19 @@ class ApnsConnection:
         if scripted is not None and scripted.fault.unprocessed:
             acting.act(self, stream, arrival, Answer(), scripted)
             return
-        answer, device = self._judge(request, arrival)
-        deliver = self._deliverer(arrival, device, request)
+        answer, deliver = intake.judged(self, request, arrival)
         if scripted is None:
             self.answer(stream, answer, deliver)
         else:
             acting.act(self, stream, arrival, answer, scripted, deliver)
-        if self._fault.stop_reading == self.requests:
+        if self.fault.stop_reading == self.requests:
             self.stream.pause_reading()
 
     def _record(self, stream: Stream, request: PushRequest) -> Arrival:
         self.requests += 1
-        self.apple.statistics.requests += 1
-        arrival = Arrival(
-            number=self.apple.arrivals.next_number(),
-            received_ns=time.time_ns(),
-            environment=self.environment,
-            connection=self.number,
-            stream_id=stream.number,
-            method=request.method,
-            path=request.path,
-            token=request.token,
-            apns_id=request.apns_id,
-            topic=request.topic,
-            headers=request.pairs,
-            raw=request.body,
-            size=request.size,
-            client=self.client,
-        )
+        arrival = intake.record(self, stream, request)
         self._open[stream.number] = arrival
-        self.apple.arrivals.add(arrival)
         return arrival
-
-    def _judge(self, request: PushRequest, arrival: Arrival) -> tuple[Answer, Device | None]:
-        """Apply the rules; the arrival learns what they filled in."""
-        answer, device = Answer(), None
-        try:
-            device = judge(request, self, self.apple.find_device)
-            arrival.verdict = "200"
-            if self.environment == "sandbox":
-                answer.unique_id = str(uuid.uuid4())
-        except Refusal as refusal:
-            arrival.verdict = refusal.reason
-            answer = Answer(refusal.status, refusal.reason, refusal.timestamp)
-            if refusal.reason in ("BadMessageId", "DuplicateHeaders"):
-                request.apns_id = str(uuid.uuid4()).upper()
-        answer.apns_id = request.apns_id
-        arrival.apns_id, arrival.topic = request.apns_id, request.topic
-        arrival.client = self.client
-        return answer, device
-
-    def _deliverer(
-        self, arrival: Arrival, device: Device | None, request: PushRequest
-    ) -> Callable[[], None]:
-        def deliver() -> None:
-            known = device or Device(request.token, environment=None)
-            self.apple.hand_over(arrival, known, request.expiration)
-
-        return deliver
 
     def authenticate_token(self, authorization: str | None) -> frozenset[str] | None:
         """Check a provider token; the first good one binds the connection and opens it up."""
@@ -235,7 +127,7 @@ class ApnsConnection:
         key = self._binding.key
         if first:
             self.client = {"kind": "token", "team_id": key.team_id, "key_id": key.key_id}
-            if "max_concurrent_streams" not in self._fault.settings:
+            if "max_concurrent_streams" not in self.fault.settings:
                 limit = self.apple.conduct.max_concurrent_streams
                 self.send_settings({Setting.MAX_CONCURRENT_STREAMS: limit})
         return key.topics
@@ -258,9 +150,7 @@ class ApnsConnection:
             self.apple.statistics.pings_received += 1
             return
         self.apple.statistics.pings_acknowledged += 1
-        waiter = self._pings.pop(data, None)
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        self._pings.acknowledged(data)
 
     def on_violation(self, violation: ConnectionViolation | StreamViolation) -> None:
         code = error_name(violation.code)
@@ -345,18 +235,12 @@ class ApnsConnection:
 
     async def ping(self, timeout: float) -> float | None:
         """Send PING; give the seconds until it was acknowledged, None if it was not in time."""
-        data = os.urandom(8)
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pings[data] = waiter
-        began = time.perf_counter()
-        self.http2.output.raw(frames.ping(data))
-        self.flush()
-        try:
-            await asyncio.wait((waiter,), timeout=timeout)
-            answered = waiter.done() and not waiter.cancelled()
-            return time.perf_counter() - began if answered else None
-        finally:
-            self._pings.pop(data, None)
+
+        def send(data: bytes) -> None:
+            self.http2.output.raw(frames.ping(data))
+            self.flush()
+
+        return await self._pings.exchange(send, timeout)
 
     def flush(self) -> None:
         """Write what is queued; a draining connection ends with its last stream."""
@@ -371,20 +255,8 @@ class ApnsConnection:
         for arrival in self._open.values():
             arrival.settle("closed")
         self._open.clear()
-        self._cancel_tasks()
+        self.cancel_tasks()
         self.stream.close(how)
-
-    def _cancel_tasks(self) -> None:
-        current = asyncio.current_task()
-        for task in self._tasks:
-            if task is not current:
-                task.cancel()
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something that waits, for as long as the connection lives."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def as_dict(self) -> dict[str, object]:
         """Give the connection as the control API lists it."""

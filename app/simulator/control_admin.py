@@ -77,6 +77,7 @@ def router(server: "Server") -> APIRouter:
     _general(made, server)
     _devices(made, server)
     _credentials(made, server)
+    _certificates(made, server)
     _faults(made, server)
     _connections(made, server)
     return made
@@ -168,6 +169,10 @@ def _credentials(made: APIRouter, server: "Server") -> None:
     async def revoke(key_id: str) -> dict[str, object]:
         apple.tokens.revoke(key_id)
         return {}
+
+
+def _certificates(made: APIRouter, server: "Server") -> None:
+    apple = server.apple
 
     @made.post("/certificates/voip")
     async def certificate(body: NewCertificate) -> dict[str, object]:

@@ -9,32 +9,30 @@ import concurrent.futures
 import contextlib
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from app.simulator import push_certificates
 from app.simulator.apple import Apple, Conduct
 from app.simulator.certificates import Authority, Issued
 from app.simulator.devices import Environment, GoneReason
-from app.simulator.faults import CloseHow, ConnectionFault, Goaway, RequestFault, named_settings
 from app.simulator.provider_tokens import ProviderCredential
-from app.simulator.requests import Arrival
+from app.simulator.scripting import Scripting
 from app.simulator.server import KEEP, Server, fast_loop, serve
+from app.simulator.watching import Watching
 
-T = TypeVar("T")
 _STARTING_SECONDS = 20
 
 
-class Simulator:
+class Simulator(Watching, Scripting):
     """A handle on a running simulator: `with Simulator.running() as sim: ...`."""
 
     def __init__(
         self, server: Server, loop: asyncio.AbstractEventLoop, stopped: asyncio.Event
     ) -> None:
-        self._server = server
-        self._loop = loop
+        super().__init__(server, loop)
         self._stopped = stopped
 
     @classmethod
@@ -53,35 +51,18 @@ class Simulator:
 
         Without a folder the authority is made in a temporary one. OSError when a port is taken.
         """
-        ready: concurrent.futures.Future[Simulator] = concurrent.futures.Future()
-
-        async def main(home: Path) -> None:
-            stopped = asyncio.Event()
-            async with serve(
-                home,
+        with contextlib.ExitStack() as stack:
+            serving = serve(
+                folder or Path(stack.enter_context(tempfile.TemporaryDirectory())),
                 production_port=production_port,
                 sandbox_port=sandbox_port,
                 control_port=control_port,
                 conduct=conduct,
                 keep=keep,
-            ) as server:
-                ready.set_result(cls(server, asyncio.get_running_loop(), stopped))
-                await stopped.wait()
-
-        def thread_main(home: Path) -> None:
-            try:
-                with asyncio.Runner(loop_factory=fast_loop()) as runner:
-                    runner.run(main(home))
-            except BaseException as error:
-                if ready.done():
-                    raise
-                ready.set_exception(error)
-
-        with contextlib.ExitStack() as stack:
-            home = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            thread = threading.Thread(
-                target=thread_main, args=(home,), name="simulator", daemon=True
             )
+            ready: concurrent.futures.Future[Simulator] = concurrent.futures.Future()
+            work = (cls, serving, ready)
+            thread = threading.Thread(target=_serve_here, args=work, name="simulator", daemon=True)
             thread.start()
             handle = ready.result(_STARTING_SECONDS)
             try:
@@ -221,137 +202,24 @@ class Simulator:
         """Change the conduct (see `Conduct`): `accept_unknown=True`, `clock_offset=-7200`."""
         self._do(lambda apple: apple.change_conduct(changes))
 
-    # What arrived.
 
-    def arrivals(self, token: str | None = None, *, after: int = 0) -> list[Arrival]:
-        """Give kept requests, oldest first; `after` is the number of one already seen."""
-        return self._do(lambda apple: apple.arrivals.select(token=token, after=after))
+def _serve_here(
+    handle: type[Simulator],
+    serving: contextlib.AbstractAsyncContextManager[Server],
+    ready: "concurrent.futures.Future[Simulator]",
+) -> None:
+    """Run a simulator on this thread until its handle stops it."""
 
-    def deliveries(self, token: str) -> list[Arrival]:
-        """Give what a device has received, in order."""
-        return self._do(lambda apple: [d.arrival for d in apple.arrivals.deliveries(token)])
+    async def main() -> None:
+        stopped = asyncio.Event()
+        async with serving as server:
+            ready.set_result(handle(server, asyncio.get_running_loop(), stopped))
+            await stopped.wait()
 
-    def wait_for_arrivals(
-        self, count: int = 1, *, token: str | None = None, after: int = 0, timeout: float = 5
-    ) -> list[Arrival]:
-        """Block until `count` requests with numbers above `after` are there; TimeoutError."""
-        return self._run(self._arrived(count, token, after, timeout)).result()
-
-    async def arrived(
-        self, count: int = 1, *, token: str | None = None, after: int = 0, timeout: float = 5
-    ) -> list[Arrival]:
-        """Await `count` requests with numbers above `after`; TimeoutError."""
-        return await asyncio.wrap_future(self._run(self._arrived(count, token, after, timeout)))
-
-    async def _arrived(
-        self, count: int, token: str | None, after: int, timeout: float
-    ) -> list[Arrival]:
-        arrivals = self._server.apple.arrivals
-
-        def enough() -> bool:
-            return len(arrivals.select(token=token, after=after)) >= count
-
-        if not await arrivals.wait(token, enough, timeout):
-            found = len(arrivals.select(token=token, after=after))
-            raise TimeoutError(f"{found} of {count} requests arrived in {timeout} s")
-        return arrivals.select(token=token, after=after)
-
-    # Faults.
-
-    def fault(self, **fields: Any) -> int:
-        """Script a fault of requests, with the fields of `RequestFault`; give its number."""
-        return self._run(self._server.add_fault(RequestFault(**fields))).result()
-
-    def connection_fault(self, **fields: Any) -> int:
-        """Script a fault of new connections, with the fields of `ConnectionFault`."""
-        return self._run(self._server.add_fault(ConnectionFault(**fields))).result()
-
-    def struck(self, number: int) -> int:
-        """Tell how often a fault has struck."""
-        return self._do(lambda apple: apple.faults.get(number).struck)
-
-    def held(self, number: int) -> int:
-        """Tell how many requests or connections a fault holds now."""
-        return self._do(lambda apple: len(apple.faults.get(number).held))
-
-    def release(self, number: int, count: int | None = None) -> int:
-        """Let go of what a fault holds (at most `count`); the fault stays in force."""
-        return self._do(lambda apple: apple.faults.get(number).release(count))
-
-    def end_fault(self, number: int | None = None) -> None:
-        """End one fault, or all."""
-        self._run(self._server.remove_fault(number)).result()
-
-    # Connections.
-
-    def connections(self) -> list[dict[str, Any]]:
-        """List the open connections: number, environment, client, requests, open_streams."""
-        return self._do(lambda apple: [c.as_dict() for c in apple.connections.values()])
-
-    def send_settings(self, connection: int | None = None, **values: int) -> None:
-        """Send SETTINGS (`max_concurrent_streams=1`) on one connection, or on all."""
-        named = named_settings(values)
-
-        def work(apple: Apple) -> None:
-            for found in apple.established(connection):
-                found.send_settings(named)
-                found.flush()
-
-        self._do(work)
-
-    def send_goaway(self, connection: int | None = None, **fields: Any) -> None:
-        """Send GOAWAY, with the fields of `Goaway`, on one connection, or on all."""
-        order = Goaway(**fields)
-
-        def work(apple: Apple) -> None:
-            for found in apple.established(connection):
-                found.goaway(order, above=1)
-                found.flush()
-
-        self._do(work)
-
-    def close_connections(self, connection: int | None = None, how: CloseHow = "tls") -> None:
-        """Close one connection, or all."""
-
-        def work(apple: Apple) -> None:
-            for found in apple.established(connection):
-                found.close(how)
-
-        self._do(work)
-
-    def ping(self, connection: int, timeout: float = 5) -> float | None:
-        """PING a client; give the seconds until it answered, None if it did not in time."""
-
-        async def work() -> float | None:
-            return await self._server.apple.connections[connection].ping(timeout)
-
-        return self._run(work()).result()
-
-    # Counts.
-
-    def statistics(self) -> dict[str, Any]:
-        """Give the counters of `Statistics`, `open_connections` and `open_streams`."""
-        return self._do(lambda apple: apple.status())
-
-    def clear_arrivals(self) -> None:
-        """Forget what arrived."""
-        self._do(lambda apple: apple.arrivals.clear())
-
-    def clear(self) -> None:
-        """Forget arrivals, faults, tokens and counts; keys, conduct and connections stay."""
-        self._run(self._server.clear()).result()
-
-    def _do(self, work: Callable[[Apple], T]) -> T:
-        done: concurrent.futures.Future[T] = concurrent.futures.Future()
-
-        def call() -> None:
-            try:
-                done.set_result(work(self._server.apple))
-            except Exception as error:  # noqa: BLE001 - it is raised where it was called from
-                done.set_exception(error)
-
-        self._loop.call_soon_threadsafe(call)
-        return done.result()
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+    try:
+        with asyncio.Runner(loop_factory=fast_loop()) as runner:
+            runner.run(main())
+    except BaseException as error:
+        if ready.done():
+            raise
+        ready.set_exception(error)

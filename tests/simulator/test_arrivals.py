@@ -127,3 +127,18 @@ async def test_from_many_connections_at_once(
     arrivals = await sim.arrived(320)
     assert len({(a.connection, a.stream_id) for a in arrivals}) == 320
     assert sim.statistics()["violations"] == []
+
+
+async def test_waiting_for_thousands_does_not_slow_the_rest(
+    sim: Simulator, connect: Connect, certificate: Issued, token: str
+) -> None:
+    async def pushes(client: RawClient, count: int) -> None:
+        for _ in range(count // 100):
+            for stream in [client.send(token) for _ in range(100)]:
+                assert (await client.answer(stream)).status == 200
+
+    async with connect(certificate) as client:
+        await client.ready()
+        waiting = asyncio.create_task(sim.arrived(3000, token=token, timeout=30))
+        await pushes(client, 3000)
+        assert len(await waiting) == 3000

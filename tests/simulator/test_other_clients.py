@@ -84,7 +84,7 @@ async def test_aioapns_as_it_is_offers_no_alpn(
     sim: Simulator, context: ContextMaker, key: ProviderCredential, token: str
 ) -> None:
     async with aioapns_client(sim, ssl_context=context(alpn=()), **key_fields(key)) as client:
-        with pytest.raises((TimeoutError, Exception)):
+        with pytest.raises(aioapns.exceptions.MaxAttemptsExceeded):
             async with asyncio.timeout(0.5):
                 await send_with_aioapns(client, token)
     assert sim.arrivals() == []
@@ -210,7 +210,7 @@ def check_pyapns(client: PyapnsAtSimulator, sim: Simulator, token: str, kind: st
         sim.gone(token, since=1_700_000_000_000)
         with pytest.raises(pyapns_client.UnregisteredException) as caught:
             client.push(pyapns_notification(), token)
-        assert "1700000000000" in str(vars(caught.value))
+        assert caught.value.timestamp == 1_700_000_000_000
 
 
 @pyapns_warnings

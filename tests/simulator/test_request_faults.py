@@ -1,17 +1,13 @@
 """Faults of single requests, and how they are picked."""
 
-import asyncio
-import json
-import secrets
 import time
 
 import h2.exceptions
 import pytest
-from pydantic import ValidationError
 
-from app.simulator import Issued, Simulator
+from app.simulator import Simulator
 from tests.simulator.conftest import Connect
-from tests.simulator.raw_client import TOPIC, Ended, RawClient, Reset
+from tests.simulator.raw_client import RawClient, Reset
 
 
 async def test_any_status_and_reason(sim: Simulator, client: RawClient, token: str) -> None:
@@ -164,89 +160,6 @@ async def test_cut_after_headers_or_in_the_body(
     assert [a.outcome for a in sim.arrivals()] == ["reset", "reset", "silent"]
 
 
-@pytest.mark.parametrize("cut", [None, "headers", "body"])
-@pytest.mark.parametrize("how", ["tls", "fin", "rst"])
-async def test_close_in_mid_stream(
-    sim: Simulator, client: RawClient, token: str, how: str, cut: str | None
-) -> None:
-    held = sim.fault(hold=True, times=1, token="cd" * 32)
-    other = client.send("cd" * 32)
-    sim.fault(close=how, cut=cut, reason="BadDeviceToken" if cut else None, token=token)
-    stream = client.send(token)
-    with pytest.raises(Ended):
-        await client.answer(stream)
-    with pytest.raises(Ended):
-        await client.answer(other)
-    if how != "rst":  # A reset may destroy what was under way.
-        assert client.answers.get(stream) is None if cut is None else client.answers[stream].status
-    assert [a.outcome for a in sim.arrivals()] == ["closed", "closed"]
-    assert sim.held(held) == 0
-
-
-async def test_goaway_covering_streams_in_flight(
-    sim: Simulator, client: RawClient, token: str
-) -> None:
-    held = sim.fault(hold=True, times=1)
-    first = client.send(token)
-    sim.fault(goaway={"code": "NO_ERROR"}, times=1)
-    second = client.send(token)
-    await client.until(lambda: client.goaway is not None)
-    assert client.goaway.last_stream_id == second
-    assert (await client.answer(second)).status == 200
-    assert not client.closed
-    sim.release(held)
-    assert (await client.answer(first)).status == 200
-    await client.until(lambda: client.closed)
-
-
-async def test_goaway_not_covering_the_stream(
-    sim: Simulator, connect: Connect, certificate: Issued, token: str
-) -> None:
-    async with connect(certificate) as client:
-        await client.ready()
-        held = sim.fault(hold=True, times=1)
-        first = client.send(token)
-        sim.fault(goaway={"covering": False, "code": "ENHANCE_YOUR_CALM"}, times=1)
-        # All in one write: streams above the last one must not be processed either.
-        streams = [client.send(token) for _ in range(4)]
-        await client.until(lambda: client.goaway is not None)
-        assert client.goaway.last_stream_id == first
-        assert int(client.goaway.error_code) == 11
-        sim.release(held)
-        assert (await client.answer(first)).status == 200
-        await client.until(lambda: client.closed)
-        assert not any(stream in client.answers for stream in streams)
-    outcomes = [(a.outcome, a.delivered) for a in sim.arrivals()]
-    assert outcomes == [("answered", True), ("goaway", False)]
-
-
-async def test_goaway_with_last_stream_0_and_json(
-    sim: Simulator, client: RawClient, token: str
-) -> None:
-    held = sim.fault(hold=True, times=2)
-    streams = [client.send(token), client.send(token)]
-    sim.fault(goaway={"last_stream_id": 0, "reason": "BadCertificate", "close": "now"}, times=1)
-    streams.append(client.send(token))
-    for stream in streams:
-        with pytest.raises(Ended):
-            await client.answer(stream)
-    assert client.goaway.last_stream_id == 0
-    assert json.loads(client.goaway.additional_data) == {"reason": "BadCertificate"}
-    assert [a.outcome for a in sim.arrivals()] == ["goaway"] * 3
-    assert not any(a.delivered for a in sim.arrivals())
-    assert sim.held(held) == 0
-
-
-async def test_goaway_that_leaves_the_connection_open(
-    sim: Simulator, client: RawClient, token: str
-) -> None:
-    sim.fault(goaway={"close": "never"}, times=1)
-    assert (await client.push(token)).status == 200
-    assert client.goaway is not None
-    await asyncio.sleep(0.05)
-    assert not client.closed
-
-
 async def test_settings_with_an_answer(sim: Simulator, client: RawClient, token: str) -> None:
     sim.fault(settings={"max_concurrent_streams": 3}, times=1)
     assert (await client.push(token)).status == 200
@@ -364,73 +277,3 @@ async def test_a_reset_by_the_client_is_seen(sim: Simulator, client: RawClient, 
     assert (await client.push(token)).status == 200
     assert not arrival.delivered
     assert sim.statistics()["resets_received"] == 1
-
-
-async def test_picked_by_token_topic_id_connection_and_environment(
-    sim: Simulator, client: RawClient, token: str
-) -> None:
-    other = secrets.token_hex(32)
-    sim.live(other)
-    (listed,) = sim.connections()
-    identifier = "abcdefab-1234-4123-8123-abcdefabcdef"
-    cases = [
-        ({"token": token.upper()}, {}, True),
-        ({"token": other}, {}, False),
-        ({"topic": TOPIC}, {}, True),
-        ({"topic": "com.example.app"}, {}, False),
-        ({"apns_id": identifier}, {"apns_id": identifier}, True),
-        ({"apns_id": identifier}, {}, False),
-        ({"connection": listed["number"]}, {}, True),
-        ({"connection": listed["number"] + 1}, {}, False),
-        ({"environment": "production"}, {}, True),
-        ({"environment": "sandbox"}, {}, False),
-    ]
-    for where, request, strikes in cases:
-        fault = sim.fault(status=500, **where)
-        answer = await client.push(token, **request)
-        assert (answer.status == 500) == strikes, where
-        assert sim.struck(fault) == int(strikes)
-        sim.end_fault(fault)
-
-
-async def test_picked_by_count(sim: Simulator, client: RawClient, token: str) -> None:
-    sim.fault(status=500, skip=2, times=2)
-    seen = [(await client.push(token)).status for _ in range(6)]
-    assert seen == [200, 200, 500, 500, 200, 200]
-
-
-async def test_the_first_scripted_strikes_and_a_spent_one_gives_way(
-    sim: Simulator, client: RawClient, token: str
-) -> None:
-    sim.fault(status=500, times=1)
-    sim.fault(status=503, times=1)
-    assert [(await client.push(token)).status for _ in range(3)] == [500, 503, 200]
-
-
-async def test_many_faults_by_token_cost_nothing(
-    sim: Simulator, client: RawClient, token: str
-) -> None:
-    for _ in range(2000):
-        sim.fault(token=secrets.token_hex(32), status=500, times=1)
-    began = time.monotonic()
-    for _ in range(100):
-        assert (await client.push(token)).status == 200
-    assert time.monotonic() - began < 1
-
-
-def test_wrong_scripts_are_refused(sim: Simulator) -> None:
-    for wrong in (
-        {"rest": "CANCEL"},
-        {"reset": "NO_SUCH_CODE"},
-        {"settings": {"no_such_setting": 1}},
-        {"raw": "xyz"},
-        {"times": 0},
-        {"delay": -1},
-        {"goaway": {"code": "NO_SUCH_CODE"}},
-    ):
-        with pytest.raises((ValidationError, ValueError)):
-            sim.fault(**wrong)
-    with pytest.raises(KeyError):
-        sim.end_fault(10**9)
-    with pytest.raises(ValueError, match="no_such"):
-        sim.send_settings(no_such=1)
