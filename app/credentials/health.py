@@ -1,11 +1,13 @@
 """How credentials fare: what Apple says of them, and how long they have left."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from sqlalchemy import text
 
 from app.core.event import rfc3339
@@ -134,6 +136,23 @@ async def expiry_metrics(runtime: Runtime) -> list[GaugeMetricFamily]:
             fails = health_of(row, now) in {"failing", "expired"}
             working.add_metric(labels, 0.0 if fails else 1.0)
     return [expiry, working]
+
+
+class _Families(Collector):
+    """Values that were read already, in the shape that prometheus-client asks for."""
+
+    def __init__(self, families: list[GaugeMetricFamily]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+async def expiry_exposition(runtime: Runtime) -> bytes:
+    """`expiry_metrics` as Prometheus's text: to follow that of the process's own metrics."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Families(await expiry_metrics(runtime)))
+    return generate_latest(registry)
 
 
 async def troubles(runtime: Runtime, tenant_id: UUID | None = None) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from app.credentials.reading import clean_bundle_id, read
 from app.credentials.refusals import refused
 from app.credentials.understood import BOTH, PRODUCTION, SANDBOX, VOIP, Understood
+from app.push.apns.credential import client_context, load_pem
 
 
 async def understand(
@@ -21,10 +22,37 @@ async def understand(
     environments: Sequence[str] | None = None,
 ) -> Understood:
     """What a file is, checked against what is wanted of it; nothing is stored. Raises Refused."""
-    understood = await asyncio.to_thread(
-        read, data, password, key_id=key_id, team_id=team_id, now=datetime.now(UTC)
+    return await asyncio.to_thread(
+        examine,
+        data,
+        password,
+        bundle_id=bundle_id,
+        key_id=key_id,
+        team_id=team_id,
+        environments=environments,
+        now=datetime.now(UTC),
     )
-    return fit(understood, bundle_id, environments)
+
+
+def examine(
+    data: bytes,
+    password: str | None = None,
+    *,
+    bundle_id: str | None = None,
+    key_id: str | None = None,
+    team_id: str | None = None,
+    environments: Sequence[str] | None = None,
+    now: datetime,
+) -> Understood:
+    """The same without a loop: up to two seconds of CPU. Raises Refused."""
+    understood = read(data, password, key_id=key_id, team_id=team_id, now=now)
+    wanted = fit(understood, bundle_id, environments)
+    if wanted.kind == "certificate":
+        try:
+            load_pem(client_context(), wanted.private)
+        except ValueError as error:
+            raise refused("unusable_certificate", why=str(error)) from None
+    return wanted
 
 
 def fit(

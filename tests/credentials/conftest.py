@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from sqlalchemy import text
 
 from app.db import many
+from app.events import audit_api
+from app.main import create_app
 from app.runtime import Runtime, open_runtime
 from app.settings import Settings
 from app.simulator import Simulator
@@ -61,3 +64,19 @@ def query(runtime: Runtime) -> Query:
             return await many(session, text(sql), values)
 
     return run
+
+
+@pytest.fixture
+async def api(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """The public API of a process of its own, with an API key of a new tenant."""
+    app = create_app(settings)
+    if not any(getattr(route, "path", "") == "/v1/audit" for route in app.routes):
+        app.include_router(audit_api.router)
+    transport = httpx.ASGITransport(app, client=("203.0.113.9", 50_000))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://ringline", timeout=30) as client,
+    ):
+        made = await tenants.create(app.state.runtime, "api tenant")
+        client.headers["Authorization"] = f"Bearer {made.api_key}"
+        yield client

@@ -265,10 +265,13 @@ class Maker:
         yield Made("not yet valid", early.pem, None, "not_yet_valid")
         yield Made("for another app", self.voip.pem, None, "bundle_id_mismatch",
                    bundle_id="com.example.other")  # fmt: skip
-        yield Made("weak RSA", self._weak(), None, "weak_key")
+        weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+        yield Made("weak RSA", self._with(weak), None, "weak_key")
+        small = ec.generate_private_key(ec.SECP192R1())
+        yield Made("P-192, too weak for TLS", self._with(small), None, "unusable_certificate")
 
-    def _weak(self) -> bytes:
-        key = self.keep(rsa.generate_private_key(public_exponent=65537, key_size=1024))
+    def _with(self, key: Any) -> bytes:
+        self.keep(key)
         issued = self._push(push_certificates.voip, csr_pem=csr(key))
         return bytes(issued.certificate_pem) + pem_key(key, serialization.PrivateFormat.PKCS8)
 
@@ -441,3 +444,7 @@ def spellings(secret: bytes) -> set[bytes]:
         encoded = base64.b64encode(bytes(shift) + middle)
         found.add(encoded[4:-4])
     return found
+
+
+FILES_MAKER = Maker()
+"""Made once for all tests: keys take time."""
