@@ -19,11 +19,14 @@ from app.calls.rehearsal import rehearse
 from app.credentials import api as credentials_api
 from app.db import head_revision, revision_of
 from app.devices import api as devices_api
+from app.events import api as events_api
+from app.events.stream import Streams
 from app.gather import Gather
 from app.push import store as push
 from app.runtime import Runtime, open_runtime
 from app.security import Gate
 from app.settings import Settings, get_settings
+from app.signals import at_first_signal
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +52,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.gate = Gate(runtime.database, runtime.keyring)
         app.state.ringer = Gather(lambda orders: calls.ring(runtime, orders), MOST_GATHERED)
         await _warm_up(runtime)
-        yield
+        streams = Streams(
+            runtime, calls.live_calls, lambda devices: calls.keep_present(runtime, devices)
+        )
+        app.state.streams = streams
+        streams.start()
+        with at_first_signal(streams.end_all):
+            yield
+        await streams.close()
         await runtime.close()
 
     app = FastAPI(
@@ -62,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(DBAPIError, _database_down)
     app.add_exception_handler(PoolTimeout, _database_down)
     app.add_exception_handler(OSError, _database_down)
-    for api in (calls_api, devices_api, credentials_api):
+    for api in (calls_api, events_api, devices_api, credentials_api):
         app.include_router(api.router)
     app.add_api_route("/healthz", _alive, methods=["GET"], tags=["health"])
     app.add_api_route("/readyz", _ready, methods=["GET"], tags=["health"])

@@ -13,6 +13,7 @@ async def sweep(runtime: Runtime, dispatcher: Dispatcher) -> None:
     async def rounds() -> None:
         await calls.sweep(runtime)
         await calls.ring_late_devices(runtime)
+        await calls.tell_large_calls(runtime)
         await dispatcher.sweep()
         await devices.sweep(runtime)
 

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from app.calls import store
+from app.calls import live, store
 from app.calls.store import Stored
+from app.core.audience import audience
 from app.core.call import Decision, Ring
 from app.core.event import envelope
 from app.db import Row, Session
@@ -31,10 +32,13 @@ class Change:
 
 @dataclass(slots=True)
 class Applied:
-    """What to tell after the commit: rings with pushes to send, and users with news."""
+    """What to tell after the commit: rings with pushes to send, and users with news.
+
+    `news`: (tenant, user, number of the user's latest event).
+    """
 
     rings: list[UUID] = field(default_factory=list)
-    users: list[tuple[UUID, str]] = field(default_factory=list)
+    news: list[tuple[UUID, str, int]] = field(default_factory=list)
 
 
 async def apply(
@@ -65,7 +69,7 @@ async def apply(
     if settled:
         await pushes.drop_unsent(session, [ring.uuid for ring in settled])
         applied.rings += await _add_stops(session, changes, now)
-    applied.users = await _write_events(session, changes)
+    applied.news = await _write_events(session, changes)
     return applied
 
 
@@ -171,9 +175,10 @@ async def _add_stops(session: Session, changes: Sequence[Change], now: datetime)
     return list({row["ring"] for row in rows})
 
 
-async def _write_events(session: Session, changes: Sequence[Change]) -> list[tuple[UUID, str]]:
+async def _write_events(session: Session, changes: Sequence[Change]) -> list[tuple[UUID, str, int]]:
     rows: list[dict[str, Any]] = []
     told: list[tuple[UUID, str, datetime, dict[str, Any]]] = []
+    quieted: set[UUID] = set()
     for change in changes:
         call, tenant = change.decision.call, change.stored.tenant_id
         for seq, event in enumerate(change.decision.events, change.stored.event_seq + 1):
@@ -196,6 +201,11 @@ async def _write_events(session: Session, changes: Sequence[Change]) -> list[tup
                 at=event.at,
                 data=data,
             )
-            told += [(tenant, user, event.at, body) for user in event.to]
+            listeners = audience(call, event)
+            told += [(tenant, user, event.at, body) for user in listeners]
+            if len(listeners) < len(event.to):
+                quieted.add(call.id)
+    if quieted:
+        await live.owe_update(session, sorted(quieted))
     await events.add_events(session, rows)
     return await events.tell_users(session, told)

@@ -9,9 +9,12 @@ import structlog
 
 from app.calls import ringing, store
 from app.calls.apply import Applied, Change, add_ring_pushes, apply
+from app.calls.large import tell_large_calls
+from app.calls.presence import keep_present, live_calls
 from app.calls.ringing import Answer, Order
 from app.calls.schemas import call_out, call_reference
 from app.calls.store import Stored
+from app.calls.telling import tell
 from app.core.call import (
     Call,
     Cancel,
@@ -27,8 +30,22 @@ from app.core.call import (
 )
 from app.db import Session
 from app.errors import AppError, Conflict, Forbidden, Gone, Invalid, NotFound
-from app.queue import SEND
 from app.runtime import Runtime
+
+__all__ = [
+    "Seen",
+    "act",
+    "keep_present",
+    "live_calls",
+    "not_found",
+    "read",
+    "ring",
+    "ring_late_devices",
+    "sweep",
+    "take_out",
+    "tell",
+    "tell_large_calls",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -53,12 +70,6 @@ async def ring(runtime: Runtime, orders: Sequence[Order]) -> list[Answer]:
     for applied in told:
         tell(runtime, applied)
     return answers
-
-
-def tell(runtime: Runtime, applied: Applied) -> None:
-    """After the commit: hints to those who look at the rows anyway."""
-    if applied.rings:
-        runtime.queue.kick(SEND, applied.rings)
 
 
 async def read(runtime: Runtime, tenant_id: UUID, reference: str) -> Seen:

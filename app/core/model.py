@@ -205,11 +205,20 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Present:
+    """Signs of life of many (user, device) at once: their live streams are open."""
+
+    devices: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Nothing but time."""
 
 
-Command = Start | RingMore | Accept | Join | Decline | Cancel | Leave | End | Heartbeat | Tick
+Command = (
+    Start | RingMore | Accept | Join | Decline | Cancel | Leave | End | Heartbeat | Present | Tick
+)
 
 
 @dataclass(frozen=True, slots=True)

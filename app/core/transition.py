@@ -27,6 +27,7 @@ from app.core.model import (
     Member,
     MemberState,
     Outcome,
+    Present,
     Reason,
     Refused,
     Ring,
@@ -306,6 +307,14 @@ def _heartbeat(draft: Draft, command: Heartbeat) -> Refused | None:
     return None
 
 
+def _present(draft: Draft, command: Present) -> Refused | None:
+    for user, device in sorted(command.devices):
+        member = draft.members.get(user)
+        if member is not None and member.state in LIVE and member.holder == device:
+            _heartbeat(draft, Heartbeat(user, device))
+    return None
+
+
 COMMANDS: dict[type[Any], Callable[[Draft, Any], Refused | None]] = {
     RingMore: _ring_more,
     Accept: _accept,
@@ -315,6 +324,7 @@ COMMANDS: dict[type[Any], Callable[[Draft, Any], Refused | None]] = {
     Leave: _leave,
     End: _end,
     Heartbeat: _heartbeat,
+    Present: _present,
 }
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db import Row, Session, insert_rows, many, one
+from app.db import Row, Session, dump_json, insert_rows, many
 from app.events.models import Audit, Event, TenantEvent, UserEvent
 
 LOCK_FEEDS = text("""
@@ -33,11 +33,11 @@ async def add_events(session: Session, rows: Sequence[Row]) -> None:
 
 async def tell_users(
     session: Session, told: Sequence[tuple[UUID, str, datetime, dict[str, Any]]]
-) -> list[tuple[UUID, str]]:
+) -> list[tuple[UUID, str, int]]:
     """Number and store (tenant, user, at, body) for those users that have a feed.
 
     Must be the last statements of a transaction: the feeds stay locked until it commits, so that
-    order of numbers is order of commits. Answers the users that have news.
+    order of numbers is order of commits. Answers the users that have news, with their last number.
     """
     if not told:
         return []
@@ -64,48 +64,30 @@ async def tell_users(
             "seqs": list(feeds.values()),
         },
     )
-    return list(feeds)
+    return [(tenant, user, seq) for (tenant, user), seq in feeds.items()]
 
 
-OPEN_FEED = text("""
-    INSERT INTO feeds (tenant_id, user_id, seq, opened_at)
-    VALUES (:tenant, :user, 0, clock_timestamp())
-    ON CONFLICT (tenant_id, user_id) DO UPDATE SET opened_at = clock_timestamp()
-    RETURNING seq
-""")
-EVENTS_AFTER = text("""
-    SELECT seq, at, body FROM user_events
-    WHERE tenant_id = :tenant AND user_id = :user AND seq > :after
-    ORDER BY seq LIMIT :limit
-""")
-OLDEST = text("""
-    SELECT min(seq) AS seq FROM user_events WHERE tenant_id = :tenant AND user_id = :user
-""")
 CALL_EVENTS = text("""
     SELECT seq, type, at, data FROM events WHERE call_id = :call ORDER BY seq
 """)
 
 
-async def open_feed(session: Session, tenant_id: UUID, user_id: str) -> int:
-    """From now on this user's events are kept; answers the number of the last one."""
-    row = await one(session, OPEN_FEED, {"tenant": tenant_id, "user": user_id})
-    assert row is not None
-    return int(row["seq"])
+CHANGED_MEMBERS = text("""
+    SELECT e.call_id, e.data FROM events e
+    JOIN unnest(CAST(:calls AS uuid[]), CAST(:seqs AS integer[])) AS w(call_id, seq)
+        ON e.call_id = w.call_id AND e.seq > w.seq
+    WHERE e.type LIKE 'member.%' ORDER BY e.call_id, e.seq
+""")
 
 
-async def events_after(
-    session: Session, tenant_id: UUID, user_id: str, after: int, limit: int
-) -> list[dict[str, Any]]:
-    """Up to `limit` of the user's events numbered above `after`, in order."""
-    values = {"tenant": tenant_id, "user": user_id, "after": after, "limit": limit}
-    return await many(session, EVENTS_AFTER, values)
-
-
-async def oldest_kept(session: Session, tenant_id: UUID, user_id: str) -> int | None:
-    """The number of the oldest event that is still kept for this user."""
-    row = await one(session, OLDEST, {"tenant": tenant_id, "user": user_id})
-    assert row is not None
-    return None if row["seq"] is None else int(row["seq"])
+async def changed_members(session: Session, told: dict[UUID, int]) -> dict[UUID, list[str]]:
+    """For each call, the users whom events after this number are about."""
+    values = {"calls": list(told), "seqs": list(told.values())}
+    found: dict[UUID, list[str]] = {call_id: [] for call_id in told}
+    for row in await many(session, CHANGED_MEMBERS, values):
+        data = row["data"]
+        found[row["call_id"]] += data["user_ids"] if "user_ids" in data else [data["user_id"]]
+    return {call_id: list(dict.fromkeys(users)) for call_id, users in found.items()}
 
 
 async def events_of_call(session: Session, call_id: UUID) -> list[dict[str, Any]]:
@@ -116,7 +98,8 @@ async def events_of_call(session: Session, call_id: UUID) -> list[dict[str, Any]
 ERASE = (
     "DELETE FROM user_events WHERE tenant_id = :tenant AND user_id = :user",
     "DELETE FROM feeds WHERE tenant_id = :tenant AND user_id = :user",
-    """UPDATE events e SET data = CAST(replace(CAST(e.data AS text), :quoted, :quoted_grave) AS jsonb)
+    """UPDATE events e
+       SET data = CAST(replace(CAST(e.data AS text), :quoted, :quoted_grave) AS jsonb)
        FROM members m WHERE m.tenant_id = :tenant AND m.user_id = :grave AND e.call_id = m.call_id
        AND strpos(CAST(e.data AS text), :quoted) > 0""",
     """UPDATE user_events e
@@ -127,7 +110,8 @@ ERASE = (
        AND strpos(CAST(e.body AS text), :quoted) > 0""",
     """UPDATE idempotency i
        SET answer = CAST(replace(CAST(i.answer AS text), :quoted, :quoted_grave) AS jsonb)
-       FROM members m WHERE m.tenant_id = :tenant AND m.user_id = :grave AND i.call_id = m.call_id""",
+       FROM members m
+       WHERE m.tenant_id = :tenant AND m.user_id = :grave AND i.call_id = m.call_id""",
 )
 
 
@@ -150,6 +134,25 @@ async def erase_user(session: Session, tenant_id: UUID, user_id: str, grave: str
 async def add_tenant_events(session: Session, rows: Sequence[Row]) -> None:
     """Facts about tenants that belong to no call: (id, tenant_id, type, at, data)."""
     await insert_rows(session, TenantEvent.__table__, rows)  # type: ignore[arg-type]
+
+
+ALARM = text("""
+    INSERT INTO tenant_events (id, tenant_id, type, at, data)
+    SELECT :id, :tenant_id, :type, :at, CAST(:data AS jsonb)
+    WHERE NOT EXISTS (
+        SELECT FROM tenant_events
+        WHERE tenant_id = :tenant_id AND type = :type
+            AND at > CAST(:at AS timestamptz) - interval '1 hour'
+            AND data ->> 'alarm' = :alarm
+            AND data ->> 'credential_id' IS NOT DISTINCT FROM CAST(:credential AS text))
+""")
+
+
+async def add_alarm(session: Session, row: Row) -> None:
+    """An alarm about a credential, unless any worker has raised the same within the hour."""
+    data = row["data"]
+    values = dict(row) | {"data": dump_json(data), "alarm": data["alarm"]}
+    await session.execute(ALARM, values | {"credential": data["credential_id"]})
 
 
 TENANT_EVENTS = text("""

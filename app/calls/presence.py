@@ -1,0 +1,68 @@
+"""What live streams need of calls: those of their users, and that an open stream is presence."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from app.calls import live, store
+from app.calls.apply import Applied, Change, apply
+from app.calls.schemas import call_out
+from app.calls.telling import tell
+from app.core.call import CallState, Present, decide, view
+from app.db import Session
+from app.runtime import Runtime
+
+BATCH = 50
+
+
+async def live_calls(
+    session: Session, users: Sequence[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], list[dict[str, Any]]]:
+    """The live calls of each (tenant, user) as clients read them, with the number of events."""
+    found = await live.of_users(session, users)
+    if not found:
+        return {}
+    now, calls = await store.load(session, sorted({call_id for _, _, call_id in found}))
+    out: dict[UUID, dict[str, Any]] = {}
+    for call_id, stored in calls.items():
+        call = view(stored.call, now)
+        if call.state is not CallState.ENDED:
+            out[call_id] = call_out(stored, call) | {"seq": stored.event_seq}
+    by_user: dict[tuple[UUID, str], list[dict[str, Any]]] = {}
+    for tenant_id, user_id, call_id in found:
+        if call_id in out:
+            by_user.setdefault((tenant_id, user_id), []).append(out[call_id])
+    return by_user
+
+
+async def keep_present(runtime: Runtime, devices: Sequence[tuple[UUID, str, str]]) -> int:
+    """Count an open stream of each (tenant, user, device) as a heartbeat; answers how many calls.
+
+    Set-wise, and only for members of whom no sign has come for a third of the time that they may
+    be silent. A call that somebody holds is left for the next time.
+    """
+    async with runtime.database.reading() as session:
+        silent = await live.of_silent(session, devices)
+    for start in range(0, len(silent), BATCH):
+        async with runtime.database.transaction() as session:
+            applied = await _show_life(session, silent[start : start + BATCH], devices)
+        tell(runtime, applied)
+    return len(silent)
+
+
+async def _show_life(
+    session: Session, ids: Sequence[UUID], devices: Sequence[tuple[UUID, str, str]]
+) -> Applied:
+    locked = await live.lock_free(session, ids)
+    if not locked:
+        return Applied()
+    now, calls = await store.load(session, locked)
+    changes = []
+    for stored in calls.values():
+        present = frozenset(
+            (user, device)
+            for tenant, user, device in devices
+            if tenant == stored.tenant_id and user in stored.call.members
+        )
+        changes.append(Change(stored, decide(stored.call, Present(present), now)))
+    return await apply(session, changes, now)

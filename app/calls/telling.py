@@ -1,0 +1,12 @@
+"""After the commit: hints to those who look at the rows anyway."""
+
+from app.calls.apply import Applied
+from app.queue import SEND
+from app.runtime import Runtime
+
+
+def tell(runtime: Runtime, applied: Applied) -> None:
+    """Kick the workers, wake the live streams. Neither waits nor fails."""
+    if applied.rings:
+        runtime.queue.kick(SEND, applied.rings)
+    runtime.news.tell(applied.news)
