@@ -1,0 +1,126 @@
+"""What a newcomer does first: the demo, and what the README says to type."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from app.embedded.stack import running_stack
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@contextlib.contextmanager
+def taken(*ports: int):
+    """Hold these ports, as far as nobody else holds them."""
+    with contextlib.ExitStack() as held:
+        for port in ports:
+            listener = held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                listener.bind(("127.0.0.1", port))
+                listener.listen()
+        yield
+
+
+def own_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("RINGLINE_")}
+
+
+def demo(folder: Path, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", "demo", "--once", "--folder", str(folder)],
+        env=own_environment(), cwd=ROOT, capture_output=True, text=True, check=False, timeout=100,
+        **options,
+    )  # fmt: skip
+
+
+def test_demo_rings_and_every_step_is_right_twice_over(tmp_path: Path) -> None:
+    folder = tmp_path / "a folder with spaces"
+    with taken(5432, 6379, 8000):
+        for _ in range(2):
+            done = demo(folder)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "answered elsewhere: 4" in done.stdout
+            assert "Every step was right." in done.stdout
+            assert re.search(r"median \d+\.\d ms", done.stdout)
+
+
+def test_demo_leaves_nothing_running(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "demo", "--folder", str(tmp_path / "d")],
+        env=own_environment(), cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Ctrl-C" in line:
+            break
+    family = children_of(process.pid)
+    assert len(family) >= 4  # PostgreSQL, Valkey, API, worker
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+    process.stdout.close()
+    until = time.monotonic() + 20
+    while time.monotonic() < until and any(alive(pid) for pid in family):
+        time.sleep(0.1)
+    assert [pid for pid in family if alive(pid)] == []
+
+
+def children_of(parent: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            if int(fields[1]) == parent:
+                found.append(int(entry.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    return False
+
+
+def curl_session() -> str:
+    """The README's curl lines, as written."""
+    text = (ROOT / "README.md").read_text()
+    section = text.split("## A session with curl", 1)[1]
+    return section.split("```sh\n", 1)[1].split("```", 1)[0]
+
+
+def test_the_curl_session_of_the_readme_works_when_pasted(tmp_path: Path) -> None:
+    import asyncio
+
+    from app.runtime import open_runtime
+    from app.tenants import service as tenants
+
+    async def key_of(stack) -> str:
+        runtime = open_runtime(stack.settings)
+        made = await tenants.create(runtime, "readme")
+        await runtime.close()
+        return made.api_key
+
+    with running_stack(tmp_path / "stack", lambda *_: None) as stack:
+        key = asyncio.run(key_of(stack))
+        script = curl_session().replace("curl -s", "curl -sS --fail-with-body")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            env=own_environment() | {"KEY": key, "API": stack.api_url},
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"state":"active"' in done.stdout
+    assert '"reason":"ended_by_server"' in done.stdout
+    assert '"device_id":"third-phone"' in done.stdout
+
+
+def test_the_demo_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    with running_stack(folder, lambda *_: None):
+        assert folder.stat().st_mode & 0o077 == 0
+        assert (folder / "secret_key").stat().st_mode & 0o777 == 0o600
