@@ -112,10 +112,10 @@ def test_pem_blocks_come_as_they_are():
 
 
 def outcome(data: bytes, password: str | None) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with contextlib.suppress(Refused):
         assert isinstance(read(data, password, **IDS, now=NOW), Understood)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
