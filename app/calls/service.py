@@ -69,6 +69,9 @@ async def ring(runtime: Runtime, orders: Sequence[Order]) -> list[Answer]:
     answers, told = await ringing.ring(runtime, orders)
     for applied in told:
         tell(runtime, applied)
+    refused = sum(isinstance(answer, Exception) for answer in answers)
+    RINGS.labels("refused").inc(refused)
+    RINGS.labels("taken").inc(len(answers) - refused)
     return answers
 
 
