@@ -30,6 +30,7 @@ from app.core.call import (
 )
 from app.db import Session
 from app.errors import AppError, Conflict, Forbidden, Gone, Invalid, NotFound
+from app.observe import RINGS
 from app.runtime import Runtime
 
 __all__ = [
