@@ -81,7 +81,7 @@ async def read(runtime: Runtime, tenant_id: UUID, reference: str) -> Seen:
 
     Raises NotFound, also for another tenant's call.
     """
-    async with runtime.database.reading() as session:
+    async with runtime.database.snapshot() as session:
         call_id = await _find(session, tenant_id, reference)
         now, calls = await store.load(session, [call_id])
     stored = calls.get(call_id)

@@ -172,6 +172,7 @@ class Join:
     user_id: str
     device: str
     watched: bool = True
+    ring: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,16 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """A device says that the ring has come to its screen, or that it cannot ring."""
+
+    user_id: str
+    device: str
+    ring: UUID
+    delivered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Present:
     """Signs of life of many (user, device) at once: their live streams are open."""
 
@@ -224,7 +235,18 @@ class Tick:
 
 
 Command = (
-    Start | RingMore | Accept | Join | Decline | Cancel | Leave | End | Heartbeat | Present | Tick
+    Start
+    | RingMore
+    | Accept
+    | Join
+    | Decline
+    | Cancel
+    | Leave
+    | End
+    | Heartbeat
+    | Present
+    | Report
+    | Tick
 )
 
 

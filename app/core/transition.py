@@ -30,6 +30,7 @@ from app.core.model import (
     Present,
     Reason,
     Refused,
+    Report,
     Ring,
     RingMore,
     Role,
@@ -83,7 +84,7 @@ class Draft:
             stops=tuple(self.stops),
             events=tuple(self.events),
             refusal=refusal,
-            changed=bool(changed) or moved,
+            changed=bool(changed or self.events) or moved,
             visible=moved or any(not _only_heard(before.get(one.user_id), one) for one in changed),
         )
 
@@ -192,7 +193,7 @@ def _accept(draft: Draft, command: Accept | Join) -> Refused | None:
             return Refused.ANSWERED_ELSEWHERE
         _hear(draft, member, command.device, watched=member.watched or command.watched)
         return None
-    if isinstance(command, Accept) and _means_another(command.ring, member):
+    if _means_another(command.ring, member):
         return Refused.RING_SETTLED
     if member.state is not MemberState.RINGING:
         may_join = isinstance(command, Join) and draft.call.state is CallState.ACTIVE
@@ -332,6 +333,22 @@ def _present(draft: Draft, command: Present) -> Refused | None:
     return None
 
 
+def _report(draft: Draft, command: Report) -> Refused | None:
+    """Told to the tenant; the member's other devices ring on. Also when the call has ended."""
+    if command.user_id not in draft.members:
+        return Refused.NOT_A_MEMBER
+    kind = EventType.DEVICE_DELIVERED if command.delivered else EventType.DEVICE_UNAVAILABLE
+    draft.tell(
+        kind,
+        draft.now,
+        (),
+        user_id=command.user_id,
+        device_id=command.device,
+        ring=str(command.ring),
+    )
+    return None
+
+
 COMMANDS: dict[type[Any], Callable[[Draft, Any], Refused | None]] = {
     RingMore: _ring_more,
     Accept: _accept,
@@ -342,6 +359,7 @@ COMMANDS: dict[type[Any], Callable[[Draft, Any], Refused | None]] = {
     End: _end,
     Heartbeat: _heartbeat,
     Present: _present,
+    Report: _report,
 }
 
 
