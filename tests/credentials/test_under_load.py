@@ -138,6 +138,26 @@ async def test_a_certificate_is_replaced_and_the_old_one_refused(tenant: Tenant)
     assert (replaced["id"], replaced["state"]) == (old["id"], "standby")
 
 
+async def test_one_on_standby_rings_when_the_active_one_is_refused(tenant: Tenant) -> None:
+    """Nobody replaced anything: Apple begins to refuse in the midst of ringing."""
+    simulator = tenant.sim
+    certificates = [simulator.voip_certificate(BUNDLE) for _ in range(2)]
+    await only(tenant, certificates[0])
+    active = await add(tenant, certificates[1].pem)
+    for n in range(USERS):
+        await tenant.phone(f"user{n}", alert=False)
+
+    async def refuse() -> None:
+        simulator.revoke_certificate(certificates[1])
+        assert cut_off(simulator, active["fingerprint"]) > 0
+
+    calls = await ring_many(tenant, 200, {100: refuse})
+    await all_rang(tenant, calls)
+    shown = {one["id"]: one for one in await listed(tenant)}
+    assert shown[active["id"]]["health"] == "failing"
+    assert shown[active["id"]]["reason"] == "BadCertificate"
+
+
 async def test_a_refused_credential_raises_one_alarm_and_others_go_on(tenant: Tenant) -> None:
     simulator = tenant.sim
     certificate = simulator.voip_certificate(BUNDLE)
