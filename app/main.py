@@ -17,9 +17,11 @@ from app.calls import api as calls_api
 from app.calls import service as calls
 from app.calls.rehearsal import rehearse
 from app.credentials import api as credentials_api
+from app.credentials import health
 from app.db import head_revision, revision_of
 from app.devices import api as devices_api
 from app.events import api as events_api
+from app.events import audit_api
 from app.events.stream import Streams
 from app.gather import Gather
 from app.push import store as push
@@ -73,7 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(DBAPIError, _database_down)
     app.add_exception_handler(PoolTimeout, _database_down)
     app.add_exception_handler(OSError, _database_down)
-    for api in (calls_api, events_api, devices_api, credentials_api, tenants_api):
+    for api in (calls_api, events_api, devices_api, credentials_api, audit_api, tenants_api):
         app.include_router(api.router)
     app.add_api_route("/healthz", _alive, methods=["GET"], tags=["health"])
     app.add_api_route("/readyz", _ready, methods=["GET"], tags=["health"])
@@ -131,5 +133,7 @@ async def _ready(request: Request) -> dict[str, Any]:
     return {"status": "ready", "workers": workers}
 
 
-async def _metrics() -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+async def _metrics(request: Request) -> Response:
+    runtime: Runtime = request.app.state.runtime
+    text = generate_latest() + await health.expiry_exposition(runtime)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -7,10 +7,12 @@ are swept with no Redis at all. It is drained when the worker shuts down.
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import structlog
 
+from app.credentials import service as credentials
 from app.push.service import Dispatcher
 from app.runtime import Runtime, open_runtime
 from app.settings import Settings
@@ -73,6 +75,7 @@ class Loop:
             asyncio.create_task(_every(SWEEP, self.dispatcher.keep_warm)),
             asyncio.create_task(_every(SWEEP, self.dispatcher.send_lost)),
             asyncio.create_task(_every(LOOK, self.dispatcher.withdraw_settled)),
+            asyncio.create_task(_every(SWEEP, partial(credentials.probe_due, self.runtime))),
         ]
         await self._stop.wait()
         for task in rounds[1:]:
@@ -100,7 +103,12 @@ async def _tried(work: Callable[[], Awaitable[object]]) -> None:
     try:
         await work()
     except Exception:
-        log.exception("round_failed", work=getattr(work, "__qualname__", str(work)))
+        log.exception("round_failed", work=_name_of(work))
+
+
+def _name_of(work: Callable[[], Awaitable[object]]) -> str:
+    inner = work.func if isinstance(work, partial) else work
+    return str(getattr(inner, "__qualname__", inner))
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
