@@ -35,7 +35,14 @@ class BodyLimit:
                     raise _too_large(limit)
             return message
 
-        await self._app(scope, counted, send)
+        async def said(message: Message) -> None:
+            # but not what the app makes of the error that cut its reading short
+            if seen <= limit:
+                await send(message)
+
+        await self._app(scope, counted, said)
+        if seen > limit:
+            await problem_of(_too_large(limit))(scope, receive, send)
 
 
 def _too_large(limit: int) -> TooLarge:

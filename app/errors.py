@@ -151,8 +151,14 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
 
 
+UNREADABLE = "There was an error parsing the body"
+"""FastAPI's words for a body that is not UTF-8, or nested too deeply."""
+
+
 async def _on_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400 and error.detail == UNREADABLE:
+        return problem(422, "invalid_json", "the body is not valid JSON in UTF-8")
     code = STATUS_CODES.get(error.status_code, f"http_{error.status_code}")
     response = problem(error.status_code, code, str(error.detail))
     response.headers.update(error.headers or {})
