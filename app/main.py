@@ -24,6 +24,7 @@ from app.events import api as events_api
 from app.events import audit_api
 from app.events.stream import Streams
 from app.gather import Gather
+from app.observe import set_up_logging
 from app.push import store as push
 from app.runtime import Runtime, open_runtime
 from app.security import Gate
@@ -43,8 +44,14 @@ class UnsafeSettings(Exception):
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The API. Raises UnsafeSettings when the settings do not allow to start."""
+    """The API. Raises UnsafeSettings when the settings do not allow to start.
+
+    Without `settings` it is a process of its own, and sets up that process's logging too: what a
+    server such as uvicorn sets up shows tracebacks unredacted.
+    """
     chosen = settings or get_settings()
+    if settings is None:
+        set_up_logging(chosen.log_level, chosen.log_format)
     if chosen.weaknesses():
         raise UnsafeSettings("; ".join(chosen.weaknesses()))
 

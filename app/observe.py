@@ -67,6 +67,9 @@ def set_up_logging(level: str = "info", style: str = "json") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    for server in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # they bring their own handlers
+        logging.getLogger(server).handlers.clear()
+        logging.getLogger(server).propagate = True
     for noisy in ("aioapns", "httpx", "httpcore", "uvicorn.access", "asyncio", "kombu", "amqp"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
