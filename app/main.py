@@ -21,7 +21,7 @@ from app.credentials import health
 from app.db import head_revision, revision_of
 from app.devices import api as devices_api
 from app.events import api as events_api
-from app.events import audit_api
+from app.events import audit_api, webhook_api
 from app.events.stream import Streams
 from app.gather import Gather
 from app.observe import set_up_logging
@@ -82,7 +82,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(DBAPIError, _database_down)
     app.add_exception_handler(PoolTimeout, _database_down)
     app.add_exception_handler(OSError, _database_down)
-    for api in (calls_api, events_api, devices_api, credentials_api, audit_api, tenants_api):
+    for api in (
+        calls_api,
+        events_api,
+        devices_api,
+        credentials_api,
+        audit_api,
+        webhook_api,
+        tenants_api,
+    ):
         app.include_router(api.router)
     app.add_api_route("/healthz", _alive, methods=["GET"], tags=["health"])
     app.add_api_route("/readyz", _ready, methods=["GET"], tags=["health"])

@@ -94,3 +94,6 @@ BREAKERS_OPEN = Gauge("ringline_breakers_open", "Credentials that Apple refuses,
 RINGS = Counter("ringline_rings_total", "Calls rung, by how the request ended", ("outcome",))
 STREAMS = Gauge("ringline_streams", "Live streams that are open")
 STREAM_ENDS = Counter("ringline_stream_ends_total", "Live streams that ended, by why", ("reason",))
+DELIVERIES = Counter(
+    "ringline_webhook_deliveries_total", "Tries at webhooks, by how they ended", ("state", "error")
+)
