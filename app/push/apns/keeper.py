@@ -98,7 +98,7 @@ class Keeper:
         if connection not in self.connections:
             return False
         self.connections.remove(connection)
-        if not connection.long_lived():
+        if not connection.ours and not connection.long_lived():
             self._failed(cause)
         return True
 
@@ -170,18 +170,15 @@ class Keeper:
             async with asyncio.timeout(limit):
                 await self._loop.run_in_executor(None, identity.load_trust)
                 sock = await self._endpoint.connect(self._loop, limit, self._random)
-                try:
-                    _, connection = await self._loop.create_connection(
-                        lambda: self._make(identity, made),
-                        sock=sock,
-                        ssl=identity.context,
-                        server_hostname=self._endpoint.host,
-                        ssl_handshake_timeout=limit,
-                        ssl_shutdown_timeout=TLS_GOODBYE,
-                    )
-                except BaseException:
-                    sock.close()
-                    raise
+                # From here on the transport owns the socket, whatever happens.
+                _, connection = await self._loop.create_connection(
+                    lambda: self._make(identity, made),
+                    sock=sock,
+                    ssl=identity.context,
+                    server_hostname=self._endpoint.host,
+                    ssl_handshake_timeout=limit,
+                    ssl_shutdown_timeout=TLS_GOODBYE,
+                )
                 self.handshakes += 1
                 await connection.greeted
         except BaseException:
@@ -216,7 +213,7 @@ class Keeper:
         if connection.identity is self.identity:
             for other in list(self.connections):
                 if other.identity is not self.identity:
-                    other.retire("the credential was replaced")
+                    other.retire("the credential was replaced", ours=True)
         if self._current() >= self._warm:
             for waiter in self._waiters:
                 if not waiter.done():

@@ -102,7 +102,7 @@ class ApnsPool(APNsBaseConnectionPool):
         """Take nothing new, send nothing that waits, let open streams end until the deadline."""
         self._stop("the sender is draining")
         for connection in list(self.connections):
-            connection.retire("the sender is draining")
+            connection.retire("the sender is draining", ours=True)
         if self.in_flight:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):

@@ -42,6 +42,7 @@ class ApnsConnection(PushStreams):
         self.number = number
         self.identity = identity
         self.retired: str | None = None
+        self.ours = False
         self.refusal: str | None = None
         self.rests_until = 0.0
         self.slots = 0
@@ -78,12 +79,16 @@ class ApnsConnection(PushStreams):
             self.heartbeat.expect_answers()
         self.send(flight, self._authorization)
         if self.next_stream > f.LARGEST_STREAM:
-            self.retire("no stream ids are left")
+            self.retire("no stream ids are left", ours=True)
 
-    def retire(self, cause: str) -> None:
-        """Take no new pushes; close once the open ones have their outcomes."""
+    def retire(self, cause: str, *, ours: bool = False) -> None:
+        """Take no new pushes; close once the open ones have their outcomes.
+
+        `ours`: we want it so, and nobody has failed.
+        """
         if self.retired is None:
             self.retired = cause
+            self.ours = ours
             self.pool.connection_left(self, cause)
         if not self.streams and self.ended is None:
             self.write(f.goaway(f.NO_ERROR))
@@ -92,6 +97,7 @@ class ApnsConnection(PushStreams):
     def close(self) -> None:
         """Close now; pushes in flight are lost. (aioapns's name.)"""
         if self.ended is None:
+            self.ours = True
             self.write(f.goaway(f.NO_ERROR))
             self.end("closed")
 
@@ -139,6 +145,7 @@ class ApnsConnection(PushStreams):
             self._locked = False
             self._count_slots()
             self.pool.proven()
+            self.pool.room(self)
         if code != 200:
             self.pool.refused(self, code, outcome.reason, flight.issued_at)
 
