@@ -161,7 +161,7 @@ class Courier:
             while self._finished:
                 batch, self._finished = self._finished[:BATCH], self._finished[BATCH:]
                 try:
-                    await self._write(batch)
+                    rows = await self._write(batch)
                 except Exception:
                     log.exception("deliveries_not_written", count=len(batch))
                     self._finished = batch + self._finished
@@ -169,29 +169,33 @@ class Courier:
                     continue
                 self._flying -= len(batch)
                 self.wake()
+                for result in batch:
+                    self._after(result, rows[_key(result.claim)]["state"])
         finally:
             self._recording = None
 
-    async def _write(self, batch: Sequence[Result]) -> None:
-        rows = {_key(one.claim): _row(one) for one in batch}
+    async def _write(self, batch: Sequence[Result]) -> dict[tuple[UUID, str], Row]:
+        rows: dict[tuple[UUID, str], Row] = {_key(one.claim): _row(one) for one in batch}
         async with self._runtime.database.transaction() as session:
             taken = await deliveries.record(session, list(rows.values()))
             await deliveries.add_attempts(session, [_attempt(one) for one in batch])
             counted = [one for one in batch if _key(one.claim) in taken]
             await self._judge(session, counted, rows)
-        for one in batch:
-            state = rows[_key(one.claim)]["state"]
-            DELIVERIES.labels(state, one.answer.error or "").inc()
-            if not one.answer.ok:
-                log.info(
-                    "webhook_not_delivered",
-                    webhook=str(one.claim["webhook_id"]),
-                    event=one.claim["event_id"],
-                    attempt=one.claim["attempts"],
-                    status=one.answer.status,
-                    error=one.answer.error,
-                    state=state,
-                )
+        return rows
+
+    def _after(self, result: Result, state: str) -> None:
+        answer = result.answer
+        DELIVERIES.labels(state, answer.error or "").inc()
+        if not answer.ok:
+            log.info(
+                "webhook_not_delivered",
+                webhook=str(result.claim["webhook_id"]),
+                delivery=result.claim["event_id"],
+                attempt=result.claim["attempts"],
+                status=answer.status,
+                error=answer.error,
+                state=state,
+            )
 
     async def _judge(
         self, session: Session, batch: Sequence[Result], rows: Mapping[tuple[UUID, str], Row]

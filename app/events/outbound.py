@@ -20,6 +20,8 @@ import httpcore
 from app.core.redelivery import Answer
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
+Judge = Callable[[str], bool]
+"""Whether an address may be reached."""
 
 ANSWER_WITHIN = 10.0
 CONNECT_WITHIN = 5.0
@@ -55,13 +57,17 @@ async def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
+def _anyone(_address: str) -> bool:
+    return True
+
+
 class _Guarded(httpcore.AsyncNetworkBackend):
     """Connects to addresses that it has judged itself."""
 
-    def __init__(self, resolver: Resolver, *, allow_private: bool) -> None:
+    def __init__(self, resolver: Resolver, judge: Judge) -> None:
         self._inner = httpcore.AnyIOBackend()
         self._resolver = resolver
-        self._allow_private = allow_private
+        self._judge = judge
 
     async def connect_tcp(
         self,
@@ -73,7 +79,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address that may be reached and answers."""
         addresses = await self._resolver(host, port)
-        allowed = [one for one in addresses if self._allow_private or is_public(one)]
+        allowed = [one for one in addresses if self._judge(one)]
         if not allowed:
             raise PrivateAddress(host)
         last: Exception | None = None
@@ -104,6 +110,7 @@ class Outbound:
         *,
         allow_private: bool,
         resolver: Resolver = resolve,
+        judge: Judge = is_public,
         trust: ssl.SSLContext | None = None,
         within: float = ANSWER_WITHIN,
     ) -> None:
@@ -113,7 +120,7 @@ class Outbound:
             max_connections=MOST_CONNECTIONS,
             max_keepalive_connections=MOST_CONNECTIONS // 4,
             keepalive_expiry=30,
-            network_backend=_Guarded(resolver, allow_private=allow_private),
+            network_backend=_Guarded(resolver, _anyone if allow_private else judge),
         )
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -128,8 +135,7 @@ class Outbound:
         except (TimeoutError, httpcore.TimeoutException):
             return Answer(None, "timeout")
         except httpcore.ConnectError as error:
-            tls = isinstance(error.__cause__, ssl.SSLError)
-            return Answer(None, "tls_failed" if tls else "not_connected")
+            return Answer(None, "tls_failed" if _is_of_tls(error) else "not_connected")
         except (httpcore.NetworkError, OSError):
             return Answer(None, "connection_lost")
         except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError):
@@ -159,6 +165,12 @@ class Outbound:
         """Close every connection."""
         with contextlib.suppress(Exception):
             await self._pool.aclose()
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> float | None:
