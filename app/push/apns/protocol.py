@@ -20,6 +20,8 @@ from app.push.apns.timing import Timing
 if TYPE_CHECKING:
     from app.push.apns.pool import ApnsPool
 
+_LARGEST_BURST: Final = 1 << 20
+"""Bytes in one turn of the loop; then the transport has a say (its high-water mark)."""
 _PROVES: Final = frozenset((200, 400, 410))
 
 
@@ -58,7 +60,7 @@ class ApnsConnection(PushStreams):
 
     def free(self) -> int:
         """How many more pushes this connection would take now."""
-        if self.paused or self.send_window <= 0:
+        if self.paused or self.send_window <= 0 or self.burst > _LARGEST_BURST:
             return 0
         return self.slots - len(self.streams)
 
