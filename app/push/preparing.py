@@ -86,17 +86,20 @@ class Preparing:
         return stop_payload(ring, push["callkit"])
 
     def _ring_facts(self, facts: Row, sent_at: datetime | None = None) -> RingFacts:
-        caller = facts["caller_id"]
-        joined = facts["joined"] or [caller]
-        others = [user for user in joined if user not in {caller, facts["receiver_id"]}]
+        receiver = facts["receiver_id"]
+        joined = [user for user in facts["joined"] or () if user != receiver]
+        # a caller who has left and is rung to come back is called by those who are there
+        back = facts["caller_id"] == receiver and bool(joined)
+        caller = joined[0] if back else facts["caller_id"]
+        others = [user for user in joined if user != caller]
         return RingFacts(
             uuid=str(facts["ring"]),
             call_cid=f"{facts['type']}:{facts['name']}",
             call_id=str(facts["call_id"]),
             caller_id=caller,
-            caller_name=facts["caller_name"],
+            caller_name=None if back else facts["caller_name"],
             user_ids=(caller, *others),
-            receiver_id=facts["receiver_id"],
+            receiver_id=receiver,
             has_video=facts["has_video"],
             sent_at_ms=milliseconds(sent_at or facts["ring_created_at"]),
             expires_at_ms=milliseconds(facts["ring_deadline"]),
