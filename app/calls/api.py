@@ -8,7 +8,7 @@ from app import http_cache
 from app.calls import actors, service, state
 from app.calls.actors import Actor
 from app.calls.ringing import Order, order
-from app.calls.schemas import ActIn, DeclineIn, ReportIn, RingIn
+from app.calls.schemas import ActIn, DeclineIn, ReportIn, RingIn, call_summary
 from app.calls.service import Seen
 from app.core.call import (
     SERVER,
@@ -168,12 +168,13 @@ async def end(
 async def heartbeat(
     reference: str, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
-    """Keep a joined member: silence makes it away, then takes it out."""
+    """Keep a joined member: silence makes it away, then takes it out. Answers its own part."""
     actors.refuse_kinds(caller, "call")
     actor = await _actor(reference, request, caller, body)
     if actor.device is None:
         raise Invalid("missing_field", "device_id: say which device is alive")
-    return (await _act(request, actor, Heartbeat(actor.user_id, actor.device))).out()
+    seen = await _act(request, actor, Heartbeat(actor.user_id, actor.device))
+    return call_summary(seen.stored, seen.call, actor.user_id)  # often, so little
 
 
 async def _actor(

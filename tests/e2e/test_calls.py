@@ -147,3 +147,32 @@ async def test_a_group_of_350_settles_one_by_one_and_a_phone_reads_little_of_it(
     assert len(state.content) < 1_500
     ended = await tenant.act(call, "end")
     assert {one["state"] for one in ended.json()["members"]} == {"left", "missed", "declined"}
+
+
+async def test_a_call_that_cannot_be_decided_does_not_keep_the_others_from_ending(
+    tenant: Tenant,
+) -> None:
+    broken = await tenant.ring("bob", ring_time=5)
+    other = await tenant.ring("carol", ring_time=5)
+    await tenant.execute(
+        """UPDATE calls SET figures = '{"alone": "x", "length": "y"}' WHERE id = :id""",
+        id=broken["id"],
+    )
+    try:
+        ended = "SELECT 1 FROM calls WHERE id = :id AND reason = 'missed'"
+        await eventually(lambda: tenant.rows(ended, id=other["id"]), timeout=8)
+        assert not await tenant.rows(ended, id=broken["id"])
+    finally:
+        await tenant.execute("DELETE FROM calls WHERE id = :id", id=broken["id"])
+
+
+async def test_a_call_that_is_not_due_after_all_is_looked_at_when_it_is(tenant: Tenant) -> None:
+    call = await tenant.ring("bob", ring_time=60)
+    await tenant.execute("UPDATE calls SET due_at = now() WHERE id = :id", id=call["id"])
+    await eventually(
+        lambda: tenant.rows(
+            "SELECT 1 FROM calls c JOIN rings r ON r.call_id = c.id "
+            "WHERE c.id = :id AND c.due_at = r.deadline AND c.state = 'ringing'",
+            id=call["id"],
+        )
+    )
