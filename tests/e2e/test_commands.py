@@ -53,7 +53,9 @@ async def test_payload_preview_of_a_real_call(tenant: Tenant) -> None:
     assert "of 5,120 bytes" in shown
     assert "apns-topic: com.example.app.voip" in shown
     for profile in ("stream", "connectycube", "flutter_webrtc_callkeep"):
-        assert "of 5,120 bytes" in await ringline(tenant, "payload", "preview", "--profile", profile)
+        assert "of 5,120 bytes" in await ringline(
+            tenant, "payload", "preview", "--profile", profile
+        )
     assert "known are" in await ringline(
         tenant, "payload", "preview", "--profile", "nonsense", status=1
     )
