@@ -37,6 +37,10 @@ demo: $(VENV)/run.stamp ## see a phone ring; ONCE=1 does it unattended and exits
 test: $(VENV)/dev.stamp ## run every test on real servers; ARGS="-k word" for some
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
+.PHONY: bench
+bench: $(VENV)/dev.stamp ## measure, in ratios to peers; ARGS="--only ring", "--rows 1000000"
+	@$(BIN)/python -m tests.benchmarks.run $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## ruff, mypy --strict and the import rules
 	@$(BIN)/ruff check .
