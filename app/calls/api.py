@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from app import http_cache
@@ -38,7 +39,7 @@ async def ring(
     request: Request,
     caller: ServerOrUser,
     idempotency_key: Annotated[str | None, Header()] = None,
-) -> dict[str, Any]:
+) -> Response:
     """Ring: start a call, or ring more members of a live one. Answers the call."""
     require_scope(caller, "calls")
     if caller.kind == "user":
@@ -53,7 +54,8 @@ async def ring(
     device = body.caller.device_id or SERVER
     one = order(caller.tenant_id, caller.settings, body, device=device, key=key)
     gather: Gather[Order, dict[str, Any]] = request.app.state.ringer
-    return await gather.submit(one)
+    answer = orjson.dumps(await gather.submit(one))
+    return Response(answer, status_code=202, media_type="application/json")
 
 
 def _idempotency_key(key: str | None) -> str | None:
