@@ -72,4 +72,5 @@ class Token(Base):
         Index("ix_tokens_device_row", "device_row"),
         Index("ix_tokens_expires_at", "expires_at", postgresql_where=text("retired_at IS NULL")),
         Index("ix_tokens_registered_at", "registered_at"),
+        Index("ix_tokens_ending", "tenant_id", text('"right"(token, 4)')),
     )
