@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 LIFE = 0.5
 SWEEP = 1.0
+LOOK = 0.25
 DRAIN = 10.0
 
 Round = Callable[[Runtime, Dispatcher], Awaitable[object]]
@@ -70,6 +71,8 @@ class Loop:
             asyncio.create_task(_every(LIFE, self.dispatcher.show_life)),
             asyncio.create_task(_every(SWEEP, self._go_round)),
             asyncio.create_task(_every(SWEEP, self.dispatcher.keep_warm)),
+            asyncio.create_task(_every(SWEEP, self.dispatcher.send_lost)),
+            asyncio.create_task(_every(LOOK, self.dispatcher.withdraw_settled)),
         ]
         await self._stop.wait()
         for task in rounds[1:]:

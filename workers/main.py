@@ -17,17 +17,19 @@ loop = Loop(settings, sweep)
 push.register(app, loop)
 
 
-@setup_logging.connect(weak=False)
 def _logging(**_: Any) -> None:
     set_up_logging(settings.log_level, settings.log_format)
 
 
-@worker_init.connect(weak=False)
 def _start(**_: Any) -> None:
     # `worker_process_init` never fires for the threads pool; this fires before the broker is met
     loop.start()
 
 
-@worker_shutdown.connect(weak=False)
 def _stop(**_: Any) -> None:
     loop.stop()
+
+
+setup_logging.connect(_logging, weak=False)
+worker_init.connect(_start, weak=False)
+worker_shutdown.connect(_stop, weak=False)

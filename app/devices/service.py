@@ -1,6 +1,6 @@
 """Users and their devices: registering, listing, removing, erasing."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -46,22 +46,35 @@ async def register(
                 "now": now,
             },
         )
-        await _take_tokens(session, tenant_id, user_id, device["id"], request, now)
         beyond = await store.devices_beyond(session, tenant_id, user_id, most)
-        await _drop_devices(session, tenant_id, beyond)
+        await _take_tokens(session, tenant_id, user_id, device["id"], request, beyond, now)
         answer = device_out((await store.devices_of(session, tenant_id, user_id, device_id))[0])
     await calls.ring_late_devices(runtime, (tenant_id, user_id))
     return answer
 
 
 async def _take_tokens(
-    session: Session, tenant_id: UUID, user_id: str, device: UUID, request: DeviceIn, now: Any
+    session: Session,
+    tenant_id: UUID,
+    user_id: str,
+    device: UUID,
+    request: DeviceIn,
+    beyond: list[UUID],
+    now: datetime,
 ) -> None:
+    """Give the device its tokens, and remove the user's oldest devices, those `beyond`.
+
+    Pushes before tokens, and each of these in order of id, as workers do: nothing deadlocks.
+    """
     tokens = [token.model_dump() for token in request.tokens]
     given_up = await store.tokens_given_up(session, tenant_id, user_id, device, tokens)
     holders = await store.devices_of_tokens(session, given_up) if given_up else []
+    going = await store.tokens_of_devices(session, beyond) if beyond else []
+    if given_up or going:
+        gone = sorted({*given_up, *going})
+        await pushes.drop_for_tokens(session, tenant_id, gone, "token_moved")
+    await store.lock_tokens(session, tenant_id, tokens, [device, *beyond])
     if given_up:
-        await pushes.drop_for_tokens(session, tenant_id, given_up, "token_moved")
         await store.forget_replaced(session, device, given_up, [token["token"] for token in tokens])
     await store.save_tokens(
         session,
@@ -73,16 +86,10 @@ async def _take_tokens(
         now=now,
         expires=now + timedelta(seconds=request.expires_in),
     )
+    if beyond:
+        await store.delete_devices(session, beyond)
     if holders:
         await store.forget_empty_devices(session, [one for one in holders if one != device])
-
-
-async def _drop_devices(session: Session, tenant_id: UUID, devices: list[UUID]) -> None:
-    if not devices:
-        return
-    tokens = await store.tokens_of_devices(session, devices)
-    await pushes.drop_for_tokens(session, tenant_id, tokens, "device_removed")
-    await store.delete_devices(session, devices)
 
 
 async def list_of(runtime: Runtime, tenant_id: UUID, user_id: str) -> list[dict[str, Any]]:
@@ -101,7 +108,11 @@ async def remove(runtime: Runtime, tenant_id: UUID, user_id: str, device_id: str
         found = await store.devices_of(session, tenant_id, user_id, device_id)
         if not found:
             raise NotFound("device_not_found", "this user has no device of this id")
-        await _drop_devices(session, tenant_id, [found[0]["id"]])
+        device = found[0]["id"]
+        tokens = await store.tokens_of_devices(session, [device])
+        await pushes.drop_for_tokens(session, tenant_id, tokens, "device_removed")
+        await store.lock_tokens(session, tenant_id, [], [device])
+        await store.delete_devices(session, [device])
 
 
 async def erase(runtime: Runtime, tenant_id: UUID, user_id: str) -> None:

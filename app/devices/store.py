@@ -35,7 +35,8 @@ async def lock_user(session: Session, tenant_id: UUID, user_id: str) -> None:
 
 
 SAVE_DEVICE = text("""
-    INSERT INTO devices (id, tenant_id, user_id, device_id, name, platform, created_at, registered_at)
+    INSERT INTO devices (id, tenant_id, user_id, device_id, name, platform, created_at,
+                         registered_at)
     VALUES (:id, :tenant_id, :user_id, :device_id, :name, :platform, :now, :now)
     ON CONFLICT (tenant_id, user_id, device_id) DO UPDATE SET
         name = coalesce(excluded.name, devices.name),
@@ -95,9 +96,30 @@ async def tokens_given_up(
     return [row["id"] for row in await many(session, TOKENS_GIVEN_UP, values)]
 
 
+LOCK_TOKENS = text("""
+    SELECT id FROM tokens
+    WHERE tenant_id = :tenant AND (
+        (kind, bundle_id, token) IN (
+            SELECT * FROM unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[]),
+                                 CAST(:tokens AS text[])))
+        OR device_row = ANY(CAST(:devices AS uuid[])))
+    ORDER BY id FOR UPDATE
+""")
+
+
+async def lock_tokens(
+    session: Session, tenant_id: UUID, tokens: Sequence[Row], devices: Sequence[UUID]
+) -> None:
+    """Hold these tokens' rows, and all those of these devices, in order of id."""
+    values = {"tenant": tenant_id, "devices": list(devices)}
+    for name, key in (("kinds", "kind"), ("bundles", "bundle_id"), ("tokens", "token")):
+        values[name] = [token[key] for token in tokens]
+    await session.execute(LOCK_TOKENS, values)
+
+
 SAVE_TOKENS = text("""
-    INSERT INTO tokens AS t (id, tenant_id, user_id, device_row, kind, bundle_id, environment, token,
-                             registered_at, expires_at)
+    INSERT INTO tokens AS t (id, tenant_id, user_id, device_row, kind, bundle_id, environment,
+                             token, registered_at, expires_at)
     SELECT i, :tenant, :user, :device, k, b, e, x, :now, :expires
     FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:bundles AS text[]),
                 CAST(:environments AS text[]), CAST(:tokens AS text[])) AS n(i, k, b, e, x)
@@ -137,8 +159,11 @@ REPLACED = text("""
         AND token <> ALL(CAST(:kept AS text[]))
 """)
 EMPTY_DEVICES = text("""
-    DELETE FROM devices d WHERE d.id = ANY(CAST(:ids AS uuid[]))
-        AND NOT EXISTS (SELECT FROM tokens t WHERE t.device_row = d.id)
+    DELETE FROM devices d
+    WHERE d.id IN (
+        SELECT id FROM devices WHERE id = ANY(CAST(:ids AS uuid[]))
+        ORDER BY id FOR UPDATE SKIP LOCKED
+    ) AND NOT EXISTS (SELECT FROM tokens t WHERE t.device_row = d.id)
 """)
 DEVICES_OF_TOKENS = text("""
     SELECT DISTINCT device_row FROM tokens WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY 1
@@ -158,7 +183,10 @@ async def forget_replaced(
 
 
 async def forget_empty_devices(session: Session, ids: Sequence[UUID]) -> None:
-    """Delete those of these devices that hold no token any more."""
+    """Delete those of these devices that hold no token any more.
+
+    One whose row is held is being registered at this moment: it will not be empty.
+    """
     await session.execute(EMPTY_DEVICES, {"ids": ids})
 
 

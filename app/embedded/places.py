@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -15,6 +16,7 @@ from app.embedded.children import EmbeddedError
 from app.embedded.locks import LOCK_NAME, FolderLock, end_orphan, try_flock
 
 SHORT_PREFIX = "rl-"
+SHORT_NAME = re.compile(r"rl-[0-9a-f]{10}")
 # sun_path holds 104 bytes on macOS and 108 on Linux; we add "/rl-0123456789/s/.s.PGSQL.5432.lock".
 LONGEST_TEMP_FOLDER = 60
 SAFE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_.-")
@@ -98,15 +100,16 @@ class ShortFolder:
 def sweep(parent: Path) -> None:
     """Remove what killed owners left: short folders that nobody holds, and orphans still in them.
 
-    A server outlives its owner only if it was frozen when the owner died.
+    A server outlives its owner only if it was frozen when the owner died. Only what has both our
+    name and our lock in it is removed: the temp folder is everybody's.
     """
     for folder in parent.glob(f"{SHORT_PREFIX}*"):
         with contextlib.suppress(OSError):
             about = folder.lstat()
             ours = stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
-            if not ours or time.time() - about.st_mtime < YOUNG_SECONDS:
+            if not ours or SHORT_NAME.fullmatch(folder.name) is None or time.time() - about.st_mtime < YOUNG_SECONDS:
                 continue  # a young one may not be locked yet
-            descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = os.open(folder / LOCK_NAME, os.O_RDWR)
             try:
                 if try_flock(descriptor):
                     shutil.rmtree(folder, ignore_errors=True)

@@ -22,12 +22,6 @@ from app.security import Caller
 
 log = structlog.get_logger(__name__)
 
-KEEP_ALIVE = 15.0
-"""Seconds of silence after which a stream says that it is there."""
-
-RECOGNISE = 60.0
-"""Seconds after which a credential is looked at again: it may have been revoked."""
-
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -74,7 +68,7 @@ async def follow(
             batch = []
         if batch is not None:
             yield batch
-        if time.monotonic() > recognised + RECOGNISE:
+        if time.monotonic() > recognised + streams.limits.recognise:
             recognised = time.monotonic()
             await _recognise_again(stream, recognise)
     yield [closing(stream.ending)]
@@ -100,7 +94,7 @@ async def _next(streams: Streams, stream: Stream, after: int | None) -> Batch | 
         return _read(stream, await streams.page(stream, stream.position))
     if stream.renew:
         return _renewed(stream, await streams.snapshot(stream))
-    return None if await _woken(stream) else []
+    return None if await _woken(stream, streams.limits.keep_alive) else []
 
 
 def _begun(stream: Stream, found: Snapshot) -> Batch:
@@ -143,9 +137,9 @@ def _give(stream: Stream, page: Page) -> Batch:
     return [Message(one.seq, one.kind, one.body) for one in page.events]
 
 
-async def _woken(stream: Stream) -> bool:
+async def _woken(stream: Stream, keep_alive: float) -> bool:
     """Wait for news, an end, or until it is time for a sign of life (False)."""
-    wait = KEEP_ALIVE * random.uniform(0.8, 1.0)  # noqa: S311  (spreads the work)
+    wait = keep_alive * random.uniform(0.8, 1.0)  # noqa: S311  (spreads the work)
     if stream.expires is not None:
         wait = min(wait, max(0.0, stream.expires - time.time()))
     with contextlib.suppress(TimeoutError):

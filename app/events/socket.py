@@ -17,13 +17,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from app.errors import AppError, Invalid, Unauthorized
 from app.events.follow import Batch, closing, follow
 from app.events.schemas import Hello
-from app.events.sse import SEND_WITHIN
 from app.events.stream import Ending, Stream, Streams
 from app.security import Caller, Gate, require_scope
 
 log = structlog.get_logger(__name__)
 
-HELLO_WITHIN = 5.0
 LONGEST_MESSAGE = 16_384
 
 BAD_MESSAGE = 4400
@@ -55,17 +53,17 @@ async def serve(socket: WebSocket, streams: Streams, gate: Gate) -> None:
     await socket.accept()
     try:
         try:
-            async with asyncio.timeout(HELLO_WITHIN):
+            async with asyncio.timeout(streams.limits.hello_within):
                 hello = await _hello(socket)
         except TimeoutError as error:
-            raise Refused(TOO_LATE, "authenticate_within_5_seconds") from error
+            raise Refused(TOO_LATE, "authenticate_first") from error
         stream, after = await _opened(streams, gate, hello)
     except Refused as error:
         await _close(socket, error.code, error.reason)
     except WebSocketDisconnect:
         return
     else:
-        await _Conversation(socket, gate, stream, hello).run(streams, after)
+        await _Conversation(socket, streams, gate, stream, hello).run(after)
 
 
 async def _hello(socket: WebSocket) -> Hello:
@@ -105,16 +103,21 @@ async def _recognise(gate: Gate, hello: Hello) -> Caller:
 class _Conversation:
     """One authenticated socket: what is sent, and what the client says meanwhile."""
 
-    def __init__(self, socket: WebSocket, gate: Gate, stream: Stream, hello: Hello) -> None:
+    def __init__(
+        self, socket: WebSocket, streams: Streams, gate: Gate, stream: Stream, hello: Hello
+    ) -> None:
         self._socket = socket
+        self._streams = streams
         self._gate = gate
         self._stream = stream
         self._hello = hello
 
-    async def run(self, streams: Streams, after: int | None) -> None:
+    async def run(self, after: int | None) -> None:
         """Until either side ends it."""
         listening = asyncio.create_task(self._listen())
-        batches = follow(streams, self._stream, after, lambda: _recognise(self._gate, self._hello))
+        batches = follow(
+            self._streams, self._stream, after, lambda: _recognise(self._gate, self._hello)
+        )
         try:
             async with contextlib.aclosing(batches):
                 await self._send_all(batches)
@@ -124,7 +127,7 @@ class _Conversation:
         except WebSocketDisconnect:
             self._stream.end(Ending.CLIENT_LEFT)
         finally:
-            streams.leave(self._stream)
+            self._streams.leave(self._stream)
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
         why = self._stream.ending or Ending.CLIENT_LEFT
@@ -139,7 +142,7 @@ class _Conversation:
                 await self._send(one.as_text())
 
     async def _send(self, text: str) -> None:
-        async with asyncio.timeout(SEND_WITHIN):
+        async with asyncio.timeout(self._streams.limits.send_within):
             await self._socket.send_text(text)
 
     async def _listen(self) -> None:

@@ -18,9 +18,6 @@ from app.events.stream import Ending, Stream, Streams
 
 log = structlog.get_logger(__name__)
 
-SEND_WITHIN = 10.0
-"""Seconds for which a reader may take nothing while its buffers are full."""
-
 KEEP_ALIVE = b": still here\n\n"
 
 
@@ -56,19 +53,18 @@ class EventStream(Response):
         head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(head)
         # clients that all lost their server do not all come back at the same moment
-        await _body(send, f"retry: {random.randint(500, 2_500)}\n\n".encode())  # noqa: S311
+        await self._body(send, f"retry: {random.randint(500, 2_500)}\n\n".encode())  # noqa: S311
         async for batch in self._batches:
             if self._stream.ending is Ending.CLIENT_LEFT:
                 return
-            await _body(send, b"".join(one.as_sse() for one in batch) or KEEP_ALIVE)
-        await _body(send, b"", more=False)
+            await self._body(send, b"".join(one.as_sse() for one in batch) or KEEP_ALIVE)
+        await self._body(send, b"", more=False)
 
     async def _leave(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         self._stream.end(Ending.CLIENT_LEFT)
 
-
-async def _body(send: Send, chunk: bytes, *, more: bool = True) -> None:
-    async with asyncio.timeout(SEND_WITHIN):
-        await send({"type": "http.response.body", "body": chunk, "more_body": more})
+    async def _body(self, send: Send, chunk: bytes, *, more: bool = True) -> None:
+        async with asyncio.timeout(self._streams.limits.send_within):
+            await send({"type": "http.response.body", "body": chunk, "more_body": more})

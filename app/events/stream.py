@@ -31,15 +31,29 @@ from app.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
-COMPARE = 2.0
-"""Seconds between two looks at whether anybody who listens has news that no hint told of."""
-
-MOST_STREAMS = 10_000
-MOST_OF_ONE_USER = 200
 MOST_GATHERED = 500
 
 LiveCalls = Callable[[Session, Sequence[Key]], Awaitable[dict[Key, list[dict[str, Any]]]]]
 KeepPresent = Callable[[Sequence[tuple[UUID, str, str]]], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of the streams of one process; times in seconds.
+
+    `compare`: between two looks at whether anybody has news that no hint told of. `keep_alive`: of
+    silence, after which a stream says that it is there. `recognise`: after which a credential is
+    looked at again, as it may have been revoked. `send_within`: for which a reader may take nothing
+    while its buffers are full. `hello_within`: for a WebSocket's first message.
+    """
+
+    streams: int = 10_000
+    of_one_user: int = 200
+    compare: float = 2.0
+    keep_alive: float = 15.0
+    recognise: float = 60.0
+    send_within: float = 10.0
+    hello_within: float = 5.0
 
 
 DATABASE_DOWN = (SQLAlchemyError, OSError, TimeoutError)
@@ -116,7 +130,14 @@ class Snapshot:
 class Streams:
     """Every open stream of this process. Belongs to one event loop."""
 
-    def __init__(self, runtime: Runtime, live_calls: LiveCalls, keep_present: KeepPresent) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        live_calls: LiveCalls,
+        keep_present: KeepPresent,
+        limits: Limits | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
         self._runtime = runtime
         self._live_calls = live_calls
         self._keep_present = keep_present
@@ -153,15 +174,15 @@ class Streams:
         """Count this stream in. Raises Unavailable (503) or TooMany (429)."""
         if self._closing:
             raise Unavailable("shutting_down", "this server is stopping; connect again")
-        if self._count >= MOST_STREAMS:
+        if self._count >= self.limits.streams:
             raise Unavailable(
                 "too_many_streams", "this server has all the streams that it can hold"
             )
         of_user = self._open.setdefault(stream.key, set())
-        if len(of_user) >= MOST_OF_ONE_USER:
+        if len(of_user) >= self.limits.of_one_user:
             raise TooMany(
                 "too_many_streams",
-                f"a user may have {MOST_OF_ONE_USER} streams open",
+                f"a user may have {self.limits.of_one_user} streams open",
                 retry_after=5,
             )
         of_user.add(stream)
@@ -244,7 +265,7 @@ class Streams:
                 await self._show_presence()
             except DATABASE_DOWN as error:
                 log.warning("streams_not_compared", error=type(error).__name__)
-            await asyncio.sleep(max(0.1, begun + COMPARE - time.monotonic()))
+            await asyncio.sleep(max(0.1, begun + self.limits.compare - time.monotonic()))
 
     async def _compare(self) -> None:
         """With one query: which users that listen have news, or are no more."""

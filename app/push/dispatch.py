@@ -1,11 +1,12 @@
 """Sending: from claimed pushes to recorded results, with no transaction open in between.
 
-One Dispatcher lives in each worker process, on its loop. What it has claimed is in `_flying` from
+One Dispatcher lives in each worker process, on its loop. What it has claimed is in `_held` from
 the claim to the record; a push that shall be tried again goes back to `pending` and is claimed
 anew by this process's own timer, or by whoever inherits it.
 """
 
 import asyncio
+import math
 import os
 import random
 import socket
@@ -32,7 +33,8 @@ from app.db import Row, Session
 from app.ids import uuid7
 from app.observe import PUSHES, RING_TO_ACCEPTED
 from app.push import store
-from app.push.apns import PushOutcome
+from app.push.apns import PushOutcome, Sender
+from app.push.apns.flight import Flight
 from app.push.preparing import Preparing, refused_payload
 from app.push.senders import Senders
 from app.runtime import Runtime
@@ -41,6 +43,9 @@ from app.vault import VaultError
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+WAITING = 0.2
+"""Seconds for which a push may wait for a connection before its ring is looked at again."""
+
 LEASE = 2.0
 """Seconds for which a claim outlives its worker's last sign of life (renewed every 0.5 s)."""
 
@@ -64,6 +69,19 @@ class Result:
     reason: str | None
     outcome: PushOutcome | None = None
     reaction: Reaction | None = None
+
+
+Claim = tuple[UUID, int]
+"""A push's id and the fencing number under which this worker has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aloft:
+    """A push that was handed to a sender and has no answer yet."""
+
+    push: Row
+    sender: Sender
+    flight: Flight
 
 
 class DatabaseClock:
@@ -97,7 +115,10 @@ class Dispatcher:
         self._recording: asyncio.Task[None] | None = None
         self._retries: set[UUID] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._flying = 0
+        self._held: set[Claim] = set()
+        self._lost: set[Claim] = set()
+        self._aloft: dict[Claim, Aloft] = {}
+        self._alive_at = -math.inf
         self._stopping = False
 
     # --- claiming ------------------------------------------------------------------------------
@@ -124,15 +145,46 @@ class Dispatcher:
 
     async def _claim_all(self, claim: Callable[[Session], Awaitable[list[dict[str, Any]]]]) -> None:
         while not self._stopping:
+            if self._lapsed():  # others would take at once what a worker claims that is not alive
+                await self.show_life()
             async with self._runtime.database.transaction() as session:
                 claimed = await claim(session)
+            self._held.update((push["id"], push["fence"]) for push in claimed)
             if claimed:
                 self.clock.learn(claimed[0]["now"])
-                await self._send_claimed(claimed)
+                await self._send_or_give_back(claimed)
             if len(claimed) < BATCH:
                 return
 
+    def _lapsed(self) -> bool:
+        return asyncio.get_running_loop().time() - self._alive_at > LEASE
+
+    async def send_lost(self) -> None:
+        """Claim anew what the database says that this worker has, and it does not know of.
+
+        A claim whose commit went unanswered. It must be missing twice, a second apart: a claim
+        that is being made at this moment is not known yet either.
+        """
+        async with self._runtime.database.reading() as session:
+            known = await store.claims_of(session, self.worker_id)
+        missing = set(known) - self._held
+        pushes = sorted(push for push, _ in missing & self._lost)
+        self._lost = missing
+        if pushes:
+            await self._claim_all(
+                lambda session: store.claim_again(session, self.worker_id, pushes, BATCH)
+            )
+
     # --- sending -------------------------------------------------------------------------------
+
+    async def _send_or_give_back(self, claimed: list[dict[str, Any]]) -> None:
+        try:
+            await self._send_claimed(claimed)
+        except Exception:
+            # nothing has been sent yet: what comes after the reading of rows does not raise
+            log.exception("claims_given_back", count=len(claimed))
+            for push in claimed:
+                self._finish(Result(push, "pending", push["reason"]))
 
     async def _send_claimed(self, claimed: list[dict[str, Any]]) -> None:
         async with self._runtime.database.reading() as session:
@@ -144,15 +196,20 @@ class Dispatcher:
         preparing = Preparing(
             facts, self._runtime.settings.public_url, self._runtime.keyring, payloads={}
         )
-        loop = asyncio.get_running_loop()
-        start = loop.time() - self.clock.unix()
+        if self._lapsed():  # frozen meanwhile: what was read is old, and others have the claims
+            self._held.difference_update((push["id"], push["fence"]) for push in claimed)
+            return
+        start = asyncio.get_running_loop().time() - self.clock.unix()
         for push in claimed:
-            self._flying += 1
             why = _not_to_be_sent(push, facts.get(push["ring"]), owned)
             if why is not None:
                 self._finish(Result(push, "dropped", why))
                 continue
-            self._fly(push, preparing, usable, start + push["deadline"].timestamp())
+            try:
+                self._fly(push, preparing, usable, start + push["deadline"].timestamp())
+            except Exception:
+                log.exception("push_failed", push=str(push["id"]))
+                self._finish(Result(push, "refused", "internal_error"))
 
     def _fly(
         self, push: Row, preparing: Preparing, usable: Sequence[Usable], deadline: float
@@ -176,6 +233,7 @@ class Dispatcher:
         other = "sandbox" if environment == "production" else "production"
         has_other = credentials.pick(usable, tenant, bundle, other) is not None
         flight = sender.start(request, deadline)
+        self._aloft[push["id"], push["fence"]] = Aloft(push, sender, flight)
         flight.future.add_done_callback(
             lambda future: self._answered(push, future, deadline, has_other=has_other)
         )
@@ -183,8 +241,9 @@ class Dispatcher:
     def _answered(
         self, push: Row, future: asyncio.Future[PushOutcome], deadline: float, *, has_other: bool
     ) -> None:
+        self._aloft.pop((push["id"], push["fence"]), None)
         if future.cancelled():
-            self._flying -= 1
+            self._finish(Result(push, "dropped", "ring_settled"))
             return
         outcome = future.result()
         other = OtherEnvironment.UNTRIED if has_other else OtherEnvironment.UNAVAILABLE
@@ -208,6 +267,25 @@ class Dispatcher:
         reason = outcome.reason or (outcome.no_answer.value if outcome.no_answer else None)
         self._finish(Result(push, STATES[reaction.verdict], reason, outcome, reaction))
 
+    async def withdraw_settled(self) -> None:
+        """Take back what still waits for a connection though its ring has settled meanwhile."""
+        before = asyncio.get_running_loop().time() - WAITING
+        waiting = [
+            one for one in self._aloft.values()
+            if not one.flight.stream and one.flight.started < before
+        ]  # fmt: skip
+        if not waiting:
+            return
+        pushes = [one.push for one in waiting]
+        async with self._runtime.database.reading() as session:
+            facts = await store.facts(session, sorted({push["ring"] for push in pushes}))
+            owned = await store.still_owned(session, pushes)
+        for one in waiting:
+            push = one.push
+            unwanted = _not_to_be_sent(push, facts.get(push["ring"]), owned) is not None
+            if unwanted and not one.flight.stream and not one.flight.future.done():
+                one.sender.abandon(one.flight)
+
     # --- recording -----------------------------------------------------------------------------
 
     def _finish(self, result: Result) -> None:
@@ -228,8 +306,8 @@ class Dispatcher:
                     self._finished = batch + self._finished
                     await asyncio.sleep(0.5)
                     continue
-                self._flying -= len(batch)
                 for result in batch:
+                    self._held.discard((result.push["id"], result.push["fence"]))
                     self._after(result, taken.get(result.push["id"]))
         finally:
             self._recording = None
@@ -341,10 +419,12 @@ class Dispatcher:
 
     async def show_life(self) -> None:
         """Renew this worker's lease, and learn the database's time."""
+        begun = asyncio.get_running_loop().time()
         async with self._runtime.database.transaction() as session:
             now = await store.renew_worker(
                 session, self.worker_id, host=socket.gethostname(), pid=os.getpid(), lease=LEASE
             )
+        self._alive_at = begun
         self.clock.learn(now)
 
     async def keep_warm(self) -> None:
@@ -367,7 +447,7 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         await self._senders.drain(deadline)
-        while self._flying and loop.time() < deadline + 1:
+        while self._held and loop.time() < deadline + 1:
             await asyncio.sleep(0.01)
         for task in list(self._tasks):
             task.cancel()

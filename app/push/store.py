@@ -41,7 +41,7 @@ DROP_TOKENS = text("""
     WHERE id IN (
         SELECT id FROM pushes
         WHERE token_id = ANY(CAST(:tokens AS uuid[])) AND tenant_id = :tenant
-            AND state IN ('pending', 'sending')
+            AND state = 'pending'
         ORDER BY id FOR NO KEY UPDATE
     ) AND state = 'pending'
 """)
@@ -50,7 +50,10 @@ DROP_TOKENS = text("""
 async def drop_for_tokens(
     session: Session, tenant_id: UUID, tokens: Sequence[UUID], why: str
 ) -> None:
-    """Drop unsent pushes to tokens that change hands or go."""
+    """Drop unsent pushes to tokens that change hands or go.
+
+    One that is claimed at this moment is not seen here: `still_owned` stops it before it is sent.
+    """
     await session.execute(DROP_TOKENS, {"tenant": tenant_id, "tokens": list(tokens), "why": why})
 
 
@@ -60,7 +63,8 @@ STOPS = text("""
            t.registered_at AS token_registered_at, t.version AS token_version
     FROM unnest(CAST(:rings AS uuid[]), CAST(:callkits AS integer[]), CAST(:spared AS text[]))
          AS s(ring, callkit, spared)
-    JOIN pushes p ON p.ring = s.ring AND p.purpose = 'ring' AND p.state IN ('sending', 'accepted')
+    JOIN pushes p ON p.ring = s.ring AND p.purpose = 'ring'
+        AND p.attempts > 0 AND p.state <> 'refused'
     JOIN devices d ON d.id = p.device_row AND d.device_id IS DISTINCT FROM s.spared
     JOIN tokens t ON t.device_row = d.id AND t.kind = 'alert' AND t.bundle_id = p.bundle_id
         AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
@@ -79,13 +83,15 @@ async def stop_targets(
     return await many(session, STOPS, values)
 
 
+# In no order, or that of an index: nothing waits for a lock here, and `ORDER BY id LIMIT` can make
+# PostgreSQL walk the whole table by its key.
 CLAIM = """
     UPDATE pushes SET state = 'sending', claimed_by = :worker, fence = fence + 1,
         attempts = attempts + 1
     WHERE id IN (
         SELECT id FROM pushes WHERE {which}
             AND deadline > clock_timestamp()
-        ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+        {order} LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
     )
     RETURNING id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose, kind, bundle_id,
         environment, token, token_registered_at, token_version, healed, callkit, created_at,
@@ -94,25 +100,40 @@ CLAIM = """
 CLAIM_RINGS = text(
     CLAIM.format(
         which="ring = ANY(CAST(:rings AS uuid[])) AND state = 'pending' "
-        "AND due_at <= clock_timestamp()"
+        "AND due_at <= clock_timestamp()",
+        order="",
     )
 )
 CLAIM_PUSHES = text(
     CLAIM.format(
         which="id = ANY(CAST(:pushes AS uuid[])) AND state = 'pending' "
-        "AND due_at <= clock_timestamp() + interval '5 milliseconds'"
+        "AND due_at <= clock_timestamp() + interval '5 milliseconds'",
+        order="",
     )
 )
-CLAIM_DUE = text(CLAIM.format(which="state = 'pending' AND due_at <= clock_timestamp()"))
+CLAIM_AGAIN = text(
+    CLAIM.format(
+        which="id = ANY(CAST(:pushes AS uuid[])) AND state = 'sending' AND claimed_by = :worker",
+        order="",
+    )
+)
+CLAIM_DUE = text(
+    CLAIM.format(which="state = 'pending' AND due_at <= clock_timestamp()", order="ORDER BY due_at")
+)
 CLAIM_ORPHANS = text(
     CLAIM.format(
         which="state = 'sending' AND claimed_by IN ("
         " SELECT DISTINCT p.claimed_by FROM pushes p"
         " LEFT JOIN workers w ON w.id = p.claimed_by"
         " WHERE p.state = 'sending' AND p.claimed_by <> :worker"
-        " AND (w.id IS NULL OR w.alive_until < clock_timestamp()))"
+        " AND (w.id IS NULL OR w.alive_until < clock_timestamp()))",
+        order="",
     )
 )
+CLAIMS_OF = text("""
+    SELECT id, fence FROM pushes
+    WHERE state = 'sending' AND claimed_by = :worker AND deadline > clock_timestamp()
+""")
 
 
 async def claim_rings(
@@ -129,6 +150,19 @@ async def claim_pushes(
     """Claim these pushes for their next try."""
     values = {"worker": worker, "pushes": list(pushes), "limit": limit}
     return await many(session, CLAIM_PUSHES, values)
+
+
+async def claims_of(session: Session, worker: UUID) -> list[tuple[UUID, int]]:
+    """What this worker has claimed and not yet recorded: (push, fencing number)."""
+    return [(row["id"], row["fence"]) for row in await many(session, CLAIMS_OF, {"worker": worker})]
+
+
+async def claim_again(
+    session: Session, worker: UUID, pushes: Sequence[UUID], limit: int
+) -> list[dict[str, Any]]:
+    """Claim anew what this worker has claimed and lost sight of."""
+    values = {"worker": worker, "pushes": list(pushes), "limit": limit}
+    return await many(session, CLAIM_AGAIN, values)
 
 
 async def claim_due(session: Session, worker: UUID, limit: int) -> list[dict[str, Any]]:
@@ -176,6 +210,10 @@ async def still_owned(session: Session, claimed: Sequence[Row]) -> set[UUID]:
 
 
 RECORD = text("""
+    WITH held AS (
+        SELECT id FROM pushes WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'sending'
+        ORDER BY id FOR NO KEY UPDATE
+    )
     UPDATE pushes p SET state = n.state, due_at = coalesce(n.due_at, p.due_at),
         claimed_by = CASE WHEN n.state = 'pending' THEN NULL ELSE p.claimed_by END,
         status = n.status, reason = n.reason, environment = n.environment, healed = n.healed,
@@ -186,6 +224,7 @@ RECORD = text("""
                 CAST(:healed AS boolean[]), CAST(:sent AS timestamptz[]),
                 CAST(:answered AS timestamptz[]))
          AS n(id, fence, state, due_at, status, reason, environment, healed, sent_at, answered_at)
+    JOIN held USING (id)
     WHERE p.id = n.id AND p.fence = n.fence AND p.state = 'sending'
     RETURNING p.id, p.state
 """)
@@ -251,21 +290,26 @@ async def retire_tokens(session: Session, pushes: Sequence[tuple[Row, str]]) -> 
     await session.execute(RETIRE, values)
 
 
-EXPIRE = text("""
+EXPIRE = """
     UPDATE pushes SET state = 'expired', reason = coalesce(reason, 'deadline')
     WHERE id IN (
-        SELECT p.id FROM pushes p LEFT JOIN workers w ON w.id = p.claimed_by
-        WHERE p.deadline <= clock_timestamp() AND (
-            p.state = 'pending'
-            OR p.state = 'sending' AND (w.id IS NULL OR w.alive_until < clock_timestamp()))
-        ORDER BY p.id LIMIT :limit FOR NO KEY UPDATE OF p SKIP LOCKED
+        SELECT id FROM pushes WHERE {which} AND deadline <= clock_timestamp()
+        LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
     )
-""")
+"""
+EXPIRE_PENDING = text(EXPIRE.format(which="state = 'pending'"))
+EXPIRE_ORPHANS = text(
+    EXPIRE.format(
+        which="state = 'sending' AND NOT EXISTS (SELECT FROM workers w "
+        "WHERE w.id = claimed_by AND w.alive_until >= clock_timestamp())"
+    )
+)
 
 
 async def expire(session: Session, limit: int) -> None:
     """Pushes whose deadline has passed unsent, or unanswered in the hands of a dead worker."""
-    await session.execute(EXPIRE, {"limit": limit})
+    await session.execute(EXPIRE_PENDING, {"limit": limit})
+    await session.execute(EXPIRE_ORPHANS, {"limit": limit})
 
 
 RENEW = text("""

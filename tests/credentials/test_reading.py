@@ -36,7 +36,7 @@ def test_there_are_more_than_forty_and_no_name_twice():
 
 @pytest.mark.parametrize("made", FILES, ids=lambda made: made.name)
 def test_the_right_answer(made):
-    began = time.perf_counter()
+    began = time.process_time()
     if made.code is None:
         understood = understand(made)
         for name, value in made.right.items():
@@ -47,16 +47,16 @@ def test_the_right_answer(made):
             understand(made)
         assert caught.value.code == made.code, caught.value.detail
         told = f"{caught.value.detail} {caught.value.more} {caught.value!r}"
-    assert time.perf_counter() - began < MOST_SECONDS
+    assert time.process_time() - began < MOST_SECONDS
     assert not [secret for secret in MAKER.secrets if secret in told.encode()]
 
 
 @pytest.mark.parametrize("made", [f for f in FILES if f.code == "too_costly"], ids=lambda f: f.name)
 def test_a_bomb_is_refused_before_it_goes_off(made):
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(Refused):
         understand(made)
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 2.0
 
 
 HEAVY = [f for f in FILES if f.code and len(f.data) > 20_000 and "small bombs" not in f.name]

@@ -30,6 +30,16 @@ ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = "com.example.app"
 SECRET_KEY = "zH3kP0q8sV5tB1nM7wXe4yRu2aJc6LdF"
 STARTING = 60
+TROUBLES = {
+    "claims_given_back",
+    "database_error",
+    "push_failed",
+    "push_task_failed",
+    "results_not_written",
+    "round_failed",
+    "task_failed",
+}
+"""Events of our logs that mean a bug, or a fault that the test has made."""
 
 
 class Process:
@@ -139,6 +149,7 @@ class House:
     extra: dict[str, str] = field(default_factory=dict)
     apis: list[Api] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
+    may_log: set[str] = field(default_factory=set)
 
     @property
     def env(self) -> dict[str, str]:
@@ -184,6 +195,12 @@ class House:
                 one.send(signal.SIGTERM)
         for one in everyone:
             one.stop()
+
+    def troubles(self) -> list[str]:
+        """Lines that the processes logged of what must not happen, unless the test said so."""
+        lines = [line for one in (*self.apis, *self.workers) for line in one.output().splitlines()]
+        bad = TROUBLES - self.may_log
+        return [line for line in lines if any(f'"event": "{what}"' in line for what in bad)]
 
     @contextlib.asynccontextmanager
     async def runtime(self) -> AsyncIterator[Runtime]:
@@ -357,3 +374,5 @@ def running_house(
         yield house
     finally:
         house.close()
+    troubles = house.troubles()
+    assert not troubles, "\n".join(line[:2_000] for line in troubles[:5])

@@ -262,3 +262,17 @@ def test_the_sweep_spares_what_runs_and_what_is_young(tmp_path: Path) -> None:
     assert young.exists()
     assert foreign.exists()
     shutil.rmtree(young)
+
+
+def test_the_sweep_touches_only_what_is_certainly_ours(tmp_path: Path) -> None:
+    """The temp folder is everybody's: a name that begins like ours says nothing."""
+    foreign = [tmp_path / "rl-notes", tmp_path / "rl-0123456789", tmp_path / "rl-01234567890"]
+    for folder in foreign:
+        folder.mkdir()
+        (folder / "precious").write_text("kept")
+    (foreign[2] / "in-use.lock").touch()
+    old = time.time() - YOUNG_SECONDS - 10
+    for folder in foreign:
+        os.utime(folder, (old, old))
+    sweep(tmp_path)
+    assert [(folder / "precious").read_text() for folder in foreign] == ["kept"] * 3

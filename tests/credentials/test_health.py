@@ -1,0 +1,203 @@
+"""Health: what pushes learn, the daily look, alarms ahead of expiry, metrics, the doctor."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from app.credentials import health, service, store
+from app.events import store as events
+
+APP, OTHER = "com.example.app", "com.example.other"
+
+
+async def usable(runtime, tenant, bundle=APP):
+    async with runtime.database.reading() as session:
+        return await store.for_bundles(session, {(tenant, bundle)})
+
+
+async def tenant_events(runtime, tenant):
+    async with runtime.database.reading() as session:
+        return await events.tenant_events_after(session, tenant, UUID(int=0), 100)
+
+
+async def test_a_credential_that_apple_starts_to_refuse(runtime, tenant, simulator):
+    """One alarm however many pushes learn of it; other bundle ids go on."""
+    row = await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
+    other = await service.add(runtime, tenant, None, simulator.voip_certificate(OTHER).pem)
+    one = (await usable(runtime, tenant))[0]
+
+    async def learn(environment: str) -> None:
+        async with runtime.database.transaction() as session:
+            await health.apple_refuses(session, [(one, environment, "BadCertificate")] * 50)
+
+    await asyncio.gather(*(learn(name) for name in ("production", "sandbox") * 10))
+    row = await service.get(runtime, tenant, row["id"])
+    assert row["refused"] == {"production": "BadCertificate", "sandbox": "BadCertificate"}
+    assert row["trouble"] == "BadCertificate"
+    assert health.health_of(row, datetime.now(UTC)) == "failing"
+    told = await tenant_events(runtime, tenant)
+    assert [event["type"] for event in told] == ["credential.failing"]
+    assert told[0]["data"] == {
+        "credential_id": str(row["id"]),
+        "bundle_id": APP,
+        "reason": "BadCertificate",
+    }
+    other = await service.get(runtime, tenant, other["id"])
+    assert health.health_of(other, datetime.now(UTC)) == "working"
+    # asked again within a minute, not a day
+    assert row["probe_due_at"] - row["failing_since"] < timedelta(seconds=70)
+
+
+async def test_apple_takes_it_again(runtime, tenant, simulator):
+    row = await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
+    one = (await usable(runtime, tenant))[0]
+    async with runtime.database.transaction() as session:
+        await health.apple_refuses(session, [(one, "production", "Forbidden")])
+        await health.apple_refuses(session, [(one, "sandbox", "Forbidden")])
+    one = (await usable(runtime, tenant))[0]
+    assert set(one.refused) == {"production", "sandbox"}
+    async with runtime.database.transaction() as session:
+        await health.apple_accepts(session, [(one, "production")])
+    assert [e["type"] for e in await tenant_events(runtime, tenant)] == ["credential.failing"]
+    async with runtime.database.transaction() as session:
+        await health.apple_accepts(session, [(one, "sandbox"), (one, "production")])
+    row = await service.get(runtime, tenant, row["id"])
+    assert (row["refused"], row["trouble"], row["failing_since"]) == ({}, None, None)
+    assert [e["type"] for e in await tenant_events(runtime, tenant)] == [
+        "credential.failing",
+        "credential.recovered",
+    ]
+
+
+async def test_news_of_an_older_version_changes_nothing(runtime, tenant, simulator, query):
+    await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
+    one = (await usable(runtime, tenant))[0]
+    await query("UPDATE credentials SET version = version + 1 RETURNING id")
+    async with runtime.database.transaction() as session:
+        await health.apple_refuses(session, [(one, "production", "BadCertificate")])
+    assert (await usable(runtime, tenant))[0].refused == {}
+
+
+async def test_the_daily_look_finds_what_nobody_pushed(runtime, tenant, simulator, query):
+    certificate = simulator.voip_certificate(APP)
+    row = await service.add(runtime, tenant, None, certificate.pem)
+    assert await service.probe_due(runtime) == 0
+    simulator.revoke_certificate(certificate)
+    await query("UPDATE credentials SET probe_due_at = now() RETURNING id")
+    looks = await asyncio.gather(*(service.probe_due(runtime) for _ in range(4)))
+    assert sum(looks) == 1  # by whoever comes first
+    row = await service.get(runtime, tenant, row["id"])
+    assert row["trouble"] == "BadCertificate"
+    assert row["probe_due_at"] - row["probed_at"] == timedelta(minutes=1)
+    assert [e["type"] for e in await tenant_events(runtime, tenant)] == ["credential.failing"]
+
+
+async def test_alarms_30_14_7_3_and_1_days_ahead_and_at_the_end(runtime, tenant, simulator, query):
+    certificate = simulator.voip_certificate(APP)
+    row = await service.add(runtime, tenant, None, certificate.pem)
+    for days in (40, 30, 29, 14, 13, 7, 5, 3, 2, 1, 0.5):
+        await query(
+            "UPDATE credentials SET probe_due_at = now(), "
+            "not_after = now() + CAST(:days AS float) * interval '1 day' RETURNING id",
+            days=days,
+        )
+        assert await service.probe_due(runtime) == 1
+        row = await service.get(runtime, tenant, row["id"])
+        upcoming = [a for a in (30, 14, 7, 3, 1, 0) if a < days]
+        next_alarm = row["not_after"] - timedelta(days=upcoming[0])
+        assert row["probe_due_at"] <= next_alarm
+    await query(
+        "UPDATE credentials SET probe_due_at = now(), not_after = now() - interval '1 s' "
+        "RETURNING id"
+    )
+    assert await service.probe_due(runtime) == 1
+    assert await service.probe_due(runtime) == 0
+    told = await tenant_events(runtime, tenant)
+    assert [(e["type"], e["data"]["days"]) for e in told] == [
+        ("credential.expiring", 30),
+        ("credential.expiring", 14),
+        ("credential.expiring", 7),
+        ("credential.expiring", 3),
+        ("credential.expiring", 1),
+        ("credential.expired", 0),
+    ]
+    row = await service.get(runtime, tenant, row["id"])
+    assert health.health_of(row, datetime.now(UTC)) == "expired"
+    assert row["probe_due_at"] is None
+
+
+async def test_one_added_late_raises_one_alarm_not_five(runtime, tenant, simulator):
+    soon = datetime.now(UTC) + timedelta(days=2)
+    row = await service.add(
+        runtime, tenant, None, simulator.voip_certificate(APP, not_after=soon).pem
+    )
+    told = await tenant_events(runtime, tenant)
+    assert [(e["type"], e["data"]["days"]) for e in told] == [("credential.expiring", 3)]
+    assert health.health_of(row, datetime.now(UTC)) == "expiring"
+
+
+async def test_one_on_standby_raises_no_alarm(runtime, tenant, simulator):
+    soon = datetime.now(UTC) + timedelta(days=2)
+    await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
+    new = await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
+    first = await service.list_all(runtime, tenant)
+    assert first[1]["state"] == "standby"
+    row = dict(first[1]) | {"not_after": soon}
+    assert health.alarm_due(row, datetime.now(UTC)) is None
+    assert health.alarm_due(dict(new) | {"not_after": soon}, datetime.now(UTC)) == 3
+
+
+async def test_metrics_and_the_doctor(runtime, tenant, simulator, query):
+    row = await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
+    await service.add(runtime, tenant, None, simulator.voip_certificate(OTHER).pem)
+    text = (await health.expiry_exposition(runtime)).decode()
+    labels = f'{{bundle_id="{APP}",credential="{row["id"]}",state="active",tenant="acme"}}'
+    line = next(one for one in text.splitlines() if labels in one and "expiry" in one)
+    assert float(line.split()[-1]) == row["not_after"].timestamp()
+    assert f"ringline_credential_working{labels} 1.0" in text
+    assert await health.troubles(runtime) == []
+    await query(
+        "UPDATE credentials SET not_after = now() + interval '5.5 days' WHERE bundle_id = :app "
+        "RETURNING id",
+        app=APP,
+    )
+    one = (await usable(runtime, tenant, OTHER))[0]
+    async with runtime.database.transaction() as session:
+        await health.apple_refuses(session, [(one, "production", "Forbidden")])
+    said = await health.troubles(runtime)
+    assert len(said) == 2
+    assert f"acme: the certificate for {APP} expires in 5 days" in said[0]
+    assert f"{OTHER} is refused by Apple: Forbidden" in said[1]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET action = 'nothing'",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
+        "SET session_replication_role = replica; DELETE FROM audit",
+    ],
+)
+async def test_the_audit_log_cannot_be_rewritten(runtime, tenant, simulator, query, statement):
+    await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem, probe_now=False)
+    before = await query("SELECT count(*) AS n FROM audit")
+
+    async def run() -> None:
+        async with runtime.database.transaction() as session:
+            for part in statement.split("; "):
+                await session.exec_driver_sql(part)
+
+    with pytest.raises(DBAPIError, match="append-only"):
+        await run()
+    assert await query("SELECT count(*) AS n FROM audit") == before
+
+
+async def test_the_audit_log_outlives_its_tenant(runtime, tenant, simulator, query):
+    await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem, probe_now=False)
+    await query("DELETE FROM tenants RETURNING id")
+    assert await query("SELECT id FROM credentials") == []
+    assert len(await query("SELECT id FROM audit")) == 2

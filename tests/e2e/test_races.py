@@ -1,0 +1,195 @@
+"""Commands that race: one winner, and all rows agree."""
+
+import asyncio
+import os
+import random
+from collections import Counter
+from collections.abc import Awaitable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.calls import ringing, service
+from app.calls.ringing import Order
+from app.calls.schemas import RingIn
+from app.core.call import SERVER, Accept, Cancel
+from app.errors import AppError
+from app.runtime import Runtime
+from app.tenants.schemas import TenantSettings
+from tests.e2e.house import Tenant, bearer
+
+ROUNDS = int(os.environ.get("RINGLINE_TEST_ROUNDS", "1000"))
+"""Each races three commands."""
+
+
+async def test_of_200_concurrent_accepts_by_two_devices_one_wins_through_two_processes(
+    tenant: Tenant,
+) -> None:
+    phones = [await tenant.phone("bob"), await tenant.phone("bob")]
+    call = await tenant.ring("bob")
+    user = bearer(tenant.token_for("bob"))
+
+    async def accept(n: int) -> tuple[int, str, dict[str, Any]]:
+        device = phones[n % 2].device_id
+        answer = await tenant.clients[n // 2 % 2].post(
+            f"/v1/calls/{call['id']}/accept", json={"device_id": device}, headers=user
+        )
+        return answer.status_code, device, answer.json()
+
+    answers = await asyncio.gather(*(accept(n) for n in range(200)))
+    winners = {device for status, device, _ in answers if status == 200}
+    assert len(winners) == 1
+    for status, device, body in answers:
+        if device in winners:
+            assert status == 200
+            assert body["members"][0]["state"] == "joined"
+        else:
+            assert (status, body["code"], body["callkit_reason"]) == (409, "answered_elsewhere", 4)
+    (ring,) = await tenant.rows(
+        "SELECT r.device, r.outcome, m.holder FROM rings r JOIN members m ON m.ring = r.uuid "
+        "WHERE r.tenant_id = :tenant"
+    )
+    assert (ring["device"], ring["outcome"], ring["holder"]) == (
+        next(iter(winners)), "accepted", next(iter(winners)),
+    )  # fmt: skip
+
+
+def order(tenant_id: UUID, *callees: str, caller: str = "alice", **more: Any) -> Order:
+    request = RingIn.model_validate({"caller": {"id": caller}, "callees": callees, **more})
+    return ringing.order(tenant_id, TenantSettings(), request, device=SERVER, key=None)
+
+
+async def outcome(work: Awaitable[Any]) -> str:
+    """`ok`, or the code of what it was refused with. Anything else is raised."""
+    try:
+        await work
+    except AppError as error:
+        return error.code
+    return "ok"
+
+
+AGREE = """
+    SELECT c.id, c.state, c.reason, m.state AS member, m.holder, r.outcome, r.callkit, r.device,
+           (SELECT count(*) FROM events e WHERE e.call_id = c.id) AS events, c.event_seq,
+           (SELECT max(seq) FROM events e WHERE e.call_id = c.id) AS last_event
+    FROM calls c JOIN members m ON m.call_id = c.id AND m.user_id LIKE 'callee%'
+    JOIN rings r ON r.uuid = m.ring
+    WHERE c.tenant_id = :tenant
+"""
+MAY_BE = {
+    # (call, reason, member, ring's outcome, CallKit)
+    ("active", None, "joined", "accepted", 4),
+    ("ended", "cancelled", "missed", "cancelled", 2),
+    ("ended", "missed", "missed", "missed", 3),
+}
+
+
+@pytest.mark.timeout(600)
+async def test_accept_against_cancel_against_time_out_has_one_winner(tenant: Tenant) -> None:
+    runtime = tenant.runtime
+    users = [f"callee{n}" for n in range(20)]
+    orders = [order(tenant.id, random.choice(users), ring_time=60) for _ in range(ROUNDS)]
+    for start in range(0, ROUNDS, 100):
+        answers, _ = await ringing.ring(runtime, orders[start : start + 100])
+        assert all(isinstance(answer, dict) for answer in answers)
+
+    won: Counter[str] = Counter()
+    gate = asyncio.Semaphore(6)
+
+    async def race(one: Order) -> None:
+        async with gate:
+            # the deadline is moved to fall among the commands
+            await tenant.execute(
+                "WITH d AS (SELECT clock_timestamp() + random() * interval '12 ms' AS at), "
+                "c AS (UPDATE calls SET due_at = d.at FROM d WHERE id = :id) "
+                "UPDATE rings SET deadline = d.at FROM d WHERE call_id = :id",
+                id=one.call_id,
+            )
+            user = one.callees[0].user_id
+            commands = {
+                "accept": service.act(runtime, tenant.id, str(one.call_id), Accept(user, "d1")),
+                "cancel": service.act(runtime, tenant.id, str(one.call_id), Cancel("alice")),
+                "sweep": service.sweep(runtime),
+            }
+            names = list(commands)
+            random.shuffle(names)
+            said = await asyncio.gather(*(outcome(commands[name]) for name in names))
+            told = dict(zip(names, said, strict=True))
+            assert told["sweep"] == "ok"
+            if told["accept"] == "ok":
+                won["accept"] += 1
+                assert told["cancel"] == "call_active"
+            else:
+                assert told == {"accept": "call_ended", "cancel": "ok", "sweep": "ok"}
+
+    await asyncio.gather(*(race(one) for one in orders))
+    await service.sweep(runtime)
+    rows = await tenant.rows(AGREE)
+    assert len(rows) == ROUNDS
+    for row in rows:
+        assert (
+            row["state"], row["reason"], row["member"], row["outcome"], row["callkit"]
+        ) in MAY_BE, row  # fmt: skip
+        assert row["events"] == row["event_seq"] == row["last_event"]
+        assert (row["holder"] == "d1") == (row["state"] == "active")
+    states = Counter(row["reason"] or row["state"] for row in rows)
+    assert states["active"] == won["accept"]
+    assert min(states["active"], states["cancelled"], states["missed"]) > 0, states
+
+
+CIDS = 20
+
+
+async def test_rings_of_the_same_users_in_any_order_do_not_deadlock(tenant: Tenant) -> None:
+    """Two processes commit batches of the same users, cids and keys, in opposite orders."""
+    names = [f"u{n}" for n in range(12)]
+
+    async def batch(runtime: Runtime, seed: int) -> list[Any]:
+        mixed = random.Random(seed)
+        orders = []
+        for n in mixed.sample(range(CIDS), CIDS):
+            callees = mixed.sample(names, 6)
+            request = RingIn.model_validate(
+                {"id": f"cid-{n}", "caller": {"id": f"caller-{seed}"}, "callees": callees}
+            )
+            orders.append(
+                ringing.order(
+                    tenant.id, TenantSettings(), request, device=SERVER, key=f"key-{seed}-{n}"
+                )
+            )
+        answers, _ = await ringing.ring(runtime, orders)
+        return answers
+
+    for turn in range(3):
+        answers = await asyncio.gather(
+            *(batch(tenant.runtime, turn * 10 + seed) for seed in range(6))
+        )
+        taken = [answer["cid"] for many in answers for answer in many if isinstance(answer, dict)]
+        assert sorted(taken) == sorted(f"default:cid-{n}" for n in range(CIDS))
+        for many in answers:
+            for answer in many:
+                assert isinstance(answer, dict) or answer.code == "call_in_progress", answer
+        await asyncio.gather(
+            *(tenant.api.post(f"/v1/calls/{cid}/end", headers=bearer(tenant.key)) for cid in taken)
+        )
+
+
+async def test_batches_that_meet_in_opposite_orders_do_not_deadlock(tenant: Tenant) -> None:
+    """A third transaction holds both batches in the middle; then each wants what the other has."""
+    database = tenant.runtime.database
+
+    async def batch(*names: str) -> list[Any]:
+        orders = [order(tenant.id, "bob", id=name) for name in names]
+        answers, _ = await ringing.ring(tenant.runtime, orders)
+        return answers
+
+    await tenant.ring("bob")  # their rows are there, so that nothing else makes them wait
+    async with database.transaction() as held:
+        await ringing.ring_new(held, [order(tenant.id, "bob", id="m")])
+        forward = asyncio.create_task(batch("a", "m", "z"))
+        backward = asyncio.create_task(batch("z", "m", "a"))
+        await asyncio.sleep(0.3)
+        await held.rollback()
+    answers = [*await forward, *await backward]
+    assert sum(isinstance(answer, dict) for answer in answers) == 6, "alice rings more of her own"
