@@ -6,12 +6,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.credentials import service
+from app.credentials import service, trial
 from app.credentials.schemas import (
     ConfirmIn,
     CredentialIn,
     FileIn,
     RequestIn,
+    TestPushIn,
     credential_out,
     understood_out,
 )
@@ -107,6 +108,19 @@ async def complete(
         _runtime(request), caller.tenant_id, credential_id, body.data, actor=actor
     )
     return _out(row)
+
+
+@router.post("/test-push")
+async def test_push(body: TestPushIn, request: Request, caller: Admin) -> dict[str, Any]:
+    """Ring a user's phones (or one of them) once, marked as a test: what Apple says of each."""
+    tried = await trial.ring_phones(
+        _runtime(request),
+        caller.tenant_id,
+        body.user_id,
+        body.device_id,
+        actor=actor_of(request, caller),
+    )
+    return {"devices": [one.as_dict() for one in tried]}
 
 
 @router.get("/{credential_id}")

@@ -50,19 +50,25 @@ class Answer:
 
 async def ask_all(settings: Settings, row: Usable, credential: Credential) -> dict[str, Answer]:
     """The answer of each environment that the credential is for, asked at the same time."""
-    urls = {"production": settings.apns_production_url, "sandbox": settings.apns_sandbox_url}
     voip = row.bundle_id + VOIP
     topic = voip if voip in row.topics or not row.topics else row.topics[0]
     answers = await asyncio.gather(
-        *(ask(credential, urls[name], topic, settings) for name in row.environments)
+        *(ask(credential, name, topic, settings) for name in row.environments)
     )
     return dict(zip(row.environments, answers, strict=True))
 
 
-async def ask(credential: Credential, url: str, topic: str, settings: Settings) -> Answer:
+def sender_for(credential: Credential, environment: str, settings: Settings) -> Sender:
+    """A sender of one connection, for asking. Raises ValueError for an unfit credential."""
+    sandbox = environment == "sandbox"
+    url = settings.apns_sandbox_url if sandbox else settings.apns_production_url
+    return Sender(credential, url, ca_file=settings.apns_ca_file, max_connections=1)
+
+
+async def ask(credential: Credential, environment: str, topic: str, settings: Settings) -> Answer:
     """One environment's answer, within `WITHIN` seconds. Never raises but CancelledError."""
     try:
-        sender = Sender(credential, url, ca_file=settings.apns_ca_file, max_connections=1)
+        sender = sender_for(credential, environment, settings)
     except ValueError as error:
         return Answer("no", str(error))
     loop = asyncio.get_running_loop()
@@ -73,7 +79,6 @@ async def ask(credential: Credential, url: str, topic: str, settings: Settings) 
 
 
 async def _answer(sender: Sender, topic: str, deadline: float) -> Answer:
-    loop = asyncio.get_running_loop()
     request = PushRequest(
         secrets.token_hex(32),
         b'{"aps":{},"ringline":"probe"}',
@@ -82,13 +87,27 @@ async def _answer(sender: Sender, topic: str, deadline: float) -> Answer:
         push_type="voip" if topic.endswith(VOIP) else "background",
         priority=10 if topic.endswith(VOIP) else 5,
     )
+    outcome, signal = await converse(sender, request, deadline)
+    if outcome is None:
+        return unreachable(sender)
+    return _meaning(outcome, signal, sender)
+
+
+async def converse(
+    sender: Sender, request: PushRequest, deadline: float
+) -> tuple[PushOutcome | None, Signal]:
+    """One push with the retries that its answers ask for, until `deadline` (loop time).
+
+    The last outcome and what it says of the credential; None if there is nobody to connect to.
+    """
+    loop = asyncio.get_running_loop()
     attempt, earlier = 0, 0
     reason: str | None = None
     while True:
         attempt += 1
         outcome = await _send(sender, request, deadline)
         if outcome is None:
-            return _unreachable(sender)
+            return None, Signal.TROUBLE
         earlier = earlier + 1 if outcome.reason == reason else 0
         reason = outcome.reason
         reaction = react(
@@ -104,7 +123,7 @@ async def _answer(sender: Sender, topic: str, deadline: float) -> Answer:
             provider_token_age=outcome.provider_token_age,
         )
         if reaction.verdict is not Verdict.RETRY or reaction.retry_at is None:
-            return _meaning(outcome, reaction.signal, sender)
+            return outcome, reaction.signal
         await asyncio.sleep(max(0.0, reaction.retry_at - loop.time()))
 
 
@@ -132,11 +151,11 @@ def _meaning(outcome: PushOutcome, signal: Signal, sender: Sender) -> Answer:
     if signal is Signal.REFUSED:
         return Answer("no", outcome.reason, status)
     if status is None:
-        return _unreachable(sender, outcome.cause)
+        return unreachable(sender, outcome.cause)
     return Answer("unknown", outcome.reason or f"status {status}", status)
 
 
-def _unreachable(sender: Sender, cause: str | None = None) -> Answer:
+def unreachable(sender: Sender, cause: str | None = None) -> Answer:
     """No answer. A TLS alert about our certificate is Apple's word all the same."""
     why = sender.stats().last_failure or cause or "no answer in time"
     return Answer("no" if _REFUSING_ALERT.search(why) else "unknown", why)

@@ -11,7 +11,7 @@ from app.core.event import rfc3339
 from app.credentials.health import health_of
 from app.credentials.understood import Understood
 from app.db import Row
-from app.fields import Request, refuse
+from app.fields import DeviceId, Request, UserId, refuse
 
 PEM_BEGINS = "-----BEGIN "
 
@@ -69,6 +69,13 @@ class ConfirmIn(Request):
     """`confirm` is needed for the last working credential of an app."""
 
     confirm: bool = False
+
+
+class TestPushIn(Request):
+    """Whose phones are to ring as a test; one of them if `device_id` is given."""
+
+    user_id: UserId
+    device_id: DeviceId | None = None
 
 
 def understood_out(understood: Understood, now: datetime, *, key_is_here: bool) -> dict[str, Any]:

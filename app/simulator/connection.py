@@ -1,12 +1,12 @@
 """One client's connection: TLS, HTTP/2 and Apple's rules put together."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.simulator import acting, frames, intake
 from app.simulator.answers import Answer, reason_json
 from app.simulator.devices import Environment
-from app.simulator.faults import Goaway, error_code, named_settings
+from app.simulator.faults import CloseHow, Goaway, error_code, named_settings
 from app.simulator.frames import Setting, error_name
 from app.simulator.http2 import Habits, Http2
 from app.simulator.opening import Opening
@@ -250,7 +250,7 @@ class ApnsConnection(Opening):
         if self._draining and not self._http2.streams:
             self.close("tls")
 
-    def close(self, how: Any) -> None:
+    def close(self, how: CloseHow) -> None:
         """End the connection: `tls`, `fin` or `rst`."""
         for arrival in self._open.values():
             arrival.settle("closed")

@@ -247,9 +247,11 @@ class Http2:
             stream = self.streams.get(received.stream_id)
             if stream is None:
                 return
-            if increment == 0 or stream.send_window + increment > frames.LARGEST_WINDOW:
+            if increment == 0:
+                raise StreamViolation(stream.number, ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
+            if stream.send_window + increment > frames.LARGEST_WINDOW:
                 raise StreamViolation(
-                    stream.number, ErrorCode.FLOW_CONTROL_ERROR, "WINDOW_UPDATE out of range"
+                    stream.number, ErrorCode.FLOW_CONTROL_ERROR, "the stream's window overflows"
                 )
             ended = self.output.window_opened(stream, increment)
         for stream in ended:

@@ -170,8 +170,6 @@ def _belongs(topic: str, bundle: str) -> bool:
 
 def _check_payload(request: PushRequest, push_type: str | None) -> None:
     """Check the payload: a JSON object of at most 5,120 bytes for VoIP, 4,096 otherwise."""
-    if request.size == 0:
-        raise Refusal("PayloadEmpty")
     voip = push_type == "voip" or (push_type is None and request.topic.endswith(".voip"))
     if request.size > (VOIP_PAYLOAD_LIMIT if voip else PAYLOAD_LIMIT):
         raise Refusal("PayloadTooLarge")
@@ -180,5 +178,5 @@ def _check_payload(request: PushRequest, push_type: str | None) -> None:
     except ValueError:
         payload = None
     if not isinstance(payload, dict) or not payload:
-        # Apple lists no reason for a payload that is not JSON; this is the nearest.
+        # Apple lists no reason for a payload that is there but not JSON; this is the nearest.
         raise Refusal("PayloadEmpty")

@@ -34,6 +34,7 @@ BAD = [
     ("BadPriority", 400, {"apns_priority": "high"}),
     ("BadPriority", 400, {"topic": BUNDLE, "push_type": "background", "apns_priority": "10"}),
     ("InvalidPushType", 400, {"push_type": "ring"}),
+    ("InvalidPushType", 400, {"push_type": "ring", "topic": BUNDLE}),
     ("InvalidPushType", 400, {"push_type": "alert"}),
     ("InvalidPushType", 400, {"push_type": "background"}),
     ("BadExpirationDate", 400, {"apns_expiration": "soon"}),

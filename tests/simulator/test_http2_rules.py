@@ -266,3 +266,21 @@ async def test_changed_windows_of_a_client(connect: Connect, certificate: Issued
         client.h2.increment_flow_control_window(100, stream)
         client.flush()
         assert (await client.answer(stream)).reason == "BadDeviceToken"
+
+
+async def test_breaches_on_a_stream_that_waits_for_its_answer(
+    sim: Simulator, wired: Wired, token: str
+) -> None:
+    """Each on a stream of its own, whose request is complete and whose answer is held."""
+    sim.fault(hold=True)
+    async with wired() as wire:
+        wire.send(frame(HEADERS, END_HEADERS, 1, headers(token)), frame(DATA, 1, 1, BODY))
+        wire.send(frame(DATA, 1, 1, BODY))
+        assert await wire.reset() == (1, CLOSED)
+        for stream, increment, code in ((3, 0, PROTOCOL), (5, 2**31 - 1, FLOW)):
+            wire.send(frame(HEADERS, END_HEADERS, stream, headers(token)))
+            wire.send(frame(WINDOW, 0, stream, struct.pack(">I", increment)))
+            assert await wire.reset() == (stream, code)
+        wire.send(frame(HEADERS, END_HEADERS, 7, headers(token)))
+        wire.send(frame(HEADERS, END_HEADERS, 7, headers(token)))
+        assert await wire.goaway() == (7, PROTOCOL)

@@ -64,6 +64,7 @@ async def test_invalid(connect: Connect, token: str, key: ProviderCredential, be
         "abc",
         "a.b.c",
         "e30.e30.e30",
+        "W10.e30.e30",
         forged(bearer),
         other_algorithm(key),
         unsigned(key),

@@ -1,8 +1,8 @@
 """One timer for all deadlines of a sender, however many pushes are in flight.
 
-Deadlines are put into buckets of 1/64 s; a bucket fires at its beginning, so a push is concluded
-up to 16 ms before its deadline and never after it. Adding and removing cost a dictionary entry;
-what has ended leaves nothing behind.
+Deadlines are put into buckets of 1/64 s, and a bucket fires 5 ms before its beginning: on a loop
+that keeps up a push is concluded before its deadline, by up to 21 ms. Adding and removing cost a
+dictionary entry; what has ended leaves nothing behind.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from typing import Final, Generic, Protocol, TypeVar
 
 _BUCKETS_A_SECOND: Final = 64
+_LEAD: Final = 0.005
 
 
 class Dated(Protocol):
@@ -66,12 +67,12 @@ class Deadlines(Generic[D]):
             self._timer.cancel()
             self._timer = None
         if self._order:
-            self._timer = self._loop.call_at(self._order[0] / _BUCKETS_A_SECOND, self._fire)
+            self._timer = self._loop.call_at(self._order[0] / _BUCKETS_A_SECOND - _LEAD, self._fire)
 
     def _fire(self) -> None:
         self._timer = None
         # The loop may call a little early, by its clock's resolution.
-        now = self._loop.time() + 0.002
+        now = self._loop.time() + _LEAD + 0.002
         while self._order and self._order[0] <= now * _BUCKETS_A_SECOND:
             for item in self._buckets.pop(heappop(self._order)):
                 self._expire(item)

@@ -13,7 +13,16 @@ from collections import Counter
 
 from app.push.apns import NoAnswer, PushOutcome, PushRequest, Timing
 from app.simulator import Arrival
-from tests.push.apns.rig import TOPIC, Rig, checked, open_descriptors, push_to, rig_on, until
+from tests.push.apns.rig import (
+    TOPIC,
+    Metronome,
+    Rig,
+    checked,
+    open_descriptors,
+    push_to,
+    rig_on,
+    until,
+)
 
 PUSHES = int(os.environ.get("RINGLINE_TEST_PUSHES", "10000"))
 RUNS = 5
@@ -67,9 +76,14 @@ async def one_run(rig: Rig, chance: random.Random) -> Counter:
     async def caller() -> None:
         for request in todo:
             deadline = rig.loop.time() + chance.uniform(0.8, 1.5)
-            outcomes.append(checked(await rig.sender.send(request, deadline), request, deadline))
+            outcome = await rig.sender.send(request, deadline)
+            outcomes.append(checked(outcome, request, deadline, grace=60.0))
+            late.append(outcome.ended - deadline)
 
+    metronome, late = Metronome(), []
     await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
+    metronome.stop()
+    assert max(late) < 0.01 + metronome.worst
     await until(lambda: not rig.sender.pool.in_flight)
     await asyncio.sleep(0.1)
     assert len(outcomes) == len(requests) == len({x.notification_id for x in outcomes})

@@ -1,0 +1,224 @@
+"""Sending what has been claimed: which credential, what payload, and what an answer means."""
+
+import asyncio
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from app.core.payload import PayloadError
+from app.core.reaction import (
+    CredentialAction,
+    OtherEnvironment,
+    Reaction,
+    Verdict,
+    react,
+)
+from app.credentials import store as credentials
+from app.credentials.usable import Usable, pick
+from app.db import Row
+from app.push import store
+from app.push.apns import PushOutcome, Sender
+from app.push.apns.flight import Flight
+from app.push.breakers import Breakers
+from app.push.preparing import Preparing, refused_payload
+from app.push.recording import DatabaseClock, Result
+from app.push.senders import Senders
+from app.runtime import Runtime
+from app.vault import VaultError
+
+log = structlog.get_logger(__name__)
+
+WAITING = 0.2
+"""Seconds for which a push may wait for a connection before its ring is looked at again."""
+
+STATES = {
+    Verdict.ACCEPTED: "accepted",
+    Verdict.REFUSED: "refused",
+    Verdict.OUT_OF_TIME: "expired",
+    Verdict.RETRY: "pending",
+}
+OTHER = {"production": "sandbox", "sandbox": "production"}
+
+Claim = tuple[UUID, int]
+"""A push's id and the fencing number under which this worker has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aloft:
+    """A push that was handed to a sender and has no answer yet; `usable` are its credentials."""
+
+    push: Row
+    sender: Sender
+    flight: Flight
+    credential: Usable
+    usable: Sequence[Usable]
+    deadline: float
+
+
+class Sending:
+    """The pushes of one worker between claim and result; `finish` takes each result."""
+
+    def __init__(
+        self, runtime: Runtime, clock: DatabaseClock, finish: Callable[[Result], None]
+    ) -> None:
+        self.senders = Senders(runtime.settings, runtime.keyring, clock.unix)
+        self._runtime = runtime
+        self._clock = clock
+        self._finish = finish
+        self._breakers = Breakers()
+        self._aloft: dict[Claim, Aloft] = {}
+
+    async def send(self, claimed: list[dict[str, Any]], lapsed: Callable[[], bool]) -> bool:
+        """Send claimed pushes; False, and nothing is sent, when the worker's lease has `lapsed`.
+
+        It raises only before anything is sent.
+        """
+        async with self._runtime.database.reading() as session:
+            facts = await store.facts(session, sorted({push["ring"] for push in claimed}))
+            owned = await store.still_owned(session, claimed)
+            usable = await credentials.for_bundles(
+                session, {(push["tenant_id"], push["bundle_id"]) for push in claimed}
+            )
+        if lapsed():  # frozen meanwhile: what was read is old, and others have the claims
+            return False
+        preparing = Preparing(
+            facts, self._runtime.settings.public_url, self._runtime.keyring, payloads={}
+        )
+        start = asyncio.get_running_loop().time() - self._clock.unix()
+        for push in claimed:
+            why = _not_to_be_sent(push, facts.get(push["ring"]), owned)
+            if why is not None:
+                self._finish(Result(push, "dropped", why))
+                continue
+            try:
+                self._fly(push, preparing, usable, start + push["deadline"].timestamp())
+            except Exception:
+                log.exception("push_failed", push=str(push["id"]))
+                self._finish(Result(push, "refused", "internal_error"))
+        return True
+
+    def _fly(
+        self, push: Row, preparing: Preparing, usable: Sequence[Usable], deadline: float
+    ) -> None:
+        credential = _credential_for(push, push["environment"], usable)
+        if credential is None:
+            self._finish(Result(push, "refused", "no_credential"))
+            return
+        now = asyncio.get_running_loop().time()
+        wait = self._breakers.wait(credential, push["environment"], now)
+        if wait is not None:
+            self._finish(_held_back(push, credential, now + wait, deadline))
+            return
+        try:
+            request = preparing.request(push, self._clock.now())
+            sender = self.senders.get(credential, push["environment"])
+        except PayloadError as error:
+            log.error("payload_refused", **refused_payload(push, error))  # noqa: TRY400
+            self._finish(Result(push, "refused", "payload", credential))
+            return
+        except (ValueError, VaultError) as error:
+            log.error("credential_unfit", credential=str(credential.id), why=str(error))  # noqa: TRY400
+            self._finish(Result(push, "refused", "credential_unfit", credential))
+            return
+        flight = sender.start(request, deadline)
+        aloft = Aloft(push, sender, flight, credential, usable, deadline)
+        self._aloft[push["id"], push["fence"]] = aloft
+        flight.future.add_done_callback(lambda future: self._answered(aloft, future))
+
+    def _answered(self, aloft: Aloft, future: asyncio.Future[PushOutcome]) -> None:
+        push, credential = aloft.push, aloft.credential
+        self._aloft.pop((push["id"], push["fence"]), None)
+        if future.cancelled():
+            self._finish(Result(push, "dropped", "ring_settled"))
+            return
+        outcome, environment = future.result(), push["environment"]
+        now = asyncio.get_running_loop().time()
+        self._breakers.note_answer(credential, environment, outcome.code, outcome.reason, now)
+        reaction = self._react(aloft, outcome, now)
+        alarm = self._breakers.note_reaction(credential, environment, reaction, now)
+        state, retry_at = STATES[reaction.verdict], reaction.retry_at
+        if reaction.credential is not CredentialAction.KEEP and now < aloft.deadline:
+            others = [row for row in aloft.usable if row.id != credential.id]
+            other = _credential_for(push, environment, others)
+            if other is not None and self._breakers.wait(other, environment, now) is None:
+                # another credential serves this app: the ring need not suffer for this one
+                state, retry_at = "pending", now
+        reason = outcome.reason or (outcome.no_answer.value if outcome.no_answer else None)
+        self._finish(Result(push, state, reason, credential, outcome, reaction, retry_at, alarm))
+
+    def _react(self, aloft: Aloft, outcome: PushOutcome, now: float) -> Reaction:
+        push = aloft.push
+        burst, may_retire = self._breakers.suspicion(aloft.credential, push["environment"], now)
+        return react(
+            outcome.code,
+            outcome.reason,
+            attempt=push["attempts"],
+            now=now,
+            deadline=aloft.deadline,
+            random=random.random(),  # noqa: S311  (jitter)
+            no_answer=outcome.no_answer,
+            repeats=int(push["reason"] is not None and push["reason"] == outcome.reason),
+            retry_after=outcome.retry_after,
+            gone_at=outcome.timestamp,
+            registered_at=int(push["token_registered_at"].timestamp() * 1000),
+            other_environment=_other_environment(push, aloft.usable),
+            burst=burst,
+            may_retire=may_retire,
+            provider_token_age=outcome.provider_token_age,
+        )
+
+    async def withdraw_settled(self) -> None:
+        """Take back what still waits for a connection though its ring has settled meanwhile."""
+        before = asyncio.get_running_loop().time() - WAITING
+        waiting = [
+            one for one in self._aloft.values()
+            if not one.flight.stream and one.flight.started < before
+        ]  # fmt: skip
+        if not waiting:
+            return
+        pushes = [one.push for one in waiting]
+        async with self._runtime.database.reading() as session:
+            facts = await store.facts(session, sorted({push["ring"] for push in pushes}))
+            owned = await store.still_owned(session, pushes)
+        for one in waiting:
+            push = one.push
+            unwanted = _not_to_be_sent(push, facts.get(push["ring"]), owned) is not None
+            if unwanted and not one.flight.stream and not one.flight.future.done():
+                one.sender.abandon(one.flight)
+
+
+def _not_to_be_sent(push: Row, facts: Row | None, owned: set[UUID]) -> str | None:
+    """Why a claimed push must not go out after all: the ring settled, or the token moved on."""
+    if facts is None:
+        return "ring_gone"
+    if push["purpose"] == "ring" and facts["outcome"] is not None:
+        return "ring_settled"
+    if push["token_id"] not in owned:
+        return "token_moved"
+    return None
+
+
+def _credential_for(push: Row, environment: str, usable: Sequence[Usable]) -> Usable | None:
+    topic = None if push["kind"] == "voip" else push["bundle_id"]
+    return pick(usable, push["tenant_id"], push["bundle_id"], environment, topic)
+
+
+def _other_environment(push: Row, usable: Sequence[Usable]) -> OtherEnvironment:
+    if push["healed"]:
+        return OtherEnvironment.REFUSED
+    other = _credential_for(push, OTHER[push["environment"]], usable)
+    return OtherEnvironment.UNTRIED if other is not None else OtherEnvironment.UNAVAILABLE
+
+
+def _held_back(push: Row, credential: Usable, until: float, deadline: float) -> Result:
+    """A push that its credential's breaker does not let pass now."""
+    if math.isinf(until):
+        return Result(push, "refused", "credential_stopped", credential)
+    if until >= deadline:
+        return Result(push, "expired", "apns_in_trouble", credential)
+    return Result(push, "pending", "apns_in_trouble", credential, retry_at=until)
