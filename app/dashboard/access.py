@@ -15,8 +15,8 @@ from starlette.datastructures import FormData, UploadFile
 
 from app.dashboard import admins
 from app.dashboard.admins import Visitor
-from app.dashboard.pages import BASE, SignInNeeded, nothing_here
-from app.errors import AppError, Forbidden
+from app.dashboard.pages import BASE, PasswordFirst, SignInNeeded, nothing_here
+from app.errors import Forbidden
 from app.events.audit import Actor
 from app.runtime import Runtime
 from app.tenants import service as tenants
@@ -24,12 +24,6 @@ from app.tenants.schemas import TenantSettings
 
 COOKIE = "ringline_admin"
 MOST_FIELDS = 100
-
-
-class PasswordFirst(AppError):
-    """A one-time password must be replaced before anything else."""
-
-    status = 403
 
 
 def runtime_of(request: Request) -> Runtime:
@@ -80,7 +74,7 @@ async def shown(request: Request) -> Visitor:
     """An administrator of any role."""
     visitor = await signed_in(request)
     if visitor.one_time:
-        raise PasswordFirst("password_first", "Choose a password of your own first.")
+        raise PasswordFirst
     return visitor
 
 

@@ -36,6 +36,10 @@ HEADERS = {
 }
 
 
+class PasswordFirst(Exception):
+    """A one-time password must be replaced before anything else."""
+
+
 class SignInNeeded(Exception):
     """Nobody has signed in: the browser is sent to the sign-in page."""
 
@@ -114,6 +118,8 @@ class PageRoute(APIRoute):
                 response = await handler(request)
             except SignInNeeded:
                 response = _sign_in_first(request)
+            except PasswordFirst:
+                response = moved("/password")
             except AppError as error:
                 response = error_page(request, error)
             except RequestValidationError as error:
