@@ -36,6 +36,14 @@ async def users(
     return await many(session, USERS, values)
 
 
+USER = text("SELECT 1 FROM users WHERE tenant_id = :tenant AND id = :user")
+
+
+async def user_exists(session: Session, tenant_id: UUID, user_id: str) -> bool:
+    """Whether the tenant has this user."""
+    return await one(session, USER, {"tenant": tenant_id, "user": user_id}) is not None
+
+
 async def tokens_ending(
     session: Session, tenant_id: UUID, digits: str, limit: int = 20
 ) -> list[dict[str, Any]]:
@@ -183,3 +191,13 @@ async def ringing_tokens(
 ) -> list[dict[str, Any]]:
     """The VoIP tokens of these users, also retired ones: why nobody could be rung."""
     return await many(session, TOKENS_OF, {"tenant": tenant_id, "users": list(users)})
+
+
+LIVE = text("SELECT count(*) AS live FROM calls WHERE tenant_id = :tenant AND ended_at IS NULL")
+
+
+async def live_calls(session: Session, tenant_id: UUID) -> int:
+    """How many of the tenant's calls live now."""
+    row = await one(session, LIVE, {"tenant": tenant_id})
+    assert row is not None
+    return int(row["live"])
