@@ -20,10 +20,9 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         limit = self._limit_of(scope["path"])
-        error = TooLarge("body_too_large", f"the body is larger than {limit} bytes", limit=limit)
         declared = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
         if declared.isdigit() and int(declared) > limit:
-            await problem_of(error)(scope, receive, send)
+            await problem_of(_too_large(limit))(scope, receive, send)
             return
         seen = 0
 
@@ -33,7 +32,11 @@ class BodyLimit:
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 if seen > limit:
-                    raise error
+                    raise _too_large(limit)
             return message
 
         await self._app(scope, counted, send)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge("body_too_large", f"the body is larger than {limit} bytes", limit=limit)

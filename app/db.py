@@ -86,6 +86,12 @@ class Database:
             yield session
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Session]:
+        """A connection for reading by several statements that all see the same moment."""
+        async with self.engine.connect() as session:
+            yield await session.execution_options(isolation_level="REPEATABLE READ")
+
+    @asynccontextmanager
     async def rehearsal(self) -> AsyncIterator[Session]:
         """A transaction that is rolled back whatever happens: for statements to be prepared.
 

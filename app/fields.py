@@ -6,7 +6,7 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-USER_ID_CHARACTERS = r"[A-Za-z0-9_@.:|+=~\-]{1,128}"
+USER_ID = r"[A-Za-z0-9_@.:|+=~\-]{1,128}"
 
 
 def refuse(code: str, sentence: str) -> PydanticCustomError:
@@ -27,20 +27,29 @@ def _matching(pattern: str, code: str, sentence: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _no_reserved_device(value: str) -> str:
+    if value == "server":
+        raise refuse(
+            "invalid_device_id", "`server` stands for the tenant's backend: choose another id"
+        )
+    return value
+
+
 UserId = Annotated[
     str,
     _matching(
-        USER_ID_CHARACTERS,
+        USER_ID,
         "invalid_user_id",
         "must be 1 to 128 of A-Z a-z 0-9 _ @ . : | + = ~ - (a comma separates users)",
     ),
 ]
+CALL_TYPE = r"[a-z0-9_\-]{1,64}"
+CALL_NAME = r"[A-Za-z0-9_\-]{1,64}"
 CallType = Annotated[
-    str, _matching(r"[a-z0-9_\-]{1,64}", "invalid_call_type", "must be 1 to 64 of a-z 0-9 _ -")
+    str, _matching(CALL_TYPE, "invalid_call_type", "must be 1 to 64 of a-z 0-9 _ -")
 ]
 CallName = Annotated[
-    str,
-    _matching(r"[A-Za-z0-9_\-]{1,64}", "invalid_call_id", "must be 1 to 64 of A-Z a-z 0-9 _ -"),
+    str, _matching(CALL_NAME, "invalid_call_id", "must be 1 to 64 of A-Z a-z 0-9 _ -")
 ]
 DeviceId = Annotated[
     str,
@@ -49,6 +58,7 @@ DeviceId = Annotated[
         "invalid_device_id",
         "must be 1 to 128 of A-Z a-z 0-9 _ @ . : | + = ~ -",
     ),
+    AfterValidator(_no_reserved_device),
 ]
 BundleId = Annotated[
     str,
@@ -72,8 +82,17 @@ CUSTOM_BYTES = 2_048
 
 
 def _small(value: dict[str, Any]) -> dict[str, Any]:
-    if len(orjson.dumps(value)) > CUSTOM_BYTES:
+    try:
+        encoded = orjson.dumps(value)
+    except TypeError as error:  # half a surrogate pair, a number beyond 64 bits, too deep
+        raise refuse(
+            "invalid_custom",
+            "must be JSON that others can read: no lone surrogates, no huge numbers",
+        ) from error
+    if len(encoded) > CUSTOM_BYTES:
         raise refuse("custom_too_large", f"must be at most {CUSTOM_BYTES} bytes as JSON")
+    if b"\\u0000" in encoded:
+        raise refuse("invalid_custom", "must not hold the character U+0000")
     return value
 
 

@@ -27,6 +27,7 @@ from app.runtime import Runtime, open_runtime
 from app.security import Gate
 from app.settings import Settings, get_settings
 from app.signals import at_first_signal
+from app.tenants import api as tenants_api
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(DBAPIError, _database_down)
     app.add_exception_handler(PoolTimeout, _database_down)
     app.add_exception_handler(OSError, _database_down)
-    for api in (calls_api, events_api, devices_api, credentials_api):
+    for api in (calls_api, events_api, devices_api, credentials_api, tenants_api):
         app.include_router(api.router)
     app.add_api_route("/healthz", _alive, methods=["GET"], tags=["health"])
     app.add_api_route("/readyz", _ready, methods=["GET"], tags=["health"])

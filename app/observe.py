@@ -6,6 +6,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
+import orjson
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -42,7 +43,7 @@ def set_up_logging(level: str = "info", style: str = "json") -> None:
         structlog.processors.format_exc_info,
     ]
     renderer: Any = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(serializer=_json)
         if style == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
@@ -68,6 +69,10 @@ def set_up_logging(level: str = "info", style: str = "json") -> None:
     root.setLevel(level.upper())
     for noisy in ("aioapns", "httpx", "httpcore", "uvicorn.access", "asyncio", "kombu", "amqp"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+def _json(event: Any, **_options: Any) -> str:
+    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 PUSHES = Counter(

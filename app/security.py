@@ -10,8 +10,10 @@
 Nothing crosses tenants: each of these names one.
 """
 
+import asyncio
 import base64
 import binascii
+import re
 import secrets
 import struct
 import time
@@ -26,6 +28,7 @@ from fastapi import Request
 from app import vault
 from app.db import Database
 from app.errors import Forbidden, Invalid, Unauthorized
+from app.fields import USER_ID
 from app.tenants import store
 from app.tenants.schemas import TenantSettings, tenant_settings
 from app.vault import Keyring, Place
@@ -37,6 +40,7 @@ REMEMBERED = 1.0
 """Seconds for which a process trusts what it read of a key: the price of a revocation."""
 
 SIGNING_PURPOSE = "signing_secret"
+KID = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 MAC = 16
 CALL_TOKEN = struct.Struct(">16s16s16sI")
 MEMBER_TOKEN = struct.Struct(">16s16sIB")
@@ -97,6 +101,7 @@ class Gate:
         self._database = database
         self._keyring = keyring
         self._known: dict[bytes, tuple[float, Any]] = {}
+        self._reading: dict[bytes, asyncio.Task[Any]] = {}
 
     async def recognise(self, authorization: str | None) -> Caller:
         """The caller of this Authorization header. Raises Unauthorized (401)."""
@@ -137,9 +142,11 @@ class Gate:
             raise Unauthorized(
                 "invalid_token", "the JWT's header lacks `kid`: the id of your signing secret"
             )
-        row = await self._remembered(
-            b"kid:" + kid.encode(), lambda session: store.signing_secret(session, kid)
-        )
+        row = None
+        if KID.fullmatch(kid) is not None:
+            row = await self._remembered(
+                b"kid:" + kid.encode(), lambda session: store.signing_secret(session, kid)
+            )
         if row is None:
             raise Unauthorized("invalid_token", "the JWT's `kid` names no live signing secret")
         place = signing_place(row["tenant_id"], row["id"])
@@ -158,12 +165,20 @@ class Gate:
         known = self._known.get(name)
         if known is not None and known[0] > now:
             return known[1]
-        if len(self._known) > 10_000:
-            self._known.clear()
+        task = self._reading.get(name)
+        if task is None:
+            # one reading for all who ask at this moment; who goes away does not end it for others
+            task = self._reading[name] = asyncio.create_task(self._read(name, read))
+            task.add_done_callback(lambda _: self._reading.pop(name, None))
+        return await asyncio.shield(task)
+
+    async def _read(self, name: bytes, read: Callable[[Any], Any]) -> Any:
         async with self._database.transaction() as session:
             row = await read(session)
+        if len(self._known) > 10_000:
+            self._known.clear()
         if row is not None:
-            self._known[name] = (now + REMEMBERED, row)
+            self._known[name] = (time.monotonic() + REMEMBERED, row)
         return row
 
     def _by_call_token(self, token: str) -> Caller:
@@ -216,6 +231,8 @@ def _claims(token: str, secret: bytes) -> dict[str, Any]:
             "this user token is not valid: it must be signed (HS256) with the tenant's secret and "
             "hold `sub` (the user id) and `exp`",
         ) from error
+    if re.fullmatch(USER_ID, str(claims["sub"])) is None:
+        raise Unauthorized("invalid_token", "the `sub` of this user token is not a user id")
     return claims
 
 

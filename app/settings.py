@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     cors_origins: Annotated[list[str], NoDecode] = Field(
         [], description="origins of web clients, separated by commas"
     )
+    worker_metrics: str | None = Field(
+        None, description="`host:port` on which a worker serves its Prometheus metrics"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
     database_pool: int = Field(10, ge=2, le=200, description="database connections of one process")
@@ -79,6 +82,15 @@ class Settings(BaseSettings):
     def _apns_is_tls(cls, value: str) -> str:
         if not value.startswith("https://"):
             raise ValueError("must begin with https://: APNs is HTTP/2 over TLS")
+        return value
+
+    @field_validator("worker_metrics")
+    @classmethod
+    def _host_and_port(cls, value: str | None) -> str | None:
+        if value is not None:
+            host, colon, port = value.rpartition(":")
+            if not colon or not host or not port.isdigit() or int(port) > 65_535:
+                raise ValueError("must look like 127.0.0.1:9464")
         return value
 
     @model_validator(mode="after")

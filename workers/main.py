@@ -3,6 +3,7 @@
 from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_shutdown
+from prometheus_client import start_http_server
 
 from app.observe import set_up_logging
 from app.queue import make_celery
@@ -21,9 +22,12 @@ def _logging(**_: Any) -> None:
     set_up_logging(settings.log_level, settings.log_format)
 
 
-def _start(**_: Any) -> None:
+def _start(**_more: Any) -> None:
     # `worker_process_init` never fires for the threads pool; this fires before the broker is met
     loop.start()
+    if settings.worker_metrics is not None:
+        host, _, port = settings.worker_metrics.rpartition(":")
+        start_http_server(int(port), addr=host)
 
 
 def _stop(**_: Any) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from app.calls import store
+from app.calls.schemas import call_reference, call_summary, ring_out
 from app.calls.service import Seen, not_found, read
-from app.core.event import rfc3339
+from app.calls.state import read_state
 from app.errors import Forbidden, Invalid
 from app.runtime import Runtime
 from app.security import Caller
@@ -22,6 +23,7 @@ class Actor:
     user: str | None
     device: str | None
     hidden: bool
+    ring: UUID | None = None
 
     @property
     def user_id(self) -> str:
@@ -50,7 +52,7 @@ async def actor(
     if device not in {None, holder}:
         raise Forbidden("wrong_device", "device_id: this token cannot act for another device")
     await _same_call(runtime, caller, reference, call_id)
-    return Actor(caller.tenant_id, str(call_id), owner, holder, hidden=True)
+    return Actor(caller.tenant_id, str(call_id), owner, holder, hidden=True, ring=caller.ring)
 
 
 async def _bound(runtime: Runtime, caller: Caller) -> tuple[UUID, str, str]:
@@ -69,7 +71,7 @@ async def _bound(runtime: Runtime, caller: Caller) -> tuple[UUID, str, str]:
 
 
 async def _same_call(runtime: Runtime, caller: Caller, reference: str, call_id: UUID) -> None:
-    if reference == str(call_id):
+    if call_reference(reference) == call_id:
         return
     seen = await read(runtime, caller.tenant_id, reference)
     if seen.call.id != call_id:
@@ -78,6 +80,8 @@ async def _same_call(runtime: Runtime, caller: Caller, reference: str, call_id: 
 
 async def read_as(runtime: Runtime, caller: Caller, reference: str) -> dict[str, Any]:
     """A call as this caller may see it: a user only calls of which they are a member."""
+    if caller.kind == "call":
+        return await read_state(runtime, caller, reference)
     if caller.kind in {"server", "user"}:
         seen = await read(runtime, caller.tenant_id, reference)
         if caller.kind == "user" and caller.user_id not in seen.call.members:
@@ -87,22 +91,25 @@ async def read_as(runtime: Runtime, caller: Caller, reference: str) -> dict[str,
     seen = await read(runtime, who.tenant_id, who.reference)
     if who.user_id not in seen.call.members:
         raise not_found()
-    return seen.out() | {"ring": _ring_out(seen, caller, who.user_id)}
+    return seen.out()
 
 
-def _ring_out(seen: Seen, caller: Caller, user_id: str) -> dict[str, Any] | None:
-    """The ring that a call token is about: also when a later one has been made since."""
+def as_told(caller: Caller, seen: Seen, user_id: str) -> dict[str, Any]:
+    """What a command answers: with a call token only what a phone needs, however large the call."""
+    if caller.kind != "call":
+        return seen.out()
     ring = seen.call.members[user_id].ring
-    if ring is None:
-        return None
-    if caller.ring is not None and ring.uuid != caller.ring:
-        return {"uuid": str(caller.ring), "state": "superseded", "callkit_reason": 2}
-    return {
-        "uuid": str(ring.uuid),
-        "state": ring.outcome.value if ring.outcome else "ringing",
-        "expires_at": rfc3339(ring.deadline),
-        "callkit_reason": int(ring.callkit) if ring.callkit else None,
-    }
+    return call_summary(seen.stored, seen.call, user_id) | {"ring": ring_out(ring)}
+
+
+def refuse_kinds(caller: Caller, *kinds: str) -> None:
+    """Refuse (403) tokens of these kinds: each is good for a few things only."""
+    if caller.kind in kinds:
+        good_for = {
+            "call": "read, accept, decline and report; an accept answers a member token",
+            "member": "read, heartbeat, leave and end",
+        }[caller.kind]
+        raise Forbidden("not_allowed", f"a {caller.kind} token is good to {good_for}")
 
 
 def member_token(runtime: Runtime, seen: Seen, user_id: str, device_id: str) -> str:

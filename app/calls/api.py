@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Request, Response
 
-from app.calls import actors, service
+from app import http_cache
+from app.calls import actors, service, state
 from app.calls.actors import Actor
 from app.calls.ringing import Order, order
-from app.calls.schemas import ActIn, DeclineIn, RingIn
+from app.calls.schemas import ActIn, DeclineIn, ReportIn, RingIn
 from app.calls.service import Seen
 from app.core.call import (
     SERVER,
@@ -65,10 +66,23 @@ def _idempotency_key(key: str | None) -> str | None:
 
 
 @router.get("/{reference}")
-async def read(reference: str, request: Request, caller: Anyone) -> dict[str, Any]:
-    """A call by `type:id` (the live one, else the latest) or by the id of its session."""
+async def read(reference: str, request: Request, caller: Anyone) -> Response:
+    """A call by `type:id` (the live one, else the latest) or by the id of its session.
+
+    With an ETag. A call token is shown its own member, its ring, and how many others there are.
+    """
+    require_scope(caller, "calls")
     runtime: Runtime = request.app.state.runtime
-    return await actors.read_as(runtime, caller, reference)
+    return http_cache.answer(request, await actors.read_as(runtime, caller, reference))
+
+
+@router.post("/{reference}/report", status_code=204)
+async def report(reference: str, request: Request, caller: Anyone, body: ReportIn) -> Response:
+    """With a call token: this device rings (`delivered`), or cannot (`unavailable`)."""
+    runtime: Runtime = request.app.state.runtime
+    delivered = body.status == "delivered"
+    await state.report(runtime, caller, reference, delivered=delivered)
+    return Response(status_code=204)
 
 
 @router.post("/{reference}/accept")
@@ -94,6 +108,7 @@ async def _join(
     body: ActIn | None,
     command: type[Accept | Join],
 ) -> dict[str, Any]:
+    actors.refuse_kinds(caller, "member")
     actor = await _actor(reference, request, caller, body)
     device = actor.device
     if device is None:
@@ -101,9 +116,11 @@ async def _join(
             raise Invalid("missing_field", "device_id: say which device answers")
         device = SERVER
     watched = caller.kind != "server"
-    seen = await _act(request, actor, command(actor.user_id, device, watched))
+    seen = await _act(request, actor, command(actor.user_id, device, watched, actor.ring))
     runtime: Runtime = request.app.state.runtime
-    return seen.out() | {"member_token": actors.member_token(runtime, seen, actor.user_id, device)}
+    return actors.as_told(caller, seen, actor.user_id) | {
+        "member_token": actors.member_token(runtime, seen, actor.user_id, device)
+    }
 
 
 @router.post("/{reference}/decline")
@@ -111,9 +128,11 @@ async def decline(
     reference: str, request: Request, caller: Anyone, body: DeclineIn | None = None
 ) -> dict[str, Any]:
     """Decline for all devices of this member. Late or repeated: no harm."""
+    actors.refuse_kinds(caller, "member")
     actor = await _actor(reference, request, caller, body)
     busy = body is not None and body.reason == "busy"
-    return (await _act(request, actor, Decline(actor.user_id, actor.device, busy))).out()
+    command = Decline(actor.user_id, actor.device, busy, actor.ring)
+    return actors.as_told(caller, await _act(request, actor, command), actor.user_id)
 
 
 @router.post("/{reference}/cancel")
@@ -130,6 +149,7 @@ async def leave(
     reference: str, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
     """Leave; the others go on. Late or repeated: no harm."""
+    actors.refuse_kinds(caller, "call")
     actor = await _actor(reference, request, caller, body)
     return (await _act(request, actor, Leave(actor.user_id, actor.device))).out()
 
@@ -139,6 +159,7 @@ async def end(
     reference: str, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
     """End the call for everyone: a member who has joined, or the server."""
+    actors.refuse_kinds(caller, "call")
     actor = await _actor(reference, request, caller, body)
     return (await _act(request, actor, End(actor.user, actor.device))).out()
 
@@ -148,6 +169,7 @@ async def heartbeat(
     reference: str, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
     """Keep a joined member: silence makes it away, then takes it out."""
+    actors.refuse_kinds(caller, "call")
     actor = await _actor(reference, request, caller, body)
     if actor.device is None:
         raise Invalid("missing_field", "device_id: say which device is alive")

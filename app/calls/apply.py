@@ -75,7 +75,7 @@ async def apply(
 
 async def _write_calls(session: Session, changes: Sequence[Change]) -> None:
     known = [
-        store.with_events(change.stored, change.decision.call, len(change.decision.events))
+        store.after(change.stored, change.decision)
         for change in changes
         if not change.new and change.decision.changed
     ]

@@ -1,15 +1,28 @@
 """What clients send to ring and to answer, and how a call reads."""
 
-from typing import Annotated, Any, Self
+import re
+from dataclasses import replace
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
 from app.calls.store import Stored
-from app.core.call import Call, Member
+from app.core.call import LIVE, Call, Member, MemberState, Ring
 from app.core.event import rfc3339
 from app.core.figures import BOUNDS
-from app.fields import CallName, CallType, Custom, DeviceId, DisplayName, Request, UserId, refuse
+from app.fields import (
+    CALL_NAME,
+    CALL_TYPE,
+    CallName,
+    CallType,
+    Custom,
+    DeviceId,
+    DisplayName,
+    Request,
+    UserId,
+    refuse,
+)
 
 MOST_CALLEES = 999
 RING_LOW, RING_HIGH = BOUNDS["ring"]
@@ -65,6 +78,12 @@ class DeclineIn(ActIn):
     reason: Annotated[str, Field(pattern="^(declined|busy)$")] = "declined"
 
 
+class ReportIn(Request):
+    """What a device says of a ring that was pushed to it."""
+
+    status: Literal["delivered", "unavailable"]
+
+
 def call_out(stored: Stored, call: Call) -> dict[str, Any]:
     """A call as clients read it; `call` is `stored.call` as time has left it."""
     return {
@@ -84,9 +103,21 @@ def call_out(stored: Stored, call: Call) -> dict[str, Any]:
     }
 
 
+def call_summary(stored: Stored, call: Call, user_id: str) -> dict[str, Any]:
+    """A call as one member's phone reads it: that member alone, and how many there are."""
+    states = [member.state for member in call.members.values()]
+    mine = {user_id: call.members[user_id]} if user_id in call.members else {}
+    return call_out(stored, replace(call, members=mine)) | {
+        "count": {
+            "members": len(states),
+            "joined": sum(state in LIVE for state in states),
+            "ringing": states.count(MemberState.RINGING),
+        }
+    }
+
+
 def member_out(member: Member) -> dict[str, Any]:
     """A member with the latest ring that was made to reach them."""
-    ring = member.ring
     return {
         "user_id": member.user_id,
         "role": member.role.value,
@@ -94,15 +125,20 @@ def member_out(member: Member) -> dict[str, Any]:
         "device_id": member.holder,
         "joined_at": rfc3339(member.joined_at) if member.joined_at else None,
         "left_at": rfc3339(member.left_at) if member.left_at else None,
-        "ring": None
-        if ring is None
-        else {
-            "uuid": str(ring.uuid),
-            "state": ring.outcome.value if ring.outcome else "ringing",
-            "expires_at": rfc3339(ring.deadline),
-            "settled_at": rfc3339(ring.settled_at) if ring.settled_at else None,
-            "callkit_reason": int(ring.callkit) if ring.callkit else None,
-        },
+        "ring": ring_out(member.ring),
+    }
+
+
+def ring_out(ring: Ring | None) -> dict[str, Any] | None:
+    """A ring as clients read it; its state is `ringing` or how it settled."""
+    if ring is None:
+        return None
+    return {
+        "uuid": str(ring.uuid),
+        "state": ring.outcome.value if ring.outcome else "ringing",
+        "expires_at": rfc3339(ring.deadline),
+        "settled_at": rfc3339(ring.settled_at) if ring.settled_at else None,
+        "callkit_reason": int(ring.callkit) if ring.callkit else None,
     }
 
 
@@ -110,7 +146,8 @@ def call_reference(text: str) -> tuple[str, str] | UUID | None:
     """A call as named in a path: `type:id`, or the id of one session; None when it is neither."""
     kind, colon, name = text.partition(":")
     if colon:
-        return kind, name
+        well_formed = re.fullmatch(CALL_TYPE, kind) and re.fullmatch(CALL_NAME, name)
+        return (kind, name) if well_formed else None
     try:
         return UUID(text)
     except ValueError:

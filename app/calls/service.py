@@ -30,6 +30,7 @@ from app.core.call import (
 )
 from app.db import Session
 from app.errors import AppError, Conflict, Forbidden, Gone, Invalid, NotFound
+from app.observe import RINGS
 from app.runtime import Runtime
 
 __all__ = [
@@ -69,6 +70,9 @@ async def ring(runtime: Runtime, orders: Sequence[Order]) -> list[Answer]:
     answers, told = await ringing.ring(runtime, orders)
     for applied in told:
         tell(runtime, applied)
+    refused = sum(isinstance(answer, Exception) for answer in answers)
+    RINGS.labels("refused").inc(refused)
+    RINGS.labels("taken").inc(len(answers) - refused)
     return answers
 
 
@@ -77,7 +81,7 @@ async def read(runtime: Runtime, tenant_id: UUID, reference: str) -> Seen:
 
     Raises NotFound, also for another tenant's call.
     """
-    async with runtime.database.reading() as session:
+    async with runtime.database.snapshot() as session:
         call_id = await _find(session, tenant_id, reference)
         now, calls = await store.load(session, [call_id])
     stored = calls.get(call_id)

@@ -17,6 +17,7 @@ from app.core.call import (
     Call,
     CallKit,
     CallState,
+    Decision,
     Member,
     MemberState,
     Outcome,
@@ -189,12 +190,12 @@ def _call_row(stored: Stored) -> dict[str, Any]:
 SAVE_CALLS = text("""
     UPDATE calls c SET state = n.state, reason = n.reason, active_at = n.active_at,
         ended_at = n.ended_at, alone_since = n.alone_since, due_at = n.due_at,
-        event_seq = n.event_seq, version = c.version + 1
+        event_seq = n.event_seq, version = n.version
     FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
                 CAST(:actives AS timestamptz[]), CAST(:endeds AS timestamptz[]),
                 CAST(:alones AS timestamptz[]), CAST(:dues AS timestamptz[]),
-                CAST(:seqs AS integer[]))
-         AS n(id, state, reason, active_at, ended_at, alone_since, due_at, event_seq)
+                CAST(:seqs AS integer[]), CAST(:versions AS integer[]))
+         AS n(id, state, reason, active_at, ended_at, alone_since, due_at, event_seq, version)
     WHERE c.id = n.id
 """)
 
@@ -210,6 +211,7 @@ async def save_calls(session: Session, calls: Sequence[Stored]) -> None:
         "alones": [stored.call.alone_since for stored in calls],
         "dues": [due_at(stored.call) for stored in calls],
         "seqs": [stored.event_seq for stored in calls],
+        "versions": [stored.version for stored in calls],
     }
     await session.execute(SAVE_CALLS, values)
 
@@ -337,6 +339,11 @@ async def live_calls_of(session: Session, tenant_id: UUID, user_id: str) -> list
     return [row["id"] for row in rows]
 
 
-def with_events(stored: Stored, call: Call, events: int) -> Stored:
-    """The stored call as a decision leaves it, its event counter moved on."""
-    return replace(stored, call=call, event_seq=stored.event_seq + events)
+def after(stored: Stored, decision: Decision) -> Stored:
+    """The stored call as a decision leaves it; its version moves when what clients read does."""
+    return replace(
+        stored,
+        call=decision.call,
+        event_seq=stored.event_seq + len(decision.events),
+        version=stored.version + decision.visible,
+    )

@@ -33,6 +33,7 @@ from app.core.model import (
     Present,
     Reason,
     Refused,
+    Report,
     Ring,
     RingMore,
     Role,
@@ -64,6 +65,7 @@ __all__ = [
     "Present",
     "Reason",
     "Refused",
+    "Report",
     "Ring",
     "RingMore",
     "Role",
@@ -104,6 +106,6 @@ def due_at(call: Call) -> datetime | None:
             times.append(member.ring.deadline)
         elif call.state is CallState.ACTIVE and member.watched and member.state in LIVE:
             assert member.seen_at is not None
-            silence = figures.away if member.state is MemberState.JOINED else figures.removed
+            silence = figures.silence(away=member.state is MemberState.AWAY)
             times.append(member.seen_at + timedelta(seconds=silence))
     return min(times)

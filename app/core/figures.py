@@ -5,6 +5,7 @@ A tenant may set each, and again for each call type; a call keeps the figures th
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,10 @@ class Figures:
     length: float = 108_000
     members: int = 350
     devices: int = 25
+
+    def silence(self, *, away: bool) -> float:
+        """Seconds of silence after which a member is away, or, if it is, removed (never sooner)."""
+        return max(self.away, self.removed) if away else self.away
 
 
 BOUNDS: Mapping[str, tuple[float, float]] = {
@@ -49,7 +54,8 @@ def resolve(
     tenant: Mapping[str, float], call_types: Mapping[str, Mapping[str, float]], call_type: str
 ) -> Figures:
     """Defaults, then the tenant's figures, then those of the call type."""
-    return replace(Figures(), **{**tenant, **call_types.get(call_type, {})})
+    values: dict[str, Any] = {**tenant, **call_types.get(call_type, {})}
+    return replace(Figures(), **values)
 
 
 def to_json(figures: Figures) -> dict[str, float]:

@@ -154,11 +154,15 @@ class RingMore:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """`device` answers. `watched`: it will send heartbeats (it is not the backend that speaks)."""
+    """`device` answers. `watched`: it will send heartbeats (it is not the backend that speaks).
+
+    `ring`: the only ring that is meant, from a call token; None: whichever there is.
+    """
 
     user_id: str
     device: str
     watched: bool = True
+    ring: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +172,17 @@ class Join:
     user_id: str
     device: str
     watched: bool = True
+    ring: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decline:
+    """`ring` as in Accept: the late decline of a former ring must not settle the present one."""
+
     user_id: str
     device: str | None = None
     busy: bool = False
+    ring: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +213,16 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """A device says that the ring has come to its screen, or that it cannot ring."""
+
+    user_id: str
+    device: str
+    ring: UUID
+    delivered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Present:
     """Signs of life of many (user, device) at once: their live streams are open."""
 
@@ -217,7 +235,18 @@ class Tick:
 
 
 Command = (
-    Start | RingMore | Accept | Join | Decline | Cancel | Leave | End | Heartbeat | Present | Tick
+    Start
+    | RingMore
+    | Accept
+    | Join
+    | Decline
+    | Cancel
+    | Leave
+    | End
+    | Heartbeat
+    | Present
+    | Report
+    | Tick
 )
 
 
@@ -250,7 +279,8 @@ class Decision:
 
     `call` is the call afterwards; `members` those that are new or changed; `rings` those to be
     pushed; `settled` those that have just settled; `refusal` None when the command was taken
-    (time may have passed all the same).
+    (time may have passed all the same). `changed`: there is something to write; `visible`: and it
+    is more than when a member was last heard of.
     """
 
     call: Call
@@ -261,3 +291,4 @@ class Decision:
     events: tuple[Event, ...] = ()
     refusal: Refused | None = None
     changed: bool = False
+    visible: bool = False

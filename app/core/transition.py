@@ -30,6 +30,7 @@ from app.core.model import (
     Present,
     Reason,
     Refused,
+    Report,
     Ring,
     RingMore,
     Role,
@@ -68,17 +69,28 @@ class Draft:
         return [m for m in self.members.values() if m.state is MemberState.RINGING]
 
     def decision(self, refusal: Refused | None) -> Decision:
-        call = replace(self.call, members=MappingProxyType(dict(self.members)))
+        before = self.before.members
+        changed = [
+            self.members[user]
+            for user in sorted(self.touched)
+            if self.members[user] != before.get(user)
+        ]
+        moved = self.call != self.before
         return Decision(
-            call=call,
-            members=tuple(self.members[user] for user in sorted(self.touched)),
+            call=replace(self.call, members=MappingProxyType(dict(self.members))),
+            members=tuple(changed),
             rings=tuple(self.rings.values()),
             settled=tuple(self.settled.values()),
             stops=tuple(self.stops),
             events=tuple(self.events),
             refusal=refusal,
-            changed=bool(self.touched) or self.call != self.before,
+            changed=bool(changed or self.events) or moved,
+            visible=moved or any(not _only_heard(before.get(one.user_id), one) for one in changed),
         )
+
+
+def _only_heard(before: Member | None, after: Member) -> bool:
+    return before is not None and replace(before, seen_at=after.seen_at) == after
 
 
 def apply_command(draft: Draft, command: Command) -> Refused | None:
@@ -175,13 +187,14 @@ def _accept(draft: Draft, command: Accept | Join) -> Refused | None:
     if draft.call.state is CallState.ENDED:
         return Refused.CALL_ENDED
     if member.state in LIVE:
-        if member.holder != command.device:
+        # who comes by Join takes over from the backend, as by a heartbeat
+        takes_over = isinstance(command, Join) and member.holder == SERVER
+        if member.holder != command.device and not takes_over:
             return Refused.ANSWERED_ELSEWHERE
-        return (
-            _heartbeat(draft, Heartbeat(command.user_id, command.device))
-            if member.watched
-            else None
-        )
+        _hear(draft, member, command.device, watched=member.watched or command.watched)
+        return None
+    if _means_another(command.ring, member):
+        return Refused.RING_SETTLED
     if member.state is not MemberState.RINGING:
         may_join = isinstance(command, Join) and draft.call.state is CallState.ACTIVE
         if not may_join:
@@ -228,7 +241,7 @@ def _decline(draft: Draft, command: Decline) -> Refused | None:
     member = draft.members.get(command.user_id)
     if member is None:
         return Refused.NOT_A_MEMBER
-    if member.state is not MemberState.RINGING:
+    if member.state is not MemberState.RINGING or _means_another(command.ring, member):
         return None  # late or repeated: CallKit's end action fires for many causes
     state = MemberState.BUSY if command.busy else MemberState.DECLINED
     member = _settle(
@@ -293,18 +306,23 @@ def _heartbeat(draft: Draft, command: Heartbeat) -> Refused | None:
         return Refused.NOT_JOINED
     if member.holder not in {command.device, SERVER}:
         return Refused.ANSWERED_ELSEWHERE
+    _hear(draft, member, command.device, watched=command.device != SERVER)
+    return None
+
+
+def _hear(draft: Draft, member: Member, device: str, *, watched: bool) -> None:
+    """A sign of life of the device that holds the member, from now on if not before."""
     if member.state is MemberState.AWAY:
         draft.tell(EventType.MEMBER_BACK, draft.now, (), user_id=member.user_id)
     draft.put(
         replace(
             member,
             state=MemberState.JOINED,
-            seen_at=draft.now,
-            holder=command.device,
-            watched=command.device != SERVER,
+            seen_at=draft.now if watched else member.seen_at,
+            holder=device,
+            watched=watched,
         )
     )
-    return None
 
 
 def _present(draft: Draft, command: Present) -> Refused | None:
@@ -312,6 +330,22 @@ def _present(draft: Draft, command: Present) -> Refused | None:
         member = draft.members.get(user)
         if member is not None and member.state in LIVE and member.holder == device:
             _heartbeat(draft, Heartbeat(user, device))
+    return None
+
+
+def _report(draft: Draft, command: Report) -> Refused | None:
+    """Told to the tenant; the member's other devices ring on. Also when the call has ended."""
+    if command.user_id not in draft.members:
+        return Refused.NOT_A_MEMBER
+    kind = EventType.DEVICE_DELIVERED if command.delivered else EventType.DEVICE_UNAVAILABLE
+    draft.tell(
+        kind,
+        draft.now,
+        (),
+        user_id=command.user_id,
+        device_id=command.device,
+        ring=str(command.ring),
+    )
     return None
 
 
@@ -325,6 +359,7 @@ COMMANDS: dict[type[Any], Callable[[Draft, Any], Refused | None]] = {
     End: _end,
     Heartbeat: _heartbeat,
     Present: _present,
+    Report: _report,
 }
 
 
@@ -336,8 +371,7 @@ def _pass_time(draft: Draft) -> None:
     while draft.call.state is not CallState.ENDED:
         due = [(at, user) for at, user in _due_members(draft) if at <= draft.now]
         at = min(due)[0] if due else draft.now
-        _follow_rules(draft, at)
-        if not due or draft.call.state is CallState.ENDED:
+        if _follow_rules(draft, at) or not due:
             return
         for when, user in due:
             if when == at:
@@ -352,10 +386,7 @@ def _due_members(draft: Draft) -> Iterable[tuple[datetime, str]]:
             yield member.ring.deadline, user
         elif active and member.watched and member.state in LIVE and member.seen_at is not None:
             away = member.state is MemberState.AWAY
-            yield (
-                member.seen_at + timedelta(seconds=figures.removed if away else figures.away),
-                user,
-            )
+            yield member.seen_at + timedelta(seconds=figures.silence(away=away)), user
 
 
 def _time_out(draft: Draft, member: Member, at: datetime) -> None:
@@ -370,11 +401,14 @@ def _time_out(draft: Draft, member: Member, at: datetime) -> None:
         _take_out(draft, member, at)
 
 
-def _follow_rules(draft: Draft, at: datetime) -> None:
-    """End the call where its rules say so, at the time from which they did (`at` at the latest)."""
+def _follow_rules(draft: Draft, at: datetime) -> bool:
+    """End the call where its rules say so, at the time from which they did (`at` at the latest).
+
+    Whether it has ended.
+    """
     call = draft.call
     if call.state is CallState.ENDED:
-        return
+        return True
     too_long = call.created_at + timedelta(seconds=call.figures.length)
     present, ringing = draft.present(), draft.ringing()
     if call.state is CallState.RINGING and not ringing:
@@ -390,6 +424,7 @@ def _follow_rules(draft: Draft, at: datetime) -> None:
         if min(too_alone, too_long) <= at:
             reason = Reason.ALONE if too_alone < too_long else Reason.MAX_DURATION
             _end_call(draft, reason, min(too_alone, too_long))
+    return draft.call.state is CallState.ENDED
 
 
 def _reason_unanswered(draft: Draft) -> Reason:
@@ -432,7 +467,7 @@ def _settle(
     callkit: CallKit,
     device: str | None,
 ) -> Member:
-    """Settle the member's ring: its devices but `device` stop. The member's state is the caller's."""
+    """Settle the member's ring: its devices but `device` stop. The caller sets its state."""
     assert member.ring is not None
     ring = replace(member.ring, outcome=outcome, settled_at=at, callkit=callkit, device=device)
     draft.settled[ring.uuid] = ring
@@ -452,5 +487,15 @@ def _settle(
     return member
 
 
+def _means_another(ring: UUID | None, member: Member) -> bool:
+    return ring is not None and (member.ring is None or member.ring.uuid != ring)
+
+
 def _holds(member: Member, device: str | None) -> bool:
-    return device is None or member.holder == device
+    """Whether this device may take its member out; None: the user or the backend speaks.
+
+    For a member that the backend holds any device speaks, unless it has been rung: then one that
+    rang in vain may send its end action late.
+    """
+    unnamed = member.holder == SERVER and member.ring is None
+    return device is None or member.holder == device or unnamed

@@ -5,7 +5,6 @@ Apple signs requests of RSA 2048, which is what Keychain makes ("Create a certif
 request"), and takes the subject from the App ID, not from the request.
 """
 
-import asyncio
 from uuid import UUID
 
 from cryptography import x509
@@ -20,6 +19,7 @@ from app.credentials.lifecycle import target
 from app.credentials.material import place_of
 from app.credentials.reading import clean_bundle_id
 from app.credentials.store import REQUESTED
+from app.credentials.understanding import off_the_loop
 from app.credentials.understood import BOTH
 from app.credentials.usable import VOIP
 from app.db import Row, clock
@@ -40,7 +40,7 @@ async def request(
     The `.cer` that Apple gives for it goes to `add`. Raises Refused, Conflict (too many waiting).
     """
     bundle_id = clean_bundle_id(bundle_id)
-    private, pem, fingerprint = await asyncio.to_thread(make_request, bundle_id)
+    private, pem, fingerprint = await off_the_loop(lambda: make_request(bundle_id))
     row_id = uuid7()
     async with runtime.database.transaction() as session:
         await store.lock_bundle(session, tenant_id, bundle_id)

@@ -1,15 +1,27 @@
 """Whether what a file is fits what is wanted of it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from app.credentials.reading import clean_bundle_id, read
 from app.credentials.refusals import refused
 from app.credentials.understood import BOTH, PRODUCTION, SANDBOX, VOIP, Understood
 from app.push.apns.credential import client_context, load_pem
+
+_ONE_AT_A_TIME = ThreadPoolExecutor(max_workers=1, thread_name_prefix="credentials")
+"""Reading a file may compute for a second. On one thread of its own it takes turns with the event
+loop; on several, rings would wait behind all of them for Python's one lock."""
+
+T = TypeVar("T")
+
+
+async def off_the_loop(work: Callable[[], T]) -> T:
+    """What `work` computes, on the one thread for such work, after what came before it."""
+    return await asyncio.get_running_loop().run_in_executor(_ONE_AT_A_TIME, work)
 
 
 async def understand(
@@ -22,15 +34,16 @@ async def understand(
     environments: Sequence[str] | None = None,
 ) -> Understood:
     """What a file is, checked against what is wanted of it; nothing is stored. Raises Refused."""
-    return await asyncio.to_thread(
-        examine,
-        data,
-        password,
-        bundle_id=bundle_id,
-        key_id=key_id,
-        team_id=team_id,
-        environments=environments,
-        now=datetime.now(UTC),
+    return await off_the_loop(
+        lambda: examine(
+            data,
+            password,
+            bundle_id=bundle_id,
+            key_id=key_id,
+            team_id=team_id,
+            environments=environments,
+            now=datetime.now(UTC),
+        )
     )
 
 

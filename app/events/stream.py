@@ -168,6 +168,11 @@ class Streams:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return self._count
+
     # --- coming and going ----------------------------------------------------------------------
 
     def open(self, stream: Stream) -> None:

@@ -105,12 +105,11 @@ class Sending:
     def _fly(
         self, push: Row, preparing: Preparing, usable: Sequence[Usable], deadline: float
     ) -> None:
-        credential = _credential_for(push, push["environment"], usable)
+        now = asyncio.get_running_loop().time()
+        credential, wait = self._choose(push, usable, now)
         if credential is None:
             self._finish(Result(push, "refused", "no_credential"))
             return
-        now = asyncio.get_running_loop().time()
-        wait = self._breakers.wait(credential, push["environment"], now)
         if wait is not None:
             self._finish(_held_back(push, credential, now + wait, deadline))
             return
@@ -129,6 +128,28 @@ class Sending:
         aloft = Aloft(push, sender, flight, credential, usable, deadline)
         self._aloft[push["id"], push["fence"]] = aloft
         flight.future.add_done_callback(lambda future: self._answered(aloft, future))
+
+    def _choose(
+        self, push: Row, usable: Sequence[Usable], now: float
+    ) -> tuple[Usable | None, float | None]:
+        """The credential to go by, and how long its breaker holds the push back.
+
+        One that this worker has seen refused is passed over while another serves the app, though
+        the database may not know of it yet.
+        """
+        environment = push["environment"]
+        first = _credential_for(push, environment, usable)
+        if first is None:
+            return None, None
+        wait = self._breakers.wait(first, environment, now)
+        if wait is None or not math.isinf(wait):
+            return first, wait
+        others = [row for row in usable if row.id != first.id]
+        other = _credential_for(push, environment, others)
+        if other is None:
+            return first, wait
+        instead = self._breakers.wait(other, environment, now)
+        return (first, wait) if instead is not None and math.isinf(instead) else (other, instead)
 
     def _answered(self, aloft: Aloft, future: asyncio.Future[PushOutcome]) -> None:
         push, credential = aloft.push, aloft.credential

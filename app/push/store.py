@@ -36,6 +36,24 @@ async def drop_unsent(session: Session, rings: Sequence[UUID]) -> None:
     await session.execute(DROP_RINGS, {"rings": list(rings)})
 
 
+REPORT = """
+    UPDATE pushes SET {column} = :now
+    WHERE ring = :ring AND device_row = :device AND purpose = 'ring' AND {column} IS NULL
+    RETURNING id
+"""
+DELIVERED = text(REPORT.format(column="delivered_at"))
+UNAVAILABLE = text(REPORT.format(column="unavailable_at"))
+
+
+async def note_report(
+    session: Session, ring: UUID, device: UUID, now: datetime, *, delivered: bool
+) -> bool:
+    """Note what a device says of a ring's push; False when it has said so before."""
+    statement = DELIVERED if delivered else UNAVAILABLE
+    values = {"ring": ring, "device": device, "now": now}
+    return bool(await many(session, statement, values))
+
+
 DROP_TOKENS = text("""
     UPDATE pushes SET state = 'dropped', reason = :why
     WHERE id IN (
@@ -66,15 +84,24 @@ STOPS = text("""
     JOIN pushes p ON p.ring = s.ring AND p.purpose = 'ring'
         AND p.attempts > 0 AND p.state <> 'refused'
     JOIN devices d ON d.id = p.device_row AND d.device_id IS DISTINCT FROM s.spared
-    JOIN tokens t ON t.device_row = d.id AND t.kind = 'alert' AND t.bundle_id = p.bundle_id
+    JOIN tokens t ON t.device_row = d.id AND t.bundle_id = p.bundle_id
         AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
+    JOIN tenants n ON n.id = p.tenant_id
+    WHERE t.kind = 'alert'
+        OR t.id = p.token_id AND CAST(n.settings ->> 'voip_stops' AS boolean) AND NOT EXISTS (
+            SELECT FROM tokens a
+            WHERE a.device_row = d.id AND a.bundle_id = p.bundle_id AND a.kind = 'alert'
+                AND a.retired_at IS NULL AND a.expires_at > clock_timestamp())
 """)
 
 
 async def stop_targets(
     session: Session, stops: Sequence[tuple[UUID, int, str | None]]
 ) -> list[dict[str, Any]]:
-    """Alert tokens of the devices that a (ring, CallKit reason, spared device) reaches."""
+    """Where a stop goes for each (ring, CallKit reason, spared device): to alert tokens.
+
+    To a device that has none it goes by VoIP push, if the tenant has turned that on.
+    """
     values = {
         "rings": [stop[0] for stop in stops],
         "callkits": [stop[1] for stop in stops],

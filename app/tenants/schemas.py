@@ -1,12 +1,16 @@
 """What a tenant may set for itself."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from app.core.figures import Figures, outside_bounds, resolve
+from app.core.figures import BOUNDS, Figures, outside_bounds, resolve
+from app.core.payload import PROFILES, PayloadError, check_template
+from app.fields import BundleId, CallType, refuse
+
+COUNTS = {"members", "devices"}
 
 
 class TenantSettings(BaseModel):
@@ -15,14 +19,16 @@ class TenantSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     figures: dict[str, float] = Field({}, description="seconds and counts; see the README's table")
-    call_types: dict[str, dict[str, float]] = Field({}, description="figures per call type")
+    call_types: dict[CallType, dict[str, float]] = Field({}, description="figures per call type")
     users_may_ring: bool = Field(False, description="a user token may ring, as its own subject")
     store_and_forward: bool = Field(
         False, description="Apple may keep a ring for a phone that is off, until its deadline"
     )
     voip_stops: bool = Field(False, description="a stop may travel as a VoIP push, as last resort")
-    profiles: dict[str, str] = Field({}, description="payload profile per bundle id")
-    templates: dict[str, dict[str, Any]] = Field({}, description="custom payload per bundle id")
+    profiles: dict[BundleId, str] = Field({}, description="payload profile per bundle id")
+    templates: dict[BundleId, dict[str, Any]] = Field(
+        {}, description="custom payload per bundle id"
+    )
     keep_events_days: float = Field(7, ge=1, le=90)
     keep_calls_days: float = Field(90, ge=1, le=3650)
 
@@ -30,7 +36,11 @@ class TenantSettings(BaseModel):
     @classmethod
     def _figures(cls, value: dict[str, float]) -> dict[str, float]:
         for name, sentence in outside_bounds(value):
-            raise ValueError(f"{name} {sentence}")
+            code = "figure_out_of_bounds" if name in BOUNDS else "unknown_figure"
+            raise refuse(code, f"{name} {sentence}")
+        for name in COUNTS & value.keys():
+            if value[name] != int(value[name]):
+                raise refuse("figure_out_of_bounds", f"{name} is a count: a whole number")
         return value
 
     @field_validator("call_types")
@@ -39,6 +49,42 @@ class TenantSettings(BaseModel):
         for values in value.values():
             cls._figures(values)
         return value
+
+    @field_validator("profiles")
+    @classmethod
+    def _profiles(cls, value: dict[str, str]) -> dict[str, str]:
+        for bundle_id, profile in value.items():
+            if profile not in PROFILES:
+                raise refuse(
+                    "unknown_profile",
+                    f"{bundle_id}: there is no profile of this name; known are "
+                    + ", ".join(PROFILES),
+                )
+        return value
+
+    @field_validator("templates")
+    @classmethod
+    def _templates(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for bundle_id, template in value.items():
+            try:
+                check_template(template)
+            except PayloadError as error:
+                raise refuse("invalid_template", f"{bundle_id}: {error}") from error
+        return value
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        for call_type in ("", *self.call_types):
+            figures = self.figures_for(call_type)
+            if figures.removed < figures.away:
+                where = f"call_types.{call_type}" if call_type else "figures"
+                raise refuse("figures_disagree", f"{where}: `removed` must not be less than `away`")
+        for bundle_id, profile in self.profiles.items():
+            if profile == "custom" and bundle_id not in self.templates:
+                raise refuse(
+                    "missing_template", f"templates: the custom profile of {bundle_id} needs one"
+                )
+        return self
 
     def figures_for(self, call_type: str) -> Figures:
         """The figures that a call of this type begins with."""

@@ -266,7 +266,9 @@ def test_what_goes_first():
     assert "custom" in prepared.trimmed
     body = json.loads(prepared.for_token("t"))
     assert "custom" not in body["ring"]
-    assert body["aps"]["alert"]["user_ids"].startswith("alice,user-with-a-longer-id-0000,user-with-a-longer-id-0001")
+    assert body["aps"]["alert"]["user_ids"].startswith(
+        "alice,user-with-a-longer-id-0000,user-with-a-longer-id-0001"
+    )
 
 
 def test_nothing_left_to_cut_is_an_error_and_not_a_push():

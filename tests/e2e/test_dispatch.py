@@ -82,7 +82,7 @@ async def test_a_connection_lost_between_claim_and_send_costs_no_ring(tenant: Te
     phone = await tenant.phone("bob")
     async with tenant.runtime.database.transaction() as session:
         await session.execute(text("LOCK TABLE credentials IN ACCESS EXCLUSIVE MODE"))
-        answers, told = await ringing.ring(tenant.runtime, [order(tenant.id, "bob")])
+        answers, _ = await ringing.ring(tenant.runtime, [order(tenant.id, "bob")])
         assert isinstance(answers[0], dict)
         await eventually(lambda: pushes(tenant, "sending"))
         killed = await eventually(

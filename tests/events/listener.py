@@ -11,6 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 
+class RefusedToListen(Exception):
+    """The answer was not 200."""
+
+
 @dataclass
 class Heard:
     id: int | None
@@ -56,10 +60,15 @@ class Listener:
         head = await self.reader.readuntil(b"\r\n\r\n")
         self.head = head.decode().lower()
         self.status = int(head.split()[1])
-        assert self.status == 200, head + await self.reader.read(2000)
+        if self.status != 200:
+            body = await self.reader.read(2000)
+            self.writer.close()
+            await self.writer.wait_closed()
+            raise RefusedToListen(f"{self.status} {body.decode()}")
 
     async def open(self, url: str | None = None) -> "Listener":
         """Connect, perhaps elsewhere, and listen in the background."""
+        await self.close()
         self.url = url or self.url
         await self.connect()
         self._task = asyncio.create_task(self._listen())
@@ -70,7 +79,7 @@ class Listener:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self.writer is not None:
-            self.writer.close()
+            self.writer.transport.abort()
             with contextlib.suppress(OSError):
                 await self.writer.wait_closed()
 

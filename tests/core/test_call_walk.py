@@ -1,0 +1,37 @@
+"""Whatever is done to a call in whatever order: the rules of `call_walk` hold, and it ends."""
+
+import os
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.core.call import Reason
+from tests.core.call_walk import Walk, walk
+
+ORDERS = int(os.environ.get("RINGLINE_TEST_ORDERS", "100000"))
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("part", range(4))
+def test_the_rules_hold_over_random_orders(part: int) -> None:
+    seeds = range(part * ORDERS // 4, (part + 1) * ORDERS // 4)
+    ends = Counter(walk(seed).call.reason for seed in seeds)
+    expected = set(Reason) - {Reason.FAILED}
+    assert set(ends) == expected, "the walk goes everywhere"
+
+
+def test_the_rules_hold_over_long_orders() -> None:
+    for seed in range(10**9, 10**9 + ORDERS // 200):
+        walk(seed, steps=80)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(chance=st.randoms(note_method_calls=False, use_true_random=False), steps=st.integers(1, 8))
+def test_the_rules_hold_where_a_failure_can_be_shrunk(chance: random.Random, steps: int) -> None:
+    one = Walk(chance)
+    for _ in range(steps):
+        one.step()
+    one.finish()
