@@ -29,10 +29,12 @@ app = typer.Typer(
 )
 tenant_app = typer.Typer(help="Tenants: the customer apps on this server.", no_args_is_help=True)
 credential_app = typer.Typer(help="Credentials: what lets us push.", no_args_is_help=True)
+admin_app = typer.Typer(help="Administrators: who may use the dashboard.", no_args_is_help=True)
 call_app = typer.Typer(help="Calls: what happened to a ring.", no_args_is_help=True)
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(credential_app, name="credential")
 app.add_typer(call_app, name="call")
+app.add_typer(admin_app, name="admin")
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -242,6 +244,30 @@ def tenant_key(
         return await service.add_key(runtime, tenant_id, name, scope or ["*"])
 
     sys.stdout.write(with_runtime(work) + "\n")
+
+
+@admin_app.command("create")
+def admin_create(
+    email: str,
+    role: Annotated[str, typer.Option(help="owner, operator or viewer.")] = "owner",
+    reset: Annotated[
+        bool, typer.Option("--reset", help="If there is one, give them a new password.")
+    ] = False,
+) -> None:
+    """Make an administrator of the dashboard; prints a password for the first sign-in, once."""
+    from app.dashboard import admins  # noqa: PLC0415
+    from app.events.audit import Actor  # noqa: PLC0415
+
+    actor = Actor("command", name="ringline admin create")
+
+    async def work(runtime: Runtime) -> str:
+        if reset:
+            return await admins.create_or_reset(runtime, email, actor=actor)
+        return await admins.create(runtime, email, role, actor=actor)
+
+    sys.stdout.write(with_runtime(work) + "\n")
+    url = f"{settings_or_fail().public_url}/dashboard"
+    err.print(f"Sign in at {url} with this password; you choose your own there.")
 
 
 @credential_app.command("add")

@@ -91,14 +91,17 @@ async def checked(request: Request, visitor: Visitor) -> None:
         field = (await fields_of(request)).get("csrf")
         given = field if isinstance(field, str) else ""
     if not hmac.compare_digest(given.encode(), visitor.csrf.encode()):
-        raise Forbidden("stale_form", "This form is not of your session. Go back, reload, try again.")
+        raise Forbidden(
+            "stale_form", "This form is not of your session. Go back, reload, try again."
+        )
 
 
 def check_origin(request: Request) -> None:
     """Refuse (403) what a browser says it was sent by another site's page."""
     origin = request.headers.get("origin")
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"} or (
-        origin not in {None, "null"} and urlsplit(origin or "").netloc != request.headers.get("host")
+        origin not in {None, "null"}
+        and urlsplit(origin or "").netloc != request.headers.get("host")
     ):
         raise Forbidden("other_site", "This came from a page of another site; nothing was done.")
 
@@ -188,5 +191,3 @@ async def file_of(form: FormData, name: str) -> tuple[str, bytes]:
     if not isinstance(value, UploadFile):
         return "", b""
     return value.filename or "", await value.read()
-
-

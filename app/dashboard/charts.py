@@ -88,7 +88,14 @@ def histogram(counts: Mapping[int, float]) -> dict[str, Any]:
         value = percentile(counts, share)
         if value is not None:
             marks.append({"name": name, "value": value, "x": round(_place(value, shown, room), 1)})
-    return {"width": WIDTH, "height": HEIGHT, "axis": _axis(top), "bars": bars, "marks": marks, "left": LEFT}
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "axis": _axis(top),
+        "bars": bars,
+        "marks": marks,
+        "left": LEFT,
+    }
 
 
 def _place(value: float, shown: Sequence[int], room: float) -> float:
@@ -112,7 +119,13 @@ def shares(parts: Sequence[tuple[str, str, float]]) -> list[dict[str, Any]]:
     for name, kind, count in parts:
         share = 100 * count / total if total else 0.0
         found.append(
-            {"name": name, "kind": kind, "count": count, "x": round(place, 2), "width": round(share, 2)}
+            {
+                "name": name,
+                "kind": kind,
+                "count": count,
+                "x": round(place, 2),
+                "width": round(share, 2),
+            }
         )
         place += share
     return found

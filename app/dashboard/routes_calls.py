@@ -57,7 +57,9 @@ async def list_page(
 
 def part_or_page(request: Request, template: str, **values: Any) -> Response:
     """A page; or 304 when the browser, asking again by itself, has this very one already."""
-    response = render(request, template, part=bool(request.headers.get("x-ringline-part")), **values)
+    response = render(
+        request, template, part=bool(request.headers.get("x-ringline-part")), **values
+    )
     if not request.headers.get("x-ringline-part"):
         return response
     mark = '"' + hashlib.sha256(bytes(response.body)).hexdigest()[:24] + '"'

@@ -104,9 +104,7 @@ async def _brought(place: Place, form: FormData) -> Held:
     name, data = await file_of(form, "file")
     password = str(form.get("password") or "") or None
     if not name and text_of(form, "held"):
-        kept = held.unseal(
-            place.runtime.keyring, place.id, place.visitor.id, text_of(form, "held")
-        )
+        kept = held.unseal(place.runtime.keyring, place.id, place.visitor.id, text_of(form, "held"))
         return Held(kept.name, kept.data, password or kept.password)
     return Held(name[-120:], data[: MOST_BYTES + 1], password)
 
@@ -160,9 +158,7 @@ async def _one(
 ) -> Response:
     row = _out(await service.get(place.runtime, place.id, credential_id))
     lines = await audit.page(place.runtime, place.id, target=f"credential:{credential_id}")
-    return render(
-        request, "credential.html", status=status, one=row, lines=lines, problem=problem
-    )
+    return render(request, "credential.html", status=status, one=row, lines=lines, problem=problem)
 
 
 @router.get("/{credential_id}/request")
@@ -201,14 +197,10 @@ async def act_on(request: Request, place: Changing, credential_id: UUID, act: st
                 await service.activate(runtime, place.id, credential_id, actor=actor)
                 return moved(path, "activated")
             case "retire":
-                await service.retire(
-                    runtime, place.id, credential_id, confirm=confirm, actor=actor
-                )
+                await service.retire(runtime, place.id, credential_id, confirm=confirm, actor=actor)
                 return moved(path, "retired")
             case "delete":
-                await service.delete(
-                    runtime, place.id, credential_id, confirm=confirm, actor=actor
-                )
+                await service.delete(runtime, place.id, credential_id, confirm=confirm, actor=actor)
                 return moved(f"{place.path}/credentials", "credential_deleted")
     except Conflict as error:
         return await _one(request, place, credential_id, status=error.status, problem=error)

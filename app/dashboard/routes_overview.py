@@ -112,6 +112,4 @@ def _by_outcome(pushes: dict[str, float]) -> list[dict[str, Any]]:
     summed: dict[str, float] = defaultdict(float)
     for name, count in pushes.items():
         summed[name.partition(":")[0]] += count
-    return charts.shares(
-        [(*KINDS[name], summed[name]) for name in KINDS if summed.get(name)]
-    )
+    return charts.shares([(*KINDS[name], summed[name]) for name in KINDS if summed.get(name)])

@@ -60,9 +60,7 @@ async def set_role(session: Session, admin_id: UUID, role: str) -> None:
 
 async def set_password(session: Session, admin_id: UUID, hashed: str, *, one_time: bool) -> None:
     """Change an administrator's password."""
-    await session.execute(
-        SET_PASSWORD, {"id": admin_id, "password": hashed, "one_time": one_time}
-    )
+    await session.execute(SET_PASSWORD, {"id": admin_id, "password": hashed, "one_time": one_time})
 
 
 async def remove_admin(session: Session, admin_id: UUID) -> None:
@@ -92,9 +90,7 @@ FORGET_SESSIONS = text("""
 
 async def add_session(session: Session, digest: bytes, admin_id: UUID, source: str) -> None:
     """A browser has signed in."""
-    await session.execute(
-        ADD_SESSION, {"digest": digest, "admin": admin_id, "source": source}
-    )
+    await session.execute(ADD_SESSION, {"digest": digest, "admin": admin_id, "source": source})
     await session.execute(SIGNED_IN, {"id": admin_id})
 
 

@@ -41,7 +41,9 @@ async def create(runtime: Runtime, name: str, *, actor: Actor = SERVER) -> NewTe
             raise Conflict("tenant_exists", f"name: there is a tenant named {name!r} already")
         key = await _add_key(session, tenant_id, "first key", ["*"])
         kid, secret = await _add_secret(runtime, session, tenant_id)
-        await record(session, actor, tenant_id, "tenant.create", f"tenant:{tenant_id}", {"name": name})
+        await record(
+            session, actor, tenant_id, "tenant.create", f"tenant:{tenant_id}", {"name": name}
+        )
     return NewTenant(tenant_id, name, key, kid, secret)
 
 

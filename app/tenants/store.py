@@ -65,9 +65,7 @@ async def revoke_key(session: Session, tenant_id: UUID, key_id: UUID) -> Row | N
     """Revoke a live key; answers its hint and name, None when there is none."""
     statement = (
         update(ApiKey)
-        .where(
-            ApiKey.id == key_id, ApiKey.tenant_id == tenant_id, ApiKey.revoked_at.is_(None)
-        )
+        .where(ApiKey.id == key_id, ApiKey.tenant_id == tenant_id, ApiKey.revoked_at.is_(None))
         .values(revoked_at=func.clock_timestamp())
         .returning(ApiKey.hint, ApiKey.name)
     )

@@ -72,9 +72,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_counted_until"),
     )
     # a token is looked for by its last digits
-    op.create_index(
-        "ix_tokens_ending", "tokens", ["tenant_id", sa.text('"right"(token, 4)')]
-    )
+    op.create_index("ix_tokens_ending", "tokens", ["tenant_id", sa.text('"right"(token, 4)')])
 
 
 def downgrade() -> None:
