@@ -1,7 +1,8 @@
 """Who may see and do what in the dashboard: dependencies of its routes.
 
 A route that shows takes `Shown` (or `Here`, for one tenant); one that changes takes `Changed` or
-`Governed`, which also want the form's token: a form that another site makes a browser send lacks it.
+`Governed`, which also want the form's token: a form that another site makes a browser send has
+none.
 """
 
 import hmac
@@ -92,17 +93,15 @@ async def checked(request: Request, visitor: Visitor) -> None:
         given = field if isinstance(field, str) else ""
     if not hmac.compare_digest(given.encode(), visitor.csrf.encode()):
         raise Forbidden(
-            "stale_form", "This form is not of your session. Go back, reload, try again."
+            "stale_form", "This form is not of your session. Reload and try again."
         )
 
 
 def check_origin(request: Request) -> None:
     """Refuse (403) what a browser says it was sent by another site's page."""
-    origin = request.headers.get("origin")
-    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"} or (
-        origin not in {None, "null"}
-        and urlsplit(origin or "").netloc != request.headers.get("host")
-    ):
+    origin = urlsplit(request.headers.get("origin", "")).netloc
+    foreign = origin and origin != request.headers.get("host")
+    if foreign or request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
         raise Forbidden("other_site", "This came from a page of another site; nothing was done.")
 
 
@@ -133,7 +132,6 @@ async def governed(request: Request) -> Visitor:
 
 Shown = Annotated[Visitor, Depends(shown)]
 Changed = Annotated[Visitor, Depends(changed)]
-Governing = Annotated[Visitor, Depends(governing)]
 Governed = Annotated[Visitor, Depends(governed)]
 
 

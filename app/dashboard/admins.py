@@ -122,7 +122,7 @@ async def sign_in(
         raise TooMany(
             "too_many_tries", "Too many tries have failed. Wait 15 minutes.", retry_after=WINDOW
         )
-    if not await passwords.fits(row and row["password"], password[: passwords.LONGEST]):
+    if not await passwords.fits(row["password"] if row else None, password[: passwords.LONGEST]):
         raise Unauthorized("wrong_password", "Address and password do not go together.")
     assert row is not None
     cookie = secrets.token_urlsafe(32)
@@ -161,7 +161,7 @@ async def change_password(
     passwords.check_acceptable(new, visitor.email)
     async with runtime.database.reading() as session:
         row = await store.admin_by_id(session, visitor.id)
-    if not await passwords.fits(row and row["password"], old[: passwords.LONGEST]):
+    if not await passwords.fits(row["password"] if row else None, old[: passwords.LONGEST]):
         raise Invalid("wrong_password", "The present password is another one.")
     if old == new:
         raise Invalid("invalid_password", "Choose a password that differs from the present one.")

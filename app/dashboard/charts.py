@@ -88,14 +88,8 @@ def histogram(counts: Mapping[int, float]) -> dict[str, Any]:
         value = percentile(counts, share)
         if value is not None:
             marks.append({"name": name, "value": value, "x": round(_place(value, shown, room), 1)})
-    return {
-        "width": WIDTH,
-        "height": HEIGHT,
-        "axis": _axis(top),
-        "bars": bars,
-        "marks": marks,
-        "left": LEFT,
-    }
+    sizes = {"width": WIDTH, "height": HEIGHT, "left": LEFT}
+    return sizes | {"axis": _axis(top), "bars": bars, "marks": marks}
 
 
 def _place(value: float, shown: Sequence[int], room: float) -> float:
@@ -118,14 +112,7 @@ def shares(parts: Sequence[tuple[str, str, float]]) -> list[dict[str, Any]]:
     place, found = 0.0, []
     for name, kind, count in parts:
         share = 100 * count / total if total else 0.0
-        found.append(
-            {
-                "name": name,
-                "kind": kind,
-                "count": count,
-                "x": round(place, 2),
-                "width": round(share, 2),
-            }
-        )
+        part = {"name": name, "kind": kind, "count": count}
+        found.append(part | {"x": round(place, 2), "width": round(share, 2)})
         place += share
     return found

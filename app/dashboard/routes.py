@@ -1,6 +1,6 @@
 """All pages of the dashboard, its static files, and what answers where there is nothing."""
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.responses import RedirectResponse
 
 from app.dashboard import (
@@ -11,7 +11,7 @@ from app.dashboard import (
     routes_settings,
     routes_users,
 )
-from app.dashboard.access import Shown
+from app.dashboard.access import shown
 from app.dashboard.pages import BASE, STATIC, PageRoute, nothing_here
 
 ASSETS = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
@@ -19,7 +19,7 @@ REST = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
 
 
 @ASSETS.get("/static/{version}/{name}")
-async def static(version: str, name: str) -> Response:
+async def static(name: str) -> Response:
     """A file of the pages; its address changes with its content, so it is kept for ever."""
     if name not in STATIC:
         raise nothing_here()
@@ -28,8 +28,8 @@ async def static(version: str, name: str) -> Response:
     return Response(data, media_type=kind, headers=keep)
 
 
-@REST.get("/{path:path}")
-async def nowhere(request: Request, visitor: Shown, path: str) -> Response:
+@REST.get("/{path:path}", dependencies=[Depends(shown)])
+async def nowhere() -> Response:
     """There is no such page."""
     raise nothing_here()
 

@@ -57,10 +57,9 @@ async def list_page(
 
 def part_or_page(request: Request, template: str, **values: Any) -> Response:
     """A page; or 304 when the browser, asking again by itself, has this very one already."""
-    response = render(
-        request, template, part=bool(request.headers.get("x-ringline-part")), **values
-    )
-    if not request.headers.get("x-ringline-part"):
+    part = bool(request.headers.get("x-ringline-part"))
+    response = render(request, template, part=part, **values)
+    if not part:
         return response
     mark = '"' + hashlib.sha256(bytes(response.body)).hexdigest()[:24] + '"'
     if request.headers.get("if-none-match") == mark:
@@ -103,7 +102,7 @@ async def _story(place: Place, call_id: UUID) -> tuple[dict[str, Any], list[dict
 
 
 @router.post("/{call_id}/end")
-async def end(request: Request, place: Changing, call_id: UUID) -> Response:
+async def end(place: Changing, call_id: UUID) -> Response:
     """End a live call for everyone, as the server."""
     path = f"{place.path}/calls/{call_id}"
     try:

@@ -5,20 +5,20 @@ import hmac
 import secrets
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from app.dashboard import admins
 from app.dashboard.access import (
     COOKIE,
     Governed,
-    Governing,
-    Shown,
     actor_of,
     check_origin,
     checked,
     fields_of,
+    governing,
     runtime_of,
     set_cookie,
+    shown,
     signed_in,
     source_of,
     text_of,
@@ -129,8 +129,8 @@ async def change_password(request: Request) -> Response:
     return response
 
 
-@router.get("/admins")
-async def admins_page(request: Request, visitor: Governing) -> Response:
+@router.get("/admins", dependencies=[Depends(governing)])
+async def admins_page(request: Request) -> Response:
     """Every administrator, and what they did that concerns no tenant."""
     return await _admins(request)
 
@@ -183,17 +183,17 @@ async def remove_admin(request: Request, visitor: Governed, admin_id: UUID) -> R
     return moved("/admins", "admin_removed")
 
 
-@router.get("")
-@router.get("/")
-async def first_page(request: Request, visitor: Shown) -> Response:
+@router.get("", dependencies=[Depends(shown)])
+@router.get("/", dependencies=[Depends(shown)])
+async def first_page(request: Request) -> Response:
     """To the only tenant's overview, or to choose one."""
     rows = await tenants.every(runtime_of(request))
     done = request.query_params.get("done")
     return moved(f"/t/{rows[0]['id']}" if len(rows) == 1 else "/tenants", done)
 
 
-@router.get("/tenants")
-async def tenants_page(request: Request, visitor: Shown) -> Response:
+@router.get("/tenants", dependencies=[Depends(shown)])
+async def tenants_page(request: Request) -> Response:
     """Every tenant; an owner may make another."""
     return await _tenants(request)
 

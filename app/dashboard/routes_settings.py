@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData
 
 from app.core.figures import BOUNDS, Figures
-from app.core.payload import PROFILES, TemplateError, check_template
+from app.core.payload import PROFILES, Profile, TemplateError, check_template
 from app.credentials import service as credentials
 from app.dashboard import store_webhooks
 from app.dashboard.access import Changing, Here, Place, fields_of, text_of
@@ -35,6 +35,7 @@ SCOPES = {
 }
 BUNDLE_ID: TypeAdapter[str] = TypeAdapter(BundleId)
 CALL_TYPE: TypeAdapter[str] = TypeAdapter(CallType)
+PROFILE: TypeAdapter[Profile] = TypeAdapter(Profile)
 SWITCHES = ("users_may_ring", "store_and_forward", "voip_stops")
 
 
@@ -155,7 +156,7 @@ async def _payload(
     shown = preview(profile, template, place.runtime.settings.public_url)
     return render(
         request, "settings_payload.html", status=422 if problem else 200,
-        apps=apps, bundle_id=bundle_id, profile=profile, profiles=PROFILES, template=template,
+        apps=apps, bundle_id=bundle_id, profile=profile, profiles=PROFILES, source=template,
         shown=shown, settings=settings, problem=problem, tab="/payload",
         part=bool(request.headers.get("x-ringline-part")),
     )  # fmt: skip
@@ -186,14 +187,13 @@ async def change_payload(request: Request, place: Changing) -> Response:
     templates.pop(bundle_id, None)
     try:
         BUNDLE_ID.validate_python(bundle_id)
-        if profile not in PROFILES:
-            raise Invalid("invalid_profile", "Choose one of the profiles.")
+        PROFILE.validate_python(profile)
         if profile == "custom":
             check_template(template)
             templates[bundle_id] = orjson.loads(template)
         if profile != "ringline":
             profiles[bundle_id] = profile
-    except (Invalid, TemplateError, ValidationError) as error:
+    except (TemplateError, ValidationError) as error:
         problem = _sentence(error) if isinstance(error, ValidationError) else str(error)
         return await _payload(
             request, place, bundle_id=bundle_id, profile=profile, template=template,

@@ -117,10 +117,9 @@ def _of_event(event: dict[str, Any], story: dict[str, Any]) -> list[Step]:
         what, tone = said[kind]
         if user == story["call"]["caller_id"]:
             return [Step(at, CALLER, RINGLINE, what, tone)]
-        source = phone or RINGLINE
-        return [
-            Step(at, source, RINGLINE if phone else None, what if phone else f"{user} {what}", tone)
-        ]
+        if phone is None:
+            return [Step(at, RINGLINE, None, f"{user} {what}", tone)]
+        return [Step(at, phone, RINGLINE, what, tone)]
     if kind == "member.missed":
         return [Step(at, RINGLINE, None, f"{user}: nobody answered in time", "bad")]
     if kind == "member.away":
