@@ -55,7 +55,12 @@ def _try(command: list[str]) -> None:
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     try:
         subprocess.run(
-            command, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, timeout=600, check=False
+            command,
+            env=quiet,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=600,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return

@@ -92,9 +92,7 @@ async def checked(request: Request, visitor: Visitor) -> None:
         field = (await fields_of(request)).get("csrf")
         given = field if isinstance(field, str) else ""
     if not hmac.compare_digest(given.encode(), visitor.csrf.encode()):
-        raise Forbidden(
-            "stale_form", "This form is not of your session. Reload and try again."
-        )
+        raise Forbidden("stale_form", "This form is not of your session. Reload and try again.")
 
 
 def check_origin(request: Request) -> None:

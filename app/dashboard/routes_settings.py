@@ -76,12 +76,10 @@ async def revoke_key(place: Changing, key_id: UUID) -> Response:
 @router.get("/calls")
 async def calls_page(request: Request, place: Here) -> Response:
     """Call types, their times, and what users and pushes may do."""
-    return _calls(request, place, place.settings, None)
+    return _calls(request, place.settings, None)
 
 
-def _calls(
-    request: Request, place: Place, settings: TenantSettings, problem: str | None
-) -> Response:
+def _calls(request: Request, settings: TenantSettings, problem: str | None) -> Response:
     return render(
         request, "settings_calls.html", status=422 if problem else 200,
         settings=settings, defaults=Figures(), bounds=BOUNDS, problem=problem, tab="/calls",
@@ -105,9 +103,9 @@ async def change_calls(request: Request, place: Changing) -> Response:
             values[name] = float(text_of(form, name) or getattr(TenantSettings(), name))
         settings = TenantSettings.model_validate(values)
     except ValidationError as error:
-        return _calls(request, place, place.settings, _sentence(error))
+        return _calls(request, place.settings, _sentence(error))
     except (ValueError, AppError) as error:
-        return _calls(request, place, place.settings, str(error))
+        return _calls(request, place.settings, str(error))
     await tenants.change_settings(place.runtime, place.id, settings, actor=place.actor)
     return moved(f"{place.path}/settings/calls", "settings_saved")
 

@@ -12,7 +12,7 @@ from app.dashboard import words
 CALLER, RINGLINE, APPLE = "caller", "ringline", "apple"
 MOST_PHONES = 10
 MOST_STEPS = 120
-GUTTER, LANE, ROW, TOP = 104, 152, 42, 62
+GUTTER, LANE, ROW, TOP = 66, 148, 42, 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,15 @@ def _pushed(story: dict[str, Any]) -> list[Step]:
         name = push["device_name"] or f"…{push['ending']}"
         steps.append(Step(attempt["started_at"], RINGLINE, APPLE, f"{what} to {name}"[:30]))
         if attempt["status"] == 200:
-            steps.append(Step(attempt["finished_at"], APPLE, phone, f"accepted, {what}", "good"))
+            steps.append(
+                Step(
+                    attempt["finished_at"],
+                    APPLE,
+                    phone,
+                    "accepted" if what == "push" else f"{what} accepted",
+                    "good",
+                )
+            )
         else:
             says = " ".join(str(one) for one in (attempt["status"], attempt["reason"]) if one)
             answer = says or "no answer"

@@ -71,6 +71,8 @@ async def furnish(stack: Stack) -> tuple[str, str, dict[str, str]]:
                 clause = text(statement)
                 names = clause.compile().params
                 await session.execute(clause, {name: values[name] for name in names})
+        async with runtime.database.transaction() as session:
+            await session.execute(text("DELETE FROM counted_until"))
         while await counting.count_once(runtime):
             pass
     finally:
@@ -99,7 +101,10 @@ async def _ring(stack: Stack, key: str) -> dict[str, str]:
             if device == "bob-2":
                 stack.simulator.gone(token)
         alice = {"id": "alice", "name": "Alice Adams"}
-        for name, callees, after in (("missed", ["bob"], None), ("answered", ["bob", "carol"], "accept")):
+        for name, callees, after in (
+            ("missed", ["bob"], None),
+            ("answered", ["bob", "carol"], "accept"),
+        ):
             ring = {"caller": alice, "callees": callees, "video": True, "ring_time": 5}
             call = (await api.post("/v1/calls", json=ring)).raise_for_status().json()
             calls[name] = call["id"]
@@ -145,7 +150,12 @@ async def take(browser: Browser, stack: Stack, folder: Path) -> None:
     )
     state = await context.storage_state()
     await context.close()
-    for width, height, scheme in ((1440, 900, "light"), (1440, 900, "dark"), (390, 844, "light"), (390, 844, "dark")):
+    for width, height, scheme in (
+        (1440, 900, "light"),
+        (1440, 900, "dark"),
+        (390, 844, "light"),
+        (390, 844, "dark"),
+    ):
         context = await browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, storage_state=state
         )
@@ -154,7 +164,9 @@ async def take(browser: Browser, stack: Stack, folder: Path) -> None:
             if len(sys.argv) > 2 and name not in sys.argv[2:]:
                 continue
             await page.goto(address)
-            await page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=width == 390)
+            await page.screenshot(
+                path=folder / f"{name}-{width}-{scheme}.png", full_page=width == 390
+            )
         await context.close()
 
 

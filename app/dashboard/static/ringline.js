@@ -17,7 +17,7 @@ function offerCopies() {
 export function localTimes(root) {
   for (const time of root.querySelectorAll("time")) {
     const at = new Date(time.dateTime);
-    if (/^\d/.test(time.textContent) && /\d:\d\d:\d\d$/.test(time.textContent)) {
+    if (time.textContent.endsWith(" UTC")) {
       time.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
     }
   }
