@@ -35,7 +35,7 @@ demo: $(VENV)/run.stamp ## see a phone ring; ONCE=1 does it unattended and exits
 
 .PHONY: test
 test: $(VENV)/dev.stamp ## run every test on real servers; ARGS="-k word" for some
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## ruff, mypy --strict and the import rules

@@ -9,6 +9,7 @@ detail never repeats a token, a key or any other secret.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -126,6 +127,10 @@ CODES = {
 }
 
 
+NO_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
+NAMED = re.compile(r"([a-z_]+): (.+)", re.DOTALL)
+
+
 def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
     """pydantic's errors as (field, code, detail): the input itself is never repeated."""
     found = []
@@ -144,6 +149,11 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
             detail = "the body is not valid JSON"
         elif code == "unknown_field":
             detail = "this field is not known here; remove it or correct its spelling"
+        elif not field and error["type"] in NO_OBJECT:
+            detail = "send a JSON object, with `Content-Type: application/json`"
+        elif not field and (named := NAMED.match(detail)):
+            # a check of several fields at once says itself which one is wrong
+            field, detail = named.groups()
         found.append({"field": field, "code": code, "detail": detail})
     return found
 
@@ -151,8 +161,14 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
 
 
+UNREADABLE = "There was an error parsing the body"
+"""FastAPI's words for a body that is not UTF-8, or nested too deeply."""
+
+
 async def _on_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400 and error.detail == UNREADABLE:
+        return problem(422, "invalid_json", "the body is not valid JSON in UTF-8")
     code = STATUS_CODES.get(error.status_code, f"http_{error.status_code}")
     response = problem(error.status_code, code, str(error.detail))
     response.headers.update(error.headers or {})

@@ -17,13 +17,16 @@ from app.calls import api as calls_api
 from app.calls import service as calls
 from app.calls.rehearsal import rehearse
 from app.credentials import api as credentials_api
+from app.credentials import health
 from app.dashboard import routes as dashboard
 from app.dashboard.counting import Counting
 from app.db import head_revision, revision_of
 from app.devices import api as devices_api
 from app.events import api as events_api
+from app.events import audit_api, webhook_api
 from app.events.stream import Streams
 from app.gather import Gather
+from app.observe import set_up_logging
 from app.push import store as push
 from app.runtime import Runtime, open_runtime
 from app.security import Gate
@@ -43,8 +46,14 @@ class UnsafeSettings(Exception):
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The API. Raises UnsafeSettings when the settings do not allow to start."""
+    """The API. Raises UnsafeSettings when the settings do not allow to start.
+
+    Without `settings` it is a process of its own, and sets up that process's logging too: what a
+    server such as uvicorn sets up shows tracebacks unredacted.
+    """
     chosen = settings or get_settings()
+    if settings is None:
+        set_up_logging(chosen.log_level, chosen.log_format)
     if chosen.weaknesses():
         raise UnsafeSettings("; ".join(chosen.weaknesses()))
 
@@ -78,7 +87,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(DBAPIError, _database_down)
     app.add_exception_handler(PoolTimeout, _database_down)
     app.add_exception_handler(OSError, _database_down)
-    for api in (calls_api, events_api, devices_api, credentials_api, tenants_api):
+    for api in (
+        calls_api,
+        events_api,
+        devices_api,
+        credentials_api,
+        audit_api,
+        webhook_api,
+        tenants_api,
+    ):
         app.include_router(api.router)
     dashboard.install(app)
     app.add_api_route("/healthz", _alive, methods=["GET"], tags=["health"])
@@ -140,5 +157,7 @@ async def _ready(request: Request) -> dict[str, Any]:
     return {"status": "ready", "workers": workers}
 
 
-async def _metrics() -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+async def _metrics(request: Request) -> Response:
+    runtime: Runtime = request.app.state.runtime
+    text = generate_latest() + await health.expiry_exposition(runtime)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

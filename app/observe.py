@@ -67,6 +67,9 @@ def set_up_logging(level: str = "info", style: str = "json") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    for server in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # they bring their own handlers
+        logging.getLogger(server).handlers.clear()
+        logging.getLogger(server).propagate = True
     for noisy in ("aioapns", "httpx", "httpcore", "uvicorn.access", "asyncio", "kombu", "amqp"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
@@ -91,3 +94,6 @@ BREAKERS_OPEN = Gauge("ringline_breakers_open", "Credentials that Apple refuses,
 RINGS = Counter("ringline_rings_total", "Calls rung, by how the request ended", ("outcome",))
 STREAMS = Gauge("ringline_streams", "Live streams that are open")
 STREAM_ENDS = Counter("ringline_stream_ends_total", "Live streams that ended, by why", ("reason",))
+DELIVERIES = Counter(
+    "ringline_webhook_deliveries_total", "Tries at webhooks, by how they ended", ("state", "error")
+)

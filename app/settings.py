@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     worker_metrics: str | None = Field(
         None, description="`host:port` on which a worker serves its Prometheus metrics"
     )
+    webhook_allow_private: bool = Field(
+        False,
+        description="webhooks may go to private addresses and over plain HTTP: for development, or "
+        "when all tenants are your own",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
     database_pool: int = Field(10, ge=2, le=200, description="database connections of one process")
@@ -121,6 +126,12 @@ class Settings(BaseSettings):
     def weaknesses(self) -> list[str]:
         """Why this process must not start in production; empty when it may. Names no secret."""
         found = []
+        parts = self.secret_key.get_secret_value().split(",")
+        ids = [part.strip().partition(":")[0] for part in parts if ":" in part]
+        if len(parts) > 1 and (len(ids) < len(parts) or len(set(ids)) < len(ids)):
+            found.append(
+                "RINGLINE_SECRET_KEY holds several keys: write each as id:secret, ids apart"
+            )
         for key_id, secret in self.secret_keys().items():
             where = "RINGLINE_SECRET_KEY" + (
                 f" (key {key_id})" if len(self.secret_keys()) > 1 else ""

@@ -149,3 +149,38 @@ def test_simulator_runs_alone(environment: dict[str, str], tmp_path: Path) -> No
         process.terminate()
         assert process.wait(10) == 0
         process.stdout.close()
+
+
+def test_credentials_by_command(environment: dict[str, str], tmp_path: Path) -> None:
+    """Preview, add, list, probe, retire the last one, bring it back, rotate, audit."""
+    ringline(environment, "tenant", "create", "Acme")
+    with Simulator.running() as simulator:
+        simulated = environment | {
+            "RINGLINE_APNS_PRODUCTION_URL": simulator.production_url,
+            "RINGLINE_APNS_SANDBOX_URL": simulator.sandbox_url,
+            "RINGLINE_APNS_CA_FILE": str(simulator.ca_file),
+        }
+        file = tmp_path / "voip.pem"
+        file.write_bytes(simulator.voip_certificate("com.example.app").pem)
+
+        def credential(*words: str, status: int = 0) -> str:
+            return ringline(simulated, "credential", *words, "--tenant", "Acme", status=status)
+
+        assert "com.example.app" in credential("preview", str(file))
+        assert "com.example.app" not in credential("list")
+        assert "sandbox: yes" in credential("add", str(file))
+        listed = credential("list")
+        credential_id = listed.split("com.example.app")[0].split()[-1]
+        assert "yes" in credential("probe", credential_id)
+        assert "confirm" in credential("retire", credential_id, status=1)
+        assert "retired" in credential("retire", credential_id, "--confirm")
+        assert "active" in credential("activate", credential_id)
+        asked = tmp_path / "asked.csr"
+        assert "VoIP Services" in credential("request", "com.example.other", "--out", str(asked))
+        assert "BEGIN CERTIFICATE REQUEST" in asked.read_text()
+        assert "retire" in credential("audit")
+        rotated = simulated | {"RINGLINE_SECRET_KEY": f"2:{STRONG[::-1]},1:{STRONG}"}
+        assert "credentials" in ringline(rotated, "vault", "status")
+        assert "re-wrapped" in ringline(rotated, "vault", "rotate")
+        rows = ringline(rotated, "vault", "status").strip().splitlines()[1:]
+        assert {row.split()[1] for row in rows} == {"2"}

@@ -12,7 +12,7 @@ STRONG = "q8Zk2vWm5TnB7xRj4LpY9sDf3HgC6aEu"
 @pytest.mark.parametrize(
     "secret",
     ["", "short", "a" * 64, "changeme" * 8, "ringline-ringline-ringline-ringline-1", DEVELOPMENT_SECRET,
-     f"new:{STRONG},old:weak"],
+     f"new:{STRONG},old:weak", f"{STRONG},{STRONG[::-1]}", f"a:{STRONG},a:{STRONG[::-1]}"],
 )  # fmt: skip
 def test_production_does_not_start_with_a_weak_secret(secret: str) -> None:
     settings = Settings(secret_key=secret)

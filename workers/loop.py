@@ -7,10 +7,13 @@ are swept with no Redis at all. It is drained when the worker shuts down.
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import structlog
 
+from app.credentials import service as credentials
+from app.events.service import Courier
 from app.push.service import Dispatcher
 from app.runtime import Runtime, open_runtime
 from app.settings import Settings
@@ -37,6 +40,7 @@ class Loop:
         self._stop: asyncio.Event | None = None
         self.runtime: Runtime | None = None
         self.dispatcher: Dispatcher | None = None
+        self.courier: Courier | None = None
 
     def start(self) -> None:
         """Start the thread; returns when the loop takes work."""
@@ -49,6 +53,12 @@ class Loop:
         assert self.dispatcher is not None
         future = asyncio.run_coroutine_threadsafe(work(self.dispatcher), self._loop)
         future.add_done_callback(_report)
+
+    def deliver(self) -> None:
+        """Have the courier look what is due to webhooks; never waits for it."""
+        assert self._loop is not None
+        assert self.courier is not None
+        self._loop.call_soon_threadsafe(self.courier.wake)
 
     def stop(self) -> None:
         """Drain and end; returns when all is recorded, or after a bounded time."""
@@ -65,6 +75,7 @@ class Loop:
         self._stop = asyncio.Event()
         self.runtime = open_runtime(self._settings)
         self.dispatcher = Dispatcher(self.runtime)
+        self.courier = Courier(self.runtime, self.dispatcher.worker_id)
         self._ready.set()
         await _tried(self.dispatcher.rehearse)
         rounds = [
@@ -73,11 +84,13 @@ class Loop:
             asyncio.create_task(_every(SWEEP, self.dispatcher.keep_warm)),
             asyncio.create_task(_every(SWEEP, self.dispatcher.send_lost)),
             asyncio.create_task(_every(LOOK, self.dispatcher.withdraw_settled)),
+            asyncio.create_task(_every(SWEEP, self.courier.look)),
+            asyncio.create_task(_every(SWEEP, partial(credentials.probe_due, self.runtime))),
         ]
         await self._stop.wait()
         for task in rounds[1:]:
             task.cancel()
-        await self.dispatcher.stop(DRAIN)
+        await asyncio.gather(self.courier.stop(DRAIN), self.dispatcher.stop(DRAIN))
         rounds[0].cancel()
         await asyncio.gather(*rounds, return_exceptions=True)
         await self.runtime.close()
@@ -100,7 +113,12 @@ async def _tried(work: Callable[[], Awaitable[object]]) -> None:
     try:
         await work()
     except Exception:
-        log.exception("round_failed", work=getattr(work, "__qualname__", str(work)))
+        log.exception("round_failed", work=_name_of(work))
+
+
+def _name_of(work: Callable[[], Awaitable[object]]) -> str:
+    inner = work.func if isinstance(work, partial) else work
+    return str(getattr(inner, "__qualname__", inner))
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:

@@ -8,7 +8,7 @@ from prometheus_client import start_http_server
 from app.observe import set_up_logging
 from app.queue import make_celery
 from app.settings import get_settings
-from workers import push
+from workers import push, webhook
 from workers.loop import Loop
 from workers.sweep import sweep
 
@@ -16,6 +16,7 @@ settings = get_settings()
 app = make_celery(settings)
 loop = Loop(settings, sweep)
 push.register(app, loop)
+webhook.register(app, loop)
 
 
 def _logging(**_: Any) -> None:

@@ -32,13 +32,14 @@ class Change:
 
 @dataclass(slots=True)
 class Applied:
-    """What to tell after the commit: rings with pushes to send, and users with news.
+    """What to tell after the commit: rings with pushes to send, users and webhooks with news.
 
     `news`: (tenant, user, number of the user's latest event).
     """
 
     rings: list[UUID] = field(default_factory=list)
     news: list[tuple[UUID, str, int]] = field(default_factory=list)
+    webhooks: set[UUID] = field(default_factory=set)
 
 
 async def apply(
@@ -69,7 +70,7 @@ async def apply(
     if settled:
         await pushes.drop_unsent(session, [ring.uuid for ring in settled])
         applied.rings += await _add_stops(session, changes, now)
-    applied.news = await _write_events(session, changes)
+    applied.webhooks, applied.news = await _write_events(session, changes)
     return applied
 
 
@@ -175,7 +176,9 @@ async def _add_stops(session: Session, changes: Sequence[Change], now: datetime)
     return list({row["ring"] for row in rows})
 
 
-async def _write_events(session: Session, changes: Sequence[Change]) -> list[tuple[UUID, str, int]]:
+async def _write_events(
+    session: Session, changes: Sequence[Change]
+) -> tuple[set[UUID], list[tuple[UUID, str, int]]]:
     rows: list[dict[str, Any]] = []
     told: list[tuple[UUID, str, datetime, dict[str, Any]]] = []
     quieted: set[UUID] = set()
@@ -207,5 +210,5 @@ async def _write_events(session: Session, changes: Sequence[Change]) -> list[tup
                 quieted.add(call.id)
     if quieted:
         await live.owe_update(session, sorted(quieted))
-    await events.add_events(session, rows)
-    return await events.tell_users(session, told)
+    webhooks = await events.add_events(session, rows)
+    return webhooks, await events.tell_users(session, told)

@@ -1,7 +1,7 @@
 """After the commit: hints to those who look at the rows anyway."""
 
 from app.calls.apply import Applied
-from app.queue import SEND
+from app.queue import DELIVER, SEND
 from app.runtime import Runtime
 
 
@@ -9,4 +9,6 @@ def tell(runtime: Runtime, applied: Applied) -> None:
     """Kick the workers, wake the live streams. Neither waits nor fails."""
     if applied.rings:
         runtime.queue.kick(SEND, applied.rings)
+    if applied.webhooks:
+        runtime.queue.kick(DELIVER, applied.webhooks)
     runtime.news.tell(applied.news)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from app.core.event import rfc3339
 from app.credentials import store
 from app.credentials.usable import ACTIVE, Usable
-from app.db import Row, Session, clock, many
+from app.db import Database, Row, Session, clock, many
 from app.events import store as events
 from app.ids import uuid7
 from app.runtime import Runtime
@@ -155,10 +155,10 @@ async def expiry_exposition(runtime: Runtime) -> bytes:
     return generate_latest(registry)
 
 
-async def troubles(runtime: Runtime, tenant_id: UUID | None = None) -> list[str]:
+async def troubles(database: Database, tenant_id: UUID | None = None) -> list[str]:
     """A sentence for each credential in use that fails, has expired or soon will."""
     found = []
-    async with runtime.database.reading() as session:
+    async with database.reading() as session:
         now = await clock(session)
         for row in await many(session, OF_ALL):
             if tenant_id in {None, row["tenant_id"]} and row["state"] == ACTIVE:

@@ -10,6 +10,7 @@ from app.dashboard import (
     routes_people,
     routes_settings,
     routes_users,
+    routes_webhooks,
 )
 from app.dashboard.access import shown
 from app.dashboard.pages import BASE, STATIC, PageRoute, nothing_here
@@ -45,6 +46,7 @@ def install(app: FastAPI) -> None:
     rooms = (
         routes_people, routes_overview, routes_calls, routes_users, routes_credentials,
         routes_settings,
+        routes_webhooks,
     )  # fmt: skip
     app.include_router(ASSETS)
     for room in rooms:

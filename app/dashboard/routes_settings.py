@@ -11,9 +11,8 @@ from starlette.datastructures import FormData
 from app.core.figures import BOUNDS, Figures
 from app.core.payload import PROFILES, Profile, TemplateError, check_template
 from app.credentials import service as credentials
-from app.dashboard import store_webhooks
 from app.dashboard.access import Changing, Here, Place, fields_of, text_of
-from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
+from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.previewing import preview
 from app.errors import AppError, Invalid, field_errors
 from app.events import audit
@@ -207,23 +206,3 @@ async def audit_page(request: Request, place: Here, before: UUID | None = None) 
     """Who did what, when and from where."""
     lines = await audit.page(place.runtime, place.id, before=before, limit=50)
     return render(request, "settings_audit.html", lines=lines, tab="/audit")
-
-
-@router.get("/webhooks")
-async def webhooks_page(request: Request, place: Here) -> Response:
-    """Endpoints of the tenant's backend."""
-    async with place.runtime.database.reading() as session:
-        rows = await store_webhooks.webhooks(session, place.id)
-    return render(request, "settings_webhooks.html", rows=rows, tab="/webhooks")
-
-
-@router.get("/webhooks/{webhook_id}")
-async def webhook_page(request: Request, place: Here, webhook_id: UUID) -> Response:
-    """One endpoint, and how its latest deliveries went."""
-    async with place.runtime.database.reading() as session:
-        rows = await store_webhooks.webhooks(session, place.id)
-        one = next((row for row in rows if row["id"] == webhook_id), None)
-        if one is None:
-            raise nothing_here()
-        deliveries = await store_webhooks.deliveries(session, place.id, webhook_id)
-    return render(request, "settings_webhook.html", one=one, deliveries=deliveries, tab="/webhooks")

@@ -20,10 +20,10 @@ DONE = {
     "role_changed": "The role was changed.",
     "admin_removed": "The administrator was removed and signed out.",
     "webhook_saved": "The webhook is saved.",
+    "webhook_off": "The webhook is off; nothing is sent to it.",
     "webhook_deleted": "The webhook is deleted.",
     "webhook_enabled": "The webhook is enabled again.",
     "resent": "The delivery is sent again.",
-    "test_sent": "A test event is on its way.",
 }
 ERROR_TITLES = {
     401: "Sign in first",
@@ -100,6 +100,11 @@ ACTIONS = {
     "user.erase": "erased a user",
     "call.test": "sent a test ring",
     "call.end": "ended a call",
+    "credential.test_push": "pushed a test",
+    "webhook.create": "made a webhook",
+    "webhook.change": "changed a webhook",
+    "webhook.rotate": "changed a webhook's secret",
+    "webhook.remove": "deleted a webhook",
     "tenant.create": "made this tenant",
     "admin.create": "made an administrator",
     "admin.sign_in": "signed in",

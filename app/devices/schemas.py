@@ -46,7 +46,7 @@ class DeviceIn(Request):
     device_id: DeviceId | None = None
     name: DisplayName | None = None
     platform: Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9 ._\-]+$")] | None = None
-    tokens: Annotated[list[TokenIn], Field()] = []
+    tokens: list[TokenIn] = Field(default_factory=list)
     expires_in: int = LONGEST
 
     @model_validator(mode="after")

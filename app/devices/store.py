@@ -67,17 +67,18 @@ async def devices_beyond(session: Session, tenant_id: UUID, user_id: str, most: 
 
 TOKENS_GIVEN_UP = text("""
     SELECT t.id FROM tokens t
-    WHERE t.tenant_id = :tenant AND (
-        (t.user_id, t.device_row) IS DISTINCT FROM (CAST(:user AS text), CAST(:device AS uuid))
-        AND (t.kind, t.bundle_id, t.token) IN (
-            SELECT * FROM unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[]),
-                                 CAST(:tokens AS text[])))
-        OR t.device_row = CAST(:device AS uuid)
+    JOIN unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[]), CAST(:tokens AS text[]))
+        AS n(kind, bundle_id, token)
+        ON t.kind = n.kind AND t.bundle_id = n.bundle_id AND t.token = n.token
+    WHERE t.tenant_id = :tenant
+        AND (t.user_id, t.device_row) IS DISTINCT FROM (CAST(:user AS text), CAST(:device AS uuid))
+    UNION
+    SELECT t.id FROM tokens t
+    WHERE t.device_row = CAST(:device AS uuid)
         AND (t.kind, t.bundle_id) IN (
             SELECT * FROM unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[])))
         AND t.token <> ALL(CAST(:tokens AS text[]))
-    )
-    ORDER BY t.id
+    ORDER BY 1
 """)
 
 
@@ -98,11 +99,14 @@ async def tokens_given_up(
 
 LOCK_TOKENS = text("""
     SELECT id FROM tokens
-    WHERE tenant_id = :tenant AND (
-        (kind, bundle_id, token) IN (
-            SELECT * FROM unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[]),
-                                 CAST(:tokens AS text[])))
-        OR device_row = ANY(CAST(:devices AS uuid[])))
+    WHERE id = ANY(ARRAY(
+        SELECT t.id FROM tokens t
+        JOIN unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[]), CAST(:tokens AS text[]))
+            AS n(kind, bundle_id, token)
+            ON t.kind = n.kind AND t.bundle_id = n.bundle_id AND t.token = n.token
+        WHERE t.tenant_id = :tenant
+        UNION ALL
+        SELECT id FROM tokens WHERE device_row = ANY(CAST(:devices AS uuid[]))))
     ORDER BY id FOR UPDATE
 """)
 
@@ -264,11 +268,12 @@ async def ringable(
     return rows[0]["now"], [row for row in rows if row["id"] is not None]
 
 
+# statement_timestamp(), as an index knows nothing to do with the ever-moving clock_timestamp()
 EXPIRE = text("""
     WITH due AS (
         SELECT id FROM tokens
-        WHERE retired_at IS NULL AND expires_at <= clock_timestamp()
-        ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+        WHERE retired_at IS NULL AND expires_at <= statement_timestamp()
+        ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
     UPDATE tokens t SET retired_at = clock_timestamp(), retired_why = 'expired',
         version = t.version + 1

@@ -77,8 +77,8 @@ def main(arguments: list[str]) -> None:
     else:
         die_with_parent(parent, death_signal)
     os.umask(0o077)
-    # Python ignores these two, and what is ignored stays so through exec.
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+    # What is ignored stays so through exec: Python ignores two, nohup and shells some more.
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.execv(program[0], program)  # noqa: S606 - no shell is wanted

@@ -146,9 +146,7 @@ class Delivery(Base):
 
     __tablename__ = "deliveries"
 
-    webhook_id: Mapped[UUID] = mapped_column(
-        ForeignKey("webhooks.id", ondelete="CASCADE"), primary_key=True
-    )
+    webhook_id: Mapped[UUID] = mapped_column(primary_key=True)
     event_id: Mapped[str] = mapped_column(Text, primary_key=True)
     tenant_id: Mapped[UUID]
     type: Mapped[str] = mapped_column(Text)
@@ -167,7 +165,7 @@ class Delivery(Base):
     __table_args__ = (
         Index("ix_deliveries_due_at", "webhook_id", "due_at", postgresql_where=PENDING),
         Index("ix_deliveries_open", "webhook_id", "call_id", "seq", postgresql_where=OPEN),
-        Index("ix_deliveries_claimed_by", "claimed_by", postgresql_where=SENDING),
+        Index("ix_deliveries_sending", "webhook_id", "claimed_by", postgresql_where=SENDING),
         Index("ix_deliveries_webhook_id", "webhook_id", "created_at"),
         Index("ix_deliveries_created_at", "tenant_id", "created_at"),
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.db import Row, Session, dump_json, insert_rows, many
+from app.events import deliveries
 from app.events.models import Audit, Event, TenantEvent, UserEvent
 
 LOCK_FEEDS = text("""
@@ -26,9 +27,16 @@ MOVE_FEEDS = text("""
 """)
 
 
-async def add_events(session: Session, rows: Sequence[Row]) -> None:
-    """Events of calls whose rows this transaction holds locked."""
+async def add_events(session: Session, rows: Sequence[Row]) -> set[UUID]:
+    """Events of calls whose rows this transaction holds locked, and what webhooks get of them.
+
+    Answers the webhooks that have something to be sent.
+    """
     await insert_rows(session, Event.__table__, rows)  # type: ignore[arg-type]
+    return await deliveries.add(
+        session,
+        [{**row, "event_id": deliveries.event_id(row["call_id"], row["seq"])} for row in rows],
+    )
 
 
 async def tell_users(
@@ -134,6 +142,11 @@ async def erase_user(session: Session, tenant_id: UUID, user_id: str, grave: str
 async def add_tenant_events(session: Session, rows: Sequence[Row]) -> None:
     """Facts about tenants that belong to no call: (id, tenant_id, type, at, data)."""
     await insert_rows(session, TenantEvent.__table__, rows)  # type: ignore[arg-type]
+    told = [
+        {**row, "event_id": deliveries.tenant_event_id(row["id"]), "call_id": None, "seq": None}
+        for row in rows
+    ]
+    await deliveries.add(session, told)
 
 
 ALARM = text("""

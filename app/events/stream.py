@@ -164,9 +164,11 @@ class Streams:
     async def close(self) -> None:
         """End what is still open, and stop listening."""
         self.end_all()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            # again: a client library may take a cancellation for a lost connection
+            await asyncio.wait(self._tasks, timeout=1)
 
     @property
     def count(self) -> int:

@@ -60,7 +60,7 @@ class Senders:
             try:
                 sender = self.get(credential, environment)
             except (ValueError, VaultError) as error:
-                log.error("credential_unfit", credential=str(credential.id), why=str(error))
+                log.error("credential_unfit", credential=str(credential.id), why=str(error))  # noqa: TRY400
                 continue
             if not sender.stats().connections:
                 self._later(_warm(sender, credential, environment))

@@ -145,7 +145,9 @@ CLAIM_AGAIN = text(
     )
 )
 CLAIM_DUE = text(
-    CLAIM.format(which="state = 'pending' AND due_at <= clock_timestamp()", order="ORDER BY due_at")
+    CLAIM.format(
+        which="state = 'pending' AND due_at <= statement_timestamp()", order="ORDER BY due_at"
+    )
 )
 CLAIM_ORPHANS = text(
     CLAIM.format(

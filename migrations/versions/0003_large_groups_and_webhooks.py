@@ -103,17 +103,11 @@ def _deliveries() -> None:
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("finished_at", TIME, nullable=True),
         sa.PrimaryKeyConstraint("webhook_id", "event_id", name=op.f("pk_deliveries")),
-        sa.ForeignKeyConstraint(
-            ["webhook_id"],
-            ["webhooks.id"],
-            name=op.f("fk_deliveries_webhook_id"),
-            ondelete="CASCADE",
-        ),
     )
     for name, columns, where in (
         ("due_at", ["webhook_id", "due_at"], "state = 'pending'"),
         ("open", ["webhook_id", "call_id", "seq"], "state IN ('pending', 'sending')"),
-        ("claimed_by", ["claimed_by"], "state = 'sending'"),
+        ("sending", ["webhook_id", "claimed_by"], "state = 'sending'"),
         ("webhook_id", ["webhook_id", "created_at"], None),
         ("created_at", ["tenant_id", "created_at"], None),
     ):

@@ -158,7 +158,7 @@ async def test_metrics_and_the_doctor(runtime, tenant, simulator, query):
     line = next(one for one in text.splitlines() if labels in one and "expiry" in one)
     assert float(line.split()[-1]) == row["not_after"].timestamp()
     assert f"ringline_credential_working{labels} 1.0" in text
-    assert await health.troubles(runtime) == []
+    assert await health.troubles(runtime.database) == []
     await query(
         "UPDATE credentials SET not_after = now() + interval '5.5 days' WHERE bundle_id = :app "
         "RETURNING id",
@@ -167,7 +167,7 @@ async def test_metrics_and_the_doctor(runtime, tenant, simulator, query):
     one = (await usable(runtime, tenant, OTHER))[0]
     async with runtime.database.transaction() as session:
         await health.apple_refuses(session, [(one, "production", "Forbidden")])
-    said = await health.troubles(runtime)
+    said = await health.troubles(runtime.database)
     assert len(said) == 2
     assert f"acme: the certificate for {APP} expires in 5 days" in said[0]
     assert f"{OTHER} is refused by Apple: Forbidden" in said[1]

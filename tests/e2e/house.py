@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import secrets
 import signal
@@ -200,7 +201,8 @@ class House:
         """Lines that the processes logged of what must not happen, unless the test said so."""
         lines = [line for one in (*self.apis, *self.workers) for line in one.output().splitlines()]
         bad = TROUBLES - self.may_log
-        return [line for line in lines if any(f'"event": "{what}"' in line for what in bad)]
+        logged = (line for line in lines if line.startswith("{"))
+        return [line for line in logged if json.loads(line)["event"] in bad]
 
     @contextlib.asynccontextmanager
     async def runtime(self) -> AsyncIterator[Runtime]:

@@ -193,3 +193,18 @@ async def test_batches_that_meet_in_opposite_orders_do_not_deadlock(tenant: Tena
         await held.rollback()
     answers = [*await forward, *await backward]
     assert sum(isinstance(answer, dict) for answer in answers) == 6, "alice rings more of her own"
+
+
+async def test_many_concurrent_rings_share_commits_and_one_bad_harms_no_other(
+    tenant: Tenant,
+) -> None:
+    bodies = [{"caller": {"id": "alice"}, "callees": [f"u{n}"]} for n in range(200)]
+    bodies[77]["callees"] = ["alice"]
+    answers = await asyncio.gather(
+        *(tenant.clients[n % 2].post("/v1/calls", json=body) for n, body in enumerate(bodies))
+    )
+    assert [answer.status_code for answer in answers].count(202) == 199
+    assert answers[77].status_code == 422
+    calls = await tenant.rows("SELECT xmin::text AS t FROM calls WHERE tenant_id = :tenant")
+    assert len(calls) == 199
+    assert len({row["t"] for row in calls}) < 150, "several calls in one transaction"

@@ -236,6 +236,7 @@ async def test_a_clock_two_hours_wrong_makes_one_alarm_and_no_storm_of_tokens(
                     seen |= {value for name, value in arrival.headers if name == "authorization"}
         finally:
             house.sim.set_conduct(clock_offset=0)
-        assert len(seen) == 1
+        # one, and a second where the first was 20 minutes old: never one for each push
+        assert 1 <= len(seen) <= 2
         raised = await alarms(tenant, "push.alarm")
         assert [one["data"]["alarm"] for one in raised] == ["clock_skew"]

@@ -41,7 +41,7 @@ def seconds_until(value: bytes, wall_clock: Callable[[], float]) -> float | None
         return min(float(text[:9]), _LONGEST_RETRY_AFTER)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):  # it was written for mail
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)

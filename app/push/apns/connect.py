@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 _SHORTEST_TRY: Final = 0.5
@@ -35,18 +35,22 @@ class Endpoint:
         start = int(random() * len(found))
         failure: OSError = OSError(f"{self.host} has no address")
         for family, kind, proto, _, address in found[start:] + found[:start]:
-            sock = socket.socket(family, kind, proto)
             try:
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 async with asyncio.timeout(max(within / (len(found) + 1), _SHORTEST_TRY)):
-                    await loop.sock_connect(sock, address)
+                    return await _connected(loop, socket.socket(family, kind, proto), address)
             except OSError as error:  # TimeoutError is one
-                sock.close()
                 failure = error
-            except BaseException:
-                sock.close()
-                raise
-            else:
-                return sock
         raise failure
+
+
+async def _connected(
+    loop: asyncio.AbstractEventLoop, sock: socket.socket, address: tuple[Any, ...]
+) -> socket.socket:
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await loop.sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -55,12 +55,17 @@ class Keeper:
         self._connector: asyncio.Task[None] | None = None
         self._failed_in_a_row = 0
         self._not_before = 0.0
+        self._tried = 0.0
+        self._hurry = asyncio.Event()
         self._made = 0
         self._waiters: set[asyncio.Future[bool]] = set()
 
     def ensure(self) -> None:
         """See to it that there are as many connections as are wanted now."""
-        if self._connector is None and self._wanted():
+        if self._connector is not None:
+            if self._pool.waiting:
+                self._hurry.set()
+        elif self._wanted():
             self._connector = self._loop.create_task(self._connect_as_wanted())
             self._connector.add_done_callback(self._connector_done)
 
@@ -98,7 +103,7 @@ class Keeper:
         if connection not in self.connections:
             return False
         self.connections.remove(connection)
-        if not connection.long_lived():
+        if not connection.ours and not connection.long_lived():
             self._failed(cause)
         return True
 
@@ -150,10 +155,13 @@ class Keeper:
 
     async def _connect_as_wanted(self) -> None:
         while self._wanted():
-            delay = self._not_before - self._loop.time()
-            if delay > 0:
-                await asyncio.sleep(delay)
+            if self._back_off() > 0:
+                self._hurry.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._back_off()):
+                        await self._hurry.wait()
                 continue
+            self._tried = self._loop.time()
             try:
                 connection = await self.open()
             except Exception as error:  # noqa: BLE001 - whatever it was, pushes wait for the next
@@ -161,6 +169,13 @@ class Keeper:
                 self._failed(f"connecting failed: {_in_words(error)}")
             else:
                 self._admit(connection)
+
+    def _back_off(self) -> float:
+        """Seconds until the next try; fewer while a push waits, whose ring lives 45 s."""
+        until = self._not_before
+        if self._pool.waiting:
+            until = min(until, self._tried + self._timing.backoff_waiting)
+        return until - self._loop.time()
 
     async def open(self) -> ApnsConnection:
         """Open one connection, to where the server has said its SETTINGS. Raises OSError."""
@@ -170,18 +185,15 @@ class Keeper:
             async with asyncio.timeout(limit):
                 await self._loop.run_in_executor(None, identity.load_trust)
                 sock = await self._endpoint.connect(self._loop, limit, self._random)
-                try:
-                    _, connection = await self._loop.create_connection(
-                        lambda: self._make(identity, made),
-                        sock=sock,
-                        ssl=identity.context,
-                        server_hostname=self._endpoint.host,
-                        ssl_handshake_timeout=limit,
-                        ssl_shutdown_timeout=TLS_GOODBYE,
-                    )
-                except BaseException:
-                    sock.close()
-                    raise
+                # From here on the transport owns the socket, whatever happens.
+                _, connection = await self._loop.create_connection(
+                    lambda: self._make(identity, made),
+                    sock=sock,
+                    ssl=identity.context,
+                    server_hostname=self._endpoint.host,
+                    ssl_handshake_timeout=limit,
+                    ssl_shutdown_timeout=TLS_GOODBYE,
+                )
                 self.handshakes += 1
                 await connection.greeted
         except BaseException:
@@ -216,7 +228,7 @@ class Keeper:
         if connection.identity is self.identity:
             for other in list(self.connections):
                 if other.identity is not self.identity:
-                    other.retire("the credential was replaced")
+                    other.retire("the credential was replaced", ours=True)
         if self._current() >= self._warm:
             for waiter in self._waiters:
                 if not waiter.done():

@@ -7,6 +7,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 from aioapns.connection import APNsBaseConnectionPool
 
@@ -19,6 +20,9 @@ from app.push.apns.keeper import Keeper
 from app.push.apns.protocol import ApnsConnection
 from app.push.apns.request import PushRequest
 from app.push.apns.timing import Timing
+
+_TOO_LATE: Final = 0.025
+"""Seconds before its deadline at which a push that has waited is not worth a stream any more."""
 
 
 class ApnsPool(APNsBaseConnectionPool):
@@ -102,7 +106,7 @@ class ApnsPool(APNsBaseConnectionPool):
         """Take nothing new, send nothing that waits, let open streams end until the deadline."""
         self._stop("the sender is draining")
         for connection in list(self.connections):
-            connection.retire("the sender is draining")
+            connection.retire("the sender is draining", ours=True)
         if self.in_flight:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
@@ -135,9 +139,14 @@ class ApnsPool(APNsBaseConnectionPool):
         """A connection may have free slots: give them to those who wait."""
         if not self.waiting or connection.retired is not None:
             return
+        too_late = self.loop.time() + _TOO_LATE
         while self.waiting and not connection.is_busy:
-            flight, _ = self.waiting.popitem(last=False)
-            connection.open(flight)
+            flight = next(iter(self.waiting))
+            if flight.deadline < too_late:
+                self._expire(flight)
+            else:
+                del self.waiting[flight]
+                connection.open(flight)
         self.keeper.ensure()
 
     def proven(self) -> None:

@@ -20,6 +20,8 @@ from app.push.apns.timing import Timing
 if TYPE_CHECKING:
     from app.push.apns.pool import ApnsPool
 
+_LARGEST_BURST: Final = 1 << 20
+"""Bytes in one turn of the loop; then the transport has a say (its high-water mark)."""
 _PROVES: Final = frozenset((200, 400, 410))
 
 
@@ -42,6 +44,7 @@ class ApnsConnection(PushStreams):
         self.number = number
         self.identity = identity
         self.retired: str | None = None
+        self.ours = False
         self.refusal: str | None = None
         self.rests_until = 0.0
         self.slots = 0
@@ -57,7 +60,7 @@ class ApnsConnection(PushStreams):
 
     def free(self) -> int:
         """How many more pushes this connection would take now."""
-        if self.paused or self.send_window <= 0:
+        if self.paused or self.send_window <= 0 or self.burst > _LARGEST_BURST:
             return 0
         return self.slots - len(self.streams)
 
@@ -78,12 +81,16 @@ class ApnsConnection(PushStreams):
             self.heartbeat.expect_answers()
         self.send(flight, self._authorization)
         if self.next_stream > f.LARGEST_STREAM:
-            self.retire("no stream ids are left")
+            self.retire("no stream ids are left", ours=True)
 
-    def retire(self, cause: str) -> None:
-        """Take no new pushes; close once the open ones have their outcomes."""
+    def retire(self, cause: str, *, ours: bool = False) -> None:
+        """Take no new pushes; close once the open ones have their outcomes.
+
+        `ours`: we want it so, and nobody has failed.
+        """
         if self.retired is None:
             self.retired = cause
+            self.ours = ours
             self.pool.connection_left(self, cause)
         if not self.streams and self.ended is None:
             self.write(f.goaway(f.NO_ERROR))
@@ -92,6 +99,7 @@ class ApnsConnection(PushStreams):
     def close(self) -> None:
         """Close now; pushes in flight are lost. (aioapns's name.)"""
         if self.ended is None:
+            self.ours = True
             self.write(f.goaway(f.NO_ERROR))
             self.end("closed")
 
@@ -139,6 +147,7 @@ class ApnsConnection(PushStreams):
             self._locked = False
             self._count_slots()
             self.pool.proven()
+            self.pool.room(self)
         if code != 200:
             self.pool.refused(self, code, outcome.reason, flight.issued_at)
 

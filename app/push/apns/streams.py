@@ -42,6 +42,7 @@ class PushStreams(Http2Wire):
         self.streams: dict[int, Flight] = {}
         self.next_stream = first_stream
         self.encoder = RequestEncoder(authority)
+        self.burst = 0  # bytes of payload since the last flush
         self._flushed = 0
         self._blocked: dict[Flight, None] = {}
 
@@ -67,13 +68,14 @@ class PushStreams(Http2Wire):
         if size <= self.send_window and size <= self.initial_window and size <= self.max_frame:
             self.send_window -= size
             self.write(head, block, HEAD.pack(size << 8, f.END_STREAM, stream), body)
+            self.burst += size
         else:
             self.write(head, block)
             flight.unsent = body
             self._blocked[flight] = None
             self._send_blocked(flight)
-        if self.send_window <= 0 and self.stalled_since is None:
-            self.stalled_since = self.loop.time()
+        if self.send_window <= 0:
+            self._stalled()
 
     def expire(self, flight: Flight) -> None:
         """The deadline has come: reset the stream, report what is known."""
@@ -81,9 +83,12 @@ class PushStreams(Http2Wire):
         if flight.code:
             self._conclude_answered(flight)
             return
-        reached = self._may_have_reached(flight)
+        # What is written but not flushed still goes out, before the reset.
         self.conclude_unanswered(
-            flight, NoAnswer.OUT_OF_TIME, "no answer before the deadline", reached=reached
+            flight,
+            NoAnswer.OUT_OF_TIME,
+            "no answer before the deadline",
+            reached=flight.unsent is None,
         )
 
     def withdraw(self, flight: Flight) -> None:
@@ -104,6 +109,9 @@ class PushStreams(Http2Wire):
     def on_flush(self) -> None:
         """What has been written so far may reach the server."""
         self._flushed = self.next_stream - 2
+        self.burst = 0
+        if self.pool.waiting:
+            self.loop.call_soon(self.on_slot)
 
     # What the server says.
 
@@ -196,6 +204,8 @@ class PushStreams(Http2Wire):
             size = min(len(rest), max(room, 0))
             if not size and rest:
                 flight.unsent = rest
+                if self.send_window <= 0:
+                    self._stalled()
                 return
             self.send_window -= size
             flight.window -= size
@@ -207,6 +217,11 @@ class PushStreams(Http2Wire):
                 flight.unsent = None
                 self._blocked.pop(flight, None)
                 return
+
+    def _stalled(self) -> None:
+        """The connection's window is used up: since when, is for the heartbeat to judge."""
+        if self.stalled_since is None:
+            self.stalled_since = self.loop.time()
 
     def _cancel_stream(self, flight: Flight) -> None:
         self.write(f.rst_stream(flight.stream, f.CANCEL))

@@ -13,6 +13,7 @@ class Timing:
     stall: how long the server may leave a connection without any window to send.
     body: how long the rest of an answer may take once its status is here.
     backoff_first, backoff_most: between failed connects (APNS.md: 0.1 to 30).
+    backoff_waiting: the longest such pause while a push waits for a connection.
     rest: how long a connection that answered 500 or 503 is spared when there is another.
     proven: a connection without answers counts as a success after this long.
     send: the deadline of `send_notification` without one.
@@ -26,6 +27,7 @@ class Timing:
     body: float = 2.0
     backoff_first: float = 0.1
     backoff_most: float = 30.0
+    backoff_waiting: float = 2.0
     rest: float = 1.0
     proven: float = 10.0
     send: float = 30.0

@@ -2,7 +2,7 @@
 
 Knows settings, pings, windows and header blocks; knows nothing of pushes. What concerns streams
 is handed to the `on_…` methods of the subclass. Whatever the server sends, memory is bounded:
-frames by 16 KB, header blocks by 64 KB, our unread output by 1 MB.
+frames by 16 KB, header blocks by 64 KB, acknowledgements that it does not read by 1 MB.
 
 Source: RFC 9113 sections 3.4, 4, 5.4, 6.
 """
@@ -50,6 +50,7 @@ class Http2Wire(APNsTLSClientProtocol):
         self._received = 0
         self._in = b""
         self._out: list[bytes] = []
+        self._unread = 0
         self._flush_due = False
         self._decoder = AnswerDecoder()
         self._block = b""
@@ -149,6 +150,7 @@ class Http2Wire(APNsTLSClientProtocol):
     def resume_writing(self) -> None:
         """The buffer has drained."""
         self.paused = False
+        self._unread = 0
         self.on_room(0, 0)
 
     # Writing: one write to TLS for all that one turn of the loop has produced.
@@ -170,9 +172,13 @@ class Http2Wire(APNsTLSClientProtocol):
         if self.transport is None or self.transport.is_closing():
             return
         self.on_flush()
+        if self.paused:
+            # No streams are opened now, so this is acknowledgements that the server provokes.
+            self._unread += len(out)
+            if self._unread > _MAX_UNREAD_OUTPUT:
+                self.end("the server reads nothing", abort=True)
+                return
         self.transport.write(out)
-        if self.paused and self.transport.get_write_buffer_size() > _MAX_UNREAD_OUTPUT:
-            self.end("the server reads nothing", abort=True)
 
     def end(self, cause: str, *, abort: bool = False) -> None:
         """Conclude everything and close; `abort` for a peer from whom nothing is expected."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,16 @@ async def until(condition, within: float = 3.0) -> None:
 
 
 def open_descriptors() -> int:
-    """How many files this process has open; 0 where that cannot be known."""
+    """How many sockets and files this process has open; 0 where that cannot be known.
+
+    Without what event loops open for themselves when they first need it.
+    """
     path = Path("/proc/self/fd")
-    return sum(1 for _ in path.iterdir()) if path.is_dir() else 0
+    if not path.is_dir():
+        return 0
+    count = 0
+    for descriptor in path.iterdir():
+        with suppress(OSError):  # the one that lists them is gone by now
+            target = str(descriptor.readlink())
+            count += not target.startswith(("anon_inode:", "pipe:", "/dev/null"))
+    return count

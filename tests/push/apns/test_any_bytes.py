@@ -167,6 +167,18 @@ async def test_a_push_whose_bytes_never_left_was_never_sent() -> None:
     await sender.close()
 
 
+async def test_a_push_that_expires_in_the_turn_it_was_written_may_have_been_read() -> None:
+    sender, connection, transport = connected()
+    flight = sender.start(push_to(some_token()), asyncio.get_running_loop().time() + 5)
+    connection.expire(flight)
+    outcome = await flight.future
+    await asyncio.sleep(0)
+    assert transport.written.count(b"/3/device/") == 1
+    assert (outcome.no_answer, outcome.may_have_reached) == (NoAnswer.OUT_OF_TIME, True)
+    connection.connection_lost(None)
+    await sender.close()
+
+
 async def test_a_transport_that_is_full_gets_no_new_streams() -> None:
     sender, connection, _ = connected()
     connection.pause_writing()
@@ -184,9 +196,11 @@ async def test_a_transport_that_is_full_gets_no_new_streams() -> None:
 
 async def test_a_server_that_floods_us_and_reads_nothing_is_left() -> None:
     sender, connection, transport = connected()
-    transport.get_write_buffer_size = lambda: 2**21
     connection.pause_writing()
-    connection.data_received(f.frame(f.PING, 0, 0, b"12345678") * 1_000)
-    await asyncio.sleep(0)
+    before = len(transport.written)
+    for _ in range(100):
+        connection.data_received(f.frame(f.PING, 0, 0, b"12345678") * 1_000)
+        await asyncio.sleep(0)
     assert connection.ended == "the server reads nothing"
+    assert len(transport.written) - before < 2**20 + 20_000
     await sender.close()

@@ -319,6 +319,21 @@ async def test_a_server_that_reads_nothing_is_not_fed_without_end(sim) -> None:
             assert connection.transport.get_write_buffer_size() < 2_000_000
 
 
+async def test_a_burst_beyond_every_buffer_arrives(sim) -> None:
+    """A thousand full payloads in one turn of the loop: 5 MB, more than any socket takes at once."""
+    wide = raw((8, 0, 0, (2**30).to_bytes(4, "big")))
+    async with rig_on(sim, max_connections=1) as rig:
+        sim.fault(raw=wide, times=1)
+        assert (await rig.push()).code == 200
+        body, token = b'{"x":"' + b"y" * 5_000 + b'"}', rig.live()
+        outcomes = await asyncio.gather(
+            *(rig.push(token, payload=body, within=10.0) for _ in range(1_000))
+        )
+        assert {x.code for x in outcomes} == {200}
+        assert rig.sender.stats().handshakes == 1
+        await rig.settled()
+
+
 VIOLATIONS = {
     "data on stream 0": [(0, 0, 0, b"x")],
     "headers on stream 0": [(1, 5, 0, b"\x88")],

@@ -108,6 +108,19 @@ async def test_failing_connects_back_off(sim) -> None:
         assert (await push).no_answer is NoAnswer.OUT_OF_TIME
 
 
+async def test_a_push_that_waits_shortens_the_back_off(sim) -> None:
+    """A ring lives 45 s: after a long outage it must not wait for half a minute more."""
+    fault = sim.connection_fault(reset=True)
+    timing = Timing(backoff_first=10.0, backoff_waiting=0.2)
+    async with rig_on(sim, timing=timing) as rig:
+        assert not await rig.sender.warm(0.3)
+        assert rig.sender.stats().connect_failures == 1
+        sim.end_fault(fault)
+        outcome = await rig.push(within=2.0)
+        assert outcome.code == 200
+        assert outcome.ended - outcome.started < 1.0
+
+
 async def test_connections_that_end_before_any_answer_count_as_failures(sim) -> None:
     sim.connection_fault(goaway={"close": "now"})
     timing = Timing(backoff_first=0.02, backoff_most=0.16)

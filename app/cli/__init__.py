@@ -1,0 +1,16 @@
+"""The `ringline` command."""
+
+from app.cli import admins, calls, credentials, servers, tenants
+from app.cli.base import app, fail
+from app.errors import AppError
+
+__all__ = ["admins", "app", "calls", "credentials", "main", "servers", "tenants"]
+
+
+def main() -> None:
+    """Entry point: errors of ours end in one sentence and exit status 1."""
+    try:
+        app()
+    except AppError as error:
+        remedy = error.more.get("remedy")
+        fail(f"{error.detail} {remedy}" if remedy else error.detail)

@@ -1,0 +1,78 @@
+"""What every command needs: the apps they hang on, and how they run and fail."""
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from app.events.audit import Actor
+from app.runtime import Runtime, open_runtime
+from app.settings import Settings, get_settings
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    help="Ringline: a self-hosted ring service for apps with native call screens.\n\n"
+    "Try `ringline demo` first. Settings are RINGLINE_* environment variables; "
+    "`ringline doctor` says which are wrong and how to mend them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def group(name: str, sentence: str) -> typer.Typer:
+    """A group of commands: `ringline NAME ...`."""
+    made = typer.Typer(help=sentence, no_args_is_help=True)
+    app.add_typer(made, name=name)
+    return made
+
+
+def actor() -> Actor:
+    """Who runs this command, for the audit log."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        name = "unknown"
+    return Actor("command", name=name)
+
+
+def now() -> datetime:
+    """The time, for showing days left."""
+    return datetime.now(UTC)
+
+
+def fail(sentence: str) -> NoReturn:
+    """Say what is wrong and end."""
+    err.print(f"[bold red]ringline:[/] {escape(sentence)}")
+    raise SystemExit(1)
+
+
+def with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:
+    """Run `work` with this process's settings and doors."""
+
+    async def run() -> T:
+        runtime = open_runtime(settings_or_fail())
+        try:
+            return await work(runtime)
+        finally:
+            await runtime.close()
+
+    try:
+        return asyncio.run(run())
+    except OSError as error:
+        fail(f"the database does not answer ({error}); `ringline doctor` says more")
+
+
+def settings_or_fail() -> Settings:
+    """The settings, if they allow to start."""
+    settings = get_settings()
+    if settings.weaknesses():
+        fail("; ".join(settings.weaknesses()) + ". Try `ringline doctor`.")
+    return settings

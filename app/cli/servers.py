@@ -1,0 +1,125 @@
+"""Commands that run servers, and that look whether all is in order."""
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from app import db
+from app.cli.base import app, fail, out, settings_or_fail
+
+
+@app.command()
+def api(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="TCP port; 0 takes any free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Serve the HTTP API."""
+    import uvicorn  # noqa: PLC0415  (slow to import; most commands do without)
+
+    from app.observe import set_up_logging  # noqa: PLC0415
+
+    settings = settings_or_fail()
+    set_up_logging(settings.log_level, settings.log_format)
+    config = uvicorn.Config(
+        "app.main:create_app", factory=True, host=host, port=port, workers=workers,
+        log_config=None, access_log=False, timeout_graceful_shutdown=10, server_header=False,
+    )  # fmt: skip
+    if fd is not None:
+        uvicorn.Server(config).run(sockets=[socket.socket(fileno=fd)])
+    elif workers > 1:
+        uvicorn.run(
+            "app.main:create_app", factory=True, host=host, port=port, workers=workers,
+            log_config=None, access_log=False, timeout_graceful_shutdown=10, server_header=False,
+        )  # fmt: skip
+    else:
+        uvicorn.Server(config).run()
+
+
+@app.command()
+def worker(
+    threads: Annotated[int, typer.Option(min=1, help="Threads that take tasks in.")] = 2,
+) -> None:
+    """Run a worker: it pushes, and it keeps time for every ring. Start at least one."""
+    settings_or_fail()
+    from workers.main import app as celery  # noqa: PLC0415  (workers are above app)
+
+    celery.worker_main(
+        ["worker", "--pool", "threads", "--concurrency", str(threads), "--loglevel", "WARNING",
+         "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    )  # fmt: skip
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables to this version."""
+    settings = settings_or_fail()
+    db.upgrade(settings.sqlalchemy_url)
+    out.print(f"The database is at revision [bold]{db.head_revision()}[/].")
+
+
+@app.command()
+def doctor() -> None:
+    """Look at settings and servers; say what is wrong and how to mend it."""
+    from app.doctor import examine  # noqa: PLC0415
+
+    checks = asyncio.run(examine())
+    table = Table("", "Check", "Found", "Mend", box=None, pad_edge=False)
+    for check in checks:
+        mark = "[green]ok[/]" if check.ok else ("[red]no[/]" if check.serious else "[yellow]![/]")
+        table.add_row(mark, check.name, escape(check.found), "" if check.ok else escape(check.mend))
+    out.print(table)
+    if any(check.serious and not check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def simulator(
+    folder: Annotated[Path, typer.Option(help="Keeps the authority: ca.pem, ca.key.")] = Path(
+        "certs/dev"
+    ),
+    production_port: Annotated[int, typer.Option(help="0 takes any free one.")] = 0,
+    sandbox_port: Annotated[int, typer.Option(help="0 takes any free one.")] = 0,
+    control_port: Annotated[int, typer.Option(help="0 takes any free one.")] = 0,
+    accept_unknown: Annotated[
+        bool, typer.Option(help="Take every well-formed token as live.")
+    ] = False,
+) -> None:
+    """Run a simulated Apple alone, to test any APNs client against. Ctrl-C ends it."""
+    from app.simulator import Conduct, Server, run  # noqa: PLC0415
+
+    def started(server: Server) -> None:
+        out.print(f"production   {server.production_url}")
+        out.print(f"sandbox      {server.sandbox_url}")
+        out.print(f"control API  {server.control_url}   (pages at {server.control_url}/docs)")
+        out.print(f"trust        {folder / 'ca.pem'}   (RINGLINE_APNS_CA_FILE)")
+        sys.stdout.flush()
+
+    try:
+        run(
+            folder, production_port=production_port, sandbox_port=sandbox_port,
+            control_port=control_port, conduct=Conduct(accept_unknown=accept_unknown),
+            started=started,
+        )  # fmt: skip
+    except OSError as error:
+        fail(f"{error}; choose other ports, or 0 for any free one")
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option(help="Do everything, then end; for machines.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its data.")] = Path(
+        ".ringline"
+    ),
+) -> None:
+    """See a phone ring: starts everything on this machine, Apple simulated, and rings."""
+    from app.embedded.demo import run_demo  # noqa: PLC0415
+
+    raise typer.Exit(run_demo(folder, once=once))

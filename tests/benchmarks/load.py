@@ -1,0 +1,50 @@
+"""A load of HTTP requests that costs little: keep-alive connections, no parsing beyond the status."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How a load went: seconds for each request, in order of asking, and what was answered."""
+
+    seconds: float
+    latencies: list[float]
+    statuses: dict[int, int]
+
+
+async def post_all(
+    host: str, port: int, path: str, key: str, bodies: Sequence[bytes], *, connections: int
+) -> Load:
+    """POST every body, so many connections at a time, each one request after another."""
+    waiting = iter(enumerate(bodies))
+    latencies = [0.0] * len(bodies)
+    statuses: dict[int, int] = {}
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n"
+        "Content-Type: application/json\r\nContent-Length: "
+    ).encode()
+
+    async def one_connection() -> None:
+        reader, writer = await asyncio.open_connection(host, port)
+        for number, body in waiting:
+            begun = time.perf_counter()
+            writer.write(head + b"%d\r\n\r\n" % len(body) + body)
+            status = await _answer(reader)
+            latencies[number] = time.perf_counter() - begun
+            statuses[status] = statuses.get(status, 0) + 1
+        writer.close()
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(one_connection() for _ in range(connections)))
+    return Load(time.perf_counter() - begun, latencies, statuses)
+
+
+async def _answer(reader: asyncio.StreamReader) -> int:
+    head = await reader.readuntil(b"\r\n\r\n")
+    lowered = head.lower()
+    start = lowered.index(b"content-length:") + 15
+    await reader.readexactly(int(lowered[start : lowered.index(b"\r\n", start)]))
+    return int(head[9:12])

@@ -1,0 +1,176 @@
+"""The statements of the ring's path use indexes: none reads a large table from end to end."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from app.calls import erasing, state
+from app.calls import store as calls
+from app.devices import store as devices
+from app.push import store as pushes
+
+TENANT = "00000000-0000-7000-8000-000000000001"
+LARGE = {"calls", "members", "rings", "pushes", "tokens", "devices", "users", "attempts"}
+ROWS = 40_000
+
+# One call, ring, device, token and push for each n; nearly all of them are history.
+FILL = (
+    f"INSERT INTO tenants (id, name) VALUES ('{TENANT}', 't')",
+    f"""INSERT INTO users (tenant_id, id) SELECT '{TENANT}', 'u' || n
+        FROM generate_series(1, {ROWS}) n""",
+    f"""INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, has_video, custom,
+            figures, created_at, ended_at, due_at, event_seq, version)
+        SELECT CAST(md5('c' || n) AS uuid), '{TENANT}', 'default', 'c' || n,
+            CASE WHEN n % 1000 = 0 THEN 'ringing' ELSE 'ended' END, 'missed', 'u1', false, '{{}}',
+            '{{}}', now() - n * interval '1 second',
+            CASE WHEN n % 1000 = 0 THEN NULL ELSE now() END,
+            CASE WHEN n % 1000 = 0 THEN now() + (n - 20000) * interval '1 second' END, 5, 1
+        FROM generate_series(1, {ROWS}) n""",
+    f"""INSERT INTO rings (uuid, call_id, tenant_id, user_id, created_at, deadline, outcome)
+        SELECT CAST(md5('r' || n) AS uuid), CAST(md5('c' || n) AS uuid), '{TENANT}', 'u' || n,
+            now(), now() + interval '45 seconds',
+            CASE WHEN n % 1000 = 0 THEN NULL ELSE 'missed' END
+        FROM generate_series(1, {ROWS}) n""",
+    f"""INSERT INTO members (call_id, user_id, tenant_id, role, state, watched, ring)
+        SELECT CAST(md5('c' || n) AS uuid), 'u' || n, '{TENANT}', 'callee', 'missed', false,
+            CAST(md5('r' || n) AS uuid) FROM generate_series(1, {ROWS}) n""",
+    f"""INSERT INTO devices (id, tenant_id, user_id, device_id, created_at, registered_at)
+        SELECT CAST(md5('d' || n) AS uuid), '{TENANT}', 'u' || n, 'd', now(), now()
+        FROM generate_series(1, {ROWS}) n""",
+    f"""INSERT INTO tokens (id, tenant_id, user_id, device_row, kind, bundle_id, environment, token,
+            registered_at, expires_at)
+        SELECT CAST(md5('t' || n) AS uuid), '{TENANT}', 'u' || n, CAST(md5('d' || n) AS uuid),
+            'voip', 'com.example.app', 'production', md5('x' || n),
+            now() - n * interval '1 minute', now() + n * interval '1 minute'
+        FROM generate_series(1, {ROWS}) n""",
+    f"""INSERT INTO pushes (id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose,
+            kind, bundle_id, environment, token, token_registered_at, token_version, created_at,
+            deadline, state, due_at, claimed_by, attempts)
+        SELECT CAST(md5('p' || n) AS uuid), CAST(md5('r' || n) AS uuid),
+            CAST(md5('c' || n) AS uuid), '{TENANT}', 'u' || n, CAST(md5('d' || n) AS uuid),
+            CAST(md5('t' || n) AS uuid), 'ring', 'voip', 'com.example.app', 'production', 'x',
+            now(), 1, now(), now() + interval '45 seconds',
+            CASE n % 1000 WHEN 0 THEN 'pending' WHEN 1 THEN 'sending' ELSE 'accepted' END,
+            now() - interval '1 second', CAST(md5('w' || n % 5) AS uuid), 1
+        FROM generate_series(1, {ROWS}) n""",
+)
+
+IDS = [uuid4(), uuid4()]
+USER = {"tenant": TENANT, "user": "u7"}
+TOKENS = {"kinds": ["voip"], "bundles": ["com.example.app"], "tokens": ["ab"]}
+RESULT = {
+    "ids": IDS, "fences": [1, 1], "states": ["accepted"] * 2, "due": [None] * 2,
+    "statuses": [200] * 2, "reasons": [None] * 2, "environments": ["production"] * 2,
+    "healed": [False] * 2, "sent": [None] * 2, "answered": [None] * 2,
+}  # fmt: skip
+WORKER = {"worker": uuid4(), "limit": 500}
+STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
+    "claim rings": (pushes.CLAIM_RINGS, WORKER | {"rings": IDS * 200}),
+    "claim pushes": (pushes.CLAIM_PUSHES, WORKER | {"pushes": IDS * 200}),
+    "claim due": (pushes.CLAIM_DUE, WORKER),
+    "claim orphans": (pushes.CLAIM_ORPHANS, WORKER),
+    "claim again": (pushes.CLAIM_AGAIN, WORKER | {"pushes": IDS}),
+    "claims of a worker": (pushes.CLAIMS_OF, {"worker": IDS[0]}),
+    "expire pending": (pushes.EXPIRE_PENDING, {"limit": 500}),
+    "expire orphans": (pushes.EXPIRE_ORPHANS, {"limit": 500}),
+    "drop rings": (pushes.DROP_RINGS, {"rings": IDS}),
+    "drop for tokens": (pushes.DROP_TOKENS, {"tokens": IDS, "tenant": TENANT, "why": "x"}),
+    "stops": (pushes.STOPS, {"rings": IDS, "callkits": [4, 4], "spared": ["d", None]}),
+    "facts": (pushes.FACTS, {"rings": IDS}),
+    "still owned": (pushes.OWNED, {"tokens": IDS, "users": ["a", "b"]}),
+    "record": (pushes.RECORD, RESULT),
+    "report": (pushes.DELIVERED, {"ring": IDS[0], "device": IDS[1], "now": None}),
+    "call by name": (calls.BY_NAME, {"tenant": TENANT, "type": "default", "name": "c9"}),
+    "lock": (calls.LOCK, {"ids": IDS, "tenant": TENANT}),
+    "calls": (calls.CALLS, {"ids": IDS}),
+    "members": (calls.MEMBERS, {"ids": IDS}),
+    "due": (calls.DUE, {"limit": 200}),
+    "late devices": (calls.LATE_OF_ALL, {"limit": 200}),
+    "late devices of a user": (calls.LATE_OF_USER, USER | {"limit": 200}),
+    "live calls of a user": (calls.LIVE_CALLS, USER),
+    "state": (state.STATE, {"ring": IDS[0], "device": IDS[1], "tenant": TENANT}),
+    "ringable": (devices.RINGABLE, {"tenants": [TENANT], "users": ["u7"]}),
+    "expired tokens": (devices.EXPIRE, {"limit": 500}),
+    "devices": (devices.DEVICES, USER | {"device": None}),
+    "tokens given up": (devices.TOKENS_GIVEN_UP, USER | TOKENS | {"device": IDS[0]}),
+    "lock tokens": (devices.LOCK_TOKENS, TOKENS | {"tenant": TENANT, "devices": IDS}),
+    "erase pushes": (pushes.ERASE, USER | {"grave": "g"}),
+    **{
+        f"erase {n}": (text(sql), USER | {"grave": "g"})
+        for n, sql in enumerate(erasing.ERASE)
+        if "idempotency" not in sql
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def filled(database_server: Any) -> Iterator[str]:
+    """A database with a history, made by one statement per table."""
+    from tests.conftest import TEMPLATE
+
+    name = f"ringline_plans_{uuid4().hex[:10]}"
+    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    try:
+        yield database_server.url_for(name)
+    finally:
+        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def scans(plan: dict[str, Any]) -> Iterator[str]:
+    """Names of tables that a plan reads from end to end."""
+    if plan["Node Type"] == "Seq Scan":
+        yield plan["Relation Name"]
+    for part in plan.get("Plans", ()):
+        yield from scans(part)
+
+
+async def explain(session: AsyncConnection, statement: TextClause, values: Any) -> dict[str, Any]:
+    clause = text("EXPLAIN (FORMAT JSON) " + statement.text)
+    wanted = {name: values[name] for name in clause.compile().params}
+    found = (await session.execute(clause, wanted)).scalar_one()
+    parsed = found if isinstance(found, list) else orjson.loads(found)
+    plan: dict[str, Any] = parsed[0]["Plan"]
+    return plan
+
+
+def unbounded(plan: dict[str, Any]) -> Iterator[str]:
+    """Indexes of times that a plan reads from end to end: without a condition on the time."""
+    bounded = "Index Cond" in plan
+    if plan["Node Type"].endswith("Index Scan") and plan["Index Name"] in OF_TIMES and not bounded:
+        yield plan["Index Name"]
+    for part in plan.get("Plans", ()):
+        yield from unbounded(part)
+
+
+OF_TIMES = {"ix_calls_due_at", "ix_pushes_due_at", "ix_tokens_expires_at"}
+BY_TIME = {"due", "claim due", "expired tokens"}
+
+
+async def test_no_statement_reads_a_large_table_from_end_to_end(filled: str) -> None:
+    engine = create_async_engine(filled)
+    try:
+        async with engine.begin() as session:
+            for sql in FILL:
+                await session.execute(text(sql))
+        async with engine.connect() as session:
+            options = await session.execution_options(isolation_level="AUTOCOMMIT")
+            await options.execute(text("ANALYZE"))
+        wrong = {}
+        async with engine.connect() as session:
+            for mode in ("force_custom_plan", "force_generic_plan"):
+                await session.execute(text(f"SET plan_cache_mode = {mode}"))
+                for name, (statement, values) in STATEMENTS.items():
+                    plan = await explain(session, statement, values)
+                    found = LARGE & set(scans(plan))
+                    if name in BY_TIME:
+                        found |= set(unbounded(plan))
+                    if found:
+                        wrong[name, mode] = found
+        assert not wrong
+    finally:
+        await engine.dispose()

@@ -1,0 +1,15 @@
+"""The task that sends what is due to webhooks: it wakes the courier and returns."""
+
+from celery import Celery
+
+from app.queue import DELIVER
+from workers.loop import Loop
+
+
+def register(app: Celery, loop: Loop) -> None:
+    """Give this app the task."""
+
+    def deliver(_webhooks: list[str]) -> None:
+        loop.deliver()
+
+    app.task(name=DELIVER)(deliver)
