@@ -75,9 +75,7 @@ class Site:
         first = await admins.create(self.runtime, email, role)
         client = await self.visitor()
         await sign_in(client, email, first)
-        answer = await post(
-            client, "/dashboard/password", old=first, new=PASSWORD, again=PASSWORD
-        )
+        answer = await post(client, "/dashboard/password", old=first, new=PASSWORD, again=PASSWORD)
         assert answer.status_code == 303, answer.text
         self.made[role] = email
         return client

@@ -94,14 +94,18 @@ async def test_a_viewer_looks_and_changes_nothing(site: Site, tenant) -> None:
         assert answer.status_code == 200, part
         forms = re.findall(r'<form[^>]*method="post"[^>]*action="([^"]*)"', answer.text)
         assert [f for f in forms if not f.endswith("/sign-out")] == (
-            [f"/dashboard/t/{tenant}{part}"] if part in {"/settings/calls", "/settings/payload"} else []
+            [f"/dashboard/t/{tenant}{part}"]
+            if part in {"/settings/calls", "/settings/payload"}
+            else []
         )
     assert (await viewer.get("/dashboard/admins")).status_code == 403
 
 
 async def test_an_operator_does_not_govern(site: Site, tenant) -> None:
     operator = await site.admin("operator")
-    assert (await post(operator, "/dashboard/admins", email="e@x.yz", role="owner")).status_code == 403
+    assert (
+        await post(operator, "/dashboard/admins", email="e@x.yz", role="owner")
+    ).status_code == 403
     assert (await post(operator, "/dashboard/tenants", name="mine")).status_code == 403
     answer = await post(operator, f"/dashboard/t/{tenant}/settings/keys", name="k", all="yes")
     assert answer.status_code == 200
@@ -114,13 +118,18 @@ async def test_nothing_of_another_tenant_is_under_this_one(site: Site, tenant, s
     made = await credentials.add(
         site.runtime, other, None, simulator.voip_certificate(BUNDLE).pem, probe_now=False
     )
-    body = DeviceIn(device_id="d1", tokens=[{"kind": "voip", "token": "ab" * 32, "bundle_id": BUNDLE}])
+    body = DeviceIn(
+        device_id="d1", tokens=[{"kind": "voip", "token": "ab" * 32, "bundle_id": BUNDLE}]
+    )
     await devices.register(site.runtime, other, TenantSettings(), "bob", body)
     key = (await tenants.keys(site.runtime, other))[0]["id"]
     mine = f"/dashboard/t/{tenant}"
     assert (await owner.get(f"{mine}/credentials/{made['id']}")).status_code == 404
     assert (await owner.get(f"{mine}/user?id=bob")).status_code == 404
-    assert "bob" not in (await owner.get(f"{mine}/users?q=abab")).text.split("<main")[1].split("</form>")[1]
+    assert (
+        "bob"
+        not in (await owner.get(f"{mine}/users?q=abab")).text.split("<main")[1].split("</form>")[1]
+    )
     for path, fields in (
         (f"{mine}/credentials/{made['id']}/delete", {"confirm": "yes"}),
         (f"{mine}/settings/keys/{key}/revoke", {}),
