@@ -41,13 +41,15 @@ def seal(keyring: Keyring, tenant_id: UUID, admin_id: UUID, held: Held) -> str:
     return base64.b64encode(sealed).decode()
 
 
-def unseal(keyring: Keyring, tenant_id: UUID, admin_id: UUID, text: str) -> Held:
-    """The file again. Raises Invalid for what was not sealed here, or too long ago."""
+def unseal(
+    keyring: Keyring, tenant_id: UUID, admin_id: UUID, text: str, now: float | None = None
+) -> Held:
+    """The file again; `now` in Unix seconds. Raises Invalid for what was not sealed here, or too long ago."""
     try:
         sealed = base64.b64decode(text, validate=True)
         inner = orjson.loads(vault.unseal(keyring, Place(tenant_id, admin_id, PURPOSE), sealed))
     except (VaultError, binascii.Error, ValueError, IndexError) as error:
         raise Invalid("file_lost", "The file did not come along; choose it again.") from error
-    if inner["until"] < time.time():
+    if inner["until"] < (time.time() if now is None else now):
         raise Invalid("file_lost", "That was too long ago; choose the file again.")
     return Held(inner["name"], base64.b64decode(inner["data"]), inner["password"])

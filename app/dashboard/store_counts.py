@@ -123,15 +123,11 @@ async def fresh(
 
 
 BY_STEP = text("""
-    SELECT date_bin(make_interval(secs => :step), minute, CAST(:since AS timestamptz)) AS minute,
-           what, name, sum(count) AS count
-    FROM minute_counts
-    WHERE tenant_id = :tenant AND minute >= :since AND minute < :until AND what = 'ring'
+    SELECT CASE WHEN what = 'ring' THEN
+               date_bin(make_interval(secs => :step), minute, CAST(:since AS timestamptz)) END
+               AS minute, what, name, sum(count) AS count
+    FROM minute_counts WHERE tenant_id = :tenant AND minute >= :since AND minute < :until
     GROUP BY 1, 2, 3
-    UNION ALL
-    SELECT NULL, what, name, sum(count) FROM minute_counts
-    WHERE tenant_id = :tenant AND minute >= :since AND minute < :until AND what <> 'ring'
-    GROUP BY 2, 3
 """)
 
 

@@ -1,5 +1,7 @@
 """`make screenshots`: a server with a day behind it, and pictures of its pages into docs/.
 
+With a folder as argument: every page into it, at 1440 and 390 pixels, light and dark.
+
 Real servers and real rings; only the past day is made up, by two statements of SQL.
 """
 
@@ -23,6 +25,10 @@ from tests import browser as browsers
 
 BUNDLE = "com.example.talk"
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
+README = {
+    "overview": "overview", "call-missed": "call", "credentials": "credentials", "user": "user",
+    "payload": "payload",
+}  # fmt: skip
 PASSWORD = "a calm password for pictures"
 PAST = """
 INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, has_video, custom, figures,
@@ -161,12 +167,12 @@ async def take(browser: Browser, stack: Stack, folder: Path) -> None:
         )
         page = await context.new_page()
         for name, address in pages.items():
-            if len(sys.argv) > 2 and name not in sys.argv[2:]:
-                continue
             await page.goto(address)
-            await page.screenshot(
-                path=folder / f"{name}-{width}-{scheme}.png", full_page=width == 390
-            )
+            file = folder / f"{name}-{width}-{scheme}.png"
+            if folder != FOLDER:
+                await page.screenshot(path=file, full_page=width == 390)
+            elif name in README and (width, scheme) == (1440, "light"):
+                await page.screenshot(path=folder / f"{README[name]}.png")
         await context.close()
 
 
