@@ -44,7 +44,10 @@ def seal(keyring: Keyring, tenant_id: UUID, admin_id: UUID, held: Held) -> str:
 def unseal(
     keyring: Keyring, tenant_id: UUID, admin_id: UUID, text: str, now: float | None = None
 ) -> Held:
-    """The file again; `now` in Unix seconds. Raises Invalid for what was not sealed here, or too long ago."""
+    """The file again; `now` in Unix seconds.
+
+    Raises Invalid for what was not sealed here, or too long ago.
+    """
     try:
         sealed = base64.b64decode(text, validate=True)
         inner = orjson.loads(vault.unseal(keyring, Place(tenant_id, admin_id, PURPOSE), sealed))

@@ -27,7 +27,7 @@ NAME = re.compile(r"[A-Za-z0-9_@.:|+=~\-]{1,128}")
 
 @router.get("/users")
 async def list_page(request: Request, place: Here, q: str = "", after: str = "") -> Response:
-    """Users by a part of their id, and tokens by their last digits."""
+    """Users by the beginning of their id, and tokens by their last digits."""
     q = q.strip()[:200]
     digits = DIGITS.fullmatch(q)
     tokens: list[dict[str, Any]] = []

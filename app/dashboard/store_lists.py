@@ -14,9 +14,9 @@ USERS = text("""
            (SELECT count(*) FROM devices d WHERE d.tenant_id = u.tenant_id AND d.user_id = u.id)
                AS devices
     FROM users u
-    WHERE u.tenant_id = :tenant AND u.id > :after
-        AND (CAST(:part AS text) = '' OR strpos(lower(u.id), lower(:part)) > 0)
-    ORDER BY u.id LIMIT :limit
+    WHERE u.tenant_id = :tenant AND u.id ~>~ CAST(:after AS text)
+        AND u.id ~>=~ CAST(:low AS text) AND u.id ~<~ CAST(:high AS text)
+    ORDER BY u.id USING ~<~ LIMIT :limit
 """)
 BY_ENDING = text("""
     SELECT t.user_id, d.device_id, d.name, t.kind, t.bundle_id, right(t.token, 8) AS ending,
@@ -29,10 +29,14 @@ BY_ENDING = text("""
 
 
 async def users(
-    session: Session, tenant_id: UUID, part: str, after: str, limit: int
+    session: Session, tenant_id: UUID, beginning: str, after: str, limit: int
 ) -> list[dict[str, Any]]:
-    """Users whose id contains `part`, by id, those after the id `after`."""
-    values = {"tenant": tenant_id, "part": part, "after": after, "limit": limit}
+    """Users whose id begins so, by id, those after the id `after`.
+
+    Compared byte by byte, as the index does that serves it whatever the database's language is.
+    """
+    values = {"tenant": tenant_id, "after": after, "limit": limit}
+    values |= {"low": beginning, "high": beginning + chr(0x10FFFF)}
     return await many(session, USERS, values)
 
 

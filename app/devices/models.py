@@ -20,6 +20,11 @@ class User(Base):
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
+    __table_args__ = (
+        # people look for users by the beginning of their id
+        Index("ix_users_beginning", "tenant_id", "id", postgresql_ops={"id": "text_pattern_ops"}),
+    )
+
 
 class Device(Base):
     """One app installation of a user. `device_id` is kept by the app and unique for its user."""

@@ -71,12 +71,19 @@ def upgrade() -> None:
         sa.Column("until", TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_counted_until"),
     )
+    op.create_index(
+        "ix_users_beginning",
+        "users",
+        ["tenant_id", "id"],
+        postgresql_ops={"id": "text_pattern_ops"},
+    )
     # a token is looked for by its last digits
     op.create_index("ix_tokens_ending", "tokens", ["tenant_id", sa.text('"right"(token, 4)')])
 
 
 def downgrade() -> None:
     op.drop_index("ix_tokens_ending", "tokens")
+    op.drop_index("ix_users_beginning", "users")
     for table in (
         "counted_until", "minute_counts", "sign_in_tries", "admin_sessions", "admins",
     ):  # fmt: skip
