@@ -46,6 +46,10 @@ test: $(VENV)/browser.stamp ## run every test on real servers; ARGS="-k word" fo
 screenshots: $(VENV)/browser.stamp ## take pictures of the dashboard into docs/screenshots/
 	@$(BIN)/python -m tests.dashboard.pictures
 
+.PHONY: bench
+bench: $(VENV)/dev.stamp ## measure, in ratios to peers; ARGS="--only ring", "--rows 1000000"
+	@$(BIN)/python -m tests.benchmarks.run $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## ruff, mypy --strict and the import rules
 	@$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import JSON, Executable, Table, TextClause, Uuid, text
+from sqlalchemy import JSON, CursorResult, Executable, Table, TextClause, Uuid, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -139,7 +139,13 @@ async def many(
     session: Session, statement: Executable, values: Row | None = None
 ) -> list[dict[str, Any]]:
     """Every row of an answer."""
-    return [dict(row) for row in (await session.execute(statement, values)).mappings()]
+    return _dicts(await session.execute(statement, values))
+
+
+def _dicts(result: CursorResult[Any]) -> list[dict[str, Any]]:
+    # by position: a mapping looks up each name of each row, which costs five times as much
+    names = tuple(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result]
 
 
 async def insert_rows(
@@ -158,7 +164,7 @@ async def insert_rows(
     for name in json_columns:
         values[name] = [None if value is None else dump_json(value) for value in values[name]]
     result = await session.execute(statement, values)
-    return [dict(row) for row in result.mappings()] if "RETURNING" in suffix else []
+    return _dicts(result) if "RETURNING" in suffix else []
 
 
 @lru_cache(maxsize=256)

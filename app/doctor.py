@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import redis
 from app.credentials import health
 from app.db import Database, head_revision, one, revision_of
-from app.push import store as push
+from app.push import worker_store as push
 from app.settings import Settings
 
 PATIENCE = 5.0

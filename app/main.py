@@ -27,7 +27,7 @@ from app.events import audit_api, webhook_api
 from app.events.stream import Streams
 from app.gather import Gather
 from app.observe import set_up_logging
-from app.push import store as push
+from app.push import worker_store as push
 from app.runtime import Runtime, open_runtime
 from app.security import Gate
 from app.settings import Settings, get_settings

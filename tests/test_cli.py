@@ -2,10 +2,14 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.simulator import Simulator
@@ -184,3 +188,28 @@ def test_credentials_by_command(environment: dict[str, str], tmp_path: Path) -> 
         assert "re-wrapped" in ringline(rotated, "vault", "rotate")
         rows = ringline(rotated, "vault", "status").strip().splitlines()[1:]
         assert {row.split()[1] for row in rows} == {"2"}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_api_serves_with_one_process_or_several(environment: dict[str, str], workers: int) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "api", "--port", str(port), "--workers", str(workers)],
+        env=environment, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        until = time.monotonic() + 20
+        while True:
+            try:
+                answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5)
+                break
+            except httpx.TransportError:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        assert answer.json() == {"status": "ready", "workers": 0}
+    finally:
+        process.terminate()
+        # uvicorn ends in good order, then as the signal would have ended it
+        assert process.wait(15) in {0, -signal.SIGTERM}

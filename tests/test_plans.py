@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.calls import erasing, state
+from app.calls import erasing, late, state
 from app.calls import store as calls
 from app.devices import store as devices
 from app.push import store as pushes
@@ -90,8 +90,8 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "calls": (calls.CALLS, {"ids": IDS}),
     "members": (calls.MEMBERS, {"ids": IDS}),
     "due": (calls.DUE, {"limit": 200}),
-    "late devices": (calls.LATE_OF_ALL, {"limit": 200}),
-    "late devices of a user": (calls.LATE_OF_USER, USER | {"limit": 200}),
+    "late devices": (late.LATE_OF_ALL, {"limit": 200}),
+    "late devices of a user": (late.LATE_OF_USER, USER | {"limit": 200}),
     "live calls of a user": (calls.LIVE_CALLS, USER),
     "state": (state.STATE, {"ring": IDS[0], "device": IDS[1], "tenant": TENANT}),
     "ringable": (devices.RINGABLE, {"tenants": [TENANT], "users": ["u7"]}),

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from app.credentials import service as credentials
+from app.events import service as events
 from app.events.service import Courier
 from app.push.service import Dispatcher
 from app.runtime import Runtime, open_runtime
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 LIFE = 0.5
 SWEEP = 1.0
 LOOK = 0.25
+FORGET = 300.0
 DRAIN = 10.0
 
 Round = Callable[[Runtime, Dispatcher], Awaitable[object]]
@@ -85,6 +87,7 @@ class Loop:
             asyncio.create_task(_every(SWEEP, self.dispatcher.send_lost)),
             asyncio.create_task(_every(LOOK, self.dispatcher.withdraw_settled)),
             asyncio.create_task(_every(SWEEP, self.courier.look)),
+            asyncio.create_task(_every(FORGET, partial(events.forget, self.runtime))),
             asyncio.create_task(_every(SWEEP, partial(credentials.probe_due, self.runtime))),
         ]
         await self._stop.wait()

@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from app import http_cache
 from app.calls import actors, service, state
 from app.calls.actors import Actor
 from app.calls.ringing import Order, order
-from app.calls.schemas import ActIn, DeclineIn, ReportIn, RingIn
+from app.calls.schemas import ActIn, DeclineIn, ReportIn, RingIn, call_summary
 from app.calls.service import Seen
 from app.core.call import (
     SERVER,
@@ -38,7 +39,7 @@ async def ring(
     request: Request,
     caller: ServerOrUser,
     idempotency_key: Annotated[str | None, Header()] = None,
-) -> dict[str, Any]:
+) -> Response:
     """Ring: start a call, or ring more members of a live one. Answers the call."""
     require_scope(caller, "calls")
     if caller.kind == "user":
@@ -53,7 +54,8 @@ async def ring(
     device = body.caller.device_id or SERVER
     one = order(caller.tenant_id, caller.settings, body, device=device, key=key)
     gather: Gather[Order, dict[str, Any]] = request.app.state.ringer
-    return await gather.submit(one)
+    answer = orjson.dumps(await gather.submit(one))
+    return Response(answer, status_code=202, media_type="application/json")
 
 
 def _idempotency_key(key: str | None) -> str | None:
@@ -168,12 +170,13 @@ async def end(
 async def heartbeat(
     reference: str, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
-    """Keep a joined member: silence makes it away, then takes it out."""
+    """Keep a joined member: silence makes it away, then takes it out. Answers its own part."""
     actors.refuse_kinds(caller, "call")
     actor = await _actor(reference, request, caller, body)
     if actor.device is None:
         raise Invalid("missing_field", "device_id: say which device is alive")
-    return (await _act(request, actor, Heartbeat(actor.user_id, actor.device))).out()
+    seen = await _act(request, actor, Heartbeat(actor.user_id, actor.device))
+    return call_summary(seen.stored, seen.call, actor.user_id)  # often, so little
 
 
 async def _actor(

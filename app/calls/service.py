@@ -7,7 +7,7 @@ from uuid import UUID
 
 import structlog
 
-from app.calls import ringing, store
+from app.calls import late, live, ringing, store
 from app.calls.apply import Applied, Change, add_ring_pushes, apply
 from app.calls.large import tell_large_calls
 from app.calls.presence import keep_present, live_calls
@@ -181,19 +181,43 @@ async def sweep(runtime: Runtime) -> int:
     """
     swept = 0
     while True:
-        async with runtime.database.transaction() as session:
-            ids = await store.lock_due(session, SWEEP_BATCH)
-            applied = Applied()
-            if ids:
-                now, calls = await store.load(session, sorted(ids))
-                changes = [
-                    Change(stored, decide(stored.call, Tick(), now)) for stored in calls.values()
-                ]
-                applied = await apply(session, changes, now)
+        try:
+            async with runtime.database.transaction() as session:
+                ids = await store.lock_due(session, SWEEP_BATCH)
+                applied = await _let_time_pass(session, ids)
+        except Exception:
+            log.exception("sweep_failed")
+            return swept + await _sweep_one_by_one(runtime)
         tell(runtime, applied)
         swept += len(ids)
         if len(ids) < SWEEP_BATCH:
             return swept
+
+
+async def _sweep_one_by_one(runtime: Runtime) -> int:
+    """As the sweep, but one call that cannot be decided does not keep the others waiting."""
+    async with runtime.database.reading() as session:
+        ids = await store.due(session, SWEEP_BATCH)
+    for call_id in ids:
+        try:
+            async with runtime.database.transaction() as session:
+                applied = await _let_time_pass(session, await live.lock_free(session, [call_id]))
+        except Exception:
+            log.exception("call_not_swept", call=str(call_id))
+            continue
+        tell(runtime, applied)
+    return len(ids)
+
+
+async def _let_time_pass(session: Session, ids: Sequence[UUID]) -> Applied:
+    if not ids:
+        return Applied()
+    now, calls = await store.load(session, sorted(ids))
+    changes = [Change(stored, decide(stored.call, Tick(), now)) for stored in calls.values()]
+    early = [change.stored for change in changes if not change.decision.changed]
+    if early:  # not due after all: say when it is, or the sweep would come back for ever
+        await store.save_calls(session, early)
+    return await apply(session, changes, now)
 
 
 async def ring_late_devices(runtime: Runtime, user: tuple[UUID, str] | None = None) -> int:
@@ -203,7 +227,7 @@ async def ring_late_devices(runtime: Runtime, user: tuple[UUID, str] | None = No
     this query is the guarantee, a registration only runs it early for its own user.
     """
     async with runtime.database.transaction() as session:
-        ids = await store.lock_calls_with_late_devices(session, SWEEP_BATCH, user)
+        ids = await late.lock_calls_with_late_devices(session, SWEEP_BATCH, user)
         if not ids:
             return 0
         now, calls = await store.load(session, ids)

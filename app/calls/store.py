@@ -63,10 +63,11 @@ MEMBERS = text("""
 """)
 CLOCK = text("SELECT clock_timestamp() AS now")
 # statement_timestamp(), as an index knows nothing to do with the ever-moving clock_timestamp()
-DUE = text("""
-    SELECT id FROM calls WHERE due_at <= statement_timestamp()
-    ORDER BY due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
-""")
+OF_DUE = """
+    SELECT id FROM calls WHERE due_at <= statement_timestamp() ORDER BY due_at LIMIT :limit
+"""
+DUE_FREE = text(OF_DUE)
+DUE = text(OF_DUE + " FOR NO KEY UPDATE SKIP LOCKED")
 
 
 async def id_by_name(session: Session, tenant_id: UUID, call_type: str, name: str) -> UUID | None:
@@ -83,6 +84,11 @@ async def lock(session: Session, tenant_id: UUID, ids: Sequence[UUID]) -> list[U
     """
     values = {"ids": sorted(ids), "tenant": tenant_id}
     return [row["id"] for row in await many(session, LOCK, values)]
+
+
+async def due(session: Session, limit: int) -> list[UUID]:
+    """Calls that time has changed, without holding them."""
+    return [row["id"] for row in await many(session, DUE_FREE, {"limit": limit})]
 
 
 async def lock_due(session: Session, limit: int) -> list[UUID]:
@@ -283,40 +289,6 @@ async def settle_rings(session: Session, rings: Sequence[Ring]) -> None:
         "devices": [ring.device for ring in rings],
     }
     await session.execute(SETTLE, values)
-
-
-LATE = """
-    SELECT DISTINCT r.call_id FROM tokens t
-    JOIN rings r ON r.tenant_id = t.tenant_id AND r.user_id = t.user_id AND r.outcome IS NULL
-    WHERE r.deadline > clock_timestamp() AND {which}
-        AND t.kind = 'voip' AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
-        AND NOT EXISTS (
-            SELECT FROM pushes p
-            WHERE p.ring = r.uuid AND p.token_id = t.id AND p.purpose = 'ring')
-    ORDER BY r.call_id LIMIT :limit
-"""
-# two statements: one that serves both would have a plan for neither
-LATE_OF_ALL = text(
-    LATE.format(which="t.registered_at > statement_timestamp() - interval '200 seconds'")
-)
-LATE_OF_USER = text(LATE.format(which="t.tenant_id = :tenant AND t.user_id = :user"))
-LOCK_FREE = text("""
-    SELECT id FROM calls WHERE id = ANY(CAST(:ids AS uuid[]))
-    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
-""")
-
-
-async def lock_calls_with_late_devices(
-    session: Session, limit: int, user: tuple[UUID, str] | None = None
-) -> list[UUID]:
-    """Lock live calls whose ringing users (or this one) have a token that no push was made for."""
-    if user is None:
-        found = await many(session, LATE_OF_ALL, {"limit": limit})
-    else:
-        values = {"tenant": user[0], "user": user[1], "limit": limit}
-        found = await many(session, LATE_OF_USER, values)
-    ids = [row["call_id"] for row in found]
-    return [row["id"] for row in await many(session, LOCK_FREE, {"ids": ids})] if ids else []
 
 
 RING_OF_TOKEN = text("""

@@ -23,7 +23,9 @@ def api(
 ) -> None:
     """Serve the HTTP API."""
     import uvicorn  # noqa: PLC0415  (slow to import; most commands do without)
+    from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
 
+    from app.listen import notice_the_vanished  # noqa: PLC0415
     from app.observe import set_up_logging  # noqa: PLC0415
 
     settings = settings_or_fail()
@@ -32,15 +34,15 @@ def api(
         "app.main:create_app", factory=True, host=host, port=port, workers=workers,
         log_config=None, access_log=False, timeout_graceful_shutdown=10, server_header=False,
     )  # fmt: skip
-    if fd is not None:
-        uvicorn.Server(config).run(sockets=[socket.socket(fileno=fd)])
-    elif workers > 1:
-        uvicorn.run(
-            "app.main:create_app", factory=True, host=host, port=port, workers=workers,
-            log_config=None, access_log=False, timeout_graceful_shutdown=10, server_header=False,
-        )  # fmt: skip
-    else:
-        uvicorn.Server(config).run()
+    listener = config.bind_socket() if fd is None else socket.socket(fileno=fd)
+    notice_the_vanished(listener)
+    if workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+        return
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise typer.Exit(3)
 
 
 @app.command()

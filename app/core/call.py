@@ -11,6 +11,7 @@ true: `view(call, now)` reads a ring as missed from its deadline on.
 
 from datetime import datetime, timedelta
 
+from app.core.draft import Draft
 from app.core.model import (
     LIVE,
     SERVER,
@@ -41,7 +42,7 @@ from app.core.model import (
     Stop,
     Tick,
 )
-from app.core.transition import Draft, apply_command
+from app.core.transition import apply_command
 
 __all__ = [
     "LIVE",

@@ -12,6 +12,7 @@ from app.dashboard import charts, store_counts, store_lists
 from app.dashboard.access import Here, Place
 from app.dashboard.pages import BASE, PageRoute, render
 from app.db import clock
+from app.events import webhook
 
 router = APIRouter(prefix=BASE + "/t/{tenant_id}", route_class=PageRoute, include_in_schema=False)
 SPANS = {
@@ -35,9 +36,15 @@ async def overview(request: Request, place: Here, span: str = "hour") -> Respons
         for row in await credentials.list_all(place.runtime, place.id)
     ]
     hands = [row for row in rows if row["health"] in NEED_A_HAND]
+    hooks = [
+        row
+        for row in await webhook.every(place.runtime, place.id)
+        if row["failures"] or row["state"] != "active"
+    ]
     return render(
         request, "overview.html",
-        span=span, spans=list(SPANS), hands=hands, has_credentials=bool(rows), **numbers,
+        span=span, spans=list(SPANS), hands=hands,
+        hooks=hooks, has_credentials=bool(rows), **numbers,
     )  # fmt: skip
 
 

@@ -107,7 +107,11 @@ def sweep(parent: Path) -> None:
         with contextlib.suppress(OSError):
             about = folder.lstat()
             ours = stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
-            if not ours or SHORT_NAME.fullmatch(folder.name) is None or time.time() - about.st_mtime < YOUNG_SECONDS:
+            if (
+                not ours
+                or SHORT_NAME.fullmatch(folder.name) is None
+                or time.time() - about.st_mtime < YOUNG_SECONDS
+            ):
                 continue  # a young one may not be locked yet
             descriptor = os.open(folder / LOCK_NAME, os.O_RDWR)
             try:

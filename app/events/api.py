@@ -1,6 +1,6 @@
-"""HTTP and WebSocket: live streams."""
+"""HTTP and WebSocket: live streams, and the timeline of a call."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, WebSocket
 
@@ -9,8 +9,10 @@ from app.events import socket
 from app.events.follow import follow
 from app.events.sse import EventStream
 from app.events.stream import Stream, Streams
+from app.events.timeline import of_call
 from app.fields import DeviceId, UserId
-from app.security import Caller, Gate, any_caller, require_scope
+from app.runtime import Runtime
+from app.security import Caller, Gate, any_caller, require_scope, server
 
 router = APIRouter(prefix="/v1", tags=["events"])
 
@@ -55,6 +57,16 @@ def _number(last_event_id: str | None) -> int | None:
         return None
     text = last_event_id.strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else NEVER
+
+
+@router.get("/calls/{reference}/timeline")
+async def timeline(
+    reference: str, request: Request, caller: Annotated[Caller, Depends(server)]
+) -> dict[str, Any]:
+    """Everything that happened in a call, in order: events, pushes, what phones reported."""
+    require_scope(caller, "calls")
+    runtime: Runtime = request.app.state.runtime
+    return await of_call(runtime, caller.tenant_id, reference)
 
 
 @router.websocket("/ws")

@@ -10,46 +10,35 @@ from app.db import Row, Session, insert_rows, many
 from app.events.models import DeliveryAttempt
 
 
-def event_id(call_id: UUID, seq: int) -> str:
-    """The id of a call's event, as webhooks have it: the same for every try and endpoint."""
-    return f"evt_{call_id.hex}_{seq}"
-
-
 def tenant_event_id(row_id: UUID) -> str:
     """The id of a tenant's own event."""
     return f"evt_{row_id.hex}"
 
 
-ADD = text("""
+WANTS = """w.tenant_id = e.tenant_id AND w.state = 'active'
+        AND w.events ?| ARRAY['*', e.type, split_part(e.type, '.', 1) || '.*']"""
+"""Whether webhook `w` is sent event `e`. An event's id is the same for every try and endpoint."""
+
+ADD = text(f"""
     INSERT INTO deliveries (webhook_id, event_id, tenant_id, type, call_id, seq, created_at, due_at)
-    SELECT w.id, e.event_id, e.tenant_id, e.type, e.call_id, e.seq,
-           clock_timestamp(), clock_timestamp()
-    FROM unnest(CAST(:events AS text[]), CAST(:tenants AS uuid[]), CAST(:types AS text[]),
-                CAST(:calls AS uuid[]), CAST(:seqs AS integer[]))
-         AS e(event_id, tenant_id, type, call_id, seq)
-    JOIN webhooks w ON w.tenant_id = e.tenant_id AND w.state = 'active'
-        AND w.events ?| ARRAY['*', e.type, split_part(e.type, '.', 1) || '.*']
-    ON CONFLICT (webhook_id, event_id) DO NOTHING
-    RETURNING webhook_id
-""")
+    SELECT w.id, e.event_id, e.tenant_id, e.type, NULL, NULL, clock_timestamp(), clock_timestamp()
+    FROM unnest(CAST(:events AS text[]), CAST(:tenants AS uuid[]), CAST(:types AS text[]))
+        AS e(event_id, tenant_id, type)
+    JOIN webhooks w ON {WANTS}
+""")  # noqa: S608  (a constant)
 
 
-async def add(session: Session, events: Sequence[Row]) -> set[UUID]:
-    """Write what webhooks are to be sent of (event_id, tenant_id, type, call_id, seq).
+async def add_of_tenants(session: Session, events: Sequence[Row]) -> None:
+    """Write what webhooks are to be sent of tenants' own events: (id, tenant_id, type).
 
-    In the transaction of the events themselves, so that none is lost. Answers the webhooks.
+    In the transaction of the events themselves, so that none is lost.
     """
-    if not events:
-        return set()
-    columns = {
-        "events": "event_id",
-        "tenants": "tenant_id",
-        "types": "type",
-        "calls": "call_id",
-        "seqs": "seq",
+    values = {
+        "events": [tenant_event_id(event["id"]) for event in events],
+        "tenants": [event["tenant_id"] for event in events],
+        "types": [event["type"] for event in events],
     }
-    values = {name: [event[key] for event in events] for name, key in columns.items()}
-    return {row["webhook_id"] for row in await many(session, ADD, values)}
+    await session.execute(ADD, values)
 
 
 WORK = text("""

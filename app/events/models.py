@@ -44,6 +44,8 @@ class Feed(Base):
     seq: Mapped[int] = mapped_column(BigInteger, server_default="0")
     opened_at: Mapped[datetime]
 
+    __table_args__ = (Index("ix_feeds_opened_at", "tenant_id", "opened_at"),)
+
 
 class UserEvent(Base):
     """What a user is told: numbered by the user's feed without gaps."""

@@ -13,6 +13,8 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpcore
@@ -28,6 +30,7 @@ CONNECT_WITHIN = 5.0
 MOST_READ = 64 * 1024
 MOST_KEPT = 1_000
 MOST_CONNECTIONS = 256
+RESOLVERS = 16
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -51,10 +54,21 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host as the system sees them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(one[4][0]) for one in found))
+class Names:
+    """Resolves names on threads of its own: a name server that hangs holds up nothing else."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="names")
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of a host as the system sees them."""
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+    def close(self) -> None:
+        """Resolve nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _anyone(_address: str) -> bool:
@@ -109,18 +123,20 @@ class Outbound:
         self,
         *,
         allow_private: bool,
-        resolver: Resolver = resolve,
+        resolver: Resolver | None = None,
         judge: Judge = is_public,
         trust: ssl.SSLContext | None = None,
         within: float = ANSWER_WITHIN,
     ) -> None:
         self._within = within
+        self._names = Names()
+        guarded = _Guarded(resolver or self._names.resolve, _anyone if allow_private else judge)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=trust or ssl.create_default_context(),
             max_connections=MOST_CONNECTIONS,
             max_keepalive_connections=MOST_CONNECTIONS // 4,
             keepalive_expiry=30,
-            network_backend=_Guarded(resolver, _anyone if allow_private else judge),
+            network_backend=guarded,
         )
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -163,6 +179,7 @@ class Outbound:
 
     async def close(self) -> None:
         """Close every connection."""
+        self._names.close()
         with contextlib.suppress(Exception):
             await self._pool.aclose()
 

@@ -18,7 +18,7 @@ import structlog
 from app.credentials import store as credentials
 from app.db import Session
 from app.ids import uuid7
-from app.push import store
+from app.push import store, worker_store
 from app.push.recording import DatabaseClock, Recorder, Result, row_of
 from app.push.sending import Claim, Sending
 from app.runtime import Runtime
@@ -145,7 +145,7 @@ class Dispatcher:
         """Renew this worker's lease, and learn the database's time."""
         begun = asyncio.get_running_loop().time()
         async with self._runtime.database.transaction() as session:
-            now = await store.renew_worker(
+            now = await worker_store.renew_worker(
                 session, self.worker_id, host=socket.gethostname(), pid=os.getpid(), lease=LEASE
             )
         self._alive_at = begun
@@ -163,7 +163,7 @@ class Dispatcher:
         await self.send_orphans()
         async with self._runtime.database.transaction() as session:
             await store.expire(session, BATCH)
-            await store.forget_dead_workers(session)
+            await worker_store.forget_dead_workers(session)
 
     async def stop(self, within: float) -> None:
         """Claim nothing more, let what flies end within `within` seconds, record it, go."""
@@ -180,7 +180,7 @@ class Dispatcher:
         await senders.close()
         await self._recorder.finish(deadline + 2)
         async with self._runtime.database.transaction() as session:
-            await store.remove_worker(session, self.worker_id)
+            await worker_store.remove_worker(session, self.worker_id)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

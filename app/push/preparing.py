@@ -64,7 +64,7 @@ class Preparing:
         prepared = self.payloads.get(key)
         if prepared is None:
             profile, template = profile_for(settings, push["bundle_id"])
-            prepared = ring_payload(profile, self._ring_facts(facts), template)
+            prepared = ring_payload(profile, ring_facts(facts, self.public_url), template)
             self.payloads[key] = prepared
         if not prepared.carries_token:
             return prepared.for_token("")
@@ -79,30 +79,35 @@ class Preparing:
         return prepared.for_token(token)
 
     def _stop_body(self, push: Row, facts: Row, settings: TenantSettings, now: datetime) -> bytes:
-        ring = self._ring_facts(facts, sent_at=now)
+        ring = ring_facts(facts, self.public_url, sent_at=now)
         if push["kind"] == "voip":
             profile, template = profile_for(settings, push["bundle_id"])
             return voip_stop_payload(profile, ring, push["callkit"], template)
         return stop_payload(ring, push["callkit"])
 
-    def _ring_facts(self, facts: Row, sent_at: datetime | None = None) -> RingFacts:
-        caller = facts["caller_id"]
-        joined = facts["joined"] or [caller]
-        others = [user for user in joined if user not in {caller, facts["receiver_id"]}]
-        return RingFacts(
-            uuid=str(facts["ring"]),
-            call_cid=f"{facts['type']}:{facts['name']}",
-            call_id=str(facts["call_id"]),
-            caller_id=caller,
-            caller_name=facts["caller_name"],
-            user_ids=(caller, *others),
-            receiver_id=facts["receiver_id"],
-            has_video=facts["has_video"],
-            sent_at_ms=milliseconds(sent_at or facts["ring_created_at"]),
-            expires_at_ms=milliseconds(facts["ring_deadline"]),
-            state_url=f"{self.public_url}/v1/calls/{facts['call_id']}",
-            custom=facts["custom"] or None,
-        )
+
+def ring_facts(facts: Row, public_url: str, sent_at: datetime | None = None) -> RingFacts:
+    """What a payload says of a ring, from the row that `store.facts` reads."""
+    receiver = facts["receiver_id"]
+    joined = [user for user in facts["joined"] or () if user != receiver]
+    # a caller who has left and is rung to come back is called by those who are there
+    back = facts["caller_id"] == receiver and bool(joined)
+    caller = joined[0] if back else facts["caller_id"]
+    others = [user for user in joined if user != caller]
+    return RingFacts(
+        uuid=str(facts["ring"]),
+        call_cid=f"{facts['type']}:{facts['name']}",
+        call_id=str(facts["call_id"]),
+        caller_id=caller,
+        caller_name=None if back else facts["caller_name"],
+        user_ids=(caller, *others),
+        receiver_id=receiver,
+        has_video=facts["has_video"],
+        sent_at_ms=milliseconds(sent_at or facts["ring_created_at"]),
+        expires_at_ms=milliseconds(facts["ring_deadline"]),
+        state_url=f"{public_url}/v1/calls/{facts['call_id']}",
+        custom=facts["custom"] or None,
+    )
 
 
 def profile_for(settings: TenantSettings, bundle_id: str) -> tuple[str, Template | None]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from app.push import store
+from app.push import worker_store
 from app.push.dispatch import Dispatcher
 from app.runtime import Runtime
 
@@ -16,5 +16,5 @@ async def as_only_sweeper(runtime: Runtime, work: Callable[[], Awaitable[None]])
     freezes, since it ends transactions that idle (see `app.db`).
     """
     async with runtime.database.transaction() as session:
-        if await store.try_sweep_lock(session):
+        if await worker_store.try_sweep_lock(session):
             await work()

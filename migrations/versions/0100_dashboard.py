@@ -1,14 +1,14 @@
 """administrators, their sessions and tries to sign in, counts by the minute
 
 Revision ID: 0100
-Revises: 0003
+Revises: 0004
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0100"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

@@ -1,12 +1,14 @@
-// A fast stand-in for Apple: HTTP/2 over TLS, answers 200 to every push and counts them.
-// node fast_server.mjs CERTIFICATE KEY: prints its port, then the count for each line it reads;
-// ends with its standard input.
+// A fast stand-in for Apple: HTTP/2 over TLS, answers 200 to every push and notes it.
+// node fast_server.mjs CERTIFICATE KEY: prints its port; then answers each line that it reads:
+// "count" with the number of pushes since its start, "arrivals" with [[device token, apns-id,
+// seconds on the monotonic clock], ...] since that was last asked. Ends with its standard input.
 import { createSecureServer } from "node:http2";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
 const [cert, key] = process.argv.slice(2).map((path) => readFileSync(path));
 let pushes = 0;
+let arrivals = [];
 const server = createSecureServer({ cert, key, settings: { maxConcurrentStreams: 1000 } });
 // A generous window: raw aioapns sleeps for a second whenever it runs out of it.
 server.on("session", (session) => session.setLocalWindowSize(2 ** 26));
@@ -15,11 +17,23 @@ server.on("stream", (stream, headers) => {
   stream.resume();
   stream.on("end", () => {
     pushes += 1;
+    arrivals.push(headers[":path"], headers["apns-id"], process.hrtime());
     stream.respond({ ":status": 200, "apns-id": headers["apns-id"] }, { endStream: true });
   });
 });
 server.on("sessionError", () => {});
 server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+
+function take() {
+  const taken = [];
+  for (let n = 0; n < arrivals.length; n += 3) {
+    const [seconds, nanoseconds] = arrivals[n + 2];
+    taken.push([arrivals[n].split("/").pop(), arrivals[n + 1], seconds + nanoseconds / 1e9]);
+  }
+  arrivals = [];
+  return taken;
+}
+
 createInterface({ input: process.stdin })
-  .on("line", () => console.log(pushes))
+  .on("line", (line) => console.log(line === "arrivals" ? JSON.stringify(take()) : pushes))
   .on("close", () => process.exit(0));

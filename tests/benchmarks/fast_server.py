@@ -3,20 +3,32 @@
 Both answer 200 to every push, over TLS with a throwaway certificate, in a process of their own.
 """
 
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from app.simulator import Authority, Conduct, run
 from app.simulator.push_certificates import voip
 
 BUNDLE = "com.example.app"
 TOPIC = "com.example.app.voip"
+KEPT = 300_000
 SCRIPT = Path(__file__).with_name("fast_server.mjs")
+
+
+class Arrived(NamedTuple):
+    """One push that arrived whole; `at` in seconds of `time.monotonic()`."""
+
+    token: str
+    apns_id: str
+    at: float
 
 
 class FastServer:
@@ -33,11 +45,18 @@ class FastServer:
 
     def received(self) -> int:
         """How many pushes it has answered since its start."""
+        return int(self._ask("count"))
+
+    def arrivals(self) -> list[Arrived]:
+        """The pushes that have arrived since this was last asked."""
+        return [Arrived(*one) for one in json.loads(self._ask("arrivals"))]
+
+    def _ask(self, question: str) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write("count\n")
+        self._process.stdin.write(question + "\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        return self._process.stdout.readline()
 
 
 @contextmanager
@@ -70,23 +89,32 @@ def fast_server(*, node: bool = True) -> Iterator[FastServer]:
 
 def serve_simulator(folder: Path) -> None:
     """What the Node script does, by the simulator: in this process, until standard input ends."""
+    import os
+    import signal
     import threading
 
     from app.simulator import Server
 
     def talk(server: Server) -> None:
+        last = 0
         print(server.production_port, flush=True)
-        for _ in sys.stdin:
-            print(server.apple.statistics.requests, flush=True)
-        import os
-        import signal
-
+        for line in sys.stdin:
+            if line.strip() != "arrivals":
+                print(server.apple.statistics.requests, flush=True)
+                continue
+            shift = time.monotonic_ns() - time.time_ns()
+            found = server.apple.arrivals.select(after=last)
+            last = found[-1].number if found else last
+            print(
+                json.dumps([[a.token, a.apns_id, (a.received_ns + shift) / 1e9] for a in found]),
+                flush=True,
+            )
         os.kill(os.getpid(), signal.SIGTERM)
 
     def started(server: Server) -> None:
         threading.Thread(target=talk, args=(server,), daemon=True).start()
 
-    run(folder, conduct=Conduct(accept_unknown=True), keep=1_000, started=started)
+    run(folder, conduct=Conduct(accept_unknown=True), keep=KEPT, started=started)
 
 
 if __name__ == "__main__":

@@ -22,17 +22,12 @@ async def post_all(
     waiting = iter(enumerate(bodies))
     latencies = [0.0] * len(bodies)
     statuses: dict[int, int] = {}
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n"
-        "Content-Type: application/json\r\nContent-Length: "
-    ).encode()
 
     async def one_connection() -> None:
         reader, writer = await asyncio.open_connection(host, port)
         for number, body in waiting:
             begun = time.perf_counter()
-            writer.write(head + b"%d\r\n\r\n" % len(body) + body)
-            status = await _answer(reader)
+            status = await post_one(reader, writer, path, key, body)
             latencies[number] = time.perf_counter() - begun
             statuses[status] = statuses.get(status, 0) + 1
         writer.close()
@@ -40,6 +35,18 @@ async def post_all(
     begun = time.perf_counter()
     await asyncio.gather(*(one_connection() for _ in range(connections)))
     return Load(time.perf_counter() - begun, latencies, statuses)
+
+
+async def post_one(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, key: str, body: bytes
+) -> int:
+    """POST one body on an open connection; answers the status."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    writer.write(head.encode() + body)
+    return await _answer(reader)
 
 
 async def _answer(reader: asyncio.StreamReader) -> int:

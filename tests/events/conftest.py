@@ -9,7 +9,6 @@ from app.embedded import running_valkey
 from app.events.courier import Courier
 from app.events.outbound import Outbound
 from app.ids import uuid7
-from app.push import store as push
 from app.simulator import Simulator
 from tests.conftest import TEMPLATE, DatabaseServer
 from tests.e2e.conftest import (  # noqa: F401
@@ -56,8 +55,11 @@ async def backend(quiet_house: House) -> AsyncIterator[Tenant]:
 async def new_courier(tenant: Tenant, outbound: Outbound | None = None) -> Courier:  # noqa: F811
     """A courier in this process, its worker alive for a minute."""
     worker = uuid7()
-    async with tenant.runtime.database.transaction() as session:
-        await push.renew_worker(session, worker, host="test", pid=1, lease=60)
+    await tenant.execute(
+        "INSERT INTO workers (id, host, pid, started_at, alive_until) VALUES"
+        " (:w, 'test', 1, clock_timestamp(), clock_timestamp() + interval '1 minute')",
+        w=worker,
+    )
     return Courier(tenant.runtime, worker, outbound or Outbound(allow_private=True))
 
 

@@ -188,6 +188,16 @@ async def test_silence_is_broken_by_comments(tenant: Tenant) -> None:
         assert 3 <= bob.comments <= 8
 
 
+async def test_other_origins_may_listen_when_allowed(tenant: Tenant) -> None:
+    settings = tenant.house.settings().model_copy(update={"cors_origins": ["https://app.example"]})
+    async with (
+        api_with(settings, Limits()) as (url, _),
+        listening(url, tenant.token_for("bob")) as bob,
+    ):
+        await bob.wait_for("snapshot")
+        assert "access-control-allow-origin: https://app.example" in bob.head
+
+
 async def test_a_revoked_secret_ends_streams(tenant: Tenant) -> None:
     limits = Limits(keep_alive=0.1, recognise=0.2)
     async with (

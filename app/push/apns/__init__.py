@@ -23,10 +23,16 @@ means is `app.core.reaction`'s to say.
     outcome.timestamp    # milliseconds, with a 410
     outcome.may_have_reached, .retry_after, .apns_unique_id, .started, .ended, .connection,
     outcome.provider_token_age
+    flight = sender.start(request, deadline)       # `send` without a task, for many at once:
+    outcome = await flight.future                  # or sender.abandon(flight)
     sender.replace_credential(other)               # no gap: old connections serve until new ones do
     sender.stats()                                 # connections, streams, waiting, handshakes, …
     await sender.drain(deadline)                   # a worker stops
     await sender.close()
+
+A sender keeps at least one connection ready for as long as it lives: whoever stops a credential
+closes its sender. What an answer means for connections and provider tokens is done in here, by
+`core.reaction`'s table; what it means for retries, device tokens and credentials is the caller's.
 
 A second kind of sender (FCM, Web Push) is a module beside this one with the same seam:
 `async send(request, deadline) -> outcome`, which never raises but CancelledError.

@@ -1,0 +1,109 @@
+"""Payload previews: what a phone would get, its size, and what its library makes of it."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.markup import escape
+
+from app.calls import service as calls
+from app.cli.base import err, fail, group, out, with_runtime
+from app.core.payload import (
+    DEFAULT_PROFILE,
+    PROFILES,
+    TOKEN_ROOM,
+    VOIP_LIMIT,
+    PayloadError,
+    RingFacts,
+    check_template,
+    headers,
+    problems,
+    ring_payload,
+)
+from app.errors import NotFound
+from app.push import store
+from app.push.preparing import ring_facts
+from app.runtime import Runtime
+from app.tenants import service as tenants
+
+payload_app = group("payload", "Payloads: what a push carries, for each client library.")
+
+SAMPLE_TOKEN = "rl_ct_" + "x" * 91
+
+
+@payload_app.command("profiles")
+def profiles() -> None:
+    """List the payload profiles; set one per bundle id with PUT /v1/settings."""
+    for name in PROFILES:
+        out.print(name)
+
+
+@payload_app.command("preview")
+def preview(
+    profile: Annotated[str, typer.Option(help="One of `ringline payload profiles`.")] = (
+        DEFAULT_PROFILE
+    ),
+    template: Annotated[
+        Path | None, typer.Option(exists=True, help="A JSON template, for profile `custom`.")
+    ] = None,
+    call: Annotated[str | None, typer.Option(help="A real call: its cid or id.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="The tenant of that call.")] = None,
+    bundle_id: Annotated[str, typer.Option(help="For the headers.")] = "com.example.app",
+) -> None:
+    """Show the payload of a ring, of a made-up call or a real one, its headers and its size."""
+    if profile not in PROFILES:
+        fail(f"there is no profile {profile!r}; known are {', '.join(PROFILES)}")
+    if profile == "custom" and template is None:
+        fail("the custom profile needs --template FILE")
+    if call is not None and tenant is None:
+        fail("a call belongs to a tenant: add --tenant NAME")
+    try:
+        chosen = check_template(template.read_text()) if template is not None else None
+        facts = _sample() if call is None else with_runtime(_reader(str(tenant), call))
+        prepared = ring_payload(profile, facts, chosen)
+    except PayloadError as error:
+        fail(str(error))
+    body = prepared.for_token(SAMPLE_TOKEN)
+    for name, value in headers("voip", bundle_id, apns_id=facts.uuid).items():
+        out.print(f"{name}: {value}")
+    out.print()
+    out.print_json(json.dumps(json.loads(body)))
+    out.print(f"\n{len(body):,} of {VOIP_LIMIT:,} bytes; room for a call token: {TOKEN_ROOM}")
+    if prepared.trimmed:
+        out.print(f"[yellow]cut to fit:[/] {', '.join(prepared.trimmed)}")
+    for problem in problems(profile, body):
+        err.print(f"[red]{problem.outcome}[/] {problem.path}: {escape(problem.sentence)}")
+
+
+def _sample() -> RingFacts:
+    now = int(time.time() * 1000)
+    return RingFacts(
+        uuid="01a1fd6e-a275-707f-8e0b-2f48732bce48",
+        call_cid="default:abc",
+        call_id="01a1fd6e-a275-7c7d-804c-7f991b58d0d7",
+        caller_id="alice",
+        caller_name="Alice",
+        user_ids=("alice",),
+        receiver_id="bob",
+        has_video=True,
+        sent_at_ms=now,
+        expires_at_ms=now + 45_000,
+        state_url="https://ring.example.com/v1/calls/01a1fd6e-a275-7c7d-804c-7f991b58d0d7",
+    )
+
+
+def _reader(tenant: str, reference: str) -> Any:
+    async def work(runtime: Runtime) -> RingFacts:
+        tenant_id = await tenants.find(runtime, tenant)
+        seen = await calls.read(runtime, tenant_id, reference)
+        rings: list[UUID] = [m.ring.uuid for m in seen.call.members.values() if m.ring is not None]
+        if not rings:
+            raise NotFound("nothing_rung", "nobody was rung in this call")
+        async with runtime.database.reading() as session:
+            found = await store.facts(session, rings[:1])
+        return ring_facts(found[rings[0]], runtime.settings.public_url)
+
+    return work

@@ -1,0 +1,117 @@
+"""The lines of a call's timeline, each with a short sentence that says what happened."""
+
+from collections.abc import Mapping
+from typing import Any
+
+CALLKIT = {
+    1: "failed",
+    2: "ended by the other side",
+    3: "unanswered",
+    4: "answered elsewhere",
+    5: "declined elsewhere",
+}
+OUTCOMES = {
+    "accepted": "was accepted",
+    "declined": "was declined",
+    "cancelled": "was cancelled",
+    "missed": "was not answered in time",
+}
+ENDS = {
+    "completed": "everyone had left",
+    "cancelled": "the caller gave up",
+    "declined": "everyone had declined",
+    "busy": "everyone was busy",
+    "missed": "nobody answered",
+    "alone": "one member was left alone in it",
+    "max_duration": "it had lasted as long as a call may",
+    "ended_by_server": "the server ended it",
+    "failed": "it failed",
+}
+UNSENT = {
+    "ring_settled": "the ring had settled before it was sent",
+    "token_moved": "its token had gone to another user or device",
+    "device_removed": "its device had been removed",
+    "no_credential": "there is no credential for this bundle id and environment",
+    "deadline": "its time was over before Apple took it",
+    "credential_unfit": "the credential cannot be used",
+    "payload": "its payload could not be made",
+    "ring_gone": "its ring is not kept any more",
+}
+
+
+def of_event(kind: str, data: Mapping[str, Any]) -> str:
+    """What an event says."""
+    user = data.get("user_id", "")
+    device = f" on {data['device_id']}" if data.get("device_id") else ""
+    match kind:
+        case "call.started":
+            return f"{data.get('caller_id')} calls {_names(data.get('callees', ()))}"
+        case "call.active":
+            return "somebody has joined: the call is active"
+        case "call.updated":
+            return "everyone in the call is told who has come and gone"
+        case "call.ended":
+            reason = str(data.get("reason"))
+            return f"the call ended: {ENDS.get(reason, reason)}"
+        case "ring.started":
+            return f"{user} is rung"
+        case "ring.settled":
+            outcome = str(data.get("outcome"))
+            stop = CALLKIT.get(data.get("callkit_reason", 0), "over")
+            return (
+                f"the ring of {user} {OUTCOMES.get(outcome, outcome)}{device}; "
+                f"{'other ' if device else ''}devices stop: {stop}"
+            )
+        case "member.added":
+            return f"{data.get('by')} rings {_names(data.get('user_ids', ()))} as well"
+        case "device.delivered":
+            return f"{user}{device}: the phone rings"
+        case "device.unavailable":
+            return f"{user}{device}: the phone says that it cannot ring"
+        case _:
+            return f"{user} {MEMBERS.get(kind, kind)}{device}".strip()
+
+
+MEMBERS = {
+    "member.joined": "has joined",
+    "member.declined": "has declined",
+    "member.busy": "is busy",
+    "member.missed": "has missed the call",
+    "member.away": "is away: no sign of life",
+    "member.back": "is back",
+    "member.left": "has left",
+}
+
+
+def _names(users: Any) -> str:
+    names = [str(user) for user in users]
+    if len(names) > 4:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return ", ".join(names)
+
+
+def of_sending(purpose: str, device: str, attempt: int) -> str:
+    """A push goes out."""
+    what = "a push" if purpose == "ring" else "a stop"
+    again = f", try {attempt}" if attempt > 1 else ""
+    return f"{what} goes to {device}{again}"
+
+
+def of_answer(
+    purpose: str, device: str, status: int | None, reason: str | None, milliseconds: float
+) -> str:
+    """What Apple said, or that nothing was heard."""
+    what = "the push" if purpose == "ring" else "the stop"
+    after = f" after {milliseconds:.0f} ms"
+    if status == 200:
+        return f"Apple accepts {what} to {device}{after}"
+    if status is None:
+        return f"no answer to {what} to {device}{after}: {reason or 'connection lost'}"
+    return f"Apple refuses {what} to {device}{after}: {status} {reason or ''}".rstrip()
+
+
+def of_unsent(purpose: str, device: str, state: str, reason: str | None) -> str:
+    """A push that never went out."""
+    what = "the push" if purpose == "ring" else "the stop"
+    why = UNSENT.get(reason or "", reason or state)
+    return f"{what} to {device} is not sent: {why}"

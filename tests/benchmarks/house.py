@@ -1,0 +1,149 @@
+"""A whole Ringline to be measured: embedded servers, one API process, one worker, a fast Apple."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from sqlalchemy import text
+
+from app import db
+from app.credentials import service as credentials
+from app.embedded.children import Child
+from app.embedded.postgres import running_postgres
+from app.embedded.valkey import running_valkey
+from app.runtime import Runtime, open_runtime
+from app.settings import Settings
+from app.tenants import service as tenants
+from app.tenants.service import NewTenant
+from tests.benchmarks.fast_server import FastServer
+from tests.benchmarks.processes import Group
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What runs: four groups of processes, and the server that stands in for Apple."""
+
+    port: int
+    settings: Settings
+    apple: FastServer
+    api: Group
+    worker: Group
+    postgres: Group
+    valkey: Group
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A house with a tenant in it, and a door to its database."""
+
+    house: House
+    runtime: Runtime
+    tenant: NewTenant
+
+    async def sql(self, statement: str, **values: object) -> list[tuple]:
+        """One statement in a transaction of its own; `:t` is the tenant."""
+        if ":t" in statement:
+            values["t"] = self.tenant.id
+        async with self.runtime.database.transaction() as session:
+            result = await session.execute(text(statement), values)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    async def maintain(self) -> None:
+        """VACUUM ANALYZE: what autovacuum would do at a time of its own choosing."""
+        async with self.runtime.database.engine.connect() as connection:
+            plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await plain.execute(text("VACUUM (ANALYZE)"))
+
+
+@contextlib.contextmanager
+def running_house(apple: FastServer) -> Iterator[House]:
+    """Start everything with an empty, durable database; stop and forget it at the end."""
+    with contextlib.ExitStack() as parts:
+        folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
+        postgres = parts.enter_context(running_postgres(folder / "postgres", durable=True))
+        valkey = parts.enter_context(running_valkey(folder / "valkey"))
+        listener = parts.enter_context(socket.create_server(("127.0.0.1", 0), backlog=4_096))
+        port = listener.getsockname()[1]
+        values = {
+            "environment": "production",
+            "database_url": postgres.url,
+            "redis_url": valkey.url,
+            "secret_key": secrets.token_urlsafe(32),
+            "public_url": f"http://127.0.0.1:{port}",
+            "apns_production_url": apple.url,
+            "apns_sandbox_url": apple.url,
+            "apns_ca_file": str(apple.ca_file),
+        }
+        settings = Settings.model_validate(values)
+        db.upgrade(settings.sqlalchemy_url)
+        worker = parts.enter_context(_process("worker", ["worker"], folder, values))
+        fd = listener.fileno()
+        api = parts.enter_context(_process("api", ["api", "--fd", str(fd)], folder, values, [fd]))
+        _await_ready(port)
+        yield House(
+            port, settings, apple, Group(api.pid), Group(worker.pid),
+            Group(postgres.pid), Group(valkey.pid),
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _process(
+    name: str,
+    arguments: list[str],
+    folder: Path,
+    values: dict[str, str],
+    keep_open: list[int] | None = None,
+) -> Iterator[Child]:
+    ours = {f"RINGLINE_{key.upper()}": value for key, value in values.items()}
+    child = Child(
+        [sys.executable, "-m", "app.cli", *arguments],
+        cwd=ROOT,
+        log=folder / f"{name}.log",
+        death_signal=signal.SIGTERM,
+        keep_open=keep_open or [],
+        environment=os.environ | ours,
+    )
+    try:
+        yield child
+    finally:
+        child.end([(signal.SIGTERM, 15.0)])
+
+
+def _await_ready(port: int) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with contextlib.suppress(httpx.HTTPError):
+            ready = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5)
+            if ready.status_code == 200 and ready.json()["workers"] > 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError("the API and the worker did not become ready within 30 s")
+
+
+@contextlib.asynccontextmanager
+async def moved_in(house: House) -> AsyncIterator[Ready]:
+    """Make a tenant with a VoIP certificate; the worker has a connection open when this yields."""
+    runtime = open_runtime(house.settings)
+    try:
+        tenant = await tenants.create(runtime, f"bench {secrets.token_hex(4)}")
+        pem = house.apple.pem_file.read_bytes()
+        await credentials.add(runtime, tenant.id, None, pem)
+        ready = Ready(house, runtime, tenant)
+        await ready.sql("""UPDATE tenants SET settings = '{"figures": {"members": 400}}'
+                           WHERE id = :t""")
+        await asyncio.sleep(2.5)  # the worker looks every second for connections to open
+        yield ready
+    finally:
+        await runtime.close()

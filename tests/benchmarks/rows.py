@@ -1,0 +1,153 @@
+"""Rows by the million, each table by one statement; and whether the rows agree with what was done."""
+
+import asyncio
+import time
+
+from tests.benchmarks.fast_server import BUNDLE, Arrived
+from tests.benchmarks.house import Ready
+
+# Ids in order of time, as uuid7 makes them: `n` counts, `k` tells tables apart.
+ID = "CAST('01900000-0000-7' || lpad(to_hex({k}), 3, '0') || '-8000-' || lpad(to_hex({n}), 12, '0') AS uuid)"
+USERS = """
+    INSERT INTO users (tenant_id, id)
+    SELECT :t, :prefix || n FROM generate_series(CAST(:first AS integer), :last) n
+"""
+DEVICES = """
+    INSERT INTO devices (id, tenant_id, user_id, device_id, created_at, registered_at)
+    SELECT gen_random_uuid(), :t, :prefix || n, 'd' || d, now() - interval '1 hour',
+           now() - interval '1 hour'
+    FROM generate_series(CAST(:first AS integer), :last) n,
+         generate_series(1, CAST(:each AS integer)) d
+"""
+TOKENS = f"""
+    INSERT INTO tokens (id, tenant_id, user_id, device_row, kind, bundle_id, environment, token,
+                        registered_at, expires_at)
+    SELECT gen_random_uuid(), tenant_id, user_id, id, 'voip', '{BUNDLE}', 'production',
+           md5(CAST(id AS text)) || md5(user_id || device_id), registered_at,
+           now() + interval '90 days'
+    FROM devices WHERE tenant_id = :t AND starts_with(user_id, :prefix)
+        AND CAST(substr(user_id, 2) AS integer) BETWEEN :first AND :last
+"""
+
+
+async def add_users(ready: Ready, prefix: str, last: int, *, first: int = 1, each: int = 1) -> None:
+    """Users such as `u1` (a letter and `first` to `last`), each with so many devices to ring."""
+    given = {"prefix": prefix, "first": first, "last": last}
+    await ready.sql(USERS, **given)
+    await ready.sql(DEVICES, **given, each=each)
+    await ready.sql(TOKENS, **given)
+
+
+async def token_owners(ready: Ready, prefix: str) -> dict[str, str]:
+    """Token to user."""
+    rows = await ready.sql(
+        "SELECT token, user_id FROM tokens WHERE tenant_id = :t AND starts_with(user_id, :p)",
+        p=prefix,
+    )
+    return dict(rows)
+
+
+PAST = {
+    "calls": f"""
+        INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, has_video, custom,
+                           figures, created_at, ended_at, event_seq, version)
+        SELECT {ID.format(k=1, n="n")}, :t, 'default', 'past' || n, 'ended', 'missed', 'alice', true,
+               '{{}}', '{{}}', now() - n * interval '2 seconds', now() - n * interval '2 seconds', 4, 2
+        FROM generate_series(1, CAST(:count AS integer)) n""",
+    "members": f"""
+        INSERT INTO members (call_id, user_id, tenant_id, role, state, watched, ring)
+        SELECT {ID.format(k=1, n="n")}, CASE m WHEN 1 THEN 'alice' ELSE 'u' || (1 + n % CAST(:users AS integer)) END,
+               :t, CASE m WHEN 1 THEN 'caller' ELSE 'callee' END, 'missed', false,
+               CASE m WHEN 2 THEN {ID.format(k=2, n="n")} END
+        FROM generate_series(1, CAST(:count AS integer)) n, generate_series(1, 2) m""",
+    "rings": f"""
+        INSERT INTO rings (uuid, call_id, tenant_id, user_id, created_at, deadline, outcome,
+                           settled_at, callkit)
+        SELECT {ID.format(k=2, n="n")}, {ID.format(k=1, n="n")}, :t, 'u' || (1 + n % CAST(:users AS integer)),
+               now() - n * interval '2 seconds', now() - n * interval '2 seconds', 'missed',
+               now() - n * interval '2 seconds', 3
+        FROM generate_series(1, CAST(:count AS integer)) n""",
+    "pushes": f"""
+        INSERT INTO pushes (id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose,
+                            kind, bundle_id, environment, token, token_registered_at, token_version,
+                            created_at, deadline, state, due_at, fence, attempts, status)
+        SELECT {ID.format(k=3, n="n")}, {ID.format(k=2, n="n")}, {ID.format(k=1, n="n")}, :t,
+               t.user_id, t.device_row, t.id, 'ring', 'voip', t.bundle_id, t.environment, t.token,
+               t.registered_at, 1, now() - n * interval '2 seconds',
+               now() - n * interval '2 seconds', 'accepted', now() - n * interval '2 seconds', 1, 1,
+               200
+        FROM generate_series(1, CAST(:count AS integer)) n
+        JOIN (SELECT row_number() OVER () AS place, * FROM tokens
+              WHERE tenant_id = :t AND starts_with(user_id, 'u')) t
+            ON t.place = 1 + n % CAST(:users AS integer)""",
+    "attempts": f"""
+        INSERT INTO attempts (id, push_id, call_id, worker_id, fence, environment, started_at,
+                              finished_at, status)
+        SELECT {ID.format(k=4, n="n")}, {ID.format(k=3, n="n")}, {ID.format(k=1, n="n")},
+               {ID.format(k=5, n="1")}, 1, 'production', now() - n * interval '2 seconds',
+               now() - n * interval '2 seconds', 200
+        FROM generate_series(1, CAST(:count AS integer)) n""",
+    "events": f"""
+        INSERT INTO events (call_id, seq, tenant_id, type, at, data)
+        SELECT {ID.format(k=1, n="n")}, s, :t, 'ring.started', now() - n * interval '0.5 seconds',
+               '{{}}'
+        FROM generate_series(1, CAST(:count AS integer)) n, generate_series(1, 4) s""",
+}
+"""A past call: one missed ring of one device. Events are a week's, calls three weeks'."""
+
+
+async def add_past_calls(ready: Ready, count: int, users: int) -> None:
+    """Calls that have ended, with all their rows, spread over users `u1` to `u<users>`."""
+    for statement in PAST.values():
+        given = {"count": count} | ({"users": users} if ":users" in statement else {})
+        await ready.sql(statement, **given)
+
+
+LEFT = "SELECT count(*) FROM pushes WHERE tenant_id = :t AND state IN ('pending', 'sending')"
+COUNTS = """
+    WITH c AS (SELECT id, state FROM calls WHERE tenant_id = :t AND type = :type),
+         p AS (SELECT p.* FROM pushes p JOIN c ON c.id = p.call_id AND p.purpose = 'ring')
+    SELECT (SELECT count(*) FROM c),
+           (SELECT count(*) FROM rings r JOIN c ON c.id = r.call_id),
+           (SELECT count(*) FROM p),
+           (SELECT count(*) FROM p WHERE state = 'accepted' AND status = 200),
+           (SELECT count(DISTINCT a.push_id) FROM attempts a JOIN p ON p.id = a.push_id)
+"""
+
+
+async def all_sent(ready: Ready, within: float = 60.0) -> None:
+    """Wait until no push is under way."""
+    until = time.monotonic() + within
+    while (await ready.sql(LEFT))[0][0]:
+        if time.monotonic() > until:
+            raise TimeoutError(f"pushes were still under way after {within:.0f} s")
+        await asyncio.sleep(0.05)
+
+
+async def agree(
+    ready: Ready, call_type: str, arrived: list[Arrived], *, calls: int, rings: int, pushes: int
+) -> None:
+    """Fail unless what was asked, the rows, their states and what arrived are exactly the same.
+
+    Every call of a run has the run's own type, by which its rows are found.
+    """
+    await all_sent(ready)
+    found = (await ready.sql(COUNTS, type=call_type))[0]
+    rows = await ready.sql(
+        """SELECT CAST(p.id AS text), p.token FROM pushes p JOIN calls c ON c.id = p.call_id
+           WHERE c.tenant_id = :t AND c.type = :type AND p.purpose = 'ring'""",
+        type=call_type,
+    )
+    asked = (calls, rings, pushes, pushes, pushes)
+    names = ("calls", "rings", "pushes", "accepted", "attempted")
+    assert tuple(found) == asked, f"{names}: {asked} were asked, {tuple(found)} were found"
+    pairs = [(one.apns_id, one.token) for one in arrived]
+    assert len(pairs) == len(set(pairs)) == pushes, f"{len(pairs)} arrived, {pushes} were asked"
+    assert set(pairs) == set(map(tuple, rows)), "what arrived is not what the rows say"
+
+
+async def clear(ready: Ready) -> None:
+    """Forget every call: what one benchmark has rung must not expire during the next."""
+    await ready.sql(
+        "TRUNCATE calls, members, rings, pushes, attempts, events, user_events, idempotency"
+    )

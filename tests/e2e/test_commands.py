@@ -1,0 +1,61 @@
+"""Commands that look at a living system: the timeline of a call, the payload of a ring."""
+
+import asyncio
+import os
+import subprocess
+import sys
+
+from tests.e2e.house import Tenant
+from tests.e2e.test_reactions import ended
+
+
+async def ringline(tenant: Tenant, *words: str, status: int = 0) -> str:
+    def run() -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", *words],
+            env=tenant.house.env | {"COLUMNS": "200", "PATH": os.environ["PATH"]},
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return await asyncio.to_thread(run)
+
+
+async def test_call_show_tells_the_story_in_order(tenant: Tenant) -> None:
+    one, twin = await tenant.phone("bob"), await tenant.phone("bob")
+    call = await tenant.ring("bob", id="story")
+    await ended(tenant, call)
+    await tenant.act(call, "accept", "bob", one.device_id)
+    await tenant.sim.arrived(1, token=twin.alert or "")
+    await tenant.act(call, "end", "bob", one.device_id)
+    await asyncio.sleep(0.3)
+    shown = await ringline(tenant, "call", "show", "default:story", "--tenant", str(tenant.id))
+    assert "default:story" in shown
+    assert "completed" in shown
+    assert shown.count("Apple") >= 2
+    for secret in (one.voip, twin.voip, tenant.key):
+        assert secret not in shown
+    nothing = await ringline(
+        tenant, "call", "show", "default:none", "--tenant", str(tenant.id), status=1
+    )
+    assert "no such call" in nothing
+
+
+async def test_payload_preview_of_a_real_call(tenant: Tenant) -> None:
+    await tenant.phone("bob")
+    call = await tenant.ring("bob", id="previewed")
+    shown = await ringline(
+        tenant, "payload", "preview", "--call", "default:previewed", "--tenant", str(tenant.id)
+    )
+    ring = next(m for m in call["members"] if m["user_id"] == "bob")["ring"]
+    assert ring["uuid"] in shown
+    assert "of 5,120 bytes" in shown
+    assert "apns-topic: com.example.app.voip" in shown
+    for profile in ("stream", "connectycube", "flutter_webrtc_callkeep"):
+        assert "of 5,120 bytes" in await ringline(
+            tenant, "payload", "preview", "--profile", profile
+        )
+    assert "known are" in await ringline(
+        tenant, "payload", "preview", "--profile", "nonsense", status=1
+    )

@@ -1,0 +1,82 @@
+"""The timeline of a call: everything that happened, in order, each with a sentence."""
+
+from tests.e2e.house import Tenant, eventually, new_tenant
+
+
+async def test_a_whole_call(tenant: Tenant) -> None:
+    first = await tenant.phone("bob", "p1")
+    await tenant.phone("bob", "p2")
+    call = await tenant.ring("bob", id="story")
+
+    async def lines() -> list[dict]:
+        answer = await tenant.api.get("/v1/calls/default:story/timeline")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["timeline"]
+
+    async def accepted() -> bool:
+        return sum(one["kind"] == "ring_push.answered" for one in await lines()) == 2
+
+    await eventually(accepted)
+    token = next(
+        one.payload["ring"]["token"] for one in tenant.sim.arrivals() if one.token == first.voip
+    )
+    phone = {"Authorization": f"Bearer {token}"}
+    path = f"/v1/calls/{call['id']}"
+    answer = await tenant.api.post(f"{path}/report", json={"status": "delivered"}, headers=phone)
+    assert answer.status_code == 204
+    assert (await tenant.api.post(f"{path}/accept", headers=phone)).status_code == 200
+
+    async def stopped() -> bool:
+        return any(one["kind"] == "stop_push.answered" for one in await lines())
+
+    await eventually(stopped)
+    assert (await tenant.act(call, "end")).status_code == 200
+    found = await lines()
+    kinds = [one["kind"] for one in found]
+    assert kinds[:2] == ["call.started", "ring.started"]
+    assert kinds[-1] == "call.ended"
+    order = ["ring_push.sent", "ring_push.answered", "device.delivered", "ring.settled",
+             "stop_push.sent", "stop_push.answered", "call.ended"]  # fmt: skip
+    assert [kinds.index(kind) for kind in order] == sorted(kinds.index(kind) for kind in order)
+    assert [one["ms"] for one in found] == sorted(one["ms"] for one in found)
+    told = {one["kind"]: one["text"] for one in found}
+    assert told["call.started"] == "alice calls bob"
+    assert told["device.delivered"] == "bob on p1: the phone rings"
+    assert told["ring.settled"] == (
+        "the ring of bob was accepted on p1; other devices stop: answered elsewhere"
+    )
+    assert told["stop_push.answered"].startswith("Apple accepts the stop to bob's p2 after")
+    assert told["call.ended"] == "the call ended: the server ended it"
+    sent = next(one for one in found if one["kind"] == "ring_push.answered")
+    assert sent["data"]["status"] == 200
+    assert len(sent["data"]["token"]) == 7
+    assert first.voip not in str(found)
+    by_id = await tenant.api.get(f"{path}/timeline")
+    assert by_id.json()["timeline"] == found
+
+
+async def test_what_was_never_sent_says_why(tenant: Tenant) -> None:
+    phone = await tenant.phone("bob", "p1", alert=False)
+    tokens = [{"kind": "voip", "token": phone.voip, "bundle_id": "com.example.other"}]
+    body = {"user_id": "bob", "device_id": "p2", "tokens": tokens}
+    assert (await tenant.api.post("/v1/devices", json=body)).status_code == 200
+    call = await tenant.ring("bob")
+
+    async def told() -> bool:
+        found = (await tenant.api.get(f"/v1/calls/{call['id']}/timeline")).json()["timeline"]
+        return any(
+            one["text"] == "the push to bob's p2 is not sent: there is no credential for this "
+            "bundle id and environment"
+            for one in found
+        )
+
+    await eventually(told)
+
+
+async def test_who_may_read_it(tenant: Tenant) -> None:
+    call = await tenant.ring("bob")
+    path = f"/v1/calls/{call['id']}/timeline"
+    assert (await tenant.api.get(path, headers=tenant.as_user("bob"))).status_code == 403
+    async with new_tenant(tenant.house) as other:
+        assert (await other.api.get(path)).json()["code"] == "call_not_found"
+    assert (await tenant.api.get("/v1/calls/nonsense/timeline")).status_code == 404
