@@ -2,7 +2,7 @@
 
 With a folder as argument: every page into it, at 1440 and 390 pixels, light and dark.
 
-Real servers and real rings; only the past day is made up, by two statements of SQL.
+Real servers and real rings; only the past day is made up, by a few statements of SQL.
 """
 
 import asyncio
