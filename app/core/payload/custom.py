@@ -78,7 +78,10 @@ def template_advice(template: Template) -> list[str]:
 
 
 def _parsed(source: str | Mapping[str, Any]) -> dict[str, Any]:
-    text = source if isinstance(source, str) else json.dumps(source, ensure_ascii=False)
+    try:
+        text = source if isinstance(source, str) else json.dumps(source, ensure_ascii=False)
+    except RecursionError:
+        raise TemplateError([f"more than {DEPTH_LIMIT} levels of nesting"]) from None
     size = len(text.encode("utf-8", "replace"))
     if size > SOURCE_LIMIT:
         raise TemplateError([f"the template has {size} bytes; at most {SOURCE_LIMIT} are allowed"])
@@ -115,15 +118,22 @@ def _aps_fault(body: dict[str, Any], rule: ApsRule) -> str | None:
 
 
 def _depth_fault(body: dict[str, Any]) -> str | None:
-    return f"more than {DEPTH_LIMIT} levels of nesting" if _depth(body) > DEPTH_LIMIT else None
+    # level by level: a recursive walk would meet the interpreter's limit before ours
+    level: list[Any] = [body]
+    for _ in range(DEPTH_LIMIT):
+        level = [inner for value in level for inner in _inner(value)]
+        if not level:
+            return None
+    return f"more than {DEPTH_LIMIT} levels of nesting"
 
 
-def _depth(value: Any) -> int:
+def _inner(value: Any) -> list[Any]:
+    """What is nested in a value, if anything can be."""
     if isinstance(value, dict):
-        return 1 + max(map(_depth, value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max(map(_depth, value), default=0)
-    return 0
+        values: Iterable[Any] = value.values()
+    else:
+        values = value if isinstance(value, list) else ()
+    return [one for one in values if isinstance(one, (dict, list))]
 
 
 def _uuid_fault(body: dict[str, Any]) -> str | None:
