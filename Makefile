@@ -29,13 +29,22 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# The browser that tests and pictures drive: found, or installed, or the one command to run is said.
+$(VENV)/browser.stamp: $(VENV)/dev.stamp tests/browser.py
+	@$(BIN)/python -m tests.browser >/dev/null
+	@touch $@
+
 .PHONY: demo
 demo: $(VENV)/run.stamp ## see a phone ring; ONCE=1 does it unattended and exits
 	@$(BIN)/ringline demo $(if $(ONCE),--once)
 
 .PHONY: test
-test: $(VENV)/dev.stamp ## run every test on real servers; ARGS="-k word" for some
+test: $(VENV)/browser.stamp ## run every test on real servers; ARGS="-k word" for some
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal $(ARGS)
+
+.PHONY: screenshots
+screenshots: $(VENV)/browser.stamp ## take pictures of the dashboard into docs/screenshots/
+	@$(BIN)/python -m tests.dashboard.pictures
 
 .PHONY: bench
 bench: $(VENV)/dev.stamp ## measure, in ratios to peers; ARGS="--only ring", "--rows 1000000"

@@ -18,6 +18,8 @@ from app.calls import service as calls
 from app.calls.rehearsal import rehearse
 from app.credentials import api as credentials_api
 from app.credentials import health
+from app.dashboard import routes as dashboard
+from app.dashboard.counting import Counting
 from app.db import head_revision, revision_of
 from app.devices import api as devices_api
 from app.events import api as events_api
@@ -67,8 +69,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
         app.state.streams = streams
         streams.start()
+        counting = Counting(runtime)
+        counting.start()
         with at_first_signal(streams.end_all):
             yield
+        await counting.close()
         await streams.close()
         await runtime.close()
 
@@ -92,6 +97,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         tenants_api,
     ):
         app.include_router(api.router)
+    dashboard.install(app)
     app.add_api_route("/healthz", _alive, methods=["GET"], tags=["health"])
     app.add_api_route("/readyz", _ready, methods=["GET"], tags=["health"])
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
@@ -116,7 +122,10 @@ async def _warm_up(runtime: Runtime) -> None:
 
 
 def _limit_of(path: str) -> int:
-    return CREDENTIAL_LIMIT if path.startswith("/v1/credentials") else BODY_LIMIT
+    large = path.startswith("/v1/credentials") or (
+        path.startswith("/dashboard/") and "/credentials" in path
+    )
+    return CREDENTIAL_LIMIT if large else BODY_LIMIT
 
 
 async def _database_down(_request: Request, error: Exception) -> Response:

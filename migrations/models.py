@@ -2,6 +2,7 @@
 
 import app.calls.models
 import app.credentials.models
+import app.dashboard.models
 import app.devices.models
 import app.events.models
 import app.push.models

@@ -1,10 +1,10 @@
 """The `ringline` command."""
 
-from app.cli import calls, credentials, payloads, servers, tenants
+from app.cli import admins, calls, credentials, payloads, servers, tenants
 from app.cli.base import app, fail
 from app.errors import AppError
 
-__all__ = ["app", "calls", "credentials", "main", "payloads", "servers", "tenants"]
+__all__ = ["admins", "app", "calls", "credentials", "main", "payloads", "servers", "tenants"]
 
 
 def main() -> None:

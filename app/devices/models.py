@@ -20,6 +20,11 @@ class User(Base):
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
+    __table_args__ = (
+        # people look for users by the beginning of their id
+        Index("ix_users_beginning", "tenant_id", "id", postgresql_ops={"id": "text_pattern_ops"}),
+    )
+
 
 class Device(Base):
     """One app installation of a user. `device_id` is kept by the app and unique for its user."""
@@ -72,4 +77,5 @@ class Token(Base):
         Index("ix_tokens_device_row", "device_row"),
         Index("ix_tokens_expires_at", "expires_at", postgresql_where=text("retired_at IS NULL")),
         Index("ix_tokens_registered_at", "registered_at"),
+        Index("ix_tokens_ending", "tenant_id", text('"right"(token, 4)')),
     )

@@ -15,6 +15,7 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
+from app.dashboard import admins
 from app.embedded.children import EmbeddedError
 from app.embedded.stack import Stack, running_stack
 from app.phone import EndedReason, Identity, Phone, SimulatorPushes, Step, Timing, Transition
@@ -23,6 +24,7 @@ from app.tenants import service as tenants
 from app.tenants.service import NewTenant
 
 BUNDLE = "com.example.ringline-demo"
+ADMIN = "admin@example.com"
 PATIENCE = 10.0
 RINGS_AT_REST = 10
 HELD_SECONDS = 0.15
@@ -100,7 +102,7 @@ def _check(condition: bool, sentence: str) -> None:
 
 
 async def _play(stack: Stack, screen: Screen, *, once: bool) -> None:
-    tenant = await _make_tenant(stack)
+    tenant, password = await _make_tenant(stack)
     async with contextlib.AsyncExitStack() as parts:
         backend = await parts.enter_async_context(
             httpx.AsyncClient(
@@ -120,16 +122,17 @@ async def _play(stack: Stack, screen: Screen, *, once: bool) -> None:
         if once:
             screen.console.print("\n[bold green]Every step was right.[/]\n")
             return
-        _try_next(stack, tenant, screen)
+        _try_next(stack, tenant, password, screen)
         await _stay(phones, screen)
 
 
-async def _make_tenant(stack: Stack) -> NewTenant:
+async def _make_tenant(stack: Stack) -> tuple[NewTenant, str]:
+    """A new tenant, and the one-time password of the dashboard's administrator."""
     runtime = open_runtime(stack.settings)
     try:
-        return await tenants.create(
-            runtime, f"demo {time.strftime('%F %T')} {time.time_ns() % 997}"
-        )
+        password = await admins.create_or_reset(runtime, ADMIN)
+        name = f"demo {time.strftime('%F %T')} {time.time_ns() % 997}"
+        return await tenants.create(runtime, name), password
     finally:
         await runtime.close()
 
@@ -276,7 +279,7 @@ async def _at_rest(
     )
 
 
-def _try_next(stack: Stack, tenant: NewTenant, screen: Screen) -> None:
+def _try_next(stack: Stack, tenant: NewTenant, password: str, screen: Screen) -> None:
     lines = f"""
 KEY={tenant.api_key}
 API={stack.api_url}
@@ -300,6 +303,10 @@ curl -s "$API/v1/devices?user_id=bob" -H "Authorization: Bearer $KEY"
 """
     screen.title("Try next (paste into another terminal)")
     screen.console.print(lines, markup=False, highlight=False)
+    screen.console.print(
+        f"Dashboard: [bold]{stack.api_url}/dashboard[/]   sign in as {ADMIN}, "
+        f"one-time password [bold]{password}[/]"
+    )
     screen.console.print(f"API reference: {stack.api_url}/docs     Ctrl-C ends the demo.\n")
 
 

@@ -8,11 +8,12 @@ from uuid import UUID
 from app import vault
 from app.db import clock
 from app.errors import Conflict, Invalid, NotFound
+from app.events.audit import SERVER, Actor, record
 from app.ids import uuid7
 from app.runtime import Runtime
 from app.security import new_api_key, new_signing_secret, sign_user_token, signing_place
 from app.tenants import store
-from app.tenants.schemas import TenantSettings
+from app.tenants.schemas import TenantSettings, tenant_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class NewTenant:
     signing_secret: str = field(repr=False)
 
 
-async def create(runtime: Runtime, name: str) -> NewTenant:
+async def create(runtime: Runtime, name: str, *, actor: Actor = SERVER) -> NewTenant:
     """Make a tenant with one API key and one signing secret.
 
     Raises Invalid for an empty name or one over 100 characters, Conflict for a name in use.
@@ -40,13 +41,39 @@ async def create(runtime: Runtime, name: str) -> NewTenant:
             raise Conflict("tenant_exists", f"name: there is a tenant named {name!r} already")
         key = await _add_key(session, tenant_id, "first key", ["*"])
         kid, secret = await _add_secret(runtime, session, tenant_id)
+        await record(
+            session, actor, tenant_id, "tenant.create", f"tenant:{tenant_id}", {"name": name}
+        )
     return NewTenant(tenant_id, name, key, kid, secret)
 
 
-async def add_key(runtime: Runtime, tenant_id: UUID, name: str, scopes: list[str]) -> str:
+async def add_key(
+    runtime: Runtime, tenant_id: UUID, name: str, scopes: list[str], *, actor: Actor = SERVER
+) -> str:
     """Make another API key of the tenant; the answer is shown this once."""
     async with runtime.database.transaction() as session:
-        return await _add_key(session, tenant_id, name, scopes)
+        key = await _add_key(session, tenant_id, name, scopes)
+        detail = {"name": name, "scopes": scopes}
+        await record(session, actor, tenant_id, "key.create", f"key:...{key[-4:]}", detail)
+    return key
+
+
+async def keys(runtime: Runtime, tenant_id: UUID) -> list[dict[str, Any]]:
+    """What may be shown of a tenant's API keys, live ones first, the newest first."""
+    async with runtime.database.reading() as session:
+        return await store.keys(session, tenant_id)
+
+
+async def revoke_key(
+    runtime: Runtime, tenant_id: UUID, key_id: UUID, *, actor: Actor = SERVER
+) -> None:
+    """Let a key be good for nothing from now on. Raises NotFound."""
+    async with runtime.database.transaction() as session:
+        row = await store.revoke_key(session, tenant_id, key_id)
+        if row is None:
+            raise NotFound("key_not_found", "There is no such live API key.")
+        target = f"key:...{row['hint']}"
+        await record(session, actor, tenant_id, "key.revoke", target, {"name": row["name"]})
 
 
 async def find(runtime: Runtime, name_or_id: str) -> UUID:
@@ -70,6 +97,15 @@ async def every(runtime: Runtime) -> list[dict[str, Any]]:
         return await store.tenants(session)
 
 
+async def one(runtime: Runtime, tenant_id: UUID) -> dict[str, Any] | None:
+    """A tenant's name and settings, by its id."""
+    async with runtime.database.reading() as session:
+        row = await store.tenant_by_id(session, tenant_id)
+    if row is None:
+        return None
+    return {"name": row["name"], "settings": tenant_settings(row["settings"])}
+
+
 async def settings_of(runtime: Runtime, tenant_id: UUID) -> TenantSettings:
     """The tenant's settings as they stand."""
     async with runtime.database.reading() as session:
@@ -80,11 +116,13 @@ async def settings_of(runtime: Runtime, tenant_id: UUID) -> TenantSettings:
 
 
 async def change_settings(
-    runtime: Runtime, tenant_id: UUID, settings: TenantSettings
+    runtime: Runtime, tenant_id: UUID, settings: TenantSettings, *, actor: Actor = SERVER
 ) -> TenantSettings:
     """Replace the tenant's settings. Calls that live keep the figures they began with."""
+    stored = settings.model_dump(exclude_defaults=True)
     async with runtime.database.transaction() as session:
-        await store.set_settings(session, tenant_id, settings.model_dump(exclude_defaults=True))
+        await store.set_settings(session, tenant_id, stored)
+        await record(session, actor, tenant_id, "settings.change", "settings", stored)
     return settings
 
 

@@ -48,6 +48,30 @@ async def add_key(session: Session, values: Row) -> None:
     await session.execute(insert(ApiKey).values(**values))
 
 
+async def keys(session: Session, tenant_id: UUID) -> list[dict[str, Any]]:
+    """What may be shown of a tenant's keys: live ones first, the newest first."""
+    statement = (
+        select(
+            ApiKey.id, ApiKey.hint, ApiKey.name, ApiKey.scopes, ApiKey.created_at,
+            ApiKey.last_used_at, ApiKey.revoked_at,
+        )
+        .where(ApiKey.tenant_id == tenant_id)
+        .order_by(ApiKey.revoked_at.is_not(None), ApiKey.id.desc())
+    )  # fmt: skip
+    return await many(session, statement)
+
+
+async def revoke_key(session: Session, tenant_id: UUID, key_id: UUID) -> Row | None:
+    """Revoke a live key; answers its hint and name, None when there is none."""
+    statement = (
+        update(ApiKey)
+        .where(ApiKey.id == key_id, ApiKey.tenant_id == tenant_id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=func.clock_timestamp())
+        .returning(ApiKey.hint, ApiKey.name)
+    )
+    return await one(session, statement)
+
+
 async def key_by_digest(session: Session, digest: bytes) -> Row | None:
     """A live API key with its tenant's settings, its use noted at most once a minute."""
     used = (

@@ -1,0 +1,189 @@
+"""Who may see and do what in the dashboard: dependencies of its routes.
+
+A route that shows takes `Shown` (or `Here`, for one tenant); one that changes takes `Changed` or
+`Governed`, which also want the form's token: a form that another site makes a browser send has
+none.
+"""
+
+import hmac
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from fastapi import Depends, Request, Response
+from starlette.datastructures import FormData, UploadFile
+
+from app.dashboard import admins
+from app.dashboard.admins import Visitor
+from app.dashboard.pages import BASE, PasswordFirst, SignInNeeded, nothing_here
+from app.errors import Forbidden
+from app.events.audit import Actor
+from app.runtime import Runtime
+from app.tenants import service as tenants
+from app.tenants.schemas import TenantSettings
+
+COOKIE = "ringline_admin"
+MOST_FIELDS = 100
+
+
+def runtime_of(request: Request) -> Runtime:
+    """This process's doors."""
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+def set_cookie(request: Request, response: Response, cookie: str) -> None:
+    """Let the browser keep its session; over HTTPS only, if the server is reached so."""
+    response.set_cookie(
+        COOKIE,
+        cookie,
+        max_age=round(admins.LONGEST_SESSION),
+        path=BASE,
+        httponly=True,
+        samesite="lax",
+        secure=_secure(request),
+    )
+
+
+def _secure(request: Request) -> bool:
+    public = runtime_of(request).settings.public_url
+    return request.url.scheme == "https" or public.startswith("https://")
+
+
+def source_of(request: Request) -> str:
+    """The address that the request came from."""
+    return request.client.host if request.client else "unknown"
+
+
+def actor_of(request: Request, visitor: Visitor) -> Actor:
+    """Who acts, for the audit log."""
+    return Actor("dashboard", id=str(visitor.id), name=visitor.email, source=source_of(request))
+
+
+async def signed_in(request: Request) -> Visitor:
+    """Whoever has signed in, also with a one-time password. Raises SignInNeeded."""
+    cookie = request.cookies.get(COOKIE)
+    visitor = await admins.recognise(runtime_of(request), cookie) if cookie else None
+    if visitor is None:
+        raise SignInNeeded
+    request.state.visitor = visitor
+    return visitor
+
+
+async def shown(request: Request) -> Visitor:
+    """An administrator of any role."""
+    visitor = await signed_in(request)
+    if visitor.one_time:
+        raise PasswordFirst
+    return visitor
+
+
+async def fields_of(request: Request) -> FormData:
+    """The form that was sent."""
+    return await request.form(max_files=2, max_fields=MOST_FIELDS)
+
+
+async def checked(request: Request, visitor: Visitor) -> None:
+    """Refuse (403) a form that was not made for this session, or comes from another site."""
+    check_origin(request)
+    given = request.headers.get("x-csrf-token")
+    if given is None:
+        field = (await fields_of(request)).get("csrf")
+        given = field if isinstance(field, str) else ""
+    if not hmac.compare_digest(given.encode(), visitor.csrf.encode()):
+        raise Forbidden("stale_form", "This form is not of your session. Reload and try again.")
+
+
+def check_origin(request: Request) -> None:
+    """Refuse (403) what a browser says it was sent by another site's page."""
+    origin = urlsplit(request.headers.get("origin", "")).netloc
+    foreign = origin and origin != request.headers.get("host")
+    if foreign or request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+        raise Forbidden("other_site", "This came from a page of another site; nothing was done.")
+
+
+async def changed(request: Request) -> Visitor:
+    """An operator or owner, whose form is genuine."""
+    visitor = await shown(request)
+    await checked(request, visitor)
+    if not visitor.may_change:
+        raise Forbidden("viewers_look", "Your role is viewer: you may look at everything here.")
+    return visitor
+
+
+async def governing(request: Request) -> Visitor:
+    """An owner, who looks."""
+    visitor = await shown(request)
+    if not visitor.may_govern:
+        raise Forbidden("owners_only", "Only an owner may see this.")
+    return visitor
+
+
+async def governed(request: Request) -> Visitor:
+    """An owner, whose form is genuine."""
+    visitor = await changed(request)
+    if not visitor.may_govern:
+        raise Forbidden("owners_only", "Only an owner may do this.")
+    return visitor
+
+
+Shown = Annotated[Visitor, Depends(shown)]
+Changed = Annotated[Visitor, Depends(changed)]
+Governed = Annotated[Visitor, Depends(governed)]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One tenant, as someone looks at it or changes it."""
+
+    runtime: Runtime
+    visitor: Visitor
+    actor: Actor
+    id: UUID
+    name: str
+    settings: TenantSettings
+
+    @property
+    def path(self) -> str:
+        """The tenant's pages, below `/dashboard`."""
+        return f"/t/{self.id}"
+
+
+async def _place(request: Request, visitor: Visitor, tenant_id: UUID) -> Place:
+    runtime = runtime_of(request)
+    row = await tenants.one(runtime, tenant_id)
+    if row is None:
+        raise nothing_here()
+    actor = actor_of(request, visitor)
+    place = Place(runtime, visitor, actor, tenant_id, row["name"], row["settings"])
+    request.state.tenant = {"id": str(tenant_id), "name": row["name"], "path": BASE + place.path}
+    return place
+
+
+async def here(request: Request, visitor: Shown, tenant_id: UUID) -> Place:
+    """The tenant of this address, to look at."""
+    return await _place(request, visitor, tenant_id)
+
+
+async def changing(request: Request, visitor: Changed, tenant_id: UUID) -> Place:
+    """The tenant of this address, to change something of it."""
+    return await _place(request, visitor, tenant_id)
+
+
+Here = Annotated[Place, Depends(here)]
+Changing = Annotated[Place, Depends(changing)]
+
+
+def text_of(form: FormData, name: str) -> str:
+    """A field of a form, trimmed; empty when it is absent or a file."""
+    value = form.get(name)
+    return value.strip() if isinstance(value, str) else ""
+
+
+async def file_of(form: FormData, name: str) -> tuple[str, bytes]:
+    """A file of a form as (name, bytes); empty when there is none."""
+    value = form.get(name)
+    if not isinstance(value, UploadFile):
+        return "", b""
+    return value.filename or "", await value.read()

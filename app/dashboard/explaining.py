@@ -1,0 +1,95 @@
+"""Why a ring was missed or failed, in a sentence for each phone."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from app.dashboard.words import REASONS, duration
+
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+
+
+def explain(story: dict[str, Any], tokens: Sequence[dict[str, Any]]) -> list[str]:
+    """Sentences about every callee who was not reached; none when all were, or it still rings.
+
+    `tokens` are the VoIP tokens that the callees have now, also retired ones.
+    """
+    found = []
+    for ring in story["rings"]:
+        if ring["outcome"] == "missed" or (
+            ring["outcome"] == "cancelled" and story["call"]["reason"] in {"missed", "failed"}
+        ):
+            found += _of_ring(ring, story, [t for t in tokens if t["user_id"] == ring["user_id"]])
+    return found
+
+
+def _of_ring(
+    ring: dict[str, Any], story: dict[str, Any], tokens: Sequence[dict[str, Any]]
+) -> list[str]:
+    user = ring["user_id"]
+    pushes = [
+        push
+        for push in story["pushes"]
+        if push["ring"] == ring["uuid"] and push["purpose"] == "ring"
+    ]
+    rang = duration((ring["deadline"] - ring["created_at"]).total_seconds())
+    if not pushes:
+        return [f"{user} was not rung: {_why_nobody(tokens)}"]
+    said = [f"{user}, {_name(n, pushes)}: {_of_push(push)}" for n, push in enumerate(pushes)]
+    if any(push["state"] == "accepted" for push in pushes):
+        said.insert(0, f"{user} did not answer within {rang}.")
+    else:
+        said.insert(0, f"No phone of {user}'s could be reached.")
+    return said
+
+
+def _why_nobody(tokens: Sequence[dict[str, Any]]) -> str:
+    if not tokens:
+        return "no phone is registered for this user."
+    retired = [token for token in tokens if token["retired_at"]]
+    if len(retired) == len(tokens):
+        last = max(retired, key=lambda token: token["retired_at"])
+        why = _retired(last["retired_why"])
+        return f"every token is retired; the last one {_day(last['retired_at'])}, because {why}."
+    return "the phones that are registered now were not at that time."
+
+
+def _name(n: int, pushes: Sequence[dict[str, Any]]) -> str:
+    if pushes[n]["device_name"]:
+        return str(pushes[n]["device_name"])
+    if len(pushes) == 1:
+        return f"the phone whose token ends in {pushes[n]['ending']}"
+    place = ORDINALS[n] if n < len(ORDINALS) else f"{n + 1}th"
+    return f"the {place} phone"
+
+
+def _of_push(push: dict[str, Any]) -> str:
+    reason = push["reason"]
+    meaning = f" ({REASONS[reason]})" if reason in REASONS else ""
+    match push["state"]:
+        case "accepted" if push["unavailable_at"]:
+            return "Apple took the push, and the phone said that it could not ring."
+        case "accepted" if push["delivered_at"]:
+            return "it rang; nobody answered."
+        case "accepted":
+            return "Apple took the push; whether the phone was on, Apple does not tell."
+        case "refused":
+            end = "."
+            if push["retired_at"]:
+                end = f"; the token was retired {_day(push['retired_at'])}."
+            return f"Apple said {reason or push['status']}{meaning}{end}"
+        case "expired":
+            tries = "one try" if push["attempts"] == 1 else f"{push['attempts']} tries"
+            return f"time was up after {tries}: {REASONS.get(reason, reason or 'no answer')}."
+        case "dropped":
+            return f"nothing was sent: {REASONS.get(reason, reason or 'the ring was over')}."
+    return "the push is still on its way."
+
+
+def _retired(why: str | None) -> str:
+    known = {"expired": "it was not registered anew in time", None: "of an unknown cause"}
+    return known.get(why) or f"Apple said {why}" + (f" ({REASONS[why]})" if why in REASONS else "")
+
+
+def _day(at: datetime) -> str:
+    return f"on {at:%A, %-d %B}"

@@ -1,0 +1,89 @@
+"""Administrators, their sessions and tries to sign in, and the counts that the overview draws."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, LargeBinary, Text, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+
+class Admin(Base):
+    """A person who may use the dashboard, for every tenant. `email` is kept in lower case.
+
+    role: `owner` (all, and other administrators), `operator` (all of a tenant), `viewer` (looks).
+    `one_time`: the password was made by Ringline and must be replaced before anything else.
+    """
+
+    __tablename__ = "admins"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(Text, unique=True)
+    role: Mapped[str] = mapped_column(Text)
+    password: Mapped[str] = mapped_column(Text)
+    one_time: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    signed_in_at: Mapped[datetime | None]
+
+
+class AdminSession(Base):
+    """A browser that has signed in, known by the SHA-256 of its cookie."""
+
+    __tablename__ = "admin_sessions"
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    admin_id: Mapped[UUID] = mapped_column(ForeignKey("admins.id", ondelete="CASCADE"))
+    source: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        Index("ix_admin_sessions_admin_id", "admin_id"),
+        Index("ix_admin_sessions_created_at", "created_at"),
+    )
+
+
+class SignInTry(Base):
+    """One try to sign in; those that failed lately slow the next ones down."""
+
+    __tablename__ = "sign_in_tries"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    failed: Mapped[bool] = mapped_column(Boolean)
+
+    __table_args__ = (
+        Index("ix_sign_in_tries_email", "email", "at"),
+        Index("ix_sign_in_tries_source", "source", "at"),
+        Index("ix_sign_in_tries_at", "at"),
+    )
+
+
+class MinuteCount(Base):
+    """How often something happened in one minute of a tenant, once that minute is settled.
+
+    what: `ring` (name: its outcome), `push` (name: how it ended, with Apple's reason) or `took`
+    (name: the upper bound in ms of the time from request to Apple's acceptance).
+    """
+
+    __tablename__ = "minute_counts"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    what: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    count: Mapped[int] = mapped_column(Integer)
+
+    __table_args__ = (Index("ix_minute_counts_minute", "minute"),)
+
+
+class CountedUntil(Base):
+    """One row: every minute before `until` is in `minute_counts`."""
+
+    __tablename__ = "counted_until"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    until: Mapped[datetime]

@@ -1,0 +1,167 @@
+"""Rendering: templates, what every page is given, headers, and how an error looks to a person."""
+
+import hashlib
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+
+from app.dashboard import words
+from app.errors import AppError, Invalid, NotFound, TooMany, field_errors
+
+log = structlog.get_logger(__name__)
+
+BASE = "/dashboard"
+HERE = Path(__file__).resolve().parent
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class PasswordFirst(Exception):
+    """A one-time password must be replaced before anything else."""
+
+
+class SignInNeeded(Exception):
+    """Nobody has signed in: the browser is sent to the sign-in page."""
+
+
+def _static() -> dict[str, tuple[bytes, str]]:
+    return {
+        path.name: (path.read_bytes(), TYPES[path.suffix])
+        for path in sorted((HERE / "static").iterdir())
+        if path.suffix in TYPES
+    }
+
+
+STATIC = _static()
+# In every address of a static file, so that it may be kept for ever and never be an old one.
+STATIC_VERSION = hashlib.sha256(b"".join(data for data, _ in STATIC.values())).hexdigest()[:12]
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {"static": f"{BASE}/static/{STATIC_VERSION}", "base": BASE, "words": words}
+    made.filters |= {
+        "when": words.when,
+        "iso": words.iso,
+        "ago": words.ago,
+        "until": words.until,
+        "thousands": words.thousands,
+        "duration": words.duration,
+        "part": lambda text: quote(str(text), safe=""),
+    }
+    return made
+
+
+TEMPLATES = _environment()
+
+
+def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page. Templates also know the visitor, the tenant and the address that was asked for."""
+    known: dict[str, Any] = {
+        "visitor": getattr(request.state, "visitor", None),
+        "tenant": getattr(request.state, "tenant", None),
+        "path": request.url.path,
+        "done": words.DONE.get(request.query_params.get("done", "")),
+        "now": datetime.now(UTC),
+    }
+    page = TEMPLATES.get_template(template).render(known | values)
+    return HTMLResponse(page, status_code=status)
+
+
+def moved(to: str, done: str | None = None) -> RedirectResponse:
+    """After a form has been dealt with: go to a page (below `/dashboard`), which says what was."""
+    mark = ("&" if "?" in to else "?") + f"done={done}" if done else ""
+    return RedirectResponse(BASE + to + mark, status_code=303)
+
+
+def file(data: bytes, kind: str, name: str) -> Response:
+    """A download. `name` must be plain: letters, digits, dots and hyphens."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(data, media_type=kind, headers=headers)
+
+
+class PageRoute(APIRoute):
+    """A route that answers people: errors are pages, and every answer has the headers of pages."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler, with errors turned into pages."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                response = await handler(request)
+            except SignInNeeded:
+                response = _sign_in_first(request)
+            except PasswordFirst:
+                response = moved("/password")
+            except AppError as error:
+                response = error_page(request, error)
+            except RequestValidationError as error:
+                if any(one["loc"][0] == "path" for one in error.errors()):
+                    response = error_page(request, nothing_here())
+                else:
+                    first = field_errors(error.errors())[0]
+                    sentence = f"{first['field']}: {first['detail']}"
+                    response = error_page(request, _bad_form(sentence))
+            except HTTPException as error:
+                response = error_page(request, _bad_form(str(error.detail)))
+            for name, value in HEADERS.items():
+                response.headers.setdefault(name, value)
+            return response
+
+        return handle
+
+
+def nothing_here() -> NotFound:
+    """The answer for whatever is not there, or not this tenant's."""
+    return NotFound("not_found", "There is nothing at this address.")
+
+
+def _bad_form(sentence: str) -> AppError:
+    return Invalid("invalid_form", sentence)
+
+
+def _sign_in_first(request: Request) -> Response:
+    if request.headers.get("x-ringline-part"):
+        return Response(status_code=401)
+    if request.method != "GET":
+        return moved("/sign-in")
+    path = request.url.path.removeprefix(BASE)
+    return moved(f"/sign-in?next={quote(path, safe='')}" if path.strip("/") else "/sign-in")
+
+
+def error_page(request: Request, error: AppError) -> Response:
+    """An error as a page: what was wrong, and what to do, as the error itself says."""
+    title = words.ERROR_TITLES.get(error.status, "That did not work")
+    response = render(
+        request, "error.html", status=error.status, title=title, sentence=error.detail
+    )
+    if isinstance(error, TooMany):
+        response.headers["Retry-After"] = str(round(error.retry_after))
+    return response

@@ -1,0 +1,60 @@
+"""A payload as the phone would get it, for a ring that is made up: its text, size and faults."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.payload import (
+    VOIP_LIMIT,
+    PayloadError,
+    Problem,
+    RingFacts,
+    TemplateError,
+    check_template,
+    problems,
+    ring_payload,
+)
+from app.security import CALL_PREFIX
+
+CALL = "01938a4e-7c1f-7d3a-9c52-6b1f0e8d2a44"
+RING = "01938a4e-7c20-7f11-8a3e-2d4c6f8091b2"
+# as long as a real one, so that the size is right
+TOKEN = CALL_PREFIX + "x" * 91
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`text` is indented for people; `size` is of what would be sent. Or `faults` of a template."""
+
+    text: str = ""
+    size: int = 0
+    limit: int = VOIP_LIMIT
+    problems: tuple[Problem, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+def preview(profile: str, template: str, public_url: str) -> Preview:
+    """What a profile makes of a ring; `template` is used by `custom` only."""
+    facts = RingFacts(
+        uuid=RING,
+        call_cid="default:morning-round",
+        call_id=CALL,
+        caller_id="alice",
+        caller_name="Alice Adams",
+        receiver_id="bob",
+        user_ids=("alice", "carol"),
+        has_video=True,
+        sent_at_ms=1_790_000_000_000,
+        expires_at_ms=1_790_000_045_000,
+        state_url=f"{public_url}/v1/calls/{CALL}",
+    )
+    try:
+        chosen = check_template(template) if profile == "custom" else None
+        body = ring_payload(profile, facts, chosen).for_token(TOKEN)
+    except TemplateError as error:
+        return Preview(faults=error.reasons)
+    except PayloadError as error:
+        return Preview(faults=(str(error),))
+    parsed: Any = json.loads(body)
+    shown = json.dumps(parsed, indent=2, ensure_ascii=False)
+    return Preview(shown, len(body), problems=tuple(problems(profile, body)))

@@ -1,0 +1,54 @@
+"""All pages of the dashboard, its static files, and what answers where there is nothing."""
+
+from fastapi import APIRouter, Depends, FastAPI, Response
+from fastapi.responses import RedirectResponse
+
+from app.dashboard import (
+    routes_calls,
+    routes_credentials,
+    routes_overview,
+    routes_people,
+    routes_settings,
+    routes_users,
+    routes_webhooks,
+)
+from app.dashboard.access import shown
+from app.dashboard.pages import BASE, STATIC, PageRoute, nothing_here
+
+ASSETS = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
+REST = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
+
+
+@ASSETS.get("/static/{version}/{name}")
+async def static(name: str) -> Response:
+    """A file of the pages; its address changes with its content, so it is kept for ever."""
+    if name not in STATIC:
+        raise nothing_here()
+    data, kind = STATIC[name]
+    keep = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(data, media_type=kind, headers=keep)
+
+
+@REST.get("/{path:path}", dependencies=[Depends(shown)])
+async def nowhere() -> Response:
+    """There is no such page."""
+    raise nothing_here()
+
+
+async def to_dashboard() -> Response:
+    """A person who opens the server's address wants the dashboard."""
+    return RedirectResponse(BASE + "/", status_code=307)
+
+
+def install(app: FastAPI) -> None:
+    """Serve the dashboard under `/dashboard`, and send `/` there."""
+    app.add_api_route("/", to_dashboard, methods=["GET"], include_in_schema=False)
+    rooms = (
+        routes_people, routes_overview, routes_calls, routes_users, routes_credentials,
+        routes_settings,
+        routes_webhooks,
+    )  # fmt: skip
+    app.include_router(ASSETS)
+    for room in rooms:
+        app.include_router(room.router)
+    app.include_router(REST)

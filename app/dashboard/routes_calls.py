@@ -1,0 +1,114 @@
+"""Pages: the list of calls, which updates by itself, and the story of one call."""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from app.calls import service as calls
+from app.core.call import Cancel, End
+from app.dashboard import explaining, store_lists, timeline, words
+from app.dashboard.access import Changing, Here, Place
+from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
+from app.errors import Conflict, Gone
+
+router = APIRouter(
+    prefix=BASE + "/t/{tenant_id}/calls", route_class=PageRoute, include_in_schema=False
+)
+ON_A_PAGE = 50
+
+
+@router.get("")
+async def list_page(
+    request: Request,
+    place: Here,
+    state: str = "",
+    user: str = "",
+    type: str = "",  # noqa: A002
+    before: str = "",
+) -> Response:
+    """Calls, the newest first; `state` is `live` or a reason. Part of it updates by itself."""
+    async with place.runtime.database.reading() as session:
+        rows = await store_lists.calls(
+            session,
+            place.id,
+            live=state == "live",
+            reason=state if state in words.CALLS else None,
+            call_type=type.strip() or None,
+            user=user.strip() or None,
+            before=_cursor(before),
+            limit=ON_A_PAGE + 1,
+        )
+    more = len(rows) > ON_A_PAGE
+    rows = rows[:ON_A_PAGE]
+    chosen = {"state": state, "user": user, "type": type}
+    asked = {name: value for name, value in chosen.items() if value}
+    last = rows[-1] if rows and more else None
+    older = urlencode(
+        asked | {"before": f"{last['created_at'].isoformat()}~{last['id']}"}
+    ) if last else None  # fmt: skip
+    return part_or_page(
+        request, "calls.html", rows=rows, chosen=chosen, asked=asked, older=older, before=before
+    )
+
+
+def part_or_page(request: Request, template: str, **values: Any) -> Response:
+    """A page; or 304 when the browser, asking again by itself, has this very one already."""
+    part = bool(request.headers.get("x-ringline-part"))
+    response = render(request, template, part=part, **values)
+    if not part:
+        return response
+    mark = '"' + hashlib.sha256(bytes(response.body)).hexdigest()[:24] + '"'
+    if request.headers.get("if-none-match") == mark:
+        return Response(status_code=304, headers={"ETag": mark})
+    response.headers["ETag"] = mark
+    return response
+
+
+def _cursor(text: str) -> tuple[datetime, UUID] | None:
+    at, _, call = text.partition("~")
+    try:
+        return datetime.fromisoformat(at.replace(" ", "+")), UUID(call)
+    except ValueError:
+        return None
+
+
+@router.get("/{call_id}")
+async def one_page(request: Request, place: Here, call_id: UUID) -> Response:
+    """The story of one call: its lanes, and why a phone was not reached."""
+    story, tokens = await _story(place, call_id)
+    return part_or_page(
+        request,
+        "call.html",
+        story=story,
+        call=story["call"],
+        drawing=timeline.drawing(story),
+        sentences=explaining.explain(story, tokens),
+        kind=words.CALLS.get(story["call"]["reason"] or story["call"]["state"]),
+    )
+
+
+async def _story(place: Place, call_id: UUID) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    async with place.runtime.database.reading() as session:
+        story = await store_lists.call_story(session, place.id, call_id)
+        if story is None:
+            raise nothing_here()
+        users = [ring["user_id"] for ring in story["rings"]]
+        tokens = await store_lists.ringing_tokens(session, place.id, users)
+    return story, tokens
+
+
+@router.post("/{call_id}/end")
+async def end(place: Changing, call_id: UUID) -> Response:
+    """End a live call for everyone, as the server."""
+    path = f"{place.path}/calls/{call_id}"
+    try:
+        await calls.act(place.runtime, place.id, str(call_id), Cancel())
+    except Gone:
+        return moved(path)
+    except Conflict:
+        await calls.act(place.runtime, place.id, str(call_id), End())
+    return moved(path, "cancelled")

@@ -1,0 +1,216 @@
+"""Pages: signing in and out, one's password, administrators, and which tenants there are."""
+
+import hashlib
+import hmac
+import secrets
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from app.dashboard import admins
+from app.dashboard.access import (
+    COOKIE,
+    Governed,
+    actor_of,
+    check_origin,
+    checked,
+    fields_of,
+    governing,
+    runtime_of,
+    set_cookie,
+    shown,
+    signed_in,
+    source_of,
+    text_of,
+)
+from app.dashboard.pages import BASE, PageRoute, moved, render
+from app.errors import AppError, Forbidden
+from app.events import audit
+from app.tenants import service as tenants
+
+router = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
+FORM_COOKIE = "ringline_form"
+HOUR = 3600
+
+
+@router.get("/sign-in")
+async def sign_in_page(request: Request, next: str = "") -> Response:  # noqa: A002
+    """The form to sign in; a browser that has done so goes on."""
+    cookie = request.cookies.get(COOKIE)
+    if cookie and await admins.recognise(runtime_of(request), cookie):
+        return moved(_safe(next))
+    nobody = not await admins.every(runtime_of(request))
+    return _sign_in_form(request, next=next, email="", problem=None, nobody=nobody)
+
+
+def _sign_in_form(request: Request, *, status: int = 200, **values: object) -> Response:
+    # Before there is a session, a cookie of the form's own stands in for it (double submit).
+    seed = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
+    response = render(request, "sign_in.html", status=status, form=_form_mark(seed), **values)
+    response.set_cookie(
+        FORM_COOKIE, seed, max_age=HOUR, path=BASE, httponly=True, samesite="strict"
+    )
+    return response
+
+
+def _form_mark(seed: str) -> str:
+    return hashlib.sha256(b"sign-in|" + seed.encode()).hexdigest()
+
+
+def _safe(path: str) -> str:
+    """A page below `/dashboard` to go on to: never another site."""
+    plain = path.startswith("/") and not path.startswith("//") and path.isprintable()
+    return path if plain and not set(path) & set("\\?#") else "/"
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request) -> Response:
+    """Sign in. Wrong address and wrong password look the same."""
+    check_origin(request)
+    form = await fields_of(request)
+    seed = request.cookies.get(FORM_COOKIE, "")
+    if not seed or not hmac.compare_digest(_form_mark(seed), text_of(form, "form")):
+        raise Forbidden("stale_form", "This form is too old. Go back, reload and try again.")
+    email, password = text_of(form, "email"), str(form.get("password", ""))
+    try:
+        cookie = await admins.sign_in(
+            runtime_of(request), email, password, source_of(request), request.cookies.get(COOKIE)
+        )
+    except AppError as error:
+        return _sign_in_form(
+            request,
+            status=error.status,
+            next=text_of(form, "next"),
+            email=email,
+            problem=error.detail,
+            nobody=False,
+        )
+    response = moved(_safe(text_of(form, "next")))
+    set_cookie(request, response, cookie)
+    return response
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request) -> Response:
+    """End this session."""
+    await checked(request, await signed_in(request))
+    await admins.sign_out(runtime_of(request), request.cookies[COOKIE])
+    response = moved("/sign-in", "signed_out")
+    response.delete_cookie(COOKIE, path=BASE)
+    return response
+
+
+@router.get("/password")
+async def password_page(request: Request) -> Response:
+    """One's own password."""
+    await signed_in(request)
+    return render(request, "password.html", problem=None)
+
+
+@router.post("/password")
+async def change_password(request: Request) -> Response:
+    """Change one's own password; every other session of one's own ends."""
+    visitor = await signed_in(request)
+    await checked(request, visitor)
+    form = await fields_of(request)
+    old, new, again = (str(form.get(name, "")) for name in ("old", "new", "again"))
+    try:
+        if new != again:
+            return render(
+                request, "password.html", status=422, problem="The two new passwords differ."
+            )
+        cookie = await admins.change_password(
+            runtime_of(request), visitor, old, new, actor=actor_of(request, visitor)
+        )
+    except AppError as error:
+        return render(request, "password.html", status=error.status, problem=error.detail)
+    response = moved("/", "password_changed")
+    set_cookie(request, response, cookie)
+    return response
+
+
+@router.get("/admins", dependencies=[Depends(governing)])
+async def admins_page(request: Request) -> Response:
+    """Every administrator, and what they did that concerns no tenant."""
+    return await _admins(request)
+
+
+async def _admins(request: Request, *, status: int = 200, **values: object) -> Response:
+    runtime = runtime_of(request)
+    lines = await audit.page(runtime, admins.WHOLE_SERVER, limit=30)
+    rows = await admins.every(runtime)
+    known = {"problem": None, "made": None, "admins": rows, "lines": lines, "roles": admins.ROLES}
+    return render(request, "admins.html", status=status, **(known | values))
+
+
+@router.post("/admins")
+async def add_admin(request: Request, visitor: Governed) -> Response:
+    """Make an administrator; the page shows their one-time password, this once."""
+    form = await fields_of(request)
+    email, role = text_of(form, "email"), text_of(form, "role")
+    try:
+        password = await admins.create(
+            runtime_of(request), email, role, actor=actor_of(request, visitor)
+        )
+    except AppError as error:
+        return await _admins(request, status=error.status, problem=error.detail)
+    return await _admins(request, made={"email": email, "password": password})
+
+
+@router.post("/admins/{admin_id}/role")
+async def change_role(request: Request, visitor: Governed, admin_id: UUID) -> Response:
+    """Change what an administrator may do."""
+    role = text_of(await fields_of(request), "role")
+    runtime, actor = runtime_of(request), actor_of(request, visitor)
+    await admins.change_role(runtime, admin_id, role, actor=actor)
+    return moved("/admins", "role_changed")
+
+
+@router.post("/admins/{admin_id}/reset")
+async def reset_admin(request: Request, visitor: Governed, admin_id: UUID) -> Response:
+    """Give an administrator a new one-time password; the page shows it, this once."""
+    runtime, actor = runtime_of(request), actor_of(request, visitor)
+    password = await admins.reset(runtime, admin_id, actor=actor)
+    email = next(row["email"] for row in await admins.every(runtime) if row["id"] == admin_id)
+    return await _admins(request, made={"email": email, "password": password})
+
+
+@router.post("/admins/{admin_id}/remove")
+async def remove_admin(request: Request, visitor: Governed, admin_id: UUID) -> Response:
+    """Remove an administrator."""
+    runtime, actor = runtime_of(request), actor_of(request, visitor)
+    await admins.remove(runtime, admin_id, actor=actor)
+    return moved("/admins", "admin_removed")
+
+
+@router.get("", dependencies=[Depends(shown)])
+@router.get("/", dependencies=[Depends(shown)])
+async def first_page(request: Request) -> Response:
+    """To the only tenant's overview, or to choose one."""
+    rows = await tenants.every(runtime_of(request))
+    done = request.query_params.get("done")
+    return moved(f"/t/{rows[0]['id']}" if len(rows) == 1 else "/tenants", done)
+
+
+@router.get("/tenants", dependencies=[Depends(shown)])
+async def tenants_page(request: Request) -> Response:
+    """Every tenant; an owner may make another."""
+    return await _tenants(request)
+
+
+async def _tenants(request: Request, *, status: int = 200, **values: object) -> Response:
+    rows = await tenants.every(runtime_of(request))
+    known = {"problem": None, "made": None, "tenants": rows}
+    return render(request, "tenants.html", status=status, **(known | values))
+
+
+@router.post("/tenants")
+async def add_tenant(request: Request, visitor: Governed) -> Response:
+    """Make a tenant; the page shows its API key and signing secret, this once."""
+    name = text_of(await fields_of(request), "name")
+    runtime, actor = runtime_of(request), actor_of(request, visitor)
+    try:
+        made = await tenants.create(runtime, name, actor=actor)
+    except AppError as error:
+        return await _tenants(request, status=error.status, problem=error.detail)
+    return await _tenants(request, made=made)

@@ -1,0 +1,208 @@
+"""Pages: a tenant's settings: API keys, calls and their times, payloads, webhooks, audit log."""
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import TypeAdapter, ValidationError
+from starlette.datastructures import FormData
+
+from app.core.figures import BOUNDS, Figures
+from app.core.payload import PROFILES, Profile, TemplateError, check_template
+from app.credentials import service as credentials
+from app.dashboard.access import Changing, Here, Place, fields_of, text_of
+from app.dashboard.pages import BASE, PageRoute, moved, render
+from app.dashboard.previewing import preview
+from app.errors import AppError, Invalid, field_errors
+from app.events import audit
+from app.fields import BundleId, CallType
+from app.tenants import service as tenants
+from app.tenants.schemas import TenantSettings
+
+router = APIRouter(
+    prefix=BASE + "/t/{tenant_id}/settings", route_class=PageRoute, include_in_schema=False
+)
+SCOPES = {
+    "calls": "ring, answer, end and read calls",
+    "devices": "register and remove phones",
+    "users": "make user tokens, erase users",
+    "credentials": "certificates and keys",
+    "settings": "read and change these settings",
+    "webhooks": "endpoints and deliveries",
+    "audit": "read the audit log",
+}
+BUNDLE_ID: TypeAdapter[str] = TypeAdapter(BundleId)
+CALL_TYPE: TypeAdapter[str] = TypeAdapter(CallType)
+PROFILE: TypeAdapter[Profile] = TypeAdapter(Profile)
+SWITCHES = ("users_may_ring", "store_and_forward", "voip_stops")
+
+
+@router.get("")
+async def keys_page(request: Request, place: Here) -> Response:
+    """API keys."""
+    return await _keys(request, place)
+
+
+async def _keys(request: Request, place: Place, *, status: int = 200, **values: Any) -> Response:
+    rows = await tenants.keys(place.runtime, place.id)
+    known = {"rows": rows, "scopes": SCOPES, "made": None, "problem": None, "tab": ""}
+    return render(request, "settings_keys.html", status=status, **(known | values))
+
+
+@router.post("/keys")
+async def add_key(request: Request, place: Changing) -> Response:
+    """Make a key; the page shows it, this once."""
+    form = await fields_of(request)
+    name = text_of(form, "name")
+    scopes = [str(one) for one in form.getlist("scope") if one in SCOPES]
+    if not name or len(name) > 100 or not name.isprintable():
+        return await _keys(request, place, status=422, problem="Say what the key is for.")
+    if not scopes and not text_of(form, "all"):
+        return await _keys(request, place, status=422, problem="Choose what the key may do.")
+    wanted = ["*"] if text_of(form, "all") else scopes
+    key = await tenants.add_key(place.runtime, place.id, name, wanted, actor=place.actor)
+    return await _keys(request, place, made=key)
+
+
+@router.post("/keys/{key_id}/revoke")
+async def revoke_key(place: Changing, key_id: UUID) -> Response:
+    """Revoke a key."""
+    await tenants.revoke_key(place.runtime, place.id, key_id, actor=place.actor)
+    return moved(f"{place.path}/settings", "key_revoked")
+
+
+@router.get("/calls")
+async def calls_page(request: Request, place: Here) -> Response:
+    """Call types, their times, and what users and pushes may do."""
+    return _calls(request, place.settings, None)
+
+
+def _calls(request: Request, settings: TenantSettings, problem: str | None) -> Response:
+    return render(
+        request, "settings_calls.html", status=422 if problem else 200,
+        settings=settings, defaults=Figures(), bounds=BOUNDS, problem=problem, tab="/calls",
+    )  # fmt: skip
+
+
+@router.post("/calls")
+async def change_calls(request: Request, place: Changing) -> Response:
+    """Save figures, call types and switches. An empty field means the default."""
+    form = await fields_of(request)
+    values = place.settings.model_dump()
+    try:
+        values["figures"] = _figures(form, "")
+        kept = [name for name in place.settings.call_types if not text_of(form, f"drop.{name}")]
+        types = {name: _figures(form, f"{name}.") for name in kept}
+        if new := text_of(form, "new_type"):
+            types.setdefault(CALL_TYPE.validate_python(new), {})
+        values["call_types"] = types
+        values |= {name: bool(text_of(form, name)) for name in SWITCHES}
+        for name in ("keep_events_days", "keep_calls_days"):
+            values[name] = float(text_of(form, name) or getattr(TenantSettings(), name))
+        settings = TenantSettings.model_validate(values)
+    except ValidationError as error:
+        return _calls(request, place.settings, _sentence(error))
+    except (ValueError, AppError) as error:
+        return _calls(request, place.settings, str(error))
+    await tenants.change_settings(place.runtime, place.id, settings, actor=place.actor)
+    return moved(f"{place.path}/settings/calls", "settings_saved")
+
+
+def _figures(form: FormData, prefix: str) -> dict[str, float]:
+    found = {}
+    for name in BOUNDS:
+        if value := text_of(form, prefix + name):
+            try:
+                found[name] = float(value)
+            except ValueError:
+                raise Invalid("invalid_figure", f"{name}: {value!r} is not a number.") from None
+    return found
+
+
+def _sentence(error: ValidationError) -> str:
+    first = field_errors(error.errors())[0]
+    return f"{first['field']}: {first['detail']}".removeprefix(": ")
+
+
+@router.get("/payload")
+async def payload_page(
+    request: Request, place: Here, bundle_id: str = "", profile: str = ""
+) -> Response:
+    """Which payload each app gets, and what a profile makes of a ring."""
+    return await _payload(request, place, bundle_id=bundle_id, profile=profile, template=None)
+
+
+async def _payload(
+    request: Request,
+    place: Place,
+    *,
+    bundle_id: str,
+    profile: str,
+    template: str | None,
+    problem: str | None = None,
+) -> Response:
+    settings = place.settings
+    rows = await credentials.list_all(place.runtime, place.id)
+    apps = sorted({row["bundle_id"] for row in rows} | set(settings.profiles))
+    bundle_id = bundle_id or (apps[0] if apps else "")
+    profile = profile or settings.profiles.get(bundle_id, "ringline")
+    if template is None:
+        stored = settings.templates.get(bundle_id)
+        template = orjson.dumps(stored or EXAMPLE, option=orjson.OPT_INDENT_2).decode()
+    shown = preview(profile, template, place.runtime.settings.public_url)
+    return render(
+        request, "settings_payload.html", status=422 if problem else 200,
+        apps=apps, bundle_id=bundle_id, profile=profile, profiles=PROFILES, source=template,
+        shown=shown, settings=settings, problem=problem, tab="/payload",
+        part=bool(request.headers.get("x-ringline-part")),
+    )  # fmt: skip
+
+
+EXAMPLE = {"aps": {}, "id": "{{uuid}}", "from": "{{caller_label}}", "token": "{{token}}"}
+
+
+@router.post("/payload/preview")
+async def preview_payload(request: Request, place: Changing) -> Response:
+    """The preview of what was typed, saved or not: a part of the page, or all of it."""
+    form = await fields_of(request)
+    return await _payload(
+        request, place, bundle_id=text_of(form, "bundle_id"), profile=text_of(form, "profile"),
+        template=text_of(form, "template"),
+    )  # fmt: skip
+
+
+@router.post("/payload")
+async def change_payload(request: Request, place: Changing) -> Response:
+    """Save the payload profile of an app."""
+    form = await fields_of(request)
+    bundle_id, profile = text_of(form, "bundle_id"), text_of(form, "profile")
+    template = text_of(form, "template")
+    settings = place.settings
+    profiles, templates = dict(settings.profiles), dict(settings.templates)
+    profiles.pop(bundle_id, None)
+    templates.pop(bundle_id, None)
+    try:
+        BUNDLE_ID.validate_python(bundle_id)
+        PROFILE.validate_python(profile)
+        if profile == "custom":
+            check_template(template)
+            templates[bundle_id] = orjson.loads(template)
+        if profile != "ringline":
+            profiles[bundle_id] = profile
+    except (TemplateError, ValidationError) as error:
+        problem = _sentence(error) if isinstance(error, ValidationError) else str(error)
+        return await _payload(
+            request, place, bundle_id=bundle_id, profile=profile, template=template,
+            problem=problem,
+        )  # fmt: skip
+    changed = settings.model_copy(update={"profiles": profiles, "templates": templates})
+    await tenants.change_settings(place.runtime, place.id, changed, actor=place.actor)
+    return moved(f"{place.path}/settings/payload?bundle_id={bundle_id}", "profile_saved")
+
+
+@router.get("/audit")
+async def audit_page(request: Request, place: Here, before: UUID | None = None) -> Response:
+    """Who did what, when and from where."""
+    lines = await audit.page(place.runtime, place.id, before=before, limit=50)
+    return render(request, "settings_audit.html", lines=lines, tab="/audit")

@@ -1,0 +1,136 @@
+"""Pages: users and their devices: searching, each device's life, test rings, removing."""
+
+import re
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.calls import ringing
+from app.calls import service as calls
+from app.calls.schemas import CallerIn, RingIn
+from app.credentials import trial
+from app.dashboard import store_lists
+from app.dashboard.access import Changing, Here, Place, fields_of, text_of
+from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
+from app.devices import service
+from app.devices import store as devices
+from app.errors import AppError
+from app.events.audit import record
+
+router = APIRouter(prefix=BASE + "/t/{tenant_id}", route_class=PageRoute, include_in_schema=False)
+ON_A_PAGE = 50
+DIGITS = re.compile(r"[.…\s]*([0-9a-fA-F]{4,200})\s*")
+TEST_CALLER = CallerIn(id="ringline-test", name="Ringline test")
+TEST_SECONDS = 30.0
+NAME = re.compile(r"[A-Za-z0-9_@.:|+=~\-]{1,128}")
+
+
+@router.get("/users")
+async def list_page(request: Request, place: Here, q: str = "", after: str = "") -> Response:
+    """Users by the beginning of their id, and tokens by their last digits."""
+    q = q.strip()[:200]
+    digits = DIGITS.fullmatch(q)
+    tokens: list[dict[str, Any]] = []
+    async with place.runtime.database.reading() as session:
+        rows = await store_lists.users(session, place.id, q, after, ON_A_PAGE + 1)
+        if digits:
+            ending = digits.group(1).lower()
+            tokens = await store_lists.tokens_ending(session, place.id, ending)
+    more = rows[ON_A_PAGE - 1]["id"] if len(rows) > ON_A_PAGE else None
+    return render(
+        request, "users.html", rows=rows[:ON_A_PAGE], tokens=tokens, q=q, more=more, after=after
+    )
+
+
+@router.get("/user")
+async def one_page(request: Request, place: Here, id: str = "") -> Response:  # noqa: A002
+    """One user's devices, and what became of each."""
+    return await _one(request, place, id)
+
+
+async def _one(
+    request: Request,
+    place: Place,
+    user_id: str,
+    *,
+    status: int = 200,
+    problem: AppError | None = None,
+    tried: list[dict[str, Any]] | None = None,
+) -> Response:
+    if NAME.fullmatch(user_id) is None:
+        raise nothing_here()
+    async with place.runtime.database.reading() as session:
+        found = await devices.devices_of(session, place.id, user_id)
+        if not found and not await store_lists.user_exists(session, place.id, user_id):
+            raise nothing_here()
+        last = await store_lists.last_pushes(session, [one["id"] for one in found])
+        recent = await store_lists.calls(session, place.id, user=user_id, limit=8)
+    return render(
+        request, "user.html", status=status,
+        user=user_id, devices=found, last=last, calls=recent, problem=problem, tried=tried,
+    )  # fmt: skip
+
+
+async def _user_of(request: Request) -> str:
+    user_id = text_of(await fields_of(request), "id")
+    if NAME.fullmatch(user_id) is None:
+        raise nothing_here()
+    return user_id
+
+
+@router.post("/user/ring")
+async def ring(request: Request, place: Changing) -> Response:
+    """Ring all phones of a user with a real call, and go to its story."""
+    user_id = await _user_of(request)
+    wanted = RingIn(
+        caller=TEST_CALLER,
+        callees=[user_id],
+        ring_time=TEST_SECONDS,
+        custom={"ringline_test": True},
+    )
+    order = ringing.order(place.id, place.settings, wanted, device="server", key=None)
+    answer = (await calls.ring(place.runtime, [order]))[0]
+    if isinstance(answer, Exception):
+        raise answer
+    async with place.runtime.database.transaction() as session:
+        await record(session, place.actor, place.id, "call.test", f"user:{user_id}")
+    return moved(f"{place.path}/calls/{answer['id']}")
+
+
+@router.post("/user/test")
+async def test_push(request: Request, place: Changing) -> Response:
+    """Push to one phone, past calls and workers, and show Apple's very words."""
+    user_id = await _user_of(request)
+    device_id = text_of(await fields_of(request), "device_id") or None
+    try:
+        tried = await trial.ring_phones(
+            place.runtime, place.id, user_id, device_id, actor=place.actor
+        )
+    except AppError as error:
+        return await _one(request, place, user_id, status=error.status, problem=error)
+    return await _one(request, place, user_id, tried=[one.as_dict() for one in tried])
+
+
+@router.post("/user/remove")
+async def remove(request: Request, place: Changing) -> Response:
+    """Remove a device: it will not ring again."""
+    user_id = await _user_of(request)
+    device_id = text_of(await fields_of(request), "device_id")
+    await service.remove(place.runtime, place.id, user_id, device_id)
+    async with place.runtime.database.transaction() as session:
+        await record(
+            session, place.actor, place.id, "device.remove", f"user:{user_id}",
+            {"device_id": device_id},
+        )  # fmt: skip
+    return moved(f"{place.path}/user?id={user_id.replace('+', '%2B')}", "device_removed")
+
+
+@router.post("/user/erase")
+async def erase(request: Request, place: Changing) -> Response:
+    """Erase a user."""
+    user_id = await _user_of(request)
+    await service.erase(place.runtime, place.id, user_id)
+    async with place.runtime.database.transaction() as session:
+        # whom, the audit log must not keep: the user is erased
+        await record(session, place.actor, place.id, "user.erase", "user")
+    return moved(f"{place.path}/users", "user_erased")

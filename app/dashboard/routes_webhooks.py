@@ -1,0 +1,98 @@
+"""Pages: webhooks, their deliveries and attempts, re-sending, secrets."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import ValidationError
+
+from app.dashboard.access import Changing, Here, Place, fields_of, text_of
+from app.dashboard.pages import BASE, PageRoute, moved, render
+from app.errors import AppError, field_errors
+from app.events import webhook
+from app.events.webhook_api import LONGEST_OVERLAP, WebhookIn
+
+router = APIRouter(
+    prefix=BASE + "/t/{tenant_id}/settings/webhooks", route_class=PageRoute, include_in_schema=False
+)
+OVERLAP = 86_400.0
+
+
+@router.get("")
+async def list_page(request: Request, place: Here) -> Response:
+    """Endpoints of the tenant's backend."""
+    return await _list(request, place)
+
+
+async def _list(request: Request, place: Place, *, status: int = 200, **more: Any) -> Response:
+    rows = await webhook.every(place.runtime, place.id)
+    known = {"rows": rows, "tab": "/webhooks", "problem": None, "secret": None, "url": ""}
+    return render(request, "settings_webhooks.html", status=status, **(known | more))
+
+
+@router.post("")
+async def add(request: Request, place: Changing) -> Response:
+    """A new endpoint; the page shows its secret, this once."""
+    form = await fields_of(request)
+    url = text_of(form, "url")
+    events = text_of(form, "events").replace(",", " ").split() or ["*"]
+    try:
+        wanted = WebhookIn(url=url, events=events, description=text_of(form, "description"))
+        _, secret = await webhook.create(
+            place.runtime, place.id, wanted.url, wanted.events, wanted.description, place.actor
+        )
+    except ValidationError as error:
+        first = field_errors(error.errors())[0]
+        return await _list(request, place, status=422, problem=first["detail"], url=url)
+    except AppError as error:
+        return await _list(request, place, status=error.status, problem=error.detail, url=url)
+    return await _list(request, place, secret=secret)
+
+
+@router.get("/{webhook_id}")
+async def one_page(request: Request, place: Here, webhook_id: UUID) -> Response:
+    """One endpoint, how its latest deliveries went, and every try of them."""
+    return await _one(request, place, webhook_id)
+
+
+async def _one(request: Request, place: Place, webhook_id: UUID, **more: Any) -> Response:
+    row = await webhook.get(place.runtime, place.id, webhook_id)
+    deliveries = await webhook.page(place.runtime, place.id, webhook_id)
+    attempts = await webhook.attempts(place.runtime, place.id, webhook_id, limit=100)
+    tries: dict[str, list[dict[str, Any]]] = {}
+    for attempt in attempts:
+        tries.setdefault(attempt["event_id"], []).append(attempt)
+    known = {"one": row, "deliveries": deliveries, "tries": tries, "secret": None}
+    return render(request, "settings_webhook.html", tab="/webhooks", **(known | more))
+
+
+@router.post("/{webhook_id}/resend")
+async def resend(request: Request, place: Changing, webhook_id: UUID) -> Response:
+    """Make one delivery again."""
+    event = text_of(await fields_of(request), "event")
+    await webhook.resend(place.runtime, place.id, webhook_id, event)
+    return moved(f"{place.path}/settings/webhooks/{webhook_id}", "resent")
+
+
+@router.post("/{webhook_id}/switch")
+async def switch(request: Request, place: Changing, webhook_id: UUID) -> Response:
+    """Turn an endpoint off, or on as if it were new."""
+    enabled = text_of(await fields_of(request), "enabled") == "yes"
+    await webhook.change(place.runtime, place.id, webhook_id, {"enabled": enabled}, place.actor)
+    done = "webhook_enabled" if enabled else "webhook_off"
+    return moved(f"{place.path}/settings/webhooks/{webhook_id}", done)
+
+
+@router.post("/{webhook_id}/rotate")
+async def rotate(request: Request, place: Changing, webhook_id: UUID) -> Response:
+    """A new secret, shown this once; the old one signs too for a day."""
+    overlap = min(OVERLAP, LONGEST_OVERLAP)
+    secret = await webhook.rotate(place.runtime, place.id, webhook_id, overlap, place.actor)
+    return await _one(request, place, webhook_id, secret=secret)
+
+
+@router.post("/{webhook_id}/delete")
+async def remove(place: Changing, webhook_id: UUID) -> Response:
+    """Delete an endpoint."""
+    await webhook.remove(place.runtime, place.id, webhook_id, place.actor)
+    return moved(f"{place.path}/settings/webhooks", "webhook_deleted")

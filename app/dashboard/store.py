@@ -1,0 +1,158 @@
+"""Rows of administrators, their sessions, and tries to sign in."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.db import Row, Session, many, one
+
+ADD = text("""
+    INSERT INTO admins (id, email, role, password, one_time)
+    VALUES (:id, :email, :role, :password, :one_time)
+    ON CONFLICT (email) DO NOTHING RETURNING id
+""")
+BY_EMAIL = text("SELECT id, email, role, password, one_time FROM admins WHERE email = :email")
+BY_ID = text("SELECT id, email, role, password, one_time FROM admins WHERE id = :id")
+ADMINS = text("""
+    SELECT id, email, role, one_time, created_at, signed_in_at FROM admins ORDER BY email
+""")
+LOCK_OWNERS = text("SELECT id FROM admins WHERE role = 'owner' ORDER BY id FOR UPDATE")
+
+
+async def add_admin(session: Session, values: Row) -> bool:
+    """Make an administrator; False when there is one of this address."""
+    return await one(session, ADD, values) is not None
+
+
+async def admin_by_email(session: Session, email: str) -> dict[str, Any] | None:
+    """The administrator of this address (lower case), with the password's hash."""
+    return await one(session, BY_EMAIL, {"email": email})
+
+
+async def admin_by_id(session: Session, admin_id: UUID) -> dict[str, Any] | None:
+    """The administrator of this id, with the password's hash."""
+    return await one(session, BY_ID, {"id": admin_id})
+
+
+async def admins(session: Session) -> list[dict[str, Any]]:
+    """All administrators, by address."""
+    return await many(session, ADMINS)
+
+
+async def lock_owners(session: Session) -> list[UUID]:
+    """Every owner, held: two owners cannot unmake each other at the same time."""
+    return [row["id"] for row in await many(session, LOCK_OWNERS)]
+
+
+SET_ROLE = text("UPDATE admins SET role = :role WHERE id = :id")
+SET_PASSWORD = text("""
+    UPDATE admins SET password = :password, one_time = :one_time WHERE id = :id
+""")
+SIGNED_IN = text("UPDATE admins SET signed_in_at = clock_timestamp() WHERE id = :id")
+REMOVE = text("DELETE FROM admins WHERE id = :id")
+
+
+async def set_role(session: Session, admin_id: UUID, role: str) -> None:
+    """Change what an administrator may do."""
+    await session.execute(SET_ROLE, {"id": admin_id, "role": role})
+
+
+async def set_password(session: Session, admin_id: UUID, hashed: str, *, one_time: bool) -> None:
+    """Change an administrator's password."""
+    await session.execute(SET_PASSWORD, {"id": admin_id, "password": hashed, "one_time": one_time})
+
+
+async def remove_admin(session: Session, admin_id: UUID) -> None:
+    """Delete an administrator and all their sessions."""
+    await session.execute(REMOVE, {"id": admin_id})
+
+
+ADD_SESSION = text("""
+    INSERT INTO admin_sessions (digest, admin_id, source) VALUES (:digest, :admin, :source)
+""")
+SESSION = text("""
+    SELECT a.id, a.email, a.role, a.one_time,
+           s.seen_at < clock_timestamp() - interval '1 minute' AS stale
+    FROM admin_sessions s JOIN admins a ON a.id = s.admin_id
+    WHERE s.digest = :digest
+        AND s.created_at > clock_timestamp() - make_interval(secs => :longest)
+        AND s.seen_at > clock_timestamp() - make_interval(secs => :idle)
+""")
+SEEN = text("UPDATE admin_sessions SET seen_at = clock_timestamp() WHERE digest = :digest")
+END = text("DELETE FROM admin_sessions WHERE digest = :digest")
+END_ALL = text("DELETE FROM admin_sessions WHERE admin_id = :admin")
+FORGET_SESSIONS = text("""
+    DELETE FROM admin_sessions
+    WHERE created_at < clock_timestamp() - make_interval(secs => :longest)
+""")
+
+
+async def add_session(session: Session, digest: bytes, admin_id: UUID, source: str) -> None:
+    """A browser has signed in."""
+    await session.execute(ADD_SESSION, {"digest": digest, "admin": admin_id, "source": source})
+    await session.execute(SIGNED_IN, {"id": admin_id})
+
+
+async def admin_of_session(
+    session: Session, digest: bytes, *, longest: float, idle: float
+) -> dict[str, Any] | None:
+    """Who has signed in with this session, if it is younger than `longest` and used within `idle`.
+
+    Both in seconds. That it is used is noted at most once a minute.
+    """
+    values = {"digest": digest, "longest": longest, "idle": idle}
+    row = await one(session, SESSION, values)
+    if row is not None and row["stale"]:
+        await session.execute(SEEN, {"digest": digest})
+    return row
+
+
+async def end_session(session: Session, digest: bytes) -> None:
+    """This browser has signed out."""
+    await session.execute(END, {"digest": digest})
+
+
+async def end_sessions(session: Session, admin_id: UUID) -> None:
+    """Sign an administrator out everywhere."""
+    await session.execute(END_ALL, {"admin": admin_id})
+
+
+ADD_TRY = text("""
+    INSERT INTO sign_in_tries (id, email, source, failed) VALUES (:id, :email, :source, true)
+""")
+TRY_SUCCEEDED = text("UPDATE sign_in_tries SET failed = false WHERE id = :id")
+FAILURES = text("""
+    SELECT count(*) FILTER (WHERE email = :email AND source = :source) AS pair,
+           count(*) FILTER (WHERE email = :email) AS email,
+           count(*) FILTER (WHERE source = :source) AS source
+    FROM sign_in_tries
+    WHERE failed AND (email = :email OR source = :source)
+        AND at > clock_timestamp() - make_interval(secs => :window)
+""")
+FORGET_TRIES = text("""
+    DELETE FROM sign_in_tries WHERE at < clock_timestamp() - make_interval(secs => :window)
+""")
+
+
+async def add_try(session: Session, try_id: UUID, email: str, source: str) -> None:
+    """A try to sign in begins; it counts as failed until it has succeeded."""
+    await session.execute(ADD_TRY, {"id": try_id, "email": email, "source": source})
+
+
+async def try_succeeded(session: Session, try_id: UUID) -> None:
+    """This try was no failure."""
+    await session.execute(TRY_SUCCEEDED, {"id": try_id})
+
+
+async def failures(session: Session, email: str, source: str, window: float) -> dict[str, int]:
+    """Failed tries of the last `window` seconds, by `pair` (both), `email` and `source`."""
+    row = await one(session, FAILURES, {"email": email, "source": source, "window": window})
+    assert row is not None
+    return row
+
+
+async def forget_old(session: Session, *, longest: float, window: float) -> None:
+    """Delete sessions and tries too old to matter."""
+    await session.execute(FORGET_SESSIONS, {"longest": longest})
+    await session.execute(FORGET_TRIES, {"window": window})

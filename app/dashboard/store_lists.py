@@ -1,0 +1,207 @@
+"""What the lists and the page of one call read: bounded, by index, nothing is changed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.db import Session, many, one
+
+USERS = text("""
+    SELECT u.id, u.created_at,
+           (SELECT count(*) FROM devices d WHERE d.tenant_id = u.tenant_id AND d.user_id = u.id)
+               AS devices
+    FROM users u
+    WHERE u.tenant_id = :tenant AND u.id ~>~ CAST(:after AS text)
+        AND u.id ~>=~ CAST(:low AS text) AND u.id ~<~ CAST(:high AS text)
+    ORDER BY u.id USING ~<~ LIMIT :limit
+""")
+BY_ENDING = text("""
+    SELECT t.user_id, d.device_id, d.name, t.kind, t.bundle_id, right(t.token, 8) AS ending,
+           t.retired_at
+    FROM tokens t JOIN devices d ON d.id = t.device_row
+    WHERE t.tenant_id = :tenant AND right(t.token, 4) = right(CAST(:digits AS text), 4)
+        AND right(t.token, length(:digits)) = :digits
+    ORDER BY t.registered_at DESC LIMIT :limit
+""")
+
+
+async def users(
+    session: Session, tenant_id: UUID, beginning: str, after: str, limit: int
+) -> list[dict[str, Any]]:
+    """Users whose id begins so, by id, those after the id `after`.
+
+    Compared byte by byte, as the index does that serves it whatever the database's language is.
+    """
+    values = {"tenant": tenant_id, "after": after, "limit": limit}
+    values |= {"low": beginning, "high": beginning + chr(0x10FFFF)}
+    return await many(session, USERS, values)
+
+
+USER = text("SELECT 1 FROM users WHERE tenant_id = :tenant AND id = :user")
+
+
+async def user_exists(session: Session, tenant_id: UUID, user_id: str) -> bool:
+    """Whether the tenant has this user."""
+    return await one(session, USER, {"tenant": tenant_id, "user": user_id}) is not None
+
+
+async def tokens_ending(
+    session: Session, tenant_id: UUID, digits: str, limit: int = 20
+) -> list[dict[str, Any]]:
+    """Tokens whose last digits are these four or more (hex, lower case), with their owners."""
+    return await many(session, BY_ENDING, {"tenant": tenant_id, "digits": digits, "limit": limit})
+
+
+LAST_ACCEPTED = text("""
+    SELECT d.id, p.answered_at, p.call_id,
+           l.state, l.reason, l.created_at
+    FROM unnest(CAST(:devices AS uuid[])) AS d(id)
+    LEFT JOIN LATERAL (
+        SELECT answered_at, call_id FROM pushes
+        WHERE device_row = d.id AND state = 'accepted' ORDER BY created_at DESC LIMIT 1
+    ) p ON true
+    LEFT JOIN LATERAL (
+        SELECT state, reason, created_at FROM pushes
+        WHERE device_row = d.id ORDER BY created_at DESC LIMIT 1
+    ) l ON true
+""")
+
+
+async def last_pushes(session: Session, devices: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """By device: its last accepted push (`answered_at`, `call_id`), and how its last one ended."""
+    rows = await many(session, LAST_ACCEPTED, {"devices": list(devices)})
+    return {row["id"]: row for row in rows}
+
+
+# The members of a call as far as a list shows them: the first four callees and how many there are.
+CALLEES = """
+    LEFT JOIN LATERAL (
+        SELECT jsonb_agg(jsonb_build_object('user_id', f.user_id, 'state', f.state)) AS callees
+        FROM (SELECT user_id, state FROM members m
+              WHERE m.call_id = c.id AND m.role = 'callee' ORDER BY user_id LIMIT 4) f
+    ) s ON true
+    LEFT JOIN LATERAL (
+        SELECT count(*) AS callee_count FROM members m WHERE m.call_id = c.id AND m.role = 'callee'
+    ) n ON true
+"""
+COLUMNS = """
+    c.id, c.type, c.name, c.state, c.reason, c.caller_id, c.caller_name, c.has_video, c.created_at,
+    c.active_at, c.ended_at, s.callees, n.callee_count
+"""
+CONDITIONS = {
+    "live": "c.ended_at IS NULL",
+    "reason": "c.reason = :reason",
+    "type": "c.type = :type",
+    "user": "c.id IN (SELECT call_id FROM theirs)",
+    "before": "(c.created_at, c.id) < (CAST(:before AS timestamptz), CAST(:before_id AS uuid))",
+}
+
+
+async def calls(
+    session: Session,
+    tenant_id: UUID,
+    *,
+    live: bool = False,
+    reason: str | None = None,
+    call_type: str | None = None,
+    user: str | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """Calls, the newest first. Of a user, among that user's thousand newest."""
+    values: dict[str, Any] = {"tenant": tenant_id, "limit": limit}
+    wanted = ["c.tenant_id = :tenant"]
+    given = {"reason": reason, "type": call_type, "user": user}
+    values |= {name: value for name, value in given.items() if value}
+    if before is not None:
+        values |= {"before": before[0], "before_id": before[1]}
+    for name, condition in CONDITIONS.items():
+        if name in values or (name == "live" and live):
+            wanted.append(condition)
+    # the text holds the conditions above only; every value is bound
+    theirs = """WITH theirs AS MATERIALIZED (
+        SELECT call_id FROM members WHERE tenant_id = :tenant AND user_id = :user
+        ORDER BY call_id DESC LIMIT 1000)"""
+    statement = f"""
+        {theirs if user else ""}
+        SELECT {COLUMNS} FROM (
+            SELECT * FROM calls c WHERE {" AND ".join(wanted)}
+            ORDER BY c.created_at DESC, c.id DESC LIMIT :limit
+        ) c {CALLEES} ORDER BY c.created_at DESC, c.id DESC
+    """  # noqa: S608
+    return await many(session, text(statement), values)
+
+
+CALL = text("""
+    SELECT c.*, clock_timestamp() AS now FROM calls c WHERE c.id = :call AND c.tenant_id = :tenant
+""")
+MEMBERS = text("""
+    SELECT user_id, role, state, holder, joined_at, left_at FROM members
+    WHERE call_id = :call ORDER BY role DESC, user_id LIMIT :limit
+""")
+RINGS = text("""
+    SELECT uuid, user_id, created_at, deadline, outcome, settled_at, callkit, device FROM rings
+    WHERE call_id = :call ORDER BY created_at, uuid LIMIT :limit
+""")
+PUSHES = text("""
+    SELECT p.id, p.ring, p.user_id, p.device_row, p.purpose, p.kind, p.bundle_id, p.environment,
+           right(p.token, 4) AS ending, p.created_at, p.deadline, p.state, p.status, p.reason,
+           p.attempts, p.sent_at, p.answered_at, p.delivered_at, p.unavailable_at,
+           d.device_id, d.name AS device_name, t.retired_at, t.retired_why
+    FROM pushes p LEFT JOIN devices d ON d.id = p.device_row LEFT JOIN tokens t ON t.id = p.token_id
+    WHERE p.call_id = :call ORDER BY p.created_at, p.id LIMIT :limit
+""")
+ATTEMPTS = text("""
+    SELECT push_id, environment, started_at, finished_at, status, reason FROM attempts
+    WHERE call_id = :call ORDER BY started_at LIMIT :limit
+""")
+EVENTS = text("""
+    SELECT seq, type, at, data FROM events WHERE call_id = :call ORDER BY seq LIMIT :limit
+""")
+MOST = 400
+
+
+async def call_story(session: Session, tenant_id: UUID, call_id: UUID) -> dict[str, Any] | None:
+    """Everything that is known of one call, up to 400 rows of a kind; None when it is not there."""
+    call = await one(session, CALL, {"call": call_id, "tenant": tenant_id})
+    if call is None:
+        return None
+    values = {"call": call_id, "limit": MOST}
+    return {
+        "call": call,
+        "members": await many(session, MEMBERS, values),
+        "rings": await many(session, RINGS, values),
+        "pushes": await many(session, PUSHES, values),
+        "attempts": await many(session, ATTEMPTS, values),
+        "events": await many(session, EVENTS, values),
+    }
+
+
+TOKENS_OF = text("""
+    SELECT t.user_id, t.kind, t.bundle_id, right(t.token, 4) AS ending, t.retired_at, t.retired_why,
+           t.expires_at, d.name AS device_name, t.registered_at
+    FROM tokens t JOIN devices d ON d.id = t.device_row
+    WHERE t.tenant_id = :tenant AND d.tenant_id = :tenant
+        AND d.user_id = ANY(CAST(:users AS text[])) AND t.kind = 'voip'
+    ORDER BY t.registered_at LIMIT 200
+""")
+
+
+async def ringing_tokens(
+    session: Session, tenant_id: UUID, users: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The VoIP tokens of these users, also retired ones: why nobody could be rung."""
+    return await many(session, TOKENS_OF, {"tenant": tenant_id, "users": list(users)})
+
+
+LIVE = text("SELECT count(*) AS live FROM calls WHERE tenant_id = :tenant AND ended_at IS NULL")
+
+
+async def live_calls(session: Session, tenant_id: UUID) -> int:
+    """How many of the tenant's calls live now."""
+    row = await one(session, LIVE, {"tenant": tenant_id})
+    assert row is not None
+    return int(row["live"])

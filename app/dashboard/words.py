@@ -1,0 +1,195 @@
+"""Words for people: times, numbers, what was done, and what states and outcomes are called."""
+
+from datetime import UTC, datetime, timedelta
+
+DONE = {
+    "signed_out": "You have signed out.",
+    "password_changed": "Your password was changed; other browsers were signed out.",
+    "credential_stored": "The credential is stored, sealed. Apple's answer is below.",
+    "probed": "Apple was asked just now; its answer is below.",
+    "activated": "This credential is in use from now on.",
+    "retired": "This credential is retired; it can be brought back.",
+    "credential_deleted": "The credential and its private key are deleted.",
+    "device_removed": "The device is removed: it will not ring again.",
+    "user_erased": "The user is erased; past calls keep a tombstone in their place.",
+    "cancelled": "The call is over; every phone was told to stop.",
+    "key_revoked": "The API key is revoked; it works for one more second at most.",
+    "settings_saved": "Saved. Calls that live keep the figures they began with.",
+    "profile_saved": "Saved. The next ring uses this payload.",
+    "profile_removed": "Removed: this app gets the default payload again.",
+    "role_changed": "The role was changed.",
+    "admin_removed": "The administrator was removed and signed out.",
+    "webhook_saved": "The webhook is saved.",
+    "webhook_off": "The webhook is off; nothing is sent to it.",
+    "webhook_deleted": "The webhook is deleted.",
+    "webhook_enabled": "The webhook is enabled again.",
+    "resent": "The delivery is sent again.",
+}
+ERROR_TITLES = {
+    401: "Sign in first",
+    403: "Not allowed",
+    404: "Not found",
+    409: "That cannot be now",
+    410: "It is over",
+    413: "Too large",
+    422: "Something is not right yet",
+    429: "Too many tries",
+    503: "Not available just now",
+}
+HEALTH = {
+    "working": ("good", "Working"),
+    "failing": ("bad", "Apple refuses it"),
+    "expiring": ("warn", "Expires soon"),
+    "expired": ("bad", "Expired"),
+    "unproven": ("plain", "Not proven yet"),
+    "requested": ("warn", "Waits for its certificate"),
+    "retired": ("plain", "Retired"),
+}
+STATES = {"requested": "Requested", "standby": "Standby", "active": "In use", "retired": "Retired"}
+CALLS = {
+    "ringing": ("live", "Ringing"),
+    "active": ("good", "Active"),
+    "completed": ("plain", "Completed"),
+    "cancelled": ("plain", "Cancelled"),
+    "declined": ("warn", "Declined"),
+    "busy": ("warn", "Busy"),
+    "missed": ("bad", "Missed"),
+    "alone": ("plain", "Left alone"),
+    "max_duration": ("plain", "Time was up"),
+    "ended_by_server": ("plain", "Ended by the server"),
+    "failed": ("bad", "Failed"),
+}
+MEMBERS = {
+    "ringing": ("live", "Ringing"),
+    "joined": ("good", "In the call"),
+    "away": ("warn", "Silent"),
+    "left": ("plain", "Left"),
+    "declined": ("warn", "Declined"),
+    "busy": ("warn", "Busy"),
+    "missed": ("bad", "Missed"),
+}
+PUSHES = {
+    "pending": ("plain", "Waiting"),
+    "sending": ("live", "On its way"),
+    "accepted": ("good", "Accepted"),
+    "refused": ("bad", "Refused"),
+    "expired": ("bad", "Too late"),
+    "dropped": ("plain", "Not sent"),
+}
+FIGURES = {
+    "ring": ("Ring time", "seconds", "How long a phone rings before the call is missed."),
+    "away": ("Away after", "seconds", "Silence of a joined phone until it counts as away."),
+    "removed": ("Removed after", "seconds", "Silence until it is taken out of the call."),
+    "alone": ("Alone", "seconds", "How long one who is left alone waits."),
+    "length": ("Call length", "seconds", "The longest that a call may last."),
+    "members": ("Members", "people", "Of one call, the caller included."),
+    "devices": ("Devices of a user", "devices", "Beyond these the oldest goes."),
+}
+ACTIONS = {
+    "credential.add": "added a credential",
+    "credential.complete": "brought a certificate",
+    "credential.request": "made a signing request",
+    "credential.activate": "put a credential to use",
+    "credential.retire": "retired a credential",
+    "credential.delete": "deleted a credential",
+    "credential.probe": "asked Apple",
+    "key.create": "made an API key",
+    "key.revoke": "revoked an API key",
+    "settings.change": "changed settings",
+    "device.remove": "removed a device",
+    "user.erase": "erased a user",
+    "call.test": "sent a test ring",
+    "call.end": "ended a call",
+    "credential.test_push": "pushed a test",
+    "webhook.create": "made a webhook",
+    "webhook.change": "changed a webhook",
+    "webhook.rotate": "changed a webhook's secret",
+    "webhook.remove": "deleted a webhook",
+    "tenant.create": "made this tenant",
+    "admin.create": "made an administrator",
+    "admin.sign_in": "signed in",
+    "admin.password": "changed their password",
+    "admin.reset": "reset a password",
+    "admin.role": "changed a role",
+    "admin.remove": "removed an administrator",
+}
+REASONS = {
+    "BadDeviceToken": "the token is not one of this app and environment",
+    "Unregistered": "the app is no longer on this phone",
+    "ExpiredToken": "the token has expired",
+    "DeviceTokenNotForTopic": "the token belongs to another app",
+    "TopicDisallowed": "the credential may not push to this app",
+    "BadCertificate": "the certificate is not good",
+    "BadCertificateEnvironment": "the certificate belongs to the other environment",
+    "InvalidProviderToken": "the .p8 key, its id or its team id is wrong",
+    "ExpiredProviderToken": "the provider token was too old",
+    "TooManyRequests": "too many pushes to this device in short time",
+    "deadline": "its time was up before an answer came",
+    "ring_settled": "the ring was over before it was sent",
+    "token_moved": "the token moved to another user",
+    "device_removed": "the device was removed",
+    "no_credential": "there is no credential for this app and environment",
+}
+
+
+def thousands(number: float) -> str:
+    """12,345."""
+    return f"{number:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the two greatest units: `1 min 5 s`, `320 ms`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for size, name, smaller, small in (
+        (86_400, "d", 3_600, "h"),
+        (3_600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {name}" + (f" {rest} {small}" if rest else "")
+    return f"{whole} s"
+
+
+def _time(at: datetime | str) -> datetime:
+    return datetime.fromisoformat(at) if isinstance(at, str) else at.astimezone(UTC)
+
+
+def when(at: datetime | str | None) -> str:
+    """A time, in UTC: `21 Nov 2026, 08:05:09`."""
+    return "never" if at is None else f"{_time(at):%-d %b %Y, %H:%M:%S}"
+
+
+def iso(at: datetime | str) -> str:
+    """A time for machines."""
+    return _time(at).isoformat(timespec="milliseconds")
+
+
+def ago(at: datetime | str | None, now: datetime) -> str:
+    """How long ago: `3 min ago`."""
+    if at is None:
+        return "never"
+    passed = now - _time(at)
+    if passed < timedelta(seconds=2):
+        return "just now"
+    return _rough(passed) + " ago"
+
+
+def until(at: datetime | str, now: datetime) -> str:
+    """How long until: `in 3 days`."""
+    left = _time(at) - now
+    return f"in {_rough(left)}" if left > timedelta() else ago(at, now)
+
+
+def _rough(length: timedelta) -> str:
+    seconds = length.total_seconds()
+    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "min"), (1, "s")):
+        if seconds >= size:
+            count = int(seconds // size)
+            plural = "s" if count > 1 and name in {"day", "hour"} else ""
+            return f"{count} {name}{plural}"
+    return "a moment"

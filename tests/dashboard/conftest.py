@@ -1,0 +1,149 @@
+"""The dashboard in this process, for tests of HTTP; and in real processes, for a real browser."""
+
+import contextlib
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from app.dashboard import admins
+from app.embedded import running_valkey
+from app.main import create_app
+from app.runtime import Runtime, open_runtime
+from app.settings import Settings
+from app.simulator import Simulator
+from app.tenants import service as tenants
+from tests import browser as browsers
+from tests.conftest import TEMPLATE, DatabaseServer
+from tests.e2e.house import House, running_house
+
+PASSWORD = "three calm words"
+BUNDLE = "com.example.app"
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Simulator]:
+    with Simulator.running() as running:
+        yield running
+
+
+@pytest.fixture
+def settings(database: str, redis: str, simulator: Simulator) -> Settings:
+    return Settings(
+        environment="development",
+        database_url=database,
+        redis_url=redis,
+        apns_production_url=simulator.production_url,
+        apns_sandbox_url=simulator.sandbox_url,
+        apns_ca_file=simulator.ca_file,
+        webhook_allow_private=True,
+    )
+
+
+@pytest.fixture
+async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    opened = open_runtime(settings)
+    yield opened
+    await opened.close()
+
+
+@dataclass
+class Site:
+    """The application of one test, and browsers of a simple kind."""
+
+    app: object
+    runtime: Runtime
+    stack: contextlib.AsyncExitStack
+    made: dict[str, str] = field(default_factory=dict)
+
+    async def visitor(self, source: str = "192.0.2.1") -> httpx.AsyncClient:
+        """A browser that nobody has signed in with."""
+        transport = httpx.ASGITransport(app=self.app, client=(source, 1))  # type: ignore[arg-type]
+        client = httpx.AsyncClient(transport=transport, base_url="http://ringline.test")
+        return await self.stack.enter_async_context(client)
+
+    async def admin(self, role: str = "owner") -> httpx.AsyncClient:
+        """A browser in which an administrator of this role has signed in."""
+        email = f"{role}-{secrets.token_hex(3)}@example.com"
+        first = await admins.create(self.runtime, email, role)
+        client = await self.visitor()
+        await sign_in(client, email, first)
+        answer = await post(client, "/dashboard/password", old=first, new=PASSWORD, again=PASSWORD)
+        assert answer.status_code == 303, answer.text
+        self.made[role] = email
+        return client
+
+
+@pytest.fixture
+async def site(settings: Settings, runtime: Runtime) -> AsyncIterator[Site]:
+    app = create_app(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(app.router.lifespan_context(app))
+        yield Site(app, runtime, stack)
+
+
+@pytest.fixture
+async def tenant(runtime: Runtime) -> UUID:
+    return (await tenants.create(runtime, "acme")).id
+
+
+async def sign_in(client: httpx.AsyncClient, email: str, password: str) -> httpx.Response:
+    """Sign in as the form does."""
+    page = await client.get("/dashboard/sign-in")
+    mark = re.search(r'name="form" value="([0-9a-f]+)"', page.text)
+    assert mark, page.text
+    data = {"form": mark.group(1), "email": email, "password": password, "next": ""}
+    return await client.post("/dashboard/sign-in", data=data)
+
+
+def token_of(client: httpx.AsyncClient) -> str:
+    """What a genuine form of this client's session brings."""
+    return admins.csrf_of(client.cookies["ringline_admin"])
+
+
+async def post(client: httpx.AsyncClient, path: str, **fields: str) -> httpx.Response:
+    """Send a form of this session."""
+    return await client.post(path, data={"csrf": token_of(client), **fields})
+
+
+# --- a real browser ------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=browsers.program(), args=browsers.ARGUMENTS
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="session")
+def dashboard_house(
+    database_server: DatabaseServer,
+    simulator: Simulator,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[House]:
+    """An API process and a worker over a database with nothing in it but tables."""
+    name = f"ringline_dashboard_{secrets.token_hex(6)}"
+    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    folder: Path = tmp_path_factory.mktemp("dashboard")
+    try:
+        with (
+            running_valkey() as valkey,
+            running_house(
+                database_server.url_for(name), valkey.url, simulator, folder,
+                RINGLINE_WEBHOOK_ALLOW_PRIVATE="true",
+            ) as house,
+        ):  # fmt: skip
+            yield house
+    finally:
+        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")

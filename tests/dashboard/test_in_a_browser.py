@@ -1,0 +1,417 @@
+"""Every task in a real browser, on real processes; any console error or CSP violation fails."""
+
+import contextlib
+import re
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, expect
+
+from app.dashboard import admins
+from app.simulator import Simulator
+from app.tenants import service as tenants
+from tests.dashboard.conftest import BUNDLE, PASSWORD
+from tests.e2e.house import House, bearer
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+SERIOUS = {"serious", "critical"}
+EVIL = "<script>alert(1)</script>"
+
+
+@contextlib.asynccontextmanager
+async def new_page(chromium: Browser, **options: Any) -> AsyncIterator[Page]:
+    """A page of a fresh browser context. What its console complains of fails the test."""
+    context = await chromium.new_context(**{"viewport": {"width": 1440, "height": 900}} | options)
+    page = await context.new_page()
+    page.set_default_timeout(15_000)
+    complaints: list[str] = []
+    page.on(
+        "console", lambda m: complaints.append(m.text) if m.type in {"error", "warning"} else None
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+    page.expected = re.compile("status of (409|422)")  # type: ignore[attr-defined]
+    try:
+        yield page
+        assert [c for c in complaints if not (page.expected.search(c))] == []  # type: ignore[attr-defined]
+    finally:
+        await context.close()
+
+
+async def accessible(page: Page) -> None:
+    """Axe finds nothing serious."""
+    answer = (await Axe().run(page)).response
+    assert len(answer["passes"]) > 5
+    found = answer["violations"]
+    bad = [
+        (v["id"], [n["html"][:120] for n in v["nodes"]][:3])
+        for v in found
+        if v["impact"] in SERIOUS
+    ]
+    assert bad == [], page.url
+
+
+async def signed_in(page: Page, house: House, role: str = "owner") -> str:
+    """Sign in as a new administrator; answers the dashboard's address."""
+    base = f"{house.apis[0].url}/dashboard"
+    email = f"{role}-{secrets.token_hex(3)}@example.com"
+    async with house.runtime() as runtime:
+        first = await admins.create(runtime, email, role)
+    await page.goto(base)
+    await page.fill("#email", email)
+    await page.fill("#password", first)
+    await page.keyboard.press("Enter")
+    await page.fill("#old", first)
+    await page.fill("#new", PASSWORD)
+    await page.fill("#again", PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(re.compile("/dashboard/(tenants|t/)"))
+    return base
+
+
+async def furnished(house: House, simulator: Simulator, **device: Any) -> tuple[str, str, str]:
+    """A tenant with a credential and a live phone of bob's: (tenant id, key, token)."""
+    from app.credentials import service as credentials
+
+    token = secrets.token_hex(32)
+    simulator.live(token, topic=f"{BUNDLE}.voip")
+    async with house.runtime() as runtime:
+        made = await tenants.create(runtime, f"t-{secrets.token_hex(4)}")
+        await credentials.add(runtime, made.id, None, simulator.voip_certificate(BUNDLE).pem)
+    body = {"user_id": "bob", "device_id": "d1", "name": "Bob's iPhone"} | device
+    body |= {"tokens": [{"kind": "voip", "token": token, "bundle_id": BUNDLE}]}
+    async with api(house, made.api_key) as client:
+        (await client.post("/v1/devices", json=body)).raise_for_status()
+    return str(made.id), made.api_key, token
+
+
+def api(house: House, key: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=house.apis[0].url, headers=bearer(key), timeout=20)
+
+
+async def test_from_an_empty_database_to_a_rung_device(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    async with new_page(chromium) as page:
+        await signed_in(page, dashboard_house)
+        await page.goto(f"{dashboard_house.apis[0].url}/dashboard/tenants")
+        name = f"first-{secrets.token_hex(3)}"
+        await page.fill("#name", name)
+        await page.get_by_role("button", name="Make tenant").click()
+        key = await page.locator(".secret code").first.inner_text()
+        assert key.startswith("rl_sk_")
+        await accessible(page)
+        await page.get_by_role("link", name=f"Open {name}").click()
+        await page.get_by_role("link", name="Credentials", exact=True).click()
+        made = simulator.voip_certificate(BUNDLE)
+        upload = {
+            "name": "voip.p12",
+            "mimeType": "application/x-pkcs12",
+            "buffer": made.p12("pass"),
+        }
+        await page.locator("input[type=file]").set_input_files(upload)
+        await page.get_by_role("button", name="Look at it").click()
+        await expect(page.get_by_role("alert")).to_contain_text("locked with a password")
+        await accessible(page)
+        await page.fill("#password", "pass")
+        await page.get_by_role("button", name="Look again").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text(
+            "This is what Ringline understood"
+        )
+        await expect(page.locator("main")).to_contain_text("nothing is stored yet")
+        assert "PRIVATE KEY" not in await page.content()
+        await accessible(page)
+        await page.get_by_role("button", name="Store it and ask Apple").click()
+        await expect(page.locator("main")).to_contain_text("production: Apple takes it")
+        await accessible(page)
+        token = secrets.token_hex(32)
+        simulator.live(token, topic=f"{BUNDLE}.voip")
+        tokens = [{"kind": "voip", "token": token, "bundle_id": BUNDLE}]
+        async with api(dashboard_house, key) as client:
+            body = {"user_id": "bob", "device_id": "d1", "name": "Bob's iPhone", "tokens": tokens}
+            (await client.post("/v1/devices", json=body)).raise_for_status()
+        await page.get_by_role("link", name="Users", exact=True).click()
+        await page.get_by_role("searchbox").or_(page.locator("#q")).fill(token[-6:])
+        await page.keyboard.press("Enter")
+        await (
+            page.get_by_role("region", name=re.compile("Tokens that end"))
+            .get_by_role("link")
+            .click()
+        )
+        await expect(page.get_by_role("heading", level=1)).to_have_text("bob")
+        await page.get_by_role("button", name="Send a test ring").click()
+        await expect(page.get_by_role("heading", level=1)).to_contain_text(
+            "Ringline test rings bob"
+        )
+        # the page updates by itself: the answer of Apple appears in it
+        await expect(page.locator(".lanes")).to_contain_text("accepted")
+        assert len(simulator.arrivals(token)) == 1
+        await accessible(page)
+        await page.get_by_text("End this call…").click()
+        await page.get_by_role("button", name="End it for everyone").click()
+        await expect(page.locator("main")).to_contain_text("Cancelled")
+
+
+async def test_a_file_dropped_anywhere_is_looked_at_first(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    async with dashboard_house.runtime() as runtime:
+        tenant = (await tenants.create(runtime, f"t-{secrets.token_hex(4)}")).id
+    async with new_page(chromium) as page:
+        base = await signed_in(page, dashboard_house)
+        await page.goto(f"{base}/t/{tenant}/credentials")
+        pem = simulator.voip_certificate(BUNDLE).pem
+        await page.evaluate(
+            """(pem) => {
+              const carried = new DataTransfer();
+              carried.items.add(new File([pem], "voip.pem"));
+              for (const kind of ["dragenter", "dragover", "drop"])
+                document.querySelector("h1").dispatchEvent(new DragEvent(kind,
+                  { dataTransfer: carried, bubbles: true, cancelable: true }));
+            }""",
+            pem.decode() if isinstance(pem, bytes) else pem,
+        )
+        await expect(page.get_by_role("heading", level=1)).to_have_text(
+            "This is what Ringline understood"
+        )
+        await page.goto(f"{base}/t/{tenant}/credentials")
+        await expect(page.locator("main")).to_contain_text("Nothing to push with yet")
+        wrong = {
+            "name": "photo.png",
+            "mimeType": "image/png",
+            "buffer": b"\x89PNG\r\n\x1a\n" + b"0" * 90,
+        }
+        await page.locator("input[type=file]").set_input_files(wrong)
+        await page.get_by_role("button", name="Look at it").click()
+        await expect(page.get_by_role("alert")).to_contain_text("not a certificate or a key")
+
+
+async def test_the_signing_request_in_three_steps(
+    chromium: Browser, dashboard_house: House
+) -> None:
+    async with dashboard_house.runtime() as runtime:
+        tenant = (await tenants.create(runtime, f"t-{secrets.token_hex(4)}")).id
+    async with new_page(chromium) as page:
+        base = await signed_in(page, dashboard_house, "operator")
+        await page.goto(f"{base}/t/{tenant}/credentials")
+        await page.fill("#bundle", "com.example.steps")
+        await page.get_by_role("button", name="Make key and request").click()
+        await accessible(page)
+        async with page.expect_download() as download:
+            await page.get_by_role("link", name="Download the request").click()
+        assert (await download.value).suggested_filename == "com.example.steps.certSigningRequest"
+        await expect(page.locator("main")).to_contain_text("made a signing request")
+        upload = {
+            "name": "x.cer",
+            "mimeType": "application/pkix-cert",
+            "buffer": b"not a certificate",
+        }
+        await page.locator("input[type=file]").set_input_files(upload)
+        await page.get_by_role("button", name="Complete").click()
+        await expect(page.get_by_role("alert")).to_be_visible()
+
+
+async def test_rotating_retiring_and_bringing_back(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    tenant, _, _ = await furnished(dashboard_house, simulator)
+    async with new_page(chromium) as page:
+        base = await signed_in(page, dashboard_house)
+        await page.goto(f"{base}/t/{tenant}/credentials")
+        await page.locator("td a").click()
+        await page.get_by_text("Retire…").click()
+        await page.get_by_role("button", name="Retire it").click()
+        await expect(page.get_by_role("alert")).to_contain_text("last working credential")
+        await page.get_by_role("button", name="Do it all the same").click()
+        await expect(page.locator(".head")).to_contain_text("Retired")
+        await page.get_by_role("button", name="Bring back").click()
+        await expect(page.locator(".head")).to_contain_text("Working")
+        await expect(page.get_by_role("region", name="History")).to_contain_text(
+            "retired a credential"
+        )
+
+
+async def test_the_list_of_calls_updates_by_itself_and_tells_why(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    tenant, key, token = await furnished(dashboard_house, simulator)
+    async with new_page(chromium) as page, api(dashboard_house, key) as client:
+        base = await signed_in(page, dashboard_house, "viewer")
+        await page.goto(f"{base}/t/{tenant}/calls")
+        await expect(page.locator("#live")).to_contain_text("No calls yet")
+        simulator.gone(token)
+        ring = {"caller": {"id": "alice"}, "callees": ["bob"], "ring_time": 5, "id": "self-made"}
+        (await client.post("/v1/calls", json=ring)).raise_for_status()
+        await expect(page.locator("#live")).to_contain_text("default:self-made")
+        await expect(page.locator("#live")).to_contain_text("Missed")
+        await accessible(page)
+        await page.get_by_role("link", name="default:self-made").click()
+        await expect(page.locator("main")).to_contain_text("Apple said Unregistered")
+        await expect(page.locator("main")).to_contain_text("the token was retired on")
+        await page.get_by_text("The numbers").click()
+        await expect(page.get_by_role("region", name="Steps")).to_contain_text("ms")
+        await page.goto(f"{base}/t/{tenant}/calls")
+        await page.select_option("#state", "completed")
+        await page.get_by_role("button", name="Filter").click()
+        await expect(page.locator("#live")).to_contain_text("No call fits")
+
+
+async def test_a_devices_life_test_push_and_removal(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    tenant, _, token = await furnished(dashboard_house, simulator)
+    async with new_page(chromium) as page:
+        base = await signed_in(page, dashboard_house)
+        await page.goto(f"{base}/t/{tenant}/user?id=bob")
+        await expect(page.locator("main")).to_contain_text(f"…{token[-4:]}")
+        await page.get_by_role("button", name="Test push").click()
+        await expect(page.get_by_role("region", name="What Apple said just now")).to_contain_text(
+            "Accepted"
+        )
+        await accessible(page)
+        await page.get_by_text("Remove…").click()
+        await page.get_by_role("button", name="Remove this device").click()
+        await expect(page.locator("main")).to_contain_text("No device")
+
+
+async def test_settings_keys_times_payload_webhooks_and_audit(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    tenant, _, _ = await furnished(dashboard_house, simulator)
+    async with new_page(chromium) as page:
+        base = await signed_in(page, dashboard_house)
+        at = f"{base}/t/{tenant}/settings"
+        await page.goto(at)
+        await page.fill("#name", "ringing backend")
+        await page.get_by_role("button", name="Make key").click()
+        key = await page.locator(".secret code").inner_text()
+        async with api(dashboard_house, key) as client:
+            assert (await client.get("/v1/devices?user_id=bob")).status_code == 200
+            assert (await client.get("/v1/audit")).status_code == 403
+        await page.goto(at)
+        assert key not in await page.content()
+        await accessible(page)
+        row = page.locator("tr", has_text="ringing backend")
+        await row.get_by_text("Revoke…").click()
+        await row.get_by_role("button", name="Revoke ringing backend").click()
+        await expect(page.locator("tr", has_text="ringing backend")).to_contain_text("Revoked")
+        await page.goto(f"{at}/calls")
+        await page.fill("#ring", "4")
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("alert")).to_contain_text("must be from 5 to 180")
+        await page.fill("#ring", "30")
+        await page.fill("#new_type", "doorbell")
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.locator("#ring")).to_have_value("30")
+        await expect(page.get_by_role("heading", name="Call type doorbell")).to_be_visible()
+        await accessible(page)
+        await page.goto(f"{at}/payload")
+        await page.select_option("#profile", "stream")
+        await expect(page.locator("#preview pre")).to_contain_text("stream.video")
+        await page.select_option("#profile", "custom")
+        await page.fill("#template", '{"no": "uuid"}')
+        await expect(page.locator("#preview")).to_contain_text("uuid")
+        await page.fill("#template", '{"id": "{{uuid}}", "token": "{{token}}"}')
+        await expect(page.locator("#preview")).to_contain_text("of 5,120 bytes")
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("status")).to_contain_text("The next ring uses this payload")
+        await accessible(page)
+        await page.goto(f"{at}/webhooks")
+        await page.fill("#url", "http://127.0.0.1:9/hooks")
+        await page.get_by_role("button", name="Add webhook").click()
+        await expect(page.locator(".secret code")).to_contain_text("whsec_")
+        await page.get_by_role("link", name="http://127.0.0.1:9/hooks").click()
+        await accessible(page)
+        await page.goto(f"{at}/audit")
+        await expect(page.locator("main")).to_contain_text("revoked an API key")
+        await accessible(page)
+
+
+async def test_hostile_names_are_shown_and_never_run(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    tenant, key, _ = await furnished(dashboard_house, simulator, name=EVIL)
+    async with api(dashboard_house, key) as client:
+        ring = {"caller": {"id": "eve", "name": EVIL}, "callees": ["bob"], "id": "hostile"}
+        call = (await client.post("/v1/calls", json=ring)).raise_for_status().json()
+    async with new_page(chromium) as page:
+        base = await signed_in(page, dashboard_house)
+        page.expected = re.compile("status of 404")  # type: ignore[attr-defined]
+        for path in ("/calls", f"/calls/{call['id']}", "/user?id=bob", "/users?q=" + EVIL,
+                     "/calls?user=" + EVIL, "/user?id=" + EVIL, ""):  # fmt: skip
+            await page.goto(f"{base}/t/{tenant}{path}")
+            assert await page.locator("script:not([src])").count() == 0
+        await page.goto(f"{base}/t/{tenant}/user?id=bob")
+        await expect(page.get_by_role("heading", name=EVIL)).to_be_visible()
+
+
+async def test_the_keyboard_alone_is_enough(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    tenant, _, _ = await furnished(dashboard_house, simulator)
+    async with new_page(chromium) as page:
+        base = await signed_in(page, dashboard_house)
+        await page.goto(f"{base}/t/{tenant}/user?id=bob")
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await tab_to(page, "Send a test ring")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("rings bob")
+        await tab_to(page, "End this call…")
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("button", name="End it for everyone")).to_be_hidden()
+        await page.keyboard.press("Enter")
+        await tab_to(page, "End it for everyone")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("main")).to_contain_text("Cancelled")
+
+
+async def tab_to(page: Page, name: str) -> None:
+    """Press Tab until what is focused reads so."""
+    for _ in range(60):
+        await page.keyboard.press("Tab")
+        if name == (await page.evaluate("document.activeElement.textContent.trim()")):
+            return
+    raise AssertionError(f"the Tab key does not reach {name!r}")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_pages_fit_and_are_accessible(
+    chromium: Browser, dashboard_house: House, simulator: Simulator, width: int, scheme: str
+) -> None:
+    tenant, _, _ = await furnished(dashboard_house, simulator)
+    view = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}
+    async with new_page(chromium, **view) as page:
+        await page.goto(f"{dashboard_house.apis[0].url}/dashboard/sign-in")
+        await accessible(page)
+        base = await signed_in(page, dashboard_house)
+        at = f"{base}/t/{tenant}"
+        for path in (f"{at}?span=day", f"{at}/calls", f"{at}/users", f"{at}/user?id=bob",
+                     f"{at}/credentials", f"{at}/settings", f"{at}/settings/payload",
+                     f"{base}/admins", f"{base}/tenants"):  # fmt: skip
+            await page.goto(path)
+            wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, f"{path} is {wide} px too wide"
+            await accessible(page)
+
+
+async def test_pages_work_without_scripts(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    tenant, _, _ = await furnished(dashboard_house, simulator)
+    async with new_page(chromium, java_script_enabled=False) as page:
+        base = await signed_in(page, dashboard_house)
+        await page.goto(f"{base}/t/{tenant}/settings/payload")
+        await page.select_option("#profile", "stream")
+        await page.get_by_role("button", name="Preview").click()
+        await expect(page.locator("#preview pre")).to_contain_text("stream.video")
+        await page.goto(f"{base}/t/{tenant}/user?id=bob")
+        await page.get_by_role("button", name="Send a test ring").click()
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("rings bob")

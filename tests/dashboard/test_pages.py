@@ -1,0 +1,122 @@
+"""What the pages say, over HTTP: counts, the overview, live parts, the first administrator."""
+
+import os
+import re
+import subprocess
+import sys
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from app.calls import ringing
+from app.calls import service as calls
+from app.calls.schemas import CallerIn, RingIn
+from app.core.call import Cancel
+from app.dashboard import admins, counting, store_counts
+from app.db import clock
+from app.settings import Settings
+from app.tenants.schemas import TenantSettings
+from tests.dashboard.conftest import Site
+
+OLDER = """
+UPDATE {table} SET created_at = created_at - interval '20 minutes' WHERE tenant_id = :tenant
+"""
+
+
+async def ring(site: Site, tenant, name: str) -> str:
+    request = RingIn(id=name, caller=CallerIn(id="alice", name="Alice"), callees=["bob"])
+    order = ringing.order(tenant, TenantSettings(), request, device="server", key=None)
+    answer = (await calls.ring(site.runtime, [order]))[0]
+    assert isinstance(answer, dict)
+    return answer["id"]
+
+
+async def test_the_overview_counts_settled_and_fresh_minutes_once_each(site: Site, tenant) -> None:
+    owner = await site.admin("viewer")
+    async with site.runtime.database.transaction() as session:
+        await session.execute(text("DELETE FROM counted_until"))
+    old = await ring(site, tenant, "old")
+    await calls.act(site.runtime, tenant, old, Cancel())
+    async with site.runtime.database.transaction() as session:
+        now = await clock(session)
+        # the ring's id says when it was, as its row does
+        low = store_counts._floor(now - timedelta(minutes=20))
+        await session.execute(
+            text("UPDATE rings SET uuid = :id, created_at = created_at - interval '20 minutes'"),
+            {"id": low},
+        )
+        await session.execute(text(OLDER.format(table="calls")), {"tenant": tenant})
+    while await counting.count_once(site.runtime):
+        pass
+    await ring(site, tenant, "new")
+    for _ in range(2):
+        page = (await owner.get(f"/dashboard/t/{tenant}")).text
+        assert re.search(r"Rings</span><strong>2</strong>", page)
+    async with site.runtime.database.reading() as session:
+        rows = (await session.execute(text("SELECT what, name, count FROM minute_counts"))).all()
+    assert [tuple(row) for row in rows] == [("ring", "cancelled", 1)]
+
+
+async def test_an_empty_overview_says_what_to_do_next(site: Site, tenant) -> None:
+    owner = await site.admin()
+    page = (await owner.get(f"/dashboard/t/{tenant}")).text
+    assert "add a credential" in page
+    for span in ("hour", "day", "week", "nonsense"):
+        assert (await owner.get(f"/dashboard/t/{tenant}?span={span}")).status_code == 200
+
+
+async def test_a_live_part_is_sent_only_when_it_has_changed(site: Site, tenant) -> None:
+    owner = await site.admin()
+    path, part = f"/dashboard/t/{tenant}/calls", {"X-Ringline-Part": "1"}
+    first = await owner.get(path, headers=part)
+    assert "<html" not in first.text
+    known = part | {"If-None-Match": first.headers["etag"]}
+    assert (await owner.get(path, headers=known)).status_code == 304
+    await ring(site, tenant, "one")
+    assert "default:one" in (await owner.get(path, headers=known)).text
+    nobody = await site.visitor()
+    assert (await nobody.get(path, headers=part)).status_code == 401
+
+
+async def test_older_calls_are_on_the_next_page_each_once(site: Site, tenant) -> None:
+    owner = await site.admin()
+    for n in range(53):
+        await ring(site, tenant, f"n{n}")
+    seen, path = [], f"/dashboard/t/{tenant}/calls?user=bob"
+    for _ in range(2):
+        page = (await owner.get(path)).text
+        seen += re.findall(r"default:(n\d+)<", page)
+        older = re.search(r'href="([^"]*before=[^"]*)"', page)
+        path = older.group(1).replace("&amp;", "&") if older else ""
+    assert path == ""
+    assert seen == [f"n{n}" for n in reversed(range(53))]
+
+
+async def test_the_servers_address_leads_to_the_dashboard(site: Site) -> None:
+    visitor = await site.visitor()
+    assert (await visitor.get("/")).headers["location"] == "/dashboard/"
+    page = await visitor.get("/dashboard/sign-in")
+    assert "ringline admin create" in page.text
+    asset = re.search(r'href="([^"]*ringline\.css)"', page.text)
+    assert asset
+    style = await visitor.get(asset.group(1))
+    assert style.headers["cache-control"].startswith("public")
+    assert (await visitor.get("/dashboard/static/x/../../pages.py")).status_code in {303, 404}
+
+
+async def test_the_first_administrator_is_made_by_a_command(settings: Settings, runtime) -> None:
+    environment = os.environ | {
+        "RINGLINE_ENVIRONMENT": "development",
+        "RINGLINE_DATABASE_URL": settings.database_url.replace("postgresql+asyncpg", "postgresql"),
+        "RINGLINE_REDIS_URL": settings.redis_url,
+    }
+    command = [sys.executable, "-m", "app.cli", "admin", "create", "Ada@Example.com"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    password = done.stdout.strip()
+    cookie = await admins.sign_in(runtime, "ada@example.com", password, "here", None)
+    visitor = await admins.recognise(runtime, cookie)
+    assert visitor is not None
+    assert (visitor.role, visitor.one_time) == ("owner", True)
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert again.returncode == 1
+    assert "already" in again.stderr

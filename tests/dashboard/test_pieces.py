@@ -1,0 +1,116 @@
+"""The pure pieces: percentiles, charts, explanations, files held between two pages."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from app.dashboard import charts, held, words
+from app.dashboard.explaining import explain
+from app.dashboard.held import Held
+from app.dashboard.timeline import drawing
+from app.errors import Invalid
+from app.settings import Settings
+from app.vault import keyring
+
+AT = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
+
+
+def push(**more):
+    row = {
+        "id": uuid4(), "ring": "r", "user_id": "bob", "device_row": uuid4(), "purpose": "ring",
+        "ending": "9f3c", "state": "accepted", "status": 200, "reason": None, "attempts": 1,
+        "device_name": None, "device_id": "d1", "delivered_at": None, "unavailable_at": None,
+        "retired_at": None, "retired_why": None,
+    }  # fmt: skip
+    return row | more
+
+
+def story(pushes=(), outcome="missed", events=(), attempts=()):
+    ring = {"uuid": "r", "user_id": "bob", "outcome": outcome, "created_at": AT, "device": None,
+            "deadline": AT + timedelta(seconds=45)}  # fmt: skip
+    call = {"reason": "missed", "caller_id": "alice", "caller_name": "Alice", "created_at": AT}
+    return {"call": call, "rings": [ring], "pushes": list(pushes), "events": list(events),
+            "attempts": list(attempts), "members": []}  # fmt: skip
+
+
+def test_the_second_phone_is_explained():
+    gone = push(state="refused", reason="Unregistered", retired_at=AT, status=410)
+    said = explain(story([push(), gone]), [])
+    assert said[0] == "bob did not answer within 45 s."
+    assert "the second phone: Apple said Unregistered" in said[2]
+    assert "the token was retired on Tuesday, 17 November" in said[2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "tokens", "part"),
+    [
+        ([], [], "no phone is registered"),
+        (
+            [],
+            [{"user_id": "bob", "retired_at": AT, "retired_why": "expired"}],
+            "every token is retired",
+        ),
+        ([], [{"user_id": "bob", "retired_at": None, "retired_why": None}], "not at that time"),
+        ([push(delivered_at=AT)], [], "it rang; nobody answered"),
+        ([push(unavailable_at=AT)], [], "could not ring"),
+        ([push(state="expired", reason="deadline", attempts=3)], [], "time was up after 3 tries"),
+        ([push(state="dropped", reason="token_moved")], [], "the token moved to another user"),
+    ],
+)
+def test_each_way_to_miss_a_ring_has_its_sentence(rows, tokens, part):
+    assert part in " ".join(explain(story(rows), tokens))
+
+
+def test_what_was_answered_is_not_explained():
+    assert explain(story([push()], outcome="accepted"), []) == []
+
+
+def test_lanes_show_each_step_with_the_time_between():
+    one = push(device_name="Bob's iPhone")
+    attempt = {"push_id": one["id"], "environment": "production", "reason": None, "status": 200,
+               "started_at": AT + timedelta(milliseconds=20),
+               "finished_at": AT + timedelta(milliseconds=32)}  # fmt: skip
+    joined = {"type": "member.joined", "at": AT + timedelta(seconds=3),
+              "data": {"user_id": "bob", "device_id": "d1"}}  # fmt: skip
+    drawn = drawing(story([one], "accepted", [joined], [attempt]))
+    assert [lane["name"] for lane in drawn["lanes"]] == [
+        "Alice",
+        "Ringline",
+        "Apple",
+        "Bob's iPhone",
+    ]
+    assert [arrow["at"] for arrow in drawn["arrows"]] == ["0 ms", "+20 ms", "+32 ms", "+3.0 s"]
+    assert [arrow["gap"] for arrow in drawn["arrows"]][1:3] == ["20 ms", "12 ms"]
+    assert (drawn["arrows"][3]["who"], drawn["arrows"][3]["says"]) == ("Bob's iPhone", "accepts")
+
+
+def test_percentiles_lie_within_their_bucket():
+    counts = {50: 100, 100: 98, 5000: 2}
+    assert 45 < charts.percentile(counts, 0.5) <= 50
+    assert charts.percentile(counts, 0.99) <= 100
+    assert charts.percentile({}, 0.5) is None
+
+
+def test_a_chart_of_nothing_is_drawn_all_the_same():
+    assert charts.histogram({})["marks"] == []
+    assert charts.stacked([("10:00", 0, 0)])["bars"][0]["height"] == 0
+
+
+def test_held_files_open_for_one_admin_in_one_tenant_for_an_hour():
+    ring = keyring(Settings(environment="development"))
+    tenant, admin = uuid4(), uuid4()
+    text = held.seal(ring, tenant, admin, Held("a.p12", b"secret", "pw"))
+    assert held.unseal(ring, tenant, admin, text) == Held("a.p12", b"secret", "pw")
+    for wrong in ((tenant, uuid4(), text), (uuid4(), admin, text), (tenant, admin, "AAAA")):
+        with pytest.raises(Invalid):
+            held.unseal(ring, *wrong)
+    later = time.time() + held.GOOD_FOR + 1
+    with pytest.raises(Invalid):
+        held.unseal(ring, tenant, admin, text, later)
+
+
+def test_lengths_of_time_read_well():
+    said = [words.duration(s) for s in (0.0123, 4.2, 45, 65, 3700, 90000)]
+    assert said == ["12 ms", "4.2 s", "45 s", "1 min 5 s", "1 h 1 min", "1 d 1 h"]
