@@ -1,0 +1,77 @@
+"""Two journeys through a real browser to their end: a key that never leaves, and a webhook."""
+
+import secrets
+
+import httpx
+import pytest
+from playwright.async_api import Browser, expect
+
+from app.simulator import Simulator
+from tests.dashboard.test_in_a_browser import accessible, furnished, new_page, signed_in
+from tests.e2e.house import House, bearer
+from tests.events.receiver import receiving
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_the_cer_that_apple_gave_is_joined_with_its_key_and_rings_a_phone(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    bundle = f"com.example.csr{secrets.token_hex(3)}"
+    tenant, key, _ = await furnished(dashboard_house, simulator)
+    async with new_page(chromium) as page:
+        base = await signed_in(page, dashboard_house)
+        await page.goto(f"{base}/t/{tenant}/credentials")
+        await page.fill("#bundle", bundle)
+        await page.get_by_role("button", name="Make key and request").click()
+        await accessible(page)
+        async with page.expect_download() as downloading:
+            await page.get_by_role("link", name="Download the request").click()
+        request = (await (await downloading.value).path()).read_bytes()
+        assert b"BEGIN CERTIFICATE REQUEST" in request
+        assert b"PRIVATE KEY" not in request
+        issued = simulator.voip_certificate(bundle, csr_pem=request)
+        cer = {"name": "voip.cer", "mimeType": "application/pkix-cert", "buffer": issued.der}
+        await page.locator("input[type=file]").set_input_files(cer)
+        await page.get_by_role("button", name="Complete").click()
+        await expect(page.locator("main")).to_contain_text("production: Apple takes it")
+        await accessible(page)
+    token = secrets.token_hex(32)
+    simulator.live(token, topic=f"{bundle}.voip")
+    async with httpx.AsyncClient(
+        base_url=dashboard_house.apis[0].url, headers=bearer(key), timeout=20
+    ) as client:
+        tokens = [{"kind": "voip", "token": token, "bundle_id": bundle}]
+        body = {"user_id": "carol", "device_id": "d", "tokens": tokens}
+        (await client.post("/v1/devices", json=body)).raise_for_status()
+        ring = {"caller": {"id": "alice"}, "callees": ["carol"]}
+        (await client.post("/v1/calls", json=ring)).raise_for_status()
+    (push,) = await simulator.arrived(1, token=token)
+    assert push.status == 200
+
+
+async def test_a_delivery_is_seen_and_sent_again(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    tenant, key, _ = await furnished(dashboard_house, simulator)
+    async with receiving() as receiver, new_page(chromium) as page:
+        base = await signed_in(page, dashboard_house)
+        await page.goto(f"{base}/t/{tenant}/settings/webhooks")
+        await page.fill("#url", receiver.url)
+        await page.fill("#events", "call.started")
+        await page.get_by_role("button", name="Add webhook").click()
+        secret = await page.locator(".secret code").first.inner_text()
+        async with httpx.AsyncClient(
+            base_url=dashboard_house.apis[0].url, headers=bearer(key), timeout=20
+        ) as client:
+            ring = {"caller": {"id": "alice"}, "callees": ["bob"]}
+            (await client.post("/v1/calls", json=ring)).raise_for_status()
+        (first,) = await receiver.wait_for(1, timeout=10)
+        assert first.verified(secret)["type"] == "call.started"
+        await page.get_by_role("link", name=receiver.url).click()
+        await expect(page.locator("main")).to_contain_text("Delivered")
+        await accessible(page)
+        await page.get_by_role("button", name="Send again").click()
+        first, again = await receiver.wait_for(2, timeout=10)
+        assert again.verified(secret) == first.verified(secret)
+        assert again.headers["webhook-id"] == first.headers["webhook-id"]
