@@ -19,6 +19,11 @@ SECRET_SHAPES = re.compile(
     re.DOTALL,
 )
 REDACTED = "[redacted]"
+NOISY = (
+    "aioapns", "httpx", "httpcore", "uvicorn.access", "asyncio", "kombu", "amqp",
+    # two lines for each task, of which the push itself tells more
+    "celery.app.trace", "celery.worker.strategy",
+)  # fmt: skip
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -70,7 +75,7 @@ def set_up_logging(level: str = "info", style: str = "json") -> None:
     for server in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # they bring their own handlers
         logging.getLogger(server).handlers.clear()
         logging.getLogger(server).propagate = True
-    for noisy in ("aioapns", "httpx", "httpcore", "uvicorn.access", "asyncio", "kombu", "amqp"):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 
