@@ -34,7 +34,9 @@ async def test_the_first_is_used_at_once_and_probed(runtime, tenant, simulator, 
     assert timedelta(hours=21) < row["probe_due_at"] - row["probed_at"] <= timedelta(hours=24)
     assert await picked(runtime, tenant) == row["id"]
     lines = await audit.page(runtime, tenant)
-    assert [line["action"] for line in lines] == ["credential.activate", "credential.add"]
+    assert [line["action"] for line in lines] == [
+        "credential.activate", "credential.add", "tenant.create"
+    ]  # fmt: skip
     assert lines[0]["actor"] == {"kind": "api_key", "id": "k1", "name": None}
     assert lines[0]["source"] == "203.0.113.9"
 
