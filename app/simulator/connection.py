@@ -90,12 +90,13 @@ class ApnsConnection(Opening):
         request = read_request(stream)
         scripted = acting.pick(self, request, "headers")
         if scripted is not None:
+            stream.dealt_with = True
             arrival = self._record(stream, request)
             acting.act(self, stream, arrival, Answer(apns_id=request.apns_id or None), scripted)
 
     def on_request(self, stream: Stream) -> None:
-        if stream.number in self._open:
-            return  # A fault has dealt with it at its headers.
+        if stream.dealt_with:
+            return  # by a fault, at its headers
         request = read_request(stream)
         scripted = None
         if self.apple.faults.any_for_requests:

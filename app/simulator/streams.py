@@ -32,7 +32,7 @@ class Stream:
     """A stream that is open or half closed; it is dropped as soon as both sides have ended.
 
     `send_window` is what the peer still lets us send, `receive_window` what we still let it send.
-    `waiting` is body that the peer's windows hold back.
+    `waiting` is body that the peer's windows hold back. `dealt_with`: by a fault at its headers.
     """
 
     number: int
@@ -44,6 +44,7 @@ class Stream:
     unrefilled: int = 0
     remote_ended: bool = False
     local_ended: bool = False
+    dealt_with: bool = False
     waiting: deque[tuple[bytes, bool]] = field(default_factory=deque)
 
     def keep(self, data: bytes) -> None:

@@ -1,5 +1,6 @@
 """Faults of single requests, and how they are picked."""
 
+import asyncio
 import time
 
 import h2.exceptions
@@ -277,3 +278,16 @@ async def test_a_reset_by_the_client_is_seen(sim: Simulator, client: RawClient, 
     assert (await client.push(token)).status == 200
     assert not arrival.delivered
     assert sim.statistics()["resets_received"] == 1
+
+
+@pytest.mark.parametrize("fault", [{"silence": True}, {"close": "fin"}, {"close": "rst"}])
+async def test_what_is_dealt_with_at_its_headers_is_recorded_once(
+    sim: Simulator, client: RawClient, token: str, fault: dict[str, object]
+) -> None:
+    """Its body comes in the same breath, on a connection that is being closed already."""
+    sim.fault(**fault, on="headers", times=1)
+    client.send(token)
+    await sim.arrived(1, token=token)
+    await asyncio.sleep(0.2)
+    assert len(sim.arrivals(token)) == 1
+    assert sim.arrivals(token)[0].status is None
