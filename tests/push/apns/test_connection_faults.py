@@ -54,14 +54,16 @@ async def test_who_waits_for_a_connection_is_told_the_cause_in_time(
     sim, fault: dict, words: str
 ) -> None:
     sim.connection_fault(**fault)
-    quick = Timing(connect=0.2, backoff_first=0.02, backoff_most=0.1)
+    # a cause that comes from the server must not lose to the time limit on a busy machine
+    connect, within = (0.2, 0.6) if words == "in time" else (1.2, 1.5)
+    quick = Timing(connect=connect, backoff_first=0.02, backoff_most=0.1)
     async with rig_on(sim, timing=quick) as rig:
-        outcome = await rig.push(within=0.6)
+        outcome = await rig.push(within=within)
         assert outcome.no_answer is NoAnswer.OUT_OF_TIME
         assert not outcome.may_have_reached
         assert words in outcome.cause
         stats = rig.sender.stats()
-        assert 1 <= stats.connect_failures <= 12
+        assert 1 <= stats.connect_failures <= 20 * within
         assert sim.arrivals() == []
         sim.end_fault()
         assert (await rig.push()).code == 200
