@@ -238,14 +238,6 @@ async def delete_devices(session: Session, ids: Sequence[UUID]) -> None:
     await session.execute(DELETE_DEVICES, {"ids": ids})
 
 
-DEVICE_BY_ID = text("SELECT device_id, user_id FROM devices WHERE id = :id AND tenant_id = :tenant")
-
-
-async def device_by_row(session: Session, tenant_id: UUID, row: UUID) -> dict[str, Any] | None:
-    """A device by its row's id."""
-    return await one(session, DEVICE_BY_ID, {"tenant": tenant_id, "id": row})
-
-
 RINGABLE = text("""
     SELECT clock_timestamp() AS now, t.*
     FROM (SELECT 1) AS always LEFT JOIN (
