@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from app import memory
 from app.credentials import service as credentials
 from app.events import service as events
 from app.events.service import Courier
@@ -80,6 +81,7 @@ class Loop:
         self.courier = Courier(self.runtime, self.dispatcher.worker_id)
         self._ready.set()
         await _tried(self.dispatcher.rehearse)
+        memory.settle()
         rounds = [
             asyncio.create_task(_every(LIFE, self.dispatcher.show_life)),
             asyncio.create_task(_every(SWEEP, self._go_round)),
