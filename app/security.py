@@ -282,9 +282,14 @@ async def any_caller(request: Request) -> Caller:
 async def server_or_user(request: Request) -> Caller:
     """The tenant's backend or a user; a call or member token is not enough (403)."""
     caller = await any_caller(request)
+    require_server_or_user(caller)
+    return caller
+
+
+def require_server_or_user(caller: Caller) -> None:
+    """Refuse (403) a call or member token."""
     if caller.kind not in {"server", "user"}:
         raise Forbidden("not_allowed", "this needs an API key or a user token")
-    return caller
 
 
 async def server(request: Request) -> Caller:

@@ -9,9 +9,9 @@ from uuid import UUID
 from app.calls import live, store
 from app.calls.store import Stored
 from app.core.audience import audience
-from app.core.call import Decision, Ring
-from app.core.event import envelope
-from app.db import Row, Session
+from app.core.call import Call, Decision, Ring
+from app.core.event import Event, envelope
+from app.db import Insert, Row, Session, insert_all
 from app.devices import store as devices
 from app.events import store as events
 from app.ids import uuid7
@@ -53,28 +53,6 @@ async def apply(
     `tokens`: those of the users that are rung, if they have been read already. Tables are written
     in the lock order of DESIGN: calls, members, rings, pushes, and the users' counters last.
     """
-    await _write_calls(session, changes)
-    rings = [
-        (change.stored.tenant_id, change.decision.call.id, ring)
-        for change in changes
-        for ring in change.decision.rings
-    ]
-    applied = Applied(rings=[ring.uuid for _, _, ring in rings])
-    if rings:
-        await store.add_rings(session, rings)
-    settled = [ring for change in changes for ring in change.decision.settled]
-    if settled:
-        await store.settle_rings(session, settled)
-    if rings:
-        await add_ring_pushes(session, rings, now, tokens)
-    if settled:
-        await pushes.drop_unsent(session, [ring.uuid for ring in settled])
-        applied.rings += await _add_stops(session, changes, now)
-    applied.webhooks, applied.news = await _write_events(session, changes)
-    return applied
-
-
-async def _write_calls(session: Session, changes: Sequence[Change]) -> None:
     known = [
         store.after(change.stored, change.decision)
         for change in changes
@@ -87,21 +65,39 @@ async def _write_calls(session: Session, changes: Sequence[Change]) -> None:
         for change in changes
         for member in change.decision.members
     ]
-    if members:
-        await store.save_members(session, members)
+    rings = [
+        (change.stored.tenant_id, change.decision.call.id, ring)
+        for change in changes
+        for ring in change.decision.rings
+    ]
+    applied = Applied(rings=[ring.uuid for _, _, ring in rings])
+    if rings and tokens is None:
+        tokens = await tokens_of(session, rings)
+    new_pushes = ring_pushes(rings, now, tokens or ())
+    await insert_all(
+        session, [store.members_as_rows(members), store.rings_as_rows(rings), new_pushes]
+    )
+    settled = [ring for change in changes for ring in change.decision.settled]
+    if settled:
+        await store.settle_rings(session, settled)
+        await pushes.drop_unsent(session, [ring.uuid for ring in settled])
+        applied.rings += await _add_stops(session, changes, now)
+    applied.webhooks, applied.news = await _write_events(session, changes)
+    return applied
 
 
-async def add_ring_pushes(
-    session: Session,
-    rings: Sequence[tuple[UUID, UUID, Ring]],
-    now: datetime,
-    tokens: Sequence[Row] | None = None,
-) -> None:
+async def tokens_of(session: Session, rings: Sequence[tuple[UUID, UUID, Ring]]) -> Sequence[Row]:
+    """The tokens at which the users of these (tenant, call, ring) can be rung."""
+    _, tokens = await devices.ringable(
+        session, [(tenant, ring.user_id) for tenant, _, ring in rings]
+    )
+    return tokens
+
+
+def ring_pushes(
+    rings: Sequence[tuple[UUID, UUID, Ring]], now: datetime, tokens: Sequence[Row]
+) -> Insert:
     """One push for each token of each (tenant, call, ring); one that exists stays as it is."""
-    if tokens is None:
-        _, tokens = await devices.ringable(
-            session, [(tenant, ring.user_id) for tenant, _, ring in rings]
-        )
     by_user: dict[tuple[UUID, str], list[Row]] = {}
     for token in tokens:
         by_user.setdefault((token["tenant_id"], token["user_id"]), []).append(token)
@@ -112,7 +108,7 @@ async def add_ring_pushes(
         for tenant, call_id, ring in rings
         for token in by_user.get((tenant, ring.user_id), ())
     ]
-    await pushes.add_pushes(session, rows)
+    return pushes.new_pushes(rows)
 
 
 def _push_row(
@@ -172,43 +168,60 @@ async def _add_stops(session: Session, changes: Sequence[Change], now: datetime)
         )
         for target in targets
     ]
-    await pushes.add_pushes(session, rows)
+    await insert_all(session, [pushes.new_pushes(rows)])
     return list({row["ring"] for row in rows})
 
 
 async def _write_events(
     session: Session, changes: Sequence[Change]
 ) -> tuple[set[UUID], list[tuple[UUID, str, int]]]:
-    rows: list[dict[str, Any]] = []
-    told: list[tuple[UUID, str, datetime, dict[str, Any]]] = []
-    quieted: set[UUID] = set()
-    for change in changes:
-        call, tenant = change.decision.call, change.stored.tenant_id
-        for seq, event in enumerate(change.decision.events, change.stored.event_seq + 1):
-            data = dict(event.data)
-            rows.append(
-                {
-                    "call_id": call.id,
-                    "seq": seq,
-                    "tenant_id": tenant,
-                    "type": event.type.value,
-                    "at": event.at,
-                    "data": data,
-                }
-            )
-            body = envelope(
-                call_id=call.id,
-                cid=call.cid,
-                seq=seq,
-                kind=event.type.value,
-                at=event.at,
-                data=data,
-            )
-            listeners = audience(call, event)
-            told += [(tenant, user, event.at, body) for user in listeners]
-            if len(listeners) < len(event.to):
-                quieted.add(call.id)
+    numbered = [
+        (change, seq, event)
+        for change in changes
+        for seq, event in enumerate(change.decision.events, change.stored.event_seq + 1)
+    ]
+    listeners = [audience(change.decision.call, event) for change, _, event in numbered]
+    quieted = {
+        change.decision.call.id
+        for (change, _, event), users in zip(numbered, listeners, strict=True)
+        if len(users) < len(event.to)
+    }
     if quieted:
         await live.owe_update(session, sorted(quieted))
-    webhooks = await events.add_events(session, rows)
-    return webhooks, await events.tell_users(session, told)
+    webhooks = await events.add_events(
+        session,
+        [
+            {
+                "call_id": change.decision.call.id,
+                "seq": seq,
+                "tenant_id": change.stored.tenant_id,
+                "type": event.type.value,
+                "at": event.at,
+                "data": dict(event.data),
+            }
+            for change, seq, event in numbered
+        ],
+    )
+    told = [
+        ((change.stored.tenant_id, user), change.decision.call, seq, event)
+        for (change, seq, event), users in zip(numbered, listeners, strict=True)
+        for user in users
+    ]
+    feeds = await events.lock_feeds(session, {user for user, *_ in told})
+    news = [
+        (user, event.at, _body(call, seq, event))
+        for user, call, seq, event in told
+        if user in feeds
+    ]
+    return webhooks, await events.tell_users(session, feeds, news)
+
+
+def _body(call: Call, seq: int, event: Event) -> dict[str, Any]:
+    return envelope(
+        call_id=call.id,
+        cid=call.cid,
+        seq=seq,
+        kind=event.type.value,
+        at=event.at,
+        data=event.data,
+    )

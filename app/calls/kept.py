@@ -30,7 +30,7 @@ UNKEEP = text("""
 async def keep_answers(session: Session, rows: Sequence[Row]) -> set[tuple[UUID, str]]:
     """Keep answers; those (tenant, key) that were not taken have an answer already."""
     ordered = sorted(rows, key=lambda row: (row["tenant_id"], row["key"]))
-    kept = await insert_rows(session, Idempotency.__table__, ordered, suffix=KEEP)  # type: ignore[arg-type]
+    kept = await insert_rows(session, Idempotency.__table__, ordered, suffix=KEEP)
     return {(row["tenant_id"], row["key"]) for row in kept}
 
 

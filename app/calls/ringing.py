@@ -14,15 +14,17 @@ from app.calls import store
 from app.calls.apply import Applied, Change, apply
 from app.calls.schemas import RingIn, call_out
 from app.calls.store import Stored
-from app.core.call import Call, Callee, Refused, RingMore, Start, decide
+from app.core.call import SERVER, Call, Callee, Refused, RingMore, Start, decide
 from app.core.figures import Figures
 from app.db import Session
 from app.devices import store as devices
-from app.errors import Conflict, Invalid
+from app.errors import Conflict, Forbidden, Invalid
 from app.ids import uuid7
 from app.runtime import Runtime
+from app.security import Caller, require_scope, require_server_or_user
 from app.tenants.schemas import TenantSettings
 
+LONGEST_KEY = 255
 Answer = dict[str, Any] | Exception
 CidKey = tuple[UUID, str, str]
 
@@ -63,7 +65,6 @@ def order(
             f"callees: a call holds at most {figures.members:g} members, the caller included",
         )
     call_id = uuid7()
-    body = orjson.dumps(request.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
     return Order(
         tenant_id=tenant_id,
         request=request,
@@ -73,8 +74,34 @@ def order(
         callees=tuple(Callee(user, uuid7()) for user in request.callees),
         device=device,
         key=key,
-        body_digest=hashlib.sha256(body).digest(),
+        body_digest=b"" if key is None else _digest(request),
     )
+
+
+def _digest(request: RingIn) -> bytes:
+    body = orjson.dumps(request.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(body).digest()
+
+
+def ring_order(caller: Caller, request: RingIn, key: str | None) -> Order:
+    """The Order of a request to ring. Raises Forbidden (403) or Invalid (422)."""
+    require_server_or_user(caller)
+    require_scope(caller, "calls")
+    if caller.kind == "user":
+        if request.caller.id != caller.user_id:
+            raise Forbidden("wrong_user", "caller.id: a user token rings as its own subject only")
+        if not caller.settings.users_may_ring:
+            raise Forbidden(
+                "ringing_not_allowed",
+                "users of this tenant may not ring; ring with an API key, or set users_may_ring",
+            )
+    if key is not None and (not 1 <= len(key) <= LONGEST_KEY or not key.isprintable()):
+        raise Invalid(
+            "invalid_idempotency_key",
+            f"Idempotency-Key: must have 1 to {LONGEST_KEY} printable characters",
+        )
+    device = request.caller.device_id or SERVER
+    return order(caller.tenant_id, caller.settings, request, device=device, key=key)
 
 
 async def ring_new(session: Session, orders: Sequence[Order]) -> tuple[dict[int, Answer], Applied]:
@@ -83,9 +110,8 @@ async def ring_new(session: Session, orders: Sequence[Order]) -> tuple[dict[int,
     A place without an answer is an order whose cid has a live call.
     """
     users = {(one.tenant_id, user) for one in orders for user in one.request.callees}
-    now, tokens = await devices.ringable(session, sorted(users))
     callers = {(one.tenant_id, one.request.caller.id) for one in orders}
-    await devices.see_users(session, users | callers)
+    now, tokens = await devices.see_and_find(session, users | callers, users)
     started = [_start(one, now) for one in orders]
     answers, twins = await _keep(session, orders, started, now)
     first: dict[CidKey, int] = {}

@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from app.calls import late, live, ringing, store
-from app.calls.apply import Applied, Change, add_ring_pushes, apply
+from app.calls.apply import Applied, Change, apply, ring_pushes, tokens_of
 from app.calls.large import tell_large_calls
 from app.calls.presence import keep_present, live_calls
 from app.calls.ringing import Answer, Order
@@ -28,7 +28,7 @@ from app.core.call import (
     decide,
     view,
 )
-from app.db import Session
+from app.db import Session, insert_all
 from app.errors import AppError, Conflict, Forbidden, Gone, Invalid, NotFound
 from app.observe import RINGS
 from app.runtime import Runtime
@@ -238,7 +238,8 @@ async def ring_late_devices(runtime: Runtime, user: tuple[UUID, str] | None = No
             if member.state is MemberState.RINGING and member.ring is not None
             if user is None or user == (stored.tenant_id, member.user_id)
         ]
-        await add_ring_pushes(session, rings, now)
+        tokens = await tokens_of(session, rings)
+        await insert_all(session, [ring_pushes(rings, now, tokens)])
     tell(runtime, Applied(rings=[ring.uuid for _, _, ring in rings]))
     return len(ids)
 

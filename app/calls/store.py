@@ -26,7 +26,7 @@ from app.core.call import (
     Role,
     due_at,
 )
-from app.db import Row, Session, insert_rows, many, one
+from app.db import Insert, Row, Session, insert_rows, many, one
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ async def add_calls(session: Session, calls: Sequence[Stored]) -> set[UUID]:
     rows = [_call_row(stored) for stored in calls]
     rows.sort(key=lambda row: (row["tenant_id"], row["type"], row["name"]))
     suffix = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING RETURNING id"
-    added = await insert_rows(session, CallRow.__table__, rows, suffix=suffix)  # type: ignore[arg-type]
+    added = await insert_rows(session, CallRow.__table__, rows, suffix=suffix)
     return {row["id"] for row in added}
 
 
@@ -223,8 +223,8 @@ async def save_calls(session: Session, calls: Sequence[Stored]) -> None:
     await session.execute(SAVE_CALLS, values)
 
 
-async def save_members(session: Session, members: Sequence[tuple[UUID, UUID, Member]]) -> None:
-    """Write (tenant, call, member): new, or as a command left it."""
+def members_as_rows(members: Sequence[tuple[UUID, UUID, Member]]) -> Insert:
+    """(tenant, call, member) for writing: new, or as a command left it."""
     rows = [
         {
             "call_id": call_id,
@@ -241,19 +241,18 @@ async def save_members(session: Session, members: Sequence[tuple[UUID, UUID, Mem
         }
         for tenant_id, call_id, member in members
     ]
-    await insert_rows(
-        session,
-        MemberRow.__table__,  # type: ignore[arg-type]
+    return Insert(
+        MemberRow.__table__,
         sorted(rows, key=lambda row: (row["call_id"], row["user_id"])),
-        suffix="""ON CONFLICT (call_id, user_id) DO UPDATE SET
+        """ON CONFLICT (call_id, user_id) DO UPDATE SET
             state = excluded.state, holder = excluded.holder, watched = excluded.watched,
             ring = excluded.ring, joined_at = excluded.joined_at, seen_at = excluded.seen_at,
             left_at = excluded.left_at""",
     )
 
 
-async def add_rings(session: Session, rings: Sequence[tuple[UUID, UUID, Ring]]) -> None:
-    """Insert new rings as (tenant, call, ring)."""
+def rings_as_rows(rings: Sequence[tuple[UUID, UUID, Ring]]) -> Insert:
+    """New rings, (tenant, call, ring), for writing."""
     rows = [
         {
             "uuid": ring.uuid,
@@ -265,7 +264,7 @@ async def add_rings(session: Session, rings: Sequence[tuple[UUID, UUID, Ring]]) 
         }
         for tenant_id, call_id, ring in rings
     ]
-    await insert_rows(session, RingRow.__table__, rows)  # type: ignore[arg-type]
+    return Insert(RingRow.__table__, rows)
 
 
 SETTLE = text("""

@@ -60,7 +60,7 @@ class Draft:
             for user in sorted(self.touched)
             if self.members[user] != before.get(user)
         ]
-        moved = self.call != self.before
+        moved = self.call is not self.before and self.call != self.before
         return Decision(
             call=replace(self.call, members=MappingProxyType(dict(self.members))),
             members=tuple(changed),

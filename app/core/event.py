@@ -46,7 +46,7 @@ def milliseconds(at: datetime) -> int:
 
 def rfc3339(at: datetime) -> str:
     """RFC 3339 in UTC with milliseconds: `2026-11-21T08:00:00.123Z`."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    return at.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def envelope(

@@ -5,6 +5,7 @@ A tenant may set each, and again for each call type; a call keeps the figures th
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 
@@ -50,17 +51,18 @@ def outside_bounds(values: Mapping[str, float]) -> list[tuple[str, str]]:
     return found
 
 
+@lru_cache(maxsize=1024)
+def to_json(figures: Figures) -> dict[str, float]:
+    """The figures as they rest in a call's row: not to be changed, since they are made once."""
+    return asdict(figures)
+
+
 def resolve(
     tenant: Mapping[str, float], call_types: Mapping[str, Mapping[str, float]], call_type: str
 ) -> Figures:
     """Defaults, then the tenant's figures, then those of the call type."""
     values: dict[str, Any] = {**tenant, **call_types.get(call_type, {})}
     return replace(Figures(), **values)
-
-
-def to_json(figures: Figures) -> dict[str, float]:
-    """The figures as they rest in a call's row."""
-    return asdict(figures)
 
 
 def from_json(values: Mapping[str, float]) -> Figures:

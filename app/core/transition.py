@@ -101,6 +101,7 @@ def _ring_more(draft: Draft, command: RingMore) -> Refused | None:
 
 def _ring(draft: Draft, callees: tuple[Callee, ...], seconds: float) -> None:
     deadline = draft.now + timedelta(seconds=seconds)
+    expires_at = rfc3339(deadline)
     for callee in callees:
         member = draft.members.get(callee.user_id)
         if member is not None and (member.state in LIVE or member.state is MemberState.RINGING):
@@ -115,7 +116,7 @@ def _ring(draft: Draft, callees: tuple[Callee, ...], seconds: float) -> None:
             (callee.user_id,),
             user_id=callee.user_id,
             ring=str(ring.uuid),
-            expires_at=rfc3339(deadline),
+            expires_at=expires_at,
             caller_id=draft.call.caller_id,
             has_video=draft.call.has_video,
         )

@@ -1,6 +1,6 @@
 """Rows of users, devices and tokens."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,9 +9,13 @@ from sqlalchemy import text
 
 from app.db import Row, Session, many, one
 
+User = tuple[UUID, str]
+"""A tenant and one of its users."""
+
 SEE_USERS = text("""
     INSERT INTO users (tenant_id, id)
-    SELECT DISTINCT t, u FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(t, u)
+    SELECT DISTINCT t, u
+    FROM unnest(CAST(:seen_tenants AS uuid[]), CAST(:seen_users AS text[])) AS w(t, u)
     ORDER BY t, u
     ON CONFLICT DO NOTHING
 """)
@@ -20,7 +24,10 @@ SEE_USERS = text("""
 async def see_users(session: Session, users: Iterable[tuple[UUID, str]]) -> None:
     """Make the rows of users seen for the first time, in order of their keys."""
     pairs = sorted(set(users))
-    values = {"tenants": [pair[0] for pair in pairs], "users": [pair[1] for pair in pairs]}
+    values = {
+        "seen_tenants": [pair[0] for pair in pairs],
+        "seen_users": [pair[1] for pair in pairs],
+    }
     await session.execute(SEE_USERS, values)
 
 
@@ -251,12 +258,32 @@ RINGABLE = text("""
 """)
 
 
+SEE_AND_FIND = text(f"WITH seen AS ({SEE_USERS.text}) {RINGABLE.text}")
+
+
 async def ringable(
     session: Session, users: Sequence[tuple[UUID, str]]
 ) -> tuple[datetime, list[dict[str, Any]]]:
     """The database clock, and the tokens at which these users can be rung."""
     values = {"tenants": [user[0] for user in users], "users": [user[1] for user in users]}
-    rows = await many(session, RINGABLE, values)
+    return _clock_and_tokens(await many(session, RINGABLE, values))
+
+
+async def see_and_find(
+    session: Session, seen: Collection[User], rung: Collection[User]
+) -> tuple[datetime, list[dict[str, Any]]]:
+    """`see_users` of those seen and `ringable` of those rung, in one round trip."""
+    ordered, wanted = sorted(seen), sorted(rung)
+    values = {
+        "seen_tenants": [tenant for tenant, _ in ordered],
+        "seen_users": [user for _, user in ordered],
+        "tenants": [tenant for tenant, _ in wanted],
+        "users": [user for _, user in wanted],
+    }
+    return _clock_and_tokens(await many(session, SEE_AND_FIND, values))
+
+
+def _clock_and_tokens(rows: list[dict[str, Any]]) -> tuple[datetime, list[dict[str, Any]]]:
     return rows[0]["now"], [row for row in rows if row["id"] is not None]
 
 

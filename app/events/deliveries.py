@@ -153,7 +153,7 @@ async def record(session: Session, results: Sequence[Row]) -> set[tuple[UUID, st
 
 async def add_attempts(session: Session, rows: Sequence[Row]) -> None:
     """Write what was tried."""
-    await insert_rows(session, DeliveryAttempt.__table__, rows)  # type: ignore[arg-type]
+    await insert_rows(session, DeliveryAttempt.__table__, rows)
 
 
 ORPHANS = text("""

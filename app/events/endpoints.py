@@ -40,12 +40,12 @@ FORGET_SECRETS = text("DELETE FROM webhook_secrets WHERE expires_at < clock_time
 
 async def add(session: Session, row: Row) -> None:
     """A new webhook."""
-    await insert_rows(session, Webhook.__table__, [row])  # type: ignore[arg-type]
+    await insert_rows(session, Webhook.__table__, [row])
 
 
 async def add_secret(session: Session, row: Row) -> None:
     """A new secret, sealed."""
-    await insert_rows(session, WebhookSecret.__table__, [row])  # type: ignore[arg-type]
+    await insert_rows(session, WebhookSecret.__table__, [row])
 
 
 async def get(

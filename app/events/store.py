@@ -1,13 +1,13 @@
 """Rows of events, and of what each user with a feed is told."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db import Row, Session, dump_json, insert_rows, many
+from app.db import Row, Session, as_json, dump_json, insert_rows, many
 from app.events import deliveries
 from app.events.models import Audit, TenantEvent, UserEvent
 
@@ -30,9 +30,8 @@ MOVE_FEEDS = text("""
 ADD_EVENTS = text(f"""
     WITH e AS (
         INSERT INTO events (call_id, seq, tenant_id, type, at, data)
-        SELECT * FROM unnest(CAST(:calls AS uuid[]), CAST(:seqs AS integer[]),
-                             CAST(:tenants AS uuid[]), CAST(:types AS text[]),
-                             CAST(:ats AS timestamptz[]), CAST(:datas AS jsonb[]))
+        SELECT * FROM json_to_recordset(CAST(:rows AS json))
+            AS r(call_id uuid, seq integer, tenant_id uuid, type text, at timestamptz, data jsonb)
         RETURNING call_id, seq, tenant_id, type
     )
     INSERT INTO deliveries (webhook_id, event_id, tenant_id, type, call_id, seq, created_at, due_at)
@@ -50,49 +49,54 @@ async def add_events(session: Session, rows: Sequence[Row]) -> set[UUID]:
     """
     if not rows:
         return set()
-    columns = {"calls": "call_id", "seqs": "seq", "tenants": "tenant_id", "types": "type"}
-    values = {name: [row[key] for row in rows] for name, key in columns.items()}
-    values |= {
-        "ats": [row["at"] for row in rows],
-        "datas": [dump_json(row["data"]) for row in rows],
-    }
-    return {row["webhook_id"] for row in await many(session, ADD_EVENTS, values)}
+    found = await many(session, ADD_EVENTS, {"rows": as_json(rows)})
+    return {row["webhook_id"] for row in found}
+
+
+User = tuple[UUID, str]
+"""A tenant and one of its users."""
+
+
+async def lock_feeds(session: Session, users: Collection[User]) -> dict[User, int]:
+    """Lock the feeds of those of these users who have one; the number of the last event in each.
+
+    With `tell_users` the last statements of a transaction: the feeds stay locked until it commits,
+    so that order of numbers is order of commits.
+    """
+    if not users:
+        return {}
+    wanted = {"tenants": [tenant for tenant, _ in users], "users": [user for _, user in users]}
+    found = await many(session, LOCK_FEEDS, wanted)
+    return {(row["tenant_id"], row["user_id"]): int(row["seq"]) for row in found}
 
 
 async def tell_users(
-    session: Session, told: Sequence[tuple[UUID, str, datetime, dict[str, Any]]]
+    session: Session, feeds: Mapping[User, int], news: Sequence[tuple[User, datetime, Row]]
 ) -> list[tuple[UUID, str, int]]:
-    """Number and store (tenant, user, at, body) for those users that have a feed.
+    """Number and store (user, at, body) in feeds that `lock_feeds` has locked.
 
-    Must be the last statements of a transaction: the feeds stay locked until it commits, so that
-    order of numbers is order of commits. Answers the users that have news, with their last number.
+    Answers the users that have news, with their last number.
     """
-    if not told:
+    if not news:
         return []
-    wanted = {"tenants": [one[0] for one in told], "users": [one[1] for one in told]}
-    feeds = {
-        (row["tenant_id"], row["user_id"]): int(row["seq"])
-        for row in await many(session, LOCK_FEEDS, wanted)
-    }
-    if not feeds:
-        return []
+    last = dict(feeds)
     rows = []
-    for tenant_id, user_id, at, body in told:
-        if (tenant_id, user_id) in feeds:
-            seq = feeds[tenant_id, user_id] = feeds[tenant_id, user_id] + 1
-            rows.append(
-                {"tenant_id": tenant_id, "user_id": user_id, "seq": seq, "at": at, "body": body}
-            )
-    await insert_rows(session, UserEvent.__table__, rows)  # type: ignore[arg-type]
+    for user, at, body in news:
+        last[user] += 1
+        tenant_id, user_id = user
+        rows.append(
+            {"tenant_id": tenant_id, "user_id": user_id, "seq": last[user], "at": at, "body": body}
+        )
+    await insert_rows(session, UserEvent.__table__, rows)
     await session.execute(
         MOVE_FEEDS,
         {
-            "tenants": [tenant for tenant, _ in feeds],
-            "users": [user for _, user in feeds],
-            "seqs": list(feeds.values()),
+            "tenants": [tenant for tenant, _ in last],
+            "users": [user for _, user in last],
+            "seqs": list(last.values()),
         },
     )
-    return [(tenant, user, seq) for (tenant, user), seq in feeds.items()]
+    return [(tenant, user, seq) for (tenant, user), seq in last.items()]
 
 
 CALL_EVENTS = text("""
@@ -161,7 +165,7 @@ async def erase_user(session: Session, tenant_id: UUID, user_id: str, grave: str
 
 async def add_tenant_events(session: Session, rows: Sequence[Row]) -> None:
     """Facts about tenants that belong to no call: (id, tenant_id, type, at, data)."""
-    await insert_rows(session, TenantEvent.__table__, rows)  # type: ignore[arg-type]
+    await insert_rows(session, TenantEvent.__table__, rows)
     if rows:
         await deliveries.add_of_tenants(session, rows)
 
@@ -207,7 +211,7 @@ async def tenant_events_after(
 
 async def add_audit(session: Session, row: Row) -> None:
     """One line of the audit log. It can be neither changed nor removed."""
-    await insert_rows(session, Audit.__table__, [row])  # type: ignore[arg-type]
+    await insert_rows(session, Audit.__table__, [row])
 
 
 async def audit_before(

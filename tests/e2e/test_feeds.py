@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import orjson
 
 from app.events import feeds
-from app.events import store as events
 from tests.e2e.house import Tenant
+from tests.telling import tell_users
 
 WRITERS = 10
 EACH = 30
@@ -32,7 +32,7 @@ async def test_a_reader_by_number_misses_nothing_of_ten_writers(tenant: Tenant) 
                 await asyncio.sleep(chance.random() * 0.01)
                 at = datetime.now(UTC)
                 told = [(tenant.id, user, at, {"from": f"{writer}-{n}"}) for user in users]
-                await events.tell_users(session, told)
+                await tell_users(session, told)
                 await asyncio.sleep(chance.random() * 0.01)  # held open
                 if chance.random() < 0.1:
                     await session.rollback()
@@ -67,5 +67,5 @@ async def test_a_reader_by_number_misses_nothing_of_ten_writers(tenant: Tenant) 
 async def test_a_user_without_a_feed_costs_no_rows(tenant: Tenant) -> None:
     async with tenant.runtime.database.transaction() as session:
         told = [(tenant.id, "nobody", datetime.now(UTC), {})]
-        assert await events.tell_users(session, told) == []
+        assert await tell_users(session, told) == []
     assert not await tenant.rows("SELECT 1 FROM user_events WHERE tenant_id = :tenant")

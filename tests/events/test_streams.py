@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from app.events import store as events
 from tests.e2e.house import Tenant, eventually, member
 from tests.events.listener import Listener, listening
+from tests.telling import tell_users
 
 
 def url(tenant: Tenant, api: int = 0) -> str:
@@ -140,7 +140,7 @@ async def test_ten_writers_and_no_number_is_missed_or_told_twice(tenant: Tenant)
                 await asyncio.sleep(chance.random() * 0.01)
                 body = {"type": "test", "from": f"{writer}-{n}"}
                 at = datetime.now(UTC)
-                news = await events.tell_users(session, [(tenant.id, u, at, body) for u in chosen])
+                news = await tell_users(session, [(tenant.id, u, at, body) for u in chosen])
                 await asyncio.sleep(chance.random() * 0.01)
                 if chance.random() < 0.1:
                     await session.rollback()
@@ -305,7 +305,7 @@ async def test_a_number_tells_where_to_resume(tenant: Tenant) -> None:
         await bob.wait_for("snapshot")
         async with tenant.runtime.database.transaction() as session:
             body = {"type": "test", "text": "one\ntwo\r\u2028 three"}
-            news = await events.tell_users(session, [(tenant.id, "bob", datetime.now(UTC), body)])
+            news = await tell_users(session, [(tenant.id, "bob", datetime.now(UTC), body)])
         tenant.runtime.news.tell(news)
         heard = await bob.wait_for("test")
         assert heard.data == orjson.loads(orjson.dumps(body))

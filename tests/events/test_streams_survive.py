@@ -14,13 +14,13 @@ import uvicorn
 
 from app.calls import service as calls
 from app.embedded import running_valkey
-from app.events import store as events
 from app.events.stream import Limits, Streams
 from app.main import create_app
 from app.settings import Settings
 from tests.e2e.conftest import HouseMaker
 from tests.e2e.house import Tenant, eventually, new_tenant
 from tests.events.listener import Listener, RefusedToListen, listening
+from tests.telling import tell_users
 
 MANY = 300
 
@@ -31,7 +31,7 @@ async def tell(tenant: Tenant, users: list[str], what: str, *, size: int = 0) ->
     async with tenant.runtime.database.transaction() as session:
         at = datetime.now(UTC)
         told = [(tenant.id, user, at, body) for user in users]
-        tenant.runtime.news.tell(await events.tell_users(session, told))
+        tenant.runtime.news.tell(await tell_users(session, told))
 
 
 async def test_killed_api_with_many_streams_open(make_house: HouseMaker) -> None:

@@ -1,0 +1,20 @@
+"""Telling users of something as a command does, in a test's own transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.db import Session
+from app.events import store
+
+
+async def tell_users(
+    session: Session, told: Sequence[tuple[UUID, str, datetime, dict[str, Any]]]
+) -> list[tuple[UUID, str, int]]:
+    """Put (tenant, user, at, body) into the feeds of those who have one; the last numbers."""
+    feeds = await store.lock_feeds(session, {(tenant, user) for tenant, user, _, _ in told})
+    news = [
+        ((tenant, user), at, body) for tenant, user, at, body in told if (tenant, user) in feeds
+    ]
+    return await store.tell_users(session, feeds, news)
