@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app.calls import erasing, late, state
 from app.calls import store as calls
+from app.db import as_json
 from app.devices import store as devices
 from app.push import store as pushes
 
@@ -64,10 +65,9 @@ IDS = [uuid4(), uuid4()]
 USER = {"tenant": TENANT, "user": "u7"}
 TOKENS = {"kinds": ["voip"], "bundles": ["com.example.app"], "tokens": ["ab"]}
 RESULT = {
-    "ids": IDS, "fences": [1, 1], "states": ["accepted"] * 2, "due": [None] * 2,
-    "statuses": [200] * 2, "reasons": [None] * 2, "environments": ["production"] * 2,
-    "healed": [False] * 2, "sent": [None] * 2, "answered": [None] * 2,
-}  # fmt: skip
+    "ids": IDS,
+    "rows": as_json([{"id": one, "fence": 1, "state": "accepted"} for one in IDS]),
+}
 WORKER = {"worker": uuid4(), "limit": 500}
 STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "claim rings": (pushes.CLAIM_RINGS, WORKER | {"rings": IDS * 200}),
@@ -82,7 +82,6 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "drop for tokens": (pushes.DROP_TOKENS, {"tokens": IDS, "tenant": TENANT, "why": "x"}),
     "stops": (pushes.STOPS, {"rings": IDS, "callkits": [4, 4], "spared": ["d", None]}),
     "facts": (pushes.FACTS, {"rings": IDS}),
-    "still owned": (pushes.OWNED, {"tokens": IDS, "users": ["a", "b"]}),
     "record": (pushes.RECORD, RESULT),
     "report": (pushes.DELIVERED, {"ring": IDS[0], "device": IDS[1], "now": None}),
     "call by name": (calls.BY_NAME, {"tenant": TENANT, "type": "default", "name": "c9"}),
@@ -94,6 +93,10 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "late devices of a user": (late.LATE_OF_USER, USER | {"limit": 200}),
     "live calls of a user": (calls.LIVE_CALLS, USER),
     "state": (state.STATE, {"ring": IDS[0], "device": IDS[1], "tenant": TENANT}),
+    "see and find": (
+        devices.SEE_AND_FIND,
+        {"seen_tenants": [TENANT], "seen_users": ["u7"], "tenants": [TENANT], "users": ["u7"]},
+    ),
     "ringable": (devices.RINGABLE, {"tenants": [TENANT], "users": ["u7"]}),
     "expired tokens": (devices.EXPIRE, {"limit": 500}),
     "devices": (devices.DEVICES, USER | {"device": None}),

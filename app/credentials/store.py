@@ -29,32 +29,28 @@ _COLUMNS = (
 USABLE: tuple[KeyedColumnElement[Any], ...] = (*(c[name] for name in _COLUMNS), _EXPIRED)
 
 
+FOR_BUNDLES = text(f"""
+    SELECT {", ".join(f"c.{name}" for name in _COLUMNS)},
+           c.not_after <= clock_timestamp() AS expired
+    FROM credentials c
+    JOIN unnest(CAST(:tenants AS uuid[]), CAST(:bundles AS text[])) AS w(tenant_id, bundle_id)
+        USING (tenant_id, bundle_id)
+    WHERE c.state IN ('{ACTIVE}', '{STANDBY}')
+    ORDER BY c.activated_at DESC NULLS LAST, c.id DESC
+""")  # noqa: S608  (constants)
+
+
 async def for_bundles(session: Session, pairs: Collection[tuple[UUID, str]]) -> list[Usable]:
     """What may push for these (tenant, bundle id): active ones, and those on standby.
 
     One query, whatever the number of pairs. `pick` says which one serves an environment.
     """
     ordered = sorted(pairs)
-    statement = (
-        select(*USABLE)
-        .join(
-            text(
-                "unnest(CAST(:tenants AS uuid[]), CAST(:bundles AS text[])) "
-                "AS wanted (tenant_id, bundle_id)"
-            ),
-            text(
-                "wanted.tenant_id = credentials.tenant_id "
-                "AND wanted.bundle_id = credentials.bundle_id"
-            ),
-        )
-        .where(c.state.in_((ACTIVE, STANDBY)))
-        .order_by(c.activated_at.desc().nulls_last(), c.id.desc())
-    )
     wanted = {
         "tenants": [tenant for tenant, _ in ordered],
         "bundles": [name for _, name in ordered],
     }
-    return [usable(row) for row in await many(session, statement, wanted)]
+    return [usable(row) for row in await many(session, FOR_BUNDLES, wanted)]
 
 
 def usable(row: Row) -> Usable:

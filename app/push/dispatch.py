@@ -93,7 +93,7 @@ class Dispatcher:
         while not self._stopping:
             if self._lapsed():  # others would take at once what a worker claims that is not alive
                 await self.show_life()
-            async with self._runtime.database.transaction() as session:
+            async with self._runtime.database.each() as session:
                 claimed = await claim(session)
             self._held.update((push["id"], push["fence"]) for push in claimed)
             if claimed:
@@ -138,7 +138,6 @@ class Dispatcher:
             await store.record(session, [row_of(Result(nothing, "refused", None), self.clock)])
         async with self._runtime.database.reading() as session:
             await store.facts(session, [ring])
-            await store.still_owned(session, [])
             await credentials.for_bundles(session, {(ring, "rehearsal")})
 
     async def show_life(self) -> None:

@@ -1,9 +1,10 @@
 """Recording how tries ended: set-wise, while one commit runs the next batch gathers."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from time import time
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,7 @@ from app.push.apns import PushOutcome
 from app.runtime import Runtime
 
 log = structlog.get_logger(__name__)
+DETAILED = logging.getLogger(__name__)
 
 BATCH = 500
 TRY_AGAIN = 0.5
@@ -67,7 +69,8 @@ class DatabaseClock:
 
     def at(self, loop_time: float) -> datetime:
         """The wall time of a moment on the running loop's clock."""
-        return self.now() + timedelta(seconds=loop_time - asyncio.get_running_loop().time())
+        ago = asyncio.get_running_loop().time() - loop_time
+        return datetime.fromtimestamp(self.unix() - ago, UTC)
 
 
 class Recorder:
@@ -140,6 +143,9 @@ class Recorder:
             await _write_alarms(session, batch, self._clock.now())
         for result in batch:
             self._tell(result, taken.get(result.push["id"]))
+        accepted = sum(result.state == "accepted" for result in batch)
+        if accepted:
+            log.info("pushes_accepted", count=accepted)
 
     def _tell(self, result: Result, state: str | None) -> None:
         _observe(result, state, self._clock)
@@ -251,10 +257,20 @@ async def _write_alarms(session: Session, batch: Sequence[Result], now: datetime
 
 
 def _observe(result: Result, state: str | None, clock: DatabaseClock) -> None:
-    """One log line and the metrics of a try; of the token its last four digits only."""
+    """The metrics of a try, and a log line; of the token its last four digits only.
+
+    A push that was taken gets its line when all is told (`debug`): at rest there is a line for each
+    anyhow, and under load a thousand a second say less than a count.
+    """
     push, outcome = result.push, result.outcome
     PUSHES.labels(push["purpose"], result.state, result.reason or "").inc()
-    log.info(
+    if state == "accepted" and outcome is not None and push["purpose"] == "ring":
+        waited = clock.at(outcome.ended) - push["created_at"]
+        RING_TO_ACCEPTED.observe(max(0.0, waited.total_seconds()))
+    if state == "accepted" and not DETAILED.isEnabledFor(logging.DEBUG):
+        return
+    log.log(
+        logging.DEBUG if state == "accepted" else logging.INFO,
         "push",
         push=str(push["id"]),
         ring=str(push["ring"]),
@@ -269,6 +285,3 @@ def _observe(result: Result, state: str | None, clock: DatabaseClock) -> None:
         milliseconds=round((outcome.ended - outcome.started) * 1000, 1) if outcome else None,
         fenced=state is None,
     )
-    if state == "accepted" and push["purpose"] == "ring" and outcome is not None:
-        waited = clock.at(outcome.ended) - push["created_at"]
-        RING_TO_ACCEPTED.observe(max(0.0, waited.total_seconds()))

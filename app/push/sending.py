@@ -56,8 +56,28 @@ class Aloft:
     sender: Sender
     flight: Flight
     credential: Usable
-    usable: Sequence[Usable]
+    usable: "Serving"
     deadline: float
+
+
+class Serving:
+    """The credentials that may be used for one batch, and which of them serves a push."""
+
+    def __init__(self, rows: Sequence[Usable]) -> None:
+        self._rows = rows
+        self._picked: dict[tuple[Any, ...], Usable | None] = {}
+
+    def credential(
+        self, push: Row, environment: str, without: Usable | None = None
+    ) -> Usable | None:
+        """The one to go by, leaving one out if that has been seen to fail."""
+        app = (push["tenant_id"], push["bundle_id"])
+        topic = None if push["kind"] == "voip" else push["bundle_id"]
+        key = (*app, environment, topic, without and without.id)
+        if key not in self._picked:
+            rows = self._rows if without is None else [r for r in self._rows if r.id != without.id]
+            self._picked[key] = pick(rows, *app, environment, topic)
+        return self._picked[key]
 
 
 class Sending:
@@ -80,9 +100,10 @@ class Sending:
         """
         async with self._runtime.database.reading() as session:
             facts = await store.facts(session, sorted({push["ring"] for push in claimed}))
-            owned = await store.still_owned(session, claimed)
-            usable = await credentials.for_bundles(
-                session, {(push["tenant_id"], push["bundle_id"]) for push in claimed}
+            usable = Serving(
+                await credentials.for_bundles(
+                    session, {(push["tenant_id"], push["bundle_id"]) for push in claimed}
+                )
             )
         if lapsed():  # frozen meanwhile: what was read is old, and others have the claims
             return False
@@ -91,7 +112,7 @@ class Sending:
         )
         start = asyncio.get_running_loop().time() - self._clock.unix()
         for push in claimed:
-            why = _not_to_be_sent(push, facts.get(push["ring"]), owned)
+            why = _not_to_be_sent(push, facts.get(push["ring"]))
             if why is not None:
                 self._finish(Result(push, "dropped", why))
                 continue
@@ -102,9 +123,7 @@ class Sending:
                 self._finish(Result(push, "refused", "internal_error"))
         return True
 
-    def _fly(
-        self, push: Row, preparing: Preparing, usable: Sequence[Usable], deadline: float
-    ) -> None:
+    def _fly(self, push: Row, preparing: Preparing, usable: Serving, deadline: float) -> None:
         now = asyncio.get_running_loop().time()
         credential, wait = self._choose(push, usable, now)
         if credential is None:
@@ -129,23 +148,20 @@ class Sending:
         self._aloft[push["id"], push["fence"]] = aloft
         flight.future.add_done_callback(lambda future: self._answered(aloft, future))
 
-    def _choose(
-        self, push: Row, usable: Sequence[Usable], now: float
-    ) -> tuple[Usable | None, float | None]:
+    def _choose(self, push: Row, usable: Serving, now: float) -> tuple[Usable | None, float | None]:
         """The credential to go by, and how long its breaker holds the push back.
 
         One that this worker has seen refused is passed over while another serves the app, though
         the database may not know of it yet.
         """
         environment = push["environment"]
-        first = _credential_for(push, environment, usable)
+        first = usable.credential(push, environment)
         if first is None:
             return None, None
         wait = self._breakers.wait(first, environment, now)
         if wait is None or not math.isinf(wait):
             return first, wait
-        others = [row for row in usable if row.id != first.id]
-        other = _credential_for(push, environment, others)
+        other = usable.credential(push, environment, without=first)
         if other is None:
             return first, wait
         instead = self._breakers.wait(other, environment, now)
@@ -164,8 +180,7 @@ class Sending:
         alarm = self._breakers.note_reaction(credential, environment, reaction, now)
         state, retry_at = STATES[reaction.verdict], reaction.retry_at
         if reaction.credential is not CredentialAction.KEEP and now < aloft.deadline:
-            others = [row for row in aloft.usable if row.id != credential.id]
-            other = _credential_for(push, environment, others)
+            other = aloft.usable.credential(push, environment, without=credential)
             if other is not None and self._breakers.wait(other, environment, now) is None:
                 # another credential serves this app: the ring need not suffer for this one
                 state, retry_at = "pending", now
@@ -187,7 +202,11 @@ class Sending:
             retry_after=outcome.retry_after,
             gone_at=outcome.timestamp,
             registered_at=int(push["token_registered_at"].timestamp() * 1000),
-            other_environment=_other_environment(push, aloft.usable),
+            other_environment=(
+                OtherEnvironment.UNAVAILABLE  # nobody asks of a push that was taken
+                if outcome.code == 200
+                else _other_environment(push, aloft.usable)
+            ),
             burst=burst,
             may_retire=may_retire,
             provider_token_age=outcome.provider_token_age,
@@ -205,34 +224,28 @@ class Sending:
         pushes = [one.push for one in waiting]
         async with self._runtime.database.reading() as session:
             facts = await store.facts(session, sorted({push["ring"] for push in pushes}))
-            owned = await store.still_owned(session, pushes)
         for one in waiting:
             push = one.push
-            unwanted = _not_to_be_sent(push, facts.get(push["ring"]), owned) is not None
+            unwanted = _not_to_be_sent(push, facts.get(push["ring"])) is not None
             if unwanted and not one.flight.stream and not one.flight.future.done():
                 one.sender.abandon(one.flight)
 
 
-def _not_to_be_sent(push: Row, facts: Row | None, owned: set[UUID]) -> str | None:
+def _not_to_be_sent(push: Row, facts: Row | None) -> str | None:
     """Why a claimed push must not go out after all: the ring settled, or the token moved on."""
     if facts is None:
         return "ring_gone"
     if push["purpose"] == "ring" and facts["outcome"] is not None:
         return "ring_settled"
-    if push["token_id"] not in owned:
+    if push["token_id"] not in facts["owned"]:
         return "token_moved"
     return None
 
 
-def _credential_for(push: Row, environment: str, usable: Sequence[Usable]) -> Usable | None:
-    topic = None if push["kind"] == "voip" else push["bundle_id"]
-    return pick(usable, push["tenant_id"], push["bundle_id"], environment, topic)
-
-
-def _other_environment(push: Row, usable: Sequence[Usable]) -> OtherEnvironment:
+def _other_environment(push: Row, usable: Serving) -> OtherEnvironment:
     if push["healed"]:
         return OtherEnvironment.REFUSED
-    other = _credential_for(push, OTHER[push["environment"]], usable)
+    other = usable.credential(push, OTHER[push["environment"]])
     return OtherEnvironment.UNTRIED if other is not None else OtherEnvironment.UNAVAILABLE
 
 

@@ -7,18 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db import Row, Session, insert_rows, many
+from app.db import Insert, Row, Session, as_json, insert_rows, many
 from app.push.models import Attempt, Push
 
 
-async def add_pushes(session: Session, rows: Sequence[Row]) -> None:
-    """Write pushes: these rows are the outbox. One that is there already stays as it is."""
-    await insert_rows(
-        session,
-        Push.__table__,  # type: ignore[arg-type]
-        rows,
-        suffix="ON CONFLICT (ring, token_id, purpose) DO NOTHING",
-    )
+def new_pushes(rows: Sequence[Row]) -> Insert:
+    """Pushes to be written: these rows are the outbox. One that is there already stays as it is."""
+    return Insert(Push.__table__, rows, "ON CONFLICT (ring, token_id, purpose) DO NOTHING")
 
 
 DROP_RINGS = text("""
@@ -70,7 +65,7 @@ async def drop_for_tokens(
 ) -> None:
     """Drop unsent pushes to tokens that change hands or go.
 
-    One that is claimed at this moment is not seen here: `still_owned` stops it before it is sent.
+    One that is claimed at this moment is not seen here: `facts` has it stopped before it is sent.
     """
     await session.execute(DROP_TOKENS, {"tenant": tenant_id, "tokens": list(tokens), "why": why})
 
@@ -110,6 +105,7 @@ async def stop_targets(
     return await many(session, STOPS, values)
 
 
+# A claim need not outlive the server: what a crash takes back is sent once more, under its apns-id.
 # In no order, or that of an index: nothing waits for a lock here, and `ORDER BY id LIMIT` can make
 # PostgreSQL walk the whole table by its key.
 CLAIM = """
@@ -119,7 +115,7 @@ CLAIM = """
         SELECT id FROM pushes WHERE {which}
             AND deadline > clock_timestamp()
         {order} LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
-    )
+    ) AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
     RETURNING id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose, kind, bundle_id,
         environment, token, token_registered_at, token_version, healed, callkit, created_at,
         deadline, fence, attempts, reason, clock_timestamp() AS now
@@ -211,49 +207,40 @@ FACTS = text("""
            CASE WHEN c.state = 'active' THEN (
                SELECT array_agg(m.user_id ORDER BY m.joined_at, m.user_id) FROM members m
                WHERE m.call_id = c.id AND m.state IN ('joined', 'away')
-           ) END AS joined
+           ) END AS joined,
+           ARRAY(
+               SELECT t.id FROM pushes p
+               JOIN tokens t ON t.id = p.token_id AND t.user_id = p.user_id
+               WHERE p.ring = r.uuid AND t.retired_at IS NULL
+           ) AS owned
     FROM rings r JOIN calls c ON c.id = r.call_id JOIN tenants n ON n.id = c.tenant_id
     WHERE r.uuid = ANY(CAST(:rings AS uuid[]))
-""")
-OWNED = text("""
-    SELECT t.id FROM tokens t
-    JOIN unnest(CAST(:tokens AS uuid[]), CAST(:users AS text[])) AS w(id, user_id)
-        ON t.id = w.id AND t.user_id = w.user_id
-    WHERE t.retired_at IS NULL
 """)
 
 
 async def facts(session: Session, rings: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
-    """What the payloads of these rings say, by ring."""
+    """What the payloads of these rings say, by ring.
+
+    `owned`: those tokens of the ring's pushes that still belong to the user who is being rung.
+    """
     rows = await many(session, FACTS, {"rings": list(rings)})
     return {row["ring"]: row for row in rows}
-
-
-async def still_owned(session: Session, claimed: Sequence[Row]) -> set[UUID]:
-    """Those of the claimed pushes' tokens that still belong to the user who is being rung."""
-    values = {
-        "tokens": [push["token_id"] for push in claimed],
-        "users": [push["user_id"] for push in claimed],
-    }
-    return {row["id"] for row in await many(session, OWNED, values)}
 
 
 RECORD = text("""
     WITH held AS (
         SELECT id FROM pushes WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'sending'
         ORDER BY id FOR NO KEY UPDATE
+    ), n AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(
+            id uuid, fence integer, state text, due_at timestamptz, status integer, reason text,
+            environment text, healed boolean, sent_at timestamptz, answered_at timestamptz)
     )
     UPDATE pushes p SET state = n.state, due_at = coalesce(n.due_at, p.due_at),
         claimed_by = CASE WHEN n.state = 'pending' THEN NULL ELSE p.claimed_by END,
         status = n.status, reason = n.reason, environment = n.environment, healed = n.healed,
         sent_at = coalesce(p.sent_at, n.sent_at), answered_at = n.answered_at
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:fences AS integer[]), CAST(:states AS text[]),
-                CAST(:due AS timestamptz[]), CAST(:statuses AS integer[]),
-                CAST(:reasons AS text[]), CAST(:environments AS text[]),
-                CAST(:healed AS boolean[]), CAST(:sent AS timestamptz[]),
-                CAST(:answered AS timestamptz[]))
-         AS n(id, fence, state, due_at, status, reason, environment, healed, sent_at, answered_at)
-    JOIN held USING (id)
+    FROM n JOIN held USING (id)
     WHERE p.id = n.id AND p.fence = n.fence AND p.state = 'sending'
     RETURNING p.id, p.state
 """)
@@ -261,26 +248,13 @@ RECORD = text("""
 
 async def record(session: Session, results: Sequence[Row]) -> dict[UUID, str]:
     """Write results, set-wise, where the claim still holds; answers the states that were taken."""
-    ordered = sorted(results, key=lambda result: result["id"])
-    columns = {
-        "ids": "id",
-        "fences": "fence",
-        "states": "state",
-        "due": "due_at",
-        "statuses": "status",
-        "reasons": "reason",
-        "environments": "environment",
-        "healed": "healed",
-        "sent": "sent_at",
-        "answered": "answered_at",
-    }
-    values = {name: [result[key] for result in ordered] for name, key in columns.items()}
+    values = {"ids": [result["id"] for result in results], "rows": as_json(results)}
     return {row["id"]: row["state"] for row in await many(session, RECORD, values)}
 
 
 async def add_attempts(session: Session, rows: Sequence[Row]) -> None:
     """Write what was tried, also by a worker whose claim has been taken over."""
-    await insert_rows(session, Attempt.__table__, rows)  # type: ignore[arg-type]
+    await insert_rows(session, Attempt.__table__, rows)
 
 
 HEAL = text("""
