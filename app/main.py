@@ -11,10 +11,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app import errors
+from app import errors, memory
 from app.body import BodyLimit
 from app.calls import api as calls_api
 from app.calls import service as calls
+from app.calls.direct import RingDirectly
 from app.calls.rehearsal import rehearse
 from app.credentials import api as credentials_api
 from app.credentials import health
@@ -71,13 +72,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         streams.start()
         counting = Counting(runtime)
         counting.start()
+        memory.settle()
         with at_first_signal(streams.end_all):
             yield
         await counting.close()
         await streams.close()
         await runtime.close()
 
-    app = FastAPI(
+    app = RingDirectly(
         title="Ringline",
         description="A self-hosted ring service for apps with native call screens.",
         version="0.1.0",

@@ -1,0 +1,136 @@
+"""A plain request to ring takes the short way, any other the framework's: both answer the same."""
+
+import json
+import re
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.house import Tenant, bearer
+
+FRAMEWORK = {"Origin": "https://example.com"}
+"""A web page asks: the long way is taken. (No origins are allowed here, so no header is added.)"""
+
+SAME_FOR_ALL = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"  # ids
+    r"|\d{4}-\d\d-\d\dT[\d:.]+Z"  # times
+)
+
+BODIES: dict[str, Any] = {
+    "good": {"caller": {"id": "alice", "name": "Alice Å"}, "callees": ["bob", "carol"]},
+    "all fields": {
+        "type": "work", "caller": {"id": "alice", "device_id": "web"}, "callees": ["bob"],
+        "video": True, "ring_time": 20, "custom": {"a": [1, 2.5, None, {"b": "ü"}]},
+    },
+    "loose types": {"caller": {"id": "alice"}, "callees": ["bob"], "video": "true", "ring_time": "9"},
+    "number for text": {"caller": {"id": 5}, "callees": ["bob"]},
+    "unknown field": {"caller": {"id": "alice"}, "callees": ["bob"], "vidio": True},
+    "caller rung": {"caller": {"id": "alice"}, "callees": ["alice"]},
+    "too many": {"caller": {"id": "alice"}, "callees": [f"u{n}" for n in range(350)]},
+    "no object": [1, 2],
+    "huge number": {"caller": {"id": "alice"}, "callees": ["bob"], "custom": {"n": 10**30}},
+    "null": None,
+}  # fmt: skip
+RAW = {
+    "no JSON": b"{nope",
+    "empty": b"",
+    "not UTF-8": b'{"caller": {"id": "\xff"}}',
+    "twice the same key": b'{"caller": {"id": "a"}, "caller": {"id": "b"}, "callees": ["bob"]}',
+    "not a number": b'{"caller": {"id": "alice"}, "callees": ["bob"], "ring_time": NaN}',
+    "lone surrogate": b'{"caller": {"id": "alice", "name": "\\ud800"}, "callees": ["bob"]}',
+    "a byte order mark": b'\xef\xbb\xbf{"caller": {"id": "alice"}, "callees": ["bob"]}',
+}
+
+
+async def both(
+    tenant: Tenant, body: bytes, **headers: str
+) -> tuple[httpx.Response, httpx.Response]:
+    """The answers of the short and of the long way to the same request."""
+    plain = bearer(tenant.key) | {"Content-Type": "application/json"} | headers
+    return (
+        await tenant.api.post("/v1/calls", content=body, headers=plain),
+        await tenant.api.post("/v1/calls", content=body, headers=plain | FRAMEWORK),
+    )
+
+
+def without_chance(answer: httpx.Response) -> tuple[int, str, str]:
+    """An answer with every id and time taken out."""
+    text = SAME_FOR_ALL.sub("~", answer.text)
+    return answer.status_code, answer.headers["content-type"], text
+
+
+CASES = {name: json.dumps(body).encode() for name, body in BODIES.items()} | RAW
+
+
+TAKEN = {"good", "all fields", "loose types", "twice the same key", "a byte order mark"}
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_bodies(tenant: Tenant, name: str) -> None:
+    short, long = await both(tenant, CASES[name])
+    assert without_chance(short) == without_chance(long)
+    assert short.status_code == (202 if name in TAKEN else 422)
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    ["Bearer rl_sk_unknown", "Bearer nonsense", "Basic abc", "", "Bearer rl_ct_AAAA"],
+)
+async def test_who_may_not(tenant: Tenant, authorization: str) -> None:
+    short, long = await both(tenant, CASES["good"], Authorization=authorization)
+    assert without_chance(short) == without_chance(long)
+    assert short.status_code in {401, 403}
+    assert short.headers.get("www-authenticate") == long.headers.get("www-authenticate")
+
+
+async def test_a_user_token_of_a_tenant_whose_users_may_not_ring(tenant: Tenant) -> None:
+    token = f"Bearer {tenant.token_for('alice')}"
+    short, long = await both(tenant, CASES["good"], Authorization=token)
+    assert without_chance(short) == without_chance(long)
+    assert short.json()["code"] == "ringing_not_allowed"
+
+
+@pytest.mark.parametrize("key", ["k" * 256, "k" * 300])
+async def test_a_bad_idempotency_key(tenant: Tenant, key: str) -> None:
+    short, long = await both(tenant, CASES["good"], **{"Idempotency-Key": key})
+    assert without_chance(short) == without_chance(long)
+    assert short.json()["code"] == "invalid_idempotency_key"
+
+
+async def test_a_key_used_on_one_way_is_known_on_the_other(tenant: Tenant) -> None:
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    short, long = await both(tenant, CASES["good"], **key)
+    assert short.status_code == 202
+    assert short.json() == long.json()
+    reused = await tenant.api.post(
+        "/v1/calls",
+        content=CASES["all fields"],
+        headers=bearer(tenant.key) | {"Content-Type": "application/json"} | key,
+    )
+    assert (reused.status_code, reused.json()["code"]) == (409, "idempotency_key_reused")
+
+
+async def test_a_live_call_of_another_is_in_the_way_on_both(tenant: Tenant) -> None:
+    first = json.dumps({"id": "x", "caller": {"id": "alice"}, "callees": ["bob"]}).encode()
+    other = json.dumps({"id": "x", "caller": {"id": "carol"}, "callees": ["bob"]}).encode()
+    plain = bearer(tenant.key) | {"Content-Type": "application/json"}
+    assert (await tenant.api.post("/v1/calls", content=first, headers=plain)).status_code == 202
+    short, long = await both(tenant, other)
+    assert without_chance(short) == without_chance(long)
+    assert (short.status_code, short.json()["code"]) == (409, "call_in_progress")
+
+
+async def test_a_body_in_pieces_and_one_that_is_too_large(tenant: Tenant) -> None:
+    async def pieces() -> Any:
+        for at in range(0, len(CASES["good"]), 20):
+            yield CASES["good"][at : at + 20]
+
+    plain = bearer(tenant.key) | {"Content-Type": "application/json"}
+    answer = await tenant.api.post("/v1/calls", content=pieces(), headers=plain)
+    assert answer.status_code == 202
+    large = json.dumps(BODIES["good"] | {"custom": {"a": "x" * 300_000}}).encode()
+    short, long = await both(tenant, large)
+    assert without_chance(short) == without_chance(long)
+    assert short.status_code == 413
