@@ -165,6 +165,13 @@ class Insert:
     rows: Sequence[Row]
     suffix: str = ""
 
+    def shape(self) -> "Shape":
+        """All that its SQL depends on."""
+        return self.table, tuple(self.rows[0]), self.suffix
+
+
+Shape = tuple[FromClause, tuple[str, ...], str]
+
 
 async def insert_rows(
     session: Session, table: FromClause, rows: Sequence[Row], *, suffix: str = ""
@@ -176,8 +183,8 @@ async def insert_rows(
     """
     if not rows:
         return []
-    statement = _insert_statement(((table, tuple(rows[0]), suffix),))
-    result = await session.execute(statement, {"rows0": as_json(rows)})
+    one = Insert(table, rows, suffix)
+    result = await session.execute(_insert_all((one.shape(),)), _values([one]))
     return _dicts(result) if "RETURNING" in suffix else []
 
 
@@ -189,31 +196,56 @@ async def insert_all(session: Session, inserts: Sequence[Insert]) -> None:
     """
     some = [one for one in inserts if one.rows]
     if some:
-        shape = tuple((one.table, tuple(one.rows[0]), one.suffix) for one in some)
-        values = {f"rows{n}": as_json(one.rows) for n, one in enumerate(some)}
-        await session.execute(_insert_statement(shape), values)
+        await session.execute(_insert_all(tuple(one.shape() for one in some)), _values(some))
+
+
+async def insert_with(
+    session: Session, first: Insert, inserts: Sequence[Insert], *, by: str
+) -> set[UUID]:
+    """Insert `first`, and of the others what belongs to a row of it that was taken, in one go.
+
+    It belongs whose column `by` is that row's `id`. Answers the ids that were taken.
+    """
+    some = [first, *(one for one in inserts if one.rows)]
+    statement = _insert_with(tuple(one.shape() for one in some), by)
+    return {row[0] for row in await session.execute(statement, _values(some))}
+
+
+def _values(inserts: Sequence[Insert]) -> dict[str, str]:
+    return {f"rows{n}": as_json(one.rows) for n, one in enumerate(inserts)}
 
 
 @lru_cache(maxsize=256)
-def _insert_statement(shape: tuple[tuple[FromClause, tuple[str, ...], str], ...]) -> TextClause:
-    """SQL that takes the rows of each table as one JSON document.
+def _insert_all(shapes: tuple[Shape, ...]) -> TextClause:
+    *named, last = (_insert(n, shape) for n, shape in enumerate(shapes))
+    with_ = ", ".join(f"i{n} AS ({one})" for n, one in enumerate(named))
+    return text(f"WITH {with_} {last}" if named else last)
+
+
+@lru_cache(maxsize=64)
+def _insert_with(shapes: tuple[Shape, ...], by: str) -> TextClause:
+    taken = f"WHERE {by} IN (SELECT id FROM i0)"  # noqa: S608  (names of ours)
+    parts = [_insert(n, shape, taken if n else "") for n, shape in enumerate(shapes)]
+    parts[0] += " RETURNING id"
+    with_ = ", ".join(f"i{n} AS ({one})" for n, one in enumerate(parts))
+    return text(f"WITH {with_} SELECT id FROM i0")  # noqa: S608
+
+
+def _insert(n: int, shape: Shape, where: str = "") -> str:
+    """SQL that takes rows as one JSON document, `:rows{n}`.
 
     To encode them so costs a tenth of what an array for each column does, and a server reads it
     nearly as fast.
     """
+    table, columns, suffix = shape
+    assert isinstance(table, Table)
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    parts = []
-    for n, (table, columns, suffix) in enumerate(shape):
-        assert isinstance(table, Table)
-        names = ", ".join(columns)
-        typed = ", ".join(f"{c} {table.c[c].type.compile(dialect=dialect)}" for c in columns)
-        parts.append(
-            f"INSERT INTO {table.name} ({names}) SELECT {names} "  # noqa: S608  (names of ours)
-            f"FROM json_to_recordset(CAST(:rows{n} AS json)) AS r({typed}) {suffix}"
-        )
-    *first, last = parts
-    named = ", ".join(f"i{n} AS ({part})" for n, part in enumerate(first))
-    return text(f"WITH {named} {last}" if named else last)
+    names = ", ".join(columns)
+    typed = ", ".join(f"{c} {table.c[c].type.compile(dialect=dialect)}" for c in columns)
+    return (
+        f"INSERT INTO {table.name} ({names}) SELECT {names} "  # noqa: S608  (names of ours)
+        f"FROM json_to_recordset(CAST(:rows{n} AS json)) AS r({typed}) {where} {suffix}"
+    )
 
 
 def as_json(rows: Sequence[Row]) -> str:

@@ -173,7 +173,7 @@ class Gate:
         return await asyncio.shield(task)
 
     async def _read(self, name: bytes, read: Callable[[Any], Any]) -> Any:
-        async with self._database.transaction() as session:
+        async with self._database.each() as session:
             row = await read(session)
         if len(self._known) > 10_000:
             self._known.clear()

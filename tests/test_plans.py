@@ -67,6 +67,7 @@ TOKENS = {"kinds": ["voip"], "bundles": ["com.example.app"], "tokens": ["ab"]}
 RESULT = {
     "ids": IDS,
     "rows": as_json([{"id": one, "fence": 1, "state": "accepted"} for one in IDS]),
+    "attempts": "[]",
 }
 WORKER = {"worker": uuid4(), "limit": 500}
 STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {

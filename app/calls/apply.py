@@ -1,7 +1,7 @@
 """`apply(session, changes)`: the only place that turns Decisions into rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,11 +23,10 @@ STOP_LIVES = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A decision on a call as it was stored; `new` when its row is already written."""
+    """A decision on a call as it was stored."""
 
     stored: Stored
     decision: Decision
-    new: bool = False
 
 
 @dataclass(slots=True)
@@ -42,41 +41,42 @@ class Applied:
     webhooks: set[UUID] = field(default_factory=set)
 
 
-async def apply(
-    session: Session,
-    changes: Sequence[Change],
-    now: datetime,
-    tokens: Sequence[Row] | None = None,
-) -> Applied:
+async def start(
+    session: Session, changes: Sequence[Change], now: datetime, tokens: Sequence[Row]
+) -> tuple[set[UUID], Applied]:
+    """Write new calls, those at least whose cid is free; answers which these are.
+
+    `tokens` are those of the users that are rung.
+    """
+    if not changes:
+        return set(), Applied()
+    calls = [_as_inserted(change) for change in changes]
+    added = await store.add_calls(session, calls, _new_rows(changes, now, tokens))
+    taken = [change for change in changes if change.decision.call.id in added]
+    applied = Applied(rings=[ring.uuid for _, _, ring in _rings(taken)])
+    applied.webhooks, applied.news = await _write_events(session, taken)
+    return added, applied
+
+
+def _as_inserted(change: Change) -> Stored:
+    return replace(change.stored, event_seq=len(change.decision.events))
+
+
+async def apply(session: Session, changes: Sequence[Change], now: datetime) -> Applied:
     """Write what decisions say, set-wise, for calls that this transaction holds locked.
 
-    `tokens`: those of the users that are rung, if they have been read already. Tables are written
-    in the lock order of DESIGN: calls, members, rings, pushes, and the users' counters last.
+    Tables are written in the lock order of DESIGN: calls, members, rings, pushes, and the users'
+    counters last.
     """
     known = [
-        store.after(change.stored, change.decision)
-        for change in changes
-        if not change.new and change.decision.changed
+        store.after(change.stored, change.decision) for change in changes if change.decision.changed
     ]
     if known:
         await store.save_calls(session, known)
-    members = [
-        (change.stored.tenant_id, change.decision.call.id, member)
-        for change in changes
-        for member in change.decision.members
-    ]
-    rings = [
-        (change.stored.tenant_id, change.decision.call.id, ring)
-        for change in changes
-        for ring in change.decision.rings
-    ]
+    rings = _rings(changes)
+    tokens = await tokens_of(session, rings) if rings else ()
+    await insert_all(session, _new_rows(changes, now, tokens))
     applied = Applied(rings=[ring.uuid for _, _, ring in rings])
-    if rings and tokens is None:
-        tokens = await tokens_of(session, rings)
-    new_pushes = ring_pushes(rings, now, tokens or ())
-    await insert_all(
-        session, [store.members_as_rows(members), store.rings_as_rows(rings), new_pushes]
-    )
     settled = [ring for change in changes for ring in change.decision.settled]
     if settled:
         await store.settle_rings(session, settled)
@@ -84,6 +84,29 @@ async def apply(
         applied.rings += await _add_stops(session, changes, now)
     applied.webhooks, applied.news = await _write_events(session, changes)
     return applied
+
+
+def _rings(changes: Sequence[Change]) -> list[tuple[UUID, UUID, Ring]]:
+    return [
+        (change.stored.tenant_id, change.decision.call.id, ring)
+        for change in changes
+        for ring in change.decision.rings
+    ]
+
+
+def _new_rows(changes: Sequence[Change], now: datetime, tokens: Sequence[Row]) -> list[Insert]:
+    """Members, rings and pushes that decisions make, or members that they change."""
+    rings = _rings(changes)
+    members = [
+        (change.stored.tenant_id, change.decision.call.id, member)
+        for change in changes
+        for member in change.decision.members
+    ]
+    return [
+        store.members_as_rows(members),
+        store.rings_as_rows(rings),
+        ring_pushes(rings, now, tokens),
+    ]
 
 
 async def tokens_of(session: Session, rings: Sequence[tuple[UUID, UUID, Ring]]) -> Sequence[Row]:
@@ -188,7 +211,12 @@ async def _write_events(
     }
     if quieted:
         await live.owe_update(session, sorted(quieted))
-    webhooks = await events.add_events(
+    told = [
+        ((change.stored.tenant_id, user), change.decision.call, seq, event)
+        for (change, seq, event), users in zip(numbered, listeners, strict=True)
+        for user in users
+    ]
+    webhooks, feeds = await events.add_events(
         session,
         [
             {
@@ -201,13 +229,8 @@ async def _write_events(
             }
             for change, seq, event in numbered
         ],
+        {user for user, *_ in told},
     )
-    told = [
-        ((change.stored.tenant_id, user), change.decision.call, seq, event)
-        for (change, seq, event), users in zip(numbered, listeners, strict=True)
-        for user in users
-    ]
-    feeds = await events.lock_feeds(session, {user for user, *_ in told})
     news = [
         (user, event.at, _body(call, seq, event))
         for user, call, seq, event in told

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ import orjson
 
 from app.calls import kept as kept_rows
 from app.calls import store
-from app.calls.apply import Applied, Change, apply
+from app.calls.apply import Applied, Change, apply, start
 from app.calls.schemas import RingIn, call_out
 from app.calls.store import Stored
 from app.core.call import SERVER, Call, Callee, Refused, RingMore, Start, decide
@@ -118,7 +118,7 @@ async def ring_new(session: Session, orders: Sequence[Order]) -> tuple[dict[int,
     for n, one in enumerate(orders):
         if n not in answers and n not in twins:
             first.setdefault(one.cid, n)
-    added = await store.add_calls(session, [_as_inserted(started[n]) for n in first.values()])
+    added, applied = await start(session, [started[n] for n in first.values()], now, tokens)
     taken = [n for n in first.values() if orders[n].call_id in added]
     lost = set(range(len(orders))) - answers.keys() - twins.keys() - set(taken)
     keys = [(orders[n].tenant_id, key) for n in sorted(lost) if (key := orders[n].key)]
@@ -128,7 +128,6 @@ async def ring_new(session: Session, orders: Sequence[Order]) -> tuple[dict[int,
     for n, twin in twins.items():
         if twin in answers:
             answers[n] = _repeat(orders[n], orders[twin].body_digest, _answer(started[twin]))
-    applied = await apply(session, [started[n] for n in taken], now, tokens)
     return answers, applied
 
 
@@ -146,11 +145,7 @@ def _start(one: Order, now: datetime) -> Change:
     decision = decide(call, Start(one.callees, one.ring_time, one.device), now)
     custom = dict(request.custom)
     stored = Stored(decision.call, one.tenant_id, request.caller.name, custom, 0, 1)
-    return Change(stored, decision, new=True)
-
-
-def _as_inserted(change: Change) -> Stored:
-    return replace(change.stored, event_seq=len(change.decision.events))
+    return Change(stored, decision)
 
 
 def _answer(change: Change) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from app.core.call import (
     Role,
     due_at,
 )
-from app.db import Insert, Row, Session, insert_rows, many, one
+from app.db import Insert, Row, Session, insert_with, many, one
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +158,20 @@ def _member(row: Row) -> Member:
     )
 
 
-async def add_calls(session: Session, calls: Sequence[Stored]) -> set[UUID]:
-    """Insert new calls; answers those that are in: a cid with a live call is not taken twice.
+async def add_calls(
+    session: Session, calls: Sequence[Stored], belongings: Sequence[Insert]
+) -> set[UUID]:
+    """Insert new calls with what belongs to them; answers those that are in.
 
-    In order of their cids: an insert waits for another transaction's of the same cid.
+    A cid with a live call is not taken twice. In order of their cids: an insert waits for another
+    transaction's of the same cid.
     """
     rows = [_call_row(stored) for stored in calls]
     rows.sort(key=lambda row: (row["tenant_id"], row["type"], row["name"]))
-    suffix = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING RETURNING id"
-    added = await insert_rows(session, CallRow.__table__, rows, suffix=suffix)
-    return {row["id"] for row in added}
+    free = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING"
+    return await insert_with(
+        session, Insert(CallRow.__table__, rows, free), belongings, by="call_id"
+    )
 
 
 def _call_row(stored: Stored) -> dict[str, Any]:

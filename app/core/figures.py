@@ -4,7 +4,7 @@ A tenant may set each, and again for each call type; a call keeps the figures th
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +25,8 @@ class Figures:
         """Seconds of silence after which a member is away, or, if it is, removed (never sooner)."""
         return max(self.away, self.removed) if away else self.away
 
+
+DEFAULTS = Figures()
 
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "ring": (5, 180),
@@ -62,7 +64,7 @@ def resolve(
 ) -> Figures:
     """Defaults, then the tenant's figures, then those of the call type."""
     values: dict[str, Any] = {**tenant, **call_types.get(call_type, {})}
-    return replace(Figures(), **values)
+    return Figures(**values) if values else DEFAULTS
 
 
 def from_json(values: Mapping[str, float]) -> Figures:

@@ -11,14 +11,6 @@ from app.db import Row, Session, as_json, dump_json, insert_rows, many
 from app.events import deliveries
 from app.events.models import Audit, TenantEvent, UserEvent
 
-LOCK_FEEDS = text("""
-    SELECT f.tenant_id, f.user_id, f.seq
-    FROM feeds f
-    JOIN (SELECT DISTINCT * FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[]))
-          AS w(tenant_id, user_id)) w USING (tenant_id, user_id)
-    ORDER BY f.tenant_id, f.user_id
-    FOR NO KEY UPDATE OF f
-""")
 MOVE_FEEDS = text("""
     UPDATE feeds f SET seq = n.seq
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[]), CAST(:seqs AS bigint[]))
@@ -33,47 +25,60 @@ ADD_EVENTS = text(f"""
         SELECT * FROM json_to_recordset(CAST(:rows AS json))
             AS r(call_id uuid, seq integer, tenant_id uuid, type text, at timestamptz, data jsonb)
         RETURNING call_id, seq, tenant_id, type
+    ), d AS (
+        INSERT INTO deliveries
+            (webhook_id, event_id, tenant_id, type, call_id, seq, created_at, due_at)
+        SELECT w.id, 'evt_' || replace(CAST(e.call_id AS text), '-', '') || '_' || e.seq,
+               e.tenant_id, e.type, e.call_id, e.seq, clock_timestamp(), clock_timestamp()
+        FROM e JOIN webhooks w ON {deliveries.WANTS}
+        RETURNING webhook_id
+    ), f AS (
+        SELECT f.tenant_id, f.user_id, f.seq
+        FROM feeds f
+        JOIN unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
+            USING (tenant_id, user_id)
+        ORDER BY f.tenant_id, f.user_id
+        FOR NO KEY UPDATE OF f
     )
-    INSERT INTO deliveries (webhook_id, event_id, tenant_id, type, call_id, seq, created_at, due_at)
-    SELECT w.id, 'evt_' || replace(CAST(e.call_id AS text), '-', '') || '_' || e.seq,
-           e.tenant_id, e.type, e.call_id, e.seq, clock_timestamp(), clock_timestamp()
-    FROM e JOIN webhooks w ON {deliveries.WANTS}
-    RETURNING webhook_id
+    SELECT DISTINCT webhook_id, CAST(NULL AS uuid), NULL, CAST(NULL AS bigint) FROM d
+    UNION ALL
+    SELECT NULL, tenant_id, user_id, seq FROM f
 """)  # noqa: S608  (a constant)
-
-
-async def add_events(session: Session, rows: Sequence[Row]) -> set[UUID]:
-    """Events of calls whose rows this transaction holds locked, and what webhooks get of them.
-
-    One statement for both, since every command runs it. Answers the webhooks that get something.
-    """
-    if not rows:
-        return set()
-    found = await many(session, ADD_EVENTS, {"rows": as_json(rows)})
-    return {row["webhook_id"] for row in found}
-
-
 User = tuple[UUID, str]
 """A tenant and one of its users."""
 
 
-async def lock_feeds(session: Session, users: Collection[User]) -> dict[User, int]:
-    """Lock the feeds of those of these users who have one; the number of the last event in each.
+async def add_events(
+    session: Session, rows: Sequence[Row], listeners: Collection[User]
+) -> tuple[set[UUID], dict[User, int]]:
+    """Events of calls whose rows this transaction holds locked, and who is to hear of them.
 
-    With `tell_users` the last statements of a transaction: the feeds stay locked until it commits,
-    so that order of numbers is order of commits.
+    Answers the webhooks that get something, and the number of the last event in the feed of each
+    listener who has one. The feeds are locked, in order of users, until the transaction commits,
+    so that order of numbers is order of commits: but for `tell_users` this is its last statement.
+    All in one statement, since every command runs it.
     """
-    if not users:
-        return {}
-    wanted = {"tenants": [tenant for tenant, _ in users], "users": [user for _, user in users]}
-    found = await many(session, LOCK_FEEDS, wanted)
-    return {(row["tenant_id"], row["user_id"]): int(row["seq"]) for row in found}
+    if not rows:
+        return set(), {}
+    values = {
+        "rows": as_json(rows),
+        "tenants": [tenant for tenant, _ in listeners],
+        "users": [user for _, user in listeners],
+    }
+    webhooks: set[UUID] = set()
+    feeds: dict[User, int] = {}
+    for webhook, tenant, user, seq in await session.execute(ADD_EVENTS, values):
+        if webhook is None:
+            feeds[tenant, user] = seq
+        else:
+            webhooks.add(webhook)
+    return webhooks, feeds
 
 
 async def tell_users(
     session: Session, feeds: Mapping[User, int], news: Sequence[tuple[User, datetime, Row]]
 ) -> list[tuple[UUID, str, int]]:
-    """Number and store (user, at, body) in feeds that `lock_feeds` has locked.
+    """Number and store (user, at, body) in feeds that `add_events` has locked.
 
     Answers the users that have news, with their last number.
     """

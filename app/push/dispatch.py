@@ -135,7 +135,7 @@ class Dispatcher:
         nothing = {"id": uuid7(), "fence": 0, "environment": "sandbox", "healed": False}
         async with self._runtime.database.rehearsal() as session:
             await store.claim_rings(session, self.worker_id, [ring], BATCH)
-            await store.record(session, [row_of(Result(nothing, "refused", None), self.clock)])
+            await store.record(session, [row_of(Result(nothing, "refused", None), self.clock)], [])
         async with self._runtime.database.reading() as session:
             await store.facts(session, [ring])
             await credentials.for_bundles(session, {(ring, "rehearsal")})

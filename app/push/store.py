@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db import Insert, Row, Session, as_json, insert_rows, many
-from app.push.models import Attempt, Push
+from app.db import Insert, Row, Session, as_json, many
+from app.push.models import Push
 
 
 def new_pushes(rows: Sequence[Row]) -> Insert:
@@ -235,6 +235,13 @@ RECORD = text("""
         SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(
             id uuid, fence integer, state text, due_at timestamptz, status integer, reason text,
             environment text, healed boolean, sent_at timestamptz, answered_at timestamptz)
+    ), tried AS (
+        INSERT INTO attempts (id, push_id, call_id, worker_id, fence, environment, started_at,
+                              finished_at, status, reason, unique_id)
+        SELECT * FROM json_to_recordset(CAST(:attempts AS json)) AS r(
+            id uuid, push_id uuid, call_id uuid, worker_id uuid, fence integer, environment text,
+            started_at timestamptz, finished_at timestamptz, status integer, reason text,
+            unique_id text)
     )
     UPDATE pushes p SET state = n.state, due_at = coalesce(n.due_at, p.due_at),
         claimed_by = CASE WHEN n.state = 'pending' THEN NULL ELSE p.claimed_by END,
@@ -246,15 +253,19 @@ RECORD = text("""
 """)
 
 
-async def record(session: Session, results: Sequence[Row]) -> dict[UUID, str]:
-    """Write results, set-wise, where the claim still holds; answers the states that were taken."""
-    values = {"ids": [result["id"] for result in results], "rows": as_json(results)}
+async def record(
+    session: Session, results: Sequence[Row], attempts: Sequence[Row]
+) -> dict[UUID, str]:
+    """Write results, set-wise, where the claim still holds; answers the states that were taken.
+
+    `attempts`: what was tried, which is written also of a claim that has been taken over.
+    """
+    values = {
+        "ids": [result["id"] for result in results],
+        "rows": as_json(results),
+        "attempts": as_json(attempts),
+    }
     return {row["id"]: row["state"] for row in await many(session, RECORD, values)}
-
-
-async def add_attempts(session: Session, rows: Sequence[Row]) -> None:
-    """Write what was tried, also by a worker whose claim has been taken over."""
-    await insert_rows(session, Attempt.__table__, rows)
 
 
 HEAL = text("""

@@ -72,26 +72,21 @@ async def revoke_key(session: Session, tenant_id: UUID, key_id: UUID) -> Row | N
     return await one(session, statement)
 
 
+KEY = text("""
+    SELECT k.id, k.tenant_id, k.scopes, n.settings,
+           coalesce(k.last_used_at, k.created_at)
+               < clock_timestamp() - interval '1 minute' AS rested
+    FROM api_keys k JOIN tenants n ON n.id = k.tenant_id
+    WHERE k.digest = :digest AND k.revoked_at IS NULL
+""")
+KEY_USED = text("UPDATE api_keys SET last_used_at = clock_timestamp() WHERE id = :id")
+
+
 async def key_by_digest(session: Session, digest: bytes) -> Row | None:
     """A live API key with its tenant's settings, its use noted at most once a minute."""
-    used = (
-        update(ApiKey)
-        .where(
-            ApiKey.digest == digest,
-            ApiKey.revoked_at.is_(None),
-            func.coalesce(ApiKey.last_used_at, ApiKey.created_at)
-            < func.clock_timestamp() - text("interval '1 minute'"),
-        )
-        .values(last_used_at=func.clock_timestamp())
-    )
-    statement = (
-        select(ApiKey.id, ApiKey.tenant_id, ApiKey.scopes, ApiKey.last_used_at, Tenant.settings)
-        .join(Tenant, Tenant.id == ApiKey.tenant_id)
-        .where(ApiKey.digest == digest, ApiKey.revoked_at.is_(None))
-    )
-    row = await one(session, statement)
-    if row is not None:
-        await session.execute(used)
+    row = await one(session, KEY, {"digest": digest})
+    if row is not None and row["rested"]:
+        await session.execute(KEY_USED, {"id": row["id"]})
     return row
 
 
