@@ -50,6 +50,7 @@ const orders = {
   },
   cancel: ({ call }) => post(`calls/${call}/cancel`),
   end: ({ call }) => post(`calls/${call}/end`),
+  at_once: ({ call }) => post(`calls/${call}/answer_at_once`),
   answer: ({ phone }) => post(`phones/${phone}/answer`),
   decline: ({ button, phone }) => post(`phones/${phone}/${"busy" in button.dataset ? "busy" : "decline"}`),
   hang_up: ({ phone }) => post(`phones/${phone}/hang_up`),

@@ -25,7 +25,7 @@ function draw() {
   const names = Object.fromEntries(state.phones.map((phone) => [phone.device_id, phone.name]));
   const focused = document.activeElement?.closest?.("[data-column]");
   state.phones.forEach((phone, n) => drawColumn(columns[n], phone, seen));
-  show(part("caller"), drawCaller(state.calls[0]));
+  show(part("caller"), drawCaller(state.calls[0], state.phones.filter((phone) => phone.calls.at(-1)?.state === "ringing").length));
   show(part("race"), drawRace(state.race, names));
   show(part("times"), drawTimes(state.calls[0], names));
   show(part("calls"), drawCalls(state.calls, names));
@@ -70,8 +70,8 @@ function lost(sentence) {
 }
 
 function ring(callees) {
-  const { ring_time: time, video } = asking.elements;
-  return { callees, video: video.checked, ring_time: Number(time.value) };
+  const { ring_time: time, video, length } = asking.elements;
+  return { callees, video: video.checked, ring_time: Number(time.value), type: length.value };
 }
 
 function tell(sentence) {

@@ -16,7 +16,7 @@ export function drawTraps(traps) {
       h("details", { class: "more" }, h("summary", {}, "Payload", h("span", { class: "unseen" }, ` of ${trap.profile}: ${trap.title}`)),
         h("pre", { class: "payload", tabindex: "0" }, tinted(trap.payload))),
       h("button", { type: "button", "data-act": "try", "data-profile": trap.profile, "data-trap": trap.trap },
-        "Try it on Bob’s iPhone", h("span", { class: "unseen" }, `: ${trap.profile}, ${trap.title}`)));
+        "Try it on Bob's iPhone", h("span", { class: "unseen" }, `: ${trap.profile}, ${trap.title}`)));
   });
 }
 
