@@ -1,4 +1,4 @@
-"""The demo's look at its lab, as a visitor's browser would: the page, one click, a ringing phone."""
+"""The demo looks at its lab as a visitor would: the page, one click, a ringing phone."""
 
 import asyncio
 import time
