@@ -14,7 +14,7 @@ from app.phone.callkit import CallKit
 from app.phone.follower import Follower
 from app.phone.inbox import Inbox
 from app.phone.kit import Kit
-from app.phone.log import Clock, Log, Observer, Step
+from app.phone.log import Clock, Log, Observer, Step, Transition
 from app.phone.parsers import PROFILES
 from app.phone.pushkit import App, Conditions
 from app.phone.ring import Ring
@@ -57,6 +57,7 @@ class Phone:
         self.inbox = Inbox(self.kit)
         self._source = source
         self._follower = Follower(self.kit, self.inbox.rings) if stream else None
+        self.log.observe(self._stop_listening)
 
     @property
     def log(self) -> Log:
@@ -163,8 +164,6 @@ class Phone:
         """Cut or restore the network; what was held comes when it is back."""
         was_on, self.conditions.flight_mode = self.conditions.flight_mode, on
         self._conditions_changed()
-        if on and self._follower is not None:
-            self._follower.cut()
         if was_on and not on:
             self.inbox.network_back()
 
@@ -243,6 +242,12 @@ class Phone:
         async with contextlib.aclosing(self._source(self.identity.tokens)) as pushes:
             async for push in pushes:
                 self.inbox.take(push)
+
+    def _stop_listening(self, change: Transition) -> None:
+        """The live stream goes with the network, and with the app."""
+        gone = self.conditions.flight_mode or self.conditions.app is App.KILLED
+        if self._follower is not None and gone and change.step in {Step.CONDITIONS, Step.KILLED}:
+            self._follower.cut()
 
     def _conditions_changed(self) -> None:
         self.log.note(
