@@ -70,8 +70,8 @@ function lost(sentence) {
 }
 
 function ring(callees) {
-  const { ring_time: time, video, length } = asking.elements;
-  return { callees, video: video.checked, ring_time: Number(time.value), type: length.value };
+  const { ring_time: time, video, call_type: type } = asking.elements;
+  return { callees, video: video.checked, ring_time: Number(time.value), type: type.value };
 }
 
 function tell(sentence) {

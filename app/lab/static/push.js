@@ -28,7 +28,7 @@ export function drawVerdicts(verdicts, own) {
   return h("ul", { class: "plain verdicts" }, verdicts.map((one) => {
     const [kind, word] = OUTCOMES[one.outcome] ?? ["", one.outcome];
     return h("li", { "data-profile": one.profile, class: one.profile === own ? "own" : null },
-      h("div", { class: "row between" }, h("span", {}, h("code", {}, one.profile), one.profile === own ? h("span", { class: "small quiet" }, " this phone’s") : null),
+      h("div", { class: "row between" }, h("span", {}, h("code", {}, one.profile), one.profile === own ? h("span", { class: "small quiet" }, " this phone has it") : null),
         h("span", { class: `tag ${kind}` }, word)),
       h("p", { class: "small" }, marked(one.reason)),
       one.notes.map((note) => h("p", { class: "small warn-ink" }, marked(note))));
