@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -50,6 +51,7 @@ async def examine() -> list[Check]:
     checks += await _database(settings)
     checks.append(await _redis(settings))
     checks += _public_url(settings)
+    checks += await _lab(settings)
     for name, url in (
         ("APNs production", settings.apns_production_url),
         ("APNs sandbox", settings.apns_sandbox_url),
@@ -184,6 +186,29 @@ def _public_url(settings: Settings) -> list[Check]:
             "set RINGLINE_PUBLIC_URL to the address that phones use", serious=False,
         ),
     ]  # fmt: skip
+
+
+async def _lab(settings: Settings) -> list[Check]:
+    """Only where a simulator is named; elsewhere there is no lab to speak of."""
+    if settings.simulator_url is None:
+        return []
+    name = "RINGLINE_SIMULATOR_URL"
+    if not settings.has_lab:
+        return [
+            Check(
+                name, False, "set, but pushes go to Apple: there is no lab",
+                "unset it, or point both RINGLINE_APNS_..._URL at the simulator", serious=False,
+            )
+        ]  # fmt: skip
+    try:
+        async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as client:
+            (await client.get(settings.simulator_url)).raise_for_status()
+    except httpx.HTTPError as error:
+        why = f"no simulator answers ({type(error).__name__}): there is no lab"
+        mend = "start it: `ringline simulator`, and set the control API's address that it prints"
+        return [Check(name, False, why, mend, serious=False)]
+    found = f"the lab is at {settings.public_url}/lab, with no sign-in"
+    return [Check(name, True, found)]
 
 
 async def _apns(name: str, url: str, settings: Settings) -> Check:

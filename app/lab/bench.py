@@ -74,15 +74,18 @@ class Bench:
         self.spawn(self.calls.poll())
 
     async def close(self) -> None:
-        """End what lives and switch the phones off."""
-        await self.calls.end_all()
-        self.closed = True
-        self.changed()
+        """Switch the phones off, as when batteries die."""
+        self.let_go()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._parts.aclose()
+
+    def let_go(self) -> None:
+        """Let whoever listens to the feed go."""
+        self.closed = True
+        self.changed()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do it beside; it ends with the bench."""

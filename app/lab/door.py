@@ -32,7 +32,7 @@ class Door:
     def __init__(self, inside: ASGIApp, lab: Lab, public_url: str) -> None:
         self._inside = inside
         self._lab = lab
-        self._names = HERE_NAMES | {urlsplit(public_url).hostname or ""}
+        self._names = HERE_NAMES | {urlsplit(public_url).hostname}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Be the ASGI application of all below `/lab`."""
@@ -56,8 +56,7 @@ class Door:
         return None
 
     def _check(self, request: Request) -> None:
-        name = urlsplit("//" + request.headers.get("host", "")).hostname
-        if name not in self._names:
+        if _hostname(request.headers.get("host", "")) not in self._names:
             raise Forbidden(
                 "wrong_host",
                 "The lab answers to localhost and to the host of RINGLINE_PUBLIC_URL only.",
@@ -70,6 +69,14 @@ class Door:
             raise UnsupportedMediaType(
                 "unsupported_media_type", "Send JSON, with `Content-Type: application/json`."
             )
+
+
+def _hostname(host: str) -> str:
+    """The name in a Host header, without its port; empty when there is none to be read."""
+    try:
+        return urlsplit("//" + host).hostname or ""
+    except ValueError:
+        return ""
 
 
 class UnsupportedMediaType(AppError):

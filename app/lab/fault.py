@@ -63,4 +63,5 @@ def _killed(fault: Fault | None, detail: Mapping[str, Any], at_ms: float) -> Fau
     if fault is not None and fault.kind == "crashed":
         # A crash takes the app along at once: what was wrong is the crash.
         return replace(fault, at_ms=at_ms)
-    return Fault("killed", "iOS killed the app", detail["why"], _SILENT, at_ms)
+    note = f"The push was not reported to CallKit, and iOS looked. {_SILENT}"
+    return Fault("killed", "iOS killed the app", detail["why"], note, at_ms)

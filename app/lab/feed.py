@@ -29,14 +29,17 @@ class Feed(Response):
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Be the ASGI application of this one response."""
-        sending = asyncio.create_task(self._send(send))
-        leaving = asyncio.create_task(_left(receive))
-        try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (sending, leaving):
-                task.cancel()
-            with contextlib.suppress(TimeoutError):
+        with self._lab.one_feed():
+            sending = asyncio.create_task(self._send(send))
+            leaving = asyncio.create_task(_left(receive))
+            try:
+                await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+                if sending.done():
+                    with contextlib.suppress(TimeoutError, OSError):  # a reader that lags, or left
+                        sending.result()
+            finally:
+                for task in (sending, leaving):
+                    task.cancel()
                 await asyncio.gather(sending, leaving, return_exceptions=True)
 
     async def _send(self, send: Send) -> None:

@@ -14,6 +14,7 @@ from app.lab.words import QUIET, words_for
 from app.phone import Phone, Push, Step, Transition
 
 _LINES: Final = 40
+_RECENTS: Final = 20
 
 # What of a phone's log is a moment of its ring, as the page names it.
 _MARKS: Final = {
@@ -79,6 +80,8 @@ class Handset:
         """All that the page draws of this phone. No token is in it."""
         seen = self.phone.view()
         del seen["last_push"], seen["verdict"]
+        seen["recents"] = seen["recents"][:_RECENTS]
+        seen["kills"] = seen["kills"][-_RECENTS:]
         delivery = self.phone.inbox.delivery
         return seen | {
             "library": self.phone.identity.profile,

@@ -89,6 +89,7 @@ async def state(bench: TheBench) -> Response:
 @router.get("/feed")
 async def feed(lab: TheLab, bench: TheBench) -> Response:
     """The same at each change."""
+    lab.check_feeds()
     return Feed(lab, bench)
 
 
