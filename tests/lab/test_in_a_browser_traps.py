@@ -165,6 +165,11 @@ async def test_a_pasted_payload_is_judged_as_the_phones_would(
         await form.get_by_label("VoIP payload, as JSON").fill(big)
         await form.get_by_role("button", name="What would each library do?").click()
         await expect(form).to_contain_text("Apple refuses it: PayloadTooLarge")
+        evil = "<img src=x onerror=alert(1)>"
+        await form.get_by_label("VoIP payload, as JSON").fill(json.dumps({"uuid": evil}))
+        await form.get_by_role("button", name="What would each library do?").click()
+        await expect(form.locator("[data-profile=rn_callkeep]")).to_contain_text(evil)
+        assert await form.locator("img").count() == 0
         await form.get_by_label("VoIP payload, as JSON").fill("{not json")
         await form.get_by_role("button", name="What would each library do?").click()
         await expect(form.get_by_role("alert")).to_contain_text("is not JSON")

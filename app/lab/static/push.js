@@ -12,8 +12,17 @@ export function drawPush(phone) {
       h("div", {}, h("h3", {}, "Headers"), h("dl", { class: "mono headers" },
         Object.entries(push.headers).map(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]))),
       h("div", {}, h("h3", {}, "Payload"),
-        h("pre", { class: "payload", tabindex: "0", role: "region", "aria-label": `Payload of the last push to ${phone.name}` }, tinted(push.payload)))),
+        h("pre", { class: "payload", tabindex: "0", role: "region", "aria-label": `Payload of the last push to ${phone.name}` }, tinted(push.payload))),
+      drawStop(phone)),
     h("div", {}, h("h3", {}, "What each library would do with it"), drawVerdicts(phone.verdicts, phone.library)))];
+}
+
+// A stop goes by the live stream, and as a background push to the app's other token.
+function drawStop(phone) {
+  const stop = phone.stop_push;
+  if (!stop) return null;
+  return h("details", { class: "more" }, h("summary", {}, `The last stop came as a background push, too: ${thousands(stop.bytes)} bytes`),
+    h("pre", { class: "payload", tabindex: "0", role: "region", "aria-label": `Payload of the last stop to ${phone.name}` }, tinted(stop.payload)));
 }
 
 export function size(bytes, limit) {

@@ -26,7 +26,7 @@ const ROW = 46;
 
 export function drawTimes(call, names) {
   if (!call) return [h("p", { class: "quiet" }, "No call yet.")];
-  const phones = [...new Set(call.times.filter((one) => names[one.phone]).map((one) => one.phone))];
+  const phones = Object.keys(names).filter((phone) => call.times.some((one) => one.phone === phone));
   if (!phones.length) return [h("p", { class: "quiet" }, "No phone has rung in this call yet.")];
   const at = (phone, what) => call.times.find((one) => one.phone === phone && one.what === what)?.ms;
   const answered = Math.min(...call.times.filter((one) => one.what === "answered").map((one) => one.ms));
@@ -75,6 +75,12 @@ function spoken(call, phones, names, at) {
 
 function numbers(call, phones, names, at, answered) {
   const cell = (value) => h("td", { class: "right nums", "data-ms": value }, value === undefined ? "–" : ms(value));
+  // The first of these that there is, by its own name where it is not the first.
+  const either = (phone, whats) => {
+    const what = whats.find((one) => at(phone, one) !== undefined);
+    return what === undefined || what === whats[0] ? cell(at(phone, whats[0]))
+      : h("td", { class: "right nums" }, `${what.replace("_", " ")} ${ms(at(phone, what))}`);
+  };
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The call in numbers" },
     h("table", { class: "tight numbers" },
       h("thead", {}, h("tr", {}, ["Since the ring was asked for", "Push at Apple", "Rings", "Answered", "Stopped", "After the answer"]
@@ -82,8 +88,8 @@ function numbers(call, phones, names, at, answered) {
       h("tbody", {}, phones.map((phone) => {
         const stop = at(phone, "stopped");
         const late = stop !== undefined && answered !== null && stop >= answered && at(phone, "answered") === undefined;
-        return h("tr", { "data-phone": phone }, h("td", {}, names[phone]), cell(at(phone, "push")), cell(at(phone, "ringing")),
-          cell(at(phone, "answered")), cell(stop), cell(late ? stop - answered : undefined));
+        return h("tr", { "data-phone": phone }, h("td", {}, names[phone]), cell(at(phone, "push")), either(phone, ["ringing", "silenced", "crashed", "not_reported", "not_woken"]),
+          cell(at(phone, "answered")), either(phone, ["stopped", "killed"]), cell(late ? stop - answered : undefined));
       }))));
 }
 

@@ -43,9 +43,9 @@ export const APPS = { locked: "Locked", foreground: "Foreground", killed: "Kille
 
 export function ms(value) {
   if (value === null || value === undefined) return "–";
-  if (value < 100) return `${value.toFixed(1)} ms`;
-  if (value < 10_000) return `${thousands(Math.round(value))} ms`;
-  return `${(value / 1000).toFixed(1)} s`;
+  if (value < 100) return `${value.toFixed(1)}\u00a0ms`;
+  if (value < 10_000) return `${thousands(Math.round(value))}\u00a0ms`;
+  return `${(value / 1000).toFixed(1)}\u00a0s`;
 }
 
 export function duration(milliseconds) {
