@@ -18,11 +18,10 @@ from app.errors import AppError, Forbidden, problem, problem_of
 from app.lab.lab import Lab
 from app.lab.premises import Refused
 from app.lab.routes import on_refused, router
-from app.settings import Settings
+from app.settings import LOOPBACK, Settings
 from app.web import HEADERS, check_origin
 
 BASE: Final = "/lab"
-HERE_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 SAFE: Final = frozenset({"GET", "HEAD"})
 
 
@@ -32,7 +31,7 @@ class Door:
     def __init__(self, inside: ASGIApp, lab: Lab, public_url: str) -> None:
         self._inside = inside
         self._lab = lab
-        self._names = HERE_NAMES | {urlsplit(public_url).hostname}
+        self._names = {*LOOPBACK, urlsplit(public_url).hostname}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Be the ASGI application of all below `/lab`."""
