@@ -154,7 +154,8 @@ async def test_a_reordered_push_is_overtaken_by_the_next_one(
         await lab.rings(TWIN)
         assert "push_held" in await lab.did(MINE)
         await lab.ring()
-        await lab.until(lambda state: len(phone_in(state, MINE)["calls"]) == 2)
+        await expect(lab.caption(MINE)).to_have_text("Ringing and 1 more")
+        await expect(lab.caption(TWIN)).to_have_text("Ringing and 1 more")
         state = await lab.state()
         came = [call["uuid"] for call in phone_in(state, MINE)["calls"]]
         sent = [call["uuid"] for call in phone_in(state, TWIN)["calls"]]

@@ -10,9 +10,10 @@ export function standing(phone, { race }) {
 }
 
 function line(phone, call, stopped) {
-  if (call?.state === "ringing") return ["live", "Ringing"];
-  if (call?.state === "answering") return ["live", "Connecting"];
-  if (call?.state === "active") return ["good", "In the call"];
+  const more = phone.calls.length > 1 ? `and ${phone.calls.length - 1} more` : "";
+  if (call?.state === "ringing") return ["live", "Ringing", more];
+  if (call?.state === "answering") return ["live", "Connecting", more];
+  if (call?.state === "active") return ["good", "In the call", more];
   if (phone.fault) return ["bad", phone.fault.title];
   const last = phone.recents[0];
   if (!last) return ["", "Idle"];

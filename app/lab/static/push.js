@@ -21,7 +21,7 @@ export function drawPush(phone) {
 function drawStop(phone) {
   const stop = phone.stop_push;
   if (!stop) return null;
-  return h("details", { class: "more" }, h("summary", {}, `The last stop came as a background push, too: ${thousands(stop.bytes)} bytes`),
+  return h("details", { class: "more" }, h("summary", {}, `Its last stop, as a background push of ${thousands(stop.bytes)} bytes`),
     h("pre", { class: "payload", tabindex: "0", role: "region", "aria-label": `Payload of the last stop to ${phone.name}` }, tinted(stop.payload)));
 }
 
