@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,7 +15,7 @@ from app import redis
 from app.credentials import health
 from app.db import Database, head_revision, one, revision_of
 from app.push import worker_store as push
-from app.settings import Settings
+from app.settings import LOOPBACK, Settings
 
 PATIENCE = 5.0
 OLDEST_POSTGRES = 150_000
@@ -50,6 +51,7 @@ async def examine() -> list[Check]:
     checks += await _database(settings)
     checks.append(await _redis(settings))
     checks += _public_url(settings)
+    checks += await _lab(settings)
     for name, url in (
         ("APNs production", settings.apns_production_url),
         ("APNs sandbox", settings.apns_sandbox_url),
@@ -173,7 +175,7 @@ async def _redis(settings: Settings) -> Check:
 
 def _public_url(settings: Settings) -> list[Check]:
     parts = urlsplit(settings.public_url)
-    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    local = parts.hostname in LOOPBACK
     return [
         Check(
             "RINGLINE_PUBLIC_URL", parts.scheme == "https" or local, settings.public_url,
@@ -184,6 +186,30 @@ def _public_url(settings: Settings) -> list[Check]:
             "set RINGLINE_PUBLIC_URL to the address that phones use", serious=False,
         ),
     ]  # fmt: skip
+
+
+async def _lab(settings: Settings) -> list[Check]:
+    """Only where a simulator is named; elsewhere there is no lab to speak of."""
+    if settings.simulator_url is None:
+        return []
+    name = "RINGLINE_SIMULATOR_URL"
+    if not settings.has_lab:
+        return [
+            Check(
+                name, False, "set, but pushes go to Apple: there is no lab",
+                "unset it, or point both RINGLINE_APNS_..._URL at the simulator", serious=False,
+            )
+        ]  # fmt: skip
+    try:
+        async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as client:
+            (await client.get(settings.simulator_url)).raise_for_status()
+    except httpx.HTTPError as error:
+        why = f"no simulator answers ({type(error).__name__}): there is no lab"
+        mend = "start it: `ringline simulator`, and set the control API's address that it prints"
+        return [Check(name, False, why, mend, serious=False)]
+    here = urlsplit(settings.public_url).hostname in LOOPBACK
+    found = f"the lab is at {settings.public_url}/lab, with no sign-in"
+    return [Check(name, here, found, "unset it where others can reach this server", serious=False)]
 
 
 async def _apns(name: str, url: str, settings: Settings) -> Check:

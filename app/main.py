@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -34,6 +35,9 @@ from app.security import Gate
 from app.settings import Settings, get_settings
 from app.signals import at_first_signal
 from app.tenants import api as tenants_api
+
+if TYPE_CHECKING:
+    from app.lab.lab import Lab
 
 log = structlog.get_logger(__name__)
 
@@ -72,9 +76,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         streams.start()
         counting = Counting(runtime)
         counting.start()
+        if lab is not None:
+            lab.start(runtime)
         memory.settle()
-        with at_first_signal(streams.end_all):
+        with at_first_signal(partial(_let_go, streams, lab)):
             yield
+        if lab is not None:
+            await lab.close()
         await counting.close()
         await streams.close()
         await runtime.close()
@@ -100,6 +108,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ):
         app.include_router(api.router)
     dashboard.install(app)
+    lab = _lab(app, chosen)
     app.add_api_route("/healthz", _alive, methods=["GET"], tags=["health"])
     app.add_api_route("/readyz", _ready, methods=["GET"], tags=["health"])
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
@@ -112,6 +121,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
         )
     return app
+
+
+def _lab(app: FastAPI, settings: Settings) -> "Lab | None":
+    """The lab, where a simulated Apple is named. Elsewhere it is not even imported."""
+    if settings.simulator_url is None:
+        return None
+    if not settings.has_lab:
+        log.warning("lab_absent", why="RINGLINE_SIMULATOR_URL is set, but pushes go to Apple")
+        return None
+    from app.lab import door  # noqa: PLC0415  (not in production)
+
+    return door.install(app, settings)
+
+
+def _let_go(streams: Streams, lab: "Lab | None") -> None:
+    streams.end_all()
+    if lab is not None:
+        lab.end_feeds()
 
 
 async def _warm_up(runtime: Runtime) -> None:

@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 MIN_SECRET_LENGTH = 32
 MIN_SECRET_SYMBOLS = 10
 KNOWN_SECRETS = ("changeme", "change-me", "secret", "default", "example", "ringline", "password")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+APPLE = "apple.com"
 DEVELOPMENT_SECRET = "a-secret-for-development-only-never-for-production"  # noqa: S105
 
 
@@ -61,6 +63,11 @@ class Settings(BaseSettings):
         description="webhooks may go to private addresses and over plain HTTP: for development, or "
         "when all tenants are your own",
     )
+    simulator_url: str | None = Field(
+        None,
+        description="control address of the APNs simulator, plain HTTP on the loopback: serves the "
+        "lab at `/lab`; for development",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
     database_pool: int = Field(10, ge=2, le=200, description="database connections of one process")
@@ -89,6 +96,16 @@ class Settings(BaseSettings):
             raise ValueError("must begin with https://: APNs is HTTP/2 over TLS")
         return value
 
+    @field_validator("simulator_url")
+    @classmethod
+    def _on_the_loopback(cls, value: str | None) -> str | None:
+        if value is None or not value.strip():
+            return None
+        parts = urlsplit(cls._http_url(value))
+        if parts.scheme != "http" or parts.hostname not in LOOPBACK or parts.path not in {"", "/"}:
+            raise ValueError("must be http:// on the loopback, such as http://127.0.0.1:9100")
+        return value.rstrip("/")
+
     @field_validator("worker_metrics")
     @classmethod
     def _host_and_port(cls, value: str | None) -> str | None:
@@ -111,6 +128,18 @@ class Settings(BaseSettings):
             if self.database_url.startswith(scheme):
                 return "postgresql+asyncpg://" + self.database_url.removeprefix(scheme)
         raise ValueError("RINGLINE_DATABASE_URL must begin with postgresql://")
+
+    @property
+    def pushes_go_to_apple(self) -> bool:
+        """Whether one of the APNs addresses is Apple's own, so that real phones could ring."""
+        urls = (self.apns_production_url, self.apns_sandbox_url)
+        hosts = (urlsplit(url).hostname or "" for url in urls)
+        return any(host == APPLE or host.endswith("." + APPLE) for host in hosts)
+
+    @property
+    def has_lab(self) -> bool:
+        """Whether the lab may exist: a simulator is named, and no push can reach Apple."""
+        return self.simulator_url is not None and not self.pushes_go_to_apple
 
     def secret_keys(self) -> dict[str, str]:
         """Secrets by key id, the first one in use for encrypting. A lone secret has the id `1`."""

@@ -29,6 +29,8 @@ def api(
     from app.observe import set_up_logging  # noqa: PLC0415
 
     settings = settings_or_fail()
+    if workers > 1 and settings.has_lab:
+        fail("the lab lives in one process: use --workers 1, or unset RINGLINE_SIMULATOR_URL")
     set_up_logging(settings.log_level, settings.log_format)
     config = uvicorn.Config(
         "app.main:create_app", factory=True, host=host, port=port, workers=workers,

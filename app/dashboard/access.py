@@ -8,7 +8,6 @@ none.
 import hmac
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
@@ -22,6 +21,7 @@ from app.events.audit import Actor
 from app.runtime import Runtime
 from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
+from app.web import check_origin
 
 COOKIE = "ringline_admin"
 MOST_FIELDS = 100
@@ -93,14 +93,6 @@ async def checked(request: Request, visitor: Visitor) -> None:
         given = field if isinstance(field, str) else ""
     if not hmac.compare_digest(given.encode(), visitor.csrf.encode()):
         raise Forbidden("stale_form", "This form is not of your session. Reload and try again.")
-
-
-def check_origin(request: Request) -> None:
-    """Refuse (403) what a browser says it was sent by another site's page."""
-    origin = urlsplit(request.headers.get("origin", "")).netloc
-    foreign = origin and origin != request.headers.get("host")
-    if foreign or request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
-        raise Forbidden("other_site", "This came from a page of another site; nothing was done.")
 
 
 async def changed(request: Request) -> Visitor:

@@ -1,6 +1,5 @@
 """Rendering: templates, what every page is given, headers, and how an error looks to a person."""
 
-import hashlib
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,23 +16,13 @@ from starlette.exceptions import HTTPException
 
 from app.dashboard import words
 from app.errors import AppError, Invalid, NotFound, TooMany, field_errors
+from app.web import HEADERS, read_files
 
 log = structlog.get_logger(__name__)
 
 BASE = "/dashboard"
 HERE = Path(__file__).resolve().parent
-TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+STATIC = read_files(sorted((HERE / "static").iterdir()))
 
 
 class PasswordFirst(Exception):
@@ -44,19 +33,6 @@ class SignInNeeded(Exception):
     """Nobody has signed in: the browser is sent to the sign-in page."""
 
 
-def _static() -> dict[str, tuple[bytes, str]]:
-    return {
-        path.name: (path.read_bytes(), TYPES[path.suffix])
-        for path in sorted((HERE / "static").iterdir())
-        if path.suffix in TYPES
-    }
-
-
-STATIC = _static()
-# In every address of a static file, so that it may be kept for ever and never be an old one.
-STATIC_VERSION = hashlib.sha256(b"".join(data for data, _ in STATIC.values())).hexdigest()[:12]
-
-
 def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
@@ -65,7 +41,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"static": f"{BASE}/static/{STATIC_VERSION}", "base": BASE, "words": words}
+    made.globals |= {"static": f"{BASE}/static/{STATIC.version}", "base": BASE, "words": words}
     made.filters |= {
         "when": words.when,
         "iso": words.iso,

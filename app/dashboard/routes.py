@@ -22,11 +22,10 @@ REST = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
 @ASSETS.get("/static/{version}/{name}")
 async def static(name: str) -> Response:
     """A file of the pages; its address changes with its content, so it is kept for ever."""
-    if name not in STATIC:
+    found = STATIC.answer(name)
+    if found is None:
         raise nothing_here()
-    data, kind = STATIC[name]
-    keep = {"Cache-Control": "public, max-age=31536000, immutable"}
-    return Response(data, media_type=kind, headers=keep)
+    return found
 
 
 @REST.get("/{path:path}", dependencies=[Depends(shown)])

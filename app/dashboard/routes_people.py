@@ -12,7 +12,6 @@ from app.dashboard.access import (
     COOKIE,
     Governed,
     actor_of,
-    check_origin,
     checked,
     fields_of,
     governing,
@@ -27,6 +26,7 @@ from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.errors import AppError, Forbidden
 from app.events import audit
 from app.tenants import service as tenants
+from app.web import check_origin
 
 router = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
 FORM_COOKIE = "ringline_form"

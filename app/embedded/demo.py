@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from app.dashboard import admins
 from app.embedded.children import EmbeddedError
+from app.embedded.lab import ring_once
 from app.embedded.stack import Stack, running_stack
 from app.phone import EndedReason, Identity, Phone, SimulatorPushes, Step, Timing, Transition
 from app.runtime import open_runtime
@@ -52,6 +53,7 @@ def run_demo(folder: Path, *, once: bool) -> int:
     screen.title("Ringline demo")
     try:
         with running_stack(folder, screen.part) as stack:
+            screen.lab(stack.api_url)
             asyncio.run(_play(stack, screen, once=once))
     except KeyboardInterrupt:
         screen.console.print("\nStopped.")
@@ -75,6 +77,12 @@ class Screen:
 
     def part(self, name: str, detail: str) -> None:
         self.console.print(f"  [green]up[/]  {name:<18} {escape(detail)}")
+
+    def lab(self, api_url: str) -> None:
+        """The one address to open."""
+        self.console.print(
+            f"\n  Open [bold green]{api_url}/lab[/]: three iPhones, one click to ring"
+        )
 
     def start(self) -> int:
         """Set the zero of the times to come; answers it in Unix nanoseconds."""
@@ -119,6 +127,9 @@ async def _play(stack: Stack, screen: Screen, *, once: bool) -> None:
         screen.title("Alice rings Bob, who has two phones, and Carol")
         await _ring_and_answer(stack, backend, phones, screen)
         await _at_rest(stack, backend, phones, screen)
+        name, ms = await ring_once(stack.api_url)
+        screen.title("The lab")
+        screen.part("Page", f"{name} rang {ms:.1f} ms after one click")
         if once:
             screen.console.print("\n[bold green]Every step was right.[/]\n")
             return
@@ -307,7 +318,9 @@ curl -s "$API/v1/devices?user_id=bob" -H "Authorization: Bearer $KEY"
         f"Dashboard: [bold]{stack.api_url}/dashboard[/]   sign in as {ADMIN}, "
         f"one-time password [bold]{password}[/]"
     )
-    screen.console.print(f"API reference: {stack.api_url}/docs     Ctrl-C ends the demo.\n")
+    screen.console.print(f"API reference: {stack.api_url}/docs")
+    screen.lab(stack.api_url)
+    screen.console.print("  Ctrl-C ends the demo.\n")
 
 
 async def _stay(phones: list[Phone], screen: Screen) -> None:

@@ -27,9 +27,16 @@ class EventStream(Response):
     media_type = "text/event-stream"
 
     def __init__(
-        self, streams: Streams, stream: Stream, batches: AsyncGenerator[Batch, None]
+        self,
+        streams: Streams,
+        stream: Stream,
+        batches: AsyncGenerator[Batch, None],
+        status_code: int = 200,  # FastAPI reads it off here for the API reference
     ) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        super().__init__(
+            status_code=status_code,
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
         del self.headers["content-length"]
         self._streams = streams
         self._stream = stream

@@ -14,12 +14,14 @@ PushKind = Literal["voip", "background", "alert"]
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One push as the phone gets it. `received_ms`: when Apple (the simulator) had it, Unix ms."""
+    """One push as the phone gets it. `received_ms`: when Apple (the simulator) had it, Unix ms;
+    `received_ns` is the same in nanoseconds, 0 where the source does not know it so exactly."""
 
     kind: PushKind
     payload: bytes
     received_ms: int
     headers: Mapping[str, str] = field(default_factory=dict)
+    received_ns: int = 0
 
     @property
     def expiration(self) -> int:
@@ -40,13 +42,21 @@ class Push:
 
 @dataclass(slots=True)
 class Delivery:
-    """The way of pushes to one phone. `duplicate` and `reorder` are used up by the next push."""
+    """The way of pushes to one phone. `duplicate`, `reorder` and `delay` (seconds) are used up by
+    the next push; `delayed` is how many are on their way because of a delay."""
 
     conditions: Conditions
     duplicate: int = 0
     reorder: bool = False
+    delay: float = 0.0
+    delayed: int = 0
     _stored: list[Push] = field(default_factory=list)
     _overtaken: Push | None = None
+
+    def use_delay(self) -> float:
+        """How many seconds the push that comes now is to be late."""
+        seconds, self.delay = self.delay, 0.0
+        return seconds
 
     def arrive(self, push: Push) -> list[Push]:
         """What the app gets now: the push, copies of it, nothing yet, or an older one after it."""
@@ -83,4 +93,4 @@ class Delivery:
     @property
     def held(self) -> int:
         """How many pushes wait."""
-        return len(self._stored) + (self._overtaken is not None)
+        return len(self._stored) + (self._overtaken is not None) + self.delayed

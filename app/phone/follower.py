@@ -10,6 +10,7 @@ from app.phone.callkit import EndedReason
 from app.phone.events import Lines, ServerEvent, StreamAbsent, StreamLost, follow
 from app.phone.kit import REASONS, Kit
 from app.phone.log import Step
+from app.phone.pushkit import App
 from app.phone.ring import Ring
 
 _LONGEST_WAIT: Final = 5.0
@@ -29,7 +30,7 @@ class Follower:
         """Until cancelled, or until the server says that there is no stream."""
         wait = self._kit.timing.reconnect
         while True:
-            if not self._kit.conditions.flight_mode:
+            if self._can_listen():
                 self._connection = asyncio.create_task(self._connect())
                 try:
                     await self._connection
@@ -43,14 +44,19 @@ class Follower:
                     await self._gone()
                     if not self._was_cut():
                         raise
-                    self._kit.log.note(Step.STREAM_LOST, error="flight mode")
+                    self._kit.log.note(Step.STREAM_LOST, error="cut off")
             await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
             wait = min(wait * 2, _LONGEST_WAIT)
 
     def cut(self) -> None:
-        """The network is gone."""
+        """The network is gone, or the app that listened."""
         if self._connection is not None:
             self._connection.cancel()
+
+    def _can_listen(self) -> bool:
+        """A killed app listens to nothing: what rings there is native code, told by push."""
+        conditions = self._kit.conditions
+        return not conditions.flight_mode and conditions.app is not App.KILLED
 
     def _was_cut(self) -> bool:
         current = asyncio.current_task()

@@ -32,6 +32,20 @@ class Inbox:
 
     def take(self, push: Push) -> None:
         """A push has come as far as the phone; what the phone's condition lets through goes on."""
+        seconds = self.delivery.use_delay()
+        if seconds > 0:
+            self.delivery.delayed += 1
+            self._kit.log.note(Step.PUSH_HELD, kind=push.kind, size=len(push.payload))
+            self._kit.spawn(self._late(push, seconds))
+        else:
+            self._deliver(push)
+
+    async def _late(self, push: Push, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self.delivery.delayed -= 1
+        self._deliver(push)
+
+    def _deliver(self, push: Push) -> None:
         through = self.delivery.arrive(push)
         if not through:
             self._kit.log.note(Step.PUSH_HELD, kind=push.kind, size=len(push.payload))

@@ -23,6 +23,7 @@ class Step(StrEnum):
     PUSH_NOT_WOKEN = "push_not_woken"
     PUSH_IGNORED = "push_ignored"
     # The app's process
+    INSTALLED = "installed"
     LAUNCHED = "launched"
     CRASHED = "crashed"
     NOT_REPORTED = "not_reported"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,7 +14,8 @@ from app.phone.callkit import CallKit
 from app.phone.follower import Follower
 from app.phone.inbox import Inbox
 from app.phone.kit import Kit
-from app.phone.log import Clock, Log, Observer, Step
+from app.phone.log import Clock, Log, Observer, Step, Transition
+from app.phone.parsers import PROFILES
 from app.phone.pushkit import App, Conditions
 from app.phone.ring import Ring
 from app.phone.settings import Identity, Timing
@@ -55,6 +57,7 @@ class Phone:
         self.inbox = Inbox(self.kit)
         self._source = source
         self._follower = Follower(self.kit, self.inbox.rings) if stream else None
+        self.log.observe(self._stop_listening)
 
     @property
     def log(self) -> Log:
@@ -161,8 +164,6 @@ class Phone:
         """Cut or restore the network; what was held comes when it is back."""
         was_on, self.conditions.flight_mode = self.conditions.flight_mode, on
         self._conditions_changed()
-        if on and self._follower is not None:
-            self._follower.cut()
         if was_on and not on:
             self.inbox.network_back()
 
@@ -176,13 +177,32 @@ class Phone:
         self.conditions.ios = (major, minor)
         self._conditions_changed()
 
+    def set_late_delivery(self, on: bool) -> None:
+        """Whether what was sent in flight mode comes when it ends, or is lost."""
+        self.conditions.late_delivery = on
+        self._conditions_changed()
+
+    def install(self, profile: str) -> None:
+        """Put the app on the phone anew, built with the library of `profile` (KeyError if there is
+        none): calls of the old one end with it, and iOS forgets what that did wrong."""
+        if profile not in PROFILES:
+            raise KeyError(profile)
+        self.inbox.process_gone()
+        self.identity = self.kit.identity = replace(self.identity, profile=profile)
+        self.inbox.pushkit.reinstalled()
+        self.log.note(Step.INSTALLED, profile=profile)
+
     def duplicate_next(self, copies: int = 1) -> None:
         """The next push comes that many times more."""
         self.inbox.delivery.duplicate = copies
 
-    def reorder_next(self) -> None:
+    def reorder_next(self, on: bool = True) -> None:
         """The next push is overtaken by the one after it (or comes late, if none does)."""
-        self.inbox.delivery.reorder = True
+        self.inbox.delivery.reorder = on
+
+    def delay_next(self, seconds: float) -> None:
+        """The next push comes so many seconds late."""
+        self.inbox.delivery.delay = seconds
 
     def view(self) -> dict[str, Any]:
         """All there is to draw, as JSON."""
@@ -222,6 +242,12 @@ class Phone:
         async with contextlib.aclosing(self._source(self.identity.tokens)) as pushes:
             async for push in pushes:
                 self.inbox.take(push)
+
+    def _stop_listening(self, change: Transition) -> None:
+        """The live stream goes with the network, and with the app."""
+        gone = self.conditions.flight_mode or self.conditions.app is App.KILLED
+        if self._follower is not None and gone and change.step in {Step.CONDITIONS, Step.KILLED}:
+            self._follower.cut()
 
     def _conditions_changed(self) -> None:
         self.log.note(

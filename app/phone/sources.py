@@ -110,6 +110,7 @@ def push_of(given: Mapping[str, Any]) -> Push:
         payload.encode("utf-8", "replace"),
         int(given["received_ns"]) // 1_000_000,
         headers,
+        int(given["received_ns"]),
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,6 +27,8 @@ class Server:
         self.host = host
         self._ports = {"production": production, "sandbox": sandbox}
         self.control_port = 0
+        # Another one after each start: who keeps something of this run can tell that it is over.
+        self.run_id = secrets.token_hex(8)
 
     @property
     def production_port(self) -> int:
@@ -54,6 +57,7 @@ class Server:
             "sandbox_url": self.sandbox_url,
             "control_url": self.control_url,
             "ca_file": str(self.apple.ca_file),
+            "run": self.run_id,
         }
 
     async def add_fault(self, fault: ConnectionFault | RequestFault) -> int:

@@ -111,12 +111,11 @@ class Process:
 class Api(Process):
     """One API process; `url` is where it listens."""
 
-    def __init__(self, number: int, env: Mapping[str, str], folder: Path) -> None:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            listener.listen(512)
-            listener.set_inheritable(True)
-            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    def __init__(
+        self, number: int, env: Mapping[str, str], folder: Path, given: socket.socket | None = None
+    ) -> None:
+        with given or listening() as listener:
+            self.url = url_of(listener)
             command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app"]
             command += ["--fd", str(listener.fileno()), "--no-access-log"]
             super().__init__(
@@ -125,6 +124,20 @@ class Api(Process):
 
     def wait_ready(self) -> None:
         self.wait_until(lambda: "startup complete" in self.output())
+
+
+def listening() -> socket.socket:
+    """A listening socket on a port of its own, for an API to be."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(512)
+    listener.set_inheritable(True)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where an API on this socket is reached."""
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 class Worker(Process):
@@ -151,6 +164,8 @@ class House:
     apis: list[Api] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
     may_log: set[str] = field(default_factory=set)
+    listener: socket.socket | None = None
+    """For the first API: made beforehand where its address must be known to all processes."""
 
     @property
     def env(self) -> dict[str, str]:
@@ -180,7 +195,8 @@ class House:
         """Start so many more processes, at once, and wait until they are ready."""
         new: list[Api | Worker] = []
         for _ in range(apis):
-            self.apis.append(Api(len(self.apis), self.env, self.folder))
+            given, self.listener = self.listener, None
+            self.apis.append(Api(len(self.apis), self.env, self.folder, given))
             new.append(self.apis[-1])
         for _ in range(workers):
             self.workers.append(Worker(len(self.workers), self.env, self.folder))
@@ -367,10 +383,11 @@ def running_house(
     *,
     apis: int = 1,
     workers: int = 1,
+    listener: socket.socket | None = None,
     **extra: str,
 ) -> Iterator[House]:
     """A house with its processes, closed at the end of the block."""
-    house = House(database_url, redis_url, sim, folder, extra)
+    house = House(database_url, redis_url, sim, folder, extra, listener=listener)
     try:
         house.start(apis=apis, workers=workers)
         yield house

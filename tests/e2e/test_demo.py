@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
+
 from app.embedded.stack import running_stack
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -48,6 +50,8 @@ def test_demo_rings_and_every_step_is_right_twice_over(tmp_path: Path) -> None:
             assert "answered elsewhere: 4" in done.stdout
             assert "Every step was right." in done.stdout
             assert re.search(r"median \d+\.\d ms", done.stdout)
+            assert re.search(r"/lab.*one click", done.stdout)
+            assert re.search(r"Bob's (second )?iPhone rang \d+\.\d ms after one click", done.stdout)
 
 
 def test_demo_leaves_nothing_running(tmp_path: Path) -> None:
@@ -56,9 +60,16 @@ def test_demo_leaves_nothing_running(tmp_path: Path) -> None:
         env=own_environment(), cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
+    said = []
     for line in process.stdout:
+        said.append(line)
         if "Ctrl-C" in line:
             break
+    addresses = [line for line in said if "http" in line and " up " not in line]
+    lab = re.search(r"http://127\.0\.0\.1:\d+/lab", addresses[0])
+    assert lab is not None, "the lab's is the first address to open"
+    assert lab[0] in addresses[-1], "and the last"
+    assert httpx.get(lab[0]).status_code == 200
     family = children_of(process.pid)
     assert len(family) >= 4  # PostgreSQL, Valkey, API, worker
     process.send_signal(signal.SIGKILL)
