@@ -11,14 +11,17 @@ from fastapi import APIRouter, Request, Response
 from app.calls import service as calls
 from app.core.call import Cancel, End
 from app.dashboard import explaining, store_lists, timeline, words
-from app.dashboard.access import Changing, Here, Place
+from app.dashboard.access import Changing, Here
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
 from app.errors import Conflict, Gone
+from app.events import history
 
 router = APIRouter(
     prefix=BASE + "/t/{tenant_id}/calls", route_class=PageRoute, include_in_schema=False
 )
 ON_A_PAGE = 50
+MOST_ROWS = 400
+"""Of a kind, on the page of one call."""
 
 
 @router.get("")
@@ -79,26 +82,22 @@ def _cursor(text: str) -> tuple[datetime, UUID] | None:
 @router.get("/{call_id}")
 async def one_page(request: Request, place: Here, call_id: UUID) -> Response:
     """The story of one call: its lanes, and why a phone was not reached."""
-    story, tokens = await _story(place, call_id)
+    async with place.runtime.database.reading() as session:
+        story = await history.of_call(session, place.id, call_id, limit=MOST_ROWS)
+        if story is None:
+            raise nothing_here()
+        members = await store_lists.members(session, call_id, MOST_ROWS)
+        users = [ring["user_id"] for ring in story.rings]
+        tokens = await store_lists.ringing_tokens(session, place.id, users)
     return part_or_page(
         request,
         "call.html",
         story=story,
-        call=story["call"],
+        members=members,
+        call=story.call,
         drawing=timeline.drawing(story),
         sentences=explaining.explain(story, tokens),
-        kind=words.CALLS.get(story["call"]["reason"] or story["call"]["state"]),
     )
-
-
-async def _story(place: Place, call_id: UUID) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    async with place.runtime.database.reading() as session:
-        story = await store_lists.call_story(session, place.id, call_id)
-        if story is None:
-            raise nothing_here()
-        users = [ring["user_id"] for ring in story["rings"]]
-        tokens = await store_lists.ringing_tokens(session, place.id, users)
-    return story, tokens
 
 
 @router.post("/{call_id}/end")
