@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.calls import erasing, late, state
+from app.calls import erasing, heartbeats, late, state
 from app.calls import store as calls
 from app.devices import store as devices
 from app.push import store as pushes
@@ -94,6 +94,11 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "late devices of a user": (late.LATE_OF_USER, USER | {"limit": 200}),
     "live calls of a user": (calls.LIVE_CALLS, USER),
     "state": (state.STATE, {"ring": IDS[0], "device": IDS[1], "tenant": TENANT}),
+    "heartbeat": (heartbeats.BY_ID, USER | {"id": IDS[0], "device": "d"}),
+    "heartbeat by name": (
+        heartbeats.BY_NAME,
+        USER | {"type": "default", "name": "c9", "device": "d"},
+    ),
     "ringable": (devices.RINGABLE, {"tenants": [TENANT], "users": ["u7"]}),
     "expired tokens": (devices.EXPIRE, {"limit": 500}),
     "devices": (devices.DEVICES, USER | {"device": None}),
