@@ -26,7 +26,7 @@ async def _listener(request: Request) -> Caller:
     return caller
 
 
-@router.get("/events", response_class=EventStream)
+@router.get("/events", response_class=EventStream, status_code=200)
 async def events(
     request: Request,
     caller: Annotated[Caller, Depends(_listener)],
