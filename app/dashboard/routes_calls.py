@@ -9,12 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from app.calls import service as calls
-from app.core.call import Cancel, End
+from app.core.call import CallState, Cancel, End
 from app.dashboard import explaining, store_lists, timeline, words
 from app.dashboard.access import Changing, Here
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
-from app.errors import Conflict, Gone
+from app.errors import Conflict
 from app.events import history
+from app.events.audit import record
 
 router = APIRouter(
     prefix=BASE + "/t/{tenant_id}/calls", route_class=PageRoute, include_in_schema=False
@@ -103,11 +104,11 @@ async def one_page(request: Request, place: Here, call_id: UUID) -> Response:
 @router.post("/{call_id}/end")
 async def end(place: Changing, call_id: UUID) -> Response:
     """End a live call for everyone, as the server."""
-    path = f"{place.path}/calls/{call_id}"
     try:
-        await calls.act(place.runtime, place.id, str(call_id), Cancel())
-    except Gone:
-        return moved(path)
+        seen = await calls.act(place.runtime, place.id, str(call_id), Cancel())
     except Conflict:
-        await calls.act(place.runtime, place.id, str(call_id), End())
-    return moved(path, "cancelled")
+        seen = await calls.act(place.runtime, place.id, str(call_id), End())
+    if seen.stored.call.state is not CallState.ENDED:
+        async with place.runtime.database.transaction() as session:
+            await record(session, place.actor, place.id, "call.end", f"call:{call_id}")
+    return moved(f"{place.path}/calls/{call_id}", "cancelled")

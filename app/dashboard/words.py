@@ -21,7 +21,6 @@ DONE = {
     "profile_removed": "Removed: this app gets the default payload again.",
     "role_changed": "The role was changed.",
     "admin_removed": "The administrator was removed and signed out.",
-    "webhook_saved": "The webhook is saved.",
     "webhook_off": "The webhook is off; nothing is sent to it.",
     "webhook_deleted": "The webhook is deleted.",
     "webhook_enabled": "The webhook is enabled again.",
