@@ -111,6 +111,20 @@ async def test_an_app_that_gets_the_default_payload_again_is_said_so(site: Site,
         assert said in (await owner.get(answer.headers["location"])).text
 
 
+async def test_a_template_is_shown_with_what_its_app_will_miss(site: Site, tenant) -> None:
+    owner = await site.admin()
+    path = f"/dashboard/t/{tenant}/settings/payload/preview"
+    form = {"bundle_id": "com.example.app", "profile": "custom"}
+    for template, misses in (('{"id": "{{uuid}}"}', True), (FULL, False)):
+        page = (await post(owner, path, **form, template=template)).text
+        assert ("no {{token}}: an app that was killed cannot decline" in page) == misses
+        assert "Would not ring rightly" not in page
+
+
+FULL = """{"id": "{{uuid}}", "t": "{{token}}", "s": "{{state_url}}", "e": "{{expires_at_iso}}",
+           "r": "{{callkit_reason?}}"}"""
+
+
 async def test_the_servers_address_leads_to_the_dashboard(site: Site) -> None:
     visitor = await site.visitor()
     assert (await visitor.get("/")).headers["location"] == "/dashboard/"
