@@ -94,6 +94,34 @@ def problem_of(error: AppError) -> Response:
     return response
 
 
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "A problem (RFC 9457): `code` is stable, `detail` says what to do.",
+        "content": {
+            "application/problem+json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "code", "detail"],
+                    "properties": {
+                        "type": {"type": "string"},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "code": {"type": "string"},
+                        "detail": {"type": "string"},
+                        "errors": {
+                            "description": "With 422 `invalid_field` and its like: every field.",
+                            "type": "array",
+                            "items": {"type": "object"},
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+"""How the reference at `/docs` describes every error."""
+
+
 def install(app: FastAPI) -> None:
     """Make every error of this app answer in the one shape."""
     app.add_exception_handler(AppError, _on_app_error)

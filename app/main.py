@@ -92,6 +92,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description="A self-hosted ring service for apps with native call screens.",
         version="0.1.0",
         lifespan=lifespan,
+        responses=errors.RESPONSES,
     )
     errors.install(app)
     app.add_exception_handler(DBAPIError, _database_down)

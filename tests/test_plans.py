@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.calls import erasing, late, state
+from app.calls import erasing, heartbeats, late, state
 from app.calls import store as calls
 from app.db import as_json
 from app.devices import store as devices
@@ -97,6 +97,11 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "see and find": (
         devices.SEE_AND_FIND,
         {"seen_tenants": [TENANT], "seen_users": ["u7"], "tenants": [TENANT], "users": ["u7"]},
+    ),
+    "heartbeat": (heartbeats.BY_ID, USER | {"id": IDS[0], "device": "d"}),
+    "heartbeat by name": (
+        heartbeats.BY_NAME,
+        USER | {"type": "default", "name": "c9", "device": "d"},
     ),
     "ringable": (devices.RINGABLE, {"tenants": [TENANT], "users": ["u7"]}),
     "expired tokens": (devices.EXPIRE, {"limit": 500}),

@@ -6,10 +6,10 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from app import http_cache
-from app.calls import actors, service, state
+from app.calls import actors, heartbeats, service, state
 from app.calls.actors import Actor
 from app.calls.ringing import Order, ring_order
-from app.calls.schemas import ActIn, DeclineIn, ReportIn, RingIn, call_summary
+from app.calls.schemas import ActIn, DeclineIn, ReportIn, RingIn
 from app.calls.service import Seen
 from app.core.call import (
     SERVER,
@@ -18,7 +18,6 @@ from app.core.call import (
     Command,
     Decline,
     End,
-    Heartbeat,
     Join,
     Leave,
 )
@@ -152,10 +151,8 @@ async def heartbeat(
     """Keep a joined member: silence makes it away, then takes it out. Answers its own part."""
     actors.refuse_kinds(caller, "call")
     actor = await _actor(reference, request, caller, body)
-    if actor.device is None:
-        raise Invalid("missing_field", "device_id: say which device is alive")
-    seen = await _act(request, actor, Heartbeat(actor.user_id, actor.device))
-    return call_summary(seen.stored, seen.call, actor.user_id)  # often, so little
+    runtime: Runtime = request.app.state.runtime
+    return await heartbeats.keep(runtime, actor)
 
 
 async def _actor(

@@ -1,7 +1,6 @@
 """What a phone learns and reports with the call token of its push: one read, one small answer."""
 
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import text
 
@@ -18,24 +17,28 @@ from app.push import store as pushes
 from app.runtime import Runtime
 from app.security import Caller
 
-STATE = text("""
-    SELECT c.id, c.type, c.name, c.state, c.reason, c.caller_id, c.caller_name, c.has_video,
-           c.custom, c.created_at, c.active_at, c.ended_at,
-           c.due_at <= clock_timestamp() AS overdue,
-           r.uuid, r.user_id, r.deadline, r.outcome, r.settled_at, r.callkit,
-           m.role, m.state AS member_state, m.holder, m.joined_at, m.left_at,
-           d.device_id, n.members, n.joined, n.ringing
-    FROM rings r
-    JOIN calls c ON c.id = r.call_id
-    JOIN members m ON m.call_id = r.call_id AND m.user_id = r.user_id
-    JOIN devices d ON d.id = :device AND d.tenant_id = r.tenant_id AND d.user_id = r.user_id
+SUMMARY = """
+    c.id, c.type, c.name, c.state, c.reason, c.caller_id, c.caller_name, c.has_video, c.custom,
+    c.created_at, c.active_at, c.ended_at, m.user_id, m.role, m.state AS member_state, m.holder,
+    m.joined_at, m.left_at, r.uuid, r.deadline, r.outcome, r.settled_at, r.callkit,
+    n.members, n.joined, n.ringing
+"""
+COUNTS = """
     CROSS JOIN LATERAL (
         SELECT count(*) AS members,
                count(*) FILTER (WHERE o.state IN ('joined', 'away')) AS joined,
                count(*) FILTER (WHERE o.state = 'ringing') AS ringing
         FROM members o WHERE o.call_id = c.id) n
+"""
+STATE = text(f"""
+    SELECT {SUMMARY}, c.due_at <= clock_timestamp() AS overdue
+    FROM rings r
+    JOIN calls c ON c.id = r.call_id
+    JOIN members m ON m.call_id = r.call_id AND m.user_id = r.user_id
+    JOIN devices d ON d.id = :device AND d.tenant_id = r.tenant_id AND d.user_id = r.user_id
+    {COUNTS}
     WHERE r.uuid = :ring AND r.tenant_id = :tenant
-""")
+""")  # noqa: S608  (constants)
 
 
 async def read_state(runtime: Runtime, caller: Caller, reference: str) -> dict[str, Any]:
@@ -50,7 +53,8 @@ async def read_state(runtime: Runtime, caller: Caller, reference: str) -> dict[s
         if row is None or not _named(reference, row):
             raise not_found()
         if not row["overdue"]:
-            return _state_out(row)
+            out = summary_of(row)
+            return out | {"ring": out["members"][0]["ring"]}
     return await _state_in_time(runtime, caller, row)
 
 
@@ -58,9 +62,9 @@ def _named(reference: str, row: Row) -> bool:
     return call_reference(reference) in {row["id"], (row["type"], row["name"])}
 
 
-def _state_out(row: Row) -> dict[str, Any]:
+def summary_of(row: Row) -> dict[str, Any]:
+    """A row of SUMMARY as `schemas.call_summary` has it, for which no other member is loaded."""
     times = {name: row[name] and rfc3339(row[name]) for name in ("joined_at", "left_at")}
-    ring = _ring(row["uuid"], row["outcome"], row)
     return {
         "id": str(row["id"]),
         "cid": f"{row['type']}:{row['name']}",
@@ -81,18 +85,17 @@ def _state_out(row: Row) -> dict[str, Any]:
                 "state": row["member_state"],
                 "device_id": row["holder"],
                 **times,
-                "ring": ring,
+                "ring": None if row["uuid"] is None else _ring(row),
             }
         ],
         "count": {name: row[name] for name in ("members", "joined", "ringing")},
-        "ring": ring,
     }
 
 
-def _ring(uuid: UUID, outcome: str | None, row: Row) -> dict[str, Any]:
+def _ring(row: Row) -> dict[str, Any]:
     return {
-        "uuid": str(uuid),
-        "state": outcome or "ringing",
+        "uuid": str(row["uuid"]),
+        "state": row["outcome"] or "ringing",
         "expires_at": rfc3339(row["deadline"]),
         "settled_at": rfc3339(row["settled_at"]) if row["settled_at"] else None,
         "callkit_reason": row["callkit"],
@@ -109,7 +112,7 @@ async def _state_in_time(runtime: Runtime, caller: Caller, row: Row) -> dict[str
     call = view(stored.call, now)
     own = call.members[row["user_id"]]
     same = own.ring is not None and own.ring.uuid == caller.ring
-    ring = ring_out(own.ring) if same else _ring(row["uuid"], row["outcome"], row)
+    ring = ring_out(own.ring) if same else _ring(row)
     return call_summary(stored, call, row["user_id"]) | {
         "members": [member_out(own) | {"ring": ring}],
         "ring": ring,

@@ -22,6 +22,7 @@ from app.core.payload import (
     headers,
     problems,
     ring_payload,
+    template_advice,
 )
 from app.errors import NotFound
 from app.push import store
@@ -74,6 +75,8 @@ def preview(
     out.print(f"\n{len(body):,} of {VOIP_LIMIT:,} bytes; room for a call token: {TOKEN_ROOM}")
     if prepared.trimmed:
         out.print(f"[yellow]cut to fit:[/] {', '.join(prepared.trimmed)}")
+    for sentence in template_advice(chosen) if chosen is not None else ():
+        err.print(f"[yellow]{escape(sentence)}[/]")
     for problem in problems(profile, body):
         err.print(f"[red]{problem.outcome}[/] {problem.path}: {escape(problem.sentence)}")
 

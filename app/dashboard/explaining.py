@@ -2,35 +2,32 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from app.dashboard.words import REASONS, duration
+from app.db import Row
+from app.events.history import History
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 
 
-def explain(story: dict[str, Any], tokens: Sequence[dict[str, Any]]) -> list[str]:
+def explain(story: History, tokens: Sequence[Row]) -> list[str]:
     """Sentences about every callee who was not reached; none when all were, or it still rings.
 
     `tokens` are the VoIP tokens that the callees have now, also retired ones.
     """
     found = []
-    for ring in story["rings"]:
+    for ring in story.rings:
         if ring["outcome"] == "missed" or (
-            ring["outcome"] == "cancelled" and story["call"]["reason"] in {"missed", "failed"}
+            ring["outcome"] == "cancelled" and story.call["reason"] in {"missed", "failed"}
         ):
             found += _of_ring(ring, story, [t for t in tokens if t["user_id"] == ring["user_id"]])
     return found
 
 
-def _of_ring(
-    ring: dict[str, Any], story: dict[str, Any], tokens: Sequence[dict[str, Any]]
-) -> list[str]:
+def _of_ring(ring: Row, story: History, tokens: Sequence[Row]) -> list[str]:
     user = ring["user_id"]
     pushes = [
-        push
-        for push in story["pushes"]
-        if push["ring"] == ring["uuid"] and push["purpose"] == "ring"
+        push for push in story.pushes if push["ring"] == ring["uuid"] and push["purpose"] == "ring"
     ]
     rang = duration((ring["deadline"] - ring["created_at"]).total_seconds())
     if not pushes:
@@ -43,7 +40,7 @@ def _of_ring(
     return said
 
 
-def _why_nobody(tokens: Sequence[dict[str, Any]]) -> str:
+def _why_nobody(tokens: Sequence[Row]) -> str:
     if not tokens:
         return "no phone is registered for this user."
     retired = [token for token in tokens if token["retired_at"]]
@@ -54,7 +51,7 @@ def _why_nobody(tokens: Sequence[dict[str, Any]]) -> str:
     return "the phones that are registered now were not at that time."
 
 
-def _name(n: int, pushes: Sequence[dict[str, Any]]) -> str:
+def _name(n: int, pushes: Sequence[Row]) -> str:
     if pushes[n]["device_name"]:
         return str(pushes[n]["device_name"])
     if len(pushes) == 1:
@@ -63,7 +60,7 @@ def _name(n: int, pushes: Sequence[dict[str, Any]]) -> str:
     return f"the {place} phone"
 
 
-def _of_push(push: dict[str, Any]) -> str:
+def _of_push(push: Row) -> str:
     reason = push["reason"]
     meaning = f" ({REASONS[reason]})" if reason in REASONS else ""
     match push["state"]:

@@ -13,6 +13,7 @@ from app.core.payload import (
     check_template,
     problems,
     ring_payload,
+    template_advice,
 )
 from app.security import CALL_PREFIX
 
@@ -24,13 +25,17 @@ TOKEN = CALL_PREFIX + "x" * 91
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`text` is indented for people; `size` is of what would be sent. Or `faults` of a template."""
+    """`text` is indented for people; `size` is of what would be sent. Or `faults` of a template.
+
+    `advice`: what the template may leave out, but the app will miss.
+    """
 
     text: str = ""
     size: int = 0
     limit: int = VOIP_LIMIT
     problems: tuple[Problem, ...] = ()
     faults: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
 
 
 def preview(profile: str, template: str, public_url: str) -> Preview:
@@ -57,4 +62,6 @@ def preview(profile: str, template: str, public_url: str) -> Preview:
         return Preview(faults=(str(error),))
     parsed: Any = json.loads(body)
     shown = json.dumps(parsed, indent=2, ensure_ascii=False)
-    return Preview(shown, len(body), problems=tuple(problems(profile, body)))
+    advice = template_advice(chosen) if chosen is not None else ()
+    found = tuple(problems(profile, body))
+    return Preview(shown, len(body), problems=found, advice=tuple(advice))

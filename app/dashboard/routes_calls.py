@@ -9,16 +9,20 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from app.calls import service as calls
-from app.core.call import Cancel, End
+from app.core.call import CallState, Cancel, End
 from app.dashboard import explaining, store_lists, timeline, words
-from app.dashboard.access import Changing, Here, Place
+from app.dashboard.access import Changing, Here
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
-from app.errors import Conflict, Gone
+from app.errors import Conflict
+from app.events import history
+from app.events.audit import record
 
 router = APIRouter(
     prefix=BASE + "/t/{tenant_id}/calls", route_class=PageRoute, include_in_schema=False
 )
 ON_A_PAGE = 50
+MOST_ROWS = 400
+"""Of a kind, on the page of one call."""
 
 
 @router.get("")
@@ -79,36 +83,32 @@ def _cursor(text: str) -> tuple[datetime, UUID] | None:
 @router.get("/{call_id}")
 async def one_page(request: Request, place: Here, call_id: UUID) -> Response:
     """The story of one call: its lanes, and why a phone was not reached."""
-    story, tokens = await _story(place, call_id)
+    async with place.runtime.database.reading() as session:
+        story = await history.of_call(session, place.id, call_id, limit=MOST_ROWS)
+        if story is None:
+            raise nothing_here()
+        members = await store_lists.members(session, call_id, MOST_ROWS)
+        users = [ring["user_id"] for ring in story.rings]
+        tokens = await store_lists.ringing_tokens(session, place.id, users)
     return part_or_page(
         request,
         "call.html",
         story=story,
-        call=story["call"],
+        members=members,
+        call=story.call,
         drawing=timeline.drawing(story),
         sentences=explaining.explain(story, tokens),
-        kind=words.CALLS.get(story["call"]["reason"] or story["call"]["state"]),
     )
-
-
-async def _story(place: Place, call_id: UUID) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    async with place.runtime.database.reading() as session:
-        story = await store_lists.call_story(session, place.id, call_id)
-        if story is None:
-            raise nothing_here()
-        users = [ring["user_id"] for ring in story["rings"]]
-        tokens = await store_lists.ringing_tokens(session, place.id, users)
-    return story, tokens
 
 
 @router.post("/{call_id}/end")
 async def end(place: Changing, call_id: UUID) -> Response:
     """End a live call for everyone, as the server."""
-    path = f"{place.path}/calls/{call_id}"
     try:
-        await calls.act(place.runtime, place.id, str(call_id), Cancel())
-    except Gone:
-        return moved(path)
+        seen = await calls.act(place.runtime, place.id, str(call_id), Cancel())
     except Conflict:
-        await calls.act(place.runtime, place.id, str(call_id), End())
-    return moved(path, "cancelled")
+        seen = await calls.act(place.runtime, place.id, str(call_id), End())
+    if seen.stored.call.state is not CallState.ENDED:
+        async with place.runtime.database.transaction() as session:
+            await record(session, place.actor, place.id, "call.end", f"call:{call_id}")
+    return moved(f"{place.path}/calls/{call_id}", "cancelled")

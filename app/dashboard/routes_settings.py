@@ -198,7 +198,8 @@ async def change_payload(request: Request, place: Changing) -> Response:
         )  # fmt: skip
     changed = settings.model_copy(update={"profiles": profiles, "templates": templates})
     await tenants.change_settings(place.runtime, place.id, changed, actor=place.actor)
-    return moved(f"{place.path}/settings/payload?bundle_id={bundle_id}", "profile_saved")
+    done = "profile_saved" if bundle_id in profiles else "profile_removed"
+    return moved(f"{place.path}/settings/payload?bundle_id={bundle_id}", done)
 
 
 @router.get("/audit")

@@ -135,49 +135,15 @@ async def calls(
     return await many(session, text(statement), values)
 
 
-CALL = text("""
-    SELECT c.*, clock_timestamp() AS now FROM calls c WHERE c.id = :call AND c.tenant_id = :tenant
-""")
 MEMBERS = text("""
-    SELECT user_id, role, state, holder, joined_at, left_at FROM members
+    SELECT user_id, role, state FROM members
     WHERE call_id = :call ORDER BY role DESC, user_id LIMIT :limit
 """)
-RINGS = text("""
-    SELECT uuid, user_id, created_at, deadline, outcome, settled_at, callkit, device FROM rings
-    WHERE call_id = :call ORDER BY created_at, uuid LIMIT :limit
-""")
-PUSHES = text("""
-    SELECT p.id, p.ring, p.user_id, p.device_row, p.purpose, p.kind, p.bundle_id, p.environment,
-           right(p.token, 4) AS ending, p.created_at, p.deadline, p.state, p.status, p.reason,
-           p.attempts, p.sent_at, p.answered_at, p.delivered_at, p.unavailable_at,
-           d.device_id, d.name AS device_name, t.retired_at, t.retired_why
-    FROM pushes p LEFT JOIN devices d ON d.id = p.device_row LEFT JOIN tokens t ON t.id = p.token_id
-    WHERE p.call_id = :call ORDER BY p.created_at, p.id LIMIT :limit
-""")
-ATTEMPTS = text("""
-    SELECT push_id, environment, started_at, finished_at, status, reason FROM attempts
-    WHERE call_id = :call ORDER BY started_at LIMIT :limit
-""")
-EVENTS = text("""
-    SELECT seq, type, at, data FROM events WHERE call_id = :call ORDER BY seq LIMIT :limit
-""")
-MOST = 400
 
 
-async def call_story(session: Session, tenant_id: UUID, call_id: UUID) -> dict[str, Any] | None:
-    """Everything that is known of one call, up to 400 rows of a kind; None when it is not there."""
-    call = await one(session, CALL, {"call": call_id, "tenant": tenant_id})
-    if call is None:
-        return None
-    values = {"call": call_id, "limit": MOST}
-    return {
-        "call": call,
-        "members": await many(session, MEMBERS, values),
-        "rings": await many(session, RINGS, values),
-        "pushes": await many(session, PUSHES, values),
-        "attempts": await many(session, ATTEMPTS, values),
-        "events": await many(session, EVENTS, values),
-    }
+async def members(session: Session, call_id: UUID, limit: int) -> list[dict[str, Any]]:
+    """The first `limit` members of a call: the caller, then the callees by id."""
+    return await many(session, MEMBERS, {"call": call_id, "limit": limit})
 
 
 TOKENS_OF = text("""

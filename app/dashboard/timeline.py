@@ -1,13 +1,17 @@
-"""The story of one call as lanes: caller, Ringline, Apple, each phone; time runs downwards.
+"""A call's timeline drawn as lanes: caller, Ringline, Apple, each phone; time runs downwards.
 
-Made of rows that are there anyway: the call, its rings, pushes, every attempt, and events.
+What happened is what `events.timeline` says; here it gets a place, and words that fit an arrow.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from app.dashboard import words
+from app.db import Row
+from app.events.history import History
+from app.events.timeline import Line, lines
 
 CALLER, RINGLINE, APPLE = "caller", "ringline", "apple"
 MOST_PHONES = 10
@@ -44,13 +48,13 @@ class Lanes:
         return "" if n is None else self.lanes[n][1]
 
 
-def lanes_of(story: dict[str, Any]) -> Lanes:
+def lanes_of(story: History) -> Lanes:
     """The lanes of a call, its phones in order of their first push."""
-    call = story["call"]
+    call = story.call
     found = Lanes([(CALLER, call["caller_name"] or call["caller_id"], "caller"),
                    (RINGLINE, "Ringline", "this server"), (APPLE, "Apple", "APNs")])  # fmt: skip
     seen = set()
-    for push in story["pushes"]:
+    for push in story.pushes:
         if push["device_row"] in seen:
             continue
         seen.add(push["device_row"])
@@ -62,98 +66,91 @@ def lanes_of(story: dict[str, Any]) -> Lanes:
     return found
 
 
-def steps_of(story: dict[str, Any]) -> list[Step]:
-    """Every step, in order of time."""
-    call = story["call"]
-    callees = [ring["user_id"] for ring in story["rings"]]
-    shown = ", ".join(callees[:2]) + (f" and {len(callees) - 2} more" if len(callees) > 2 else "")
-    steps = [Step(call["created_at"], CALLER, RINGLINE, f"ring {shown}")]
-    steps += _pushed(story)
-    for event in story["events"]:
-        steps += _of_event(event, story)
-    steps.sort(key=lambda step: step.at)
-    return steps[:MOST_STEPS]
-
-
-def _pushed(story: dict[str, Any]) -> list[Step]:
-    pushes = {push["id"]: push for push in story["pushes"]}
-    steps = []
-    for attempt in story["attempts"]:
-        push = pushes.get(attempt["push_id"])
-        if push is None:
-            continue
-        phone = str(push["device_row"])
-        what = "push" if push["purpose"] == "ring" else f"{push['purpose']} push"
-        name = push["device_name"] or f"…{push['ending']}"
-        steps.append(Step(attempt["started_at"], RINGLINE, APPLE, f"{what} to {name}"[:30]))
-        if attempt["status"] == 200:
-            steps.append(
-                Step(
-                    attempt["finished_at"],
-                    APPLE,
-                    phone,
-                    "accepted" if what == "push" else f"{what} accepted",
-                    "good",
-                )
-            )
+def steps_of(story: History) -> list[Step]:
+    """A step for each line of the call's timeline that has something to draw."""
+    pushes = {str(push["id"]): push for push in story.pushes}
+    steps: list[Step | None] = []
+    holds: dict[str | None, str | None] = {}
+    for line in lines(story):
+        if line.kind in {"ring.settled", "member.joined"}:
+            holds[line.user_id] = line.device_id
+        if "push" in line.data:
+            steps.append(_of_push(line, pushes[line.data["push"]]))
         else:
-            says = " ".join(str(one) for one in (attempt["status"], attempt["reason"]) if one)
-            answer = says or "no answer"
-            steps.append(Step(attempt["finished_at"], APPLE, RINGLINE, answer[:34], "bad"))
-    for push in story["pushes"]:
-        phone = str(push["device_row"])
-        if push["delivered_at"]:
-            steps.append(Step(push["delivered_at"], phone, RINGLINE, "the phone has it", "good"))
-        if push["unavailable_at"]:
-            steps.append(Step(push["unavailable_at"], phone, RINGLINE, "cannot ring", "warn"))
-    return steps
+            device = line.device_id or holds.get(line.user_id)
+            steps.append(_of_event(line, _lane_of(line.user_id, device, story)))
+    return [step for step in steps if step is not None][:MOST_STEPS]
 
 
-def _of_event(event: dict[str, Any], story: dict[str, Any]) -> list[Step]:
-    data, at = event["data"], event["at"]
-    user = str(data.get("user_id", ""))
-    phone = _phone_of(user, data.get("device_id"), story)
-    said: dict[str, tuple[str, str]] = {
-        "member.joined": ("accepts", "good"),
-        "member.declined": ("declines", "warn"),
-        "member.busy": ("is busy", "warn"),
-        "member.left": ("leaves", "plain"),
-        "member.back": ("is back", "good"),
-    }
-    kind = str(event["type"])
-    if kind in said:
-        what, tone = said[kind]
-        if user == story["call"]["caller_id"]:
-            return [Step(at, CALLER, RINGLINE, what, tone)]
-        if phone is None:
-            return [Step(at, RINGLINE, None, f"{user} {what}", tone)]
-        return [Step(at, phone, RINGLINE, what, tone)]
-    if kind == "member.missed":
-        return [Step(at, RINGLINE, None, f"{user}: nobody answered in time", "bad")]
-    if kind == "member.away":
-        return [Step(at, RINGLINE, None, f"{user} has gone silent", "warn")]
-    if kind == "ring.settled" and data.get("outcome") == "cancelled":
-        return [Step(at, RINGLINE, None, f"stops {user}'s phones", "plain")]
-    if kind == "call.ended":
-        reason = words.CALLS.get(str(data.get("reason")), ("plain", "over"))[1].lower()
-        return [Step(at, RINGLINE, None, f"call over: {reason}", "plain")]
-    return []
-
-
-def _phone_of(user: str, device_id: Any, story: dict[str, Any]) -> str | None:
-    """The lane of the phone that acted: as the event says, else as the user's ring has it."""
-    if device_id is None:
-        device_id = next((r["device"] for r in story["rings"] if r["user_id"] == user), None)
-    for push in story["pushes"]:
-        if push["user_id"] == user and push["device_id"] == device_id:
+def _lane_of(user: str | None, device: str | None, story: History) -> str | None:
+    if user == story.call["caller_id"]:
+        return CALLER
+    for push in story.pushes:
+        if device is not None and (push["user_id"], push["device_id"]) == (user, device):
             return str(push["device_row"])
     return None
 
 
-def drawing(story: dict[str, Any]) -> dict[str, Any]:
+def _of_push(line: Line, push: Row) -> Step:
+    what = "push" if push["purpose"] == "ring" else f"{push['purpose']} push"
+    name = push["device_name"] or f"…{push['ending']}"
+    if line.kind.endswith(".sent"):
+        return Step(line.at, RINGLINE, APPLE, f"{what} to {name}"[:30])
+    if line.kind.endswith(".unsent"):
+        return Step(line.at, RINGLINE, None, f"{what} to {name}: not sent"[:44], "warn")
+    if line.data["status"] == 200:
+        says = "accepted" if what == "push" else f"{what} accepted"
+        return Step(line.at, APPLE, str(push["device_row"]), says, "good")
+    says = " ".join(str(one) for one in (line.data["status"], line.data["reason"]) if one)
+    return Step(line.at, APPLE, RINGLINE, (says or "no answer")[:34], "bad")
+
+
+ACTS = {
+    "device.delivered": ("the phone has it", "good"),
+    "device.unavailable": ("cannot ring", "warn"),
+    "member.joined": ("accepts", "good"),
+    "member.declined": ("declines", "warn"),
+    "member.busy": ("is busy", "warn"),
+    "member.left": ("leaves", "plain"),
+    "member.back": ("is back", "good"),
+}
+
+
+def _of_event(line: Line, lane: str | None) -> Step | None:
+    """None for an event that says no more than those beside it, or the pushes, do."""
+    user, data = line.user_id, line.data
+    if line.kind in ACTS:
+        what, tone = ACTS[line.kind]
+        if lane is not None:
+            return Step(line.at, lane, RINGLINE, what, tone)
+        colon = ":" if line.kind.startswith("device.") else ""
+        return Step(line.at, RINGLINE, None, f"{user}{colon} {what}", tone)
+    match line.kind:
+        case "call.started":
+            return Step(line.at, CALLER, RINGLINE, f"ring {_few(data['callees'])}")
+        case "member.added":
+            return Step(line.at, RINGLINE, None, f"{data['by']} rings {_few(data['user_ids'])} too")
+        case "member.missed":
+            return Step(line.at, RINGLINE, None, f"{user}: nobody answered in time", "bad")
+        case "member.away":
+            return Step(line.at, RINGLINE, None, f"{user} has gone silent", "warn")
+        case "ring.settled" if data["outcome"] == "cancelled":
+            return Step(line.at, RINGLINE, None, f"stops {user}'s phones")
+        case "call.ended":
+            reason = words.CALLS.get(str(data["reason"]), ("plain", "over"))[1].lower()
+            return Step(line.at, RINGLINE, None, f"call over: {reason}")
+    return None
+
+
+def _few(users: Sequence[str]) -> str:
+    more = f" and {len(users) - 2} more" if len(users) > 2 else ""
+    return ", ".join(users[:2]) + more
+
+
+def drawing(story: History) -> dict[str, Any]:
     """Sizes, lanes and arrows for the template, which only draws them. Lengths are in pixels."""
     lanes, steps = lanes_of(story), steps_of(story)
-    started = story["call"]["created_at"]
+    started = story.call["created_at"]
     centre = [GUTTER + LANE // 2 + n * LANE for n in range(len(lanes.lanes))]
     arrows, before = [], started
     for n, step in enumerate(steps):

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from app.core.story import UNSENT
+
 DONE = {
     "signed_out": "You have signed out.",
     "password_changed": "Your password was changed; other browsers were signed out.",
@@ -19,7 +21,6 @@ DONE = {
     "profile_removed": "Removed: this app gets the default payload again.",
     "role_changed": "The role was changed.",
     "admin_removed": "The administrator was removed and signed out.",
-    "webhook_saved": "The webhook is saved.",
     "webhook_off": "The webhook is off; nothing is sent to it.",
     "webhook_deleted": "The webhook is deleted.",
     "webhook_enabled": "The webhook is enabled again.",
@@ -124,11 +125,7 @@ REASONS = {
     "InvalidProviderToken": "the .p8 key, its id or its team id is wrong",
     "ExpiredProviderToken": "the provider token was too old",
     "TooManyRequests": "too many pushes to this device in short time",
-    "deadline": "its time was up before an answer came",
-    "ring_settled": "the ring was over before it was sent",
-    "token_moved": "the token moved to another user",
-    "device_removed": "the device was removed",
-    "no_credential": "there is no credential for this app and environment",
+    **UNSENT,
 }
 
 

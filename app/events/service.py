@@ -2,6 +2,5 @@
 
 from app.events.courier import Courier
 from app.events.retention import forget
-from app.events.timeline import of_call as timeline
 
-__all__ = ["Courier", "forget", "timeline"]
+__all__ = ["Courier", "forget"]

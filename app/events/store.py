@@ -104,11 +104,6 @@ async def tell_users(
     return [(tenant, user, seq) for (tenant, user), seq in last.items()]
 
 
-CALL_EVENTS = text("""
-    SELECT seq, type, at, data FROM events WHERE call_id = :call ORDER BY seq
-""")
-
-
 CHANGED_MEMBERS = text("""
     SELECT e.call_id, e.data FROM events e
     JOIN unnest(CAST(:calls AS uuid[]), CAST(:seqs AS integer[])) AS w(call_id, seq)
@@ -125,11 +120,6 @@ async def changed_members(session: Session, told: dict[UUID, int]) -> dict[UUID,
         data = row["data"]
         found[row["call_id"]] += data["user_ids"] if "user_ids" in data else [data["user_id"]]
     return {call_id: list(dict.fromkeys(users)) for call_id, users in found.items()}
-
-
-async def events_of_call(session: Session, call_id: UUID) -> list[dict[str, Any]]:
-    """Every event of a call, in order."""
-    return await many(session, CALL_EVENTS, {"call": call_id})
 
 
 ERASE = (

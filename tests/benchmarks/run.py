@@ -20,6 +20,8 @@ from tests.benchmarks.engine import compare
 from tests.benchmarks.fanout import DEVICES, MEMBERS, push_group_bare, ring_group
 from tests.benchmarks.fast_server import FastServer, fast_server
 from tests.benchmarks.growth import SMALL, grow
+from tests.benchmarks.heartbeats import MEMBERS as HEARTS
+from tests.benchmarks.heartbeats import heartbeat_costs
 from tests.benchmarks.house import House, Ready, moved_in, running_house
 from tests.benchmarks.ring_cpu import ring_many
 from tests.benchmarks.ring_latency import ring_latencies
@@ -27,7 +29,7 @@ from tests.benchmarks.rows import add_users, clear
 from tests.benchmarks.told import PHONES, told_times
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
-NAMES = ("engine", "ring", "latency", "fanout", "told", "memory", "growth")
+NAMES = ("engine", "ring", "latency", "fanout", "told", "heartbeat", "memory", "growth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,14 @@ async def told(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     }
 
 
+async def heartbeat(ready: Ready, sizes: Sizes) -> dict[str, Any]:
+    """A heartbeat in a large call."""
+    await add_users(ready, "b", HEARTS)
+    found = await heartbeat_costs(ready, "hearts", sizes.groups)
+    await clear(ready)
+    return found
+
+
 async def growth(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     """The ring's CPU when there is much in the tables."""
     return await grow(ready, sizes.rows, sizes.rounds, sizes.rings)
@@ -160,6 +170,7 @@ PARTS = {
     "latency": latency,
     "fanout": fanout,
     "told": told,
+    "heartbeat": heartbeat,
     "growth": growth,
     "memory": memory,
 }

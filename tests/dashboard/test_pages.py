@@ -16,7 +16,7 @@ from app.dashboard import admins, counting, store_counts
 from app.db import clock
 from app.settings import Settings
 from app.tenants.schemas import TenantSettings
-from tests.dashboard.conftest import Site
+from tests.dashboard.conftest import Site, post
 
 OLDER = """
 UPDATE {table} SET created_at = created_at - interval '20 minutes' WHERE tenant_id = :tenant
@@ -90,6 +90,39 @@ async def test_older_calls_are_on_the_next_page_each_once(site: Site, tenant) ->
         path = older.group(1).replace("&amp;", "&") if older else ""
     assert path == ""
     assert seen == [f"n{n}" for n in reversed(range(53))]
+
+
+async def test_ending_a_call_is_in_the_audit_log_once(site: Site, tenant) -> None:
+    owner = await site.admin("operator")
+    call = await ring(site, tenant, "one")
+    for _ in range(2):  # the second comes too late: it ends nothing
+        await post(owner, f"/dashboard/t/{tenant}/calls/{call}/end")
+    assert "Cancelled" in (await owner.get(f"/dashboard/t/{tenant}/calls/{call}")).text
+    log = (await owner.get(f"/dashboard/t/{tenant}/settings/audit")).text
+    assert log.count("ended a call") == 1
+    assert f"call:{call}" in log
+
+
+async def test_an_app_that_gets_the_default_payload_again_is_said_so(site: Site, tenant) -> None:
+    owner = await site.admin()
+    path = f"/dashboard/t/{tenant}/settings/payload"
+    for profile, said in (("stream", "this payload"), ("ringline", "the default payload again")):
+        answer = await post(owner, path, bundle_id="com.example.app", profile=profile)
+        assert said in (await owner.get(answer.headers["location"])).text
+
+
+async def test_a_template_is_shown_with_what_its_app_will_miss(site: Site, tenant) -> None:
+    owner = await site.admin()
+    path = f"/dashboard/t/{tenant}/settings/payload/preview"
+    form = {"bundle_id": "com.example.app", "profile": "custom"}
+    for template, misses in (('{"id": "{{uuid}}"}', True), (FULL, False)):
+        page = (await post(owner, path, **form, template=template)).text
+        assert ("no {{token}}: an app that was killed cannot decline" in page) == misses
+        assert "Would not ring rightly" not in page
+
+
+FULL = """{"id": "{{uuid}}", "t": "{{token}}", "s": "{{state_url}}", "e": "{{expires_at_iso}}",
+           "r": "{{callkit_reason?}}"}"""
 
 
 async def test_the_servers_address_leads_to_the_dashboard(site: Site) -> None:

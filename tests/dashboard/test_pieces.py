@@ -6,13 +6,16 @@ from uuid import uuid4
 
 import pytest
 
+from app.core.event import EventType
 from app.dashboard import charts, held, words
 from app.dashboard.explaining import explain
 from app.dashboard.held import Held
 from app.dashboard.timeline import drawing
 from app.errors import Invalid
+from app.events.history import History
 from app.settings import Settings
 from app.vault import keyring
+from tests.core.test_story import DATA
 
 AT = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
 
@@ -20,19 +23,20 @@ AT = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
 def push(**more):
     row = {
         "id": uuid4(), "ring": "r", "user_id": "bob", "device_row": uuid4(), "purpose": "ring",
-        "ending": "9f3c", "state": "accepted", "status": 200, "reason": None, "attempts": 1,
-        "device_name": None, "device_id": "d1", "delivered_at": None, "unavailable_at": None,
-        "retired_at": None, "retired_why": None,
+        "kind": "voip", "environment": "production", "ending": "9f3c", "created_at": AT,
+        "deadline": AT + timedelta(seconds=45), "state": "accepted", "status": 200, "reason": None,
+        "attempts": 1, "sent_at": None, "answered_at": None, "device_name": None, "device_id": "d1",
+        "delivered_at": None, "unavailable_at": None, "retired_at": None, "retired_why": None,
     }  # fmt: skip
     return row | more
 
 
 def story(pushes=(), outcome="missed", events=(), attempts=()):
     ring = {"uuid": "r", "user_id": "bob", "outcome": outcome, "created_at": AT, "device": None,
-            "deadline": AT + timedelta(seconds=45)}  # fmt: skip
-    call = {"reason": "missed", "caller_id": "alice", "caller_name": "Alice", "created_at": AT}
-    return {"call": call, "rings": [ring], "pushes": list(pushes), "events": list(events),
-            "attempts": list(attempts), "members": []}  # fmt: skip
+            "deadline": AT + timedelta(seconds=45), "settled_at": None}  # fmt: skip
+    call = {"reason": "missed", "caller_id": "alice", "caller_name": "Alice", "created_at": AT,
+            "ended_at": None}  # fmt: skip
+    return History(call, [ring], pushes, attempts, events)
 
 
 def test_the_second_phone_is_explained():
@@ -56,7 +60,7 @@ def test_the_second_phone_is_explained():
         ([push(delivered_at=AT)], [], "it rang; nobody answered"),
         ([push(unavailable_at=AT)], [], "could not ring"),
         ([push(state="expired", reason="deadline", attempts=3)], [], "time was up after 3 tries"),
-        ([push(state="dropped", reason="token_moved")], [], "the token moved to another user"),
+        ([push(state="dropped", reason="token_moved")], [], "its token had gone to another user"),
     ],
 )
 def test_each_way_to_miss_a_ring_has_its_sentence(rows, tokens, part):
@@ -72,7 +76,7 @@ def test_lanes_show_each_step_with_the_time_between():
     attempt = {"push_id": one["id"], "environment": "production", "reason": None, "status": 200,
                "started_at": AT + timedelta(milliseconds=20),
                "finished_at": AT + timedelta(milliseconds=32)}  # fmt: skip
-    joined = {"type": "member.joined", "at": AT + timedelta(seconds=3),
+    joined = {"seq": 3, "type": "member.joined", "at": AT + timedelta(seconds=3),
               "data": {"user_id": "bob", "device_id": "d1"}}  # fmt: skip
     drawn = drawing(story([one], "accepted", [joined], [attempt]))
     assert [lane["name"] for lane in drawn["lanes"]] == [
@@ -84,6 +88,33 @@ def test_lanes_show_each_step_with_the_time_between():
     assert [arrow["at"] for arrow in drawn["arrows"]] == ["0 ms", "+20 ms", "+32 ms", "+3.0 s"]
     assert [arrow["gap"] for arrow in drawn["arrows"]][1:3] == ["20 ms", "12 ms"]
     assert (drawn["arrows"][3]["who"], drawn["arrows"][3]["says"]) == ("Bob's iPhone", "accepts")
+
+
+SEEN_BY_OTHERS = {
+    EventType.CALL_ACTIVE,
+    EventType.CALL_UPDATED,
+    EventType.RING_STARTED,
+    EventType.RING_SETTLED,
+}
+
+
+@pytest.mark.parametrize("kind", list(EventType))
+def test_every_event_is_drawn_unless_others_say_it(kind):
+    data = DATA | {"callkit_reason": 3}
+    event = {"seq": 1, "type": kind.value, "at": AT, "data": data}
+    drawn = drawing(story(events=[event]))
+    started = kind is EventType.CALL_STARTED or kind in SEEN_BY_OTHERS
+    assert len(drawn["arrows"]) == (1 if started else 2)
+    assert drawn["arrows"][0]["says"].startswith("ring bob")
+    cancelled = story(events=[event | {"data": data | {"outcome": "cancelled"}}])
+    if kind is EventType.RING_SETTLED:
+        assert drawing(cancelled)["arrows"][1]["says"] == "stops bob's phones"
+
+
+def test_what_was_never_sent_is_drawn_with_what_was():
+    unsent = push(state="dropped", reason="no_credential", status=None)
+    drawn = drawing(story([unsent]))
+    assert drawn["arrows"][1]["says"] == "push to …9f3c: not sent"
 
 
 def test_percentiles_lie_within_their_bucket():

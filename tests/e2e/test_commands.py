@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.e2e.house import Tenant
 from tests.e2e.test_reactions import ended
@@ -40,6 +41,15 @@ async def test_call_show_tells_the_story_in_order(tenant: Tenant) -> None:
         tenant, "call", "show", "default:none", "--tenant", str(tenant.id), status=1
     )
     assert "no such call" in nothing
+
+
+async def test_payload_preview_of_a_template_says_what_will_be_missed(
+    tenant: Tenant, tmp_path: Path
+) -> None:
+    template = tmp_path / "template.json"
+    template.write_text('{"id": "{{uuid}}"}')
+    custom = ("payload", "preview", "--profile", "custom", "--template", str(template))
+    assert "no {{token}}: an app that was killed cannot decline" in await ringline(tenant, *custom)
 
 
 async def test_payload_preview_of_a_real_call(tenant: Tenant) -> None:

@@ -73,6 +73,40 @@ async def test_what_was_never_sent_says_why(tenant: Tenant) -> None:
     await eventually(told)
 
 
+async def test_what_is_forgotten_early_is_told_from_what_is_kept(tenant: Tenant) -> None:
+    """Events and attempts go after a week, the call after a quarter: it has a beginning and end."""
+    phone = await tenant.phone("bob", "p1", alert=False)
+    gone = await tenant.phone("bob", "p2", alert=False)
+    tenant.sim.gone(gone.voip)
+    call = await tenant.ring("bob")
+
+    async def answered() -> bool:
+        rows = await tenant.rows(
+            "SELECT id FROM pushes WHERE tenant_id = :tenant AND answered_at IS NOT NULL"
+        )
+        return len(rows) == 2
+
+    await eventually(answered)
+    (push,) = await tenant.sim.arrived(1, token=phone.voip)
+    token = {"Authorization": f"Bearer {push.payload['ring']['token']}"}
+    path = f"/v1/calls/{call['id']}"
+    await tenant.api.post(f"{path}/report", json={"status": "delivered"}, headers=token)
+    assert (await tenant.act(call, "end")).status_code == 200
+    whole = (await tenant.api.get(f"{path}/timeline")).json()["timeline"]
+    for table in ("events", "attempts"):
+        await tenant.execute(f"DELETE FROM {table} WHERE call_id = :call", call=call["id"])
+    found = (await tenant.api.get(f"{path}/timeline")).json()["timeline"]
+    kept = {
+        "call.started",
+        "ring_push.sent",
+        "ring_push.answered",
+        "device.delivered",
+        "call.ended",
+    }
+    assert [one["text"] for one in found] == [one["text"] for one in whole if one["kind"] in kept]
+    assert "not sent" not in str(found)
+
+
 async def test_who_may_read_it(tenant: Tenant) -> None:
     call = await tenant.ring("bob")
     path = f"/v1/calls/{call['id']}/timeline"

@@ -25,7 +25,7 @@ Sizes are bytes of UTF-8: 5,120 for a VoIP push, 4,096 for others; what is cut f
 from dataclasses import replace
 
 from app.core.payload.checks import Outcome, Problem, problems
-from app.core.payload.custom import TemplateError, check_template
+from app.core.payload.custom import TemplateError, check_template, template_advice
 from app.core.payload.facts import (
     CALLKIT_REASONS,
     DEFAULT_PROFILE,
@@ -72,6 +72,7 @@ __all__ = [
     "problems",
     "ring_payload",
     "stop_payload",
+    "template_advice",
     "topic",
     "voip_stop_payload",
 ]
