@@ -19,7 +19,7 @@ from app.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
-RINGS_A_MINUTE: Final = 60
+RINGS_A_MINUTE: Final = 300
 MINUTE: Final = 60.0
 MOST_FEEDS: Final = 20
 

@@ -1,10 +1,12 @@
 """The lab on a whole Ringline, and a visitor who looks and clicks."""
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -29,13 +31,11 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def lab_house(
-    database_server: DatabaseServer,
-    simulator: Simulator,
-    tmp_path_factory: pytest.TempPathFactory,
+@contextlib.contextmanager
+def house_with_lab(
+    database_server: DatabaseServer, simulator: Simulator, folder: Path
 ) -> Iterator[House]:
-    """An API process that has the lab, and a worker; one house for all tests of a process."""
+    """An API process that has the lab, and a worker, with a database of their own."""
     name = f"ringline_lab_{secrets.token_hex(6)}"
     database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     listener = listening()
@@ -43,7 +43,7 @@ def lab_house(
         with (
             running_valkey() as valkey,
             running_house(
-                database_server.url_for(name), valkey.url, simulator, tmp_path_factory.mktemp("lab"),
+                database_server.url_for(name), valkey.url, simulator, folder,
                 listener=listener, RINGLINE_PUBLIC_URL=url_of(listener),
                 RINGLINE_SIMULATOR_URL=simulator.control_url,
             ) as house,
@@ -51,6 +51,17 @@ def lab_house(
             yield house
     finally:
         database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def lab_house(
+    database_server: DatabaseServer,
+    simulator: Simulator,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[House]:
+    """One house for all tests of a process that do not wear it out."""
+    with house_with_lab(database_server, simulator, tmp_path_factory.mktemp("lab")) as house:
+        yield house
 
 
 @dataclass
