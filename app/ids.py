@@ -6,6 +6,8 @@ import time
 from uuid import UUID
 
 RANDOM = 10
+VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+CHANCE = (1 << 80) - 1 & ~(0xF << 76 | 0b11 << 62)
 AT_ONCE = 400
 """Ids for which random bytes are read at a time: a system call for each would be half its cost."""
 
@@ -16,23 +18,25 @@ class _Random(threading.local):
     def __init__(self) -> None:
         self.store = b""
         self.used = 0
-        self.process = 0
 
     def take(self) -> bytes:
-        """The next ten. What a fork has copied is thrown away: two processes share no id."""
-        if self.used >= len(self.store) or self.process != os.getpid():
-            self.store, self.used, self.process = os.urandom(RANDOM * AT_ONCE), 0, os.getpid()
+        """The next ten."""
+        if self.used >= len(self.store):
+            self.store, self.used = os.urandom(RANDOM * AT_ONCE), 0
         self.used += RANDOM
         return self.store[self.used - RANDOM : self.used]
 
+    def forget(self) -> None:
+        """Throw away what a fork has copied: two processes share no id."""
+        self.store = b""
+
 
 _random = _Random()
+os.register_at_fork(after_in_child=_random.forget)
 
 
 def uuid7() -> UUID:
     """A new UUIDv7: 48 bits of Unix milliseconds, then 74 random bits."""
     milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | int.from_bytes(_random.take(), "big")
-    value = value & ~(0xF000 << 64) | (0x7000 << 64)
-    value = value & ~(0xC000 << 48) | (0x8000 << 48)
-    return UUID(int=value)
+    chance = int.from_bytes(_random.take(), "big") & CHANCE
+    return UUID(int=milliseconds << 80 | VERSION_AND_VARIANT | chance)

@@ -29,7 +29,7 @@ MOST_IDS = 1_000
 """Ids in one message at most: a larger batch would keep one worker busy while others rest."""
 
 PAUSE_FOR_EACH = 0.004
-LONGEST_PAUSE = 0.06
+LONGEST_PAUSE = 0.1
 """Seconds before the next message, for each id in the last: a lone kick makes the next one wait for
 no time that shows; above some 250 rings a second kicks gather, for a message costs both ends ten
 times what an id in it does."""

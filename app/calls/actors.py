@@ -1,6 +1,5 @@
 """Who acts on a call, and what each kind of caller may do to which call."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -8,13 +7,14 @@ from app.calls import store
 from app.calls.schemas import call_reference, call_summary, ring_out
 from app.calls.service import Seen, not_found, read
 from app.calls.state import read_state
+from app.core.frozen import frozen
 from app.errors import Forbidden, Invalid
 from app.runtime import Runtime
 from app.security import Caller
 from app.security import member_token as sign_member_token
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Actor:
     """On which call, for whom, from which device. `hidden`: a stranger is told nothing of it."""
 

@@ -11,6 +11,7 @@ from app.calls.store import Stored
 from app.core.audience import audience
 from app.core.call import Call, Decision, Ring
 from app.core.event import Event, envelope
+from app.core.frozen import frozen
 from app.db import Insert, Row, Session, insert_all
 from app.devices import store as devices
 from app.events import store as events
@@ -21,7 +22,7 @@ STOP_LIVES = timedelta(seconds=30)
 """How long a stop is worth sending: iOS itself ends an unanswered call after 30 to 60 s."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """A decision on a call as it was stored."""
 

@@ -6,7 +6,6 @@ way unusual, or whose body is not valid, goes the long way from its first byte o
 with it is said in one place, and the two ways share all that follows the reading of the request.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -17,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.calls.ringing import Order, ring_order
 from app.calls.schemas import RingIn
+from app.core.frozen import frozen
 from app.gather import Gather
 from app.security import Gate
 
@@ -73,7 +73,7 @@ class RingDirectly(FastAPI):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plain:
     """What the headers of a plain request to ring say."""
 

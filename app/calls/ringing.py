@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +15,7 @@ from app.calls.schemas import RingIn, call_out
 from app.calls.store import Stored
 from app.core.call import SERVER, Call, Callee, Refused, RingMore, Start, decide
 from app.core.figures import Figures
+from app.core.frozen import frozen
 from app.db import Session
 from app.devices import store as devices
 from app.errors import Conflict, Forbidden, Invalid
@@ -29,7 +29,7 @@ Answer = dict[str, Any] | Exception
 CidKey = tuple[UUID, str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Order:
     """One request to ring, ready to be decided: ids made, figures resolved."""
 

@@ -1,7 +1,6 @@
 """Calls: ringing, answering, reading, and the sweep that keeps time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +27,7 @@ from app.core.call import (
     decide,
     view,
 )
+from app.core.frozen import frozen
 from app.db import Session, insert_all
 from app.errors import AppError, Conflict, Forbidden, Gone, Invalid, NotFound
 from app.observe import RINGS
@@ -53,7 +53,7 @@ log = structlog.get_logger(__name__)
 SWEEP_BATCH = 200
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """A call as it reads now: as stored, and as time has left it."""
 

@@ -1,7 +1,7 @@
 """Rows of calls, members and rings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -26,10 +26,11 @@ from app.core.call import (
     Role,
     due_at,
 )
+from app.core.frozen import frozen
 from app.db import Insert, Row, Session, insert_with, many, one
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stored:
     """A call as the database holds it, with what core does not need to know."""
 
@@ -181,8 +182,8 @@ def _call_row(stored: Stored) -> dict[str, Any]:
         "tenant_id": stored.tenant_id,
         "type": call.type,
         "name": call.name,
-        "state": call.state.value,
-        "reason": call.reason.value if call.reason else None,
+        "state": call.state,
+        "reason": call.reason,
         "caller_id": call.caller_id,
         "caller_name": stored.caller_name,
         "has_video": call.has_video,
@@ -234,8 +235,8 @@ def members_as_rows(members: Sequence[tuple[UUID, UUID, Member]]) -> Insert:
             "call_id": call_id,
             "user_id": member.user_id,
             "tenant_id": tenant_id,
-            "role": member.role.value,
-            "state": member.state.value,
+            "role": member.role,
+            "state": member.state,
             "holder": member.holder,
             "watched": member.watched,
             "ring": member.ring.uuid if member.ring else None,

@@ -5,10 +5,11 @@ Pure: states are values, every function gives a new one, `now` is seconds of any
 `STOP_TOPIC` belongs to the pair of credential and topic, and has a breaker of its own.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
+from app.core.frozen import frozen
 from app.core.reaction import Alert, CredentialAction, Reaction, Signal
 
 TROUBLES: Final = 20
@@ -31,7 +32,7 @@ class Phase(StrEnum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Breaker:
     """`Breaker()` is a new one: for a new credential, or when a person says that all is mended.
 
@@ -97,7 +98,7 @@ BURST: Final = 5
 """So many refused device tokens, and more of them than accepted, mean a wrong credential."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenRefusals:
     """How a credential's pushes fared of late: (minute, tokens refused, pushes accepted)."""
 

@@ -1,11 +1,12 @@
 """Events: what clients and webhooks are told of a call, and the envelope they are told it in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
+
+from app.core.frozen import frozen
 
 
 class EventType(StrEnum):
@@ -29,7 +30,7 @@ class EventType(StrEnum):
     DEVICE_UNAVAILABLE = "device.unavailable"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """A fact about a call. `to`: the users who are told live; webhooks are told of every event."""
 

@@ -4,12 +4,14 @@ A tenant may set each, and again for each call type; a call keeps the figures th
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from functools import lru_cache
 from typing import Any
 
+from app.core.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Figures:
     """Times in seconds, `members` a count (caller included)."""
 

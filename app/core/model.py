@@ -4,7 +4,7 @@ All are immutable; `core.call` says what happens to them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from uuid import UUID
 
 from app.core.event import Event
 from app.core.figures import Figures
+from app.core.frozen import frozen
 
 SERVER = "server"
 """The holder of a member that the tenant's backend vouches for: it sends no heartbeats."""
@@ -74,7 +75,7 @@ class CallKit(IntEnum):
     DECLINED_ELSEWHERE = 5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ring:
     """One attempt to reach one member. `uuid` is CallKit's and is never used again."""
 
@@ -88,7 +89,7 @@ class Ring:
     device: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """A user in a call. `holder`: the device that has joined; `watched`: it sends heartbeats."""
 
@@ -103,7 +104,7 @@ class Member:
     left_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """One session of a cid, as the database holds it or as `view` sees it."""
 
@@ -126,7 +127,7 @@ class Call:
         return f"{self.type}:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Callee:
     """Someone to be rung, with the uuid that their ring shall have if there is one."""
 
@@ -134,7 +135,7 @@ class Callee:
     ring_uuid: UUID
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Start:
     """Begin `call` (no members yet) and ring `callees`. `device`: the caller's, or SERVER."""
 
@@ -143,7 +144,7 @@ class Start:
     device: str = SERVER
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RingMore:
     """Ring more members of a live call, on behalf of `user_id` who has joined it."""
 
@@ -152,7 +153,7 @@ class RingMore:
     ring_for: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Accept:
     """`device` answers. `watched`: it will send heartbeats (it is not the backend that speaks).
 
@@ -165,7 +166,7 @@ class Accept:
     ring: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Join:
     """As Accept, and also for who has left, declined or missed while the call is active."""
 
@@ -175,7 +176,7 @@ class Join:
     ring: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decline:
     """`ring` as in Accept: the late decline of a former ring must not settle the present one."""
 
@@ -185,20 +186,20 @@ class Decline:
     ring: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cancel:
     """The caller, or the server (None), gives up before anyone has joined."""
 
     user_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leave:
     user_id: str
     device: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class End:
     """End the call for everyone; `user_id` None: the server does."""
 
@@ -206,13 +207,13 @@ class End:
     device: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Heartbeat:
     user_id: str
     device: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """A device says that the ring has come to its screen, or that it cannot ring."""
 
@@ -222,14 +223,14 @@ class Report:
     delivered: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Present:
     """Signs of life of many (user, device) at once: their live streams are open."""
 
     devices: frozenset[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tick:
     """Nothing but time."""
 
@@ -250,7 +251,7 @@ Command = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stop:
     """Ringing devices of a user that must stop, all but `spared`."""
 
@@ -273,7 +274,7 @@ class Refused(StrEnum):
     TOO_MANY_MEMBERS = "too_many_members"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """What a command does. Rows follow from it and from nothing else.
 

@@ -5,11 +5,11 @@ milliseconds since 1970. The rows are in `reaction_table`; unknown answers go by
 is final, 5xx is retried, anything else is final.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from app.core import reaction_table as table
+from app.core.frozen import frozen
 from app.core.reaction_table import (
     Alert,
     ConnectionAction,
@@ -70,7 +70,7 @@ class OtherEnvironment(StrEnum):
     UNAVAILABLE = "unavailable"  # no credential for it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reaction:
     """What to do now. `retry_at` is set if and only if the verdict is RETRY."""
 

@@ -4,9 +4,10 @@ Pure data, read by `core.reaction`. Sources: Apple, "Handling notification respo
 and what Apple's engineers and other servers' code add to it.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from app.core.frozen import frozen
 
 
 class NoAnswer(StrEnum):
@@ -60,7 +61,7 @@ class Retry(StrEnum):
     OFTEN = "often"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """A row of the table. `status` is the one that the reason comes with."""
 

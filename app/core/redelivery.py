@@ -4,8 +4,9 @@ A delivery is tried for a day. An endpoint that fails again and again is asked o
 most, by one delivery, however many wait for it.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from app.core.frozen import frozen
 
 TRIED_FOR = timedelta(hours=24)
 """A delivery that fails when it is older than this is given up."""
@@ -18,7 +19,7 @@ RESTS_FROM = 3
 LONGEST_REST = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What came of one try. `status` None: there was no answer, and `error` says why."""
 

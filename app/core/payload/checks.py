@@ -7,9 +7,9 @@ They are the libraries' own (their iOS code, as listed in the docs of the payloa
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from app.core.frozen import frozen
 from app.core.payload.facts import PROFILES, VOIP_LIMIT, PayloadError
 
 Outcome = Literal["refused", "crash", "killed", "wrong"]
@@ -27,7 +27,7 @@ _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d
 _ABSENT: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One fault: what it leads to, where (a slash path), and a sentence to show."""
 
@@ -36,7 +36,7 @@ class Problem:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Rule:
     path: str
     wanted: str

@@ -1,8 +1,10 @@
 """What a payload is made from, what making one gives, and the limits that hold for all of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal, get_args
+
+from app.core.frozen import frozen
 
 Profile = Literal[
     "ringline",
@@ -34,7 +36,7 @@ class PayloadError(ValueError):
     """A payload that cannot be made: unknown profile, bad template, or nothing left to cut."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RingFacts:
     """One ring of one member, as the phone is to be told.
 
@@ -61,7 +63,7 @@ class RingFacts:
     callkit_reason: int | None = field(default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prepared:
     """A payload serialised once for a ring; each device's call token is spliced in.
 

@@ -6,11 +6,11 @@ One table for our own profiles and for tenants' templates, so that whatever we c
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from app.core.frozen import frozen
 from app.core.payload.facts import RingFacts
 
 ValueType = Literal["string", "integer", "boolean", "object", "array"]
@@ -22,7 +22,7 @@ _TO_JSON: Final = json.JSONEncoder(
 ).encode
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """A named value: its JSON type, whether it can be absent, and how it is read off the facts."""
 

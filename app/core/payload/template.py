@@ -13,10 +13,10 @@ hole, and the static text is escaped once for all rings.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Any, Final
 
+from app.core.frozen import frozen
 from app.core.payload.facts import PayloadError, RingFacts
 from app.core.payload.fields import FIELDS, TOKEN_FIELD
 
@@ -29,7 +29,7 @@ _TO_JSON: Final = json.JSONEncoder(
 Encode = Callable[[Any], str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Slot:
     """A hole: how its value is read and written; `prefix` is written only if there is a value."""
 
@@ -47,7 +47,7 @@ _TOKEN: Final = _TokenHole()
 Piece = str | Slot | _TokenHole
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Template:
     """A compiled template. `names` are the fields that it asks for, `token` included."""
 

@@ -9,21 +9,22 @@ import ssl
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
+from app.core.frozen import frozen
 from app.push.apns.jwt import ProviderTokens
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CertificateCredential:
     """A VoIP certificate: the PEM of certificate and unencrypted private key, in any order."""
 
     pem: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyCredential:
     """A .p8 key: the file's bytes and the two ids of ten characters."""
 

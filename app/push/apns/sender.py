@@ -3,13 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from random import random as random_float
 
 from aioapns import APNs
 from aioapns.common import NotificationRequest
 
+from app.core.frozen import frozen
 from app.push.apns.connect import Endpoint
 from app.push.apns.credential import Credential, Identity
 from app.push.apns.flight import Flight
@@ -19,7 +19,7 @@ from app.push.apns.request import PushRequest
 from app.push.apns.timing import Timing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SenderStats:
     """A sender at one moment. `streams` are pushes owed an answer, `waiting` those without a slot.
 

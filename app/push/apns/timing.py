@@ -1,9 +1,9 @@
 """The engine's time limits, all in seconds."""
 
-from dataclasses import dataclass
+from app.core.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timing:
     """Defaults are for Apple; tests make them small.
 
