@@ -106,7 +106,8 @@ def _reader(tenant: str, reference: str) -> Any:
         if not rings:
             raise NotFound("nothing_rung", "nobody was rung in this call")
         async with runtime.database.reading() as session:
-            found = await store.facts(session, rings[:1])
-        return ring_facts(found[rings[0]], runtime.settings.public_url)
+            ring = await store.facts(session, rings[0])
+        assert ring is not None
+        return ring_facts(ring, ring["call"], runtime.settings.public_url)
 
     return work

@@ -10,6 +10,7 @@ import math
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from app.runtime import Runtime
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+RINGS_AT_ONCE = 100
 LEASE = 2.0
 """Seconds for which a claim outlives its worker's last sign of life (renewed every 0.5 s)."""
 
@@ -35,9 +37,12 @@ class Dispatcher:
 
     def __init__(self, runtime: Runtime) -> None:
         self.worker_id = uuid7()
-        self.clock = DatabaseClock()
+        self._loop = asyncio.get_running_loop()
+        self.clock = DatabaseClock(self._loop)
         self._runtime = runtime
-        self._recorder = Recorder(runtime, self.worker_id, self.clock, self._recorded)
+        self._recorder = Recorder(
+            runtime, self.worker_id, self.clock, self._recorded, lambda: len(self._held)
+        )
         self._sending = Sending(runtime, self.clock, self._recorder.add)
         self._retries: set[UUID] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -49,11 +54,24 @@ class Dispatcher:
     # --- claiming ------------------------------------------------------------------------------
 
     async def send(self, rings: Sequence[UUID]) -> None:
-        """Claim and send the due pushes of these rings, one or a thousand."""
-        if rings:
-            await self._claim_all(
-                lambda session: store.claim_rings(session, self.worker_id, rings, BATCH)
-            )
+        """Claim and send the due pushes of these rings, one or a thousand.
+
+        By the hundred, two hundreds at a time: the first phones of a group ring while the pushes of
+        the next are claimed.
+        """
+        starts = iter(range(0, len(rings), RINGS_AT_ONCE))
+
+        async def go_on() -> None:
+            for start in starts:
+                some = rings[start : start + RINGS_AT_ONCE]
+                await self._claim_all(partial(self._claim_rings, some))
+
+        await asyncio.gather(
+            *(go_on() for _ in range(min(2, math.ceil(len(rings) / RINGS_AT_ONCE))))
+        )
+
+    async def _claim_rings(self, rings: Sequence[UUID], session: Session) -> list[dict[str, Any]]:
+        return await store.claim_rings(session, self.worker_id, rings, BATCH)
 
     async def send_due(self) -> None:
         """Claim and send whatever is due: kicks that were lost, retries that were inherited."""
@@ -114,13 +132,12 @@ class Dispatcher:
             self._held.difference_update((push["id"], push["fence"]) for push in claimed)
 
     def _lapsed(self) -> bool:
-        return asyncio.get_running_loop().time() - self._alive_at > LEASE
+        return self._loop.time() - self._alive_at > LEASE
 
     def _recorded(self, result: Result, state: str | None) -> None:
         self._held.discard((result.push["id"], result.push["fence"]))
         if state == "pending" and result.retry_at is not None:
-            loop = asyncio.get_running_loop()
-            loop.call_at(result.retry_at, self._retry_soon, result.push["id"])
+            self._loop.call_at(result.retry_at, self._retry_soon, result.push["id"])
 
     def _retry_soon(self, push_id: UUID) -> None:
         if not self._retries:
@@ -137,12 +154,11 @@ class Dispatcher:
             await store.claim_rings(session, self.worker_id, [ring], BATCH)
             await store.record(session, [row_of(Result(nothing, "refused", None), self.clock)], [])
         async with self._runtime.database.reading() as session:
-            await store.facts(session, [ring])
             await credentials.for_bundles(session, {(ring, "rehearsal")})
 
     async def show_life(self) -> None:
         """Renew this worker's lease, and learn the database's time."""
-        begun = asyncio.get_running_loop().time()
+        begun = self._loop.time()
         async with self._runtime.database.transaction() as session:
             now = await worker_store.renew_worker(
                 session, self.worker_id, host=socket.gethostname(), pid=os.getpid(), lease=LEASE
@@ -167,11 +183,10 @@ class Dispatcher:
     async def stop(self, within: float) -> None:
         """Claim nothing more, let what flies end within `within` seconds, record it, go."""
         self._stopping = True
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + within
+        deadline = self._loop.time() + within
         senders = self._sending.senders
         await senders.drain(deadline)
-        while self._held and loop.time() < deadline + 1:  # noqa: ASYNC110  (a set has no event)
+        while self._held and self._loop.time() < deadline + 1:  # noqa: ASYNC110  (a set has no event)
             await asyncio.sleep(0.01)
         for task in list(self._tasks):
             task.cancel()
@@ -182,7 +197,7 @@ class Dispatcher:
             await worker_store.remove_worker(session, self.worker_id)
 
     def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 

@@ -1,7 +1,7 @@
 """From claimed rows to requests: payloads made once per ring, tokens spliced in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 
 from app.core.event import milliseconds
+from app.core.frozen import frozen
 from app.core.payload import (
     DEFAULT_PROFILE,
     PayloadError,
@@ -32,43 +33,47 @@ log = structlog.get_logger(__name__)
 TOKEN_OUTLIVES_RING = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Preparing:
-    """What making requests for one batch needs."""
+    """What making requests for one batch needs; `calls` as a claim gives them, by id."""
 
-    facts: Mapping[UUID, Row]
+    calls: Mapping[UUID, Row]
     public_url: str
     keyring: Keyring
-    payloads: dict[tuple[UUID, str], Prepared]
+    payloads: dict[tuple[UUID, str], Prepared] = field(default_factory=dict)
+    settings: dict[UUID, TenantSettings] = field(default_factory=dict)
 
     def request(self, push: Row, now: datetime) -> PushRequest:
         """The request of a claimed push. Raises PayloadError when its payload cannot be made."""
-        facts = self.facts[push["ring"]]
-        settings = tenant_settings(facts["settings"])
+        settings = self.settings.get(push["call_id"])
+        if settings is None:
+            settings = tenant_settings(self.calls[push["call_id"]]["settings"])
+            self.settings[push["call_id"]] = settings
         keep = settings.store_and_forward and push["purpose"] == "ring"
         voip = push["kind"] == "voip"
         return PushRequest(
             push["token"],
-            self._ring_body(push, facts, settings)
+            self._ring_body(push, settings)
             if push["purpose"] == "ring"
-            else self._stop_body(push, facts, settings, now),
+            else self._stop_body(push, settings, now),
             topic=topic("voip" if voip else "background", push["bundle_id"]),
             notification_id=str(push["id"]),
             push_type="voip" if voip else "background",
             priority=10 if voip else 5,
-            expiration=int(facts["ring_deadline"].timestamp()) if keep else 0,
+            expiration=int(push["ring_deadline"].timestamp()) if keep else 0,
         )
 
-    def _ring_body(self, push: Row, facts: Row, settings: TenantSettings) -> bytes:
+    def _ring_body(self, push: Row, settings: TenantSettings) -> bytes:
         key = (push["ring"], push["bundle_id"])
         prepared = self.payloads.get(key)
         if prepared is None:
             profile, template = profile_for(settings, push["bundle_id"])
-            prepared = ring_payload(profile, ring_facts(facts, self.public_url), template)
+            facts = ring_facts(push, self.calls[push["call_id"]], self.public_url)
+            prepared = ring_payload(profile, facts, template)
             self.payloads[key] = prepared
         if not prepared.carries_token:
             return prepared.for_token("")
-        expires = facts["ring_deadline"] + TOKEN_OUTLIVES_RING
+        expires = push["ring_deadline"] + TOKEN_OUTLIVES_RING
         token = call_token(
             self.keyring,
             tenant_id=push["tenant_id"],
@@ -78,35 +83,35 @@ class Preparing:
         )
         return prepared.for_token(token)
 
-    def _stop_body(self, push: Row, facts: Row, settings: TenantSettings, now: datetime) -> bytes:
-        ring = ring_facts(facts, self.public_url, sent_at=now)
+    def _stop_body(self, push: Row, settings: TenantSettings, now: datetime) -> bytes:
+        ring = ring_facts(push, self.calls[push["call_id"]], self.public_url, sent_at=now)
         if push["kind"] == "voip":
             profile, template = profile_for(settings, push["bundle_id"])
             return voip_stop_payload(profile, ring, push["callkit"], template)
         return stop_payload(ring, push["callkit"])
 
 
-def ring_facts(facts: Row, public_url: str, sent_at: datetime | None = None) -> RingFacts:
-    """What a payload says of a ring, from the row that `store.facts` reads."""
-    receiver = facts["receiver_id"]
-    joined = [user for user in facts["joined"] or () if user != receiver]
+def ring_facts(ring: Row, call: Row, public_url: str, sent_at: datetime | None = None) -> RingFacts:
+    """What a payload says of a ring, from what a claim or `store.facts` reads."""
+    receiver = ring["user_id"]
+    joined = [user for user in call["joined"] or () if user != receiver]
     # a caller who has left and is rung to come back is called by those who are there
-    back = facts["caller_id"] == receiver and bool(joined)
-    caller = joined[0] if back else facts["caller_id"]
+    back = call["caller_id"] == receiver and bool(joined)
+    caller = joined[0] if back else call["caller_id"]
     others = [user for user in joined if user != caller]
     return RingFacts(
-        uuid=str(facts["ring"]),
-        call_cid=f"{facts['type']}:{facts['name']}",
-        call_id=str(facts["call_id"]),
+        uuid=str(ring["ring"]),
+        call_cid=f"{call['type']}:{call['name']}",
+        call_id=call["id"],
         caller_id=caller,
-        caller_name=None if back else facts["caller_name"],
+        caller_name=None if back else call["caller_name"],
         user_ids=(caller, *others),
         receiver_id=receiver,
-        has_video=facts["has_video"],
-        sent_at_ms=milliseconds(sent_at or facts["ring_created_at"]),
-        expires_at_ms=milliseconds(facts["ring_deadline"]),
-        state_url=f"{public_url}/v1/calls/{facts['call_id']}",
-        custom=facts["custom"] or None,
+        has_video=call["has_video"],
+        sent_at_ms=milliseconds(sent_at or ring["ring_created_at"]),
+        expires_at_ms=milliseconds(ring["ring_deadline"]),
+        state_url=f"{public_url}/v1/calls/{call['id']}",
+        custom=call["custom"] or None,
     )
 
 

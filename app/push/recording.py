@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import time
 from typing import Any
@@ -13,6 +12,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from app.core.event import rfc3339
+from app.core.frozen import frozen
 from app.core.reaction import Alert, CredentialAction, Reaction, TokenAction
 from app.credentials.health import apple_accepts, apple_refuses
 from app.credentials.usable import Usable
@@ -29,15 +29,16 @@ DETAILED = logging.getLogger(__name__)
 
 BATCH = 500
 PAUSE_FOR_EACH = 0.0005
-LONGEST_PAUSE = 0.02
-"""Seconds before the next commit, for each result in the last: one alone makes no other wait for a
-time that shows, while a thousand a second gather into some thirty commits."""
+LONGEST_PAUSE = 0.06
+"""Seconds before a commit, for each other push that has been claimed and has no answer yet: a lone
+one waits for nothing, a thousand a second gather into some twenty commits, and to record the first
+of a group's answers does not hold up its last pushes."""
 
 TRY_AGAIN = 0.5
 """Seconds between tries to write while the database is away; the rows stay claimed meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """How one try at a claimed push ended; `outcome` None when nothing was sent.
 
@@ -55,9 +56,10 @@ class Result:
 
 
 class DatabaseClock:
-    """Wall time as the database has it; time left is counted on the loop's monotonic clock."""
+    """Wall time as the database has it; time left is counted on a loop's monotonic clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._offset = 0.0
 
     def learn(self, now: datetime) -> None:
@@ -73,13 +75,15 @@ class DatabaseClock:
         return datetime.fromtimestamp(self.unix(), UTC)
 
     def at(self, loop_time: float) -> datetime:
-        """The wall time of a moment on the running loop's clock."""
-        ago = asyncio.get_running_loop().time() - loop_time
+        """The wall time of a moment on the loop's clock."""
+        ago = self._loop.time() - loop_time
         return datetime.fromtimestamp(self.unix() - ago, UTC)
 
 
 class Recorder:
     """Writes the results of one worker. `recorded` hears of each, with the state it now has.
+
+    `held`: how many pushes this worker has claimed and not recorded.
 
     The state is None where the claim had been taken over: such an answer is kept as an attempt and
     changes nothing.
@@ -91,11 +95,14 @@ class Recorder:
         worker_id: UUID,
         clock: DatabaseClock,
         recorded: Callable[[Result, str | None], None],
+        held: Callable[[], int],
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._runtime = runtime
         self._worker_id = worker_id
         self._clock = clock
         self._recorded = recorded
+        self._held = held
         self._waiting: list[Result] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -103,23 +110,24 @@ class Recorder:
         """Have a result written."""
         self._waiting.append(result)
         if self._writing is None:
-            self._writing = asyncio.get_running_loop().create_task(self._write_all())
+            self._writing = self._loop.create_task(self._write_all())
 
     async def finish(self, deadline: float) -> None:
         """Wait until all that was added is written, until `deadline` (loop time) at most."""
-        left = deadline - asyncio.get_running_loop().time()
+        left = deadline - self._loop.time()
         if self._writing is not None:
             await asyncio.wait([self._writing], timeout=max(0.0, left))
 
     async def _write_all(self) -> None:
         try:
             while self._waiting:
+                expected = max(0, self._held() - len(self._waiting))
+                await asyncio.sleep(min(LONGEST_PAUSE, PAUSE_FOR_EACH * expected))
                 batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
                 try:
                     await self._write(batch)
                 except (DBAPIError, OSError) as error:
                     await self._failed(batch, error)
-                await asyncio.sleep(min(LONGEST_PAUSE, PAUSE_FOR_EACH * len(batch)))
         finally:
             self._writing = None
 

@@ -48,7 +48,7 @@ Claim = tuple[UUID, int]
 """A push's id and the fencing number under which this worker has it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Aloft:
     """A push that was handed to a sender and has no answer yet; `usable` are its credentials."""
 
@@ -87,6 +87,7 @@ class Sending:
         self, runtime: Runtime, clock: DatabaseClock, finish: Callable[[Result], None]
     ) -> None:
         self.senders = Senders(runtime.settings, runtime.keyring, clock.unix)
+        self._loop = asyncio.get_running_loop()
         self._runtime = runtime
         self._clock = clock
         self._finish = finish
@@ -99,7 +100,6 @@ class Sending:
         It raises only before anything is sent.
         """
         async with self._runtime.database.reading() as session:
-            facts = await store.facts(session, sorted({push["ring"] for push in claimed}))
             usable = Serving(
                 await credentials.for_bundles(
                     session, {(push["tenant_id"], push["bundle_id"]) for push in claimed}
@@ -107,12 +107,11 @@ class Sending:
             )
         if lapsed():  # frozen meanwhile: what was read is old, and others have the claims
             return False
-        preparing = Preparing(
-            facts, self._runtime.settings.public_url, self._runtime.keyring, payloads={}
-        )
-        start = asyncio.get_running_loop().time() - self._clock.unix()
+        calls = {push["call_id"]: push["call"] for push in claimed if push["call"] is not None}
+        preparing = Preparing(calls, self._runtime.settings.public_url, self._runtime.keyring)
+        start = self._loop.time() - self._clock.unix()
         for push in claimed:
-            why = _not_to_be_sent(push, facts.get(push["ring"]))
+            why = _not_to_be_sent(push)
             if why is not None:
                 self._finish(Result(push, "dropped", why))
                 continue
@@ -124,7 +123,7 @@ class Sending:
         return True
 
     def _fly(self, push: Row, preparing: Preparing, usable: Serving, deadline: float) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         credential, wait = self._choose(push, usable, now)
         if credential is None:
             self._finish(Result(push, "refused", "no_credential"))
@@ -174,7 +173,7 @@ class Sending:
             self._finish(Result(push, "dropped", "ring_settled"))
             return
         outcome, environment = future.result(), push["environment"]
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         self._breakers.note_answer(credential, environment, outcome.code, outcome.reason, now)
         reaction = self._react(aloft, outcome, now)
         alarm = self._breakers.note_reaction(credential, environment, reaction, now)
@@ -214,32 +213,31 @@ class Sending:
 
     async def withdraw_settled(self) -> None:
         """Take back what still waits for a connection though its ring has settled meanwhile."""
-        before = asyncio.get_running_loop().time() - WAITING
+        before = self._loop.time() - WAITING
         waiting = [
             one for one in self._aloft.values()
             if not one.flight.stream and one.flight.started < before
         ]  # fmt: skip
         if not waiting:
             return
-        pushes = [one.push for one in waiting]
         async with self._runtime.database.reading() as session:
-            facts = await store.facts(session, sorted({push["ring"] for push in pushes}))
+            now = await store.standings(session, [one.push["id"] for one in waiting])
         for one in waiting:
-            push = one.push
-            unwanted = _not_to_be_sent(push, facts.get(push["ring"])) is not None
+            unwanted = _not_to_be_sent({**one.push, **now.get(one.push["id"], GONE)}) is not None
             if unwanted and not one.flight.stream and not one.flight.future.done():
                 one.sender.abandon(one.flight)
 
 
-def _not_to_be_sent(push: Row, facts: Row | None) -> str | None:
+GONE: Row = {"ring_created_at": None}
+
+
+def _not_to_be_sent(push: Row) -> str | None:
     """Why a claimed push must not go out after all: the ring settled, or the token moved on."""
-    if facts is None:
+    if push["ring_created_at"] is None:
         return "ring_gone"
-    if push["purpose"] == "ring" and facts["outcome"] is not None:
+    if push["purpose"] == "ring" and push["outcome"] is not None:
         return "ring_settled"
-    if push["token_id"] not in facts["owned"]:
-        return "token_moved"
-    return None
+    return None if push["owned"] else "token_moved"
 
 
 def _other_environment(push: Row, usable: Serving) -> OtherEnvironment:

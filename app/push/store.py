@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db import Insert, Row, Session, as_json, many
+from app.db import Insert, Row, Session, as_json, many, one
 from app.push.models import Push
 
 
@@ -65,7 +65,7 @@ async def drop_for_tokens(
 ) -> None:
     """Drop unsent pushes to tokens that change hands or go.
 
-    One that is claimed at this moment is not seen here: `facts` has it stopped before it is sent.
+    One that is claimed at this moment is not seen here: what it claims says `owned` false.
     """
     await session.execute(DROP_TOKENS, {"tenant": tenant_id, "tokens": list(tokens), "why": why})
 
@@ -105,21 +105,48 @@ async def stop_targets(
     return await many(session, STOPS, values)
 
 
+# What must be known of a claimed push before it is sent comes with the claim: whether it is still
+# wanted, and by its first push what payloads say of a call.
+STANDING = """
+    r.outcome, r.created_at AS ring_created_at, r.deadline AS ring_deadline,
+    EXISTS (
+        SELECT FROM tokens t
+        WHERE t.id = p.token_id AND t.user_id = p.user_id AND t.retired_at IS NULL
+    ) AS owned
+"""
+CALL = """
+    SELECT json_build_object(
+        'id', c.id, 'type', c.type, 'name', c.name, 'caller_id', c.caller_id,
+        'caller_name', c.caller_name, 'has_video', c.has_video, 'custom', c.custom,
+        'settings', n.settings,
+        'joined', CASE WHEN c.state = 'active' THEN (
+            SELECT json_agg(m.user_id ORDER BY m.joined_at, m.user_id) FROM members m
+            WHERE m.call_id = c.id AND m.state IN ('joined', 'away')
+        ) END)
+    FROM calls c JOIN tenants n ON n.id = c.tenant_id
+"""
 # A claim need not outlive the server: what a crash takes back is sent once more, under its apns-id.
 # In no order, or that of an index: nothing waits for a lock here, and `ORDER BY id LIMIT` can make
 # PostgreSQL walk the whole table by its key.
-CLAIM = """
-    UPDATE pushes SET state = 'sending', claimed_by = :worker, fence = fence + 1,
-        attempts = attempts + 1
-    WHERE id IN (
-        SELECT id FROM pushes WHERE {which}
-            AND deadline > clock_timestamp()
-        {order} LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
-    ) AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
-    RETURNING id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose, kind, bundle_id,
-        environment, token, token_registered_at, token_version, healed, callkit, created_at,
-        deadline, fence, attempts, reason, clock_timestamp() AS now
-"""
+CLAIM = f"""
+    WITH p AS (
+        UPDATE pushes SET state = 'sending', claimed_by = :worker, fence = fence + 1,
+            attempts = attempts + 1
+        WHERE id IN (
+            SELECT id FROM pushes WHERE {{which}}
+                AND deadline > clock_timestamp()
+            {{order}} LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+        ) AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
+        RETURNING id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose, kind,
+            bundle_id, environment, token, token_registered_at, token_version, healed, callkit,
+            created_at, deadline, fence, attempts, reason
+    )
+    SELECT p.*, clock_timestamp() AS now, {STANDING},
+        CASE WHEN row_number() OVER (PARTITION BY p.call_id) = 1 THEN (
+            {CALL} WHERE c.id = p.call_id
+        ) END AS call
+    FROM p LEFT JOIN rings r ON r.uuid = p.ring
+"""  # noqa: S608  (constants)
 CLAIM_RINGS = text(
     CLAIM.format(
         which="ring = ANY(CAST(:rings AS uuid[])) AND state = 'pending' "
@@ -164,7 +191,11 @@ CLAIMS_OF = text("""
 async def claim_rings(
     session: Session, worker: UUID, rings: Sequence[UUID], limit: int
 ) -> list[dict[str, Any]]:
-    """Claim the due pushes of these rings: whoever changes the row first has it."""
+    """Claim the due pushes of these rings: whoever changes the row first has it.
+
+    `outcome`, `ring_created_at` (None when the ring is gone) and `owned` say whether a push is
+    still wanted; `call` of the first push of each call says what payloads tell of it.
+    """
     values = {"worker": worker, "rings": list(rings), "limit": limit}
     return await many(session, CLAIM_RINGS, values)
 
@@ -200,31 +231,29 @@ async def claim_orphans(session: Session, worker: UUID, limit: int) -> list[dict
     return await many(session, CLAIM_ORPHANS, {"worker": worker, "limit": limit})
 
 
-FACTS = text("""
-    SELECT r.uuid AS ring, r.outcome, r.created_at AS ring_created_at, r.deadline AS ring_deadline,
-           r.user_id AS receiver_id, c.id AS call_id, c.type, c.name, c.caller_id, c.caller_name,
-           c.has_video, c.custom, c.created_at AS call_created_at, n.settings,
-           CASE WHEN c.state = 'active' THEN (
-               SELECT array_agg(m.user_id ORDER BY m.joined_at, m.user_id) FROM members m
-               WHERE m.call_id = c.id AND m.state IN ('joined', 'away')
-           ) END AS joined,
-           ARRAY(
-               SELECT t.id FROM pushes p
-               JOIN tokens t ON t.id = p.token_id AND t.user_id = p.user_id
-               WHERE p.ring = r.uuid AND t.retired_at IS NULL
-           ) AS owned
-    FROM rings r JOIN calls c ON c.id = r.call_id JOIN tenants n ON n.id = c.tenant_id
-    WHERE r.uuid = ANY(CAST(:rings AS uuid[]))
-""")
+STANDINGS = text(f"""
+    SELECT p.id, {STANDING}
+    FROM pushes p LEFT JOIN rings r ON r.uuid = p.ring
+    WHERE p.id = ANY(CAST(:pushes AS uuid[]))
+""")  # noqa: S608  (constants)
 
 
-async def facts(session: Session, rings: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
-    """What the payloads of these rings say, by ring.
+async def standings(session: Session, pushes: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Whether these pushes are still wanted, by push: what a claim said, as it is now."""
+    rows = await many(session, STANDINGS, {"pushes": list(pushes)})
+    return {row["id"]: row for row in rows}
 
-    `owned`: those tokens of the ring's pushes that still belong to the user who is being rung.
-    """
-    rows = await many(session, FACTS, {"rings": list(rings)})
-    return {row["ring"]: row for row in rows}
+
+FACTS = text(f"""
+    SELECT r.uuid AS ring, r.user_id, r.created_at AS ring_created_at,
+           r.deadline AS ring_deadline, ({CALL} WHERE c.id = r.call_id) AS call
+    FROM rings r WHERE r.uuid = :ring
+""")  # noqa: S608  (constants)
+
+
+async def facts(session: Session, ring: UUID) -> dict[str, Any] | None:
+    """What the payloads of a ring say: as a claim gives it with the first push of its call."""
+    return await one(session, FACTS, {"ring": ring})
 
 
 RECORD = text("""
