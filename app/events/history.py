@@ -27,7 +27,8 @@ PUSHES = text("""
            p.attempts, p.sent_at, p.answered_at, p.delivered_at, p.unavailable_at,
            d.device_id, d.name AS device_name, t.retired_at, t.retired_why
     FROM pushes p LEFT JOIN devices d ON d.id = p.device_row LEFT JOIN tokens t ON t.id = p.token_id
-    WHERE p.call_id = :call ORDER BY p.created_at, p.id LIMIT CAST(:limit AS bigint)
+    WHERE p.ring IN (SELECT uuid FROM rings WHERE call_id = :call)
+    ORDER BY p.created_at, p.id LIMIT CAST(:limit AS bigint)
 """)
 ATTEMPTS = text("""
     SELECT push_id, environment, started_at, finished_at, status, reason FROM attempts

@@ -52,9 +52,15 @@ OLD_CALLS = text("""
         AND ended_at < clock_timestamp() - make_interval(secs => :days * 86400)
     ORDER BY ended_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
-OF_CALLS = tuple(
-    text(f"DELETE FROM {table} WHERE call_id = ANY(CAST(:calls AS uuid[]))")  # noqa: S608
-    for table in ("attempts", "pushes", "events", "idempotency")
+PUSHES = """
+    FROM pushes WHERE ring IN (
+        SELECT uuid FROM rings WHERE call_id = ANY(CAST(:calls AS uuid[])))
+"""
+OF_CALLS = (
+    text(f"DELETE FROM attempts WHERE push_id IN (SELECT id {PUSHES})"),  # noqa: S608
+    text(f"DELETE {PUSHES}"),
+    text("DELETE FROM events WHERE call_id = ANY(CAST(:calls AS uuid[]))"),
+    text("DELETE FROM idempotency WHERE call_id = ANY(CAST(:calls AS uuid[]))"),
 )
 CALLS_THEMSELVES = text("DELETE FROM calls WHERE id = ANY(CAST(:calls AS uuid[]))")
 OLD_ATTEMPTS = text("""

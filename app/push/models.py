@@ -13,7 +13,8 @@ class Push(Base):
     """One message to one token for one ring; `id` is the apns-id, kept over retries.
 
     state: pending -> sending -> accepted | refused | expired; pending or waiting for its next try
-    -> dropped when its ring settles. All that a claim looks at is in this row.
+    -> dropped when its ring settles. All that a claim looks at is in this row. Each index is written
+    three times for a push, so those of a call or a user are found by their rings.
     """
 
     __tablename__ = "pushes"
@@ -52,10 +53,8 @@ class Push(Base):
         UniqueConstraint("ring", "token_id", "purpose", name="uq_pushes_ring"),
         Index("ix_pushes_due_at", "due_at", postgresql_where=text("state = 'pending'")),
         Index("ix_pushes_claimed_by", "claimed_by", postgresql_where=text("state = 'sending'")),
-        Index("ix_pushes_call_id", "call_id"),
         Index("ix_pushes_created_at", "tenant_id", "created_at"),
         Index("ix_pushes_device_row", "device_row", "created_at"),
-        Index("ix_pushes_user", "tenant_id", "user_id"),
     )
 
 
@@ -78,7 +77,6 @@ class Attempt(Base):
 
     __table_args__ = (
         Index("ix_attempts_push_id", "push_id"),
-        Index("ix_attempts_call_id", "call_id"),
         Index("ix_attempts_finished_at", "finished_at"),
     )
 

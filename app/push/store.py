@@ -358,10 +358,15 @@ async def expire(session: Session, limit: int) -> None:
 ERASE = text("""
     UPDATE pushes SET user_id = :grave, token = '',
         state = CASE WHEN state = 'pending' THEN 'dropped' ELSE state END
-    WHERE tenant_id = :tenant AND user_id = :user
+    WHERE tenant_id = :tenant AND user_id = :user AND ring IN (
+        SELECT r.uuid FROM members m JOIN rings r ON r.call_id = m.call_id AND r.user_id = :grave
+        WHERE m.tenant_id = :tenant AND m.user_id = :grave)
 """)
 
 
 async def erase_user(session: Session, tenant_id: UUID, user_id: str, grave: str) -> None:
-    """Take a user and their tokens out of the record of pushes; what is unsent is dropped."""
+    """Take a user and their tokens out of the record of pushes; what is unsent is dropped.
+
+    Comes after members and rings have the tombstone: by them the pushes are found.
+    """
     await session.execute(ERASE, {"tenant": tenant_id, "user": user_id, "grave": grave})
