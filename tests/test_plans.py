@@ -13,6 +13,7 @@ from app.calls import erasing, heartbeats, late, state
 from app.calls import store as calls
 from app.db import as_json
 from app.devices import store as devices
+from app.events import history, retention
 from app.push import store as pushes
 
 TENANT = "00000000-0000-7000-8000-000000000001"
@@ -59,6 +60,11 @@ FILL = (
             CASE n % 1000 WHEN 0 THEN 'pending' WHEN 1 THEN 'sending' ELSE 'accepted' END,
             now() - interval '1 second', CAST(md5('w' || n % 5) AS uuid), 1
         FROM generate_series(1, {ROWS}) n""",
+    f"""INSERT INTO attempts (id, push_id, call_id, worker_id, fence, environment, started_at,
+            finished_at)
+        SELECT CAST(md5('a' || n) AS uuid), CAST(md5('p' || n) AS uuid),
+            CAST(md5('c' || n) AS uuid), CAST(md5('w' || n % 5) AS uuid), 1, 'production', now(),
+            now() FROM generate_series(1, {ROWS}) n""",
 )
 
 IDS = [uuid4(), uuid4()]
@@ -82,7 +88,11 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "drop rings": (pushes.DROP_RINGS, {"rings": IDS}),
     "drop for tokens": (pushes.DROP_TOKENS, {"tokens": IDS, "tenant": TENANT, "why": "x"}),
     "stops": (pushes.STOPS, {"rings": IDS, "callkits": [4, 4], "spared": ["d", None]}),
-    "facts": (pushes.FACTS, {"rings": IDS}),
+    "facts": (pushes.FACTS, {"ring": IDS[0]}),
+    "standings": (pushes.STANDINGS, {"pushes": IDS}),
+    "history of pushes": (history.PUSHES, {"call": IDS[0], "limit": 100}),
+    "pushes of calls": (retention.PUSHES_OF_CALLS, {"calls": IDS}),
+    **{f"forget {n}": (one, {"pushes": IDS}) for n, one in enumerate(retention.OF_PUSHES)},
     "record": (pushes.RECORD, RESULT),
     "report": (pushes.DELIVERED, {"ring": IDS[0], "device": IDS[1], "now": None}),
     "call by name": (calls.BY_NAME, {"tenant": TENANT, "type": "default", "name": "c9"}),

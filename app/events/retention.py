@@ -52,13 +52,15 @@ OLD_CALLS = text("""
         AND ended_at < clock_timestamp() - make_interval(secs => :days * 86400)
     ORDER BY ended_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
-PUSHES = """
-    FROM pushes WHERE ring IN (
+PUSHES_OF_CALLS = text("""
+    SELECT id FROM pushes WHERE ring IN (
         SELECT uuid FROM rings WHERE call_id = ANY(CAST(:calls AS uuid[])))
-"""
+""")
+OF_PUSHES = (
+    text("DELETE FROM attempts WHERE push_id = ANY(CAST(:pushes AS uuid[]))"),
+    text("DELETE FROM pushes WHERE id = ANY(CAST(:pushes AS uuid[]))"),
+)
 OF_CALLS = (
-    text(f"DELETE FROM attempts WHERE push_id IN (SELECT id {PUSHES})"),  # noqa: S608
-    text(f"DELETE {PUSHES}"),
     text("DELETE FROM events WHERE call_id = ANY(CAST(:calls AS uuid[]))"),
     text("DELETE FROM idempotency WHERE call_id = ANY(CAST(:calls AS uuid[]))"),
 )
@@ -121,12 +123,20 @@ async def _calls(runtime: Runtime, tenant_id: UUID, days: float) -> int:
                 return gone
             values = {"tenant": tenant_id, "days": days, "limit": CALLS}
             ids = [row["id"] for row in await many(session, OLD_CALLS, values)]
-            for statement in (*OF_CALLS, CALLS_THEMSELVES) if ids else ():
-                await session.execute(statement, {"calls": ids})
+            if ids:
+                await _forget_calls(session, ids)
         gone += len(ids)
         if len(ids) < CALLS:
             return gone
         await asyncio.sleep(PAUSE)
+
+
+async def _forget_calls(session: Session, calls: list[UUID]) -> None:
+    pushes = [row["id"] for row in await many(session, PUSHES_OF_CALLS, {"calls": calls})]
+    for statement in OF_PUSHES if pushes else ():
+        await session.execute(statement, {"pushes": pushes})
+    for statement in (*OF_CALLS, CALLS_THEMSELVES):
+        await session.execute(statement, {"calls": calls})
 
 
 async def _alone(session: Session) -> bool:

@@ -13,8 +13,8 @@ class Push(Base):
     """One message to one token for one ring; `id` is the apns-id, kept over retries.
 
     state: pending -> sending -> accepted | refused | expired; pending or waiting for its next try
-    -> dropped when its ring settles. All that a claim looks at is in this row. Each index is written
-    three times for a push, so those of a call or a user are found by their rings.
+    -> dropped when its ring settles. All that a claim looks at is in this row. Each index is
+    written three times for a push, so those of a call or a user are found by their rings.
     """
 
     __tablename__ = "pushes"

@@ -255,7 +255,13 @@ async def test_an_endpoint_that_fails_for_a_day_is_disabled(
         assert answer.status_code == 202
         courier.wake()
         await broken.wait_for(1)
-        log = (await backend.api.get(f"/v1/webhooks/{made['id']}/attempts?event_id={event}")).json()
+        url = f"/v1/webhooks/{made['id']}/attempts?event_id={event}"
+
+        async def logged() -> bool:  # it is written after it was received
+            return len((await backend.api.get(url)).json()["attempts"]) == 4
+
+        await eventually(logged)
+        log = (await backend.api.get(url)).json()
         assert [one["status"] for one in log["attempts"]] == [204, 500, 500, 500]
         assert log["attempts"][1]["answer"] == "thanks"
 
