@@ -114,6 +114,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         USER | {"type": "default", "name": "c9", "device": "d"},
     ),
     "ringable": (devices.RINGABLE, {"tenants": [TENANT], "users": ["u7"]}),
+    "pushable": (devices.PUSHABLE, {"tenants": [TENANT], "users": ["u7"]}),
     "expired tokens": (devices.EXPIRE, {"limit": 500}),
     "devices": (devices.DEVICES, USER | {"device": None}),
     "tokens given up": (devices.TOKENS_GIVEN_UP, USER | TOKENS | {"device": IDS[0]}),

@@ -126,46 +126,21 @@ def ring_pushes(
     for token in tokens:
         by_user.setdefault((token["tenant_id"], token["user_id"]), []).append(token)
     rows = [
-        _push_row(
-            token, ring=ring.uuid, call_id=call_id, purpose="ring", now=now, deadline=ring.deadline
-        )
+        {
+            "id": uuid7(),
+            "ring": ring.uuid,
+            "call_id": call_id,
+            "tenant_id": tenant,
+            "user_id": ring.user_id,
+            "token_id": token["id"],
+            "purpose": "ring",
+            "created_at": now,
+            "deadline": ring.deadline,
+        }
         for tenant, call_id, ring in rings
         for token in by_user.get((tenant, ring.user_id), ())
     ]
     return pushes.new_pushes(rows)
-
-
-def _push_row(
-    token: Row,
-    *,
-    ring: UUID,
-    call_id: UUID,
-    purpose: str,
-    now: datetime,
-    deadline: datetime,
-    callkit: int | None = None,
-) -> dict[str, Any]:
-    return {
-        "id": uuid7(),
-        "ring": ring,
-        "call_id": call_id,
-        "tenant_id": token["tenant_id"],
-        "user_id": token["user_id"],
-        "device_row": token["device_row"],
-        "token_id": token["id"],
-        "purpose": purpose,
-        "kind": token["kind"],
-        "bundle_id": token["bundle_id"],
-        "environment": token["environment"],
-        "token": token["token"],
-        "token_registered_at": token["registered_at"],
-        "token_version": token["version"],
-        "callkit": callkit,
-        "created_at": now,
-        "deadline": deadline,
-        "state": "pending",
-        "due_at": now,
-    }
 
 
 async def _add_stops(session: Session, changes: Sequence[Change], now: datetime) -> list[UUID]:
@@ -176,20 +151,7 @@ async def _add_stops(session: Session, changes: Sequence[Change], now: datetime)
     ]
     targets = await pushes.stop_targets(session, stops)
     rows = [
-        _push_row(
-            target
-            | {
-                "id": target["token_id"],
-                "registered_at": target["token_registered_at"],
-                "version": target["token_version"],
-            },
-            ring=target["ring"],
-            call_id=target["call_id"],
-            purpose="stop",
-            now=now,
-            deadline=now + STOP_LIVES,
-            callkit=target["callkit"],
-        )
+        target | {"id": uuid7(), "purpose": "stop", "created_at": now, "deadline": now + STOP_LIVES}
         for target in targets
     ]
     await insert_all(session, [pushes.new_pushes(rows)])

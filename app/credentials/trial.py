@@ -84,7 +84,7 @@ async def ring_phones(
     payload profile cannot make a payload.
     """
     async with runtime.database.transaction() as session:
-        now, tokens = await devices.ringable(session, [(tenant_id, user_id)])
+        now, tokens = await devices.pushable(session, (tenant_id, user_id))
         known = await devices.devices_of(session, tenant_id, user_id, device_id)
         tenant = await tenants.tenant_by_id(session, tenant_id)
         names = {one["id"]: one for one in known}

@@ -245,17 +245,20 @@ async def delete_devices(session: Session, ids: Sequence[UUID]) -> None:
     await session.execute(DELETE_DEVICES, {"ids": ids})
 
 
-RINGABLE = text("""
+LIVE_TOKENS = """
     SELECT clock_timestamp() AS now, t.*
     FROM (SELECT 1) AS always LEFT JOIN (
-        SELECT t.id, t.tenant_id, t.user_id, t.device_row, t.kind, t.bundle_id, t.environment,
-               t.token, t.registered_at, t.version
+        SELECT t.id, t.tenant_id, t.user_id {more}
         FROM tokens t
         JOIN unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
              USING (tenant_id, user_id)
         WHERE t.kind = 'voip' AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
     ) AS t ON true
-""")
+"""
+RINGABLE = text(LIVE_TOKENS.format(more=""))
+PUSHABLE = text(
+    LIVE_TOKENS.format(more=", t.device_row, t.kind, t.bundle_id, t.environment, t.token")
+)
 
 
 SEE_AND_FIND = text(f"WITH seen AS ({SEE_USERS.text}) {RINGABLE.text}")
@@ -264,9 +267,15 @@ SEE_AND_FIND = text(f"WITH seen AS ({SEE_USERS.text}) {RINGABLE.text}")
 async def ringable(
     session: Session, users: Sequence[tuple[UUID, str]]
 ) -> tuple[datetime, list[dict[str, Any]]]:
-    """The database clock, and the tokens at which these users can be rung."""
+    """The database clock, and the tokens at which these users can be rung: `id` and whose."""
     values = {"tenants": [user[0] for user in users], "users": [user[1] for user in users]}
     return _clock_and_tokens(await many(session, RINGABLE, values))
+
+
+async def pushable(session: Session, user: User) -> tuple[datetime, list[dict[str, Any]]]:
+    """The database clock, and the tokens of a user with all that a push needs."""
+    values = {"tenants": [user[0]], "users": [user[1]]}
+    return _clock_and_tokens(await many(session, PUSHABLE, values))
 
 
 async def see_and_find(

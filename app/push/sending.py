@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 WAITING = 0.2
 """Seconds for which a push may wait for a connection before its ring is looked at again."""
 
+AT_A_STRETCH = 50
+"""Pushes that are made before the loop gets its turn: the first of a group are soon away."""
+
 STATES = {
     Verdict.ACCEPTED: "accepted",
     Verdict.REFUSED: "refused",
@@ -110,7 +113,9 @@ class Sending:
         calls = {push["call_id"]: push["call"] for push in claimed if push["call"] is not None}
         preparing = Preparing(calls, self._runtime.settings.public_url, self._runtime.keyring)
         start = self._loop.time() - self._clock.unix()
-        for push in claimed:
+        for n, push in enumerate(claimed, 1):
+            if n % AT_A_STRETCH == 0:
+                await asyncio.sleep(0)  # what is written so far leaves
             why = _not_to_be_sent(push)
             if why is not None:
                 self._finish(Result(push, "dropped", why))

@@ -7,13 +7,35 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db import Insert, Row, Session, as_json, many, one
+from app.db import Insert, Joined, Row, Session, as_json, many, one
 from app.push.models import Push
+
+OF_TOKEN = Joined(
+    # by key, whatever the planner thinks of the number of tokens: see RING_OF_PUSH
+    """JOIN LATERAL (SELECT * FROM tokens t WHERE t.id = r.token_id LIMIT 1) t
+        ON t.tenant_id = r.tenant_id AND t.user_id = r.user_id""",
+    (
+        ("device_row", "t.device_row"),
+        ("kind", "t.kind"),
+        ("bundle_id", "t.bundle_id"),
+        ("environment", "t.environment"),
+        ("token", "t.token"),
+        ("token_registered_at", "t.registered_at"),
+        ("token_version", "t.version"),
+        ("state", "'pending'"),
+        ("due_at", "r.created_at"),
+    ),
+)
 
 
 def new_pushes(rows: Sequence[Row]) -> Insert:
-    """Pushes to be written: these rows are the outbox. One that is there already stays as it is."""
-    return Insert(Push.__table__, rows, "ON CONFLICT (ring, token_id, purpose) DO NOTHING")
+    """Pushes to be written: these rows are the outbox. One that is there already stays as it is.
+
+    None is made to a token that is not the user's any more; the token's columns are the server's to
+    find, which is cheaper than to bring them here and back.
+    """
+    free = "ON CONFLICT (ring, token_id, purpose) DO NOTHING"
+    return Insert(Push.__table__, rows, free, OF_TOKEN)
 
 
 DROP_RINGS = text("""
@@ -71,9 +93,7 @@ async def drop_for_tokens(
 
 
 STOPS = text("""
-    SELECT p.ring, p.call_id, p.tenant_id, p.user_id, p.device_row, s.callkit,
-           t.id AS token_id, t.kind, t.bundle_id, t.environment, t.token,
-           t.registered_at AS token_registered_at, t.version AS token_version
+    SELECT p.ring, p.call_id, p.tenant_id, p.user_id, s.callkit, t.id AS token_id
     FROM unnest(CAST(:rings AS uuid[]), CAST(:callkits AS integer[]), CAST(:spared AS text[]))
          AS s(ring, callkit, spared)
     JOIN pushes p ON p.ring = s.ring AND p.purpose = 'ring'
@@ -114,6 +134,11 @@ STANDING = """
         WHERE t.id = p.token_id AND t.user_id = p.user_id AND t.retired_at IS NULL
     ) AS owned
 """
+# `LIMIT 1` keeps it a look-up by key: a join may be planned, while there are few rings, as one that
+# reads them all, and such a plan stays with its connection when there are many.
+RING_OF_PUSH = """
+    LEFT JOIN LATERAL (SELECT * FROM rings r WHERE r.uuid = p.ring LIMIT 1) r ON true
+"""
 CALL = """
     SELECT json_build_object(
         'id', c.id, 'type', c.type, 'name', c.name, 'caller_id', c.caller_id,
@@ -145,7 +170,7 @@ CLAIM = f"""
         CASE WHEN row_number() OVER (PARTITION BY p.call_id) = 1 THEN (
             {CALL} WHERE c.id = p.call_id
         ) END AS call
-    FROM p LEFT JOIN rings r ON r.uuid = p.ring
+    FROM p {RING_OF_PUSH}
 """  # noqa: S608  (constants)
 CLAIM_RINGS = text(
     CLAIM.format(
@@ -233,7 +258,7 @@ async def claim_orphans(session: Session, worker: UUID, limit: int) -> list[dict
 
 STANDINGS = text(f"""
     SELECT p.id, {STANDING}
-    FROM pushes p LEFT JOIN rings r ON r.uuid = p.ring
+    FROM pushes p {RING_OF_PUSH}
     WHERE p.id = ANY(CAST(:pushes AS uuid[]))
 """)  # noqa: S608  (constants)
 
