@@ -4,16 +4,21 @@ import statistics
 import time
 from typing import Any
 
+from tests.benchmarks.forgetting import rings_while_forgetting
 from tests.benchmarks.house import Ready
 from tests.benchmarks.peers import raw_aioapns_us
 from tests.benchmarks.ring_cpu import ring_many
 from tests.benchmarks.rows import add_past_calls, add_users, clear
 
 SMALL = 1_000
+ENOUGH_TO_FORGET = 100_000
 
 
-async def grow(ready: Ready, rows: int, rounds: int, rings: int) -> dict[str, Any]:
-    """`growth_ratio`: CPU of a ring over raw aioapns's of a push, large over small."""
+async def grow(ready: Ready, rows: int, rounds: int, rings: int, singles: int) -> dict[str, Any]:
+    """`growth_ratio`: CPU of a ring over raw aioapns's of a push, large over small.
+
+    And with as much in the tables, what it does to a ring when old rows leave.
+    """
     await clear(ready)
     small = await _measure(ready, "small", rounds, rings, SMALL)
     await clear(ready)
@@ -23,12 +28,15 @@ async def grow(ready: Ready, rows: int, rounds: int, rings: int) -> dict[str, An
     await ready.maintain()
     filled = time.monotonic() - begun
     large = await _measure(ready, "large", rounds, rings, rows)
+    enough = rows >= ENOUGH_TO_FORGET
+    forgetting = await rings_while_forgetting(ready, singles, SMALL) if enough else {}
     return {
         "growth_ratio": round(large["over_raw"] / small["over_raw"], 3),
         "growth_rows": rows,
         "growth_fill_seconds": round(filled, 1),
         "growth_small": small,
         "growth_large": large,
+        **forgetting,
     }
 
 

@@ -37,6 +37,7 @@ class House:
 
     port: int
     settings: Settings
+    environment: dict[str, str]
     apple: FastServer
     api: Group
     worker: Group
@@ -87,13 +88,16 @@ def running_house(apple: FastServer) -> Iterator[House]:
             "apns_ca_file": str(apple.ca_file),
         }
         settings = Settings.model_validate(values)
+        environment = {f"RINGLINE_{key.upper()}": value for key, value in values.items()}
         db.upgrade(settings.sqlalchemy_url)
-        worker = parts.enter_context(_process("worker", ["worker"], folder, values))
+        worker = parts.enter_context(_process("worker", ["worker"], folder, environment))
         fd = listener.fileno()
-        api = parts.enter_context(_process("api", ["api", "--fd", str(fd)], folder, values, [fd]))
+        api = parts.enter_context(
+            _process("api", ["api", "--fd", str(fd)], folder, environment, [fd])
+        )
         _await_ready(port)
         yield House(
-            port, settings, apple, Group(api.pid), Group(worker.pid),
+            port, settings, environment, apple, Group(api.pid), Group(worker.pid),
             Group(postgres.pid), Group(valkey.pid),
         )  # fmt: skip
 
@@ -103,17 +107,16 @@ def _process(
     name: str,
     arguments: list[str],
     folder: Path,
-    values: dict[str, str],
+    environment: dict[str, str],
     keep_open: list[int] | None = None,
 ) -> Iterator[Child]:
-    ours = {f"RINGLINE_{key.upper()}": value for key, value in values.items()}
     child = Child(
         [sys.executable, "-m", "app.cli", *arguments],
         cwd=ROOT,
         log=folder / f"{name}.log",
         death_signal=signal.SIGTERM,
         keep_open=keep_open or [],
-        environment=os.environ | ours,
+        environment=os.environ | environment,
     )
     try:
         yield child

@@ -15,7 +15,7 @@ async def ring_latencies(ready: Ready, call_type: str, rings: int, users: int) -
     """Seconds for each of so many rings, each of another user; on a connection that is kept."""
     assert rings <= users
     house, sent = ready.house, {}
-    owners = await token_owners(ready, "u")
+    owners = await token_owners(ready, "u", rings)
     house.apple.arrivals()
     reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
     begun = time.monotonic()

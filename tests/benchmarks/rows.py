@@ -38,11 +38,11 @@ async def add_users(ready: Ready, prefix: str, last: int, *, first: int = 1, eac
     await ready.sql(TOKENS, **given)
 
 
-async def token_owners(ready: Ready, prefix: str) -> dict[str, str]:
-    """Token to user."""
+async def token_owners(ready: Ready, prefix: str, last: int) -> dict[str, str]:
+    """Token to user, of `u1` to `u<last>` for the prefix `u`."""
     rows = await ready.sql(
-        "SELECT token, user_id FROM tokens WHERE tenant_id = :t AND starts_with(user_id, :p)",
-        p=prefix,
+        "SELECT token, user_id FROM tokens WHERE tenant_id = :t AND user_id = ANY(:users)",
+        users=[f"{prefix}{n + 1}" for n in range(last)],
     )
     return dict(rows)
 

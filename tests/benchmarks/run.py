@@ -145,7 +145,7 @@ async def heartbeat(ready: Ready, sizes: Sizes) -> dict[str, Any]:
 
 async def growth(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     """The ring's CPU when there is much in the tables."""
-    return await grow(ready, sizes.rows, sizes.rounds, sizes.rings)
+    return await grow(ready, sizes.rows, sizes.rounds, sizes.rings, sizes.singles)
 
 
 async def memory(ready: Ready, sizes: Sizes) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """One timer for all deadlines."""
 
 import asyncio
+import tracemalloc
 from dataclasses import dataclass
 
 from app.push.apns.deadlines import Deadlines
@@ -68,3 +69,22 @@ async def test_expiring_may_add_and_remove_others() -> None:
     assert ended[0] is first
     assert ended[-1] is after
     assert len(deadlines) == 0
+
+
+async def test_deadlines_far_away_keep_no_memory_of_what_has_ended() -> None:
+    """A worker that sends 2,000 pushes a second has 30 in a bucket, each for a minute and more."""
+    loop = asyncio.get_running_loop()
+    deadlines: Deadlines[Item] = Deadlines(loop, lambda item: None)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for second in range(40):
+        items = [Item(loop.time() + 60 + second + n / 2_000) for n in range(2_000)]
+        for item in items:
+            deadlines.add(item)
+        for item in items:
+            deadlines.remove(item)
+    del items, item
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    deadlines.close()
+    assert after - before < 40 * 64 * 300, "bytes, for so many empty buckets"
