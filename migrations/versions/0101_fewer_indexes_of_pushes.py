@@ -1,4 +1,4 @@
-"""pushes and attempts of a call, or of a user, are found by their rings: three indexes less to write
+"""pushes and attempts of a call, or a user, are found by their rings: three indexes less to write
 
 Revision ID: 0101
 Revises: 0100
