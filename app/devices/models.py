@@ -75,6 +75,13 @@ class Token(Base):
             "ix_tokens_user", "tenant_id", "user_id", postgresql_where=text("retired_at IS NULL")
         ),
         Index("ix_tokens_device_row", "device_row"),
+        Index(
+            "ix_tokens_environment",
+            "tenant_id",
+            "bundle_id",
+            "environment",
+            postgresql_where=text("kind = 'voip' AND retired_at IS NULL"),
+        ),
         Index("ix_tokens_expires_at", "expires_at", postgresql_where=text("retired_at IS NULL")),
         Index("ix_tokens_registered_at", "registered_at"),
         Index("ix_tokens_ending", "tenant_id", text('"right"(token, 4)')),
