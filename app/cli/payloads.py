@@ -14,6 +14,7 @@ from app.cli.base import err, fail, group, out, with_runtime
 from app.core.payload import (
     DEFAULT_PROFILE,
     PROFILES,
+    SAMPLE_TOKEN,
     TOKEN_ROOM,
     VOIP_LIMIT,
     PayloadError,
@@ -22,6 +23,7 @@ from app.core.payload import (
     headers,
     problems,
     ring_payload,
+    sample_facts,
     template_advice,
 )
 from app.errors import NotFound
@@ -31,8 +33,6 @@ from app.runtime import Runtime
 from app.tenants import service as tenants
 
 payload_app = group("payload", "Payloads: what a push carries, for each client library.")
-
-SAMPLE_TOKEN = "rl_ct_" + "x" * 91
 
 
 @payload_app.command("profiles")
@@ -63,7 +63,10 @@ def preview(
         fail("a call belongs to a tenant: add --tenant NAME")
     try:
         chosen = check_template(template.read_text()) if template is not None else None
-        facts = _sample() if call is None else with_runtime(_reader(str(tenant), call))
+        if call is None:
+            facts = sample_facts(int(time.time() * 1000))
+        else:
+            facts = with_runtime(_reader(str(tenant), call))
         prepared = ring_payload(profile, facts, chosen)
     except PayloadError as error:
         fail(str(error))
@@ -79,23 +82,6 @@ def preview(
         err.print(f"[yellow]{escape(sentence)}[/]")
     for problem in problems(profile, body):
         err.print(f"[red]{problem.outcome}[/] {problem.path}: {escape(problem.sentence)}")
-
-
-def _sample() -> RingFacts:
-    now = int(time.time() * 1000)
-    return RingFacts(
-        uuid="01a1fd6e-a275-707f-8e0b-2f48732bce48",
-        call_cid="default:abc",
-        call_id="01a1fd6e-a275-7c7d-804c-7f991b58d0d7",
-        caller_id="alice",
-        caller_name="Alice",
-        user_ids=("alice",),
-        receiver_id="bob",
-        has_video=True,
-        sent_at_ms=now,
-        expires_at_ms=now + 45_000,
-        state_url="https://ring.example.com/v1/calls/01a1fd6e-a275-7c7d-804c-7f991b58d0d7",
-    )
 
 
 def _reader(tenant: str, reference: str) -> Any:

@@ -4,8 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Label, Table, delete, func, select, text, update
-from sqlalchemy.sql.elements import KeyedColumnElement
+from sqlalchemy import Table, delete, func, select, text, update
 
 from app.credentials.models import Credential
 from app.credentials.usable import ACTIVE, STANDBY, Usable, pick
@@ -21,17 +20,17 @@ PUBLIC = tuple(column for column in c if column.name != "sealed")
 """Every column but the secret: what is read for showing."""
 
 
-_EXPIRED: Label[bool] = (c.not_after <= func.clock_timestamp()).label("expired")
 _COLUMNS = (
     "id", "version", "tenant_id", "bundle_id", "kind", "environments", "topics", "team_id",
     "key_id", "state", "activated_at", "refused", "probe", "sealed",
 )  # fmt: skip
-USABLE: tuple[KeyedColumnElement[Any], ...] = (*(c[name] for name in _COLUMNS), _EXPIRED)
+_USABLE = f"""
+    {", ".join(f"c.{name}" for name in _COLUMNS)}, c.not_after <= clock_timestamp() AS expired
+"""
 
 
 FOR_BUNDLES = text(f"""
-    SELECT {", ".join(f"c.{name}" for name in _COLUMNS)},
-           c.not_after <= clock_timestamp() AS expired
+    SELECT {_USABLE}
     FROM credentials c
     JOIN unnest(CAST(:tenants AS uuid[]), CAST(:bundles AS text[])) AS w(tenant_id, bundle_id)
         USING (tenant_id, bundle_id)
@@ -54,7 +53,7 @@ async def for_bundles(session: Session, pairs: Collection[tuple[UUID, str]]) -> 
 
 
 def usable(row: Row) -> Usable:
-    """A row with the columns of `USABLE`."""
+    """A row with the columns of `_USABLE`."""
     values = {name: row[name] for name in _COLUMNS if name != "probe"}
     values["environments"] = tuple(values["environments"])
     values["topics"] = tuple(values["topics"])
@@ -66,8 +65,7 @@ def usable(row: Row) -> Usable:
 # that is one of them: each worker asks this every second. Asked with `=`, PostgreSQL walks over all
 # the tokens of a large tenant to find none of an environment: it expects to find one at once.
 WANTED = text(f"""
-    SELECT {", ".join(f"c.{name}" for name in _COLUMNS)},
-           c.not_after <= clock_timestamp() AS expired, e.environment
+    SELECT {_USABLE}, e.environment
     FROM credentials c
     CROSS JOIN unnest(ARRAY['production', 'sandbox']) AS e(environment)
     CROSS JOIN LATERAL (
@@ -104,9 +102,14 @@ async def get(session: Session, tenant_id: UUID, credential_id: UUID) -> Row | N
     )
 
 
+USABLE_BY_ID = text(
+    f"SELECT {_USABLE} FROM credentials c WHERE c.id = :id AND c.tenant_id = :tenant"  # noqa: S608
+)
+
+
 async def get_usable(session: Session, tenant_id: UUID, credential_id: UUID) -> Usable | None:
     """One credential with its secret, whatever its state."""
-    row = await one(session, select(*USABLE).where(c.id == credential_id, c.tenant_id == tenant_id))
+    row = await one(session, USABLE_BY_ID, {"id": credential_id, "tenant": tenant_id})
     return None if row is None else usable(row)
 
 

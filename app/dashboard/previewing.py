@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.payload import (
+    SAMPLE_TOKEN,
     VOIP_LIMIT,
     PayloadError,
     Problem,
@@ -15,12 +16,9 @@ from app.core.payload import (
     ring_payload,
     template_advice,
 )
-from app.security import CALL_PREFIX
 
 CALL = "01938a4e-7c1f-7d3a-9c52-6b1f0e8d2a44"
 RING = "01938a4e-7c20-7f11-8a3e-2d4c6f8091b2"
-# as long as a real one, so that the size is right
-TOKEN = CALL_PREFIX + "x" * 91
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def preview(profile: str, template: str, public_url: str) -> Preview:
     )
     try:
         chosen = check_template(template) if profile == "custom" else None
-        body = ring_payload(profile, facts, chosen).for_token(TOKEN)
+        body = ring_payload(profile, facts, chosen).for_token(SAMPLE_TOKEN)
     except TemplateError as error:
         return Preview(faults=error.reasons)
     except PayloadError as error:

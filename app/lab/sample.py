@@ -4,25 +4,12 @@ import json
 from functools import cache
 from typing import Any, Final
 
-from app.core.payload import RingFacts, check_template, ring_payload
+from app.core.payload import SAMPLE_TOKEN, check_template, ring_payload, sample_facts
 from app.lab.masking import masked_payload
 from app.lab.traps import TRAPS
 from app.lab.verdicts import verdict_of
 
-_FACTS: Final = RingFacts(
-    uuid="01a1fd6e-a275-707f-8e0b-2f48732bce48",
-    call_cid="default:abc",
-    call_id="01a1fd6e-a275-7c7d-804c-7f991b58d0d7",
-    caller_id="alice",
-    caller_name="Alice",
-    user_ids=("alice",),
-    receiver_id="bob",
-    has_video=True,
-    sent_at_ms=1_790_000_000_000,
-    expires_at_ms=1_790_000_045_000,
-    state_url="https://ring.example.com/v1/calls/01a1fd6e-a275-7c7d-804c-7f991b58d0d7",
-)
-_TOKEN: Final = "rl_ct_" + "x" * 91
+_FACTS: Final = sample_facts(1_790_000_000_000)
 
 
 @cache
@@ -34,7 +21,7 @@ def trap_list() -> bytes:
 def trap_payload(name: str) -> bytes:
     """The payload of a trap for the made-up call, as Ringline makes it of the template."""
     template = check_template(TRAPS[name].template)
-    return ring_payload("custom", _FACTS, template).for_token(_TOKEN)
+    return ring_payload("custom", _FACTS, template).for_token(SAMPLE_TOKEN)
 
 
 def _shown(name: str) -> dict[str, Any]:

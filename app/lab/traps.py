@@ -9,18 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-_RING: Final = {
-    "v": 1,
-    "uuid": "{{uuid}}",
-    "call_cid": "{{call_cid}}",
-    "call_id": "{{call_id}}",
-    "caller": {"id": "{{caller_id}}", "name": "{{caller_name?}}"},
-    "has_video": "{{has_video}}",
-    "sent_at": "{{sent_at}}",
-    "expires_at": "{{expires_at}}",
-    "state_url": "{{state_url}}",
-    "token": "{{token}}",
-}
+from app.core.payload.profiles import RING
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +26,7 @@ def _without(body: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in body.items() if key not in keys}
 
 
+_RING: Final = _without(RING, "custom")
 _ALERT: Final = {"call_cid": "{{call_cid}}", "user_ids": "{{user_ids}}"}
 _STREAM: Final = {
     "call_cid": "{{call_cid}}",

@@ -4,12 +4,12 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import structlog
 
+from app.core.frozen import frozen
 from app.core.payload import PayloadError
 from app.core.reaction import (
     CredentialAction,
@@ -51,7 +51,7 @@ Claim = tuple[UUID, int]
 """A push's id and the fencing number under which this worker has it."""
 
 
-@dataclass(slots=True)
+@frozen
 class Aloft:
     """A push that was handed to a sender and has no answer yet; `usable` are its credentials."""
 

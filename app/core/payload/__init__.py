@@ -47,6 +47,7 @@ from app.core.payload.profiles import (
     VOIP_STOP_TEMPLATES,
     template_for,
 )
+from app.core.payload.sample import SAMPLE_TOKEN, sample_facts
 from app.core.payload.template import Template
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "FIELDS",
     "OTHER_LIMIT",
     "PROFILES",
+    "SAMPLE_TOKEN",
     "TOKEN_ROOM",
     "VOIP_LIMIT",
     "Kind",
@@ -71,6 +73,7 @@ __all__ = [
     "number_of",
     "problems",
     "ring_payload",
+    "sample_facts",
     "stop_payload",
     "template_advice",
     "topic",

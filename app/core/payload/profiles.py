@@ -17,7 +17,7 @@ from typing import Any, Final
 from app.core.payload.facts import PayloadError
 from app.core.payload.template import Template, compile_template
 
-_RING: Final[dict[str, Any]] = {
+RING: Final[dict[str, Any]] = {
     "v": 1,
     "uuid": "{{uuid}}",
     "call_cid": "{{call_cid}}",
@@ -192,7 +192,7 @@ def _compiled(ring: dict[str, Any], flat: dict[str, Any]) -> dict[str, Template]
     }
 
 
-RING_TEMPLATES: Final = _compiled(_RING, _RING_FLAT)
+RING_TEMPLATES: Final = _compiled(RING, _RING_FLAT)
 VOIP_STOP_TEMPLATES: Final = _compiled(_STOP, _STOP_FLAT)
 BACKGROUND_STOP: Final = compile_template({"aps": {"content-available": 1}, "ring": _STOP})
 
