@@ -36,6 +36,7 @@ class Leaf:
 
     def __init__(self, der: bytes) -> None:
         self.certificate = x509.load_der_x509_certificate(der)
+        self.issuer = self.certificate.issuer  # parsed when it is read: damage shows here
         self.oids = {extension.oid for extension in self.certificate.extensions}
         self.uid = self._attribute(NameOID.USER_ID)
         self.common_name = self._attribute(NameOID.COMMON_NAME)
@@ -68,7 +69,7 @@ class Leaf:
         try:
             found = self.certificate.extensions.get_extension_for_class(x509.BasicConstraints)
         except x509.ExtensionNotFound:
-            return self.certificate.issuer == self.certificate.subject and not self.is_push
+            return self.issuer == self.certificate.subject and not self.is_push
         return found.value.ca
 
     @property
@@ -160,12 +161,12 @@ def fingerprint_of(key: CertificatePublicKeyTypes) -> str:
 def chain_of(leaf: Leaf, others: list[Leaf]) -> list[Leaf]:
     """The authorities that stand between the leaf and its root, in TLS order, the root left out."""
     chain: list[Leaf] = []
-    issuer = leaf.certificate.issuer
+    issuer = leaf.issuer
     for _ in others:
         above = next((one for one in others if one.certificate.subject == issuer), None)
-        if above is None or above.certificate.issuer == above.certificate.subject:
+        if above is None or above.issuer == above.certificate.subject:
             break
         chain.append(above)
         others = [one for one in others if one is not above]
-        issuer = above.certificate.issuer
+        issuer = above.issuer
     return chain

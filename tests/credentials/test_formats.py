@@ -144,3 +144,12 @@ def test_any_damage_ends_in_an_answer(made, seed):
         if not bent:
             break
     outcome(bytes(bent), made.password)
+
+
+def test_a_damaged_issuer_is_refused():
+    """It is parsed late, when the rest has long been read."""
+    name, bent = b"\x0c\x0eTest authority", b"\x74\x0eTest authority"
+    met = [made for made in SMALL if name in made.data]
+    assert met
+    for made in met:
+        outcome(made.data.replace(name, bent), made.password)
