@@ -45,7 +45,7 @@ test: $(VENV)/browser.stamp ## run every test on real servers; ARGS="-k word" fo
 .PHONY: screenshots
 screenshots: $(VENV)/browser.stamp ## take pictures of the dashboard and the lab into docs/screenshots/
 	@$(BIN)/python -m tests.dashboard.pictures
-	@$(BIN)/python -m tests.lab.pictures
+	@$(BIN)/python -m tests.devkit.lab.pictures
 
 .PHONY: bench
 bench: $(VENV)/dev.stamp ## measure, in ratios to peers; ARGS="--only ring", "--rows 1000000"

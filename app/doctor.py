@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import redis
 from app.credentials import health
-from app.db import Database, head_revision, one, revision_of
+from app.infra import news as redis
+from app.infra.db import Database, head_revision, one, revision_of
+from app.infra.settings import LOOPBACK, Settings
 from app.push import worker_store as push
-from app.settings import LOOPBACK, Settings
 
 PATIENCE = 5.0
 OLDEST_POSTGRES = 150_000

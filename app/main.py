@@ -12,32 +12,33 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app import errors, memory
-from app.body import BodyLimit
-from app.calls import api as calls_api
+from app.api import audit as audit_api
+from app.api import calls as calls_api
+from app.api import credentials as credentials_api
+from app.api import devices as devices_api
+from app.api import events as events_api
+from app.api import tenants as tenants_api
+from app.api import webhooks as webhook_api
+from app.api.fast_path import RingDirectly
 from app.calls import service as calls
-from app.calls.direct import RingDirectly
-from app.calls.rehearsal import rehearse
-from app.credentials import api as credentials_api
+from app.calls.warmup import rehearse
 from app.credentials import health
 from app.dashboard import routes as dashboard
 from app.dashboard.counting import Counting
-from app.db import head_revision, revision_of
-from app.devices import api as devices_api
-from app.events import api as events_api
-from app.events import audit_api, webhook_api
-from app.events.stream import Streams
-from app.gather import Gather
-from app.observe import set_up_logging
+from app.http.body_limit import BodyLimit
+from app.infra import errors, memory
+from app.infra.batching import Gather
+from app.infra.db import head_revision, revision_of
+from app.infra.observe import set_up_logging
+from app.infra.runtime import Runtime, open_runtime
+from app.infra.settings import Settings, get_settings
+from app.infra.signals import at_first_signal
+from app.live.streams import Streams
 from app.push import worker_store as push
-from app.runtime import Runtime, open_runtime
 from app.security import Gate
-from app.settings import Settings, get_settings
-from app.signals import at_first_signal
-from app.tenants import api as tenants_api
 
 if TYPE_CHECKING:
-    from app.lab.lab import Lab
+    from devkit.lab.lab import Lab
 
 log = structlog.get_logger(__name__)
 
@@ -131,7 +132,7 @@ def _lab(app: FastAPI, settings: Settings) -> "Lab | None":
     if not settings.has_lab:
         log.warning("lab_absent", why="RINGLINE_SIMULATOR_URL is set, but pushes go to Apple")
         return None
-    from app.lab import door  # noqa: PLC0415  (not in production)
+    from devkit.lab import guard as door  # noqa: PLC0415  (not in production)
 
     return door.install(app, settings)
 

@@ -25,13 +25,13 @@ from uuid import UUID
 import jwt
 from fastapi import Request
 
-from app import vault
-from app.db import Database
-from app.errors import Forbidden, Invalid, Unauthorized
-from app.fields import USER_ID
+from app.infra import vault
+from app.infra.db import Database
+from app.infra.errors import Forbidden, Invalid, Unauthorized
+from app.infra.fields import USER_ID
+from app.infra.vault import Keyring, Place
 from app.tenants import store
 from app.tenants.schemas import TenantSettings, tenant_settings
-from app.vault import Keyring, Place
 
 KEY_PREFIX = "rl_sk_"
 CALL_PREFIX = "rl_ct_"

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import migrations.models  # noqa: F401
-from app.db import Base
-from app.settings import get_settings
+from app.infra.db import Base
+from app.infra.settings import get_settings
 
 
 def migrate(connection: Connection) -> None:

@@ -3,7 +3,7 @@
 Each pytest-xdist worker has servers of its own: they start in a fifth of a second, nothing has to
 be shared or locked, and a killed worker takes its servers along. With `RINGLINE_TEST_DATABASE_URL`
 or `RINGLINE_TEST_REDIS_URL` set, those servers are used, by all workers, each with databases of its
-own. A test that freezes or kills a server starts one for itself, with `app.embedded`.
+own. A test that freezes or kills a server starts one for itself, with `devkit.embedded`.
 """
 
 import asyncio
@@ -18,7 +18,9 @@ import redis as redis_client
 from sqlalchemy import NullPool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.embedded import running_postgres, running_valkey
+from devkit.embedded import running_postgres, running_valkey
+
+pytest_plugins = ("tests.houses",)
 
 TEMPLATE = f"ringline_template_{secrets.token_hex(4)}"
 
@@ -63,7 +65,7 @@ class DatabaseServer:
 
 def migrate(url: str) -> None:
     """Bring an empty database up to date, by the migrations themselves."""
-    from app.db import upgrade  # tests of core/ run even while the database code is broken
+    from app.infra.db import upgrade
 
     upgrade(url)
 

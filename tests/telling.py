@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.db import Session
 from app.events import store
-from app.ids import uuid7
+from app.infra.db import Session
+from app.infra.ids import uuid7
 
 
 async def tell_users(

@@ -4,8 +4,8 @@ from sqlalchemy import inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app import db
-from app.settings import Settings
+from app.infra import db
+from app.infra.settings import Settings
 
 
 async def tables_of(url: str) -> set[str]:

@@ -9,13 +9,16 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.calls import erasing, heartbeats, late, state
+from app.calls import call_token_view as state
+from app.calls import erase as erasing
+from app.calls import heartbeats, history
+from app.calls import late_devices as late
 from app.calls import store as calls
 from app.credentials import store as credentials
-from app.db import as_json
 from app.devices import store as devices
-from app.events import history, retention
+from app.infra.db import as_json
 from app.push import store as pushes
+from workers import retention
 
 TENANT = "00000000-0000-7000-8000-000000000001"
 LARGE = {"calls", "members", "rings", "pushes", "tokens", "devices", "users", "attempts"}

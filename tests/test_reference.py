@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.errors import RESPONSES
+from app.infra.errors import RESPONSES
+from app.infra.settings import Settings
 from app.main import create_app
-from app.settings import Settings
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
 

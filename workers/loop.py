@@ -12,13 +12,13 @@ from typing import Any
 
 import structlog
 
-from app import memory
 from app.credentials import service as credentials
 from app.events import service as events
 from app.events.service import Courier
+from app.infra import memory
+from app.infra.runtime import Runtime, open_runtime
+from app.infra.settings import Settings
 from app.push.service import Dispatcher
-from app.runtime import Runtime, open_runtime
-from app.settings import Settings
 
 log = structlog.get_logger(__name__)
 

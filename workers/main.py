@@ -5,9 +5,9 @@ from typing import Any
 from celery.signals import setup_logging, worker_init, worker_shutdown
 from prometheus_client import start_http_server
 
-from app.observe import set_up_logging
-from app.queue import make_celery
-from app.settings import get_settings
+from app.infra.observe import set_up_logging
+from app.infra.queue import make_celery
+from app.infra.settings import get_settings
 from workers import push, webhook
 from workers.loop import Loop
 from workers.sweep import sweep

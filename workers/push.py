@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import Celery
 
-from app.queue import SEND
+from app.infra.queue import SEND
 from workers.loop import Loop
 
 

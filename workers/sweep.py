@@ -2,9 +2,9 @@
 
 from app.calls import service as calls
 from app.devices import service as devices
+from app.infra.runtime import Runtime
 from app.push import service as push
 from app.push.service import Dispatcher
-from app.runtime import Runtime
 
 
 async def sweep(runtime: Runtime, dispatcher: Dispatcher) -> None:

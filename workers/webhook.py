@@ -2,7 +2,7 @@
 
 from celery import Celery
 
-from app.queue import DELIVER
+from app.infra.queue import DELIVER
 from workers.loop import Loop
 
 

@@ -4,12 +4,12 @@ from typing import Any
 from uuid import UUID
 
 from app.calls import store
+from app.calls.call_token_view import read_state
 from app.calls.schemas import call_reference, call_summary, ring_out
 from app.calls.service import Seen, not_found, read
-from app.calls.state import read_state
 from app.core.frozen import frozen
-from app.errors import Forbidden, Invalid
-from app.runtime import Runtime
+from app.infra.errors import Forbidden, Invalid
+from app.infra.runtime import Runtime
 from app.security import Caller
 from app.security import member_token as sign_member_token
 

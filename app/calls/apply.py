@@ -6,16 +6,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from app.calls import live, store
+from app.calls import queries as live
+from app.calls import store
 from app.calls.store import Stored
 from app.core.audience import audience
 from app.core.call import Call, Decision, Ring
 from app.core.event import Event, envelope
 from app.core.frozen import frozen
-from app.db import Insert, Row, Session, insert_all
 from app.devices import store as devices
 from app.events import store as events
-from app.ids import uuid7
+from app.infra.db import Insert, Row, Session, insert_all
+from app.infra.ids import uuid7
 from app.push import store as pushes
 
 STOP_LIVES = timedelta(seconds=30)

@@ -12,12 +12,12 @@ from sqlalchemy import text
 
 from app.calls import service
 from app.calls.actors import Actor
+from app.calls.call_token_view import COUNTS, SUMMARY, summary_of
 from app.calls.schemas import call_reference, call_summary
-from app.calls.state import COUNTS, SUMMARY, summary_of
 from app.core.call import SERVER, Heartbeat
-from app.db import one
-from app.errors import Invalid
-from app.runtime import Runtime
+from app.infra.db import one
+from app.infra.errors import Invalid
+from app.infra.runtime import Runtime
 
 # The call is held FOR SHARE: commands wait for heartbeats and heartbeats for commands, so that none
 # decides on a member whom another is changing; heartbeats do not wait for each other. One that had

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from app.calls import live, store
+from app.calls import queries as live
+from app.calls import store
 from app.calls.apply import Applied, Change, apply
+from app.calls.notify_after_commit import tell
 from app.calls.schemas import call_out
-from app.calls.telling import tell
 from app.core.call import CallState, Present, decide, view
-from app.db import Session
-from app.runtime import Runtime
+from app.infra.db import Session
+from app.infra.runtime import Runtime
 
 BATCH = 50
 

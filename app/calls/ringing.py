@@ -8,19 +8,19 @@ from uuid import UUID
 
 import orjson
 
-from app.calls import kept as kept_rows
+from app.calls import idempotency as kept_rows
 from app.calls import store
 from app.calls.apply import Applied, Change, apply, start
 from app.calls.schemas import RingIn, call_out
 from app.calls.store import Stored
 from app.core.call import SERVER, Call, Callee, Refused, RingMore, Start, decide
-from app.core.figures import Figures
 from app.core.frozen import frozen
-from app.db import Session
+from app.core.limits import Figures
 from app.devices import store as devices
-from app.errors import Conflict, Forbidden, Invalid
-from app.ids import uuid7
-from app.runtime import Runtime
+from app.infra.db import Session
+from app.infra.errors import Conflict, Forbidden, Invalid
+from app.infra.ids import uuid7
+from app.infra.runtime import Runtime
 from app.security import Caller, require_scope, require_server_or_user
 from app.tenants.schemas import TenantSettings
 

@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 from app.calls.store import Stored
 from app.core.call import LIVE, Call, Member, MemberState, Ring
 from app.core.event import rfc3339
-from app.core.figures import BOUNDS
-from app.fields import (
+from app.core.limits import BOUNDS
+from app.infra.fields import (
     CALL_NAME,
     CALL_TYPE,
     CallName,

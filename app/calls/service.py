@@ -6,14 +6,16 @@ from uuid import UUID
 
 import structlog
 
-from app.calls import late, live, ringing, store
+from app.calls import late_devices as late
+from app.calls import queries as live
+from app.calls import ringing, store
 from app.calls.apply import Applied, Change, apply, ring_pushes, tokens_of
-from app.calls.large import tell_large_calls
+from app.calls.large_calls import tell_large_calls
+from app.calls.notify_after_commit import tell
 from app.calls.presence import keep_present, live_calls
 from app.calls.ringing import Answer, Order
 from app.calls.schemas import call_out, call_reference
 from app.calls.store import Stored
-from app.calls.telling import tell
 from app.core.call import (
     Call,
     Cancel,
@@ -28,10 +30,10 @@ from app.core.call import (
     view,
 )
 from app.core.frozen import frozen
-from app.db import Session, insert_all
-from app.errors import AppError, Conflict, Forbidden, Gone, Invalid, NotFound
-from app.observe import RINGS
-from app.runtime import Runtime
+from app.infra.db import Session, insert_all
+from app.infra.errors import AppError, Conflict, Forbidden, Gone, Invalid, NotFound
+from app.infra.observe import RINGS
+from app.infra.runtime import Runtime
 
 __all__ = [
     "Seen",

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from app.calls.models import Call as CallRow
 from app.calls.models import Member as MemberRow
 from app.calls.models import Ring as RingRow
-from app.core import figures
+from app.core import limits as figures
 from app.core.call import (
     Call,
     CallKit,
@@ -27,7 +27,7 @@ from app.core.call import (
     due_at,
 )
 from app.core.frozen import frozen
-from app.db import Insert, Row, Session, insert_with, many, one
+from app.infra.db import Insert, Row, Session, insert_with, many, one
 
 
 @frozen

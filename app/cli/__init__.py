@@ -2,7 +2,7 @@
 
 from app.cli import admins, calls, credentials, payloads, servers, tenants
 from app.cli.base import app, fail
-from app.errors import AppError
+from app.infra.errors import AppError
 
 __all__ = ["admins", "app", "calls", "credentials", "main", "payloads", "servers", "tenants"]
 

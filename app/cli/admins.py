@@ -7,7 +7,7 @@ import typer
 
 from app.cli.base import actor, err, group, settings_or_fail, with_runtime
 from app.dashboard import admins
-from app.runtime import Runtime
+from app.infra.runtime import Runtime
 
 admin_app = group("admin", "Administrators: who may use the dashboard.")
 

@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.events.audit import Actor
-from app.runtime import Runtime, open_runtime
-from app.settings import Settings, get_settings
+from app.audit.log import Actor
+from app.infra.runtime import Runtime, open_runtime
+from app.infra.settings import Settings, get_settings
 
 T = TypeVar("T")
 

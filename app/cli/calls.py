@@ -6,9 +6,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from app.calls import timeline
 from app.cli.base import group, out, with_runtime
-from app.events import timeline
-from app.runtime import Runtime
+from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 
 call_app = group("call", "Calls: what happened to a ring.")

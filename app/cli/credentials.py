@@ -10,13 +10,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from app.audit import log as audit
 from app.cli.base import actor, group, now, out, with_runtime
 from app.core.event import rfc3339
-from app.credentials import rotation, service, trial
+from app.credentials import rotation, service
+from app.credentials import test_push as trial
 from app.credentials.schemas import credential_out, understood_out
-from app.db import Row
-from app.events import audit
-from app.runtime import Runtime
+from app.infra.db import Row
+from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 
 credential_app = group("credential", "Credentials: what lets us push for an app.")

@@ -26,10 +26,10 @@ from app.core.payload import (
     sample_facts,
     template_advice,
 )
-from app.errors import NotFound
+from app.infra.errors import NotFound
+from app.infra.runtime import Runtime
 from app.push import store
 from app.push.preparing import ring_facts
-from app.runtime import Runtime
 from app.tenants import service as tenants
 
 payload_app = group("payload", "Payloads: what a push carries, for each client library.")

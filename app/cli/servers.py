@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from app import db
 from app.cli.base import app, fail, out, settings_or_fail
+from app.infra import db
 
 
 @app.command()
@@ -25,8 +25,8 @@ def api(
     import uvicorn  # noqa: PLC0415  (slow to import; most commands do without)
     from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
 
-    from app.listen import notice_the_vanished  # noqa: PLC0415
-    from app.observe import set_up_logging  # noqa: PLC0415
+    from app.infra.listen import notice_the_vanished  # noqa: PLC0415
+    from app.infra.observe import set_up_logging  # noqa: PLC0415
 
     settings = settings_or_fail()
     if workers > 1 and settings.has_lab:
@@ -97,7 +97,7 @@ def simulator(
     ] = False,
 ) -> None:
     """Run a simulated Apple alone, to test any APNs client against. Ctrl-C ends it."""
-    from app.simulator import Conduct, Server, run  # noqa: PLC0415
+    from devkit.simulator import Conduct, Server, run  # noqa: PLC0415
 
     def started(server: Server) -> None:
         out.print(f"production   {server.production_url}")
@@ -124,6 +124,6 @@ def demo(
     ),
 ) -> None:
     """See a phone ring: starts everything on this machine, Apple simulated, and rings."""
-    from app.embedded.demo import run_demo  # noqa: PLC0415
+    from devkit.embedded.demo import run_demo  # noqa: PLC0415
 
     raise typer.Exit(run_demo(folder, once=once))

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from app.cli.base import group, out, with_runtime
-from app.runtime import Runtime
+from app.infra.runtime import Runtime
 from app.tenants import service
 
 tenant_app = group("tenant", "Tenants: the customer apps on this server.")

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from uuid import UUID
 
 from app.core.event import Event
-from app.core.figures import Figures
 from app.core.frozen import frozen
+from app.core.limits import Figures
 
 SERVER = "server"
 """The holder of a member that the tenant's backend vouches for: it sends no heartbeats."""

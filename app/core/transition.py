@@ -34,7 +34,7 @@ from app.core.model import (
     Start,
     Tick,
 )
-from app.core.passing import follow_rules, pass_time
+from app.core.timeouts import follow_rules, pass_time
 
 
 def apply_command(draft: Draft, command: Command) -> Refused | None:

@@ -13,10 +13,10 @@ from sqlalchemy import text
 from app.core.event import rfc3339
 from app.credentials import store
 from app.credentials.usable import ACTIVE, Usable
-from app.db import Database, Row, Session, clock, many
 from app.events import store as events
-from app.ids import uuid7
-from app.runtime import Runtime
+from app.infra.db import Database, Row, Session, clock, many
+from app.infra.ids import uuid7
+from app.infra.runtime import Runtime
 
 ALARM_DAYS = (30, 14, 7, 3, 1)
 """An alarm this many days ahead of expiry; 0, in `alarmed_days`, is the one at expiry."""

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.audit.log import Actor, record
 from app.credentials import store
 from app.credentials.health import health_of, next_alarm_at, raise_alarm, tell
-from app.credentials.probing import OTHER_ENVIRONMENT, Answer
+from app.credentials.probe import OTHER_ENVIRONMENT, Answer
 from app.credentials.store import RETIRED
 from app.credentials.usable import ACTIVE, STANDBY, VOIP
-from app.db import Row, Session
-from app.errors import Conflict
-from app.events.audit import Actor, record
+from app.infra.db import Row, Session
+from app.infra.errors import Conflict
 
 DAILY = timedelta(hours=24)
 SOONEST, LATEST = timedelta(minutes=1), timedelta(hours=1)

@@ -7,13 +7,13 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base
+from app.infra.db import Base
 
 
 class Credential(Base):
     """A VoIP certificate with its key, or a `.p8` key.
 
-    kind: `certificate` or `key`. `sealed` opens (see app.vault) to PEM: certificate chain and key,
+    kind: `certificate` or `key`. `sealed` opens (the vault) to PEM: certificate chain and key,
     or the key alone. `version` moves when what is sealed does: re-wrapping is no change.
 
     state: `requested` (a key waits for its certificate) -> `standby` -> `active` <-> `standby`

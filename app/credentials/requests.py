@@ -12,21 +12,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from app import vault
+from app.audit.log import SERVER, Actor, record
 from app.credentials import store
-from app.credentials.apple import fingerprint_of
+from app.credentials.decrypt import place_of
+from app.credentials.files.apple import fingerprint_of
+from app.credentials.files.parsed_file import BOTH
+from app.credentials.files.reading import clean_bundle_id
 from app.credentials.lifecycle import target
-from app.credentials.material import place_of
-from app.credentials.reading import clean_bundle_id
+from app.credentials.parse import off_the_loop
 from app.credentials.store import REQUESTED
-from app.credentials.understanding import off_the_loop
-from app.credentials.understood import BOTH
 from app.credentials.usable import VOIP
-from app.db import Row, clock
-from app.errors import Conflict
-from app.events.audit import SERVER, Actor, record
-from app.ids import uuid7
-from app.runtime import Runtime
+from app.infra import vault
+from app.infra.db import Row, clock
+from app.infra.errors import Conflict
+from app.infra.ids import uuid7
+from app.infra.runtime import Runtime
 
 MOST_WAITING = 20
 """Keys of one tenant that may wait for their certificate at once."""

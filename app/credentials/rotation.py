@@ -13,10 +13,10 @@ from uuid import UUID
 import structlog
 from sqlalchemy import TextClause, text
 
-from app import vault
-from app.db import many
-from app.runtime import Runtime
-from app.vault import Keyring, Place, SealedColumn, VaultError
+from app.infra import vault
+from app.infra.db import many
+from app.infra.runtime import Runtime
+from app.infra.vault import Keyring, Place, SealedColumn, VaultError
 
 log = structlog.get_logger(__name__)
 

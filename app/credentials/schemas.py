@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from app.core.event import rfc3339
+from app.credentials.files.parsed_file import Understood
 from app.credentials.health import health_of
-from app.credentials.understood import Understood
-from app.db import Row
-from app.fields import DeviceId, Request, UserId, refuse
+from app.infra.db import Row
+from app.infra.fields import DeviceId, Request, UserId, refuse
 
 PEM_BEGINS = "-----BEGIN "
 

@@ -7,22 +7,23 @@ from uuid import UUID
 
 import structlog
 
-from app.credentials import lifecycle, store, storing
+from app.audit.log import SERVER, Actor, record
+from app.credentials import lifecycle, store
+from app.credentials import upload as storing
+from app.credentials.decrypt import material
+from app.credentials.files.parsed_file import Understood
+from app.credentials.files.refusals import refused
 from app.credentials.health import raise_alarm
 from app.credentials.lifecycle import facts, target
-from app.credentials.material import material
-from app.credentials.probing import Answer, ask_all
-from app.credentials.refusals import refused
+from app.credentials.parse import understand
+from app.credentials.probe import Answer, ask_all
 from app.credentials.requests import request
 from app.credentials.store import REQUESTED, RETIRED
-from app.credentials.understanding import understand
-from app.credentials.understood import Understood
 from app.credentials.usable import Usable
-from app.db import Row, Session, clock
-from app.errors import Conflict, NotFound
-from app.events.audit import SERVER, Actor, record
-from app.runtime import Runtime
-from app.vault import VaultError
+from app.infra.db import Row, Session, clock
+from app.infra.errors import Conflict, NotFound
+from app.infra.runtime import Runtime
+from app.infra.vault import VaultError
 
 __all__ = [
     "activate",

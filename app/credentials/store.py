@@ -8,7 +8,7 @@ from sqlalchemy import Table, delete, func, select, text, update
 
 from app.credentials.models import Credential
 from app.credentials.usable import ACTIVE, STANDBY, Usable, pick
-from app.db import Row, Session, insert_rows, many, one
+from app.infra.db import Row, Session, insert_rows, many, one
 
 __all__ = ["ACTIVE", "STANDBY", "Usable", "pick"]  # read through this module by other rooms
 

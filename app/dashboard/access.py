@@ -13,15 +13,15 @@ from uuid import UUID
 from fastapi import Depends, Request, Response
 from starlette.datastructures import FormData, UploadFile
 
+from app.audit.log import Actor
 from app.dashboard import admins
 from app.dashboard.admins import Visitor
 from app.dashboard.pages import BASE, PasswordFirst, SignInNeeded, nothing_here
-from app.errors import Forbidden
-from app.events.audit import Actor
-from app.runtime import Runtime
+from app.http.pages import check_origin
+from app.infra.errors import Forbidden
+from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
-from app.web import check_origin
 
 COOKIE = "ringline_admin"
 MOST_FIELDS = 100

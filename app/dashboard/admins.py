@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app import vault
+from app.audit.log import SERVER, Actor, record
 from app.dashboard import passwords, store
-from app.db import Session
-from app.errors import Conflict, Invalid, NotFound, TooMany, Unauthorized
-from app.events.audit import SERVER, Actor, record
-from app.ids import uuid7
-from app.runtime import Runtime
+from app.infra import vault
+from app.infra.db import Session
+from app.infra.errors import Conflict, Invalid, NotFound, TooMany, Unauthorized
+from app.infra.ids import uuid7
+from app.infra.runtime import Runtime
 
 ROLES = ("owner", "operator", "viewer")
 EMAIL = re.compile(r"[^@\s\x00-\x1f<>\"]{1,64}@[^@\s\x00-\x1f<>\"]{1,190}")

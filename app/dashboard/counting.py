@@ -7,8 +7,8 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from app.dashboard import store_counts
-from app.db import clock
-from app.runtime import Runtime
+from app.infra.db import clock
+from app.infra.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 EVERY = 20.0

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from app.calls.history import History
 from app.dashboard.words import REASONS, duration
-from app.db import Row
-from app.events.history import History
+from app.infra.db import Row
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 

@@ -15,8 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from app.dashboard import words
-from app.errors import AppError, Invalid, NotFound, TooMany, field_errors
-from app.web import HEADERS, read_files
+from app.http.pages import HEADERS, read_files
+from app.infra.errors import AppError, Invalid, NotFound, TooMany, field_errors
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ import secrets
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from app.errors import Invalid
+from app.infra.errors import Invalid
 
 SHORTEST, LONGEST = 12, 256
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"

@@ -8,14 +8,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
+from app.audit.log import record
+from app.calls import history
 from app.calls import service as calls
 from app.core.call import CallState, Cancel, End
 from app.dashboard import explaining, store_lists, timeline, words
 from app.dashboard.access import Changing, Here
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
-from app.errors import Conflict
-from app.events import history
-from app.events.audit import record
+from app.infra.errors import Conflict
 
 router = APIRouter(
     prefix=BASE + "/t/{tenant_id}/calls", route_class=PageRoute, include_in_schema=False

@@ -9,15 +9,15 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 
+from app.audit import log as audit
 from app.credentials import service
 from app.credentials.schemas import credential_out, understood_out
-from app.dashboard import held
+from app.dashboard import sealed_upload as held
 from app.dashboard.access import Changing, Here, Place, fields_of, file_of, text_of
-from app.dashboard.held import Held
 from app.dashboard.pages import BASE, PageRoute, file, moved, render
-from app.db import Row
-from app.errors import AppError, Conflict
-from app.events import audit
+from app.dashboard.sealed_upload import Held
+from app.infra.db import Row
+from app.infra.errors import AppError, Conflict
 
 router = APIRouter(
     prefix=BASE + "/t/{tenant_id}/credentials", route_class=PageRoute, include_in_schema=False

@@ -11,8 +11,8 @@ from app.credentials.schemas import credential_out
 from app.dashboard import charts, store_counts, store_lists
 from app.dashboard.access import Here, Place
 from app.dashboard.pages import BASE, PageRoute, render
-from app.db import clock
-from app.events import webhook
+from app.infra.db import clock
+from app.webhooks import service as webhook
 
 router = APIRouter(prefix=BASE + "/t/{tenant_id}", route_class=PageRoute, include_in_schema=False)
 SPANS = {

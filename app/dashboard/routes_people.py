@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.audit import log as audit
 from app.dashboard import admins
 from app.dashboard.access import (
     COOKIE,
@@ -23,10 +24,9 @@ from app.dashboard.access import (
     text_of,
 )
 from app.dashboard.pages import BASE, PageRoute, moved, render
-from app.errors import AppError, Forbidden
-from app.events import audit
+from app.http.pages import check_origin
+from app.infra.errors import AppError, Forbidden
 from app.tenants import service as tenants
-from app.web import check_origin
 
 router = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
 FORM_COOKIE = "ringline_form"

@@ -8,15 +8,15 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData
 
-from app.core.figures import BOUNDS, Figures
+from app.audit import log as audit
+from app.core.limits import BOUNDS, Figures
 from app.core.payload import PROFILES, Profile, TemplateError, check_template
 from app.credentials import service as credentials
 from app.dashboard.access import Changing, Here, Place, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.previewing import preview
-from app.errors import AppError, Invalid, field_errors
-from app.events import audit
-from app.fields import BundleId, CallType
+from app.infra.errors import AppError, Invalid, field_errors
+from app.infra.fields import BundleId, CallType
 from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
 

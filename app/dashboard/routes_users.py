@@ -5,17 +5,17 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from app.audit.log import record
 from app.calls import ringing
 from app.calls import service as calls
 from app.calls.schemas import CallerIn, RingIn
-from app.credentials import trial
+from app.credentials import test_push as trial
 from app.dashboard import store_lists
 from app.dashboard.access import Changing, Here, Place, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
 from app.devices import service
 from app.devices import store as devices
-from app.errors import AppError
-from app.events.audit import record
+from app.infra.errors import AppError
 
 router = APIRouter(prefix=BASE + "/t/{tenant_id}", route_class=PageRoute, include_in_schema=False)
 ON_A_PAGE = 50

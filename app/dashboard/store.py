@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db import Row, Session, many, one
+from app.infra.db import Row, Session, many, one
 
 ADD = text("""
     INSERT INTO admins (id, email, role, password, one_time)

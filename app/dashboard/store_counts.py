@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db import Row, Session, many, one
+from app.infra.db import Row, Session, many, one
 
 SETTLED_AFTER = timedelta(minutes=5)
 STEP = timedelta(minutes=30)

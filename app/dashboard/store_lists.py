@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db import Session, many, one
+from app.infra.db import Session, many, one
 
 USERS = text("""
     SELECT u.id, u.created_at,

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from app.calls.history import History
+from app.calls.timeline import Line, lines
 from app.dashboard import words
-from app.db import Row
-from app.events.history import History
-from app.events.timeline import Line, lines
+from app.infra.db import Row
 
 CALLER, RINGLINE, APPLE = "caller", "ringline", "apple"
 MOST_PHONES = 10

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from app.core.story import UNSENT
+from app.core.sentences import UNSENT
 
 DONE = {
     "signed_out": "You have signed out.",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from app.core.event import rfc3339
-from app.fields import BundleId, DeviceId, DisplayName, Request, UserId, refuse
+from app.infra.fields import BundleId, DeviceId, DisplayName, Request, UserId, refuse
 
 SHORTEST, LONGEST = 300, 180 * 24 * 3600
 MOST_TOKENS = 8

@@ -4,17 +4,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from app.calls import erasing
+from app.calls import erase as erasing
 from app.calls import service as calls
-from app.core.figures import Figures
-from app.db import Session, clock
+from app.core.limits import Figures
 from app.devices import store
 from app.devices.schemas import DeviceIn, device_out
-from app.errors import NotFound
 from app.events import store as events
-from app.ids import uuid7
+from app.infra.db import Session, clock
+from app.infra.errors import NotFound
+from app.infra.ids import uuid7
+from app.infra.runtime import Runtime
 from app.push import store as pushes
-from app.runtime import Runtime
 from app.tenants.schemas import TenantSettings
 
 SWEEP_BATCH = 1_000

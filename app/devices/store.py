@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db import Row, Session, many, one
+from app.infra.db import Row, Session, many, one
 
 User = tuple[UUID, str]
 """A tenant and one of its users."""

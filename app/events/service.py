@@ -1,6 +1,6 @@
 """Events: what workers and commands call."""
 
-from app.events.courier import Courier
-from app.events.retention import forget
+from app.webhooks.dispatcher import Courier
+from workers.retention import forget
 
 __all__ = ["Courier", "forget"]

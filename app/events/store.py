@@ -7,9 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db import Row, Session, as_json, dump_json, insert_rows, many
-from app.events import deliveries
 from app.events.models import Audit, TenantEvent, UserEvent
+from app.infra.db import Row, Session, as_json, dump_json, insert_rows, many
+from app.webhooks import deliveries
 
 MOVE_FEEDS = text("""
     UPDATE feeds f SET seq = n.seq

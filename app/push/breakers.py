@@ -6,7 +6,7 @@ from uuid import UUID
 from app.core.breaker import Breaker, Phase, TokenRefusals, admit, record
 from app.core.reaction import Alert, Reaction
 from app.credentials.usable import Usable
-from app.observe import BREAKERS_OPEN
+from app.infra.observe import BREAKERS_OPEN
 
 Key = tuple[UUID, int, str]
 """A credential's id, its version, and the environment."""

@@ -17,12 +17,12 @@ from uuid import UUID
 import structlog
 
 from app.credentials import store as credentials
-from app.db import Session
-from app.ids import uuid7
+from app.infra.db import Session
+from app.infra.ids import uuid7
+from app.infra.runtime import Runtime
 from app.push import store, worker_store
 from app.push.recording import DatabaseClock, Recorder, Result, row_of
 from app.push.sending import Claim, Sending
-from app.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 

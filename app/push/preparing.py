@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from app.apns import PushRequest
 from app.core.event import milliseconds
 from app.core.frozen import frozen
 from app.core.payload import (
@@ -22,11 +23,10 @@ from app.core.payload import (
     topic,
     voip_stop_payload,
 )
-from app.db import Row
-from app.push.apns import PushRequest
+from app.infra.db import Row
+from app.infra.vault import Keyring
 from app.security import call_token
 from app.tenants.schemas import TenantSettings, tenant_settings
-from app.vault import Keyring
 
 log = structlog.get_logger(__name__)
 

@@ -11,18 +11,18 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from app.apns import PushOutcome
 from app.core.event import rfc3339
 from app.core.frozen import frozen
 from app.core.reaction import Alert, CredentialAction, Reaction, TokenAction
 from app.credentials.health import apple_accepts, apple_refuses
 from app.credentials.usable import Usable
-from app.db import Row, Session
 from app.events import store as events
-from app.ids import uuid7
-from app.observe import PUSHES, RING_TO_ACCEPTED
+from app.infra.db import Row, Session
+from app.infra.ids import uuid7
+from app.infra.observe import PUSHES, RING_TO_ACCEPTED
+from app.infra.runtime import Runtime
 from app.push import store
-from app.push.apns import PushOutcome
-from app.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 DETAILED = logging.getLogger(__name__)

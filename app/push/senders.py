@@ -7,12 +7,12 @@ from uuid import UUID
 
 import structlog
 
-from app.credentials.material import material
+from app.apns import Sender
+from app.credentials.decrypt import material
 from app.credentials.store import Usable
-from app.observe import APNS_CONNECTIONS, APNS_STREAMS
-from app.push.apns import Sender
-from app.settings import Settings
-from app.vault import Keyring, VaultError
+from app.infra.observe import APNS_CONNECTIONS, APNS_STREAMS
+from app.infra.settings import Settings
+from app.infra.vault import Keyring, VaultError
 
 log = structlog.get_logger(__name__)
 

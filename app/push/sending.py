@@ -9,6 +9,8 @@ from uuid import UUID
 
 import structlog
 
+from app.apns import PushOutcome, Sender
+from app.apns.flight import Flight
 from app.core.frozen import frozen
 from app.core.payload import PayloadError
 from app.core.reaction import (
@@ -20,16 +22,14 @@ from app.core.reaction import (
 )
 from app.credentials import store as credentials
 from app.credentials.usable import Usable, pick
-from app.db import Row
+from app.infra.db import Row
+from app.infra.runtime import Runtime
+from app.infra.vault import VaultError
 from app.push import store
-from app.push.apns import PushOutcome, Sender
-from app.push.apns.flight import Flight
 from app.push.breakers import Breakers
 from app.push.preparing import Preparing, refused_payload
 from app.push.recording import DatabaseClock, Result
 from app.push.senders import Senders
-from app.runtime import Runtime
-from app.vault import VaultError
 
 log = structlog.get_logger(__name__)
 

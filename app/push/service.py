@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 
+from app.infra.runtime import Runtime
 from app.push import worker_store
 from app.push.dispatch import Dispatcher
-from app.runtime import Runtime
 
 __all__ = ["Dispatcher", "as_only_sweeper"]
 
@@ -13,7 +13,7 @@ async def as_only_sweeper(runtime: Runtime, work: Callable[[], Awaitable[None]])
     """Do `work` unless another worker is at it.
 
     An advisory lock of a transaction: PostgreSQL lets it go when its holder dies, and when it
-    freezes, since it ends transactions that idle (see `app.db`).
+    freezes, since it ends transactions that idle (see `app.infra.db`).
     """
     async with runtime.database.transaction() as session:
         if await worker_store.try_sweep_lock(session):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db import Insert, Joined, Row, Session, as_json, many, one
+from app.infra.db import Insert, Joined, Row, Session, as_json, many, one
 from app.push.models import Push
 
 OF_TOKEN = Joined(

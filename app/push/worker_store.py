@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db import Session, one
+from app.infra.db import Session, one
 
 RENEW = text("""
     INSERT INTO workers (id, host, pid, started_at, alive_until)

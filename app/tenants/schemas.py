@@ -6,9 +6,9 @@ from typing import Any, Self
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from app.core.figures import BOUNDS, Figures, outside_bounds, resolve
+from app.core.limits import BOUNDS, Figures, outside_bounds, resolve
 from app.core.payload import PROFILES, PayloadError, check_template
-from app.fields import BundleId, CallType, refuse
+from app.infra.fields import BundleId, CallType, refuse
 
 COUNTS = {"members", "devices"}
 

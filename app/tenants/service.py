@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from app import vault
-from app.db import clock
-from app.errors import Conflict, Invalid, NotFound
-from app.events.audit import SERVER, Actor, record
-from app.ids import uuid7
-from app.runtime import Runtime
+from app.audit.log import SERVER, Actor, record
+from app.infra import vault
+from app.infra.db import clock
+from app.infra.errors import Conflict, Invalid, NotFound
+from app.infra.ids import uuid7
+from app.infra.runtime import Runtime
 from app.security import new_api_key, new_signing_secret, sign_user_token, signing_place
 from app.tenants import store
 from app.tenants.schemas import TenantSettings, tenant_settings

@@ -7,7 +7,7 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.dialects import postgresql
 
 from app.core.event import rfc3339
-from app.db import Row, Session, many, one
+from app.infra.db import Row, Session, many, one
 from app.tenants.models import ApiKey, SigningSecret, Tenant
 
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import httpx
 from sqlalchemy import text
 
-from app import db
 from app.dashboard import admins, counting
-from app.embedded import running_postgres, running_valkey
-from app.runtime import Runtime
-from app.simulator import Simulator
+from app.infra import db
+from app.infra.runtime import Runtime
 from app.tenants import service as tenants
+from devkit.embedded import running_postgres, running_valkey
+from devkit.simulator import Simulator
 from tests.dashboard.conftest import PASSWORD, post, sign_in
 from tests.e2e.house import House, running_house
 

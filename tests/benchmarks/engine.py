@@ -63,7 +63,7 @@ async def measure(push: Any, pushes: int) -> dict[str, float]:
 
 
 async def ours(url: str, ca_file: str, pem_file: str, pushes: int) -> dict[str, float]:
-    from app.push.apns import CertificateCredential, PushRequest, Sender
+    from app.apns import CertificateCredential, PushRequest, Sender
 
     credential = CertificateCredential(pem=Path(pem_file).read_bytes())
     sender = Sender(credential, url, ca_file=ca_file)

@@ -52,7 +52,7 @@ def push_group_bare(apple: FastServer) -> float:
 
 
 async def _burst(url: str, ca_file: str, pem_file: str, pushes: int) -> dict[str, float]:
-    from app.push.apns import CertificateCredential, PushRequest, Sender
+    from app.apns import CertificateCredential, PushRequest, Sender
 
     credential = CertificateCredential(pem=Path(pem_file).read_bytes())
     sender = Sender(credential, url, ca_file=ca_file, max_connections=4)

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from app.simulator import Authority, Conduct, run
-from app.simulator.push_certificates import voip
+from devkit.simulator import Authority, Conduct, run
+from devkit.simulator.push_certificates import voip
 
 BUNDLE = "com.example.app"
 TOPIC = "com.example.app.voip"
@@ -93,7 +93,7 @@ def serve_simulator(folder: Path) -> None:
     import signal
     import threading
 
-    from app.simulator import Server
+    from devkit.simulator import Server
 
     def talk(server: Server) -> None:
         last = 0

@@ -11,8 +11,8 @@ import sys
 from typing import Any
 
 from app.events.service import forget
-from app.runtime import open_runtime
-from app.settings import Settings
+from app.infra.runtime import open_runtime
+from app.infra.settings import Settings
 from tests.benchmarks.house import Ready
 from tests.benchmarks.ring_latency import ring_latencies
 

@@ -16,15 +16,15 @@ from pathlib import Path
 import httpx
 from sqlalchemy import text
 
-from app import db
 from app.credentials import service as credentials
-from app.embedded.children import Child
-from app.embedded.postgres import running_postgres
-from app.embedded.valkey import running_valkey
-from app.runtime import Runtime, open_runtime
-from app.settings import Settings
+from app.infra import db
+from app.infra.runtime import Runtime, open_runtime
+from app.infra.settings import Settings
 from app.tenants import service as tenants
 from app.tenants.service import NewTenant
+from devkit.embedded.children import Child
+from devkit.embedded.postgres import running_postgres
+from devkit.embedded.valkey import running_valkey
 from tests.benchmarks.fast_server import FastServer
 from tests.benchmarks.processes import Group
 

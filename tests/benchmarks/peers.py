@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.queue import celery_url
+from app.infra.queue import celery_url
 from tests.benchmarks.engine import run_client
 from tests.benchmarks.fast_server import FastServer
 from tests.benchmarks.load import post_all

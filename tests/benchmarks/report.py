@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from app.embedded.wheels import postgres_install, valkey_server
+from devkit.embedded.wheels import postgres_install, valkey_server
 
 TARGETS = {
     "engine_cpu_ratio": (0.25, "CPU a push, our engine over raw aioapns"),

@@ -36,7 +36,7 @@ from app.core.call import (
     view,
 )
 from app.core.event import EventType
-from app.core.figures import Figures
+from app.core.limits import Figures
 
 BEGIN = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 STEPS = (0.0, 0.001, 0.2, 1.0, 4.0, 5.0, 12.0, 31.0, 50.0, 130.0)

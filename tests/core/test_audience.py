@@ -9,7 +9,7 @@ import pytest
 
 from app.core.audience import LARGE, MOST_NAMED, audience, update
 from app.core.event import Event, EventType
-from app.core.figures import Figures
+from app.core.limits import Figures
 from app.core.model import Call, Member, MemberState, Role
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

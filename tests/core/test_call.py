@@ -36,7 +36,7 @@ from app.core.call import (
     view,
 )
 from app.core.event import EventType
-from app.core.figures import Figures
+from app.core.limits import Figures
 
 T0 = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 S = MemberState

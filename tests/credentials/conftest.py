@@ -8,13 +8,13 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from app.db import many
-from app.events import audit_api
+from app.api import audit as audit_api
+from app.infra.db import many
+from app.infra.runtime import Runtime, open_runtime
+from app.infra.settings import Settings
 from app.main import create_app
-from app.runtime import Runtime, open_runtime
-from app.settings import Settings
-from app.simulator import Simulator
 from app.tenants import service as tenants
+from devkit.simulator import Simulator
 
 Query = Callable[..., Awaitable[list[dict[str, Any]]]]
 

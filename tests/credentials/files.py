@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 
-from app.simulator import Authority, push_certificates
+from devkit.simulator import Authority, push_certificates
 from tests.credentials import p12_writer as p12
 from tests.credentials.p12_writer import Lock
 

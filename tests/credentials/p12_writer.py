@@ -15,7 +15,7 @@ from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4, TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
-from app.credentials.rc2 import _expand  # checked by itself against RFC 2268's vectors
+from app.credentials.files.rc2 import _expand
 
 
 def der(tag: int, *parts: bytes) -> bytes:
@@ -230,7 +230,7 @@ def pfx(
 
 def in_ber(data: bytes) -> bytes:
     """The same PFX with indefinite lengths, and its content in pieces, as NSS and Windows write."""
-    from app.credentials.der import element
+    from app.credentials.files.der import element
 
     version, info, *mac = element(data).children()
     kind, wrapped = info.children()

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.runtime import open_runtime
-from app.simulator.certificates import make_key, private_pem
+from app.infra.runtime import open_runtime
 from app.tenants import service as tenants
+from devkit.simulator.certificates import make_key, private_pem
 
 APP = "com.example.app"
 CREDENTIALS = "/v1/credentials"

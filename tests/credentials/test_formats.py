@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.credentials import pbe, pem, rc2
-from app.credentials.der import DerError, element, elements
-from app.credentials.pbe import Meter, Password, TooCostly
-from app.credentials.reading import read
-from app.credentials.refusals import Refused
-from app.credentials.understood import Understood
+from app.credentials.files import pbe, pem, rc2
+from app.credentials.files.der import DerError, element, elements
+from app.credentials.files.parsed_file import Understood
+from app.credentials.files.pbe import Meter, Password, TooCostly
+from app.credentials.files.reading import read
+from app.credentials.files.refusals import Refused
 from tests.credentials.files import FILES_MAKER, IDS, NOW
 
 RFC_2268 = [  # key, effective bits, plaintext, ciphertext (section 5)

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.audit import log as audit
+from app.audit.log import Actor
 from app.credentials import service, store
-from app.errors import Conflict, NotFound
-from app.events import audit
-from app.events.audit import Actor
-from app.ids import uuid7
+from app.infra.errors import Conflict, NotFound
+from app.infra.ids import uuid7
 
 APP = "com.example.app"
 ADMIN = Actor("api_key", id="k1", source="203.0.113.9")
@@ -174,7 +174,7 @@ async def test_an_environment_that_apple_denies_is_left_out(runtime, tenant, sim
 
 
 async def test_nobody_at_apples_address_is_unknown_and_quick(runtime, tenant, simulator, settings):
-    from app.runtime import open_runtime
+    from app.infra.runtime import open_runtime
 
     nowhere = settings.model_copy(
         update={

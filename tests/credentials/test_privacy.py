@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from app.observe import set_up_logging
+from app.infra.observe import set_up_logging
 from tests.credentials.files import APP, FILES_MAKER, Made
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT

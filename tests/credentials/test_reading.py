@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.credentials.reading import read
-from app.credentials.refusals import LESSONS, Refused
-from app.credentials.understanding import examine
+from app.credentials.files.reading import read
+from app.credentials.files.refusals import LESSONS, Refused
+from app.credentials.parse import examine
 from tests.credentials.files import FILES_MAKER as MAKER
 from tests.credentials.files import IDS, NOW, Made
 

@@ -5,13 +5,13 @@ import dataclasses
 
 import pytest
 
-from app import vault
 from app.credentials import rotation, service, store
-from app.credentials.material import material
-from app.ids import uuid7
+from app.credentials.decrypt import material
+from app.infra import vault
+from app.infra.ids import uuid7
+from app.infra.vault import VaultError, keyring
 from app.security import signing_place
 from app.tenants import service as tenants
-from app.vault import VaultError, keyring
 
 APP = "com.example.app"
 SECRET = "n3w-" + "p7Zr" * 9
@@ -150,7 +150,7 @@ async def test_service_goes_on_while_keys_are_rotated(runtime, both, tenant, sim
 
 def test_the_registry_names_the_purposes_that_are_used():
     purposes = {one.table: one.purpose for one in vault.SEALED}
-    from app.credentials.material import place_of
+    from app.credentials.decrypt import place_of
 
     assert place_of(uuid7(), uuid7()).purpose == purposes["credentials"]
     assert signing_place(uuid7(), uuid7()).purpose == purposes["signing_secrets"]

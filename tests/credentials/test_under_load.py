@@ -11,9 +11,9 @@ import pytest
 from pydantic import SecretStr
 
 from app.credentials import rotation
-from app.runtime import open_runtime
-from app.settings import Settings
-from app.simulator import Simulator
+from app.infra.runtime import open_runtime
+from app.infra.settings import Settings
+from devkit.simulator import Simulator
 from tests.e2e.house import BUNDLE, SECRET_KEY, House, Tenant, eventually, new_tenant, running_house
 
 RINGS = 1_000

@@ -14,12 +14,12 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from app.dashboard import admins
-from app.embedded import running_valkey
+from app.infra.runtime import Runtime, open_runtime
+from app.infra.settings import Settings
 from app.main import create_app
-from app.runtime import Runtime, open_runtime
-from app.settings import Settings
-from app.simulator import Simulator
 from app.tenants import service as tenants
+from devkit.embedded import running_valkey
+from devkit.simulator import Simulator
 from tests import browser as browsers
 from tests.conftest import TEMPLATE, DatabaseServer
 from tests.e2e.house import House, running_house

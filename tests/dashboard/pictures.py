@@ -18,9 +18,9 @@ from sqlalchemy import text
 
 from app.credentials import service as credentials
 from app.dashboard import admins, counting
-from app.embedded.stack import Stack, running_stack
-from app.runtime import open_runtime
+from app.infra.runtime import open_runtime
 from app.tenants import service as tenants
+from devkit.embedded.stack import Stack, running_stack
 from tests import browser as browsers
 
 BUNDLE = "com.example.talk"

@@ -12,8 +12,8 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
 from app.dashboard import admins
-from app.simulator import Simulator
 from app.tenants import service as tenants
+from devkit.simulator import Simulator
 from tests.dashboard.conftest import BUNDLE, PASSWORD
 from tests.e2e.house import House, bearer
 

@@ -13,8 +13,8 @@ from app.calls import service as calls
 from app.calls.schemas import CallerIn, RingIn
 from app.core.call import Cancel
 from app.dashboard import admins, counting, store_counts
-from app.db import clock
-from app.settings import Settings
+from app.infra.db import clock
+from app.infra.settings import Settings
 from app.tenants.schemas import TenantSettings
 from tests.dashboard.conftest import Site, post
 

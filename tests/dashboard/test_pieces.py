@@ -6,16 +6,17 @@ from uuid import uuid4
 
 import pytest
 
+from app.calls.history import History
 from app.core.event import EventType
-from app.dashboard import charts, held, words
+from app.dashboard import charts, words
+from app.dashboard import sealed_upload as held
 from app.dashboard.explaining import explain
-from app.dashboard.held import Held
+from app.dashboard.sealed_upload import Held
 from app.dashboard.timeline import drawing
-from app.errors import Invalid
-from app.events.history import History
-from app.settings import Settings
-from app.vault import keyring
-from tests.core.test_story import DATA
+from app.infra.errors import Invalid
+from app.infra.settings import Settings
+from app.infra.vault import keyring
+from tests.core.test_sentences import DATA
 
 AT = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
 

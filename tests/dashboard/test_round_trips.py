@@ -6,10 +6,10 @@ import httpx
 import pytest
 from playwright.async_api import Browser, expect
 
-from app.simulator import Simulator
+from devkit.simulator import Simulator
 from tests.dashboard.test_in_a_browser import accessible, furnished, new_page, signed_in
 from tests.e2e.house import House, bearer
-from tests.events.receiver import receiving
+from tests.webhooks.receiver import receiving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

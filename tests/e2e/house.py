@@ -20,12 +20,12 @@ import httpx
 from sqlalchemy import text
 
 from app.credentials import service as credentials
-from app.db import many
-from app.runtime import Runtime, open_runtime
+from app.infra.db import many
+from app.infra.runtime import Runtime, open_runtime
+from app.infra.settings import Settings
 from app.security import sign_user_token
-from app.settings import Settings
-from app.simulator import Simulator
 from app.tenants import service as tenants
+from devkit.simulator import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = "com.example.app"

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.embedded import running_valkey
-from app.embedded.valkey import Valkey
-from tests.e2e.conftest import HouseMaker
+from devkit.embedded import running_valkey
+from devkit.embedded.valkey import Valkey
 from tests.e2e.house import eventually, member, new_tenant
+from tests.houses import HouseMaker
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from app.embedded.stack import running_stack
+from devkit.embedded.stack import running_stack
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -107,7 +107,7 @@ def curl_session() -> str:
 def test_the_curl_session_of_the_readme_works_when_pasted(tmp_path: Path) -> None:
     import asyncio
 
-    from app.runtime import open_runtime
+    from app.infra.runtime import open_runtime
     from app.tenants import service as tenants
 
     async def key_of(stack) -> str:

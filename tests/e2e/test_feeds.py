@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from app.events import feeds
+from app.live import feeds
 from tests.e2e.house import Tenant
 from tests.telling import tell_users
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import redis.asyncio
 
-from app.embedded import running_valkey
-from app.phone import EndedReason, Identity, Phone, SimulatorPushes, Step, shared_client
-from tests.e2e.conftest import HouseMaker
+from devkit.embedded import running_valkey
+from devkit.phone import EndedReason, Identity, Phone, SimulatorPushes, Step, shared_client
 from tests.e2e.house import Tenant, eventually, member, new_tenant
+from tests.houses import HouseMaker
 
 BUNDLE = "com.example.app"
 CALLS = 100

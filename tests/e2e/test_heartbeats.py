@@ -14,9 +14,9 @@ from app.calls.actors import Actor
 from app.calls.schemas import call_summary
 from app.core.call import Accept, Command, Decline, End, Heartbeat, Join, Leave, RingMore
 from app.core.model import Callee
-from app.db import many
-from app.errors import AppError
-from app.ids import uuid7
+from app.infra.db import many
+from app.infra.errors import AppError
+from app.infra.ids import uuid7
 from tests.e2e.house import Tenant, bearer, member
 
 SEQUENCES = 15

@@ -4,9 +4,9 @@ import socket
 
 import httpx
 
-from tests.e2e.conftest import HouseMaker
 from tests.e2e.house import new_tenant
 from tests.e2e.test_reactions import ended
+from tests.houses import HouseMaker
 
 
 def free_port() -> int:

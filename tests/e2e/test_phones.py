@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.phone import (
+from devkit.phone import (
     App,
     Conditions,
     EndedReason,

@@ -14,8 +14,8 @@ from app.calls import ringing, service
 from app.calls.ringing import Order
 from app.calls.schemas import RingIn
 from app.core.call import SERVER, Accept, Cancel
-from app.errors import AppError
-from app.runtime import Runtime
+from app.infra.errors import AppError
+from app.infra.runtime import Runtime
 from app.tenants.schemas import TenantSettings
 from tests.e2e.house import Tenant, bearer
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from app.credentials import service as credentials
-from tests.e2e.conftest import HouseMaker
 from tests.e2e.house import House, Tenant, eventually, new_tenant
+from tests.houses import HouseMaker
 
 BUNDLE = "com.example.app"
 

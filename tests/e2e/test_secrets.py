@@ -2,8 +2,8 @@
 
 import secrets
 
-from tests.e2e.conftest import HouseMaker
 from tests.e2e.house import SECRET_KEY, bearer, eventually, new_tenant
+from tests.houses import HouseMaker
 
 
 async def test_logs_hold_no_token_key_or_password(make_house: HouseMaker) -> None:

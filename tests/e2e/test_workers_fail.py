@@ -3,8 +3,8 @@
 import asyncio
 import time
 
-from tests.e2e.conftest import HouseMaker
 from tests.e2e.house import Tenant, Worker, eventually, member, new_tenant
+from tests.houses import HouseMaker
 
 
 async def _worker_of(tenant: Tenant, workers: list[Worker], sql: str) -> Worker:

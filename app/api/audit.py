@@ -1,0 +1,32 @@
+"""HTTP: the audit log (an API key with the scope `audit`)."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from app.audit import log as audit
+from app.core.event import rfc3339
+from app.infra.runtime import Runtime
+from app.security import Caller, require_scope, server
+
+router = APIRouter(prefix="/v1/audit", tags=["audit"])
+MOST = 200
+
+
+@router.get("")
+async def read(
+    request: Request,
+    caller: Annotated[Caller, Depends(server)],
+    limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
+    cursor: UUID | None = None,
+    target: Annotated[str | None, Query(max_length=200)] = None,
+) -> dict[str, Any]:
+    """Who did what, when and from where, the newest first. `cursor` is `next_cursor` of before."""
+    require_scope(caller, "audit")
+    runtime: Runtime = request.app.state.runtime
+    lines = await audit.page(runtime, caller.tenant_id, before=cursor, limit=limit, target=target)
+    return {
+        "audit": [line | {"id": str(line["id"]), "at": rfc3339(line["at"])} for line in lines],
+        "next_cursor": str(lines[-1]["id"]) if len(lines) == limit else None,
+    }

@@ -1,0 +1,176 @@
+"""HTTP: ring, read and act on calls."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Request, Response
+
+from app.calls import actors, heartbeats, service
+from app.calls import call_token_view as state
+from app.calls.actors import Actor
+from app.calls.ringing import Order, ring_order
+from app.calls.schemas import ActIn, DeclineIn, ReportIn, RingIn
+from app.calls.service import Seen
+from app.core.call import (
+    SERVER,
+    Accept,
+    Cancel,
+    Command,
+    Decline,
+    End,
+    Join,
+    Leave,
+)
+from app.http import etags as http_cache
+from app.infra.batching import Gather
+from app.infra.errors import Invalid
+from app.infra.runtime import Runtime
+from app.security import Caller, any_caller, require_scope, server_or_user
+
+router = APIRouter(prefix="/v1/calls", tags=["calls"])
+Anyone = Annotated[Caller, Depends(any_caller)]
+ServerOrUser = Annotated[Caller, Depends(server_or_user)]
+
+
+@router.post("", status_code=202)
+async def ring(
+    body: RingIn,
+    request: Request,
+    caller: ServerOrUser,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Ring: start a call, or ring more members of a live one. Answers the call."""
+    # most requests never come here: see app.api.fast_path
+    gather: Gather[Order, dict[str, Any]] = request.app.state.ringer
+    answer = orjson.dumps(await gather.submit(ring_order(caller, body, idempotency_key)))
+    return Response(answer, status_code=202, media_type="application/json")
+
+
+@router.get("/{reference}")
+async def read(reference: str, request: Request, caller: Anyone) -> Response:
+    """A call by `type:id` (the live one, else the latest) or by the id of its session.
+
+    With an ETag. A call token is shown its own member, its ring, and how many others there are.
+    """
+    require_scope(caller, "calls")
+    runtime: Runtime = request.app.state.runtime
+    return http_cache.answer(request, await actors.read_as(runtime, caller, reference))
+
+
+@router.post("/{reference}/report", status_code=204)
+async def report(reference: str, request: Request, caller: Anyone, body: ReportIn) -> Response:
+    """With a call token: this device rings (`delivered`), or cannot (`unavailable`)."""
+    runtime: Runtime = request.app.state.runtime
+    delivered = body.status == "delivered"
+    await state.report(runtime, caller, reference, delivered=delivered)
+    return Response(status_code=204)
+
+
+@router.post("/{reference}/accept")
+async def accept(
+    reference: str, request: Request, caller: Anyone, body: ActIn | None = None
+) -> dict[str, Any]:
+    """Answer. The first device wins; the same device again gets the same answer."""
+    return await _join(reference, request, caller, body, Accept)
+
+
+@router.post("/{reference}/join")
+async def join(
+    reference: str, request: Request, caller: ServerOrUser, body: ActIn | None = None
+) -> dict[str, Any]:
+    """Answer, or come back into a call that is still active after leaving or missing it."""
+    return await _join(reference, request, caller, body, Join)
+
+
+async def _join(
+    reference: str,
+    request: Request,
+    caller: Caller,
+    body: ActIn | None,
+    command: type[Accept | Join],
+) -> dict[str, Any]:
+    actors.refuse_kinds(caller, "member")
+    actor = await _actor(reference, request, caller, body)
+    device = actor.device
+    if device is None:
+        if caller.kind == "user":
+            raise Invalid("missing_field", "device_id: say which device answers")
+        device = SERVER
+    watched = caller.kind != "server"
+    seen = await _act(request, actor, command(actor.user_id, device, watched, actor.ring))
+    runtime: Runtime = request.app.state.runtime
+    return actors.as_told(caller, seen, actor.user_id) | {
+        "member_token": actors.member_token(runtime, seen, actor.user_id, device)
+    }
+
+
+@router.post("/{reference}/decline")
+async def decline(
+    reference: str, request: Request, caller: Anyone, body: DeclineIn | None = None
+) -> dict[str, Any]:
+    """Decline for all devices of this member. Late or repeated: no harm."""
+    actors.refuse_kinds(caller, "member")
+    actor = await _actor(reference, request, caller, body)
+    busy = body is not None and body.reason == "busy"
+    command = Decline(actor.user_id, actor.device, busy, actor.ring)
+    return actors.as_told(caller, await _act(request, actor, command), actor.user_id)
+
+
+@router.post("/{reference}/cancel")
+async def cancel(
+    reference: str, request: Request, caller: ServerOrUser, body: ActIn | None = None
+) -> dict[str, Any]:
+    """Give up before anyone has joined: the caller, or the server."""
+    actor = await _actor(reference, request, caller, body)
+    return (await _act(request, actor, Cancel(actor.user))).out()
+
+
+@router.post("/{reference}/leave")
+async def leave(
+    reference: str, request: Request, caller: Anyone, body: ActIn | None = None
+) -> dict[str, Any]:
+    """Leave; the others go on. Late or repeated: no harm."""
+    actors.refuse_kinds(caller, "call")
+    actor = await _actor(reference, request, caller, body)
+    return (await _act(request, actor, Leave(actor.user_id, actor.device))).out()
+
+
+@router.post("/{reference}/end")
+async def end(
+    reference: str, request: Request, caller: Anyone, body: ActIn | None = None
+) -> dict[str, Any]:
+    """End the call for everyone: a member who has joined, or the server."""
+    actors.refuse_kinds(caller, "call")
+    actor = await _actor(reference, request, caller, body)
+    return (await _act(request, actor, End(actor.user, actor.device))).out()
+
+
+@router.post("/{reference}/heartbeat")
+async def heartbeat(
+    reference: str, request: Request, caller: Anyone, body: ActIn | None = None
+) -> dict[str, Any]:
+    """Keep a joined member: silence makes it away, then takes it out. Answers its own part."""
+    actors.refuse_kinds(caller, "call")
+    actor = await _actor(reference, request, caller, body)
+    runtime: Runtime = request.app.state.runtime
+    return await heartbeats.keep(runtime, actor)
+
+
+async def _actor(
+    reference: str,
+    request: Request,
+    caller: Caller,
+    body: ActIn | None,
+) -> Actor:
+    require_scope(caller, "calls")
+    user = body.user_id if body else None
+    device = body.device_id if body else None
+    runtime: Runtime = request.app.state.runtime
+    return await actors.actor(runtime, caller, reference, user, device)
+
+
+async def _act(request: Request, actor: Actor, command: Command) -> Seen:
+    runtime: Runtime = request.app.state.runtime
+    return await service.act(
+        runtime, actor.tenant_id, actor.reference, command, hidden=actor.hidden
+    )

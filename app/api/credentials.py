@@ -1,0 +1,176 @@
+"""HTTP: credentials, for the tenant's backend (an API key with the scope `credentials`)."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from app.audit.log import Actor
+from app.credentials import service
+from app.credentials import test_push as trial
+from app.credentials.schemas import (
+    ConfirmIn,
+    CredentialIn,
+    FileIn,
+    RequestIn,
+    TestPushIn,
+    credential_out,
+    understood_out,
+)
+from app.infra.db import Row
+from app.infra.fields import BundleId
+from app.infra.runtime import Runtime
+from app.security import Caller, require_scope, server
+
+router = APIRouter(prefix="/v1/credentials", tags=["credentials"])
+
+
+async def _admin(caller: Annotated[Caller, Depends(server)]) -> Caller:
+    require_scope(caller, "credentials")
+    return caller
+
+
+Admin = Annotated[Caller, Depends(_admin)]
+
+
+def _runtime(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+def actor_of(request: Request, caller: Caller) -> Actor:
+    """Who acts, for the audit log."""
+    source = request.client.host if request.client else None
+    return Actor("api_key", id=str(caller.key_id), source=source)
+
+
+def _out(row: Row) -> dict[str, Any]:
+    return credential_out(row, datetime.now(UTC))
+
+
+@router.post("/preview")
+async def preview(body: CredentialIn, request: Request, caller: Admin) -> dict[str, Any]:
+    """What is understood of a file; nothing is stored, and Apple is not asked."""
+    understood, key_is_here = await service.preview(
+        _runtime(request),
+        caller.tenant_id,
+        body.bundle_id,
+        body.data,
+        body.secret,
+        key_id=body.key_id,
+        team_id=body.team_id,
+        environments=body.environments,
+    )
+    return understood_out(understood, datetime.now(UTC), key_is_here=key_is_here)
+
+
+@router.post("", status_code=201)
+async def add(body: CredentialIn, request: Request, caller: Admin) -> dict[str, Any]:
+    """Add a credential. Apple is asked about it, so this takes up to 5 s."""
+    row = await service.add(
+        _runtime(request),
+        caller.tenant_id,
+        body.bundle_id,
+        body.data,
+        body.secret,
+        key_id=body.key_id,
+        team_id=body.team_id,
+        environments=body.environments,
+        actor=actor_of(request, caller),
+    )
+    return _out(row)
+
+
+@router.get("")
+async def list_all(
+    request: Request, caller: Admin, bundle_id: BundleId | None = None
+) -> dict[str, Any]:
+    """Every credential, the newest first; of one app if `bundle_id` is given."""
+    rows = await service.list_all(_runtime(request), caller.tenant_id, bundle_id)
+    return {"credentials": [_out(row) for row in rows]}
+
+
+@router.post("/requests", status_code=201)
+async def make_request(body: RequestIn, request: Request, caller: Admin) -> dict[str, Any]:
+    """Make a key that never leaves, and the signing request (`request`) for Apple's portal."""
+    actor = actor_of(request, caller)
+    row = await service.request(_runtime(request), caller.tenant_id, body.bundle_id, actor=actor)
+    return _out(row)
+
+
+@router.post("/{credential_id}/certificate")
+async def complete(
+    credential_id: UUID, body: FileIn, request: Request, caller: Admin
+) -> dict[str, Any]:
+    """Bring the `.cer` that Apple gave for a signing request."""
+    actor = actor_of(request, caller)
+    row = await service.complete(
+        _runtime(request), caller.tenant_id, credential_id, body.data, actor=actor
+    )
+    return _out(row)
+
+
+@router.post("/test-push")
+async def test_push(body: TestPushIn, request: Request, caller: Admin) -> dict[str, Any]:
+    """Ring a user's phones (or one of them) once, marked as a test: what Apple says of each."""
+    tried = await trial.ring_phones(
+        _runtime(request),
+        caller.tenant_id,
+        body.user_id,
+        body.device_id,
+        actor=actor_of(request, caller),
+    )
+    return {"devices": [one.as_dict() for one in tried]}
+
+
+@router.get("/{credential_id}")
+async def get(credential_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
+    """One credential."""
+    return _out(await service.get(_runtime(request), caller.tenant_id, credential_id))
+
+
+@router.post("/{credential_id}/probe")
+async def probe(credential_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
+    """Ask Apple now whether it takes this credential, and in which environments."""
+    actor = actor_of(request, caller)
+    row = await service.probe(_runtime(request), caller.tenant_id, credential_id, actor=actor)
+    return _out(row)
+
+
+@router.post("/{credential_id}/activate")
+async def activate(credential_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
+    """Use this one from now on: brings back one that was replaced or retired."""
+    actor = actor_of(request, caller)
+    row = await service.activate(_runtime(request), caller.tenant_id, credential_id, actor=actor)
+    return _out(row)
+
+
+@router.post("/{credential_id}/retire")
+async def retire(
+    credential_id: UUID, request: Request, caller: Admin, body: ConfirmIn | None = None
+) -> dict[str, Any]:
+    """Use it no more, but keep it. The last working one wants `{"confirm": true}`."""
+    row = await service.retire(
+        _runtime(request),
+        caller.tenant_id,
+        credential_id,
+        confirm=body is not None and body.confirm,
+        actor=actor_of(request, caller),
+    )
+    return _out(row)
+
+
+@router.delete("/{credential_id}", status_code=204)
+async def delete(
+    credential_id: UUID, request: Request, caller: Admin, *, confirm: bool = False
+) -> Response:
+    """Delete it and its private key for good. The last working one wants `?confirm=true`."""
+    await service.delete(
+        _runtime(request),
+        caller.tenant_id,
+        credential_id,
+        confirm=confirm,
+        actor=actor_of(request, caller),
+    )
+    return Response(status_code=204)

@@ -1,0 +1,71 @@
+"""HTTP: devices and users."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from app.core.event import rfc3339
+from app.devices import service
+from app.devices.schemas import DeviceIn, UserTokenIn
+from app.infra.fields import DeviceId, UserId
+from app.infra.runtime import Runtime
+from app.security import Caller, require_scope, server, server_or_user
+from app.tenants import service as tenants
+
+router = APIRouter(prefix="/v1", tags=["devices"])
+ServerOrUser = Annotated[Caller, Depends(server_or_user)]
+Server = Annotated[Caller, Depends(server)]
+
+
+@router.post("/devices")
+async def register(body: DeviceIn, request: Request, caller: ServerOrUser) -> dict[str, Any]:
+    """Register a device with its tokens, or refresh it. Doing so again changes only the expiry."""
+    require_scope(caller, "devices")
+    user_id = caller.acting_for(body.user_id)
+    runtime: Runtime = request.app.state.runtime
+    return await service.register(runtime, caller.tenant_id, caller.settings, user_id, body)
+
+
+@router.get("/devices")
+async def list_devices(
+    request: Request, caller: ServerOrUser, user_id: UserId | None = None
+) -> dict[str, Any]:
+    """A user's devices, the newest first; of each token the last four digits."""
+    require_scope(caller, "devices")
+    user = caller.acting_for(user_id)
+    runtime: Runtime = request.app.state.runtime
+    return {"devices": await service.list_of(runtime, caller.tenant_id, user)}
+
+
+@router.delete("/devices/{device_id}", status_code=204)
+async def remove(
+    device_id: DeviceId, request: Request, caller: ServerOrUser, user_id: UserId | None = None
+) -> Response:
+    """Remove a device with its tokens: it will not ring again."""
+    require_scope(caller, "devices")
+    user = caller.acting_for(user_id)
+    runtime: Runtime = request.app.state.runtime
+    await service.remove(runtime, caller.tenant_id, user, device_id)
+    return Response(status_code=204)
+
+
+@router.delete("/users/{user_id}", status_code=204)
+async def erase(user_id: UserId, request: Request, caller: ServerOrUser) -> Response:
+    """Erase a user: devices, tokens and events; past calls keep a tombstone in their place."""
+    require_scope(caller, "users")
+    user = caller.acting_for(user_id)
+    runtime: Runtime = request.app.state.runtime
+    await service.erase(runtime, caller.tenant_id, user)
+    return Response(status_code=204)
+
+
+@router.post("/users/{user_id}/tokens", status_code=201)
+async def make_user_token(
+    user_id: UserId, request: Request, caller: Server, body: UserTokenIn | None = None
+) -> dict[str, Any]:
+    """A user token for this user's app, signed by Ringline with the tenant's secret."""
+    require_scope(caller, "users")
+    runtime: Runtime = request.app.state.runtime
+    wanted = body or UserTokenIn()
+    token, expires = await tenants.user_token(runtime, caller.tenant_id, user_id, wanted.expires_in)
+    return {"token": token, "expires_at": rfc3339(expires)}

@@ -1,0 +1,76 @@
+"""HTTP and WebSocket: live streams, and the timeline of a call."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, WebSocket
+
+from app.api import socket
+from app.api.sse import EventStream
+from app.calls.timeline import of_call
+from app.infra.errors import Forbidden
+from app.infra.fields import DeviceId, UserId
+from app.infra.runtime import Runtime
+from app.live.follow import follow
+from app.live.streams import Stream, Streams
+from app.security import Caller, Gate, any_caller, require_scope, server
+
+router = APIRouter(prefix="/v1", tags=["events"])
+
+
+async def _listener(request: Request) -> Caller:
+    """The tenant's backend or a user."""
+    caller = await any_caller(request)
+    if caller.kind not in {"server", "user"}:
+        raise Forbidden("not_allowed", "this needs an API key or a user token")
+    require_scope(caller, "calls")
+    return caller
+
+
+@router.get("/events", response_class=EventStream)
+async def events(
+    request: Request,
+    caller: Annotated[Caller, Depends(_listener)],
+    user_id: Annotated[UserId | None, Query()] = None,
+    device_id: Annotated[DeviceId | None, Query()] = None,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """A user's events as they happen (server-sent events), beginning with a snapshot.
+
+    With `Last-Event-ID` it goes on where the client left off. While it is open, `device_id` is
+    taken to be alive: a member who joined with that device is not away.
+    """
+    streams: Streams = request.app.state.streams
+    gate: Gate = request.app.state.gate
+    authorization = request.headers.get("authorization")
+    stream = Stream(caller.tenant_id, caller.acting_for(user_id), device_id, caller.expires)
+    streams.open(stream)
+    batches = follow(streams, stream, _number(last_event_id), lambda: gate.recognise(authorization))
+    return EventStream(streams, stream, batches)
+
+
+NEVER = -1
+"""A number that no feed has: whoever resumes after it gets `reset` and a snapshot."""
+
+
+def _number(last_event_id: str | None) -> int | None:
+    if last_event_id is None or not last_event_id.strip():
+        return None
+    text = last_event_id.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else NEVER
+
+
+@router.get("/calls/{reference}/timeline")
+async def timeline(
+    reference: str, request: Request, caller: Annotated[Caller, Depends(server)]
+) -> dict[str, Any]:
+    """Everything that happened in a call, in order: events, pushes, what phones reported."""
+    require_scope(caller, "calls")
+    runtime: Runtime = request.app.state.runtime
+    return await of_call(runtime, caller.tenant_id, reference)
+
+
+@router.websocket("/ws")
+async def websocket(connection: WebSocket) -> None:
+    """The same over a WebSocket, which says who it is in its first message."""
+    state = connection.app.state
+    await socket.serve(connection, state.streams, state.gate)

@@ -1,0 +1,176 @@
+"""A live stream over a WebSocket: the same messages, after a first one that says who is calling.
+
+The client sends `{"type": "authenticate", "token": ..., "last_event_id": ..., "device_id": ...}`
+within 5 seconds; the token is never in the URL. Sent again with a fresh token, it keeps the stream
+open beyond the first one's expiry. `{"type": "ping"}` is answered by `{"type": "pong"}`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+import orjson
+import structlog
+from pydantic import ValidationError
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from app.api.stream_fields import Hello
+from app.infra.errors import AppError, Invalid, Unauthorized
+from app.live.follow import Batch, closing, follow
+from app.live.streams import Ending, Stream, Streams
+from app.security import Caller, Gate, require_scope
+
+log = structlog.get_logger(__name__)
+
+LONGEST_MESSAGE = 16_384
+
+BAD_MESSAGE = 4400
+NOT_RECOGNISED = 4401
+TOO_LATE = 4408
+TOO_MANY = 4429
+CODES = {
+    Ending.SHUTDOWN: 1012,
+    Ending.TOKEN_EXPIRED: NOT_RECOGNISED,
+    Ending.UNAUTHORIZED: NOT_RECOGNISED,
+    Ending.SLOW_READER: TOO_MANY,
+    Ending.USER_ERASED: 4410,
+    Ending.CLIENT_LEFT: 1000,
+}
+"""Close codes: 4000 and above are an application's own (RFC 6455, 7.4.2)."""
+
+
+class Refused(Exception):
+    """The client's message will not do; closes the socket with a code and a reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+async def serve(socket: WebSocket, streams: Streams, gate: Gate) -> None:
+    """Serve one WebSocket from its first message to its end."""
+    await socket.accept()
+    try:
+        try:
+            async with asyncio.timeout(streams.limits.hello_within):
+                hello = await _hello(socket)
+        except TimeoutError as error:
+            raise Refused(TOO_LATE, "authenticate_first") from error
+        stream, after = await _opened(streams, gate, hello)
+    except Refused as error:
+        await _close(socket, error.code, error.reason)
+    except WebSocketDisconnect:
+        return
+    else:
+        await _Conversation(socket, streams, gate, stream, hello).run(after)
+
+
+async def _hello(socket: WebSocket) -> Hello:
+    text = await socket.receive_text()
+    if len(text) > LONGEST_MESSAGE:
+        raise Refused(BAD_MESSAGE, "message_too_long")
+    try:
+        return Hello.model_validate(orjson.loads(text))
+    except (ValidationError, ValueError) as error:
+        raise Refused(BAD_MESSAGE, "expected_authenticate") from error
+
+
+async def _opened(streams: Streams, gate: Gate, hello: Hello) -> tuple[Stream, int | None]:
+    try:
+        caller = await _recognise(gate, hello)
+        stream = Stream(
+            caller.tenant_id,
+            caller.acting_for(hello.user_id),
+            hello.device_id,
+            caller.expires,
+        )
+        streams.open(stream)
+    except AppError as error:
+        code = NOT_RECOGNISED if isinstance(error, Unauthorized) else 4000 + error.status
+        raise Refused(code, error.code) from error
+    return stream, hello.last_event_id
+
+
+async def _recognise(gate: Gate, hello: Hello) -> Caller:
+    caller = await gate.recognise(f"Bearer {hello.token}")
+    if caller.kind not in {"server", "user"}:
+        raise Unauthorized("not_allowed", "this needs an API key or a user token")
+    require_scope(caller, "calls")
+    return caller
+
+
+class _Conversation:
+    """One authenticated socket: what is sent, and what the client says meanwhile."""
+
+    def __init__(
+        self, socket: WebSocket, streams: Streams, gate: Gate, stream: Stream, hello: Hello
+    ) -> None:
+        self._socket = socket
+        self._streams = streams
+        self._gate = gate
+        self._stream = stream
+        self._hello = hello
+
+    async def run(self, after: int | None) -> None:
+        """Until either side ends it."""
+        listening = asyncio.create_task(self._listen())
+        batches = follow(
+            self._streams, self._stream, after, lambda: _recognise(self._gate, self._hello)
+        )
+        try:
+            async with contextlib.aclosing(batches):
+                await self._send_all(batches)
+        except TimeoutError:
+            self._stream.end(Ending.SLOW_READER)
+            log.info("stream_cut", user=self._stream.user_id, reason=Ending.SLOW_READER.value)
+        except WebSocketDisconnect:
+            self._stream.end(Ending.CLIENT_LEFT)
+        finally:
+            self._streams.leave(self._stream)
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+        why = self._stream.ending or Ending.CLIENT_LEFT
+        if why is not Ending.CLIENT_LEFT:
+            await _close(self._socket, CODES[why], why.value)
+
+    async def _send_all(self, batches: AsyncGenerator[Batch, None]) -> None:
+        async for batch in batches:
+            if self._stream.ending is Ending.CLIENT_LEFT:
+                return
+            for one in batch:
+                await self._send(one.as_text())
+
+    async def _send(self, text: str) -> None:
+        async with asyncio.timeout(self._streams.limits.send_within):
+            await self._socket.send_text(text)
+
+    async def _listen(self) -> None:
+        """A fresh token, a ping, or the client's leaving; whatever else it says is refused."""
+        try:
+            while True:
+                text = await self._socket.receive_text()
+                if text == '{"type":"ping"}' or orjson.loads(text) == {"type": "ping"}:
+                    await self._send('{"type": "pong"}')
+                else:
+                    await self._renew(Hello.model_validate(orjson.loads(text)))
+        except (WebSocketDisconnect, TimeoutError, KeyError, RuntimeError):
+            self._stream.end(Ending.CLIENT_LEFT)
+        except (ValidationError, ValueError, AppError):
+            with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
+                await self._send(closing(Ending.UNAUTHORIZED).body)
+            self._stream.end(Ending.UNAUTHORIZED)
+
+    async def _renew(self, hello: Hello) -> None:
+        caller = await _recognise(self._gate, hello)
+        user = caller.acting_for(hello.user_id or self._stream.user_id)
+        if (caller.tenant_id, user) != self._stream.key:
+            raise Invalid("wrong_user", "a stream stays with its user")
+        self._hello = hello
+        self._stream.expires = caller.expires
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+        async with asyncio.timeout(1.0):
+            await socket.close(code, reason)

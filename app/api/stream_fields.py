@@ -1,0 +1,17 @@
+"""What clients send to open a stream."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.infra.fields import DeviceId, Request, UserId
+
+
+class Hello(Request):
+    """The first message of a WebSocket; sent again with a fresh token it keeps the stream open."""
+
+    type: Literal["authenticate"]
+    token: Annotated[str, Field(max_length=8_192)]
+    user_id: UserId | None = None
+    device_id: DeviceId | None = None
+    last_event_id: int | None = None

@@ -1,0 +1,32 @@
+"""HTTP: a tenant's own settings."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+
+from app.infra.runtime import Runtime
+from app.security import Caller, require_scope, server
+from app.tenants import service
+from app.tenants.schemas import TenantSettings
+
+router = APIRouter(prefix="/v1/settings", tags=["settings"])
+Server = Annotated[Caller, Depends(server)]
+
+
+@router.get("")
+async def read(request: Request, caller: Server) -> dict[str, Any]:
+    """The tenant's settings, those that have their default included."""
+    require_scope(caller, "settings")
+    runtime: Runtime = request.app.state.runtime
+    return (await service.settings_of(runtime, caller.tenant_id)).model_dump()
+
+
+@router.put("")
+async def change(body: TenantSettings, request: Request, caller: Server) -> dict[str, Any]:
+    """Replace the settings; what is not named has its default. In force within a second.
+
+    Calls that live keep the figures they began with.
+    """
+    require_scope(caller, "settings")
+    runtime: Runtime = request.app.state.runtime
+    return (await service.change_settings(runtime, caller.tenant_id, body)).model_dump()

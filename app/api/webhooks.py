@@ -1,0 +1,251 @@
+"""HTTP: webhooks (an API key with the scope `webhooks`)."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AfterValidator, Field
+
+from app.audit.log import Actor
+from app.core.event import rfc3339
+from app.infra.db import Row
+from app.infra.errors import Invalid
+from app.infra.fields import Request as Body
+from app.infra.fields import refuse
+from app.infra.runtime import Runtime
+from app.security import Caller, require_scope, server
+from app.webhooks import service as webhook
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+MOST = 200
+LONGEST_OVERLAP = 7 * 86_400.0
+
+
+def _distinct(value: list[str]) -> list[str]:
+    if not value:
+        raise refuse("no_events", "events: name at least one, or `*` for all")
+    return list(dict.fromkeys(value))
+
+
+EventFilter = Annotated[str, Field(max_length=64, pattern=r"^(\*|[a-z_]+\.(\*|[a-z_]+))$")]
+Events = Annotated[list[EventFilter], Field(max_length=50), AfterValidator(_distinct)]
+Url = Annotated[str, Field(max_length=2_048)]
+Description = Annotated[str, Field(max_length=200)]
+
+
+class WebhookIn(Body):
+    """A new endpoint. `events`: `*`, `call.*` or whole types."""
+
+    url: Url
+    events: Events = Field(default_factory=lambda: ["*"])
+    description: Description = ""
+
+
+class ChangeIn(Body):
+    """What to change; `enabled: true` also takes an endpoint back that Ringline has disabled."""
+
+    url: Url | None = None
+    events: Events | None = None
+    description: Description | None = None
+    enabled: bool | None = None
+
+
+class RotateIn(Body):
+    """`overlap`: seconds for which the old secret signs too."""
+
+    overlap: Annotated[float, Field(ge=0, le=LONGEST_OVERLAP)] = 86_400.0
+
+
+async def _admin(caller: Annotated[Caller, Depends(server)]) -> Caller:
+    require_scope(caller, "webhooks")
+    return caller
+
+
+Admin = Annotated[Caller, Depends(_admin)]
+Limit = Annotated[int, Query(ge=1, le=MOST)]
+
+
+def _runtime(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+def _actor(request: Request, caller: Caller) -> Actor:
+    source = request.client.host if request.client else None
+    return Actor("api_key", id=str(caller.key_id), source=source)
+
+
+@router.post("", status_code=201)
+async def create(body: WebhookIn, request: Request, caller: Admin) -> dict[str, Any]:
+    """A new webhook. Its `secret` is shown this once."""
+    row, secret = await webhook.create(
+        _runtime(request),
+        caller.tenant_id,
+        body.url,
+        body.events,
+        body.description,
+        _actor(request, caller),
+    )
+    return webhook_out(row) | {"secret": secret}
+
+
+@router.get("")
+async def every(request: Request, caller: Admin) -> dict[str, Any]:
+    """Every webhook of the tenant."""
+    rows = await webhook.every(_runtime(request), caller.tenant_id)
+    return {"webhooks": [webhook_out(row) for row in rows]}
+
+
+@router.get("/{webhook_id}")
+async def read(webhook_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
+    """One webhook, and how it does."""
+    return webhook_out(await webhook.get(_runtime(request), caller.tenant_id, webhook_id))
+
+
+@router.patch("/{webhook_id}")
+async def change(
+    webhook_id: UUID, body: ChangeIn, request: Request, caller: Admin
+) -> dict[str, Any]:
+    """Change a webhook, turn it off, or on again."""
+    changes = {k: v for k, v in body.model_dump(exclude_unset=True).items() if v is not None}
+    actor = _actor(request, caller)
+    row = await webhook.change(_runtime(request), caller.tenant_id, webhook_id, changes, actor)
+    return webhook_out(row)
+
+
+@router.delete("/{webhook_id}", status_code=204)
+async def remove(webhook_id: UUID, request: Request, caller: Admin) -> Response:
+    """Delete a webhook; what waits for it is not sent."""
+    actor = _actor(request, caller)
+    await webhook.remove(_runtime(request), caller.tenant_id, webhook_id, actor)
+    return Response(status_code=204)
+
+
+@router.post("/{webhook_id}/rotate")
+async def rotate(
+    webhook_id: UUID, request: Request, caller: Admin, body: RotateIn | None = None
+) -> dict[str, Any]:
+    """A new secret, shown this once. The old one signs too for a while: two signatures."""
+    overlap = (body or RotateIn()).overlap
+    actor = _actor(request, caller)
+    secret = await webhook.rotate(_runtime(request), caller.tenant_id, webhook_id, overlap, actor)
+    return {"id": str(webhook_id), "secret": secret, "overlap": overlap}
+
+
+@router.get("/{webhook_id}/deliveries")
+async def deliveries(
+    webhook_id: UUID,
+    request: Request,
+    caller: Admin,
+    state: Literal["pending", "sending", "delivered", "failed"] | None = None,
+    limit: Limit = 50,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> dict[str, Any]:
+    """What was sent to a webhook, or waits to be, the newest first."""
+    rows = await webhook.page(
+        _runtime(request),
+        caller.tenant_id,
+        webhook_id,
+        state=state,
+        before=_place(cursor),
+        limit=limit,
+    )
+    last = rows[-1] if len(rows) == limit else None
+    return {
+        "deliveries": [_delivery_out(row) for row in rows],
+        "next_cursor": f"{last['created_at'].isoformat()}~{last['event_id']}" if last else None,
+    }
+
+
+@router.get("/{webhook_id}/attempts")
+async def attempts(
+    webhook_id: UUID,
+    request: Request,
+    caller: Admin,
+    event_id: Annotated[str | None, Query(max_length=100)] = None,
+    limit: Limit = 50,
+    cursor: UUID | None = None,
+) -> dict[str, Any]:
+    """Every try, with the beginning of what the endpoint answered, the newest first."""
+    rows = await webhook.attempts(
+        _runtime(request),
+        caller.tenant_id,
+        webhook_id,
+        event=event_id,
+        before=cursor,
+        limit=limit,
+    )
+    return {
+        "attempts": [_attempt_out(row) for row in rows],
+        "next_cursor": str(rows[-1]["id"]) if len(rows) == limit else None,
+    }
+
+
+@router.post("/{webhook_id}/deliveries/{event_id}/resend", status_code=202)
+async def resend(
+    webhook_id: UUID, event_id: str, request: Request, caller: Admin
+) -> dict[str, Any]:
+    """Send an event once more, whatever came of it before."""
+    await webhook.resend(_runtime(request), caller.tenant_id, webhook_id, event_id)
+    return {"event_id": event_id, "state": "pending"}
+
+
+def _place(cursor: str | None) -> tuple[datetime, str] | None:
+    if cursor is None:
+        return None
+    at, _, event = cursor.partition("~")
+    try:
+        # a `+` that was not escaped in a query reads as a space
+        return datetime.fromisoformat(at.replace(" ", "+")), event
+    except ValueError as error:
+        raise Invalid("invalid_cursor", "cursor: use `next_cursor` of the page before") from error
+
+
+def _time(at: datetime | None) -> str | None:
+    return rfc3339(at) if at is not None else None
+
+
+def webhook_out(row: Row) -> dict[str, Any]:
+    """A webhook as clients read it."""
+    return {
+        "id": str(row["id"]),
+        "url": row["url"],
+        "events": row["events"],
+        "description": row["description"],
+        "state": row["state"],
+        "disabled_at": _time(row["disabled_at"]),
+        "disabled_why": row["disabled_why"],
+        "failures": row["failures"],
+        "failing_since": _time(row["failing_since"]),
+        "succeeded_at": _time(row["succeeded_at"]),
+        "created_at": _time(row["created_at"]),
+    }
+
+
+def _delivery_out(row: Row) -> dict[str, Any]:
+    return {
+        "event_id": row["event_id"],
+        "type": row["type"],
+        "call_id": str(row["call_id"]) if row["call_id"] else None,
+        "seq": row["seq"],
+        "state": row["state"],
+        "attempts": row["attempts"],
+        "status": row["status"],
+        "error": row["error"],
+        "created_at": _time(row["created_at"]),
+        "due_at": _time(row["due_at"]) if row["state"] == "pending" else None,
+        "finished_at": _time(row["finished_at"]),
+    }
+
+
+def _attempt_out(row: Row) -> dict[str, Any]:
+    return {
+        "id": str(row["id"]),
+        "event_id": row["event_id"],
+        "started_at": _time(row["started_at"]),
+        "finished_at": _time(row["finished_at"]),
+        "status": row["status"],
+        "error": row["error"],
+        "answer": row["answer"],
+    }

@@ -1,0 +1,116 @@
+"""What lets a sender push: a certificate with its key, or a .p8 key. Values only.
+
+A PEM reaches OpenSSL, which only reads files, through a sealed memory file on Linux and a
+private temporary file elsewhere; neither is left behind.
+"""
+
+import os
+import ssl
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import field
+from pathlib import Path
+from typing import Final
+
+from app.apns.jwt import ProviderTokens
+from app.core.frozen import frozen
+
+
+@frozen
+class CertificateCredential:
+    """A VoIP certificate: the PEM of certificate and unencrypted private key, in any order."""
+
+    pem: bytes = field(repr=False)
+
+
+@frozen
+class KeyCredential:
+    """A .p8 key: the file's bytes and the two ids of ten characters."""
+
+    p8: bytes = field(repr=False)
+    key_id: str
+    team_id: str
+
+
+Credential = CertificateCredential | KeyCredential
+
+
+class Identity:
+    """A credential made ready: a TLS context, and provider tokens for a .p8.
+
+    Raises ValueError, in a sentence, for material that cannot be used.
+    """
+
+    def __init__(
+        self, credential: Credential, ca_file: str | Path | None, wall_clock: Callable[[], float]
+    ) -> None:
+        self.context: Final = client_context()
+        self.tokens: Final = (
+            ProviderTokens(credential.p8, credential.key_id, credential.team_id, wall_clock)
+            if isinstance(credential, KeyCredential)
+            else None
+        )
+        self._ca_file = ca_file
+        self._trusting = False
+        if isinstance(credential, CertificateCredential):
+            load_pem(self.context, credential.pem)
+
+    def load_trust(self) -> None:
+        """Read the trust anchors, once. 20 ms for a system's store: call it off the loop."""
+        if self._trusting:
+            return
+        if self._ca_file is None:
+            self.context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        else:
+            self.context.load_verify_locations(cafile=str(self._ca_file))
+        self._trusting = True
+
+
+def client_context() -> ssl.SSLContext:
+    """A context as Apple asks: TLS 1.2 or later, ALPN h2, the server's name and chain checked."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+def load_pem(context: ssl.SSLContext, pem: bytes) -> None:
+    """Give the context a certificate and key from memory. Raises ValueError if it cannot."""
+    try:
+        if sys.platform == "linux" and Path("/proc/self/fd").is_dir():
+            _load_from_memory(context, pem)
+        else:
+            _load_from_private_file(context, pem)
+    except (ssl.SSLError, OSError) as error:
+        why = getattr(error, "reason", None) or error.strerror or type(error).__name__
+        raise ValueError(f"the certificate and key cannot be loaded: {why}") from None
+
+
+def _load_from_memory(context: ssl.SSLContext, pem: bytes) -> None:
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    memory = os.memfd_create("apns", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        with os.fdopen(os.dup(memory), "wb") as file:
+            file.write(pem)
+        seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, seals)
+        _load_chain(context, f"/proc/self/fd/{memory}")
+    finally:
+        os.close(memory)
+
+
+def _load_from_private_file(context: ssl.SSLContext, pem: bytes) -> None:
+    handle, path = tempfile.mkstemp(suffix=".pem")  # mkstemp makes it 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(pem)
+        _load_chain(context, path)
+    finally:
+        Path(path).unlink(missing_ok=True)
+
+
+def _load_chain(context: ssl.SSLContext, path: str) -> None:
+    # The password callback keeps OpenSSL from asking on the terminal for an encrypted key's.
+    context.load_cert_chain(path, password=lambda: b"")

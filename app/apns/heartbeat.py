@@ -1,0 +1,77 @@
+"""Whether a connection still lives: PING when idle, and sooner when answers are owed.
+
+A silent peer is found under steady traffic too: what counts is what was heard, not what was sent.
+Source: RFC 9113 section 6.7; Apple, "Sending notification requests to APNs", on PING.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from app.apns.timing import Timing
+
+if TYPE_CHECKING:
+    from app.apns.protocol import ApnsConnection
+
+_CLOCK_STEP: Final = 0.002
+
+
+class Heartbeat:
+    """One timer that looks after one connection; `dead(asked)` is called when a PONG is overdue.
+
+    `asked` is when the PING was sent, in `loop.time()` seconds.
+    """
+
+    def __init__(
+        self, connection: "ApnsConnection", timing: Timing, dead: Callable[[float], None]
+    ) -> None:
+        self._connection = connection
+        self._loop = connection.loop
+        self._timing = timing
+        self._dead = dead
+        self._timer: asyncio.TimerHandle | None = None
+        self._at = 0.0
+
+    def start(self) -> None:
+        """Begin, once the connection is in use."""
+        self._in(self._timing.ping_idle)
+
+    def stop(self) -> None:
+        """The connection has ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def expect_answers(self) -> None:
+        """The first stream opens: silence is worth a PING sooner from now on."""
+        if self._at > self._loop.time() + self._timing.ping_busy:
+            self._in(self._timing.ping_busy)
+
+    def _in(self, delay: float) -> None:
+        self.stop()
+        self._at = self._loop.time() + delay
+        self._timer = self._loop.call_at(self._at, self._beat)
+
+    def _beat(self) -> None:
+        self._timer = None
+        connection, timing = self._connection, self._timing
+        if connection.is_over():
+            return
+        now = self._loop.time()
+        stalled = connection.stalled_since
+        if stalled is not None and now - stalled >= timing.stall:
+            connection.retire("the server gives no window")
+        asked = connection.pong_due
+        if asked is not None:
+            left = asked + timing.ping_timeout - now
+            if left <= _CLOCK_STEP:
+                self._dead(asked)
+                left = timing.ping_busy
+        else:
+            quiet = timing.ping_busy if connection.streams or stalled else timing.ping_idle
+            left = connection.last_heard + quiet - now
+            if left <= _CLOCK_STEP:
+                connection.ping()
+                left = min(timing.ping_timeout, quiet)
+        if not connection.is_over():
+            self._in(left)

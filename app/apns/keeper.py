@@ -1,0 +1,249 @@
+"""Keeps connections ready: opens, replaces, backs off. Knows nothing of pushes.
+
+Connecting happens in one task of its own, so no push ever waits behind it; between failures it
+waits 0.1 to 30 s, with jitter, and the latest failure's cause is kept in words.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from app.apns.connect import Endpoint
+from app.apns.credential import Identity
+from app.apns.protocol import ApnsConnection
+from app.apns.timing import Timing
+
+if TYPE_CHECKING:
+    from app.apns.pool import ApnsPool
+
+TLS_GOODBYE: Final = 1.0
+
+
+class Keeper:
+    """The connections of one pool. `connections` take pushes; `sockets` are all that are open."""
+
+    def __init__(
+        self,
+        pool: "ApnsPool",
+        *,
+        endpoint: Endpoint,
+        identity: Identity,
+        most: int,
+        warm: int,
+        streams_per_connection: int,
+        timing: Timing,
+        random: Callable[[], float],
+        first_stream: int,
+    ) -> None:
+        self.identity = identity
+        self.connections: list[ApnsConnection] = []
+        self.sockets: set[ApnsConnection] = set()
+        self.handshakes = 0
+        self.failures = 0
+        self.last_failure: str | None = None
+        self._pool = pool
+        self._loop: asyncio.AbstractEventLoop = pool.loop
+        self._endpoint = endpoint
+        self._most = most
+        self._warm = warm
+        self._cap = streams_per_connection
+        self._timing = timing
+        self._random = random
+        self._first_stream = first_stream
+        self._stopped = False
+        self._connector: asyncio.Task[None] | None = None
+        self._failed_in_a_row = 0
+        self._not_before = 0.0
+        self._tried = 0.0
+        self._hurry = asyncio.Event()
+        self._made = 0
+        self._waiters: set[asyncio.Future[bool]] = set()
+
+    def ensure(self) -> None:
+        """See to it that there are as many connections as are wanted now."""
+        if self._connector is not None:
+            if self._pool.waiting:
+                self._hurry.set()
+        elif self._wanted():
+            self._connector = self._loop.create_task(self._connect_as_wanted())
+            self._connector.add_done_callback(self._connector_done)
+
+    async def warm(self, within: float) -> bool:
+        """Have the warm connections ready. False if that takes longer than `within` seconds."""
+        if self._current() >= self._warm or self._stopped:
+            return not self._stopped
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        self._waiters.add(waiter)
+        self.ensure()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    return await waiter
+            return False
+        finally:
+            self._waiters.discard(waiter)
+
+    def replace_identity(self, identity: Identity) -> None:
+        """Connect with another credential; the old connections serve until one is ready."""
+        self.identity = identity
+        self.proven()
+        self._not_before = 0.0
+        if self._connector is not None:  # it may be asleep, or connecting with the old one
+            self._connector.cancel()
+        elif self.connections:
+            self.ensure()
+
+    def proven(self) -> None:
+        """A connection did what it is for: the next failure is a first one."""
+        self._failed_in_a_row = 0
+
+    def left(self, connection: ApnsConnection, cause: str) -> bool:
+        """Let a connection go that takes no more pushes. False if it had gone before."""
+        if connection not in self.connections:
+            return False
+        self.connections.remove(connection)
+        if not connection.ours and not connection.long_lived():
+            self._failed(cause)
+        return True
+
+    def stop(self) -> None:
+        """Open nothing more."""
+        self._stopped = True
+        if self._connector is not None:
+            self._connector.cancel()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(False)
+
+    async def close(self) -> None:
+        """End all connections and wait until their sockets are closed."""
+        for connection in list(self.sockets):
+            connection.close()
+        going = {connection.closed for connection in self.sockets}
+        if self._connector is not None:
+            going.add(self._connector)
+        if going:
+            await asyncio.wait(going, timeout=TLS_GOODBYE)
+        deaf = list(self.sockets)
+        for connection in deaf:
+            connection.end("closed", abort=True)
+        if deaf:
+            await asyncio.wait({x.closed for x in deaf}, timeout=TLS_GOODBYE)
+
+    def _current(self) -> int:
+        return sum(x.identity is self.identity for x in self.connections)
+
+    def _wanted(self) -> bool:
+        """Whether one more connection should be opened now: before the last slot has gone."""
+        if self._stopped:
+            return False
+        current = self._current()
+        if current < self._warm:
+            return True
+        if current >= self._most:
+            return False
+        slots = sum(x.slots for x in self.connections)
+        return bool(self._pool.waiting) or sum(x.free() for x in self.connections) <= slots // 4
+
+    def _connector_done(self, task: asyncio.Task[None]) -> None:
+        self._connector = None
+        if task.cancelled():
+            self.ensure()
+        else:
+            task.result()
+
+    async def _connect_as_wanted(self) -> None:
+        while self._wanted():
+            if self._back_off() > 0:
+                self._hurry.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._back_off()):
+                        await self._hurry.wait()
+                continue
+            self._tried = self._loop.time()
+            try:
+                connection = await self.open()
+            except Exception as error:  # noqa: BLE001 - whatever it was, pushes wait for the next
+                self.failures += 1
+                self._failed(f"connecting failed: {_in_words(error)}")
+            else:
+                self._admit(connection)
+
+    def _back_off(self) -> float:
+        """Seconds until the next try; fewer while a push waits, whose ring lives 45 s."""
+        until = self._not_before
+        if self._pool.waiting:
+            until = min(until, self._tried + self._timing.backoff_waiting)
+        return until - self._loop.time()
+
+    async def open(self) -> ApnsConnection:
+        """Open one connection, to where the server has said its SETTINGS. Raises OSError."""
+        identity, limit = self.identity, self._timing.connect
+        made: list[ApnsConnection] = []
+        try:
+            async with asyncio.timeout(limit):
+                await self._loop.run_in_executor(None, identity.load_trust)
+                sock = await self._endpoint.connect(self._loop, limit, self._random)
+                # From here on the transport owns the socket, whatever happens.
+                _, connection = await self._loop.create_connection(
+                    lambda: self._make(identity, made),
+                    sock=sock,
+                    ssl=identity.context,
+                    server_hostname=self._endpoint.host,
+                    ssl_handshake_timeout=limit,
+                    ssl_shutdown_timeout=TLS_GOODBYE,
+                )
+                self.handshakes += 1
+                await connection.greeted
+        except BaseException:
+            for connection in made:
+                connection.end("the connection was not completed", abort=True)
+            raise
+        return connection
+
+    def _make(self, identity: Identity, made: list[ApnsConnection]) -> ApnsConnection:
+        self._made += 1
+        connection = ApnsConnection(
+            self._pool,
+            self._loop,
+            number=self._made,
+            identity=identity,
+            authority=self._endpoint.authority,
+            timing=self._timing,
+            stream_cap=self._cap,
+            first_stream=self._first_stream,
+        )
+        made.append(connection)
+        return connection
+
+    def _admit(self, connection: ApnsConnection) -> None:
+        """Put a connection to use; those of an older credential have done their service."""
+        if connection.retired is not None:
+            self._failed(connection.retired)
+            self._pool.turned_away(connection, connection.retired)
+            return
+        self.connections.append(connection)
+        connection.heartbeat.start()
+        if connection.identity is self.identity:
+            for other in list(self.connections):
+                if other.identity is not self.identity:
+                    other.retire("the credential was replaced", ours=True)
+        if self._current() >= self._warm:
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_result(True)
+        self._pool.room(connection)
+
+    def _failed(self, cause: str) -> None:
+        self.last_failure = cause
+        step = self._timing.backoff_first * 2 ** min(self._failed_in_a_row, 16)
+        self._failed_in_a_row += 1
+        wait = min(step, self._timing.backoff_most) * (0.5 + self._random() / 2)
+        self._not_before = self._loop.time() + wait
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    return str(error) or type(error).__name__

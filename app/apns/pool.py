@@ -1,0 +1,229 @@
+"""The pushes of one credential in one environment, and which connection each goes to.
+
+A push waits for nothing but a free slot, and never beyond its deadline.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from aioapns.connection import APNsBaseConnectionPool
+
+from app.apns.connect import Endpoint
+from app.apns.credential import Identity
+from app.apns.deadlines import Deadlines
+from app.apns.flight import Flight
+from app.apns.keeper import Keeper
+from app.apns.protocol import ApnsConnection
+from app.apns.request import PushRequest
+from app.apns.timing import Timing
+from app.core.reaction import ConnectionAction, NoAnswer, connection_after
+
+_TOO_LATE: Final = 0.025
+"""Seconds before its deadline at which a push that has waited is not worth a stream any more."""
+
+
+class ApnsPool(APNsBaseConnectionPool):
+    """See the module. Made and used on one running event loop."""
+
+    def __init__(
+        self,
+        *,
+        endpoint: Endpoint,
+        identity: Identity,
+        max_connections: int,
+        warm_connections: int,
+        streams_per_connection: int,
+        timing: Timing,
+        wall_clock: Callable[[], float],
+        random: Callable[[], float],
+        first_stream: int = 1,
+    ) -> None:
+        super().__init__(max_connections=max_connections, max_connection_attempts=1)
+        self.wall_clock = wall_clock
+        self.in_flight = 0
+        self.waiting: OrderedDict[Flight, None] = OrderedDict()
+        self.keeper = Keeper(
+            self,
+            endpoint=endpoint,
+            identity=identity,
+            most=max_connections,
+            warm=warm_connections,
+            streams_per_connection=streams_per_connection,
+            timing=timing,
+            random=random,
+            first_stream=first_stream,
+        )
+        self.connections: list[ApnsConnection] = self.keeper.connections  # type: ignore[assignment]
+        self._timing = timing
+        self._deadlines: Deadlines[Flight] = Deadlines(self.loop, self._expire)
+        self._closing: str | None = None
+        self._resting = 0.0
+        self._short = False
+        self._quiet: asyncio.Event = asyncio.Event()
+
+    # What senders do.
+
+    def submit(self, request: PushRequest, deadline: float) -> Flight:
+        """Send, or queue for the next free slot. The flight's future gets the outcome."""
+        now = self.loop.time()
+        flight = Flight(request, deadline, now, self.loop.create_future())
+        if self._closing is not None:
+            self._reject(flight, NoAnswer.NEVER_SENT, self._closing)
+        elif deadline <= now:
+            self._reject(flight, NoAnswer.OUT_OF_TIME, "its deadline had passed before it was sent")
+        else:
+            self.in_flight += 1
+            self._deadlines.add(flight)
+            # Those who wait already come first.
+            connection = None if self.waiting else self._pick(now)
+            if connection is None:
+                self.waiting[flight] = None
+                self.keeper.ensure()
+            else:
+                connection.open(flight)
+                if self._short:
+                    self.keeper.ensure()
+        return flight
+
+    def withdraw(self, flight: Flight) -> None:
+        """The caller no longer wants this push; nothing happens if it has its outcome."""
+        connection = flight.connection
+        if connection is not None:
+            if connection.streams.get(flight.stream) is flight:
+                connection.withdraw(flight)
+        elif flight in self.waiting:
+            del self.waiting[flight]
+            self.landed(flight)
+
+    async def create_connection(self) -> ApnsConnection:
+        """Open one connection (aioapns's name); the keeper decides when."""
+        return await self.keeper.open()
+
+    async def drain(self, deadline: float) -> None:
+        """Take nothing new, send nothing that waits, let open streams end until the deadline."""
+        self._stop("the sender is draining")
+        for connection in list(self.connections):
+            connection.retire("the sender is draining", ours=True)
+        if self.in_flight:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await self._quiet.wait()
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End everything now and wait until the sockets are closed."""
+        self._stop("the sender is closed")
+        await self.keeper.close()
+        self._deadlines.close()
+
+    # What connections report.
+
+    def landed(self, flight: Flight) -> None:
+        """A push has left the engine."""
+        self._deadlines.remove(flight)
+        self.in_flight -= 1
+        if self._closing is not None and not self.in_flight:
+            self._quiet.set()
+
+    def hasten(self, flight: Flight, deadline: float) -> None:
+        """Bring a push's deadline forward."""
+        if deadline < flight.deadline:
+            self._deadlines.remove(flight)
+            flight.deadline = deadline
+            self._deadlines.add(flight)
+
+    def room(self, connection: ApnsConnection) -> None:
+        """A connection may have free slots: give them to those who wait."""
+        if not self.waiting or connection.retired is not None:
+            return
+        too_late = self.loop.time() + _TOO_LATE
+        while self.waiting and not connection.is_busy:
+            flight = next(iter(self.waiting))
+            if flight.deadline < too_late:
+                self._expire(flight)
+            else:
+                del self.waiting[flight]
+                connection.open(flight)
+        self.keeper.ensure()
+
+    def proven(self) -> None:
+        """A connection got an answer that shows that it works."""
+        self.keeper.proven()
+
+    def refused(
+        self, connection: ApnsConnection, code: int, reason: str | None, issued_at: int | None
+    ) -> None:
+        """An answer other than 200: do what it means for the connection and the provider token."""
+        action = connection_after(code, reason)
+        if action is ConnectionAction.SPARE:
+            connection.rests_until = self._resting = self.loop.time() + self._timing.rest
+        elif action is ConnectionAction.REPLACE:
+            tokens = connection.identity.tokens
+            if reason == "ExpiredProviderToken" and tokens is not None and issued_at is not None:
+                tokens.refused_as_expired(issued_at)
+            connection.retire(f"the server answered {code} {reason or ''}".rstrip())
+
+    def connection_left(self, connection: ApnsConnection, cause: str) -> None:
+        """A connection takes no more pushes. Called again when it has ended: no harm."""
+        if self.keeper.left(connection, cause):
+            self.turned_away(connection, cause)
+            self.keeper.ensure()
+
+    def turned_away(self, connection: ApnsConnection, cause: str) -> None:
+        """If the server said why it wants nothing from us, those who wait may know."""
+        if connection.refusal is not None and not self.connections:
+            self._reject_waiting(cause, connection.refusal)
+
+    # Its own.
+
+    def _pick(self, now: float) -> ApnsConnection | None:
+        """The connection with the most free slots; one that just answered 5xx only if need be."""
+        best = spare = None
+        most = free_slots = slots = 0
+        for connection in self.connections:
+            free = connection.free()
+            slots += connection.slots
+            if free <= 0:
+                continue
+            free_slots += free
+            if self._resting > now and connection.rests_until > now:
+                spare = connection
+            elif free > most:
+                best, most = connection, free
+        self._short = free_slots - 1 <= slots // 4
+        return best or spare
+
+    def _expire(self, flight: Flight) -> None:
+        if flight.connection is not None:
+            if flight.connection.streams.get(flight.stream) is flight:
+                flight.connection.expire(flight)
+        elif flight in self.waiting:
+            del self.waiting[flight]
+            self.landed(flight)
+            if self.connections:
+                cause = "no stream was free before the deadline"
+            else:
+                why = self.keeper.last_failure or "still connecting"
+                cause = f"no connection before the deadline: {why}"
+            self._reject(flight, NoAnswer.OUT_OF_TIME, cause)
+
+    def _reject(
+        self, flight: Flight, kind: NoAnswer, cause: str, reason: str | None = None
+    ) -> None:
+        if not flight.future.done():
+            now = self.loop.time()
+            flight.future.set_result(flight.unanswered(kind, cause, now=now, reason=reason))
+
+    def _reject_waiting(self, cause: str, reason: str | None = None) -> None:
+        while self.waiting:
+            flight, _ = self.waiting.popitem(last=False)
+            self.landed(flight)
+            self._reject(flight, NoAnswer.NEVER_SENT, cause, reason)
+
+    def _stop(self, cause: str) -> None:
+        self._closing = self._closing or cause
+        self.keeper.stop()
+        self._reject_waiting(self._closing)

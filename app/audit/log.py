@@ -1,0 +1,70 @@
+"""The audit log: who did what, when, and from where. Append-only, which the database sees to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from app.events import store
+from app.infra.db import Session, clock
+from app.infra.ids import uuid7
+from app.infra.runtime import Runtime
+
+LAST = UUID(int=2**128 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts. `id` is an API key's id, `name` a person's or command's; `source` an address."""
+
+    kind: Literal["api_key", "command", "dashboard", "server"]
+    id: str | None = None
+    name: str | None = None
+    source: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "id": self.id, "name": self.name}
+
+
+SERVER = Actor("server", name="ringline")
+"""Ringline itself, for what it does of its own accord."""
+
+
+async def record(
+    session: Session,
+    actor: Actor,
+    tenant_id: UUID,
+    action: str,
+    target: str,
+    detail: Mapping[str, Any] | None = None,
+    *,
+    at: datetime | None = None,
+) -> None:
+    """Write one line, in the transaction of the act itself. `detail` must hold no secret."""
+    await store.add_audit(
+        session,
+        {
+            "id": uuid7(),
+            "tenant_id": tenant_id,
+            "at": at or await clock(session),
+            "actor": actor.as_dict(),
+            "action": action,
+            "target": target,
+            "source": actor.source,
+            "detail": dict(detail or {}),
+        },
+    )
+
+
+async def page(
+    runtime: Runtime,
+    tenant_id: UUID,
+    *,
+    before: UUID | None = None,
+    limit: int = 50,
+    target: str | None = None,
+) -> list[dict[str, Any]]:
+    """Up to `limit` lines older than the line `before`, newest first."""
+    async with runtime.database.reading() as session:
+        return await store.audit_before(session, tenant_id, before or LAST, limit, target)

@@ -1,0 +1,50 @@
+"""Telling the members of large calls, once a second, who has come and gone."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from app.calls import queries as live
+from app.calls import store
+from app.calls.apply import Applied, Change, apply
+from app.calls.notify_after_commit import tell
+from app.core.audience import update
+from app.core.call import CallState, Decision
+from app.events import store as events
+from app.infra.db import Session
+from app.infra.runtime import Runtime
+
+BATCH = 50
+PERIOD = timedelta(seconds=1)
+
+
+async def tell_large_calls(runtime: Runtime) -> int:
+    """Write the updates that are due; answers how many calls it looked at."""
+    done = 0
+    while True:
+        async with runtime.database.transaction() as session:
+            told = await live.lock_updates_due(session, BATCH)
+            applied = await _write_updates(session, told) if told else Applied()
+        tell(runtime, applied)
+        done += len(told)
+        if len(told) < BATCH:
+            return done
+
+
+async def _write_updates(session: Session, told: dict[UUID, int]) -> Applied:
+    now, calls = await store.load(session, sorted(told))
+    changed = await events.changed_members(session, told)
+    changes, again = [], []
+    for call_id, stored in calls.items():
+        call, users = stored.call, changed[call_id]
+        if users and call.state is not CallState.ENDED:
+            decision = Decision(call=call, events=(update(call, users, now),), changed=True)
+            changes.append(Change(stored, decision))
+        again.append((call_id, _look_again(now) if users else None))
+    applied = await apply(session, changes, now)
+    await live.updated(session, again)
+    return applied
+
+
+def _look_again(now: datetime) -> datetime:
+    # due again in a second whether or not something happens by then: so two are never closer
+    return now + PERIOD

@@ -1,0 +1,99 @@
+"""Rows of live calls: those of many users at once, and those whose members are owed an update."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.core.limits import BOUNDS
+from app.infra.db import Session, many
+
+LIVE_OF_USERS = text("""
+    SELECT m.tenant_id, m.user_id, c.id
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
+    JOIN members m ON m.tenant_id = w.tenant_id AND m.user_id = w.user_id AND m.call_id > :since
+    JOIN calls c ON c.id = m.call_id
+    WHERE c.ended_at IS NULL ORDER BY c.id
+""")
+SILENT = text("""
+    SELECT DISTINCT c.id
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[]), CAST(:devices AS text[]))
+        AS w(tenant_id, user_id, device_id)
+    JOIN members m ON m.tenant_id = w.tenant_id AND m.user_id = w.user_id
+        AND m.holder = w.device_id AND m.watched AND m.call_id > :since
+    JOIN calls c ON c.id = m.call_id AND c.state = 'active'
+    WHERE m.state = 'away' OR m.state = 'joined' AND m.seen_at < clock_timestamp()
+        - make_interval(secs => CAST(c.figures ->> 'away' AS double precision) / 3)
+    ORDER BY c.id
+""")
+LOCK_FREE = text("""
+    SELECT id FROM calls WHERE id = ANY(CAST(:ids AS uuid[]))
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+
+async def of_users(
+    session: Session, users: Sequence[tuple[UUID, str]]
+) -> list[tuple[UUID, str, UUID]]:
+    """(tenant, user, call) of every live call of these users."""
+    values = {"tenants": [one[0] for one in users], "users": [one[1] for one in users]}
+    rows = await many(session, LIVE_OF_USERS, values | {"since": _oldest()})
+    return [(row["tenant_id"], row["user_id"], row["id"]) for row in rows]
+
+
+async def of_silent(session: Session, devices: Sequence[tuple[UUID, str, str]]) -> list[UUID]:
+    """Active calls that these (tenant, user, device) have joined and not shown life in of late."""
+    values = {
+        "tenants": [one[0] for one in devices],
+        "users": [one[1] for one in devices],
+        "devices": [one[2] for one in devices],
+    }
+    return [row["id"] for row in await many(session, SILENT, values | {"since": _oldest()})]
+
+
+def _oldest() -> UUID:
+    """No live call has an id below this one: ids begin with their time, and calls have a length.
+
+    It keeps a user's past calls out of the search for the live ones.
+    """
+    began = time.time() - BOUNDS["length"][1] - 2 * 3_600
+    return UUID(int=int(began * 1000) << 80)
+
+
+async def lock_free(session: Session, ids: Sequence[UUID]) -> list[UUID]:
+    """Lock those of these calls that nobody holds."""
+    return [row["id"] for row in await many(session, LOCK_FREE, {"ids": list(ids)})]
+
+
+OWE_UPDATE = text("""
+    UPDATE calls SET update_due_at = coalesce(update_due_at, clock_timestamp())
+    WHERE id = ANY(CAST(:ids AS uuid[]))
+""")
+UPDATES_DUE = text("""
+    SELECT id, told_seq FROM calls WHERE update_due_at <= clock_timestamp()
+    ORDER BY update_due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+""")
+UPDATED = text("""
+    UPDATE calls c SET told_seq = c.event_seq, update_due_at = n.due_at
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:dues AS timestamptz[])) AS n(id, due_at)
+    WHERE c.id = n.id
+""")
+
+
+async def owe_update(session: Session, ids: Sequence[UUID]) -> None:
+    """Members of these calls, which this transaction holds, are to be told what has changed."""
+    await session.execute(OWE_UPDATE, {"ids": list(ids)})
+
+
+async def lock_updates_due(session: Session, limit: int) -> dict[UUID, int]:
+    """Lock calls whose members are owed an update; the event up to which they have been told."""
+    rows = await many(session, UPDATES_DUE, {"limit": limit})
+    return {row["id"]: row["told_seq"] for row in rows}
+
+
+async def updated(session: Session, dues: Sequence[tuple[UUID, datetime | None]]) -> None:
+    """Members of these calls know all there is; (call, when to look again)."""
+    values = {"ids": [one[0] for one in dues], "dues": [one[1] for one in dues]}
+    await session.execute(UPDATED, values)

@@ -1,0 +1,181 @@
+"""The timeline of a call: its events, what its phones reported, every try at a push, in order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.calls import history
+from app.calls import store as calls
+from app.calls.history import History
+from app.calls.schemas import call_reference
+from app.core import sentences as story
+from app.core.event import milliseconds, rfc3339
+from app.infra.db import Row, Session
+from app.infra.errors import AppError, NotFound
+from app.infra.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. `rank`: what goes first of two at the same time."""
+
+    at: datetime
+    rank: int
+    kind: str
+    text: str
+    user_id: str | None
+    device_id: str | None
+    data: dict[str, Any]
+
+    def out(self, began: datetime) -> dict[str, Any]:
+        """As clients read it; `ms`: milliseconds since the call began."""
+        return {
+            "at": rfc3339(self.at),
+            "ms": milliseconds(self.at) - milliseconds(began),
+            "kind": self.kind,
+            "text": self.text,
+            "user_id": self.user_id,
+            "device_id": self.device_id,
+            "data": self.data,
+        }
+
+
+async def of_call(runtime: Runtime, tenant_id: UUID, reference: str) -> dict[str, Any]:
+    """The timeline of a call named `type:id` or by the id of its session.
+
+    {"call": {...}, "timeline": [{"at", "ms", "kind", "text", "user_id", "device_id", "data"}]}.
+    Raises NotFound, also for another tenant's call.
+    """
+    async with runtime.database.reading() as session:
+        call_id = await _find(session, tenant_id, reference)
+        known = await history.of_call(session, tenant_id, call_id)
+    if known is None:
+        raise _not_found()
+    call = known.call
+    began = call["created_at"]
+    return {
+        "call": {
+            "id": str(call["id"]),
+            "cid": f"{call['type']}:{call['name']}",
+            "state": call["state"],
+            "reason": call["reason"],
+            "caller_id": call["caller_id"],
+            "created_at": rfc3339(began),
+            "ended_at": rfc3339(call["ended_at"]) if call["ended_at"] else None,
+        },
+        "timeline": [line.out(began) for line in lines(known)],
+    }
+
+
+async def _find(session: Session, tenant_id: UUID, reference: str) -> UUID:
+    named = call_reference(reference)
+    if isinstance(named, tuple):
+        named = await calls.id_by_name(session, tenant_id, *named)
+    if named is None:
+        raise _not_found()
+    return named
+
+
+def _not_found() -> AppError:
+    return NotFound("call_not_found", "there is no such call")
+
+
+def lines(known: History) -> list[Line]:
+    """What happened, in order of time: the one reading of the rows, for the API and for pages."""
+    found = [*_of_events(known), *_of_forgotten_events(known), *_of_pushes(known)]
+    found.sort(key=lambda line: (line.at, line.rank))
+    return found
+
+
+AFTER_EVENTS = 1_000_000
+
+
+def _of_events(known: History) -> Iterator[Line]:
+    for event in known.events:
+        data = {"seq": event["seq"], **event["data"]}
+        yield _told(event["at"], event["seq"], event["type"], data)
+
+
+def _told(at: datetime, rank: int, kind: str, data: dict[str, Any]) -> Line:
+    user = data.get("user_id") or data.get("caller_id")
+    return Line(at, rank, kind, story.of_event(kind, data), user, data.get("device_id"), data)
+
+
+def _of_forgotten_events(known: History) -> Iterator[Line]:
+    """What other rows still say when events, which are kept for a shorter time, are gone."""
+    call, kinds = known.call, {event["type"] for event in known.events}
+    if "call.started" not in kinds:
+        callees = dict.fromkeys(ring["user_id"] for ring in known.rings)
+        data = {"caller_id": call["caller_id"], "callees": list(callees)}
+        yield _told(call["created_at"], 0, "call.started", data)
+    for push in () if kinds else known.pushes:
+        data = {"user_id": push["user_id"], "device_id": push["device_id"]}
+        data |= {"ring": str(push["ring"])}
+        for kind, at in (
+            ("device.delivered", push["delivered_at"]),
+            ("device.unavailable", push["unavailable_at"]),
+        ):
+            if at is not None:
+                yield _told(at, AFTER_EVENTS, kind, data)
+    if call["ended_at"] is not None and "call.ended" not in kinds:
+        data = {"reason": call["reason"]}
+        yield _told(call["ended_at"], AFTER_EVENTS, "call.ended", data)
+
+
+def _of_pushes(known: History) -> Iterator[Line]:
+    settled = {ring["uuid"]: ring["settled_at"] for ring in known.rings}
+    by_push: dict[UUID, list[Row]] = {}
+    for attempt in known.attempts:
+        by_push.setdefault(attempt["push_id"], []).append(attempt)
+    for push in known.pushes:
+        tries = by_push.get(push["id"], [])
+        for number, attempt in enumerate(tries, 1):
+            yield from _of_attempt(push, attempt, number)
+        if tries:
+            continue
+        if push["sent_at"] is not None:
+            yield from _of_forgotten_attempts(push)
+        elif push["state"] in {"dropped", "expired", "refused"}:
+            at = settled.get(push["ring"]) if push["reason"] == "ring_settled" else None
+            if push["state"] == "expired":
+                at = push["deadline"]
+            said = story.of_unsent(push["purpose"], _device(push), push["state"], push["reason"])
+            yield _line(push, at or push["created_at"], "unsent", said, {})
+
+
+def _of_forgotten_attempts(push: Row) -> Iterator[Line]:
+    """The push's own row has when it first went out and the last answer."""
+    if push["answered_at"] is not None:
+        answer = {"started_at": push["sent_at"], "finished_at": push["answered_at"]}
+        yield from _of_attempt(push, {**push, **answer}, 1)
+
+
+def _of_attempt(push: Row, attempt: Row, number: int) -> Iterator[Line]:
+    purpose, device = push["purpose"], _device(push)
+    environment = {"environment": attempt["environment"], "attempt": number}
+    started, finished = attempt["started_at"], attempt["finished_at"]
+    yield _line(push, started, "sent", story.of_sending(purpose, device, number), environment)
+    took = (finished - started).total_seconds() * 1000
+    answer = environment | {"status": attempt["status"], "reason": attempt["reason"]}
+    said = story.of_answer(purpose, device, attempt["status"], attempt["reason"], took)
+    yield _line(push, finished, "answered", said, answer)
+
+
+def _line(push: Row, at: datetime, what: str, said: str, data: dict[str, Any]) -> Line:
+    about = {
+        "push": str(push["id"]),
+        "ring": str(push["ring"]),
+        "token_kind": push["kind"],
+        "token": f"...{push['ending']}",
+        "state": push["state"],
+    }
+    kind = f"{push['purpose']}_push.{what}"
+    return Line(at, AFTER_EVENTS, kind, said, push["user_id"], push["device_id"], about | data)
+
+
+def _device(push: Row) -> str:
+    """How a sentence names a device: its name, its id, or the end of its token."""
+    name = push["device_name"] or push["device_id"]
+    return f"{push['user_id']}'s {name or 'a device with the token ...' + push['ending']}"

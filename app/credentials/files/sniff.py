@@ -1,0 +1,200 @@
+"""Telling by content what a file is, and gathering the keys and certificates in it.
+
+Nothing here judges them; see `reading`. Names of files play no part.
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+
+from app.credentials.files import pem, pkcs12
+from app.credentials.files.der import (
+    BIT_STRING,
+    INTEGER,
+    OCTET_STRING,
+    OID,
+    SEQUENCE,
+    DerError,
+    element,
+)
+from app.credentials.files.pbe import Meter, Password, TooCostly, UnknownScheme, WrongPassword
+from app.credentials.files.refusals import refused
+
+SIGNED_DATA = "1.2.840.113549.1.7.2"
+MAGIC = (
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"%PDF", "a PDF document"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"7z\xbc\xaf", "a 7-Zip archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\xfe\xed\xfe\xed", "a Java keystore (JKS)"),
+    (b"\xce\xce\xce\xce", "a Java keystore (JCEKS)"),
+    (b"kych", "a whole keychain"),
+    (b"SQLite format 3", "a database (a keychain, maybe)"),
+    (b"bplist00", "a property list"),
+    (b"\x7fELF", "a program"),
+    (b"\xcf\xfa\xed\xfe", "a program"),
+    (b"MZ", "a program"),
+)
+TEXTS = (
+    ("<!doctype html", "a web page (a download that needed a login, maybe)"),
+    ("<html", "a web page (a download that needed a login, maybe)"),
+    ("<?xml", "an XML document"),
+    ("ssh-", "an SSH public key"),
+    ("from:", "an e-mail message"),
+)
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}\s*")
+
+
+@dataclass(slots=True)
+class Gathered:
+    """Keys as PKCS#8, PKCS#1 or SEC1, and certificates; all in DER."""
+
+    form: str
+    keys: list[bytes] = field(default_factory=list, repr=False)
+    certificates: list[bytes] = field(default_factory=list)
+
+
+def gather(data: bytes, password: str | None) -> Gathered:
+    """Everything in the file that matters. Raises Refused."""
+    try:
+        return _recognise(data, password, Meter())
+    except WrongPassword:
+        raise refused("wrong_password" if password else "password_missing") from None
+    except TooCostly:
+        raise refused("too_costly") from None
+    except (UnknownScheme, UnsupportedAlgorithm):
+        raise refused("unknown_encryption") from None
+    except pem.PemError as error:
+        raise refused("truncated" if error.cut else "unreadable", why=str(error)) from None
+    except DerError as error:
+        raise refused("truncated" if error.cut else "unreadable", why=str(error)) from None
+    except (ValueError, IndexError, OverflowError):
+        raise refused("unreadable", why="its parts do not fit together") from None
+
+
+def _recognise(data: bytes, password: str | None, meter: Meter) -> Gathered:
+    for magic, what in MAGIC:
+        if data.startswith(magic):
+            raise refused("not_a_credential", what=what)
+    if data[:1] == b"\x30":
+        return _from_der(data, password, meter)
+    text = pem.text_of(data)
+    if pem.BEGIN in text:
+        return _from_pem(text, password, meter)
+    if _BASE64.fullmatch(text):
+        try:
+            decoded = base64.b64decode("".join(text.split()), validate=True)
+        except (binascii.Error, ValueError):
+            decoded = b""
+        if decoded[:1] == b"\x30":
+            return _from_der(decoded, password, meter)
+    raise refused("not_a_credential", what=_describe(text))
+
+
+def _describe(text: str) -> str:
+    start = text.lstrip()[:200].lower()
+    for prefix, what in TEXTS:
+        if start.startswith(prefix):
+            return what
+    if start.startswith("{"):
+        return "a service account of Google's" if '"private_key"' in text else "a JSON document"
+    printable = sum(character.isprintable() or character.isspace() for character in text[:1000])
+    return "plain text" if start and printable > 0.95 * len(text[:1000]) else "unknown data"
+
+
+def _from_pem(text: str, password: str | None, meter: Meter) -> Gathered:
+    found = Gathered("PEM")
+    for block in pem.blocks(text):
+        match block.label:
+            case "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE":
+                # OpenSSL's trusted form has its own data after the certificate
+                found.certificates.append(element(block.der).expect(SEQUENCE).raw)
+            case "ENCRYPTED PRIVATE KEY":
+                found.keys.append(_unlocked(block.der, password, meter))
+            case "RSA PRIVATE KEY" | "EC PRIVATE KEY" | "DSA PRIVATE KEY" if block.encrypted:
+                found.keys.append(_unlocked_old(block.text, password))
+            case "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" | "DSA PRIVATE KEY":
+                found.keys.append(block.der)
+            case "PKCS12":
+                inside = pkcs12.contents(block.der, password, meter)
+                found.keys += inside.keys
+                found.certificates += inside.certificates
+            case "EC PARAMETERS":
+                continue
+            case _:
+                _refuse_label(block.label)
+    return found
+
+
+def _refuse_label(label: str) -> None:
+    if label.endswith("CERTIFICATE REQUEST"):
+        raise refused("signing_request")
+    if label.endswith("PUBLIC KEY"):
+        raise refused("public_key")
+    if label in {"PKCS7", "CMS"}:
+        raise refused("certificates_only")
+    if label.startswith(("OPENSSH", "SSH")):
+        raise refused("ssh_key")
+    raise refused("not_a_credential", what="a PEM file of another kind")
+
+
+def _unlocked(der: bytes, password: str | None, meter: Meter) -> bytes:
+    """PKCS#8 from its encrypted form: a `.p8`-like key under a password."""
+    return pkcs12.decrypt_key(element(der), Password(password), meter)
+
+
+def _unlocked_old(block: bytes, password: str | None) -> bytes:
+    """OpenSSL's old form: one round of MD5, so it costs nothing to open."""
+    if not password:
+        raise WrongPassword
+    try:
+        key = serialization.load_pem_private_key(
+            block, password.encode(), unsafe_skip_rsa_key_validation=True
+        )
+    except ValueError:
+        raise WrongPassword from None
+    return key.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _from_der(data: bytes, password: str | None, meter: Meter) -> Gathered:
+    whole = element(data).expect(SEQUENCE)
+    if pkcs12.looks_like(whole.raw):
+        inside = pkcs12.contents(whole.raw, password, meter)
+        return Gathered("PKCS#12", inside.keys, inside.certificates)
+    tags = [child.tag for child in whole.children()]
+    if tags[:1] == [OID] and whole.children()[0].oid() == SIGNED_DATA:
+        raise refused("provisioning_profile" if b"<plist" in data else "certificates_only")
+    if tags[:3] == [SEQUENCE, SEQUENCE, BIT_STRING]:
+        return _certificate(whole.raw)
+    if tags[:2] == [SEQUENCE, BIT_STRING]:
+        raise refused("public_key")
+    if tags[:2] == [SEQUENCE, OCTET_STRING]:
+        return Gathered("PKCS#8", [_unlocked(whole.raw, password, meter)])
+    if tags[:3] == [INTEGER, SEQUENCE, OCTET_STRING]:
+        return Gathered("PKCS#8", [whole.raw])
+    if tags[:2] in ([INTEGER, INTEGER], [INTEGER, OCTET_STRING]):
+        return Gathered("a bare key", [whole.raw])
+    raise refused("not_a_credential", what="ASN.1 of another kind")
+
+
+def _certificate(der: bytes) -> Gathered:
+    try:
+        x509.load_der_x509_csr(der)
+    except ValueError:
+        return Gathered("a certificate", [], [der])
+    raise refused("signing_request")

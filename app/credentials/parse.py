@@ -1,0 +1,98 @@
+"""Whether what a file is fits what is wanted of it."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from app.apns.credential import client_context, load_pem
+from app.credentials.files.parsed_file import BOTH, PRODUCTION, SANDBOX, VOIP, Understood
+from app.credentials.files.reading import clean_bundle_id, read
+from app.credentials.files.refusals import refused
+
+_ONE_AT_A_TIME = ThreadPoolExecutor(max_workers=1, thread_name_prefix="credentials")
+"""Reading a file may compute for a second. On one thread of its own it takes turns with the event
+loop; on several, rings would wait behind all of them for Python's one lock."""
+
+T = TypeVar("T")
+
+
+async def off_the_loop(work: Callable[[], T]) -> T:
+    """What `work` computes, on the one thread for such work, after what came before it."""
+    return await asyncio.get_running_loop().run_in_executor(_ONE_AT_A_TIME, work)
+
+
+async def understand(
+    data: bytes,
+    password: str | None = None,
+    *,
+    bundle_id: str | None = None,
+    key_id: str | None = None,
+    team_id: str | None = None,
+    environments: Sequence[str] | None = None,
+) -> Understood:
+    """What a file is, checked against what is wanted of it; nothing is stored. Raises Refused."""
+    return await off_the_loop(
+        lambda: examine(
+            data,
+            password,
+            bundle_id=bundle_id,
+            key_id=key_id,
+            team_id=team_id,
+            environments=environments,
+            now=datetime.now(UTC),
+        )
+    )
+
+
+def examine(
+    data: bytes,
+    password: str | None = None,
+    *,
+    bundle_id: str | None = None,
+    key_id: str | None = None,
+    team_id: str | None = None,
+    environments: Sequence[str] | None = None,
+    now: datetime,
+) -> Understood:
+    """The same without a loop: up to two seconds of CPU. Raises Refused."""
+    understood = read(data, password, key_id=key_id, team_id=team_id, now=now)
+    wanted = fit(understood, bundle_id, environments)
+    if wanted.kind == "certificate":
+        try:
+            load_pem(client_context(), wanted.private)
+        except ValueError as error:
+            raise refused("unusable_certificate", why=str(error)) from None
+    return wanted
+
+
+def fit(
+    understood: Understood, bundle_id: str | None, environments: Sequence[str] | None
+) -> Understood:
+    """The same for the bundle id and environments that are wanted. Raises Refused."""
+    wanted = clean_bundle_id(bundle_id) if bundle_id else understood.bundle_id
+    if wanted is None:
+        raise refused("bundle_id_missing")
+    if understood.bundle_id is not None and wanted != understood.bundle_id:
+        raise refused("bundle_id_mismatch", found=understood.bundle_id, given=wanted)
+    changes: dict[str, Any] = {"bundle_id": wanted}
+    changes["environments"] = _environments(understood, environments)
+    if understood.kind == "key":
+        changes["topics"] = (wanted + VOIP, wanted)
+    return replace(understood, **changes)
+
+
+def _environments(understood: Understood, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Those wanted; a development certificate must be wanted as such, lest production be silent."""
+    asked = tuple(name for name in BOTH if name in (wanted or ()))
+    if not asked:
+        if understood.environments == (SANDBOX,):
+            raise refused("development_certificate", subject=understood.subject)
+        return understood.environments
+    for name in asked:
+        if name not in understood.environments:
+            kind = "development" if name == PRODUCTION else "production"
+            raise refused(f"{kind}_certificate", subject=understood.subject)
+    return asked

@@ -1,0 +1,318 @@
+"""The database: engine, Base, transaction() - the only place that commits.
+
+PostgreSQL 15 or later, READ COMMITTED. A store takes a `Session` and never commits.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import CursorResult, Executable, FromClause, Table, TextClause, Uuid, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.types import DateTime
+
+from app.infra.settings import Settings
+
+Session = AsyncConnection
+"""What a store works on: one connection inside one transaction, with no ORM objects."""
+
+Row = Mapping[str, Any]
+
+
+class Base(DeclarativeBase):
+    """Root of all models. Constraint names are fixed, so that migrations can name them."""
+
+    metadata_naming = {  # noqa: RUF012  (read once below)
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+    type_annotation_map = {  # noqa: RUF012
+        datetime: DateTime(timezone=True),
+        UUID: Uuid(),
+        dict[str, Any]: JSONB,
+        list[str]: JSONB,
+    }
+
+
+Base.metadata.naming_convention = Base.metadata_naming
+
+
+class Database:
+    """The pool of connections of one process; belongs to one event loop."""
+
+    def __init__(self, url: str, *, pool: int = 10) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_use_lifo=True,
+            hide_parameters=True,  # an error must not quote a token
+            json_serializer=dump_json,
+            json_deserializer=orjson.loads,
+            connect_args={
+                "timeout": 5,
+                "server_settings": {
+                    "application_name": "ringline",
+                    "jit": "off",  # costs more than it saves on short statements
+                    # A plan made while a table was small is kept, also by foreign keys, and would
+                    # read all of it for each ring until the next ANALYZE; every table is indexed
+                    # for what is asked of it.
+                    "enable_seqscan": "off",
+                    # a frozen process must not hold the locks of calls
+                    "idle_in_transaction_session_timeout": "5s",
+                },
+                "prepared_statement_cache_size": 200,
+            },
+        )
+        self._each = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        async with self.engine.begin() as session:
+            yield session
+
+    @asynccontextmanager
+    async def each(self) -> AsyncIterator[Session]:
+        """A connection on which each statement is a transaction, committed when it is answered."""
+        async with self._each.connect() as session:
+            yield session
+
+    reading = each
+    """For reading: each statement sees what is committed by then."""
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Session]:
+        """A connection for reading by several statements that all see the same moment."""
+        async with self.engine.connect() as session:
+            yield await session.execution_options(isolation_level="REPEATABLE READ")
+
+    @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator[Session]:
+        """A transaction that is rolled back whatever happens: for statements to be prepared.
+
+        The pool hands out the connection used last, so what is prepared here serves the first
+        request that comes.
+        """
+        async with self.engine.connect() as session, session.begin() as transaction:
+            try:
+                yield session
+            finally:
+                await transaction.rollback()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+def connect(settings: Settings) -> Database:
+    """The database of these settings; nothing is opened yet."""
+    return Database(settings.sqlalchemy_url, pool=settings.database_pool)
+
+
+def dump_json(value: Any) -> str:
+    """JSON text for a jsonb column."""
+    return orjson.dumps(value).decode()
+
+
+async def clock(session: Session) -> datetime:
+    """The database's wall clock now (`now()` is the transaction's start: stale after a wait)."""
+    result = await session.execute(text("SELECT clock_timestamp()"))
+    value = result.scalar_one()
+    assert isinstance(value, datetime)
+    return value
+
+
+async def one(
+    session: Session, statement: Executable, values: Row | None = None
+) -> dict[str, Any] | None:
+    """The first row of an answer; None when there is none."""
+    row = (await session.execute(statement, values)).mappings().first()
+    return None if row is None else dict(row)
+
+
+async def many(
+    session: Session, statement: Executable, values: Row | None = None
+) -> list[dict[str, Any]]:
+    """Every row of an answer."""
+    return _dicts(await session.execute(statement, values))
+
+
+def _dicts(result: CursorResult[Any]) -> list[dict[str, Any]]:
+    # by position: a mapping looks up each name of each row, which costs five times as much
+    names = tuple(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Columns that the server finds itself: SQL that joins tables to the rows, which are `r`."""
+
+    join: str
+    columns: tuple[tuple[str, str], ...]
+    """(column, expression)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Rows for one table, all with the keys of the first; `suffix` is SQL such as `ON CONFLICT`."""
+
+    table: FromClause
+    rows: Sequence[Row]
+    suffix: str = ""
+    joined: Joined = Joined("", ())
+
+    def shape(self) -> "Shape":
+        """All that its SQL depends on."""
+        return self.table, tuple(self.rows[0]), self.suffix, self.joined
+
+
+Shape = tuple[FromClause, tuple[str, ...], str, Joined]
+
+
+async def insert_rows(
+    session: Session, table: FromClause, rows: Sequence[Row], *, suffix: str = ""
+) -> Sequence[Row]:
+    """Insert any number of rows with one statement, whose text does not depend on their number.
+
+    All rows have the keys of the first. `suffix` is SQL such as `ON CONFLICT DO NOTHING RETURNING
+    id`; what it returns is the answer.
+    """
+    if not rows:
+        return []
+    one = Insert(table, rows, suffix)
+    result = await session.execute(_insert_all((one.shape(),)), _values([one]))
+    return _dicts(result) if "RETURNING" in suffix else []
+
+
+async def insert_all(session: Session, inserts: Sequence[Insert]) -> None:
+    """Insert rows into several tables with one statement: a round trip is dearer than a row.
+
+    A table may refer to one before it. Locks are taken in no order: rows that exist already must
+    be guarded by a lock that this transaction holds.
+    """
+    some = [one for one in inserts if one.rows]
+    if some:
+        await session.execute(_insert_all(tuple(one.shape() for one in some)), _values(some))
+
+
+async def insert_with(
+    session: Session, first: Insert, inserts: Sequence[Insert], *, by: str
+) -> set[UUID]:
+    """Insert `first`, and of the others what belongs to a row of it that was taken, in one go.
+
+    It belongs whose column `by` is that row's `id`. Answers the ids that were taken.
+    """
+    some = [first, *(one for one in inserts if one.rows)]
+    statement = _insert_with(tuple(one.shape() for one in some), by)
+    return {row[0] for row in await session.execute(statement, _values(some))}
+
+
+def _values(inserts: Sequence[Insert]) -> dict[str, str]:
+    return {f"rows{n}": as_json(one.rows) for n, one in enumerate(inserts)}
+
+
+@lru_cache(maxsize=256)
+def _insert_all(shapes: tuple[Shape, ...]) -> TextClause:
+    *named, last = (_insert(n, shape) for n, shape in enumerate(shapes))
+    with_ = ", ".join(f"i{n} AS ({one})" for n, one in enumerate(named))
+    return text(f"WITH {with_} {last}" if named else last)
+
+
+@lru_cache(maxsize=64)
+def _insert_with(shapes: tuple[Shape, ...], by: str) -> TextClause:
+    taken = f"WHERE r.{by} IN (SELECT id FROM i0)"  # noqa: S608  (names of ours)
+    parts = [_insert(n, shape, taken if n else "") for n, shape in enumerate(shapes)]
+    parts[0] += " RETURNING id"
+    with_ = ", ".join(f"i{n} AS ({one})" for n, one in enumerate(parts))
+    return text(f"WITH {with_} SELECT id FROM i0")  # noqa: S608
+
+
+def _insert(n: int, shape: Shape, where: str = "") -> str:
+    """SQL that takes rows as one JSON document, `:rows{n}`.
+
+    To encode them so costs a tenth of what an array for each column does, and a server reads it
+    nearly as fast.
+    """
+    table, columns, suffix, joined = shape
+    assert isinstance(table, Table)
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    names = ", ".join((*columns, *(name for name, _ in joined.columns)))
+    found = ", ".join((*(f"r.{name}" for name in columns), *(sql for _, sql in joined.columns)))
+    typed = ", ".join(f"{c} {table.c[c].type.compile(dialect=dialect)}" for c in columns)
+    return (
+        f"INSERT INTO {table.name} ({names}) SELECT {found} "  # noqa: S608  (names of ours)
+        f"FROM json_to_recordset(CAST(:rows{n} AS json)) AS r({typed}) {joined.join} "
+        f"{where} {suffix}"
+    )
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """Rows as one JSON document for `json_to_recordset`; bytes as PostgreSQL writes them."""
+    return orjson.dumps(rows, default=_plain).decode()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, UUID):  # asyncpg's own, of ids that were read
+        return str(value)
+    if isinstance(value, bytes):
+        return "\\x" + value.hex()
+    raise TypeError(f"a column cannot hold a {type(value).__name__}")
+
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to `revision` (Alembic). Blocks; needs no running loop."""
+    _alembic("upgrade", url, revision)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the database at `url` back to `revision` (Alembic)."""
+    _alembic("downgrade", url, revision)
+
+
+def _alembic(command: str, url: str, revision: str) -> None:
+    from alembic import command as commands  # noqa: PLC0415  (slow to import, rarely wanted)
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["url"] = url
+    getattr(commands, command)(config, revision)
+
+
+async def revision_of(database: Database) -> str | None:
+    """The Alembic revision that the database is at; None when it is empty."""
+    async with database.reading() as session:
+        found = await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+        if not found.scalar_one():
+            return None
+        result = await session.execute(text("SELECT version_num FROM alembic_version"))
+        return result.scalar_one_or_none()
+
+
+def head_revision() -> str:
+    """The newest revision that this code has."""
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    head = ScriptDirectory.from_config(config).get_current_head()
+    assert head is not None
+    return head

@@ -1,0 +1,119 @@
+"""The only door to Redis (or Valkey): client, channels, keys.
+
+Nothing that Ringline must not lose is kept here: rows are the truth, Redis carries hints.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from app.infra.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+NEWS = "ringline:news"
+"""The channel on which processes tell each other which users have news."""
+
+MOST_WAITING = 50_000
+"""Users of whom word waits for Redis at most; the rest is found by comparing numbers."""
+
+MOST_TOLD = 2_000
+REST = 1.0
+
+Item = tuple[UUID, str, int]
+"""(tenant, user, number of the user's latest event)."""
+
+Listener = Callable[[Iterable[Item]], None]
+
+
+def connect(settings: Settings) -> Redis:
+    """A client of this process's loop. Short time-outs: whoever waits on Redis waits for a hint."""
+    return Redis.from_url(
+        settings.redis_url,
+        socket_timeout=2,
+        socket_connect_timeout=2,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=15,
+    )
+
+
+class News:
+    """Tells the live streams of every process which users have news.
+
+    `tell` neither waits nor fails: streams of this process are woken directly, those of others by
+    one message for all that has gathered. One channel for all users: opening a stream then costs
+    Redis nothing, and thousands of them come back at once without it noticing.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._waiting: dict[tuple[UUID, str], int] = {}
+        self._listeners: list[Listener] = []
+        self._publishing: asyncio.Task[None] | None = None
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with whatever is told here or heard from others."""
+        self._listeners.append(listener)
+
+    def tell(self, items: Iterable[Item]) -> None:
+        """After a commit, on the loop's thread: these users have news up to these numbers."""
+        told = list(items)
+        if not told:
+            return
+        self._wake(told)
+        for tenant, user, seq in told:
+            if len(self._waiting) < MOST_WAITING:
+                self._waiting[tenant, user] = seq
+        if self._publishing is None:
+            self._publishing = asyncio.get_running_loop().create_task(self._publish())
+
+    async def _publish(self) -> None:
+        try:
+            while self._waiting:
+                names = list(self._waiting)[:MOST_TOLD]
+                batch = [
+                    (tenant.hex, user, self._waiting.pop((tenant, user))) for tenant, user in names
+                ]
+                await self._redis.publish(NEWS, orjson.dumps(batch))
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("news_not_published", error=type(error).__name__)
+            await asyncio.sleep(REST)  # what gathers meanwhile goes with it
+            self._waiting.clear()
+        finally:
+            self._publishing = None
+
+    async def hear(self) -> None:
+        """Wake local streams for what other processes tell: one connection, for ever."""
+        while True:
+            try:
+                async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+                    await channel.subscribe(NEWS)
+                    while True:
+                        message = await channel.get_message(timeout=10.0)
+                        if message is not None:
+                            self._wake(_items(message["data"]))
+            except (RedisError, OSError, TimeoutError, ValueError) as error:
+                log.warning("news_not_heard", error=type(error).__name__)
+            await asyncio.sleep(REST)
+
+    async def close(self) -> None:
+        """Publish nothing more."""
+        if self._publishing is not None:
+            self._publishing.cancel()
+            await asyncio.gather(self._publishing, return_exceptions=True)
+
+    def _wake(self, items: list[Item]) -> None:
+        for listener in self._listeners:
+            listener(items)
+
+
+def _items(message: Any) -> list[Item]:
+    return [(UUID(hex=tenant), user, seq) for tenant, user, seq in orjson.loads(message)]

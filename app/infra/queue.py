@@ -1,0 +1,142 @@
+"""The queue: one Celery app, its routes, and `kick(task, ids)`.
+
+A kick is a hint: the rows say what is to be done and the sweep finds what no kick told of.
+Publishing blocks for about a millisecond, and for seconds when Redis freezes; so it happens on a
+thread of its own, which merges what has gathered into one message per task.
+"""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from uuid import UUID
+
+import structlog
+from celery import Celery
+
+from app.infra.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+SEND = "push.send"
+"""Send the pushes of these rings."""
+
+DELIVER = "webhook.deliver"
+"""Send what is due to these webhooks."""
+
+MOST_IDS = 1_000
+"""Ids in one message at most: a larger batch would keep one worker busy while others rest."""
+
+PAUSE_FOR_EACH = 0.004
+LONGEST_PAUSE = 0.1
+"""Seconds before the next message, for each id in the last: a lone kick makes the next one wait for
+no time that shows; above some 250 rings a second kicks gather, for a message costs both ends ten
+times what an id in it does."""
+
+MOST_WAITING = 100_000
+"""Ids that wait for Redis at most; beyond this the oldest are left to the sweep."""
+
+
+def celery_url(redis_url: str) -> str:
+    """redis-py says `unix://`, Celery says `redis+socket://`."""
+    if redis_url.startswith("unix://"):
+        path, _, query = redis_url.removeprefix("unix://").partition("?")
+        pairs = [pair.replace("db=", "virtual_host=", 1) for pair in query.split("&") if pair]
+        return f"redis+socket://{path}" + (f"?{'&'.join(pairs)}" if pairs else "")
+    return redis_url
+
+
+def make_celery(settings: Settings) -> Celery:
+    """The Celery app that publishes and works: DESIGN's measured options."""
+    app = Celery("ringline", broker=celery_url(settings.redis_url), set_as_current=False)
+    app.conf.update(
+        task_default_queue="ringline",
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_publish_retry=False,
+        worker_pool="threads",
+        worker_concurrency=2,
+        worker_prefetch_multiplier=16,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=2,
+        broker_pool_limit=2,
+        broker_transport_options={
+            "visibility_timeout": 30,
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 2,
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+            "queue_order_strategy": "round_robin",
+        },
+    )
+    return app
+
+
+class Queue:
+    """Publishes kicks from one thread. `kick` never blocks and never raises."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.celery = make_celery(settings)
+        self._waiting: deque[tuple[str, str]] = deque(maxlen=MOST_WAITING)
+        self._wake = threading.Condition()
+        self._closing = False
+        self._busy = False
+        self._thread: threading.Thread | None = None
+
+    def kick(self, task: str, ids: Iterable[UUID]) -> None:
+        """Tell the workers that `task` has work to do on the rows `ids`."""
+        self._enqueue([(task, str(one)) for one in ids])
+
+    def _enqueue(self, items: list[tuple[str, str]]) -> None:
+        with self._wake:
+            self._waiting.extend(items)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+                self._thread.start()
+            self._wake.notify()
+
+    def warm(self) -> None:
+        """Publish a message that names no rows: connects to Redis before a ring needs it."""
+        self._enqueue([(SEND, "")])
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Publish what waits, for at most `timeout` seconds, and stop."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join(timeout)
+        with contextlib.suppress(Exception):
+            self.celery.close()
+
+    def _run(self) -> None:
+        not_before = 0.0
+        while True:
+            with self._wake:
+                while not self._waiting and not self._closing:
+                    self._wake.wait()
+                if not self._waiting:
+                    return
+            time.sleep(max(0.0, not_before - time.monotonic()))
+            with self._wake:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IDS))]
+            pause = min(LONGEST_PAUSE, PAUSE_FOR_EACH * len(batch))
+            not_before = time.monotonic() + pause
+            for task in dict.fromkeys(name for name, _ in batch):
+                ids = dict.fromkeys(one for name, one in batch if name == task and one)
+                self._publish(task, list(ids))
+
+    def _publish(self, task: str, ids: list[str]) -> None:
+        try:
+            self.celery.send_task(task, args=(ids,), retry=False)
+        except Exception as error:  # noqa: BLE001  (a hint that fails is logged: the sweep has the rows)
+            log.warning("kick_failed", task=task, ids=len(ids), error=type(error).__name__)

@@ -1,0 +1,45 @@
+"""What one process of Ringline works with: made once at its start, handed to services."""
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from app.infra import db
+from app.infra import news as redis
+from app.infra.db import Database
+from app.infra.news import News
+from app.infra.queue import Queue
+from app.infra.settings import Settings
+from app.infra.vault import Keyring, keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The doors to the outside. Belongs to one event loop."""
+
+    settings: Settings
+    database: Database
+    redis: Redis
+    news: News
+    queue: Queue
+    keyring: Keyring
+
+    async def close(self) -> None:
+        """Close every door, the queue first: it may still hold kicks."""
+        self.queue.close()
+        await self.news.close()
+        await self.redis.aclose()
+        await self.database.close()
+
+
+def open_runtime(settings: Settings) -> Runtime:
+    """The doors of these settings; nothing is connected until it is used."""
+    client = redis.connect(settings)
+    return Runtime(
+        settings=settings,
+        database=db.connect(settings),
+        redis=client,
+        news=News(client),
+        queue=Queue(settings),
+        keyring=keyring(settings),
+    )

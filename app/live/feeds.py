@@ -1,0 +1,155 @@
+"""Rows that live streams read: feeds, and what their users were told. Always for many users."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.infra.db import Session, many, one
+
+Key = tuple[UUID, str]
+"""(tenant, user)."""
+
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event as the user is told it; `body` is JSON text, just as the database holds it."""
+
+    seq: int
+    kind: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a feed holds above a number. `feed`: the number it has come to; None without a feed."""
+
+    after: int
+    feed: int | None
+    events: tuple[Told, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing between `after` and what follows it."""
+        if self.feed is None or self.feed < self.after:
+            return False
+        return self.feed == self.after or (
+            bool(self.events) and self.events[0].seq == self.after + 1
+        )
+
+
+OPEN = text("""
+    INSERT INTO feeds (tenant_id, user_id, seq, opened_at)
+    SELECT t, u, floor(extract(epoch FROM clock_timestamp()) * 1000), clock_timestamp()
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(t, u)
+    WHERE NOT EXISTS (SELECT FROM feeds f WHERE f.tenant_id = t AND f.user_id = u)
+    ORDER BY t, u
+    ON CONFLICT (tenant_id, user_id) DO NOTHING
+    RETURNING tenant_id, user_id
+""")
+STILL_OPEN = text("""
+    UPDATE feeds f SET opened_at = clock_timestamp()
+    WHERE (f.tenant_id, f.user_id) IN (
+        SELECT f.tenant_id, f.user_id FROM feeds f
+        JOIN unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
+            USING (tenant_id, user_id)
+        WHERE f.opened_at < clock_timestamp() - interval '1 hour'
+        ORDER BY f.tenant_id, f.user_id FOR NO KEY UPDATE OF f SKIP LOCKED)
+""")
+HORIZON = text("""
+    SELECT CAST(CAST(pg_snapshot_xmax(s) AS text) AS bigint) AS next,
+           CAST(CAST(pg_snapshot_xmin(s) AS text) AS bigint) AS oldest
+    FROM pg_current_snapshot() AS s
+""")
+SEQS = text("""
+    SELECT f.tenant_id, f.user_id, f.seq FROM feeds f
+    JOIN unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
+        USING (tenant_id, user_id)
+""")
+MOVED = text("""
+    SELECT w.tenant_id, w.user_id, f.seq
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[]), CAST(:seqs AS bigint[]))
+        AS w(tenant_id, user_id, seq)
+    LEFT JOIN feeds f ON f.tenant_id = w.tenant_id AND f.user_id = w.user_id
+    WHERE f.seq IS DISTINCT FROM w.seq
+""")
+PAGES = text("""
+    SELECT w.n, f.seq AS feed, e.seq, e.kind, e.body
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[]), CAST(:afters AS bigint[]))
+        WITH ORDINALITY AS w(tenant_id, user_id, after, n)
+    LEFT JOIN feeds f ON f.tenant_id = w.tenant_id AND f.user_id = w.user_id
+    LEFT JOIN LATERAL (
+        SELECT u.seq, u.body ->> 'type' AS kind, CAST(u.body AS text) AS body
+        FROM user_events u
+        WHERE u.tenant_id = w.tenant_id AND u.user_id = w.user_id AND u.seq > w.after
+            AND u.seq <= f.seq
+        ORDER BY u.seq LIMIT :page
+    ) e ON true
+    ORDER BY w.n, e.seq
+""")
+
+
+def _columns(keys: Collection[Key]) -> dict[str, list[Any]]:
+    return {"tenants": [key[0] for key in keys], "users": [key[1] for key in keys]}
+
+
+async def open_feeds(session: Session, keys: Collection[Key]) -> set[Key]:
+    """From now on these users' events are kept; answers those of whom none were before."""
+    rows = await many(session, OPEN, _columns(sorted(set(keys))))
+    return {(row["tenant_id"], row["user_id"]) for row in rows}
+
+
+async def still_open(session: Session, keys: Collection[Key]) -> None:
+    """Note, once an hour, that these feeds are in use: others are forgotten in time."""
+    await session.execute(STILL_OPEN, _columns(keys))
+
+
+async def next_transaction(session: Session) -> int:
+    """Every transaction that has begun to write by now has a number below this one."""
+    row = await one(session, HORIZON)
+    assert row is not None
+    return int(row["next"])
+
+
+async def oldest_transaction(session: Session) -> int:
+    """Every transaction below this number has ended."""
+    row = await one(session, HORIZON)
+    assert row is not None
+    return int(row["oldest"])
+
+
+async def seqs_of(session: Session, keys: Collection[Key]) -> dict[Key, int]:
+    """The numbers that these feeds have come to."""
+    rows = await many(session, SEQS, _columns(keys))
+    return {(row["tenant_id"], row["user_id"]): int(row["seq"]) for row in rows}
+
+
+async def moved(session: Session, seqs: dict[Key, int]) -> dict[Key, int | None]:
+    """Those feeds that are at another number than given here; None: there is no feed any more."""
+    values = _columns(seqs) | {"seqs": list(seqs.values())}
+    rows = await many(session, MOVED, values)
+    return {(row["tenant_id"], row["user_id"]): row["seq"] for row in rows}
+
+
+async def pages(session: Session, wanted: Sequence[tuple[UUID, str, int]]) -> list[Page]:
+    """For each (tenant, user, after): the feed's number and its next events, with one query."""
+    values: dict[str, Any] = {
+        "tenants": [one[0] for one in wanted],
+        "users": [one[1] for one in wanted],
+        "afters": [one[2] for one in wanted],
+        "page": PAGE,
+    }
+    feeds: list[int | None] = [None] * len(wanted)
+    events: list[list[Told]] = [[] for _ in wanted]
+    for n, feed, seq, kind, body in await session.execute(PAGES, values):
+        feeds[n - 1] = feed
+        if seq is not None:
+            events[n - 1].append(Told(seq, kind, body))
+    return [
+        Page(one[2], feed, tuple(told))
+        for one, feed, told in zip(wanted, feeds, events, strict=True)
+    ]

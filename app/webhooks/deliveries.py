@@ -1,0 +1,234 @@
+"""Rows of deliveries: written with their events, claimed and recorded by workers."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.events.models import DeliveryAttempt
+from app.infra.db import Row, Session, insert_rows, many
+
+
+def tenant_event_id(row_id: UUID) -> str:
+    """The id of a tenant's own event."""
+    return f"evt_{row_id.hex}"
+
+
+WANTS = """w.tenant_id = e.tenant_id AND w.state = 'active'
+        AND w.events ?| ARRAY['*', e.type, split_part(e.type, '.', 1) || '.*']"""
+"""Whether webhook `w` is sent event `e`. An event's id is the same for every try and endpoint."""
+
+ADD = text(f"""
+    INSERT INTO deliveries (webhook_id, event_id, tenant_id, type, call_id, seq, created_at, due_at)
+    SELECT w.id, e.event_id, e.tenant_id, e.type, NULL, NULL, clock_timestamp(), clock_timestamp()
+    FROM unnest(CAST(:events AS text[]), CAST(:tenants AS uuid[]), CAST(:types AS text[]))
+        AS e(event_id, tenant_id, type)
+    JOIN webhooks w ON {WANTS}
+""")  # noqa: S608  (a constant)
+
+
+async def add_of_tenants(session: Session, events: Sequence[Row]) -> None:
+    """Write what webhooks are to be sent of tenants' own events: (id, tenant_id, type).
+
+    In the transaction of the events themselves, so that none is lost.
+    """
+    values = {
+        "events": [tenant_event_id(event["id"]) for event in events],
+        "tenants": [event["tenant_id"] for event in events],
+        "types": [event["type"] for event in events],
+    }
+    await session.execute(ADD, values)
+
+
+WORK = text("""
+    SELECT w.id, w.failures, (
+        SELECT count(*) FROM deliveries s WHERE s.webhook_id = w.id AND s.state = 'sending'
+    ) AS flying
+    FROM webhooks w
+    WHERE w.state = 'active' AND (w.resting_until IS NULL OR w.resting_until <= clock_timestamp())
+        AND EXISTS (
+            SELECT FROM deliveries d
+            WHERE d.webhook_id = w.id AND d.state = 'pending' AND d.due_at <= clock_timestamp())
+""")
+CLAIM = text("""
+    UPDATE deliveries d SET state = 'sending', claimed_by = :worker, fence = d.fence + 1,
+        attempts = d.attempts + 1
+    FROM (
+        SELECT p.webhook_id, p.event_id
+        FROM unnest(CAST(:webhooks AS uuid[])) AS w(id)
+        CROSS JOIN LATERAL (
+            SELECT p.webhook_id, p.event_id FROM deliveries p
+            WHERE p.webhook_id = w.id AND p.state = 'pending' AND p.due_at <= clock_timestamp()
+                AND NOT EXISTS (
+                    SELECT FROM deliveries e
+                    WHERE e.webhook_id = p.webhook_id AND e.call_id = p.call_id AND e.seq < p.seq
+                        AND e.state IN ('pending', 'sending'))
+            ORDER BY p.due_at, p.seq LIMIT :each
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) p
+    ) c
+    WHERE d.webhook_id = c.webhook_id AND d.event_id = c.event_id AND d.state = 'pending'
+    RETURNING d.webhook_id, d.event_id, d.tenant_id, d.call_id, d.seq, d.fence, d.attempts,
+        d.created_at, clock_timestamp() AS now
+""")
+
+
+async def work(session: Session) -> list[dict[str, Any]]:
+    """Webhooks with deliveries that are due: failures in a row, and how many are under way."""
+    return await many(session, WORK)
+
+
+async def claim(
+    session: Session, worker: UUID, webhooks: Sequence[UUID], each: int
+) -> list[dict[str, Any]]:
+    """Claim up to `each` deliveries that are due for each webhook.
+
+    Of one call only the first that is not delivered yet: the endpoint gets them in order.
+    """
+    values = {"worker": worker, "webhooks": list(webhooks), "each": each}
+    return await many(session, CLAIM, values)
+
+
+FACTS = text("""
+    SELECT d.webhook_id, d.event_id, w.url, e.type, e.at, e.data, c.type || ':' || c.name AS cid
+    FROM unnest(CAST(:webhooks AS uuid[]), CAST(:events AS text[])) AS k(webhook_id, event_id)
+    JOIN deliveries d USING (webhook_id, event_id)
+    JOIN webhooks w ON w.id = d.webhook_id
+    JOIN events e ON e.call_id = d.call_id AND e.seq = d.seq
+    JOIN calls c ON c.id = d.call_id
+    UNION ALL
+    SELECT d.webhook_id, d.event_id, w.url, e.type, e.at, e.data, NULL
+    FROM unnest(CAST(:webhooks AS uuid[]), CAST(:events AS text[]), CAST(:ids AS uuid[]))
+        AS k(webhook_id, event_id, id)
+    JOIN deliveries d USING (webhook_id, event_id)
+    JOIN webhooks w ON w.id = d.webhook_id
+    JOIN tenant_events e ON e.id = k.id
+    WHERE d.call_id IS NULL
+""")
+
+
+async def facts(session: Session, claimed: Sequence[Row]) -> dict[tuple[UUID, str], dict[str, Any]]:
+    """Where claimed deliveries go and what they say; what is missing is not kept any more."""
+    values = {
+        "webhooks": [row["webhook_id"] for row in claimed],
+        "events": [row["event_id"] for row in claimed],
+        "ids": [
+            UUID(hex=row["event_id"][4:]) if row["call_id"] is None else None for row in claimed
+        ],
+    }
+    rows = await many(session, FACTS, values)
+    return {(row["webhook_id"], row["event_id"]): row for row in rows}
+
+
+RECORD = text("""
+    UPDATE deliveries d SET state = n.state, due_at = coalesce(n.due_at, d.due_at),
+        status = n.status, error = n.error, claimed_by = NULL,
+        finished_at = CASE WHEN n.state <> 'pending' THEN clock_timestamp() END
+    FROM unnest(CAST(:webhooks AS uuid[]), CAST(:events AS text[]), CAST(:fences AS integer[]),
+                CAST(:states AS text[]), CAST(:dues AS timestamptz[]), CAST(:statuses AS integer[]),
+                CAST(:errors AS text[]))
+         AS n(webhook_id, event_id, fence, state, due_at, status, error)
+    WHERE d.webhook_id = n.webhook_id AND d.event_id = n.event_id AND d.fence = n.fence
+        AND d.state = 'sending'
+    RETURNING d.webhook_id, d.event_id
+""")
+
+
+async def record(session: Session, results: Sequence[Row]) -> set[tuple[UUID, str]]:
+    """Write results where the claim still holds; answers those that were taken."""
+    ordered = sorted(results, key=lambda row: (row["webhook_id"], row["event_id"]))
+    columns = {
+        "webhooks": "webhook_id",
+        "events": "event_id",
+        "fences": "fence",
+        "states": "state",
+        "dues": "due_at",
+        "statuses": "status",
+        "errors": "error",
+    }
+    values = {name: [row[key] for row in ordered] for name, key in columns.items()}
+    return {(row["webhook_id"], row["event_id"]) for row in await many(session, RECORD, values)}
+
+
+async def add_attempts(session: Session, rows: Sequence[Row]) -> None:
+    """Write what was tried."""
+    await insert_rows(session, DeliveryAttempt.__table__, rows)
+
+
+ORPHANS = text("""
+    UPDATE deliveries SET state = 'pending', claimed_by = NULL, due_at = clock_timestamp()
+    WHERE (webhook_id, event_id) IN (
+        SELECT d.webhook_id, d.event_id FROM deliveries d
+        LEFT JOIN workers w ON w.id = d.claimed_by
+        WHERE d.state = 'sending' AND (w.id IS NULL OR w.alive_until < clock_timestamp())
+        ORDER BY d.webhook_id, d.event_id LIMIT 1000 FOR NO KEY UPDATE OF d SKIP LOCKED
+    ) AND state = 'sending'
+""")
+GIVE_BACK = text("""
+    UPDATE deliveries SET state = 'pending', claimed_by = NULL, due_at = clock_timestamp()
+    WHERE state = 'sending' AND claimed_by = :worker
+""")
+SOON = text("""
+    UPDATE deliveries SET due_at = clock_timestamp()
+    WHERE (webhook_id, event_id) IN (
+        SELECT webhook_id, event_id FROM deliveries
+        WHERE webhook_id = ANY(CAST(:webhooks AS uuid[])) AND state = 'pending'
+            AND due_at > clock_timestamp()
+        ORDER BY webhook_id, event_id FOR NO KEY UPDATE SKIP LOCKED)
+""")
+
+
+async def free_orphans(session: Session) -> None:
+    """What dead workers had claimed waits again."""
+    await session.execute(ORPHANS)
+
+
+async def give_back(session: Session, worker: UUID) -> None:
+    """A worker that stops leaves what it has claimed to others."""
+    await session.execute(GIVE_BACK, {"worker": worker})
+
+
+async def bring_forward(session: Session, webhooks: Sequence[UUID]) -> None:
+    """These endpoints answer again: what waits for another try is due now."""
+    await session.execute(SOON, {"webhooks": list(webhooks)})
+
+
+LIST = text("""
+    SELECT event_id, type, call_id, seq, state, created_at, due_at, attempts, status, error,
+           finished_at
+    FROM deliveries
+    WHERE webhook_id = :webhook AND tenant_id = :tenant
+        AND (CAST(:state AS text) IS NULL OR state = :state)
+        AND (CAST(:at AS timestamptz) IS NULL
+             OR (created_at, event_id) < (CAST(:at AS timestamptz), CAST(:event AS text)))
+    ORDER BY created_at DESC, event_id DESC LIMIT :limit
+""")
+ATTEMPTS = text("""
+    SELECT id, event_id, started_at, finished_at, status, error, answer FROM delivery_attempts
+    WHERE webhook_id = :webhook AND tenant_id = :tenant AND id < :before
+        AND (CAST(:event AS text) IS NULL OR event_id = :event)
+    ORDER BY id DESC LIMIT :limit
+""")
+RESEND = text("""
+    UPDATE deliveries SET state = 'pending', due_at = clock_timestamp(), finished_at = NULL,
+        created_at = clock_timestamp()
+    WHERE webhook_id = :webhook AND event_id = :event AND tenant_id = :tenant AND state <> 'sending'
+    RETURNING event_id
+""")
+
+
+async def page(session: Session, values: Row) -> list[dict[str, Any]]:
+    """Deliveries of one webhook, the newest first; `at` and `event`: those before."""
+    return await many(session, LIST, values)
+
+
+async def attempts(session: Session, values: Row) -> list[dict[str, Any]]:
+    """Attempts of one webhook, perhaps at one event, the newest first."""
+    return await many(session, ATTEMPTS, values)
+
+
+async def resend(session: Session, tenant_id: UUID, webhook: UUID, event: str) -> bool:
+    """Have one delivery made again, whatever came of it; False when there is none to be made."""
+    values = {"webhook": webhook, "event": event, "tenant": tenant_id}
+    return bool(await many(session, RESEND, values))

@@ -1,0 +1,151 @@
+"""Rows of webhooks and of the secrets that sign what they are sent."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.events.models import Webhook, WebhookSecret
+from app.infra.db import Row, Session, insert_rows, many, one
+
+COLUMNS = """id, tenant_id, url, events, description, state, disabled_at, disabled_why, failures,
+    failing_since, resting_until, succeeded_at, created_at"""
+ALL = f"SELECT {COLUMNS} FROM webhooks WHERE tenant_id = :tenant"  # noqa: S608  (a constant)
+GET = text(f"{ALL} AND id = :id")
+HOLD = text(f"{ALL} AND id = :id FOR NO KEY UPDATE")
+LIST = text(f"{ALL} ORDER BY id")
+SAVE = text("""
+    UPDATE webhooks SET url = :url, events = CAST(:events AS jsonb), description = :description
+    WHERE id = :id
+""")
+ENABLE = text("""
+    UPDATE webhooks SET state = 'active', disabled_at = NULL, disabled_why = NULL, failures = 0,
+        failing_since = NULL, resting_until = NULL
+    WHERE id = :id
+""")
+REMOVE = text("DELETE FROM webhooks WHERE id = :id AND tenant_id = :tenant RETURNING id")
+SECRETS = text("""
+    SELECT id, tenant_id, webhook_id, sealed, created_at, expires_at FROM webhook_secrets
+    WHERE webhook_id = ANY(CAST(:webhooks AS uuid[]))
+        AND (expires_at IS NULL OR expires_at > clock_timestamp())
+    ORDER BY id DESC
+""")
+EXPIRE_SECRETS = text("""
+    UPDATE webhook_secrets SET expires_at = least(expires_at, :at) WHERE webhook_id = :webhook
+""")
+FORGET_SECRETS = text("DELETE FROM webhook_secrets WHERE expires_at < clock_timestamp()")
+
+
+async def add(session: Session, row: Row) -> None:
+    """A new webhook."""
+    await insert_rows(session, Webhook.__table__, [row])
+
+
+async def add_secret(session: Session, row: Row) -> None:
+    """A new secret, sealed."""
+    await insert_rows(session, WebhookSecret.__table__, [row])
+
+
+async def get(
+    session: Session, tenant_id: UUID, webhook: UUID, *, hold: bool = False
+) -> dict[str, Any] | None:
+    """One webhook of the tenant; `hold` locks it."""
+    return await one(session, HOLD if hold else GET, {"id": webhook, "tenant": tenant_id})
+
+
+async def of_tenant(session: Session, tenant_id: UUID) -> list[dict[str, Any]]:
+    """Every webhook of the tenant, the oldest first."""
+    return await many(session, LIST, {"tenant": tenant_id})
+
+
+async def save(session: Session, row: Row) -> None:
+    """Write what may be changed by hand. `events` is JSON text."""
+    await session.execute(SAVE, {k: row[k] for k in ("id", "url", "events", "description")})
+
+
+async def enable(session: Session, webhook: UUID) -> None:
+    """Send to this endpoint again, as if it had never failed."""
+    await session.execute(ENABLE, {"id": webhook})
+
+
+async def remove(session: Session, tenant_id: UUID, webhook: UUID) -> bool:
+    """Delete a webhook and its secrets; its deliveries go with time."""
+    return await one(session, REMOVE, {"id": webhook, "tenant": tenant_id}) is not None
+
+
+async def secrets_of(session: Session, webhooks: Sequence[UUID]) -> dict[UUID, list[Row]]:
+    """The live secrets of each webhook, the newest first."""
+    found: dict[UUID, list[Row]] = {}
+    for row in await many(session, SECRETS, {"webhooks": list(webhooks)}):
+        found.setdefault(row["webhook_id"], []).append(row)
+    return found
+
+
+async def expire_secrets(session: Session, webhook: UUID, at: datetime) -> None:
+    """The secrets that a webhook has now sign until `at` at the longest."""
+    await session.execute(EXPIRE_SECRETS, {"webhook": webhook, "at": at})
+
+
+async def forget_secrets(session: Session) -> None:
+    """Delete secrets that sign no more."""
+    await session.execute(FORGET_SECRETS)
+
+
+HOLD_ALL = text("""
+    SELECT id FROM webhooks WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
+""")
+SUCCEEDED = text("""
+    UPDATE webhooks w SET failures = 0, failing_since = NULL, resting_until = NULL,
+        succeeded_at = clock_timestamp()
+    FROM (SELECT id, failures FROM webhooks WHERE id = ANY(CAST(:ids AS uuid[]))
+          ORDER BY id FOR NO KEY UPDATE) b
+    WHERE w.id = b.id
+    RETURNING w.id, b.failures
+""")
+FAILED = text("""
+    UPDATE webhooks w SET failures = w.failures + n.count,
+        failing_since = coalesce(w.failing_since, clock_timestamp())
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:counts AS integer[])) AS n(id, count)
+    WHERE w.id = n.id
+    RETURNING w.id, w.tenant_id, w.url, w.failures, w.failing_since
+""")
+REST = text("""
+    UPDATE webhooks w SET resting_until = clock_timestamp() + make_interval(secs => n.rest)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:rests AS double precision[])) AS n(id, rest)
+    WHERE w.id = n.id
+""")
+DISABLE = text("""
+    UPDATE webhooks SET state = 'disabled', disabled_at = clock_timestamp(), disabled_why = :why
+    WHERE id = :id AND state = 'active'
+    RETURNING id, tenant_id, url, failing_since, disabled_at
+""")
+
+
+async def hold_all(session: Session, ids: Sequence[UUID]) -> None:
+    """Lock these webhooks, in order: workers that record at the same time do not deadlock."""
+    await session.execute(HOLD_ALL, {"ids": list(ids)})
+
+
+async def succeeded(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """These endpoints have taken something; answers their failures in a row before that."""
+    rows = await many(session, SUCCEEDED, {"ids": sorted(ids)})
+    return {row["id"]: row["failures"] for row in rows}
+
+
+async def failed(session: Session, counts: dict[UUID, int]) -> list[dict[str, Any]]:
+    """These endpoints have failed so many times more; answers how they stand."""
+    ids = sorted(counts)
+    return await many(session, FAILED, {"ids": ids, "counts": [counts[one] for one in ids]})
+
+
+async def leave_alone(session: Session, rests: dict[UUID, float]) -> None:
+    """Send nothing to these endpoints for so many seconds."""
+    ids = sorted(rests)
+    await session.execute(REST, {"ids": ids, "rests": [rests[one] for one in ids]})
+
+
+async def disable(session: Session, webhook: UUID, why: str) -> dict[str, Any] | None:
+    """Send to this endpoint no more; None when it is disabled already."""
+    return await one(session, DISABLE, {"id": webhook, "why": why})

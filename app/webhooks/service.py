@@ -1,0 +1,200 @@
+"""Webhooks: a tenant's endpoints, their secrets, and what was sent to them."""
+
+import base64
+import ipaddress
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from app.audit import log as audit
+from app.audit.log import Actor
+from app.infra import vault
+from app.infra.db import Session, clock, dump_json
+from app.infra.errors import Conflict, Invalid, NotFound
+from app.infra.ids import uuid7
+from app.infra.queue import DELIVER
+from app.infra.runtime import Runtime
+from app.infra.safe_http import is_public
+from app.webhooks import deliveries, endpoints
+from app.webhooks.signing import secret_place
+
+MOST_WEBHOOKS = 20
+LAST = UUID(int=2**128 - 1)
+
+
+def new_secret() -> str:
+    """A secret as the Standard Webhooks specification has it: `whsec_` and 32 random bytes."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def check_url(url: str, *, allow_private: bool) -> None:
+    """Refuse (422) what cannot be an endpoint; what a name resolves to is judged on connecting."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise Invalid("invalid_url", "url: must be a URL such as https://example.com/hooks")
+    if parts.scheme == "http" and not allow_private:
+        raise Invalid("https_required", "url: must begin with https://")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise Invalid("invalid_url", "url: must hold no user, password or fragment")
+    if not allow_private and _is_private(parts.hostname):
+        raise Invalid("private_address", "url: leads to a private network")
+
+
+def _is_private(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return not is_public(host)
+
+
+async def create(
+    runtime: Runtime,
+    tenant_id: UUID,
+    url: str,
+    events: Sequence[str],
+    description: str,
+    actor: Actor,
+) -> tuple[dict[str, Any], str]:
+    """A new webhook, and its secret, which is shown this once."""
+    check_url(url, allow_private=runtime.settings.webhook_allow_private)
+    secret = new_secret()
+    async with runtime.database.transaction() as session:
+        if len(await endpoints.of_tenant(session, tenant_id)) >= MOST_WEBHOOKS:
+            raise Conflict("too_many_webhooks", f"a tenant has at most {MOST_WEBHOOKS} webhooks")
+        webhook, now = uuid7(), await clock(session)
+        row = {"id": webhook, "tenant_id": tenant_id, "url": url, "events": list(events)}
+        await endpoints.add(session, row | {"description": description, "created_at": now})
+        await _add_secret(runtime, session, tenant_id, webhook, secret, now)
+        detail = {"url": url, "events": list(events)}
+        await audit.record(session, actor, tenant_id, "webhook.create", _target(webhook), detail)
+    return await get(runtime, tenant_id, webhook), secret
+
+
+async def _add_secret(
+    runtime: Runtime, session: Session, tenant_id: UUID, webhook: UUID, secret: str, at: datetime
+) -> None:
+    row_id = uuid7()
+    sealed = vault.seal(runtime.keyring, secret_place(tenant_id, row_id), secret.encode())
+    row = {"id": row_id, "tenant_id": tenant_id, "webhook_id": webhook, "sealed": sealed}
+    await endpoints.add_secret(session, row | {"created_at": at})
+
+
+async def get(runtime: Runtime, tenant_id: UUID, webhook: UUID) -> dict[str, Any]:
+    """One webhook. Raises NotFound, also for another tenant's."""
+    async with runtime.database.reading() as session:
+        return _found(await endpoints.get(session, tenant_id, webhook))
+
+
+async def every(runtime: Runtime, tenant_id: UUID) -> list[dict[str, Any]]:
+    """The tenant's webhooks, the oldest first."""
+    async with runtime.database.reading() as session:
+        return await endpoints.of_tenant(session, tenant_id)
+
+
+async def change(
+    runtime: Runtime,
+    tenant_id: UUID,
+    webhook: UUID,
+    changes: dict[str, Any],
+    actor: Actor,
+) -> dict[str, Any]:
+    """Change `url`, `events` or `description`; `enabled` turns it off, or on as if new."""
+    enabled = changes.get("enabled")
+    if "url" in changes:
+        check_url(changes["url"], allow_private=runtime.settings.webhook_allow_private)
+    async with runtime.database.transaction() as session:
+        row = _found(await endpoints.get(session, tenant_id, webhook, hold=True)) | changes
+        await endpoints.save(session, row | {"events": dump_json(row["events"])})
+        if enabled is True:
+            await endpoints.enable(session, webhook)
+            await deliveries.bring_forward(session, [webhook])
+        elif enabled is False:
+            await endpoints.disable(session, webhook, "by_hand")
+        await audit.record(session, actor, tenant_id, "webhook.change", _target(webhook), changes)
+    runtime.queue.kick(DELIVER, [webhook])
+    return await get(runtime, tenant_id, webhook)
+
+
+async def rotate(
+    runtime: Runtime, tenant_id: UUID, webhook: UUID, overlap: float, actor: Actor
+) -> str:
+    """A new secret, shown this once; those before it sign too for `overlap` seconds."""
+    secret = new_secret()
+    async with runtime.database.transaction() as session:
+        _found(await endpoints.get(session, tenant_id, webhook, hold=True))
+        now = await clock(session)
+        await endpoints.expire_secrets(session, webhook, now + timedelta(seconds=overlap))
+        await _add_secret(runtime, session, tenant_id, webhook, secret, now)
+        detail = {"overlap": overlap}
+        await audit.record(session, actor, tenant_id, "webhook.rotate", _target(webhook), detail)
+    return secret
+
+
+async def remove(runtime: Runtime, tenant_id: UUID, webhook: UUID, actor: Actor) -> None:
+    """Delete a webhook; what waits for it is not sent."""
+    async with runtime.database.transaction() as session:
+        if not await endpoints.remove(session, tenant_id, webhook):
+            raise _not_found()
+        await audit.record(session, actor, tenant_id, "webhook.remove", _target(webhook))
+
+
+async def page(
+    runtime: Runtime,
+    tenant_id: UUID,
+    webhook: UUID,
+    *,
+    state: str | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """Deliveries of one webhook, the newest first."""
+    at, event = before or (None, None)
+    values = {"webhook": webhook, "tenant": tenant_id, "state": state, "limit": limit}
+    async with runtime.database.reading() as session:
+        _found(await endpoints.get(session, tenant_id, webhook))
+        return await deliveries.page(session, values | {"at": at, "event": event})
+
+
+async def attempts(
+    runtime: Runtime,
+    tenant_id: UUID,
+    webhook: UUID,
+    *,
+    event: str | None = None,
+    before: UUID | None = None,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """What was tried on one webhook, the newest first."""
+    values = {"webhook": webhook, "tenant": tenant_id, "event": event, "limit": limit}
+    async with runtime.database.reading() as session:
+        _found(await endpoints.get(session, tenant_id, webhook))
+        return await deliveries.attempts(session, values | {"before": before or LAST})
+
+
+async def resend(runtime: Runtime, tenant_id: UUID, webhook: UUID, event: str) -> None:
+    """Make a delivery again, by hand. Raises NotFound when there is none to be made."""
+    async with runtime.database.transaction() as session:
+        _found(await endpoints.get(session, tenant_id, webhook))
+        if not await deliveries.resend(session, tenant_id, webhook, event):
+            raise NotFound("delivery_not_found", "there is no such delivery, or it is under way")
+    runtime.queue.kick(DELIVER, [webhook])
+
+
+def _found(row: dict[str, Any] | None) -> dict[str, Any]:
+    if row is None:
+        raise _not_found()
+    return row
+
+
+def _not_found() -> NotFound:
+    return NotFound("webhook_not_found", "there is no such webhook")
+
+
+def _target(webhook: UUID) -> str:
+    return f"webhook:{webhook}"

@@ -1,0 +1,58 @@
+"""What a webhook is sent, and how it is signed (the Standard Webhooks specification)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from standardwebhooks import Webhook
+
+from app.core.event import envelope, rfc3339
+from app.infra import vault
+from app.infra.db import Row
+from app.infra.vault import Keyring, Place
+
+SECRET_PURPOSE = "webhook_secret"  # noqa: S105
+
+
+def body_of(claim: Row, fact: Row) -> dict[str, Any]:
+    """What an endpoint is sent: the event as live streams tell it, with its id."""
+    if claim["call_id"] is None:
+        return {
+            "id": claim["event_id"],
+            "type": fact["type"],
+            "at": rfc3339(fact["at"]),
+            "data": fact["data"],
+        }
+    body = envelope(
+        call_id=claim["call_id"],
+        cid=fact["cid"],
+        seq=claim["seq"],
+        kind=fact["type"],
+        at=fact["at"],
+        data=fact["data"],
+    )
+    return {"id": claim["event_id"], **body}
+
+
+def signed(event: str, at: datetime, body: str, secrets: Sequence[str]) -> dict[str, str]:
+    """Headers by the Standard Webhooks specification: one signature for each live secret."""
+    signatures = [Webhook(secret).sign(event, at, body) for secret in secrets]
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "Ringline",
+        "webhook-id": event,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+def secret_place(tenant_id: UUID, row_id: UUID) -> Place:
+    """Where a webhook secret's sealed bytes live."""
+    return Place(tenant_id, row_id, SECRET_PURPOSE)
+
+
+def unseal_secret(keyring: Keyring, row: Row) -> str:
+    """A webhook secret in the clear."""
+    place = secret_place(row["tenant_id"], row["id"])
+    return vault.unseal(keyring, place, row["sealed"]).decode()

@@ -1,0 +1,216 @@
+"""The bench: Bob's two iPhones and Carol's, on the real path, and what may be done with them."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import httpx
+
+from app.infra.errors import Conflict, NotFound
+from devkit.lab import setup as premises
+from devkit.lab.calls import Calls
+from devkit.lab.phone_view import Handset, Sends
+from devkit.lab.setup import BUNDLE_PREFIX, Backend
+from devkit.lab.story import call_view, race_of
+from devkit.lab.traps import TRAPS
+from devkit.lab.verdicts import LIBRARIES
+from devkit.phone import Identity, Phone, SimulatorPushes, Step
+from devkit.phone.callkit import Screen, ScreenState
+
+MODEL_NOTE: Final = (
+    "This is a model of iPhones, written from Apple's documentation and from the client libraries' "
+    "own code. It is not proof of what iOS does: try your app on a phone before you trust it."
+)
+PHONES: Final = (
+    ("bob-1", "bob", "Bob's iPhone"),
+    ("bob-2", "bob", "Bob's second iPhone"),
+    ("carol-1", "carol", "Carol's iPhone"),
+)
+BUNDLE_IDS: Final = [BUNDLE_PREFIX + device_id for device_id, _, _ in PHONES]
+PATIENCE: Final = 10.0
+
+
+class Bench:
+    """Three phones and their calls. Use as `async with Bench(...)`."""
+
+    def __init__(self, backend: Backend, simulator_url: str) -> None:
+        self.version = 0
+        self.closed = False
+        self.calls = Calls(backend, self.changed)
+        self._backend = backend
+        self._simulator_url = simulator_url
+        self._handsets: dict[str, Handset] = {}
+        self._parts = contextlib.AsyncExitStack()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._news = asyncio.Event()
+        self._setting = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Register the phones and listen. Raises Refused, Unavailable, httpx.HTTPError."""
+        await premises.send_profiles(self._backend, {}, {})
+        source = await self._parts.enter_async_context(SimulatorPushes(self._simulator_url))
+        client = await self._parts.enter_async_context(
+            httpx.AsyncClient(timeout=5.0, trust_env=False)
+        )
+        tokens = {user: await premises.user_token(self._backend, user) for _, user, _ in PHONES}
+        for device_id, user, name in PHONES:
+            me = Identity(
+                user, tokens[user], name=name, device_id=device_id,
+                bundle_id=BUNDLE_PREFIX + device_id,
+            )  # fmt: skip
+            await source.switch_on(me)
+            api = str(self._backend.client.base_url)
+            phone = Phone(me, api=api, source=source, client=client, stream=True)
+            self._handsets[device_id] = Handset(phone, self.changed)
+            await self._parts.enter_async_context(phone)
+            step = await phone.log.wait_for(
+                Step.REGISTERED, Step.REGISTRATION_FAILED, seconds=PATIENCE
+            )
+            if step.step is Step.REGISTRATION_FAILED:
+                raise premises.unreachable(api, RuntimeError(str(step.detail.get("code"))))
+        self.spawn(self.calls.listen())
+        self.spawn(self.calls.poll())
+
+    async def close(self) -> None:
+        """Switch the phones off, as when batteries die."""
+        self.let_go()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._parts.aclose()
+
+    def let_go(self) -> None:
+        """Let whoever listens to the feed go."""
+        self.closed = True
+        self.changed()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do it beside; it ends with the bench."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def changed(self) -> None:
+        """Something that the page draws is new."""
+        self.version += 1
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def after(self, version: int, seconds: float) -> bool:
+        """Wait until there is something newer than `version`; False when the time is over."""
+        if self.version > version or self.closed:
+            return True
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def view(self) -> dict[str, Any]:
+        """All that the page draws, as JSON."""
+        handsets = list(self._handsets.values())
+        calls = self.calls.newest()
+        return {
+            "model_note": MODEL_NOTE,
+            "now_ms": round(time.time_ns() / 1e6, 3),
+            "version": self.version,
+            "libraries": list(LIBRARIES),
+            "phones": [handset.view() for handset in handsets],
+            "calls": [call_view(call, handsets) for call in calls],
+            "race": race_of(calls[0], handsets) if calls else None,
+        }
+
+    def handset(self, device_id: str) -> Handset:
+        """A phone by its device id. Raises NotFound."""
+        found = self._handsets.get(device_id)
+        if found is None:
+            known = ", ".join(self._handsets)
+            raise NotFound("phone_not_found", f"There is no such phone; the lab's are {known}.")
+        return found
+
+    # What a phone's owner does
+
+    def answer(self, device_id: str) -> None:
+        """Tap the green button. Raises Conflict when nothing rings."""
+        handset = self.handset(device_id)
+        uuid = _screen(handset, ScreenState.RINGING).uuid
+        self.spawn(handset.phone.answer(uuid))
+
+    def decline(self, device_id: str, *, busy: bool = False) -> None:
+        """Tap the red button of what rings. Raises Conflict when nothing rings."""
+        handset = self.handset(device_id)
+        uuid = _screen(handset, ScreenState.RINGING).uuid
+        self.spawn(handset.phone.decline(uuid, busy=busy))
+
+    def hang_up(self, device_id: str) -> None:
+        """Tap the red button of a call that is up: it ends for both of two, and who is in a call
+        of more leaves it. Raises Conflict when no call is up."""
+        handset = self.handset(device_id)
+        uuid = _screen(handset, ScreenState.ACTIVE).uuid
+        call = self.calls.of_ring(uuid)
+        of_two = call is not None and len(call.callees) == 1
+        self.spawn(handset.phone.hang_up(uuid, for_all=of_two))
+
+    def answer_at_once(self, call_id: str) -> list[str]:
+        """Every phone that rings for a call taps answer in the same moment; their device ids.
+        Raises Conflict when none rings."""
+        ringing = []
+        for handset in self._handsets.values():
+            for screen in handset.phone.callkit.live():
+                call = self.calls.of_ring(screen.uuid)
+                if screen.state is ScreenState.RINGING and call and call.id == call_id:
+                    ringing.append((handset, screen.uuid))
+        if not ringing:
+            raise _nothing_rings("No phone rings for this call.")
+        for handset, uuid in ringing:
+            self.spawn(handset.phone.answer(uuid))
+        return [handset.id for handset, _ in ringing]
+
+    # What its app is built with, and what Ringline sends to it
+
+    async def build_with(self, device_id: str, profile: str) -> None:
+        """Install the app anew with this library; Ringline then sends what it wants."""
+        handset = self.handset(device_id)
+        async with self._setting:
+            await self._set(handset, Sends(), profile)
+            handset.phone.install(profile)
+
+    async def let_send(self, device_id: str, sends: Sends) -> None:
+        """Let Ringline send another profile or a trap to this phone's app."""
+        handset = self.handset(device_id)
+        async with self._setting:
+            await self._set(handset, sends, handset.phone.identity.profile)
+
+    async def _set(self, chosen: Handset, sends: Sends, library: str) -> None:
+        profiles: dict[str, str] = {}
+        templates: dict[str, dict[str, Any]] = {}
+        for handset in self._handsets.values():
+            wanted = sends if handset is chosen else handset.sends
+            own = library if handset is chosen else handset.phone.identity.profile
+            bundle_id = handset.phone.identity.bundle_id
+            if wanted.trap is not None:
+                profiles[bundle_id] = "custom"
+                templates[bundle_id] = dict(TRAPS[wanted.trap].template)
+            else:
+                profiles[bundle_id] = wanted.profile or own
+        await premises.send_profiles(self._backend, profiles, templates)
+        chosen.sends = sends
+        self.changed()
+
+
+def _screen(handset: Handset, state: ScreenState) -> Screen:
+    for screen in reversed(list(handset.phone.callkit.live())):
+        if screen.state is state:
+            return screen
+    name = handset.phone.identity.name
+    if state is ScreenState.RINGING:
+        raise _nothing_rings(f"Nothing rings on {name}.")
+    raise Conflict("no_call", f"No call is up on {name}.")
+
+
+def _nothing_rings(sentence: str) -> Conflict:
+    return Conflict("nothing_rings", f"{sentence} Ring first; or it has just been settled.")

@@ -1,0 +1,223 @@
+"""The lab's addresses, below `/lab`. `door.py` has looked at who asks before any of this runs."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+from fastapi import APIRouter, Body, Depends, Request, Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from app.http.pages import read_files
+from app.infra.errors import NotFound
+from devkit.lab.bench import MODEL_NOTE, PHONES, Bench
+from devkit.lab.feed import Feed
+from devkit.lab.lab import Lab
+from devkit.lab.phone_view import Sends
+from devkit.lab.sample import trap_list
+from devkit.lab.schemas import (
+    ConditionsIn,
+    LibraryIn,
+    NextPushIn,
+    NothingIn,
+    PayloadIn,
+    RingIn,
+    SendsIn,
+)
+from devkit.lab.setup import Refused
+from devkit.lab.verdicts import LIBRARIES, LIMIT, verdicts
+from devkit.phone import App
+
+router = APIRouter()
+HERE: Final = Path(__file__).resolve().parent
+DASHBOARD: Final = HERE.parent / "dashboard" / "static"
+# The lab looks as the dashboard does: its sheet and its mark, and what is the lab's own.
+STATIC: Final = read_files(
+    [DASHBOARD / "ringline.css", DASHBOARD / "ringline.svg", *sorted((HERE / "static").iterdir())]
+)
+TEMPLATES: Final = Environment(
+    loader=FileSystemLoader(HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+ADDRESS: Final = f"/lab/static/{STATIC.version}"
+TEMPLATES.globals |= {"base": "/lab", "static": ADDRESS, "shared": ADDRESS}
+
+
+def _lab(request: Request) -> Lab:
+    found: Lab = request.app.state.lab
+    return found
+
+
+async def _bench(request: Request) -> Bench:
+    return await _lab(request).bench()
+
+
+TheLab = Annotated[Lab, Depends(_lab)]
+TheBench = Annotated[Bench, Depends(_bench)]
+Nothing = Annotated[NothingIn | None, Body()]
+
+
+@router.get("/")
+async def page(lab: TheLab) -> Response:
+    """The page."""
+    lab.prepare()
+    names = [name for _, _, name in PHONES]
+    html = TEMPLATES.get_template("lab.html").render(
+        model_note=MODEL_NOTE, phones=names, libraries=LIBRARIES, limit=LIMIT
+    )
+    return HTMLResponse(html)
+
+
+@router.get("/static/{version}/{name}")
+async def static(name: str) -> Response:
+    """A file of the page."""
+    found = STATIC.answer(name)
+    if found is None:
+        raise NotFound("not_found", "Not Found")
+    return found
+
+
+@router.get("/state")
+async def state(bench: TheBench) -> Response:
+    """All that the page draws, once."""
+    return _json(bench.view())
+
+
+@router.get("/feed")
+async def feed(lab: TheLab, bench: TheBench) -> Response:
+    """The same at each change."""
+    lab.check_feeds()
+    return Feed(lab, bench)
+
+
+@router.post("/ring", status_code=202)
+async def ring(body: RingIn, lab: TheLab, bench: TheBench) -> dict[str, Any]:
+    """Alice rings."""
+    lab.count_ring()
+    call = await bench.calls.ring(
+        list(body.callees), video=body.video, ring_time=body.ring_time, call_type=body.type
+    )
+    return {"call_id": call.id}
+
+
+@router.post("/calls/{call_id}/cancel", status_code=202)
+async def cancel(call_id: str, bench: TheBench, _body: Nothing = None) -> dict[str, Any]:
+    """Alice gives up."""
+    await bench.calls.act(call_id, "cancel", {"user_id": "alice"})
+    return {}
+
+
+@router.post("/calls/{call_id}/end", status_code=202)
+async def end(call_id: str, bench: TheBench, _body: Nothing = None) -> dict[str, Any]:
+    """The server ends it for everyone."""
+    await bench.calls.act(call_id, "end", {})
+    return {}
+
+
+@router.post("/calls/{call_id}/answer_at_once", status_code=202)
+async def answer_at_once(call_id: str, bench: TheBench, _body: Nothing = None) -> dict[str, Any]:
+    """Every phone that rings for it taps answer in the same moment."""
+    return {"phones": bench.answer_at_once(call_id)}
+
+
+Tap = Literal["answer", "decline", "busy", "hang_up"]
+
+
+@router.post("/phones/{device_id}/conditions", status_code=202)
+async def conditions(device_id: str, body: ConditionsIn, bench: TheBench) -> dict[str, Any]:
+    """Set a phone's switches."""
+    phone = bench.handset(device_id).phone
+    if body.ios is not None:
+        major, _, minor = body.ios.partition(".")
+        phone.set_ios(int(major), int(minor))
+    if body.do_not_disturb is not None:
+        phone.set_do_not_disturb(body.do_not_disturb)
+    if body.late_delivery is not None:
+        phone.set_late_delivery(body.late_delivery)
+    if body.app is not None:
+        phone.set_app(App(body.app))
+    if body.flight_mode is not None:
+        phone.set_flight_mode(body.flight_mode)
+    return {}
+
+
+@router.post("/phones/{device_id}/next_push", status_code=202)
+async def next_push(device_id: str, body: NextPushIn, bench: TheBench) -> dict[str, Any]:
+    """What happens to the phone's next push on its way."""
+    phone = bench.handset(device_id).phone
+    if body.duplicate is not None:
+        phone.duplicate_next(body.duplicate)
+    if body.reorder is not None:
+        phone.reorder_next(body.reorder)
+    if body.held_seconds is not None:
+        phone.delay_next(body.held_seconds)
+    bench.changed()
+    return {}
+
+
+@router.post("/phones/{device_id}/library", status_code=202)
+async def library(device_id: str, body: LibraryIn, bench: TheBench) -> dict[str, Any]:
+    """Install the phone's app anew, built with this library."""
+    await bench.build_with(device_id, body.profile)
+    return {}
+
+
+@router.post("/phones/{device_id}/sends", status_code=202)
+async def sends(device_id: str, body: SendsIn, bench: TheBench) -> dict[str, Any]:
+    """Let Ringline send this to the phone's app."""
+    await bench.let_send(device_id, Sends(body.profile, body.trap))
+    return {}
+
+
+@router.post("/phones/{device_id}/{tap}", status_code=202)
+async def tap(device_id: str, tap: Tap, bench: TheBench, _body: Nothing = None) -> dict[str, Any]:
+    """Tap a button of a phone's call screen."""
+    match tap:
+        case "answer":
+            bench.answer(device_id)
+        case "hang_up":
+            bench.hang_up(device_id)
+        case "decline" | "busy":
+            bench.decline(device_id, busy=tap == "busy")
+    return {}
+
+
+@router.post("/verdicts")
+async def judge(body: PayloadIn) -> dict[str, Any]:
+    """What each library would make of a payload."""
+    payload = body.payload.encode("utf-8", "replace")
+    return {
+        "bytes": len(payload),
+        "limit": LIMIT,
+        "fits": len(payload) <= LIMIT,
+        "verdicts": verdicts(payload),
+    }
+
+
+@router.get("/traps")
+async def traps() -> Response:
+    """The traps of the client libraries, each with its verdict."""
+    return Response(trap_list(), media_type="application/json")
+
+
+@router.post("/reset", status_code=202)
+async def reset(lab: TheLab, _body: Nothing = None) -> dict[str, Any]:
+    """New phones."""
+    await lab.reset()
+    return {}
+
+
+def _json(value: Any) -> Response:
+    return Response(orjson.dumps(value), media_type="application/json")
+
+
+async def on_refused(_request: Request, error: Exception) -> Response:
+    """The public API's own words for what it refused."""
+    assert isinstance(error, Refused)
+    status = error.status if 400 <= error.status < 500 else 503
+    return Response(
+        orjson.dumps(error.problem), status_code=status, media_type="application/problem+json"
+    )

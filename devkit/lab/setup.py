@@ -1,0 +1,122 @@
+"""The lab's own tenant, and all that its bench needs of Ringline: a key, certificates, tokens."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+
+from app.audit.log import Actor
+from app.infra.errors import NotFound, Unavailable
+from app.infra.runtime import Runtime
+from app.tenants import service as tenants
+from devkit.lab.apple import SimulatedApple
+
+TENANT: Final = "Lab (simulated phones)"
+KEY_NAME: Final = "the lab's own, renewed at its start"
+FIRST_KEY: Final = "first key"
+ACTOR: Final = Actor("server", name="lab")
+BUNDLE_PREFIX: Final = "com.example.ringline-lab."
+SCOPES: Final = ["*"]
+TOKEN_SECONDS: Final = 30 * 24 * 3600
+PATIENCE: Final = 10.0
+# A call of the lab ends soon by itself; `short` is for seeing how one is ended by its length.
+FIGURES: Final = {"alone": 10.0, "length": 1_800.0, "away": 30.0, "removed": 60.0}
+CALL_TYPES: Final = {"short": {"length": 10.0}}
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The lab's backend: the public API with the lab's key, as any tenant's backend has it."""
+
+    client: httpx.AsyncClient
+    api_key: str = field(repr=False)
+
+    async def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """One request; its JSON answer. Raises Refused with the problem, Unavailable."""
+        try:
+            answer = await self.client.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            raise unreachable(str(self.client.base_url), error) from error
+        if answer.status_code == 404 and method == "DELETE":
+            return {}
+        if not answer.is_success:
+            raise Refused(answer)
+        found = answer.json() if answer.content else {}
+        return found if isinstance(found, dict) else {}
+
+
+class Refused(Exception):
+    """The public API said no; `status` and `problem` are its own words."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.status = answer.status_code
+        self.problem: dict[str, Any] = {}
+        with contextlib.suppress(ValueError):
+            self.problem = answer.json()
+        super().__init__(f"{self.status} {self.problem.get('code')}")
+
+
+def unreachable(base_url: str, error: Exception) -> Unavailable:
+    """Phones and backend reach the API at its public address; that is where they failed."""
+    return Unavailable(
+        "lab_not_ready",
+        f"The lab's phones reach this server at RINGLINE_PUBLIC_URL ({base_url}), and there was no "
+        f"answer ({type(error).__name__}); let it be the address at which this server listens.",
+    )
+
+
+async def open_backend(runtime: Runtime) -> Backend:
+    """The lab's tenant, made where there is none, with a key that only this process has."""
+    try:
+        tenant_id = await tenants.find(runtime, TENANT)
+    except NotFound:
+        tenant_id = (await tenants.create(runtime, TENANT, actor=ACTOR)).id
+    for old in await tenants.keys(runtime, tenant_id):
+        if old["name"] in {KEY_NAME, FIRST_KEY} and old["revoked_at"] is None:
+            await tenants.revoke_key(runtime, tenant_id, old["id"], actor=ACTOR)
+    key = await tenants.add_key(runtime, tenant_id, KEY_NAME, SCOPES, actor=ACTOR)
+    client = httpx.AsyncClient(
+        base_url=runtime.settings.public_url,
+        headers={"Authorization": f"Bearer {key}"},
+        timeout=PATIENCE,
+        trust_env=False,
+    )
+    return Backend(client, key)
+
+
+async def install_certificates(
+    backend: Backend, apple: SimulatedApple, bundle_ids: list[str]
+) -> None:
+    """A VoIP certificate of this simulator for each app; older ones of the lab's apps go: another
+    simulator's authority may have signed them."""
+    listed = await backend.ask("GET", "/v1/credentials")
+    for one in listed["credentials"]:
+        if str(one["bundle_id"]).startswith(BUNDLE_PREFIX):
+            await backend.ask("DELETE", f"/v1/credentials/{one['id']}?confirm=true")
+
+    async def install(bundle_id: str) -> None:
+        pem = await apple.voip_certificate(bundle_id)
+        await backend.ask("POST", "/v1/credentials", {"file": pem})
+
+    await asyncio.gather(*map(install, bundle_ids))
+
+
+async def send_profiles(
+    backend: Backend, profiles: dict[str, str], templates: dict[str, dict[str, Any]]
+) -> None:
+    """Let Ringline send these payload profiles (and custom templates), per bundle id."""
+    settings = {
+        "figures": FIGURES,
+        "call_types": CALL_TYPES,
+        "profiles": profiles,
+        "templates": templates,
+    }
+    await backend.ask("PUT", "/v1/settings", settings)
+
+
+async def user_token(backend: Backend, user_id: str) -> str:
+    """A user token, as a backend gives its app."""
+    made = await backend.ask("POST", f"/v1/users/{user_id}/tokens", {"expires_in": TOKEN_SECONDS})
+    return str(made["token"])

@@ -1,0 +1,56 @@
+"""Reading answers: any headers, any body."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.apns.answer import Answer, seconds_until
+from app.apns.outcome import read_body
+
+names = st.sampled_from([b":status", b"retry-after", b"apns-unique-id", b"apns-id", b"x"])
+values = st.binary(max_size=40) | st.sampled_from([b"200", b"410", b"100", b"7"])
+
+
+@given(st.lists(st.tuples(names, values, st.booleans()), max_size=6))
+def test_any_headers_are_an_answer_or_none(block) -> None:
+    found = Answer.read(block, lambda: 1_790_000_000.0)
+    if found is not None:
+        assert 100 <= found.code <= 999
+        assert found.retry_after is None or 0 <= found.retry_after <= 86_400
+
+
+@given(st.text(max_size=60) | st.datetimes().map(lambda x: x.strftime("%a, %d %b %Y %H:%M:%S GMT")))
+@example("Mon, 01 Jan 99999 00:00:00 GMT")
+@example("Mon, 01 Jan 0001 00:00:00 +9999")
+@example("²")
+@example(" 12 ")
+def test_any_retry_after_is_seconds_or_none(text: str) -> None:
+    found = seconds_until(text.encode(), lambda: 1_790_000_000.0)
+    assert found is None or 0 <= found <= 86_400
+
+
+@given(st.binary(max_size=100))
+@example(b"[" * 20_000)
+@example(b'{"reason": ' * 5_000)
+def test_any_body_can_be_read(body: bytes) -> None:
+    reason, stamp = read_body(body)
+    assert reason is None or 0 < len(reason) <= 128
+    assert stamp is None or stamp > 0
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"reason":"Unregistered","timestamp":1}', ("Unregistered", 1)),
+        (b'\xef\xbb\xbf{"reason":"X"}', (None, None)),
+        (b'{"reason":null,"timestamp":true}', (None, None)),
+        (b'{"reason":"X","timestamp":"1"}', ("X", None)),
+        (b'{"reason":"X","timestamp":-1}', ("X", None)),
+        (b'{"reason":"X","timestamp":1e300}', ("X", None)),
+        (b'{"reason":"' + b"y" * 500 + b'"}', ("y" * 128, None)),
+        (b'"reason"', (None, None)),
+        (b"", (None, None)),
+    ],
+)
+def test_bodies(body: bytes, found: tuple) -> None:
+    assert read_body(body) == found

@@ -1,0 +1,51 @@
+"""The sentences of a timeline: one for each event, and none of them empty or broken."""
+
+import pytest
+
+from app.core import sentences as story
+from app.core.event import EventType
+
+DATA = {
+    "user_id": "bob",
+    "device_id": "p1",
+    "caller_id": "alice",
+    "callees": ["bob", "carol"],
+    "user_ids": [f"u{n}" for n in range(9)],
+    "by": "alice",
+    "outcome": "declined",
+    "callkit_reason": 5,
+    "reason": "missed",
+}
+
+
+@pytest.mark.parametrize("kind", list(EventType))
+def test_every_event_has_a_sentence(kind: EventType) -> None:
+    said = story.of_event(kind.value, DATA)
+    assert len(said) > 8
+    assert kind.value not in said
+    assert "None" not in said
+    assert story.of_event(kind.value, {})  # whatever is missing
+
+
+def test_names_are_few() -> None:
+    said = story.of_event("member.added", DATA)
+    assert said == "alice rings u0, u1, u2 and 6 more as well"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "said"),
+    [
+        (200, None, "Apple accepts the push to bob's p1 after 12 ms"),
+        (410, "Unregistered", "Apple refuses the push to bob's p1 after 12 ms: 410 Unregistered"),
+        (None, "timeout", "no answer to the push to bob's p1 after 12 ms: timeout"),
+    ],
+)
+def test_answers(status: int | None, reason: str | None, said: str) -> None:
+    assert story.of_answer("ring", "bob's p1", status, reason, 12.3) == said
+
+
+def test_unsent() -> None:
+    assert story.of_unsent("stop", "bob's p1", "dropped", "token_moved").startswith(
+        "the stop to bob's p1 is not sent: its token had gone"
+    )
+    assert story.of_unsent("ring", "x", "expired", None) == "the push to x is not sent: expired"

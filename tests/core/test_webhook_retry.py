@@ -1,0 +1,60 @@
+"""When webhooks are tried again."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.webhook_retry import LONGEST_REST, TRIED_FOR, Answer, next_try, rest
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+FAILED = Answer(500, "refused")
+
+
+def tried(answer: Answer = FAILED, attempts: int = 1, age: float = 0) -> float | None:
+    created = NOW - timedelta(seconds=age)
+    at = next_try(answer, attempts=attempts, created_at=created, now=NOW, random=0.5)
+    return None if at is None else (at - NOW).total_seconds()
+
+
+def test_waits_grow() -> None:
+    waits = [tried(attempts=n) for n in range(1, 12)]
+    assert waits[:3] == [5, 30, 120]
+    assert waits == sorted(waits, key=float)
+    assert waits[-1] == waits[-2] == 21_600
+
+
+def test_a_day_is_covered_and_then_it_is_given_up() -> None:
+    age, attempts = 0.0, 1
+    while (wait := tried(attempts=attempts, age=age)) is not None:
+        age, attempts = age + wait, attempts + 1
+    assert age >= TRIED_FOR.total_seconds()
+    assert 8 <= attempts <= 14
+
+
+def test_retry_after_is_heeded_within_an_hour() -> None:
+    assert tried(Answer(429, "refused", retry_after=60)) == 60
+    assert tried(Answer(429, "refused", retry_after=1)) == 5
+    assert tried(Answer(503, "refused", retry_after=1e9)) == 3_600
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 299])
+def test_taken(status: int) -> None:
+    assert Answer(status).ok
+
+
+@pytest.mark.parametrize("status", [None, 101, 302, 400, 410, 500])
+def test_not_taken(status: int | None) -> None:
+    assert not Answer(status).ok
+
+
+def test_gone_is_given_up_at_once() -> None:
+    assert tried(Answer(410, "refused")) is None
+
+
+@given(st.integers(0, 10_000))
+def test_rests_are_bounded(failures: int) -> None:
+    assert 0 <= rest(failures) <= LONGEST_REST
+    assert (rest(failures) == 0) == (failures < 3)
+    assert rest(failures) <= rest(failures + 1)

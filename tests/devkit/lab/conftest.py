@@ -1,0 +1,151 @@
+"""The lab on a whole Ringline, and a visitor who looks and clicks."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from devkit.embedded import running_valkey
+from devkit.simulator import Simulator
+from tests.conftest import TEMPLATE, DatabaseServer
+from tests.dashboard.conftest import chromium
+from tests.e2e.house import House, listening, running_house, url_of
+
+__all__ = ["chromium"]
+
+PATIENCE = 15.0
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Simulator]:
+    """The lab's fake Apple."""
+    with Simulator.running() as running:
+        yield running
+
+
+@contextlib.contextmanager
+def house_with_lab(
+    database_server: DatabaseServer, simulator: Simulator, folder: Path
+) -> Iterator[House]:
+    """An API process that has the lab, and a worker, with a database of their own."""
+    name = f"ringline_lab_{secrets.token_hex(6)}"
+    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    listener = listening()
+    try:
+        with (
+            running_valkey() as valkey,
+            running_house(
+                database_server.url_for(name), valkey.url, simulator, folder,
+                listener=listener, RINGLINE_PUBLIC_URL=url_of(listener),
+                RINGLINE_SIMULATOR_URL=simulator.control_url,
+            ) as house,
+        ):  # fmt: skip
+            yield house
+    finally:
+        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def lab_house(
+    database_server: DatabaseServer,
+    simulator: Simulator,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[House]:
+    """One house for all tests of a process that do not wear it out."""
+    with house_with_lab(database_server, simulator, tmp_path_factory.mktemp("lab")) as house:
+        yield house
+
+
+@dataclass
+class Visitor:
+    """Somebody with the page open, without a browser: what the page shows, and its clicks."""
+
+    client: httpx.AsyncClient
+
+    async def state(self) -> Json:
+        answer = await self.client.get("/state")
+        assert answer.status_code == 200, answer.text
+        found: Json = answer.json()
+        return found
+
+    async def phone(self, device_id: str) -> Json:
+        return phone_of(await self.state(), device_id)
+
+    async def post(self, path: str, **body: Any) -> Json:
+        """A click that must work; its answer."""
+        answer = await self.client.post(path, json=body)
+        assert answer.is_success, (path, answer.text)
+        found: Json = answer.json()
+        return found
+
+    async def ring(self, *callees: str, **more: Any) -> str:
+        """Ring; the id of the call."""
+        found: str = (await self.post("/ring", callees=list(callees), **more))["call_id"]
+        return found
+
+    async def until(self, true: Callable[[Json], Any], seconds: float = PATIENCE) -> Json:
+        """The first state of which this is true."""
+        end = time.monotonic() + seconds
+        while True:
+            state = await self.state()
+            if true(state):
+                return state
+            if time.monotonic() > end:
+                raise TimeoutError(f"not within {seconds} s; the last state: {state}")
+            await asyncio.sleep(0.02)
+
+    async def until_rings(self, *device_ids: str) -> Json:
+        """The state once all of these ring."""
+        return await self.until(lambda s: all(rings(phone_of(s, one)) for one in device_ids))
+
+    async def until_over(self, device_id: str) -> Json:
+        """The newest of a phone's Recents, once nothing is on its screen."""
+
+        def over(state: Json) -> bool:
+            phone = phone_of(state, device_id)
+            return not phone["calls"] and bool(phone["recents"])
+
+        found: Json = phone_of(await self.until(over), device_id)["recents"][0]
+        return found
+
+    async def until_ended(self, call_id: str, seconds: float = PATIENCE) -> Json:
+        """A call once it has ended, as the page tells it."""
+        state = await self.until(lambda s: call_of(s, call_id)["state"] == "ended", seconds)
+        return call_of(state, call_id)
+
+
+def phone_of(state: Json, device_id: str) -> Json:
+    found: Json = next(one for one in state["phones"] if one["device_id"] == device_id)
+    return found
+
+
+def call_of(state: Json, call_id: str) -> Json:
+    found: Json = next(one for one in state["calls"] if one["id"] == call_id)
+    return found
+
+
+def rings(phone: Json) -> bool:
+    return any(call["state"] == "ringing" for call in phone["calls"])
+
+
+def moments(call: Json, what: str) -> dict[str, float]:
+    """By phone, the milliseconds of this moment."""
+    return {one["phone"]: one["ms"] for one in call["times"] if one["what"] == what}
+
+
+@pytest.fixture
+async def lab(lab_house: House) -> AsyncIterator[Visitor]:
+    """A visitor of the lab, whose phones are new."""
+    address = f"{lab_house.apis[0].url}/lab"
+    async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+        visitor = Visitor(client)
+        await visitor.post("/reset")
+        yield visitor

@@ -1,0 +1,148 @@
+"""Bad input to the lab: a precise problem that names the field and the way out."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from devkit.lab.lab import RINGS_A_MINUTE
+from devkit.simulator import Simulator
+from tests.conftest import DatabaseServer
+from tests.devkit.lab.conftest import Visitor, house_with_lab
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code", "field"),
+    [
+        ("/ring", {}, "missing_field", "callees"),
+        ("/ring", {"callees": []}, "invalid_field", "callees"),
+        ("/ring", {"callees": ["mallory"]}, "invalid_field", "callees.0"),
+        ("/ring", {"callees": ["bob", "bob"]}, "duplicate_callee", "callees"),
+        ("/ring", {"callees": ["bob", "carol", "bob"]}, "invalid_field", "callees"),
+        ("/ring", {"callees": "bob"}, "invalid_field", "callees"),
+        ("/ring", {"callees": ["bob"], "ring_time": 4}, "invalid_field", "ring_time"),
+        ("/ring", {"callees": ["bob"], "ring_time": 61}, "invalid_field", "ring_time"),
+        ("/ring", {"callees": ["bob"], "ring_time": "soon"}, "invalid_field", "ring_time"),
+        ("/ring", {"callees": ["bob"], "type": "endless"}, "invalid_field", "type"),
+        ("/ring", {"callees": ["bob"], "loud": True}, "unknown_field", "loud"),
+        ("/ring", [], "invalid_field", ""),
+        ("/reset", {"hard": True}, "unknown_field", "hard"),
+        ("/phones/bob-1/answer", {"uuid": "x"}, "unknown_field", "uuid"),
+        ("/phones/bob-1/conditions", {}, "nothing_to_set", ""),
+        ("/phones/bob-1/conditions", {"app": "asleep"}, "invalid_field", "app"),
+        ("/phones/bob-1/conditions", {"flight_mode": "perhaps"}, "invalid_field", "flight_mode"),
+        ("/phones/bob-1/conditions", {"ios": "26"}, "invalid_ios", "ios"),
+        ("/phones/bob-1/conditions", {"ios": "26.4.1"}, "invalid_ios", "ios"),
+        ("/phones/bob-1/conditions", {"ios": "260.4"}, "invalid_ios", "ios"),
+        ("/phones/bob-1/conditions", {"ios": 26.4}, "invalid_field", "ios"),
+        ("/phones/bob-1/next_push", {}, "nothing_to_set", ""),
+        ("/phones/bob-1/next_push", {"duplicate": 6}, "invalid_field", "duplicate"),
+        ("/phones/bob-1/next_push", {"duplicate": -1}, "invalid_field", "duplicate"),
+        ("/phones/bob-1/next_push", {"held_seconds": 1e9}, "invalid_field", "held_seconds"),
+        ("/phones/bob-1/next_push", {"held_seconds": -1}, "invalid_field", "held_seconds"),
+        ("/phones/bob-1/library", {"profile": "nokia"}, "unknown_profile", "profile"),
+        ("/phones/bob-1/library", {"profile": "custom"}, "unknown_profile", "profile"),
+        ("/phones/bob-1/sends", {"profile": "nokia"}, "unknown_profile", "profile"),
+        ("/phones/bob-1/sends", {"trap": "nokia"}, "unknown_trap", "trap"),
+        (
+            "/phones/bob-1/sends",
+            {"profile": "stream", "trap": "stream.no_call_cid"},
+            "profile_and_trap",
+            "trap",
+        ),
+        ("/verdicts", {}, "missing_field", "payload"),
+        ("/verdicts", {"payload": {}}, "invalid_field", "payload"),
+        ("/verdicts", {"payload": "{oops"}, "payload_not_json", "payload"),
+        ("/verdicts", {"payload": ""}, "payload_not_json", "payload"),
+        ("/verdicts", {"payload": "[1]"}, "payload_no_object", "payload"),
+        ("/verdicts", {"payload": "[" * 9_000}, "payload_not_json", "payload"),
+        ("/verdicts", {"payload": "x" * 20_000}, "payload_too_long", "payload"),
+    ],
+)
+async def test_a_wrong_body_is_told(
+    lab: Visitor, path: str, body: Any, code: str, field: str
+) -> None:
+    answer = await lab.client.post(path, json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["code"] == code, problem
+    assert any(one["field"] == field and one["code"] == code for one in problem["errors"]), problem
+    assert (await lab.state())["calls"] == []
+
+
+async def test_what_is_no_json_is_told(lab: Visitor) -> None:
+    sent = {"Content-Type": "application/json"}
+    for path in ("/ring", "/verdicts", "/phones/bob-1/answer"):
+        answer = await lab.client.post(path, content=b"{oops", headers=sent)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_json"), path
+
+
+async def test_where_the_payload_is_broken_is_told_by_line_and_column(lab: Visitor) -> None:
+    answer = await lab.client.post("/verdicts", json={"payload": '{"aps": {},\n "ring" 1}'})
+    assert "line 2, column 9" in answer.json()["detail"]
+
+
+async def test_an_unknown_phone_names_those_that_there_are(lab: Visitor) -> None:
+    for path, body in {
+        "answer": {}, "conditions": {"app": "locked"}, "next_push": {"reorder": True},
+        "library": {"profile": "stream"}, "sends": {},
+    }.items():  # fmt: skip
+        answer = await lab.client.post(f"/phones/dave-1/{path}", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (404, "phone_not_found")
+        assert "bob-1, bob-2, carol-1" in answer.json()["detail"]
+
+
+async def test_an_unknown_call_and_one_that_is_over(lab: Visitor) -> None:
+    for act in ("cancel", "end"):
+        answer = await lab.client.post(f"/calls/default:abc/{act}", json={})
+        assert (answer.status_code, answer.json()["code"]) == (404, "call_not_found")
+    call_id = await lab.ring("carol")
+    await lab.post(f"/calls/{call_id}/cancel")
+    await lab.until_ended(call_id)
+    again = await lab.client.post(f"/calls/{call_id}/answer_at_once", json={})
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_rings")
+
+
+async def test_a_button_that_is_none_is_told(lab: Visitor) -> None:
+    answer = await lab.client.post("/phones/bob-1/shake", json={})
+    assert answer.status_code in {404, 422}
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_body_that_is_too_large_is_refused(lab: Visitor) -> None:
+    answer = await lab.client.post("/verdicts", json={"payload": "x" * 300_000})
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+async def test_a_payload_is_judged_with_its_bytes(lab: Visitor) -> None:
+    good = await lab.post(
+        "/verdicts", payload='{"id":"01a1fd6e-a275-707f-8e0b-2f48732bce48","nameCaller":"é"}'
+    )
+    assert (good["bytes"], good["limit"], good["fits"]) == (63, 5120, True)
+    by_name = {one["profile"]: one for one in good["verdicts"]}
+    assert len(by_name) == 8
+    assert by_name["flutter_callkit_incoming"]["outcome"] == "reported"
+    assert by_name["connectycube"]["outcome"] == "crash"
+    large = await lab.post("/verdicts", payload='{"x":"' + "y" * 5_200 + '"}')
+    assert (large["bytes"], large["fits"]) == (5208, False)
+
+
+async def test_a_minute_holds_so_many_rings_and_no_more(
+    database_server: DatabaseServer, tmp_path: Path
+) -> None:
+    """In a house of its own: where the minute is used up, no other test could ring."""
+    one = {"callees": ["carol"], "ring_time": 5}
+    with (
+        Simulator.running() as simulator,
+        house_with_lab(database_server, simulator, tmp_path) as house,
+    ):
+        address = f"{house.apis[0].url}/lab"
+        async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+            asked = (client.post("/ring", json=one) for _ in range(RINGS_A_MINUTE + 1))
+            answers = await asyncio.gather(*asked)
+    refused = [answer for answer in answers if not answer.is_success]
+    assert [(one.status_code, one.json()["code"]) for one in refused] == [(429, "too_many_rings")]
+    assert 1 <= int(refused[0].headers["retry-after"]) <= 60

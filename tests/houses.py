@@ -1,0 +1,124 @@
+"""Fixtures: one house for all tests of a process, a tenant for each, and houses of one's own."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from app.infra.ids import uuid7
+from app.infra.safe_http import Outbound
+from app.webhooks.dispatcher import Courier
+from devkit.embedded import running_valkey
+from devkit.simulator import Simulator
+from tests.conftest import TEMPLATE, DatabaseServer
+from tests.e2e.house import House, Tenant, new_tenant, running_house
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Simulator]:
+    """One fake Apple; tokens are random, so that tests do not meet in it."""
+    with Simulator.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shared_database(database_server: DatabaseServer) -> Iterator[str]:
+    """A migrated database that the tests of this process share; each has a tenant of its own."""
+    name = f"ringline_shared_{secrets.token_hex(6)}"
+    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    try:
+        yield database_server.url_for(name)
+    finally:
+        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def shared_house(
+    shared_database: str, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[House]:
+    """Two API processes and one worker, for tests that break none of them."""
+    folder = tmp_path_factory.mktemp("house")
+    with (
+        running_valkey() as valkey,
+        running_house(shared_database, valkey.url, simulator, folder, apis=2) as house,
+    ):
+        yield house
+
+
+@pytest.fixture
+async def tenant(shared_house: House) -> AsyncIterator[Tenant]:
+    """A tenant of the shared house."""
+    async with new_tenant(shared_house) as made:
+        yield made
+
+
+HouseMaker = Callable[..., House]
+
+
+@pytest.fixture
+def make_house(
+    database: str, redis: str, simulator: Simulator, tmp_path: Path
+) -> Iterator[HouseMaker]:
+    """Start a house of this test's own: `make_house(apis=1, workers=2, redis_url=...)`."""
+    with ExitStack() as stack:
+
+        def make(*, redis_url: str = redis, apis: int = 1, workers: int = 1, **extra: str) -> House:
+            house = running_house(
+                database, redis_url, simulator, tmp_path, apis=apis, workers=workers, **extra
+            )
+            return stack.enter_context(house)
+
+        yield make
+        simulator.end_fault()
+
+
+@pytest.fixture(scope="session")
+def quiet_house(
+    database_server: DatabaseServer,
+    simulator: Simulator,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[House]:
+    """One API process and no worker; private addresses are allowed."""
+    name = f"ringline_quiet_{secrets.token_hex(6)}"
+    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    folder = tmp_path_factory.mktemp("quiet")
+    allow = {"RINGLINE_WEBHOOK_ALLOW_PRIVATE": "true"}
+    try:
+        with (
+            running_valkey() as valkey,
+            running_house(
+                database_server.url_for(name), valkey.url, simulator, folder, workers=0, **allow
+            ) as house,
+        ):
+            yield house
+    finally:
+        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def backend(quiet_house: House) -> AsyncIterator[Tenant]:
+    """A tenant of the quiet house; its webhooks go with it."""
+    async with new_tenant(quiet_house) as made:
+        yield made
+        await made.execute("DELETE FROM webhooks WHERE tenant_id = :t", t=made.id)
+
+
+async def new_courier(tenant: Tenant, outbound: Outbound | None = None) -> Courier:
+    """A courier in this process, its worker alive for a minute."""
+    worker = uuid7()
+    await tenant.execute(
+        "INSERT INTO workers (id, host, pid, started_at, alive_until) VALUES"
+        " (:w, 'test', 1, clock_timestamp(), clock_timestamp() + interval '1 minute')",
+        w=worker,
+    )
+    return Courier(tenant.runtime, worker, outbound or Outbound(allow_private=True))
+
+
+@pytest.fixture
+async def courier(backend: Tenant) -> AsyncIterator[Courier]:
+    """A courier that may go to private addresses."""
+    made = await new_courier(backend)
+    yield made
+    await made.stop(1)

@@ -1,0 +1,46 @@
+"""Ids are UUIDv7, in order of time, and no two processes or threads make the same."""
+
+import multiprocessing
+import time
+from concurrent.futures import ThreadPoolExecutor
+from uuid import RFC_4122
+
+from app.infra.ids import AT_ONCE, uuid7
+
+
+def test_an_id_is_a_uuid_of_version_7_made_now() -> None:
+    before = time.time_ns() // 1_000_000
+    made = uuid7()
+    after = time.time_ns() // 1_000_000
+    assert (made.version, made.variant) == (7, RFC_4122)
+    assert before <= made.int >> 80 <= after
+
+
+def test_ids_of_later_milliseconds_are_greater() -> None:
+    first = uuid7()
+    time.sleep(0.002)
+    assert uuid7() > first
+
+
+def test_no_id_comes_twice_from_many_threads() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: uuid7(), range(AT_ONCE * 20)))
+    assert len(set(made)) == len(made)
+
+
+def _tail(queue) -> None:
+    queue.put([uuid7().int & (1 << 62) - 1 for _ in range(10)])
+
+
+def test_a_forked_process_shares_no_random_bits() -> None:
+    uuid7()
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    children = [context.Process(target=_tail, args=(queue,)) for _ in range(2)]
+    for child in children:
+        child.start()
+    tails = [queue.get() for _ in children] + [[uuid7().int & (1 << 62) - 1 for _ in range(10)]]
+    for child in children:
+        child.join()
+    drawn = [tail for tails_of_one in tails for tail in tails_of_one]
+    assert len(set(drawn)) == len(drawn)

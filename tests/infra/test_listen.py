@@ -1,0 +1,23 @@
+"""Connections that are accepted notice when their peer is gone."""
+
+import socket
+
+from app.infra.listen import UNANSWERED_FOR, notice_the_vanished
+
+
+def test_accepted_connections_have_the_options() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        notice_the_vanished(listener)
+        with (
+            socket.create_connection(listener.getsockname()),
+            listener.accept()[0] as accepted,
+        ):
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                found = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                assert found == UNANSWERED_FOR * 1_000
+
+
+def test_other_kinds_of_sockets_are_left_alone() -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        notice_the_vanished(listener)

@@ -1,0 +1,62 @@
+"""Logs tell what happened, and no secret."""
+
+import json
+import logging
+
+import pytest
+import structlog
+
+from app.infra.observe import set_up_logging
+
+TOKEN = "ab" * 32
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJl"
+KEY = "rl_sk_abcdefghijklmnopqrstuvwxyz0123456789ABCDEF"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was():
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("secret", [TOKEN, TOKEN.upper(), JWT, KEY, "rl_ct_AbC-_1", "rl_mt_AbC"])
+def test_secrets_are_taken_out_by_their_shape(secret: str, capsys) -> None:
+    set_up_logging("debug")
+    structlog.get_logger("ours").info("said", url=f"/3/device/{secret}", nested={"a": [secret]})
+    logging.getLogger("library").warning("failed for %s", secret)
+    try:
+        raise ValueError(f"broken {secret}")
+    except ValueError:
+        structlog.get_logger("ours").exception("went_wrong")
+    shown = capsys.readouterr().err
+    assert shown.count("\n") >= 3
+    assert secret not in shown
+    assert "[redacted]" in shown
+
+
+def test_secrets_are_taken_out_by_their_name(capsys) -> None:
+    set_up_logging("debug")
+    structlog.get_logger("ours").info(
+        "said", password="hunter2", webhook_secret=b"x", Authorization="y"
+    )
+    line = json.loads(capsys.readouterr().err)
+    assert line["password"] == line["webhook_secret"] == line["Authorization"] == "[redacted]"
+
+
+def test_lines_are_json_with_level_time_and_logger(capsys) -> None:
+    set_up_logging("info")
+    structlog.get_logger("ours").info("push", push="1", milliseconds=2.5)
+    logging.getLogger("ours").debug("not shown")
+    line = json.loads(capsys.readouterr().err)
+    assert line["event"] == "push"
+    assert line["milliseconds"] == 2.5
+    assert {"level", "timestamp", "logger"} <= line.keys()
+
+
+def test_a_uuid_is_no_secret(capsys) -> None:
+    set_up_logging("info")
+    structlog.get_logger("ours").info("push", push="01a1fd6e-a275-7c7d-804c-7f991b58d0d7")
+    assert "01a1fd6e-a275-7c7d-804c-7f991b58d0d7" in capsys.readouterr().err

@@ -1,0 +1,113 @@
+"""Where webhooks may go: judged on the address that the connection is made to."""
+
+import asyncio
+
+import pytest
+
+from app.infra.safe_http import Outbound, is_public
+from tests.webhooks.receiver import receiving
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "203.0.113.7",
+        "::1",
+        "::",
+        "fe80::1%eth0",
+        "fc00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::a00:1",
+        "2002:a00:1::",
+        "2001:0:4136:e378:8000:63bf:f5ff:fffe",
+        "nonsense",
+    ],
+)
+def test_private(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
+)
+def test_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:{port}/",
+        "http://127.0.0.1:{port}/",
+        "http://2130706433:{port}/",
+        "http://0x7f.1:{port}/",
+        "http://[::ffff:127.0.0.1]:{port}/",
+    ],
+)
+async def test_what_the_system_resolves_to_a_private_address(url: str) -> None:
+    outbound = Outbound(allow_private=False)
+    async with receiving() as receiver:
+        answer = await outbound.post(url.format(port=receiver.port), {"Host": "x"}, b"{}")
+        assert answer.error in {"private_address", "name_not_resolved"}
+        assert receiver.connections == 0
+    await outbound.close()
+
+
+async def test_a_name_that_changes_its_address_gains_nothing() -> None:
+    """Public when it is judged, private when it is connected to: there is no second look."""
+    asked: list[str] = []
+    answers = [["127.0.0.1"], ["127.0.0.2"], ["127.0.0.2", "127.0.0.1"]]
+
+    async def resolver(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return answers[len(asked) - 1]
+
+    outbound = Outbound(
+        allow_private=False, resolver=resolver, judge=lambda address: address == "127.0.0.1"
+    )
+    async with receiving("0.0.0.0") as receiver:
+        receiver.headers = "Connection: close\r\n"
+        url = f"http://rebind.invalid:{receiver.port}/"
+        assert (await outbound.post(url, {}, b"{}")).status == 200
+        assert (await outbound.post(url, {}, b"{}")).error == "private_address"
+        assert (await outbound.post(url, {}, b"{}")).status == 200  # only to the one it may
+        assert asked == ["rebind.invalid"] * 3
+        assert receiver.connections == 2
+        assert receiver.posts[0].headers["host"] == f"rebind.invalid:{receiver.port}"
+    await outbound.close()
+
+
+async def test_errors_are_words() -> None:
+    outbound = Outbound(allow_private=True, within=2)
+    assert (await outbound.post("http://no.such.host.invalid/", {}, b"")).error == (
+        "name_not_resolved"
+    )
+    async with receiving() as receiver:
+        port = receiver.port
+        receiver.status, receiver.headers = 429, "Retry-After: 17\r\n"
+        answer = await outbound.post(receiver.url, {}, b"")
+        assert (answer.status, answer.retry_after, answer.ok) == (429, 17, False)
+    assert (await outbound.post(f"http://127.0.0.1:{port}/", {}, b"")).error == "not_connected"
+
+    async def rude(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"this is no protocol that anyone speaks\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(rude, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        assert (await outbound.post(f"https://127.0.0.1:{port}/", {}, b"")).error == "tls_failed"
+        assert (await outbound.post(f"http://127.0.0.1:{port}/", {}, b"")).error == "not_http"
+    await outbound.close()

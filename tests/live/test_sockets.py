@@ -1,0 +1,146 @@
+"""The live stream over a WebSocket."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from app.live.streams import Limits
+from tests.e2e.house import Tenant
+from tests.live.test_streams_survive import api_with, tell
+
+
+def address(url: str) -> str:
+    return url.replace("http://", "ws://") + "/v1/ws"
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str, **hello: Any) -> AsyncIterator[ClientConnection]:
+    async with connect(address(url)) as socket:
+        await socket.send(json.dumps({"type": "authenticate", **hello}))
+        yield socket
+
+
+async def heard(socket: ClientConnection, kind: str, timeout: float = 5) -> dict[str, Any]:
+    async with asyncio.timeout(timeout):
+        while True:
+            message: dict[str, Any] = json.loads(await socket.recv())
+            if message["type"] == kind:
+                return message
+
+
+async def closed(socket: ClientConnection, timeout: float = 6) -> tuple[int, str]:
+    async with asyncio.timeout(timeout):
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await socket.recv()
+    assert socket.close_code is not None
+    return socket.close_code, socket.close_reason or ""
+
+
+async def test_the_same_events_as_by_sse_and_resumed(tenant: Tenant) -> None:
+    token = tenant.token_for("bob")
+    async with opened(tenant.house.apis[0].url, token=token) as socket:
+        snapshot = await heard(socket, "snapshot")
+        call = await tenant.ring("bob")
+        ring = await heard(socket, "ring.started")
+        assert ring["call_id"] == call["id"]
+        assert ring["id"] == snapshot["id"] + 1
+    await tenant.act(call, "end")
+    async with opened(tenant.house.apis[1].url, token=token, last_event_id=ring["id"]) as socket:
+        settled = json.loads(await socket.recv())
+        assert (settled["type"], settled["id"]) == ("ring.settled", ring["id"] + 1)
+        assert (await heard(socket, "call.ended"))["id"] == ring["id"] + 2
+
+
+async def test_says_who_it_is_in_time_or_is_closed(tenant: Tenant) -> None:
+    async with api_with(tenant.house.settings(), Limits(hello_within=0.3)) as (url, _):
+        began = time.monotonic()
+        async with connect(address(url)) as socket:
+            assert await closed(socket) == (4408, "authenticate_first")
+            assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("first", "code", "reason"),
+    [
+        ("hello", 4400, "expected_authenticate"),
+        ("[]", 4400, "expected_authenticate"),
+        ('{"type": "authenticate"}', 4400, "expected_authenticate"),
+        ('{"type": "authenticate", "token": "nonsense"}', 4401, "invalid_token"),
+        ('{"type": "authenticate", "token": "KEY"}', 4422, "missing_field"),
+        ('{"type": "authenticate", "token": "BOB", "user_id": "carol"}', 4403, "wrong_user"),
+        ('{"type": "authenticate", "token": "OLD"}', 4401, "expired_token"),
+        ("x" * 20_000, 4400, "message_too_long"),
+    ],
+)
+async def test_bad_first_messages(tenant: Tenant, first: str, code: int, reason: str) -> None:
+    first = first.replace("KEY", tenant.key).replace("BOB", tenant.token_for("bob"))
+    first = first.replace("OLD", tenant.token_for("bob", expires_in=-1))
+    async with connect(address(tenant.house.apis[0].url)) as socket:
+        await socket.send(first)
+        assert await closed(socket) == (code, reason)
+
+
+async def test_a_fresh_token_keeps_it_open_and_an_old_one_ends_it(tenant: Tenant) -> None:
+    url = tenant.house.apis[0].url
+    async with opened(url, token=tenant.token_for("bob", expires_in=2)) as socket:
+        await heard(socket, "snapshot")
+        fresh = tenant.token_for("bob", expires_in=4)
+        await socket.send(json.dumps({"type": "authenticate", "token": fresh}))
+        await socket.send('{"type": "ping"}')
+        await heard(socket, "pong")
+        began = time.monotonic()
+        closing = await heard(socket, "closing")
+        assert closing["reason"] == "token_expired"
+        assert time.monotonic() - began > 1.5
+        assert await closed(socket) == (4401, "token_expired")
+
+
+async def test_another_users_token_or_nonsense_later_ends_it(tenant: Tenant) -> None:
+    for later in (
+        json.dumps({"type": "authenticate", "token": tenant.token_for("carol")}),
+        "nonsense",
+    ):
+        async with opened(tenant.house.apis[0].url, token=tenant.token_for("bob")) as socket:
+            await heard(socket, "snapshot")
+            await socket.send(later)
+            assert (await heard(socket, "closing"))["reason"] == "unauthorized"
+            assert (await closed(socket))[0] == 4401
+
+
+async def test_a_server_that_stops_closes_with_1012(tenant: Tenant) -> None:
+    async with (
+        api_with(tenant.house.settings(), Limits()) as (url, streams),
+        opened(url, token=tenant.token_for("bob")) as socket,
+    ):
+        await heard(socket, "snapshot")
+        streams.end_all()
+        assert (await heard(socket, "closing"))["reason"] == "server_shutdown"
+        assert await closed(socket) == (1012, "server_shutdown")
+
+
+async def test_a_socket_that_stalls_is_cut(tenant: Tenant) -> None:
+    async with (
+        api_with(tenant.house.settings(), Limits(send_within=0.5)) as (url, streams),
+        connect(address(url), max_queue=1) as socket,
+    ):
+        token = tenant.token_for("bob")
+        await socket.send(json.dumps({"type": "authenticate", "token": token}))
+        await heard(socket, "snapshot")
+        wrote = 0
+        while streams.count and wrote < 400:
+            await tell(tenant, ["bob"], str(wrote), size=50_000)
+            wrote += 1
+            await asyncio.sleep(0.01)
+        end = time.monotonic() + 3
+        while streams.count and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        assert streams.count == 0
+        socket.transport.abort()

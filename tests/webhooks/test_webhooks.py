@@ -1,0 +1,406 @@
+"""Webhooks: signed, in order per call, for a day, to public addresses only."""
+
+import asyncio
+import random
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from standardwebhooks import WebhookVerificationError
+
+from app.events import store
+from app.infra.ids import uuid7
+from app.infra.safe_http import Outbound
+from app.webhooks.dispatcher import Courier
+from tests.e2e.house import Tenant, eventually, new_tenant
+from tests.houses import HouseMaker, new_courier
+from tests.webhooks.receiver import receiving
+
+
+async def webhook(tenant: Tenant, url: str, *events: str) -> dict[str, Any]:
+    answer = await tenant.api.post("/v1/webhooks", json={"url": url, "events": events or ["*"]})
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    assert made["secret"].startswith("whsec_")
+    return made
+
+
+async def whole_call(tenant: Tenant, name: str) -> dict[str, Any]:
+    """A call with seven events."""
+    call = await tenant.ring("bob", id=name)
+    assert (await tenant.act(call, "accept", "bob", "b1")).status_code == 200
+    assert (await tenant.act(call, "end")).status_code == 200
+    return call
+
+
+EVENTS_OF_A_CALL = [
+    "call.started",
+    "ring.started",
+    "ring.settled",
+    "member.joined",
+    "call.active",
+    "call.ended",
+]
+
+
+async def moved(tenant: Tenant, hours: float) -> None:
+    """The clock goes on by so many hours, as far as webhooks can tell."""
+    for table, columns in (
+        ("deliveries", ("created_at", "due_at")),
+        ("webhooks", ("failing_since", "resting_until")),
+        ("webhook_secrets", ("expires_at",)),
+    ):
+        sets = ", ".join(f"{one} = {one} - make_interval(secs => :s)" for one in columns)
+        await tenant.execute(
+            f"UPDATE {table} SET {sets} WHERE tenant_id = :t", t=tenant.id, s=hours * 3600
+        )
+
+
+async def in_state(tenant: Tenant, state: str) -> int:
+    rows = await tenant.rows(
+        "SELECT 1 FROM deliveries WHERE tenant_id = :tenant AND state = :state", state=state
+    )
+    return len(rows)
+
+
+async def test_every_event_arrives_in_order_and_verified(backend: Tenant, courier: Courier) -> None:
+    async with receiving() as receiver:
+        made = await webhook(backend, receiver.url)
+        call = await whole_call(backend, "one")
+        courier.wake()
+        posts = await receiver.wait_for(6)
+        bodies = [post.verified(made["secret"]) for post in posts]
+        assert [body["type"] for body in bodies] == EVENTS_OF_A_CALL
+        assert [body["seq"] for body in bodies] == [1, 2, 3, 4, 5, 6]
+        assert {body["call_id"] for body in bodies} == {call["id"]}
+        assert {body["call_cid"] for body in bodies} == {"default:one"}
+        assert [body["id"] for body in bodies] == [post.headers["webhook-id"] for post in posts]
+        with pytest.raises(WebhookVerificationError):
+            posts[0].verified("whsec_" + "A" * 43 + "=")
+        assert posts[0].headers["content-type"] == "application/json"
+
+
+async def test_filters_and_several_endpoints(backend: Tenant, courier: Courier) -> None:
+    async with receiving() as every, receiving() as some, receiving() as one:
+        await webhook(backend, every.url)
+        await webhook(backend, some.url, "call.*")
+        await webhook(backend, one.url, "ring.settled", "credential.expiring")
+        await whole_call(backend, "one")
+        courier.wake()
+        await every.wait_for(6)
+        assert [p.data["type"] for p in await some.wait_for(3)] == [
+            "call.started",
+            "call.active",
+            "call.ended",
+        ]
+        assert [p.data["type"] for p in await one.wait_for(1)] == ["ring.settled"]
+        async with backend.runtime.database.transaction() as session:
+            event = {
+                "id": uuid7(),
+                "tenant_id": backend.id,
+                "type": "credential.expiring",
+                "at": datetime.now(UTC),
+                "data": {"days": 7},
+            }
+            await store.add_tenant_events(session, [event])
+        courier.wake()
+        alarm = (await one.wait_for(2))[1].data
+        assert (alarm["type"], alarm["data"]) == ("credential.expiring", {"days": 7})
+        assert "call_id" not in alarm
+        assert len(some.posts) == 3
+
+
+async def test_down_for_an_hour_and_none_is_lost(backend: Tenant, courier: Courier) -> None:
+    async with receiving() as receiver:
+        made = await webhook(backend, receiver.url)
+        receiver.status = 503
+        for n in range(10):
+            await whole_call(backend, f"c{n}")
+        for _ in range(4):  # an outage costs one try a minute at most, however much waits
+            await courier.look()
+            await asyncio.sleep(0.05)
+            await moved(backend, 15 / 60)
+        assert len(receiver.posts) < 40
+        assert await in_state(backend, "pending") == 60
+        receiver.status = 200
+        await courier.look()
+        posts = await receiver.wait_for(60, 10)
+        assert len(posts) == 60
+        by_call: dict[str, list[int]] = defaultdict(list)
+        for post in posts:
+            body = post.verified(made["secret"])
+            by_call[body["call_id"]].append(body["seq"])
+        assert list(by_call.values()) == [[1, 2, 3, 4, 5, 6]] * 10
+
+        async def all_written() -> bool:
+            return await in_state(backend, "delivered") == 60
+
+        await eventually(all_written)
+        found = (await backend.api.get(f"/v1/webhooks/{made['id']}")).json()
+        assert (found["failures"], found["failing_since"]) == (0, None)
+
+
+async def test_order_per_call_while_some_tries_fail(backend: Tenant) -> None:
+    chance = random.Random(3)
+    couriers = [await new_courier(backend) for _ in range(2)]
+    async with receiving() as receiver:
+        receiver.answer = lambda _: 500 if chance.random() < 0.2 else 200
+        receiver.delay = 0.002
+        await webhook(backend, receiver.url)
+        await asyncio.gather(*(whole_call(backend, f"c{n}") for n in range(20)))
+
+        async def all_delivered() -> bool:
+            await moved(backend, 1)
+            for one in couriers:
+                one.wake()
+            return await in_state(backend, "delivered") == 120
+
+        await eventually(all_delivered, timeout=20)
+        told: dict[str, list[int]] = defaultdict(list)
+        for post in receiver.taken:
+            told[post.data["call_id"]].append(post.data["seq"])
+        assert list(told.values()) == [[1, 2, 3, 4, 5, 6]] * 20
+        assert len(receiver.posts) > 120
+    await asyncio.gather(*(one.stop(1) for one in couriers))
+
+
+async def test_a_dead_workers_claims_are_taken_over(backend: Tenant, courier: Courier) -> None:
+    async with receiving() as receiver:
+        receiver.delay = 30
+        await webhook(backend, receiver.url, "call.started")
+        await backend.ring("bob")
+        dead = await new_courier(backend)
+        dead.wake()
+        await eventually(lambda: _some(receiver.posts))
+        for task in list(dead._tasks):  # as SIGKILL does: nothing is given back
+            task.cancel()
+        await dead._outbound.close()
+        receiver.delay = 0
+        await courier.look()
+        await asyncio.sleep(0.2)
+        assert len(receiver.posts) == 1  # its worker is still taken to be alive
+        await backend.execute(
+            "UPDATE workers SET alive_until = clock_timestamp() WHERE id = :w", w=dead._worker_id
+        )
+        await courier.look()
+        posts = await receiver.wait_for(2)
+        assert posts[0].headers["webhook-id"] == posts[1].headers["webhook-id"]
+
+
+async def _some(posts: list[Any]) -> bool:
+    return bool(posts)
+
+
+async def test_secrets_rotate_with_overlap(backend: Tenant, courier: Courier) -> None:
+    async with receiving() as receiver:
+        made = await webhook(backend, receiver.url, "call.started")
+        answer = await backend.api.post(f"/v1/webhooks/{made['id']}/rotate", json={"overlap": 3600})
+        fresh = answer.json()["secret"]
+        await backend.ring("bob", id="during")
+        courier.wake()
+        (post,) = await receiver.wait_for(1)
+        post.verified(made["secret"], fresh)
+        assert len(post.headers["webhook-signature"].split(" ")) == 2
+        await moved(backend, 2)
+        await backend.ring("bob", id="after")
+        courier.wake()
+        post = (await receiver.wait_for(2))[1]
+        post.verified(fresh)
+        with pytest.raises(WebhookVerificationError):
+            post.verified(made["secret"])
+
+
+async def test_an_endpoint_that_fails_for_a_day_is_disabled(
+    backend: Tenant, courier: Courier
+) -> None:
+    async with receiving() as broken, receiving() as well:
+        made = await webhook(backend, broken.url, "call.*")
+        await webhook(backend, well.url, "webhook.disabled")
+        broken.status = 500
+        call = await backend.ring("bob", id="one")
+
+        async def tried(times: int) -> bool:
+            rows = await backend.rows(
+                "SELECT 1 FROM deliveries WHERE webhook_id = :w AND state = 'pending'"
+                " AND attempts = :n",
+                w=made["id"],
+                n=times,
+            )
+            return bool(rows)
+
+        for n in range(1, 3):
+            courier.wake()
+            await eventually(lambda n=n: tried(n))
+            await moved(backend, 13)
+        courier.wake()
+        alarm = (await well.wait_for(1))[0].data
+        assert alarm["type"] == "webhook.disabled"
+        assert alarm["data"]["webhook_id"] == made["id"]
+        assert alarm["data"]["reason"] == "failing_for_a_day"
+        found = (await backend.api.get(f"/v1/webhooks/{made['id']}")).json()
+        assert (found["state"], found["disabled_why"]) == ("disabled", "failing_for_a_day")
+        await backend.act(call, "end")  # not kept for who is disabled
+        assert await in_state(backend, "pending") == 0
+        # by hand: on again, and the one that was given up once more
+        broken.status = 204
+        answer = await backend.api.patch(f"/v1/webhooks/{made['id']}", json={"enabled": True})
+        assert answer.json()["state"] == "active"
+        listed = (
+            await backend.api.get(f"/v1/webhooks/{made['id']}/deliveries?state=failed")
+        ).json()
+        event = listed["deliveries"][0]["event_id"]
+        answer = await backend.api.post(f"/v1/webhooks/{made['id']}/deliveries/{event}/resend")
+        assert answer.status_code == 202
+        courier.wake()
+        await broken.wait_for(1)
+        url = f"/v1/webhooks/{made['id']}/attempts?event_id={event}"
+
+        async def logged() -> bool:  # it is written after it was received
+            return len((await backend.api.get(url)).json()["attempts"]) == 4
+
+        await eventually(logged)
+        log = (await backend.api.get(url)).json()
+        assert [one["status"] for one in log["attempts"]] == [204, 500, 500, 500]
+        assert log["attempts"][1]["answer"] == "thanks"
+
+
+async def test_gone_disables_at_once(backend: Tenant, courier: Courier) -> None:
+    async with receiving() as receiver:
+        made = await webhook(backend, receiver.url, "call.*")
+        receiver.status = 410
+        await backend.ring("bob")
+        courier.wake()
+
+        async def disabled() -> bool:
+            found = (await backend.api.get(f"/v1/webhooks/{made['id']}")).json()
+            return found["disabled_why"] == "gone"
+
+        await eventually(disabled)
+
+
+async def failed_with(tenant: Tenant, error: str) -> bool:
+    rows = await tenant.rows(
+        "SELECT error FROM deliveries WHERE tenant_id = :tenant AND state = 'pending'"
+        " AND attempts > 0"
+    )
+    return bool(rows) and rows[0]["error"] == error
+
+
+async def test_redirects_are_not_followed(backend: Tenant, courier: Courier) -> None:
+    async with receiving() as receiver, receiving() as private:
+        receiver.status, receiver.headers = 307, f"Location: {private.url}\r\n"
+        await webhook(backend, receiver.url, "call.started")
+        await backend.ring("bob")
+        courier.wake()
+        await eventually(lambda: failed_with(backend, "redirect"))
+        assert not private.posts
+
+
+async def test_bodies_and_time_are_bounded(backend: Tenant) -> None:
+    courier = await new_courier(backend, Outbound(allow_private=True, within=0.5))
+    async with receiving() as endless, receiving() as silent:
+        endless.endless, silent.delay = True, 30
+        first = await webhook(backend, endless.url, "call.started")
+        second = await webhook(backend, silent.url, "call.started")
+        await backend.ring("bob")
+        courier.wake()
+
+        async def both() -> bool:
+            rows = await backend.rows(
+                "SELECT webhook_id, answer, error FROM delivery_attempts WHERE tenant_id = :tenant"
+            )
+            found = {str(row["webhook_id"]): row for row in rows}
+            return len(found) == 2 and (
+                len(found[first["id"]]["answer"]) == 1_000
+                and found[second["id"]]["error"] == "timeout"
+            )
+
+        await eventually(both)
+    await courier.stop(1)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"url": "ftp://example.com"}, "invalid_url"),
+        ({"url": "https://"}, "invalid_url"),
+        ({"url": "https://me:pw@example.com/"}, "invalid_url"),
+        ({"url": "http://example.com/"}, "https_required"),
+        ({"url": "https://127.0.0.1/"}, "private_address"),
+        ({"url": "https://[::ffff:10.0.0.1]/"}, "private_address"),
+        ({"url": "https://localhost/"}, "private_address"),
+        ({"url": "https://example.com/", "events": []}, "no_events"),
+        ({"url": "https://example.com/", "events": ["call"]}, "invalid_field"),
+        ({"url": "https://example.com/", "event": ["call.*"]}, "unknown_field"),
+    ],
+)
+async def test_what_is_refused(tenant: Tenant, body: dict[str, Any], code: str) -> None:
+    answer = await tenant.api.post("/v1/webhooks", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert (await tenant.api.get("/v1/webhooks")).json() == {"webhooks": []}
+
+
+async def test_webhooks_by_api(tenant: Tenant) -> None:
+    made = await webhook(tenant, "https://hooks.example.com/one", "call.*")
+    path = f"/v1/webhooks/{made['id']}"
+    assert (await tenant.api.get(path)).json() == {k: v for k, v in made.items() if k != "secret"}
+    changed = await tenant.api.patch(path, json={"description": "ours", "events": ["*"]})
+    assert (changed.json()["description"], changed.json()["events"]) == ("ours", ["*"])
+    assert (await tenant.api.patch(path, json={"enabled": False})).json()["state"] == "disabled"
+    log = (await tenant.api.get("/v1/audit")).json()["audit"]
+    assert [one["action"] for one in log[:3]] == ["webhook.change"] * 2 + ["webhook.create"]
+    user = await tenant.api.get("/v1/webhooks", headers=tenant.as_user("bob"))
+    assert user.status_code == 403
+    async with new_tenant(tenant.house) as other:
+        assert (await other.api.get(path)).status_code == 404
+        assert (await other.api.delete(path)).status_code == 404
+    assert (await tenant.api.delete(path)).status_code == 204
+    assert (await tenant.api.get(path)).json()["code"] == "webhook_not_found"
+
+
+async def test_pages_of_deliveries(backend: Tenant, courier: Courier) -> None:
+    async with receiving() as receiver:
+        made = await webhook(backend, receiver.url)
+        await whole_call(backend, "one")
+        courier.wake()
+        await receiver.wait_for(6)
+        seen: list[str] = []
+        cursor = None
+        while True:
+            answer = await backend.api.get(
+                f"/v1/webhooks/{made['id']}/deliveries",
+                params={"limit": 4, **({"cursor": cursor} if cursor else {})},
+            )
+            seen += [one["event_id"] for one in answer.json()["deliveries"]]
+            cursor = answer.json()["next_cursor"]
+            if cursor is None:
+                break
+        assert len(seen) == len(set(seen)) == 6
+
+
+async def test_a_real_worker_delivers_on_a_kick(make_house: HouseMaker) -> None:
+    house = make_house(workers=1, RINGLINE_WEBHOOK_ALLOW_PRIVATE="true")
+    async with new_tenant(house) as tenant, receiving() as receiver:
+        made = await webhook(tenant, receiver.url)
+        loop = asyncio.get_running_loop()
+        for n in range(5):
+            began = loop.time()
+            await tenant.ring("bob", id=f"c{n}")
+            posts = await receiver.wait_for(2 * n + 2)
+            print(f"first event after {(posts[2 * n].at - began) * 1000:.0f} ms")
+        for post in posts:
+            post.verified(made["secret"])
+
+
+async def test_a_private_endpoint_is_refused_by_a_real_worker(tenant: Tenant) -> None:
+    """As when its name resolves to something else than when it was saved."""
+    made = await webhook(tenant, "https://hooks.example.com/")
+    async with receiving() as receiver:
+        receiver_url = receiver.url.replace("127.0.0.1", "localhost")
+        await tenant.execute(
+            "UPDATE webhooks SET url = :u WHERE id = :w", u=receiver_url, w=made["id"]
+        )
+        await tenant.ring("bob")
+        await eventually(lambda: failed_with(tenant, "private_address"))
+        assert receiver.connections == 0

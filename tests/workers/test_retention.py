@@ -1,0 +1,92 @@
+"""Forgetting: what is old goes, in batches; what is not stays."""
+
+import asyncio
+
+from tests.e2e.house import Tenant
+from tests.live.listener import listening
+from workers.retention import BATCH, forget
+
+TABLES = {
+    "events": "at",
+    "user_events": "at",
+    "deliveries": "created_at",
+    "delivery_attempts": "finished_at",
+}
+
+
+async def count(tenant: Tenant, table: str) -> int:
+    rows = await tenant.rows(f"SELECT count(*) AS n FROM {table} WHERE tenant_id = :tenant")
+    return int(rows[0]["n"])
+
+
+async def filled(tenant: Tenant) -> None:
+    """A webhook that takes nothing, a feed, a call that has ended, an idempotency key."""
+    await tenant.api.post("/v1/webhooks", json={"url": "http://127.0.0.1:9/"})
+    async with listening(tenant.house.apis[0].url, tenant.token_for("bob")) as bob:
+        await bob.wait_for("snapshot")
+        body = {"id": "old", "caller": {"id": "alice"}, "callees": ["bob"]}
+        answer = await tenant.api.post("/v1/calls", json=body, headers={"Idempotency-Key": "k"})
+        await tenant.act(answer.json(), "end")
+        await bob.wait_for("call.ended")
+
+
+async def test_events_go_after_seven_days_and_calls_after_ninety(backend: Tenant) -> None:
+    await filled(backend)
+    before = {table: await count(backend, table) for table in (*TABLES, "calls", "members")}
+    await forget(backend.runtime)
+    assert {table: await count(backend, table) for table in before} == before
+    for table, column in TABLES.items():
+        await backend.execute(
+            f"UPDATE {table} SET {column} = {column} - interval '8 days' WHERE tenant_id = :t",
+            t=backend.id,
+        )
+    await backend.execute("UPDATE idempotency SET created_at = created_at - interval '25 hours'")
+    await forget(backend.runtime)
+    assert [await count(backend, table) for table in TABLES] == [0, 0, 0, 0]
+    assert await count(backend, "idempotency") == 0
+    assert await count(backend, "calls") == 1
+    assert await count(backend, "feeds") == 1
+    await backend.execute(
+        "UPDATE calls SET ended_at = ended_at - interval '91 days' WHERE tenant_id = :t",
+        t=backend.id,
+    )
+    await backend.execute(
+        "UPDATE feeds SET opened_at = opened_at - interval '8 days' WHERE tenant_id = :t",
+        t=backend.id,
+    )
+    await forget(backend.runtime)
+    for table in ("calls", "members", "rings", "pushes", "feeds"):
+        assert await count(backend, table) == 0
+
+
+async def test_a_tenant_sets_for_itself_how_long(backend: Tenant) -> None:
+    await filled(backend)
+    await backend.execute(
+        "UPDATE tenants SET settings = '{\"keep_events_days\": 30}' WHERE id = :t", t=backend.id
+    )
+    await backend.execute(
+        "UPDATE events SET at = at - interval '8 days' WHERE tenant_id = :t", t=backend.id
+    )
+    kept = await count(backend, "events")
+    await forget(backend.runtime)
+    assert await count(backend, "events") == kept > 0
+    await backend.execute(
+        "UPDATE events SET at = at - interval '23 days' WHERE tenant_id = :t", t=backend.id
+    )
+    await forget(backend.runtime)
+    assert await count(backend, "events") == 0
+
+
+async def test_two_workers_at_once_and_more_than_a_batch(backend: Tenant) -> None:
+    await backend.execute(
+        "INSERT INTO user_events (tenant_id, user_id, seq, at, body)"
+        " SELECT :t, 'bob', n, clock_timestamp() - interval '9 days', '{}'"
+        " FROM generate_series(1, :n) AS n",
+        t=backend.id,
+        n=3 * BATCH + 7,
+    )
+    gone = await asyncio.gather(forget(backend.runtime), forget(backend.runtime))
+    if await count(backend, "user_events"):
+        gone.append(await forget(backend.runtime))
+    assert sum(gone) >= 3 * BATCH + 7
+    assert await count(backend, "user_events") == 0
