@@ -1,6 +1,7 @@
 """One push on its way through the engine."""
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 from app.apns.outcome import PushOutcome, read_body
@@ -16,6 +17,7 @@ class Flight:
 
     `stream` is 0 while it waits for a connection. `unsent` is the part of the payload that flow
     control holds back, None when all has gone; `window` what the server's stream window leaves.
+    No stream is opened for it once `boottime()` has reached `start_by`.
     """
 
     __slots__ = (
@@ -27,6 +29,7 @@ class Flight:
         "issued_at",
         "request",
         "retry_after",
+        "start_by",
         "started",
         "stream",
         "unique_id",
@@ -40,10 +43,12 @@ class Flight:
         deadline: float,
         started: float,
         future: asyncio.Future[PushOutcome],
+        start_by: float = math.inf,
     ) -> None:
         self.request = request
         self.deadline = deadline
         self.started = started
+        self.start_by = start_by
         self.future = future
         self.connection: ApnsConnection | None = None
         self.stream = 0

@@ -4,6 +4,7 @@ A push waits for nothing but a free slot, and never beyond its deadline.
 """
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,7 @@ from app.apns.protocol import ApnsConnection
 from app.apns.request import PushRequest
 from app.apns.timing import Timing
 from app.core.reaction import ConnectionAction, NoAnswer, connection_after
+from app.infra.boottime import boottime
 
 _TOO_LATE: Final = 0.025
 """Seconds before its deadline at which a push that has waited is not worth a stream any more."""
@@ -45,6 +47,7 @@ class ApnsPool(APNsBaseConnectionPool):
         self.wall_clock = wall_clock
         self.in_flight = 0
         self.waiting: OrderedDict[Flight, None] = OrderedDict()
+        self.stale: dict[Flight, None] = {}
         self.keeper = Keeper(
             self,
             endpoint=endpoint,
@@ -66,10 +69,10 @@ class ApnsPool(APNsBaseConnectionPool):
 
     # What senders do.
 
-    def submit(self, request: PushRequest, deadline: float) -> Flight:
+    def submit(self, request: PushRequest, deadline: float, start_by: float = math.inf) -> Flight:
         """Send, or queue for the next free slot. The flight's future gets the outcome."""
         now = self.loop.time()
-        flight = Flight(request, deadline, now, self.loop.create_future())
+        flight = Flight(request, deadline, now, self.loop.create_future(), start_by)
         if self._closing is not None:
             self._reject(flight, NoAnswer.NEVER_SENT, self._closing)
         elif deadline <= now:
@@ -77,16 +80,37 @@ class ApnsPool(APNsBaseConnectionPool):
         else:
             self.in_flight += 1
             self._deadlines.add(flight)
-            # Those who wait already come first.
-            connection = None if self.waiting else self._pick(now)
-            if connection is None:
-                self.waiting[flight] = None
-                self.keeper.ensure()
-            else:
-                connection.open(flight)
-                if self._short:
-                    self.keeper.ensure()
+            self._open_or_wait(flight, now)
         return flight
+
+    def renew(self, flight: Flight, start_by: float) -> None:
+        """A push without a stream may begin until `start_by`."""
+        flight.start_by = start_by
+        if flight in self.stale:
+            del self.stale[flight]
+            self._open_or_wait(flight, self.loop.time())
+
+    def _open_or_wait(self, flight: Flight, now: float) -> None:
+        # Those who wait already come first.
+        connection = None if self.waiting else self._pick(now)
+        if connection is None:
+            self.waiting[flight] = None
+            self.keeper.ensure()
+        elif self._may_start(flight):
+            connection.open(flight)
+            if self._short:
+                self.keeper.ensure()
+
+    def _may_start(self, flight: Flight) -> bool:
+        """Looked at in the turn in which a stream is opened: what is too old waits to be renewed.
+
+        Since it was claimed this process may have been frozen, its ring cancelled, its claim taken
+        over by another.
+        """
+        if boottime() < flight.start_by:
+            return True
+        self.stale[flight] = None
+        return False
 
     def withdraw(self, flight: Flight) -> None:
         """The caller no longer wants this push; nothing happens if it has its outcome."""
@@ -94,9 +118,16 @@ class ApnsPool(APNsBaseConnectionPool):
         if connection is not None:
             if connection.streams.get(flight.stream) is flight:
                 connection.withdraw(flight)
-        elif flight in self.waiting:
-            del self.waiting[flight]
+        elif self._leave(flight):
             self.landed(flight)
+
+    def _leave(self, flight: Flight) -> bool:
+        """Take a push out of those without a stream; False if it is not among them."""
+        for queue in (self.waiting, self.stale):
+            if flight in queue:
+                del queue[flight]
+                return True
+        return False
 
     async def create_connection(self) -> ApnsConnection:
         """Open one connection (aioapns's name); the keeper decides when."""
@@ -146,7 +177,8 @@ class ApnsPool(APNsBaseConnectionPool):
                 self._expire(flight)
             else:
                 del self.waiting[flight]
-                connection.open(flight)
+                if self._may_start(flight):
+                    connection.open(flight)
         self.keeper.ensure()
 
     def proven(self) -> None:
@@ -200,8 +232,7 @@ class ApnsPool(APNsBaseConnectionPool):
         if flight.connection is not None:
             if flight.connection.streams.get(flight.stream) is flight:
                 flight.connection.expire(flight)
-        elif flight in self.waiting:
-            del self.waiting[flight]
+        elif self._leave(flight):
             self.landed(flight)
             if self.connections:
                 cause = "no stream was free before the deadline"
@@ -218,8 +249,9 @@ class ApnsPool(APNsBaseConnectionPool):
             flight.future.set_result(flight.unanswered(kind, cause, now=now, reason=reason))
 
     def _reject_waiting(self, cause: str, reason: str | None = None) -> None:
-        while self.waiting:
-            flight, _ = self.waiting.popitem(last=False)
+        while self.waiting or self.stale:
+            flight = next(iter(self.waiting or self.stale))
+            self._leave(flight)
             self.landed(flight)
             self._reject(flight, NoAnswer.NEVER_SENT, cause, reason)
 

@@ -1,6 +1,7 @@
 """The engine's entry point, under aioapns's own name for it."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -100,13 +101,19 @@ class Sender(APNs):
             deadline = self.pool.loop.time() + self._timing.send
         return await self.send(request, deadline)
 
-    def start(self, request: PushRequest, deadline: float) -> Flight:
+    def start(self, request: PushRequest, deadline: float, start_by: float = math.inf) -> Flight:
         """`send` without a task: the flight's `future` gets the outcome. For many at once.
 
-        Whoever loses interest calls `abandon`; cancelling the future alone keeps its slot busy
-        until its deadline.
+        No stream is opened for it from `start_by` on (`boottime()`), since what is known of the
+        push is too old by then: it waits until `renew` says how long it may begin. Whoever loses
+        interest calls `abandon`; cancelling the future alone keeps its slot busy until its
+        deadline.
         """
-        return self.pool.submit(request, deadline)
+        return self.pool.submit(request, deadline, start_by)
+
+    def renew(self, flight: Flight, start_by: float) -> None:
+        """A push that has no stream yet may begin until `start_by`; no harm if it has ended."""
+        self.pool.renew(flight, start_by)
 
     def abandon(self, flight: Flight) -> None:
         """Reset the stream of a push that was begun with `start`; no harm if it has ended."""
@@ -139,7 +146,7 @@ class Sender(APNs):
             connections=len(keeper.connections),
             leaving=len(keeper.sockets) - len(keeper.connections),
             streams=sum(len(x.streams) for x in keeper.sockets),
-            waiting=len(self.pool.waiting),
+            waiting=len(self.pool.waiting) + len(self.pool.stale),
             slots=sum(x.slots for x in keeper.connections),
             handshakes=keeper.handshakes,
             connect_failures=keeper.failures,

@@ -6,6 +6,7 @@ Source: RFC 9113 sections 5.1, 6.4, 6.9, 8.1, 8.7.
 """
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Final
 
 from app.apns import frames as f
@@ -17,11 +18,15 @@ from app.apns.outcome import PushOutcome
 from app.apns.timing import Timing
 from app.apns.wire import Http2Wire
 from app.core.reaction import NoAnswer
+from app.infra.boottime import boottime
 
 if TYPE_CHECKING:
     from app.apns.pool import ApnsPool
 
 _MAX_BODY: Final = 16_384
+
+_FROZEN: Final = 0.5
+"""Seconds between a write and the end of its turn that only a process that was stopped needs."""
 
 
 class PushStreams(Http2Wire):
@@ -44,6 +49,7 @@ class PushStreams(Http2Wire):
         self.encoder = RequestEncoder(authority)
         self.burst = 0  # bytes of payload since the last flush
         self._flushed = 0
+        self._flush_by = math.inf
         self._blocked: dict[Flight, None] = {}
 
     def on_answer(self, flight: Flight, outcome: PushOutcome) -> None:
@@ -58,6 +64,8 @@ class PushStreams(Http2Wire):
         """Open a stream for this push; `authorization` is a finished header field or empty."""
         stream = self.next_stream
         self.next_stream = stream + 2
+        if self._flush_by == math.inf:
+            self._flush_by = boottime() + _FROZEN
         flight.stream = stream
         self.streams[stream] = flight
         request = flight.request
@@ -106,9 +114,21 @@ class PushStreams(Http2Wire):
             kind = NoAnswer.LOST if reached else NoAnswer.NEVER_SENT
             self.conclude_unanswered(flight, kind, cause, reached=reached)
 
+    def flush(self) -> None:
+        """Hand everything to the transport, unless this process was frozen since it was written.
+
+        Then the pushes in it may be unwanted by now: they end as never sent.
+        """
+        if self._flush_by < boottime() and self.ended is None:
+            self._flush_by = math.inf
+            self.end("what was written had waited too long", abort=True)
+        else:
+            super().flush()
+
     def on_flush(self) -> None:
         """What has been written so far may reach the server."""
         self._flushed = self.next_stream - 2
+        self._flush_by = math.inf
         self.burst = 0
         if self.pool.waiting:
             self.loop.call_soon(self.on_slot)
