@@ -2,9 +2,9 @@
 
 import asyncio
 
-from app.infra.boottime import boottime
 from app.apns import NoAnswer
 from app.apns.flight import Flight
+from app.infra.boottime import boottime
 from tests.apns.rig import Rig, holding, push_to, rig_on
 
 
