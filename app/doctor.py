@@ -4,7 +4,6 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import httpx
 from pydantic import ValidationError
@@ -15,6 +14,7 @@ from app.credentials import health
 from app.infra import news as redis
 from app.infra.db import Database, head_revision, one, revision_of
 from app.infra.settings import LOOPBACK, Settings
+from app.infra.urls import http_url
 from app.push import worker_store as push
 
 PATIENCE = 5.0
@@ -174,8 +174,8 @@ async def _redis(settings: Settings) -> Check:
 
 
 def _public_url(settings: Settings) -> list[Check]:
-    parts = urlsplit(settings.public_url)
-    local = parts.hostname in LOOPBACK
+    parts = http_url(settings.public_url)
+    local = parts.host in LOOPBACK
     return [
         Check(
             "RINGLINE_PUBLIC_URL", parts.scheme == "https" or local, settings.public_url,
@@ -207,13 +207,13 @@ async def _lab(settings: Settings) -> list[Check]:
         why = f"no simulator answers ({type(error).__name__}): there is no lab"
         mend = "start it: `ringline simulator`, and set the control API's address that it prints"
         return [Check(name, False, why, mend, serious=False)]
-    here = urlsplit(settings.public_url).hostname in LOOPBACK
+    here = http_url(settings.public_url).host in LOOPBACK
     found = f"the lab is at {settings.public_url}/lab, with no sign-in"
     return [Check(name, here, found, "unset it where others can reach this server", serious=False)]
 
 
 async def _apns(name: str, url: str, settings: Settings) -> Check:
-    parts = urlsplit(url)
+    parts = http_url(url)
     context = ssl.create_default_context()
     context.set_alpn_protocols(["h2"])
     if settings.apns_ca_file is not None:
@@ -225,9 +225,7 @@ async def _apns(name: str, url: str, settings: Settings) -> Check:
             )
     try:
         async with asyncio.timeout(PATIENCE):
-            _, writer = await asyncio.open_connection(
-                parts.hostname, parts.port or 443, ssl=context
-            )
+            _, writer = await asyncio.open_connection(parts.host, parts.effective_port, ssl=context)
     except (OSError, TimeoutError) as error:
         why = str(error) or "no answer in time"
         return Check(

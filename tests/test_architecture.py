@@ -1,5 +1,6 @@
 """The house keeps its rules: who may import whom, and how long a file may grow."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +61,17 @@ def test_only_db_commits() -> None:
         if ".commit()" in path.read_text() or "engine.begin(" in path.read_text()
     ]
     assert committing == ["app/infra/db.py"]
+
+
+def test_one_reader_of_addresses() -> None:
+    """What is no address is found in one place; the simulator and the phone know nothing of ours."""
+    readers = {
+        str(path.relative_to(ROOT))
+        for path in [path for room in ROOMS for path in ROOT.glob(f"{room}/**/*.py")]
+        if re.search(
+            r"import.*\b(urlsplit|urlparse)\b|urllib\.parse\.url|httpx\.URL", path.read_text()
+        )
+    }
+    assert {
+        one for one in readers if not one.startswith(("devkit/simulator/", "devkit/phone/"))
+    } == set()

@@ -4,7 +4,8 @@ import asyncio
 import socket
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
+
+from app.infra.urls import http_url
 
 _SHORTEST_TRY: Final = 0.5
 
@@ -13,11 +14,11 @@ class Endpoint:
     """Where APNs is: `https://host[:port]`, port 443 unless given. Raises ValueError if not."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query:
+        parts = http_url(url)
+        if parts.scheme != "https" or parts.path.strip("/") or parts.query:
             raise ValueError(f"an APNs URL is https://host or https://host:port, not {url!r}")
-        self.host: Final = parts.hostname
-        self.port: Final = parts.port or 443
+        self.host: Final = parts.host
+        self.port: Final = parts.effective_port
         host = f"[{self.host}]" if ":" in self.host else self.host
         self.authority: Final = host if self.port == 443 else f"{host}:{self.port}"
 

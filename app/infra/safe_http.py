@@ -20,6 +20,7 @@ from typing import Any
 import httpcore
 
 from app.core.webhook_retry import Answer
+from app.infra.urls import BadUrl, http_url
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 Judge = Callable[[str], bool]
@@ -144,6 +145,8 @@ class Outbound:
         try:
             async with asyncio.timeout(self._within):
                 return await self._post(url, headers, body)
+        except BadUrl:
+            return Answer(None, "invalid_url")
         except PrivateAddress:
             return Answer(None, "private_address")
         except socket.gaierror:
@@ -158,10 +161,19 @@ class Outbound:
             return Answer(None, "not_http")
 
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        address = http_url(url)
+        # httpcore's own Host header leaves out the brackets of an IPv6 address
+        headers = {"Host": address.netloc, **headers}
         wire = [(name.encode(), value.encode()) for name, value in headers.items()]
         timeout = {"connect": CONNECT_WITHIN, "pool": self._within, "read": self._within}
         async with self._pool.stream(
-            "POST", url, headers=wire, content=body, extensions={"timeout": timeout}
+            "POST",
+            httpcore.URL(
+                scheme=address.scheme, host=address.host, port=address.port, target=address.target
+            ),
+            headers=wire,
+            content=body,
+            extensions={"timeout": timeout},
         ) as response:
             read = b""
             async for chunk in response.aiter_stream():

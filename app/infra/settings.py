@@ -7,10 +7,11 @@ printed Settings never shows them.
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.infra.urls import BadUrl, http_url
 
 MIN_SECRET_LENGTH = 32
 MIN_SECRET_SYMBOLS = 10
@@ -76,18 +77,16 @@ class Settings(BaseSettings):
     @classmethod
     def _split_origins(cls, value: object) -> object:
         if isinstance(value, str):
-            return [origin.strip().rstrip("/") for origin in value.split(",") if origin.strip()]
+            return [_origin(origin.strip()) for origin in value.split(",") if origin.strip()]
         return value
 
     @field_validator("public_url", "apns_production_url", "apns_sandbox_url")
     @classmethod
     def _http_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("must be a URL such as https://example.com")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must hold no user, password, query or fragment")
-        return value.rstrip("/")
+        url = http_url(value)
+        if url.query:
+            raise BadUrl("query", "must hold no ?")
+        return str(url).rstrip("/")
 
     @field_validator("apns_production_url", "apns_sandbox_url")
     @classmethod
@@ -101,10 +100,10 @@ class Settings(BaseSettings):
     def _on_the_loopback(cls, value: str | None) -> str | None:
         if value is None or not value.strip():
             return None
-        parts = urlsplit(cls._http_url(value))
-        if parts.scheme != "http" or parts.hostname not in LOOPBACK or parts.path not in {"", "/"}:
+        url = http_url(value)
+        if url.scheme != "http" or url.host not in LOOPBACK or url.target != "/":
             raise ValueError("must be http:// on the loopback, such as http://127.0.0.1:9100")
-        return value.rstrip("/")
+        return str(url).rstrip("/")
 
     @field_validator("worker_metrics")
     @classmethod
@@ -133,7 +132,7 @@ class Settings(BaseSettings):
     def pushes_go_to_apple(self) -> bool:
         """Whether one of the APNs addresses is Apple's own, so that real phones could ring."""
         urls = (self.apns_production_url, self.apns_sandbox_url)
-        hosts = (urlsplit(url).hostname or "" for url in urls)
+        hosts = (http_url(url).host for url in urls)
         return any(host == APPLE or host.endswith("." + APPLE) for host in hosts)
 
     @property
@@ -172,6 +171,16 @@ class Settings(BaseSettings):
                     f"{where} is weak: it must be {MIN_SECRET_LENGTH} or more random characters"
                 )
         return found
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers write it. Apps have schemes of their own (`capacitor://localhost`)."""
+    if not text.lower().startswith(("http://", "https://")):
+        return text.rstrip("/")
+    url = http_url(text)
+    if url.target != "/":
+        raise BadUrl("origin", "must hold no path, such as https://app.example.com")
+    return url.origin_header
 
 
 def _is_weak(secret: str) -> bool:

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from app.audit import log as audit
@@ -18,6 +17,7 @@ from app.infra.ids import uuid7
 from app.infra.queue import DELIVER
 from app.infra.runtime import Runtime
 from app.infra.safe_http import is_public
+from app.infra.urls import BadUrl, http_url
 from app.webhooks import deliveries, endpoints
 from app.webhooks.signing import secret_place
 
@@ -30,17 +30,20 @@ def new_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def check_url(url: str, *, allow_private: bool) -> None:
-    """Refuse (422) what cannot be an endpoint; what a name resolves to is judged on connecting."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise Invalid("invalid_url", "url: must be a URL such as https://example.com/hooks")
-    if parts.scheme == "http" and not allow_private:
+def check_url(text: str, *, allow_private: bool) -> str:
+    """An endpoint's address as it is sent to; what its name resolves to is judged on connecting.
+
+    Raises Invalid, which names the part that is wrong.
+    """
+    try:
+        url = http_url(text)
+    except BadUrl as error:
+        raise Invalid("invalid_url", f"url: {error}") from error
+    if url.scheme == "http" and not allow_private:
         raise Invalid("https_required", "url: must begin with https://")
-    if parts.username is not None or parts.password is not None or parts.fragment:
-        raise Invalid("invalid_url", "url: must hold no user, password or fragment")
-    if not allow_private and _is_private(parts.hostname):
+    if not allow_private and _is_private(url.host):
         raise Invalid("private_address", "url: leads to a private network")
+    return str(url)
 
 
 def _is_private(host: str) -> bool:
@@ -62,7 +65,7 @@ async def create(
     actor: Actor,
 ) -> tuple[dict[str, Any], str]:
     """A new webhook, and its secret, which is shown this once."""
-    check_url(url, allow_private=runtime.settings.webhook_allow_private)
+    url = check_url(url, allow_private=runtime.settings.webhook_allow_private)
     secret = new_secret()
     async with runtime.database.transaction() as session:
         if len(await endpoints.of_tenant(session, tenant_id)) >= MOST_WEBHOOKS:
@@ -107,7 +110,8 @@ async def change(
     """Change `url`, `events` or `description`; `enabled` turns it off, or on as if new."""
     enabled = changes.get("enabled")
     if "url" in changes:
-        check_url(changes["url"], allow_private=runtime.settings.webhook_allow_private)
+        allow_private = runtime.settings.webhook_allow_private
+        changes = changes | {"url": check_url(changes["url"], allow_private=allow_private)}
     async with runtime.database.transaction() as session:
         row = _found(await endpoints.get(session, tenant_id, webhook, hold=True)) | changes
         await endpoints.save(session, row | {"events": dump_json(row["events"])})

@@ -6,7 +6,6 @@ and what changes something comes as JSON from its own page.
 """
 
 from typing import Final
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 from starlette.datastructures import MutableHeaders
@@ -17,6 +16,7 @@ from app.http.pages import HEADERS, check_origin
 from app.infra import errors
 from app.infra.errors import AppError, Forbidden, problem, problem_of
 from app.infra.settings import LOOPBACK, Settings
+from app.infra.urls import BadUrl, http_url
 from devkit.lab.lab import Lab
 from devkit.lab.routes import on_refused, router
 from devkit.lab.setup import Refused
@@ -31,7 +31,7 @@ class Door:
     def __init__(self, inside: ASGIApp, lab: Lab, public_url: str) -> None:
         self._inside = inside
         self._lab = lab
-        self._names = {*LOOPBACK, urlsplit(public_url).hostname}
+        self._names = {*LOOPBACK, http_url(public_url).host}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Be the ASGI application of all below `/lab`."""
@@ -73,8 +73,8 @@ class Door:
 def _hostname(host: str) -> str:
     """The name in a Host header, without its port; empty when there is none to be read."""
     try:
-        return urlsplit("//" + host).hostname or ""
-    except ValueError:
+        return http_url("http://" + host).host
+    except BadUrl:
         return ""
 
 

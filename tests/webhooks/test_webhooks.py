@@ -330,6 +330,12 @@ async def test_bodies_and_time_are_bounded(backend: Tenant) -> None:
         ({"url": "https://127.0.0.1/"}, "private_address"),
         ({"url": "https://[::ffff:10.0.0.1]/"}, "private_address"),
         ({"url": "https://localhost/"}, "private_address"),
+        ({"url": "https://localhost./"}, "private_address"),
+        ({"url": "https://１２７。０。０。１/"}, "private_address"),
+        ({"url": "https://[::1"}, "invalid_url"),
+        ({"url": "https://example.com:99999/"}, "invalid_url"),
+        ({"url": "https://example.com/\r\nX: 1"}, "invalid_url"),
+        ({"url": "https://example.com/\0"}, "invalid_url"),
         ({"url": "https://example.com/", "events": []}, "no_events"),
         ({"url": "https://example.com/", "events": ["call"]}, "invalid_field"),
         ({"url": "https://example.com/", "event": ["call.*"]}, "unknown_field"),
@@ -339,6 +345,17 @@ async def test_what_is_refused(tenant: Tenant, body: dict[str, Any], code: str) 
     answer = await tenant.api.post("/v1/webhooks", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert (await tenant.api.get("/v1/webhooks")).json() == {"webhooks": []}
+
+
+async def test_an_address_in_another_script_is_kept_as_it_is_sent_to(tenant: Tenant) -> None:
+    made = await webhook(tenant, "https://bücher.example/hooks/ü")
+    assert made["url"] == "https://xn--bcher-kva.example/hooks/%C3%BC"
+    path = f"/v1/webhooks/{made['id']}"
+    changed = await tenant.api.patch(path, json={"url": "https://例え。example/"})
+    assert changed.json()["url"] == "https://xn--r8jz45g.example/"
+    refused = await tenant.api.patch(path, json={"url": "https://example.com:0/"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_url")
+    assert refused.json()["detail"].startswith("url: port: ")
 
 
 async def test_webhooks_by_api(tenant: Tenant) -> None:

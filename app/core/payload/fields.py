@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
 from app.core.frozen import frozen
 from app.core.payload.facts import RingFacts
@@ -89,9 +88,13 @@ def _reason_string(facts: RingFacts) -> str | None:
     return None if facts.callkit_reason is None else str(facts.callkit_reason)
 
 
+def _netloc(facts: RingFacts) -> str:
+    # our own address, which was read when settings were
+    return facts.state_url.partition("://")[2].partition("/")[0]
+
+
 def _origin(facts: RingFacts) -> str:
-    parts = urlsplit(facts.state_url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{facts.state_url.partition('://')[0]}://{_netloc(facts)}"
 
 
 FIELDS: Final[dict[str, Field]] = {
@@ -137,9 +140,7 @@ FIELDS: Final[dict[str, Field]] = {
     "expires_at_iso": Field("string", False, lambda f: rfc3339(f.expires_at_ms), "RFC 3339, UTC"),
     "state_url": Field("string", False, lambda f: f.state_url, "where the call's state is read"),
     "server_url": Field("string", False, _origin, "scheme and host of state_url"),
-    "server_name": Field(
-        "string", False, lambda f: urlsplit(f.state_url).netloc, "host (and port) of state_url"
-    ),
+    "server_name": Field("string", False, _netloc, "host (and port) of state_url"),
     "custom": Field("object", True, _custom, "the call's custom data"),
     "custom_json": Field("string", True, _custom_json, "the custom data as JSON in a string"),
     "callkit_reason": Field(
