@@ -25,6 +25,10 @@ from devkit.simulator.tls import Contexts
 if TYPE_CHECKING:
     from devkit.simulator.connection import ApnsConnection
 
+STORED_FOR = 30 * 24 * 3600
+"""Seconds for which a push without apns-expiration is kept: Apple names no figure, this is its old
+one ("up to 30 days")."""
+
 
 @dataclass(slots=True)
 class Conduct:
@@ -96,17 +100,21 @@ class Apple:
         """Bring an accepted push to its device.
 
         To one that is not online nothing goes now; the newest push per topic is kept for it if its
-        apns-expiration lies ahead (0, the past, or none at all: tried once, then dropped).
+        apns-expiration lies ahead (0 or the past: tried once, then dropped). Without that header
+        Apple stores it by a policy of its own ("Sending notification requests to APNs").
         """
         if device.online:
             self.arrivals.deliver(arrival)
             return
-        if expiration is None or expiration <= self.now():
+        if expiration is None:
+            expiration = int(self.now()) + STORED_FOR
+        if expiration <= self.now():
             return
         for earlier in self.arrivals.stored(device.token):
             if earlier.topic == arrival.topic:
                 earlier.stored = False
         arrival.stored = True
+        arrival.expires = expiration
 
     def set_online(self, token: str, *, online: bool) -> None:
         """Switch a device on or off; what was kept for it is delivered unless it has expired."""
@@ -115,7 +123,7 @@ class Apple:
             return
         for arrival in self.arrivals.stored(token):
             arrival.stored = False
-            if int(arrival.header("apns-expiration") or 0) > self.now():
+            if arrival.expires > self.now():
                 self.arrivals.deliver(arrival)
 
     def admit(self, connection: "ApnsConnection") -> int:

@@ -225,7 +225,7 @@ class ApnsConnection(Opening):
         http2.output.raw(frames.goaway(last, error_code(order.code), debug))
         self.apple.statistics.goaways_sent += 1
         for number in [n for n in http2.streams if n > last]:
-            http2.output.forget(http2.streams.pop(number))
+            http2.drop(number)
             arrival = self._open.pop(number, None)
             if arrival is not None:
                 arrival.settle("goaway")

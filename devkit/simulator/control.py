@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from devkit.simulator import control_admin
 from devkit.simulator.arrivals import Delivery
 from devkit.simulator.devices import Environment
+from devkit.simulator.own_pages import OwnPagesOnly
 from devkit.simulator.requests import Arrival
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def control_app(server: "Server") -> FastAPI:
     """Make the control API of a simulator."""
     app = FastAPI(title="Ringline's APNs simulator", docs_url="/docs", redoc_url=None)
     app.state.server = server
+    app.add_middleware(OwnPagesOnly)
     router = APIRouter()
     _arrivals_routes(router, server)
     _pushes_routes(router, server)

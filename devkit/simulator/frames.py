@@ -11,7 +11,9 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADER_SIZE = 9
 DEFAULT_WINDOW = 65_535
 LARGEST_WINDOW = 2**31 - 1
+LARGEST_STREAM = 2**31 - 1
 DEFAULT_FRAME_SIZE = 16_384
+DEFAULT_TABLE_SIZE = 4_096
 _HEADER = struct.Struct(">HBBBI")
 
 
@@ -93,9 +95,9 @@ def settings(values: Mapping[Setting, int]) -> bytes:
     return frame(Kind.SETTINGS, 0, 0, payload)
 
 
-def parse_settings(payload: bytes) -> dict[int, int]:
-    """Read a SETTINGS payload, whose size must be a multiple of six."""
-    return dict(struct.iter_unpack(">HI", payload))
+def parse_settings(payload: bytes) -> list[tuple[int, int]]:
+    """Read a SETTINGS payload, whose size must be a multiple of six: pairs in their order."""
+    return list(struct.iter_unpack(">HI", payload))
 
 
 SETTINGS_ACK = frame(Kind.SETTINGS, ACK, 0)

@@ -31,6 +31,9 @@ _SIZES = {
 _ON_STREAM = {Kind.DATA, Kind.HEADERS, Kind.PRIORITY, Kind.RST_STREAM, Kind.CONTINUATION}
 _ON_CONNECTION = {Kind.SETTINGS, Kind.PING, Kind.GOAWAY}
 _LARGEST_HEADER_BLOCK = 64 * 1024
+_MOST_CONTINUATIONS = 128
+_PRIORITY_SIZE = 5
+_GOAWAY_SIZE = 8
 
 
 class Input:
@@ -39,7 +42,9 @@ class Input:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._preface_seen = False
+        self._settings_seen = False
         self._headers: Frame | None = None
+        self._continuations = 0
         self.max_frame_size = frames.DEFAULT_FRAME_SIZE
 
     def feed(self, data: bytes) -> Iterator[Frame]:
@@ -76,7 +81,13 @@ class Input:
         self._preface_seen = True
         return True
 
+    def _check_first(self, kind: int, flags: int) -> None:
+        if not self._settings_seen and (kind != Kind.SETTINGS or flags & frames.ACK):
+            raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+        self._settings_seen = True
+
     def _assemble(self, kind: int, flags: int, stream_id: int, payload: bytes) -> Frame | None:
+        self._check_first(kind, flags)
         _check_place(kind, stream_id, len(payload))
         if self._headers is not None:
             return self._continue(kind, flags, stream_id, payload)
@@ -87,12 +98,20 @@ class Input:
             payload = _unpad(flags, payload)
         if kind == Kind.HEADERS:
             if flags & frames.PRIORITY_FLAG:
-                payload = payload[5:]
+                _check_priority(stream_id, payload)
+                payload = payload[_PRIORITY_SIZE:]
             received = Frame(kind, flags, stream_id, payload, flow)
             if flags & frames.END_HEADERS:
                 return received
             self._headers = received
+            self._continuations = 0
             return None
+        if kind == Kind.PRIORITY:
+            _check_priority(stream_id, payload)
+        elif kind == Kind.SETTINGS and flags & frames.ACK and payload:
+            raise ConnectionViolation(
+                ErrorCode.FRAME_SIZE_ERROR, "a SETTINGS acknowledgement with a payload"
+            )
         return Frame(kind, flags, stream_id, payload, flow)
 
     def _continue(self, kind: int, flags: int, stream_id: int, payload: bytes) -> Frame | None:
@@ -101,7 +120,8 @@ class Input:
         if kind != Kind.CONTINUATION or stream_id != begun.stream_id:
             raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "a header block was interrupted")
         begun.payload += payload
-        if len(begun.payload) > _LARGEST_HEADER_BLOCK:
+        self._continuations += 1
+        if len(begun.payload) > _LARGEST_HEADER_BLOCK or self._continuations > _MOST_CONTINUATIONS:
             raise ConnectionViolation(ErrorCode.ENHANCE_YOUR_CALM, "a header block without end")
         if not flags & frames.END_HEADERS:
             return None
@@ -121,11 +141,23 @@ def _check_place(kind: int, stream_id: int, size: int) -> None:
         raise ConnectionViolation(ErrorCode.FRAME_SIZE_ERROR, f"frame {kind} of {size} bytes")
     if kind == Kind.SETTINGS and size % 6:
         raise ConnectionViolation(ErrorCode.FRAME_SIZE_ERROR, f"SETTINGS of {size} bytes")
+    if kind == Kind.GOAWAY and size < _GOAWAY_SIZE:
+        raise ConnectionViolation(ErrorCode.FRAME_SIZE_ERROR, f"GOAWAY of {size} bytes")
+
+
+def _check_priority(stream_id: int, payload: bytes) -> None:
+    """Refuse a stream that depends on itself (RFC 7540, 5.3.1; deprecated, and still nonsense)."""
+    if len(payload) < _PRIORITY_SIZE:
+        raise ConnectionViolation(ErrorCode.FRAME_SIZE_ERROR, "HEADERS without its priority")
+    if int.from_bytes(payload[:4], "big") & 0x7FFFFFFF == stream_id:
+        raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "a stream that depends on itself")
 
 
 def _unpad(flags: int, payload: bytes) -> bytes:
     if not flags & frames.PADDED:
         return payload
-    if not payload or payload[0] >= len(payload):
+    if not payload:
+        raise ConnectionViolation(ErrorCode.FRAME_SIZE_ERROR, "a padded frame of no bytes")
+    if payload[0] >= len(payload):
         raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "padding longer than its frame")
     return payload[1 : len(payload) - payload[0]]

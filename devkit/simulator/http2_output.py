@@ -113,6 +113,10 @@ class Output:
             self.initial_window = values[Setting.INITIAL_WINDOW_SIZE]
             for stream in streams:
                 stream.send_window += change
+                if stream.send_window > frames.LARGEST_WINDOW:
+                    raise ConnectionViolation(
+                        frames.ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS make a window overflow"
+                    )
         return self._pump_all()
 
     def _pump_all(self) -> list[Stream]:

@@ -26,7 +26,7 @@ class Arrival:
     none; `apns_id` is the request's, or the one that was made for it; `client` says who sent it.
     `status`, `reason` and `answered_ns` are None until an answer has been sent. `verdict` is what
     the rules said, whatever a fault made of it. `delivered` is whether the device has been given
-    it; `stored` whether it is kept for a device that is not online.
+    it; `stored` whether it is kept for a device that is not online, until `expires` (unix seconds).
     """
 
     number: int
@@ -50,6 +50,7 @@ class Arrival:
     answered_ns: int | None = None
     delivered: bool = False
     stored: bool = False
+    expires: int = 0
     fault: int | None = None
     error_code: str | None = None
 

@@ -124,7 +124,7 @@ def _check_push_type(push_type: str | None, topic: str) -> None:
 
 
 def _check_expiration(request: PushRequest) -> None:
-    """Read apns-expiration: seconds since 1970, 0 for "once, now"."""
+    """Read apns-expiration: seconds since 1970, 0 for "once, now"; absent: Apple's own policy."""
     text = request.fields.get("apns-expiration")
     if text is None:
         return

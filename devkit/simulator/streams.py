@@ -33,6 +33,7 @@ class Stream:
 
     `send_window` is what the peer still lets us send, `receive_window` what we still let it send.
     `waiting` is body that the peer's windows hold back. `dealt_with`: by a fault at its headers.
+    `content_length` is what the request says of its body.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Stream:
     headers: list[Header] = field(default_factory=list)
     body: bytearray = field(default_factory=bytearray)
     body_size: int = 0
+    content_length: int | None = None
     unrefilled: int = 0
     remote_ended: bool = False
     local_ended: bool = False
@@ -54,38 +56,45 @@ class Stream:
             self.body += data[: MOST_BODY_KEPT - len(self.body)]
 
 
-_CONNECTION_HEADERS = {
-    "connection",
-    "proxy-connection",
-    "keep-alive",
-    "transfer-encoding",
-    "upgrade",
-}
-_PSEUDO_HEADERS = {":method", ":scheme", ":path", ":authority"}
+_REMEMBERED = 10_000
 
 
-def check_request_headers(stream_id: int, headers: list[Header]) -> None:
-    """Refuse a malformed request (RFC 9113, 8.2 and 8.3) with StreamViolation.
+class ClosedStreams:
+    """How streams ended that were not ended by both sides (RFC 9113, 5.1, "closed").
 
-    Field names must be lower case, pseudo-header fields known, single and first, and fields that
-    belong to HTTP/1.1 connections absent.
+    What still comes on a stream that we gave up is discarded, until the peer has heard of it or
+    ends the stream too; on one that the peer has reset or ended it may send nothing more.
     """
-    seen_regular = False
-    pseudo: set[str] = set()
-    for name, value in headers:
-        if name.startswith(":"):
-            if seen_regular or name in pseudo or name not in _PSEUDO_HEADERS:
-                raise _malformed(stream_id, f"pseudo-header field {name}")
-            pseudo.add(name)
-            continue
-        seen_regular = True
-        if name != name.lower() or name in _CONNECTION_HEADERS:
-            raise _malformed(stream_id, f"field {name}")
-        if name == "te" and value != "trailers":
-            raise _malformed(stream_id, "te")
-    if not {":method", ":scheme", ":path"} <= pseudo:
-        raise _malformed(stream_id, "a pseudo-header field is missing")
+
+    def __init__(self) -> None:
+        self._given_up: dict[int, None] = {}
+        self._reset_by_peer: dict[int, None] = {}
+
+    def give_up(self, stream_id: int) -> None:
+        """We have ended a stream that the peer has not ended."""
+        _remember(self._given_up, stream_id)
+
+    def peer_ended(self, stream_id: int) -> None:
+        """The peer has sent END_STREAM: nothing more may come."""
+        self._given_up.pop(stream_id, None)
+
+    def peer_reset(self, stream_id: int) -> None:
+        """The peer has sent RST_STREAM."""
+        self._given_up.pop(stream_id, None)
+        _remember(self._reset_by_peer, stream_id)
+
+    def discard(self, stream_id: int, what: str) -> None:
+        """Take note of a frame on a closed stream; raises a violation if it may not come."""
+        if stream_id in self._given_up:
+            return
+        if stream_id in self._reset_by_peer:
+            raise StreamViolation(
+                stream_id, ErrorCode.STREAM_CLOSED, f"{what} after the client's own RST_STREAM"
+            )
+        raise ConnectionViolation(ErrorCode.STREAM_CLOSED, f"{what} on a closed stream")
 
 
-def _malformed(stream_id: int, what: str) -> StreamViolation:
-    return StreamViolation(stream_id, ErrorCode.PROTOCOL_ERROR, f"malformed request: {what}")
+def _remember(streams: dict[int, None], stream_id: int) -> None:
+    streams[stream_id] = None
+    if len(streams) > _REMEMBERED:
+        del streams[next(iter(streams))]

@@ -61,7 +61,7 @@ class Contexts:
         context.set_verify(SSL.VERIFY_PEER, _verify)
         context.set_session_id(b"ringline-simulator")
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-        context.set_options(SSL.OP_NO_TICKET)
+        context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)  # RFC 9113, 9.2.1
         if alpn:
             context.set_alpn_select_callback(_select_alpn)
         return context

@@ -252,3 +252,40 @@ async def test_wrong_orders_are_422(
     answer = await control.request(method, path, json=body)
     assert answer.status_code == 422, answer.text
     assert answer.json()["detail"]
+
+
+OTHER_PAGES = {
+    "another origin": ({"origin": "https://evil.example"}, 403),
+    "no origin that it would say": ({"origin": "null"}, 403),
+    "another port": ({"origin": "http://127.0.0.1:1"}, 403),
+    "a form without an origin": ({"sec-fetch-site": "cross-site"}, 403),
+    "a name of its own that points here": ({"host": "evil.example"}, 403),
+    "a form": ({"content-type": "text/plain"}, 415),
+    "a body of no kind": ({"content-type": ""}, 415),
+}
+
+
+@pytest.mark.parametrize("how", OTHER_PAGES)
+async def test_another_web_page_gives_no_orders(
+    control: httpx.AsyncClient, sim: Simulator, how: str
+) -> None:
+    headers, status = OTHER_PAGES[how]
+    body = json.dumps({"tokens": ["ab" * 32]}).encode()
+    headers = {"content-type": "application/json"} | headers
+    for method, path in (("POST", "/devices"), ("PATCH", "/conduct"), ("DELETE", "/arrivals")):
+        answer = await control.request(method, path, content=body, headers=headers)
+        assert answer.status_code == status
+    assert (await control.get("/devices")).json() == {"devices": []}
+
+
+async def test_its_own_page_and_the_loopbacks_other_name_do(
+    control: httpx.AsyncClient, sim: Simulator
+) -> None:
+    url = sim.control_url.replace("127.0.0.1", "localhost")
+    for origin in (sim.control_url, url):
+        answer = await control.post(
+            origin + "/clear", headers={"origin": origin, "sec-fetch-site": "same-origin"}
+        )
+        assert answer.status_code == 200
+    answer = await control.get("/devices", headers={"host": "evil.example"})
+    assert answer.status_code == 403  # nor does such a page read what is here

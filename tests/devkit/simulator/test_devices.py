@@ -80,7 +80,7 @@ async def test_unknown_tokens(sim: Simulator, client: RawClient, token: str) -> 
 
 async def test_expiration_0_means_once_now(sim: Simulator, client: RawClient, token: str) -> None:
     sim.set_online(token, online=False)
-    for fields in ({"apns_expiration": "0"}, {"apns_expiration": "1000000000"}, {}):
+    for fields in ({"apns_expiration": "0"}, {"apns_expiration": "1000000000"}):
         assert (await client.push(token, **fields)).status == 200
     sim.set_online(token, online=True)
     assert sim.deliveries(token) == []
@@ -101,6 +101,17 @@ async def test_the_newest_is_kept_until_its_expiration(
     assert delivered.payload == {"aps": 2}
     assert (await client.push(token, b'{"aps":3}', apns_expiration="0")).status == 200
     assert [a.payload["aps"] for a in sim.deliveries(token)] == [2, 3]
+
+
+async def test_without_an_expiration_apple_stores_by_a_policy_of_its_own(
+    sim: Simulator, client: RawClient, token: str
+) -> None:
+    sim.set_online(token, online=False)
+    assert (await client.push(token)).status == 200
+    assert [a.stored for a in sim.arrivals()] == [True]
+    sim.set_conduct(clock_offset=24 * 3600)
+    sim.set_online(token, online=True)
+    assert len(sim.deliveries(token)) == 1
 
 
 async def test_what_expired_meanwhile_is_dropped(

@@ -117,6 +117,71 @@ BROKEN_CONNECTIONS = {
     "padding that is too long": (frame(HEADERS, 4 | PADDED, 1, b"\x05abc"), PROTOCOL),
     "a header block that is none": (frame(HEADERS, 5, 1, b"\xff\xff\xff\xff"), COMPRESSION),
     "an index that is not there": (frame(HEADERS, 5, 1, b"\xfe"), COMPRESSION),
+    "a promise on an even stream": (frame(PUSH, 4, 2, b"\0\0\0\2"), PROTOCOL),
+    "PRIORITY of a wrong size": (frame(PRIORITY, 0, 1, b"\0\0\0\0"), SIZE),
+    "PRIORITY on stream 0": (frame(PRIORITY, 0, 0, b"\0\0\0\0\0"), PROTOCOL),
+    "a stream that depends on itself": (frame(PRIORITY, 0, 1, b"\x80\0\0\1\0"), PROTOCOL),
+    "a new stream that depends on itself": (
+        frame(HEADERS, 4 | WITH_PRIORITY, 1, b"\0\0\0\1\0" + headers("ab" * 32)),
+        PROTOCOL,
+    ),
+    "HEADERS shorter than its priority": (frame(HEADERS, 4 | WITH_PRIORITY, 1, b"\0\0"), SIZE),
+    "padding of a frame of nothing": (frame(HEADERS, 4 | PADDED, 1), SIZE),
+    "padding that takes the priority": (
+        frame(HEADERS, 4 | PADDED | WITH_PRIORITY, 1, b"\x05" + b"\0" * 7),
+        SIZE,
+    ),
+    "HEADERS on stream 0": (frame(HEADERS, 5, 0, headers("ab" * 32)), PROTOCOL),
+    "RST_STREAM on stream 0": (frame(RST, 0, 0, b"\0\0\0\0"), PROTOCOL),
+    "SETTINGS ACK with a payload": (frame(SETTINGS, 1, 0, b"\0\4\0\0\0\1"), SIZE),
+    "ENABLE_PUSH 2": (frame(SETTINGS, 0, 0, struct.pack(">HI", 2, 2)), PROTOCOL),
+    "a wrong setting before a right one": (
+        frame(SETTINGS, 0, 0, struct.pack(">HIHI", 4, 2**31, 4, 100)),
+        FLOW,
+    ),
+    "SETTINGS with a frame beyond all": (
+        frame(SETTINGS, 0, 0, struct.pack(">HI", 5, 2**24)),
+        PROTOCOL,
+    ),
+    "PING with an ACK of a wrong size": (frame(PING, 1, 0, b"123456789"), SIZE),
+    "GOAWAY on a stream": (frame(GOAWAY, 0, 1, b"\0" * 8), PROTOCOL),
+    "GOAWAY of a wrong size": (frame(GOAWAY, 0, 0, b"\0" * 7), SIZE),
+    "GOAWAY that takes back another": (
+        frame(GOAWAY, 0, 0, b"\0" * 8) + frame(GOAWAY, 0, 0, b"\0\0\0\2" + b"\0" * 4),
+        PROTOCOL,
+    ),
+    "WINDOW_UPDATE of a wrong size": (frame(WINDOW, 0, 0, b"\0\0\1"), SIZE),
+    "WINDOW_UPDATE on an idle stream": (frame(WINDOW, 0, 1, b"\0\0\0\1"), PROTOCOL),
+    "WINDOW_UPDATE on an even stream": (frame(WINDOW, 0, 2, b"\0\0\0\1"), PROTOCOL),
+    "CONTINUATION of another stream": (
+        frame(HEADERS, 0, 1, b"") + frame(CONTINUATION, 4, 3, b""),
+        PROTOCOL,
+    ),
+    "an unknown frame inside a header block": (
+        frame(HEADERS, 0, 1, b"") + frame(0xFA, 0, 1, b""),
+        PROTOCOL,
+    ),
+    "CONTINUATIONs of nothing without end": (
+        frame(HEADERS, 0, 1, b"") + frame(CONTINUATION, 0, 1, b"") * 1_000,
+        11,
+    ),
+    "index 0": (frame(HEADERS, 5, 1, b"\x80"), COMPRESSION),
+    "a table above the limit": (frame(HEADERS, 5, 1, b"\x3f\xe2\x1f\x82"), COMPRESSION),
+    "a table size after a field": (
+        frame(HEADERS, 5, 1, headers("ab" * 32) + b"\x20"),
+        COMPRESSION,
+    ),
+    "three table sizes": (frame(HEADERS, 5, 1, b"\x20\x20\x20\x82"), COMPRESSION),
+    "Huffman padding of zeros": (frame(HEADERS, 5, 1, b"\x82\x00\x81\x18\x011"), COMPRESSION),
+    "Huffman padding of a byte": (frame(HEADERS, 5, 1, b"\x00\x82\x1f\xff\x011"), COMPRESSION),
+    "Huffman with its end-of-string": (
+        frame(HEADERS, 5, 1, b"\x00\x84\xff\xff\xff\xff\x011"),
+        COMPRESSION,
+    ),
+    "a bomb of a header list": (
+        frame(HEADERS, 5, 1, b"\x40\x01a\x7f\x81\x1f" + b"x" * 4_096 + b"\xbe" * 1_000),
+        COMPRESSION,
+    ),
     "a header block without end": (
         frame(HEADERS, 0, 1, b"x" * 16_000) + frame(CONTINUATION, 0, 1, b"x" * 16_000) * 5,
         11,
@@ -139,6 +204,21 @@ async def test_no_preface(wired: Wired) -> None:
         assert await wire.goaway() == (0, PROTOCOL)
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        frame(PING, 0, 0, b"12345678"),
+        frame(HEADERS, 5, 1, headers("ab" * 32)),
+        frame(SETTINGS, 1, 0),
+    ],
+)
+async def test_the_first_frame_is_settings(sim: Simulator, wired: Wired, first: bytes) -> None:
+    async with wired(preface=False) as wire:
+        wire.send(PREFACE, first)
+        assert await wire.goaway() == (0, PROTOCOL)
+    assert len(sim.statistics()["violations"]) == 1
+
+
 async def test_streams_must_count_up(wired: Wired, token: str) -> None:
     async with wired() as wire:
         wire.send(frame(HEADERS, END_HEADERS, 5, headers(token)), frame(DATA, 1, 5, BODY))
@@ -155,6 +235,34 @@ MALFORMED = {
     "a pseudo-header after others": {"extra": [(":path", "/")]},
     "no method": {"extra": [], "method": None},
     "no path": {"extra": [], "path": None},
+    "no scheme": {"extra": [], "scheme": None},
+    "an empty path": {"extra": [], "path": ""},
+    "a path that is none": {"extra": [], "path": "3/device/1"},
+    "a method that is none": {"extra": [], "method": "PO ST"},
+    "CONNECT with a path": {"extra": [], "method": "CONNECT"},
+    "no authority, no host": {"extra": [], "authority": None},
+    "an empty authority": {"extra": [], "authority": ""},
+    "a user in the authority": {"extra": [], "authority": "me@localhost"},
+    "another host": {"extra": [("host", "elsewhere")]},
+    "NUL in a value": {"extra": [("x-a", "a\0b")]},
+    "CR LF in a value": {"extra": [("x-a", "a\r\nb")]},
+    "LF in a pseudo-header": {"extra": [], "path": "/3/device/\n"},
+    "a value that begins with a blank": {"extra": [("authorization", " bearer")]},
+    "a value that ends with a tab": {"extra": [("authorization", "bearer\t")]},
+    "an empty name": {"extra": [("", "1")]},
+    "a name with a colon": {"extra": [("a:b", "1")]},
+    "a name with a blank": {"extra": [("a b", "1")]},
+    "a name beyond ASCII": {"extra": [("caf\u00e9", "1")]},
+    "transfer-encoding": {"extra": [("transfer-encoding", "chunked")]},
+    "proxy-connection": {"extra": [("proxy-connection", "close")]},
+    "upgrade": {"extra": [("upgrade", "h2c")]},
+    "keep-alive": {"extra": [("keep-alive", "5")]},
+    "the same pseudo-header twice": {"extra": [], "authority": "localhost", "twice": "method"},
+    "a content-length too small": {"extra": [("content-length", "9")]},
+    "a content-length too large": {"extra": [("content-length", "11")]},
+    "a content-length that is no number": {"extra": [("content-length", "+10")]},
+    "two content-lengths": {"extra": [("content-length", "10"), ("content-length", "11")]},
+    "a header list above the limit": {"extra": [(f"x-{n}", "y" * 100) for n in range(60)]},
 }
 
 
@@ -164,8 +272,10 @@ async def test_malformed_requests_end_their_stream(
 ) -> None:
     changed = dict(MALFORMED[what])
     extra = changed.pop("extra")
+    twice = changed.pop("twice", None)
     async with wired() as wire:
-        wire.send(frame(HEADERS, END_HEADERS, 1, headers(token, *extra, **changed)))
+        again = b"" if twice is None else bytes(Encoder().encode([(f":{twice}", "GET")]))
+        wire.send(frame(HEADERS, END_HEADERS, 1, again + headers(token, *extra, **changed)))
         wire.send(frame(DATA, END_STREAM, 1, BODY))
         assert await wire.reset() == (1, PROTOCOL)
         wire.send(frame(HEADERS, END_HEADERS, 3, headers(token)), frame(DATA, 1, 3, BODY))
@@ -284,3 +394,118 @@ async def test_breaches_on_a_stream_that_waits_for_its_answer(
         wire.send(frame(HEADERS, END_HEADERS, 7, headers(token)))
         wire.send(frame(HEADERS, END_HEADERS, 7, headers(token)))
         assert await wire.goaway() == (7, PROTOCOL)
+
+
+TRAILERS = {
+    "a pseudo-header": [(":path", "/")],
+    "a status": [(":status", "200")],
+    "an upper-case name": [("X-A", "1")],
+    "NUL in a value": [("x-a", "\0")],
+    "a connection header": [("connection", "close")],
+}
+
+
+@pytest.mark.parametrize("what", TRAILERS)
+async def test_malformed_trailers_end_their_stream(
+    sim: Simulator, wired: Wired, token: str, what: str
+) -> None:
+    trailers = bytes(Encoder().encode(TRAILERS[what], huffman=False))
+    async with wired() as wire:
+        wire.send(frame(HEADERS, END_HEADERS, 1, headers(token)), frame(DATA, 0, 1, BODY))
+        wire.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, trailers))
+        assert await wire.reset() == (1, PROTOCOL)
+    assert sim.arrivals() == []
+
+
+class TestClosedStreams:
+    async def test_after_both_ends_nothing_may_come(self, wired: Wired, token: str) -> None:
+        for late in (frame(DATA, 1, 1, BODY), frame(HEADERS, 5, 1, headers(token))):
+            async with wired() as wire:
+                wire.send(frame(HEADERS, END_HEADERS, 1, headers(token)), frame(DATA, 1, 1, BODY))
+                assert await wire.status() == 200
+                wire.send(frame(WINDOW, 0, 1, b"\0\0\0\1"), frame(RST, 0, 1, b"\0\0\0\0"))
+                wire.send(frame(PRIORITY, 0, 1, b"\0\0\0\0\1"))
+                wire.send(late)
+                assert await wire.reset() == (1, CLOSED)
+
+    async def test_after_its_end_a_request_has_no_more_body(
+        self, sim: Simulator, wired: Wired, token: str
+    ) -> None:
+        async with wired() as wire:
+            wire.send(frame(HEADERS, END_HEADERS, 1, headers(token)), frame(DATA, 1, 1, BODY))
+            assert await wire.status() == 200
+            wire.send(frame(DATA, 1, 1, BODY))
+            assert await wire.goaway() == (1, CLOSED)
+        assert len(sim.statistics()["violations"]) == 1
+
+    async def test_after_its_reset_a_client_says_no_more(self, wired: Wired, token: str) -> None:
+        async with wired() as wire:
+            wire.send(frame(HEADERS, END_HEADERS, 1, headers(token)))
+            wire.send(frame(RST, 0, 1, b"\0\0\0\x08"), frame(DATA, 0, 1, BODY))
+            assert await wire.reset() == (1, CLOSED)
+
+    async def test_what_was_under_way_when_we_gave_up_is_discarded(
+        self, sim: Simulator, wired: Wired, token: str
+    ) -> None:
+        sim.fault(on="headers", reset="CANCEL", times=1)
+        async with wired() as wire:
+            wire.send(frame(HEADERS, END_HEADERS, 1, headers(token)))
+            wire.send(frame(DATA, 0, 1, BODY), frame(DATA, 1, 1, BODY))
+            assert await wire.reset() == (1, 8)
+            wire.send(frame(HEADERS, END_HEADERS, 3, headers(token)), frame(DATA, 1, 3, BODY))
+            assert await wire.status() == 200
+            assert sim.statistics()["violations"] == []
+            wire.send(frame(DATA, 0, 1, BODY))  # it had ended the stream itself
+            assert await wire.goaway() == (3, CLOSED)
+
+
+async def test_a_smaller_table_is_followed(sim: Simulator, wired: Wired, token: str) -> None:
+    """RFC 9113, 4.3.1: after the acknowledgement, the next block begins with the new size."""
+    whole = frame(DATA, END_STREAM, 1, BODY)
+    for update, fine in ((b"", False), (b"\x3f\x45", True), (b"\x3f\x46", False), (b"\x20", True)):
+        sim.connection_fault(settings={"header_table_size": 100}, times=1)
+        async with wired() as wire:
+            await wire.next(SETTINGS)
+            wire.send(frame(SETTINGS, 1, 0))
+            wire.send(frame(HEADERS, END_HEADERS, 1, update + headers(token)), whole)
+            if fine:
+                assert await wire.status() == 200
+            else:
+                assert (await wire.goaway())[1] == COMPRESSION
+
+
+async def test_settings_may_not_make_a_stream_window_overflow(
+    sim: Simulator, wired: Wired, token: str
+) -> None:
+    sim.fault(hold=True)
+    async with wired() as wire:
+        wire.send(frame(HEADERS, END_HEADERS, 1, headers(token)))
+        wire.send(frame(WINDOW, 0, 1, struct.pack(">I", 2**31 - 1 - 65_535)))
+        wire.send(frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 65_536)))
+        assert (await wire.goaway())[1] == FLOW
+
+
+async def test_what_is_odd_but_allowed(sim: Simulator, wired: Wired, token: str) -> None:
+    """Unknown settings, error codes, flags, a Huffman block, host for authority, a cookie twice."""
+    fields = [
+        (":method", "POST"), (":scheme", "https"), (":path", f"/3/device/{token}"),
+        ("host", "localhost"), ("apns-topic", TOPIC), ("apns-push-type", "voip"),
+        ("te", "trailers"), ("content-length", "10"), ("content-length", "10"),
+        ("cookie", "a=1"), ("cookie", "b=2"), ("x-a", ""), ("x-b", "caf\u00e9 \u0001"),
+    ]  # fmt: skip
+    async with wired() as wire:
+        wire.send(
+            frame(SETTINGS, 0xFE, 0, struct.pack(">HIHIHI", 0xF0F0, 7, 2, 1, 6, 100)),
+            frame(GOAWAY, 0, 0, struct.pack(">II", 0, 0xBEEF) + b"debug"),
+            frame(GOAWAY, 0, 0, struct.pack(">II", 0, 0)),
+            frame(PING, 1, 0, b"nobody's"),
+            frame(
+                HEADERS,
+                0xC0 | END_HEADERS,
+                1,
+                b"\x20\x3f\xe1\x1f" + bytes(Encoder().encode(fields, huffman=True)),
+            ),
+            frame(DATA, END_STREAM, 1, BODY),
+        )
+        assert await wire.status() == 400  # Apple: DuplicateHeaders
+    assert sim.statistics()["violations"] == []
