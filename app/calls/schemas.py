@@ -1,6 +1,5 @@
 """What clients send to ring and to answer, and how a call reads."""
 
-import re
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -10,29 +9,35 @@ from pydantic import Field, model_validator
 from app.calls.store import Stored
 from app.core.call import LIVE, Call, Member, MemberState, Ring
 from app.core.event import rfc3339
+from app.core.identifiers import is_call_name, is_call_type
 from app.core.limits import BOUNDS
 from app.infra.fields import (
-    CALL_NAME,
-    CALL_TYPE,
+    AtMost,
     CallName,
     CallType,
     Custom,
     DeviceId,
-    DisplayName,
+    OptionalName,
     Request,
     UserId,
+    Within,
     refuse,
 )
 
 MOST_CALLEES = 999
 RING_LOW, RING_HIGH = BOUNDS["ring"]
+RingTime = Annotated[float, Within(RING_LOW, RING_HIGH, "ring_time_out_of_bounds", " seconds")]
+Callees = Annotated[
+    list[UserId],
+    AtMost(MOST_CALLEES, "too_many_members", "a call holds at most 1,000 with its caller", 1),
+]
 
 
 class CallerIn(Request):
     """Who is calling."""
 
     id: UserId
-    name: DisplayName | None = None
+    name: OptionalName = None
     device_id: DeviceId | None = None
 
 
@@ -42,26 +47,19 @@ class RingIn(Request):
     type: CallType = "default"
     id: CallName | None = None
     caller: CallerIn
-    callees: Annotated[list[UserId], Field()]
+    callees: Callees
     video: bool = False
-    ring_time: float | None = None
+    ring_time: RingTime | None = None
     custom: Custom = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _sense(self) -> Self:
         if not self.callees:
             raise refuse("no_callees", "callees: name at least one user to ring")
-        if len(self.callees) > MOST_CALLEES:
-            raise refuse("too_many_members", "callees: a call holds at most 1,000 with its caller")
         if len(set(self.callees)) < len(self.callees):
             raise refuse("duplicate_callee", "callees: a user is named twice")
         if self.caller.id in self.callees:
             raise refuse("caller_among_callees", "callees: the caller cannot be rung by this call")
-        if self.ring_time is not None and not RING_LOW <= self.ring_time <= RING_HIGH:
-            raise refuse(
-                "ring_time_out_of_bounds",
-                f"ring_time: must be from {RING_LOW:g} to {RING_HIGH:g} seconds",
-            )
         return self
 
 
@@ -146,8 +144,7 @@ def call_reference(text: str) -> tuple[str, str] | UUID | None:
     """A call as named in a path: `type:id`, or the id of one session; None when it is neither."""
     kind, colon, name = text.partition(":")
     if colon:
-        well_formed = re.fullmatch(CALL_TYPE, kind) and re.fullmatch(CALL_NAME, name)
-        return (kind, name) if well_formed else None
+        return (kind, name) if is_call_type(kind) and is_call_name(name) else None
     try:
         return UUID(text)
     except ValueError:

@@ -9,11 +9,20 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from app.core.event import rfc3339
 from app.credentials.files.parsed_file import Understood
+from app.credentials.files.pbe import MOST_PASSWORD
 from app.credentials.health import health_of
 from app.infra.db import Row
-from app.infra.fields import DeviceId, Request, UserId, refuse
+from app.infra.fields import AtMost, DeviceId, Request, Text, UserId, refuse
 
 PEM_BEGINS = "-----BEGIN "
+MOST_FILE = 1_000_000
+"""Characters of a file's text at most; how large a credential may be `reading` says."""
+Name = Annotated[Text, Field(max_length=400)]
+"""Of an app, key or team as typed: judged where the refusals teach."""
+Environments = Annotated[
+    list[Literal["production", "sandbox"]],
+    AtMost(2, "invalid_environments", "at most `production` and `sandbox`"),
+]
 
 
 def _file(value: str) -> str:
@@ -38,8 +47,8 @@ def decode_file(value: str) -> bytes:
 class FileIn(Request):
     """A file as an admin has it."""
 
-    file: Annotated[str, Field(repr=False), AfterValidator(_file)]
-    password: SecretStr | None = None
+    file: Annotated[Text, Field(repr=False, max_length=MOST_FILE), AfterValidator(_file)]
+    password: Annotated[SecretStr, Field(max_length=MOST_PASSWORD)] | None = None
 
     @property
     def data(self) -> bytes:
@@ -53,16 +62,16 @@ class FileIn(Request):
 class CredentialIn(FileIn):
     """A credential to look at or to add. A `.p8` needs `bundle_id`, `key_id` and `team_id`."""
 
-    bundle_id: str | None = None
-    key_id: str | None = None
-    team_id: str | None = None
-    environments: list[Literal["production", "sandbox"]] | None = None
+    bundle_id: Name | None = None
+    key_id: Name | None = None
+    team_id: Name | None = None
+    environments: Environments | None = None
 
 
 class RequestIn(Request):
     """For which app a key and a signing request are to be made."""
 
-    bundle_id: str
+    bundle_id: Name
 
 
 class ConfirmIn(Request):

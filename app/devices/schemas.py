@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from app.core.event import rfc3339
-from app.infra.fields import BundleId, DeviceId, DisplayName, Request, UserId, refuse
+from app.infra.fields import (
+    AtMost,
+    BundleId,
+    DeviceId,
+    OptionalName,
+    Request,
+    UserId,
+    Within,
+    refuse,
+)
 
 SHORTEST, LONGEST = 300, 180 * 24 * 3600
 MOST_TOKENS = 8
@@ -39,27 +48,27 @@ class TokenIn(Request):
     environment: Literal["production", "sandbox"] = "production"
 
 
+Tokens = Annotated[
+    list[TokenIn],
+    AtMost(MOST_TOKENS, "too_many_tokens", f"at most {MOST_TOKENS} for one device", 1),
+]
+ExpiresIn = Annotated[int, Within(SHORTEST, LONGEST, "expiry_out_of_bounds", " seconds (180 days)")]
+
+
 class DeviceIn(Request):
     """A registration. `expires_in` in seconds, 300 to 180 days; `user_id` only with an API key."""
 
     user_id: UserId | None = None
     device_id: DeviceId | None = None
-    name: DisplayName | None = None
+    name: OptionalName = None
     platform: Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9 ._\-]+$")] | None = None
-    tokens: list[TokenIn] = Field(default_factory=list)
-    expires_in: int = LONGEST
+    tokens: Tokens = Field(default_factory=list)
+    expires_in: ExpiresIn = LONGEST
 
     @model_validator(mode="after")
     def _sense(self) -> Self:
         if not self.tokens:
             raise refuse("no_tokens", "tokens: a device is registered with at least one token")
-        if len(self.tokens) > MOST_TOKENS:
-            raise refuse("too_many_tokens", f"tokens: at most {MOST_TOKENS} for one device")
-        if not SHORTEST <= self.expires_in <= LONGEST:
-            raise refuse(
-                "expiry_out_of_bounds",
-                f"expires_in: must be from {SHORTEST} to {LONGEST} seconds (180 days)",
-            )
         places = {(token.kind, token.bundle_id) for token in self.tokens}
         if len(places) < len(self.tokens):
             raise refuse(

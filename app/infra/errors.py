@@ -18,7 +18,13 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.core.text import storable
+
 PROBLEM = "application/problem+json"
+MOST_ERRORS = 20
+"""Faults of one request that are told: whoever sends 80,000 needs no more to find the first."""
+MOST_PLACE = 200
+"""Characters of a field's name that are repeated."""
 
 
 class AppError(Exception):
@@ -81,7 +87,7 @@ class Unavailable(AppError):
 def problem(status: int, code: str, detail: str, **more: Any) -> Response:
     """The one shape of an error's body."""
     body = {"type": "about:blank", "title": code.replace("_", " ").capitalize(), "status": status}
-    body |= {"code": code, "detail": detail, **more}
+    body |= {"code": code, "detail": storable(detail), **more}
     return Response(orjson.dumps(body), status_code=status, media_type=PROBLEM)
 
 
@@ -109,7 +115,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
                         "code": {"type": "string"},
                         "detail": {"type": "string"},
                         "errors": {
-                            "description": "With 422 `invalid_field` and its like: every field.",
+                            "description": "With 422 `invalid_field` and its like: each field, "
+                            f"of at most {MOST_ERRORS}.",
                             "type": "array",
                             "items": {"type": "object"},
                         },
@@ -162,7 +169,7 @@ NAMED = re.compile(r"([a-z_]+): (.+)", re.DOTALL)
 def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
     """pydantic's errors as (field, code, detail): the input itself is never repeated."""
     found = []
-    for error in errors:
+    for error in errors[:MOST_ERRORS]:
         place = [str(part) for part in error["loc"]]
         if place and place[0] in {"body", "query", "path", "header"}:
             place = place[1:]
@@ -182,7 +189,8 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
         elif not field and (named := NAMED.match(detail)):
             # a check of several fields at once says itself which one is wrong
             field, detail = named.groups()
-        found.append({"field": field, "code": code, "detail": detail})
+        field = storable(field[:MOST_PLACE])
+        found.append({"field": field, "code": code, "detail": storable(detail)})
     return found
 
 

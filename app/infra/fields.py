@@ -1,12 +1,29 @@
-"""Field types that every room's schemas share: ids, names, and sentences for what is wrong."""
+"""Field types that every room's schemas share: ids, names, text, numbers, and what is wrong."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-USER_ID = r"[A-Za-z0-9_@.:|+=~\-]{1,128}"
+from app.core import identifiers
+from app.core.bundle_id import BUNDLE_ID_PATTERN, LONGEST, bundle_id_of
+from app.core.text import clean_name, is_storable
+
+MOST_FIELDS = 50
+MOST_BIGINT = 2**63 - 1
+"""What PostgreSQL's bigint holds."""
 
 
 def refuse(code: str, sentence: str) -> PydanticCustomError:
@@ -14,85 +31,185 @@ def refuse(code: str, sentence: str) -> PydanticCustomError:
     return PydanticCustomError("ringline_" + code, sentence)
 
 
-def _matching(pattern: str, code: str, sentence: str) -> AfterValidator:
-    import re  # noqa: PLC0415
+class Within:
+    """A number from `low` to `high`; said in the OpenAPI too. NaN is within nothing."""
 
-    compiled = re.compile(pattern)
+    def __init__(self, low: float, high: float, code: str, unit: str = "") -> None:
+        self.low = low
+        self.high = high
+        self.code = code
+        self.unit = unit
 
+    def _check(self, value: float) -> float:
+        if not self.low <= value <= self.high:
+            raise refuse(self.code, f"must be from {self.low:g} to {self.high:g}{self.unit}")
+        return value
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """The number, then its bounds."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """The number with `minimum` and `maximum`."""
+        return handler(schema) | {"minimum": self.low, "maximum": self.high}
+
+
+class AtMost:
+    """A list or object of at most so many items, counted before any of them is looked at."""
+
+    def __init__(self, most: int, code: str, sentence: str, least: int = 0) -> None:
+        self.most = most
+        self.least = least
+        self.code = code
+        self.sentence = sentence
+
+    def _check(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple, dict)) and len(value) > self.most:
+            raise refuse(self.code, self.sentence)
+        return value
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """The number of items, then each item."""
+        return core_schema.no_info_before_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """The list or object with its most."""
+        inner = handler(schema)
+        word = "Properties" if inner.get("type") == "object" else "Items"
+        found = inner | {f"max{word}": self.most}
+        return found | {f"min{word}": self.least} if self.least else found
+
+
+# --- text ---------------------------------------------------------------------------------------
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str) and not is_storable(value):
+        raise refuse("invalid_text", "must not hold U+0000 or half a surrogate pair")
+    return value
+
+
+Text = Annotated[str, BeforeValidator(_storable)]
+"""Any text that PostgreSQL and JSON can hold."""
+
+MOST_NAME = 200
+
+
+def _cleaned(value: Any) -> Any:
+    return clean_name(value) if isinstance(value, str) else value
+
+
+def _cleaned_or_none(value: Any) -> Any:
+    return (clean_name(value) or None) if isinstance(value, str) else value
+
+
+Name = Annotated[str, Field(max_length=MOST_NAME), BeforeValidator(_cleaned)]
+"""A name that may be empty: see `app.core.text`."""
+OptionalName = Annotated[
+    Annotated[str, Field(max_length=MOST_NAME)] | None, BeforeValidator(_cleaned_or_none)
+]
+"""A name, or None: also for one of which nothing is left."""
+
+
+# --- ids ----------------------------------------------------------------------------------------
+
+
+def _matching(
+    fits: Callable[[str], bool], pattern: str, longest: int, code: str, sentence: str
+) -> tuple[AfterValidator, WithJsonSchema]:
     def check(value: str) -> str:
-        if compiled.fullmatch(value) is None:
+        if not fits(value):
             raise refuse(code, sentence)
         return value
 
-    return AfterValidator(check)
+    schema = {"type": "string", "minLength": 1, "maxLength": longest, "pattern": pattern}
+    return AfterValidator(check), WithJsonSchema(schema)
 
 
-def _no_reserved_device(value: str) -> str:
-    if value == "server":
+ID_SENTENCE = (
+    'must be 1 to 128 printable ASCII characters without space , " < > \\ % ? # '
+    "(a comma separates users), and neither `.` nor `..`"
+)
+_USER_ID = _matching(
+    identifiers.is_user_id, identifiers.USER_ID_PATTERN, 128, "invalid_user_id", ID_SENTENCE
+)
+_DEVICE_ID = _matching(
+    identifiers.is_device_id,
+    identifiers.USER_ID_PATTERN,
+    128,
+    "invalid_device_id",
+    ID_SENTENCE + "; `server` stands for the tenant's backend",
+)
+_CALL_TYPE = _matching(
+    identifiers.is_call_type,
+    identifiers.CALL_TYPE_PATTERN,
+    64,
+    "invalid_call_type",
+    "must be 1 to 64 of a-z 0-9 _ -",
+)
+_CALL_NAME = _matching(
+    identifiers.is_call_name,
+    identifiers.CALL_NAME_PATTERN,
+    64,
+    "invalid_call_id",
+    "must be 1 to 64 of A-Z a-z 0-9 _ -",
+)
+UserId = Annotated[str, *_USER_ID]
+DeviceId = Annotated[str, *_DEVICE_ID]
+CallType = Annotated[str, *_CALL_TYPE]
+CallName = Annotated[str, *_CALL_NAME]
+
+
+def _bundle_id(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    found = bundle_id_of(value)
+    if found is None:
         raise refuse(
-            "invalid_device_id", "`server` stands for the tenant's backend: choose another id"
+            "invalid_bundle_id",
+            "must look like com.example.app: letters, digits, dots and hyphens",
         )
-    return value
+    return found
 
 
-UserId = Annotated[
-    str,
-    _matching(
-        USER_ID,
-        "invalid_user_id",
-        "must be 1 to 128 of A-Z a-z 0-9 _ @ . : | + = ~ - (a comma separates users)",
-    ),
-]
-CALL_TYPE = r"[a-z0-9_\-]{1,64}"
-CALL_NAME = r"[A-Za-z0-9_\-]{1,64}"
-CallType = Annotated[
-    str, _matching(CALL_TYPE, "invalid_call_type", "must be 1 to 64 of a-z 0-9 _ -")
-]
-CallName = Annotated[
-    str, _matching(CALL_NAME, "invalid_call_id", "must be 1 to 64 of A-Z a-z 0-9 _ -")
-]
-DeviceId = Annotated[
-    str,
-    _matching(
-        r"[A-Za-z0-9_@.:|+=~\-]{1,128}",
-        "invalid_device_id",
-        "must be 1 to 128 of A-Z a-z 0-9 _ @ . : | + = ~ -",
-    ),
-    AfterValidator(_no_reserved_device),
-]
 BundleId = Annotated[
     str,
-    _matching(
-        r"[A-Za-z0-9][A-Za-z0-9.\-]{0,154}",
-        "invalid_bundle_id",
-        "must look like com.example.app: letters, digits, dots and hyphens",
-    ),
+    BeforeValidator(_bundle_id),
+    WithJsonSchema({"type": "string", "maxLength": LONGEST + 5, "pattern": BUNDLE_ID_PATTERN}),
 ]
+"""In its one spelling: see `app.core.bundle_id`."""
 
 
-def _printable(value: str) -> str:
-    if not value.isprintable() or not value.strip():
-        raise refuse("invalid_name", "must hold printable characters only, and not only spaces")
-    return value
-
-
-DisplayName = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+# --- JSON of others -----------------------------------------------------------------------------
 
 CUSTOM_BYTES = 2_048
 
 
-def _small(value: dict[str, Any]) -> dict[str, Any]:
+def check_json(value: Any, code: str, most: int) -> None:
+    """Refuse JSON that cannot be kept: larger than `most` bytes, or what others could not read."""
     try:
         encoded = orjson.dumps(value)
     except TypeError as error:  # half a surrogate pair, a number beyond 64 bits, too deep
         raise refuse(
-            "invalid_custom",
+            f"invalid_{code}",
             "must be JSON that others can read: no lone surrogates, no huge numbers",
         ) from error
-    if len(encoded) > CUSTOM_BYTES:
-        raise refuse("custom_too_large", f"must be at most {CUSTOM_BYTES} bytes as JSON")
-    if b"\\u0000" in encoded:
-        raise refuse("invalid_custom", "must not hold the character U+0000")
+    if len(encoded) > most:
+        raise refuse(f"{code}_too_large", f"must be at most {most} bytes as JSON")
+    if b"\\u0000" in encoded.replace(rb"\\", b""):
+        raise refuse(f"invalid_{code}", "must not hold the character U+0000")
+
+
+def _small(value: dict[str, Any]) -> dict[str, Any]:
+    check_json(value, "custom", CUSTOM_BYTES)
     return value
 
 
@@ -103,3 +220,11 @@ class Request(BaseModel):
     """A body that a client sends: unknown fields are refused, so that a typo is told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, data: Any) -> Any:
+        # each unknown field would be an error of its own
+        if isinstance(data, dict) and len(data) > MOST_FIELDS:
+            raise refuse("unknown_field", "more fields than anything here has")
+        return data

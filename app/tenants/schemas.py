@@ -1,32 +1,42 @@
 """What a tenant may set for itself."""
 
 from functools import lru_cache
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from app.core.limits import BOUNDS, Figures, outside_bounds, resolve
+from app.core.limits import BOUNDS, NAMES, Figures, outside_bounds, resolve
 from app.core.payload import PROFILES, PayloadError, check_template
-from app.infra.fields import BundleId, CallType, refuse
+from app.infra.fields import AtMost, BundleId, CallType, Request, check_json, refuse
 
 COUNTS = {"members", "devices"}
+MOST_APPS = 1_000
+MOST_TYPES = 200
+STORED_TEMPLATE = 8_192
+"""Bytes of a template as it rests; what it may have at all is said by `check_template`."""
+_APPS = AtMost(MOST_APPS, "too_many_apps", f"at most {MOST_APPS:,} apps")
+_TYPES = AtMost(MOST_TYPES, "too_many_call_types", f"at most {MOST_TYPES} call types")
+_FIGURES = AtMost(20, "unknown_figure", f"known are {', '.join(NAMES)}")
+FiguresIn = Annotated[dict[str, float], _FIGURES]
 
 
-class TenantSettings(BaseModel):
+class TenantSettings(Request):
     """The settings of one tenant; what is absent has its default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    figures: dict[str, float] = Field({}, description="seconds and counts; see the README's table")
-    call_types: dict[CallType, dict[str, float]] = Field({}, description="figures per call type")
+    figures: FiguresIn = Field({}, description="seconds and counts; see the README's table")
+    call_types: Annotated[dict[CallType, FiguresIn], _TYPES] = Field(
+        {}, description="figures per call type"
+    )
     users_may_ring: bool = Field(False, description="a user token may ring, as its own subject")
     store_and_forward: bool = Field(
         False, description="Apple may keep a ring for a phone that is off, until its deadline"
     )
     voip_stops: bool = Field(False, description="a stop may travel as a VoIP push, as last resort")
-    profiles: dict[BundleId, str] = Field({}, description="payload profile per bundle id")
-    templates: dict[BundleId, dict[str, Any]] = Field(
+    profiles: Annotated[dict[BundleId, str], _APPS] = Field(
+        {}, description="payload profile per bundle id"
+    )
+    templates: Annotated[dict[BundleId, dict[str, Any]], _APPS] = Field(
         {}, description="custom payload per bundle id"
     )
     keep_events_days: float = Field(7, ge=1, le=90)
@@ -66,6 +76,7 @@ class TenantSettings(BaseModel):
     @classmethod
     def _templates(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for bundle_id, template in value.items():
+            check_json(template, "template", STORED_TEMPLATE)
             try:
                 check_template(template)
             except PayloadError as error:

@@ -25,6 +25,9 @@ Keychain and OpenSSL write 2,048, Java 10,000, cryptography 20,000, cautious peo
 MOST_SCRYPT = 2**18
 """N * r * p of scrypt at most: 32 MiB of memory and 0.1 s. OpenSSL's own default is half of it."""
 
+MOST_PASSWORD = 1_024
+"""Characters of a password. It is hashed once for each block of a key, however many there are."""
+
 KEY, IV, MAC = 1, 2, 3
 
 Known = TypeVar("Known")

@@ -11,8 +11,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from app.core.bundle_id import bundle_id_of
 from app.credentials.files.apple import MAX_BITS, MIN_BITS, Leaf, chain_of, fingerprint_of
-from app.credentials.files.parsed_file import BOTH, Understood, bundle_of
+from app.credentials.files.parsed_file import BOTH, Understood
 from app.credentials.files.refusals import refused
 from app.credentials.files.sniff import Gathered, gather
 
@@ -20,7 +21,6 @@ MOST_BYTES = 128 * 1024
 MOST_CERTIFICATES = 20
 MOST_KEYS = 10
 MOST_KEY_BYTES = 4_096
-BUNDLE_ID = re.compile(r"[A-Za-z0-9.\-]{1,155}")
 _TEN = re.compile(r"[A-Z0-9]{10}")
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -55,11 +55,11 @@ def read(
 
 
 def clean_bundle_id(bundle_id: str) -> str:
-    """A bundle id as typed, without the `.voip` that some take along. Raises Refused."""
-    bundle_id = bundle_of(bundle_id.strip())
-    if not BUNDLE_ID.fullmatch(bundle_id):
+    """A bundle id as typed, in its one spelling. Raises Refused."""
+    found = bundle_id_of(bundle_id)
+    if found is None:
         raise refused("bundle_id_malformed")
-    return bundle_id
+    return found
 
 
 def _load_keys(found: list[bytes]) -> dict[str, PrivateKey]:

@@ -1,0 +1,73 @@
+"""What the claims of a user token (a JWT signed by a tenant's backend) must say.
+
+RFC 7519: `exp`, `nbf` and `iat` are seconds since 1970, whole or not. Another's clock may be a
+minute ahead: `nbf` and `iat` have a leeway, for .NET and others set them to the very second. `exp`
+has none, as it says itself how long a token is to live.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from app.core.frozen import frozen
+from app.core.identifiers import is_user_id
+
+LEEWAY: Final = 60.0
+"""Seconds."""
+LATEST: Final = 1e11
+"""No time in seconds: year 5138. Milliseconds of any day since 1973 are larger."""
+
+
+@frozen
+class ClaimFault:
+    """What is wrong with a claim: a stable code and a sentence."""
+
+    code: str
+    sentence: str
+
+
+def fault(claims: Mapping[str, Any], now: float) -> ClaimFault | None:
+    """Why these claims will not do at `now` (Unix seconds); None when they will."""
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not is_user_id(subject):
+        return ClaimFault("invalid_token", "the `sub` of this user token is not a user id")
+    for name in ("exp", "nbf", "iat"):
+        if name == "exp" or claims.get(name) is not None:
+            wrong = _number_fault(name, claims.get(name))
+            if wrong is not None:
+                return ClaimFault("invalid_token", wrong)
+    for name, means in (("nbf", "is not valid before"), ("iat", "was issued at")):
+        at = claims.get(name)
+        if at is not None and at > now + LEEWAY:
+            return ClaimFault(
+                "token_not_yet_valid",
+                f"this user token {means} {_said(at)} (`{name}`), and here it is {_said(now)}: "
+                f"more than {LEEWAY:g} seconds apart; set the clock of whoever signs it",
+            )
+    if claims["exp"] <= now:
+        return ClaimFault(
+            "expired_token",
+            f"this user token has expired at {_said(claims['exp'])} (`exp`), and here it is "
+            f"{_said(now)}; get a new one",
+        )
+    return None
+
+
+def _number_fault(name: str, value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"the `{name}` of this user token must be a number: seconds since 1970"
+    if -LATEST < value < LATEST:  # NaN is not
+        return None
+    if LATEST <= value < 1e14:
+        return (
+            f"the `{name}` of this user token looks like milliseconds; a JWT's times are seconds "
+            "since 1970: divide it by 1,000"
+        )
+    return f"the `{name}` of this user token is no time; it must be seconds since 1970"
+
+
+def _said(at: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (OverflowError, ValueError, OSError):  # before the year 1
+        return f"{at:g}"

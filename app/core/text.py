@@ -1,0 +1,44 @@
+"""What text may be: one rule for names, one for all other text.
+
+A name shows a person to a person, so whatever a keyboard, an address book or another system makes
+is a name: every assigned character but those that say nothing and break lines or the direction of
+what follows. The set is written down here and asks no Unicode table of the interpreter: the same
+text is the same name on every Python.
+
+Other text must only be storable: PostgreSQL holds no U+0000, and UTF-8 no half a surrogate pair.
+"""
+
+import re
+from typing import Final
+
+_SURROGATES: Final = "\ud800-\udfff"
+_UNFIT: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # Cc: controls
+    "\u2028\u2029"  # line and paragraph separator
+    "\u202a-\u202e"  # bidi embeddings and overrides; the isolates U+2066 to U+2069 may stay
+    f"{_SURROGATES}]+"  # halves of a pair
+)
+_UNSTORABLE: Final = re.compile(f"[\x00{_SURROGATES}]+")
+
+
+def clean_name(text: str) -> str:
+    """A name as it is kept: each run of unfit characters is one space, the ends are trimmed.
+
+    Empty when nothing is left: that is no name. A length is to be counted afterwards.
+    """
+    return _UNFIT.sub(" ", text).strip(" ")
+
+
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL and JSON can hold this text."""
+    return _UNSTORABLE.search(text) is None
+
+
+def storable(text: str) -> str:
+    """Text of others, cleaned where it is read: what nothing can hold becomes U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def is_plain(text: str) -> bool:
+    """Whether this text holds nothing that a name could not hold."""
+    return _UNFIT.search(text) is None
