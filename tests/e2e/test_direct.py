@@ -32,6 +32,12 @@ BODIES: dict[str, Any] = {
     "no object": [1, 2],
     "huge number": {"caller": {"id": "alice"}, "callees": ["bob"], "custom": {"n": 10**30}},
     "null": None,
+    "odd names": {"caller": {"id": "@a/b:c.org", "name": " \x00Ela\u202era\u2028\u00a0"}, "callees": ["o'b|x"]},
+    "a dot": {"caller": {"id": "."}, "callees": ["bob"]},
+    "1,000 empty": {"caller": {"id": "alice"}, "callees": [""] * 1000},
+    "many wrong": {"caller": {"id": "alice"}, "callees": [""] * 500},
+    "many fields": {"caller": {"id": "alice"}, "callees": ["bob"]} | {f"f{n}": 1 for n in range(60)},
+    "a huge time": {"caller": {"id": "alice"}, "callees": ["bob"], "ring_time": 10**400},
 }  # fmt: skip
 RAW = {
     "no JSON": b"{nope",
@@ -64,7 +70,10 @@ def without_chance(answer: httpx.Response) -> tuple[int, str, str]:
 CASES = {name: json.dumps(body).encode() for name, body in BODIES.items()} | RAW
 
 
-TAKEN = {"good", "all fields", "loose types", "twice the same key", "a byte order mark"}
+TAKEN = {
+    "good", "all fields", "loose types", "twice the same key", "a byte order mark", "lone surrogate",
+    "odd names",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CASES)

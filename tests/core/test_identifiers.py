@@ -1,0 +1,63 @@
+"""What ids are, and what a bundle id is whatever way it is spelled."""
+
+import re
+import string
+
+import pytest
+
+from app.core import identifiers
+from app.core.bundle_id import bundle_id_of, spelled, without_voip
+
+REFUSED = ' ,"<>\\%?#'
+
+
+def test_a_user_id_is_printable_ascii_but_for_nine() -> None:
+    for point in range(0x250):
+        character = chr(point)
+        fits = character in string.printable and not character.isspace()
+        wanted = fits and character not in REFUSED and point < 0x7F
+        assert identifiers.is_user_id(f"a{character}b") == wanted, repr(character)
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    ["@foo/bar:matrix.org", "o'brien@example.com", "auth0|5f7c", "8:acs:x_y-z", "a" * 128, "...",
+     "a/../b", "/", "~", "erased", "user_id"],
+)  # fmt: skip
+def test_ids_of_others(user_id: str) -> None:
+    assert identifiers.is_user_id(user_id)
+    assert re.search(identifiers.USER_ID_PATTERN, user_id)
+
+
+@pytest.mark.parametrize(
+    "user_id", ["", ".", "..", "a" * 129, "a\n", "ü", "a b", "a\x00", "\ud800"]
+)
+def test_no_ids(user_id: str) -> None:
+    assert not identifiers.is_user_id(user_id)
+
+
+def test_a_device_is_not_called_server() -> None:
+    assert identifiers.is_device_id("servers")
+    assert not identifiers.is_device_id("server")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["com.example.app", "com.example.app.voip", "com.example.app.voip.voip", " com.example.app\n",
+     "Com.Example.App", "COM.EXAMPLE.APP.VOIP", "\ufeffcom.example.app\u200b", '"com.example.app"'],
+)  # fmt: skip
+def test_one_app_whatever_its_spelling(typed: str) -> None:
+    assert bundle_id_of(typed) == "com.example.app"
+
+
+@pytest.mark.parametrize(
+    "typed", ["", ".voip", "a b", "com.ex_ample", "com/a", "a" * 156, "\x00", "é"]
+)
+def test_no_bundle_ids(typed: str) -> None:
+    assert bundle_id_of(typed) is None
+
+
+def test_a_topic_is_spelled_as_the_credential_spells_it() -> None:
+    assert without_voip("com.Example.App.VoIP") == "com.Example.App"
+    assert spelled("com.example.app.voip", ["x", "com.Example.App.voip"]) == "com.Example.App.voip"
+    assert spelled("com.example.app", ["com.Example.App.voip"]) is None

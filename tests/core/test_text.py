@@ -1,0 +1,64 @@
+"""What a name is: every assigned character, but for a fixed set."""
+
+import sys
+import unicodedata
+
+import pytest
+
+from app.core.text import clean_name, is_plain, is_storable, storable
+
+UNFIT = {
+    *range(0x20),
+    *range(0x7F, 0xA0),
+    0x2028,
+    0x2029,
+    *range(0x202A, 0x202F),
+    *range(0xD800, 0xE000),
+}
+
+
+def test_every_character_that_may_stand_in_a_name_does() -> None:
+    for point in range(sys.maxunicode + 1):
+        character = chr(point)
+        name = f"a{character}b"
+        kept = "a b" if point in UNFIT else name
+        assert clean_name(name) == kept, hex(point)
+        assert is_plain(name) == (point not in UNFIT)
+
+
+def test_the_set_is_what_the_rule_says_of_unicode() -> None:
+    said = {
+        point
+        for point in range(sys.maxunicode + 1)
+        if unicodedata.category(chr(point)) in {"Cc", "Cs", "Zl", "Zp"}
+        or unicodedata.bidirectional(chr(point)) in {"LRE", "RLE", "PDF", "LRO", "RLO"}
+    }
+    assert said == UNFIT
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Elara \U0001f3f3\ufe0f\u200d\u26a7\ufe0f", "Elara \U0001f3f3\ufe0f\u200d\u26a7\ufe0f"),
+        ("അനിവര്‍", "അനിവര്‍"),
+        ("Anne\u00a0Marie", "Anne\u00a0Marie"),
+        ("\u2068Bob\u2069", "\u2068Bob\u2069"),
+        ("\u202aBob\u202c", "Bob"),
+        ("a\r\n\tb", "a b"),
+        ("a\x00 \x00b", "a   b"),
+        ("  a  b  ", "a  b"),
+        ("\ud83d", ""),
+        ("\x00\u2028 \x9f", ""),
+        ("", ""),
+    ],
+)
+def test_names(text: str, name: str) -> None:
+    assert clean_name(text) == name
+    assert clean_name(name) == name
+
+
+def test_what_can_be_stored() -> None:
+    assert not is_storable("a\x00")
+    assert not is_storable("\udfff")
+    assert is_storable("a\x01\u2028\U0010ffff")
+    assert storable("a\x00\ud800b") == "a\ufffdb"
