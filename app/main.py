@@ -34,6 +34,8 @@ from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings, get_settings
 from app.infra.signals import at_first_signal
 from app.live.streams import Streams
+from app.http.security_headers import SecurityHeaders
+from app.http.trusted_proxies import TrustedProxies
 from app.push import worker_store as push
 from app.security import Gate
 
@@ -95,6 +97,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         responses=errors.RESPONSES,
     )
+    app.security = SecurityHeaders(chosen)
     errors.install(app)
     app.add_exception_handler(DBAPIError, _database_down)
     app.add_exception_handler(PoolTimeout, _database_down)
@@ -122,6 +125,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
         )
+    app.add_middleware(TrustedProxies, networks=chosen.trusted_proxies)
     return app
 
 

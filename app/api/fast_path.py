@@ -18,6 +18,7 @@ from app.calls.ringing import Order, ring_order
 from app.calls.schemas import RingIn
 from app.core.frozen import frozen
 from app.infra.batching import Gather
+from app.http.security_headers import SecurityHeaders
 from app.security import Gate
 
 PATH = "/v1/calls"
@@ -25,26 +26,29 @@ HEADERS = ((b"content-type", b"application/json"),)
 
 
 class RingDirectly(FastAPI):
-    """The app, with a short way for plain requests to ring."""
+    """The app, with a short way for plain requests to ring; what it answers has our headers."""
+
+    security: SecurityHeaders
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         plain = _plain(scope)
         if plain is None:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, self.security.around(send))
             return
         message = await receive()
         body = message.get("body", b"")
         request = None if message.get("more_body", True) else _valid(body)
         if request is None:
-            await super().__call__(scope, _again(message, receive), send)
+            again = _again(message, receive)
+            await super().__call__(scope, again, self.security.around(send))
             return
         try:
             answer = await self._ring(plain, request)
         except Exception as error:  # noqa: BLE001  (whatever it is, it is answered)
-            await self._refuse(error, scope, receive, send)
+            await self._refuse(error, scope, receive, self.security.around(send))
             return
-        headers = [*HEADERS, (b"content-length", b"%d" % len(answer))]
+        headers = [*HEADERS, *self.security.pairs, (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 

@@ -33,17 +33,44 @@ def runtime_of(request: Request) -> Runtime:
     return runtime
 
 
-def set_cookie(request: Request, response: Response, cookie: str) -> None:
-    """Let the browser keep its session; over HTTPS only, if the server is reached so."""
+def keep_cookie(
+    request: Request, response: Response, name: str, value: str, *, seconds: float, strict: bool
+) -> None:
+    """Let the browser keep a cookie that no script and no other site reads.
+
+    Where the server is reached by HTTPS it is bound to this host alone (`__Host-`, RFC 6265bis).
+    """
+    secure = _secure(request)
     response.set_cookie(
-        COOKIE,
-        cookie,
-        max_age=round(admins.LONGEST_SESSION),
-        path=BASE,
+        _named(request, name),
+        value,
+        max_age=round(seconds),
+        path="/" if secure else BASE,
         httponly=True,
-        samesite="lax",
-        secure=_secure(request),
+        samesite="strict" if strict else "lax",
+        secure=secure,
     )
+
+
+def cookie_of(request: Request, name: str) -> str | None:
+    """A cookie that `keep_cookie` set."""
+    return request.cookies.get(_named(request, name))
+
+
+def drop_cookie(request: Request, response: Response, name: str) -> None:
+    """Let the browser forget a cookie."""
+    secure = _secure(request)
+    path = "/" if secure else BASE
+    response.delete_cookie(_named(request, name), path=path, secure=secure, httponly=True)
+
+
+def _named(request: Request, name: str) -> str:
+    return f"__Host-{name}" if _secure(request) else name
+
+
+def set_cookie(request: Request, response: Response, cookie: str) -> None:
+    """Let the browser keep its session."""
+    keep_cookie(request, response, COOKIE, cookie, seconds=admins.LONGEST_SESSION, strict=False)
 
 
 def _secure(request: Request) -> bool:
@@ -63,7 +90,7 @@ def actor_of(request: Request, visitor: Visitor) -> Actor:
 
 async def signed_in(request: Request) -> Visitor:
     """Whoever has signed in, also with a one-time password. Raises SignInNeeded."""
-    cookie = request.cookies.get(COOKIE)
+    cookie = cookie_of(request, COOKIE)
     visitor = await admins.recognise(runtime_of(request), cookie) if cookie else None
     if visitor is None:
         raise SignInNeeded
@@ -86,7 +113,7 @@ async def fields_of(request: Request) -> FormData:
 
 async def checked(request: Request, visitor: Visitor) -> None:
     """Refuse (403) a form that was not made for this session, or comes from another site."""
-    check_origin(request)
+    check_origin(request, runtime_of(request).settings.public_url)
     given = request.headers.get("x-csrf-token")
     if given is None:
         field = (await fields_of(request)).get("csrf")

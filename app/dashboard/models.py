@@ -3,17 +3,20 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, LargeBinary, Text, func
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, LargeBinary, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base
+
+KNOWN = text("browser IS NOT NULL")
 
 
 class Admin(Base):
     """A person who may use the dashboard, for every tenant. `email` is kept in lower case.
 
     role: `owner` (all, and other administrators), `operator` (all of a tenant), `viewer` (looks).
-    `one_time`: the password was made by Ringline and must be replaced before anything else.
+    `one_time`: the password was made by Ringline, must be replaced before anything else, and is
+    good until `one_time_until`.
     """
 
     __tablename__ = "admins"
@@ -23,6 +26,7 @@ class Admin(Base):
     role: Mapped[str] = mapped_column(Text)
     password: Mapped[str] = mapped_column(Text)
     one_time: Mapped[bool] = mapped_column(Boolean)
+    one_time_until: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     signed_in_at: Mapped[datetime | None]
 
@@ -45,17 +49,21 @@ class AdminSession(Base):
 
 
 class SignInTry(Base):
-    """One try to sign in; those that failed lately slow the next ones down."""
+    """One try that has failed or is under way. `source` is an address or an IPv6 network.
+
+    `browser`: a known browser's name, or `password:<admin's id>` for a guess at one's own password.
+    """
 
     __tablename__ = "sign_in_tries"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(Text)
     source: Mapped[str] = mapped_column(Text)
+    browser: Mapped[str | None] = mapped_column(Text)
     at: Mapped[datetime] = mapped_column(server_default=func.now())
-    failed: Mapped[bool] = mapped_column(Boolean)
 
     __table_args__ = (
+        Index("ix_sign_in_tries_browser", "browser", "at", postgresql_where=KNOWN),
         Index("ix_sign_in_tries_email", "email", "at"),
         Index("ix_sign_in_tries_source", "source", "at"),
         Index("ix_sign_in_tries_at", "at"),
@@ -87,3 +95,12 @@ class CountedUntil(Base):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     until: Mapped[datetime]
+
+
+class UntrustedForwarder(Base):
+    """A peer that forwarded visitors, and is not in RINGLINE_TRUSTED_PROXIES."""
+
+    __tablename__ = "untrusted_forwarders"
+
+    address: Mapped[str] = mapped_column(Text, primary_key=True)
+    seen_at: Mapped[datetime]

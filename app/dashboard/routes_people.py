@@ -9,13 +9,17 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from app.audit import log as audit
 from app.dashboard import admins
+from app.dashboard import forwarders
 from app.dashboard.access import (
     COOKIE,
     Governed,
     actor_of,
     checked,
+    cookie_of,
+    drop_cookie,
     fields_of,
     governing,
+    keep_cookie,
     runtime_of,
     set_cookie,
     shown,
@@ -23,20 +27,27 @@ from app.dashboard.access import (
     source_of,
     text_of,
 )
+from app.dashboard.known_browsers import GOOD_FOR
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.http.pages import check_origin
 from app.infra.errors import AppError, Forbidden
+from app.dashboard.sign_in import Browser, check_present_password
+from app.dashboard.sign_in import sign_in as signing_in
+from app.dashboard.sign_in import sign_out as end_session
+from app.http.trusted_proxies import UNTRUSTED
 from app.tenants import service as tenants
 
 router = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
 FORM_COOKIE = "ringline_form"
+KNOWN_COOKIE = "ringline_known"
 HOUR = 3600
 
 
 @router.get("/sign-in")
 async def sign_in_page(request: Request, next: str = "") -> Response:  # noqa: A002
     """The form to sign in; a browser that has done so goes on."""
-    cookie = request.cookies.get(COOKIE)
+    cookie = cookie_of(request, COOKIE)
+    await forwarders.note(runtime_of(request), request.scope.get(UNTRUSTED))
     if cookie and await admins.recognise(runtime_of(request), cookie):
         return moved(_safe(next))
     nobody = not await admins.every(runtime_of(request))
@@ -45,11 +56,9 @@ async def sign_in_page(request: Request, next: str = "") -> Response:  # noqa: A
 
 def _sign_in_form(request: Request, *, status: int = 200, **values: object) -> Response:
     # Before there is a session, a cookie of the form's own stands in for it (double submit).
-    seed = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
+    seed = cookie_of(request, FORM_COOKIE) or secrets.token_urlsafe(24)
     response = render(request, "sign_in.html", status=status, form=_form_mark(seed), **values)
-    response.set_cookie(
-        FORM_COOKIE, seed, max_age=HOUR, path=BASE, httponly=True, samesite="strict"
-    )
+    keep_cookie(request, response, FORM_COOKIE, seed, seconds=HOUR, strict=True)
     return response
 
 
@@ -66,16 +75,17 @@ def _safe(path: str) -> str:
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
     """Sign in. Wrong address and wrong password look the same."""
-    check_origin(request)
+    check_origin(request, runtime_of(request).settings.public_url)
     form = await fields_of(request)
-    seed = request.cookies.get(FORM_COOKIE, "")
+    seed = cookie_of(request, FORM_COOKIE) or ""
     if not seed or not hmac.compare_digest(_form_mark(seed), text_of(form, "form")):
         raise Forbidden("stale_form", "This form is too old. Go back, reload and try again.")
     email, password = text_of(form, "email"), str(form.get("password", ""))
     try:
-        cookie = await admins.sign_in(
-            runtime_of(request), email, password, source_of(request), request.cookies.get(COOKIE)
+        browser = Browser(
+            source_of(request), cookie_of(request, COOKIE), cookie_of(request, KNOWN_COOKIE)
         )
+        made = await signing_in(runtime_of(request), email, password, browser)
     except AppError as error:
         return _sign_in_form(
             request,
@@ -86,17 +96,20 @@ async def sign_in(request: Request) -> Response:
             nobody=False,
         )
     response = moved(_safe(text_of(form, "next")))
-    set_cookie(request, response, cookie)
+    set_cookie(request, response, made.session)
+    keep_cookie(request, response, KNOWN_COOKIE, made.browser, seconds=GOOD_FOR, strict=True)
     return response
 
 
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
     """End this session."""
-    await checked(request, await signed_in(request))
-    await admins.sign_out(runtime_of(request), request.cookies[COOKIE])
+    visitor = await signed_in(request)
+    await checked(request, visitor)
+    cookie = cookie_of(request, COOKIE) or ""
+    await end_session(runtime_of(request), cookie, actor=actor_of(request, visitor))
     response = moved("/sign-in", "signed_out")
-    response.delete_cookie(COOKIE, path=BASE)
+    drop_cookie(request, response, COOKIE)
     return response
 
 
@@ -119,6 +132,7 @@ async def change_password(request: Request) -> Response:
             return render(
                 request, "password.html", status=422, problem="The two new passwords differ."
             )
+        await check_present_password(runtime_of(request), visitor.id, old)
         cookie = await admins.change_password(
             runtime_of(request), visitor, old, new, actor=actor_of(request, visitor)
         )

@@ -8,12 +8,17 @@ from sqlalchemy import text
 from app.infra.db import Row, Session, many, one
 
 ADD = text("""
-    INSERT INTO admins (id, email, role, password, one_time)
-    VALUES (:id, :email, :role, :password, :one_time)
+    INSERT INTO admins (id, email, role, password, one_time, one_time_until)
+    VALUES (:id, :email, :role, :password, true,
+            clock_timestamp() + make_interval(secs => :one_time_for))
     ON CONFLICT (email) DO NOTHING RETURNING id
 """)
-BY_EMAIL = text("SELECT id, email, role, password, one_time FROM admins WHERE email = :email")
-BY_ID = text("SELECT id, email, role, password, one_time FROM admins WHERE id = :id")
+WHOLE = """
+    SELECT id, email, role, password, one_time,
+           one_time_until IS NULL OR one_time_until < clock_timestamp() AS late FROM admins
+"""
+BY_EMAIL = text(WHOLE + "WHERE email = :email")
+BY_ID = text(WHOLE + "WHERE id = :id")
 ADMINS = text("""
     SELECT id, email, role, one_time, created_at, signed_in_at FROM admins ORDER BY email
 """)
@@ -47,7 +52,10 @@ async def lock_owners(session: Session) -> list[UUID]:
 
 SET_ROLE = text("UPDATE admins SET role = :role WHERE id = :id")
 SET_PASSWORD = text("""
-    UPDATE admins SET password = :password, one_time = :one_time WHERE id = :id
+    UPDATE admins SET password = :password,
+        one_time = CAST(:one_time_for AS float8) IS NOT NULL,
+        one_time_until = clock_timestamp() + make_interval(secs => CAST(:one_time_for AS float8))
+    WHERE id = :id
 """)
 SIGNED_IN = text("UPDATE admins SET signed_in_at = clock_timestamp() WHERE id = :id")
 REMOVE = text("DELETE FROM admins WHERE id = :id")
@@ -58,9 +66,12 @@ async def set_role(session: Session, admin_id: UUID, role: str) -> None:
     await session.execute(SET_ROLE, {"id": admin_id, "role": role})
 
 
-async def set_password(session: Session, admin_id: UUID, hashed: str, *, one_time: bool) -> None:
-    """Change an administrator's password."""
-    await session.execute(SET_PASSWORD, {"id": admin_id, "password": hashed, "one_time": one_time})
+async def set_password(
+    session: Session, admin_id: UUID, hashed: str, *, one_time_for: float | None
+) -> None:
+    """Change an administrator's password; to a one-time one if it is good for some seconds only."""
+    values = {"id": admin_id, "password": hashed, "one_time_for": one_time_for}
+    await session.execute(SET_PASSWORD, values)
 
 
 async def remove_admin(session: Session, admin_id: UUID) -> None:
@@ -119,35 +130,52 @@ async def end_sessions(session: Session, admin_id: UUID) -> None:
 
 
 ADD_TRY = text("""
-    INSERT INTO sign_in_tries (id, email, source, failed) VALUES (:id, :email, :source, true)
+    INSERT INTO sign_in_tries (id, email, source, browser)
+    VALUES (:id, :email, :source, :browser)
 """)
-TRY_SUCCEEDED = text("UPDATE sign_in_tries SET failed = false WHERE id = :id")
+FORGET_TRY = text("DELETE FROM sign_in_tries WHERE id = :id")
 FAILURES = text("""
-    SELECT count(*) FILTER (WHERE email = :email AND source = :source) AS pair,
-           count(*) FILTER (WHERE email = :email) AS email,
-           count(*) FILTER (WHERE source = :source) AS source
+    SELECT count(*) FILTER (WHERE browser IS NULL AND email = :email AND source = :source) AS pair,
+           count(*) FILTER (WHERE browser IS NULL AND email = :email) AS account,
+           count(*) FILTER (WHERE browser IS NULL AND source = :source) AS source,
+           count(*) FILTER (WHERE browser = :browser) AS browser
     FROM sign_in_tries
-    WHERE failed AND (email = :email OR source = :source)
+    WHERE (email = :email OR source = :source OR browser = :browser)
         AND at > clock_timestamp() - make_interval(secs => :window)
+""")
+FORGET_TRIES_OF = text("""
+    DELETE FROM sign_in_tries WHERE email = :email OR browser = 'password:' || CAST(:id AS text)
 """)
 FORGET_TRIES = text("""
     DELETE FROM sign_in_tries WHERE at < clock_timestamp() - make_interval(secs => :window)
 """)
 
 
-async def add_try(session: Session, try_id: UUID, email: str, source: str) -> None:
-    """A try to sign in begins; it counts as failed until it has succeeded."""
-    await session.execute(ADD_TRY, {"id": try_id, "email": email, "source": source})
+async def add_try(
+    session: Session, try_id: UUID, email: str, source: str, browser: str | None
+) -> None:
+    """A try begins; it counts as failed until it is forgotten. `browser`: a known one, if any."""
+    values = {"id": try_id, "email": email, "source": source, "browser": browser}
+    await session.execute(ADD_TRY, values)
 
 
-async def try_succeeded(session: Session, try_id: UUID) -> None:
-    """This try was no failure."""
-    await session.execute(TRY_SUCCEEDED, {"id": try_id})
+async def forget_try(session: Session, try_id: UUID) -> None:
+    """This try was no failure: it succeeded, or was refused before it was looked at."""
+    await session.execute(FORGET_TRY, {"id": try_id})
 
 
-async def failures(session: Session, email: str, source: str, window: float) -> dict[str, int]:
-    """Failed tries of the last `window` seconds, by `pair` (both), `email` and `source`."""
-    row = await one(session, FAILURES, {"email": email, "source": source, "window": window})
+async def forget_tries(session: Session, email: str, admin_id: UUID) -> None:
+    """No try for this account has failed."""
+    await session.execute(FORGET_TRIES_OF, {"email": email, "id": str(admin_id)})
+
+
+async def failures(
+    session: Session, email: str, source: str, browser: str | None, window: float
+) -> dict[str, int]:
+    """Failed tries of the last `window` seconds: by unknown browsers for the `account`, from the
+    `source` and both (`pair`), and by the known `browser`."""
+    values = {"email": email, "source": source, "browser": browser, "window": window}
+    row = await one(session, FAILURES, values)
     assert row is not None
     return row
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
@@ -51,10 +52,36 @@ def read_files(paths: Iterable[Path]) -> Files:
     return Files(found, hashlib.sha256(data).hexdigest()[:12])
 
 
-def check_origin(request: Request) -> None:
-    """Refuse (403) what a browser says it was sent by another site's page."""
+def check_origin(request: Request, public_url: str) -> None:
+    """Refuse (403) what a browser says it was sent by another site's page.
+
+    Its own is the page of the public URL, whatever name a proxy calls this server by, and the one
+    of the name that it was called by.
+    """
     origin = request.headers.get("origin")
-    host = request.headers.get("host")
-    foreign = origin is not None and origin.partition("://")[2] != host
+    foreign = origin is not None and not (
+        _origin(origin) == _origin(public_url) or _is_of(origin, request.headers.get("host", ""))
+    )
     if foreign or request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
         raise Forbidden("other_site", "This came from a page of another site; nothing was done.")
+
+
+PORTS: Final = {"http": 80, "https": 443}
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of a URL (RFC 6454); None for what has none, such as `null`."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    if parts.scheme not in PORTS or not parts.hostname or port is None:
+        return None
+    return parts.scheme, parts.hostname, port
+
+
+def _is_of(origin: str, host: str) -> bool:
+    """Whether an origin is that of a Host header, which says no scheme: a proxy may end TLS."""
+    found = _origin(origin)
+    return found is not None and bool(host) and found == _origin(f"{found[0]}://{host}")

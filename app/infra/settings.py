@@ -5,6 +5,9 @@ printed Settings never shows them.
 """
 
 from functools import lru_cache
+from ipaddress import IPv4Network as Network4
+from ipaddress import IPv6Network as Network6
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -13,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.infra.urls import BadUrl, http_url
 
+Network = Network4 | Network6
 MIN_SECRET_LENGTH = 32
 MIN_SECRET_SYMBOLS = 10
 KNOWN_SECRETS = ("changeme", "change-me", "secret", "default", "example", "ringline", "password")
@@ -56,6 +60,11 @@ class Settings(BaseSettings):
     cors_origins: Annotated[list[str], NoDecode] = Field(
         [], description="origins of web clients, separated by commas"
     )
+    trusted_proxies: Annotated[list[Network], NoDecode] = Field(
+        [Network4("127.0.0.1"), Network6("::1")],
+        description="addresses and networks, separated by commas, whose `X-Forwarded-For`, `-Proto` "
+        "and `-Host` count; empty: nobody's",
+    )
     worker_metrics: str | None = Field(
         None, description="`host:port` on which a worker serves its Prometheus metrics"
     )
@@ -79,6 +88,16 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return [_origin(origin.strip()) for origin in value.split(",") if origin.strip()]
         return value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return [ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip()]
+        except ValueError as error:
+            raise ValueError(f"{error}: write addresses or networks, as 10.0.0.7,10.1.0.0/16") from error
 
     @field_validator("public_url", "apns_production_url", "apns_sandbox_url")
     @classmethod

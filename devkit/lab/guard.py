@@ -32,6 +32,7 @@ class Door:
         self._inside = inside
         self._lab = lab
         self._names = {*LOOPBACK, http_url(public_url).host}
+        self._public_url = public_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Be the ASGI application of all below `/lab`."""
@@ -62,7 +63,7 @@ class Door:
             )
         if request.method in SAFE:
             return
-        check_origin(request)
+        check_origin(request, self._public_url)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise UnsupportedMediaType(

@@ -1,0 +1,32 @@
+"""Headers of every answer: no guessing of types, no keeping of secrets, HTTPS from now on."""
+
+from typing import Final
+
+from starlette.types import Message, Send
+
+from app.settings import Settings
+
+NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+NO_STORE: Final = (b"cache-control", b"no-store")
+HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+"""RFC 6797: a year. Only where the public URL is HTTPS: browsers would not come back otherwise."""
+
+
+class SecurityHeaders:
+    """What an answer is given where it does not say otherwise itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        secure = settings.public_url.startswith("https://")
+        self.pairs = (NOSNIFF, NO_STORE, *((HSTS,) if secure else ()))
+
+    def around(self, send: Send) -> Send:
+        """`send`, adding to the start of an answer what it lacks."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = message.get("headers", [])
+                names = {name.lower() for name, _ in given}
+                message["headers"] = [*given, *(one for one in self.pairs if one[0] not in names)]
+            await send(message)
+
+        return sending
