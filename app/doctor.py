@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.credentials import health
+from app.dashboard import forwarders
 from app.infra import news as redis
 from app.infra.db import Database, head_revision, one, revision_of
 from app.infra.settings import LOOPBACK, Settings
@@ -146,9 +147,24 @@ async def _rows(database: Database) -> list[Check]:
             "add one: `ringline credential add FILE --tenant NAME`", serious=False,
         ),
     ]  # fmt: skip
+    checks += _forwarders(await forwarders.lately(database))
     mend = "`ringline credential list` shows all; add a new one before the old one ends"
     troubles = await health.troubles(database)
     return checks + [Check("Credential", False, one, mend, serious=False) for one in troubles]
+
+
+def _forwarders(untrusted: list[str]) -> list[Check]:
+    if not untrusted:
+        return []
+    names = ", ".join(untrusted[:5]) + (" and others" if len(untrusted) > 5 else "")
+    return [
+        Check(
+            "Proxies", False, f"{names} forwards visitors, and is not trusted",
+            "if that is your proxy, name it in RINGLINE_TRUSTED_PROXIES: until then all visitors "
+            "count as one when sign-ins are limited, and the audit log names the proxy",
+            serious=False,
+        )
+    ]  # fmt: skip
 
 
 async def _redis(settings: Settings) -> Check:

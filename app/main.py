@@ -26,6 +26,9 @@ from app.credentials import health
 from app.dashboard import routes as dashboard
 from app.dashboard.counting import Counting
 from app.http.body_limit import BodyLimit
+from app.http.head import HeadAsGet
+from app.http.security_headers import SecurityHeaders
+from app.http.trusted_proxies import TrustedProxies
 from app.infra import errors, memory
 from app.infra.batching import Gather
 from app.infra.db import head_revision, revision_of
@@ -34,8 +37,6 @@ from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings, get_settings
 from app.infra.signals import at_first_signal
 from app.live.streams import Streams
-from app.http.security_headers import SecurityHeaders
-from app.http.trusted_proxies import TrustedProxies
 from app.push import worker_store as push
 from app.security import Gate
 
@@ -125,6 +126,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
         )
+    app.add_middleware(HeadAsGet)
     app.add_middleware(TrustedProxies, networks=chosen.trusted_proxies)
     return app
 

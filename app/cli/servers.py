@@ -35,6 +35,7 @@ def api(
     config = uvicorn.Config(
         "app.main:create_app", factory=True, host=host, port=port, workers=workers,
         log_config=None, access_log=False, timeout_graceful_shutdown=10, server_header=False,
+        proxy_headers=False,  # app/http/trusted_proxies.py sees to them
     )  # fmt: skip
     listener = config.bind_socket() if fd is None else socket.socket(fileno=fd)
     notice_the_vanished(listener)

@@ -6,8 +6,8 @@ the audit log names the proxy.
 
 from sqlalchemy import text
 
-from app.db import Database, many
-from app.runtime import Runtime
+from app.infra.db import Database, many
+from app.infra.runtime import Runtime
 
 MOST = 100
 NOTE = text("""

@@ -12,7 +12,7 @@ import secrets
 import struct
 from uuid import UUID
 
-from app.vault import Keyring
+from app.infra.vault import Keyring
 
 PURPOSE = b"ringline known browser|"
 GOOD_FOR = 180 * 86_400

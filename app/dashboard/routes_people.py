@@ -8,8 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.audit import log as audit
-from app.dashboard import admins
-from app.dashboard import forwarders
+from app.dashboard import admins, forwarders
 from app.dashboard.access import (
     COOKIE,
     Governed,
@@ -29,12 +28,12 @@ from app.dashboard.access import (
 )
 from app.dashboard.known_browsers import GOOD_FOR
 from app.dashboard.pages import BASE, PageRoute, moved, render
-from app.http.pages import check_origin
-from app.infra.errors import AppError, Forbidden
 from app.dashboard.sign_in import Browser, check_present_password
 from app.dashboard.sign_in import sign_in as signing_in
 from app.dashboard.sign_in import sign_out as end_session
+from app.http.pages import check_origin
 from app.http.trusted_proxies import UNTRUSTED
+from app.infra.errors import AppError, Forbidden
 from app.tenants import service as tenants
 
 router = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from app import vault
+from app.audit.log import Actor
 from app.dashboard import known_browsers, passwords, store
 from app.dashboard.admins import LONGEST_SESSION, clean_email, note
-from app.db import clock
-from app.errors import Invalid, TooMany, Unauthorized
-from app.events.audit import Actor
-from app.ids import uuid7
-from app.runtime import Runtime
+from app.infra import vault
+from app.infra.db import clock
+from app.infra.errors import Invalid, TooMany, Unauthorized
+from app.infra.ids import uuid7
+from app.infra.runtime import Runtime
 
 WINDOW: Final = 15 * 60.0
 MOST_FAILURES: Final = {"pair": 5, "source": 20, "account": 50}

@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.types import Message, Send
 
-from app.settings import Settings
+from app.infra.settings import Settings
 
 NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 NO_STORE: Final = (b"cache-control", b"no-store")

@@ -28,17 +28,21 @@ DEVELOPMENT_SECRET = "a-secret-for-development-only-never-for-production"  # noq
 class Settings(BaseSettings):
     """What an operator may set, with what it means and its default."""
 
-    model_config = SettingsConfigDict(env_prefix="RINGLINE_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="RINGLINE_", extra="ignore", hide_input_in_errors=True
+    )
 
     environment: Literal["production", "development"] = Field(
         "production", description="`development` allows the built-in secret key"
     )
     database_url: str = Field(
         "postgresql://localhost/ringline",
+        repr=False,
         description="PostgreSQL 15 or later, e.g. `postgresql://user:password@host/ringline`",
     )
     redis_url: str = Field(
         "redis://localhost:6379/0",
+        repr=False,
         description="Redis or Valkey: `redis://`, `rediss://` or `unix:///path.sock`",
     )
     secret_key: SecretStr = Field(
@@ -62,8 +66,8 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[list[Network], NoDecode] = Field(
         [Network4("127.0.0.1"), Network6("::1")],
-        description="addresses and networks, separated by commas, whose `X-Forwarded-For`, `-Proto` "
-        "and `-Host` count; empty: nobody's",
+        description="addresses and networks, separated by commas, whose `X-Forwarded-For`, "
+        "`-Proto` and `-Host` count; empty: nobody's",
     )
     worker_metrics: str | None = Field(
         None, description="`host:port` on which a worker serves its Prometheus metrics"
@@ -95,9 +99,13 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         try:
-            return [ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip()]
+            return [
+                ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip()
+            ]
         except ValueError as error:
-            raise ValueError(f"{error}: write addresses or networks, as 10.0.0.7,10.1.0.0/16") from error
+            raise ValueError(
+                f"{error}: write addresses or networks, as 10.0.0.7,10.1.0.0/16"
+            ) from error
 
     @field_validator("public_url", "apns_production_url", "apns_sandbox_url")
     @classmethod

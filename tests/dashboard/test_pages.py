@@ -12,7 +12,7 @@ from app.calls import ringing
 from app.calls import service as calls
 from app.calls.schemas import CallerIn, RingIn
 from app.core.call import Cancel
-from app.dashboard import admins, counting, store_counts
+from app.dashboard import admins, counting, sign_in, store_counts
 from app.infra.db import clock
 from app.infra.settings import Settings
 from app.tenants.schemas import TenantSettings
@@ -146,7 +146,8 @@ async def test_the_first_administrator_is_made_by_a_command(settings: Settings, 
     command = [sys.executable, "-m", "app.cli", "admin", "create", "Ada@Example.com"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     password = done.stdout.strip()
-    cookie = await admins.sign_in(runtime, "ada@example.com", password, "here", None)
+    made = await sign_in.sign_in(runtime, "ada@example.com", password, sign_in.Browser("192.0.2.1"))
+    cookie = made.session
     visitor = await admins.recognise(runtime, cookie)
     assert visitor is not None
     assert (visitor.role, visitor.one_time) == ("owner", True)
