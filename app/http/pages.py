@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
 from app.infra.errors import Forbidden
+from app.infra.urls import BadUrl, http_url
 
 TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 POLICY: Final = (
@@ -66,19 +66,12 @@ def check_origin(request: Request, public_url: str) -> None:
         raise Forbidden("other_site", "This came from a page of another site; nothing was done.")
 
 
-PORTS: Final = {"http": 80, "https": 443}
-
-
 def _origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of a URL (RFC 6454); None for what has none, such as `null`."""
+    """Scheme, host and port (RFC 6454); None for what has none, such as `null`."""
     try:
-        parts = urlsplit(url)
-        port = parts.port or PORTS.get(parts.scheme)
-    except ValueError:
+        return http_url(url).origin
+    except BadUrl:
         return None
-    if parts.scheme not in PORTS or not parts.hostname or port is None:
-        return None
-    return parts.scheme, parts.hostname, port
 
 
 def _is_of(origin: str, host: str) -> bool:
