@@ -5,16 +5,22 @@ itself; nothing that a call or a push may still need is old enough to be here.
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from pydantic import ValidationError
 from sqlalchemy import TextClause, text
 
-from app.infra.db import Session, many, one
+from app.infra.bisection import Aside, Halt, no_rows_fault, sweep
+from app.infra.db import Row, Session, many, one
 from app.infra.runtime import Runtime
 from app.tenants.schemas import tenant_settings
 from app.webhooks import endpoints
+
+Key = TypeVar("Key", bound=Hashable)
 
 BATCH = 500
 CALLS = 50
@@ -23,35 +29,49 @@ CALLS = 50
 PAUSE = 0.02
 """Seconds between two batches: others get their turn at the disk."""
 
+DAYS = "make_interval(secs => :days * 86400)"
 ONLY_ONE = text("SELECT pg_try_advisory_xact_lock(7465737, 2) AS mine")
 TENANTS = text("SELECT id, settings FROM tenants ORDER BY id")
 
 
-def _old(table: str, key: str, column: str, more: str = "") -> TextClause:
-    """Delete a batch of one tenant's rows from before `:days` days."""
-    return text(f"""
-        DELETE FROM {table} WHERE ({key}) IN (
-            SELECT {key} FROM {table}
-            WHERE tenant_id = :tenant {more}
-                AND {column} < clock_timestamp() - make_interval(secs => :days * 86400)
-            ORDER BY {column} LIMIT :limit FOR UPDATE SKIP LOCKED)
-    """)  # noqa: S608  (our own names)
+@dataclass(frozen=True, slots=True)
+class Old:
+    """The rows of a table that are old enough to go; they are named by where they lie (`ctid`)."""
+
+    table: str
+    find: TextClause
+    delete: TextClause
+    aside: Aside[str]
+
+
+def _old(table: str, column: str, of: str = "tenant_id = :tenant", age: str = DAYS) -> Old:
+    # the age again where it is deleted: in a row's place there may be a younger one by then
+    old = f"{of} AND {column} < statement_timestamp() - {age}"
+    find = f"""
+        SELECT CAST(ctid AS text) AS key FROM {table}
+        WHERE {old} AND ctid <> ALL(CAST(CAST(:aside AS text[]) AS tid[]))
+        ORDER BY {column} LIMIT :limit FOR UPDATE SKIP LOCKED
+    """  # noqa: S608  (our own names)
+    delete = f"""
+        DELETE FROM {table} WHERE ctid = ANY(CAST(CAST(:keys AS text[]) AS tid[])) AND {old}
+    """  # noqa: S608
+    return Old(table, text(find), text(delete), Aside(f"old {table}"))
 
 
 OF_EVENT_DAYS = (
-    _old("user_events", "tenant_id, user_id, seq", "at"),
-    _old("events", "call_id, seq", "at"),
-    _old("tenant_events", "id", "at"),
-    _old("delivery_attempts", "id", "finished_at"),
-    _old("deliveries", "webhook_id, event_id", "created_at", "AND state <> 'sending'"),
-    _old("feeds", "tenant_id, user_id", "opened_at"),
+    _old("user_events", "at"),
+    _old("events", "at"),
+    _old("tenant_events", "at"),
+    _old("delivery_attempts", "finished_at"),
+    _old("deliveries", "created_at", "tenant_id = :tenant AND state <> 'sending'"),
+    _old("feeds", "opened_at"),
 )
-OLD_CALLS = text("""
-    SELECT id FROM calls
+OLD_CALLS = text(f"""
+    SELECT id AS key FROM calls
     WHERE tenant_id = :tenant AND ended_at IS NOT NULL
-        AND ended_at < clock_timestamp() - make_interval(secs => :days * 86400)
+        AND ended_at < statement_timestamp() - {DAYS} AND id <> ALL(CAST(:aside AS uuid[]))
     ORDER BY ended_at LIMIT :limit FOR UPDATE SKIP LOCKED
-""")
+""")  # noqa: S608  (our own names)
 PUSHES_OF_CALLS = text("""
     SELECT id FROM pushes WHERE ring IN (
         SELECT uuid FROM rings WHERE call_id = ANY(CAST(:calls AS uuid[])))
@@ -65,73 +85,99 @@ OF_CALLS = (
     text("DELETE FROM idempotency WHERE call_id = ANY(CAST(:calls AS uuid[]))"),
 )
 CALLS_THEMSELVES = text("DELETE FROM calls WHERE id = ANY(CAST(:calls AS uuid[]))")
-OLD_ATTEMPTS = text("""
-    DELETE FROM attempts WHERE id IN (
-        SELECT id FROM attempts
-        WHERE finished_at < clock_timestamp() - make_interval(secs => :days * 86400)
-        ORDER BY finished_at LIMIT :limit FOR UPDATE SKIP LOCKED)
-""")
-OLD_ANSWERS = text("""
-    DELETE FROM idempotency WHERE (tenant_id, key) IN (
-        SELECT tenant_id, key FROM idempotency
-        WHERE created_at < clock_timestamp() - interval '24 hours'
-        ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED)
-""")
+OLD_ATTEMPTS = _old("attempts", "finished_at", "true")
+OLD_ANSWERS = _old("idempotency", "created_at", "true", "interval '24 hours'")
+ASIDE: Final = Aside[Hashable]("old rows")
+CALLS_ASIDE: Final = Aside[UUID]("old calls")
 
 
 async def forget(runtime: Runtime) -> int:
-    """Go once through all that is old enough; answers how many rows went.
+    """Go once through all that is old enough; answers how many rows it looked at.
 
-    If another worker is at it this one stops: it may come back to the rest the next time.
+    Each tenant and each table apart: what fails of one keeps nothing of another. If another worker
+    is at it this one stops: it may come back to the rest the next time.
     """
     async with runtime.database.reading() as session:
         tenants = await many(session, TENANTS)
-    gone, longest = 0, 0.0
-    for tenant in tenants:
-        settings = tenant_settings(tenant["settings"])
-        longest = max(longest, settings.keep_events_days)
-        for statement in OF_EVENT_DAYS:
-            values = {"tenant": tenant["id"], "days": settings.keep_events_days}
-            gone += await _in_batches(runtime, statement, values)
-        gone += await _calls(runtime, tenant["id"], settings.keep_calls_days)
-    if tenants:
-        gone += await _in_batches(runtime, OLD_ATTEMPTS, {"days": longest})
-    gone += await _in_batches(runtime, OLD_ANSWERS, {})
+    gone = 0
+    try:
+        for tenant in tenants:
+            gone += await _or_aside(tenant["id"], partial(_of_tenant, runtime, tenant))
+        if tenants:
+            days = {"days": max(_days(tenant) for tenant in tenants)}
+            gone += await _or_aside("attempts", partial(_table, runtime, OLD_ATTEMPTS, days))
+        gone += await _or_aside("answers", partial(_table, runtime, OLD_ANSWERS, {}))
+    except Halt:
+        return gone
     async with runtime.database.transaction() as session:
         await endpoints.forget_secrets(session)
     return gone
 
 
-async def _in_batches(runtime: Runtime, statement: TextClause, values: Mapping[str, Any]) -> int:
+async def _or_aside(what: Hashable, work: Callable[[], Awaitable[int]]) -> int:
+    """Do this, or say once that it cannot be done; the rest goes on."""
+    try:
+        looked = await work()
+    except Exception as error:
+        if isinstance(error, Halt) or no_rows_fault(error):
+            raise
+        ASIDE.add(what, error)
+        return 0
+    ASIDE.remove([what])
+    return looked
+
+
+def _days(tenant: Row) -> float:
+    try:
+        return tenant_settings(tenant["settings"]).keep_events_days
+    except ValidationError:  # said where the tenant's own turn comes
+        return 0.0
+
+
+async def _of_tenant(runtime: Runtime, tenant: Row) -> int:
+    settings = tenant_settings(tenant["settings"])
+    values = {"tenant": tenant["id"], "days": settings.keep_events_days}
     gone = 0
-    while True:
+    for old in OF_EVENT_DAYS:
+        gone += await _or_aside((tenant["id"], old.table), partial(_table, runtime, old, values))
+    return gone + await _calls(runtime, {"tenant": tenant["id"], "days": settings.keep_calls_days})
+
+
+async def _table(runtime: Runtime, old: Old, values: Mapping[str, Any]) -> int:
+    async def delete(session: Session, keys: Sequence[str]) -> None:
+        await session.execute(old.delete, {**values, "keys": keys})
+
+    return await _in_batches(runtime, old.find, values, delete, old.aside, BATCH)
+
+
+async def _calls(runtime: Runtime, values: Mapping[str, Any]) -> int:
+    return await _in_batches(runtime, OLD_CALLS, values, _forget_calls, CALLS_ASIDE, CALLS)
+
+
+async def _in_batches(
+    runtime: Runtime,
+    statement: TextClause,
+    values: Mapping[str, Any],
+    delete: Callable[[Session, Sequence[Key]], Awaitable[None]],
+    aside: Aside[Key],
+    batch: int,
+) -> int:
+    async def find(limit: int, passed_over: Sequence[Key]) -> list[Key]:
+        await asyncio.sleep(PAUSE)
+        more = {"limit": limit, "aside": passed_over}
+        async with runtime.database.each() as session:
+            return [row["key"] for row in await many(session, statement, {**values, **more})]
+
+    async def forget(keys: Sequence[Key]) -> None:
         async with runtime.database.transaction() as session:
             if not await _alone(session):
-                return gone
-            result = await session.execute(statement, {**values, "limit": BATCH})
-        gone += result.rowcount
-        if result.rowcount < BATCH:
-            return gone
-        await asyncio.sleep(PAUSE)
+                raise Halt
+            await delete(session, keys)
+
+    return await sweep(find, forget, aside, batch)
 
 
-async def _calls(runtime: Runtime, tenant_id: UUID, days: float) -> int:
-    gone = 0
-    while True:
-        async with runtime.database.transaction() as session:
-            if not await _alone(session):
-                return gone
-            values = {"tenant": tenant_id, "days": days, "limit": CALLS}
-            ids = [row["id"] for row in await many(session, OLD_CALLS, values)]
-            if ids:
-                await _forget_calls(session, ids)
-        gone += len(ids)
-        if len(ids) < CALLS:
-            return gone
-        await asyncio.sleep(PAUSE)
-
-
-async def _forget_calls(session: Session, calls: list[UUID]) -> None:
+async def _forget_calls(session: Session, calls: Sequence[UUID]) -> None:
     pushes = [row["id"] for row in await many(session, PUSHES_OF_CALLS, {"calls": calls})]
     for statement in OF_PUSHES if pushes else ():
         await session.execute(statement, {"pushes": pushes})

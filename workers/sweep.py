@@ -1,20 +1,81 @@
 """The sweep: every second on every worker's loop, one at a time, with no beat and no broker."""
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
 from app.calls import service as calls
 from app.devices import service as devices
+from app.infra.bisection import no_rows_fault
+from app.infra.observe import SWEEP_FAILING, SWEEP_FAILURES
 from app.infra.runtime import Runtime
 from app.push import service as push
 from app.push.service import Dispatcher
+
+log = structlog.get_logger(__name__)
+
+Step = Callable[[], Awaitable[object]]
+
+TOLD_EVERY = 60.0
+"""Seconds between two log lines about a step that goes on failing."""
+
+LONGEST_STEP = 20.0
+"""Seconds after which a step is ended, so that the others have their turn."""
+
+
+class Steps:
+    """The steps of the sweep, each apart: one that fails is counted and told, the others go on."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, float] = {}
+
+    async def go_through(self, steps: Mapping[str, Step]) -> None:
+        """Do every step once, in order. Raises at once when the database is away."""
+        for name, step in steps.items():
+            try:
+                async with asyncio.timeout(LONGEST_STEP) as limit:
+                    await step()
+            except Exception as error:
+                self._failed(name, error)
+                if no_rows_fault(error) and not limit.expired():
+                    raise
+            else:
+                self._well(name)
+
+    def _failed(self, name: str, error: Exception) -> None:
+        SWEEP_FAILURES.labels(name).inc()
+        SWEEP_FAILING.labels(name).set(1)
+        now = time.monotonic()
+        if now >= self._told.get(name, 0.0) + TOLD_EVERY and not no_rows_fault(error):
+            self._told[name] = now
+            log.error("sweep_step_failed", step=name, exc_info=error)
+
+    def _well(self, name: str) -> None:
+        SWEEP_FAILING.labels(name).set(0)
+        if self._told.pop(name, None) is not None:
+            log.info("sweep_step_well_again", step=name)
+
+
+STEPS = Steps()
 
 
 async def sweep(runtime: Runtime, dispatcher: Dispatcher) -> None:
     """Go once through all that time brings, unless another worker is at it."""
 
     async def rounds() -> None:
-        await calls.sweep(runtime)
-        await calls.ring_late_devices(runtime)
-        await calls.tell_large_calls(runtime)
-        await dispatcher.sweep()
-        await devices.sweep(runtime)
+        await STEPS.go_through(
+            {
+                "calls": lambda: calls.sweep(runtime),
+                "late devices": lambda: calls.ring_late_devices(runtime),
+                "large calls": lambda: calls.tell_large_calls(runtime),
+                "due pushes": dispatcher.send_due,
+                "orphaned pushes": dispatcher.send_orphans,
+                "expired pushes": dispatcher.expire,
+                "dead workers": dispatcher.forget_dead_workers,
+                "expired tokens": lambda: devices.sweep(runtime),
+            }
+        )
 
     await push.as_only_sweeper(runtime, rounds)

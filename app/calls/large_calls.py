@@ -1,6 +1,8 @@
 """Telling the members of large calls, once a second, who has come and gone."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from app.calls import queries as live
@@ -10,24 +12,29 @@ from app.calls.notify_after_commit import tell
 from app.core.audience import update
 from app.core.call import CallState, Decision
 from app.events import store as events
+from app.infra.bisection import Aside, sweep
 from app.infra.db import Session
 from app.infra.runtime import Runtime
 
 BATCH = 50
 PERIOD = timedelta(seconds=1)
+ASIDE: Final = Aside[UUID]("large calls")
 
 
 async def tell_large_calls(runtime: Runtime) -> int:
     """Write the updates that are due; answers how many calls it looked at."""
-    done = 0
-    while True:
+
+    async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
+        async with runtime.database.each() as session:
+            return await live.updates_due(session, limit, aside)
+
+    async def write(ids: Sequence[UUID]) -> None:
         async with runtime.database.transaction() as session:
-            told = await live.lock_updates_due(session, BATCH)
+            told = await live.lock_updates(session, ids)
             applied = await _write_updates(session, told) if told else Applied()
         tell(runtime, applied)
-        done += len(told)
-        if len(told) < BATCH:
-            return done
+
+    return await sweep(find, write, ASIDE, BATCH)
 
 
 async def _write_updates(session: Session, told: dict[UUID, int]) -> Applied:
@@ -36,7 +43,9 @@ async def _write_updates(session: Session, told: dict[UUID, int]) -> Applied:
     changes, again = [], []
     for call_id, stored in calls.items():
         call, users = stored.call, changed[call_id]
-        if users and call.state is not CallState.ENDED:
+        if call.state is CallState.ENDED:
+            users = []  # all have been told that it is over
+        if users:
             decision = Decision(call=call, events=(update(call, users, now),), changed=True)
             changes.append(Change(stored, decision))
         again.append((call_id, _look_again(now) if users else None))

@@ -1,16 +1,17 @@
 """Calls whose ringing users have registered a device since: it is to be rung too."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import text
 
-from app.calls import queries as live
 from app.infra.db import Session, many
 
 LATE = """
     SELECT DISTINCT r.call_id FROM tokens t
     JOIN rings r ON r.tenant_id = t.tenant_id AND r.user_id = t.user_id AND r.outcome IS NULL
     WHERE r.deadline > clock_timestamp() AND {which}
+        AND r.call_id <> ALL(CAST(:aside AS uuid[]))
         AND t.kind = 'voip' AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
         AND NOT EXISTS (
             SELECT FROM pushes p
@@ -24,14 +25,13 @@ LATE_OF_ALL = text(
 LATE_OF_USER = text(LATE.format(which="t.tenant_id = :tenant AND t.user_id = :user"))
 
 
-async def lock_calls_with_late_devices(
-    session: Session, limit: int, user: tuple[UUID, str] | None = None
+async def calls_with_late_devices(
+    session: Session, limit: int, aside: Sequence[UUID], user: tuple[UUID, str] | None = None
 ) -> list[UUID]:
-    """Lock live calls whose ringing users (or this one) have a token that no push was made for."""
+    """Live calls whose ringing users (or this one) have a token that no push was made for."""
+    values: dict[str, object] = {"limit": limit, "aside": list(aside)}
     if user is None:
-        found = await many(session, LATE_OF_ALL, {"limit": limit})
+        found = await many(session, LATE_OF_ALL, values)
     else:
-        values = {"tenant": user[0], "user": user[1], "limit": limit}
-        found = await many(session, LATE_OF_USER, values)
-    ids = [row["call_id"] for row in found]
-    return await live.lock_free(session, ids) if ids else []
+        found = await many(session, LATE_OF_USER, values | {"tenant": user[0], "user": user[1]})
+    return [row["call_id"] for row in found]

@@ -69,11 +69,17 @@ async def lock_free(session: Session, ids: Sequence[UUID]) -> list[UUID]:
 
 OWE_UPDATE = text("""
     UPDATE calls SET update_due_at = coalesce(update_due_at, clock_timestamp())
-    WHERE id = ANY(CAST(:ids AS uuid[]))
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND ended_at IS NULL
 """)
 UPDATES_DUE = text("""
-    SELECT id, told_seq FROM calls WHERE update_due_at <= clock_timestamp()
+    SELECT id FROM calls
+    WHERE update_due_at <= statement_timestamp() AND id <> ALL(CAST(:aside AS uuid[]))
     ORDER BY update_due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+""")
+LOCK_UPDATES = text("""
+    SELECT id, told_seq FROM calls
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND update_due_at <= clock_timestamp()
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """)
 UPDATED = text("""
     UPDATE calls c SET told_seq = c.event_seq, update_due_at = n.due_at
@@ -83,13 +89,25 @@ UPDATED = text("""
 
 
 async def owe_update(session: Session, ids: Sequence[UUID]) -> None:
-    """Members of these calls, which this transaction holds, are to be told what has changed."""
+    """Members of these calls, which this transaction holds, are to be told what has changed.
+
+    Of a call that has ended they were told that; nothing more follows.
+    """
     await session.execute(OWE_UPDATE, {"ids": list(ids)})
 
 
-async def lock_updates_due(session: Session, limit: int) -> dict[UUID, int]:
-    """Lock calls whose members are owed an update; the event up to which they have been told."""
-    rows = await many(session, UPDATES_DUE, {"limit": limit})
+async def updates_due(session: Session, limit: int, aside: Sequence[UUID]) -> list[UUID]:
+    """Calls that nobody holds and whose members are owed an update, but for those `aside`."""
+    values = {"limit": limit, "aside": list(aside)}
+    return [row["id"] for row in await many(session, UPDATES_DUE, values)]
+
+
+async def lock_updates(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Lock those of these calls that are free and owe an update.
+
+    For each the number of the event up to which its members have been told.
+    """
+    rows = await many(session, LOCK_UPDATES, {"ids": list(ids)})
     return {row["id"]: row["told_seq"] for row in rows}
 
 

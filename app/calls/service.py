@@ -1,10 +1,8 @@
 """Calls: ringing, answering, reading, and the sweep that keeps time."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
-
-import structlog
 
 from app.calls import late_devices as late
 from app.calls import queries as live
@@ -30,6 +28,8 @@ from app.core.call import (
     view,
 )
 from app.core.frozen import frozen
+from app.infra import bisection
+from app.infra.bisection import Aside
 from app.infra.db import Session, insert_all
 from app.infra.errors import AppError, Conflict, Forbidden, Gone, Invalid, NotFound
 from app.infra.observe import RINGS
@@ -50,9 +50,9 @@ __all__ = [
     "tell_large_calls",
 ]
 
-log = structlog.get_logger(__name__)
-
 SWEEP_BATCH = 200
+DUE_ASIDE: Final = Aside[UUID]("calls")
+LATE_ASIDE: Final = Aside[UUID]("late devices")
 
 
 @frozen
@@ -179,36 +179,19 @@ def _refusal(decision: Decision, command: Command, *, hidden: bool) -> AppError:
 async def sweep(runtime: Runtime) -> int:
     """Write what time has done to calls: missed rings, silent members, calls too long or alone.
 
-    Answers how many calls it looked at.
+    Answers how many calls it looked at. One that cannot be decided keeps no other waiting.
     """
-    swept = 0
-    while True:
-        try:
-            async with runtime.database.transaction() as session:
-                ids = await store.lock_due(session, SWEEP_BATCH)
-                applied = await _let_time_pass(session, ids)
-        except Exception:
-            log.exception("sweep_failed")
-            return swept + await _sweep_one_by_one(runtime)
-        tell(runtime, applied)
-        swept += len(ids)
-        if len(ids) < SWEEP_BATCH:
-            return swept
 
+    async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
+        async with runtime.database.each() as session:
+            return await store.due(session, limit, aside)
 
-async def _sweep_one_by_one(runtime: Runtime) -> int:
-    """As the sweep, but one call that cannot be decided does not keep the others waiting."""
-    async with runtime.database.reading() as session:
-        ids = await store.due(session, SWEEP_BATCH)
-    for call_id in ids:
-        try:
-            async with runtime.database.transaction() as session:
-                applied = await _let_time_pass(session, await live.lock_free(session, [call_id]))
-        except Exception:
-            log.exception("call_not_swept", call=str(call_id))
-            continue
+    async def write(ids: Sequence[UUID]) -> None:
+        async with runtime.database.transaction() as session:
+            applied = await _let_time_pass(session, await live.lock_free(session, ids))
         tell(runtime, applied)
-    return len(ids)
+
+    return await bisection.sweep(find, write, DUE_ASIDE, SWEEP_BATCH)
 
 
 async def _let_time_pass(session: Session, ids: Sequence[UUID]) -> Applied:
@@ -228,22 +211,35 @@ async def ring_late_devices(runtime: Runtime, user: tuple[UUID, str] | None = No
     A registration and a ring that pass each other see neither the other's rows: the sweep's run of
     this query is the guarantee, a registration only runs it early for its own user.
     """
-    async with runtime.database.transaction() as session:
-        ids = await late.lock_calls_with_late_devices(session, SWEEP_BATCH, user)
-        if not ids:
-            return 0
-        now, calls = await store.load(session, ids)
-        rings = [
-            (stored.tenant_id, stored.call.id, member.ring)
-            for stored in calls.values()
-            for member in view(stored.call, now).members.values()
-            if member.state is MemberState.RINGING and member.ring is not None
-            if user is None or user == (stored.tenant_id, member.user_id)
-        ]
-        tokens = await tokens_of(session, rings)
-        await insert_all(session, [ring_pushes(rings, now, tokens)])
-    tell(runtime, Applied(rings=[ring.uuid for _, _, ring in rings]))
-    return len(ids)
+
+    async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
+        async with runtime.database.reading() as session:
+            return await late.calls_with_late_devices(session, limit, aside, user)
+
+    async def write(ids: Sequence[UUID]) -> None:
+        async with runtime.database.transaction() as session:
+            rings = await _ring_late(session, await live.lock_free(session, ids), user)
+        tell(runtime, Applied(rings=rings))
+
+    return await bisection.sweep(find, write, LATE_ASIDE, SWEEP_BATCH)
+
+
+async def _ring_late(
+    session: Session, ids: Sequence[UUID], user: tuple[UUID, str] | None
+) -> list[UUID]:
+    if not ids:
+        return []
+    now, calls = await store.load(session, ids)
+    rings = [
+        (stored.tenant_id, stored.call.id, member.ring)
+        for stored in calls.values()
+        for member in view(stored.call, now).members.values()
+        if member.state is MemberState.RINGING and member.ring is not None
+        if user is None or user == (stored.tenant_id, member.user_id)
+    ]
+    tokens = await tokens_of(session, rings)
+    await insert_all(session, [ring_pushes(rings, now, tokens)])
+    return [ring.uuid for _, _, ring in rings]
 
 
 async def take_out(session: Session, tenant_id: UUID, user_id: str) -> Applied:

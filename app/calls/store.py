@@ -63,12 +63,13 @@ MEMBERS = text("""
     ORDER BY m.joined_at NULLS LAST, m.user_id
 """)
 CLOCK = text("SELECT clock_timestamp() AS now")
-# statement_timestamp(), as an index knows nothing to do with the ever-moving clock_timestamp()
-OF_DUE = """
-    SELECT id FROM calls WHERE due_at <= statement_timestamp() ORDER BY due_at LIMIT :limit
-"""
-DUE_FREE = text(OF_DUE)
-DUE = text(OF_DUE + " FOR NO KEY UPDATE SKIP LOCKED")
+# statement_timestamp(), as an index knows nothing to do with the ever-moving clock_timestamp().
+# The lock ends with the statement: what somebody holds is passed over, so that it fills no batch.
+DUE = text("""
+    SELECT id FROM calls
+    WHERE due_at <= statement_timestamp() AND id <> ALL(CAST(:aside AS uuid[]))
+    ORDER BY due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+""")
 
 
 async def id_by_name(session: Session, tenant_id: UUID, call_type: str, name: str) -> UUID | None:
@@ -87,14 +88,10 @@ async def lock(session: Session, tenant_id: UUID, ids: Sequence[UUID]) -> list[U
     return [row["id"] for row in await many(session, LOCK, values)]
 
 
-async def due(session: Session, limit: int) -> list[UUID]:
-    """Calls that time has changed, without holding them."""
-    return [row["id"] for row in await many(session, DUE_FREE, {"limit": limit})]
-
-
-async def lock_due(session: Session, limit: int) -> list[UUID]:
-    """Lock calls that time has changed, passing over those that somebody holds."""
-    return [row["id"] for row in await many(session, DUE, {"limit": limit})]
+async def due(session: Session, limit: int, aside: Sequence[UUID]) -> list[UUID]:
+    """Calls that time has changed and that nobody holds at this moment, but for those `aside`."""
+    values = {"limit": limit, "aside": list(aside)}
+    return [row["id"] for row in await many(session, DUE, values)]
 
 
 async def load(session: Session, ids: Sequence[UUID]) -> tuple[datetime, dict[UUID, Stored]]:

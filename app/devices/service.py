@@ -1,7 +1,8 @@
 """Users and their devices: registering, listing, removing, erasing."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from app.calls import erase as erasing
@@ -10,6 +11,8 @@ from app.core.limits import Figures
 from app.devices import store
 from app.devices.schemas import DeviceIn, device_out
 from app.events import store as events
+from app.infra import bisection
+from app.infra.bisection import Aside
 from app.infra.db import Session, clock
 from app.infra.errors import NotFound
 from app.infra.ids import uuid7
@@ -18,6 +21,7 @@ from app.push import store as pushes
 from app.tenants.schemas import TenantSettings
 
 SWEEP_BATCH = 1_000
+ASIDE: Final = Aside[UUID]("expired tokens")
 
 
 async def register(
@@ -133,11 +137,14 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str) -> None:
 
 
 async def sweep(runtime: Runtime) -> int:
-    """Retire tokens past their expiry; answers how many."""
-    retired = 0
-    while True:
-        async with runtime.database.transaction() as session:
-            batch = await store.expire_tokens(session, SWEEP_BATCH)
-        retired += batch
-        if batch < SWEEP_BATCH:
-            return retired
+    """Retire tokens past their expiry; answers how many it looked at."""
+
+    async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
+        async with runtime.database.each() as session:
+            return await store.expired_tokens(session, limit, aside)
+
+    async def retire(ids: Sequence[UUID]) -> None:
+        async with runtime.database.each() as session:
+            await store.expire_tokens(session, ids)
+
+    return await bisection.sweep(find, retire, ASIDE, SWEEP_BATCH)

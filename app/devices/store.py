@@ -297,11 +297,18 @@ def _clock_and_tokens(rows: list[dict[str, Any]]) -> tuple[datetime, list[dict[s
 
 
 # statement_timestamp(), as an index knows nothing to do with the ever-moving clock_timestamp()
+EXPIRED = text("""
+    SELECT id FROM tokens
+    WHERE retired_at IS NULL AND expires_at <= statement_timestamp()
+        AND id <> ALL(CAST(:aside AS uuid[]))
+    ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
 EXPIRE = text("""
     WITH due AS (
         SELECT id FROM tokens
-        WHERE retired_at IS NULL AND expires_at <= statement_timestamp()
-        ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
+        WHERE id = ANY(CAST(:ids AS uuid[])) AND retired_at IS NULL
+            AND expires_at <= clock_timestamp()
+        ORDER BY id FOR UPDATE SKIP LOCKED
     )
     UPDATE tokens t SET retired_at = clock_timestamp(), retired_why = 'expired',
         version = t.version + 1
@@ -309,9 +316,15 @@ EXPIRE = text("""
 """)
 
 
-async def expire_tokens(session: Session, limit: int) -> int:
-    """Retire tokens past their expiry; answers how many."""
-    return (await session.execute(EXPIRE, {"limit": limit})).rowcount
+async def expired_tokens(session: Session, limit: int, aside: Sequence[UUID]) -> list[UUID]:
+    """Tokens past their expiry that nobody holds, but for those `aside`."""
+    values = {"limit": limit, "aside": list(aside)}
+    return [row["id"] for row in await many(session, EXPIRED, values)]
+
+
+async def expire_tokens(session: Session, ids: Sequence[UUID]) -> None:
+    """Retire those of these tokens that are free and past their expiry."""
+    await session.execute(EXPIRE, {"ids": list(ids)})
 
 
 ERASE_USER = text("DELETE FROM users WHERE tenant_id = :tenant AND id = :user")

@@ -102,3 +102,15 @@ STREAM_ENDS = Counter("ringline_stream_ends_total", "Live streams that ended, by
 DELIVERIES = Counter(
     "ringline_webhook_deliveries_total", "Tries at webhooks, by how they ended", ("state", "error")
 )
+SWEEP_FAILURES = Counter(
+    "ringline_sweep_failures_total", "Steps of the sweep that failed as a whole", ("step",)
+)
+SWEEP_FAILING = Gauge(
+    "ringline_sweep_failing", "1 while a step of the sweep fails: somebody should look", ("step",)
+)
+ROWS_FAILED = Counter(
+    "ringline_sweep_rows_failed_total", "Times that a row failed alone in a step", ("step",)
+)
+ROWS_ASIDE = Gauge(
+    "ringline_sweep_rows_left_aside", "Rows that a step passes over, having failed alone", ("step",)
+)

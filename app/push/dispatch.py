@@ -172,12 +172,14 @@ class Dispatcher:
             wanted = await credentials.wanted_environments(session)
         await self._sending.senders.keep_warm(wanted)
 
-    async def sweep(self) -> None:
-        """Whatever nobody has looked after: due pushes, dead workers' claims, deadlines."""
-        await self.send_due()
-        await self.send_orphans()
+    async def expire(self) -> None:
+        """End pushes whose deadline has passed."""
         async with self._runtime.database.transaction() as session:
             await store.expire(session, BATCH)
+
+    async def forget_dead_workers(self) -> None:
+        """Forget the rows of workers long dead."""
+        async with self._runtime.database.each() as session:
             await worker_store.forget_dead_workers(session)
 
     async def stop(self, within: float) -> None:

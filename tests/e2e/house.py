@@ -38,6 +38,8 @@ TROUBLES = {
     "push_task_failed",
     "results_not_written",
     "round_failed",
+    "row_left_aside",
+    "sweep_step_failed",
     "task_failed",
 }
 """Events of our logs that mean a bug, or a fault that the test has made."""

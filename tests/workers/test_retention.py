@@ -90,3 +90,36 @@ async def test_two_workers_at_once_and_more_than_a_batch(backend: Tenant) -> Non
         gone.append(await forget(backend.runtime))
     assert sum(gone) >= 3 * BATCH + 7
     assert await count(backend, "user_events") == 0
+
+
+async def test_a_row_a_table_or_a_tenant_that_cannot_be_forgotten_keeps_nothing_of_others(
+    backend: Tenant,
+) -> None:
+    await filled(backend)
+    for table in ("events", "user_events"):
+        await backend.execute(
+            f"UPDATE {table} SET at = at - interval '8 days' WHERE tenant_id = :t", t=backend.id
+        )
+    await backend.execute(
+        "CREATE OR REPLACE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'kept' USING ERRCODE = '23000'; END $$"
+    )
+    mine = f"OLD.tenant_id = '{backend.id}'"
+    for table, when in (("events", f"OLD.seq = 2 AND {mine}"), ("user_events", mine)):
+        await backend.execute(
+            f"CREATE TRIGGER keep BEFORE DELETE ON {table} FOR EACH ROW WHEN ({when})"
+            " EXECUTE FUNCTION keep()"
+        )
+    odd = "00000000-0000-7000-8000-00000000000f"
+    await backend.execute(
+        f"INSERT INTO tenants (id, name, settings) VALUES ('{odd}', 'odd', '{{\"odd\": 1}}')"
+    )
+    try:
+        kept = await count(backend, "user_events")
+        await forget(backend.runtime)
+        assert await count(backend, "events") == 1
+        assert await count(backend, "user_events") == kept > 0
+    finally:
+        for table in ("events", "user_events"):
+            await backend.execute(f"DROP TRIGGER keep ON {table}")
+        await backend.execute(f"DELETE FROM tenants WHERE id = '{odd}'")

@@ -1,0 +1,133 @@
+"""Work on many rows at once, of which one may be bad: what fails alone is left aside.
+
+A batch is tried whole. If that fails it is halved, again and again, until what fails is one row:
+that one is said once, left aside for a while, longer each time, and the others go on, now and in
+the rounds that follow. A database that is away is nobody's fault: it is raised.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.infra.observe import ROWS_ASIDE, ROWS_FAILED
+
+log = structlog.get_logger(__name__)
+
+Key = TypeVar("Key", bound=Hashable)
+
+FIRST, LONGEST = 2.0, 300.0
+"""Seconds for which a row is left aside the first time, and at most; twice as long each time."""
+
+MOST_ASIDE = 1_000
+"""Rows that are left aside at most: beyond it the oldest are tried again."""
+
+MOST_BAD = 20
+"""Bad rows looked for in one round: the rest of the batch has its turn in the next."""
+
+ROUND = 3.0
+"""Seconds after which a search for bad rows goes on in the next round: others wait meanwhile."""
+
+
+class Halt(Exception):
+    """Raised by work that nobody is to do now: another process is at it, say."""
+
+
+class Aside(Generic[Key]):
+    """The rows of one step that failed alone, and until when each is passed over."""
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+        self._until: dict[Key, tuple[float, float]] = {}
+
+    def keys(self) -> list[Key]:
+        """Rows to be passed over now."""
+        now = time.monotonic()
+        return [key for key, (until, _) in self._until.items() if until > now]
+
+    def add(self, key: Key, error: Exception) -> None:
+        """This row failed alone; said the first time only."""
+        _, rest = self._until.pop(key, (0.0, 0.0))
+        if not rest:
+            log.error("row_left_aside", step=self.step, row=str(key), exc_info=error)
+        rest = min(LONGEST, 2 * rest) or FIRST
+        self._until[key] = (time.monotonic() + rest, rest)
+        if len(self._until) > MOST_ASIDE:
+            self._until.pop(next(iter(self._until)))
+        ROWS_FAILED.labels(self.step).inc()
+        ROWS_ASIDE.labels(self.step).set(len(self._until))
+
+    def remove(self, keys: Sequence[Key]) -> None:
+        """These went well, whatever they did before."""
+        for key in keys if self._until else ():
+            if self._until.pop(key, None) is not None:
+                log.info("row_taken_again", step=self.step, row=str(key))
+        ROWS_ASIDE.labels(self.step).set(len(self._until))
+
+
+async def by_halves(
+    keys: Sequence[Key],
+    work: Callable[[Sequence[Key]], Awaitable[object]],
+    aside: Aside[Key],
+) -> None:
+    """Do `work` (a transaction of its own) on all keys, or on all but those that fail alone.
+
+    What is not reached, with many bad rows or for want of time, is left for the next round.
+    Raises Halt, and what no row can be at fault for.
+    """
+    end = time.monotonic() + ROUND
+    bad: dict[Key, Exception] = {}
+    waiting = [list(keys)] if keys else []
+    try:
+        while waiting and len(bad) < MOST_BAD and time.monotonic() < end:
+            part = waiting.pop()
+            try:
+                await work(part)
+            except Exception as error:
+                if isinstance(error, Halt) or no_rows_fault(error):
+                    raise
+                if len(part) == 1:
+                    bad[part[0]] = error
+                    continue
+                half = len(part) // 2
+                waiting += [part[half:], part[:half]]
+            else:
+                aside.remove(part)
+    finally:
+        for key, why in bad.items():
+            aside.add(key, why)
+
+
+async def sweep(
+    find: Callable[[int, Sequence[Key]], Awaitable[Sequence[Key]]],
+    work: Callable[[Sequence[Key]], Awaitable[object]],
+    aside: Aside[Key],
+    batch: int,
+) -> int:
+    """Do `work` on all that `find` finds, by the batch; answers how many rows it looked at.
+
+    `find` gets the size of a batch and the rows to pass over. It ends with a batch that is not
+    full, or that brought nothing new: what somebody holds is found again by the next round.
+    """
+    looked = 0
+    before: set[Key] = set()
+    while True:
+        keys = await find(batch, aside.keys())
+        await by_halves(keys, work, aside)
+        looked += len(keys)
+        if len(keys) < batch or before >= set(keys):
+            return looked
+        before = set(keys)
+
+
+def no_rows_fault(error: Exception) -> bool:
+    """Whether the database is away: then each row of a batch would fail, and none is bad."""
+    if isinstance(error, DBAPIError):
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        # 57014: a statement that took too long, which may be for one row
+        away = state[:2] in {"08", "53", "57"} and state != "57014"
+        return error.connection_invalidated or away or state == "25006"
+    return isinstance(error, (OSError, TimeoutError, PoolTimeout))
