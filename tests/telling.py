@@ -8,6 +8,7 @@ from uuid import UUID
 from app.events import store
 from app.infra.db import Session
 from app.infra.ids import uuid7
+from app.webhooks import publish
 
 
 async def tell_users(
@@ -19,7 +20,7 @@ async def tell_users(
     tenant_id, _, first, _ = told[0]
     event = {"call_id": uuid7(), "seq": 1, "tenant_id": tenant_id, "type": "test", "at": first}
     listeners = {(tenant, user) for tenant, user, _, _ in told}
-    _, feeds = await store.add_events(session, [event | {"data": {}}], listeners)
+    _, feeds = await publish.call_events(session, [event | {"data": {}}], listeners)
     news = [
         ((tenant, user), at, body) for tenant, user, at, body in told if (tenant, user) in feeds
     ]

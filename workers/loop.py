@@ -13,12 +13,12 @@ from typing import Any
 import structlog
 
 from app.credentials import service as credentials
-from app.events import service as events
-from app.events.service import Courier
 from app.infra import memory
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
 from app.push.service import Dispatcher
+from app.webhooks.dispatcher import Courier
+from workers import retention
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +89,7 @@ class Loop:
             asyncio.create_task(_every(SWEEP, self.dispatcher.send_lost)),
             asyncio.create_task(_every(LOOK, self.dispatcher.withdraw_settled)),
             asyncio.create_task(_every(SWEEP, self.courier.look)),
-            asyncio.create_task(_every(FORGET, partial(events.forget, self.runtime))),
+            asyncio.create_task(_every(FORGET, partial(retention.forget, self.runtime))),
             asyncio.create_task(_every(SWEEP, partial(credentials.probe_due, self.runtime))),
         ]
         await self._stop.wait()

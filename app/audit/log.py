@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from app.events import store
+from app.audit import store
 from app.infra.db import Session, clock
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime

@@ -18,6 +18,7 @@ from app.events import store as events
 from app.infra.db import Insert, Row, Session, insert_all
 from app.infra.ids import uuid7
 from app.push import store as pushes
+from app.webhooks import publish
 
 STOP_LIVES = timedelta(seconds=30)
 """How long a stop is worth sending: iOS itself ends an unanswered call after 30 to 60 s."""
@@ -180,7 +181,7 @@ async def _write_events(
         for (change, seq, event), users in zip(numbered, listeners, strict=True)
         for user in users
     ]
-    webhooks, feeds = await events.add_events(
+    webhooks, feeds = await publish.call_events(
         session,
         [
             {

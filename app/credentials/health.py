@@ -13,10 +13,10 @@ from sqlalchemy import text
 from app.core.event import rfc3339
 from app.credentials import store
 from app.credentials.usable import ACTIVE, Usable
-from app.events import store as events
 from app.infra.db import Database, Row, Session, clock, many
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
+from app.webhooks import publish
 
 ALARM_DAYS = (30, 14, 7, 3, 1)
 """An alarm this many days ahead of expiry; 0, in `alarmed_days`, is the one at expiry."""
@@ -43,7 +43,7 @@ async def apple_accepts(session: Session, accepted: Collection[tuple[Usable, str
 
 async def tell(session: Session, kind: str, rows: Sequence[Row], **more: Any) -> None:
     """An event of the tenant's for each of these credentials."""
-    await events.add_tenant_events(
+    await publish.tenant_events(
         session,
         [
             {

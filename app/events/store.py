@@ -1,15 +1,14 @@
 """Rows of events, and of what each user with a feed is told."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from app.events.models import Audit, TenantEvent, UserEvent
-from app.infra.db import Row, Session, as_json, dump_json, insert_rows, many
-from app.webhooks import deliveries
+from app.events.models import TenantEvent, UserEvent
+from app.infra.db import Row, Session, insert_rows, many
 
 MOVE_FEEDS = text("""
     UPDATE feeds f SET seq = n.seq
@@ -19,19 +18,12 @@ MOVE_FEEDS = text("""
 """)
 
 
-ADD_EVENTS = text(f"""
-    WITH e AS (
+ADD_EVENTS = """
+    e AS (
         INSERT INTO events (call_id, seq, tenant_id, type, at, data)
         SELECT * FROM json_to_recordset(CAST(:rows AS json))
             AS r(call_id uuid, seq integer, tenant_id uuid, type text, at timestamptz, data jsonb)
         RETURNING call_id, seq, tenant_id, type
-    ), d AS (
-        INSERT INTO deliveries
-            (webhook_id, event_id, tenant_id, type, call_id, seq, created_at, due_at)
-        SELECT w.id, 'evt_' || replace(CAST(e.call_id AS text), '-', '') || '_' || e.seq,
-               e.tenant_id, e.type, e.call_id, e.seq, clock_timestamp(), clock_timestamp()
-        FROM e JOIN webhooks w ON {deliveries.WANTS}
-        RETURNING webhook_id
     ), f AS (
         SELECT f.tenant_id, f.user_id, f.seq
         FROM feeds f
@@ -40,45 +32,19 @@ ADD_EVENTS = text(f"""
         ORDER BY f.tenant_id, f.user_id
         FOR NO KEY UPDATE OF f
     )
-    SELECT DISTINCT webhook_id, CAST(NULL AS uuid), NULL, CAST(NULL AS bigint) FROM d
-    UNION ALL
-    SELECT NULL, tenant_id, user_id, seq FROM f
-""")  # noqa: S608  (a constant)
+"""
+"""SQL, two parts of a WITH: `e` writes events of calls, `f` locks the feeds of who is to hear.
+
+`:rows` is JSON, `:tenants` and `:users` name the listeners. The feeds are locked in order of users.
+"""
 User = tuple[UUID, str]
 """A tenant and one of its users."""
-
-
-async def add_events(
-    session: Session, rows: Sequence[Row], listeners: Collection[User]
-) -> tuple[set[UUID], dict[User, int]]:
-    """Events of calls whose rows this transaction holds locked, and who is to hear of them.
-
-    Answers the webhooks that get something, and the number of the last event in the feed of each
-    listener who has one. The feeds are locked, in order of users, until the transaction commits,
-    so that order of numbers is order of commits: but for `tell_users` this is its last statement.
-    All in one statement, since every command runs it.
-    """
-    if not rows:
-        return set(), {}
-    values = {
-        "rows": as_json(rows),
-        "tenants": [tenant for tenant, _ in listeners],
-        "users": [user for _, user in listeners],
-    }
-    webhooks: set[UUID] = set()
-    feeds: dict[User, int] = {}
-    for webhook, tenant, user, seq in await session.execute(ADD_EVENTS, values):
-        if webhook is None:
-            feeds[tenant, user] = seq
-        else:
-            webhooks.add(webhook)
-    return webhooks, feeds
 
 
 async def tell_users(
     session: Session, feeds: Mapping[User, int], news: Sequence[tuple[User, datetime, Row]]
 ) -> list[tuple[UUID, str, int]]:
-    """Number and store (user, at, body) in feeds that `add_events` has locked.
+    """Number and store (user, at, body) in feeds that ADD_EVENTS has locked.
 
     Answers the users that have news, with their last number.
     """
@@ -155,44 +121,34 @@ async def erase_user(session: Session, tenant_id: UUID, user_id: str, grave: str
         await session.execute(clause, {name: values[name] for name in names})
 
 
-# --- a tenant's own events, and the audit log ---------------------------------------------------
+# --- a tenant's own events ----------------------------------------------------------------------
 
 
 async def add_tenant_events(session: Session, rows: Sequence[Row]) -> None:
     """Facts about tenants that belong to no call: (id, tenant_id, type, at, data)."""
     await insert_rows(session, TenantEvent.__table__, rows)
-    if rows:
-        await deliveries.add_of_tenants(session, rows)
 
 
-ALARM = text("""
-    INSERT INTO tenant_events (id, tenant_id, type, at, data)
-    SELECT :id, :tenant_id, :type, :at, CAST(:data AS jsonb)
-    WHERE NOT EXISTS (
-        SELECT FROM tenant_events
-        WHERE tenant_id = :tenant_id AND type = :type
-            AND at > CAST(:at AS timestamptz) - interval '1 hour'
-            AND data ->> 'alarm' = :alarm
-            AND data ->> 'credential_id' IS NOT DISTINCT FROM CAST(:credential AS text))
+ALARMED = text("""
+    SELECT id FROM tenant_events
+    WHERE tenant_id = :tenant AND type = :type AND at > CAST(:at AS timestamptz) - interval '1 hour'
+        AND data ->> 'alarm' = :alarm
+        AND data ->> 'credential_id' IS NOT DISTINCT FROM CAST(:credential AS text)
+    LIMIT 1
 """)
 
 
-async def add_alarm(session: Session, row: Row) -> None:
-    """An alarm about a credential, unless any worker has raised the same within the hour."""
+async def was_alarmed(session: Session, row: Row) -> bool:
+    """Whether any worker has raised the same alarm about the same credential within the hour."""
     data = row["data"]
-    values = dict(row) | {"data": dump_json(data), "alarm": data["alarm"]}
-    await session.execute(ALARM, values | {"credential": data["credential_id"]})
+    values = {"tenant": row["tenant_id"], "type": row["type"], "at": row["at"]}
+    values |= {"alarm": data["alarm"], "credential": data["credential_id"]}
+    return bool(await many(session, ALARMED, values))
 
 
 TENANT_EVENTS = text("""
     SELECT id, type, at, data FROM tenant_events
     WHERE tenant_id = :tenant AND id > :after ORDER BY id LIMIT :limit
-""")
-AUDIT = text("""
-    SELECT id, at, actor, action, target, source, detail FROM audit
-    WHERE tenant_id = :tenant AND id < :before
-        AND (CAST(:target AS text) IS NULL OR target = :target)
-    ORDER BY id DESC LIMIT :limit
 """)
 
 
@@ -202,16 +158,3 @@ async def tenant_events_after(
     """Up to `limit` of the tenant's own events with an id above `after`, in order."""
     values = {"tenant": tenant_id, "after": after, "limit": limit}
     return await many(session, TENANT_EVENTS, values)
-
-
-async def add_audit(session: Session, row: Row) -> None:
-    """One line of the audit log. It can be neither changed nor removed."""
-    await insert_rows(session, Audit.__table__, [row])
-
-
-async def audit_before(
-    session: Session, tenant_id: UUID, before: UUID, limit: int, target: str | None = None
-) -> list[dict[str, Any]]:
-    """Up to `limit` lines of the tenant's audit log with an id below `before`, newest first."""
-    values = {"tenant": tenant_id, "before": before, "limit": limit, "target": target}
-    return await many(session, AUDIT, values)

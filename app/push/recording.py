@@ -17,12 +17,12 @@ from app.core.frozen import frozen
 from app.core.reaction import Alert, CredentialAction, Reaction, TokenAction
 from app.credentials.health import apple_accepts, apple_refuses
 from app.credentials.usable import Usable
-from app.events import store as events
 from app.infra.db import Row, Session
 from app.infra.ids import uuid7
 from app.infra.observe import PUSHES, RING_TO_ACCEPTED
 from app.infra.runtime import Runtime
 from app.push import store
+from app.webhooks import publish
 
 log = structlog.get_logger(__name__)
 DETAILED = logging.getLogger(__name__)
@@ -264,7 +264,7 @@ async def _write_alarms(session: Session, batch: Sequence[Result], now: datetime
         log.error(
             "push_alarm", alarm=alarm.value, reason=result.reason, push=str(result.push["id"])
         )
-        await events.add_alarm(
+        await publish.alarm(
             session,
             {
                 "id": uuid7(),

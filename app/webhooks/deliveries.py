@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.events.models import DeliveryAttempt
 from app.infra.db import Row, Session, insert_rows, many
+from app.webhooks.models import DeliveryAttempt
 
 
 def tenant_event_id(row_id: UUID) -> str:
@@ -19,6 +19,14 @@ WANTS = """w.tenant_id = e.tenant_id AND w.state = 'active'
         AND w.events ?| ARRAY['*', e.type, split_part(e.type, '.', 1) || '.*']"""
 """Whether webhook `w` is sent event `e`. An event's id is the same for every try and endpoint."""
 
+ADD_OF_CALLS = f"""
+    INSERT INTO deliveries (webhook_id, event_id, tenant_id, type, call_id, seq, created_at, due_at)
+    SELECT w.id, 'evt_' || replace(CAST(e.call_id AS text), '-', '') || '_' || e.seq,
+           e.tenant_id, e.type, e.call_id, e.seq, clock_timestamp(), clock_timestamp()
+    FROM e JOIN webhooks w ON {WANTS}
+    RETURNING webhook_id
+"""  # noqa: S608  (a constant)
+"""SQL: what webhooks are to be sent of the events `e` of calls, which the same statement writes."""
 ADD = text(f"""
     INSERT INTO deliveries (webhook_id, event_id, tenant_id, type, call_id, seq, created_at, due_at)
     SELECT w.id, e.event_id, e.tenant_id, e.type, NULL, NULL, clock_timestamp(), clock_timestamp()

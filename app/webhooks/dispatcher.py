@@ -18,14 +18,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.event import rfc3339
 from app.core.webhook_retry import TRIED_FOR, Answer, next_try, rest
-from app.events import store
 from app.infra.db import Row, Session, dump_json
 from app.infra.ids import uuid7
 from app.infra.observe import DELIVERIES
 from app.infra.runtime import Runtime
 from app.infra.safe_http import Outbound
 from app.infra.vault import VaultError
-from app.webhooks import deliveries, endpoints
+from app.webhooks import deliveries, endpoints, publish
 from app.webhooks.signing import body_of, signed, unseal_secret
 
 log = structlog.get_logger(__name__)
@@ -258,7 +257,7 @@ async def disable(session: Session, webhook: UUID, why: str) -> None:
             "failing_since": rfc3339(since) if since else None,
         },
     }
-    await store.add_tenant_events(session, [event])
+    await publish.tenant_events(session, [event])
 
 
 def _key(claim: Row) -> tuple[UUID, str]:

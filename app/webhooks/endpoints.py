@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.events.models import Webhook, WebhookSecret
 from app.infra.db import Row, Session, insert_rows, many, one
+from app.webhooks.models import Webhook, WebhookSecret
 
 COLUMNS = """id, tenant_id, url, events, description, state, disabled_at, disabled_why, failures,
     failing_since, resting_until, succeeded_at, created_at"""

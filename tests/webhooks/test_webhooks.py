@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from standardwebhooks import WebhookVerificationError
 
-from app.events import store
 from app.infra.ids import uuid7
 from app.infra.safe_http import Outbound
+from app.webhooks import publish
 from app.webhooks.dispatcher import Courier
 from tests.e2e.house import Tenant, eventually, new_tenant
 from tests.houses import HouseMaker, new_courier
@@ -103,7 +103,7 @@ async def test_filters_and_several_endpoints(backend: Tenant, courier: Courier) 
                 "at": datetime.now(UTC),
                 "data": {"days": 7},
             }
-            await store.add_tenant_events(session, [event])
+            await publish.tenant_events(session, [event])
         courier.wake()
         alarm = (await one.wait_for(2))[1].data
         assert (alarm["type"], alarm["data"]) == ("credential.expiring", {"days": 7})

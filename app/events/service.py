@@ -1,6 +1,0 @@
-"""Events: what workers and commands call."""
-
-from app.webhooks.dispatcher import Courier
-from workers.retention import forget
-
-__all__ = ["Courier", "forget"]

@@ -1,0 +1,62 @@
+"""The one door by which facts become events: their rows, and with them what webhooks are sent.
+
+Both are written in the transaction of the fact itself, so that none is lost and none is told of
+what did not happen.
+"""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.events import store
+from app.events.store import User
+from app.infra.db import Row, Session, as_json
+from app.webhooks import deliveries
+
+CALL_EVENTS = text(f"""
+    WITH {store.ADD_EVENTS}, d AS ({deliveries.ADD_OF_CALLS})
+    SELECT DISTINCT webhook_id, CAST(NULL AS uuid), NULL, CAST(NULL AS bigint) FROM d
+    UNION ALL
+    SELECT NULL, tenant_id, user_id, seq FROM f
+""")  # noqa: S608  (constants)
+
+
+async def call_events(
+    session: Session, rows: Sequence[Row], listeners: Collection[User]
+) -> tuple[set[UUID], dict[User, int]]:
+    """Events of calls whose rows this transaction holds locked, and who is to hear of them.
+
+    Returns the webhooks that get something, and the number of the last event in the feed of each
+    listener who has one. The feeds are locked, in order of users, until the transaction commits,
+    so that order of numbers is order of commits: but for `store.tell_users` this is its last
+    statement. All in one statement, since every command runs it.
+    """
+    if not rows:
+        return set(), {}
+    values = {
+        "rows": as_json(rows),
+        "tenants": [tenant for tenant, _ in listeners],
+        "users": [user for _, user in listeners],
+    }
+    webhooks: set[UUID] = set()
+    feeds: dict[User, int] = {}
+    for webhook, tenant, user, seq in await session.execute(CALL_EVENTS, values):
+        if webhook is None:
+            feeds[tenant, user] = seq
+        else:
+            webhooks.add(webhook)
+    return webhooks, feeds
+
+
+async def tenant_events(session: Session, rows: Sequence[Row]) -> None:
+    """Facts about tenants that belong to no call: (id, tenant_id, type, at, data)."""
+    if rows:
+        await store.add_tenant_events(session, rows)
+        await deliveries.add_of_tenants(session, rows)
+
+
+async def alarm(session: Session, row: Row) -> None:
+    """An alarm about a credential, unless any worker has raised the same within the hour."""
+    if not await store.was_alarmed(session, row):
+        await tenant_events(session, [row])
