@@ -33,7 +33,7 @@ def test_import_rules_notice_a_breach(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert found.returncode != 0
-    assert "core is pure" in found.stdout
+    assert "app.core is not allowed to import app.infra" in found.stdout
 
 
 def test_files_stay_small() -> None:

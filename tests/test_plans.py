@@ -18,6 +18,7 @@ from app.credentials import store as credentials
 from app.devices import store as devices
 from app.infra.db import as_json
 from app.push import store as pushes
+from app.push import tokens
 from workers import retention
 
 TENANT = "00000000-0000-7000-8000-000000000001"
@@ -124,13 +125,13 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         heartbeats.BY_NAME,
         USER | {"type": "default", "name": "c9", "device": "d"},
     ),
-    "ringable": (devices.RINGABLE, {"tenants": [TENANT], "users": ["u7"]}),
-    "pushable": (devices.PUSHABLE, {"tenants": [TENANT], "users": ["u7"]}),
-    "expired tokens": (devices.EXPIRED, {"limit": 500, "aside": []}),
-    "expire tokens": (devices.EXPIRE, {"ids": IDS}),
+    "ringable": (tokens.RINGABLE, {"tenants": [TENANT], "users": ["u7"]}),
+    "pushable": (tokens.PUSHABLE, {"tenants": [TENANT], "users": ["u7"]}),
+    "expired tokens": (tokens.EXPIRED, {"limit": 500, "aside": []}),
+    "expire tokens": (tokens.EXPIRE, {"ids": IDS}),
     "devices": (devices.DEVICES, USER | {"device": None}),
-    "tokens given up": (devices.TOKENS_GIVEN_UP, USER | TOKENS | {"device": IDS[0]}),
-    "lock tokens": (devices.LOCK_TOKENS, TOKENS | {"tenant": TENANT, "devices": IDS}),
+    "tokens given up": (tokens.TOKENS_GIVEN_UP, USER | TOKENS | {"device": IDS[0]}),
+    "lock tokens": (tokens.LOCK_TOKENS, TOKENS | {"tenant": TENANT, "devices": IDS}),
     "erase pushes": (pushes.ERASE, USER | {"grave": "g"}),
     **{
         f"erase {n}": (text(sql), USER | {"grave": "g"})

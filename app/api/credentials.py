@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from app.audit.log import Actor
 from app.credentials import service
-from app.credentials import test_push as trial
 from app.credentials.schemas import (
     ConfirmIn,
     CredentialIn,
@@ -18,6 +17,7 @@ from app.credentials.schemas import (
     credential_out,
     understood_out,
 )
+from app.devices import test_push as trial
 from app.infra.db import Row
 from app.infra.fields import BundleId
 from app.infra.runtime import Runtime

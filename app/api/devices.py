@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.calls import erase as erasing
+from app.calls import registration
 from app.core.event import rfc3339
 from app.devices import service
 from app.devices.schemas import DeviceIn, UserTokenIn
@@ -23,7 +25,7 @@ async def register(body: DeviceIn, request: Request, caller: ServerOrUser) -> di
     require_scope(caller, "devices")
     user_id = caller.acting_for(body.user_id)
     runtime: Runtime = request.app.state.runtime
-    return await service.register(runtime, caller.tenant_id, caller.settings, user_id, body)
+    return await registration.register(runtime, caller.tenant_id, caller.settings, user_id, body)
 
 
 @router.get("/devices")
@@ -45,7 +47,7 @@ async def remove(
     require_scope(caller, "devices")
     user = caller.acting_for(user_id)
     runtime: Runtime = request.app.state.runtime
-    await service.remove(runtime, caller.tenant_id, user, device_id)
+    await registration.remove(runtime, caller.tenant_id, user, device_id)
     return Response(status_code=204)
 
 
@@ -55,7 +57,7 @@ async def erase(user_id: UserId, request: Request, caller: ServerOrUser) -> Resp
     require_scope(caller, "users")
     user = caller.acting_for(user_id)
     runtime: Runtime = request.app.state.runtime
-    await service.erase(runtime, caller.tenant_id, user)
+    await erasing.erase(runtime, caller.tenant_id, user)
     return Response(status_code=204)
 
 

@@ -5,56 +5,18 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AfterValidator, Field
 
 from app.audit.log import Actor
 from app.core.event import rfc3339
 from app.infra.db import Row
 from app.infra.errors import Invalid
-from app.infra.fields import Request as Body
-from app.infra.fields import refuse
 from app.infra.runtime import Runtime
 from app.security import Caller, require_scope, server
 from app.webhooks import service as webhook
+from app.webhooks.schemas import ChangeIn, RotateIn, WebhookIn
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 MOST = 200
-LONGEST_OVERLAP = 7 * 86_400.0
-
-
-def _distinct(value: list[str]) -> list[str]:
-    if not value:
-        raise refuse("no_events", "events: name at least one, or `*` for all")
-    return list(dict.fromkeys(value))
-
-
-EventFilter = Annotated[str, Field(max_length=64, pattern=r"^(\*|[a-z_]+\.(\*|[a-z_]+))$")]
-Events = Annotated[list[EventFilter], Field(max_length=50), AfterValidator(_distinct)]
-Url = Annotated[str, Field(max_length=2_048)]
-Description = Annotated[str, Field(max_length=200)]
-
-
-class WebhookIn(Body):
-    """A new endpoint. `events`: `*`, `call.*` or whole types."""
-
-    url: Url
-    events: Events = Field(default_factory=lambda: ["*"])
-    description: Description = ""
-
-
-class ChangeIn(Body):
-    """What to change; `enabled: true` also takes an endpoint back that Ringline has disabled."""
-
-    url: Url | None = None
-    events: Events | None = None
-    description: Description | None = None
-    enabled: bool | None = None
-
-
-class RotateIn(Body):
-    """`overlap`: seconds for which the old secret signs too."""
-
-    overlap: Annotated[float, Field(ge=0, le=LONGEST_OVERLAP)] = 86_400.0
 
 
 async def _admin(caller: Annotated[Caller, Depends(server)]) -> Caller:

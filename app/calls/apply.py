@@ -13,11 +13,11 @@ from app.core.audience import audience
 from app.core.call import Call, Decision, Ring
 from app.core.event import Event, envelope
 from app.core.frozen import frozen
-from app.devices import store as devices
 from app.events import store as events
 from app.infra.db import Insert, Row, Session, insert_all
 from app.infra.ids import uuid7
 from app.push import store as pushes
+from app.push import tokens as push_tokens
 from app.webhooks import publish
 
 STOP_LIVES = timedelta(seconds=30)
@@ -114,7 +114,7 @@ def _new_rows(changes: Sequence[Change], now: datetime, tokens: Sequence[Row]) -
 
 async def tokens_of(session: Session, rings: Sequence[tuple[UUID, UUID, Ring]]) -> Sequence[Row]:
     """The tokens at which the users of these (tenant, call, ring) can be rung."""
-    _, tokens = await devices.ringable(
+    _, tokens = await push_tokens.ringable(
         session, [(tenant, ring.user_id) for tenant, _, ring in rings]
     )
     return tokens

@@ -1,10 +1,18 @@
-"""Taking an erased user out of the history of calls."""
+"""Erasing a user: out of live calls and of all rows; history keeps a tombstone."""
 
 from uuid import UUID
 
 from sqlalchemy import text
 
+from app.calls.notify_after_commit import tell
+from app.calls.service import take_out
+from app.devices import store as devices
+from app.events import store as events
 from app.infra.db import Session
+from app.infra.errors import NotFound
+from app.infra.ids import uuid7
+from app.infra.runtime import Runtime
+from app.push import store as pushes
 
 OF_USER = "(SELECT call_id FROM members WHERE tenant_id = :tenant AND user_id = :user)"
 # calls, rings, members: the members' rows say which calls, so they come last
@@ -22,7 +30,24 @@ ERASE = tuple(
 )
 
 
-async def erase_user(session: Session, tenant_id: UUID, user_id: str, grave: str) -> None:
+async def erase(runtime: Runtime, tenant_id: UUID, user_id: str) -> None:
+    """Erase a user: devices, tokens and events go; past calls keep a tombstone in their place.
+
+    Raises NotFound when there is no such user.
+    """
+    grave = f"erased~{uuid7().hex}"
+    async with runtime.database.transaction() as session:
+        applied = await take_out(session, tenant_id, user_id)
+        await _erase_from_calls(session, tenant_id, user_id, grave)
+        await pushes.erase_user(session, tenant_id, user_id, grave)
+        known = await devices.erase_user(session, tenant_id, user_id)
+        await events.erase_user(session, tenant_id, user_id, grave)
+        if not known:
+            raise NotFound("user_not_found", "there is no such user")
+    tell(runtime, applied)
+
+
+async def _erase_from_calls(session: Session, tenant_id: UUID, user_id: str, grave: str) -> None:
     """Put a tombstone in the place of a user in the history of calls."""
     for statement in ERASE:
         clause = text(statement)

@@ -16,6 +16,7 @@ from app.devices import store as devices
 from app.infra.db import Session, clock
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
+from app.push import tokens as push_tokens
 from app.tenants import store as tenants
 from app.tenants.schemas import TenantSettings
 
@@ -45,7 +46,7 @@ async def _register(session: Session, tenant_id: UUID) -> None:
     device = {"id": uuid7(), "tenant_id": tenant_id, "user_id": CALLEE, "device_id": "rehearsal"}
     row = await devices.save_device(session, device | {"name": None, "platform": None, "now": now})
     places = {"bundle_id": "rehearsal", "environment": "sandbox", "token": "00" * 32}
-    await devices.save_tokens(
+    await push_tokens.save_tokens(
         session,
         tenant_id=tenant_id,
         user_id=CALLEE,

@@ -14,8 +14,8 @@ from app.audit import log as audit
 from app.cli.base import actor, group, now, out, with_runtime
 from app.core.event import rfc3339
 from app.credentials import rotation, service
-from app.credentials import test_push as trial
 from app.credentials.schemas import credential_out, understood_out
+from app.devices import test_push as trial
 from app.infra.db import Row
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants

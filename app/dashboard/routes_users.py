@@ -6,15 +6,15 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from app.audit.log import record
-from app.calls import ringing
+from app.calls import erase as erasing
+from app.calls import registration, ringing
 from app.calls import service as calls
 from app.calls.schemas import CallerIn, RingIn
-from app.credentials import test_push as trial
 from app.dashboard import store_lists
 from app.dashboard.access import Changing, Here, Place, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
-from app.devices import service
 from app.devices import store as devices
+from app.devices import test_push as trial
 from app.infra.errors import AppError
 
 router = APIRouter(prefix=BASE + "/t/{tenant_id}", route_class=PageRoute, include_in_schema=False)
@@ -116,7 +116,7 @@ async def remove(request: Request, place: Changing) -> Response:
     """Remove a device: it will not ring again."""
     user_id = await _user_of(request)
     device_id = text_of(await fields_of(request), "device_id")
-    await service.remove(place.runtime, place.id, user_id, device_id)
+    await registration.remove(place.runtime, place.id, user_id, device_id)
     async with place.runtime.database.transaction() as session:
         await record(
             session, place.actor, place.id, "device.remove", f"user:{user_id}",
@@ -129,7 +129,7 @@ async def remove(request: Request, place: Changing) -> Response:
 async def erase(request: Request, place: Changing) -> Response:
     """Erase a user."""
     user_id = await _user_of(request)
-    await service.erase(place.runtime, place.id, user_id)
+    await erasing.erase(place.runtime, place.id, user_id)
     async with place.runtime.database.transaction() as session:
         # whom, the audit log must not keep: the user is erased
         await record(session, place.actor, place.id, "user.erase", "user")

@@ -6,11 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
-from app.api.webhooks import LONGEST_OVERLAP, WebhookIn
 from app.dashboard.access import Changing, Here, Place, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.infra.errors import AppError, field_errors
 from app.webhooks import service as webhook
+from app.webhooks.schemas import LONGEST_OVERLAP, WebhookIn
 
 router = APIRouter(
     prefix=BASE + "/t/{tenant_id}/settings/webhooks", route_class=PageRoute, include_in_schema=False

@@ -21,7 +21,7 @@ from app.infra.db import Row, Session
 from app.infra.ids import uuid7
 from app.infra.observe import PUSHES, RING_TO_ACCEPTED
 from app.infra.runtime import Runtime
-from app.push import store
+from app.push import store, tokens
 from app.webhooks import publish
 
 log = structlog.get_logger(__name__)
@@ -224,9 +224,9 @@ async def _write_tokens(session: Session, mine: Sequence[Result]) -> None:
         if r.reaction is not None and r.reaction.token is TokenAction.RETIRE
     ]
     if healed:
-        await store.heal_tokens(session, healed)
+        await tokens.heal_tokens(session, healed)
     if retired:
-        await store.retire_tokens(session, retired)
+        await tokens.retire_tokens(session, retired)
 
 
 async def _write_credentials(session: Session, batch: Sequence[Result]) -> None:

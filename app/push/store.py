@@ -322,42 +322,6 @@ async def record(
     return {row["id"]: row["state"] for row in await many(session, RECORD, values)}
 
 
-HEAL = text("""
-    UPDATE tokens t SET environment = n.environment, proven_at = clock_timestamp()
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[]), CAST(:environments AS text[]))
-         AS n(id, version, environment)
-    WHERE t.id = n.id AND t.version = n.version
-""")
-RETIRE = text("""
-    UPDATE tokens t SET retired_at = clock_timestamp(), retired_why = n.why, version = t.version + 1
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[]), CAST(:whys AS text[]))
-         AS n(id, version, why)
-    WHERE t.id = n.id AND t.version = n.version AND t.retired_at IS NULL
-""")
-
-
-async def heal_tokens(session: Session, pushes: Sequence[Row]) -> None:
-    """Remember the environment in which Apple took these pushes, if the tokens are unchanged."""
-    ordered = sorted(pushes, key=lambda push: push["token_id"])
-    values = {
-        "ids": [push["token_id"] for push in ordered],
-        "versions": [push["token_version"] for push in ordered],
-        "environments": [push["environment"] for push in ordered],
-    }
-    await session.execute(HEAL, values)
-
-
-async def retire_tokens(session: Session, pushes: Sequence[tuple[Row, str]]) -> None:
-    """Retire tokens that Apple has proved dead, unless they were registered anew meanwhile."""
-    ordered = sorted(pushes, key=lambda pair: pair[0]["token_id"])
-    values = {
-        "ids": [push["token_id"] for push, _ in ordered],
-        "versions": [push["token_version"] for push, _ in ordered],
-        "whys": [why for _, why in ordered],
-    }
-    await session.execute(RETIRE, values)
-
-
 EXPIRE = """
     UPDATE pushes SET state = 'expired', reason = coalesce(reason, 'deadline')
     WHERE id IN (

@@ -8,6 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import text
 
+from app.calls import registration
 from app.credentials import service as credentials
 from app.dashboard import admins, passwords, routes_people
 from app.dashboard.pages import PageRoute
@@ -121,7 +122,7 @@ async def test_nothing_of_another_tenant_is_under_this_one(site: Site, tenant, s
     body = DeviceIn(
         device_id="d1", tokens=[{"kind": "voip", "token": "ab" * 32, "bundle_id": BUNDLE}]
     )
-    await devices.register(site.runtime, other, TenantSettings(), "bob", body)
+    await registration.register(site.runtime, other, TenantSettings(), "bob", body)
     key = (await tenants.keys(site.runtime, other))[0]["id"]
     mine = f"/dashboard/t/{tenant}"
     assert (await owner.get(f"{mine}/credentials/{made['id']}")).status_code == 404

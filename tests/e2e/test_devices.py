@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.devices import service as devices
+from app.calls import registration
 from app.devices.schemas import DeviceIn
 from app.tenants.schemas import TenantSettings
 from tests.e2e.house import BUNDLE, Phone, Tenant, eventually, member
@@ -108,7 +108,9 @@ async def test_users_who_swap_and_share_tokens_at_once_do_not_deadlock(tenant: T
             }
         )
         user = chance.choice(["bob", "carol", "dave"])
-        return await devices.register(tenant.runtime, tenant.id, TenantSettings(), user, request)
+        return await registration.register(
+            tenant.runtime, tenant.id, TenantSettings(), user, request
+        )
 
     for start in range(0, 240, 12):
         await asyncio.gather(*(register(n) for n in range(start, start + 12)))

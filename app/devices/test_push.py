@@ -18,11 +18,12 @@ from app.credentials import store
 from app.credentials.decrypt import material
 from app.credentials.probe import converse, sender_for, unreachable
 from app.credentials.usable import Usable
-from app.devices import store as devices
+from app.devices.store import devices_of
 from app.infra.db import Row
 from app.infra.errors import Invalid, NotFound
 from app.infra.runtime import Runtime
 from app.infra.vault import VaultError
+from app.push import tokens as push_tokens
 from app.push.preparing import profile_for
 from app.tenants import store as tenants
 from app.tenants.schemas import TenantSettings, tenant_settings
@@ -84,8 +85,8 @@ async def ring_phones(
     payload profile cannot make a payload.
     """
     async with runtime.database.transaction() as session:
-        now, tokens = await devices.pushable(session, (tenant_id, user_id))
-        known = await devices.devices_of(session, tenant_id, user_id, device_id)
+        now, tokens = await push_tokens.pushable(session, (tenant_id, user_id))
+        known = await devices_of(session, tenant_id, user_id, device_id)
         tenant = await tenants.tenant_by_id(session, tenant_id)
         names = {one["id"]: one for one in known}
         tokens = [token for token in tokens if token["device_row"] in names]

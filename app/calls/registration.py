@@ -1,0 +1,33 @@
+"""The one door for registering and removing devices: the device, and what it means for calls."""
+
+from typing import Any
+from uuid import UUID
+
+from app.calls.service import ring_late_devices
+from app.devices import service as devices
+from app.devices.schemas import DeviceIn
+from app.infra.runtime import Runtime
+from app.tenants.schemas import TenantSettings
+
+
+async def register(
+    runtime: Runtime, tenant_id: UUID, settings: TenantSettings, user_id: str, request: DeviceIn
+) -> dict[str, Any]:
+    """Make or refresh a device with its tokens; returns the device as clients read it.
+
+    If the user is ringing, the device rings too.
+    """
+    async with runtime.database.transaction() as session:
+        change = await devices.register(session, tenant_id, settings, user_id, request)
+    await ring_late_devices(runtime, (tenant_id, user_id))
+    assert change.device is not None
+    return change.device
+
+
+async def remove(runtime: Runtime, tenant_id: UUID, user_id: str, device_id: str) -> None:
+    """Remove a device with its tokens; what was not yet sent to it is dropped.
+
+    Raises NotFound when the user has no such device.
+    """
+    async with runtime.database.transaction() as session:
+        await devices.remove(session, tenant_id, user_id, device_id)

@@ -1,0 +1,45 @@
+"""What is said of a webhook when it is made, changed or given a new secret."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from app.infra.fields import Request as Body
+from app.infra.fields import refuse
+
+LONGEST_OVERLAP = 7 * 86_400.0
+
+
+def _distinct(value: list[str]) -> list[str]:
+    if not value:
+        raise refuse("no_events", "events: name at least one, or `*` for all")
+    return list(dict.fromkeys(value))
+
+
+EventFilter = Annotated[str, Field(max_length=64, pattern=r"^(\*|[a-z_]+\.(\*|[a-z_]+))$")]
+Events = Annotated[list[EventFilter], Field(max_length=50), AfterValidator(_distinct)]
+Url = Annotated[str, Field(max_length=2_048)]
+Description = Annotated[str, Field(max_length=200)]
+
+
+class WebhookIn(Body):
+    """A new endpoint. `events`: `*`, `call.*` or whole types."""
+
+    url: Url
+    events: Events = Field(default_factory=lambda: ["*"])
+    description: Description = ""
+
+
+class ChangeIn(Body):
+    """What to change; `enabled: true` also takes an endpoint back that Ringline has disabled."""
+
+    url: Url | None = None
+    events: Events | None = None
+    description: Description | None = None
+    enabled: bool | None = None
+
+
+class RotateIn(Body):
+    """`overlap`: seconds for which the old secret signs too."""
+
+    overlap: Annotated[float, Field(ge=0, le=LONGEST_OVERLAP)] = 86_400.0
