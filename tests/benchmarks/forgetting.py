@@ -10,11 +10,11 @@ import subprocess
 import sys
 from typing import Any
 
-from app.events.service import forget
 from app.infra.runtime import open_runtime
 from app.infra.settings import Settings
 from tests.benchmarks.house import Ready
 from tests.benchmarks.ring_latency import ring_latencies
+from workers.retention import forget
 
 KEPT = "events", "calls", "pushes", "attempts"
 
