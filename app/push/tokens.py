@@ -203,69 +203,6 @@ async def expire_tokens(session: Session, ids: Sequence[UUID]) -> None:
 
 
 OF_DEVICES = text("""
-    SELECT id FROM tokens WHERE device_row = ANY(CAST(:ids AS uuid[])) ORDER BY id
-""")
-
-
-async def tokens_of_devices(session: Session, ids: Sequence[UUID]) -> list[UUID]:
-    """Every token that these devices hold."""
-    return [row["id"] for row in await many(session, TOKENS_OF_DEVICES, {"ids": ids})]
-
-
-LIVE_TOKENS = """
-    SELECT clock_timestamp() AS now, t.*
-    FROM (SELECT 1) AS always LEFT JOIN (
-        SELECT t.id, t.tenant_id, t.user_id {more}
-        FROM tokens t
-        JOIN unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
-             USING (tenant_id, user_id)
-        WHERE t.kind = 'voip' AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
-    ) AS t ON true
-"""
-RINGABLE = text(LIVE_TOKENS.format(more=""))
-PUSHABLE = text(
-    LIVE_TOKENS.format(more=", t.device_row, t.kind, t.bundle_id, t.environment, t.token")
-)
-
-
-async def ringable(
-    session: Session, users: Sequence[tuple[UUID, str]]
-) -> tuple[datetime, list[dict[str, Any]]]:
-    """The database clock, and the tokens at which these users can be rung: `id` and whose."""
-    values = {"tenants": [user[0] for user in users], "users": [user[1] for user in users]}
-    return clock_and_tokens(await many(session, RINGABLE, values))
-
-
-async def pushable(session: Session, user: User) -> tuple[datetime, list[dict[str, Any]]]:
-    """The database clock, and the tokens of a user with all that a push needs."""
-    values = {"tenants": [user[0]], "users": [user[1]]}
-    return clock_and_tokens(await many(session, PUSHABLE, values))
-
-
-def clock_and_tokens(rows: list[dict[str, Any]]) -> tuple[datetime, list[dict[str, Any]]]:
-    """What LIVE_TOKENS returns, taken apart."""
-    return rows[0]["now"], [row for row in rows if row["id"] is not None]
-
-
-# statement_timestamp(), as an index knows nothing to do with the ever-moving clock_timestamp()
-EXPIRE = text("""
-    WITH due AS (
-        SELECT id FROM tokens
-        WHERE retired_at IS NULL AND expires_at <= statement_timestamp()
-        ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
-    )
-    UPDATE tokens t SET retired_at = clock_timestamp(), retired_why = 'expired',
-        version = t.version + 1
-    FROM due WHERE t.id = due.id
-""")
-
-
-async def expire_tokens(session: Session, limit: int) -> int:
-    """Retire tokens past their expiry; answers how many."""
-    return (await session.execute(EXPIRE, {"limit": limit})).rowcount
-
-
-OF_DEVICES = text("""
     SELECT device_row, kind, bundle_id, environment, right(token, 4) AS hint, registered_at,
            expires_at, retired_at, retired_why
     FROM tokens WHERE device_row = ANY(CAST(:devices AS uuid[])) ORDER BY kind DESC, bundle_id
