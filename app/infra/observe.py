@@ -114,3 +114,13 @@ ROWS_FAILED = Counter(
 ROWS_ASIDE = Gauge(
     "ringline_sweep_rows_left_aside", "Rows that a step passes over, having failed alone", ("step",)
 )
+TASKS = Gauge("ringline_tasks", "Short-lived background tasks under way", ("task",))
+TASK_FAILURES = Counter(
+    "ringline_task_failures_total", "Failures of background tasks, each started again", ("task",)
+)
+TASKS_FAILING = Gauge(
+    "ringline_tasks_failing",
+    "1 for a background task whose last round or run has failed",
+    ("task",),
+)
+AWAY = Gauge("ringline_away", "1 for a server (database, redis) that does not serve us", ("what",))

@@ -1,0 +1,109 @@
+"""Is the database away, or is it the row's fault? The one place that says so, and that tells of it.
+
+| error                                                           | meaning                      |
+|-----------------------------------------------------------------|------------------------------|
+| no connection, none free in time, no answer in time, SQLSTATE   | away: wait and try again, or |
+| classes 08, 53, 57 and 25006 (read-only)                        | answer 503 with Retry-After  |
+| 55P03 (lock not available), 40001, 40P01 (deadlock), 25P03      | busy: the same               |
+| classes 22 and 23                                               | the row's fault, no other is |
+
+SQLSTATE: PostgreSQL's documentation, appendix A.
+"""
+
+import time
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.observe import AWAY
+
+log = structlog.get_logger(__name__)
+
+AWAY_CLASSES = frozenset({"08", "53", "57"})
+READ_ONLY = "25006"
+BUSY = frozenset({"55P03", "40001", "40P01", "25P03"})
+ROW_CLASSES = frozenset({"22", "23"})
+
+TOLD_EVERY = 60.0
+"""Seconds between two log lines while something stays away."""
+
+
+class DatabaseAway(ConnectionError):
+    """No connection could be had, or one that was had did not answer in time; `__cause__` says."""
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether this means that the database cannot serve now, whoever asks."""
+    if isinstance(error, (DatabaseAway, PoolTimeout)):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = sqlstate(error)
+    return state[:2] in AWAY_CLASSES or state == READ_ONLY or error.connection_invalidated
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether this means that another transaction was in the way: the same may succeed soon."""
+    return isinstance(error, DBAPIError) and sqlstate(error) in BUSY
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether to wait and try again; to a client it is 503 with Retry-After."""
+    return is_away(error) or is_busy(error)
+
+
+def is_row_fault(error: BaseException) -> bool:
+    """Whether what was to be written is itself at fault, and never can be written."""
+    return isinstance(error, DBAPIError) and sqlstate(error)[:2] in ROW_CLASSES
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """The five characters that PostgreSQL sent; empty when the error is not the server's."""
+    return str(getattr(error.orig, "sqlstate", None) or "")
+
+
+class Outage:
+    """Tells that something is away: a line when it begins, one a minute, one when it is over."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._since: float | None = None
+        self._told = 0.0
+        self._seen = 0
+        AWAY.labels(what).set(0)
+
+    def seen(self, error: BaseException) -> None:
+        """It was found to be away."""
+        now = time.monotonic()
+        self._seen += 1
+        if self._since is None:
+            self._since, self._told, self._seen = now, now, 1
+            AWAY.labels(self._what).set(1)
+            log.error("server_away", server=self._what, error=name_of(error))
+        elif now > self._told + TOLD_EVERY:
+            self._told = now
+            log.error(
+                "server_still_away",
+                server=self._what,
+                error=name_of(error),
+                seconds=round(now - self._since),
+                failures=self._seen,
+            )
+
+    def over(self) -> None:
+        """It has answered."""
+        if self._since is not None:
+            seconds = round(time.monotonic() - self._since, 1)
+            self._since = None
+            AWAY.labels(self._what).set(0)
+            log.warning("server_back", server=self._what, seconds=seconds, failures=self._seen)
+
+
+def name_of(error: BaseException) -> str:
+    """What went wrong in a few words that hold no statement and no value: classes, SQLSTATE."""
+    cause = error.__cause__ if isinstance(error, DatabaseAway) and error.__cause__ else error
+    if isinstance(cause, DBAPIError):
+        of_driver = getattr(cause.orig, "__cause__", None) or cause.orig
+        return f"{type(of_driver).__name__} {sqlstate(cause)}".strip()
+    return type(cause).__name__
