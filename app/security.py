@@ -29,12 +29,15 @@ from app.core import claims as user_claims
 from app.infra import vault
 from app.infra.db import Database
 from app.infra.errors import Forbidden, Invalid, Unauthorized
+from app.infra.tasks import Tasks
 from app.infra.vault import Keyring, Place
 from app.tenants import store
 from app.tenants.schemas import TenantSettings, tenant_settings
 
 if TYPE_CHECKING:
     from jwt.types import Options
+
+_tasks = Tasks("gate")
 
 KEY_PREFIX = "rl_sk_"
 CALL_PREFIX = "rl_ct_"
@@ -171,7 +174,8 @@ class Gate:
         task = self._reading.get(name)
         if task is None:
             # one reading for all who ask at this moment; who goes away does not end it for others
-            task = self._reading[name] = asyncio.create_task(self._read(name, read))
+            task = _tasks.spawn("read", self._read(name, read), awaited=True, of_all=True)
+            self._reading[name] = task
             task.add_done_callback(lambda _: self._reading.pop(name, None))
         return await asyncio.shield(task)
 

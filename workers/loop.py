@@ -16,6 +16,8 @@ from app.credentials import service as credentials
 from app.infra import memory
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
+from app.infra.tasks import Tasks
+from app.push.dispatch import LEASE
 from app.push.service import Dispatcher
 from app.webhooks.dispatcher import Courier
 from workers import retention
@@ -39,8 +41,11 @@ class Loop:
         self._sweep = sweep
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
+        self._failed: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="loop", daemon=True)
         self._stop: asyncio.Event | None = None
+        self._rounds = Tasks("worker")
+        self._sends = Tasks("worker")
         self.runtime: Runtime | None = None
         self.dispatcher: Dispatcher | None = None
         self.courier: Courier | None = None
@@ -49,13 +54,15 @@ class Loop:
         """Start the thread; returns when the loop takes work."""
         self._thread.start()
         self._ready.wait()
+        if self._failed is not None:
+            raise SystemExit(f"the worker's loop did not start: {self._failed}")
 
     def submit(self, work: Callable[[Dispatcher], Coroutine[Any, Any, object]]) -> None:
         """Have `work` done on the loop; never waits for it."""
         assert self._loop is not None
         assert self.dispatcher is not None
-        future = asyncio.run_coroutine_threadsafe(work(self.dispatcher), self._loop)
-        future.add_done_callback(_report)
+        # if it fails the rows still say what is to be done: the sweep will
+        self._loop.call_soon_threadsafe(self._spawn, work)
 
     def deliver(self) -> None:
         """Have the courier look what is due to webhooks; never waits for it."""
@@ -70,8 +77,14 @@ class Loop:
         self._thread.join(DRAIN + 5)
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(self._main())
+        try:
+            with asyncio.Runner(loop_factory=_new_loop) as runner:
+                runner.run(self._main())
+        except Exception as error:
+            log.exception("loop_ended")
+            self._failed = error
+        finally:
+            self._ready.set()
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -80,30 +93,31 @@ class Loop:
         self.dispatcher = Dispatcher(self.runtime)
         self.courier = Courier(self.runtime, self.dispatcher.worker_id)
         self._ready.set()
-        await _tried(self.dispatcher.rehearse)
+        await asyncio.wait([self._sends.spawn("rehearse", self.dispatcher.rehearse())], timeout=5)
         memory.settle()
-        rounds = [
-            asyncio.create_task(_every(LIFE, self.dispatcher.show_life)),
-            asyncio.create_task(_every(SWEEP, self._go_round)),
-            asyncio.create_task(_every(SWEEP, self.dispatcher.keep_warm)),
-            asyncio.create_task(_every(SWEEP, self.dispatcher.send_lost)),
-            asyncio.create_task(_every(LOOK, self.dispatcher.withdraw_settled)),
-            asyncio.create_task(_every(SWEEP, self.courier.look)),
-            asyncio.create_task(_every(FORGET, partial(retention.forget, self.runtime))),
-            asyncio.create_task(_every(SWEEP, partial(credentials.probe_due, self.runtime))),
-        ]
+        alive = Tasks("worker")
+        alive.every("show_life", LIFE, self.dispatcher.show_life, within=LEASE)
+        self._begin_rounds(self.runtime, self.dispatcher, self.courier)
         await self._stop.wait()
-        for task in rounds[1:]:
-            task.cancel()
+        await self._rounds.stop()
         await asyncio.gather(self.courier.stop(DRAIN), self.dispatcher.stop(DRAIN))
-        rounds[0].cancel()
-        await asyncio.gather(*rounds, return_exceptions=True)
+        await self._sends.stop()
+        await alive.stop()
         await self.runtime.close()
 
-    async def _go_round(self) -> None:
-        assert self.runtime is not None
+    def _begin_rounds(self, runtime: Runtime, dispatcher: Dispatcher, courier: Courier) -> None:
+        every = self._rounds.every
+        every("sweep", SWEEP, lambda: self._sweep(runtime, dispatcher), within=200)
+        every("keep_warm", SWEEP, dispatcher.keep_warm, within=10)
+        every("send_lost", SWEEP, dispatcher.send_lost, within=10)
+        every("withdraw_settled", LOOK, dispatcher.withdraw_settled, within=10)
+        every("deliver", SWEEP, courier.look, within=10)
+        every("forget", FORGET, partial(retention.forget, runtime), within=FORGET)
+        every("probe", SWEEP, partial(credentials.probe_due, runtime), within=60)
+
+    def _spawn(self, work: Callable[[Dispatcher], Coroutine[Any, Any, object]]) -> None:
         assert self.dispatcher is not None
-        await self._sweep(self.runtime, self.dispatcher)
+        self._sends.spawn("send", work(self.dispatcher))
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -112,30 +126,3 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
-
-
-async def _tried(work: Callable[[], Awaitable[object]]) -> None:
-    try:
-        await work()
-    except Exception:
-        log.exception("round_failed", work=_name_of(work))
-
-
-def _name_of(work: Callable[[], Awaitable[object]]) -> str:
-    inner = work.func if isinstance(work, partial) else work
-    return str(getattr(inner, "__qualname__", inner))
-
-
-async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
-    """Do `work` again and again; what goes wrong is logged and tried again."""
-    loop = asyncio.get_running_loop()
-    while True:
-        begun = loop.time()
-        await _tried(work)
-        await asyncio.sleep(max(0.05, begun + seconds - loop.time()))
-
-
-def _report(future: Any) -> None:
-    if not future.cancelled() and future.exception() is not None:
-        # the rows still say what is to be done: the sweep will
-        log.error("task_failed", exc_info=future.exception())

@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.api.stream_fields import Hello
 from app.infra.errors import AppError, Invalid, Unauthorized
+from app.infra.tasks import beside
 from app.live.follow import Batch, closing, follow
 from app.live.streams import Ending, Stream, Streams
 from app.security import Caller, Gate, require_scope
@@ -114,12 +115,11 @@ class _Conversation:
 
     async def run(self, after: int | None) -> None:
         """Until either side ends it."""
-        listening = asyncio.create_task(self._listen())
         batches = follow(
             self._streams, self._stream, after, lambda: _recognise(self._gate, self._hello)
         )
         try:
-            async with contextlib.aclosing(batches):
+            async with beside("socket.listen", self._listen()), contextlib.aclosing(batches):
                 await self._send_all(batches)
         except TimeoutError:
             self._stream.end(Ending.SLOW_READER)
@@ -128,8 +128,6 @@ class _Conversation:
             self._stream.end(Ending.CLIENT_LEFT)
         finally:
             self._streams.leave(self._stream)
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
         why = self._stream.ending or Ending.CLIENT_LEFT
         if why is not Ending.CLIENT_LEFT:
             await _close(self._socket, CODES[why], why.value)

@@ -13,6 +13,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.infra.tasks import beside
 from app.live.follow import Batch
 from app.live.streams import Ending, Stream, Streams
 
@@ -44,17 +45,17 @@ class EventStream(Response):
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Be the ASGI application of this one response."""
-        leaving = asyncio.create_task(self._leave(receive))
         try:
-            async with contextlib.aclosing(self._batches):
+            async with (
+                beside("sse.leave", self._leave(receive)),
+                contextlib.aclosing(self._batches),
+            ):
                 await self._send(send)
         except TimeoutError:
             self._stream.end(Ending.SLOW_READER)
             log.info("stream_cut", user=self._stream.user_id, reason=Ending.SLOW_READER.value)
         finally:
             self._streams.leave(self._stream)
-            leaving.cancel()
-            await asyncio.gather(leaving, return_exceptions=True)
 
     async def _send(self, send: Send) -> None:
         head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}

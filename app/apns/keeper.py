@@ -13,9 +13,12 @@ from app.apns.connect import Endpoint
 from app.apns.credential import Identity
 from app.apns.protocol import ApnsConnection
 from app.apns.timing import Timing
+from app.infra.tasks import Tasks
 
 if TYPE_CHECKING:
     from app.apns.pool import ApnsPool
+
+_tasks = Tasks("apns")
 
 TLS_GOODBYE: Final = 1.0
 
@@ -66,7 +69,7 @@ class Keeper:
             if self._pool.waiting:
                 self._hurry.set()
         elif self._wanted():
-            self._connector = self._loop.create_task(self._connect_as_wanted())
+            self._connector = _tasks.spawn("connect", self._connect_as_wanted(), of_all=True)
             self._connector.add_done_callback(self._connector_done)
 
     async def warm(self, within: float) -> bool:

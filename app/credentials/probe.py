@@ -17,6 +17,7 @@ from app.apns import Credential, PushOutcome, PushRequest, Sender
 from app.core.reaction import Signal, Verdict, react
 from app.credentials.usable import VOIP, Usable
 from app.infra.settings import Settings
+from app.infra.tasks import beside
 
 WITHIN = 5.0
 """Seconds that one environment may take to answer."""
@@ -129,8 +130,7 @@ async def converse(
 
 async def _send(sender: Sender, request: PushRequest, deadline: float) -> PushOutcome | None:
     """The outcome; None as soon as it is clear that there is nobody to connect to."""
-    sending = asyncio.ensure_future(sender.send(request, deadline))
-    try:
+    async with beside("credentials.probe", sender.send(request, deadline)) as sending:
         while True:
             done, _ = await asyncio.wait({sending}, timeout=LOOK)
             if done:
@@ -138,10 +138,6 @@ async def _send(sender: Sender, request: PushRequest, deadline: float) -> PushOu
             stats = sender.stats()
             if stats.connect_failures >= FAILED_CONNECTS and not stats.connections:
                 return None
-    finally:
-        if not sending.done():
-            sending.cancel()
-            await asyncio.wait({sending})
 
 
 def _meaning(outcome: PushOutcome, signal: Signal, sender: Sender) -> Answer:

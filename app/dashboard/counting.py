@@ -1,7 +1,6 @@
 """Keeps the counts by the minute going, in every API process; one of them does the work."""
 
 import asyncio
-import contextlib
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -9,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from app.dashboard import store_counts
 from app.infra.db import clock
 from app.infra.runtime import Runtime
+from app.infra.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 EVERY = 20.0
@@ -20,18 +20,15 @@ class Counting:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = Tasks("dashboard")
 
     def start(self) -> None:
         """Begin, on the running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._tasks.supervise("count", self._run)
 
     async def close(self) -> None:
         """End; what was not counted yet is counted by whoever comes next."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._tasks.stop()
 
     async def _run(self) -> None:
         while True:

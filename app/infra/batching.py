@@ -4,8 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from app.infra.tasks import Tasks
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+
+_tasks = Tasks("batch")
 
 
 class Gather(Generic[Item, Answer]):
@@ -28,7 +33,7 @@ class Gather(Generic[Item, Answer]):
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._running is None:
-            self._running = asyncio.create_task(self._run())
+            self._running = _tasks.spawn("run", self._run(), of_all=True)
         return await future
 
     async def _run(self) -> None:

@@ -5,7 +5,7 @@ Nothing that Ringline must not lose is kept here: rows are the truth, Redis carr
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -15,7 +15,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from app.infra.outage import Outage
 from app.infra.settings import Settings
+from app.infra.supervision import Health
+from app.infra.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +34,8 @@ REST = 1.0
 Item = tuple[UUID, str, int]
 """(tenant, user, number of the user's latest event)."""
 
+T = TypeVar("T")
+REDIS_AWAY = (RedisError, OSError)
 Listener = Callable[[Iterable[Item]], None]
 
 
@@ -58,6 +63,9 @@ class News:
         self._waiting: dict[tuple[UUID, str], int] = {}
         self._listeners: list[Listener] = []
         self._publishing: asyncio.Task[None] | None = None
+        self._tasks = Tasks("news")
+        self._messages = Health("news.message")
+        self._outage = Outage("redis")
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` with whatever is told here or heard from others."""
@@ -73,7 +81,7 @@ class News:
             if len(self._waiting) < MOST_WAITING:
                 self._waiting[tenant, user] = seq
         if self._publishing is None:
-            self._publishing = asyncio.get_running_loop().create_task(self._publish())
+            self._publishing = self._tasks.spawn("publish", self._publish(), of_all=True)
 
     async def _publish(self) -> None:
         try:
@@ -83,8 +91,9 @@ class News:
                     (tenant.hex, user, self._waiting.pop((tenant, user))) for tenant, user in names
                 ]
                 await self._redis.publish(NEWS, orjson.dumps(batch))
-        except (RedisError, OSError, TimeoutError) as error:
-            log.warning("news_not_published", error=type(error).__name__)
+                self._outage.over()
+        except REDIS_AWAY as error:
+            self._outage.seen(error)
             await asyncio.sleep(REST)  # what gathers meanwhile goes with it
             self._waiting.clear()
         finally:
@@ -96,24 +105,44 @@ class News:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
                     await channel.subscribe(NEWS)
+                    self._outage.over()
                     while True:
                         message = await channel.get_message(timeout=10.0)
                         if message is not None:
-                            self._wake(_items(message["data"]))
-            except (RedisError, OSError, TimeoutError, ValueError) as error:
-                log.warning("news_not_heard", error=type(error).__name__)
+                            self._wake_by(message["data"])
+            except REDIS_AWAY as error:
+                self._outage.seen(error)
             await asyncio.sleep(REST)
+
+    def _wake_by(self, message: Any) -> None:
+        """What anybody may have published here: what cannot be read is told of, and passed over."""
+        try:
+            items = _items(message)
+        except (ValueError, TypeError, AttributeError) as error:
+            self._messages.failed(error)
+            return
+        self._wake(items)
 
     async def close(self) -> None:
         """Publish nothing more."""
-        if self._publishing is not None:
-            self._publishing.cancel()
-            await asyncio.gather(self._publishing, return_exceptions=True)
+        await self._tasks.stop()
 
     def _wake(self, items: list[Item]) -> None:
         for listener in self._listeners:
-            listener(items)
+            try:
+                listener(items)
+            except Exception as error:  # noqa: BLE001  (a hint must not fail whoever has committed)
+                self._messages.failed(error)
 
 
 def _items(message: Any) -> list[Item]:
-    return [(UUID(hex=tenant), user, seq) for tenant, user, seq in orjson.loads(message)]
+    return [
+        (UUID(hex=tenant), _a(str, user), _a(int, seq))
+        for tenant, user, seq in orjson.loads(message)
+    ]
+
+
+def _a(kind: type[T], value: object) -> T:
+    if not isinstance(value, kind):
+        raise TypeError(f"expected {kind.__name__}")
+    return value

@@ -4,7 +4,8 @@
 |-----------------------------------------------------------------|------------------------------|
 | no connection, none free in time, no answer in time, SQLSTATE   | away: wait and try again, or |
 | classes 08, 53, 57 and 25006 (read-only)                        | answer 503 with Retry-After  |
-| 55P03 (lock not available), 40001, 40P01 (deadlock), 25P03      | busy: the same               |
+| 55P03 (lock not available), 57014 (statement took too long),    | busy: the same               |
+| 40001, 40P01 (deadlock), 25P03                                  |                              |
 | classes 22 and 23                                               | the row's fault, no other is |
 
 SQLSTATE: PostgreSQL's documentation, appendix A.
@@ -16,13 +17,16 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.observe import AWAY
+from app.infra.observe import AWAY
 
 log = structlog.get_logger(__name__)
 
 AWAY_CLASSES = frozenset({"08", "53", "57"})
+QUERY_CANCELED = "57014"
+"""A statement took too long: for what it was to do, or for what another held."""
+
 READ_ONLY = "25006"
-BUSY = frozenset({"55P03", "40001", "40P01", "25P03"})
+BUSY = frozenset({"55P03", "40001", "40P01", "25P03", QUERY_CANCELED})
 ROW_CLASSES = frozenset({"22", "23"})
 
 TOLD_EVERY = 60.0
@@ -40,6 +44,8 @@ def is_away(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):
         return False
     state = sqlstate(error)
+    if state == QUERY_CANCELED:
+        return False
     return state[:2] in AWAY_CLASSES or state == READ_ONLY or error.connection_invalidated
 
 

@@ -16,6 +16,7 @@ import structlog
 from celery import Celery
 
 from app.infra.settings import Settings
+from app.infra.supervision import SupervisedThread
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +91,7 @@ class Queue:
         self._wake = threading.Condition()
         self._closing = False
         self._busy = False
-        self._thread: threading.Thread | None = None
+        self._publisher: SupervisedThread | None = None
 
     def kick(self, task: str, ids: Iterable[UUID]) -> None:
         """Tell the workers that `task` has work to do on the rows `ids`."""
@@ -99,9 +100,8 @@ class Queue:
     def _enqueue(self, items: list[tuple[str, str]]) -> None:
         with self._wake:
             self._waiting.extend(items)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
-                self._thread.start()
+            if self._publisher is None:
+                self._publisher = SupervisedThread("queue.publish", self._run, self._notify)
             self._wake.notify()
 
     def warm(self) -> None:
@@ -113,10 +113,14 @@ class Queue:
         with self._wake:
             self._closing = True
             self._wake.notify()
-        if self._thread is not None:
-            self._thread.join(timeout)
+        if self._publisher is not None:
+            self._publisher.join(timeout)
         with contextlib.suppress(Exception):
             self.celery.close()
+
+    def _notify(self) -> None:
+        with self._wake:
+            self._wake.notify()
 
     def _run(self) -> None:
         not_before = 0.0
@@ -124,6 +128,8 @@ class Queue:
             with self._wake:
                 while not self._waiting and not self._closing:
                     self._wake.wait()
+                    if self._publisher is not None:
+                        self._publisher.check()
                 if not self._waiting:
                     return
             time.sleep(max(0.0, not_before - time.monotonic()))

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import structlog
 
+from app.infra.observe import TASK_FAILURES, TASKS_FAILING
 from app.infra.outage import is_transient
-from app.observe import TASK_FAILURES, TASKS_FAILING
 
 log = structlog.get_logger(__name__)
 

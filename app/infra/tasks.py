@@ -12,8 +12,8 @@ import contextvars
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
+from app.infra.observe import TASKS
 from app.infra.supervision import STEADY, Health, pause, registry, supervised
-from app.observe import TASKS
 
 __all__ = ["Supervised", "Tasks", "beside", "supervised"]
 
@@ -54,7 +54,10 @@ class Supervised:
         return self._inner is not None and not self._inner.done()
 
     def fail(self, error: Exception) -> None:
-        """Have its work fail with `error` where it stands: a drill of what a bug would do."""
+        """Have its work fail with `error` where it stands: a drill. From any thread."""
+        self.loop.call_soon_threadsafe(self._fail, error)
+
+    def _fail(self, error: Exception) -> None:
         if self._inner is not None and self.running:
             self._fault = error
             self._inner.cancel()
@@ -151,8 +154,9 @@ class Tasks:
         """Cancel the long-lived ones; short ones may end within so many seconds first."""
         await asyncio.gather(*(one.stop() for one in self._supervised))
         self._supervised.clear()
-        if within and self._short:
-            await asyncio.wait(self._short, timeout=within)
+        deadline = asyncio.get_running_loop().time() + within
+        while self._short and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(self._short, timeout=left)  # what ends may have begun another
         await _cancel(self._short)
 
     def _start(
@@ -212,9 +216,15 @@ async def _round(health: Health, work: Work, within: float) -> None:
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel these tasks until they have ended; what they raise has been told, or will be."""
+    """Cancel these tasks until they have ended, even if this is cancelled meanwhile itself."""
     left = {task for task in tasks if not task.done()}
+    cancelled: asyncio.CancelledError | None = None
     while left:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=DEAF)
+        try:
+            _, left = await asyncio.wait(left, timeout=DEAF)
+        except asyncio.CancelledError as error:
+            cancelled, left = error, {task for task in left if not task.done()}
+    if cancelled is not None:
+        raise cancelled

@@ -26,6 +26,7 @@ from app.infra.errors import TooMany, Unavailable
 from app.infra.news import Item
 from app.infra.observe import STREAM_ENDS, STREAMS
 from app.infra.runtime import Runtime
+from app.infra.tasks import Tasks
 from app.live import feeds
 from app.live.feeds import Key, Page
 
@@ -146,13 +147,13 @@ class Streams:
         self._closing = False
         self._pages = Gather(_together(self._read_pages), MOST_GATHERED)
         self._snapshots = Gather(_together(self._read_snapshots), MOST_GATHERED)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks("streams")
         runtime.news.listen(self._heard)
 
     def start(self) -> None:
         """Begin to listen and to compare."""
-        self._spawn(self._runtime.news.hear())
-        self._spawn(self._compare_for_ever())
+        self._tasks.supervise("hear", self._runtime.news.hear)
+        self._tasks.supervise("compare", self._compare_for_ever)
 
     def end_all(self) -> None:
         """The server goes: every stream ends, and no new one begins."""
@@ -164,11 +165,7 @@ class Streams:
     async def close(self) -> None:
         """End what is still open, and stop listening."""
         self.end_all()
-        while self._tasks:
-            for task in self._tasks:
-                task.cancel()
-            # again: a client library may take a cancellation for a lost connection
-            await asyncio.wait(self._tasks, timeout=1)
+        await self._tasks.stop()
 
     @property
     def count(self) -> int:
@@ -217,7 +214,7 @@ class Streams:
         """The user's live calls and the number of the feed, of one moment."""
         found = await self._snapshots.submit(stream.key)
         if found.new and stream.position is None:
-            self._spawn(self._renew_later(stream))
+            self._tasks.spawn("renew", self._renew_later(stream), of_all=True)
         return found
 
     async def _read_pages(self, wanted: Sequence[Item]) -> list[Page]:
@@ -304,13 +301,3 @@ class Streams:
         }
         if devices:
             await self._keep_present(sorted(devices))
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("stream_task_failed", exc_info=task.exception())

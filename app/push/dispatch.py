@@ -20,6 +20,7 @@ from app.credentials import store as credentials
 from app.infra.db import Session
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
+from app.infra.tasks import Tasks
 from app.push import store, worker_store
 from app.push.recording import DatabaseClock, Recorder, Result, row_of
 from app.push.sending import Claim, Sending
@@ -45,7 +46,7 @@ class Dispatcher:
         )
         self._sending = Sending(runtime, self.clock, self._recorder.add)
         self._retries: set[UUID] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks("push")
         self._held: set[Claim] = set()
         self._lost: set[Claim] = set()
         self._alive_at = -math.inf
@@ -141,7 +142,7 @@ class Dispatcher:
 
     def _retry_soon(self, push_id: UUID) -> None:
         if not self._retries:
-            self._spawn(self._retry())
+            self._tasks.spawn("retry", self._retry())
         self._retries.add(push_id)
 
     # --- living --------------------------------------------------------------------------------
@@ -190,20 +191,8 @@ class Dispatcher:
         await senders.drain(deadline)
         while self._held and self._loop.time() < deadline + 1:  # noqa: ASYNC110  (a set has no event)
             await asyncio.sleep(0.01)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop()
         await senders.close()
         await self._recorder.finish(deadline + 2)
         async with self._runtime.database.transaction() as session:
             await worker_store.remove_worker(session, self.worker_id)
-
-    def _spawn(self, work: Any) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("push_task_failed", exc_info=task.exception())

@@ -21,6 +21,7 @@ from app.infra.db import Row, Session
 from app.infra.ids import uuid7
 from app.infra.observe import PUSHES, RING_TO_ACCEPTED
 from app.infra.runtime import Runtime
+from app.infra.tasks import Tasks
 from app.push import store, tokens
 from app.webhooks import publish
 
@@ -105,12 +106,13 @@ class Recorder:
         self._held = held
         self._waiting: list[Result] = []
         self._writing: asyncio.Task[None] | None = None
+        self._tasks = Tasks("push")
 
     def add(self, result: Result) -> None:
         """Have a result written."""
         self._waiting.append(result)
         if self._writing is None:
-            self._writing = self._loop.create_task(self._write_all())
+            self._writing = self._tasks.spawn("record", self._write_all(), of_all=True)
 
     async def finish(self, deadline: float) -> None:
         """Wait until all that was added is written, until `deadline` (loop time) at most."""

@@ -12,9 +12,13 @@ from app.credentials.decrypt import material
 from app.credentials.store import Usable
 from app.infra.observe import APNS_CONNECTIONS, APNS_STREAMS
 from app.infra.settings import Settings
+from app.infra.tasks import Tasks
 from app.infra.vault import Keyring, VaultError
 
 log = structlog.get_logger(__name__)
+
+GOODBYE = 3.0
+"""Seconds that connections which are being opened or closed have when all ends."""
 
 Key = tuple[UUID, int, str]
 """A credential's id, its version, and the environment."""
@@ -30,7 +34,7 @@ class Senders:
         self._keyring = keyring
         self._wall_clock = wall_clock
         self._senders: dict[Key, Sender] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("push.senders")
 
     def get(self, credential: Usable, environment: str) -> Sender:
         """The sender of this credential. Raises ValueError or VaultError when it is unfit."""
@@ -72,9 +76,7 @@ class Senders:
         self._measure()
 
     def _later(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        self._tasks.spawn("connections", work)
 
     def _measure(self) -> None:
         for environment in ("production", "sandbox"):
@@ -89,7 +91,7 @@ class Senders:
     async def close(self) -> None:
         """Close every connection."""
         await asyncio.gather(*(sender.close() for sender in self._senders.values()))
-        await asyncio.gather(*self._leaving, return_exceptions=True)
+        await self._tasks.stop(GOODBYE)
 
 
 async def _warm(sender: Sender, credential: Usable, environment: str) -> None:

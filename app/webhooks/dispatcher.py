@@ -23,6 +23,7 @@ from app.infra.ids import uuid7
 from app.infra.observe import DELIVERIES
 from app.infra.runtime import Runtime
 from app.infra.safe_http import Outbound
+from app.infra.tasks import Tasks
 from app.infra.vault import VaultError
 from app.webhooks import deliveries, endpoints, publish
 from app.webhooks.signing import body_of, signed, unseal_secret
@@ -64,7 +65,7 @@ class Courier:
         self._claiming: asyncio.Task[None] | None = None
         self._again = False
         self._stopping = False
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks("webhooks")
 
     async def look(self) -> None:
         """Once a second: what dead workers had claimed waits again, what is due is sent."""
@@ -76,16 +77,12 @@ class Courier:
         """Claim what is due; while that runs, have it run once more."""
         self._again = True
         if self._claiming is None and not self._stopping:
-            self._claiming = self._spawn(self._claim_all())
+            self._claiming = self._tasks.spawn("claim", self._claim_all())
 
     async def stop(self, within: float) -> None:
         """Claim nothing more, let what is under way end within `within` seconds, give back."""
         self._stopping = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=within)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop(within)
         await self._outbound.close()
         async with self._runtime.database.transaction() as session:
             await deliveries.give_back(session, self._worker_id)
@@ -131,7 +128,7 @@ class Courier:
             return
         for one in claimed:
             fact = facts.get(_key(one))
-            self._spawn(self._send_one(one, fact, sealed.get(one["webhook_id"], [])))
+            self._tasks.spawn("send", self._send_one(one, fact, sealed.get(one["webhook_id"], [])))
 
     async def _send_one(self, claim: Row, fact: Row | None, sealed: Sequence[Row]) -> None:
         started = datetime.now(UTC)
@@ -151,7 +148,7 @@ class Courier:
     def _finish(self, result: Result) -> None:
         self._finished.append(result)
         if self._recording is None:
-            self._recording = self._spawn(self._record())
+            self._recording = self._tasks.spawn("record", self._record())
 
     # --- recording -----------------------------------------------------------------------------
 
@@ -225,17 +222,6 @@ class Courier:
                 await disable(session, one["id"], "gone")
             elif any(r.claim["now"] - one["failing_since"] >= TRIED_FOR for r in last):
                 await disable(session, one["id"], "failing_for_a_day")
-
-    def _spawn(self, work: Any) -> asyncio.Task[Any]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("courier_task_failed", exc_info=task.exception())
 
 
 async def disable(session: Session, webhook: UUID, why: str) -> None:

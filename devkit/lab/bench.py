@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx
 
 from app.infra.errors import Conflict, NotFound
+from app.infra.tasks import Tasks
 from devkit.lab import setup as premises
 from devkit.lab.calls import Calls
 from devkit.lab.phone_view import Handset, Sends
@@ -43,7 +44,7 @@ class Bench:
         self._simulator_url = simulator_url
         self._handsets: dict[str, Handset] = {}
         self._parts = contextlib.AsyncExitStack()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks("lab")
         self._news = asyncio.Event()
         self._setting = asyncio.Lock()
 
@@ -70,16 +71,13 @@ class Bench:
             )
             if step.step is Step.REGISTRATION_FAILED:
                 raise premises.unreachable(api, RuntimeError(str(step.detail.get("code"))))
-        self.spawn(self.calls.listen())
-        self.spawn(self.calls.poll())
+        self._tasks.supervise("listen", self.calls.listen)
+        self._tasks.supervise("poll", self.calls.poll)
 
     async def close(self) -> None:
         """Switch the phones off, as when batteries die."""
         self.let_go()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.stop()
         await self._parts.aclose()
 
     def let_go(self) -> None:
@@ -89,9 +87,7 @@ class Bench:
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do it beside; it ends with the bench."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn("beside", work)
 
     def changed(self) -> None:
         """Something that the page draws is new."""

@@ -8,6 +8,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.infra.tasks import beside
 from devkit.lab.bench import Bench
 from devkit.lab.lab import Lab
 
@@ -29,18 +30,13 @@ class Feed(Response):
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Be the ASGI application of this one response."""
-        with self._lab.one_feed():
-            sending = asyncio.create_task(self._send(send))
-            leaving = asyncio.create_task(_left(receive))
-            try:
+        with self._lab.one_feed(), contextlib.suppress(TimeoutError, OSError):
+            # what is suppressed: a reader that lags, or left
+            async with (
+                beside("lab.feed", self._send(send)) as sending,
+                beside("lab.leave", _left(receive)) as leaving,
+            ):
                 await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-                if sending.done():
-                    with contextlib.suppress(TimeoutError, OSError):  # a reader that lags, or left
-                        sending.result()
-            finally:
-                for task in (sending, leaving):
-                    task.cancel()
-                await asyncio.gather(sending, leaving, return_exceptions=True)
 
     async def _send(self, send: Send) -> None:
         head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}

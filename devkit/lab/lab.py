@@ -12,6 +12,7 @@ import structlog
 
 from app.infra.errors import AppError, TooMany, Unavailable
 from app.infra.runtime import Runtime
+from app.infra.tasks import Tasks
 from devkit.lab import setup as premises
 from devkit.lab.apple import SimulatedApple
 from devkit.lab.bench import BUNDLE_IDS, Bench
@@ -37,7 +38,7 @@ class Lab:
         self._feeds = 0
         self._making = asyncio.Lock()
         self._rings: deque[float] = deque(maxlen=RINGS_A_MINUTE)
-        self._beside: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("lab")
 
     def start(self, runtime: Runtime) -> None:
         """Give it this process's doors; nothing is made yet."""
@@ -78,9 +79,7 @@ class Lab:
 
     async def close(self) -> None:
         """End everything; calls that live end by the server's time-outs."""
-        for task in tuple(self._beside):
-            task.cancel()
-        await asyncio.gather(*self._beside, return_exceptions=True)
+        await self._tasks.stop()
         async with self._making:
             await self._put_away()
         await self.apple.close()
@@ -168,6 +167,4 @@ class Lab:
             await bench.close()
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
+        self._tasks.spawn("later", work)

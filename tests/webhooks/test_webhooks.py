@@ -173,8 +173,7 @@ async def test_a_dead_workers_claims_are_taken_over(backend: Tenant, courier: Co
         dead = await new_courier(backend)
         dead.wake()
         await eventually(lambda: _some(receiver.posts))
-        for task in list(dead._tasks):  # as SIGKILL does: nothing is given back
-            task.cancel()
+        await dead._tasks.stop()  # as SIGKILL does: nothing is given back
         await dead._outbound.close()
         receiver.delay = 0
         await courier.look()
