@@ -1,11 +1,20 @@
-"""The headers of an answer: what Ringline wants to know of them."""
+"""The headers of an answer: what Ringline wants to know of them, if they are well-formed."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 _LONGEST_RETRY_AFTER = 86_400.0
+_FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_APPLES = frozenset((b"apns-id", b"apns-unique-id", b"date", b"retry-after"))
+_CONNECTION_HEADERS = frozenset(
+    (b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade")
+)
+
+Block = list[tuple[bytes, bytes, bool]]
+"""A decoded header block: names, values, and whether they may be indexed."""
 
 
 class Answer(NamedTuple):
@@ -16,15 +25,17 @@ class Answer(NamedTuple):
     retry_after: float | None
 
     @classmethod
-    def read(
-        cls, block: list[tuple[bytes, bytes, bool]], wall_clock: Callable[[], float]
-    ) -> "Answer | None":
-        """None if there is no one valid `:status` (RFC 9113 section 8.3.2)."""
+    def read(cls, block: Block, wall_clock: Callable[[], float]) -> "Answer | None":
+        """None if it is malformed: not one valid `:status` before all else (RFC 9113 section
+        8.3.2), or a field that no message may have.
+        """
         code = 0
         unique_id = retry_after = None
+        if not block or block[0][0] != b":status" or not well_formed(block[1:]):
+            return None
         for name, value, _ in block:
             if name == b":status":
-                if code or len(value) != 3 or not value.isdigit():
+                if len(value) != 3 or not value.isdigit():
                     return None
                 code = int(value)
             elif name == b"apns-unique-id":
@@ -32,6 +43,20 @@ class Answer(NamedTuple):
             elif name == b"retry-after":
                 retry_after = seconds_until(value, wall_clock)
         return cls(code, unique_id, retry_after) if code >= 100 else None
+
+
+def well_formed(fields: Block) -> bool:
+    """Whether these are fields of a message: no pseudo-header, no upper case, nothing of HTTP/1.1,
+    no NUL, CR or LF (RFC 9113 sections 8.1, 8.2.1, 8.2.2).
+    """
+    for name, value, _ in fields:
+        if b"\0" in value or b"\n" in value or b"\r" in value:
+            return False
+        if name not in _APPLES and (
+            _FIELD_NAME.fullmatch(name) is None or name in _CONNECTION_HEADERS
+        ):
+            return False
+    return True
 
 
 def seconds_until(value: bytes, wall_clock: Callable[[], float]) -> float | None:

@@ -2,21 +2,31 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from app.infra.urls import http_url
 
-_SHORTEST_TRY: Final = 0.5
+_ATTEMPT_DELAY: Final = 0.25
+_SHORTEST_DELAY: Final = 0.01
+"""Seconds (RFC 8305 section 8: recommended, and the least that is allowed)."""
+
+Address = tuple[Any, Any, int, str, tuple[Any, ...]]
+"""What `getaddrinfo` gives: family, kind, protocol, canonical name, address."""
 
 
 class Endpoint:
     """Where APNs is: `https://host[:port]`, port 443 unless given. Raises ValueError if not."""
 
     def __init__(self, url: str) -> None:
-        parts = http_url(url)
+        wanted = f"an APNs URL is https://host or https://host:port, not {url!r}"
+        try:
+            parts = http_url(url)
+        except ValueError as error:
+            raise ValueError(f"{wanted}: {error}") from None
         if parts.scheme != "https" or parts.path.strip("/") or parts.query:
-            raise ValueError(f"an APNs URL is https://host or https://host:port, not {url!r}")
+            raise ValueError(wanted)
         self.host: Final = parts.host
         self.port: Final = parts.effective_port
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -27,26 +37,72 @@ class Endpoint:
     ) -> socket.socket:
         """A connected socket with TCP_NODELAY. Raises OSError when no address answers.
 
-        Addresses are tried from a random one on, each for a share of `within` seconds, so that
-        load spreads and one dead address (or an IPv6 that leads nowhere) is not the end.
+        Addresses are tried from a random one of each family on, so that load spreads. The next is
+        begun when one fails or has not answered for a moment, however many are silent: half of
+        `within` seconds goes to beginning them all.
         """
         found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         if not found:
             raise OSError(f"{self.host} has no address")
-        start = int(random() * len(found))
-        failure: OSError = OSError(f"{self.host} has no address")
-        for family, kind, proto, _, address in found[start:] + found[:start]:
-            try:
-                async with asyncio.timeout(max(within / (len(found) + 1), _SHORTEST_TRY)):
-                    return await _connected(loop, socket.socket(family, kind, proto), address)
-            except OSError as error:  # TimeoutError is one
-                failure = error
-        raise failure
+        delay = max(_SHORTEST_DELAY, min(_ATTEMPT_DELAY, within / (2 * len(found))))
+        return await _first_connected(loop, in_turn(found, random), delay)
 
 
-async def _connected(
-    loop: asyncio.AbstractEventLoop, sock: socket.socket, address: tuple[Any, ...]
+def in_turn(found: Sequence[Address], random: Callable[[], float]) -> list[Address]:
+    """The addresses in the order of trying: families in turns, the resolver's first one first.
+
+    Source: RFC 8305 section 4.
+    """
+    families: dict[Any, list[Address]] = {}
+    for one in found:
+        families.setdefault(one[0], []).append(one)
+    turned = []
+    for addresses in families.values():
+        start = int(random() * len(addresses))
+        turned.append(addresses[start:] + addresses[:start])
+    return [one for turn in zip_longest(*turned) for one in turn if one is not None]
+
+
+async def _first_connected(
+    loop: asyncio.AbstractEventLoop, addresses: Sequence[Address], delay: float
 ) -> socket.socket:
+    """The first of these that connects; the others are closed (RFC 8305 section 5)."""
+    trying: set[asyncio.Task[socket.socket]] = set()
+    failure: BaseException = OSError("no address answered")
+    left = list(addresses)
+    try:
+        while trying or left:
+            if left:
+                trying.add(loop.create_task(_connected(loop, left.pop(0))))
+            done, trying = await asyncio.wait(
+                trying, timeout=delay if left else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            won = [task for task in done if task.exception() is None]
+            for other in won[1:]:
+                other.result().close()
+            if won:
+                return won[0].result()
+            failure = next((task.exception() or failure for task in done), failure)
+        raise failure
+    finally:
+        _give_up(trying)
+
+
+def _give_up(trying: set[asyncio.Task[socket.socket]]) -> None:
+    """Cancel attempts that are still under way, and close what connects all the same."""
+    for task in trying:
+        task.cancel()
+        task.add_done_callback(_close_late)
+
+
+def _close_late(task: asyncio.Task[socket.socket]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
+
+
+async def _connected(loop: asyncio.AbstractEventLoop, to: Address) -> socket.socket:
+    family, kind, proto, _, address = to
+    sock = socket.socket(family, kind, proto)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

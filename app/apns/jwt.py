@@ -1,9 +1,11 @@
 """Apple's provider tokens (.p8), made so that every process makes the same one.
 
-`iat` is the time rounded down to 2,400 s and the signature is deterministic (RFC 6979), so all
-processes and connections of a team carry the same bytes, with nothing shared and nothing stored.
-That keeps well within Apple's two rules: a token may be an hour old, and may change at most
-every 20 minutes. Source: Apple, "Establishing a token-based connection to APNs".
+`iat` is the time of five minutes ago rounded down to 2,400 s and the signature is deterministic
+(RFC 6979), so all processes and connections of a team carry the same bytes, with nothing shared and
+nothing stored. That keeps well within Apple's two rules: a token may be an hour old, and may change
+at most every 20 minutes. The five minutes are for clocks: were it younger, a server whose clock is
+a little behind ours would see a token from the future, and refuse the key until it no longer does.
+Source: Apple, "Establishing a token-based connection to APNs".
 """
 
 import json
@@ -19,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 PERIOD: Final = 2_400
 HALF_PERIOD: Final = PERIOD // 2
+LEAST_AGE: Final = 300
+"""Seconds by which `iat` always lies back."""
 
 
 class ProviderTokens:
@@ -46,23 +50,24 @@ class ProviderTokens:
     def current(self) -> tuple[bytes, int]:
         """The token to send now, and its `iat` in unix seconds."""
         now = self._clock()
-        # A clock that was set back must not leave us with a token from the future; a few seconds
+        # A clock that was set back must not leave us with a token that is too young; a few seconds
         # are the jitter of clock estimates, and signing for them would make tokens alternate.
-        if now >= self._renew_at or now < self._issued_at - 10:
-            self._sign(int(now) // PERIOD * PERIOD)
+        if now >= self._renew_at or now < self._issued_at + LEAST_AGE - 10:
+            self._sign((int(now) - LEAST_AGE) // PERIOD * PERIOD)
         return self._token, self._issued_at
 
     def refused_as_expired(self, issued_at: int) -> None:
         """Apple called the token of this `iat` expired: sign anew, if that may help.
 
-        Only a token of 20 minutes or more is replaced, by the half step of the same grid, so that
+        Only a token of 25 minutes or more is replaced, by the half step of the same grid, so that
         every process that has to makes the same one. A younger one is refused because somebody's
         clock is wrong: new tokens would be refused as well, and their number is limited.
         """
         half = issued_at + HALF_PERIOD
-        if issued_at == self._issued_at and self._clock() >= half and issued_at % PERIOD == 0:
+        old = self._clock() >= half + LEAST_AGE
+        if issued_at == self._issued_at and old and issued_at % PERIOD == 0:
             self._sign(half)
-            self._renew_at = half + HALF_PERIOD
+            self._renew_at = half + HALF_PERIOD + LEAST_AGE
 
     def _sign(self, issued_at: int) -> None:
         head = _part({"alg": "ES256", "kid": self._key_id})
@@ -73,7 +78,7 @@ class ProviderTokens:
         raw = r.to_bytes(32, "big") + s.to_bytes(32, "big")
         self._token = signed + b"." + _unpadded_base64(raw)
         self._issued_at = issued_at
-        self._renew_at = issued_at + PERIOD
+        self._renew_at = issued_at + PERIOD + LEAST_AGE
 
 
 def _load(key: bytes) -> EllipticCurvePrivateKey:

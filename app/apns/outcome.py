@@ -6,6 +6,7 @@ import orjson
 from aioapns.common import NotificationResult
 
 from app.core.reaction import NoAnswer
+from app.core.text import clean_name
 
 _MAX_REASON: Final = 128
 _MAX_TIMESTAMP: Final = 2**53
@@ -81,7 +82,8 @@ class PushOutcome(NotificationResult):
 def read_body(body: bytes) -> tuple[str | None, int | None]:
     """Apple's (reason, timestamp in ms) from an answer's body or a GOAWAY's debug data.
 
-    Anything that is not Apple's JSON (empty, HTML, cut short) reads as (None, None).
+    Anything that is not Apple's JSON (empty, HTML, cut short) reads as (None, None); what a
+    reason should not hold is cleaned here, before anybody stores or shows it.
     """
     try:
         found = orjson.loads(body) if body else None
@@ -92,6 +94,6 @@ def read_body(body: bytes) -> tuple[str | None, int | None]:
     reason = found.get("reason")
     stamp = found.get("timestamp")
     return (
-        reason[:_MAX_REASON] if isinstance(reason, str) and reason else None,
+        clean_name(reason[:_MAX_REASON]) or None if isinstance(reason, str) else None,
         stamp if type(stamp) is int and 0 < stamp < _MAX_TIMESTAMP else None,
     )

@@ -144,7 +144,7 @@ class Sender(APNs):
         keeper = self.pool.keeper
         return SenderStats(
             connections=len(keeper.connections),
-            leaving=len(keeper.sockets) - len(keeper.connections),
+            leaving=sum(x.retired is not None for x in keeper.sockets),
             streams=sum(len(x.streams) for x in keeper.sockets),
             waiting=len(self.pool.waiting) + len(self.pool.stale),
             slots=sum(x.slots for x in keeper.connections),

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from app.apns import frames as f
-from app.apns.answer import Answer
+from app.apns.answer import Answer, well_formed
 from app.apns.flight import Flight
 from app.apns.frames import HEAD, WireError
 from app.apns.headers import RequestEncoder
@@ -140,14 +140,14 @@ class PushStreams(Http2Wire):
         if flight is None:
             return
         if flight.code:  # trailers
-            if end:
+            if end and well_formed(block):
                 self._conclude_answered(flight)
             else:
-                self._malformed(flight, "trailers that do not end the stream")
+                self._malformed(flight, "trailers that are none")
             return
         answer = Answer.read(block, self.pool.wall_clock)
         if answer is None:
-            self._malformed(flight, "an answer without a status")
+            self._malformed(flight, "a malformed answer")
             return
         if answer.code < 200:
             if end:

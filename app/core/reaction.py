@@ -87,8 +87,9 @@ class Reaction:
 LADDER: Final = (0.1, 0.25, 0.5, 1.0)
 """Seconds before the first, second, … retry; the last one repeats. Jitter is a quarter."""
 
-FRESH_PROVIDER_TOKEN: Final = 1_200
-"""Seconds: Apple lets a provider token be renewed at most every 20 minutes."""
+FRESH_PROVIDER_TOKEN: Final = 1_500
+"""Seconds: Apple lets a provider token be renewed at most every 20 minutes, and a new one is dated
+five minutes back (`apns.jwt`)."""
 
 
 def react(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.apns.answer import Answer, seconds_until
+from app.apns.answer import Answer, seconds_until, well_formed
 from app.apns.outcome import read_body
 
 names = st.sampled_from([b":status", b"retry-after", b"apns-unique-id", b"apns-id", b"x"])
@@ -17,6 +17,29 @@ def test_any_headers_are_an_answer_or_none(block) -> None:
     if found is not None:
         assert 100 <= found.code <= 999
         assert found.retry_after is None or 0 <= found.retry_after <= 86_400
+
+
+ODD = {
+    "NUL": [(b"apns-unique-id", b"a\0b")],
+    "CR": [(b"retry-after", b"1\r")],
+    "LF in a field of no meaning": [(b"x-a", b"\n")],
+    "an upper-case name": [(b"Apns-Id", b"1")],
+    "a name that is none": [(b"a b", b"1")],
+    "no name": [(b"", b"1")],
+    "another status": [(b":status", b"200")],
+    "another pseudo-header": [(b":path", b"/")],
+    "a connection header": [(b"transfer-encoding", b"chunked")],
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_a_malformed_answer_is_none(what: str) -> None:
+    fields = [(name, value, False) for name, value in ODD[what]]
+    status = (b":status", b"200", False)
+    assert Answer.read([status, *fields], lambda: 0.0) is None
+    assert Answer.read([*fields, status], lambda: 0.0) is None
+    assert not well_formed(fields)
+    assert Answer.read([status, (b"x-a", b"caf\xe9 \t", True)], lambda: 0.0) is not None
 
 
 @given(st.text(max_size=60) | st.datetimes().map(lambda x: x.strftime("%a, %d %b %Y %H:%M:%S GMT")))
@@ -49,6 +72,8 @@ def test_any_body_can_be_read(body: bytes) -> None:
         (b'{"reason":"X","timestamp":1e300}', ("X", None)),
         (b'{"reason":"' + b"y" * 500 + b'"}', ("y" * 128, None)),
         (b'"reason"', (None, None)),
+        (b'{"reason":"Bad\\u0000Device\\r\\nToken"}', ("Bad Device Token", None)),
+        (b'{"reason":"\\u0000"}', (None, None)),
         (b"", (None, None)),
     ],
 )

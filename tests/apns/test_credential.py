@@ -3,6 +3,7 @@
 import ssl
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from OpenSSL import SSL
 
 from app.apns import credential as module
 from app.apns.credential import CertificateCredential, KeyCredential, client_context, load_pem
@@ -75,3 +77,37 @@ async def test_no_temporary_file_is_left_by_pushing(rig: Rig) -> None:
     before = set(Path(tempfile.gettempdir()).glob("*.pem"))
     assert (await rig.push()).code == 200
     assert set(Path(tempfile.gettempdir()).glob("*.pem")) == before
+
+
+def test_renegotiation_is_refused(sim) -> None:
+    """RFC 9113 section 9.2.1: a server that asks for it under TLS 1.2 does not get it."""
+    issued = sim.authority.server()
+    settings = SSL.Context(SSL.TLS_SERVER_METHOD)
+    settings.set_max_proto_version(SSL.TLS1_2_VERSION)
+    settings.use_privatekey(issued.key)
+    settings.use_certificate(issued.certificate)
+    settings.set_alpn_select_callback(lambda _connection, _offered: b"h2")
+    server = SSL.Connection(settings, None)
+    server.set_accept_state()
+    context = client_context()
+    context.load_verify_locations(str(sim.ca_file))
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+
+    def turns(on_client, on_server) -> None:
+        for _ in range(6):
+            for step in (on_client, on_server):
+                with suppress(ssl.SSLError, SSL.Error):
+                    step()
+                with suppress(SSL.WantReadError):
+                    incoming.write(server.bio_read(65_536))
+                if outgoing.pending:
+                    server.bio_write(outgoing.read())
+
+    turns(client.do_handshake, server.do_handshake)
+    assert client.selected_alpn_protocol() == "h2"
+    before = server.get_finished()
+    assert server.renegotiate()
+    server.do_handshake()
+    turns(lambda: client.read(100), lambda: server.recv(100))
+    assert server.get_finished() == before

@@ -176,6 +176,18 @@ class TestReplacedCredential:
         assert rig.sim.connections()[0]["client"] != before
         await rig.settled()
 
+    async def test_one_that_is_being_opened_is_not_one_that_leaves(self, rig: Rig) -> None:
+        """A connection takes pushes once the server has said its SETTINGS; until then the old."""
+        assert (await rig.push()).code == 200
+        silent = rig.sim.connection_fault(silent=True, times=1)
+        rig.sender.replace_credential(certificate(rig.sim))
+        await until(lambda: rig.sender.stats().handshakes == 2)
+        assert rig.sender.stats().leaving == 0
+        assert (await rig.push()).connection == 1
+        rig.sim.end_fault(silent)
+        await until(lambda: [x.number for x in rig.sender.pool.connections] == [3])
+        assert (await rig.push()).connection == 3
+
     async def test_the_old_one_serves_while_the_new_one_cannot_connect(self, rig: Rig) -> None:
         assert (await rig.push()).code == 200
         fault = rig.sim.connection_fault(refuse=True)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from app.apns import Timing
-from app.apns.jwt import HALF_PERIOD, PERIOD, ProviderTokens
+from app.apns.jwt import HALF_PERIOD, LEAST_AGE, PERIOD, ProviderTokens
 from app.core.breaker import Breaker, record
 from app.core.reaction import Alert, NoAnswer, Verdict, react
 from tests.apns.rig import Rig, holding, provider_key, rig_on, some_token, until
@@ -25,6 +25,8 @@ KEY = ec.generate_private_key(ec.SECP256R1()).private_bytes(
     Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
 )
 START = 1_790_000_000 // PERIOD * PERIOD
+TURN = START + LEAST_AGE
+"""When the token of START comes into use."""
 
 
 class Clock:
@@ -41,7 +43,7 @@ def tokens(now: float) -> tuple[ProviderTokens, Clock]:
 
 
 def test_a_token_is_what_apple_asks_for() -> None:
-    made, _ = tokens(START + 100)
+    made, _ = tokens(TURN + 100)
     token, issued_at = made.current()
     public = load_pem_private_key(KEY, None).public_key()
     claims = jwt.decode(token, public, algorithms=["ES256"], options={"verify_iat": False})
@@ -54,27 +56,27 @@ def test_another_process_makes_the_same_bytes() -> None:
     script = (
         "import sys; from app.apns.jwt import ProviderTokens;"
         "t = ProviderTokens(sys.stdin.buffer.read(), 'ABCDE12345', 'TEAM123456',"
-        f" lambda: {START + 1_999});"
+        f" lambda: {TURN + 1_999});"
         "sys.stdout.buffer.write(t.current()[0])"
     )
     run = [sys.executable, "-W", "error", "-c", script]
     there = subprocess.run(run, input=KEY, capture_output=True, check=True).stdout
-    assert there == tokens(START)[0].current()[0] == tokens(START + PERIOD - 1)[0].current()[0]
+    assert there == tokens(TURN)[0].current()[0] == tokens(TURN + PERIOD - 1)[0].current()[0]
 
 
 def test_a_day_has_as_many_tokens_as_periods_none_older_than_apple_allows() -> None:
-    made, clock = tokens(START)
+    made, clock = tokens(TURN)
     seen = set()
     for second in range(0, 86_400, 20):
-        clock.now = START + second
+        clock.now = TURN + second
         token, issued_at = made.current()
-        assert 0 <= clock.now - issued_at < 3_600
+        assert LEAST_AGE <= clock.now - issued_at < 3_600
         seen.add(token)
     assert len(seen) == 86_400 / PERIOD
 
 
 def test_a_clock_that_trembles_at_the_boundary_does_not_alternate() -> None:
-    made, clock = tokens(START + PERIOD - 0.01)
+    made, clock = tokens(TURN + PERIOD - 0.01)
     seen = [made.current()[0]]
     for step in (0.02, -0.03, 0.04, -0.05, 1.0):
         clock.now += step
@@ -84,14 +86,15 @@ def test_a_clock_that_trembles_at_the_boundary_does_not_alternate() -> None:
 
 
 def test_a_clock_set_back_does_not_leave_a_token_of_the_future() -> None:
-    made, clock = tokens(START + PERIOD)
+    made, clock = tokens(TURN + PERIOD)
     made.current()
-    clock.now = START - 86_400
-    assert made.current()[1] <= clock.now
+    for back in (100, 86_400):
+        clock.now = TURN + PERIOD - back
+        assert made.current()[1] <= clock.now - LEAST_AGE
 
 
 def test_refused_as_expired_an_old_token_is_signed_anew_once() -> None:
-    made, clock = tokens(START + HALF_PERIOD)
+    made, clock = tokens(TURN + HALF_PERIOD)
     old, issued_at = made.current()
     for _ in range(100):  # a hundred pushes carried it
         made.refused_as_expired(issued_at)
@@ -99,12 +102,12 @@ def test_refused_as_expired_an_old_token_is_signed_anew_once() -> None:
     assert (later, new != old) == (START + HALF_PERIOD, True)
     made.refused_as_expired(later)
     assert made.current() == (new, later)
-    clock.now = START + PERIOD
+    clock.now = TURN + PERIOD
     assert made.current()[1] == START + PERIOD  # back on the grid, 20 minutes later
 
 
 def test_refused_as_expired_a_young_token_stays() -> None:
-    made, _ = tokens(START + HALF_PERIOD - 1)
+    made, _ = tokens(TURN + HALF_PERIOD - 1)
     before = made.current()
     made.refused_as_expired(before[1])
     assert made.current() == before
@@ -185,20 +188,22 @@ async def test_the_authorization_is_sent_and_its_age_known(sim) -> None:
     async with rig_on(sim, provider_key(sim), wall_clock=lambda: now) as rig:
         outcome = await rig.push()
         assert outcome.code == 200
-        assert outcome.provider_token_age == pytest.approx(now - now // PERIOD * PERIOD)
+        assert outcome.provider_token_age == pytest.approx(
+            now - (now - LEAST_AGE) // PERIOD * PERIOD
+        )
         assert next(iter(distinct(rig))).startswith("bearer ey")
 
 
 def ahead(seconds_into_period: float) -> float:
     """How far to move our clock so that it is so far into a period of the grid."""
     now = time.time()
-    return (now // PERIOD + 1) * PERIOD + seconds_into_period - now
+    return (now // PERIOD + 1) * PERIOD + LEAST_AGE + seconds_into_period - now
 
 
 async def test_an_old_token_refused_as_expired_is_signed_anew_and_accepted(sim) -> None:
     """aioapns's defect 13: the same token on the same connection, for ever."""
     shift = ahead(PERIOD - 100)
-    sim.set_conduct(clock_offset=shift + 1_400)  # Apple is 23 minutes ahead: 63 minutes old
+    sim.set_conduct(clock_offset=shift + 1_100)  # Apple is 18 minutes ahead: 61 minutes old
     async with rig_on(sim, provider_key(sim), wall_clock=lambda: time.time() + shift) as rig:
         outcome = await rig.push()
         assert (outcome.code, outcome.reason) == (403, "ExpiredProviderToken")
@@ -217,6 +222,15 @@ async def test_an_old_token_refused_as_expired_is_signed_anew_and_accepted(sim) 
         assert again.connection != outcome.connection
         assert len(distinct(rig)) == 2
         await rig.settled()
+
+
+@pytest.mark.parametrize("ahead_by", [60, 90, 240])
+async def test_a_clock_a_little_ahead_does_not_stop_a_key(sim, ahead_by: int) -> None:
+    """Just after a period's start, when a token is at its youngest."""
+    shift = ahead(1)
+    sim.set_conduct(clock_offset=shift - ahead_by)
+    async with rig_on(sim, provider_key(sim), wall_clock=lambda: time.time() + shift) as rig:
+        assert (await rig.push()).code == 200
 
 
 @pytest.mark.parametrize("offset", [7_200, -7_200])

@@ -36,6 +36,17 @@ async def test_a_reset_before_the_request_was_whole(rig: Rig) -> None:
     await rig.settled()
 
 
+@pytest.mark.parametrize("value", ["a\0b", "a\r\nb"])
+async def test_a_malformed_answer_is_none(rig: Rig, value: str) -> None:
+    """RFC 9113 section 8.2.1: such a value must not go on to anybody; the stream is reset."""
+    rig.sim.fault(headers={"apns-unique-id": value}, times=1)
+    outcome = await rig.push()
+    assert outcome.no_answer is NoAnswer.LOST
+    assert outcome.may_have_reached
+    assert "malformed" in outcome.cause
+    await rig.settled()
+
+
 async def test_refused_at_a_limit_of_one_does_not_wedge(sim) -> None:
     """aioapns's defect 9."""
     sim.connection_fault(settings={"max_concurrent_streams": 1})

@@ -146,7 +146,7 @@ def test_a_reason_from_a_goaway_counts_as_if_it_were_answered() -> None:
 
 class TestProviderTokens:
     def test_an_old_one_is_signed_anew_and_tried_once(self) -> None:
-        found = after(403, "ExpiredProviderToken", provider_token_age=1_200)
+        found = after(403, "ExpiredProviderToken", provider_token_age=1_500)
         assert found.verdict is Verdict.RETRY
         assert found.provider_token is ProviderTokenAction.SIGN_ANEW
         assert found.connection is ConnectionAction.REPLACE
@@ -279,4 +279,4 @@ def test_whatever_comes_the_reaction_is_sound(end, reason, facts) -> None:
     if 200 < status < 500 and reason not in BY_REASON and status != 429:
         assert found.verdict is Verdict.REFUSED
     if found.provider_token is ProviderTokenAction.SIGN_ANEW:
-        assert facts["provider_token_age"] >= 1_200
+        assert facts["provider_token_age"] >= 1_500
