@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from app.apns.outcome import readable
+
 _LONGEST_RETRY_AFTER = 86_400.0
+_ZERO = ord("0")
 _FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _APPLES = frozenset((b"apns-id", b"apns-unique-id", b"date", b"retry-after"))
 _CONNECTION_HEADERS = frozenset(
@@ -18,31 +21,35 @@ Block = list[tuple[bytes, bytes, bool]]
 
 
 class Answer(NamedTuple):
-    """Status, sandbox's apns-unique-id, and Retry-After in seconds from now."""
+    """Status, sandbox's apns-unique-id, and Retry-After in seconds from now.
+
+    Of a `malformed` one the status is all that is taken: what is known is not thrown away.
+    """
 
     code: int
-    unique_id: str | None
-    retry_after: float | None
+    unique_id: str | None = None
+    retry_after: float | None = None
+    malformed: bool = False
 
     @classmethod
     def read(cls, block: Block, wall_clock: Callable[[], float]) -> "Answer | None":
-        """None if it is malformed: not one valid `:status` before all else (RFC 9113 section
-        8.3.2), or a field that no message may have.
-        """
-        code = 0
-        unique_id = retry_after = None
-        if not block or block[0][0] != b":status" or not well_formed(block[1:]):
+        """None without one valid `:status` before all else (RFC 9113 section 8.3.2)."""
+        if not block or block[0][0] != b":status":
             return None
-        for name, value, _ in block:
-            if name == b":status":
-                if len(value) != 3 or not value.isdigit():
-                    return None
-                code = int(value)
-            elif name == b"apns-unique-id":
-                unique_id = value[:128].decode("ascii", "replace")
+        status = block[0][1]
+        if len(status) != 3 or not status.isdigit() or status[0] == _ZERO:
+            return None
+        fields = block[1:]
+        if not well_formed(fields):
+            again = any(name == b":status" for name, _, _ in fields)
+            return None if again else cls(int(status), malformed=True)
+        unique_id = retry_after = None
+        for name, value, _ in fields:
+            if name == b"apns-unique-id":
+                unique_id = readable(value[:128].decode("ascii", "replace"))
             elif name == b"retry-after":
                 retry_after = seconds_until(value, wall_clock)
-        return cls(code, unique_id, retry_after) if code >= 100 else None
+        return cls(int(status), unique_id, retry_after)
 
 
 def well_formed(fields: Block) -> bool:

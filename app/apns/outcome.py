@@ -1,15 +1,16 @@
 """How a push ended: Apple's answer, or why there is none."""
 
+import re
 from typing import Final
 
 import orjson
 from aioapns.common import NotificationResult
 
 from app.core.reaction import NoAnswer
-from app.core.text import clean_name
 
 _MAX_REASON: Final = 128
 _MAX_TIMESTAMP: Final = 2**53
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class PushOutcome(NotificationResult):
@@ -79,11 +80,18 @@ class PushOutcome(NotificationResult):
         return f"<PushOutcome {self.notification_id} {end} {self.description or self.cause or ''}>"
 
 
+def readable(text: str) -> str:
+    """Text of the server's without what no database holds and no log should: controls, surrogates.
+
+    Each is shown as U+FFFD.
+    """
+    return _CONTROLS.sub("\ufffd", text)
+
+
 def read_body(body: bytes) -> tuple[str | None, int | None]:
     """Apple's (reason, timestamp in ms) from an answer's body or a GOAWAY's debug data.
 
-    Anything that is not Apple's JSON (empty, HTML, cut short) reads as (None, None); what a
-    reason should not hold is cleaned here, before anybody stores or shows it.
+    Anything that is not Apple's JSON (empty, HTML, cut short) reads as (None, None).
     """
     try:
         found = orjson.loads(body) if body else None
@@ -94,6 +102,6 @@ def read_body(body: bytes) -> tuple[str | None, int | None]:
     reason = found.get("reason")
     stamp = found.get("timestamp")
     return (
-        clean_name(reason[:_MAX_REASON]) or None if isinstance(reason, str) else None,
+        readable(reason[:_MAX_REASON]) if isinstance(reason, str) and reason else None,
         stamp if type(stamp) is int and 0 < stamp < _MAX_TIMESTAMP else None,
     )

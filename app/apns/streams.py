@@ -147,7 +147,7 @@ class PushStreams(Http2Wire):
             return
         answer = Answer.read(block, self.pool.wall_clock)
         if answer is None:
-            self._malformed(flight, "a malformed answer")
+            self._malformed(flight, "an answer without a status")
             return
         if answer.code < 200:
             if end:
@@ -156,7 +156,9 @@ class PushStreams(Http2Wire):
         flight.code = answer.code
         flight.unique_id = answer.unique_id
         flight.retry_after = answer.retry_after
-        if end:
+        if answer.malformed:
+            self._malformed(flight, "a field that no answer may have")
+        elif end:
             self._conclude_answered(flight)
         else:
             self.pool.hasten(flight, self.loop.time() + self.timing.body)

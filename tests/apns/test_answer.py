@@ -33,10 +33,11 @@ ODD = {
 
 
 @pytest.mark.parametrize("what", ODD)
-def test_a_malformed_answer_is_none(what: str) -> None:
+def test_of_a_malformed_answer_the_status_is_taken(what: str) -> None:
     fields = [(name, value, False) for name, value in ODD[what]]
     status = (b":status", b"200", False)
-    assert Answer.read([status, *fields], lambda: 0.0) is None
+    unique = (b"apns-unique-id", b"u", False)
+    assert Answer.read([status, unique, *fields], lambda: 0.0) == Answer(200, malformed=True)
     assert Answer.read([*fields, status], lambda: 0.0) is None
     assert not well_formed(fields)
     assert Answer.read([status, (b"x-a", b"caf\xe9 \t", True)], lambda: 0.0) is not None
@@ -72,8 +73,8 @@ def test_any_body_can_be_read(body: bytes) -> None:
         (b'{"reason":"X","timestamp":1e300}', ("X", None)),
         (b'{"reason":"' + b"y" * 500 + b'"}', ("y" * 128, None)),
         (b'"reason"', (None, None)),
-        (b'{"reason":"Bad\\u0000Device\\r\\nToken"}', ("Bad Device Token", None)),
-        (b'{"reason":"\\u0000"}', (None, None)),
+        (b'{"reason":"Bad\\u0000Device\\r\\nToken"}', ("Bad\ufffdDevice\ufffd\ufffdToken", None)),
+        (b'{"reason":"a\\ud800"}', (None, None)),
         (b"", (None, None)),
     ],
 )

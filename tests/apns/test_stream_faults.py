@@ -37,13 +37,12 @@ async def test_a_reset_before_the_request_was_whole(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("value", ["a\0b", "a\r\nb"])
-async def test_a_malformed_answer_is_none(rig: Rig, value: str) -> None:
+async def test_of_a_malformed_answer_the_status_is_taken(rig: Rig, value: str) -> None:
     """RFC 9113 section 8.2.1: such a value must not go on to anybody; the stream is reset."""
-    rig.sim.fault(headers={"apns-unique-id": value}, times=1)
+    rig.sim.fault(headers={"apns-unique-id": value}, status=503, times=1)
     outcome = await rig.push()
-    assert outcome.no_answer is NoAnswer.LOST
-    assert outcome.may_have_reached
-    assert "malformed" in outcome.cause
+    assert (outcome.code, outcome.apns_unique_id) == (503, None)
+    assert rig.sim.statistics()["resets_received"] == 1
     await rig.settled()
 
 
