@@ -22,7 +22,8 @@ from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
 from app.push import store, worker_store
-from app.push.recording import DatabaseClock, Recorder, Result, row_of
+from app.push.recording import Recorder
+from app.push.results import DatabaseClock, Result, row_of
 from app.push.sending import Claim, Sending
 
 log = structlog.get_logger(__name__)
@@ -41,12 +42,12 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self.clock = DatabaseClock(self._loop)
         self._runtime = runtime
+        self._tasks = Tasks("push")
         self._recorder = Recorder(
-            runtime, self.worker_id, self.clock, self._recorded, lambda: len(self._held)
+            runtime, self._tasks, self.clock, self._recorded, lambda: len(self._held)
         )
         self._sending = Sending(runtime, self.clock, self._recorder.add)
         self._retries: set[UUID] = set()
-        self._tasks = Tasks("push")
         self._held: set[Claim] = set()
         self._lost: set[Claim] = set()
         self._alive_at = -math.inf
@@ -135,9 +136,9 @@ class Dispatcher:
     def _lapsed(self) -> bool:
         return self._loop.time() - self._alive_at > LEASE
 
-    def _recorded(self, result: Result, state: str | None) -> None:
+    def _recorded(self, result: Result) -> None:
         self._held.discard((result.push["id"], result.push["fence"]))
-        if state == "pending" and result.retry_at is not None:
+        if result.retry_at is not None:  # also if it was written before: its answer was lost
             self._loop.call_at(result.retry_at, self._retry_soon, result.push["id"])
 
     def _retry_soon(self, push_id: UUID) -> None:
@@ -150,7 +151,13 @@ class Dispatcher:
     async def rehearse(self) -> None:
         """Go once through the statements of a push, before a ring needs them; nothing stays."""
         ring = uuid7()
-        nothing = {"id": uuid7(), "fence": 0, "environment": "sandbox", "healed": False}
+        nothing = {
+            "id": uuid7(),
+            "claimed_by": self.worker_id,
+            "fence": 0,
+            "environment": "sandbox",
+            "healed": False,
+        }
         async with self._runtime.database.rehearsal() as session:
             await store.claim_rings(session, self.worker_id, [ring], BATCH)
             await store.record(session, [row_of(Result(nothing, "refused", None), self.clock)], [])
@@ -191,8 +198,8 @@ class Dispatcher:
         await senders.drain(deadline)
         while self._held and self._loop.time() < deadline + 1:  # noqa: ASYNC110  (a set has no event)
             await asyncio.sleep(0.01)
-        await self._tasks.stop()
         await senders.close()
         await self._recorder.finish(deadline + 2)
+        await self._tasks.stop()
         async with self._runtime.database.transaction() as session:
             await worker_store.remove_worker(session, self.worker_id)

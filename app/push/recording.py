@@ -1,316 +1,244 @@
-"""Recording how tries ended: set-wise, while one commit runs the next batch gathers."""
+"""Recording how tries ended: an answer in hand is kept until it is written, whatever happens.
+
+Nothing is sent again for want of a commit. While the database is away, or a row is locked, results
+wait here and their pushes stay claimed; only a value that no database can hold (SQLSTATE classes 22
+and 23) ends a result otherwise: it is found by halves, and written bare.
+"""
 
 import asyncio
-import logging
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from time import time
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import text
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from app.apns import PushOutcome
-from app.core.event import rfc3339
-from app.core.frozen import frozen
-from app.core.reaction import Alert, CredentialAction, Reaction, TokenAction
-from app.credentials.health import apple_accepts, apple_refuses
-from app.credentials.usable import Usable
-from app.infra.db import Row, Session
-from app.infra.ids import uuid7
-from app.infra.observe import PUSHES, RING_TO_ACCEPTED
+from app.infra.outage import is_row_fault, is_transient
 from app.infra.runtime import Runtime
+from app.infra.supervision import Health
 from app.infra.tasks import Tasks
-from app.push import store, tokens
-from app.webhooks import publish
+from app.push import store
+from app.push.consequences import write_alarms, write_credentials, write_tokens
+from app.push.results import DatabaseClock, Result, attempt_of, observe, row_of
 
 log = structlog.get_logger(__name__)
-DETAILED = logging.getLogger(__name__)
 
 BATCH = 500
 PAUSE_FOR_EACH = 0.0005
-LONGEST_PAUSE = 0.06
+LONGEST_PAUSE = 0.05
 """Seconds before a commit, for each other push that has been claimed and has no answer yet: a lone
 one waits for nothing, a thousand a second gather into some twenty commits, and to record the first
 of a group's answers does not hold up its last pushes."""
 
-TRY_AGAIN = 0.5
-"""Seconds between tries to write while the database is away; the rows stay claimed meanwhile."""
+TRY_AGAIN = 0.25
+"""Seconds between tries to write while that fails; the rows stay claimed meanwhile."""
+
+TENANTS_AT_ONCE = 4
+LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '500ms'")
+"""What a tenant's token or credential may cost those whose results are written beside."""
+
+Write = Callable[[Sequence[Result]], Awaitable[dict[UUID, str | None]]]
+"""Writes results; returns the state that each push now has, None where the claim was lost, and
+leaves out those that another transaction has locked."""
 
 
-@frozen
-class Result:
-    """How one try at a claimed push ended; `outcome` None when nothing was sent.
+class Lane:
+    """Results that are written together; `units` are written in one go each, or kept."""
 
-    `retry_at` is loop time, with state `pending`. `alarm` is one to raise for the credential.
-    """
+    def __init__(
+        self,
+        name: str,
+        write: Write,
+        split: Callable[[Sequence[Result]], list[list[Result]]],
+        told: Callable[[Result, str | None], None],
+        pause: Callable[[int], float],
+    ) -> None:
+        self._write = write
+        self._split = split
+        self._told = told
+        self._pause = pause
+        self._health = Health(f"push.{name}")
+        self._at_once = asyncio.Semaphore(TENANTS_AT_ONCE)
+        self._new: list[Result] = []
+        self._units: list[list[Result]] = []
+        self._wake = asyncio.Event()
+        self._soon = asyncio.Event()
+        self.idle = asyncio.Event()
+        self.idle.set()
 
-    push: Row
-    state: str
-    reason: str | None
-    credential: Usable | None = None
-    outcome: PushOutcome | None = None
-    reaction: Reaction | None = None
-    retry_at: float | None = None
-    alarm: Alert | None = None
+    def add(self, result: Result) -> None:
+        """Have a result written."""
+        self._new.append(result)
+        self.idle.clear()
+        self._wake.set()
+
+    def hurry(self) -> None:
+        """The database is back: try at once what could not be written."""
+        self._soon.set()
+
+    def kept(self) -> int:
+        """How many results are not written yet."""
+        return len(self._new) + sum(map(len, self._units))
+
+    async def run(self) -> None:
+        """Write what comes, for ever."""
+        while True:
+            if not self._new and not self._units:
+                self._wake.clear()
+                self.idle.set()
+                await self._wake.wait()
+            await asyncio.sleep(self._pause(len(self._new)))
+            # a unit leaves the list when it is written, and not before
+            self._units += self._split(self._new)
+            self._new = []
+            self._soon.clear()
+            tried = [self._try(unit) for unit in list(self._units)]
+            if all(await asyncio.gather(*tried)):
+                self._health.well()
+            else:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(TRY_AGAIN):
+                await self._soon.wait()
+        except TimeoutError:
+            return
+
+    async def _try(self, unit: list[Result]) -> bool:
+        """Whether there is no cause to wait: it is written, or has been taken apart."""
+        try:
+            async with self._at_once:
+                states = await self._write(unit)
+        except Exception as error:  # noqa: BLE001  (whatever it is, the answers are kept)
+            return self._not_written(unit, error)
+        self._units.remove(unit)
+        left = [result for result in unit if result.push["id"] not in states]
+        if left:
+            self._units.append(left)
+        for result in unit:
+            if result.push["id"] in states:
+                self._tell(result, states[result.push["id"]])
+        return not left
+
+    def _not_written(self, unit: list[Result], error: Exception) -> bool:
+        if not _at_fault(error):
+            self._health.failed(error)
+            return False
+        self._units.remove(unit)
+        if len(unit) > 1:
+            half = len(unit) // 2
+            self._units += [unit[:half], unit[half:]]
+        elif not unit[0].bare:
+            log.error("result_written_bare", push=str(unit[0].push["id"]), exc_info=error)
+            self._units.append([unit[0].laid_bare()])
+        else:  # its claim ends at the deadline, see `Dispatcher.send_lost`
+            log.critical("result_not_written", push=str(unit[0].push["id"]), exc_info=error)
+        return True
+
+    def _tell(self, result: Result, state: str | None) -> None:
+        try:
+            self._told(result, state)
+        except Exception:
+            log.exception("result_not_told", push=str(result.push["id"]))
 
 
-class DatabaseClock:
-    """Wall time as the database has it; time left is counted on a loop's monotonic clock."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._offset = 0.0
-
-    def learn(self, now: datetime) -> None:
-        """Take the database's time from an answer that has just come."""
-        self._offset = now.timestamp() - time()
-
-    def unix(self) -> float:
-        """Unix seconds now."""
-        return time() + self._offset
-
-    def now(self) -> datetime:
-        """The same as a datetime in UTC."""
-        return datetime.fromtimestamp(self.unix(), UTC)
-
-    def at(self, loop_time: float) -> datetime:
-        """The wall time of a moment on the loop's clock."""
-        ago = self._loop.time() - loop_time
-        return datetime.fromtimestamp(self.unix() - ago, UTC)
+def _at_fault(error: Exception) -> bool:
+    """Whether it is a result that is bad, not the database: SQL's word, or our encoder's."""
+    if is_transient(error):
+        return False
+    if is_row_fault(error) or isinstance(error, (DataError, IntegrityError)):
+        return True
+    return not isinstance(error, (SQLAlchemyError, OSError))
 
 
 class Recorder:
-    """Writes the results of one worker. `recorded` hears of each, with the state it now has.
+    """Writes the results of one worker. `recorded` hears of each that is written.
 
-    `held`: how many pushes this worker has claimed and not recorded.
-
-    The state is None where the claim had been taken over: such an answer is kept as an attempt and
-    changes nothing.
+    `held`: how many pushes this worker has claimed and not recorded. An answer to a claim that had
+    been taken over is kept as an attempt and changes nothing.
     """
 
     def __init__(
         self,
         runtime: Runtime,
-        worker_id: UUID,
+        tasks: Tasks,
         clock: DatabaseClock,
-        recorded: Callable[[Result, str | None], None],
+        recorded: Callable[[Result], None],
         held: Callable[[], int],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._runtime = runtime
-        self._worker_id = worker_id
         self._clock = clock
         self._recorded = recorded
         self._held = held
-        self._waiting: list[Result] = []
-        self._writing: asyncio.Task[None] | None = None
-        self._tasks = Tasks("push")
+        self._plain = Lane("results", self._write, _by_batch, self._told, self._pause)
+        self._more = Lane("consequences", self._write_more, _by_tenant, self._told, lambda _: 0.0)
+        tasks.supervise("record", self._plain.run)
+        tasks.supervise("record_consequences", self._more.run)
 
     def add(self, result: Result) -> None:
         """Have a result written."""
-        self._waiting.append(result)
-        if self._writing is None:
-            self._writing = self._tasks.spawn("record", self._write_all(), of_all=True)
+        (self._more if result.says_more() else self._plain).add(result)
+
+    def hurry(self) -> None:
+        """The database is back: write at once what could not be written."""
+        self._plain.hurry()
+        self._more.hurry()
+
+    def kept(self) -> int:
+        """How many answers in hand are not written yet."""
+        return self._plain.kept() + self._more.kept()
 
     async def finish(self, deadline: float) -> None:
         """Wait until all that was added is written, until `deadline` (loop time) at most."""
-        left = deadline - self._loop.time()
-        if self._writing is not None:
-            await asyncio.wait([self._writing], timeout=max(0.0, left))
-
-    async def _write_all(self) -> None:
         try:
-            while self._waiting:
-                expected = max(0, self._held() - len(self._waiting))
-                await asyncio.sleep(min(LONGEST_PAUSE, PAUSE_FOR_EACH * expected))
-                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                try:
-                    await self._write(batch)
-                except (DBAPIError, OSError) as error:
-                    await self._failed(batch, error)
-        finally:
-            self._writing = None
+            async with asyncio.timeout_at(deadline):
+                await self._plain.idle.wait()
+                await self._more.idle.wait()
+        except TimeoutError:
+            log.error("results_not_written", count=self.kept())  # noqa: TRY400  (no fault of ours)
 
-    async def _failed(self, batch: list[Result], error: Exception) -> None:
-        log.error("results_not_written", count=len(batch), exc_info=error)
-        if isinstance(error, DBAPIError) and not error.connection_invalidated:
-            if len(batch) == 1:
-                self._tell(batch[0], None)  # it alone is bad: its claim will be found stale
-                return
-            for result in batch:
-                try:
-                    await self._write([result])
-                except (DBAPIError, OSError) as again:
-                    await self._failed([result], again)
-            return
-        self._waiting = batch + self._waiting
-        await asyncio.sleep(TRY_AGAIN)
+    def _pause(self, new: int) -> float:
+        return min(LONGEST_PAUSE, PAUSE_FOR_EACH * max(0, self._held() - new))
 
-    async def _write(self, batch: Sequence[Result]) -> None:
-        attempts = [self._attempt(result) for result in batch if result.outcome is not None]
-        rows = [row_of(result, self._clock) for result in batch]
-        if all(_says_no_more(result) for result in batch):
-            async with self._runtime.database.each() as session:
-                taken = await store.record(session, rows, attempts)
-        else:
-            async with self._runtime.database.transaction() as session:
-                taken = await store.record(session, rows, attempts)
-                mine = [result for result in batch if result.push["id"] in taken]
-                await _write_tokens(session, mine)
-                await _write_credentials(session, batch)
-                await _write_alarms(session, batch, self._clock.now())
-        for result in batch:
-            self._tell(result, taken.get(result.push["id"]))
+    async def _write(self, batch: Sequence[Result]) -> dict[UUID, str | None]:
+        async with self._runtime.database.each() as session:
+            states = await store.record(session, *self._rows(batch))
         accepted = sum(result.state == "accepted" for result in batch)
         if accepted:
             log.info("pushes_accepted", count=accepted)
+        return states
 
-    def _tell(self, result: Result, state: str | None) -> None:
-        _observe(result, state, self._clock)
-        self._recorded(result, state)
+    async def _write_more(self, batch: Sequence[Result]) -> dict[UUID, str | None]:
+        """Results of one tenant and what follows from them, in one transaction."""
+        async with self._runtime.database.transaction() as session:
+            await session.execute(LOCK_TIMEOUT)
+            states = await store.record(session, *self._rows(batch))
+            mine = [result for result in batch if states.get(result.push["id"]) is not None]
+            seen = [result for result in batch if result.push["id"] in states and not result.bare]
+            await write_tokens(session, [result for result in mine if not result.bare])
+            await write_credentials(session, seen)
+            await write_alarms(session, seen, self._clock.now())
+        return states
 
-    def _attempt(self, result: Result) -> dict[str, Any]:
-        push, outcome = result.push, result.outcome
-        assert outcome is not None
-        return {
-            "id": uuid7(),
-            "push_id": push["id"],
-            "call_id": push["call_id"],
-            "worker_id": self._worker_id,
-            "fence": push["fence"],
-            "environment": push["environment"],
-            "started_at": self._clock.at(outcome.started),
-            "finished_at": self._clock.at(outcome.ended),
-            "status": outcome.code or None,
-            "reason": result.reason,
-            "unique_id": outcome.apns_unique_id,
-        }
-
-
-def row_of(result: Result, clock: DatabaseClock) -> dict[str, Any]:
-    """What `store.record` writes of a result."""
-    push, outcome, reaction = result.push, result.outcome, result.reaction
-    heal = reaction is not None and reaction.token is TokenAction.TRY_OTHER_ENVIRONMENT
-    other = "sandbox" if push["environment"] == "production" else "production"
-    return {
-        "id": push["id"],
-        "fence": push["fence"],
-        "state": result.state,
-        "due_at": None if result.retry_at is None else clock.at(result.retry_at),
-        "status": outcome.code or None if outcome is not None else None,
-        "reason": result.reason,
-        "environment": other if heal else push["environment"],
-        "healed": push["healed"] or heal,
-        "sent_at": clock.at(outcome.started) if outcome is not None else None,
-        "answered_at": clock.at(outcome.ended) if outcome is not None else None,
-    }
-
-
-def _says_no_more(result: Result) -> bool:
-    """Whether a result is about its push alone: nothing follows for token or credential."""
-    return result.state == "accepted" and not (
-        result.push["healed"]
-        or result.alarm is not None
-        or (result.credential is not None and result.credential.refused)
-    )
-
-
-async def _write_tokens(session: Session, mine: Sequence[Result]) -> None:
-    """What answers prove of tokens, as long as these are unchanged."""
-    healed = [r.push for r in mine if r.state == "accepted" and r.push["healed"]]
-    retired = [
-        (r.push, r.reason or "refused")
-        for r in mine
-        if r.reaction is not None and r.reaction.token is TokenAction.RETIRE
-    ]
-    if healed:
-        await tokens.heal_tokens(session, healed)
-    if retired:
-        await tokens.retire_tokens(session, retired)
-
-
-async def _write_credentials(session: Session, batch: Sequence[Result]) -> None:
-    """What answers say of credentials: refused by Apple, or taken again."""
-    known = [(r, r.credential) for r in batch if r.credential is not None]
-    refused = {
-        (credential.id, r.push["environment"]): (
-            credential, r.push["environment"], r.reason or "refused"
-        )
-        for r, credential in known
-        if r.reaction is not None and r.reaction.credential is not CredentialAction.KEEP
-    }  # fmt: skip
-    accepted = {
-        (credential.id, r.push["environment"]): (credential, r.push["environment"])
-        for r, credential in known
-        if r.state == "accepted" and r.push["environment"] in credential.refused
-    }
-    if refused:
-        await apple_refuses(session, list(refused.values()))
-    if accepted:
-        await apple_accepts(session, list(accepted.values()))
-
-
-QUIET = frozenset({Alert.CREDENTIAL_REFUSED, Alert.TOPIC_REFUSED})
-"""Alarms that `apple_refuses` raises itself, once for all workers."""
-
-
-async def _write_alarms(session: Session, batch: Sequence[Result], now: datetime) -> None:
-    alarms: dict[tuple[Any, Alert], Result] = {}
-    for result in batch:
-        if result.alarm is not None and result.alarm not in QUIET:
-            credential_id = result.credential.id if result.credential is not None else None
-            alarms.setdefault((credential_id, result.alarm), result)
-    for (credential_id, alarm), result in alarms.items():
-        log.error(
-            "push_alarm", alarm=alarm.value, reason=result.reason, push=str(result.push["id"])
-        )
-        await publish.alarm(
-            session,
-            {
-                "id": uuid7(),
-                "tenant_id": result.push["tenant_id"],
-                "type": "push.alarm",
-                "at": now,
-                "data": {
-                    "alarm": alarm.value,
-                    "credential_id": None if credential_id is None else str(credential_id),
-                    "bundle_id": result.push["bundle_id"],
-                    "environment": result.push["environment"],
-                    "reason": result.reason,
-                    "at": rfc3339(now),
-                },
-            },
+    def _rows(self, batch: Sequence[Result]) -> tuple[list[dict[str, object]], ...]:
+        return (
+            [row_of(result, self._clock) for result in batch],
+            [attempt_of(result, self._clock) for result in batch if result.outcome is not None],
         )
 
+    def _told(self, result: Result, state: str | None) -> None:
+        self._recorded(result)
+        observe(result, state, self._clock)
 
-def _observe(result: Result, state: str | None, clock: DatabaseClock) -> None:
-    """The metrics of a try, and a log line; of the token its last four digits only.
 
-    A push that was taken gets its line when all is told (`debug`): at rest there is a line for each
-    anyhow, and under load a thousand a second say less than a count.
-    """
-    push, outcome = result.push, result.outcome
-    PUSHES.labels(push["purpose"], result.state, result.reason or "").inc()
-    if state == "accepted" and outcome is not None and push["purpose"] == "ring":
-        waited = clock.at(outcome.ended) - push["created_at"]
-        RING_TO_ACCEPTED.observe(max(0.0, waited.total_seconds()))
-    if state == "accepted" and not DETAILED.isEnabledFor(logging.DEBUG):
-        return
-    log.log(
-        logging.DEBUG if state == "accepted" else logging.INFO,
-        "push",
-        push=str(push["id"]),
-        ring=str(push["ring"]),
-        purpose=push["purpose"],
-        token=f"...{push['token'][-4:]}",
-        environment=push["environment"],
-        attempt=push["attempts"],
-        outcome=result.state,
-        status=outcome.code if outcome is not None else None,
-        reason=result.reason,
-        cause=outcome.cause if outcome is not None else None,
-        milliseconds=round((outcome.ended - outcome.started) * 1000, 1) if outcome else None,
-        fenced=state is None,
-    )
+def _by_batch(results: Sequence[Result]) -> list[list[Result]]:
+    return [list(results[at : at + BATCH]) for at in range(0, len(results), BATCH)]
+
+
+def _by_tenant(results: Sequence[Result]) -> list[list[Result]]:
+    tenants: dict[UUID, list[Result]] = {}
+    for result in results:
+        tenants.setdefault(result.push["tenant_id"], []).append(result)
+    return [unit for some in tenants.values() for unit in _by_batch(some)]

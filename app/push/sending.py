@@ -28,7 +28,7 @@ from app.infra.vault import VaultError
 from app.push import store
 from app.push.breakers import Breakers
 from app.push.preparing import Preparing, refused_payload
-from app.push.recording import DatabaseClock, Result
+from app.push.results import DatabaseClock, Result
 from app.push.senders import Senders
 
 log = structlog.get_logger(__name__)

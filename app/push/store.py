@@ -164,7 +164,7 @@ CLAIM = f"""
         ) AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
         RETURNING id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose, kind,
             bundle_id, environment, token, token_registered_at, token_version, healed, callkit,
-            created_at, deadline, fence, attempts, reason
+            created_at, deadline, claimed_by, fence, attempts, reason
     )
     SELECT p.*, clock_timestamp() AS now, {STANDING},
         CASE WHEN row_number() OVER (PARTITION BY p.call_id) = 1 THEN (
@@ -283,12 +283,13 @@ async def facts(session: Session, ring: UUID) -> dict[str, Any] | None:
 
 RECORD = text("""
     WITH held AS (
-        SELECT id FROM pushes WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'sending'
-        ORDER BY id FOR NO KEY UPDATE
+        SELECT id FROM pushes WHERE id = ANY(CAST(:ids AS uuid[]))
+        ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
     ), n AS (
         SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(
-            id uuid, fence integer, state text, due_at timestamptz, status integer, reason text,
-            environment text, healed boolean, sent_at timestamptz, answered_at timestamptz)
+            id uuid, worker uuid, fence integer, state text, due_at timestamptz, status integer,
+            reason text, environment text, healed boolean, sent_at timestamptz,
+            answered_at timestamptz)
     ), tried AS (
         INSERT INTO attempts (id, push_id, call_id, worker_id, fence, environment, started_at,
                               finished_at, status, reason, unique_id)
@@ -296,21 +297,34 @@ RECORD = text("""
             id uuid, push_id uuid, call_id uuid, worker_id uuid, fence integer, environment text,
             started_at timestamptz, finished_at timestamptz, status integer, reason text,
             unique_id text)
+        ON CONFLICT (id) DO NOTHING
+    ), written AS (
+        UPDATE pushes p SET state = n.state, fence = n.fence,
+            due_at = coalesce(n.due_at, p.due_at),
+            claimed_by = CASE WHEN n.state = 'pending' THEN NULL ELSE n.worker END,
+            status = n.status, reason = n.reason, environment = n.environment, healed = n.healed,
+            sent_at = coalesce(p.sent_at, n.sent_at), answered_at = n.answered_at
+        FROM n JOIN held USING (id)
+        WHERE p.id = n.id AND (
+            p.state = 'sending' AND p.claimed_by = n.worker AND p.fence = n.fence
+            OR p.state = 'pending' AND p.claimed_by IS NULL AND p.fence = n.fence - 1
+        )
+        RETURNING p.id, p.state
     )
-    UPDATE pushes p SET state = n.state, due_at = coalesce(n.due_at, p.due_at),
-        claimed_by = CASE WHEN n.state = 'pending' THEN NULL ELSE p.claimed_by END,
-        status = n.status, reason = n.reason, environment = n.environment, healed = n.healed,
-        sent_at = coalesce(p.sent_at, n.sent_at), answered_at = n.answered_at
-    FROM n JOIN held USING (id)
-    WHERE p.id = n.id AND p.fence = n.fence AND p.state = 'sending'
-    RETURNING p.id, p.state
+    SELECT n.id, written.state
+    FROM n LEFT JOIN held USING (id) LEFT JOIN written USING (id)
+    WHERE held.id IS NOT NULL OR NOT EXISTS (SELECT FROM pushes p WHERE p.id = n.id)
 """)
 
 
 async def record(
     session: Session, results: Sequence[Row], attempts: Sequence[Row]
-) -> dict[UUID, str]:
-    """Write results, set-wise, where the claim still holds; answers the states that were taken.
+) -> dict[UUID, str | None]:
+    """Write results, set-wise, where the claim still holds; the states that pushes now have.
+
+    None where the claim has been taken over, or the same was written before. A row that another
+    transaction has locked is not waited for, and left out of what is returned. A claim that a crash
+    of the database took back (it is committed asynchronously) is taken back with its result.
 
     `attempts`: what was tried, which is written also of a claim that has been taken over.
     """

@@ -1,0 +1,167 @@
+"""How tries ended, as values, and the rows that say so."""
+
+import asyncio
+import logging
+from dataclasses import field, replace
+from datetime import UTC, datetime
+from time import time
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from app.apns import PushOutcome
+from app.core.frozen import frozen
+from app.core.reaction import Alert, CredentialAction, Reaction, TokenAction
+from app.credentials.usable import Usable
+from app.infra.db import Row
+from app.infra.ids import uuid7
+from app.infra.observe import PUSHES, RING_TO_ACCEPTED
+
+log = structlog.get_logger(__name__)
+DETAILED = logging.getLogger(__name__)
+
+LONGEST_REASON = 128
+
+
+@frozen
+class Result:
+    """How one try at a claimed push ended; `outcome` None when nothing was sent.
+
+    `retry_at` is loop time, with state `pending`. `alarm` is one to raise for the credential. `id`
+    is that of the attempt, the same however often it is written. A `bare` one says what became of
+    the push and no more, in letters that any database can hold.
+    """
+
+    push: Row
+    state: str
+    reason: str | None
+    credential: Usable | None = None
+    outcome: PushOutcome | None = None
+    reaction: Reaction | None = None
+    retry_at: float | None = None
+    alarm: Alert | None = None
+    bare: bool = False
+    id: UUID = field(default_factory=uuid7)
+
+    def says_more(self) -> bool:
+        """Whether something follows for the token or the credential, beside the push itself."""
+        if self.bare:
+            return False
+        reaction = self.reaction
+        return (
+            self.alarm is not None
+            or (self.state == "accepted" and self.push["healed"])
+            or (
+                self.state == "accepted"
+                and self.credential is not None
+                and self.push["environment"] in self.credential.refused
+            )
+            or (
+                reaction is not None
+                and (
+                    reaction.token is TokenAction.RETIRE
+                    or reaction.credential is not CredentialAction.KEEP
+                )
+            )
+        )
+
+    def laid_bare(self) -> "Result":
+        """The same without anything that others have written."""
+        reason = self.reason and "".join(c if " " <= c <= "~" else "?" for c in self.reason)
+        return replace(self, bare=True, reason=reason and reason[:LONGEST_REASON])
+
+
+class DatabaseClock:
+    """Wall time as the database has it; time left is counted on a loop's monotonic clock."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._offset = 0.0
+
+    def learn(self, now: datetime) -> None:
+        """Take the database's time from an answer that has just come."""
+        self._offset = now.timestamp() - time()
+
+    def unix(self) -> float:
+        """Unix seconds now."""
+        return time() + self._offset
+
+    def now(self) -> datetime:
+        """The same as a datetime in UTC."""
+        return datetime.fromtimestamp(self.unix(), UTC)
+
+    def at(self, loop_time: float) -> datetime:
+        """The wall time of a moment on the loop's clock."""
+        ago = self._loop.time() - loop_time
+        return datetime.fromtimestamp(self.unix() - ago, UTC)
+
+
+def row_of(result: Result, clock: DatabaseClock) -> dict[str, Any]:
+    """What `store.record` writes of a result."""
+    push, outcome, reaction = result.push, result.outcome, result.reaction
+    heal = reaction is not None and reaction.token is TokenAction.TRY_OTHER_ENVIRONMENT
+    other = "sandbox" if push["environment"] == "production" else "production"
+    return {
+        "id": push["id"],
+        "worker": push["claimed_by"],
+        "fence": push["fence"],
+        "state": result.state,
+        "due_at": None if result.retry_at is None else clock.at(result.retry_at),
+        "status": outcome.code or None if outcome is not None else None,
+        "reason": result.reason,
+        "environment": other if heal else push["environment"],
+        "healed": push["healed"] or heal,
+        "sent_at": clock.at(outcome.started) if outcome is not None else None,
+        "answered_at": clock.at(outcome.ended) if outcome is not None else None,
+    }
+
+
+def attempt_of(result: Result, clock: DatabaseClock) -> dict[str, Any]:
+    """The row of a try that was made."""
+    push, outcome = result.push, result.outcome
+    assert outcome is not None
+    return {
+        "id": result.id,
+        "push_id": push["id"],
+        "call_id": push["call_id"],
+        "worker_id": push["claimed_by"],
+        "fence": push["fence"],
+        "environment": push["environment"],
+        "started_at": clock.at(outcome.started),
+        "finished_at": clock.at(outcome.ended),
+        "status": outcome.code or None,
+        "reason": result.reason,
+        "unique_id": None if result.bare else outcome.apns_unique_id,
+    }
+
+
+def observe(result: Result, state: str | None, clock: DatabaseClock) -> None:
+    """The metrics of a try, and a log line; of the token its last four digits only.
+
+    A push that was taken gets its line when all is told (`debug`): at rest there is a line for each
+    anyhow, and under load a thousand a second say less than a count.
+    """
+    push, outcome = result.push, result.outcome
+    PUSHES.labels(push["purpose"], result.state, result.reason or "").inc()
+    if state == "accepted" and outcome is not None and push["purpose"] == "ring":
+        waited = clock.at(outcome.ended) - push["created_at"]
+        RING_TO_ACCEPTED.observe(max(0.0, waited.total_seconds()))
+    if state == "accepted" and not DETAILED.isEnabledFor(logging.DEBUG):
+        return
+    log.log(
+        logging.DEBUG if state == "accepted" else logging.INFO,
+        "push",
+        push=str(push["id"]),
+        ring=str(push["ring"]),
+        purpose=push["purpose"],
+        token=f"...{push['token'][-4:]}",
+        environment=push["environment"],
+        attempt=push["attempts"],
+        outcome=result.state,
+        status=outcome.code if outcome is not None else None,
+        reason=result.reason,
+        cause=outcome.cause if outcome is not None else None,
+        milliseconds=round((outcome.ended - outcome.started) * 1000, 1) if outcome else None,
+        fenced=state is None,
+    )

@@ -1,0 +1,178 @@
+"""A house whose workers run in this process, and faults that its own PostgreSQL makes."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+from sqlalchemy import text
+
+from devkit.embedded import running_valkey
+from devkit.simulator import Simulator
+from tests.conftest import TEMPLATE, DatabaseServer
+from tests.e2e.house import House, Phone, Tenant, eventually, new_tenant, running_house
+from workers.loop import Loop
+from workers.sweep import sweep
+
+# Counts the tries in a sequence, which no rollback takes back; then fails as it is told.
+FAULTS = (
+    "CREATE TABLE fault (sqlstate text NOT NULL, reason text NOT NULL)",
+    "CREATE SEQUENCE tries",
+    """CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE code text := (SELECT sqlstate FROM fault
+                          WHERE coalesce(NEW.reason, '') LIKE fault.reason LIMIT 1);
+    BEGIN
+        IF code IS NOT NULL AND NEW.state <> 'sending' AND OLD.state = 'sending' THEN
+            PERFORM nextval('tries');
+            RAISE EXCEPTION 'a fault of the test' USING ERRCODE = code;
+        END IF;
+        RETURN NEW;
+    END $$""",
+    "CREATE TRIGGER fail BEFORE UPDATE ON pushes FOR EACH ROW EXECUTE FUNCTION fail()",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plain_logs() -> Iterator[None]:
+    """Lines of JSON: a traceback as rich paints it holds up a worker's loop for seconds."""
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        cache_logger_on_first_use=False,
+    )
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture(scope="module")
+def outbox_house(
+    database_server: DatabaseServer, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[House]:
+    """One API process, and no worker: those run in this process, see `start_worker`."""
+    name = f"ringline_outbox_{secrets.token_hex(6)}"
+    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    folder = tmp_path_factory.mktemp("outbox")
+    try:
+        with (
+            running_valkey() as valkey,
+            running_house(
+                database_server.url_for(name), valkey.url, simulator, folder, workers=0
+            ) as house,
+        ):
+            yield house
+    finally:
+        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class Bench:
+    """A tenant, workers in this process, and what tests do with them."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.tenant = tenant
+        self.sim = tenant.sim
+        self.workers: list[Loop] = []
+
+    def start_worker(self) -> Loop:
+        worker = Loop(self.tenant.house.settings(), sweep)
+        worker.start()
+        self.workers.append(worker)
+        return worker
+
+    async def phones(self, count: int, user: str = "bob") -> list[Phone]:
+        return [await self.tenant.phone(user, alert=False) for _ in range(count)]
+
+    async def hold(self, phones: list[Phone], **answer: Any) -> list[int]:
+        """Ring these phones, whose pushes Apple does not answer yet; the faults to release."""
+        faults = [self.sim.fault(token=one.voip, hold=True, times=1, **answer) for one in phones]
+        await self.ring(phones[0].user)
+        for phone in phones:
+            await self.sim.arrived(1, token=phone.voip)
+        return faults
+
+    async def ring(self, *users: str) -> dict[str, Any]:
+        """Ring them; the workers of this process look at once, since they hear of no queue."""
+        call = await self.tenant.ring(*users, ring_time=60)
+        for worker in self.workers:
+            worker.submit(lambda dispatcher: dispatcher.send_due())
+        return call
+
+    def release(self, faults: list[int]) -> None:
+        for fault in faults:
+            self.sim.release(fault)
+
+    async def pushes(self) -> list[dict[str, Any]]:
+        return await self.tenant.rows("SELECT * FROM pushes WHERE tenant_id = :tenant ORDER BY id")
+
+    async def all_in(self, *states: str, timeout: float = 10) -> list[dict[str, Any]]:
+        """The tenant's pushes, as soon as all are in one of these states."""
+
+        async def look() -> list[dict[str, Any]] | None:
+            rows = await self.pushes()
+            return rows if rows and all(row["state"] in states for row in rows) else None
+
+        found: list[dict[str, Any]] = await eventually(look, timeout=timeout, every=0.02)
+        return found
+
+    def sends(self, phones: list[Phone]) -> list[int]:
+        return [len(self.sim.arrivals(phone.voip)) for phone in phones]
+
+    async def end_sessions(self) -> None:
+        """End every connection to this database but the one that asks."""
+        await self.tenant.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    async def writable(self, name: str) -> None:
+        """Let the database be written again, by all."""
+        async with self.tenant.runtime.database.transaction() as session:
+            await session.execute(text("SET TRANSACTION READ WRITE"))
+            await session.execute(
+                text(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+            )
+        await self.end_sessions()
+
+    @contextlib.asynccontextmanager
+    async def failing(self, sqlstate: str, reason: str = "%") -> AsyncIterator[Callable[[], Any]]:
+        """Let PostgreSQL refuse each end of a push that has such a reason.
+
+        Given is a wait for two more refusals.
+        """
+        await self.tenant.execute(
+            "INSERT INTO fault VALUES (:code, :reason)", code=sqlstate, reason=reason
+        )
+
+        async def tries() -> int:
+            (row,) = await self.tenant.rows("SELECT last_value FROM tries")
+            return int(row["last_value"])
+
+        async def tried() -> None:
+            before = await tries()
+
+            async def more() -> bool:
+                return await tries() > before + 1
+
+            await eventually(more, every=0.02)
+
+        try:
+            yield tried
+        finally:
+            await self.tenant.execute("DELETE FROM fault")
+
+
+@pytest.fixture
+async def bench(outbox_house: House) -> AsyncIterator[Bench]:
+    """A tenant of the outbox house; its workers end with the test."""
+    async with new_tenant(outbox_house) as tenant:
+        (there,) = await tenant.rows("SELECT to_regclass('fault') IS NOT NULL AS there")
+        for sql in () if there["there"] else FAULTS:
+            await tenant.execute(sql)
+        made = Bench(tenant)
+        try:
+            yield made
+        finally:
+            tenant.sim.end_fault()
+            for worker in made.workers:
+                await asyncio.to_thread(worker.stop)

@@ -1,0 +1,132 @@
+"""An answer in hand is kept until it is written: nothing is sent again for want of a commit."""
+
+from sqlalchemy import text
+
+from tests.e2e.house import Phone, eventually
+from tests.push.conftest import Bench
+
+NOT_THE_ROWS_FAULT = ("25006", "40P01", "53100", "53300", "55P03", "57014", "XX000")
+
+
+async def test_answers_are_kept_while_the_database_cannot_write_them(bench: Bench) -> None:
+    bench.start_worker()
+    phones = await bench.phones(10)
+    faults = await bench.hold(phones)
+    for n, sqlstate in enumerate(NOT_THE_ROWS_FAULT):
+        async with bench.failing(sqlstate) as tried:
+            if n == 0:
+                bench.release(faults)
+            await tried()
+            assert {row["state"] for row in await bench.pushes()} == {"sending"}
+    rows = await bench.all_in("accepted")
+    assert {(row["attempts"], row["status"]) for row in rows} == {(1, 200)}
+    assert bench.sends(phones) == [1] * 10
+
+
+async def test_only_the_row_that_is_at_fault_is_written_otherwise(bench: Bench) -> None:
+    """Found by halves: the others are recorded as they are, and nothing is sent again."""
+    bench.start_worker()
+    phones = await bench.phones(9)
+    odd = phones[4]
+    bench.sim.fault(token=odd.voip, status=400, reason="Überfüllt", times=1)
+    async with bench.failing("22021", reason="%ü%"):
+        await bench.ring("bob")
+        rows = await bench.all_in("accepted", "refused")
+    refused = [(row["token"], row["reason"]) for row in rows if row["state"] == "refused"]
+    assert refused == [(odd.voip, "?berf?llt")]
+    assert bench.sends(phones) == [1] * 9
+
+
+async def test_what_apple_says_with_nul_is_recorded_and_sent_once(bench: Bench) -> None:
+    bench.start_worker()
+    phones = await bench.phones(3)
+    for phone, status in zip(phones, (200, 400, 410), strict=True):
+        bench.sim.fault(token=phone.voip, status=status, body='{"reason":"a\\u0000b"}')
+    await bench.ring("bob")
+    rows = await bench.all_in("accepted", "refused")
+    assert sorted(row["status"] for row in rows) == [200, 400, 410]
+    assert bench.sends(phones) == [1, 1, 1]
+
+
+async def test_answers_are_kept_while_the_table_or_a_row_is_locked(bench: Bench) -> None:
+    bench.start_worker()
+    phones = await bench.phones(4)
+    faults = await bench.hold(phones)
+    async with bench.tenant.runtime.database.transaction() as session:
+        await session.execute(text("LOCK TABLE pushes IN ACCESS EXCLUSIVE MODE"))
+        bench.release(faults)
+        await eventually(lambda: _waits_for_a_lock(bench))
+    await bench.all_in("accepted")
+    assert bench.sends(phones) == [1] * 4
+
+
+async def test_a_locked_row_holds_up_no_other(bench: Bench) -> None:
+    bench.start_worker()
+    phones = await bench.phones(4)
+    faults = await bench.hold(phones)
+    async with bench.tenant.runtime.database.transaction() as session:
+        locked = "SELECT id FROM pushes WHERE token = :token FOR NO KEY UPDATE"
+        await session.execute(text(locked), {"token": phones[0].voip})
+        bench.release(faults)
+        await eventually(lambda: _accepted(bench, phones[1:]))
+        assert not await _accepted(bench, phones[:1])
+    await bench.all_in("accepted")
+    assert bench.sends(phones) == [1] * 4
+
+
+async def test_a_locked_token_holds_up_no_other_tenants_answers(bench: Bench) -> None:
+    """A 410 retires its token, which somebody holds: the other pushes are recorded meanwhile."""
+    bench.start_worker()
+    gone, *phones = await bench.phones(4)
+    bench.sim.fault(token=gone.voip, status=410, reason="Unregistered", timestamp=4 * 10**12)
+    async with bench.tenant.runtime.database.transaction() as session:
+        locked = "SELECT id FROM tokens WHERE token = :token FOR UPDATE"
+        await session.execute(text(locked), {"token": gone.voip})
+        await bench.ring("bob")
+        await eventually(lambda: _accepted(bench, phones))
+        await eventually(lambda: _waits_for_a_lock(bench))
+    await bench.all_in("accepted", "refused")
+    (token,) = await bench.tenant.rows("SELECT * FROM tokens WHERE token = :token", token=gone.voip)
+    assert token["retired_at"] is not None
+    assert bench.sends([gone, *phones]) == [1] * 4
+
+
+async def test_answers_outlive_connections_and_a_read_only_database(bench: Bench) -> None:
+    """For new sessions the database is read-only, and all old ones are ended, for a while."""
+    bench.start_worker()
+    phones = await bench.phones(10)
+    faults = await bench.hold(phones)
+    (name,) = await bench.tenant.rows("SELECT current_database() AS name")
+    await bench.tenant.execute(
+        f"ALTER DATABASE {name['name']} SET default_transaction_read_only = on"
+    )
+    try:
+        await bench.end_sessions()
+        bench.release(faults)
+        await eventually(lambda: _all_leases_over(bench))
+    finally:
+        await bench.writable(name["name"])
+    await bench.all_in("accepted", timeout=10)
+    assert bench.sends(phones) == [1] * 10
+
+
+async def _accepted(bench: Bench, phones: list[Phone]) -> bool:
+    rows = await bench.tenant.rows(
+        "SELECT state FROM pushes WHERE token = ANY(:tokens)", tokens=[one.voip for one in phones]
+    )
+    return bool(rows) and all(row["state"] == "accepted" for row in rows)
+
+
+async def _all_leases_over(bench: Bench) -> bool:
+    return not await bench.tenant.rows(
+        "SELECT 1 FROM workers WHERE alive_until > clock_timestamp()"
+    )
+
+
+async def _waits_for_a_lock(bench: Bench) -> bool:
+    return bool(
+        await bench.tenant.rows(
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            "AND datname = current_database()"
+        )
+    )
