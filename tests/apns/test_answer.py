@@ -37,7 +37,8 @@ def test_of_a_malformed_answer_the_status_is_taken(what: str) -> None:
     fields = [(name, value, False) for name, value in ODD[what]]
     status = (b":status", b"200", False)
     unique = (b"apns-unique-id", b"u", False)
-    assert Answer.read([status, unique, *fields], lambda: 0.0) == Answer(200, malformed=True)
+    taken = Answer.read([status, unique, *fields], lambda: 0.0)
+    assert taken == (None if what == "another status" else Answer(200, malformed=True))
     assert Answer.read([*fields, status], lambda: 0.0) is None
     assert not well_formed(fields)
     assert Answer.read([status, (b"x-a", b"caf\xe9 \t", True)], lambda: 0.0) is not None
