@@ -17,6 +17,7 @@ from app.api import calls as calls_api
 from app.api import credentials as credentials_api
 from app.api import devices as devices_api
 from app.api import events as events_api
+from app.api import signing_secrets as signing_secrets_api
 from app.api import tenants as tenants_api
 from app.api import webhooks as webhook_api
 from app.api.fast_path import RingDirectly
@@ -104,6 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(PoolTimeout, _database_down)
     app.add_exception_handler(OSError, _database_down)
     for api in (
+        signing_secrets_api,
         calls_api,
         events_api,
         devices_api,

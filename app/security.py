@@ -62,6 +62,7 @@ class Caller:
     user_id: str | None = None
     scopes: tuple[str, ...] = ()
     key_id: UUID | None = None
+    key_name: str | None = None
     ring: UUID | None = None
     device_row: UUID | None = None
     call_id: UUID | None = None
@@ -137,6 +138,7 @@ class Gate:
             tenant_settings(row["settings"]),
             scopes=tuple(row["scopes"]),
             key_id=row["id"],
+            key_name=row["name"],
         )
 
     async def _by_user_token(self, token: str) -> Caller:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.audit.log import Actor
 from app.credentials import service
 from app.credentials.schemas import (
     ConfirmIn,
@@ -18,6 +17,7 @@ from app.credentials.schemas import (
     understood_out,
 )
 from app.devices import test_push as trial
+from app.http.acting import actor_of
 from app.infra.db import Row
 from app.infra.fields import BundleId
 from app.infra.runtime import Runtime
@@ -37,12 +37,6 @@ Admin = Annotated[Caller, Depends(_admin)]
 def _runtime(request: Request) -> Runtime:
     runtime: Runtime = request.app.state.runtime
     return runtime
-
-
-def actor_of(request: Request, caller: Caller) -> Actor:
-    """Who acts, for the audit log."""
-    source = request.client.host if request.client else None
-    return Actor("api_key", id=str(caller.key_id), source=source)
 
 
 def _out(row: Row) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app.audit.log import Actor
 from app.core.event import rfc3339
+from app.http.acting import actor_of
 from app.infra.db import Row
 from app.infra.errors import Invalid
 from app.infra.runtime import Runtime
@@ -33,11 +33,6 @@ def _runtime(request: Request) -> Runtime:
     return runtime
 
 
-def _actor(request: Request, caller: Caller) -> Actor:
-    source = request.client.host if request.client else None
-    return Actor("api_key", id=str(caller.key_id), source=source)
-
-
 @router.post("", status_code=201)
 async def create(body: WebhookIn, request: Request, caller: Admin) -> dict[str, Any]:
     """A new webhook. Its `secret` is shown this once."""
@@ -47,7 +42,7 @@ async def create(body: WebhookIn, request: Request, caller: Admin) -> dict[str, 
         body.url,
         body.events,
         body.description,
-        _actor(request, caller),
+        actor_of(request, caller),
     )
     return webhook_out(row) | {"secret": secret}
 
@@ -71,7 +66,7 @@ async def change(
 ) -> dict[str, Any]:
     """Change a webhook, turn it off, or on again."""
     changes = {k: v for k, v in body.model_dump(exclude_unset=True).items() if v is not None}
-    actor = _actor(request, caller)
+    actor = actor_of(request, caller)
     row = await webhook.change(_runtime(request), caller.tenant_id, webhook_id, changes, actor)
     return webhook_out(row)
 
@@ -79,7 +74,7 @@ async def change(
 @router.delete("/{webhook_id}", status_code=204)
 async def remove(webhook_id: UUID, request: Request, caller: Admin) -> Response:
     """Delete a webhook; what waits for it is not sent."""
-    actor = _actor(request, caller)
+    actor = actor_of(request, caller)
     await webhook.remove(_runtime(request), caller.tenant_id, webhook_id, actor)
     return Response(status_code=204)
 
@@ -90,7 +85,7 @@ async def rotate(
 ) -> dict[str, Any]:
     """A new secret, shown this once. The old one signs too for a while: two signatures."""
     overlap = (body or RotateIn()).overlap
-    actor = _actor(request, caller)
+    actor = actor_of(request, caller)
     secret = await webhook.rotate(_runtime(request), caller.tenant_id, webhook_id, overlap, actor)
     return {"id": str(webhook_id), "secret": secret, "overlap": overlap}
 

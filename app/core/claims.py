@@ -14,6 +14,8 @@ from app.core.identifiers import is_user_id
 
 LEEWAY: Final = 60.0
 """Seconds."""
+LONGEST_LIFE: Final = 366 * 86_400.0
+"""Seconds from now to `exp`: a token that nobody can forget about is no token but a password."""
 LATEST: Final = 1e11
 """No time in seconds: year 5138. Milliseconds of any day since 1973 are larger."""
 
@@ -44,6 +46,12 @@ def fault(claims: Mapping[str, Any], now: float) -> ClaimFault | None:
                 f"this user token {means} {_said(at)} (`{name}`), and here it is {_said(now)}: "
                 f"more than {LEEWAY:g} seconds apart; set the clock of whoever signs it",
             )
+    if claims["exp"] > now + LONGEST_LIFE:
+        return ClaimFault(
+            "token_lives_too_long",
+            f"this user token would live until {_said(claims['exp'])} (`exp`): at most "
+            f"{LONGEST_LIFE / 86_400:g} days from now; sign one that ends sooner",
+        )
     if claims["exp"] <= now:
         return ClaimFault(
             "expired_token",

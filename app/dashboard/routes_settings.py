@@ -18,20 +18,13 @@ from app.dashboard.previewing import preview
 from app.infra.errors import AppError, Invalid, field_errors
 from app.infra.fields import BundleId, CallType
 from app.tenants import service as tenants
+from app.tenants import signing_secrets
 from app.tenants.schemas import TenantSettings
+from app.tenants.scopes import SCOPES
 
 router = APIRouter(
     prefix=BASE + "/t/{tenant_id}/settings", route_class=PageRoute, include_in_schema=False
 )
-SCOPES = {
-    "calls": "ring, answer, end and read calls",
-    "devices": "register and remove phones",
-    "users": "make user tokens, erase users",
-    "credentials": "certificates and keys",
-    "settings": "read and change these settings",
-    "webhooks": "endpoints and deliveries",
-    "audit": "read the audit log",
-}
 BUNDLE_ID: TypeAdapter[str] = TypeAdapter(BundleId)
 CALL_TYPE: TypeAdapter[str] = TypeAdapter(CallType)
 PROFILE: TypeAdapter[Profile] = TypeAdapter(Profile)
@@ -40,13 +33,15 @@ SWITCHES = ("users_may_ring", "store_and_forward", "voip_stops")
 
 @router.get("")
 async def keys_page(request: Request, place: Here) -> Response:
-    """API keys."""
+    """API keys and signing secrets."""
     return await _keys(request, place)
 
 
 async def _keys(request: Request, place: Place, *, status: int = 200, **values: Any) -> Response:
     rows = await tenants.keys(place.runtime, place.id)
+    secrets = await signing_secrets.every(place.runtime, place.id)
     known = {"rows": rows, "scopes": SCOPES, "made": None, "problem": None, "tab": ""}
+    known |= {"secrets": secrets, "made_secret": None}
     return render(request, "settings_keys.html", status=status, **(known | values))
 
 
@@ -70,6 +65,23 @@ async def revoke_key(place: Changing, key_id: UUID) -> Response:
     """Revoke a key."""
     await tenants.revoke_key(place.runtime, place.id, key_id, actor=place.actor)
     return moved(f"{place.path}/settings", "key_revoked")
+
+
+@router.post("/secrets")
+async def add_secret(request: Request, place: Changing) -> Response:
+    """Make another signing secret; the page shows it, this once."""
+    try:
+        made = await signing_secrets.rotate(place.runtime, place.id, actor=place.actor)
+    except AppError as error:
+        return await _keys(request, place, status=error.status, problem=error.detail)
+    return await _keys(request, place, made_secret=made)
+
+
+@router.post("/secrets/{kid}/revoke")
+async def revoke_secret(place: Changing, kid: str) -> Response:
+    """Revoke a signing secret; the page has asked whether the last one is meant."""
+    await signing_secrets.revoke(place.runtime, place.id, kid, confirm=True, actor=place.actor)
+    return moved(f"{place.path}/settings", "secret_revoked")
 
 
 @router.get("/calls")

@@ -49,6 +49,7 @@ class SigningSecret(Base):
     kid: Mapped[str] = mapped_column(Text, unique=True)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
     __table_args__ = (Index("ix_signing_secrets_tenant_id", "tenant_id"),)

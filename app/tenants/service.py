@@ -11,9 +11,10 @@ from app.infra.db import clock
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
-from app.security import new_api_key, new_signing_secret, sign_user_token, signing_place
-from app.tenants import store
+from app.security import new_api_key, sign_user_token, signing_place
+from app.tenants import signing_secrets, store
 from app.tenants.schemas import TenantSettings, tenant_settings
+from app.tenants.scopes import check_scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +41,21 @@ async def create(runtime: Runtime, name: str, *, actor: Actor = SERVER) -> NewTe
         if not await store.add_tenant(session, tenant_id, name):
             raise Conflict("tenant_exists", f"name: there is a tenant named {name!r} already")
         key = await _add_key(session, tenant_id, "first key", ["*"])
-        kid, secret = await _add_secret(runtime, session, tenant_id)
+        made = await signing_secrets.add(runtime, session, tenant_id)
         await record(
             session, actor, tenant_id, "tenant.create", f"tenant:{tenant_id}", {"name": name}
         )
-    return NewTenant(tenant_id, name, key, kid, secret)
+    return NewTenant(tenant_id, name, key, made.kid, made.secret)
 
 
 async def add_key(
     runtime: Runtime, tenant_id: UUID, name: str, scopes: list[str], *, actor: Actor = SERVER
 ) -> str:
-    """Make another API key of the tenant; the answer is shown this once."""
+    """Make another API key of the tenant; the answer is shown this once.
+
+    Raises Invalid for a scope that does not exist.
+    """
+    check_scopes(scopes)
     async with runtime.database.transaction() as session:
         key = await _add_key(session, tenant_id, name, scopes)
         detail = {"name": name, "scopes": scopes}
@@ -149,12 +154,3 @@ async def _add_key(session: Any, tenant_id: UUID, name: str, scopes: list[str]) 
     values |= {"hint": key[-4:], "name": name, "scopes": scopes}
     await store.add_key(session, values)
     return key
-
-
-async def _add_secret(runtime: Runtime, session: Any, tenant_id: UUID) -> tuple[str, str]:
-    row_id, secret = uuid7(), new_signing_secret()
-    kid = f"rl_kid_{row_id.hex}"
-    sealed = vault.seal(runtime.keyring, signing_place(tenant_id, row_id), secret.encode())
-    values = {"id": row_id, "tenant_id": tenant_id, "kid": kid, "sealed": sealed}
-    await store.add_signing_secret(session, values)
-    return kid, secret

@@ -73,7 +73,7 @@ async def revoke_key(session: Session, tenant_id: UUID, key_id: UUID) -> Row | N
 
 
 KEY = text("""
-    SELECT k.id, k.tenant_id, k.scopes, n.settings,
+    SELECT k.id, k.tenant_id, k.name, k.scopes, n.settings,
            coalesce(k.last_used_at, k.created_at)
                < clock_timestamp() - interval '1 minute' AS rested
     FROM api_keys k JOIN tenants n ON n.id = k.tenant_id
@@ -95,14 +95,54 @@ async def add_signing_secret(session: Session, values: Row) -> None:
     await session.execute(insert(SigningSecret).values(**values))
 
 
+SECRET = text("""
+    SELECT s.id, s.tenant_id, s.sealed, n.settings,
+           coalesce(s.last_used_at, s.created_at)
+               < clock_timestamp() - interval '1 minute' AS rested
+    FROM signing_secrets s JOIN tenants n ON n.id = s.tenant_id
+    WHERE s.kid = :kid AND s.revoked_at IS NULL
+""")
+SECRET_USED = text("UPDATE signing_secrets SET last_used_at = clock_timestamp() WHERE id = :id")
+SECRETS = text("""
+    SELECT kid, created_at, last_used_at, revoked_at FROM signing_secrets
+    WHERE tenant_id = :tenant ORDER BY revoked_at IS NOT NULL, id DESC LIMIT 100
+""")
+LIVE = text("""
+    SELECT kid FROM signing_secrets WHERE tenant_id = :tenant AND revoked_at IS NULL ORDER BY id
+""")
+REVOKE = text("""
+    UPDATE signing_secrets SET revoked_at = clock_timestamp()
+    WHERE tenant_id = :tenant AND kid = :kid AND revoked_at IS NULL
+""")
+LOCK = text("SELECT id FROM tenants WHERE id = :tenant FOR NO KEY UPDATE")
+
+
 async def signing_secret(session: Session, kid: str) -> Row | None:
-    """A live signing secret with its tenant's settings."""
-    statement = (
-        select(SigningSecret.id, SigningSecret.tenant_id, SigningSecret.sealed, Tenant.settings)
-        .join(Tenant, Tenant.id == SigningSecret.tenant_id)
-        .where(SigningSecret.kid == kid, SigningSecret.revoked_at.is_(None))
-    )
-    return await one(session, statement)
+    """A live signing secret with its tenant's settings, its use noted at most once a minute."""
+    row = await one(session, SECRET, {"kid": kid})
+    if row is not None and row["rested"]:
+        await session.execute(SECRET_USED, {"id": row["id"]})
+    return row
+
+
+async def signing_secrets(session: Session, tenant_id: UUID) -> list[dict[str, Any]]:
+    """What may be shown of a tenant's secrets: live ones first, the newest first."""
+    return await many(session, SECRETS, {"tenant": tenant_id})
+
+
+async def live_signing_secrets(session: Session, tenant_id: UUID) -> list[str]:
+    """The kids of a tenant's live secrets, the oldest first."""
+    return [row["kid"] for row in await many(session, LIVE, {"tenant": tenant_id})]
+
+
+async def revoke_signing_secret(session: Session, tenant_id: UUID, kid: str) -> None:
+    """Revoke a live secret."""
+    await session.execute(REVOKE, {"tenant": tenant_id, "kid": kid})
+
+
+async def lock_tenant(session: Session, tenant_id: UUID) -> None:
+    """Let nobody else change what belongs to this tenant as a whole, until the commit."""
+    await session.execute(LOCK, {"tenant": tenant_id})
 
 
 async def newest_signing_secret(session: Session, tenant_id: UUID) -> Row | None:

@@ -1,0 +1,82 @@
+"""HTTP: a tenant's signing secrets (an API key with the scope `secrets`)."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from app.http.acting import actor_of
+from app.infra.runtime import Runtime
+from app.security import Caller, require_scope, server
+from app.tenants import signing_secrets as service
+
+router = APIRouter(prefix="/v1/signing-secrets", tags=["settings"])
+
+
+async def _admin(caller: Annotated[Caller, Depends(server)]) -> Caller:
+    require_scope(caller, "secrets")
+    return caller
+
+
+Admin = Annotated[Caller, Depends(_admin)]
+Kid = Annotated[str, Path(pattern=r"^[A-Za-z0-9_\-]{1,64}$", description="The secret's id.")]
+
+
+class SigningSecretOut(BaseModel):
+    """What may be shown of a signing secret."""
+
+    kid: str = Field(description="its id: the `kid` in the header of a user token")
+    created_at: datetime
+    last_used_at: datetime | None = Field(
+        description="when a token signed with it was last seen, to the minute"
+    )
+    revoked_at: datetime | None = Field(description="null while it is live")
+
+
+class SigningSecretsOut(BaseModel):
+    """A tenant's signing secrets, live ones first, the newest first."""
+
+    signing_secrets: list[SigningSecretOut]
+
+
+class NewSigningSecretOut(BaseModel):
+    """A signing secret just made."""
+
+    kid: str = Field(description="its id: the `kid` in the header of a user token")
+    secret: str = Field(description="signs user tokens (JWT, HS256); it is shown this once")
+
+
+def _runtime(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+@router.get("", operation_id="list_signing_secrets")
+async def every(request: Request, caller: Admin) -> SigningSecretsOut:
+    """The tenant's signing secrets, without the secrets."""
+    rows = await service.every(_runtime(request), caller.tenant_id)
+    return SigningSecretsOut(signing_secrets=[SigningSecretOut(**row) for row in rows])
+
+
+@router.post("", status_code=201, operation_id="create_signing_secret")
+async def create(request: Request, caller: Admin) -> NewSigningSecretOut:
+    """Make a second signing secret; the first stays good until it is revoked. At most two live."""
+    actor = actor_of(request, caller)
+    made = await service.rotate(_runtime(request), caller.tenant_id, actor=actor)
+    return NewSigningSecretOut(kid=made.kid, secret=made.secret)
+
+
+@router.delete("/{kid}", status_code=204, operation_id="revoke_signing_secret")
+async def revoke(
+    request: Request,
+    caller: Admin,
+    kid: Kid,
+    confirm: Annotated[
+        bool, Query(description="revoke it although it is the only one: no user token is good then")
+    ] = False,
+) -> Response:
+    """Revoke a signing secret: within two seconds no user token signed with it is good."""
+    actor = actor_of(request, caller)
+    await service.revoke(_runtime(request), caller.tenant_id, kid, confirm=confirm, actor=actor)
+    return Response(status_code=204)
