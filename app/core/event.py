@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,30 @@ class EventType(StrEnum):
     MEMBER_LEFT = "member.left"
     DEVICE_DELIVERED = "device.delivered"
     DEVICE_UNAVAILABLE = "device.unavailable"
+
+
+class TenantEventType(StrEnum):
+    """Every type of a tenant's own events, which belong to no call: alarms, most of them."""
+
+    CREDENTIAL_EXPIRING = "credential.expiring"
+    CREDENTIAL_EXPIRED = "credential.expired"
+    CREDENTIAL_FAILING = "credential.failing"
+    CREDENTIAL_RECOVERED = "credential.recovered"
+    PUSH_ALARM = "push.alarm"
+    WEBHOOK_BEHIND = "webhook.behind"
+    WEBHOOK_DISABLED = "webhook.disabled"
+
+
+def event_filters() -> tuple[str, ...]:
+    """What a webhook may subscribe to: `*`, a group such as `call.*`, or one type."""
+    types = [one.value for one in (*EventType, *TenantEventType)]
+    groups = dict.fromkeys(f"{one.partition('.')[0]}.*" for one in types)
+    return ("*", *groups, *types)
+
+
+def nearest_filter(text: str) -> str:
+    """What was probably meant by a filter that there is none of."""
+    return max(event_filters(), key=lambda one: SequenceMatcher(None, text, one).ratio())
 
 
 @frozen

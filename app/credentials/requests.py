@@ -27,6 +27,7 @@ from app.infra.db import Row, clock
 from app.infra.errors import Conflict
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
+from app.tenants.store import lock_tenant
 
 MOST_WAITING = 20
 """Keys of one tenant that may wait for their certificate at once."""
@@ -43,6 +44,7 @@ async def request(
     private, pem, fingerprint = await off_the_loop(lambda: make_request(bundle_id))
     row_id = uuid7()
     async with runtime.database.transaction() as session:
+        await lock_tenant(session, tenant_id)
         await store.lock_bundle(session, tenant_id, bundle_id)
         if await store.count_requests(session, tenant_id) >= MOST_WAITING:
             raise Conflict(

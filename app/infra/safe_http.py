@@ -7,19 +7,19 @@ nothing. Redirects are not followed, no proxy of the environment is used.
 
 import asyncio
 import contextlib
-import email.utils
 import ipaddress
 import socket
 import ssl
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+import threading
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from contextvars import ContextVar
+from datetime import datetime
 from typing import Any
 
 import httpcore
 
-from app.core.webhook_retry import Answer
+from app.core.webhook_retry import Answer, seconds_asked
 from app.infra.urls import BadUrl, http_url
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
@@ -29,11 +29,18 @@ Judge = Callable[[str], bool]
 ANSWER_WITHIN = 10.0
 CONNECT_WITHIN = 5.0
 MOST_READ = 64 * 1024
+MOST_ON_WIRE = 256 * 1024
+"""Bytes that one answer may cost, with its headers and all that comes before it (1xx)."""
+
 MOST_KEPT = 1_000
-MOST_CONNECTIONS = 256
-RESOLVERS = 16
+MOST_CONNECTIONS = 512
+RESOLVERS = 64
+RESOLVERS_EACH = 4
+"""Names that are looked up at a time, for one owner: a name server that hangs holds up no other."""
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is assigned to be reached by everyone (RFC 4291, 2.4)."""
 
 
 class PrivateAddress(Exception):
@@ -52,24 +59,100 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        if ip not in GLOBAL_UNICAST:
+            return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
+_owner: ContextVar[Hashable] = ContextVar("owner", default=None)
+"""Whose request it is: what connecting costs is counted by it."""
+
+
 class Names:
-    """Resolves names on threads of its own: a name server that hangs holds up nothing else."""
+    """Resolves names on threads that nobody waits for: not the loop, and not the process's end."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="names")
+        self._free = asyncio.Semaphore(RESOLVERS)
+        self._of_owner: defaultdict[Hashable, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(RESOLVERS_EACH)
+        )
 
     async def resolve(self, host: str, port: int) -> list[str]:
-        """The addresses of a host as the system sees them."""
-        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
-        return list(dict.fromkeys(str(one[4][0]) for one in found))
+        """The addresses of a host as the system sees them. Raises socket.gaierror."""
+        loop, own = asyncio.get_running_loop(), self._of_owner[_owner.get()]
+        future: asyncio.Future[list[str]] = loop.create_future()
 
-    def close(self) -> None:
-        """Resolve nothing more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        def tell(found: list[str] | OSError) -> None:
+            self._free.release()
+            own.release()
+            if future.done():  # nobody waits any more
+                return
+            if isinstance(found, OSError):
+                future.set_exception(found)
+            else:
+                future.set_result(found)
+
+        def ask() -> None:
+            found = _addresses(host, port)
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(tell, found)
+
+        await own.acquire()
+        try:
+            await self._free.acquire()
+        except asyncio.CancelledError:
+            own.release()
+            raise
+        threading.Thread(target=ask, name="names", daemon=True).start()
+        return await future
+
+
+def _addresses(host: str, port: int) -> list[str] | OSError:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return error
+    except UnicodeError as error:
+        return socket.gaierror(socket.EAI_NONAME, str(error))
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+class _Metered(httpcore.AsyncNetworkStream):
+    """A connection that ends when one answer has cost too many bytes."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+        self._read = 0
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """As the connection reads; raises ReadError when it was too much."""
+        data = await self._inner.read(max_bytes, timeout)
+        self._read += len(data)
+        if self._read > MOST_ON_WIRE:
+            raise httpcore.ReadError("the answer is too long")
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """As the connection writes: another request begins."""
+        self._read = 0
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """The same over TLS."""
+        return _Metered(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """What the connection knows of itself."""
+        return self._inner.get_extra_info(info)
 
 
 def _anyone(_address: str) -> bool:
@@ -100,8 +183,10 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         last: Exception | None = None
         for address in allowed[:3]:
             try:
-                return await self._inner.connect_tcp(
-                    address, port, timeout, local_address, socket_options
+                return _Metered(
+                    await self._inner.connect_tcp(
+                        address, port, timeout, local_address, socket_options
+                    )
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 last = error
@@ -130,8 +215,7 @@ class Outbound:
         within: float = ANSWER_WITHIN,
     ) -> None:
         self._within = within
-        self._names = Names()
-        guarded = _Guarded(resolver or self._names.resolve, _anyone if allow_private else judge)
+        guarded = _Guarded(resolver or Names().resolve, _anyone if allow_private else judge)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=trust or ssl.create_default_context(),
             max_connections=MOST_CONNECTIONS,
@@ -140,11 +224,24 @@ class Outbound:
             network_backend=guarded,
         )
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """POST once; never raises for what the other side does."""
+    async def post(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        now: datetime,
+        owner: Hashable = None,
+    ) -> Answer:
+        """POST once; never raises for what the other side does.
+
+        `now`: what a date in `Retry-After` is compared with. `owner`: whose share of what is
+        scarce (look-ups of names) it takes.
+        """
+        _owner.set(owner)
         try:
             async with asyncio.timeout(self._within):
-                return await self._post(url, headers, body)
+                return await self._post(url, headers, body, now)
         except BadUrl:
             return Answer(None, "invalid_url")
         except PrivateAddress:
@@ -157,10 +254,15 @@ class Outbound:
             return Answer(None, "tls_failed" if _is_of_tls(error) else "not_connected")
         except (httpcore.NetworkError, OSError):
             return Answer(None, "connection_lost")
+        except httpcore.RemoteProtocolError as error:
+            closed = "disconnected" in str(error)
+            return Answer(None, "connection_lost" if closed else "not_http")
         except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError):
             return Answer(None, "not_http")
 
-    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _post(
+        self, url: str, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> Answer:
         address = http_url(url)
         # httpcore's own Host header leaves out the brackets of an IPv6 address
         headers = {"Host": address.netloc, **headers}
@@ -186,12 +288,11 @@ class Outbound:
             response.status,
             "redirect" if redirect else None if 200 <= response.status < 300 else "refused",
             text or None,
-            _retry_after(response.headers),
+            _retry_after(response.headers, now),
         )
 
     async def close(self) -> None:
         """Close every connection."""
-        self._names.close()
         with contextlib.suppress(Exception):
             await self._pool.aclose()
 
@@ -202,14 +303,6 @@ def _is_of_tls(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> float | None:
-    """Seconds to wait by `Retry-After`: a number or an HTTP date (RFC 9110, 10.2.3)."""
+def _retry_after(headers: Iterable[tuple[bytes, bytes]], now: datetime) -> float | None:
     value = next((v for name, v in headers if name.lower() == b"retry-after"), None)
-    if value is None:
-        return None
-    text = value.decode("ascii", "replace").strip()
-    if text.isdigit():
-        return float(text[:9])
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    return None
+    return None if value is None else seconds_asked(value.decode("ascii", "replace"), now)

@@ -1,6 +1,6 @@
 """Rows of deliveries: written with their events, claimed and recorded by workers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -50,11 +50,12 @@ async def add_of_tenants(session: Session, events: Sequence[Row]) -> None:
 
 
 WORK = text("""
-    SELECT w.id, w.failures, (
+    SELECT w.id, w.tenant_id, w.failures, CASE WHEN w.failures > 0 THEN (
         SELECT count(*) FROM deliveries s WHERE s.webhook_id = w.id AND s.state = 'sending'
-    ) AS flying
+    ) ELSE 0 END AS flying
     FROM webhooks w
     WHERE w.state = 'active' AND (w.resting_until IS NULL OR w.resting_until <= clock_timestamp())
+        AND w.id <> ALL(CAST(:full AS uuid[]))
         AND EXISTS (
             SELECT FROM deliveries d
             WHERE d.webhook_id = w.id AND d.state = 'pending' AND d.due_at <= clock_timestamp())
@@ -64,7 +65,7 @@ CLAIM = text("""
         attempts = d.attempts + 1
     FROM (
         SELECT p.webhook_id, p.event_id
-        FROM unnest(CAST(:webhooks AS uuid[])) AS w(id)
+        FROM unnest(CAST(:webhooks AS uuid[]), CAST(:counts AS integer[])) AS w(id, count)
         CROSS JOIN LATERAL (
             SELECT p.webhook_id, p.event_id FROM deliveries p
             WHERE p.webhook_id = w.id AND p.state = 'pending' AND p.due_at <= clock_timestamp()
@@ -72,7 +73,7 @@ CLAIM = text("""
                     SELECT FROM deliveries e
                     WHERE e.webhook_id = p.webhook_id AND e.call_id = p.call_id AND e.seq < p.seq
                         AND e.state IN ('pending', 'sending'))
-            ORDER BY p.due_at, p.seq LIMIT :each
+            ORDER BY p.due_at, p.seq LIMIT w.count
             FOR NO KEY UPDATE SKIP LOCKED
         ) p
     ) c
@@ -82,19 +83,20 @@ CLAIM = text("""
 """)
 
 
-async def work(session: Session) -> list[dict[str, Any]]:
-    """Webhooks with deliveries that are due: failures in a row, and how many are under way."""
-    return await many(session, WORK)
+async def work(session: Session, full: Sequence[UUID]) -> list[dict[str, Any]]:
+    """Webhooks with deliveries that are due, but for `full`: (id, tenant_id, failures, flying).
+
+    `flying`: how many are under way to one that fails, from any worker.
+    """
+    return await many(session, WORK, {"full": list(full)})
 
 
-async def claim(
-    session: Session, worker: UUID, webhooks: Sequence[UUID], each: int
-) -> list[dict[str, Any]]:
-    """Claim up to `each` deliveries that are due for each webhook.
+async def claim(session: Session, worker: UUID, counts: Mapping[UUID, int]) -> list[dict[str, Any]]:
+    """Claim deliveries that are due, so many for each webhook.
 
     Of one call only the first that is not delivered yet: the endpoint gets them in order.
     """
-    values = {"worker": worker, "webhooks": list(webhooks), "each": each}
+    values = {"worker": worker, "webhooks": list(counts), "counts": list(counts.values())}
     return await many(session, CLAIM, values)
 
 
@@ -130,22 +132,43 @@ async def facts(session: Session, claimed: Sequence[Row]) -> dict[tuple[UUID, st
 
 
 RECORD = text("""
-    UPDATE deliveries d SET state = n.state, due_at = coalesce(n.due_at, d.due_at),
-        status = n.status, error = n.error, claimed_by = NULL,
-        finished_at = CASE WHEN n.state <> 'pending' THEN clock_timestamp() END
-    FROM unnest(CAST(:webhooks AS uuid[]), CAST(:events AS text[]), CAST(:fences AS integer[]),
-                CAST(:states AS text[]), CAST(:dues AS timestamptz[]), CAST(:statuses AS integer[]),
-                CAST(:errors AS text[]))
-         AS n(webhook_id, event_id, fence, state, due_at, status, error)
-    WHERE d.webhook_id = n.webhook_id AND d.event_id = n.event_id AND d.fence = n.fence
-        AND d.state = 'sending'
-    RETURNING d.webhook_id, d.event_id
+    WITH n AS (
+        SELECT * FROM unnest(
+            CAST(:webhooks AS uuid[]), CAST(:events AS text[]), CAST(:fences AS integer[]),
+            CAST(:states AS text[]), CAST(:dues AS timestamptz[]), CAST(:statuses AS integer[]),
+            CAST(:errors AS text[]))
+            AS n(webhook_id, event_id, fence, state, due_at, status, error)
+    ), mine AS (
+        SELECT d.webhook_id, d.event_id FROM deliveries d JOIN n USING (webhook_id, event_id)
+        WHERE d.fence = n.fence AND d.state = 'sending'
+    ), held AS (
+        SELECT d.webhook_id, d.event_id FROM deliveries d JOIN n USING (webhook_id, event_id)
+        WHERE d.fence = n.fence AND d.state = 'sending'
+        ORDER BY d.webhook_id, d.event_id FOR NO KEY UPDATE OF d SKIP LOCKED
+    ), written AS (
+        UPDATE deliveries d SET state = n.state, due_at = coalesce(n.due_at, d.due_at),
+            status = n.status, error = n.error, claimed_by = NULL,
+            finished_at = CASE WHEN n.state <> 'pending' THEN clock_timestamp() END
+        FROM n JOIN held h USING (webhook_id, event_id)
+        WHERE d.webhook_id = n.webhook_id AND d.event_id = n.event_id
+        RETURNING d.webhook_id, d.event_id
+    )
+    SELECT webhook_id, event_id, true AS written FROM written
+    UNION ALL
+    SELECT webhook_id, event_id, false FROM mine m
+    WHERE NOT EXISTS (
+        SELECT FROM held h WHERE h.webhook_id = m.webhook_id AND h.event_id = m.event_id)
 """)
 
 
-async def record(session: Session, results: Sequence[Row]) -> set[tuple[UUID, str]]:
-    """Write results where the claim still holds; answers those that were taken."""
-    ordered = sorted(results, key=lambda row: (row["webhook_id"], row["event_id"]))
+async def record(
+    session: Session, results: Sequence[Row]
+) -> tuple[set[tuple[UUID, str]], set[tuple[UUID, str]]]:
+    """Write results where the claim still holds.
+
+    Returns those that were written, and those whose row somebody else holds locked: they go with
+    the next. The rest had been taken over.
+    """
     columns = {
         "webhooks": "webhook_id",
         "events": "event_id",
@@ -155,13 +178,19 @@ async def record(session: Session, results: Sequence[Row]) -> set[tuple[UUID, st
         "statuses": "status",
         "errors": "error",
     }
-    values = {name: [row[key] for row in ordered] for name, key in columns.items()}
-    return {(row["webhook_id"], row["event_id"]) for row in await many(session, RECORD, values)}
+    values = {name: [row[key] for row in results] for name, key in columns.items()}
+    written: set[tuple[UUID, str]] = set()
+    locked: set[tuple[UUID, str]] = set()
+    for row in await many(session, RECORD, values):
+        (written if row["written"] else locked).add((row["webhook_id"], row["event_id"]))
+    return written, locked
 
 
 async def add_attempts(session: Session, rows: Sequence[Row]) -> None:
-    """Write what was tried."""
-    await insert_rows(session, DeliveryAttempt.__table__, rows)
+    """Write what was tried; an attempt that is there already stays as it is."""
+    await insert_rows(
+        session, DeliveryAttempt.__table__, rows, suffix="ON CONFLICT (id) DO NOTHING"
+    )
 
 
 ORPHANS = text("""
@@ -173,9 +202,17 @@ ORPHANS = text("""
         ORDER BY d.webhook_id, d.event_id LIMIT 1000 FOR NO KEY UPDATE OF d SKIP LOCKED
     ) AND state = 'sending'
 """)
-GIVE_BACK = text("""
+FREE_BUT = text("""
     UPDATE deliveries SET state = 'pending', claimed_by = NULL, due_at = clock_timestamp()
-    WHERE state = 'sending' AND claimed_by = :worker
+    WHERE (webhook_id, event_id) IN (
+        SELECT d.webhook_id, d.event_id FROM deliveries d
+        WHERE d.state = 'sending' AND d.claimed_by = :worker
+            AND NOT EXISTS (
+                SELECT FROM unnest(CAST(:webhooks AS uuid[]), CAST(:events AS text[]))
+                    AS k(webhook_id, event_id)
+                WHERE k.webhook_id = d.webhook_id AND k.event_id = d.event_id)
+        FOR NO KEY UPDATE OF d SKIP LOCKED
+    ) AND state = 'sending' AND claimed_by = :worker
 """)
 SOON = text("""
     UPDATE deliveries SET due_at = clock_timestamp()
@@ -192,9 +229,13 @@ async def free_orphans(session: Session) -> None:
     await session.execute(ORPHANS)
 
 
-async def give_back(session: Session, worker: UUID) -> None:
-    """A worker that stops leaves what it has claimed to others."""
-    await session.execute(GIVE_BACK, {"worker": worker})
+async def free_but(session: Session, worker: UUID, kept: Sequence[tuple[UUID, str]]) -> None:
+    """What a worker has claimed and does not hold waits again: `kept` is what it holds.
+
+    A claim may be committed and its answer lost with the connection; then nobody has it.
+    """
+    webhooks, events = [one[0] for one in kept], [one[1] for one in kept]
+    await session.execute(FREE_BUT, {"worker": worker, "webhooks": webhooks, "events": events})
 
 
 async def bring_forward(session: Session, webhooks: Sequence[UUID]) -> None:

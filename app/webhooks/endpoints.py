@@ -33,7 +33,11 @@ SECRETS = text("""
     ORDER BY id DESC
 """)
 EXPIRE_SECRETS = text("""
-    UPDATE webhook_secrets SET expires_at = least(expires_at, :at) WHERE webhook_id = :webhook
+    UPDATE webhook_secrets s SET expires_at = least(s.expires_at, CASE
+        WHEN s.id = (SELECT id FROM webhook_secrets WHERE webhook_id = :webhook
+                     ORDER BY created_at DESC, id DESC LIMIT 1)
+        THEN CAST(:at AS timestamptz) ELSE clock_timestamp() END)
+    WHERE s.webhook_id = :webhook
 """)
 FORGET_SECRETS = text("DELETE FROM webhook_secrets WHERE expires_at < clock_timestamp()")
 
@@ -84,7 +88,7 @@ async def secrets_of(session: Session, webhooks: Sequence[UUID]) -> dict[UUID, l
 
 
 async def expire_secrets(session: Session, webhook: UUID, at: datetime) -> None:
-    """The secrets that a webhook has now sign until `at` at the longest."""
+    """The newest secret of a webhook signs until `at` at the longest, older ones no more."""
     await session.execute(EXPIRE_SECRETS, {"webhook": webhook, "at": at})
 
 
@@ -94,7 +98,11 @@ async def forget_secrets(session: Session) -> None:
 
 
 HOLD_ALL = text("""
-    SELECT id FROM webhooks WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
+    WITH held AS (
+        SELECT id FROM webhooks WHERE id = ANY(CAST(:ids AS uuid[]))
+        ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    )
+    SELECT id FROM webhooks WHERE id = ANY(CAST(:ids AS uuid[])) AND id NOT IN (SELECT id FROM held)
 """)
 SUCCEEDED = text("""
     UPDATE webhooks w SET failures = 0, failing_since = NULL, resting_until = NULL,
@@ -123,9 +131,13 @@ DISABLE = text("""
 """)
 
 
-async def hold_all(session: Session, ids: Sequence[UUID]) -> None:
-    """Lock these webhooks, in order: workers that record at the same time do not deadlock."""
-    await session.execute(HOLD_ALL, {"ids": list(ids)})
+async def hold_all(session: Session, ids: Sequence[UUID]) -> set[UUID]:
+    """Lock these webhooks, but for those that somebody else holds: returns these.
+
+    In order: workers that record at the same time do not deadlock. Nobody waits: what is locked
+    belongs to one tenant, and the results of all are written together.
+    """
+    return {row["id"] for row in await many(session, HOLD_ALL, {"ids": list(ids)})}
 
 
 async def succeeded(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app.core.event import TenantEventType
 from app.events import store
 from app.events.store import User
 from app.infra.db import Row, Session, as_json
@@ -50,7 +51,12 @@ async def call_events(
 
 
 async def tenant_events(session: Session, rows: Sequence[Row]) -> None:
-    """Facts about tenants that belong to no call: (id, tenant_id, type, at, data)."""
+    """Facts about tenants that belong to no call: (id, tenant_id, type, at, data).
+
+    Raises ValueError for a type that no webhook could ask for.
+    """
+    for row in rows:
+        TenantEventType(row["type"])
     if rows:
         await store.add_tenant_events(session, rows)
         await deliveries.add_of_tenants(session, rows)

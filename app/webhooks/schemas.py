@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from app.core.event import event_filters, nearest_filter
 from app.infra.fields import Request as Body
 from app.infra.fields import refuse
 
@@ -16,7 +17,20 @@ def _distinct(value: list[str]) -> list[str]:
     return list(dict.fromkeys(value))
 
 
-EventFilter = Annotated[str, Field(max_length=64, pattern=r"^(\*|[a-z_]+\.(\*|[a-z_]+))$")]
+def _known(value: str) -> str:
+    if value not in event_filters():
+        raise refuse(
+            "unknown_event",
+            f"there is no such event; did you mean `{nearest_filter(value)}`? `*` is all",
+        )
+    return value
+
+
+EventFilter = Annotated[
+    str,
+    Field(max_length=64, pattern=r"^(\*|[a-z_]+\.(\*|[a-z_]+))$"),
+    AfterValidator(_known),
+]
 Events = Annotated[list[EventFilter], Field(max_length=50), AfterValidator(_distinct)]
 Url = Annotated[str, Field(max_length=2_048)]
 Description = Annotated[str, Field(max_length=200)]

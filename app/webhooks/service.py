@@ -18,6 +18,7 @@ from app.infra.queue import DELIVER
 from app.infra.runtime import Runtime
 from app.infra.safe_http import is_public
 from app.infra.urls import BadUrl, http_url
+from app.tenants.store import lock_tenant
 from app.webhooks import deliveries, endpoints
 from app.webhooks.signing import secret_place
 
@@ -68,6 +69,7 @@ async def create(
     url = check_url(url, allow_private=runtime.settings.webhook_allow_private)
     secret = new_secret()
     async with runtime.database.transaction() as session:
+        await lock_tenant(session, tenant_id)
         if len(await endpoints.of_tenant(session, tenant_id)) >= MOST_WEBHOOKS:
             raise Conflict("too_many_webhooks", f"a tenant has at most {MOST_WEBHOOKS} webhooks")
         webhook, now = uuid7(), await clock(session)
@@ -128,7 +130,10 @@ async def change(
 async def rotate(
     runtime: Runtime, tenant_id: UUID, webhook: UUID, overlap: float, actor: Actor
 ) -> str:
-    """A new secret, shown this once; those before it sign too for `overlap` seconds."""
+    """A new secret, shown this once; the one before it signs too for `overlap` seconds.
+
+    Two sign at most: any older one ends now.
+    """
     secret = new_secret()
     async with runtime.database.transaction() as session:
         _found(await endpoints.get(session, tenant_id, webhook, hold=True))

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.webhook_retry import LONGEST_REST, TRIED_FOR, Answer, next_try, rest
+from app.core.webhook_retry import (
+    LONGEST_REST,
+    LONGEST_RETRY_AFTER,
+    TRIED_FOR,
+    Answer,
+    next_try,
+    rest,
+    seconds_asked,
+)
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 FAILED = Answer(500, "refused")
@@ -58,3 +66,31 @@ def test_rests_are_bounded(failures: int) -> None:
     assert 0 <= rest(failures) <= LONGEST_REST
     assert (rest(failures) == 0) == (failures < 3)
     assert rest(failures) <= rest(failures + 1)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0), ("17", 17), (" 17\t", 17), ("0000000000017", 17), ("1" + "0" * 400, LONGEST_RETRY_AFTER),
+        ("Sat, 21 Nov 2026 00:01:00 GMT", 60), ("Saturday, 21-Nov-26 00:01:00 GMT", 60),
+        ("Sat, 21 Nov 2026 00:01:00 -0000", 60), ("Fri, 20 Nov 2020 00:00:00 GMT", 0),
+        ("Sat, 21 Nov 2026 01:01:00 +0100", 60), ("Mon, 01 Jan 0001 00:00:00 +2359", 0),
+        ("", None), ("-5", None), ("1.5", None), ("1e3", None), ("5, 10", None), ("soon", None), ("\x00", None),
+        ("²", None), ("+5", None), ("nan", None), ("Sat, 99 Nov 2026 25:61:61 GMT", None),
+        ("Sat, 21 Nov 2026 00:01:00 +9999999999", None), ("x" * 100_000, None),
+    ],
+)  # fmt: skip
+def test_what_a_retry_after_asks(header: str, seconds: float | None) -> None:
+    assert seconds_asked(header, NOW) == seconds
+
+
+@given(
+    st.text(max_size=80)
+    | st.from_regex(r"[A-Z][a-z]{2}, [0-9]{1,3} [A-Z][a-z]{2} [0-9]{1,5} [0-9:]{0,9} .{0,9}")
+)
+def test_whatever_a_retry_after_says_there_is_a_next_try(header: str) -> None:
+    asked = seconds_asked(header, NOW)
+    assert asked is None or asked >= 0
+    wait = tried(Answer(429, "refused", retry_after=asked))
+    assert wait is not None
+    assert 0 < wait <= LONGEST_RETRY_AFTER

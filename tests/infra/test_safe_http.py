@@ -1,11 +1,17 @@
 """Where webhooks may go: judged on the address that the connection is made to."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
+from app.core.webhook_retry import Answer
 from app.infra.safe_http import Outbound, is_public
 from tests.webhooks.receiver import receiving
+
+
+async def post(outbound: Outbound, url: str, headers: dict[str, str], body: bytes) -> Answer:
+    return await outbound.post(url, headers, body, now=datetime.now(UTC))
 
 
 @pytest.mark.parametrize(
@@ -29,6 +35,12 @@ from tests.webhooks.receiver import receiving
         "::ffff:127.0.0.1",
         "::ffff:10.0.0.1",
         "64:ff9b::a00:1",
+        "64:ff9b:1::a00:1",
+        "::10.0.0.1",
+        "::ffff:0:10.0.0.1",
+        "::ffff:0.0.0.0",
+        "fec0::1",
+        "2001:db8::1",
         "2002:a00:1::",
         "2001:0:4136:e378:8000:63bf:f5ff:fffe",
         "nonsense",
@@ -58,7 +70,7 @@ def test_public(address: str) -> None:
 async def test_what_the_system_resolves_to_a_private_address(url: str) -> None:
     outbound = Outbound(allow_private=False)
     async with receiving() as receiver:
-        answer = await outbound.post(url.format(port=receiver.port), {"Host": "x"}, b"{}")
+        answer = await post(outbound, url.format(port=receiver.port), {"Host": "x"}, b"{}")
         assert answer.error in {"private_address", "invalid_url"}
         assert receiver.connections == 0
     await outbound.close()
@@ -79,9 +91,9 @@ async def test_a_name_that_changes_its_address_gains_nothing() -> None:
     async with receiving("0.0.0.0") as receiver:
         receiver.headers = "Connection: close\r\n"
         url = f"http://rebind.invalid:{receiver.port}/"
-        assert (await outbound.post(url, {}, b"{}")).status == 200
-        assert (await outbound.post(url, {}, b"{}")).error == "private_address"
-        assert (await outbound.post(url, {}, b"{}")).status == 200  # only to the one it may
+        assert (await post(outbound, url, {}, b"{}")).status == 200
+        assert (await post(outbound, url, {}, b"{}")).error == "private_address"
+        assert (await post(outbound, url, {}, b"{}")).status == 200  # only to the one it may
         assert asked == ["rebind.invalid"] * 3
         assert receiver.connections == 2
         assert receiver.posts[0].headers["host"] == f"rebind.invalid:{receiver.port}"
@@ -90,15 +102,15 @@ async def test_a_name_that_changes_its_address_gains_nothing() -> None:
 
 async def test_errors_are_words() -> None:
     outbound = Outbound(allow_private=True, within=2)
-    assert (await outbound.post("http://no.such.host.invalid/", {}, b"")).error == (
+    assert (await post(outbound, "http://no.such.host.invalid/", {}, b"")).error == (
         "name_not_resolved"
     )
     async with receiving() as receiver:
         port = receiver.port
         receiver.status, receiver.headers = 429, "Retry-After: 17\r\n"
-        answer = await outbound.post(receiver.url, {}, b"")
+        answer = await post(outbound, receiver.url, {}, b"")
         assert (answer.status, answer.retry_after, answer.ok) == (429, 17, False)
-    assert (await outbound.post(f"http://127.0.0.1:{port}/", {}, b"")).error == "not_connected"
+    assert (await post(outbound, f"http://127.0.0.1:{port}/", {}, b"")).error == "not_connected"
 
     async def rude(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"this is no protocol that anyone speaks\r\n\r\n")
@@ -108,6 +120,6 @@ async def test_errors_are_words() -> None:
     server = await asyncio.start_server(rude, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        assert (await outbound.post(f"https://127.0.0.1:{port}/", {}, b"")).error == "tls_failed"
-        assert (await outbound.post(f"http://127.0.0.1:{port}/", {}, b"")).error == "not_http"
+        assert (await post(outbound, f"https://127.0.0.1:{port}/", {}, b"")).error == "tls_failed"
+        assert (await post(outbound, f"http://127.0.0.1:{port}/", {}, b"")).error == "not_http"
     await outbound.close()

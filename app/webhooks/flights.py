@@ -1,0 +1,147 @@
+"""Deliveries that one worker has claimed and not recorded yet, and how quick each webhook is."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from app.core.webhook_share import FIRST_WINDOW, SLOW_AFTER, SLOW_WINDOW, Waiting, window_after
+from app.infra.db import Row
+
+MOST_KNOWN = 20_000
+"""Webhooks whose pace is remembered; one that is forgotten begins anew."""
+
+Key = tuple[UUID, str]
+"""(webhook, event): a delivery."""
+
+
+def key_of(row: Row) -> Key:
+    """Which delivery a row is about."""
+    return row["webhook_id"], row["event_id"]
+
+
+@dataclass(slots=True)
+class Pace:
+    """How a webhook answers: whether slowly, and how many it is sent at a time."""
+
+    window: int = FIRST_WINDOW
+    slow: bool = False
+
+
+@dataclass(slots=True)
+class Flight:
+    """One claimed delivery. Loop times: `claimed`, and `started` once it is sent.
+
+    `timer` runs from then until it has an answer.
+    """
+
+    claim: Row
+    slow: bool
+    claimed: float
+    started: float
+    timer: asyncio.TimerHandle | None = None
+
+
+class Flights:
+    """All of one worker's. `slowed` is called when one that was quick gives its place back."""
+
+    def __init__(self, slowed: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._slowed = slowed
+        self._flights: dict[Key, Flight] = {}
+        self._by_webhook: Counter[UUID] = Counter()
+        self._paces: dict[UUID, Pace] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def keys(self) -> list[Key]:
+        """Which deliveries this worker holds."""
+        return list(self._flights)
+
+    def begin(self, claims: Iterable[Row]) -> None:
+        """These have just been claimed."""
+        now = self._loop.time()
+        for claim in claims:
+            slow = self._pace(claim["webhook_id"]).slow
+            self._flights[key_of(claim)] = Flight(claim, slow, now, now)
+            self._by_webhook[claim["webhook_id"]] += 1
+
+    def start(self, claim: Row) -> None:
+        """It is sent now."""
+        flight = self._flights[key_of(claim)]
+        flight.started = self._loop.time()
+        if not flight.slow:
+            flight.timer = self._loop.call_later(SLOW_AFTER, self._slow_now, flight)
+
+    def now(self, claim: Row) -> datetime:
+        """The database's time: it was told with the claim, and has gone on since."""
+        return _at(self._flights[key_of(claim)], self._loop.time())
+
+    def answered(self, claim: Row) -> tuple[datetime, datetime]:
+        """It has an answer, and keeps its place until that is recorded.
+
+        Returns when it was sent and when it was answered, by the database's clock.
+        """
+        flight, now = self._flights[key_of(claim)], self._loop.time()
+        if flight.timer is not None:
+            flight.timer.cancel()
+        seconds = now - flight.started
+        pace = self._pace(claim["webhook_id"])
+        pace.slow = seconds >= SLOW_AFTER
+        pace.window = window_after(pace.window, seconds=seconds)
+        return _at(flight, flight.started), _at(flight, now)
+
+    def end(self, claim: Row) -> None:
+        """It is recorded, or given up: its place is free."""
+        flight = self._flights.pop(key_of(claim), None)
+        if flight is None:
+            return
+        if flight.timer is not None:
+            flight.timer.cancel()
+        webhook = claim["webhook_id"]
+        self._by_webhook[webhook] -= 1
+        if not self._by_webhook[webhook]:
+            del self._by_webhook[webhook]
+
+    def full(self) -> list[UUID]:
+        """Webhooks that are to be sent no more for now."""
+        return [one for one, count in self._by_webhook.items() if count >= self._pace(one).window]
+
+    def taken(self) -> Counter[tuple[UUID, bool]]:
+        """Places in use by (tenant, slow)."""
+        return Counter((one.claim["tenant_id"], one.slow) for one in self._flights.values())
+
+    def waiting(self, found: Sequence[Row]) -> list[Waiting]:
+        """How webhooks with due deliveries stand: (id, tenant_id, failures, flying).
+
+        One that fails may be down: it gets one at a time, from all workers together.
+        """
+        return [self._waiting(row) for row in found]
+
+    def _waiting(self, row: Row) -> Waiting:
+        pace, here = self._pace(row["id"]), self._by_webhook.get(row["id"], 0)
+        room = pace.window - here
+        if row["failures"]:
+            room = 0 if row["flying"] or here else 1
+        return Waiting(row["id"], row["tenant_id"], pace.slow, room)
+
+    def _slow_now(self, flight: Flight) -> None:
+        flight.slow, flight.timer = True, None
+        pace = self._pace(flight.claim["webhook_id"])
+        pace.slow, pace.window = True, min(pace.window, SLOW_WINDOW)
+        self._slowed()
+
+    def _pace(self, webhook: UUID) -> Pace:
+        pace = self._paces.pop(webhook, None) or Pace()
+        self._paces[webhook] = pace  # the last used stays longest
+        if len(self._paces) > MOST_KNOWN:
+            del self._paces[next(iter(self._paces))]
+        return pace
+
+
+def _at(flight: Flight, loop_time: float) -> datetime:
+    now: datetime = flight.claim["now"]
+    return now + timedelta(seconds=loop_time - flight.claimed)
