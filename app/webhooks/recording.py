@@ -37,8 +37,8 @@ and a database that is away is not asked all the time."""
 EVENT_NOT_KEPT: Final = "event_not_kept"
 SECRET_UNFIT: Final = "secret_unfit"  # noqa: S105
 INTERNAL_ERROR: Final = "internal_error"
-OURS: Final = frozenset({EVENT_NOT_KEPT, SECRET_UNFIT, INTERNAL_ERROR})
-"""What is no fault of the endpoint's."""
+OURS: Final = frozenset({SECRET_UNFIT, INTERNAL_ERROR})
+"""What may be no fault of the endpoint's: it is asked more seldom, and never disabled for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ async def _judge(session: Session, batch: Sequence[Result], rows: Mapping[Key, R
     bad = Counter(
         one.claim["webhook_id"]
         for one in batch
-        if not one.answer.ok and one.answer.error not in OURS
+        if not one.answer.ok and one.answer.error != EVENT_NOT_KEPT
     )
     if good:
         before = await endpoints.succeeded(session, sorted(good))
@@ -199,7 +199,11 @@ async def _judge(session: Session, batch: Sequence[Result], rows: Mapping[Key, R
         return
     stand = await endpoints.failed(session, failing)
     await endpoints.leave_alone(session, {one["id"]: rest(one["failures"]) for one in stand})
-    given_up = [one for one in batch if rows[key_of(one.claim)]["state"] == "failed"]
+    given_up = [
+        one
+        for one in batch
+        if rows[key_of(one.claim)]["state"] == "failed" and one.answer.error not in OURS
+    ]
     for one in stand:
         last = [result for result in given_up if result.claim["webhook_id"] == one["id"]]
         if any(result.answer.gone for result in last):
