@@ -38,14 +38,6 @@ async def tenants(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-LOCK = text("SELECT id FROM tenants WHERE id = :tenant FOR NO KEY UPDATE")
-
-
-async def lock_tenant(session: Session, tenant_id: UUID) -> None:
-    """Lock the tenant until the transaction ends: who counts what it has counts alone."""
-    await session.execute(LOCK, {"tenant": tenant_id})
-
-
 async def set_settings(session: Session, tenant_id: UUID, settings: dict[str, Any]) -> None:
     """Replace the tenant's settings."""
     await session.execute(update(Tenant).where(Tenant.id == tenant_id).values(settings=settings))
