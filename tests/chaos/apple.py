@@ -1,0 +1,78 @@
+"""The simulated Apple in a process of its own, and its control API: the truth about pushes."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from tests.chaos.counts import Sent
+from tests.chaos.wire import BROKEN, Server, request
+
+Heard = Callable[[dict[str, Any]], None]
+
+
+class Apple:
+    """Its control API."""
+
+    def __init__(self, port: int) -> None:
+        self._server = Server("127.0.0.1", port)
+        self._follower = Server("127.0.0.1", port)
+        self._task: asyncio.Task[None] | None = None
+        self.newest = 0
+        """The number of the newest request that has been heard of."""
+
+    async def ask(self, method: str, path: str, body: Any = None, timeout: float = 15) -> Any:
+        reply = await self._server.ask(request(method, path, body=body), timeout)
+        assert reply.status == 200, reply
+        return reply.json
+
+    async def live(self, tokens: list[str], topic: str) -> None:
+        """Make these tokens good."""
+        await self.ask("POST", "/devices", {"tokens": tokens, "topics": [topic]})
+
+    async def certificate(self, bundle: str) -> bytes:
+        """A VoIP certificate with its key, in PEM."""
+        made = await self.ask("POST", "/certificates/voip", {"bundle_id": bundle})
+        return (made["certificate"] + made["key"]).encode()
+
+    def follow(self, heard: Heard) -> None:
+        """From now on say of each request what it was, as soon as it has come."""
+        self._task = asyncio.create_task(self._follow(heard))
+
+    async def _follow(self, heard: Heard) -> None:
+        while True:
+            path = f"/arrivals?after={self.newest}&wait=5&limit=5000"
+            try:
+                reply = await self._follower.ask(request("GET", path), 15)
+            except (*BROKEN, TimeoutError):
+                await asyncio.sleep(0.1)
+                continue
+            found = reply.json
+            self.newest = found["after"]
+            for arrival in found["arrivals"]:
+                heard(arrival)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def sent(self, after: int = 0) -> list[Sent]:
+        """Every request since that number, with what became of it."""
+        found = await self.ask("GET", f"/arrivals?after={after}&limit=100000", timeout=60)
+        return [one for one in map(as_sent, found["arrivals"]) if one is not None]
+
+
+def as_sent(arrival: dict[str, Any]) -> Sent | None:
+    """What a request was of ours; None for a probe."""
+    payload = arrival["payload"]
+    ring = payload.get("ring") if isinstance(payload, dict) else None
+    if not isinstance(ring, dict) or "uuid" not in ring:
+        return None
+    return Sent(
+        arrival["apns_id"].lower(),
+        arrival["token"],
+        ring["uuid"],
+        arrival["received_ns"] / 1e9,
+        accepted=arrival["status"] == 200,
+        rings=arrival["topic"].endswith(".voip"),
+    )

@@ -1,0 +1,270 @@
+"""The house that faults are put into: real servers and processes, each with a supervisor's care.
+
+Two API processes and two workers, started by their commands; PostgreSQL on a small file system
+where one can be mounted, behind a proxy that can go mute; Valkey; the simulated Apple. What dies is
+started again after a second, as systemd or Kubernetes would.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+import httpx
+import psutil
+
+from app import db
+from app.embedded.children import Child
+from app.embedded.postgres import Postgres
+from app.embedded.valkey import Valkey
+from app.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+MOST_CONNECTIONS = 90
+SMALL_DISK = "1200m"
+STARTING = 60.0
+POSTGRES = {
+    "max_connections": str(MOST_CONNECTIONS),
+    "max_wal_size": "192MB",
+    "track_commit_timestamp": "on",  # when a settle was committed: see counts.dead
+}
+
+
+class Process:
+    """One of our processes, and how it is started again."""
+
+    def __init__(self, name: str, start: Callable[[Mapping[str, str]], Child]) -> None:
+        self.name = name
+        self._start = start
+        self._child = start({})
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def lives(self) -> bool:
+        return self._child.exit_status() is None
+
+    def send(self, what: signal.Signals) -> None:
+        """To the process and all that it has started."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            root = psutil.Process(self.pid)
+            for one in (root, *root.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.send_signal(what)
+
+    def kill(self) -> None:
+        """SIGKILL; returns when it is dead."""
+        self.send(signal.SIGKILL)
+        self._child.end([])
+
+    def stop(self, within: float = 30.0) -> None:
+        """SIGTERM, and SIGKILL when that takes too long."""
+        self._child.end([(signal.SIGTERM, within)])
+
+    def start(self, extra: Mapping[str, str] | None = None) -> None:
+        """Start it again; `extra` are more variables of its environment."""
+        self._child = self._start(extra or {})
+
+    def output(self) -> str:
+        return self._child.log.read_text(errors="replace")
+
+
+@dataclass
+class House:
+    """What runs, and where."""
+
+    folder: Path
+    postgres: Postgres
+    valkey: Valkey
+    proxy: subprocess.Popen[bytes]
+    apple_port: int
+    settings: Settings
+    apis: list[Process]
+    workers: list[Process]
+    ports: list[int]
+    disk: Path | None
+    """The small file system that PostgreSQL's data is on."""
+    stale: set[str] = field(default_factory=set)
+
+    @property
+    def everyone(self) -> list[Process]:
+        return [*self.apis, *self.workers]
+
+    def mute(self, what: str) -> None:
+        """Tell the proxy: `mute old`, `mute all` or `clear`."""
+        assert self.proxy.stdin is not None
+        self.proxy.stdin.write(what.encode() + b"\n")
+        self.proxy.stdin.flush()
+
+    async def connect(self) -> asyncpg.Connection:
+        """A connection past the proxy, as superuser."""
+        return await asyncpg.connect(
+            user="postgres", host=str(self.postgres.sockets), port=5432, database="ringline",
+            timeout=10, server_settings={"application_name": "chaos"},
+        )  # fmt: skip
+
+    def mend(self) -> None:
+        """Start what has died."""
+        self.postgres.start()
+        self.valkey.start()
+        for one in self.everyone:
+            if not one.lives:
+                one.start()
+
+    def ready(self) -> bool:
+        """Whether every API says so, and both workers live."""
+        with contextlib.suppress(httpx.HTTPError, KeyError, ValueError):
+            for port in self.ports:
+                answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2)
+                if answer.status_code != 200 or answer.json()["workers"] < len(self.workers):
+                    return False
+            return True
+        return False
+
+    def await_ready(self, within: float = STARTING) -> None:
+        """Return when it is; TimeoutError with the ends of all logs."""
+        end = time.monotonic() + within
+        while not self.ready():
+            if time.monotonic() > end:
+                ends = "\n".join(f"--- {one.name}\n{one.output()[-1500:]}" for one in self.everyone)
+                raise TimeoutError(f"the house is not ready within {within:.0f} s\n{ends}")
+            time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def running_house(*, apis: int = 2, workers: int = 2) -> Iterator[House]:
+    """Start everything; stop and forget it at the end."""
+    with contextlib.ExitStack() as parts:
+        folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+        folder.chmod(0o755)
+        parts.callback(shutil.rmtree, folder, ignore_errors=True)
+        disk = small_disk(folder / "disk", parts)
+        data = (disk or folder) / "postgres"
+        postgres = parts.enter_context(Postgres(data, durable=True, settings=POSTGRES))
+        valkey = parts.enter_context(Valkey())
+        proxy, proxy_port = _proxy(parts, folder, postgres)
+        apple_port, apple = _apple(parts, folder)
+        ports = [free_port() for _ in range(apis)]
+        values = {
+            "database_url": f"postgresql://postgres@127.0.0.1:{proxy_port}/ringline",
+            "redis_url": valkey.url,
+            "secret_key": secrets.token_urlsafe(32),
+            "public_url": f"http://127.0.0.1:{ports[0]}",
+            "apns_production_url": apple["production_url"],
+            "apns_sandbox_url": apple["sandbox_url"],
+            "apns_ca_file": apple["ca_file"],
+            "webhook_allow_private": "true",
+        }
+        settings = Settings.model_validate(values)
+        env = {k: v for k, v in os.environ.items() if not k.startswith("RINGLINE_")}
+        env |= {f"RINGLINE_{name.upper()}": str(value) for name, value in values.items()}
+        _make_database(postgres, settings)
+
+        def process(name: str, words: list[str]) -> Process:
+            made = Process(name, lambda extra: child(name, words, folder, env | extra))
+            parts.callback(made.stop, 5.0)
+            return made
+
+        made = House(
+            folder, postgres, valkey, proxy, apple_port, settings,
+            [process(f"api-{n}", ["api", "--port", str(p)]) for n, p in enumerate(ports)],
+            [process(f"worker-{n}", ["worker"]) for n in range(workers)],
+            ports, disk,
+        )  # fmt: skip
+        made.await_ready()
+        yield made
+
+
+def child(name: str, words: list[str], folder: Path, env: Mapping[str, str]) -> Child:
+    """One of our commands as a process that ends with this one."""
+    return Child(
+        [sys.executable, "-m", "app.cli", *words],
+        cwd=ROOT, log=folder / f"{name}.log", death_signal=signal.SIGKILL, environment=env,
+    )  # fmt: skip
+
+
+def small_disk(at: Path, parts: contextlib.ExitStack) -> Path | None:
+    """A file system in memory of its own, unmounted at the end; None where none can be mounted."""
+    at.mkdir(mode=0o755)
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        return None
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK},mode=755", "chaos", str(at)],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        return None
+    parts.callback(subprocess.run, ["umount", "-l", str(at)], check=False)
+    return at
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _proxy(
+    parts: contextlib.ExitStack, folder: Path, postgres: Postgres
+) -> tuple[subprocess.Popen[bytes], int]:
+    port = free_port()
+    with (folder / "proxy.log").open("ab") as log:
+        proxy = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.proxy", str(port),
+             str(postgres.sockets / ".s.PGSQL.5432")],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log,
+        )  # fmt: skip
+    parts.callback(proxy.wait)
+    parts.callback(proxy.kill)
+    return proxy, port
+
+
+def _apple(parts: contextlib.ExitStack, folder: Path) -> tuple[int, dict[str, str]]:
+    """The simulator's command in a process of its own; its control port and where it is."""
+    port = free_port()
+    made = child(
+        "apple", ["simulator", "--folder", str(folder / "apple"), "--control-port", str(port)],
+        folder, os.environ,
+    )  # fmt: skip
+    parts.callback(made.end, [(signal.SIGTERM, 5.0)])
+    end = time.monotonic() + STARTING
+    while True:
+        with contextlib.suppress(httpx.HTTPError):
+            found: dict[str, str] = httpx.get(f"http://127.0.0.1:{port}/", timeout=2).json()
+            return port, found
+        if time.monotonic() > end:
+            raise TimeoutError("the simulated Apple did not start")
+        time.sleep(0.05)
+
+
+def _make_database(postgres: Postgres, settings: Settings) -> None:
+    async def make() -> None:
+        admin = await asyncpg.connect(user="postgres", host=str(postgres.sockets), port=5432)
+        await admin.execute("CREATE DATABASE ringline")
+        await admin.close()
+
+    asyncio.run(make())
+    end = time.monotonic() + 10
+    while True:  # the proxy may still be starting
+        try:
+            db.upgrade(settings.sqlalchemy_url)
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            return

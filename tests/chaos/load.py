@@ -1,0 +1,145 @@
+"""Steady ringing: calls that begin at a fixed rate, whatever becomes of them, and live their life."""
+
+import asyncio
+import itertools
+import random
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.chaos.counts import Asked
+from tests.chaos.wire import Reply
+from tests.chaos.world import Tenant, World
+
+THINK = 0.25
+"""Seconds from a push to the answer, and from the answer to the end."""
+
+
+class Load:
+    """Calls of one tenant. `asked`: rings that were answered 202; `odd`: answers that are wrong."""
+
+    def __init__(self, world: World, tenant: Tenant, *, ring_time: float) -> None:
+        self.asked: list[Asked] = []
+        self.odd: list[str] = []
+        self.begun = 0
+        self.given_up = 0
+        self.done = 0
+        self._world = world
+        self._tenant = tenant
+        self._ring_time = ring_time
+        self._name = secrets.token_hex(4)
+        self._pushed: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._lives: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count()
+        self._pace: asyncio.Task[None] | None = None
+
+    def heard(self, arrival: dict[str, Any]) -> None:
+        """A request has reached Apple: if it is the first push of a ring, its phone acts."""
+        payload = arrival["payload"]
+        ring = payload.get("ring") if isinstance(payload, dict) else None
+        if isinstance(ring, dict) and arrival["topic"].endswith(".voip"):
+            waiting = self._pushed.get(ring.get("uuid", ""))
+            if waiting is not None and not waiting.done():
+                waiting.set_result(ring)
+
+    def start(self, rate: float) -> None:
+        """Begin so many calls a second."""
+        self._pace = asyncio.create_task(self._begin(rate))
+
+    async def stop(self, within: float) -> None:
+        """Begin no more; return when those that live have ended, at the latest after `within` s."""
+        if self._pace is not None:
+            self._pace.cancel()
+        if self._lives:
+            await asyncio.wait(set(self._lives), timeout=within)
+        for task in self._lives:
+            task.cancel()
+
+    def leave_alone(self, count: int, ring_time: float) -> None:
+        """Ring so many that nobody answers: their time is the server's to keep."""
+        for _ in range(count):
+            self._spawn(self._life(ring_time, act=False))
+
+    async def closed(self, connections: int, seconds: float) -> float:
+        """Calls a second when so many live their lives one after another: what there is room for."""
+        end = time.monotonic() + seconds
+        before, begun = self.done, time.monotonic()
+
+        async def one() -> None:
+            while time.monotonic() < end:
+                await self._life(self._ring_time, act=True, think=0)
+
+        await asyncio.gather(*(one() for _ in range(connections)))
+        return (self.done - before) / (time.monotonic() - begun)
+
+    async def _begin(self, rate: float) -> None:
+        due = time.monotonic()
+        while True:
+            due += 1 / rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            self._spawn(self._life(self._ring_time, act=True))
+
+    def _spawn(self, life: Any) -> None:
+        task = asyncio.create_task(life)
+        self._lives.add(task)
+        task.add_done_callback(self._lives.discard)
+
+    async def _life(self, ring_time: float, *, act: bool, think: float = THINK) -> None:
+        number = next(self._numbers)
+        caller, callee = random.sample(self._tenant.users, 2)
+        name = f"{self._name}-{number}"
+        body = {
+            "id": name, "caller": {"id": caller.id}, "callees": [callee.id], "ring_time": ring_time
+        }  # fmt: skip
+        self.begun += 1
+        asked = time.time()
+        reply = await self._world.balancer.ask(
+            "POST", "/v1/calls", bearer=self._tenant.key, body=body,
+            headers={"Idempotency-Key": name},
+        )  # fmt: skip
+        if reply.status != 202:
+            self._note("ring", reply, lambda status: status in {0, 429, 503})
+            self.given_up += 1
+            return
+        members = reply.json["members"]
+        uuid = next(one["ring"]["uuid"] for one in members if one["user_id"] == callee.id)
+        self.asked.append(Asked(uuid, callee.id, frozenset(callee.voip), asked, time.time()))
+        if act:
+            await self._lived(name, uuid, number, ring_time, think)
+        self.done += 1
+
+    async def _lived(
+        self, name: str, uuid: str, number: int, ring_time: float, think: float
+    ) -> None:
+        """From the push to the end: most are answered, some declined, some given up by the caller."""
+        waiting: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._pushed[uuid] = waiting
+        over = time.time() + ring_time
+        try:
+            async with asyncio.timeout(ring_time + 1):
+                ring = await waiting
+        except TimeoutError:
+            return
+        finally:
+            del self._pushed[uuid]
+        await asyncio.sleep(think)
+        state = urlsplit(ring["state_url"]).path
+        if number % 10 == 8:
+            await self._act(f"{state}/decline", ring["token"], over)
+        elif number % 10 == 9:
+            await self._act(f"/v1/calls/default:{name}/cancel", self._tenant.key, over)
+        else:
+            await self._act(f"{state}/accept", ring["token"], over)
+            await asyncio.sleep(think)
+            await self._act(f"/v1/calls/default:{name}/end", self._tenant.key, over)
+
+    async def _act(self, path: str, bearer: str, over: float) -> None:
+        reply = await self._world.balancer.ask("POST", path, bearer=bearer, within=20.0)
+        after = time.time() > over - 1
+        self._note(path, reply, lambda status: status == 200 or (after and status in {409, 410}))
+
+    def _note(self, what: str, reply: Reply, right: Callable[[int], bool]) -> None:
+        if not right(reply.status):
+            self.odd.append(f"{what} was answered {reply.status} {reply.body[:200]!r}")

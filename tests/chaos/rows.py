@@ -1,0 +1,89 @@
+"""What the database says: the truth about rings, pushes, feeds and deliveries. All SQL is here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from tests.chaos.counts import Fate, Row
+
+NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)"
+FATES = """
+    SELECT CAST(uuid AS text), outcome, CAST(extract(epoch FROM deadline) AS float8) AS deadline,
+           CASE WHEN outcome IS NOT NULL
+                THEN CAST(extract(epoch FROM pg_xact_commit_timestamp(xmin)) AS float8) END
+           AS settled
+    FROM rings WHERE tenant_id = $1 AND created_at >= to_timestamp($2)
+"""
+OPEN = """
+    SELECT 'ring' AS kind, CAST(uuid AS text) AS id,
+           CAST(extract(epoch FROM deadline) AS float8) AS due
+    FROM rings WHERE outcome IS NULL AND tenant_id = ANY ($1)
+    UNION ALL
+    SELECT 'push', CAST(id AS text), CAST(extract(epoch FROM deadline) AS float8)
+    FROM pushes WHERE state IN ('pending', 'sending') AND tenant_id = ANY ($1)
+    UNION ALL
+    SELECT 'call', CAST(id AS text), CAST(extract(epoch FROM due_at) AS float8)
+    FROM calls WHERE ended_at IS NULL AND due_at IS NOT NULL AND tenant_id = ANY ($1)
+"""
+OPEN_HOOKS = """
+    SELECT 'delivery' AS kind, event_id AS id, CAST(extract(epoch FROM due_at) AS float8) AS due
+    FROM deliveries WHERE state IN ('pending', 'sending') AND webhook_id = $1
+"""
+OWED = """
+    SELECT event_id, CAST(call_id AS text) AS call, seq FROM deliveries
+    WHERE webhook_id = $1 AND call_id IS NOT NULL AND created_at >= to_timestamp($2)
+"""
+UNDELIVERED = """
+    SELECT CAST(e.call_id AS text) AS call, e.seq FROM events e
+    WHERE e.tenant_id = $2 AND e.at >= to_timestamp($3) AND NOT EXISTS (
+        SELECT FROM deliveries d
+        WHERE d.webhook_id = $1 AND d.call_id = e.call_id AND d.seq = e.seq)
+"""
+TOLD = """
+    SELECT user_id, seq, body ->> 'type' AS type FROM user_events
+    WHERE tenant_id = $1 AND at >= to_timestamp($2) - interval '1 minute' AND user_id = ANY ($3)
+    ORDER BY user_id, seq
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A connection to look with."""
+
+    database: asyncpg.Connection
+
+    async def now(self) -> float:
+        found: float = await self.database.fetchval(NOW)
+        return found
+
+    async def fates(self, tenant: UUID, since: float) -> dict[str, Fate]:
+        rows = await self.database.fetch(FATES, tenant, since)
+        return {row["uuid"]: Fate(*row.values()) for row in rows}
+
+    async def open(self, tenants: Iterable[UUID]) -> list[Row]:
+        """What is not final yet of these tenants."""
+        return [Row(*row.values()) for row in await self.database.fetch(OPEN, list(tenants))]
+
+    async def open_hooks(self, webhook: UUID) -> list[Row]:
+        return [Row(*row.values()) for row in await self.database.fetch(OPEN_HOOKS, webhook)]
+
+    async def owed(self, webhook: UUID, since: float) -> dict[str, tuple[str, int]]:
+        """Deliveries of events of calls: id to call and number."""
+        rows = await self.database.fetch(OWED, webhook, since)
+        return {row["event_id"]: (row["call"], row["seq"]) for row in rows}
+
+    async def undelivered(self, webhook: UUID, tenant: UUID, since: float) -> list[str]:
+        """Events for which no delivery was ever written."""
+        rows = await self.database.fetch(UNDELIVERED, webhook, tenant, since)
+        return [f"event {row['seq']} of call {row['call']} is owed to no webhook" for row in rows]
+
+    async def told(
+        self, tenant: UUID, since: float, users: Iterable[str]
+    ) -> dict[str, list[tuple[int, str]]]:
+        """What users were told, in order."""
+        found: dict[str, list[tuple[int, str]]] = {user: [] for user in users}
+        for user, seq, kind in await self.database.fetch(TOLD, tenant, since, list(found)):
+            found[user].append((seq, kind))
+        return found

@@ -1,0 +1,269 @@
+"""`python -m tests.chaos.run [--only NAME] [--smoke] [--markdown]`: every fault in turn, and a table.
+
+Steady ringing at half of what the house can do, measured first; each fault of `faults.py` is put
+into it; afterwards is counted what `counts.py` says. Exits with 1 when a promise is broken.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import uvloop
+
+from tests.chaos import counts
+from tests.chaos.counts import Fault
+from tests.chaos.faults import ROWS, Spec
+from tests.chaos.house import ROOT, House, running_house
+from tests.chaos.load import Load
+from tests.chaos.world import World, living_in
+
+MOST_RATE = 40.0
+SMOKE = ("worker-killed", "postgres-recovering", "valkey-frozen", "held-call")
+OTHERS_RATIO = 2.0
+FLOOR = 0.05
+"""Seconds: waits below this are not compared, so near to what scheduling on two cores adds."""
+PROMPT = 1.0
+SETTLED = 3.0
+COUNTS = ("lost", "doubled", "dead", "stuck", "late", "feeds", "hooks", "wrong")
+
+
+@dataclass
+class Outcome:
+    """One row of the table. `breaches`: sentences by count."""
+
+    name: str
+    what: str
+    not_run: str | None = None
+    rings: int = 0
+    refused: int = 0
+    repeated: int = 0
+    recovery: float = 0.0
+    waits: float = 0.0
+    ratio: float | None = None
+    breaches: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def good(self) -> bool:
+        """Whether every promise held."""
+        slow = self.recovery > counts.RECOVERED_WITHIN
+        unfair = self.ratio is not None and self.ratio > OTHERS_RATIO
+        return not (slow or unfair or any(self.breaches.values()))
+
+
+async def measured(world: World, seconds: float) -> float:
+    """Calls a second, from the request over push and answer to the end, that the house can do."""
+    load = Load(world, world.tenant, ring_time=30)
+    world.apple.follow(load.heard)
+    await load.closed(8, 1.0)
+    rate = await load.closed(24, seconds)
+    await world.apple.stop()
+    return rate
+
+
+async def row(world: World, spec: Spec, rate: float) -> Outcome:
+    """Put this fault into the ringing, and count."""
+    reason = spec.impossible(world)
+    if reason is not None:
+        return Outcome(spec.name, spec.what, not_run=reason)
+    truth, since, mark = world.truth, await world.truth.now(), world.apple.newest
+    posts = len(world.receiver.posts)
+    begins = {one.user: one.last or 0 for one in world.followers}
+    resets = sum(one.resets for one in world.followers)
+    world.balancer.refused.clear()
+    load = Load(world, world.tenant, ring_time=max(25.0, spec.lasts + 15))
+    world.apple.follow(load.heard)
+    load.start(rate)
+    load.leave_alone(3, ring_time=8)
+    await asyncio.sleep(8 if spec.one_tenant else 2)
+    fault = await _put(world, spec)
+    await _recovered(world, load, fault)
+    await load.stop(within=40)
+    await _final(world, 45)
+    await world.apple.stop()
+    sent, fates = await world.apple.sent(mark), await truth.fates(world.tenant.id, since)
+    refused = list(world.balancer.refused)
+    heard = await _feeds(world, since, begins)
+    if sum(one.resets for one in world.followers) > resets:
+        heard.append("a stream was reset")
+    came = [post.headers["webhook-id"] for post in world.receiver.posts[posts:]]
+    tenants = [r["id"] for r in await truth.database.fetch("SELECT id FROM tenants")]
+    outcome = Outcome(spec.name, spec.what, rings=len(load.asked), refused=len(refused))
+    outcome.repeated = counts.repeated(sent)
+    outcome.recovery = counts.recovery(load.asked, sent, refused, fault, prompt=PROMPT)
+    outcome.breaches = {
+        "lost": counts.lost(load.asked, fates, sent),
+        "doubled": counts.doubled(sent, fault),
+        "dead": counts.dead(fates, sent),
+        "stuck": counts.stuck(await truth.open(tenants), await truth.now()),
+        "late": counts.late(load.asked, sent, fault),
+        "feeds": heard,
+        "hooks": counts.unhooked(came, await truth.owed(world.webhook, since))
+        + await truth.undelivered(world.webhook, world.tenant.id, since),
+        "wrong": counts.broken(refused) + load.odd,
+    }
+    without, under = _waits(load, sent, fault)
+    outcome.waits = counts.percentile(under)
+    if spec.one_tenant:
+        outcome.ratio = counts.ratio(without, under, floor=FLOOR)
+    return outcome
+
+
+async def _put(world: World, spec: Spec) -> Fault:
+    begin = time.time()
+    async with spec.put(world):
+        begin = begin if not spec.one_tenant else time.time()
+        await asyncio.sleep(spec.lasts)
+        end = time.time()
+    # what is started anew is out for as long as it takes to be ready: that is recovery
+    end = end if spec.one_tenant else time.time()
+    return Fault(begin, end, spec.repeats)
+
+
+async def _recovered(world: World, load: Load, fault: Fault) -> None:
+    """Until requests have been served without a refusal for SETTLED s, and a little more."""
+    while True:
+        await asyncio.sleep(0.25)
+        now = time.time()
+        last = max((one.at for one in world.balancer.refused), default=0.0)
+        if now > max(fault.end, last) + SETTLED or now > fault.end + 20:
+            return
+
+
+async def _final(world: World, within: float) -> None:
+    """Until every row of ours is final and every stream has heard all, or that takes too long."""
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        rows = await world.truth.open([world.tenant.id])
+        rows += await world.truth.open_hooks(world.webhook)
+        users = [one.user for one in world.followers]
+        seqs = await world.truth.told(world.tenant.id, await world.truth.now() - 120, users)
+        behind = [
+            one for one in world.followers if seqs[one.user] and seqs[one.user][-1][0] != one.last
+        ]
+        if not rows and not behind:
+            return
+        now = await world.truth.now()
+        if rows and all(now > row.due + counts.FINAL_WITHIN + 1 for row in rows):
+            return
+        await asyncio.sleep(0.3)
+
+
+async def _feeds(world: World, since: float, begins: dict[str, int]) -> list[str]:
+    told = await world.truth.told(world.tenant.id, since, list(begins))
+    found = []
+    for one in world.followers:
+        begin = begins[one.user]
+        heard = [item for item in one.heard if item[0] > begin]
+        rows = [item for item in told[one.user] if item[0] > begin]
+        found += counts.incomplete(one.user, heard, rows)
+    return found
+
+
+def _waits(
+    load: Load, sent: Sequence[counts.Sent], fault: Fault
+) -> tuple[list[float], list[float]]:
+    """Seconds from request to first push, before the fault and under it."""
+    first: dict[str, float] = {}
+    for one in sent:
+        if one.accepted and one.rings:
+            first[one.ring] = min(one.at, first.get(one.ring, one.at))
+    pushed = [(one.asked, first[one.uuid] - one.asked) for one in load.asked if one.uuid in first]
+    without = [wait for at, wait in pushed if at < fault.begin]
+    return without, [wait for at, wait in pushed if fault.begin <= at < fault.end]
+
+
+def chaos(
+    only: Sequence[str] = (), *, smoke: bool = False, rate: float | None = None
+) -> tuple[float, list[Outcome]]:
+    """Every row, or these; the rate of calls that was rung at and the outcomes."""
+    chosen = [spec for spec in ROWS if not only or spec.name in only]
+    with running_house() as house:
+        return uvloop.run(_all(house, chosen, smoke, rate))
+
+
+async def _all(
+    house: House, chosen: Sequence[Spec], smoke: bool, rate: float | None
+) -> tuple[float, list[Outcome]]:
+    outcomes = []
+    async with living_in(house, users=40 if smoke else 60, followers=8) as world:
+        half = rate or min(MOST_RATE, await measured(world, 2 if smoke else 5) / 2)
+        print(f"ringing at {half:.1f} calls a second", file=sys.stderr, flush=True)
+        for spec in chosen:
+            outcome = await row(world, spec, half)
+            outcomes.append(outcome)
+            print(line(outcome), file=sys.stderr, flush=True)
+            for kind, found in outcome.breaches.items():
+                for breach in found[:3]:
+                    print(f"    {kind}: {breach}", file=sys.stderr, flush=True)
+            await _healthy(world, outcome)
+    return half, outcomes
+
+
+async def _healthy(world: World, outcome: Outcome) -> None:
+    """For the next row: what does not get well by itself is started anew, and that is a breach."""
+    house = world.house
+    try:
+        await asyncio.to_thread(house.await_ready, 15)
+    except TimeoutError:
+        outcome.breaches.setdefault("stuck", []).append("a person was needed: it was not ready")
+        for one in house.everyone:
+            await asyncio.to_thread(one.stop, 5.0)
+        house.mend()
+        await asyncio.to_thread(house.await_ready)
+
+
+def line(one: Outcome) -> str:
+    """A row of the table, for a terminal."""
+    return " | ".join(cell.rjust(width) for cell, width in zip(cells(one), WIDTHS, strict=True))
+
+
+HEAD = ("fault", "rings", *COUNTS, "repeats", "refused", "recovery", "others' wait", "")
+WIDTHS = (44, 6, *(7 for _ in COUNTS), 7, 7, 8, 12, 6)
+
+
+def cells(one: Outcome) -> list[str]:
+    """What the table says of an outcome."""
+    if one.not_run is not None:
+        return [one.what, *([""] * (len(HEAD) - 2)), f"not run: {one.not_run}"]
+    return [
+        one.what, str(one.rings), *(str(len(one.breaches.get(kind, []))) for kind in COUNTS),
+        str(one.repeated), str(one.refused), f"{one.recovery:.1f} s",
+        "" if one.ratio is None else f"x {one.ratio:.1f}", "good" if one.good else "BROKEN",
+    ]  # fmt: skip
+
+
+def markdown(rate: float, outcomes: Sequence[Outcome]) -> str:
+    """The table for the docs."""
+    rows = [HEAD, ["---"] * len(HEAD), *map(cells, outcomes)]
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return f"At {rate:.0f} calls a second:\n\n{table}\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description=__doc__)
+    parser.add_argument("--only", action="append", default=[], choices=[spec.name for spec in ROWS])
+    parser.add_argument("--smoke", action="store_true", help="a minute's worth")
+    parser.add_argument("--markdown", action="store_true", help="print the table for the docs")
+    parser.add_argument("--rate", type=float, help="calls a second, instead of measuring")
+    given = parser.parse_args()
+    only = given.only or (SMOKE if given.smoke else ())
+    rate, outcomes = chaos(only, smoke=given.smoke, rate=given.rate)
+    report = ROOT / "build" / "chaos.json"
+    report.parent.mkdir(exist_ok=True)
+    report.write_text(
+        json.dumps({"rate": rate, "rows": [asdict(one) for one in outcomes]}, indent=1)
+    )
+    if given.markdown:
+        print(markdown(rate, outcomes))
+    else:
+        print(" | ".join(cell.rjust(width) for cell, width in zip(HEAD, WIDTHS, strict=True)))
+        print("\n".join(map(line, outcomes)))
+    return 0 if all(one.good for one in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
