@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.chaos.counts import Refused
@@ -21,11 +21,15 @@ TRY_WITHIN = 4.0
 
 
 class Balancer:
-    """Requests to whichever server is well. `refused` keeps what was not served, with its time."""
+    """Requests to whichever server is well. `refused` keeps what was not served, with its time.
 
-    def __init__(self, ports: list[int]) -> None:
-        self.servers = [Server("127.0.0.1", port) for port in ports]
+    A `strict` one notes it too when the server had closed a connection that was to be kept.
+    """
+
+    def __init__(self, ports: Sequence[int], *, strict: bool = False) -> None:
+        self.servers = [Server("127.0.0.1", port, strict=strict) for port in ports]
         self.refused: list[Refused] = []
+        self.asked = 0
         self._turn = itertools.count(random.randrange(100))
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -66,6 +70,7 @@ class Balancer:
         end = time.monotonic() + within
         but: Server | None = None
         while True:
+            self.asked += 1
             server = self.choose(but)
             reply = await self._try(server, head, min(TRY_WITHIN, within))
             if reply.status and reply.status not in {429, 500, 502, 503}:

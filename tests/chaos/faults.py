@@ -129,11 +129,11 @@ async def postgres_restarted(world: World) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def postgres_recovering(world: World) -> AsyncIterator[None]:
     """kill -9 of a backend: the server ends all others and recovers."""
-    victim = await world.truth.database.fetchval(
+    victims = await world.truth.fetch(
         "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' "
         "AND pid <> pg_backend_pid() LIMIT 1"
     )
-    os.kill(victim, signal.SIGKILL)
+    os.kill(victims[0][0], signal.SIGKILL)
     await _answers_again(world)
     yield
 
@@ -215,7 +215,7 @@ async def no_connections(world: World) -> AsyncIterator[None]:
     )
     try:
         for _ in range(10):
-            await world.truth.database.fetch(end_ours)
+            await world.truth.fetch(end_ours)
             await asyncio.sleep(0.05)
         yield
     finally:
@@ -295,8 +295,8 @@ async def _transaction(world: World) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def _alter(world: World, what: str) -> None:
-    await world.truth.database.execute(f"ALTER SYSTEM {what}")
-    await world.truth.database.execute("SELECT pg_reload_conf()")
+    await world.truth.fetch(f"ALTER SYSTEM {what}")
+    await world.truth.fetch("SELECT pg_reload_conf()")
 
 
 @contextlib.asynccontextmanager

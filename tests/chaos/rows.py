@@ -1,6 +1,8 @@
 """What the database says: the truth about rings, pushes, feeds and deliveries. All SQL is here."""
 
-from collections.abc import Iterable
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -48,35 +50,55 @@ TOLD = """
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Truth:
-    """A connection to look with."""
+    """A connection to look with; another one when the server has ended it."""
 
-    database: asyncpg.Connection
+    connect: Callable[[], Awaitable[asyncpg.Connection]]
+    _connection: asyncpg.Connection | None = None
+
+    async def fetch(self, sql: str, *values: object, within: float = 30.0) -> list[asyncpg.Record]:
+        """Rows of one statement, as soon as the database answers."""
+        end = time.monotonic() + within
+        while True:
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await self.connect()
+                return await self._connection.fetch(sql, *values, timeout=20)
+            except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError):
+                await self.close()
+                if time.monotonic() > end:
+                    raise
+                await asyncio.sleep(0.1)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
 
     async def now(self) -> float:
-        found: float = await self.database.fetchval(NOW)
+        found: float = (await self.fetch(NOW))[0][0]
         return found
 
     async def fates(self, tenant: UUID, since: float) -> dict[str, Fate]:
-        rows = await self.database.fetch(FATES, tenant, since)
+        rows = await self.fetch(FATES, tenant, since)
         return {row["uuid"]: Fate(*row.values()) for row in rows}
 
     async def open(self, tenants: Iterable[UUID]) -> list[Row]:
         """What is not final yet of these tenants."""
-        return [Row(*row.values()) for row in await self.database.fetch(OPEN, list(tenants))]
+        return [Row(*row.values()) for row in await self.fetch(OPEN, list(tenants))]
 
     async def open_hooks(self, webhook: UUID) -> list[Row]:
-        return [Row(*row.values()) for row in await self.database.fetch(OPEN_HOOKS, webhook)]
+        return [Row(*row.values()) for row in await self.fetch(OPEN_HOOKS, webhook)]
 
     async def owed(self, webhook: UUID, since: float) -> dict[str, tuple[str, int]]:
         """Deliveries of events of calls: id to call and number."""
-        rows = await self.database.fetch(OWED, webhook, since)
+        rows = await self.fetch(OWED, webhook, since)
         return {row["event_id"]: (row["call"], row["seq"]) for row in rows}
 
     async def undelivered(self, webhook: UUID, tenant: UUID, since: float) -> list[str]:
         """Events for which no delivery was ever written."""
-        rows = await self.database.fetch(UNDELIVERED, webhook, tenant, since)
+        rows = await self.fetch(UNDELIVERED, webhook, tenant, since)
         return [f"event {row['seq']} of call {row['call']} is owed to no webhook" for row in rows]
 
     async def told(
@@ -84,6 +106,6 @@ class Truth:
     ) -> dict[str, list[tuple[int, str]]]:
         """What users were told, in order."""
         found: dict[str, list[tuple[int, str]]] = {user: [] for user in users}
-        for user, seq, kind in await self.database.fetch(TOLD, tenant, since, list(found)):
+        for user, seq, kind in await self.fetch(TOLD, tenant, since, list(found)):
             found[user].append((seq, kind))
         return found

@@ -22,7 +22,7 @@ from tests.chaos.load import Load
 from tests.chaos.world import World, living_in
 
 MOST_RATE = 40.0
-SMOKE = ("worker-killed", "postgres-recovering", "valkey-frozen", "held-call")
+SMOKE = ("worker-killed", "postgres-recovering", "valkey-frozen")
 OTHERS_RATIO = 2.0
 FLOOR = 0.05
 """Seconds: waits below this are not compared, so near to what scheduling on two cores adds."""
@@ -82,7 +82,7 @@ async def row(world: World, spec: Spec, rate: float) -> Outcome:
     fault = await _put(world, spec)
     await _recovered(world, load, fault)
     await load.stop(within=40)
-    await _final(world, 45)
+    await final(world, 45)
     await world.apple.stop()
     sent, fates = await world.apple.sent(mark), await truth.fates(world.tenant.id, since)
     refused = list(world.balancer.refused)
@@ -90,7 +90,7 @@ async def row(world: World, spec: Spec, rate: float) -> Outcome:
     if sum(one.resets for one in world.followers) > resets:
         heard.append("a stream was reset")
     came = [post.headers["webhook-id"] for post in world.receiver.posts[posts:]]
-    tenants = [r["id"] for r in await truth.database.fetch("SELECT id FROM tenants")]
+    tenants = [r["id"] for r in await truth.fetch("SELECT id FROM tenants")]
     outcome = Outcome(spec.name, spec.what, rings=len(load.asked), refused=len(refused))
     outcome.repeated = counts.repeated(sent)
     outcome.recovery = counts.recovery(load.asked, sent, refused, fault, prompt=PROMPT)
@@ -133,7 +133,7 @@ async def _recovered(world: World, load: Load, fault: Fault) -> None:
             return
 
 
-async def _final(world: World, within: float) -> None:
+async def final(world: World, within: float) -> None:
     """Until every row of ours is final and every stream has heard all, or that takes too long."""
     end = time.monotonic() + within
     while time.monotonic() < end:

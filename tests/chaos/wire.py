@@ -31,11 +31,15 @@ class Reply:
 
 @dataclass
 class Server:
-    """One server, the idle connections to it, and whether a health check has found it well."""
+    """One server, the idle connections to it, and whether a health check has found it well.
+
+    `strict`: a kept connection that breaks is a failure; else another is tried.
+    """
 
     host: str
     port: int
     up: bool = True
+    strict: bool = False
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
     streams: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -47,6 +51,8 @@ class Server:
         async with asyncio.timeout(timeout):
             while self.idle:
                 connection = self.idle.pop()
+                if self.strict:
+                    return await self._on(connection, head)
                 with contextlib.suppress(*BROKEN):
                     if not connection[0].at_eof():
                         return await self._on(connection, head)

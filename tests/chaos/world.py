@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from tests.chaos.streams import Follower, SseFollower, WsFollower
 from tests.events.receiver import Receiver, receiving
 
 BUNDLE = "com.example.chaos"
+APPLE_TAKES = 0.08
+"""Seconds in which the simulated Apple answers, so that faults meet pushes that are under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +63,30 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def living_in(house: House, *, users: int, followers: int) -> AsyncIterator[World]:
-    """Move in: everything is registered, every stream is open, when this yields."""
+async def living_in(
+    house: House,
+    *,
+    users: int,
+    followers: int,
+    ports: Sequence[int] | None = None,
+    strict: bool = False,
+) -> AsyncIterator[World]:
+    """Move in: everything is registered, every stream is open, when this yields.
+
+    `ports` are where requests go, in place of the API processes'; `strict`: none is tried twice.
+    """
     async with contextlib.AsyncExitStack() as parts:
         runtime = open_runtime(house.settings)
         parts.push_async_callback(runtime.close)
         apple = Apple(house.apple_port)
         parts.push_async_callback(apple.stop)
-        balancer = await parts.enter_async_context(Balancer(house.ports))
+        balancer = await parts.enter_async_context(Balancer(ports or house.ports, strict=strict))
         receiver = await parts.enter_async_context(receiving())
         names = [f"user-{n}" for n in range(users)]
         tenant = await _tenant(runtime, balancer, apple, names, 2)
         webhook = await _hook(balancer, tenant, receiver.url)
-        truth = Truth(await house.connect())
-        parts.push_async_callback(truth.database.close)
+        truth = Truth(house.connect)
+        parts.push_async_callback(truth.close)
         world = World(house, balancer, apple, truth, runtime, receiver, tenant, webhook)
         for n, name in enumerate(names[:followers]):
             token = await _user_token(balancer, tenant, name)
@@ -84,6 +96,7 @@ async def living_in(house: House, *, users: int, followers: int) -> AsyncIterato
         async with asyncio.timeout(20):
             while any(one.began is None for one in world.followers):
                 await asyncio.sleep(0.05)
+        await apple.ask("POST", "/faults/requests", {"delay": APPLE_TAKES})
         yield world
 
 
