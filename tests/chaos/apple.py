@@ -56,6 +56,11 @@ class Apple:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    async def close(self) -> None:
+        await self.stop()
+        self._server.forget()
+        self._follower.forget()
+
     async def sent(self, after: int = 0) -> list[Sent]:
         """Every request since that number, with what became of it."""
         found = await self.ask("GET", f"/arrivals?after={after}&limit=100000", timeout=60)

@@ -24,11 +24,11 @@ import asyncpg
 import httpx
 import psutil
 
-from app import db
-from app.embedded.children import Child
-from app.embedded.postgres import Postgres
-from app.embedded.valkey import Valkey
-from app.settings import Settings
+from app.infra import db
+from app.infra.settings import Settings
+from devkit.embedded.children import Child
+from devkit.embedded.postgres import Postgres
+from devkit.embedded.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_CONNECTIONS = 90
@@ -228,6 +228,8 @@ def _proxy(
              str(postgres.sockets / ".s.PGSQL.5432")],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log,
         )  # fmt: skip
+    assert proxy.stdin is not None
+    parts.callback(proxy.stdin.close)
     parts.callback(proxy.wait)
     parts.callback(proxy.kill)
     return proxy, port

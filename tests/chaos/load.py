@@ -54,8 +54,9 @@ class Load:
             self._pace.cancel()
         if self._lives:
             await asyncio.wait(set(self._lives), timeout=within)
-        for task in self._lives:
+        for task in (left := list(self._lives)):
             task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     def leave_alone(self, count: int, ring_time: float) -> None:
         """Ring so many that nobody answers: their time is the server's to keep."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from tests.chaos.house import ROOT
 from tests.chaos.wire import Reply
 from tests.chaos.world import Tenant, World
-from tests.events.receiver import receiving
+from tests.webhooks.receiver import receiving
 
 OUR_WORDS = (
     "user_id", "call.ended", "type", "seq", "members", "caller", "caller_id", "callee", "state",

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import uvloop
 
-from app.embedded.children import Child
+from devkit.embedded.children import Child
 from tests.chaos import counts
 from tests.chaos.counts import Fault
 from tests.chaos.house import ROOT, House, Process, free_port, running_house

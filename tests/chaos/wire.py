@@ -53,9 +53,11 @@ class Server:
                 connection = self.idle.pop()
                 if self.strict:
                     return await self._on(connection, head)
+                if connection[0].at_eof():
+                    connection[1].transport.abort()
+                    continue
                 with contextlib.suppress(*BROKEN):
-                    if not connection[0].at_eof():
-                        return await self._on(connection, head)
+                    return await self._on(connection, head)
             return await self._on(await asyncio.open_connection(self.host, self.port), head)
 
     async def _on(
@@ -69,7 +71,7 @@ class Server:
             writer.transport.abort()
             raise
         if reply.headers.get("connection") == "close":
-            writer.close()
+            writer.transport.abort()
         else:
             self.idle.append(connection)
         return reply

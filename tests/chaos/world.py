@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from app.credentials import service as credentials
-from app.runtime import Runtime, open_runtime
+from app.infra.runtime import Runtime, open_runtime
 from app.tenants import service as tenants
 from tests.chaos.apple import Apple
 from tests.chaos.balancer import Balancer
 from tests.chaos.house import House
 from tests.chaos.rows import Truth
 from tests.chaos.streams import Follower, SseFollower, WsFollower
-from tests.events.receiver import Receiver, receiving
+from tests.webhooks.receiver import Receiver, receiving
 
 BUNDLE = "com.example.chaos"
 APPLE_TAKES = 0.08
@@ -79,7 +79,7 @@ async def living_in(
         runtime = open_runtime(house.settings)
         parts.push_async_callback(runtime.close)
         apple = Apple(house.apple_port)
-        parts.push_async_callback(apple.stop)
+        parts.push_async_callback(apple.close)
         balancer = await parts.enter_async_context(Balancer(ports or house.ports, strict=strict))
         receiver = await parts.enter_async_context(receiving())
         names = [f"user-{n}" for n in range(users)]
