@@ -55,10 +55,6 @@ bench: $(VENV)/dev.stamp ## measure, in ratios to peers; ARGS="--only ring", "--
 chaos: $(VENV)/dev.stamp ## 10 to 15 minutes of faults under load, and a table; ARGS="--only NAME"
 	@$(BIN)/python -m tests.chaos.run $(ARGS)
 
-.PHONY: promises
-promises: $(VENV)/browser.stamp ## run whatever docs/promises.md names as proof, and say what holds
-	@$(BIN)/python -m tests.promises $(ARGS)
-
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## ruff, mypy --strict and the import rules
 	@$(BIN)/ruff check .

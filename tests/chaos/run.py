@@ -22,7 +22,7 @@ from tests.chaos.load import Load
 from tests.chaos.world import World, living_in
 
 MOST_RATE = 40.0
-SMOKE = ("worker-killed", "postgres-recovering", "valkey-frozen")
+SMOKE = ("worker-killed", "api-frozen", "valkey-frozen")
 OTHERS_RATIO = 2.0
 FLOOR = 0.05
 """Seconds: waits below this are not compared, so near to what scheduling on two cores adds."""
