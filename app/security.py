@@ -31,7 +31,7 @@ from app.infra.db import Database
 from app.infra.errors import Forbidden, Invalid, Unauthorized
 from app.infra.tasks import Tasks
 from app.infra.vault import Keyring, Place
-from app.tenants import store
+from app.tenants import erasures, store
 from app.tenants.schemas import TenantSettings, tenant_settings
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ class Gate:
         place = signing_place(row["tenant_id"], row["id"])
         secret = vault.unseal(self._keyring, place, row["sealed"])
         claims = _claims(token, secret)
+        await self._refuse_erased(row, str(claims["sub"]), claims.get("iat"))
         return Caller(
             "user",
             row["tenant_id"],
@@ -167,6 +168,30 @@ class Gate:
             user_id=str(claims["sub"]),
             expires=float(claims["exp"]),
         )
+
+    async def _refuse_erased(self, secret: Any, user_id: str, made: Any) -> None:
+        """Refuse what was signed for a user before the user was erased, or without saying when.
+
+        Asked only of a token that is older than the tenant's last erasure.
+        """
+        last = secret["last_erased_at"]
+        if last is None or (made is not None and float(made) > last.timestamp()):
+            return
+        tenant_id = secret["tenant_id"]
+        row = await self._remembered(
+            b"erased:" + erasures.digest_of(tenant_id, user_id),
+            lambda session: erasures.last_of_user(session, tenant_id, user_id),
+        )
+        erased = row["at"] if row is not None else None
+        if erased is not None and (made is None or float(made) <= erased.timestamp()):
+            raise Unauthorized(
+                "user_erased",
+                "this user was erased: a token must be made, and say so in `iat`, after that",
+            )
+
+    def forget(self) -> None:
+        """Read anew what is known of keys: something has just been taken back here."""
+        self._known.clear()
 
     async def _remembered(self, name: bytes, read: Callable[[Any], Any]) -> Any:
         now = time.monotonic()
@@ -258,7 +283,8 @@ def _claims(token: str, secret: bytes) -> dict[str, Any]:
 
 def sign_user_token(secret: bytes, kid: str, user_id: str, *, now: float, expires: float) -> str:
     """A user token as a tenant's backend would sign it; times in Unix seconds."""
-    claims = {"sub": user_id, "iat": int(now), "exp": int(expires)}
+    # `iat` to the millisecond: what was made in the second of an erasure is before it or after
+    claims = {"sub": user_id, "iat": round(now, 3), "exp": int(expires)}
     return jwt.encode(claims, secret, algorithm="HS256", headers={"kid": kid})
 
 

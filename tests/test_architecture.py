@@ -75,3 +75,18 @@ def test_one_reader_of_addresses() -> None:
     assert {
         one for one in readers if not one.startswith(("devkit/simulator/", "devkit/phone/"))
     } == set()
+
+
+def test_json_is_changed_by_path_and_never_as_text() -> None:
+    """`replace()` on a document rewrites keys, enums and other people's values with it."""
+    as_text = re.compile(
+        r"replace\(\s*(?:CAST\()?\s*(?:\w+\.)?(?:data|body|answer|custom|settings|detail|figures)\b"
+        r"|CAST\(\s*(?:regexp_)?replace\(",
+        re.IGNORECASE,
+    )
+    found = [
+        str(path.relative_to(ROOT))
+        for path in [*ROOT.glob("app/**/*.py"), *ROOT.glob("workers/**/*.py")]
+        if as_text.search(path.read_text())
+    ]
+    assert found == []

@@ -1,6 +1,7 @@
 """The statements of the ring's path use indexes: none reads a large table from end to end."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -10,8 +11,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app.calls import call_token_view as state
-from app.calls import erase as erasing
-from app.calls import heartbeats, history
+from app.calls import erase, heartbeats, history
 from app.calls import late_devices as late
 from app.calls import store as calls
 from app.credentials import store as credentials
@@ -87,6 +87,8 @@ RESULT = {
     "rows": as_json([{"id": one, "fence": 1, "state": "accepted"} for one in IDS]),
     "attempts": "[]",
 }
+NOW = datetime.now(UTC)
+ERASED = USER | {"tombstone": "erased~1", "calls": IDS}
 WORKER = {"worker": uuid4(), "limit": 500}
 STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "claim rings": (pushes.CLAIM_RINGS, WORKER | {"rings": IDS * 200}),
@@ -132,11 +134,14 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "devices": (devices.DEVICES, USER | {"device": None}),
     "tokens given up": (tokens.TOKENS_GIVEN_UP, USER | TOKENS | {"device": IDS[0]}),
     "lock tokens": (tokens.LOCK_TOKENS, TOKENS | {"tenant": TENANT, "devices": IDS}),
-    "erase pushes": (pushes.ERASE, USER | {"grave": "g"}),
+    "bury pushes": (pushes.BURY_REST, ERASED),
+    "open stops": (pushes.OPEN_STOPS, ERASED),
+    "bury pushes of calls": (pushes.BURY_IN, ERASED),
+    "calls naming a user": (erase.NAMING, ERASED | {"before": NOW, "aside": [], "limit": 20}),
     **{
-        f"erase {n}": (text(sql), USER | {"grave": "g"})
-        for n, sql in enumerate(erasing.ERASE)
-        if "idempotency" not in sql
+        f"bury {n}": (sql, ERASED)
+        for n, sql in enumerate(erase.BURY)
+        if "idempotency" not in sql.text
     },
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from app.calls import erase as erasing
 from app.calls import service as calls
 from app.devices import service as devices
 from app.infra.bisection import no_rows_fault
@@ -74,6 +75,7 @@ async def sweep(runtime: Runtime, dispatcher: Dispatcher) -> None:
                 "orphaned pushes": dispatcher.send_orphans,
                 "expired pushes": dispatcher.expire,
                 "dead workers": dispatcher.forget_dead_workers,
+                "erasures": lambda: erasing.sweep(runtime),
                 "expired tokens": lambda: devices.sweep(runtime),
             }
         )

@@ -58,6 +58,7 @@ async def erase(user_id: UserId, request: Request, caller: ServerOrUser) -> Resp
     user = caller.acting_for(user_id)
     runtime: Runtime = request.app.state.runtime
     await erasing.erase(runtime, caller.tenant_id, user)
+    request.app.state.gate.forget()
     return Response(status_code=204)
 
 

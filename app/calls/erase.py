@@ -1,55 +1,154 @@
-"""Erasing a user: out of live calls and of all rows; history keeps a tombstone."""
+"""Erasing a user: out of live calls and of all rows; history keeps a tombstone.
 
+What ends at once is one transaction: the user leaves live calls, devices, tokens and feed go, and
+what was signed for the user is good for nothing. The history of calls follows in batches, so that
+a long one holds no call for long; what is not done within two seconds the sweep goes on with.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
+from app.calls import queries, store
+from app.calls.apply import Applied
 from app.calls.notify_after_commit import tell
 from app.calls.service import take_out
 from app.devices import store as devices
 from app.events import store as events
-from app.infra.db import Session
+from app.events.tombstones import buried_call
+from app.infra import bisection
+from app.infra.bisection import Aside
+from app.infra.db import Row, Session, many
 from app.infra.errors import NotFound
-from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
 from app.push import store as pushes
+from app.tenants import erasures
+from app.webhooks import deliveries
 
-OF_USER = "(SELECT call_id FROM members WHERE tenant_id = :tenant AND user_id = :user)"
-# calls, rings, members: the members' rows say which calls, so they come last
-ERASE = tuple(
-    statement.replace("(of_user)", OF_USER)
+AT_ONCE = 2.0
+"""Seconds for which a request waits until nothing names the user any more."""
+
+LOOK_AGAIN = 0.05
+CALLS_AT_ONCE = 20
+ERASURES_AT_ONCE = 50
+ASIDE: Final = Aside[UUID]("erasures")
+CALLS_ASIDE: Final = Aside[UUID]("erasures in calls")
+
+# The members' rows say which calls they are, so they come last.
+BURY: Final = tuple(
+    text(f"UPDATE {statement}")
     for statement in (
-        """UPDATE calls SET caller_name = NULL, custom = '{}', caller_id = :grave
-        WHERE id IN (of_user) AND caller_id = :user""",
-        """UPDATE idempotency SET answer = jsonb_set(
-            jsonb_set(answer, '{caller,name}', 'null'), '{custom}', '{}')
-        WHERE call_id IN (of_user) AND answer #>> '{caller,id}' = :user""",
-        "UPDATE rings SET user_id = :grave WHERE call_id IN (of_user) AND user_id = :user",
-        "UPDATE members SET user_id = :grave WHERE tenant_id = :tenant AND user_id = :user",
+        """calls SET caller_name = NULL, custom = '{}', caller_id = :tombstone
+        WHERE id = ANY(CAST(:calls AS uuid[])) AND caller_id = :user""",
+        f"""idempotency i SET answer = {buried_call("i.answer")}
+        WHERE i.call_id = ANY(CAST(:calls AS uuid[])) AND i.answer IS NOT NULL""",
+        """rings SET user_id = :tombstone, device = NULL
+        WHERE call_id = ANY(CAST(:calls AS uuid[])) AND user_id = :user""",
+        """members SET user_id = :tombstone, holder = NULL
+        WHERE call_id = ANY(CAST(:calls AS uuid[])) AND user_id = :user""",
     )
 )
+NAMING: Final = text("""
+    SELECT m.call_id FROM members m JOIN calls c ON c.id = m.call_id
+    LEFT JOIN rings r ON r.uuid = m.ring
+    WHERE m.tenant_id = :tenant AND m.user_id = :user AND c.created_at <= :before
+        AND coalesce(r.created_at, c.created_at) <= :before
+        AND m.call_id <> ALL(CAST(:aside AS uuid[]))
+    ORDER BY m.call_id LIMIT :limit
+""")
 
 
 async def erase(runtime: Runtime, tenant_id: UUID, user_id: str) -> None:
     """Erase a user: devices, tokens and events go; past calls keep a tombstone in their place.
 
-    Raises NotFound when there is no such user.
+    Its ringing phones are told to stop. Raises NotFound when there is no such user.
     """
-    grave = f"erased~{uuid7().hex}"
     async with runtime.database.transaction() as session:
-        applied = await take_out(session, tenant_id, user_id)
-        await _erase_from_calls(session, tenant_id, user_id, grave)
-        await pushes.erase_user(session, tenant_id, user_id, grave)
-        known = await devices.erase_user(session, tenant_id, user_id)
-        await events.erase_user(session, tenant_id, user_id, grave)
-        if not known:
+        await devices.lock_user(session, tenant_id, user_id)
+        live = await store.live_calls_of(session, tenant_id, user_id)
+        calls = await store.lock(session, tenant_id, live)
+        applied = await take_out(session, user_id, calls)
+        erasure = await erasures.add(session, tenant_id, user_id)
+        await _bury(session, erasure, calls)
+        if not await devices.erase_user(session, tenant_id, user_id):
             raise NotFound("user_not_found", "there is no such user")
+        await events.forget_feed(session, tenant_id, user_id)
+    tell(runtime, applied)
+    for _ in range(round(AT_ONCE / LOOK_AGAIN)):
+        if await _finish(runtime, erasure["id"]):
+            break
+        await asyncio.sleep(LOOK_AGAIN)
+
+
+async def sweep(runtime: Runtime) -> int:
+    """Go on with erasures that are not finished; answers at how many it looked."""
+
+    async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
+        async with runtime.database.each() as session:
+            return await erasures.due(session, limit, aside)
+
+    async def finish(ids: Sequence[UUID]) -> None:
+        for one in ids:
+            await _finish(runtime, one)
+
+    return await bisection.sweep(find, finish, ASIDE, ERASURES_AT_ONCE)
+
+
+async def _finish(runtime: Runtime, erasure_id: UUID) -> bool:
+    """Put the tombstone where the user is still named; whether all is done."""
+    async with runtime.database.reading() as session:
+        erasure = await erasures.unfinished(session, erasure_id)
+    if erasure is None:
+        return True
+
+    async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
+        async with runtime.database.reading() as session:
+            return await _naming(session, erasure, erasure["erased_at"], limit, aside)
+
+    await bisection.sweep(find, partial(_bury_free, runtime, erasure), CALLS_ASIDE, CALLS_AT_ONCE)
+    async with runtime.database.transaction() as session:
+        open_stops = await pushes.bury(session, erasure)
+        left = await _naming(session, erasure, erasure["erased_at"], 1, [])
+        if open_stops or left or not await erasures.alone(session, erasure_id):
+            return False
+        await erasures.done(session, erasure_id)
+    return True
+
+
+async def _bury_free(runtime: Runtime, erasure: Row, ids: Sequence[UUID]) -> None:
+    """In those of these calls that nobody holds; a user who is in a live one leaves it first."""
+    async with runtime.database.transaction() as session:
+        calls = await queries.lock_free(session, ids)
+        applied = await take_out(session, erasure["user_id"], calls) if calls else Applied()
+        await _bury(session, erasure, calls)
     tell(runtime, applied)
 
 
-async def _erase_from_calls(session: Session, tenant_id: UUID, user_id: str, grave: str) -> None:
-    """Put a tombstone in the place of a user in the history of calls."""
-    for statement in ERASE:
-        clause = text(statement)
-        values = {"tenant": tenant_id, "user": user_id, "grave": grave}
-        await session.execute(clause, {name: values[name] for name in clause.compile().params})
+async def _naming(
+    session: Session, erasure: Row, before: datetime, limit: int, aside: Sequence[UUID]
+) -> list[UUID]:
+    """Calls from before the erasure that name the user; one who is rung again later is another."""
+    values = {"tenant": erasure["tenant_id"], "user": erasure["user_id"], "before": before}
+    found = await many(session, NAMING, values | {"limit": limit, "aside": list(aside)})
+    return [row["call_id"] for row in found]
+
+
+async def _bury(session: Session, erasure: Row, calls: Sequence[UUID]) -> None:
+    """Put the tombstone in the user's place in all that is kept of these calls, which are held."""
+    if not calls:
+        return
+    await deliveries.forget_answers_naming(session, erasure["user_id"], calls)
+    await events.bury(session, erasure, calls)
+    await pushes.bury_in(session, erasure, calls)
+    values = {"user": erasure["user_id"], "tombstone": erasure["tombstone"], "calls": list(calls)}
+    for statement in BURY:
+        await session.execute(statement, _wanted(statement, values))
+
+
+def _wanted(statement: TextClause, values: Row) -> Row:
+    return {name: values[name] for name in statement.compile().params}

@@ -242,16 +242,13 @@ async def _ring_late(
     return [ring.uuid for _, _, ring in rings]
 
 
-async def take_out(session: Session, tenant_id: UUID, user_id: str) -> Applied:
-    """Take a user who is being erased out of every live call: decline, cancel or leave."""
-    ids = await store.lock(
-        session, tenant_id, await store.live_calls_of(session, tenant_id, user_id)
-    )
-    if not ids:
+async def take_out(session: Session, user_id: str, calls: Sequence[UUID]) -> Applied:
+    """Take a user who is being erased out of calls that are held: decline, cancel or leave."""
+    if not calls:
         return Applied()
-    now, calls = await store.load(session, ids)
+    now, found = await store.load(session, calls)
     changes = []
-    for stored in calls.values():
+    for stored in found.values():
         command = _farewell(view(stored.call, now), user_id)
         changes.append(Change(stored, decide(stored.call, command, now)))
     return await apply(session, changes, now)

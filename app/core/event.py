@@ -55,6 +55,15 @@ def nearest_filter(text: str) -> str:
     return max(event_filters(), key=lambda one: SequenceMatcher(None, text, one).ratio())
 
 
+USER_FIELDS = ("user_id", "caller_id", "by")
+USER_LISTS = ("user_ids", "callees")
+USER_OBJECTS = ("members",)
+"""Where an event's data names users: by themselves, in a list, as `user_id` of a list's objects.
+
+An erased user is taken out of these and of no other place: see `app.events.tombstones`.
+"""
+
+
 @frozen
 class Event:
     """A fact about a call. `to`: the users who are told live; webhooks are told of every event."""

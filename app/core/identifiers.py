@@ -19,14 +19,18 @@ _CALL_TYPE: Final = re.compile(CALL_TYPE_PATTERN[1:-1])
 _CALL_NAME: Final = re.compile(CALL_NAME_PATTERN[1:-1])
 
 
+TOMBSTONE: Final = "erased~"
+"""What begins the id that stands in an erased user's place; it is nobody's."""
+
+
 def is_user_id(text: str) -> bool:
     """Whether this may be a user's id."""
-    return _USER_ID.fullmatch(text) is not None
+    return _USER_ID.fullmatch(text) is not None and not text.startswith(TOMBSTONE)
 
 
 def is_device_id(text: str) -> bool:
     """Whether this may be a device's id: as a user's, but for our word for the backend."""
-    return is_user_id(text) and text != "server"
+    return _USER_ID.fullmatch(text) is not None and text != "server"
 
 
 def is_call_type(text: str) -> bool:

@@ -130,6 +130,7 @@ async def erase(request: Request, place: Changing) -> Response:
     """Erase a user."""
     user_id = await _user_of(request)
     await erasing.erase(place.runtime, place.id, user_id)
+    request.app.state.gate.forget()
     async with place.runtime.database.transaction() as session:
         # whom, the audit log must not keep: the user is erased
         await record(session, place.actor, place.id, "user.erase", "user")

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.events.models import TenantEvent, UserEvent
+from app.events.tombstones import buried, named
 from app.infra.db import Row, Session, insert_rows, many
 
 MOVE_FEEDS = text("""
@@ -88,37 +89,41 @@ async def changed_members(session: Session, told: dict[UUID, int]) -> dict[UUID,
     return {call_id: list(dict.fromkeys(users)) for call_id, users in found.items()}
 
 
-ERASE = (
-    "DELETE FROM user_events WHERE tenant_id = :tenant AND user_id = :user",
-    "DELETE FROM feeds WHERE tenant_id = :tenant AND user_id = :user",
-    """UPDATE events e
-       SET data = CAST(replace(CAST(e.data AS text), :quoted, :quoted_grave) AS jsonb)
-       FROM members m WHERE m.tenant_id = :tenant AND m.user_id = :grave AND e.call_id = m.call_id
-       AND strpos(CAST(e.data AS text), :quoted) > 0""",
-    """UPDATE user_events e
-       SET body = CAST(replace(CAST(e.body AS text), :quoted, :quoted_grave) AS jsonb)
-       FROM members m JOIN members o ON o.call_id = m.call_id
-       WHERE m.tenant_id = :tenant AND m.user_id = :grave
-       AND e.tenant_id = :tenant AND e.user_id = o.user_id
-       AND strpos(CAST(e.body AS text), :quoted) > 0""",
-    """UPDATE idempotency i
-       SET answer = CAST(replace(CAST(i.answer AS text), :quoted, :quoted_grave) AS jsonb)
-       FROM members m
-       WHERE m.tenant_id = :tenant AND m.user_id = :grave AND i.call_id = m.call_id""",
+FORGET_FEED = (
+    text("DELETE FROM user_events WHERE tenant_id = :tenant AND user_id = :user"),
+    text("DELETE FROM feeds WHERE tenant_id = :tenant AND user_id = :user"),
+)
+OF_BODY = "(e.body -> 'data')"
+BURY = (
+    text(f"""
+        UPDATE events e SET data = {buried("e.data")}
+        WHERE e.call_id = ANY(CAST(:calls AS uuid[])) AND ({named("e.data")})
+    """),  # noqa: S608  (names of ours)
+    text(f"""
+        UPDATE user_events e SET body = jsonb_set(e.body, '{{data}}', {buried(OF_BODY)})
+        WHERE e.tenant_id = :tenant AND e.user_id IN (
+                SELECT m.user_id FROM members m WHERE m.call_id = ANY(CAST(:calls AS uuid[])))
+            AND e.body ->> 'call_id' = ANY(CAST(:names AS text[]))
+            AND ({named(OF_BODY)})
+    """),  # noqa: S608
 )
 
 
-async def erase_user(session: Session, tenant_id: UUID, user_id: str, grave: str) -> None:
-    """Delete what the user was told; put the tombstone in what is kept of their calls.
+async def forget_feed(session: Session, tenant_id: UUID, user_id: str) -> None:
+    """Delete what a user was told; the user's streams end."""
+    for statement in FORGET_FEED:
+        await session.execute(statement, {"tenant": tenant_id, "user": user_id})
 
-    Comes after the members' rows have the tombstone: by it the calls are found.
+
+async def bury(session: Session, erasure: Row, calls: Sequence[UUID]) -> None:
+    """Put the tombstone in an erased user's place in the events of these calls, which are held.
+
+    Comes before the members' rows have it: by them the feeds are found that tell of these calls.
     """
-    values = {"tenant": tenant_id, "user": user_id, "grave": grave}
-    values |= {"quoted": f'"{user_id}"', "quoted_grave": f'"{grave}"'}
-    for statement in ERASE:
-        clause = text(statement)
-        names = clause.compile().params
-        await session.execute(clause, {name: values[name] for name in names})
+    values = {"user": erasure["user_id"], "tombstone": erasure["tombstone"], "calls": list(calls)}
+    await session.execute(BURY[0], values)
+    of_feeds = {"tenant": erasure["tenant_id"], "names": [str(one) for one in calls]}
+    await session.execute(BURY[1], values | of_feeds)
 
 
 # --- a tenant's own events ----------------------------------------------------------------------

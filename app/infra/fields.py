@@ -139,7 +139,11 @@ ID_SENTENCE = (
     "(a comma separates users), and neither `.` nor `..`"
 )
 _USER_ID = _matching(
-    identifiers.is_user_id, identifiers.USER_ID_PATTERN, 128, "invalid_user_id", ID_SENTENCE
+    identifiers.is_user_id,
+    identifiers.USER_ID_PATTERN,
+    128,
+    "invalid_user_id",
+    ID_SENTENCE + "; what begins with `erased~` stands in an erased user's place",
 )
 _DEVICE_ID = _matching(
     identifiers.is_device_id,

@@ -76,7 +76,7 @@ DROP_TOKENS = text("""
     WHERE id IN (
         SELECT id FROM pushes
         WHERE token_id = ANY(CAST(:tokens AS uuid[])) AND tenant_id = :tenant
-            AND state = 'pending'
+            AND state = 'pending' AND purpose = 'ring'
         ORDER BY id FOR NO KEY UPDATE
     ) AND state = 'pending'
 """)
@@ -126,13 +126,14 @@ async def stop_targets(
 
 
 # What must be known of a claimed push before it is sent comes with the claim: whether it is still
-# wanted, and by its first push what payloads say of a call.
+# wanted, and by its first push what payloads say of a call. A stop is for the phone that rang,
+# whoever uses it by now.
 STANDING = """
     r.outcome, r.created_at AS ring_created_at, r.deadline AS ring_deadline,
-    EXISTS (
+    (p.purpose = 'stop' OR EXISTS (
         SELECT FROM tokens t
         WHERE t.id = p.token_id AND t.user_id = p.user_id AND t.retired_at IS NULL
-    ) AS owned
+    )) AS owned
 """
 # `LIMIT 1` keeps it a look-up by key: a join may be planned, while there are few rings, as one that
 # reads them all, and such a plan stays with its connection when there are many.
@@ -358,18 +359,52 @@ async def expire(session: Session, limit: int) -> None:
     await session.execute(EXPIRE_ORPHANS, {"limit": limit})
 
 
-ERASE = text("""
-    UPDATE pushes SET user_id = :grave, token = '',
-        state = CASE WHEN state = 'pending' THEN 'dropped' ELSE state END
-    WHERE tenant_id = :tenant AND user_id = :user AND ring IN (
-        SELECT r.uuid FROM members m JOIN rings r ON r.call_id = m.call_id AND r.user_id = :grave
-        WHERE m.tenant_id = :tenant AND m.user_id = :grave)
-""")
+OPEN_STOP = "p.purpose = 'stop' AND p.state IN ('pending', 'sending')"
+BURY = """
+    UPDATE pushes p SET user_id = :tombstone, token = '',
+        state = CASE WHEN p.state = 'pending' THEN 'dropped' ELSE p.state END
+    WHERE p.tenant_id = :tenant AND p.user_id = :user AND p.ring IN ({rings}) AND NOT ({stop})
+"""
+BURY_IN = text(
+    BURY.format(
+        stop=OPEN_STOP,
+        rings="SELECT r.uuid FROM rings r WHERE r.call_id = ANY(CAST(:calls AS uuid[]))",
+    )
+)
+OF_TOMBSTONE = """
+    SELECT r.uuid FROM members m JOIN rings r ON r.call_id = m.call_id AND r.user_id = :tombstone
+    WHERE m.tenant_id = :tenant AND m.user_id = :tombstone
+"""
+BURY_REST = text(BURY.format(stop=OPEN_STOP, rings=OF_TOMBSTONE))
+OPEN_STOPS = text(f"""
+    SELECT count(*) AS n FROM pushes p
+    WHERE p.ring IN ({OF_TOMBSTONE}) AND {OPEN_STOP} AND p.deadline > clock_timestamp()
+""")  # noqa: S608  (constants)
 
 
-async def erase_user(session: Session, tenant_id: UUID, user_id: str, grave: str) -> None:
-    """Take a user and their tokens out of the record of pushes; what is unsent is dropped.
+async def bury_in(session: Session, erasure: Row, calls: Sequence[UUID]) -> None:
+    """Take an erased user and their tokens out of the pushes of these calls.
+
+    What is unsent is dropped, but not the stops: a phone that rings is to be told that it is over.
+    """
+    await session.execute(BURY_IN, _erased(erasure) | {"calls": list(calls)})
+
+
+async def bury(session: Session, erasure: Row) -> int:
+    """The same for what has been sent since; answers how many stops are still under way.
 
     Comes after members and rings have the tombstone: by them the pushes are found.
     """
-    await session.execute(ERASE, {"tenant": tenant_id, "user": user_id, "grave": grave})
+    values = _erased(erasure)
+    await session.execute(BURY_REST, values)
+    row = await one(session, OPEN_STOPS, {name: values[name] for name in ("tenant", "tombstone")})
+    assert row is not None
+    return int(row["n"])
+
+
+def _erased(erasure: Row) -> dict[str, Any]:
+    return {
+        "tenant": erasure["tenant_id"],
+        "user": erasure["user_id"],
+        "tombstone": erasure["tombstone"],
+    }

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, Text, func
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base
@@ -53,3 +53,29 @@ class SigningSecret(Base):
     revoked_at: Mapped[datetime | None]
 
     __table_args__ = (Index("ix_signing_secrets_tenant_id", "tenant_id"),)
+
+
+class Erasure(Base):
+    """A user that was erased: what was signed for it before `erased_at` is good for nothing.
+
+    `digest` is made of tenant and id (`app.tenants.erasures`). The id itself is kept only while
+    something is still to be done (`due_at`): calls in which `tombstone` is to stand in its place.
+    `horizon`: transactions below this number may have named the user without knowing of this.
+    """
+
+    __tablename__ = "erasures"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    tombstone: Mapped[str] = mapped_column(Text)
+    erased_at: Mapped[datetime]
+    user_id: Mapped[str | None] = mapped_column(Text)
+    horizon: Mapped[int | None] = mapped_column(BigInteger)
+    due_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_erasures_digest", "tenant_id", "digest", "erased_at"),
+        Index("ix_erasures_erased_at", "tenant_id", "erased_at"),
+        Index("ix_erasures_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )

@@ -97,6 +97,8 @@ async def add_signing_secret(session: Session, values: Row) -> None:
 
 SECRET = text("""
     SELECT s.id, s.tenant_id, s.sealed, n.settings,
+           (SELECT max(e.erased_at) FROM erasures e WHERE e.tenant_id = s.tenant_id)
+               AS last_erased_at,
            coalesce(s.last_used_at, s.created_at)
                < clock_timestamp() - interval '1 minute' AS rested
     FROM signing_secrets s JOIN tenants n ON n.id = s.tenant_id
@@ -118,7 +120,10 @@ LOCK = text("SELECT id FROM tenants WHERE id = :tenant FOR NO KEY UPDATE")
 
 
 async def signing_secret(session: Session, kid: str) -> Row | None:
-    """A live signing secret with its tenant's settings, its use noted at most once a minute."""
+    """A live signing secret with its tenant's settings, its use noted at most once a minute.
+
+    And when the tenant last erased a user.
+    """
     row = await one(session, SECRET, {"kid": kid})
     if row is not None and row["rested"]:
         await session.execute(SECRET_USED, {"id": row["id"]})

@@ -281,3 +281,17 @@ async def resend(session: Session, tenant_id: UUID, webhook: UUID, event: str) -
     """Have one delivery made again, whatever came of it; False when there is none to be made."""
     values = {"webhook": webhook, "event": event, "tenant": tenant_id}
     return bool(await many(session, RESEND, values))
+
+
+FORGET_ANSWERS = text("""
+    UPDATE delivery_attempts a SET answer = NULL
+    FROM events e
+    WHERE e.call_id = ANY(CAST(:calls AS uuid[]))
+        AND a.event_id = 'evt_' || replace(CAST(e.call_id AS text), '-', '') || '_' || e.seq
+        AND strpos(a.answer, :user) > 0
+""")
+
+
+async def forget_answers_naming(session: Session, user_id: str, calls: Sequence[UUID]) -> None:
+    """Forget what endpoints answered to events of these calls, where it may name an erased user."""
+    await session.execute(FORGET_ANSWERS, {"user": user_id, "calls": list(calls)})

@@ -91,6 +91,7 @@ async def test_a_point_that_is_not_kept_gets_reset_and_a_snapshot(
         )
     elif point == "of an erased feed":
         assert (await tenant.api.delete("/v1/users/bob")).status_code < 300
+        token = tenant.token_for("bob")  # those from before are good for nothing
     call = await tenant.ring("bob", id="live")
     async with listening(url(tenant), token, last_id=last) as bob:
         snapshot = await bob.wait_for("snapshot")

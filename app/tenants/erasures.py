@@ -1,0 +1,94 @@
+"""Rows of erasures: which users were erased and when, and what is still to be done for it."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.core.identifiers import TOMBSTONE
+from app.infra.db import Row, Session, many, one
+from app.infra.ids import uuid7
+
+
+def digest_of(tenant_id: UUID, user_id: str) -> bytes:
+    """By what an erased user is recognised: SHA-256, since the id itself is not kept."""
+    return hashlib.sha256(tenant_id.bytes + user_id.encode()).digest()
+
+
+ADD = text("""
+    INSERT INTO erasures (id, tenant_id, digest, tombstone, erased_at, user_id, horizon, due_at)
+    VALUES (:id, :tenant_id, :digest, :tombstone, clock_timestamp(), :user_id,
+            CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint),
+            clock_timestamp())
+    RETURNING id, tenant_id, tombstone, erased_at, user_id
+""")
+DUE = text("""
+    SELECT id FROM erasures
+    WHERE due_at <= statement_timestamp() AND id <> ALL(CAST(:aside AS uuid[]))
+    ORDER BY due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+""")
+UNFINISHED = text("""
+    SELECT id, tenant_id, tombstone, erased_at, user_id FROM erasures
+    WHERE id = :id AND due_at IS NOT NULL
+""")
+ALONE = text("""
+    SELECT horizon <= CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS alone
+    FROM erasures WHERE id = :id AND due_at IS NOT NULL
+""")
+DONE = text("UPDATE erasures SET user_id = NULL, horizon = NULL, due_at = NULL WHERE id = :id")
+LAST_OF_TENANT = text("""
+    SELECT max(erased_at) AS at FROM erasures WHERE tenant_id = :tenant
+""")
+LAST_OF_USER = text("""
+    SELECT max(erased_at) AS at FROM erasures WHERE tenant_id = :tenant AND digest = :digest
+""")
+
+
+async def add(session: Session, tenant_id: UUID, user_id: str) -> Row:
+    """From this commit on this user is erased; the row says with what tombstone."""
+    row_id = uuid7()
+    values = {
+        "id": row_id,
+        "tenant_id": tenant_id,
+        "digest": digest_of(tenant_id, user_id),
+        "tombstone": TOMBSTONE + row_id.hex,
+        "user_id": user_id,
+    }
+    row = await one(session, ADD, values)
+    assert row is not None
+    return row
+
+
+async def due(session: Session, limit: int, aside: Sequence[UUID]) -> list[UUID]:
+    """Erasures that are not finished, but for those `aside`."""
+    values = {"limit": limit, "aside": list(aside)}
+    return [row["id"] for row in await many(session, DUE, values)]
+
+
+async def unfinished(session: Session, erasure: UUID) -> dict[str, Any] | None:
+    """An erasure with something left to do."""
+    return await one(session, UNFINISHED, {"id": erasure})
+
+
+async def alone(session: Session, erasure: UUID) -> bool:
+    """Whether every transaction that may not have known of this erasure has ended."""
+    row = await one(session, ALONE, {"id": erasure})
+    return row is None or bool(row["alone"])
+
+
+async def done(session: Session, erasure: UUID) -> None:
+    """Nothing more is to be done; the user's id goes from here too."""
+    await session.execute(DONE, {"id": erasure})
+
+
+async def last_of_tenant(session: Session, tenant_id: UUID) -> dict[str, Any] | None:
+    """When this tenant last erased a user (`at`, None: never)."""
+    return await one(session, LAST_OF_TENANT, {"tenant": tenant_id})
+
+
+async def last_of_user(session: Session, tenant_id: UUID, user_id: str) -> dict[str, Any] | None:
+    """When this user was last erased (`at`, None: never)."""
+    values = {"tenant": tenant_id, "digest": digest_of(tenant_id, user_id)}
+    return await one(session, LAST_OF_USER, values)

@@ -1,0 +1,189 @@
+"""Erasing a user: nobody else's rows change meaning, and nothing of the user's is good any more."""
+
+import asyncio
+import secrets
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from app.calls import erase as erasing
+from app.infra.errors import NotFound
+from tests.e2e.house import Tenant, bearer, eventually, member
+from tests.e2e.test_bad_input import assert_problem
+
+OURS = (
+    "user_id", "user_ids", "callees", "call.ended", "ringing", "null", "true", "0", "members",
+    "default", "caller", "custom", "missed", "evt_", "server", "data", "d1", "[]", "{}", "'", "a",
+)  # fmt: skip
+"""Ids that are words of ours, or JSON's: each stands in documents as something else as well."""
+
+DOCUMENTS = {
+    "events": ("call_id::text || '.' || seq", "data"),
+    "user_events": ("user_id || '.' || seq", "body"),
+    "idempotency": ("key", "answer"),
+}
+
+
+async def documents(tenant: Tenant, table: str) -> dict[str, Any]:
+    key, column = DOCUMENTS[table]
+    rows = await tenant.rows(
+        f"SELECT {key} AS k, {column} AS d FROM {table} WHERE tenant_id = :tenant"
+    )
+    return {row["k"]: row["d"] for row in rows}
+
+
+def differences(before: Any, after: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """(path, before, after) of each value that differs; lists' numbers are left out."""
+    if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
+        return [d for k in before for d in differences(before[k], after[k], f"{path}.{k}")]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = zip(before, after, strict=True)
+        return [d for b, a in pairs for d in differences(b, a, path)]
+    return [] if before == after else [(path.lstrip("."), before, after)]
+
+
+OF_USERS = {"user_id", "user_ids", "caller_id", "callees", "by", "members.user_id"}
+ALLOWED = {
+    "events": OF_USERS,
+    "user_events": {f"data.{one}" for one in OF_USERS},
+    "idempotency": {"caller.id", "members.user_id"},
+}
+
+
+@pytest.mark.parametrize("name", OURS)
+async def test_only_places_that_hold_ids_of_users_change(backend: Tenant, name: str) -> None:
+    others = [one for one in ("bob", "carol", "user_id", "ringing") if one != name]
+    tenant = backend
+    await tenant.execute(
+        "INSERT INTO feeds (tenant_id, user_id, seq, opened_at)"
+        " SELECT :t, unnest(CAST(:users AS text[])), 0, clock_timestamp()",
+        t=tenant.id, users=[name, *others],
+    )  # fmt: skip
+    await tenant.phone(name, "d1")
+
+    async def ring(*callees: str, **more: Any) -> dict[str, Any]:
+        body = {"callees": list(callees), **more}
+        key = {"Idempotency-Key": secrets.token_hex(8)}
+        answer = await tenant.api.post("/v1/calls", json=body, headers=key)
+        assert answer.status_code == 202, answer.text
+        call: dict[str, Any] = answer.json()
+        return call
+
+    first = await ring(name, *others[1:], caller={"id": others[0]}, custom={name: name})
+    await tenant.act(first, "accept", name, "d1")
+    await tenant.act(first, "decline", others[1])
+    await tenant.act(first, "leave", name)
+    theirs = await ring(*others, caller={"id": name, "name": "N"}, custom={name: name})
+    await tenant.act(theirs, "accept", others[0])
+    apart = await ring(*others[1:], caller={"id": others[0]}, custom={name: name})
+    before = {table: await documents(tenant, table) for table in DOCUMENTS}
+    assert (await tenant.api.delete(f"/v1/users/{name}")).status_code == 204
+    for table in DOCUMENTS:
+        after = await documents(tenant, table)
+        mine = {
+            key for key in before[table] if table == "user_events" and key.startswith(f"{name}.")
+        }
+        assert before[table].keys() - mine <= after.keys()
+        for key in before[table].keys() - mine:
+            for path, was, now in differences(before[table][key], after[key]):
+                if path in ALLOWED[table]:
+                    assert (was, str(now)[:7]) == (name, "erased~")
+                elif path.split(".")[-1] == "device_id":
+                    assert (was in {"d1", "server"}, now) == (True, None)
+                else:
+                    caller = before[table][key].get("caller", {}).get("id")
+                    assert (path.split(".")[0] in {"caller", "custom"}, caller) == (True, name)
+            assert not [p for p, v in paths(after[key]) if v == name and p in ALLOWED[table]]
+    assert (await tenant.read(apart))["custom"] == {name: name}
+    assert {one["user_id"] for one in (await tenant.read(apart))["members"]} == set(others)
+    seen = await tenant.read(theirs)
+    assert seen["caller"]["id"].startswith("erased~")
+    assert (seen["caller"]["name"], seen["custom"]) == (None, {})
+
+
+def paths(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [one for k, v in value.items() for one in paths(v, f"{path}.{k}")]
+    if isinstance(value, list):
+        return [one for v in value for one in paths(v, path)]
+    return [(path.lstrip("."), value)]
+
+
+async def test_what_was_signed_for_an_erased_user_is_good_for_nothing(tenant: Tenant) -> None:
+    phone = await tenant.phone("bob", "d1")
+    old = tenant.as_user("bob")
+    call = await tenant.ring("bob", "carol")
+    (arrival,) = await tenant.sim.arrived(1, token=phone.voip)
+    call_token = bearer(arrival.payload["ring"]["token"])
+    state = f"/v1/calls/{call['id']}"
+    accepted = await tenant.api.post(f"{state}/accept", headers=call_token)
+    member_token = bearer(accepted.json()["member_token"])
+    assert (await tenant.api.get("/v1/devices", headers=old)).status_code == 200
+    assert (await tenant.api.delete("/v1/users/bob")).status_code == 204
+    assert_problem(await tenant.api.get("/v1/devices", headers=old), 401, "user_erased")
+
+    async def refused_elsewhere() -> bool:
+        return (await tenant.clients[1].get("/v1/devices", headers=old)).status_code == 401
+
+    assert await eventually(refused_elsewhere, timeout=3)
+    for token in (call_token, member_token):
+        for what in ("", "/heartbeat", "/accept", "/decline", "/leave", "/end"):
+            method = "GET" if not what else "POST"
+            answer = await tenant.api.request(method, state + what, headers=token)
+            assert answer.status_code in {401, 403, 404}, (what, answer.text)
+    seen = await tenant.read(call)
+    grave = next(m["user_id"] for m in seen["members"] if m["user_id"].startswith("erased~"))
+    assert_problem(await tenant.api.get(state, headers=tenant.as_user(grave)), 401, "invalid_token")
+    ring = {"caller": {"id": grave}, "callees": ["zoe"]}
+    assert_problem(await tenant.api.post("/v1/calls", json=ring), 422, "invalid_user_id")
+
+    async def good_again() -> bool:
+        answer = await tenant.api.get("/v1/devices", headers=tenant.as_user("bob"))
+        return answer.status_code == 200
+
+    assert await eventually(good_again, timeout=3), "a token that is made afterwards is good"
+    assert_problem(await tenant.api.get("/v1/devices", headers=old), 401, "user_erased")
+
+
+async def test_the_ringing_phone_of_an_erased_user_is_told_to_stop(tenant: Tenant) -> None:
+    phone = await tenant.phone("bob")
+    await tenant.ring("bob", "carol")
+    await tenant.sim.arrived(1, token=phone.voip)
+    await eventually(
+        lambda: tenant.rows("SELECT 1 FROM pushes WHERE tenant_id = :tenant AND state = 'accepted'")
+    )
+    assert (await tenant.api.delete("/v1/users/bob")).status_code == 204
+    (stop,) = await tenant.sim.arrived(1, token=str(phone.alert))
+    assert stop.payload["ring"]["type"] == "stop"
+
+    async def forgotten() -> bool:
+        return not await tenant.rows(
+            "SELECT 1 FROM pushes WHERE tenant_id = :tenant AND token <> ''"
+        )
+
+    assert await eventually(forgotten)
+
+
+async def test_an_erasure_that_was_cut_short_is_gone_on_with(backend: Tenant) -> None:
+    past = await backend.ring("bob", caller="carol")
+    await backend.act(past, "end")
+    async with backend.runtime.database.transaction() as session:
+        await session.execute(
+            text("SELECT 1 FROM calls WHERE id = :id FOR UPDATE"), {"id": past["id"]}
+        )
+        erasing_now = asyncio.create_task(erasing.erase(backend.runtime, backend.id, "bob"))
+        await erasing_now
+        seen = await backend.read(past)
+        assert member(seen, "bob")["state"] == "missed", "held by somebody: left for later"
+    # the user comes anew meanwhile: what follows is not the erased one's
+    again = await backend.ring("bob", caller="carol")
+    await erasing.sweep(backend.runtime)
+    assert {one["user_id"] for one in (await backend.read(past))["members"]} == {
+        "carol",
+        *(m["user_id"] for m in (await backend.read(past))["members"] if "~" in m["user_id"]),
+    }
+    assert member(await backend.read(again), "bob")["state"] == "ringing"
+    assert not await backend.rows("SELECT 1 FROM erasures WHERE user_id IS NOT NULL")
+    with pytest.raises(NotFound):
+        await erasing.erase(backend.runtime, backend.id, "nobody")
