@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import httpx
 from pydantic import ValidationError
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.credentials import health
 from app.dashboard import forwarders
 from app.infra import news as redis
 from app.infra.db import Database, head_revision, one, revision_of
+from app.infra.outage import DatabaseAway
 from app.infra.settings import LOOPBACK, Settings
 from app.infra.urls import http_url
 from app.push import worker_store as push
@@ -82,8 +82,9 @@ async def _database(settings: Settings) -> list[Check]:
     try:
         async with asyncio.timeout(PATIENCE):
             return await _database_checks(database)
-    except (OSError, SQLAlchemyError, TimeoutError) as error:
-        why = str(getattr(error, "orig", None) or error) or type(error).__name__
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is the finding)
+        cause = error.__cause__ if isinstance(error, DatabaseAway) and error.__cause__ else error
+        why = str(getattr(cause, "orig", None) or cause) or type(cause).__name__
         return [
             Check(
                 name, False, why.splitlines()[0][:200],

@@ -10,7 +10,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.api import audit as audit_api
 from app.api import calls as calls_api
@@ -34,6 +33,7 @@ from app.infra import errors, memory
 from app.infra.batching import Gather
 from app.infra.db import head_revision, revision_of
 from app.infra.observe import set_up_logging
+from app.infra.outage import DatabaseAway, is_away, is_busy, is_transient
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings, get_settings
 from app.infra.signals import at_first_signal
@@ -101,9 +101,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.security = SecurityHeaders(chosen)
     errors.install(app)
-    app.add_exception_handler(DBAPIError, _database_down)
-    app.add_exception_handler(PoolTimeout, _database_down)
-    app.add_exception_handler(OSError, _database_down)
+    app.add_exception_handler(DBAPIError, _database_failed)
+    app.add_exception_handler(DatabaseAway, _database_failed)
     for api in (
         signing_secrets_api,
         calls_api,
@@ -156,8 +155,9 @@ async def _warm_up(runtime: Runtime) -> None:
     runtime.queue.warm()
     try:
         await rehearse(runtime)
-    except (DBAPIError, OSError) as error:
-        log.warning("rehearsal_failed", error=type(error).__name__)
+    except Exception as error:
+        if not is_transient(error):
+            log.exception("rehearsal_failed")
 
 
 def _limit_of(path: str) -> int:
@@ -167,15 +167,15 @@ def _limit_of(path: str) -> int:
     return CREDENTIAL_LIMIT if large else BODY_LIMIT
 
 
-async def _database_down(_request: Request, error: Exception) -> Response:
+async def _database_failed(_request: Request, error: Exception) -> Response:
+    if is_away(error):
+        away = errors.Unavailable("database_unavailable", "the database does not answer; try again")
+        return errors.problem_of(away)
+    if is_busy(error):
+        busy = errors.Unavailable("busy", "another request holds what this one needs; try again")
+        return errors.problem_of(busy)
     log.error("database_error", error=type(error).__name__, exc_info=error)
-    if isinstance(error, DBAPIError) and not error.connection_invalidated:
-        return errors.problem(
-            500, "internal_error", "Ringline failed; the log of the server says why."
-        )
-    return errors.problem_of(
-        errors.Unavailable("database_unavailable", "the database does not answer; try again")
-    )
+    return errors.problem(500, "internal_error", "Ringline failed; the log of the server says why.")
 
 
 async def _alive() -> dict[str, str]:

@@ -7,8 +7,12 @@ from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import migrations.models  # noqa: F401
+from app.infra.connections import SHORT, Patience, server_settings
 from app.infra.db import Base
 from app.infra.settings import get_settings
+
+MIGRATING = Patience(lock=5.0, statement=3_600.0, answer=3_660.0, idle=60.0)
+"""A statement may rewrite a large table; waiting for its lock holds up all who ask after it."""
 
 
 def migrate(connection: Connection) -> None:
@@ -23,7 +27,15 @@ def migrate(connection: Connection) -> None:
 async def run() -> None:
     """Connect to the URL given by the caller, or to that of the settings."""
     url = context.config.attributes.get("url") or get_settings().sqlalchemy_url
-    engine = create_async_engine(url, poolclass=pool.NullPool)
+    engine = create_async_engine(
+        url,
+        poolclass=pool.NullPool,
+        connect_args={
+            "timeout": SHORT.connect,
+            "command_timeout": MIGRATING.answer,
+            "server_settings": server_settings(MIGRATING) | {"enable_seqscan": "on", "jit": "on"},
+        },
+    )
     async with engine.connect() as connection:
         await connection.run_sync(migrate)
     await engine.dispose()

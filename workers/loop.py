@@ -14,6 +14,7 @@ import structlog
 
 from app.credentials import service as credentials
 from app.infra import memory
+from app.infra.outage import DatabaseAway
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
 from app.infra.tasks import Tasks
@@ -30,6 +31,12 @@ LOOK = 0.25
 FORGET = 300.0
 DRAIN = 10.0
 
+RENEW_WITHIN = 1.5
+"""Seconds for the lease to be renewed: less than it lasts, so that there is a second try."""
+
+MISSES = 2
+"""Renewals in a row that fail until the pool is thrown away."""
+
 Round = Callable[[Runtime, Dispatcher], Awaitable[object]]
 
 
@@ -44,6 +51,7 @@ class Loop:
         self._failed: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="loop", daemon=True)
         self._stop: asyncio.Event | None = None
+        self._missed = 0
         self._rounds = Tasks("worker")
         self._sends = Tasks("worker")
         self.runtime: Runtime | None = None
@@ -96,7 +104,7 @@ class Loop:
         await asyncio.wait([self._sends.spawn("rehearse", self.dispatcher.rehearse())], timeout=5)
         memory.settle()
         alive = Tasks("worker")
-        alive.every("show_life", LIFE, self.dispatcher.show_life, within=LEASE)
+        alive.every("show_life", LIFE, self._show_life, within=LEASE)
         self._begin_rounds(self.runtime, self.dispatcher, self.courier)
         await self._stop.wait()
         await self._rounds.stop()
@@ -104,6 +112,21 @@ class Loop:
         await self._sends.stop()
         await alive.stop()
         await self.runtime.close()
+
+    async def _show_life(self) -> None:
+        """Renew the lease. A pool that was silent twice is thrown away: new connections may do."""
+        assert self.runtime is not None
+        assert self.dispatcher is not None
+        try:
+            async with asyncio.timeout(RENEW_WITHIN):
+                await self.dispatcher.show_life()
+        except (TimeoutError, DatabaseAway):
+            self._missed += 1
+            if self._missed >= MISSES:
+                self._missed = 0
+                self.runtime.database.abandon()
+            raise
+        self._missed = 0
 
     def _begin_rounds(self, runtime: Runtime, dispatcher: Dispatcher, courier: Courier) -> None:
         every = self._rounds.every

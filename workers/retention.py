@@ -14,8 +14,9 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlalchemy import TextClause, text
 
-from app.infra.bisection import Aside, Halt, no_rows_fault, sweep
+from app.infra.bisection import Aside, Halt, sweep
 from app.infra.db import Row, Session, many, one
+from app.infra.outage import is_away
 from app.infra.runtime import Runtime
 from app.tenants.schemas import tenant_settings
 from app.webhooks import endpoints
@@ -97,7 +98,7 @@ async def forget(runtime: Runtime) -> int:
     Each tenant and each table apart: what fails of one keeps nothing of another. If another worker
     is at it this one stops: it may come back to the rest the next time.
     """
-    async with runtime.database.reading() as session:
+    async with runtime.database.patient.reading() as session:
         tenants = await many(session, TENANTS)
     gone = 0
     try:
@@ -109,7 +110,7 @@ async def forget(runtime: Runtime) -> int:
         gone += await _or_aside("answers", partial(_table, runtime, OLD_ANSWERS, {}))
     except Halt:
         return gone
-    async with runtime.database.transaction() as session:
+    async with runtime.database.patient.transaction() as session:
         await endpoints.forget_secrets(session)
     return gone
 
@@ -119,7 +120,7 @@ async def _or_aside(what: Hashable, work: Callable[[], Awaitable[int]]) -> int:
     try:
         looked = await work()
     except Exception as error:
-        if isinstance(error, Halt) or no_rows_fault(error):
+        if isinstance(error, Halt) or is_away(error):
             raise
         ASIDE.add(what, error)
         return 0
@@ -165,11 +166,11 @@ async def _in_batches(
     async def find(limit: int, passed_over: Sequence[Key]) -> list[Key]:
         await asyncio.sleep(PAUSE)
         more = {"limit": limit, "aside": passed_over}
-        async with runtime.database.each() as session:
+        async with runtime.database.patient.each() as session:
             return [row["key"] for row in await many(session, statement, {**values, **more})]
 
     async def forget(keys: Sequence[Key]) -> None:
-        async with runtime.database.transaction() as session:
+        async with runtime.database.patient.transaction() as session:
             if not await _alone(session):
                 raise Halt
             await delete(session, keys)

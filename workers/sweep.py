@@ -9,8 +9,8 @@ import structlog
 from app.calls import erase as erasing
 from app.calls import service as calls
 from app.devices import service as devices
-from app.infra.bisection import no_rows_fault
 from app.infra.observe import SWEEP_FAILING, SWEEP_FAILURES
+from app.infra.outage import is_away
 from app.infra.runtime import Runtime
 from app.push import service as push
 from app.push.service import Dispatcher
@@ -40,7 +40,7 @@ class Steps:
                     await step()
             except Exception as error:
                 self._failed(name, error)
-                if no_rows_fault(error) and not limit.expired():
+                if is_away(error) and not limit.expired():
                     raise
             else:
                 self._well(name)
@@ -49,7 +49,7 @@ class Steps:
         SWEEP_FAILURES.labels(name).inc()
         SWEEP_FAILING.labels(name).set(1)
         now = time.monotonic()
-        if now >= self._told.get(name, 0.0) + TOLD_EVERY and not no_rows_fault(error):
+        if now >= self._told.get(name, 0.0) + TOLD_EVERY and not is_away(error):
             self._told[name] = now
             log.error("sweep_step_failed", step=name, exc_info=error)
 

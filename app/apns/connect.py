@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any, Final
 
+from app.infra.tasks import Tasks
 from app.infra.urls import http_url
+
+_tasks = Tasks("apns")
 
 _ATTEMPT_DELAY: Final = 0.25
 _SHORTEST_DELAY: Final = 0.01
@@ -73,7 +76,7 @@ async def _first_connected(
     try:
         while trying or left:
             if left:
-                trying.add(loop.create_task(_connected(loop, left.pop(0))))
+                trying.add(_tasks.spawn("dial", _connected(loop, left.pop(0)), awaited=True))
             done, trying = await asyncio.wait(
                 trying, timeout=delay if left else None, return_when=asyncio.FIRST_COMPLETED
             )

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from app.audit.log import Actor
+from app.infra.outage import is_transient, name_of
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings, get_settings
 
@@ -66,8 +67,10 @@ def with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
-    except OSError as error:
-        fail(f"the database does not answer ({error}); `ringline doctor` says more")
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        fail(f"the database does not answer ({name_of(error)}); `ringline doctor` says more")
 
 
 def settings_or_fail() -> Settings:

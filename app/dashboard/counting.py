@@ -3,10 +3,10 @@
 import asyncio
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from app.dashboard import store_counts
 from app.infra.db import clock
+from app.infra.outage import is_transient
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
 
@@ -34,13 +34,14 @@ class Counting:
         while True:
             try:
                 more = await count_once(self._runtime)
-            except (DBAPIError, OSError, TimeoutError) as error:
-                log.warning("counting_failed", error=type(error).__name__)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
                 more = False
             await asyncio.sleep(BETWEEN if more else EVERY)
 
 
 async def count_once(runtime: Runtime) -> bool:
     """Count the next stretch of settled minutes; True when there is more to do."""
-    async with runtime.database.transaction() as session:
+    async with runtime.database.patient.transaction() as session:
         return await store_counts.count_on(session, await clock(session))

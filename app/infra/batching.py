@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from app.infra.outage import is_away
 from app.infra.tasks import Tasks
 
 Item = TypeVar("Item")
@@ -48,8 +49,8 @@ class Gather(Generic[Item, Answer]):
         try:
             answers = await self._work([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001  (whatever it is, its askers must hear of it)
-            if len(batch) == 1:
-                answers = [error]
+            if len(batch) == 1 or is_away(error):  # away it is for all who asked
+                answers = [error] * len(batch)
             else:
                 for one in batch:
                     await self._do([one])

@@ -10,10 +10,9 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.infra.observe import ROWS_ASIDE, ROWS_FAILED
+from app.infra.outage import is_away
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +86,7 @@ async def by_halves(
             try:
                 await work(part)
             except Exception as error:
-                if isinstance(error, Halt) or no_rows_fault(error):
+                if isinstance(error, Halt) or is_away(error):
                     raise
                 if len(part) == 1:
                     bad[part[0]] = error
@@ -121,13 +120,3 @@ async def sweep(
         if len(keys) < batch or before >= set(keys):
             return looked
         before = set(keys)
-
-
-def no_rows_fault(error: Exception) -> bool:
-    """Whether the database is away: then each row of a batch would fail, and none is bad."""
-    if isinstance(error, DBAPIError):
-        state = str(getattr(error.orig, "sqlstate", None) or "")
-        # 57014: a statement that took too long, which may be for one row
-        away = state[:2] in {"08", "53", "57"} and state != "57014"
-        return error.connection_invalidated or away or state == "25006"
-    return isinstance(error, (OSError, TimeoutError, PoolTimeout))

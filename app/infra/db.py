@@ -16,10 +16,13 @@ import orjson
 from sqlalchemy import CursorResult, Executable, FromClause, Table, TextClause, Uuid, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import DateTime
 
+from app.infra.connections import LONG, SHORT, Connections, Patience
+from app.infra.outage import DatabaseAway, Outage, is_away
 from app.infra.settings import Settings
 
 Session = AsyncConnection
@@ -50,45 +53,36 @@ Base.metadata.naming_convention = Base.metadata_naming
 
 
 class Database:
-    """The pool of connections of one process; belongs to one event loop."""
+    """The connections of one process; belongs to one event loop. See `app.infra.connections`."""
 
-    def __init__(self, url: str, *, pool: int = 10) -> None:
-        self.engine: AsyncEngine = create_async_engine(
-            url,
-            pool_size=pool,
-            max_overflow=0,
-            pool_timeout=10,
-            pool_use_lifo=True,
-            hide_parameters=True,  # an error must not quote a token
-            json_serializer=dump_json,
-            json_deserializer=orjson.loads,
-            connect_args={
-                "timeout": 5,
-                "server_settings": {
-                    "application_name": "ringline",
-                    "jit": "off",  # costs more than it saves on short statements
-                    # A plan made while a table was small is kept, also by foreign keys, and would
-                    # read all of it for each ring until the next ANALYZE; every table is indexed
-                    # for what is asked of it.
-                    "enable_seqscan": "off",
-                    # a frozen process must not hold the locks of calls
-                    "idle_in_transaction_session_timeout": "5s",
-                },
-                "prepared_statement_cache_size": 200,
-            },
-        )
+    def __init__(self, url: str, *, pool: int = 10, patience: Patience = SHORT) -> None:
+        self._url = url
+        self._connections = Connections(url, pool=pool, patience=patience)
+        self._outage = Outage("database")
+        self._patient: Database | None = None
+        self.engine = self._connections.engine
         self._each = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @property
+    def patient(self) -> "Database":
+        """The same database by two connections of its own, for statements that may take a minute.
+
+        What nobody waits for must not use up what others wait for, nor be cut off as they are.
+        """
+        if self._patient is None:
+            self._patient = Database(self._url, pool=2, patience=LONG)
+        return self._patient
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """One transaction: committed when the block ends, rolled back when it raises."""
-        async with self.engine.begin() as session:
+        async with self._connected(self.engine) as session, session.begin():
             yield session
 
     @asynccontextmanager
     async def each(self) -> AsyncIterator[Session]:
         """A connection on which each statement is a transaction, committed when it is answered."""
-        async with self._each.connect() as session:
+        async with self._connected(self._each) as session:
             yield session
 
     reading = each
@@ -97,7 +91,7 @@ class Database:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Session]:
         """A connection for reading by several statements that all see the same moment."""
-        async with self.engine.connect() as session:
+        async with self._connected(self.engine) as session:
             yield await session.execution_options(isolation_level="REPEATABLE READ")
 
     @asynccontextmanager
@@ -107,15 +101,42 @@ class Database:
         The pool hands out the connection used last, so what is prepared here serves the first
         request that comes.
         """
-        async with self.engine.connect() as session, session.begin() as transaction:
+        async with self._connected(self.engine) as session, session.begin() as transaction:
             try:
                 yield session
             finally:
                 await transaction.rollback()
 
+    def abandon(self) -> None:
+        """Throw every connection away, those in use too: they are silent, and new ones may do."""
+        self._connections.abandon()
+
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+        if self._patient is not None:
+            await self._patient.close()
+
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[Session]:
+        """A connection. Raises DatabaseAway when none can be had, or it does not answer in time.
+
+        Tells of outages, once for all who meet them.
+        """
+        had = False
+        try:
+            async with engine.connect() as session:
+                had = True
+                yield session
+        except (SQLAlchemyError, OSError) as error:
+            if not had:
+                self._outage.seen(error)
+                raise DatabaseAway("no connection to the database") from error
+            if is_away(error):
+                self._outage.seen(error)
+            raise
+        else:
+            self._outage.over()
 
 
 def connect(settings: Settings) -> Database:

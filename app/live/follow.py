@@ -16,8 +16,9 @@ import structlog
 
 from app.infra.db import dump_json
 from app.infra.errors import AppError, Unauthorized
+from app.infra.outage import is_transient
 from app.live.feeds import Page
-from app.live.streams import DATABASE_DOWN, Ending, Snapshot, Stream, Streams
+from app.live.streams import Ending, Snapshot, Stream, Streams
 from app.security import Caller
 
 log = structlog.get_logger(__name__)
@@ -62,8 +63,9 @@ async def follow(
         try:
             batch = await _next(streams, stream, after)
             after = None
-        except DATABASE_DOWN as error:
-            log.warning("stream_waits_for_database", error=type(error).__name__)
+        except Exception as error:
+            if not is_transient(error):
+                raise
             await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311  (spreads the work)
             batch = []
         if batch is not None:
@@ -156,5 +158,8 @@ async def _recognise_again(stream: Stream, recognise: Recognise) -> None:
     except Unauthorized as error:
         expired = error.code == "expired_token"
         stream.end(Ending.TOKEN_EXPIRED if expired else Ending.UNAUTHORIZED)
-    except (AppError, *DATABASE_DOWN) as error:
+    except AppError as error:
         log.warning("stream_not_recognised", error=type(error).__name__)
+    except Exception as error:
+        if not is_transient(error):
+            raise

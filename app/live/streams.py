@@ -7,17 +7,15 @@ streams want to read is gathered into one query for all of them.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.event import rfc3339
 from app.infra.batching import Gather
@@ -33,6 +31,7 @@ from app.live.feeds import Key, Page
 log = structlog.get_logger(__name__)
 
 MOST_GATHERED = 500
+COMPARE_WITHIN = 20.0
 
 LiveCalls = Callable[[Session, Sequence[Key]], Awaitable[dict[Key, list[dict[str, Any]]]]]
 KeepPresent = Callable[[Sequence[tuple[UUID, str, str]]], Awaitable[object]]
@@ -55,26 +54,6 @@ class Limits:
     recognise: float = 60.0
     send_within: float = 10.0
     hello_within: float = 5.0
-
-
-DATABASE_DOWN = (SQLAlchemyError, OSError, TimeoutError)
-
-Wanted = TypeVar("Wanted")
-Found = TypeVar("Found")
-
-
-def _together(
-    read: Callable[[Sequence[Wanted]], Awaitable[Sequence[Found]]],
-) -> Callable[[Sequence[Wanted]], Awaitable[Sequence[Found | Exception]]]:
-    """When the database is away it is so for all who asked: do not ask for each alone."""
-
-    async def work(wanted: Sequence[Wanted]) -> Sequence[Found | Exception]:
-        try:
-            return await read(wanted)
-        except DATABASE_DOWN as error:
-            return [error] * len(wanted)
-
-    return work
 
 
 class Ending(StrEnum):
@@ -145,15 +124,15 @@ class Streams:
         self._open: dict[Key, set[Stream]] = {}
         self._count = 0
         self._closing = False
-        self._pages = Gather(_together(self._read_pages), MOST_GATHERED)
-        self._snapshots = Gather(_together(self._read_snapshots), MOST_GATHERED)
+        self._pages = Gather(self._read_pages, MOST_GATHERED)
+        self._snapshots = Gather(self._read_snapshots, MOST_GATHERED)
         self._tasks = Tasks("streams")
         runtime.news.listen(self._heard)
 
     def start(self) -> None:
         """Begin to listen and to compare."""
         self._tasks.supervise("hear", self._runtime.news.hear)
-        self._tasks.supervise("compare", self._compare_for_ever)
+        self._tasks.every("compare", self.limits.compare, self._look, within=COMPARE_WITHIN)
 
     def end_all(self) -> None:
         """The server goes: every stream ends, and no new one begins."""
@@ -261,15 +240,9 @@ class Streams:
                     stream.known = seq
                     stream.wake.set()
 
-    async def _compare_for_ever(self) -> None:
-        while True:
-            begun = time.monotonic()
-            try:
-                await self._compare()
-                await self._show_presence()
-            except DATABASE_DOWN as error:
-                log.warning("streams_not_compared", error=type(error).__name__)
-            await asyncio.sleep(max(0.1, begun + self.limits.compare - time.monotonic()))
+    async def _look(self) -> None:
+        await self._compare()
+        await self._show_presence()
 
     async def _compare(self) -> None:
         """With one query: which users that listen have news, or are no more."""

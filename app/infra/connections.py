@@ -1,0 +1,173 @@
+"""Connections to PostgreSQL: what we need of each is set here, and every wait on one has an end.
+
+The server's defaults do not matter: isolation, time zone, formats and time-outs are set when a
+connection begins. The server bounds what it does (`statement_timeout`, `lock_timeout`); this side
+bounds how long it waits for an answer, for a server, a firewall or a network that has gone silent
+says nothing at all. A connection on which a wait was in vain is thrown away, never used again.
+"""
+
+import asyncio
+import socket
+import time
+from typing import Any, Final
+from weakref import WeakSet
+
+import orjson
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.core.frozen import frozen
+from app.infra.outage import DatabaseAway
+
+
+@frozen
+class Patience:
+    """How long to wait, in seconds.
+
+    `connect`: for a new connection. `slot`: for one of the pool that is free. `lock`: for a row or
+    table that another transaction holds. `statement`: for the server to finish one statement.
+    `answer`: for the server to say so; longer than `statement`, so that the server speaks first.
+    `idle`: for a transaction whose client says nothing more, as a frozen process must not hold the
+    locks of calls.
+    """
+
+    connect: float = 5.0
+    slot: float = 5.0
+    lock: float = 2.0
+    statement: float = 5.0
+    answer: float = 6.0
+    idle: float = 5.0
+
+
+SHORT: Final = Patience()
+"""For what somebody waits for: a request, a push, a round of the sweep."""
+
+LONG: Final = Patience(lock=5.0, statement=60.0, answer=65.0, idle=60.0)
+"""For what nobody waits for: forgetting what is old, counting."""
+
+UNUSED: Final = 10.0
+"""Seconds after which a connection is asked for a sign of life before it is used."""
+
+PING: Final = 0.5
+"""Seconds for that sign."""
+
+KEEPALIVE: Final = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 2))
+UNACKNOWLEDGED: Final = 20
+"""Seconds that sent data may stay unacknowledged, on either side (TCP_USER_TIMEOUT, RFC 5482)."""
+
+
+def server_settings(patience: Patience) -> dict[str, str]:
+    """What every session sets at its start, whatever the server's, database's, role's default."""
+    return {
+        "application_name": "ringline",
+        "default_transaction_isolation": "read committed",
+        "TimeZone": "UTC",
+        "DateStyle": "ISO, MDY",
+        "IntervalStyle": "postgres",
+        "bytea_output": "hex",
+        "standard_conforming_strings": "on",
+        "lock_timeout": _milliseconds(patience.lock),
+        "statement_timeout": _milliseconds(patience.statement),
+        "idle_in_transaction_session_timeout": _milliseconds(patience.idle),
+        "idle_session_timeout": "0",  # a pool's connection may rest
+        # sessions of a client that has vanished end, with the locks that they hold
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "2",
+        "tcp_user_timeout": str(UNACKNOWLEDGED * 1_000),
+        "jit": "off",  # costs more than it saves on short statements
+        # A plan made while a table was small is kept, also by foreign keys, and would read all of
+        # it for each ring until the next ANALYZE; every table is indexed for what is asked of it.
+        "enable_seqscan": "off",
+    }
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1_000))
+
+
+class Connections:
+    """The pool of one engine, and what becomes of connections that do not answer."""
+
+    def __init__(self, url: str, *, pool: int, patience: Patience) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=patience.slot,
+            pool_use_lifo=True,
+            hide_parameters=True,  # an error must not quote a token
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+            connect_args={
+                "timeout": patience.connect,
+                "command_timeout": patience.answer,
+                "server_settings": server_settings(patience),
+                "prepared_statement_cache_size": 200,
+            },
+        )
+        self._open: WeakSet[Any] = WeakSet()
+        self._doubted = 0.0
+        """Loop-independent time of the last wait in vain: connections used before it are asked."""
+        pool_of = self.engine.sync_engine
+        event.listen(pool_of, "connect", self._connected)
+        event.listen(pool_of, "checkout", self._taken)
+        event.listen(pool_of, "checkin", self._returned)
+        event.listen(pool_of, "handle_error", self._failed)
+
+    def abandon(self) -> None:
+        """Throw every connection away, those in use too: what waits on one fails at once."""
+        for connection in list(self._open):
+            connection.terminate()
+
+    def _connected(self, adapted: Any, record: ConnectionPoolEntry) -> None:
+        driver = adapted.driver_connection
+        self._open.add(driver)
+        record.info["used"] = time.monotonic()
+        # asyncpg offers no way to set options of its socket
+        transport = getattr(driver, "_transport", None)
+        sock = None if transport is None else transport.get_extra_info("socket")
+        if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
+            _notice_silence(sock)
+
+    def _taken(self, adapted: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        """See to it that whoever takes a connection gets one that lives: nothing was sent yet."""
+        driver = adapted.driver_connection
+        if driver.is_closed():  # its end was heard of while it rested
+            raise DisconnectionError("the server has closed this connection")
+        used = record.info.get("used", 0.0)
+        if used > self._doubted and time.monotonic() < used + UNUSED:
+            return
+        try:
+            adapted.run_async(lambda one: one.execute("SELECT 1", timeout=PING))
+        except Exception as error:
+            driver.terminate()
+            raise DisconnectionError("this connection does not answer") from error
+
+    def _returned(self, _adapted: Any, record: ConnectionPoolEntry) -> None:
+        record.info["used"] = time.monotonic()
+
+    def _failed(self, context: ExceptionContext) -> None:
+        """A wait that was in vain, or was given up: nothing more is expected of the connection."""
+        error = context.original_exception
+        if not isinstance(error, (OSError, asyncio.CancelledError)):
+            return
+        self._doubted = time.monotonic()
+        if context.connection is not None and not context.connection.invalidated:
+            driver: Any = context.connection.connection.driver_connection
+            driver.terminate()
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
+        if isinstance(error, OSError):
+            raise DatabaseAway("the database does not answer") from error
+
+
+def _notice_silence(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (*KEEPALIVE, ("TCP_USER_TIMEOUT", UNACKNOWLEDGED * 1_000)):
+        option = getattr(socket, name, None)
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)

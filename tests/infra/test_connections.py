@@ -1,0 +1,215 @@
+"""Connections to the database: what is set on each, and that no wait on one is without an end."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+from structlog.testing import capture_logs
+
+from app.infra import connections, db
+from app.infra.connections import LONG, SHORT, Patience
+from app.infra.db import Database
+from app.infra.outage import DatabaseAway, is_away, is_busy, is_row_fault, is_transient
+from app.infra.settings import Settings
+from tests.conftest import DatabaseServer
+from tests.infra.silence import proxy_before
+
+QUICK = replace(SHORT, lock=0.2, statement=0.4, answer=0.6, slot=0.3)
+
+
+@pytest.fixture
+async def quick(database: str) -> AsyncIterator[Database]:
+    made = Database(database, pool=3, patience=QUICK)
+    yield made
+    await made.close()
+
+
+async def show(database: Database, name: str) -> str:
+    async with database.each() as session:
+        return str((await session.execute(text(f"SHOW {name}"))).scalar_one())
+
+
+def shown(seconds: float) -> str:
+    minutes = {60.0: "1min"}
+    return minutes.get(seconds, f"{seconds:g}s")
+
+
+async def test_every_pool_sets_what_it_needs_whatever_the_servers_defaults(
+    database: str, database_server: DatabaseServer
+) -> None:
+    name = database.rpartition("/")[2].partition("?")[0]
+    for setting in (
+        "default_transaction_isolation = 'serializable'",
+        "TimeZone = 'Asia/Kathmandu'",
+        "DateStyle = 'German, DMY'",
+        "IntervalStyle = 'iso_8601'",
+        "bytea_output = 'escape'",
+        "standard_conforming_strings = off",
+        "lock_timeout = '1h'",
+        "statement_timeout = '1h'",
+        "idle_in_transaction_session_timeout = 0",
+        "idle_session_timeout = '1h'",
+        "enable_seqscan = on",
+    ):
+        database_server.execute(f"ALTER DATABASE {name} SET {setting}")
+    opened = db.connect(Settings(database_url=database))
+    pools: list[tuple[Database, Patience]] = [(opened, SHORT), (opened.patient, LONG)]
+    for pool, patience in pools:
+        expected = {
+            "transaction_isolation": "read committed",
+            "default_transaction_isolation": "read committed",
+            "TimeZone": "UTC",
+            "DateStyle": "ISO, MDY",
+            "IntervalStyle": "postgres",
+            "bytea_output": "hex",
+            "standard_conforming_strings": "on",
+            "lock_timeout": shown(patience.lock),
+            "statement_timeout": shown(patience.statement),
+            "idle_in_transaction_session_timeout": shown(patience.idle),
+            "idle_session_timeout": "0",
+            "enable_seqscan": "off",
+        }
+        assert {key: await show(pool, key) for key in expected} == expected
+        async with pool.transaction() as session:
+            isolation = await session.execute(text("SHOW transaction_isolation"))
+            assert isolation.scalar_one() == "read committed"
+    await opened.close()
+
+
+async def test_what_the_server_bounds(quick: Database) -> None:
+    with pytest.raises(Exception) as slow:
+        async with quick.transaction() as session:
+            await session.execute(text("SELECT pg_sleep(60)"))
+    assert is_busy(slow.value)
+    assert not is_away(slow.value)
+    async with quick.transaction() as holding:
+        await holding.execute(text("LOCK TABLE workers"))
+        with pytest.raises(Exception) as held:
+            async with quick.transaction() as session:
+                await session.execute(text("DELETE FROM workers"))
+    assert is_busy(held.value)
+    assert is_transient(held.value)
+    with pytest.raises(Exception) as bad:
+        async with quick.transaction() as session:
+            await session.execute(text("SELECT 1 / 0"))
+    assert is_row_fault(bad.value)
+    assert not is_transient(bad.value)
+
+
+async def test_a_pool_that_is_used_up_is_away(quick: Database) -> None:
+    async with quick.each(), quick.each(), quick.each():
+        with pytest.raises(DatabaseAway):
+            async with quick.each():
+                pass
+
+
+async def test_a_silent_connection_is_given_up_and_thrown_away(database: str) -> None:
+    with proxy_before(database) as proxy:
+        through = Database(proxy.url, pool=2, patience=QUICK)
+        assert await show(through, "TimeZone") == "UTC"
+        assert proxy.go_silent() == 1
+        begun = time.monotonic()
+        with pytest.raises(DatabaseAway):
+            await show(through, "TimeZone")
+        assert time.monotonic() - begun < 5
+        assert await show(through, "TimeZone") == "UTC"
+        await through.close()
+
+
+async def test_others_that_may_be_silent_too_are_asked_before_they_are_used(
+    database: str,
+) -> None:
+    with proxy_before(database) as proxy:
+        through = Database(proxy.url, pool=3, patience=QUICK)
+        async with through.each() as a, through.each() as b, through.each() as c:
+            for one in (a, b, c):
+                await one.execute(text("SELECT 1"))
+        assert proxy.go_silent() == 3
+        with pytest.raises(DatabaseAway):
+            await show(through, "TimeZone")
+        async with through.each() as a, through.each() as b, through.each() as c:
+            for one in (a, b, c):
+                await one.execute(text("SELECT 1"))
+        await through.close()
+
+
+async def test_a_connection_that_was_long_unused_is_asked_first(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "UNUSED", 0.0)
+    with proxy_before(database) as proxy:
+        through = Database(proxy.url, pool=1, patience=SHORT)
+        async with through.each() as session:
+            first = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        async with through.each() as session:  # it does answer: it is kept
+            assert (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one() == first
+        proxy.go_silent()
+        async with through.each() as session:
+            assert (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one() != first
+        await through.close()
+
+
+async def test_abandoned_connections_fail_at_once_and_new_ones_are_made(database: str) -> None:
+    with proxy_before(database) as proxy:
+        through = Database(proxy.url, pool=2, patience=SHORT)
+        await show(through, "TimeZone")
+        proxy.go_silent()
+        begun = time.monotonic()
+        waiting = asyncio.ensure_future(show(through, "TimeZone"))
+        await asyncio.sleep(0.05)
+        through.abandon()
+        with pytest.raises(Exception) as failed:
+            await waiting
+        assert is_away(failed.value)
+        assert time.monotonic() - begun < SHORT.answer
+        assert await show(through, "TimeZone") == "UTC"
+        await through.close()
+
+
+async def test_killed_sessions_are_noticed_by_nobody(
+    database: str, database_server: DatabaseServer
+) -> None:
+    made = Database(database, pool=3)
+    async with made.each() as a, made.each() as b, made.each() as c:
+        pids = [
+            (await one.execute(text("SELECT pg_backend_pid()"))).scalar_one() for one in (a, b, c)
+        ]
+    for pid in pids:
+        database_server.execute(f"SELECT pg_terminate_backend({pid})")
+    await asyncio.sleep(0.05)
+    async with made.each() as a, made.each() as b, made.each() as c:
+        for one in (a, b, c):
+            assert (await one.execute(text("SELECT pg_backend_pid()"))).scalar_one() not in pids
+    await made.close()
+
+
+async def test_nobody_there_is_told_once_and_when_it_is_over(database: str) -> None:
+    with proxy_before(database) as proxy:
+        url = proxy.url
+        through = Database(url, pool=1, patience=QUICK)
+        await show(through, "TimeZone")
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(Exception) as away:
+                await show(through, "TimeZone")
+            assert is_away(away.value)
+        assert [line["event"] for line in logs] == ["server_away"]
+        assert "exc_info" not in logs[0]
+    await through.close()
+
+
+@pytest.mark.parametrize(
+    "raised",
+    ["53300", "57P03", "57P01", "53100", "25006", "08006"],
+)
+async def test_what_the_server_says_when_it_cannot_serve(quick: Database, raised: str) -> None:
+    with pytest.raises(Exception) as failed:
+        async with quick.transaction() as session:
+            await session.execute(
+                text(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{raised}'; END $$")
+            )
+    assert is_away(failed.value)
+    assert not is_row_fault(failed.value)
