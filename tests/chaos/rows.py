@@ -23,14 +23,14 @@ OPEN = """
            CAST(extract(epoch FROM deadline) AS float8) AS due
     FROM rings WHERE outcome IS NULL AND tenant_id = ANY ($1)
     UNION ALL
-    SELECT 'push', CAST(id AS text), CAST(extract(epoch FROM deadline) AS float8)
+    SELECT 'push (' || concat_ws(' ', state, reason) || ')', CAST(id AS text), CAST(extract(epoch FROM deadline) AS float8)
     FROM pushes WHERE state IN ('pending', 'sending') AND tenant_id = ANY ($1)
     UNION ALL
     SELECT 'call', CAST(id AS text), CAST(extract(epoch FROM due_at) AS float8)
     FROM calls WHERE ended_at IS NULL AND due_at IS NOT NULL AND tenant_id = ANY ($1)
 """
 OPEN_HOOKS = """
-    SELECT 'delivery' AS kind, event_id AS id, CAST(extract(epoch FROM due_at) AS float8) AS due
+    SELECT 'delivery (' || concat_ws(' ', state, attempts, error) || ')' AS kind, event_id AS id, CAST(extract(epoch FROM due_at) AS float8) AS due
     FROM deliveries WHERE state IN ('pending', 'sending') AND webhook_id = $1
 """
 OWED = """

@@ -98,7 +98,9 @@ async def row(world: World, spec: Spec, rate: float) -> Outcome:
         "lost": counts.lost(load.asked, fates, sent),
         "doubled": counts.doubled(sent, fault),
         "dead": counts.dead(fates, sent),
-        "stuck": counts.stuck(await truth.open(tenants), await truth.now()),
+        "stuck": counts.stuck(
+            await truth.open(tenants) + await truth.open_hooks(world.webhook), await truth.now()
+        ),
         "late": counts.late(load.asked, sent, fault),
         "feeds": heard,
         "hooks": counts.unhooked(came, await truth.owed(world.webhook, since))
