@@ -25,21 +25,22 @@ from app.calls.warmup import rehearse
 from app.credentials import health
 from app.dashboard import routes as dashboard
 from app.dashboard.counting import Counting
+from app.http import problems
+from app.http.auth import Gate
 from app.http.body_limit import BodyLimit
 from app.http.head import HeadAsGet
 from app.http.security_headers import SecurityHeaders
 from app.http.trusted_proxies import TrustedProxies
-from app.infra import errors, memory
+from app.infra import errors, process
 from app.infra.batching import Gather
 from app.infra.db import head_revision, revision_of
 from app.infra.observe import set_up_logging
 from app.infra.outage import DatabaseAway, is_away, is_busy, is_transient
+from app.infra.process import at_first_signal
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings, get_settings
-from app.infra.signals import at_first_signal
 from app.live.streams import Streams
 from app.push import worker_store as push
-from app.security import Gate
 
 if TYPE_CHECKING:
     from devkit.lab.lab import Lab
@@ -83,7 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         counting.start()
         if lab is not None:
             lab.start(runtime)
-        memory.settle()
+        process.settle_memory()
         with at_first_signal(partial(_let_go, streams, lab)):
             yield
         if lab is not None:
@@ -97,10 +98,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description="A self-hosted ring service for apps with native call screens.",
         version="0.1.0",
         lifespan=lifespan,
-        responses=errors.RESPONSES,
+        responses=problems.RESPONSES,
     )
     app.security = SecurityHeaders(chosen)
-    errors.install(app)
+    problems.install(app)
     app.add_exception_handler(DBAPIError, _database_failed)
     app.add_exception_handler(DatabaseAway, _database_failed)
     for api in (
@@ -170,12 +171,14 @@ def _limit_of(path: str) -> int:
 async def _database_failed(_request: Request, error: Exception) -> Response:
     if is_away(error):
         away = errors.Unavailable("database_unavailable", "the database does not answer; try again")
-        return errors.problem_of(away)
+        return problems.problem_of(away)
     if is_busy(error):
         busy = errors.Unavailable("busy", "another request holds what this one needs; try again")
-        return errors.problem_of(busy)
+        return problems.problem_of(busy)
     log.error("database_error", error=type(error).__name__, exc_info=error)
-    return errors.problem(500, "internal_error", "Ringline failed; the log of the server says why.")
+    return problems.problem(
+        500, "internal_error", "Ringline failed; the log of the server says why."
+    )
 
 
 async def _alive() -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.infra.errors import RESPONSES
+from app.http.problems import RESPONSES
 from app.infra.settings import Settings
 from app.main import create_app
 

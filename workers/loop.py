@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from app.credentials import service as credentials
-from app.infra import memory
+from app.infra import process
 from app.infra.outage import DatabaseAway
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
@@ -102,7 +102,7 @@ class Loop:
         self.courier = Courier(self.runtime, self.dispatcher.worker_id)
         self._ready.set()
         await asyncio.wait([self._sends.spawn("rehearse", self.dispatcher.rehearse())], timeout=5)
-        memory.settle()
+        process.settle_memory()
         alive = Tasks("worker")
         alive.every("show_life", LIFE, self._show_life, within=LEASE)
         self._begin_rounds(self.runtime, self.dispatcher, self.courier)

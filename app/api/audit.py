@@ -7,8 +7,9 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from app.audit import log as audit
 from app.core.event import rfc3339
+from app.http.auth import server
 from app.infra.runtime import Runtime
-from app.security import Caller, require_scope, server
+from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 MOST = 200

@@ -22,10 +22,11 @@ from app.core.call import (
     Leave,
 )
 from app.http import etags as http_cache
+from app.http.auth import any_caller, server_or_user
 from app.infra.batching import Gather
 from app.infra.errors import Invalid
 from app.infra.runtime import Runtime
-from app.security import Caller, any_caller, require_scope, server_or_user
+from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
 Anyone = Annotated[Caller, Depends(any_caller)]

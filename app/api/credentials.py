@@ -18,10 +18,11 @@ from app.credentials.schemas import (
 )
 from app.devices import test_push as trial
 from app.http.acting import actor_of
+from app.http.auth import server
 from app.infra.db import Row
 from app.infra.fields import BundleId
 from app.infra.runtime import Runtime
-from app.security import Caller, require_scope, server
+from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1/credentials", tags=["credentials"])
 

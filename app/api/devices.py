@@ -9,10 +9,11 @@ from app.calls import registration
 from app.core.event import rfc3339
 from app.devices import service
 from app.devices.schemas import DeviceIn, UserTokenIn
+from app.http.auth import server, server_or_user
 from app.infra.fields import DeviceId, UserId
 from app.infra.runtime import Runtime
-from app.security import Caller, require_scope, server, server_or_user
 from app.tenants import service as tenants
+from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1", tags=["devices"])
 ServerOrUser = Annotated[Caller, Depends(server_or_user)]

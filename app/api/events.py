@@ -7,12 +7,13 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response, WebSoc
 from app.api import socket
 from app.api.sse import EventStream
 from app.calls.timeline import of_call
+from app.http.auth import Gate, any_caller, server
 from app.infra.errors import Forbidden
 from app.infra.fields import DeviceId, UserId
 from app.infra.runtime import Runtime
 from app.live.follow import follow
 from app.live.streams import Stream, Streams
-from app.security import Caller, Gate, any_caller, require_scope, server
+from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1", tags=["events"])
 

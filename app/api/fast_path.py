@@ -17,9 +17,9 @@ from starlette.types import Message, Receive, Scope, Send
 from app.calls.ringing import Order, ring_order
 from app.calls.schemas import RingIn
 from app.core.frozen import frozen
+from app.http.auth import Gate
 from app.http.security_headers import SecurityHeaders
 from app.infra.batching import Gather
-from app.security import Gate
 
 PATH = "/v1/calls"
 HEADERS = ((b"content-type", b"application/json"),)

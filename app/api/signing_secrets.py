@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from app.http.acting import actor_of
+from app.http.auth import server
 from app.infra.runtime import Runtime
-from app.security import Caller, require_scope, server
 from app.tenants import signing_secrets as service
+from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1/signing-secrets", tags=["settings"])
 

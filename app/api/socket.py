@@ -15,11 +15,12 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.api.stream_fields import Hello
+from app.http.auth import Gate
 from app.infra.errors import AppError, Invalid, Unauthorized
 from app.infra.tasks import beside
 from app.live.follow import Batch, closing, follow
 from app.live.streams import Ending, Stream, Streams
-from app.security import Caller, Gate, require_scope
+from app.tenants.caller import Caller, require_scope
 
 log = structlog.get_logger(__name__)
 

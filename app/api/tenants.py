@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
+from app.http.auth import server
 from app.infra.runtime import Runtime
-from app.security import Caller, require_scope, server
 from app.tenants import service
+from app.tenants.caller import Caller, require_scope
 from app.tenants.schemas import TenantSettings
 
 router = APIRouter(prefix="/v1/settings", tags=["settings"])

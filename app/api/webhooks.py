@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.core.event import rfc3339
 from app.http.acting import actor_of
+from app.http.auth import server
 from app.infra.db import Row
 from app.infra.errors import Invalid
 from app.infra.runtime import Runtime
-from app.security import Caller, require_scope, server
+from app.tenants.caller import Caller, require_scope
 from app.webhooks import service as webhook
 from app.webhooks.schemas import ChangeIn, RotateIn, WebhookIn
 

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from app.access import member_token as sign_member_token
 from app.calls import store
 from app.calls.call_token_view import read_state
 from app.calls.schemas import call_reference, call_summary, ring_out
@@ -10,8 +11,7 @@ from app.calls.service import Seen, not_found, read
 from app.core.frozen import frozen
 from app.infra.errors import Forbidden, Invalid
 from app.infra.runtime import Runtime
-from app.security import Caller
-from app.security import member_token as sign_member_token
+from app.tenants.caller import Caller
 
 
 @frozen

@@ -15,7 +15,7 @@ from app.infra.db import Row, one
 from app.infra.errors import Forbidden
 from app.infra.runtime import Runtime
 from app.push import store as pushes
-from app.security import Caller
+from app.tenants.caller import Caller
 
 SUMMARY = """
     c.id, c.type, c.name, c.state, c.reason, c.caller_id, c.caller_name, c.has_video, c.custom,

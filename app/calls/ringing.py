@@ -21,7 +21,7 @@ from app.infra.db import Session
 from app.infra.errors import Conflict, Forbidden, Invalid
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
-from app.security import Caller, require_scope, require_server_or_user
+from app.tenants.caller import Caller, require_scope, require_server_or_user
 from app.tenants.schemas import TenantSettings
 
 LONGEST_KEY = 255

@@ -25,8 +25,8 @@ def api(
     import uvicorn  # noqa: PLC0415  (slow to import; most commands do without)
     from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
 
-    from app.infra.listen import notice_the_vanished  # noqa: PLC0415
     from app.infra.observe import set_up_logging  # noqa: PLC0415
+    from app.infra.process import notice_the_vanished  # noqa: PLC0415
 
     settings = settings_or_fail()
     if workers > 1 and settings.has_lab:

@@ -16,7 +16,8 @@ from starlette.exceptions import HTTPException
 
 from app.dashboard import words
 from app.http.pages import HEADERS, read_files
-from app.infra.errors import AppError, Invalid, NotFound, TooMany, field_errors
+from app.http.problems import field_errors
+from app.infra.errors import AppError, Invalid, NotFound, TooMany
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,8 @@ from app.credentials import service as credentials
 from app.dashboard.access import Changing, Here, Place, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.previewing import preview
-from app.infra.errors import AppError, Invalid, field_errors
+from app.http.problems import field_errors
+from app.infra.errors import AppError, Invalid
 from app.infra.fields import BundleId, CallType
 from app.tenants import service as tenants
 from app.tenants import signing_secrets

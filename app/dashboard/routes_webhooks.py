@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from app.dashboard.access import Changing, Here, Place, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
-from app.infra.errors import AppError, field_errors
+from app.http.problems import field_errors
+from app.infra.errors import AppError
 from app.webhooks import service as webhook
 from app.webhooks.schemas import LONGEST_OVERLAP, WebhookIn
 

@@ -3,7 +3,7 @@
 from fastapi import Request
 
 from app.audit.log import Actor
-from app.security import Caller
+from app.tenants.caller import Caller
 
 
 def source_of(request: Request) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.infra.errors import TooLarge, problem_of
+from app.http.problems import problem_of
+from app.infra.errors import TooLarge
 
 MOST_DISCARDED = 64 * 1024 * 1024
 PATIENCE = 10.0

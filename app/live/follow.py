@@ -19,7 +19,7 @@ from app.infra.errors import AppError, Unauthorized
 from app.infra.outage import is_transient
 from app.live.feeds import Page
 from app.live.streams import Ending, Snapshot, Stream, Streams
-from app.security import Caller
+from app.tenants.caller import Caller
 
 log = structlog.get_logger(__name__)
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from app.access import call_token
 from app.apns import PushRequest
 from app.core.event import milliseconds
 from app.core.frozen import frozen
@@ -25,7 +26,6 @@ from app.core.payload import (
 )
 from app.infra.db import Row
 from app.infra.vault import Keyring
-from app.security import call_token
 from app.tenants.schemas import TenantSettings, tenant_settings
 
 log = structlog.get_logger(__name__)

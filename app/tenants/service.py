@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from app.access import new_api_key, sign_user_token, signing_place
 from app.audit.log import SERVER, Actor, record
 from app.infra import vault
 from app.infra.db import clock
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
-from app.security import new_api_key, sign_user_token, signing_place
 from app.tenants import signing_secrets, store
 from app.tenants.schemas import TenantSettings, tenant_settings
 from app.tenants.scopes import check_scopes

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
+from app.access import new_signing_secret, signing_place
 from app.audit.log import Actor, record
 from app.infra import vault
 from app.infra.db import Session
 from app.infra.errors import Conflict, NotFound
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
-from app.security import new_signing_secret, signing_place
 from app.tenants import store
 
 MOST_LIVE: Final = 2

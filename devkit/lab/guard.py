@@ -12,9 +12,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.http import problems
 from app.http.pages import HEADERS, check_origin
-from app.infra import errors
-from app.infra.errors import AppError, Forbidden, problem, problem_of
+from app.http.problems import problem, problem_of
+from app.infra.errors import AppError, Forbidden
 from app.infra.settings import LOOPBACK, Settings
 from app.infra.urls import BadUrl, http_url
 from devkit.lab.lab import Lab
@@ -103,7 +104,7 @@ def install(app: FastAPI, settings: Settings) -> Lab:
     lab = Lab(settings.simulator_url)
     inside = FastAPI(title="The lab", openapi_url=None, docs_url=None, redoc_url=None)
     inside.state.lab = lab
-    errors.install(inside)
+    problems.install(inside)
     inside.add_exception_handler(Refused, on_refused)
     inside.include_router(router)
     door = Door(inside, lab, settings.public_url)

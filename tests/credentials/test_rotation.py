@@ -5,12 +5,12 @@ import dataclasses
 
 import pytest
 
+from app.access import signing_place
 from app.credentials import rotation, service, store
 from app.credentials.decrypt import material
 from app.infra import vault
 from app.infra.ids import uuid7
 from app.infra.vault import VaultError, keyring
-from app.security import signing_place
 from app.tenants import service as tenants
 
 APP = "com.example.app"

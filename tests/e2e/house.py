@@ -19,11 +19,11 @@ from uuid import UUID
 import httpx
 from sqlalchemy import text
 
+from app.access import sign_user_token
 from app.credentials import service as credentials
 from app.infra.db import many
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
-from app.security import sign_user_token
 from app.tenants import service as tenants
 from devkit.simulator import Simulator
 

@@ -9,8 +9,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request
 
+from app.http import problems
 from app.http.body_limit import BodyLimit
-from app.infra import errors
 
 LIMIT = 1_000
 
@@ -18,7 +18,7 @@ LIMIT = 1_000
 @pytest.fixture
 async def server() -> AsyncIterator[uvicorn.Server]:
     app = FastAPI()
-    errors.install(app)
+    problems.install(app)
 
     @app.post("/")
     async def take(request: Request) -> dict[str, int]:

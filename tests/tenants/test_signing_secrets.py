@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from app.security import sign_user_token
+from app.access import sign_user_token
 from app.tenants import service, signing_secrets
 from tests.cli.test_cli import ringline
 from tests.dashboard.conftest import *  # noqa: F403  (settings, runtime, site)

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.calls.schemas import RingIn
 from app.devices.schemas import DeviceIn
-from app.infra.errors import field_errors
+from app.http.problems import field_errors
 
 SECRET = "ab" * 40
 

@@ -2,7 +2,7 @@
 
 import socket
 
-from app.infra.listen import UNANSWERED_FOR, notice_the_vanished
+from app.infra.process import UNANSWERED_FOR, notice_the_vanished
 
 
 def test_accepted_connections_have_the_options() -> None:

@@ -1,0 +1,191 @@
+"""API keys, user tokens, call tokens and member tokens: made and read, with no database.
+
+| credential    | looks like   | who holds it                | good for                           |
+|---------------|--------------|-----------------------------|------------------------------------|
+| API key       | `rl_sk_...`  | the tenant's backend        | everything of the tenant           |
+| user token    | a JWT        | an app, for its user        | that user's devices and calls      |
+| call token    | `rl_ct_...`  | a phone, from its push      | this ring on this device           |
+| member token  | `rl_mt_...`  | a phone, from its accept    | staying in the call, and leaving   |
+
+Nothing crosses tenants: each of these names one.
+"""
+
+import base64
+import binascii
+import re
+import secrets
+import struct
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import jwt
+
+from app.core import claims as user_claims
+from app.core.frozen import frozen
+from app.infra.errors import Unauthorized
+from app.infra.vault import Keyring, Place
+
+if TYPE_CHECKING:
+    from jwt.types import Options
+
+KEY_PREFIX = "rl_sk_"
+CALL_PREFIX = "rl_ct_"
+MEMBER_PREFIX = "rl_mt_"
+
+SIGNING_PURPOSE = "signing_secret"
+KID = re.compile(r"[A-Za-z0-9_\-]{1,64}")
+MAC = 16
+CALL_TOKEN = struct.Struct(">16s16s16sI")
+MEMBER_TOKEN = struct.Struct(">16s16sIB")
+
+
+@frozen
+class CallToken:
+    """What a call token says: for one ring on one device."""
+
+    tenant_id: UUID
+    ring: UUID
+    device_row: UUID
+
+
+@frozen
+class MemberToken:
+    """What a member token says: for the device that holds the call."""
+
+    tenant_id: UUID
+    call_id: UUID
+    user_id: str
+    device_id: str
+
+
+def new_api_key() -> str:
+    """A new API key: 256 random bits."""
+    return KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_signing_secret() -> str:
+    """A new secret for HS256: 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def signing_place(tenant_id: UUID, row_id: UUID) -> Place:
+    """Where a signing secret's sealed bytes live."""
+    return Place(tenant_id, row_id, SIGNING_PURPOSE)
+
+
+def key_id_of(token: str) -> str:
+    """The `kid` of a JWT: which signing secret it claims to be made with. Raises Unauthorized."""
+    try:
+        kid = jwt.get_unverified_header(token).get("kid")
+    except (jwt.InvalidTokenError, RecursionError) as error:
+        raise Unauthorized("invalid_token", "this is no API key and no JWT") from error
+    if not isinstance(kid, str):
+        raise Unauthorized(
+            "invalid_token", "the JWT's header lacks `kid`: the id of your signing secret"
+        )
+    if KID.fullmatch(kid) is None:
+        raise unknown_kid()
+    return kid
+
+
+def unknown_kid() -> Unauthorized:
+    """The answer to a JWT that no live secret of ours has signed."""
+    return Unauthorized("invalid_token", "the JWT's `kid` names no live signing secret")
+
+
+ONLY_THE_SIGNATURE: "Options" = {
+    "require": ["exp", "sub"],
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+"""What the claims say is judged by `core.claims`: the library's words teach nothing."""
+
+
+def read_user_token(token: str, secret: bytes, now: float) -> dict[str, Any]:
+    """The claims of a user token, judged at `now` (Unix seconds). Raises Unauthorized (401)."""
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            secret,
+            algorithms=["HS256"],
+            options=ONLY_THE_SIGNATURE,
+        )
+    except (jwt.InvalidTokenError, RecursionError) as error:
+        raise Unauthorized(
+            "invalid_token",
+            "this user token is not valid: it must be signed (HS256) with the tenant's secret and "
+            "hold `sub` (the user id) and `exp`",
+        ) from error
+    fault = user_claims.fault(claims, now)
+    if fault is not None:
+        raise Unauthorized(fault.code, fault.sentence)
+    return claims
+
+
+def sign_user_token(secret: bytes, kid: str, user_id: str, *, now: float, expires: float) -> str:
+    """A user token as a tenant's backend would sign it; times in Unix seconds."""
+    # `iat` to the millisecond: what was made in the second of an erasure is before it or after
+    claims = {"sub": user_id, "iat": round(now, 3), "exp": int(expires)}
+    return jwt.encode(claims, secret, algorithm="HS256", headers={"kid": kid})
+
+
+def call_token(
+    keyring: Keyring, *, tenant_id: UUID, ring: UUID, device_row: UUID, expires: float
+) -> str:
+    """A call token: good for one ring on one device until `expires` (Unix seconds)."""
+    body = CALL_TOKEN.pack(tenant_id.bytes, ring.bytes, device_row.bytes, int(expires))
+    return _sign(keyring, CALL_PREFIX, body)
+
+
+def member_token(
+    keyring: Keyring,
+    *,
+    tenant_id: UUID,
+    call_id: UUID,
+    user_id: str,
+    device_id: str,
+    expires: float,
+) -> str:
+    """A member token: heartbeat, leave and end for the device that holds the call."""
+    user = user_id.encode()
+    head = MEMBER_TOKEN.pack(tenant_id.bytes, call_id.bytes, int(expires), len(user))
+    return _sign(keyring, MEMBER_PREFIX, head + user + device_id.encode())
+
+
+def _sign(keyring: Keyring, prefix: str, body: bytes) -> str:
+    raw = body + keyring.token_mac(prefix.encode() + body, MAC)
+    return prefix + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def read_call_token(keyring: Keyring, token: str, now: float) -> CallToken:
+    """What a call token of ours says, at `now` (Unix seconds). Raises Unauthorized (401)."""
+    tenant, ring, device, expires = CALL_TOKEN.unpack(_signed(keyring, token, CALL_PREFIX))
+    if expires < now:
+        raise Unauthorized("expired_token", "this call token has expired, as its ring has")
+    return CallToken(UUID(bytes=tenant), UUID(bytes=ring), UUID(bytes=device))
+
+
+def read_member_token(keyring: Keyring, token: str, now: float) -> MemberToken:
+    """What a member token of ours says, at `now` (Unix seconds). Raises Unauthorized (401)."""
+    body = _signed(keyring, token, MEMBER_PREFIX)
+    head, tail = body[: MEMBER_TOKEN.size], body[MEMBER_TOKEN.size :]
+    tenant, call, expires, split = MEMBER_TOKEN.unpack(head)
+    if expires < now:
+        raise Unauthorized("expired_token", "this member token has expired")
+    user, device = tail[:split].decode(), tail[split:].decode()
+    return MemberToken(UUID(bytes=tenant), UUID(bytes=call), user, device)
+
+
+def _signed(keyring: Keyring, token: str, prefix: str) -> bytes:
+    try:
+        raw = base64.urlsafe_b64decode(token.removeprefix(prefix) + "==")
+    except (binascii.Error, ValueError):
+        raw = b""
+    body, mac = raw[:-MAC], raw[-MAC:]
+    if not body or not keyring.token_mac_valid(prefix.encode() + body, mac):
+        raise Unauthorized("invalid_token", "this token was not made by this server")
+    return body

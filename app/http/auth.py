@@ -1,0 +1,164 @@
+"""Recognising who is calling, by the Authorization header, and what each route asks for."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import Request
+
+from app import access
+from app.infra import vault
+from app.infra.db import Database
+from app.infra.errors import Forbidden, Unauthorized
+from app.infra.tasks import Tasks
+from app.infra.vault import Keyring
+from app.tenants import erasures, store
+from app.tenants.caller import Caller, require_server_or_user
+from app.tenants.schemas import tenant_settings
+
+_tasks = Tasks("gate")
+
+REMEMBERED = 1.0
+"""Seconds for which a process trusts what it read of a key: the price of a revocation."""
+
+
+class Gate:
+    """Recognises callers; remembers for a second what it read of a key."""
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._known: dict[bytes, tuple[float, Any]] = {}
+        self._reading: dict[bytes, asyncio.Task[Any]] = {}
+
+    async def recognise(self, authorization: str | None) -> Caller:
+        """The caller of this Authorization header. Raises Unauthorized (401)."""
+        scheme, _, credential = (authorization or "").partition(" ")
+        credential = credential.strip()
+        if scheme.lower() != "bearer" or not credential:
+            raise Unauthorized(
+                "missing_credential",
+                "send `Authorization: Bearer` with an API key or a user token",
+            )
+        if credential.startswith(access.KEY_PREFIX):
+            return await self._by_key(credential)
+        if credential.startswith(access.CALL_PREFIX):
+            return self._by_call_token(credential)
+        if credential.startswith(access.MEMBER_PREFIX):
+            return self._by_member_token(credential)
+        return await self._by_user_token(credential)
+
+    async def _by_key(self, key: str) -> Caller:
+        digest = vault.digest(key)
+        row = await self._remembered(digest, lambda session: store.key_by_digest(session, digest))
+        if row is None:
+            raise Unauthorized("invalid_api_key", "this API key is unknown or has been revoked")
+        return Caller(
+            "server",
+            row["tenant_id"],
+            tenant_settings(row["settings"]),
+            scopes=tuple(row["scopes"]),
+            key_id=row["id"],
+            key_name=row["name"],
+        )
+
+    async def _by_user_token(self, token: str) -> Caller:
+        kid = access.key_id_of(token)
+        row = await self._remembered(
+            b"kid:" + kid.encode(), lambda session: store.signing_secret(session, kid)
+        )
+        if row is None:
+            raise access.unknown_kid()
+        place = access.signing_place(row["tenant_id"], row["id"])
+        secret = vault.unseal(self._keyring, place, row["sealed"])
+        claims = access.read_user_token(token, secret, time.time())
+        await self._refuse_erased(row, str(claims["sub"]), claims.get("iat"))
+        return Caller(
+            "user",
+            row["tenant_id"],
+            tenant_settings(row["settings"]),
+            user_id=str(claims["sub"]),
+            expires=float(claims["exp"]),
+        )
+
+    async def _refuse_erased(self, secret: Any, user_id: str, made: Any) -> None:
+        """Refuse what was signed for a user before the user was erased, or without saying when.
+
+        Asked only of a token that is older than the tenant's last erasure.
+        """
+        last = secret["last_erased_at"]
+        if last is None or (made is not None and float(made) > last.timestamp()):
+            return
+        tenant_id = secret["tenant_id"]
+        row = await self._remembered(
+            b"erased:" + erasures.digest_of(tenant_id, user_id),
+            lambda session: erasures.last_of_user(session, tenant_id, user_id),
+        )
+        erased = row["at"] if row is not None else None
+        if erased is not None and (made is None or float(made) <= erased.timestamp()):
+            raise Unauthorized(
+                "user_erased",
+                "this user was erased: a token must be made, and say so in `iat`, after that",
+            )
+
+    def forget(self) -> None:
+        """Read anew what is known of keys: something has just been taken back here."""
+        self._known.clear()
+
+    async def _remembered(self, name: bytes, read: Callable[[Any], Any]) -> Any:
+        now = time.monotonic()
+        known = self._known.get(name)
+        if known is not None and known[0] > now:
+            return known[1]
+        task = self._reading.get(name)
+        if task is None:
+            # one reading for all who ask at this moment; who goes away does not end it for others
+            task = _tasks.spawn("read", self._read(name, read), awaited=True, of_all=True)
+            self._reading[name] = task
+            task.add_done_callback(lambda _: self._reading.pop(name, None))
+        return await asyncio.shield(task)
+
+    async def _read(self, name: bytes, read: Callable[[Any], Any]) -> Any:
+        async with self._database.each() as session:
+            row = await read(session)
+        if len(self._known) > 10_000:
+            self._known.clear()
+        if row is not None:
+            self._known[name] = (time.monotonic() + REMEMBERED, row)
+        return row
+
+    def _by_call_token(self, token: str) -> Caller:
+        said = access.read_call_token(self._keyring, token, time.time())
+        return Caller("call", said.tenant_id, ring=said.ring, device_row=said.device_row)
+
+    def _by_member_token(self, token: str) -> Caller:
+        said = access.read_member_token(self._keyring, token, time.time())
+        return Caller(
+            "member",
+            said.tenant_id,
+            user_id=said.user_id,
+            call_id=said.call_id,
+            device_id=said.device_id,
+        )
+
+
+async def any_caller(request: Request) -> Caller:
+    """Whoever is calling, recognised."""
+    gate: Gate = request.app.state.gate
+    return await gate.recognise(request.headers.get("authorization"))
+
+
+async def server_or_user(request: Request) -> Caller:
+    """The tenant's backend or a user; a call or member token is not enough (403)."""
+    caller = await any_caller(request)
+    require_server_or_user(caller)
+    return caller
+
+
+async def server(request: Request) -> Caller:
+    """The tenant's backend only (403 for any other)."""
+    caller = await any_caller(request)
+    if caller.kind != "server":
+        raise Forbidden("not_allowed", "this needs an API key")
+    return caller

@@ -1,0 +1,152 @@
+"""Errors as HTTP tells them: one shape (RFC 9457), with a stable `code`."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app.core.text import storable
+from app.infra.errors import AppError, TooMany
+
+PROBLEM = "application/problem+json"
+MOST_PLACE = 200
+"""Characters of a field's name that are repeated."""
+MOST_ERRORS = 20
+"""Faults of one request that are told: whoever sends 80,000 needs no more to find the first."""
+
+
+def problem(status: int, code: str, detail: str, **more: Any) -> Response:
+    """The one shape of an error's body."""
+    body = {"type": "about:blank", "title": code.replace("_", " ").capitalize(), "status": status}
+    body |= {"code": code, "detail": storable(detail), **more}
+    return Response(orjson.dumps(body), status_code=status, media_type=PROBLEM)
+
+
+def problem_of(error: AppError) -> Response:
+    """An AppError as an HTTP response."""
+    response = problem(error.status, error.code, error.detail, **error.more)
+    response.headers.update(error.headers)
+    if isinstance(error, TooMany):
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return response
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "A problem (RFC 9457): `code` is stable, `detail` says what to do.",
+        "content": {
+            "application/problem+json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "code", "detail"],
+                    "properties": {
+                        "type": {"type": "string"},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "code": {"type": "string"},
+                        "detail": {"type": "string"},
+                        "errors": {
+                            "description": "With 422 `invalid_field` and its like: each field, "
+                            f"of at most {MOST_ERRORS}.",
+                            "type": "array",
+                            "items": {"type": "object"},
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+"""How the reference at `/docs` describes every error."""
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of this app answer in the one shape."""
+    app.add_exception_handler(AppError, _on_app_error)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+async def _on_app_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, AppError)
+    return problem_of(error)
+
+
+async def _on_validation(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    fields = field_errors(error.errors())
+    code = next(
+        (field["code"] for field in fields if field["code"] not in GENERIC), fields[0]["code"]
+    )
+    first = next(field for field in fields if field["code"] == code)
+    where = f"{first['field']}: " if first["field"] else ""
+    return problem(422, code, f"{where}{first['detail']}", errors=fields)
+
+
+GENERIC = frozenset({"invalid_field"})
+# pydantic's types of error that deserve a code of their own; every other one is `invalid_field`
+CODES = {
+    "json_invalid": "invalid_json",
+    "extra_forbidden": "unknown_field",
+    "missing": "missing_field",
+}
+
+
+NO_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
+NAMED = re.compile(r"([a-z_]+): (.+)", re.DOTALL)
+
+
+def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
+    """pydantic's errors as (field, code, detail): the input itself is never repeated."""
+    found = []
+    for error in errors[:MOST_ERRORS]:
+        place = [str(part) for part in error["loc"]]
+        if place and place[0] in {"body", "query", "path", "header"}:
+            place = place[1:]
+        code = str(error["type"])
+        if "." in code or code in CODES.values() or code.startswith("ringline_"):
+            code = code.removeprefix("ringline_")
+        else:
+            code = CODES.get(code, "invalid_field")
+        field = "" if code == "invalid_json" else ".".join(place)
+        detail = str(error["msg"]).removeprefix("Value error, ")
+        if code == "invalid_json":
+            detail = "the body is not valid JSON"
+        elif code == "unknown_field":
+            detail = "this field is not known here; remove it or correct its spelling"
+        elif not field and error["type"] in NO_OBJECT:
+            detail = "send a JSON object, with `Content-Type: application/json`"
+        elif not field and (named := NAMED.match(detail)):
+            # a check of several fields at once says itself which one is wrong
+            field, detail = named.groups()
+        field = storable(field[:MOST_PLACE])
+        found.append({"field": field, "code": code, "detail": storable(detail)})
+    return found
+
+
+STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
+
+
+UNREADABLE = "There was an error parsing the body"
+"""FastAPI's words for a body that is not UTF-8, or nested too deeply."""
+
+
+async def _on_http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 400 and error.detail == UNREADABLE:
+        return problem(422, "invalid_json", "the body is not valid JSON in UTF-8")
+    code = STATUS_CODES.get(error.status_code, f"http_{error.status_code}")
+    response = problem(error.status_code, code, str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_bug(_request: Request, _error: Exception) -> Response:
+    # The server's own middleware logs the traceback; the client learns nothing of our insides.
+    return problem(500, "internal_error", "Ringline failed; the log of the server says why.")
