@@ -10,7 +10,7 @@ from app.calls import call_token_view as state
 from app.calls.actors import Actor
 from app.calls.ringing import Order, ring_order
 from app.calls.schemas import ActIn, DeclineIn, ReportIn, RingIn
-from app.calls.service import Seen
+from app.calls.service import Audited, Seen
 from app.core.call import (
     SERVER,
     Accept,
@@ -23,6 +23,7 @@ from app.core.call import (
 )
 from app.http import etags as http_cache
 from app.http.auth import any_caller, server_or_user
+from app.http.acting import actor_of
 from app.infra.batching import Gather
 from app.infra.errors import Invalid
 from app.infra.runtime import Runtime
@@ -123,7 +124,8 @@ async def cancel(
 ) -> dict[str, Any]:
     """Give up before anyone has joined: the caller, or the server."""
     actor = await _actor(reference, request, caller, body)
-    return (await _act(request, actor, Cancel(actor.user))).out()
+    audited = _audited(request, caller, actor, "call.cancel")
+    return (await _act(request, actor, Cancel(actor.user), audited)).out()
 
 
 @router.post("/{reference}/leave")
@@ -143,7 +145,8 @@ async def end(
     """End the call for everyone: a member who has joined, or the server."""
     actors.refuse_kinds(caller, "call")
     actor = await _actor(reference, request, caller, body)
-    return (await _act(request, actor, End(actor.user, actor.device))).out()
+    audited = _audited(request, caller, actor, "call.end")
+    return (await _act(request, actor, End(actor.user, actor.device), audited)).out()
 
 
 @router.post("/{reference}/heartbeat")
@@ -170,8 +173,16 @@ async def _actor(
     return await actors.actor(runtime, caller, reference, user, device)
 
 
-async def _act(request: Request, actor: Actor, command: Command) -> Seen:
+def _audited(request: Request, caller: Caller, actor: Actor, act: str) -> Audited | None:
+    """What a backend does of its own accord is audited; what members do, the events say."""
+    of_its_own = caller.kind == "server" and actor.user is None
+    return (actor_of(request, caller), act) if of_its_own else None
+
+
+async def _act(
+    request: Request, actor: Actor, command: Command, audited: Audited | None = None
+) -> Seen:
     runtime: Runtime = request.app.state.runtime
     return await service.act(
-        runtime, actor.tenant_id, actor.reference, command, hidden=actor.hidden
+        runtime, actor.tenant_id, actor.reference, command, hidden=actor.hidden, audited=audited
     )

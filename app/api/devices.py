@@ -10,6 +10,7 @@ from app.core.event import rfc3339
 from app.devices import service
 from app.devices.schemas import DeviceIn, UserTokenIn
 from app.http.auth import server, server_or_user
+from app.http.acting import actor_of
 from app.infra.fields import DeviceId, UserId
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
@@ -48,7 +49,8 @@ async def remove(
     require_scope(caller, "devices")
     user = caller.acting_for(user_id)
     runtime: Runtime = request.app.state.runtime
-    await registration.remove(runtime, caller.tenant_id, user, device_id)
+    actor = actor_of(request, caller)
+    await registration.remove(runtime, caller.tenant_id, user, device_id, actor=actor)
     return Response(status_code=204)
 
 
@@ -58,7 +60,7 @@ async def erase(user_id: UserId, request: Request, caller: ServerOrUser) -> Resp
     require_scope(caller, "users")
     user = caller.acting_for(user_id)
     runtime: Runtime = request.app.state.runtime
-    await erasing.erase(runtime, caller.tenant_id, user)
+    await erasing.erase(runtime, caller.tenant_id, user, actor=actor_of(request, caller))
     request.app.state.gate.forget()
     return Response(status_code=204)
 
@@ -71,5 +73,8 @@ async def make_user_token(
     require_scope(caller, "users")
     runtime: Runtime = request.app.state.runtime
     wanted = body or UserTokenIn()
-    token, expires = await tenants.user_token(runtime, caller.tenant_id, user_id, wanted.expires_in)
+    actor = actor_of(request, caller)
+    token, expires = await tenants.user_token(
+        runtime, caller.tenant_id, user_id, wanted.expires_in, actor=actor
+    )
     return {"token": token, "expires_at": rfc3339(expires)}

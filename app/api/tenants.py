@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 
 from app.http.auth import server
+from app.http.acting import actor_of
 from app.infra.runtime import Runtime
 from app.tenants import service
 from app.tenants.caller import Caller, require_scope
@@ -30,4 +31,6 @@ async def change(body: TenantSettings, request: Request, caller: Server) -> dict
     """
     require_scope(caller, "settings")
     runtime: Runtime = request.app.state.runtime
-    return (await service.change_settings(runtime, caller.tenant_id, body)).model_dump()
+    actor = actor_of(request, caller)
+    changed = await service.change_settings(runtime, caller.tenant_id, body, actor=actor)
+    return changed.model_dump()

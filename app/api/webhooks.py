@@ -145,7 +145,8 @@ async def resend(
     webhook_id: UUID, event_id: str, request: Request, caller: Admin
 ) -> dict[str, Any]:
     """Send an event once more, whatever came of it before."""
-    await webhook.resend(_runtime(request), caller.tenant_id, webhook_id, event_id)
+    actor = actor_of(request, caller)
+    await webhook.resend(_runtime(request), caller.tenant_id, webhook_id, event_id, actor)
     return {"event_id": event_id, "state": "pending"}
 
 

@@ -12,19 +12,26 @@ from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
 
 LAST = UUID(int=2**128 - 1)
+WHOLE_SERVER = UUID(int=0)
+"""The log's tenant for what concerns no tenant: administrators, tenants themselves, the vault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts. `id` is an API key's id, `name` a person's or command's; `source` an address."""
+    """Who acts. `id` is an API key's or a user's id, `name` a key's, a person's or a command's.
 
-    kind: Literal["api_key", "command", "dashboard", "server"]
+    `source` is an address.
+    """
+
+    kind: Literal["api_key", "user", "command", "dashboard", "server"]
     id: str | None = None
     name: str | None = None
     source: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {"kind": self.kind, "id": self.id, "name": self.name}
+        """What a line keeps; a user's id is left to its subject."""
+        known = self.kind != "user"
+        return {"kind": self.kind, "id": self.id if known else None, "name": self.name}
 
 
 SERVER = Actor("server", name="ringline")
@@ -40,8 +47,15 @@ async def record(
     detail: Mapping[str, Any] | None = None,
     *,
     at: datetime | None = None,
+    user: str | None = None,
 ) -> None:
-    """Write one line, in the transaction of the act itself. `detail` must hold no secret."""
+    """Write one line, in the transaction of the act itself. `detail` must hold no secret.
+
+    `user`: whom the act is about, if a user. Nothing else may name one, so that an erased user is
+    named by no line.
+    """
+    about = user or (actor.id if actor.kind == "user" else None)
+    subject = await store.subject_of(session, tenant_id, about) if about else None
     await store.add_audit(
         session,
         {
@@ -53,6 +67,7 @@ async def record(
             "target": target,
             "source": actor.source,
             "detail": dict(detail or {}),
+            "subject": subject,
         },
     )
 
@@ -68,3 +83,8 @@ async def page(
     """Up to `limit` lines older than the line `before`, newest first."""
     async with runtime.database.reading() as session:
         return await store.audit_before(session, tenant_id, before or LAST, limit, target)
+
+
+async def forget_user(session: Session, tenant_id: UUID, user_id: str) -> None:
+    """Let no line name this user any more: the lines stay, and say `user:erased`."""
+    await store.forget_subject(session, tenant_id, user_id)

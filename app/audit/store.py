@@ -1,19 +1,31 @@
 """Rows of the audit log: written and read, never changed."""
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
 
 from app.audit.models import Audit
-from app.infra.db import Row, Session, insert_rows, many
+from app.infra.db import Row, Session, insert_rows, many, one
+from app.infra.ids import uuid7
 
 AUDIT = text("""
-    SELECT id, at, actor, action, target, source, detail FROM audit
-    WHERE tenant_id = :tenant AND id < :before
-        AND (CAST(:target AS text) IS NULL OR target = :target)
-    ORDER BY id DESC LIMIT :limit
+    SELECT a.id, a.at, a.actor, a.action, a.target, a.source, a.detail,
+           a.subject IS NOT NULL AS about_user, s.user_id
+    FROM audit a LEFT JOIN audit_subjects s ON s.id = a.subject
+    WHERE a.tenant_id = :tenant AND a.id < :before
+        AND (CAST(:target AS text) IS NULL OR a.target = :target)
+        AND (CAST(:user AS text) IS NULL OR a.subject = (
+            SELECT id FROM audit_subjects WHERE tenant_id = :tenant AND user_id = :user))
+    ORDER BY a.id DESC LIMIT :limit
 """)
+SUBJECT = text("SELECT id FROM audit_subjects WHERE tenant_id = :tenant AND user_id = :user")
+ADD_SUBJECT = text("""
+    INSERT INTO audit_subjects (id, tenant_id, user_id) VALUES (:id, :tenant, :user)
+    ON CONFLICT (tenant_id, user_id) DO NOTHING RETURNING id
+""")
+FORGET_SUBJECT = text("DELETE FROM audit_subjects WHERE tenant_id = :tenant AND user_id = :user")
+USER: Final = "user"
 
 
 async def add_audit(session: Session, row: Row) -> None:
@@ -21,9 +33,39 @@ async def add_audit(session: Session, row: Row) -> None:
     await insert_rows(session, Audit.__table__, [row])
 
 
+async def subject_of(session: Session, tenant_id: UUID, user_id: str) -> UUID:
+    """What stands for a user in the log."""
+    values = {"tenant": tenant_id, "user": user_id}
+    row = (
+        await one(session, SUBJECT, values)
+        or await one(session, ADD_SUBJECT, values | {"id": uuid7()})
+        or await one(session, SUBJECT, values)  # somebody else was first
+    )
+    subject: UUID = uuid7() if row is None else row["id"]  # erased at this moment: nobody's
+    return subject
+
+
+async def forget_subject(session: Session, tenant_id: UUID, user_id: str) -> None:
+    """From now on no line says that it is about this user."""
+    await session.execute(FORGET_SUBJECT, {"tenant": tenant_id, "user": user_id})
+
+
 async def audit_before(
     session: Session, tenant_id: UUID, before: UUID, limit: int, target: str | None = None
 ) -> list[dict[str, Any]]:
     """Up to `limit` lines of the tenant's audit log with an id below `before`, newest first."""
-    values = {"tenant": tenant_id, "before": before, "limit": limit, "target": target}
-    return await many(session, AUDIT, values)
+    kind, _, user = (target or "").partition(":")
+    values = {"tenant": tenant_id, "before": before, "limit": limit, "target": target, "user": None}
+    if kind == USER:
+        values |= {"target": None, "user": user}
+    return [_named(row) for row in await many(session, AUDIT, values)]
+
+
+def _named(row: dict[str, Any]) -> dict[str, Any]:
+    """A line with the user's id where it is about one who has not been erased."""
+    about, user = row.pop("about_user"), row.pop("user_id") or "erased"
+    if about and row["target"] == USER:
+        row["target"] = f"{USER}:{user}"
+    if about and row["actor"]["kind"] == USER:
+        row["actor"] = row["actor"] | {"name": user}
+    return row

@@ -16,6 +16,7 @@ from sqlalchemy import TextClause, text
 
 from app.calls import queries, store
 from app.calls.apply import Applied
+from app.audit.log import SERVER, Actor, forget_user, record
 from app.calls.notify_after_commit import tell
 from app.calls.service import take_out
 from app.devices import store as devices
@@ -63,7 +64,7 @@ NAMING: Final = text("""
 """)
 
 
-async def erase(runtime: Runtime, tenant_id: UUID, user_id: str) -> None:
+async def erase(runtime: Runtime, tenant_id: UUID, user_id: str, *, actor: Actor = SERVER) -> None:
     """Erase a user: devices, tokens and events go; past calls keep a tombstone in their place.
 
     Its ringing phones are told to stop. Raises NotFound when there is no such user.
@@ -77,6 +78,8 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str) -> None:
         await _bury(session, erasure, calls)
         if not await devices.erase_user(session, tenant_id, user_id):
             raise NotFound("user_not_found", "there is no such user")
+        await record(session, actor, tenant_id, "user.erase", "user", user=user_id)
+        await forget_user(session, tenant_id, user_id)
         await events.forget_feed(session, tenant_id, user_id)
     tell(runtime, applied)
     for _ in range(round(AT_ONCE / LOOK_AGAIN)):

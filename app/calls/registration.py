@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from app.audit.log import SERVER, Actor, record
 from app.calls.service import ring_late_devices
 from app.devices import service as devices
 from app.devices.schemas import DeviceIn
@@ -24,10 +25,14 @@ async def register(
     return change.device
 
 
-async def remove(runtime: Runtime, tenant_id: UUID, user_id: str, device_id: str) -> None:
+async def remove(
+    runtime: Runtime, tenant_id: UUID, user_id: str, device_id: str, *, actor: Actor = SERVER
+) -> None:
     """Remove a device with its tokens; what was not yet sent to it is dropped.
 
     Raises NotFound when the user has no such device.
     """
     async with runtime.database.transaction() as session:
-        await devices.remove(session, tenant_id, user_id, device_id)
+        change = await devices.remove(session, tenant_id, user_id, device_id)
+        detail = {"device": str(change.removed)}
+        await record(session, actor, tenant_id, "device.remove", "user", detail, user=user_id)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from app.audit.log import Actor as AuditActor
+from app.audit.log import record
 from app.calls import late_devices as late
 from app.calls import queries as live
 from app.calls import ringing, store
@@ -55,6 +57,10 @@ DUE_ASIDE: Final = Aside[UUID]("calls")
 LATE_ASIDE: Final = Aside[UUID]("late devices")
 
 
+Audited = tuple[AuditActor, str]
+"""Who acts, and the act, as the audit log names it."""
+
+
 @frozen
 class Seen:
     """A call as it reads now: as stored, and as time has left it."""
@@ -99,8 +105,11 @@ async def act(
     command: Command,
     *,
     hidden: bool = False,
+    audited: Audited | None = None,
 ) -> Seen:
     """Carry out a command on a call. `hidden`: tell a stranger that there is no such call.
+
+    `audited`: the actor and the act to be written to the audit log if anything changes.
 
     Raises NotFound, Forbidden, Conflict (409: somebody else has it) or Gone (410: it is over).
     """
@@ -115,6 +124,8 @@ async def act(
         if decision.changed:
             # written even when the command is refused: time may have passed
             applied = await apply(session, [Change(stored, decision)], now)
+            if audited is not None and decision.refusal is None:
+                await record(session, audited[0], tenant_id, audited[1], f"call:{call_id}")
     tell(runtime, applied)
     if decision.refusal is not None:
         raise _refusal(decision, command, hidden=hidden)

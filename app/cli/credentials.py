@@ -197,7 +197,7 @@ def ring_test(
 @vault_app.command("rotate")
 def rotate() -> None:
     """Re-wrap what is stored under the first key of RINGLINE_SECRET_KEY; service goes on."""
-    done = with_runtime(rotation.rotate)
+    done = with_runtime(lambda runtime: rotation.rotate(runtime, actor=actor()))
     out.print(f"{done.rewrapped} re-wrapped under the first key.")
     for sentence in done.failed:
         out.print(f"[red]not opened:[/] {escape(sentence)}")

@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import TextClause, text
 
+from app.audit.log import SERVER, WHOLE_SERVER, Actor, record
 from app.infra import vault
 from app.infra.db import many
 from app.infra.runtime import Runtime
@@ -31,7 +32,7 @@ class Rotation:
     failed: tuple[str, ...]
 
 
-async def rotate(runtime: Runtime, *, batch: int = BATCH) -> Rotation:
+async def rotate(runtime: Runtime, *, batch: int = BATCH, actor: Actor = SERVER) -> Rotation:
     """Wrap every data key with the current key-encryption key. May be run again at any time.
 
     Rows that do not open are reported and left as they are: their key must come back.
@@ -41,6 +42,9 @@ async def rotate(runtime: Runtime, *, batch: int = BATCH) -> Rotation:
         count, lost = await _rotate_column(runtime, column, batch)
         rewrapped += count
         failed += [f"{column.table} {row_id}: {why}" for row_id, why in lost]
+    async with runtime.database.transaction() as session:
+        detail = {"rewrapped": rewrapped, "failed": len(failed)}
+        await record(session, actor, WHOLE_SERVER, "vault.rotate", "vault", detail)
     log.info("vault_rotated", rewrapped=rewrapped, failed=len(failed))
     return Rotation(rewrapped, tuple(failed))
 

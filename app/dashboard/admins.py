@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.audit.log import SERVER, Actor, record
+from app.audit.log import SERVER, WHOLE_SERVER, Actor, record
 from app.dashboard import passwords, store
 from app.infra import vault
 from app.infra.db import Session
@@ -22,9 +22,6 @@ LONGEST_SESSION = 12 * 3600.0
 IDLE_SESSION = 2 * 3600.0
 ONE_TIME_FOR = 24 * 3600.0
 """Seconds for which a password made by Ringline opens the page on which to choose one's own."""
-
-WHOLE_SERVER = UUID(int=0)
-"""The audit log's tenant for what concerns no tenant: administrators and tenants themselves."""
 
 
 @dataclass(frozen=True, slots=True)

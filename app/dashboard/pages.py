@@ -108,6 +108,8 @@ class PageRoute(APIRoute):
                     response = error_page(request, _bad_form(sentence))
             except HTTPException as error:
                 response = error_page(request, _bad_form(str(error.detail)))
+            finally:
+                await request.close()  # files of a form that were put on disk
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
             return response

@@ -8,10 +8,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from app.audit.log import record
 from app.calls import history
 from app.calls import service as calls
-from app.core.call import CallState, Cancel, End
+from app.core.call import Cancel, End
 from app.dashboard import explaining, store_lists, timeline, words
 from app.dashboard.access import Changing, Here
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
@@ -104,11 +103,9 @@ async def one_page(request: Request, place: Here, call_id: UUID) -> Response:
 @router.post("/{call_id}/end")
 async def end(place: Changing, call_id: UUID) -> Response:
     """End a live call for everyone, as the server."""
+    audited = (place.actor, "call.end")
     try:
-        seen = await calls.act(place.runtime, place.id, str(call_id), Cancel())
+        await calls.act(place.runtime, place.id, str(call_id), Cancel(), audited=audited)
     except Conflict:
-        seen = await calls.act(place.runtime, place.id, str(call_id), End())
-    if seen.stored.call.state is not CallState.ENDED:
-        async with place.runtime.database.transaction() as session:
-            await record(session, place.actor, place.id, "call.end", f"call:{call_id}")
+        await calls.act(place.runtime, place.id, str(call_id), End(), audited=audited)
     return moved(f"{place.path}/calls/{call_id}", "cancelled")

@@ -150,7 +150,7 @@ async def admins_page(request: Request) -> Response:
 
 async def _admins(request: Request, *, status: int = 200, **values: object) -> Response:
     runtime = runtime_of(request)
-    lines = await audit.page(runtime, admins.WHOLE_SERVER, limit=30)
+    lines = await audit.page(runtime, audit.WHOLE_SERVER, limit=30)
     rows = await admins.every(runtime)
     known = {"problem": None, "made": None, "admins": rows, "lines": lines, "roles": admins.ROLES}
     return render(request, "admins.html", status=status, **(known | values))

@@ -93,7 +93,7 @@ async def ring(request: Request, place: Changing) -> Response:
     if isinstance(answer, Exception):
         raise answer
     async with place.runtime.database.transaction() as session:
-        await record(session, place.actor, place.id, "call.test", f"user:{user_id}")
+        await record(session, place.actor, place.id, "call.test", "user", user=user_id)
     return moved(f"{place.path}/calls/{answer['id']}")
 
 
@@ -116,12 +116,7 @@ async def remove(request: Request, place: Changing) -> Response:
     """Remove a device: it will not ring again."""
     user_id = await _user_of(request)
     device_id = text_of(await fields_of(request), "device_id")
-    await registration.remove(place.runtime, place.id, user_id, device_id)
-    async with place.runtime.database.transaction() as session:
-        await record(
-            session, place.actor, place.id, "device.remove", f"user:{user_id}",
-            {"device_id": device_id},
-        )  # fmt: skip
+    await registration.remove(place.runtime, place.id, user_id, device_id, actor=place.actor)
     return moved(f"{place.path}/user?id={user_id.replace('+', '%2B')}", "device_removed")
 
 
@@ -129,9 +124,6 @@ async def remove(request: Request, place: Changing) -> Response:
 async def erase(request: Request, place: Changing) -> Response:
     """Erase a user."""
     user_id = await _user_of(request)
-    await erasing.erase(place.runtime, place.id, user_id)
+    await erasing.erase(place.runtime, place.id, user_id, actor=place.actor)
     request.app.state.gate.forget()
-    async with place.runtime.database.transaction() as session:
-        # whom, the audit log must not keep: the user is erased
-        await record(session, place.actor, place.id, "user.erase", "user")
     return moved(f"{place.path}/users", "user_erased")

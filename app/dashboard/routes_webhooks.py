@@ -71,7 +71,7 @@ async def _one(request: Request, place: Place, webhook_id: UUID, **more: Any) ->
 async def resend(request: Request, place: Changing, webhook_id: UUID) -> Response:
     """Make one delivery again."""
     event = text_of(await fields_of(request), "event")
-    await webhook.resend(place.runtime, place.id, webhook_id, event)
+    await webhook.resend(place.runtime, place.id, webhook_id, event, place.actor)
     return moved(f"{place.path}/settings/webhooks/{webhook_id}", "resent")
 
 

@@ -93,10 +93,9 @@ async def ring_phones(
         if not tokens or tenant is None:
             raise NotFound("nothing_to_ring", "There is no phone with a live VoIP token to ring.")
         rows = await store.for_bundles(session, {(tenant_id, t["bundle_id"]) for t in tokens})
-        detail = {"device_id": device_id, "tokens": len(tokens)}
-        await record(
-            session, actor, tenant_id, "credential.test_push", f"user:{user_id}", detail, at=now
-        )
+        detail = {"devices": sorted({str(t["device_row"]) for t in tokens}), "tokens": len(tokens)}
+        act = "credential.test_push"
+        await record(session, actor, tenant_id, act, "user", detail, at=now, user=user_id)
     settings = tenant_settings(tenant["settings"])
     body = _Body(settings, runtime.settings.public_url, user_id, milliseconds(now))
     senders = _Senders(runtime)

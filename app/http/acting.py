@@ -12,5 +12,7 @@ def source_of(request: Request) -> str:
 
 
 def actor_of(request: Request, caller: Caller) -> Actor:
-    """An API key by its id and name."""
+    """An API key by its id and name; a user, whose name the log keeps apart."""
+    if caller.kind == "user":
+        return Actor("user", id=caller.user_id, source=source_of(request))
     return Actor("api_key", id=str(caller.key_id), name=caller.key_name, source=source_of(request))

@@ -132,14 +132,23 @@ async def change_settings(
 
 
 async def user_token(
-    runtime: Runtime, tenant_id: UUID, user_id: str, expires_in: float
+    runtime: Runtime,
+    tenant_id: UUID,
+    user_id: str,
+    expires_in: float,
+    *,
+    actor: Actor = SERVER,
 ) -> tuple[str, datetime]:
     """A user token signed with the tenant's newest secret, and when it expires."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.transaction() as session:
         row = await store.newest_signing_secret(session, tenant_id)
         now = await clock(session)
-    if row is None:
-        raise Conflict("no_signing_secret", "the tenant has no live signing secret")
+        if row is None:
+            raise Conflict("no_signing_secret", "the tenant has no live signing secret")
+        detail = {"kid": row["kid"], "expires_in": expires_in}
+        await record(
+            session, actor, tenant_id, "token.create", "user", detail, at=now, user=user_id
+        )
     secret = vault.unseal(runtime.keyring, signing_place(tenant_id, row["id"]), row["sealed"])
     expires = now + timedelta(seconds=expires_in)
     token = sign_user_token(

@@ -186,12 +186,16 @@ async def attempts(
         return await deliveries.attempts(session, values | {"before": before or LAST})
 
 
-async def resend(runtime: Runtime, tenant_id: UUID, webhook: UUID, event: str) -> None:
+async def resend(
+    runtime: Runtime, tenant_id: UUID, webhook: UUID, event: str, actor: Actor
+) -> None:
     """Make a delivery again, by hand. Raises NotFound when there is none to be made."""
     async with runtime.database.transaction() as session:
         _found(await endpoints.get(session, tenant_id, webhook))
         if not await deliveries.resend(session, tenant_id, webhook, event):
             raise NotFound("delivery_not_found", "there is no such delivery, or it is under way")
+        detail = {"event": event}
+        await audit.record(session, actor, tenant_id, "webhook.resend", _target(webhook), detail)
     runtime.queue.kick(DELIVER, [webhook])
 
 
