@@ -22,8 +22,8 @@ from app.core.call import (
     Leave,
 )
 from app.http import etags as http_cache
-from app.http.auth import any_caller, server_or_user
 from app.http.acting import actor_of
+from app.http.auth import any_caller, server_or_user
 from app.infra.batching import Gather
 from app.infra.errors import Invalid
 from app.infra.runtime import Runtime

@@ -9,8 +9,8 @@ from app.calls import registration
 from app.core.event import rfc3339
 from app.devices import service
 from app.devices.schemas import DeviceIn, UserTokenIn
-from app.http.auth import server, server_or_user
 from app.http.acting import actor_of
+from app.http.auth import server, server_or_user
 from app.infra.fields import DeviceId, UserId
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
-from app.http.auth import server
 from app.http.acting import actor_of
+from app.http.auth import server
 from app.infra.runtime import Runtime
 from app.tenants import service
 from app.tenants.caller import Caller, require_scope

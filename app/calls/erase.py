@@ -14,9 +14,9 @@ from uuid import UUID
 
 from sqlalchemy import TextClause, text
 
+from app.audit.log import SERVER, Actor, forget_user, record
 from app.calls import queries, store
 from app.calls.apply import Applied
-from app.audit.log import SERVER, Actor, forget_user, record
 from app.calls.notify_after_commit import tell
 from app.calls.service import take_out
 from app.devices import store as devices

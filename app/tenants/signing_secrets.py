@@ -2,7 +2,7 @@
 
 Each has an id (`kid`), which a token names. Two may be live: make the second, let the backend sign
 with it, and once no token by the first lives any more, revoke the first. Every process has
-forgotten a revoked one within `REMEMBERED` of app.security.
+forgotten a revoked one within `REMEMBERED` of app.http.auth.
 """
 
 from dataclasses import dataclass, field
