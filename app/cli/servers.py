@@ -1,8 +1,10 @@
 """Commands that run servers, and that look whether all is in order."""
 
 import asyncio
+import contextlib
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -98,7 +100,8 @@ def simulator(
     ] = False,
 ) -> None:
     """Run a simulated Apple alone, to test any APNs client against. Ctrl-C ends it."""
-    from devkit.simulator import Conduct, Server, run  # noqa: PLC0415
+    with _of_devkit("simulator"):
+        from devkit.simulator import Conduct, Server, run  # noqa: PLC0415
 
     def started(server: Server) -> None:
         out.print(f"production   {server.production_url}")
@@ -125,6 +128,19 @@ def demo(
     ),
 ) -> None:
     """See a phone ring: starts everything on this machine, Apple simulated, and rings."""
-    from devkit.embedded.demo import run_demo  # noqa: PLC0415
+    with _of_devkit("demo"):
+        from devkit.embedded.demo import run_demo  # noqa: PLC0415
 
     raise typer.Exit(run_demo(folder, once=once))
+
+
+@contextlib.contextmanager
+def _of_devkit(command: str) -> Iterator[None]:
+    """What a server does without may be absent: say in one sentence how to get it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        fail(
+            f"`ringline {command}` needs {error.name}, which is not installed here: "
+            "pip install 'ringline[demo]', or `make demo` in a clone"
+        )

