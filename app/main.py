@@ -28,6 +28,7 @@ from app.dashboard.counting import Counting
 from app.http import problems
 from app.http.auth import Gate
 from app.http.body_limit import BodyLimit
+from app.http.encoded_slashes import EncodedSlashes
 from app.http.head import HeadAsGet
 from app.http.security_headers import SecurityHeaders
 from app.http.trusted_proxies import TrustedProxies
@@ -99,6 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="0.1.0",
         lifespan=lifespan,
         responses=problems.RESPONSES,
+        redirect_slashes=False,  # it would send the key along, to http:// behind a proxy
     )
     app.security = SecurityHeaders(chosen)
     problems.install(app)
@@ -121,6 +123,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_api_route("/readyz", _ready, methods=["GET"], tags=["health"])
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
     app.add_middleware(BodyLimit, limit_of=_limit_of)
+    app.add_middleware(EncodedSlashes)
     if chosen.cors_origins:
         app.add_middleware(
             CORSMiddleware,

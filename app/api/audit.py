@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from app.audit import log as audit
 from app.core.event import rfc3339
 from app.http.auth import server
+from app.infra.fields import Text
 from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope
 
@@ -21,7 +22,7 @@ async def read(
     caller: Annotated[Caller, Depends(server)],
     limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
     cursor: UUID | None = None,
-    target: Annotated[str | None, Query(max_length=200)] = None,
+    target: Annotated[Text | None, Query(max_length=200)] = None,
 ) -> dict[str, Any]:
     """Who did what, when and from where, the newest first. `cursor` is `next_cursor` of before."""
     require_scope(caller, "audit")

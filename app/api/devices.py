@@ -41,7 +41,7 @@ async def list_devices(
     return {"devices": await service.list_of(runtime, caller.tenant_id, user)}
 
 
-@router.delete("/devices/{device_id}", status_code=204)
+@router.delete("/devices/{device_id:id}", status_code=204)
 async def remove(
     device_id: DeviceId, request: Request, caller: ServerOrUser, user_id: UserId | None = None
 ) -> Response:
@@ -54,7 +54,7 @@ async def remove(
     return Response(status_code=204)
 
 
-@router.delete("/users/{user_id}", status_code=204)
+@router.delete("/users/{user_id:id}", status_code=204)
 async def erase(user_id: UserId, request: Request, caller: ServerOrUser) -> Response:
     """Erase a user: devices, tokens and events; past calls keep a tombstone in their place."""
     require_scope(caller, "users")
@@ -65,7 +65,7 @@ async def erase(user_id: UserId, request: Request, caller: ServerOrUser) -> Resp
     return Response(status_code=204)
 
 
-@router.post("/users/{user_id}/tokens", status_code=201)
+@router.post("/users/{user_id:id}/tokens", status_code=201)
 async def make_user_token(
     user_id: UserId, request: Request, caller: Server, body: UserTokenIn | None = None
 ) -> dict[str, Any]:

@@ -4,13 +4,15 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from app.core.cursor import cursor_of, place_of
 from app.core.event import rfc3339
 from app.http.acting import actor_of
 from app.http.auth import server
 from app.infra.db import Row
 from app.infra.errors import Invalid
+from app.infra.fields import Text
 from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope
 from app.webhooks import service as webhook
@@ -18,6 +20,7 @@ from app.webhooks.schemas import ChangeIn, RotateIn, WebhookIn
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 MOST = 200
+EventId = Annotated[Text, Path(max_length=100)]
 
 
 async def _admin(caller: Annotated[Caller, Depends(server)]) -> Caller:
@@ -98,7 +101,7 @@ async def deliveries(
     caller: Admin,
     state: Literal["pending", "sending", "delivered", "failed"] | None = None,
     limit: Limit = 50,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[Text | None, Query(max_length=200)] = None,
 ) -> dict[str, Any]:
     """What was sent to a webhook, or waits to be, the newest first."""
     rows = await webhook.page(
@@ -112,7 +115,7 @@ async def deliveries(
     last = rows[-1] if len(rows) == limit else None
     return {
         "deliveries": [_delivery_out(row) for row in rows],
-        "next_cursor": f"{last['created_at'].isoformat()}~{last['event_id']}" if last else None,
+        "next_cursor": cursor_of(last["created_at"], last["event_id"]) if last else None,
     }
 
 
@@ -121,7 +124,7 @@ async def attempts(
     webhook_id: UUID,
     request: Request,
     caller: Admin,
-    event_id: Annotated[str | None, Query(max_length=100)] = None,
+    event_id: Annotated[Text | None, Query(max_length=100)] = None,
     limit: Limit = 50,
     cursor: UUID | None = None,
 ) -> dict[str, Any]:
@@ -142,7 +145,7 @@ async def attempts(
 
 @router.post("/{webhook_id}/deliveries/{event_id}/resend", status_code=202)
 async def resend(
-    webhook_id: UUID, event_id: str, request: Request, caller: Admin
+    webhook_id: UUID, event_id: EventId, request: Request, caller: Admin
 ) -> dict[str, Any]:
     """Send an event once more, whatever came of it before."""
     actor = actor_of(request, caller)
@@ -153,12 +156,10 @@ async def resend(
 def _place(cursor: str | None) -> tuple[datetime, str] | None:
     if cursor is None:
         return None
-    at, _, event = cursor.partition("~")
-    try:
-        # a `+` that was not escaped in a query reads as a space
-        return datetime.fromisoformat(at.replace(" ", "+")), event
-    except ValueError as error:
-        raise Invalid("invalid_cursor", "cursor: use `next_cursor` of the page before") from error
+    place = place_of(cursor)
+    if place is None:
+        raise Invalid("invalid_cursor", "cursor: use `next_cursor` of the page before")
+    return place
 
 
 def _time(at: datetime | None) -> str | None:

@@ -16,6 +16,7 @@ from app.calls.store import Stored
 from app.core.call import SERVER, Call, Callee, Refused, RingMore, Start, decide
 from app.core.frozen import frozen
 from app.core.limits import Figures
+from app.core.text import is_plain
 from app.devices import store as devices
 from app.infra.db import Session
 from app.infra.errors import Conflict, Forbidden, Invalid
@@ -95,7 +96,7 @@ def ring_order(caller: Caller, request: RingIn, key: str | None) -> Order:
                 "ringing_not_allowed",
                 "users of this tenant may not ring; ring with an API key, or set users_may_ring",
             )
-    if key is not None and (not 1 <= len(key) <= LONGEST_KEY or not key.isprintable()):
+    if key is not None and (not 1 <= len(key) <= LONGEST_KEY or not is_plain(key)):
         raise Invalid(
             "invalid_idempotency_key",
             f"Idempotency-Key: must have 1 to {LONGEST_KEY} printable characters",

@@ -27,6 +27,11 @@ def bundle_id_of(text: str) -> str | None:
     return found
 
 
+def as_typed(text: str) -> str:
+    """The same with its case kept: how a key, which names no app, is told to spell the topic."""
+    return without_voip(text[:1_000].strip(_AROUND))
+
+
 def without_voip(topic: str) -> str:
     """A topic or a certificate's UID without `.voip`, its case kept: Apple issues both."""
     while topic.lower().endswith(VOIP):

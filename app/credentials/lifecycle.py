@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.audit.log import Actor, record
+from app.core.bundle_id import VOIP
 from app.credentials import store
 from app.credentials.health import health_of, next_alarm_at, raise_alarm, tell
 from app.credentials.probe import OTHER_ENVIRONMENT, Answer
 from app.credentials.store import RETIRED
-from app.credentials.usable import ACTIVE, STANDBY, VOIP
+from app.credentials.usable import ACTIVE, STANDBY
 from app.infra.db import Row, Session
 from app.infra.errors import Conflict
 
@@ -78,7 +79,9 @@ def is_first(rows: Rows, row: Row) -> bool:
 
 def _serves(row: Row) -> set[tuple[str, str]]:
     """The (environment, topic) that a credential is there for, whether Apple takes it or not."""
-    topics = {row["bundle_id"], row["bundle_id"] + VOIP} & set(row["topics"])
+    topics = {row["bundle_id"], row["bundle_id"] + VOIP} & {
+        topic.lower() for topic in row["topics"]
+    }
     return {(environment, topic) for environment in row["environments"] for topic in topics}
 
 

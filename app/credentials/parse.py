@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from app.apns.credential import client_context, load_pem
-from app.credentials.files.parsed_file import BOTH, PRODUCTION, SANDBOX, VOIP, Understood
+from app.core.bundle_id import VOIP, as_typed
+from app.credentials.files.parsed_file import BOTH, PRODUCTION, SANDBOX, Understood
 from app.credentials.files.reading import clean_bundle_id, read
 from app.credentials.files.refusals import refused
 
@@ -80,7 +81,8 @@ def fit(
     changes: dict[str, Any] = {"bundle_id": wanted}
     changes["environments"] = _environments(understood, environments)
     if understood.kind == "key":
-        changes["topics"] = (wanted + VOIP, wanted)
+        spelling = as_typed(bundle_id or wanted)
+        changes["topics"] = (spelling + VOIP, spelling)
     return replace(understood, **changes)
 
 

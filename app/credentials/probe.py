@@ -14,8 +14,9 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from app.apns import Credential, PushOutcome, PushRequest, Sender
+from app.core.bundle_id import VOIP, spelled
 from app.core.reaction import Signal, Verdict, react
-from app.credentials.usable import VOIP, Usable
+from app.credentials.usable import Usable
 from app.infra.settings import Settings
 from app.infra.tasks import beside
 
@@ -52,7 +53,7 @@ class Answer:
 async def ask_all(settings: Settings, row: Usable, credential: Credential) -> dict[str, Answer]:
     """The answer of each environment that the credential is for, asked at the same time."""
     voip = row.bundle_id + VOIP
-    topic = voip if voip in row.topics or not row.topics else row.topics[0]
+    topic = spelled(voip, row.topics) or (row.topics[0] if row.topics else voip)
     answers = await asyncio.gather(
         *(ask(credential, name, topic, settings) for name in row.environments)
     )

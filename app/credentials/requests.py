@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from app.audit.log import SERVER, Actor, record
+from app.core.bundle_id import VOIP
 from app.credentials import store
 from app.credentials.decrypt import place_of
 from app.credentials.files.apple import fingerprint_of
@@ -21,7 +22,6 @@ from app.credentials.files.reading import clean_bundle_id
 from app.credentials.lifecycle import target
 from app.credentials.parse import off_the_loop
 from app.credentials.store import REQUESTED
-from app.credentials.usable import VOIP
 from app.infra import vault
 from app.infra.db import Row, clock
 from app.infra.errors import Conflict

@@ -12,6 +12,7 @@ from app.credentials import lifecycle, store
 from app.credentials import upload as storing
 from app.credentials.decrypt import material
 from app.credentials.files.parsed_file import Understood
+from app.credentials.files.reading import clean_bundle_id
 from app.credentials.files.refusals import refused
 from app.credentials.health import raise_alarm
 from app.credentials.lifecycle import facts, target
@@ -123,7 +124,9 @@ async def get(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> Row:
 async def list_all(
     runtime: Runtime, tenant_id: UUID, bundle_id: str | None = None
 ) -> Sequence[Row]:
-    """What may be shown of a tenant's credentials, the newest first."""
+    """What may be shown of a tenant's credentials (of one app's), the newest first."""
+    if bundle_id is not None:
+        bundle_id = clean_bundle_id(bundle_id)
     async with runtime.database.reading() as session:
         return await store.by_tenant(session, tenant_id, bundle_id)
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from app.core.bundle_id import VOIP, spelled
+
 STANDBY, ACTIVE = "standby", "active"
-VOIP = ".voip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,10 @@ class Usable:
     refused: Mapping[str, str]
     proven: tuple[str, ...]
     sealed: bytes = field(repr=False)
+
+    def topic(self, topic: str) -> str:
+        """A topic as this credential spells it: Apple compares it exactly."""
+        return spelled(topic, self.topics) or topic
 
     def rank(self, environment: str) -> int:
         """How fit it is, 0 the fittest. A refused one comes last, but before ringing nobody."""
@@ -62,6 +67,6 @@ def pick(
         if row.bundle_id == bundle_id
         and row.tenant_id == tenant_id
         and environment in row.environments
-        and wanted in row.topics
+        and spelled(wanted, row.topics) is not None
     ]
     return min(fit, key=lambda row: row.rank(environment), default=None)

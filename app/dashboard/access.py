@@ -14,11 +14,12 @@ from fastapi import Depends, Request, Response
 from starlette.datastructures import FormData, UploadFile
 
 from app.audit.log import Actor
+from app.core.text import is_storable
 from app.dashboard import admins
 from app.dashboard.admins import Visitor
 from app.dashboard.pages import BASE, PasswordFirst, SignInNeeded, nothing_here
 from app.http.pages import check_origin
-from app.infra.errors import Forbidden
+from app.infra.errors import Forbidden, Invalid
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
@@ -107,8 +108,13 @@ async def shown(request: Request) -> Visitor:
 
 
 async def fields_of(request: Request) -> FormData:
-    """The form that was sent."""
-    return await request.form(max_files=2, max_fields=MOST_FIELDS)
+    """The form that was sent. Raises Invalid for text that nothing can hold."""
+    form = await request.form(max_files=2, max_fields=MOST_FIELDS)
+    for name, value in form.multi_items():
+        text = value if isinstance(value, str) else value.filename or ""
+        if not is_storable(name) or not is_storable(text):
+            raise Invalid("invalid_text", "A field holds a character that cannot be kept (U+0000).")
+    return form
 
 
 async def checked(request: Request, visitor: Visitor) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from app.audit.log import SERVER, WHOLE_SERVER, Actor, record
+from app.core.text import is_plain
 from app.dashboard import passwords, store
 from app.infra import vault
 from app.infra.db import Session
@@ -52,7 +53,7 @@ def csrf_of(cookie: str) -> str:
 def clean_email(text: str) -> str:
     """An address in lower case. Raises Invalid."""
     email = text.strip().lower()
-    if EMAIL.fullmatch(email) is None or not email.isprintable():
+    if EMAIL.fullmatch(email) is None or not is_plain(email):
         raise Invalid("invalid_email", "This is no e-mail address; it looks like ada@example.com.")
     return email
 

@@ -11,10 +11,12 @@ from fastapi import APIRouter, Request, Response
 from app.calls import history
 from app.calls import service as calls
 from app.core.call import Cancel, End
+from app.core.cursor import cursor_of, place_of
 from app.dashboard import explaining, store_lists, timeline, words
 from app.dashboard.access import Changing, Here
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
 from app.infra.errors import Conflict
+from app.infra.fields import Text
 
 router = APIRouter(
     prefix=BASE + "/t/{tenant_id}/calls", route_class=PageRoute, include_in_schema=False
@@ -28,10 +30,10 @@ MOST_ROWS = 400
 async def list_page(
     request: Request,
     place: Here,
-    state: str = "",
-    user: str = "",
-    type: str = "",  # noqa: A002
-    before: str = "",
+    state: Text = "",
+    user: Text = "",
+    type: Text = "",  # noqa: A002
+    before: Text = "",
 ) -> Response:
     """Calls, the newest first; `state` is `live` or a reason. Part of it updates by itself."""
     async with place.runtime.database.reading() as session:
@@ -51,7 +53,7 @@ async def list_page(
     asked = {name: value for name, value in chosen.items() if value}
     last = rows[-1] if rows and more else None
     older = urlencode(
-        asked | {"before": f"{last['created_at'].isoformat()}~{last['id']}"}
+        asked | {"before": cursor_of(last["created_at"], str(last["id"]))}
     ) if last else None  # fmt: skip
     return part_or_page(
         request, "calls.html", rows=rows, chosen=chosen, asked=asked, older=older, before=before
@@ -72,9 +74,9 @@ def part_or_page(request: Request, template: str, **values: Any) -> Response:
 
 
 def _cursor(text: str) -> tuple[datetime, UUID] | None:
-    at, _, call = text.partition("~")
+    place = place_of(text)
     try:
-        return datetime.fromisoformat(at.replace(" ", "+")), UUID(call)
+        return None if place is None else (place[0], UUID(place[1]))
     except ValueError:
         return None
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.audit import log as audit
+from app.core.text import is_plain
 from app.dashboard import admins, forwarders
 from app.dashboard.access import (
     COOKIE,
@@ -67,7 +68,7 @@ def _form_mark(seed: str) -> str:
 
 def _safe(path: str) -> str:
     """A page below `/dashboard` to go on to: never another site."""
-    plain = path.startswith("/") and not path.startswith("//") and path.isprintable()
+    plain = path.startswith("/") and not path.startswith("//") and is_plain(path)
     return path if plain and not set(path) & set("\\?#") else "/"
 
 

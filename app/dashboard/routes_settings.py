@@ -1,5 +1,6 @@
 """Pages: a tenant's settings: API keys, calls and their times, payloads, webhooks, audit log."""
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -9,15 +10,17 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData
 
 from app.audit import log as audit
+from app.core.bundle_id import bundle_id_of
 from app.core.limits import BOUNDS, Figures
 from app.core.payload import PROFILES, Profile, TemplateError, check_template
+from app.core.text import clean_name
 from app.credentials import service as credentials
 from app.dashboard.access import Changing, Here, Place, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.previewing import preview
 from app.http.problems import field_errors
 from app.infra.errors import AppError, Invalid
-from app.infra.fields import BundleId, CallType
+from app.infra.fields import BundleId, CallType, Text
 from app.tenants import service as tenants
 from app.tenants import signing_secrets
 from app.tenants.schemas import TenantSettings
@@ -52,12 +55,15 @@ async def add_key(request: Request, place: Changing) -> Response:
     form = await fields_of(request)
     name = text_of(form, "name")
     scopes = [str(one) for one in form.getlist("scope") if one in SCOPES]
-    if not name or len(name) > 100 or not name.isprintable():
+    if not clean_name(name):
         return await _keys(request, place, status=422, problem="Say what the key is for.")
     if not scopes and not text_of(form, "all"):
         return await _keys(request, place, status=422, problem="Choose what the key may do.")
     wanted = ["*"] if text_of(form, "all") else scopes
-    key = await tenants.add_key(place.runtime, place.id, name, wanted, actor=place.actor)
+    try:
+        key = await tenants.add_key(place.runtime, place.id, name, wanted, actor=place.actor)
+    except Invalid as error:
+        return await _keys(request, place, status=422, problem=error.detail)
     return await _keys(request, place, made=key)
 
 
@@ -140,7 +146,7 @@ def _sentence(error: ValidationError) -> str:
 
 @router.get("/payload")
 async def payload_page(
-    request: Request, place: Here, bundle_id: str = "", profile: str = ""
+    request: Request, place: Here, bundle_id: Text = "", profile: Text = ""
 ) -> Response:
     """Which payload each app gets, and what a profile makes of a ring."""
     return await _payload(request, place, bundle_id=bundle_id, profile=profile, template=None)
@@ -158,7 +164,7 @@ async def _payload(
     settings = place.settings
     rows = await credentials.list_all(place.runtime, place.id)
     apps = sorted({row["bundle_id"] for row in rows} | set(settings.profiles))
-    bundle_id = bundle_id or (apps[0] if apps else "")
+    bundle_id = bundle_id_of(bundle_id) or bundle_id or (apps[0] if apps else "")
     profile = profile or settings.profiles.get(bundle_id, "ringline")
     if template is None:
         stored = settings.templates.get(bundle_id)
@@ -193,23 +199,24 @@ async def change_payload(request: Request, place: Changing) -> Response:
     template = text_of(form, "template")
     settings = place.settings
     profiles, templates = dict(settings.profiles), dict(settings.templates)
-    profiles.pop(bundle_id, None)
-    templates.pop(bundle_id, None)
     try:
-        BUNDLE_ID.validate_python(bundle_id)
+        bundle_id = BUNDLE_ID.validate_python(bundle_id)
         PROFILE.validate_python(profile)
+        profiles.pop(bundle_id, None)
+        templates.pop(bundle_id, None)
         if profile == "custom":
             check_template(template)
-            templates[bundle_id] = orjson.loads(template)
+            templates[bundle_id] = json.loads(template)
         if profile != "ringline":
             profiles[bundle_id] = profile
+        values = settings.model_dump() | {"profiles": profiles, "templates": templates}
+        changed = TenantSettings.model_validate(values)
     except (TemplateError, ValidationError) as error:
         problem = _sentence(error) if isinstance(error, ValidationError) else str(error)
         return await _payload(
             request, place, bundle_id=bundle_id, profile=profile, template=template,
             problem=problem,
         )  # fmt: skip
-    changed = settings.model_copy(update={"profiles": profiles, "templates": templates})
     await tenants.change_settings(place.runtime, place.id, changed, actor=place.actor)
     done = "profile_saved" if bundle_id in profiles else "profile_removed"
     return moved(f"{place.path}/settings/payload?bundle_id={bundle_id}", done)

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
@@ -10,23 +11,24 @@ from app.calls import erase as erasing
 from app.calls import registration, ringing
 from app.calls import service as calls
 from app.calls.schemas import CallerIn, RingIn
+from app.core.identifiers import is_user_id
 from app.dashboard import store_lists
 from app.dashboard.access import Changing, Here, Place, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
 from app.devices import store as devices
 from app.devices import test_push as trial
 from app.infra.errors import AppError
+from app.infra.fields import Text
 
 router = APIRouter(prefix=BASE + "/t/{tenant_id}", route_class=PageRoute, include_in_schema=False)
 ON_A_PAGE = 50
 DIGITS = re.compile(r"[.…\s]*([0-9a-fA-F]{4,200})\s*")
 TEST_CALLER = CallerIn(id="ringline-test", name="Ringline test")
 TEST_SECONDS = 30.0
-NAME = re.compile(r"[A-Za-z0-9_@.:|+=~\-]{1,128}")
 
 
 @router.get("/users")
-async def list_page(request: Request, place: Here, q: str = "", after: str = "") -> Response:
+async def list_page(request: Request, place: Here, q: Text = "", after: Text = "") -> Response:
     """Users by the beginning of their id, and tokens by their last digits."""
     q = q.strip()[:200]
     digits = DIGITS.fullmatch(q)
@@ -43,7 +45,7 @@ async def list_page(request: Request, place: Here, q: str = "", after: str = "")
 
 
 @router.get("/user")
-async def one_page(request: Request, place: Here, id: str = "") -> Response:  # noqa: A002
+async def one_page(request: Request, place: Here, id: Text = "") -> Response:  # noqa: A002
     """One user's devices, and what became of each."""
     return await _one(request, place, id)
 
@@ -57,7 +59,7 @@ async def _one(
     problem: AppError | None = None,
     tried: list[dict[str, Any]] | None = None,
 ) -> Response:
-    if NAME.fullmatch(user_id) is None:
+    if not is_user_id(user_id):
         raise nothing_here()
     async with place.runtime.database.reading() as session:
         found = await devices.devices_of(session, place.id, user_id)
@@ -73,7 +75,7 @@ async def _one(
 
 async def _user_of(request: Request) -> str:
     user_id = text_of(await fields_of(request), "id")
-    if NAME.fullmatch(user_id) is None:
+    if not is_user_id(user_id):
         raise nothing_here()
     return user_id
 
@@ -117,7 +119,7 @@ async def remove(request: Request, place: Changing) -> Response:
     user_id = await _user_of(request)
     device_id = text_of(await fields_of(request), "device_id")
     await registration.remove(place.runtime, place.id, user_id, device_id, actor=place.actor)
-    return moved(f"{place.path}/user?id={user_id.replace('+', '%2B')}", "device_removed")
+    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "device_removed")
 
 
 @router.post("/user/erase")

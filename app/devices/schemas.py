@@ -61,7 +61,7 @@ class DeviceIn(Request):
     user_id: UserId | None = None
     device_id: DeviceId | None = None
     name: OptionalName = None
-    platform: Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9 ._\-]+$")] | None = None
+    platform: OptionalName = None
     tokens: Tokens = Field(default_factory=list)
     expires_in: ExpiresIn = LONGEST
 

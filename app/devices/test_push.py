@@ -164,7 +164,8 @@ async def _try(
 
     if credential is None:
         return tried("refused", words="there is no credential for this app and environment")
-    request = PushRequest(token["token"], body.for_app(bundle_id), topic=topic("voip", bundle_id))
+    wanted = credential.topic(topic("voip", bundle_id))
+    request = PushRequest(token["token"], body.for_app(bundle_id), topic=wanted)
     try:
         sender = senders.get(credential, environment)
     except (ValueError, VaultError) as error:

@@ -1,6 +1,6 @@
 """From claimed rows to requests: payloads made once per ring, tokens spliced in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ import structlog
 
 from app.access import call_token
 from app.apns import PushRequest
+from app.core.bundle_id import spelled
 from app.core.event import milliseconds
 from app.core.frozen import frozen
 from app.core.payload import (
@@ -43,20 +44,24 @@ class Preparing:
     payloads: dict[tuple[UUID, str], Prepared] = field(default_factory=dict)
     settings: dict[UUID, TenantSettings] = field(default_factory=dict)
 
-    def request(self, push: Row, now: datetime) -> PushRequest:
-        """The request of a claimed push. Raises PayloadError when its payload cannot be made."""
+    def request(self, push: Row, now: datetime, topics: Sequence[str] = ()) -> PushRequest:
+        """The request of a claimed push, its topic spelled as in its credential's `topics`.
+
+        Raises PayloadError when its payload cannot be made.
+        """
         settings = self.settings.get(push["call_id"])
         if settings is None:
             settings = tenant_settings(self.calls[push["call_id"]]["settings"])
             self.settings[push["call_id"]] = settings
         keep = settings.store_and_forward and push["purpose"] == "ring"
         voip = push["kind"] == "voip"
+        wanted = topic("voip" if voip else "background", push["bundle_id"])
         return PushRequest(
             push["token"],
             self._ring_body(push, settings)
             if push["purpose"] == "ring"
             else self._stop_body(push, settings, now),
-            topic=topic("voip" if voip else "background", push["bundle_id"]),
+            topic=spelled(wanted, topics) or wanted,
             notification_id=str(push["id"]),
             push_type="voip" if voip else "background",
             priority=10 if voip else 5,

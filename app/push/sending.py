@@ -137,7 +137,7 @@ class Sending:
             self._finish(_held_back(push, credential, now + wait, deadline))
             return
         try:
-            request = preparing.request(push, self._clock.now())
+            request = preparing.request(push, self._clock.now(), credential.topics)
             sender = self.senders.get(credential, push["environment"])
         except PayloadError as error:
             log.error("payload_refused", **refused_payload(push, error))  # noqa: TRY400

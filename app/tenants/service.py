@@ -7,6 +7,7 @@ from uuid import UUID
 
 from app.access import new_api_key, sign_user_token, signing_place
 from app.audit.log import SERVER, Actor, record
+from app.core.text import clean_name
 from app.infra import vault
 from app.infra.db import clock
 from app.infra.errors import Conflict, Invalid, NotFound
@@ -15,6 +16,8 @@ from app.infra.runtime import Runtime
 from app.tenants import signing_secrets, store
 from app.tenants.schemas import TenantSettings, tenant_settings
 from app.tenants.scopes import check_scopes
+
+MOST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,7 @@ async def create(runtime: Runtime, name: str, *, actor: Actor = SERVER) -> NewTe
 
     Raises Invalid for an empty name or one over 100 characters, Conflict for a name in use.
     """
-    name = name.strip()
-    if not name or len(name) > 100 or not name.isprintable():
-        raise Invalid("invalid_name", "name: must have 1 to 100 printable characters")
+    name = _clean(name)
     tenant_id = uuid7()
     async with runtime.database.transaction() as session:
         if not await store.add_tenant(session, tenant_id, name):
@@ -53,14 +54,22 @@ async def add_key(
 ) -> str:
     """Make another API key of the tenant; the answer is shown this once.
 
-    Raises Invalid for a scope that does not exist.
+    Raises Invalid for a name that is none, and for a scope that does not exist.
     """
+    name = _clean(name)
     check_scopes(scopes)
     async with runtime.database.transaction() as session:
         key = await _add_key(session, tenant_id, name, scopes)
         detail = {"name": name, "scopes": scopes}
         await record(session, actor, tenant_id, "key.create", f"key:...{key[-4:]}", detail)
     return key
+
+
+def _clean(name: str) -> str:
+    name = clean_name(name)
+    if not 1 <= len(name) <= MOST_NAME:
+        raise Invalid("invalid_name", f"name: must have 1 to {MOST_NAME} characters")
+    return name
 
 
 async def keys(runtime: Runtime, tenant_id: UUID) -> list[dict[str, Any]]:
@@ -83,6 +92,7 @@ async def revoke_key(
 
 async def find(runtime: Runtime, name_or_id: str) -> UUID:
     """The id of a tenant given by its name or id. Raises NotFound."""
+    name_or_id = clean_name(name_or_id)
     async with runtime.database.reading() as session:
         row = await store.tenant_by_name(session, name_or_id)
         if row is None:

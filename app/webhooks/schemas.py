@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from app.core.event import event_filters, nearest_filter
+from app.infra.fields import AtMost, Name, Text, refuse
 from app.infra.fields import Request as Body
-from app.infra.fields import refuse
 
 LONGEST_OVERLAP = 7 * 86_400.0
 
@@ -31,9 +31,12 @@ EventFilter = Annotated[
     Field(max_length=64, pattern=r"^(\*|[a-z_]+\.(\*|[a-z_]+))$"),
     AfterValidator(_known),
 ]
-Events = Annotated[list[EventFilter], Field(max_length=50), AfterValidator(_distinct)]
-Url = Annotated[str, Field(max_length=2_048)]
-Description = Annotated[str, Field(max_length=200)]
+Events = Annotated[
+    list[EventFilter],
+    AfterValidator(_distinct),
+    AtMost(50, "too_many_events", "at most 50 filters; `*` stands for all", 1),
+]
+Url = Annotated[Text, Field(max_length=2_048)]
 
 
 class WebhookIn(Body):
@@ -41,7 +44,7 @@ class WebhookIn(Body):
 
     url: Url
     events: Events = Field(default_factory=lambda: ["*"])
-    description: Description = ""
+    description: Name = ""
 
 
 class ChangeIn(Body):
@@ -49,7 +52,7 @@ class ChangeIn(Body):
 
     url: Url | None = None
     events: Events | None = None
-    description: Description | None = None
+    description: Name | None = None
     enabled: bool | None = None
 
 

@@ -2,10 +2,11 @@
 
 from typing import Final, Literal
 
+from app.core.bundle_id import VOIP, without_voip
+
 Kind = Literal["voip", "background", "alert"]
 
 _PRIORITY: Final[dict[Kind, str]] = {"voip": "10", "background": "5", "alert": "10"}
-_VOIP_SUFFIX: Final = ".voip"
 
 
 def topic(kind: Kind, bundle_id: str) -> str:
@@ -14,10 +15,8 @@ def topic(kind: Kind, bundle_id: str) -> str:
     A bundle id that comes with the suffix (it is read off a certificate, or typed so) does not get
     a second one: `.voip.voip` is refused by Apple as DeviceTokenNotForTopic.
     """
-    base = bundle_id
-    while base.endswith(_VOIP_SUFFIX):
-        base = base.removesuffix(_VOIP_SUFFIX)
-    return base + _VOIP_SUFFIX if kind == "voip" else base
+    base = without_voip(bundle_id)
+    return base + VOIP if kind == "voip" else base
 
 
 def headers(

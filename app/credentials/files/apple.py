@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from app.core.bundle_id import VOIP, without_voip
 from app.credentials.files.der import SEQUENCE, UTF8_STRING, DerError, element
-from app.credentials.files.parsed_file import BOTH, PRODUCTION, SANDBOX, VOIP, bundle_of
+from app.credentials.files.parsed_file import BOTH, PRODUCTION, SANDBOX
 from app.credentials.files.refusals import Refused, refused
 
 _APPLE = "1.2.840.113635.100.6"
@@ -85,7 +86,7 @@ class Leaf:
     @property
     def bundle_id(self) -> str:
         """The app's bundle id: the subject's UID, which Apple writes with and without `.voip`."""
-        return bundle_of(self.uid)
+        return without_voip(self.uid).lower()
 
     @property
     def environments(self) -> tuple[str, ...]:
@@ -124,9 +125,9 @@ class Leaf:
         listed = self._listed_topics()
         if not listed:
             return (
-                (bundle_of(self.uid) + VOIP if marked else self.uid,) if self.uid else ()
+                (without_voip(self.uid) + VOIP if marked else self.uid,) if self.uid else ()
             ), marked
-        voip = any(topic.endswith(VOIP) or VOIP[1:] in kinds for topic, kinds in listed)
+        voip = any(topic.lower().endswith(VOIP) or VOIP[1:] in kinds for topic, kinds in listed)
         return tuple(topic for topic, _ in listed), voip or marked
 
     def _listed_topics(self) -> list[tuple[str, list[str]]]:

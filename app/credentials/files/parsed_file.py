@@ -7,7 +7,6 @@ from typing import Literal
 Kind = Literal["certificate", "key", "certificate_only"]
 PRODUCTION, SANDBOX = "production", "sandbox"
 BOTH = (PRODUCTION, SANDBOX)
-VOIP = ".voip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,3 @@ class Understood:
         if self.not_after is None:
             return None
         return (self.not_after - now) // timedelta(days=1)
-
-
-def bundle_of(topic: str) -> str:
-    """The bundle id of a topic or of a subject's UID: Apple has issued both spellings."""
-    while topic.endswith(VOIP):
-        topic = topic.removesuffix(VOIP)
-    return topic
