@@ -8,9 +8,10 @@ from app.calls import erase as erasing
 from app.calls import registration
 from app.core.event import rfc3339
 from app.devices import service
-from app.devices.schemas import DeviceIn, UserTokenIn
+from app.devices.schemas import DeviceIn, UnregisterIn, UserTokenIn
 from app.http.acting import actor_of
 from app.http.auth import server, server_or_user
+from app.http.encoded_slashes import segment
 from app.infra.fields import DeviceId, UserId
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
@@ -41,7 +42,21 @@ async def list_devices(
     return {"devices": await service.list_of(runtime, caller.tenant_id, user)}
 
 
-@router.delete("/devices/{device_id:id}", status_code=204)
+@router.post("/devices/unregister", status_code=204)
+async def unregister(body: UnregisterIn, request: Request, caller: ServerOrUser) -> Response:
+    """Remove the device that holds a push token, with all its tokens: it will not ring again.
+
+    For apps that know only their token when a person signs out. A token never stands in a URL.
+    """
+    require_scope(caller, "devices")
+    user = caller.acting_for(body.user_id)
+    runtime: Runtime = request.app.state.runtime
+    actor = actor_of(request, caller)
+    await registration.unregister(runtime, caller.tenant_id, user, body.token, actor=actor)
+    return Response(status_code=204)
+
+
+@router.delete(f"/devices/{segment('device_id')}", status_code=204)
 async def remove(
     device_id: DeviceId, request: Request, caller: ServerOrUser, user_id: UserId | None = None
 ) -> Response:
@@ -54,7 +69,7 @@ async def remove(
     return Response(status_code=204)
 
 
-@router.delete("/users/{user_id:id}", status_code=204)
+@router.delete(f"/users/{segment('user_id')}", status_code=204)
 async def erase(user_id: UserId, request: Request, caller: ServerOrUser) -> Response:
     """Erase a user: devices, tokens and events; past calls keep a tombstone in their place."""
     require_scope(caller, "users")
@@ -65,7 +80,7 @@ async def erase(user_id: UserId, request: Request, caller: ServerOrUser) -> Resp
     return Response(status_code=204)
 
 
-@router.post("/users/{user_id:id}/tokens", status_code=201)
+@router.post(f"/users/{segment('user_id')}/tokens", status_code=201)
 async def make_user_token(
     user_id: UserId, request: Request, caller: Server, body: UserTokenIn | None = None
 ) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from app.audit.log import SERVER, Actor, record
 from app.calls.service import ring_late_devices
 from app.devices import service as devices
 from app.devices.schemas import DeviceIn
+from app.infra.errors import NotFound
 from app.infra.runtime import Runtime
 from app.tenants.schemas import TenantSettings
 
@@ -36,3 +37,18 @@ async def remove(
         change = await devices.remove(session, tenant_id, user_id, device_id)
         detail = {"device": str(change.removed)}
         await record(session, actor, tenant_id, "device.remove", "user", detail, user=user_id)
+
+
+async def unregister(
+    runtime: Runtime, tenant_id: UUID, user_id: str, token: str, *, actor: Actor = SERVER
+) -> None:
+    """Remove the device that holds this token: for an app that knows nothing else of itself.
+
+    Raises NotFound when no device of this user holds it.
+    """
+    async with runtime.database.reading() as session:
+        holders = await devices.holding(session, tenant_id, user_id, token)
+    if not holders:
+        raise NotFound("device_not_found", "no device of this user holds this token")
+    for device_id in holders:
+        await remove(runtime, tenant_id, user_id, device_id, actor=actor)

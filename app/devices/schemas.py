@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from app.core.event import rfc3339
 from app.infra.fields import (
@@ -39,11 +39,20 @@ def _kind(value: str) -> str:
     return value
 
 
+PushToken = Annotated[
+    str,
+    AfterValidator(_push_token),
+    WithJsonSchema(
+        {"type": "string", "minLength": 64, "maxLength": 200, "pattern": "^([0-9a-fA-F]{2})+$"}
+    ),
+]
+
+
 class TokenIn(Request):
     """A push address as the phone has it."""
 
     kind: Annotated[str, AfterValidator(_kind)]
-    token: Annotated[str, AfterValidator(_push_token)]
+    token: PushToken
     bundle_id: BundleId
     environment: Literal["production", "sandbox"] = "production"
 
@@ -75,6 +84,13 @@ class DeviceIn(Request):
                 "duplicate_token", "tokens: a device has one token of each kind for a bundle id"
             )
         return self
+
+
+class UnregisterIn(Request):
+    """Which device to remove, by a push token that it holds; `user_id` only with an API key."""
+
+    token: PushToken
+    user_id: UserId | None = None
 
 
 class UserTokenIn(Request):

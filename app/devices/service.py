@@ -116,6 +116,13 @@ async def _take_tokens(
     return given_up
 
 
+async def holding(session: Session, tenant_id: UUID, user_id: str, token: str) -> list[str]:
+    """The `device_id` of each of a user's devices that holds this token."""
+    known = await store.devices_of(session, tenant_id, user_id)
+    found = await push_tokens.devices_holding(session, [one["id"] for one in known], token)
+    return [one["device_id"] for one in known if one["id"] in found]
+
+
 async def list_of(runtime: Runtime, tenant_id: UUID, user_id: str) -> list[dict[str, Any]]:
     """A user's devices, the newest first."""
     async with runtime.database.reading() as session:

@@ -2,7 +2,7 @@
 
 A server hands the path on decoded, where an encoded slash can no longer be told from one that
 separates. So it is looked for in the raw path, and stands for itself as a character that no decoded
-path can hold, until the route has been found: `{name:id}` in a route's path gives the id back.
+path can hold, until the route has been found: `segment(name)` in a route's path gives the id back.
 """
 
 from typing import Final
@@ -46,3 +46,8 @@ class _Id(Convertor[str]):
 
 
 register_url_convertor("id", _Id())
+
+
+def segment(name: str) -> str:
+    """A parameter of a route's path that may hold slashes, encoded: `{name:id}`."""
+    return f"{{{name}:id}}"

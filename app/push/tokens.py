@@ -136,6 +136,18 @@ async def tokens_of_devices(session: Session, ids: Sequence[UUID]) -> list[UUID]
     return [row["id"] for row in await many(session, TOKENS_OF_DEVICES, {"ids": ids})]
 
 
+HOLDING = text("""
+    SELECT DISTINCT device_row FROM tokens
+    WHERE device_row = ANY(CAST(:devices AS uuid[])) AND token = :token
+""")
+
+
+async def devices_holding(session: Session, devices: Sequence[UUID], token: str) -> set[UUID]:
+    """Those of these devices that hold this token, of whatever kind or app."""
+    values = {"devices": list(devices), "token": token}
+    return {row["device_row"] for row in await many(session, HOLDING, values)}
+
+
 LIVE_TOKENS = """
     SELECT clock_timestamp() AS now, t.*
     FROM (SELECT 1) AS always LEFT JOIN (
