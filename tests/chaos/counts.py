@@ -80,6 +80,15 @@ class Row:
     due: float
 
 
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A webhook's event: of which call, its number within it, and when it was committed."""
+
+    call: str
+    number: int
+    at: float
+
+
 def lost(asked: Iterable[Asked], fates: Mapping[str, Fate], sent: Iterable[Sent]) -> list[str]:
     """Answered 202, and never accepted by Apple while the ring lived and a good token existed.
 
@@ -222,20 +231,31 @@ def incomplete(
     return found or [f"{user} heard an event as another type"]
 
 
-def unhooked(received: Sequence[str], owed: Mapping[str, tuple[str, int]]) -> list[str]:
+def unhooked(received: Sequence[str], owed: Mapping[str, Owed]) -> list[str]:
     """Webhooks that never came, or came out of their call's order. A repeat is allowed.
 
-    `received`: ids as they came; `owed`: of each id the call and the number within it.
+    `received`: ids as they came; `owed`: what had to come.
     """
     came = dict.fromkeys(received)
     found = [f"webhook {key} never came" for key in owed if key not in came]
     last: dict[str, int] = {}
     for key in came:
-        call, number = owed.get(key, ("", 0))
-        if call and number < last.get(call, 0):
+        if key not in owed:
+            continue
+        call, number = owed[key].call, owed[key].number
+        if number < last.get(call, 0):
             found.append(f"webhook {key} came after number {last[call]} of its call")
         last[call] = max(number, last.get(call, 0))
     return found
+
+
+def slow_hooks(without: Sequence[float], under: Sequence[float]) -> list[str]:
+    """Another tenant's webhooks under the fault: within 1 s, or twice what it is without.
+
+    Seconds from an event's commit to its arrival; the 99th percentile of each.
+    """
+    now, most = percentile(under), max(1.0, 2 * percentile(without))
+    return [f"webhooks took {now:.1f} s, and not {most:.1f} s at most"] if now > most else []
 
 
 def percentile(values: Sequence[float], share: float = 0.99) -> float:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from tests.chaos.counts import Fate, Row
+from tests.chaos.counts import Fate, Owed, Row
 
 NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)"
 FATES = """
@@ -34,7 +34,8 @@ OPEN_HOOKS = """
     FROM deliveries WHERE state IN ('pending', 'sending') AND webhook_id = $1
 """
 OWED = """
-    SELECT event_id, CAST(call_id AS text) AS call, seq FROM deliveries
+    SELECT event_id, CAST(call_id AS text) AS call, seq,
+           CAST(extract(epoch FROM created_at) AS float8) AS at FROM deliveries
     WHERE webhook_id = $1 AND call_id IS NOT NULL AND created_at >= to_timestamp($2)
 """
 UNDELIVERED = """
@@ -91,10 +92,10 @@ class Truth:
     async def open_hooks(self, webhook: UUID) -> list[Row]:
         return [Row(*row.values()) for row in await self.fetch(OPEN_HOOKS, webhook)]
 
-    async def owed(self, webhook: UUID, since: float) -> dict[str, tuple[str, int]]:
-        """Deliveries of events of calls: id to call and number."""
+    async def owed(self, webhook: UUID, since: float) -> dict[str, Owed]:
+        """Deliveries of events of calls, by their ids."""
         rows = await self.fetch(OWED, webhook, since)
-        return {row["event_id"]: (row["call"], row["seq"]) for row in rows}
+        return {row["event_id"]: Owed(row["call"], row["seq"], row["at"]) for row in rows}
 
     async def undelivered(self, webhook: UUID, tenant: UUID, since: float) -> list[str]:
         """Events for which no delivery was ever written."""

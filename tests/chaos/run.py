@@ -9,17 +9,18 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import uvloop
 
 from tests.chaos import counts
-from tests.chaos.counts import Fault
+from tests.chaos.counts import Fault, Owed
 from tests.chaos.faults import ROWS, Spec
 from tests.chaos.house import ROOT, House, running_house
 from tests.chaos.load import Load
 from tests.chaos.world import World, living_in
+from tests.webhooks.receiver import Post
 
 MOST_RATE = 40.0
 SMOKE = ("worker-killed", "api-frozen", "valkey-frozen")
@@ -89,7 +90,7 @@ async def row(world: World, spec: Spec, rate: float) -> Outcome:
     heard = await _feeds(world, since, begins)
     if sum(one.resets for one in world.followers) > resets:
         heard.append("a stream was reset")
-    came = [post.headers["webhook-id"] for post in world.receiver.posts[posts:]]
+    came, owed = world.receiver.posts[posts:], await truth.owed(world.webhook, since)
     tenants = [r["id"] for r in await truth.fetch("SELECT id FROM tenants")]
     outcome = Outcome(spec.name, spec.what, rings=len(load.asked), refused=len(refused))
     outcome.repeated = counts.repeated(sent)
@@ -103,7 +104,7 @@ async def row(world: World, spec: Spec, rate: float) -> Outcome:
         ),
         "late": counts.late(load.asked, sent, fault),
         "feeds": heard,
-        "hooks": counts.unhooked(came, await truth.owed(world.webhook, since))
+        "hooks": counts.unhooked([post.headers["webhook-id"] for post in came], owed)
         + await truth.undelivered(world.webhook, world.tenant.id, since),
         "wrong": counts.broken(refused) + load.odd,
     }
@@ -111,6 +112,7 @@ async def row(world: World, spec: Spec, rate: float) -> Outcome:
     outcome.waits = counts.percentile(under)
     if spec.one_tenant:
         outcome.ratio = counts.ratio(without, under, floor=FLOOR)
+        outcome.breaches["hooks"] += counts.slow_hooks(*_hook_waits(came, owed, fault))
     return outcome
 
 
@@ -176,6 +178,20 @@ def _waits(
     pushed = [(one.asked, first[one.uuid] - one.asked) for one in load.asked if one.uuid in first]
     without = [wait for at, wait in pushed if at < fault.begin]
     return without, [wait for at, wait in pushed if fault.begin <= at < fault.end]
+
+
+def _hook_waits(
+    came: Sequence[Post], owed: Mapping[str, Owed], fault: Fault
+) -> tuple[list[float], list[float]]:
+    """Seconds from commit to arrival of webhooks, before the fault and under it."""
+    ahead = time.time() - time.monotonic()
+    waits: dict[str, tuple[float, float]] = {}
+    for post in came:
+        one = owed.get(key := post.headers["webhook-id"])
+        if one is not None and key not in waits:
+            waits[key] = (one.at, post.at + ahead - one.at)
+    without = [wait for at, wait in waits.values() if at < fault.begin]
+    return without, [wait for at, wait in waits.values() if fault.begin <= at < fault.end]
 
 
 def chaos(

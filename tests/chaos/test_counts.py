@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.chaos import counts
-from tests.chaos.counts import Asked, Fate, Fault, Refused, Row, Sent
+from tests.chaos.counts import Asked, Fate, Fault, Owed, Refused, Row, Sent
 
 A, B = "aa" * 32, "bb" * 32
 RING = Asked("r1", "bob", frozenset({A, B}), 100.0, 100.1)
@@ -171,7 +171,7 @@ class TestFeeds:
 
 
 class TestWebhooks:
-    OWED = {"e1": ("c", 1), "e2": ("c", 2), "e3": ("d", 1)}  # noqa: RUF012
+    OWED = {"e1": Owed("c", 1, 9.0), "e2": Owed("c", 2, 9.0), "e3": Owed("d", 1, 9.0)}  # noqa: RUF012
 
     def test_all_came_in_order(self) -> None:
         assert counts.unhooked(["e3", "e1", "e2"], self.OWED) == []
@@ -184,6 +184,11 @@ class TestWebhooks:
 
     def test_out_of_its_call_s_order(self) -> None:
         assert len(counts.unhooked(["e2", "e1", "e3"], self.OWED)) == 1
+
+    def test_another_s_are_slow_over_a_second_or_twice_its_own(self) -> None:
+        assert counts.slow_hooks([0.1] * 50, [0.9] * 50) == []
+        assert len(counts.slow_hooks([0.1] * 50, [1.1] * 50)) == 1
+        assert counts.slow_hooks([0.8] * 50, [1.5] * 50) == []
 
 
 class TestOthersWaits:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from app.credentials import service as credentials
-from app.infra.runtime import Runtime, open_runtime
+from app.infra.runtime import open_runtime
 from app.tenants import service as tenants
 from tests.chaos.apple import Apple
 from tests.chaos.balancer import Balancer
@@ -47,7 +47,6 @@ class World:
     balancer: Balancer
     apple: Apple
     truth: Truth
-    runtime: Runtime
     receiver: Receiver
     tenant: Tenant
     webhook: UUID
@@ -55,7 +54,7 @@ class World:
 
     async def new_tenant(self, users: list[str], *, devices: int = 2) -> Tenant:
         """Another tenant with a credential, and users whose phones are registered."""
-        return await _tenant(self.runtime, self.balancer, self.apple, users, devices)
+        return await _tenant(self.house, self.balancer, self.apple, users, devices)
 
     async def hook(self, tenant: Tenant, url: str) -> UUID:
         """A webhook of this tenant for all events."""
@@ -76,18 +75,16 @@ async def living_in(
     `ports` are where requests go, in place of the API processes'; `strict`: none is tried twice.
     """
     async with contextlib.AsyncExitStack() as parts:
-        runtime = open_runtime(house.settings)
-        parts.push_async_callback(runtime.close)
         apple = Apple(house.apple_port)
         parts.push_async_callback(apple.close)
         balancer = await parts.enter_async_context(Balancer(ports or house.ports, strict=strict))
         receiver = await parts.enter_async_context(receiving())
         names = [f"user-{n}" for n in range(users)]
-        tenant = await _tenant(runtime, balancer, apple, names, 2)
+        tenant = await _tenant(house, balancer, apple, names, 2)
         webhook = await _hook(balancer, tenant, receiver.url)
         truth = Truth(house.connect)
         parts.push_async_callback(truth.close)
-        world = World(house, balancer, apple, truth, runtime, receiver, tenant, webhook)
+        world = World(house, balancer, apple, truth, receiver, tenant, webhook)
         for n, name in enumerate(names[:followers]):
             token = await _user_token(balancer, tenant, name)
             world.followers.append((SseFollower, WsFollower)[n % 2](name, token, balancer))
@@ -107,10 +104,14 @@ async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
 
 
 async def _tenant(
-    runtime: Runtime, balancer: Balancer, apple: Apple, users: list[str], devices: int
+    house: House, balancer: Balancer, apple: Apple, users: list[str], devices: int
 ) -> Tenant:
-    made = await tenants.create(runtime, f"chaos {secrets.token_hex(4)}")
-    await credentials.add(runtime, made.id, None, await apple.certificate(BUNDLE))
+    runtime = open_runtime(house.settings)  # a new one: faults may have spoiled its connections
+    try:
+        made = await tenants.create(runtime, f"chaos {secrets.token_hex(4)}")
+        await credentials.add(runtime, made.id, None, await apple.certificate(BUNDLE))
+    finally:
+        await runtime.close()
     tenant = Tenant(made.id, made.api_key)
     await asyncio.gather(*(_register(balancer, apple, tenant, user, devices) for user in users))
     tenant.users.sort(key=lambda user: user.id)
