@@ -78,6 +78,7 @@ def as_sent(arrival: dict[str, Any]) -> Sent | None:
         arrival["token"],
         ring["uuid"],
         arrival["received_ns"] / 1e9,
-        accepted=arrival["status"] == 200,
+        # what its phone has been given counts, whether the answer got through or not
+        accepted=arrival["status"] == 200 or (arrival["delivered"] and arrival["verdict"] == "200"),
         rings=arrival["topic"].endswith(".voip"),
     )

@@ -138,20 +138,28 @@ async def _recovered(world: World, load: Load, fault: Fault) -> None:
 
 
 async def final(world: World, within: float) -> None:
-    """Until every row of ours is final and every stream has heard all, or that takes too long."""
+    """Until every row of ours is final and every stream has heard all, or that takes too long.
+
+    Given up before that only when nothing has become less for longer than any row may take.
+    """
     end = time.monotonic() + within
+    least, since = 10**9, time.monotonic()
     while time.monotonic() < end:
         rows = await world.truth.open([world.tenant.id])
-        rows += await world.truth.open_hooks(world.webhook)
+        hooks = await world.truth.open_hooks(world.webhook)
         users = [one.user for one in world.followers]
-        seqs = await world.truth.told(world.tenant.id, await world.truth.now() - 120, users)
+        told = await world.truth.told(world.tenant.id, await world.truth.now() - 120, users)
         behind = [
-            one for one in world.followers if seqs[one.user] and seqs[one.user][-1][0] != one.last
+            one for one in world.followers if told[one.user] and told[one.user][-1][0] != one.last
         ]
-        if not rows and not behind:
+        left = len(rows) + len(hooks) + len(behind)
+        if not left:
             return
+        if left < least:
+            least, since = left, time.monotonic()
         now = await world.truth.now()
-        if rows and all(now > row.due + counts.FINAL_WITHIN + 1 for row in rows):
+        overdue = all(now > row.due + counts.FINAL_WITHIN + 1 for row in rows)
+        if overdue and time.monotonic() > since + counts.FINAL_WITHIN + 2:
             return
         await asyncio.sleep(0.3)
 

@@ -93,7 +93,7 @@ async def living_in(
         async with asyncio.timeout(20):
             while any(one.began is None for one in world.followers):
                 await asyncio.sleep(0.05)
-        await apple.ask("POST", "/faults/requests", {"delay": APPLE_TAKES})
+        await apple.ask("POST", "/faults/requests", {"delay": APPLE_TAKES, "delivered": True})
         yield world
 
 
