@@ -10,6 +10,17 @@ import asyncpg
 
 from tests.chaos.counts import Fate, Owed, Row
 
+EVIDENCE = (
+    "SELECT id, host, pid, alive_until, clock_timestamp() FROM workers",
+    "SELECT id, state, failures, failing_since, resting_until FROM webhooks",
+    "SELECT webhook_id, state, claimed_by, count(*), min(due_at), max(due_at), max(attempts) "
+    "FROM deliveries WHERE state IN ('pending', 'sending') GROUP BY 1, 2, 3",
+    "SELECT state, reason, claimed_by, count(*), min(due_at), max(deadline) FROM pushes "
+    "GROUP BY 1, 2, 3",
+    "SELECT pid, state, wait_event_type, wait_event, clock_timestamp() - state_change AS since, "
+    "left(query, 80) AS query FROM pg_stat_activity WHERE datname = 'ringline'",
+)
+"""Statements that tell how things stand: kept when a promise was broken."""
 NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)"
 FATES = """
     SELECT CAST(uuid AS text), outcome, CAST(extract(epoch FROM deadline) AS float8) AS deadline,
@@ -101,6 +112,14 @@ class Truth:
         """Events for which no delivery was ever written."""
         rows = await self.fetch(UNDELIVERED, webhook, tenant, since)
         return [f"event {row['seq']} of call {row['call']} is owed to no webhook" for row in rows]
+
+    async def evidence(self) -> str:
+        """How things stand, to be read by people."""
+        parts = []
+        for sql in EVIDENCE:
+            rows = await self.fetch(sql)
+            parts += [sql, *("  " + str(dict(row)) for row in rows[:60])]
+        return "\n".join(parts) + "\n"
 
     async def told(
         self, tenant: UUID, since: float, users: Iterable[str]

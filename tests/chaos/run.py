@@ -7,6 +7,7 @@ into it; afterwards is counted what `counts.py` says. Exits with 1 when a promis
 import argparse
 import asyncio
 import json
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ FLOOR = 0.05
 """Seconds: waits below this are not compared, so near to what scheduling on two cores adds."""
 PROMPT = 1.0
 SETTLED = 3.0
+REPORTS = ROOT / "build" / "chaos"
 COUNTS = ("lost", "doubled", "dead", "stuck", "late", "feeds", "hooks", "wrong")
 
 
@@ -225,8 +227,21 @@ async def _all(
             for kind, found in outcome.breaches.items():
                 for breach in found[:3]:
                     print(f"    {kind}: {breach}", file=sys.stderr, flush=True)
+            if not outcome.good:
+                await _keep(world, outcome)
             await _healthy(world, outcome)
     return half, outcomes
+
+
+async def _keep(world: World, outcome: Outcome) -> None:
+    """What a person needs who looks into it: every breach, the rows and the logs."""
+    folder = REPORTS / outcome.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "rows.txt").write_text(await world.truth.evidence())
+    (folder / "breaches.json").write_text(json.dumps(outcome.breaches, indent=1))
+    for one in world.house.everyone:
+        (folder / f"{one.name}.log").write_text(one.output()[-400_000:])
 
 
 async def _healthy(world: World, outcome: Outcome) -> None:
