@@ -13,12 +13,18 @@ from tests.chaos.counts import Fate, Owed, Row
 EVIDENCE = (
     "SELECT id, host, pid, alive_until, clock_timestamp() FROM workers",
     "SELECT id, state, failures, failing_since, resting_until FROM webhooks",
-    "SELECT webhook_id, state, claimed_by, count(*), min(due_at), max(due_at), max(attempts) "
-    "FROM deliveries WHERE state IN ('pending', 'sending') GROUP BY 1, 2, 3",
-    "SELECT state, reason, claimed_by, count(*), min(due_at), max(deadline) FROM pushes "
-    "GROUP BY 1, 2, 3",
-    "SELECT pid, state, wait_event_type, wait_event, clock_timestamp() - state_change AS since, "
-    "left(query, 80) AS query FROM pg_stat_activity WHERE datname = 'ringline'",
+    (
+        "SELECT webhook_id, state, claimed_by, count(*), min(due_at), max(due_at), max(attempts) "
+        "FROM deliveries WHERE state IN ('pending', 'sending') GROUP BY 1, 2, 3"
+    ),
+    (
+        "SELECT state, reason, claimed_by, count(*), min(due_at), max(deadline) FROM pushes "
+        "GROUP BY 1, 2, 3"
+    ),
+    (
+        "SELECT pid, state, wait_event_type, wait_event, clock_timestamp() - state_change AS since, "
+        "left(query, 80) AS query FROM pg_stat_activity WHERE datname = 'ringline'"
+    ),
 )
 """Statements that tell how things stand: kept when a promise was broken."""
 NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)"

@@ -24,7 +24,7 @@ from tests.chaos.world import World, living_in
 from tests.webhooks.receiver import Post
 
 MOST_RATE = 40.0
-SMOKE = ("worker-killed", "api-frozen", "valkey-frozen")
+SMOKE = ("worker-killed", "postgres-recovering", "valkey-frozen")
 OTHERS_RATIO = 2.0
 FLOOR = 0.05
 """Seconds: waits below this are not compared, so near to what scheduling on two cores adds."""
