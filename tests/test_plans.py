@@ -17,8 +17,8 @@ from app.calls import store as calls
 from app.credentials import store as credentials
 from app.devices import store as devices
 from app.infra.db import as_json
+from app.push import claims, tokens
 from app.push import store as pushes
-from app.push import tokens
 from workers import retention
 
 TENANT = "00000000-0000-7000-8000-000000000001"
@@ -89,25 +89,29 @@ RESULT = {
 }
 NOW = datetime.now(UTC)
 ERASED = USER | {"tombstone": "erased~1", "calls": IDS}
-WORKER = {"worker": uuid4(), "limit": 500}
+WORKER = {"worker": uuid4(), "limit": 500, "since": claims.ALWAYS}
+LOST = {"worker": IDS[0], "pushes": IDS, "fences": [1, 2], "limit": 500}
 STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
-    "claim rings": (pushes.CLAIM_RINGS, WORKER | {"rings": IDS * 200}),
-    "claim pushes": (pushes.CLAIM_PUSHES, WORKER | {"pushes": IDS * 200}),
-    "claim due": (pushes.CLAIM_DUE, WORKER),
-    "claim orphans": (pushes.CLAIM_ORPHANS, WORKER),
-    "claim again": (pushes.CLAIM_AGAIN, WORKER | {"pushes": IDS}),
-    "claims of a worker": (pushes.CLAIMS_OF, {"worker": IDS[0]}),
-    "expire pending": (pushes.EXPIRE_PENDING, {"limit": 500}),
-    "expire orphans": (pushes.EXPIRE_ORPHANS, {"limit": 500}),
+    "claim rings": (claims.CLAIM_RINGS, WORKER | {"rings": IDS * 200}),
+    "claim pushes": (claims.CLAIM_PUSHES, WORKER | {"pushes": IDS * 200}),
+    "claim due": (claims.CLAIM_DUE, WORKER),
+    "claim orphans": (claims.CLAIM_ORPHANS, WORKER),
+    "end repeated": (claims.END_REPEATED, WORKER),
+    "claim again": (claims.CLAIM_AGAIN, LOST),
+    "say claims again": (claims.REASSERT, LOST),
+    "look": (claims.LOOK, LOST | {"marks": IDS}),
+    "claims of a worker": (claims.CLAIMS_OF, {"worker": IDS[0]}),
+    "expire pending": (claims.EXPIRE_PENDING, {"limit": 500}),
+    "expire orphans": (claims.EXPIRE_ORPHANS, WORKER),
+    "expire lost": (claims.EXPIRE_LOST, LOST),
     "drop rings": (pushes.DROP_RINGS, {"rings": IDS}),
     "drop for tokens": (pushes.DROP_TOKENS, {"tokens": IDS, "tenant": TENANT, "why": "x"}),
     "stops": (pushes.STOPS, {"rings": IDS, "callkits": [4, 4], "spared": ["d", None]}),
     "facts": (pushes.FACTS, {"ring": IDS[0]}),
-    "standings": (pushes.STANDINGS, {"pushes": IDS}),
     "history of pushes": (history.PUSHES, {"call": IDS[0], "limit": 100}),
     "pushes of calls": (retention.PUSHES_OF_CALLS, {"calls": IDS}),
     **{f"forget {n}": (one, {"pushes": IDS}) for n, one in enumerate(retention.OF_PUSHES)},
-    "record": (pushes.RECORD, RESULT),
+    "record": (claims.RECORD, RESULT),
     "report": (pushes.DELIVERED, {"ring": IDS[0], "device": IDS[1], "now": None}),
     "call by name": (calls.BY_NAME, {"tenant": TENANT, "type": "default", "name": "c9"}),
     "lock": (calls.LOCK, {"ids": IDS, "tenant": TENANT}),

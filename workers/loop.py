@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 LIFE = 0.5
 SWEEP = 1.0
-LOOK = 0.25
+LOOK = 0.1
 FORGET = 300.0
 DRAIN = 10.0
 
@@ -133,7 +133,7 @@ class Loop:
         every("sweep", SWEEP, lambda: self._sweep(runtime, dispatcher), within=200)
         every("keep_warm", SWEEP, dispatcher.keep_warm, within=10)
         every("send_lost", SWEEP, dispatcher.send_lost, within=10)
-        every("withdraw_settled", LOOK, dispatcher.withdraw_settled, within=10)
+        every("look", LOOK, dispatcher.look, within=10)
         every("deliver", SWEEP, courier.look, within=10)
         every("forget", FORGET, partial(retention.forget, runtime), within=FORGET)
         every("probe", SWEEP, partial(credentials.probe_due, runtime), within=60)

@@ -115,6 +115,10 @@ class Sender(APNs):
         """A push that has no stream yet may begin until `start_by`; no harm if it has ended."""
         self.pool.renew(flight, start_by)
 
+    def is_held_back(self, flight: Flight) -> bool:
+        """Whether a push had its turn after its `start_by`, and waits to be renewed."""
+        return flight in self.pool.stale
+
     def abandon(self, flight: Flight) -> None:
         """Reset the stream of a push that was begun with `start`; no harm if it has ended."""
         flight.future.cancel()

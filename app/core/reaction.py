@@ -5,6 +5,7 @@ milliseconds since 1970. The rows are in `reaction_table`; unknown answers go by
 is final, 5xx is retried, anything else is final.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -35,6 +36,7 @@ __all__ = [
     "connection_after",
     "delay_before_retry",
     "react",
+    "times_before",
 ]
 
 
@@ -115,7 +117,7 @@ def react(
 
     `status` is the HTTP status, 0 without an answer, and then `no_answer` says why (`reason` may
     still be one from a GOAWAY). `attempt` counts from 1, this one included; `repeats` how many
-    earlier attempts of this push got the same reason (default: assume all). `random` is in
+    earlier attempts of this push ended alike, see `times_before` (default: all). `random` is in
     [0, 1). `retry_after` is seconds from now. `gone_at` is Apple's timestamp of a 410 and
     `registered_at` when the token was last registered, both in milliseconds; `token_unchanged`
     that it still is the one that was pushed to. `burst` and `may_retire` are what
@@ -146,6 +148,22 @@ def react(
         provider_token=renew,
         alert=row.alert,
         signal=row.signal,
+    )
+
+
+def times_before(
+    earlier: Iterable[tuple[int | None, str | None]],
+    status: int,
+    reason: str | None,
+    no_answer: NoAnswer | None,
+) -> int:
+    """How many earlier attempts, as (status, reason), ended in the same row of the table as this.
+
+    By row, not by reason: a 429 may come with or without a body, and other answers between.
+    """
+    row = row_for(status, reason, no_answer)
+    return sum(
+        row_for(code or 0, why, None if code else NoAnswer.LOST) is row for code, why in earlier
     )
 
 

@@ -36,6 +36,7 @@ UNSENT = {
     "credential_unfit": "the credential cannot be used",
     "payload": "its payload could not be made",
     "ring_gone": "its ring is not kept any more",
+    "unknown": "it may have reached Apple, whose answer nobody heard",
 }
 
 

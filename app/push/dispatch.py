@@ -10,35 +10,44 @@ import math
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
 
 from app.credentials import store as credentials
+from app.infra.boottime import boottime
 from app.infra.db import Session
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
-from app.push import store, worker_store
+from app.push import claims, worker_store
+from app.push.claims import Claim
+from app.push.life import FRESH, LEASE, Life
 from app.push.recording import Recorder
 from app.push.results import DatabaseClock, Result, row_of
-from app.push.sending import Claim, Sending
+from app.push.sending import Sending
+
+__all__ = ["LEASE", "Dispatcher"]
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
 RINGS_AT_ONCE = 100
-LEASE = 2.0
-"""Seconds for which a claim outlives its worker's last sign of life (renewed every 0.5 s)."""
+LONG_AGO = 0.5
+"""Seconds after which a push that only waits for a connection is looked at all the same."""
+
+FORGOTTEN = 5.0
+"""Seconds after its deadline at which a claim that nobody works on is let go, and so expires."""
+
+Claiming = Callable[[Session, Life], Awaitable[list[dict[str, Any]]]]
 
 
 class Dispatcher:
     """Claims the pushes of one worker process and sees to it that each ends in a record."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self.worker_id = uuid7()
+        self.life = Life()
         self._loop = asyncio.get_running_loop()
         self.clock = DatabaseClock(self._loop)
         self._runtime = runtime
@@ -46,12 +55,17 @@ class Dispatcher:
         self._recorder = Recorder(
             runtime, self._tasks, self.clock, self._recorded, lambda: len(self._held)
         )
-        self._sending = Sending(runtime, self.clock, self._recorder.add)
+        self._sending = Sending(runtime, self.clock, self._recorder.add, self._forget)
         self._retries: set[UUID] = set()
-        self._held: set[Claim] = set()
-        self._lost: set[Claim] = set()
-        self._alive_at = -math.inf
+        self._held: dict[Claim, float] = {}
+        self._claiming: set[asyncio.Future[None]] = set()
+        self._renewing = asyncio.Lock()
         self._stopping = False
+
+    @property
+    def worker_id(self) -> UUID:
+        """Under which it claims now: another after it has been condemned."""
+        return self.life.id
 
     # --- claiming ------------------------------------------------------------------------------
 
@@ -59,85 +73,135 @@ class Dispatcher:
         """Claim and send the due pushes of these rings, one or a thousand.
 
         By the hundred, two hundreds at a time: the first phones of a group ring while the pushes of
-        the next are claimed.
+        the next are claimed. If there is nothing due it may be so in a moment: a stop waits until
+        nothing of its ring can be handed over any more.
         """
+        if not await self._send_rings(rings):
+            await asyncio.sleep(1.1 * FRESH)
+            await self._send_rings(rings)
+
+    async def _send_rings(self, rings: Sequence[UUID]) -> int:
         starts = iter(range(0, len(rings), RINGS_AT_ONCE))
 
-        async def go_on() -> None:
+        async def go_on() -> int:
+            sent = 0
             for start in starts:
                 some = rings[start : start + RINGS_AT_ONCE]
-                await self._claim_all(partial(self._claim_rings, some))
+                sent += await self._claim_all(
+                    lambda session, life, some=some: claims.claim_rings(  # type: ignore[misc]
+                        session, life.id, some, BATCH, life.since
+                    )
+                )
+            return sent
 
-        await asyncio.gather(
-            *(go_on() for _ in range(min(2, math.ceil(len(rings) / RINGS_AT_ONCE))))
-        )
-
-    async def _claim_rings(self, rings: Sequence[UUID], session: Session) -> list[dict[str, Any]]:
-        return await store.claim_rings(session, self.worker_id, rings, BATCH)
+        at_once = min(2, math.ceil(len(rings) / RINGS_AT_ONCE))
+        return sum(await asyncio.gather(*(go_on() for _ in range(at_once))))
 
     async def send_due(self) -> None:
         """Claim and send whatever is due: kicks that were lost, retries that were inherited."""
-        await self._claim_all(lambda session: store.claim_due(session, self.worker_id, BATCH))
+        await self._claim_all(
+            lambda session, life: claims.claim_due(session, life.id, BATCH, life.since)
+        )
 
     async def send_orphans(self) -> None:
-        """Take over and send what dead workers had claimed."""
-        await self._claim_all(lambda session: store.claim_orphans(session, self.worker_id, BATCH))
+        """Condemn who has not shown life in time; take over and send what they had claimed."""
+        async with self._runtime.database.each() as session:
+            for dead in await worker_store.condemn_workers(session, self.life.id, LEASE):
+                log.error(
+                    "worker_condemned", worker=str(dead["id"]), host=dead["host"], pid=dead["pid"]
+                )
+        await self._claim_all(lambda session, life: claims.claim_orphans(session, life.id, BATCH))
 
     async def send_lost(self) -> None:
         """Claim anew what the database says that this worker has, and it does not know of.
 
-        A claim whose commit went unanswered. It must be missing twice, a second apart: a claim
-        that is being made at this moment is not known yet either.
+        A claim whose answer never came. Those whose answers may still come are waited for: one that
+        is abandoned has had its connection thrown away. What is past its deadline ends.
         """
+        life, under_way = self.life, list(self._claiming)
+        self._let_go()
         async with self._runtime.database.reading() as session:
-            known = await store.claims_of(session, self.worker_id)
-        missing = set(known) - self._held
-        pushes = sorted(push for push, _ in missing & self._lost)
-        self._lost = missing
-        if pushes:
-            await self._claim_all(
-                lambda session: store.claim_again(session, self.worker_id, pushes, BATCH)
-            )
+            known = await claims.claims_of(session, life.id)
+        if under_way:
+            await asyncio.wait(under_way)
+        lost = sorted(known - self._held.keys())
+        if not lost:
+            return
+        await self._claim_all(
+            lambda session, life: claims.claim_again(session, life.id, lost, BATCH)
+        )
+        async with self._runtime.database.each() as session:
+            await claims.expire_lost(session, life.id, lost, BATCH)
 
-    async def withdraw_settled(self) -> None:
-        """Take back what still waits for a connection though its ring has settled meanwhile."""
-        await self._sending.withdraw_settled()
+    def _let_go(self) -> None:
+        """Forget claims on which nobody works: there should be none."""
+        if self._recorder.kept():
+            return
+        now = boottime()
+        for claim, deadline in list(self._held.items()):
+            if now > deadline + FORGOTTEN and not self._sending.has(claim):
+                log.error("claim_forgotten", push=str(claim[0]))
+                self._forget(claim)
 
     async def _retry(self) -> None:
         pushes, self._retries = sorted(self._retries), set()
         await self._claim_all(
-            lambda session: store.claim_pushes(session, self.worker_id, pushes, BATCH)
+            lambda session, life: claims.claim_pushes(session, life.id, pushes, BATCH, life.since)
         )
 
-    async def _claim_all(self, claim: Callable[[Session], Awaitable[list[dict[str, Any]]]]) -> None:
+    async def _claim_all(self, claim: Claiming) -> int:
+        """Claim, a batch at a time, and send; returns how many."""
+        count = 0
         while not self._stopping:
-            if self._lapsed():  # others would take at once what a worker claims that is not alive
+            if not self.life.is_alive():
                 await self.show_life()
-            async with self._runtime.database.each() as session:
-                claimed = await claim(session)
-            self._held.update((push["id"], push["fence"]) for push in claimed)
+            life = self.life
+            claimed, read = await self._claim(claim, life)
             if claimed:
                 self.clock.learn(claimed[0]["now"])
-                await self._send_or_give_back(claimed)
+                await self._sending.send(claimed, life, read)
+                await self.look()
+            count += len(claimed)
             if len(claimed) < BATCH:
-                return
+                break
+        return count
 
-    async def _send_or_give_back(self, claimed: list[dict[str, Any]]) -> None:
+    async def _claim(self, claim: Claiming, life: Life) -> tuple[list[dict[str, Any]], float]:
+        """What a claim got, and when (`boottime()`) its statement began to read."""
+        concluded: asyncio.Future[None] = self._loop.create_future()
+        self._claiming.add(concluded)
         try:
-            sent = await self._sending.send(claimed, self._lapsed)
-        except Exception:
-            log.exception("claims_given_back", count=len(claimed))
-            for push in claimed:
-                self._recorder.add(Result(push, "pending", push["reason"]))
-            return
-        if not sent:
-            self._held.difference_update((push["id"], push["fence"]) for push in claimed)
+            async with self._runtime.database.each() as session:
+                read = boottime()
+                claimed = await claim(session, life)
+                for push in claimed:
+                    left = (push["deadline"] - push["now"]).total_seconds()
+                    self._held[push["id"], push["fence"]] = read + left
+        finally:
+            self._claiming.discard(concluded)
+            concluded.set_result(None)
+        return claimed, read
 
-    def _lapsed(self) -> bool:
-        return self._loop.time() - self._alive_at > LEASE
+    async def look(self) -> None:
+        """Look again at pushes that wait: at once at those whose turn has come and gone."""
+        life = self.life
+        waiting = self._sending.waiting(boottime() - LONG_AGO)
+        for start in range(0, len(waiting), BATCH):
+            some = [one for one in waiting[start : start + BATCH] if one.life is life]
+            if not some or not life.is_alive():
+                return
+            marks = [one.push["id"] for one in some if one.unmarked and one.is_held_back()]
+            async with self._runtime.database.each() as session:
+                read = boottime()
+                rows = await claims.look(session, life.id, [one.claim for one in some], marks)
+            for one in some:
+                self._sending.looked_at(one, rows.get(one.push["id"]), read)
+
+    def _forget(self, claim: Claim) -> None:
+        self._held.pop(claim, None)
 
     def _recorded(self, result: Result) -> None:
-        self._held.discard((result.push["id"], result.push["fence"]))
+        self._forget((result.push["id"], result.push["fence"]))
         if result.retry_at is not None:  # also if it was written before: its answer was lost
             self._loop.call_at(result.retry_at, self._retry_soon, result.push["id"])
 
@@ -153,26 +217,53 @@ class Dispatcher:
         ring = uuid7()
         nothing = {
             "id": uuid7(),
-            "claimed_by": self.worker_id,
+            "claimed_by": self.life.id,
             "fence": 0,
             "environment": "sandbox",
             "healed": False,
         }
         async with self._runtime.database.rehearsal() as session:
-            await store.claim_rings(session, self.worker_id, [ring], BATCH)
-            await store.record(session, [row_of(Result(nothing, "refused", None), self.clock)], [])
+            await claims.claim_rings(session, self.life.id, [ring], BATCH)
+            await claims.record(session, [row_of(Result(nothing, "refused", None), self.clock)], [])
         async with self._runtime.database.reading() as session:
             await credentials.for_bundles(session, {(ring, "rehearsal")})
 
     async def show_life(self) -> None:
-        """Renew this worker's lease, and learn the database's time."""
-        begun = self._loop.time()
-        async with self._runtime.database.transaction() as session:
-            now = await worker_store.renew_worker(
-                session, self.worker_id, host=socket.gethostname(), pid=os.getpid(), lease=LEASE
+        """Renew this worker's lease, and learn the database's time.
+
+        After the database was away: answers in hand are written, and claims are said again. Who has
+        been condemned meanwhile begins a new life, without what it had not begun to send.
+        """
+        async with self._renewing:
+            renewal = await self._renew()
+            if renewal is None:
+                log.error("condemned", worker=str(self.life.id))
+                self.life.ended = True
+                self._sending.forget_unbegun(self.life)
+                self.life = Life()
+                await self._renew()
+
+    async def _renew(self) -> worker_store.Renewal | None:
+        life = self.life
+        async with self._runtime.database.each() as session:
+            begun = boottime()
+            renewal = (
+                await worker_store.renew_worker(session, life.id, lease=LEASE)
+                if life.entered
+                else await worker_store.enter_worker(
+                    session, life.id, host=socket.gethostname(), pid=os.getpid(), lease=LEASE
+                )
             )
-        self._alive_at = begun
-        self.clock.learn(now)
+        if renewal is not None:
+            self.clock.learn(renewal.now)
+            if life.renewed(begun, renewal):
+                self._tasks.spawn("reassert", self._reassert(life))
+        return renewal
+
+    async def _reassert(self, life: Life) -> None:
+        self._recorder.hurry()
+        async with self._runtime.database.each() as session:
+            await claims.reassert(session, life.id, sorted(self._held))
 
     async def keep_warm(self) -> None:
         """Have a connection open for each credential and environment that phones may need."""
@@ -183,7 +274,7 @@ class Dispatcher:
     async def expire(self) -> None:
         """End pushes whose deadline has passed."""
         async with self._runtime.database.transaction() as session:
-            await store.expire(session, BATCH)
+            await claims.expire(session, self.life.id, BATCH)
 
     async def forget_dead_workers(self) -> None:
         """Forget the rows of workers long dead."""
@@ -202,4 +293,4 @@ class Dispatcher:
         await self._recorder.finish(deadline + 2)
         await self._tasks.stop()
         async with self._runtime.database.transaction() as session:
-            await worker_store.remove_worker(session, self.worker_id)
+            await worker_store.remove_worker(session, self.life.id)

@@ -58,6 +58,9 @@ class Push(Base):
     state: pending -> sending -> accepted | refused | expired; pending or waiting for its next try
     -> dropped when its ring settles. All that a claim looks at is in this row. Each index is
     written three times for a push, so those of a call or a user are found by their rings.
+
+    `inherited`: somebody may have handed it over without a recorded answer. `repeated`: it has had
+    the one repeat that this allows, or is about to.
     """
 
     __tablename__ = "pushes"
@@ -86,6 +89,8 @@ class Push(Base):
     fence: Mapped[int] = mapped_column(Integer, server_default="0")
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     status: Mapped[int | None] = mapped_column(Integer)
+    inherited: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    repeated: Mapped[bool] = mapped_column(Boolean, server_default="false")
     reason: Mapped[str | None] = mapped_column(Text)
     sent_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None]
@@ -125,7 +130,11 @@ class Attempt(Base):
 
 
 class Worker(Base):
-    """A live worker process: its claims are good until `alive_until`, which it keeps moving."""
+    """A worker process: its claims are good until `alive_until`, which it keeps moving.
+
+    `unbroken_since` is when it last began to be alive without a gap. `dead_at`, once set by
+    another, is for ever: its claims may be taken over, and it cannot renew.
+    """
 
     __tablename__ = "workers"
 
@@ -134,3 +143,5 @@ class Worker(Base):
     pid: Mapped[int] = mapped_column(Integer)
     started_at: Mapped[datetime]
     alive_until: Mapped[datetime]
+    unbroken_since: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    dead_at: Mapped[datetime | None]

@@ -17,7 +17,7 @@ from app.infra.outage import is_row_fault, is_transient
 from app.infra.runtime import Runtime
 from app.infra.supervision import Health
 from app.infra.tasks import Tasks
-from app.push import store
+from app.push import claims
 from app.push.consequences import write_alarms, write_credentials, write_tokens
 from app.push.results import DatabaseClock, Result, attempt_of, observe, row_of
 
@@ -204,7 +204,7 @@ class Recorder:
 
     async def _write(self, batch: Sequence[Result]) -> dict[UUID, str | None]:
         async with self._runtime.database.each() as session:
-            states = await store.record(session, *self._rows(batch))
+            states = await claims.record(session, *self._rows(batch))
         accepted = sum(result.state == "accepted" for result in batch)
         if accepted:
             log.info("pushes_accepted", count=accepted)
@@ -214,7 +214,7 @@ class Recorder:
         """Results of one tenant and what follows from them, in one transaction."""
         async with self._runtime.database.transaction() as session:
             await session.execute(LOCK_TIMEOUT)
-            states = await store.record(session, *self._rows(batch))
+            states = await claims.record(session, *self._rows(batch))
             mine = [result for result in batch if states.get(result.push["id"]) is not None]
             seen = [result for result in batch if result.push["id"] in states and not result.bare]
             await write_tokens(session, [result for result in mine if not result.bare])

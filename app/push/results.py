@@ -30,7 +30,8 @@ class Result:
 
     `retry_at` is loop time, with state `pending`. `alarm` is one to raise for the credential. `id`
     is that of the attempt, the same however often it is written. A `bare` one says what became of
-    the push and no more, in letters that any database can hold.
+    the push and no more, in letters that any database can hold. A `silent` one may have
+    arrived: the next try is its one repeat.
     """
 
     push: Row
@@ -42,6 +43,7 @@ class Result:
     retry_at: float | None = None
     alarm: Alert | None = None
     bare: bool = False
+    silent: bool = False
     id: UUID = field(default_factory=uuid7)
 
     def says_more(self) -> bool:
@@ -112,6 +114,7 @@ def row_of(result: Result, clock: DatabaseClock) -> dict[str, Any]:
         "reason": result.reason,
         "environment": other if heal else push["environment"],
         "healed": push["healed"] or heal,
+        "silent": result.silent,
         "sent_at": clock.at(outcome.started) if outcome is not None else None,
         "answered_at": clock.at(outcome.ended) if outcome is not None else None,
     }

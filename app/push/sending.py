@@ -1,261 +1,290 @@
-"""Sending what has been claimed: which credential, what payload, and what an answer means."""
+"""Sending what has been claimed: from claimed rows to streams, and from answers to results."""
 
 import asyncio
-import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import structlog
 
 from app.apns import PushOutcome, Sender
 from app.apns.flight import Flight
-from app.core.frozen import frozen
 from app.core.payload import PayloadError
-from app.core.reaction import (
-    CredentialAction,
-    OtherEnvironment,
-    Reaction,
-    Verdict,
-    react,
-)
+from app.core.reaction import CredentialAction, OtherEnvironment, Reaction, react, times_before
 from app.credentials import store as credentials
-from app.credentials.usable import Usable, pick
+from app.credentials.usable import Usable
+from app.infra.boottime import boottime
 from app.infra.db import Row
 from app.infra.runtime import Runtime
 from app.infra.vault import VaultError
-from app.push import store
 from app.push.breakers import Breakers
+from app.push.claims import Claim
+from app.push.deciding import (
+    UNKNOWN,
+    CredentialSet,
+    choose,
+    held_back,
+    is_silent,
+    not_sent,
+    not_to_be_sent,
+    other_environment,
+    state_after,
+)
+from app.push.life import Life
 from app.push.preparing import Preparing, refused_payload
 from app.push.results import DatabaseClock, Result
 from app.push.senders import Senders
 
 log = structlog.get_logger(__name__)
 
-WAITING = 0.2
-"""Seconds for which a push may wait for a connection before its ring is looked at again."""
-
 AT_A_STRETCH = 50
 """Pushes that are made before the loop gets its turn: the first of a group are soon away."""
 
-STATES = {
-    Verdict.ACCEPTED: "accepted",
-    Verdict.REFUSED: "refused",
-    Verdict.OUT_OF_TIME: "expired",
-    Verdict.RETRY: "pending",
-}
-OTHER = {"production": "sandbox", "sandbox": "production"}
-
-Claim = tuple[UUID, int]
-"""A push's id and the fencing number under which this worker has it."""
+NOT_YET = float("-inf")
+"""`start_by` of a push that may not begin before a look has noted that it is a repeat."""
 
 
-@frozen
-class Aloft:
-    """A push that was handed to a sender and has no answer yet; `usable` are its credentials."""
+@dataclass(slots=True, eq=False)
+class InFlight:
+    """A push that was handed to a sender and has no outcome yet; `usable` are its credentials.
+
+    `looked` is when it was last known to be wanted (`boottime()`), `deadline` is loop time.
+    `unmarked`: inherited, and not yet noted as having its one repeat. `end` is how it ends if it is
+    taken back; None then means that nothing is to be said of it, since it is another's.
+    """
 
     push: Row
+    life: Life
     sender: Sender
     flight: Flight
     credential: Usable
-    usable: "Serving"
+    usable: CredentialSet
     deadline: float
+    looked: float
+    unmarked: bool
+    repeated: bool
+    end: Result | None = None
 
+    @property
+    def claim(self) -> Claim:
+        """Under what the worker has it."""
+        return self.push["id"], self.push["fence"]
 
-class Serving:
-    """The credentials that may be used for one batch, and which of them serves a push."""
+    def waits(self) -> bool:
+        """Whether no stream has been opened for it."""
+        return not self.flight.stream and not self.flight.future.done()
 
-    def __init__(self, rows: Sequence[Usable]) -> None:
-        self._rows = rows
-        self._picked: dict[tuple[Any, ...], Usable | None] = {}
-
-    def credential(
-        self, push: Row, environment: str, without: Usable | None = None
-    ) -> Usable | None:
-        """The one to go by, leaving one out if that has been seen to fail."""
-        app = (push["tenant_id"], push["bundle_id"])
-        topic = None if push["kind"] == "voip" else push["bundle_id"]
-        key = (*app, environment, topic, without and without.id)
-        if key not in self._picked:
-            rows = self._rows if without is None else [r for r in self._rows if r.id != without.id]
-            self._picked[key] = pick(rows, *app, environment, topic)
-        return self._picked[key]
+    def is_held_back(self) -> bool:
+        """Whether its turn has come, and what is known of it was too old."""
+        return self.sender.is_held_back(self.flight)
 
 
 class Sending:
-    """The pushes of one worker between claim and result; `finish` takes each result."""
+    """The pushes of one worker between claim and result.
+
+    `finish` takes each result; `forget` hears of claims that have become another's.
+    """
 
     def __init__(
-        self, runtime: Runtime, clock: DatabaseClock, finish: Callable[[Result], None]
+        self,
+        runtime: Runtime,
+        clock: DatabaseClock,
+        finish: Callable[[Result], None],
+        forget: Callable[[Claim], None],
     ) -> None:
         self.senders = Senders(runtime.settings, runtime.keyring, clock.unix)
         self._loop = asyncio.get_running_loop()
         self._runtime = runtime
         self._clock = clock
         self._finish = finish
+        self._forget = forget
         self._breakers = Breakers()
-        self._aloft: dict[Claim, Aloft] = {}
+        self._in_flight: dict[Claim, InFlight] = {}
 
-    async def send(self, claimed: list[dict[str, Any]], lapsed: Callable[[], bool]) -> bool:
-        """Send claimed pushes; False, and nothing is sent, when the worker's lease has `lapsed`.
+    async def send(self, claimed: Sequence[Row], life: Life, read: float) -> None:
+        """Send pushes that were claimed by a statement which began at `read` (`boottime()`).
 
-        It raises only before anything is sent.
+        What it does not come to, when it fails or is cancelled, goes back to be claimed again.
         """
-        async with self._runtime.database.reading() as session:
-            usable = Serving(
-                await credentials.for_bundles(
-                    session, {(push["tenant_id"], push["bundle_id"]) for push in claimed}
+        left = list(reversed(claimed))
+        try:
+            async with self._runtime.database.reading() as session:
+                usable = CredentialSet(
+                    await credentials.for_bundles(
+                        session, {(push["tenant_id"], push["bundle_id"]) for push in claimed}
+                    )
                 )
-            )
-        if lapsed():  # frozen meanwhile: what was read is old, and others have the claims
-            return False
-        calls = {push["call_id"]: push["call"] for push in claimed if push["call"] is not None}
-        preparing = Preparing(calls, self._runtime.settings.public_url, self._runtime.keyring)
-        start = self._loop.time() - self._clock.unix()
-        for n, push in enumerate(claimed, 1):
-            if n % AT_A_STRETCH == 0:
+            calls = {push["call_id"]: push["call"] for push in claimed if push["call"] is not None}
+            preparing = Preparing(calls, self._runtime.settings.public_url, self._runtime.keyring)
+            while left:
+                for _ in range(min(AT_A_STRETCH, len(left))):
+                    self._send_one(left.pop(), life, read, preparing, usable)
                 await asyncio.sleep(0)  # what is written so far leaves
-            why = _not_to_be_sent(push)
-            if why is not None:
-                self._finish(Result(push, "dropped", why))
-                continue
-            try:
-                self._fly(push, preparing, usable, start + push["deadline"].timestamp())
-            except Exception:
-                log.exception("push_failed", push=str(push["id"]))
-                self._finish(Result(push, "refused", "internal_error"))
-        return True
+        finally:
+            for push in left:
+                self._finish(Result(push, "pending", push["reason"]))
 
-    def _fly(self, push: Row, preparing: Preparing, usable: Serving, deadline: float) -> None:
+    def _send_one(
+        self, push: Row, life: Life, read: float, preparing: Preparing, usable: CredentialSet
+    ) -> None:
+        unwanted = not_to_be_sent(push)
+        try:
+            if life.ended:  # condemned: others have it, or will
+                self._forget((push["id"], push["fence"]))
+            elif unwanted is not None:
+                self._finish(not_sent(push, "dropped", unwanted))
+            else:
+                self._start(push, life, read, preparing, usable)
+        except Exception:
+            log.exception("push_failed", push=str(push["id"]))
+            self._finish(not_sent(push, "refused", "internal_error"))
+
+    def _start(
+        self, push: Row, life: Life, read: float, preparing: Preparing, usable: CredentialSet
+    ) -> None:
         now = self._loop.time()
-        credential, wait = self._choose(push, usable, now)
+        deadline = now - self._clock.unix() + push["deadline"].timestamp()
+        credential, wait = choose(push, usable, self._breakers, now)
         if credential is None:
-            self._finish(Result(push, "refused", "no_credential"))
+            self._finish(not_sent(push, "refused", "no_credential"))
             return
         if wait is not None:
-            self._finish(_held_back(push, credential, now + wait, deadline))
+            self._finish(held_back(push, credential, now + wait, deadline))
             return
         try:
             request = preparing.request(push, self._clock.now(), credential.topics)
             sender = self.senders.get(credential, push["environment"])
         except PayloadError as error:
             log.error("payload_refused", **refused_payload(push, error))  # noqa: TRY400
-            self._finish(Result(push, "refused", "payload", credential))
+            self._finish(not_sent(push, "refused", "payload", credential))
             return
         except (ValueError, VaultError) as error:
             log.error("credential_unfit", credential=str(credential.id), why=str(error))  # noqa: TRY400
-            self._finish(Result(push, "refused", "credential_unfit", credential))
+            self._finish(not_sent(push, "refused", "credential_unfit", credential))
             return
-        flight = sender.start(request, deadline)
-        aloft = Aloft(push, sender, flight, credential, usable, deadline)
-        self._aloft[push["id"], push["fence"]] = aloft
-        flight.future.add_done_callback(lambda future: self._answered(aloft, future))
+        unmarked = push["inherited"] and not push["repeated"]
+        start_by = NOT_YET if unmarked else self._start_by(life, read, deadline)
+        flight = sender.start(request, deadline, start_by)
+        one = InFlight(
+            push, life, sender, flight, credential, usable, deadline, read, unmarked,
+            push["repeated"],
+        )  # fmt: skip
+        self._in_flight[one.claim] = one
+        flight.future.add_done_callback(lambda future: self._landed(one, future))
 
-    def _choose(self, push: Row, usable: Serving, now: float) -> tuple[Usable | None, float | None]:
-        """The credential to go by, and how long its breaker holds the push back.
+    def _start_by(self, life: Life, read: float, deadline: float) -> float:
+        """Until when (`boottime()`) what was read at `read` is good enough to begin with."""
+        return min(life.start_by(read), boottime() + deadline - self._loop.time())
 
-        One that this worker has seen refused is passed over while another serves the app, though
-        the database may not know of it yet.
-        """
-        environment = push["environment"]
-        first = usable.credential(push, environment)
-        if first is None:
-            return None, None
-        wait = self._breakers.wait(first, environment, now)
-        if wait is None or not math.isinf(wait):
-            return first, wait
-        other = usable.credential(push, environment, without=first)
-        if other is None:
-            return first, wait
-        instead = self._breakers.wait(other, environment, now)
-        return (first, wait) if instead is not None and math.isinf(instead) else (other, instead)
+    # --- what waits ----------------------------------------------------------------------------
 
-    def _answered(self, aloft: Aloft, future: asyncio.Future[PushOutcome]) -> None:
-        push, credential = aloft.push, aloft.credential
-        self._aloft.pop((push["id"], push["fence"]), None)
+    def waiting(self, older: float) -> list[InFlight]:
+        """Pushes without a stream to be looked at: held back for being old, or older than that."""
+        return [
+            one
+            for one in self._in_flight.values()
+            if one.waits() and (one.is_held_back() or one.looked < older)
+        ]
+
+    def looked_at(self, one: InFlight, row: Row | None, read: float) -> None:
+        """Act on what a look that began at `read` says; None: the claim is another's now."""
+        if not one.waits():
+            return
+        if row is None:
+            self.give_up(one, None)
+            return
+        unwanted = not_to_be_sent({**one.push, **row})
+        if unwanted is not None:
+            self.give_up(one, not_sent(one.push, "dropped", unwanted))
+            return
+        one.looked = read
+        if one.unmarked:
+            if not row["marked"]:
+                return
+            one.unmarked, one.repeated = False, True
+        one.sender.renew(one.flight, self._start_by(one.life, read, one.deadline))
+
+    def give_up(self, one: InFlight, end: Result | None) -> None:
+        """Take back a push for which no stream was opened."""
+        one.end = end
+        one.sender.abandon(one.flight)
+
+    def forget_unbegun(self, life: Life) -> None:
+        """That life has ended: what it had not begun is others' to send."""
+        for one in list(self._in_flight.values()):
+            if one.life is life and one.waits():
+                self.give_up(one, None)
+
+    def has(self, claim: Claim) -> bool:
+        """Whether a claim is with a sender."""
+        return claim in self._in_flight
+
+    # --- answers -------------------------------------------------------------------------------
+
+    def _landed(self, one: InFlight, future: asyncio.Future[PushOutcome]) -> None:
+        self._in_flight.pop(one.claim, None)
         if future.cancelled():
-            self._finish(Result(push, "dropped", "ring_settled"))
+            if one.end is None:
+                self._forget(one.claim)
+            else:
+                self._finish(one.end)
             return
-        outcome, environment = future.result(), push["environment"]
+        outcome = future.result()
+        try:
+            self._finish(self._judge(one, outcome))
+        except Exception:  # the answer is known all the same
+            log.exception("answer_not_understood", push=str(one.push["id"]))
+            state = "accepted" if outcome.code == 200 else "refused"
+            self._finish(Result(one.push, state, "internal_error", outcome=outcome))
+
+    def _judge(self, one: InFlight, outcome: PushOutcome) -> Result:
+        """What a push's outcome means for it."""
+        push, credential, environment = one.push, one.credential, one.push["environment"]
         now = self._loop.time()
         self._breakers.note_answer(credential, environment, outcome.code, outcome.reason, now)
-        reaction = self._react(aloft, outcome, now)
+        reaction = self._react(one, outcome, now)
         alarm = self._breakers.note_reaction(credential, environment, reaction, now)
-        state, retry_at = STATES[reaction.verdict], reaction.retry_at
-        if reaction.credential is not CredentialAction.KEEP and now < aloft.deadline:
-            other = aloft.usable.credential(push, environment, without=credential)
+        reason = outcome.reason or (outcome.no_answer.value if outcome.no_answer else None)
+        silent = is_silent(outcome.no_answer, may_have_reached=outcome.may_have_reached)
+        state, retry_at = state_after(reaction)
+        if reaction.credential is not CredentialAction.KEEP and now < one.deadline:
+            other = one.usable.credential(push, environment, without=credential)
             if other is not None and self._breakers.wait(other, environment, now) is None:
                 # another credential serves this app: the ring need not suffer for this one
                 state, retry_at = "pending", now
-        reason = outcome.reason or (outcome.no_answer.value if outcome.no_answer else None)
-        self._finish(Result(push, state, reason, credential, outcome, reaction, retry_at, alarm))
+        if silent and state == "pending" and one.repeated:
+            # what may have arrived is repeated once, whoever did not hear of it
+            state, retry_at, reason = "expired", None, UNKNOWN
+        return Result(
+            push, state, reason, credential, outcome, reaction, retry_at, alarm, silent=silent
+        )
 
-    def _react(self, aloft: Aloft, outcome: PushOutcome, now: float) -> Reaction:
-        push = aloft.push
-        burst, may_retire = self._breakers.suspicion(aloft.credential, push["environment"], now)
+    def _react(self, one: InFlight, outcome: PushOutcome, now: float) -> Reaction:
+        push = one.push
+        burst, may_retire = self._breakers.suspicion(one.credential, push["environment"], now)
         return react(
             outcome.code,
             outcome.reason,
             attempt=push["attempts"],
             now=now,
-            deadline=aloft.deadline,
+            deadline=one.deadline,
             random=random.random(),  # noqa: S311  (jitter)
             no_answer=outcome.no_answer,
-            repeats=int(push["reason"] is not None and push["reason"] == outcome.reason),
+            repeats=times_before(_tried(push), outcome.code, outcome.reason, outcome.no_answer),
             retry_after=outcome.retry_after,
             gone_at=outcome.timestamp,
             registered_at=int(push["token_registered_at"].timestamp() * 1000),
             other_environment=(
                 OtherEnvironment.UNAVAILABLE  # nobody asks of a push that was taken
                 if outcome.code == 200
-                else _other_environment(push, aloft.usable)
+                else other_environment(push, one.usable)
             ),
             burst=burst,
             may_retire=may_retire,
             provider_token_age=outcome.provider_token_age,
         )
 
-    async def withdraw_settled(self) -> None:
-        """Take back what still waits for a connection though its ring has settled meanwhile."""
-        before = self._loop.time() - WAITING
-        waiting = [
-            one for one in self._aloft.values()
-            if not one.flight.stream and one.flight.started < before
-        ]  # fmt: skip
-        if not waiting:
-            return
-        async with self._runtime.database.reading() as session:
-            now = await store.standings(session, [one.push["id"] for one in waiting])
-        for one in waiting:
-            unwanted = _not_to_be_sent({**one.push, **now.get(one.push["id"], GONE)}) is not None
-            if unwanted and not one.flight.stream and not one.flight.future.done():
-                one.sender.abandon(one.flight)
 
-
-GONE: Row = {"ring_created_at": None}
-
-
-def _not_to_be_sent(push: Row) -> str | None:
-    """Why a claimed push must not go out after all: the ring settled, or the token moved on."""
-    if push["ring_created_at"] is None:
-        return "ring_gone"
-    if push["purpose"] == "ring" and push["outcome"] is not None:
-        return "ring_settled"
-    return None if push["owned"] else "token_moved"
-
-
-def _other_environment(push: Row, usable: Serving) -> OtherEnvironment:
-    if push["healed"]:
-        return OtherEnvironment.REFUSED
-    other = usable.credential(push, OTHER[push["environment"]])
-    return OtherEnvironment.UNTRIED if other is not None else OtherEnvironment.UNAVAILABLE
-
-
-def _held_back(push: Row, credential: Usable, until: float, deadline: float) -> Result:
-    """A push that its credential's breaker does not let pass now."""
-    if math.isinf(until):
-        return Result(push, "refused", "credential_stopped", credential)
-    if until >= deadline:
-        return Result(push, "expired", "apns_in_trouble", credential)
-    return Result(push, "pending", "apns_in_trouble", credential, retry_at=until)
+def _tried(push: Row) -> Iterable[tuple[Any, Any]]:
+    return [(status, reason) for status, reason in push["tried"] or ()]

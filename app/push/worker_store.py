@@ -1,32 +1,73 @@
-"""Rows of workers: who is alive, and who sweeps."""
+"""Rows of workers: who is alive, who is condemned, and who sweeps."""
 
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Session, one
+from app.core.frozen import frozen
+from app.infra.db import Session, many, one
 
-RENEW = text("""
-    INSERT INTO workers (id, host, pid, started_at, alive_until)
-    VALUES (:id, :host, :pid, clock_timestamp(), clock_timestamp() + make_interval(secs => :lease))
+ENTER = text("""
+    INSERT INTO workers (id, host, pid, started_at, unbroken_since, alive_until)
+    VALUES (:id, :host, :pid, clock_timestamp(), clock_timestamp(),
+        clock_timestamp() + make_interval(secs => :lease))
     ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until
-    RETURNING clock_timestamp() AS now
+        WHERE workers.dead_at IS NULL
+    RETURNING clock_timestamp() AS now, unbroken_since
+""")
+RENEW = text("""
+    UPDATE workers SET alive_until = clock_timestamp() + make_interval(secs => :lease),
+        unbroken_since = CASE WHEN alive_until < clock_timestamp() THEN clock_timestamp()
+            ELSE unbroken_since END
+    WHERE id = :id AND dead_at IS NULL
+    RETURNING clock_timestamp() AS now, unbroken_since
+""")
+CONDEMN = text("""
+    UPDATE workers d SET dead_at = clock_timestamp() FROM workers me
+    WHERE me.id = :id AND me.dead_at IS NULL AND me.alive_until > clock_timestamp()
+        AND me.unbroken_since < clock_timestamp() - make_interval(secs => 2 * :lease)
+        AND d.dead_at IS NULL AND d.alive_until < clock_timestamp()
+    RETURNING d.id, d.host, d.pid
 """)
 GONE = text("DELETE FROM workers WHERE id = :id")
 FORGET_DEAD = text("""
-    DELETE FROM workers w WHERE w.alive_until < clock_timestamp() - interval '1 hour'
+    DELETE FROM workers w WHERE w.dead_at < clock_timestamp() - interval '1 hour'
 """)
 
 
-async def renew_worker(
+@frozen
+class Renewal:
+    """A sign of life that the database has taken: its clock, and since when there was no gap."""
+
+    now: datetime
+    unbroken_since: datetime
+
+
+async def enter_worker(
     session: Session, worker: UUID, *, host: str, pid: int, lease: float
-) -> datetime:
-    """Say that this worker lives for another `lease` seconds; answers the database clock."""
-    row = await one(session, RENEW, {"id": worker, "host": host, "pid": pid, "lease": lease})
-    assert row is not None
-    now: datetime = row["now"]
-    return now
+) -> Renewal | None:
+    """Write that a new worker is there, for `lease` seconds; None if it has been condemned."""
+    row = await one(session, ENTER, {"id": worker, "host": host, "pid": pid, "lease": lease})
+    return None if row is None else Renewal(row["now"], row["unbroken_since"])
+
+
+async def renew_worker(session: Session, worker: UUID, *, lease: float) -> Renewal | None:
+    """Say that this worker lives for another `lease` seconds; None if it has been condemned."""
+    row = await one(session, RENEW, {"id": worker, "lease": lease})
+    return None if row is None else Renewal(row["now"], row["unbroken_since"])
+
+
+async def condemn_workers(
+    session: Session, worker: UUID, lease: float
+) -> list[dict[str, UUID | str | int]]:
+    """Condemn who has not renewed in time: only then may their claims be taken over.
+
+    By a worker that is alive itself, and has been without a gap for two leases: when the database
+    was away for all, nobody is judged before all had a chance to renew, and to write what they
+    know.
+    """
+    return await many(session, CONDEMN, {"id": worker, "lease": lease})
 
 
 async def remove_worker(session: Session, worker: UUID) -> None:
@@ -49,7 +90,9 @@ async def try_sweep_lock(session: Session) -> bool:
     return bool(row["mine"])
 
 
-LIVE_WORKERS = text("SELECT count(*) AS n FROM workers WHERE alive_until > clock_timestamp()")
+LIVE_WORKERS = text("""
+    SELECT count(*) AS n FROM workers WHERE alive_until > clock_timestamp() AND dead_at IS NULL
+""")
 
 
 async def live_workers(session: Session) -> int:

@@ -327,6 +327,16 @@ class Tenant:
         async with self.runtime.database.transaction() as session:
             return await many(session, text(sql), {"tenant": self.id, **values})
 
+    async def season_workers(self) -> None:
+        """Let the workers count as unbroken for long: only such may condemn another."""
+
+        async def all_there() -> bool:
+            found = await self.rows("SELECT pid FROM workers")
+            return {one.pid for one in self.house.workers} <= {row["pid"] for row in found}
+
+        await eventually(all_there)
+        await self.execute("UPDATE workers SET unbroken_since = unbroken_since - interval '1 hour'")
+
     async def execute(self, sql: str, **values: Any) -> None:
         async with self.runtime.database.transaction() as session:
             await session.execute(text(sql), values)

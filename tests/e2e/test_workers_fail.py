@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from tests.e2e.house import Tenant, Worker, eventually, member, new_tenant
+from tests.e2e.house import Phone, Tenant, Worker, eventually, member, new_tenant
 from tests.houses import HouseMaker
 
 
@@ -23,6 +23,7 @@ async def test_a_worker_killed_between_claim_and_send_is_replaced_within_3_s(
 ) -> None:
     house = make_house(workers=2)
     async with new_tenant(house) as tenant:
+        await tenant.season_workers()
         # the barrier: whoever claims the push meets a handshake that does not end
         barrier = tenant.sim.connection_fault(hold=True)
         phone = await tenant.phone("bob")
@@ -50,6 +51,7 @@ async def test_a_worker_killed_after_sending_may_repeat_once_with_the_same_id(
 ) -> None:
     house = make_house(workers=2)
     async with new_tenant(house) as tenant:
+        await tenant.season_workers()
         phone = await tenant.phone("bob")
         tenant.sim.fault(token=phone.voip, silence=True, times=1)
         await tenant.ring("bob", ring_time=30)
@@ -68,6 +70,7 @@ async def test_what_a_frozen_worker_says_late_is_kept_and_changes_nothing(
     house = make_house(workers=2)
     house.may_log.add("round_failed")  # frozen in a transaction, it finds its connection ended
     async with new_tenant(house) as tenant:
+        await tenant.season_workers()
         phone = await tenant.phone("bob")
         # the first to send gets no answer until it is frozen, then a 410 that would retire the token
         held = tenant.sim.fault(
@@ -98,6 +101,76 @@ async def test_what_a_frozen_worker_says_late_is_kept_and_changes_nothing(
         )
         assert token["retired_at"] is None
         assert len(tenant.sim.arrivals(phone.voip)) == 2
+
+
+async def test_a_thawed_worker_hands_over_nothing_that_is_not_its_own_any_more(
+    make_house: HouseMaker,
+) -> None:
+    """One stream a connection, twenty pushes, the holder frozen for longer than its lease.
+
+    Who was rung by the other is not rung a second time, but for what was in the air; who was
+    cancelled meanwhile is not rung at all.
+    """
+    house = make_house(workers=2, RINGLINE_APNS_CONNECTIONS="4")
+    house.may_log |= {"task_failed"}
+    house.sim.set_conduct(max_concurrent_streams=1)
+    slow = house.sim.fault(delay=0.2)
+    try:
+        async with new_tenant(house) as tenant:
+            await tenant.season_workers()
+            kept = [await tenant.phone("bob", alert=False) for _ in range(10)]
+            cancelled = [await tenant.phone("carol", alert=False) for _ in range(10)]
+            house.sim.close_connections()
+            await tenant.ring("bob", ring_time=30)
+            call = await tenant.ring("carol", ring_time=30)
+            await eventually(lambda: _arrived(tenant, kept + cancelled, 4), every=0.01)
+            frozen = await _worker_of(tenant, house.workers, SENDING)
+            frozen.freeze()
+            held = await tenant.rows(
+                "SELECT p.token FROM pushes p JOIN workers w ON w.id = p.claimed_by "
+                "WHERE p.state = 'sending' AND w.pid = :pid", pid=frozen.pid
+            )  # fmt: skip
+            assert held
+            assert (await tenant.act(call, "cancel")).status_code == 200
+            settled = time.time()
+            await eventually(lambda: _all_ended(tenant), timeout=15)
+            frozen.thaw()
+            await eventually(lambda: _alive(tenant, frozen), timeout=5)
+            phone = await tenant.phone("dave")  # and it goes on working
+            await tenant.ring("dave")
+            await house.sim.arrived(1, token=phone.voip)
+            sends = [len(house.sim.arrivals(one.voip)) for one in kept]
+            assert min(sends) >= 1
+            assert sum(sends) <= 10 + 4, "one repeat of what was in the air, at most"
+            late = [
+                arrival
+                for one in cancelled
+                for arrival in house.sim.arrivals(one.voip)
+                if arrival.received_ns / 1e9 > settled + 0.3
+            ]
+            assert late == []
+    finally:
+        house.sim.end_fault(slow)
+        house.sim.set_conduct(max_concurrent_streams=1000)
+
+
+async def _arrived(tenant: Tenant, phones: list[Phone], count: int) -> bool:
+    return sum(len(tenant.sim.arrivals(one.voip)) for one in phones) >= count
+
+
+async def _all_ended(tenant: Tenant) -> bool:
+    return not await tenant.rows(
+        "SELECT 1 FROM pushes WHERE tenant_id = :tenant AND state IN ('pending', 'sending')"
+    )
+
+
+async def _alive(tenant: Tenant, worker: Worker) -> bool:
+    return bool(
+        await tenant.rows(
+            "SELECT 1 FROM workers WHERE pid = :pid AND dead_at IS NULL "
+            "AND alive_until > clock_timestamp()", pid=worker.pid,
+        )
+    )  # fmt: skip
 
 
 async def _attempts(tenant: Tenant, count: int) -> list[dict[str, object]]:

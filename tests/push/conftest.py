@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 import structlog
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.calls import ringing
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
 from tests.conftest import TEMPLATE, DatabaseServer
 from tests.e2e.house import House, Phone, Tenant, eventually, new_tenant, running_house
+from tests.e2e.test_races import order
 from workers.loop import Loop
 from workers.sweep import sweep
 
@@ -98,6 +101,13 @@ class Bench:
             worker.submit(lambda dispatcher: dispatcher.send_due())
         return call
 
+    async def unsent(self, session: AsyncConnection, *users: str) -> None:
+        """Ring these users in a transaction of the test's."""
+        await ringing.ring_new(session, [order(self.tenant.id, *users)])
+
+    async def run(self, session: AsyncConnection, sql: str, **values: Any) -> None:
+        await session.execute(text(sql), {"tenant": self.tenant.id, **values})
+
     def release(self, faults: list[int]) -> None:
         for fault in faults:
             self.sim.release(fault)
@@ -174,5 +184,6 @@ async def bench(outbox_house: House) -> AsyncIterator[Bench]:
             yield made
         finally:
             tenant.sim.end_fault()
+            tenant.sim.close_connections()  # what was never answered is not waited for
             for worker in made.workers:
                 await asyncio.to_thread(worker.stop)

@@ -39,13 +39,14 @@ async def test_only_the_row_that_is_at_fault_is_written_otherwise(bench: Bench) 
 
 async def test_what_apple_says_with_nul_is_recorded_and_sent_once(bench: Bench) -> None:
     bench.start_worker()
-    phones = await bench.phones(3)
-    for phone, status in zip(phones, (200, 400, 410), strict=True):
-        bench.sim.fault(token=phone.voip, status=status, body='{"reason":"a\\u0000b"}')
+    phones = await bench.phones(6)
+    for n, status in enumerate((200, 400, 410)):
+        bench.sim.fault(token=phones[n].voip, status=status, body='{"reason":"a\\u0000b"}')
+        bench.sim.fault(token=phones[n + 3].voip, status=status, headers={"apns-unique-id": "a\0b"})
     await bench.ring("bob")
     rows = await bench.all_in("accepted", "refused")
-    assert sorted(row["status"] for row in rows) == [200, 400, 410]
-    assert bench.sends(phones) == [1, 1, 1]
+    assert sorted(row["status"] for row in rows) == [200, 200, 400, 400, 410, 410]
+    assert bench.sends(phones) == [1] * 6
 
 
 async def test_answers_are_kept_while_the_table_or_a_row_is_locked(bench: Bench) -> None:

@@ -1,0 +1,312 @@
+"""Claims on pushes: taken, looked at again, recorded, inherited, ended. What workers write.
+
+A claimed row is written by its claimant alone (worker and fencing number), or taken over from one
+who has been condemned.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.infra.db import Row, Session, as_json, many
+
+Claim = tuple[UUID, int]
+"""A push's id and the fencing number under which a worker has it."""
+
+ALWAYS = datetime(1, 1, 2, tzinfo=UTC)
+"""Older than any row."""
+
+# What must be known of a claimed push before it is sent comes with the claim: whether it is still
+# wanted, and by its first push what payloads say of a call. A stop is for the phone that rang,
+# whoever uses it by now.
+STANDING = """
+    r.outcome, r.created_at AS ring_created_at, r.deadline AS ring_deadline,
+    (p.purpose = 'stop' OR EXISTS (
+        SELECT FROM tokens t
+        WHERE t.id = p.token_id AND t.user_id = p.user_id AND t.retired_at IS NULL
+    )) AS owned
+"""
+# `LIMIT 1` keeps it a look-up by key: a join may be planned, while there are few rings, as one that
+# reads them all, and such a plan stays with its connection when there are many.
+RING_OF_PUSH = """
+    LEFT JOIN LATERAL (SELECT * FROM rings r WHERE r.uuid = p.ring LIMIT 1) r ON true
+"""
+CALL = """
+    SELECT json_build_object(
+        'id', c.id, 'type', c.type, 'name', c.name, 'caller_id', c.caller_id,
+        'caller_name', c.caller_name, 'has_video', c.has_video, 'custom', c.custom,
+        'settings', n.settings,
+        'joined', CASE WHEN c.state = 'active' THEN (
+            SELECT json_agg(m.user_id ORDER BY m.joined_at, m.user_id) FROM members m
+            WHERE m.call_id = c.id AND m.state IN ('joined', 'away')
+        ) END)
+    FROM calls c JOIN tenants n ON n.id = c.tenant_id
+"""
+# A claim need not outlive the server: what a crash takes back is said again, by its record or when
+# its worker renews. In no order, or that of an index: nothing waits for a lock here, and `ORDER BY
+# id LIMIT` can make PostgreSQL walk the whole table by its key.
+CLAIM = f"""
+    WITH p AS (
+        UPDATE pushes SET state = 'sending', claimed_by = :worker, fence = fence + 1,
+            attempts = attempts + 1 {{more}}
+        WHERE id IN (
+            SELECT id FROM pushes WHERE {{which}}
+                AND deadline > clock_timestamp()
+            {{order}} LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+        ) AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
+            AND (SELECT dead_at IS NULL FROM workers WHERE id = :worker)
+        RETURNING id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose, kind,
+            bundle_id, environment, token, token_registered_at, token_version, healed, callkit,
+            created_at, deadline, claimed_by, fence, attempts, inherited, repeated, reason
+    )
+    SELECT p.*, clock_timestamp() AS now, {STANDING},
+        CASE WHEN p.attempts > 1 THEN (
+            SELECT json_agg(json_build_array(a.status, a.reason)) FROM attempts a
+            WHERE a.push_id = p.id
+        ) END AS tried,
+        CASE WHEN row_number() OVER (PARTITION BY p.call_id) = 1 THEN (
+            {CALL} WHERE c.id = p.call_id
+        ) END AS call
+    FROM p {RING_OF_PUSH}
+"""  # noqa: S608  (constants)
+CLAIM_RINGS = text(
+    CLAIM.format(
+        which="ring = ANY(CAST(:rings AS uuid[])) AND state = 'pending' "
+        "AND due_at <= clock_timestamp() AND created_at > :since",
+        order="",
+        more="",
+    )
+)
+CLAIM_PUSHES = text(
+    CLAIM.format(
+        which="id = ANY(CAST(:pushes AS uuid[])) AND state = 'pending' "
+        "AND due_at <= clock_timestamp() + interval '5 milliseconds' AND created_at > :since",
+        order="",
+        more="",
+    )
+)
+CLAIM_DUE = text(
+    CLAIM.format(
+        which="state = 'pending' AND due_at <= statement_timestamp() AND created_at > :since",
+        order="ORDER BY due_at",
+        more="",
+    )
+)
+LOST = "(id, fence) IN (SELECT * FROM unnest(CAST(:pushes AS uuid[]), CAST(:fences AS integer[])))"
+MINE = "state = 'sending' AND claimed_by = :worker"
+CLAIM_AGAIN = text(
+    CLAIM.format(
+        which=f"id = ANY(CAST(:pushes AS uuid[])) AND {LOST} AND {MINE}", order="", more=""
+    )
+)
+OF_THE_DEAD = """
+    state = 'sending' AND claimed_by IN (
+        SELECT DISTINCT p.claimed_by FROM pushes p LEFT JOIN workers w ON w.id = p.claimed_by
+        WHERE p.state = 'sending' AND p.claimed_by <> :worker
+            AND (w.id IS NULL OR w.dead_at IS NOT NULL))
+"""
+CLAIM_ORPHANS = text(
+    CLAIM.format(which=f"{OF_THE_DEAD} AND NOT repeated", order="", more=", inherited = true")
+)
+CLAIMS_OF = text("SELECT id, fence FROM pushes WHERE state = 'sending' AND claimed_by = :worker")
+
+
+async def claim_rings(
+    session: Session, worker: UUID, rings: Sequence[UUID], limit: int, since: datetime = ALWAYS
+) -> list[dict[str, Any]]:
+    """Claim the due pushes of these rings, made after `since`: who changes the row first has it.
+
+    `outcome`, `ring_created_at` (None when the ring is gone) and `owned` say whether a push is
+    still wanted; `tried` holds the (status, reason) of each earlier attempt; `call` of the first
+    push of each call says what payloads tell of it. A worker that is condemned claims nothing.
+    """
+    values = {"worker": worker, "rings": list(rings), "limit": limit, "since": since}
+    return await many(session, CLAIM_RINGS, values)
+
+
+async def claim_pushes(
+    session: Session, worker: UUID, pushes: Sequence[UUID], limit: int, since: datetime = ALWAYS
+) -> list[dict[str, Any]]:
+    """Claim these pushes for their next try."""
+    values = {"worker": worker, "pushes": list(pushes), "limit": limit, "since": since}
+    return await many(session, CLAIM_PUSHES, values)
+
+
+async def claim_due(
+    session: Session, worker: UUID, limit: int, since: datetime = ALWAYS
+) -> list[dict[str, Any]]:
+    """Claim pushes that are due and that nobody has claimed."""
+    return await many(session, CLAIM_DUE, {"worker": worker, "limit": limit, "since": since})
+
+
+async def claims_of(session: Session, worker: UUID) -> set[Claim]:
+    """What this worker has claimed and not yet recorded."""
+    return {(row["id"], row["fence"]) for row in await many(session, CLAIMS_OF, {"worker": worker})}
+
+
+async def claim_again(
+    session: Session, worker: UUID, lost: Sequence[Claim], limit: int
+) -> list[dict[str, Any]]:
+    """Claim anew what this worker has claimed without ever hearing of it."""
+    return await many(session, CLAIM_AGAIN, {"worker": worker, "limit": limit} | _lists(lost))
+
+
+END_REPEATED = text(f"""
+    UPDATE pushes SET state = 'expired', reason = 'unknown' WHERE id IN (
+        SELECT id FROM pushes WHERE {OF_THE_DEAD} AND repeated
+        LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+    ) AND (SELECT dead_at IS NULL FROM workers WHERE id = :worker)
+""")  # noqa: S608  (constants)
+
+
+async def claim_orphans(session: Session, worker: UUID, limit: int) -> list[dict[str, Any]]:
+    """Take over the claims of workers that are condemned or have gone: the fencing number rises.
+
+    They may have handed them over. What has had its one repeat is not sent again, but ends.
+    """
+    values = {"worker": worker, "limit": limit}
+    await session.execute(END_REPEATED, values)
+    return await many(session, CLAIM_ORPHANS, values)
+
+
+REASSERT = text("""
+    UPDATE pushes p SET state = 'sending', claimed_by = :worker, fence = c.fence,
+        attempts = attempts + 1
+    FROM unnest(CAST(:pushes AS uuid[]), CAST(:fences AS integer[])) AS c(id, fence)
+    WHERE p.id IN (
+        SELECT id FROM pushes WHERE id = ANY(CAST(:pushes AS uuid[])) AND state = 'pending'
+        ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    ) AND p.id = c.id AND p.state = 'pending' AND p.claimed_by IS NULL AND p.fence = c.fence - 1
+        AND (SELECT dead_at IS NULL FROM workers WHERE id = :worker)
+""")
+
+
+async def reassert(session: Session, worker: UUID, held: Sequence[Claim]) -> None:
+    """Say again what this worker has claimed, where a crash of the database took it back."""
+    await session.execute(REASSERT, {"worker": worker} | _lists(held))
+
+
+LOOK = text(f"""
+    WITH c AS (
+        SELECT * FROM unnest(CAST(:pushes AS uuid[]), CAST(:fences AS integer[]))
+            AS c(id, fence)
+    ), marked AS (
+        UPDATE pushes SET repeated = true WHERE id IN (
+            SELECT id FROM pushes WHERE id = ANY(CAST(:marks AS uuid[]))
+                AND (id, fence) IN (SELECT * FROM c) AND {MINE} AND inherited AND NOT repeated
+            ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+        ) AND {MINE}
+        RETURNING id
+    )
+    SELECT p.id, marked.id IS NOT NULL AS marked, {STANDING}
+    FROM c JOIN pushes p USING (id) LEFT JOIN marked USING (id) {RING_OF_PUSH}
+    WHERE p.fence = c.fence AND p.claimed_by = :worker AND p.state = 'sending'
+""")  # noqa: S608  (constants)
+
+
+async def look(
+    session: Session, worker: UUID, held: Sequence[Claim], marks: Sequence[UUID]
+) -> dict[UUID, dict[str, Any]]:
+    """Whether these claims still hold and their pushes are still wanted, by push, as a claim says.
+
+    `marks`: inherited ones that are about to have their repeat; `marked` says that this is noted.
+    """
+    values = {"worker": worker, "marks": list(marks)} | _lists(held)
+    return {row["id"]: row for row in await many(session, LOOK, values)}
+
+
+def _lists(claims: Sequence[Claim]) -> dict[str, Any]:
+    return {"pushes": [push for push, _ in claims], "fences": [fence for _, fence in claims]}
+
+
+RECORD = text("""
+    WITH held AS (
+        SELECT id FROM pushes WHERE id = ANY(CAST(:ids AS uuid[]))
+        ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    ), n AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(
+            id uuid, worker uuid, fence integer, state text, due_at timestamptz, status integer,
+            reason text, environment text, healed boolean, silent boolean, sent_at timestamptz,
+            answered_at timestamptz)
+    ), tried AS (
+        INSERT INTO attempts (id, push_id, call_id, worker_id, fence, environment, started_at,
+                              finished_at, status, reason, unique_id)
+        SELECT * FROM json_to_recordset(CAST(:attempts AS json)) AS r(
+            id uuid, push_id uuid, call_id uuid, worker_id uuid, fence integer, environment text,
+            started_at timestamptz, finished_at timestamptz, status integer, reason text,
+            unique_id text)
+        ON CONFLICT (id) DO NOTHING
+    ), written AS (
+        UPDATE pushes p SET state = n.state, fence = n.fence,
+            due_at = coalesce(n.due_at, p.due_at),
+            claimed_by = CASE WHEN n.state = 'pending' THEN NULL ELSE n.worker END,
+            inherited = p.inherited OR n.silent, repeated = p.repeated OR n.silent,
+            status = n.status, reason = n.reason, environment = n.environment, healed = n.healed,
+            sent_at = coalesce(p.sent_at, n.sent_at), answered_at = n.answered_at
+        FROM n JOIN held USING (id)
+        WHERE p.id = n.id AND (
+            p.state = 'sending' AND p.claimed_by = n.worker AND p.fence = n.fence
+            OR p.state = 'pending' AND p.claimed_by IS NULL AND p.fence = n.fence - 1
+        )
+        RETURNING p.id, p.state
+    )
+    SELECT n.id, written.state
+    FROM n LEFT JOIN held USING (id) LEFT JOIN written USING (id)
+    WHERE held.id IS NOT NULL OR NOT EXISTS (SELECT FROM pushes p WHERE p.id = n.id)
+""")
+
+
+async def record(
+    session: Session, results: Sequence[Row], attempts: Sequence[Row]
+) -> dict[UUID, str | None]:
+    """Write results, set-wise, where the claim still holds; the states that pushes now have.
+
+    None where the claim has been taken over, or the same was written before. A row that another
+    transaction has locked is not waited for, and left out of what is returned. A claim that a crash
+    of the database took back (it is committed asynchronously) is taken back with its result.
+
+    `attempts`: what was tried, which is written also of a claim that has been taken over. `silent`
+    in a result: it may have arrived, and the next try is the one repeat.
+    """
+    values = {
+        "ids": [result["id"] for result in results],
+        "rows": as_json(results),
+        "attempts": as_json(attempts),
+    }
+    return {row["id"]: row["state"] for row in await many(session, RECORD, values)}
+
+
+EXPIRE = """
+    UPDATE pushes SET state = 'expired', reason = {reason}
+    WHERE id IN (
+        SELECT id FROM pushes WHERE {which} AND deadline <= clock_timestamp()
+        LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+    )
+"""
+EXPIRE_PENDING = text(
+    EXPIRE.format(
+        which="state = 'pending'",
+        reason="coalesce(reason, CASE WHEN inherited THEN 'unknown' ELSE 'deadline' END)",
+    )
+)
+EXPIRE_ORPHANS = text(EXPIRE.format(which=OF_THE_DEAD, reason="'unknown'"))
+EXPIRE_LOST = text(
+    EXPIRE.format(
+        which=f"id = ANY(CAST(:pushes AS uuid[])) AND {LOST} AND {MINE}", reason="'unknown'"
+    )
+)
+
+
+async def expire(session: Session, worker: UUID, limit: int) -> None:
+    """Pushes whose deadline has passed unsent, or unanswered in the hands of a dead worker."""
+    await session.execute(EXPIRE_PENDING, {"limit": limit})
+    await session.execute(EXPIRE_ORPHANS, {"limit": limit, "worker": worker})
+
+
+async def expire_lost(session: Session, worker: UUID, lost: Sequence[Claim], limit: int) -> None:
+    """End what this worker has claimed, does not know of, and could not send any more."""
+    values = {"worker": worker, "limit": limit} | _lists(lost)
+    await session.execute(EXPIRE_LOST, values)

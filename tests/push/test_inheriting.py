@@ -1,0 +1,132 @@
+"""What may have been handed over is repeated once, and never a third time; nothing is forgotten."""
+
+from typing import Any
+
+from app.push.life import Life
+from tests.e2e.house import Phone, eventually
+from tests.push.conftest import Bench
+from workers.loop import Loop
+
+
+async def condemn(bench: Bench, worker: Loop) -> None:
+    """As another would that has not seen it renew in time."""
+    assert worker.dispatcher is not None
+    await bench.tenant.execute(
+        "UPDATE workers SET dead_at = clock_timestamp() WHERE id = :id",
+        id=worker.dispatcher.life.id,
+    )
+
+
+def life_of(worker: Loop) -> Life:
+    assert worker.dispatcher is not None
+    return worker.dispatcher.life
+
+
+async def new_life(worker: Loop, old: Life) -> bool:
+    return life_of(worker) is not old and life_of(worker).is_alive()
+
+
+async def sends_of(bench: Bench, phones: list[Phone], counts: list[int]) -> bool:
+    return bench.sends(phones) == counts
+
+
+async def test_a_condemned_worker_begins_anew_and_its_late_answer_changes_nothing(
+    bench: Bench,
+) -> None:
+    """Its push is repeated once by whoever takes it over: here by itself, in its next life."""
+    worker = bench.start_worker()
+    phones = await bench.phones(3)
+    old = life_of(worker)
+    faults = await bench.hold(phones)
+    await condemn(bench, worker)
+    await eventually(lambda: new_life(worker, old))
+    rows = await bench.all_in("accepted")
+    assert bench.sends(phones) == [2, 2, 2]
+    assert {(row["fence"], row["inherited"], row["repeated"]) for row in rows} == {(2, True, True)}
+    bench.release(faults)
+    attempts = await eventually(lambda: all_attempts(bench, 6))
+    assert {row["worker_id"] for row in attempts} == {old.id, life_of(worker).id}
+    assert await bench.pushes() == rows
+
+
+async def test_what_has_had_its_repeat_ends_unknown_when_it_is_lost_again(bench: Bench) -> None:
+    worker = bench.start_worker()
+    (phone,) = await bench.phones(1)
+    bench.sim.fault(token=phone.voip, silence=True)
+    await bench.ring("bob")
+    for sends in (1, 2):
+        await bench.sim.arrived(sends, token=phone.voip)
+        old = life_of(worker)
+        await condemn(bench, worker)
+        await eventually(lambda old=old: new_life(worker, old))  # type: ignore[misc]
+    (row,) = await bench.all_in("expired")
+    assert (row["reason"], row["repeated"]) == ("unknown", True)
+    assert bench.sends([phone]) == [2]
+
+
+async def test_a_silent_try_is_repeated_once(bench: Bench) -> None:
+    bench.start_worker()
+    always, once = await bench.phones(2)
+    bench.sim.fault(token=always.voip, reset="INTERNAL_ERROR")
+    bench.sim.fault(token=once.voip, reset="INTERNAL_ERROR", times=1)
+    await bench.ring("bob")
+    rows = {row["token"]: row for row in await bench.all_in("expired", "accepted")}
+    assert rows[once.voip]["state"] == "accepted"
+    assert (rows[always.voip]["state"], rows[always.voip]["reason"]) == ("expired", "unknown")
+    assert bench.sends([always, once]) == [2, 2]
+
+
+async def test_a_refusal_between_does_not_give_another_repeat(bench: Bench) -> None:
+    bench.start_worker()
+    (phone,) = await bench.phones(1)
+    bench.sim.fault(token=phone.voip, reset="INTERNAL_ERROR", times=1)
+    bench.sim.fault(token=phone.voip, status=503, reason="ServiceUnavailable", times=1)
+    bench.sim.fault(token=phone.voip, reset="INTERNAL_ERROR", times=1)
+    await bench.ring("bob")
+    (row,) = await bench.all_in("expired")
+    assert row["reason"] == "unknown"
+    assert [one.status for one in bench.sim.arrivals(phone.voip)][1] == 503
+    assert bench.sends([phone]) == [3]
+
+
+async def test_what_should_happen_once_happens_once_over_all_attempts(bench: Bench) -> None:
+    """429 without a body, and 429 and 503 in turn: counted by row of the table, heirs included."""
+    bench.start_worker()
+    bare, in_turn = await bench.phones(2)
+    bench.sim.fault(token=bare.voip, status=429, body="")
+    for _ in range(6):
+        bench.sim.fault(token=in_turn.voip, status=429, reason="TooManyRequests", times=1)
+        bench.sim.fault(token=in_turn.voip, status=503, reason="ServiceUnavailable", times=1)
+    await bench.ring("bob")
+    rows = await bench.all_in("refused")
+    assert {row["status"] for row in rows} == {429}
+    assert bench.sends([bare, in_turn]) == [2, 3]
+
+
+async def test_a_claim_of_mine_that_i_do_not_know_is_claimed_again_or_ends(bench: Bench) -> None:
+    worker = bench.start_worker()
+    await eventually(lambda: alive(worker))
+    ringing, over = await bench.phones(1), await bench.phones(1, user="carol")
+    claimed = """
+        UPDATE pushes SET state = 'sending', fence = 1, claimed_by = :worker, attempts = 1,
+            deadline = CASE WHEN user_id = 'carol' THEN clock_timestamp() ELSE deadline END
+        WHERE tenant_id = :tenant
+    """
+    async with bench.tenant.runtime.database.transaction() as session:
+        await bench.unsent(session, "bob", "carol")
+        await bench.run(session, claimed, worker=life_of(worker).id)
+    rows = {row["user_id"]: row for row in await bench.all_in("accepted", "expired")}
+    assert (rows["bob"]["state"], rows["bob"]["fence"]) == ("accepted", 2)
+    assert (rows["carol"]["state"], rows["carol"]["reason"]) == ("expired", "unknown")
+    assert bench.sends([*ringing, *over]) == [1, 0]
+
+
+async def alive(worker: Loop) -> bool:
+    return life_of(worker).is_alive()
+
+
+async def all_attempts(bench: Bench, count: int) -> list[dict[str, Any]]:
+    rows = await bench.tenant.rows(
+        "SELECT a.* FROM attempts a JOIN pushes p ON p.id = a.push_id WHERE p.tenant_id = :tenant"
+    )
+    return rows if len(rows) >= count else []
