@@ -3,7 +3,6 @@
 import asyncio
 import ssl
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import httpx
 from pydantic import ValidationError
@@ -11,6 +10,7 @@ from sqlalchemy import text
 
 from app.credentials import health
 from app.dashboard import forwarders
+from app.infra import clock
 from app.infra import news as redis
 from app.infra.db import Database, head_revision, one, revision_of
 from app.infra.outage import DatabaseAway
@@ -20,7 +20,6 @@ from app.push import worker_store as push
 
 PATIENCE = 5.0
 OLDEST_POSTGRES = 150_000
-MOST_CLOCK_SKEW = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +110,14 @@ async def _database_checks(database: Database) -> list[Check]:
             "Ringline needs PostgreSQL 15 or later",
         )
     ]  # fmt: skip
-    skew = abs((datetime.now(UTC) - row["now"]).total_seconds())
+    await database.learn_time()
+    skew = clock.skew()
     checks.append(
         Check(
-            "Clocks", skew <= MOST_CLOCK_SKEW, f"{skew:.1f} s apart from the database's",
-            "keep both machines' clocks in step (NTP): Apple refuses provider tokens of a wrong "
-            "time", serious=False,
+            "Clocks", abs(skew) <= clock.NOTEWORTHY,
+            f"this host is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} the database",
+            "keep both machines' clocks in step (NTP): Ringline goes by the database's, and Apple "
+            "and phones must agree with it", serious=False,
         )
     )  # fmt: skip
     revision, head = await revision_of(database), head_revision()

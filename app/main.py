@@ -32,7 +32,7 @@ from app.http.encoded_slashes import EncodedSlashes
 from app.http.head import HeadAsGet
 from app.http.security_headers import SecurityHeaders
 from app.http.trusted_proxies import TrustedProxies
-from app.infra import errors, process
+from app.infra import clock, errors, process
 from app.infra.batching import Gather
 from app.infra.db import head_revision, revision_of
 from app.infra.observe import set_up_logging
@@ -40,6 +40,7 @@ from app.infra.outage import DatabaseAway, is_away, is_busy, is_transient
 from app.infra.process import at_first_signal
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings, get_settings
+from app.infra.tasks import Tasks
 from app.live.streams import Streams
 from app.push import worker_store as push
 
@@ -75,6 +76,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.runtime = runtime
         app.state.gate = Gate(runtime.database, runtime.keyring)
         app.state.ringer = Gather(lambda orders: calls.ring(runtime, orders), MOST_GATHERED)
+        keeping = Tasks("clock")
+        keeping.every("learn", clock.REFRESH, runtime.database.learn_time, within=clock.REFRESH)
         await _warm_up(runtime)
         streams = Streams(
             runtime, calls.live_calls, lambda devices: calls.keep_present(runtime, devices)
@@ -91,6 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         if lab is not None:
             await lab.close()
         await counting.close()
+        await keeping.stop()
         await streams.close()
         await runtime.close()
 
@@ -158,6 +162,7 @@ async def _warm_up(runtime: Runtime) -> None:
     """Prepare for the first ring; a server that is away now is no reason not to start."""
     runtime.queue.warm()
     try:
+        await runtime.database.learn_time()
         await rehearse(runtime)
     except Exception as error:
         if not is_transient(error):

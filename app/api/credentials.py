@@ -1,6 +1,5 @@
 """HTTP: credentials, for the tenant's backend (an API key with the scope `credentials`)."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from app.credentials.schemas import (
 from app.devices import test_push as trial
 from app.http.acting import actor_of
 from app.http.auth import server
+from app.infra import clock
 from app.infra.db import Row
 from app.infra.fields import BundleId
 from app.infra.runtime import Runtime
@@ -41,7 +41,7 @@ def _runtime(request: Request) -> Runtime:
 
 
 def _out(row: Row) -> dict[str, Any]:
-    return credential_out(row, datetime.now(UTC))
+    return credential_out(row, clock.now())
 
 
 @router.post("/preview")
@@ -57,7 +57,7 @@ async def preview(body: CredentialIn, request: Request, caller: Admin) -> dict[s
         team_id=body.team_id,
         environments=body.environments,
     )
-    return understood_out(understood, datetime.now(UTC), key_is_here=key_is_here)
+    return understood_out(understood, clock.now(), key_is_here=key_is_here)
 
 
 @router.post("", status_code=201)

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 from random import random as random_float
@@ -18,6 +17,7 @@ from app.apns.pool import ApnsPool
 from app.apns.request import PushRequest
 from app.apns.timing import Timing
 from app.core.frozen import frozen
+from app.infra import clock
 
 
 @frozen
@@ -58,7 +58,7 @@ class Sender(APNs):
         warm_connections: int = 1,
         streams_per_connection: int = 1_000,
         timing: Timing | None = None,
-        wall_clock: Callable[[], float] = time.time,
+        wall_clock: Callable[[], float] = clock.unix,
         random: Callable[[], float] = random_float,
         first_stream: int = 1,
     ) -> None:

@@ -1,6 +1,5 @@
 """Rows of live calls: those of many users at once, and those whose members are owed an update."""
 
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -8,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.core.limits import BOUNDS
+from app.infra import clock
 from app.infra.db import Session, many
 
 LIVE_OF_USERS = text("""
@@ -58,7 +58,7 @@ def _oldest() -> UUID:
 
     It keeps a user's past calls out of the search for the live ones.
     """
-    began = time.time() - BOUNDS["length"][1] - 2 * 3_600
+    began = clock.unix() - BOUNDS["length"][1] - 2 * 3_600
     return UUID(int=int(began * 1000) << 80)
 
 

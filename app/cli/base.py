@@ -3,7 +3,7 @@
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NoReturn, TypeVar
 
 import typer
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from app.audit.log import Actor
+from app.infra import clock
 from app.infra.outage import is_transient, name_of
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings, get_settings
@@ -46,7 +47,7 @@ def actor() -> Actor:
 
 def now() -> datetime:
     """The time, for showing days left."""
-    return datetime.now(UTC)
+    return clock.now()
 
 
 def fail(sentence: str) -> NoReturn:
@@ -61,6 +62,7 @@ def with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:
     async def run() -> T:
         runtime = open_runtime(settings_or_fail())
         try:
+            await runtime.database.learn_time()
             return await work(runtime)
         finally:
             await runtime.close()

@@ -1,7 +1,6 @@
 """Payload previews: what a phone would get, its size, and what its library makes of it."""
 
 import json
-import time
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -26,6 +25,7 @@ from app.core.payload import (
     sample_facts,
     template_advice,
 )
+from app.infra import clock
 from app.infra.errors import NotFound
 from app.infra.runtime import Runtime
 from app.push import store
@@ -64,7 +64,7 @@ def preview(
     try:
         chosen = check_template(template.read_text()) if template is not None else None
         if call is None:
-            facts = sample_facts(int(time.time() * 1000))
+            facts = sample_facts(int(clock.unix() * 1000))
         else:
             facts = with_runtime(_reader(str(tenant), call))
         prepared = ring_payload(profile, facts, chosen)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from app.apns.credential import client_context, load_pem
@@ -12,6 +12,7 @@ from app.core.bundle_id import VOIP, as_typed
 from app.credentials.files.parsed_file import BOTH, PRODUCTION, SANDBOX, Understood
 from app.credentials.files.reading import clean_bundle_id, read
 from app.credentials.files.refusals import refused
+from app.infra import clock
 
 _ONE_AT_A_TIME = ThreadPoolExecutor(max_workers=1, thread_name_prefix="credentials")
 """Reading a file may compute for a second. On one thread of its own it takes turns with the event
@@ -43,7 +44,7 @@ async def understand(
             key_id=key_id,
             team_id=team_id,
             environments=environments,
-            now=datetime.now(UTC),
+            now=clock.now(),
         )
     )
 

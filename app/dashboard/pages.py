@@ -1,7 +1,6 @@
 """Rendering: templates, what every page is given, headers, and how an error looks to a person."""
 
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from starlette.exceptions import HTTPException
 from app.dashboard import words
 from app.http.pages import HEADERS, read_files
 from app.http.problems import field_errors
+from app.infra import clock
 from app.infra.errors import AppError, Invalid, NotFound, TooMany
 
 log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         "tenant": getattr(request.state, "tenant", None),
         "path": request.url.path,
         "done": words.DONE.get(request.query_params.get("done", "")),
-        "now": datetime.now(UTC),
+        "now": clock.now(),
     }
     page = TEMPLATES.get_template(template).render(known | values)
     return HTMLResponse(page, status_code=status)

@@ -1,7 +1,6 @@
 """Pages: credentials. A file is looked at first, stored only then; Apple is asked at once."""
 
 import re
-from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -16,6 +15,7 @@ from app.dashboard import sealed_upload as held
 from app.dashboard.access import Changing, Here, Place, fields_of, file_of, text_of
 from app.dashboard.pages import BASE, PageRoute, file, moved, render
 from app.dashboard.sealed_upload import Held
+from app.infra import clock
 from app.infra.db import Row
 from app.infra.errors import AppError, Conflict
 
@@ -27,7 +27,7 @@ MOST_BYTES = 512 * 1024
 
 
 def _out(row: Row) -> dict[str, Any]:
-    return credential_out(row, datetime.now(UTC))
+    return credential_out(row, clock.now())
 
 
 @router.get("")
@@ -65,7 +65,7 @@ async def preview(request: Request, place: Changing) -> Response:
             team_id=given["team_id"],
             environments=given["environments"],
         )
-        values["understood"] = understood_out(understood, datetime.now(UTC), key_is_here=here)
+        values["understood"] = understood_out(understood, clock.now(), key_is_here=here)
     except AppError as error:
         values["refusal"], status = error, error.status
     sealed = held.seal(place.runtime.keyring, place.id, place.visitor.id, brought)

@@ -11,7 +11,7 @@ from app.credentials.schemas import credential_out
 from app.dashboard import charts, store_counts, store_lists
 from app.dashboard.access import Here, Place
 from app.dashboard.pages import BASE, PageRoute, render
-from app.infra.db import clock
+from app.infra import clock
 from app.webhooks import service as webhook
 
 router = APIRouter(prefix=BASE + "/t/{tenant_id}", route_class=PageRoute, include_in_schema=False)
@@ -32,7 +32,7 @@ async def overview(request: Request, place: Here, span: str = "hour") -> Respons
     span = span if span in SPANS else "hour"
     numbers = await _numbers(place, span)
     rows = [
-        credential_out(row, datetime.now(UTC))
+        credential_out(row, clock.now())
         for row in await credentials.list_all(place.runtime, place.id)
     ]
     hands = [row for row in rows if row["health"] in NEED_A_HAND]
@@ -51,7 +51,7 @@ async def overview(request: Request, place: Here, span: str = "hour") -> Respons
 async def _numbers(place: Place, span: str) -> dict[str, Any]:
     length, step, form = SPANS[span]
     async with place.runtime.database.reading() as session:
-        now = await clock(session)
+        now = clock.now()
         since = _aligned(now - length + step, step)
         counted = await store_counts.counted_until(session)
         # were the counting far behind, the rest of it would be too much to count here

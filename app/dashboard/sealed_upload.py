@@ -6,13 +6,12 @@ be read from it: only this server opens it, for this administrator, in this tena
 
 import base64
 import binascii
-import time
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import orjson
 
-from app.infra import vault
+from app.infra import clock, vault
 from app.infra.errors import Invalid
 from app.infra.vault import Keyring, Place, VaultError
 
@@ -35,7 +34,7 @@ def seal(keyring: Keyring, tenant_id: UUID, admin_id: UUID, held: Held) -> str:
         "name": held.name,
         "data": base64.b64encode(held.data).decode(),
         "password": held.password,
-        "until": time.time() + GOOD_FOR,
+        "until": clock.unix() + GOOD_FOR,
     }
     sealed = vault.seal(keyring, Place(tenant_id, admin_id, PURPOSE), orjson.dumps(inner))
     return base64.b64encode(sealed).decode()
@@ -53,6 +52,6 @@ def unseal(
         inner = orjson.loads(vault.unseal(keyring, Place(tenant_id, admin_id, PURPOSE), sealed))
     except (VaultError, binascii.Error, ValueError, IndexError) as error:
         raise Invalid("file_lost", "The file did not come along; choose it again.") from error
-    if inner["until"] < (time.time() if now is None else now):
+    if inner["until"] < (clock.unix() if now is None else now):
         raise Invalid("file_lost", "That was too long ago; choose the file again.")
     return Held(inner["name"], base64.b64decode(inner["data"]), inner["password"])

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request
 
 from app import access
-from app.infra import vault
+from app.infra import clock, vault
 from app.infra.db import Database
 from app.infra.errors import Forbidden, Unauthorized
 from app.infra.tasks import Tasks
@@ -72,7 +72,7 @@ class Gate:
             raise access.unknown_kid()
         place = access.signing_place(row["tenant_id"], row["id"])
         secret = vault.unseal(self._keyring, place, row["sealed"])
-        claims = access.read_user_token(token, secret, time.time())
+        claims = access.read_user_token(token, secret, clock.unix())
         await self._refuse_erased(row, str(claims["sub"]), claims.get("iat"))
         return Caller(
             "user",
@@ -129,11 +129,11 @@ class Gate:
         return row
 
     def _by_call_token(self, token: str) -> Caller:
-        said = access.read_call_token(self._keyring, token, time.time())
+        said = access.read_call_token(self._keyring, token, clock.unix())
         return Caller("call", said.tenant_id, ring=said.ring, device_row=said.device_row)
 
     def _by_member_token(self, token: str) -> Caller:
-        said = access.read_member_token(self._keyring, token, time.time())
+        said = access.read_member_token(self._keyring, token, clock.unix())
         return Caller(
             "member",
             said.tenant_id,

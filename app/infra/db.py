@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import DateTime
 
+from app.infra.clock import ask
 from app.infra.connections import LONG, SHORT, Connections, Patience
 from app.infra.outage import DatabaseAway, Outage, is_away
 from app.infra.settings import Settings
@@ -107,6 +108,11 @@ class Database:
             finally:
                 await transaction.rollback()
 
+    async def learn_time(self) -> None:
+        """Have this process's clock (`app.infra.clock`) learn the database's time."""
+        async with self.each() as session:
+            await ask(session)
+
     def abandon(self) -> None:
         """Throw every connection away, those in use too: they are silent, and new ones may do."""
         self._connections.abandon()
@@ -151,10 +157,7 @@ def dump_json(value: Any) -> str:
 
 async def clock(session: Session) -> datetime:
     """The database's wall clock now (`now()` is the transaction's start: stale after a wait)."""
-    result = await session.execute(text("SELECT clock_timestamp()"))
-    value = result.scalar_one()
-    assert isinstance(value, datetime)
-    return value
+    return await ask(session)
 
 
 async def one(

@@ -2,8 +2,9 @@
 
 import os
 import threading
-import time
 from uuid import UUID
+
+from app.infra import clock
 
 RANDOM = 10
 VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
@@ -37,6 +38,6 @@ os.register_at_fork(after_in_child=_random.forget)
 
 def uuid7() -> UUID:
     """A new UUIDv7: 48 bits of Unix milliseconds, then 74 random bits."""
-    milliseconds = time.time_ns() // 1_000_000
+    milliseconds = int(clock.unix() * 1_000)
     chance = int.from_bytes(_random.take(), "big") & CHANCE
     return UUID(int=milliseconds << 80 | VERSION_AND_VARIANT | chance)

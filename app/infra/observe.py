@@ -123,4 +123,7 @@ TASKS_FAILING = Gauge(
     "1 for a background task whose last round or run has failed",
     ("task",),
 )
+CLOCK_SKEW = Gauge(
+    "ringline_clock_skew_seconds", "By how much this host's clock is ahead of the database's"
+)
 AWAY = Gauge("ringline_away", "1 for a server (database, redis) that does not serve us", ("what",))

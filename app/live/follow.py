@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from app.infra import clock
 from app.infra.db import dump_json
 from app.infra.errors import AppError, Unauthorized
 from app.infra.outage import is_transient
@@ -57,7 +58,7 @@ async def follow(
     """
     recognised = time.monotonic()
     while stream.ending is None:
-        if stream.expires is not None and stream.expires <= time.time():
+        if stream.expires is not None and stream.expires <= clock.unix():
             stream.end(Ending.TOKEN_EXPIRED)
             break
         try:
@@ -143,7 +144,7 @@ async def _woken(stream: Stream, keep_alive: float) -> bool:
     """Wait for news, an end, or until it is time for a sign of life (False)."""
     wait = keep_alive * random.uniform(0.8, 1.0)  # noqa: S311  (spreads the work)
     if stream.expires is not None:
-        wait = min(wait, max(0.0, stream.expires - time.time()))
+        wait = min(wait, max(0.0, stream.expires - clock.unix()))
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(wait):
             await stream.wake.wait()

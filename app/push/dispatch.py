@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 
 from app.credentials import store as credentials
+from app.infra import clock
 from app.infra.boottime import boottime
 from app.infra.db import Session
 from app.infra.ids import uuid7
@@ -158,7 +159,6 @@ class Dispatcher:
             life = self.life
             claimed, read = await self._claim(claim, life)
             if claimed:
-                self.clock.learn(claimed[0]["now"])
                 await self._sending.send(claimed, life, read)
                 await self.look()
             count += len(claimed)
@@ -255,7 +255,7 @@ class Dispatcher:
                 )
             )
         if renewal is not None:
-            self.clock.learn(renewal.now)
+            clock.learn(renewal.now, begun)
             if life.renewed(begun, renewal):
                 self._tasks.spawn("reassert", self._reassert(life))
         return renewal

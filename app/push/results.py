@@ -4,7 +4,6 @@ import asyncio
 import logging
 from dataclasses import field, replace
 from datetime import UTC, datetime
-from time import time
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from app.apns import PushOutcome
 from app.core.frozen import frozen
 from app.core.reaction import Alert, CredentialAction, Reaction, TokenAction
 from app.credentials.usable import Usable
+from app.infra import clock
 from app.infra.db import Row
 from app.infra.ids import uuid7
 from app.infra.observe import PUSHES, RING_TO_ACCEPTED
@@ -79,19 +79,14 @@ class DatabaseClock:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._offset = 0.0
-
-    def learn(self, now: datetime) -> None:
-        """Take the database's time from an answer that has just come."""
-        self._offset = now.timestamp() - time()
 
     def unix(self) -> float:
         """Unix seconds now."""
-        return time() + self._offset
+        return clock.unix()
 
     def now(self) -> datetime:
         """The same as a datetime in UTC."""
-        return datetime.fromtimestamp(self.unix(), UTC)
+        return clock.now()
 
     def at(self, loop_time: float) -> datetime:
         """The wall time of a moment on the loop's clock."""
