@@ -15,16 +15,16 @@ _LEAD: Final = 0.005
 
 
 class Dated(Protocol):
-    """Something with a deadline in `loop.time()` seconds."""
+    """Something that falls due, in `loop.time()` seconds."""
 
-    deadline: float
+    due: float
 
 
 D = TypeVar("D", bound=Dated)
 
 
 class Deadlines(Generic[D]):
-    """Calls `expire(item)` for every item that is still here at its deadline."""
+    """Calls `expire(item)` for every item that is still here when it is due."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[D], None]) -> None:
         self._loop = loop
@@ -37,8 +37,8 @@ class Deadlines(Generic[D]):
         return sum(map(len, self._buckets.values()))
 
     def add(self, item: D) -> None:
-        """Watch this item until it is removed. Its deadline must not change meanwhile."""
-        at = int(item.deadline * _BUCKETS_A_SECOND)
+        """Watch this item until it is removed. When it is due must not change meanwhile."""
+        at = int(item.due * _BUCKETS_A_SECOND)
         bucket = self._buckets.get(at)
         if bucket is not None:
             bucket[item] = None
@@ -50,7 +50,7 @@ class Deadlines(Generic[D]):
 
     def remove(self, item: D) -> None:
         """Stop watching; nothing happens if the item is not here."""
-        bucket = self._buckets.get(int(item.deadline * _BUCKETS_A_SECOND))
+        bucket = self._buckets.get(int(item.due * _BUCKETS_A_SECOND))
         if bucket is not None:
             bucket.pop(item, None)
             if not bucket:

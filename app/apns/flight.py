@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 class Flight:
     """A push, its deadline (`loop.time()`), the future of its outcome, and its stream's state.
 
-    `stream` is 0 while it waits for a connection. `unsent` is the part of the payload that flow
-    control holds back, None when all has gone; `window` what the server's stream window leaves.
+    `due` is when it is next to be looked at: its deadline, or sooner while something is awaited
+    that must not take as long. `stream` is 0 while it waits for a connection, `opened` when it got
+    that. `unsent` is the part of the payload that flow control holds back, None when all has gone;
+    `window` what the server's stream window leaves.
     No stream is opened for it once `boottime()` has reached `start_by`.
     """
 
@@ -25,8 +27,10 @@ class Flight:
         "code",
         "connection",
         "deadline",
+        "due",
         "future",
         "issued_at",
+        "opened",
         "request",
         "retry_after",
         "start_by",
@@ -47,6 +51,8 @@ class Flight:
     ) -> None:
         self.request = request
         self.deadline = deadline
+        self.due = deadline
+        self.opened = 0.0
         self.started = started
         self.start_by = start_by
         self.future = future

@@ -34,7 +34,8 @@ class Heartbeat:
 
     def start(self) -> None:
         """Begin, once the connection is in use."""
-        self._in(self._timing.ping_idle)
+        slotless = self._connection.slotless_since is not None
+        self._in(self._timing.ping_busy if slotless else self._timing.ping_idle)
 
     def stop(self) -> None:
         """The connection has ended."""
@@ -43,7 +44,7 @@ class Heartbeat:
             self._timer = None
 
     def expect_answers(self) -> None:
-        """The first stream opens: silence is worth a PING sooner from now on."""
+        """Something is awaited from now on: silence is worth a PING sooner."""
         if self._at > self._loop.time() + self._timing.ping_busy:
             self._in(self._timing.ping_busy)
 
@@ -58,9 +59,13 @@ class Heartbeat:
         if connection.is_over():
             return
         now = self._loop.time()
-        stalled = connection.stalled_since
-        if stalled is not None and now - stalled >= timing.stall:
-            connection.retire("the server gives no window")
+        stalled = connection.stalled_since or connection.slotless_since
+        if stalled is not None and now - stalled >= timing.stall - _CLOCK_STEP:
+            connection.retire(
+                "the server gives no window"
+                if connection.stalled_since
+                else "the server allows no streams"
+            )
         asked = connection.pong_due
         if asked is not None:
             left = asked + timing.ping_timeout - now

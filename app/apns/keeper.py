@@ -56,6 +56,7 @@ class Keeper:
         self._first_stream = first_stream
         self._stopped = False
         self._connector: asyncio.Task[None] | None = None
+        self._asked_for = 0
         self._failed_in_a_row = 0
         self._not_before = 0.0
         self._tried = 0.0
@@ -71,6 +72,11 @@ class Keeper:
         elif self._wanted():
             self._connector = _tasks.spawn("connect", self._connect_as_wanted(), of_all=True)
             self._connector.add_done_callback(self._connector_done)
+
+    def want_another(self) -> None:
+        """Open one more connection than there are, if there may be more."""
+        self._asked_for = min(self._current() + 1, self._most)
+        self.ensure()
 
     async def warm(self, within: float) -> bool:
         """Have the warm connections ready. False if that takes longer than `within` seconds."""
@@ -135,14 +141,15 @@ class Keeper:
             await asyncio.wait({x.closed for x in deaf}, timeout=TLS_GOODBYE)
 
     def _current(self) -> int:
-        return sum(x.identity is self.identity for x in self.connections)
+        """How many there are with this credential. One that allows no streams does not count."""
+        return sum(x.identity is self.identity and x.slots > 0 for x in self.connections)
 
     def _wanted(self) -> bool:
         """Whether one more connection should be opened now: before the last slot has gone."""
         if self._stopped:
             return False
         current = self._current()
-        if current < self._warm:
+        if current < max(self._warm, self._asked_for):
             return True
         if current >= self._most:
             return False
@@ -226,7 +233,10 @@ class Keeper:
             self._failed(connection.retired)
             self._pool.turned_away(connection, connection.retired)
             return
+        self._asked_for = 0
         self.connections.append(connection)
+        if not connection.slots:
+            self._failed("the server allows no streams")
         connection.heartbeat.start()
         if connection.identity is self.identity:
             for other in list(self.connections):
@@ -239,6 +249,7 @@ class Keeper:
         self._pool.room(connection)
 
     def _failed(self, cause: str) -> None:
+        self._asked_for = 0
         self.last_failure = cause
         step = self._timing.backoff_first * 2 ** min(self._failed_in_a_row, 16)
         self._failed_in_a_row += 1

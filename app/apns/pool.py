@@ -25,6 +25,7 @@ from app.infra.boottime import boottime
 
 _TOO_LATE: Final = 0.025
 """Seconds before its deadline at which a push that has waited is not worth a stream any more."""
+_CLOCK_STEP: Final = 0.002
 
 
 class ApnsPool(APNsBaseConnectionPool):
@@ -46,7 +47,7 @@ class ApnsPool(APNsBaseConnectionPool):
         super().__init__(max_connections=max_connections, max_connection_attempts=1)
         self.wall_clock = wall_clock
         self.in_flight = 0
-        self.waiting: OrderedDict[Flight, None] = OrderedDict()
+        self.waiting: OrderedDict[Flight, float] = OrderedDict()  # since when
         self.stale: dict[Flight, None] = {}
         self.keeper = Keeper(
             self,
@@ -66,6 +67,8 @@ class ApnsPool(APNsBaseConnectionPool):
         self._resting = 0.0
         self._short = False
         self._quiet: asyncio.Event = asyncio.Event()
+        self._opened = 0.0
+        self._patience: asyncio.TimerHandle | None = None
 
     # What senders do.
 
@@ -94,12 +97,17 @@ class ApnsPool(APNsBaseConnectionPool):
         # Those who wait already come first.
         connection = None if self.waiting else self._pick(now)
         if connection is None:
-            self.waiting[flight] = None
+            self.waiting[flight] = now
+            self._expect_progress(now)
             self.keeper.ensure()
         elif self._may_start(flight):
-            connection.open(flight)
+            self._open(connection, flight, now)
             if self._short:
                 self.keeper.ensure()
+
+    def _open(self, connection: ApnsConnection, flight: Flight, now: float) -> None:
+        self._opened = now
+        connection.open(flight, now)
 
     def _may_start(self, flight: Flight) -> bool:
         """Looked at in the turn in which a stream is opened: what is too old waits to be renewed.
@@ -149,6 +157,9 @@ class ApnsPool(APNsBaseConnectionPool):
         self._stop("the sender is closed")
         await self.keeper.close()
         self._deadlines.close()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     # What connections report.
 
@@ -159,18 +170,21 @@ class ApnsPool(APNsBaseConnectionPool):
         if self._closing is not None and not self.in_flight:
             self._quiet.set()
 
-    def hasten(self, flight: Flight, deadline: float) -> None:
-        """Bring a push's deadline forward."""
-        if deadline < flight.deadline:
-            self._deadlines.remove(flight)
-            flight.deadline = deadline
-            self._deadlines.add(flight)
+    def await_until(self, flight: Flight, due: float) -> None:
+        """What a push waits for now must come until then, or until its deadline if that is sooner.
+
+        Else its connection's `expire` is called.
+        """
+        self._deadlines.remove(flight)
+        flight.due = min(due, flight.deadline)
+        self._deadlines.add(flight)
 
     def room(self, connection: ApnsConnection) -> None:
         """A connection may have free slots: give them to those who wait."""
         if not self.waiting or connection.retired is not None:
             return
-        too_late = self.loop.time() + _TOO_LATE
+        now = self.loop.time()
+        too_late = now + _TOO_LATE
         while self.waiting and not connection.is_busy:
             flight = next(iter(self.waiting))
             if flight.deadline < too_late:
@@ -178,7 +192,7 @@ class ApnsPool(APNsBaseConnectionPool):
             else:
                 del self.waiting[flight]
                 if self._may_start(flight):
-                    connection.open(flight)
+                    self._open(connection, flight, now)
         self.keeper.ensure()
 
     def proven(self) -> None:
@@ -197,6 +211,17 @@ class ApnsPool(APNsBaseConnectionPool):
             if reason == "ExpiredProviderToken" and tokens is not None and issued_at is not None:
                 tokens.refused_as_expired(issued_at)
             connection.retire(f"the server answered {code} {reason or ''}".rstrip())
+
+    def silent(self, connection: ApnsConnection, *, deaf: bool) -> None:
+        """A push got no answer in time: the next go by another connection.
+
+        `deaf`: nothing that was sent since has been answered either.
+        """
+        if deaf:
+            connection.retire("no answer in time")
+        else:
+            connection.rests_until = self._resting = self.loop.time() + self._timing.rest
+            self.keeper.want_another()
 
     def connection_left(self, connection: ApnsConnection, cause: str) -> None:
         """A connection takes no more pushes. Called again when it has ended: no harm."""
@@ -228,17 +253,38 @@ class ApnsPool(APNsBaseConnectionPool):
         self._short = free_slots - 1 <= slots // 4
         return best or spare
 
+    def _expect_progress(self, now: float) -> None:
+        """Pushes wait: some stream is to be opened within `stall` seconds."""
+        if self._patience is None:
+            since = max(self._opened, next(iter(self.waiting.values()), now))
+            self._patience = self.loop.call_at(since + self._timing.stall, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        """Nothing is opened any more: let those who wait go where they may fare better."""
+        self._patience = None
+        now = self.loop.time()
+        before = now - self._timing.stall + _CLOCK_STEP
+        if self._opened <= before:
+            cause = self._why_waiting(f"for {self._timing.stall:g} s")
+            while self.waiting and next(iter(self.waiting.values())) <= before:
+                flight, _ = self.waiting.popitem(last=False)
+                self.landed(flight)
+                self._reject(flight, NoAnswer.NEVER_SENT, cause)
+        if self.waiting:
+            self._expect_progress(now)
+
+    def _why_waiting(self, how_long: str) -> str:
+        if self.connections:
+            return f"no stream was free {how_long}"
+        return f"no connection {how_long}: {self.keeper.last_failure or 'still connecting'}"
+
     def _expire(self, flight: Flight) -> None:
         if flight.connection is not None:
             if flight.connection.streams.get(flight.stream) is flight:
                 flight.connection.expire(flight)
         elif self._leave(flight):
             self.landed(flight)
-            if self.connections:
-                cause = "no stream was free before the deadline"
-            else:
-                why = self.keeper.last_failure or "still connecting"
-                cause = f"no connection before the deadline: {why}"
+            cause = self._why_waiting("before the deadline")
             self._reject(flight, NoAnswer.OUT_OF_TIME, cause)
 
     def _reject(

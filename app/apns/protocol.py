@@ -48,6 +48,8 @@ class ApnsConnection(PushStreams):
         self.refusal: str | None = None
         self.rests_until = 0.0
         self.slots = 0
+        self.slotless_since: float | None = None
+        self.answered = 0  # the highest stream that was
         self.heartbeat = Heartbeat(self, timing, self._unresponsive)
         self._cap = stream_cap
         self._proven = False
@@ -69,9 +71,10 @@ class ApnsConnection(PushStreams):
         """aioapns's word for having no free slot."""
         return self.retired is not None or self.free() <= 0
 
-    def open(self, flight: Flight) -> None:
+    def open(self, flight: Flight, now: float) -> None:
         """Send this push. Only for a connection that is not retired and has a free slot."""
         flight.connection = self
+        flight.opened = now
         if self.identity.tokens is not None:
             token, flight.issued_at = self.identity.tokens.current()
             if flight.issued_at != self._issued_at:
@@ -80,6 +83,8 @@ class ApnsConnection(PushStreams):
         if not self.streams:
             self.heartbeat.expect_answers()
         self.send(flight, self._authorization)
+        whole = flight.unsent is None
+        self.pool.await_until(flight, now + (self.timing.answer if whole else self.timing.stall))
         if self.next_stream > f.LARGEST_STREAM:
             self.retire("no stream ids are left", ours=True)
 
@@ -141,6 +146,7 @@ class ApnsConnection(PushStreams):
 
     def on_answer(self, flight: Flight, outcome: PushOutcome) -> None:
         code = outcome.code
+        self.answered = max(self.answered, flight.stream)
         if code in _PROVES and (self._locked or not self._proven):
             # The connection works, and so does its provider token.
             self._proven = True
@@ -150,6 +156,9 @@ class ApnsConnection(PushStreams):
             self.pool.room(self)
         if code != 200:
             self.pool.refused(self, code, outcome.reason, flight.issued_at)
+
+    def on_silence(self, flight: Flight) -> None:
+        self.pool.silent(self, deaf=self.answered < flight.stream)
 
     def on_slot(self) -> None:
         if self.retired is not None and not self.streams and self.ended is None:
@@ -170,6 +179,11 @@ class ApnsConnection(PushStreams):
         most = min(self.max_streams, self._cap)
         # Apple takes one stream until the first valid token, whatever SETTINGS say until then.
         self.slots = min(most, 1) if self._locked else most
+        if self.slots:
+            self.slotless_since = None
+        elif self.slotless_since is None:
+            self.slotless_since = self.loop.time()
+            self.heartbeat.expect_answers()
 
     def _unresponsive(self, asked: float) -> None:
         """A PING went unanswered. If answers still come, let those in flight have theirs."""

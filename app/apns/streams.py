@@ -56,6 +56,14 @@ class PushStreams(Http2Wire):
         """A push has its answer; what else does that mean?"""
         raise NotImplementedError
 
+    def on_silence(self, flight: Flight) -> None:
+        """A push has got no answer within the time that one may take."""
+        raise NotImplementedError
+
+    def retire(self, cause: str) -> None:
+        """Open no more streams; close once the open ones have ended."""
+        raise NotImplementedError
+
     def on_slot(self) -> None:
         """A stream has ended."""
         raise NotImplementedError
@@ -86,18 +94,24 @@ class PushStreams(Http2Wire):
             self._stalled()
 
     def expire(self, flight: Flight) -> None:
-        """The deadline has come: reset the stream, report what is known."""
+        """What it waits for has not come in time: reset the stream, report what is known."""
         self._cancel_stream(flight)
+        unsent, in_time = flight.unsent is not None, flight.due < flight.deadline
         if flight.code:
             self._conclude_answered(flight)
-            return
-        # What is written but not flushed still goes out, before the reset.
-        self.conclude_unanswered(
-            flight,
-            NoAnswer.OUT_OF_TIME,
-            "no answer before the deadline",
-            reached=flight.unsent is None,
-        )
+        elif not in_time:
+            # What is written but not flushed still goes out, before the reset.
+            self.conclude_unanswered(
+                flight, NoAnswer.OUT_OF_TIME, "no answer before the deadline", reached=not unsent
+            )
+        elif unsent:
+            cause = "the server gives no window"
+            self.conclude_unanswered(flight, NoAnswer.NEVER_SENT, cause)
+            self.retire(cause)
+        else:
+            cause = f"no answer within {self.timing.answer:g} s"
+            self.conclude_unanswered(flight, NoAnswer.LOST, cause, reached=True)
+            self.on_silence(flight)
 
     def withdraw(self, flight: Flight) -> None:
         """The caller has gone: reset the stream, tell nobody."""
@@ -161,7 +175,7 @@ class PushStreams(Http2Wire):
         elif end:
             self._conclude_answered(flight)
         else:
-            self.pool.hasten(flight, self.loop.time() + self.timing.body)
+            self.pool.await_until(flight, self.loop.time() + self.timing.body)
 
     def on_data(self, stream: int, data: bytes, end: bool) -> None:
         flight = self._flight(stream)
@@ -220,7 +234,7 @@ class PushStreams(Http2Wire):
 
     def _send_blocked(self, flight: Flight) -> None:
         """Send as much of the payload as the windows allow (section 6.9)."""
-        rest = flight.unsent or b""
+        rest, moved = flight.unsent or b"", False
         while True:
             room = min(self.send_window, self.initial_window + flight.window, self.max_frame)
             size = min(len(rest), max(room, 0))
@@ -228,17 +242,26 @@ class PushStreams(Http2Wire):
                 flight.unsent = rest
                 if self.send_window <= 0:
                     self._stalled()
+                if moved and flight.opened:
+                    self._await_window(flight)
                 return
             self.send_window -= size
             flight.window -= size
             last = size == len(rest)
+            moved = True
             self.write(HEAD.pack(size << 8, f.END_STREAM if last else 0, flight.stream))
             self.write(rest[:size])
             rest = rest[size:]
             if last:
                 flight.unsent = None
                 self._blocked.pop(flight, None)
+                self.pool.await_until(flight, self.loop.time() + self.timing.answer)
                 return
+
+    def _await_window(self, flight: Flight) -> None:
+        """More of the body is to go soon, and all of it before an answer would be overdue."""
+        soon = self.loop.time() + self.timing.stall
+        self.pool.await_until(flight, min(soon, flight.opened + self.timing.answer))
 
     def _stalled(self) -> None:
         """The connection's window is used up: since when, is for the heartbeat to judge."""

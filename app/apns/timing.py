@@ -10,7 +10,9 @@ class Timing:
     connect: resolving, TCP, TLS and the server's first SETTINGS together.
     ping_idle: quiet after which an idle connection is asked for a sign of life.
     ping_busy: the same while answers are owed. ping_timeout: how long a PONG may take.
-    stall: how long the server may leave a connection without any window to send.
+    answer: how long an answer may take once a request is whole; then its stream is reset.
+    stall: how long a push may wait without any stream being opened, its body for a window, or a
+    connection be left without streams or window, before all this is taken for dead.
     body: how long the rest of an answer may take once its status is here.
     backoff_first, backoff_most: between failed connects (APNS.md: 0.1 to 30).
     backoff_waiting: the longest such pause while a push waits for a connection.
@@ -23,6 +25,7 @@ class Timing:
     ping_idle: float = 60.0
     ping_busy: float = 1.0
     ping_timeout: float = 2.0
+    answer: float = 3.0
     stall: float = 2.0
     body: float = 2.0
     backoff_first: float = 0.1

@@ -1,6 +1,7 @@
 """What can befall a connection: which pushes are lost, which were never sent, and what is next."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -189,6 +190,26 @@ class TestSettings:
             sim.send_settings(max_concurrent_streams=2)
             assert (await push).code == 200
 
+    async def test_zero_streams_for_ever_take_another_connection(self, sim) -> None:
+        fault = sim.connection_fault(settings={"max_concurrent_streams": 0})
+        async with rig_on(sim, max_connections=2) as rig:
+            outcome = await rig.push(within=5.0)
+            assert outcome.no_answer is NoAnswer.NEVER_SENT
+            assert outcome.ended - outcome.started < 2.0
+            assert sim.statistics()["handshakes"] <= 12
+            sim.end_fault(fault)
+            assert (await rig.push(within=5.0)).code == 200
+            await until(lambda: all(x.slots for x in rig.sender.pool.connections))
+
+    async def test_zero_streams_on_one_connection_cost_no_push_a_moment(self, sim) -> None:
+        async with rig_on(sim, max_connections=1) as rig:
+            assert (await rig.push()).code == 200
+            sim.send_settings(max_concurrent_streams=0)
+            await until(lambda: rig.sender.stats().slots == 0)
+            outcome = await rig.push()
+            assert (outcome.code, outcome.connection) == (200, 2)
+            await until(lambda: [x.number for x in rig.sender.pool.connections] == [2])
+
     @pytest.mark.parametrize("size", [0, 40, 100, 4_096, 65_536])
     async def test_the_header_table_size_is_followed(self, sim, size: int) -> None:
         sim.connection_fault(settings={"header_table_size": size})
@@ -212,15 +233,36 @@ class TestSettings:
             assert {x.code for x in outcomes} == {200}
             assert all(x.raw == body for x in sim.arrivals())
 
-    async def test_a_window_that_never_opens_costs_the_push_only(self, sim) -> None:
-        sim.connection_fault(settings={"initial_window_size": 10}, refill_stream_windows=False)
+    @pytest.mark.parametrize("window", [0, 10])
+    async def test_a_stream_window_that_never_opens_costs_a_moment(self, sim, window: int) -> None:
+        """What cannot finish its body was never sent; the connection is left for another."""
+        sim.connection_fault(
+            settings={"initial_window_size": window}, refill_stream_windows=False, times=1
+        )
         async with rig_on(sim) as rig:
-            outcome = await rig.push(within=0.3)
-            assert outcome.no_answer is NoAnswer.OUT_OF_TIME
+            outcome = await rig.push(within=5.0)
+            assert outcome.no_answer is NoAnswer.NEVER_SENT
             assert not outcome.may_have_reached
-            sim.send_settings(initial_window_size=65_535)
+            assert outcome.ended - outcome.started < 2.0
+            assert (await rig.push()).code == 200
+            assert rig.sender.stats().handshakes == 2
             await rig.settled()
-            assert rig.sender.stats().handshakes == 1
+
+    async def test_a_window_that_drips_does_not_take_the_whole_ring(self, sim) -> None:
+        sim.connection_fault(
+            settings={"initial_window_size": 10}, refill_stream_windows=False, times=1
+        )
+        timing = replace(QUICK, answer=0.5)
+        async with rig_on(sim, timing=timing) as rig:
+            push = asyncio.create_task(rig.push(within=5.0, payload=b"[" + b"1," * 500 + b"1]"))
+            for size in range(11, 200):
+                if push.done():
+                    break
+                sim.send_settings(initial_window_size=size)
+                await asyncio.sleep(0.05)
+            outcome = await push
+            assert outcome.no_answer is NoAnswer.NEVER_SENT
+            assert outcome.ended - outcome.started < 2.0
 
     async def test_a_window_widened_by_settings_lets_the_rest_go(self, sim) -> None:
         sim.connection_fault(settings={"initial_window_size": 10}, refill_stream_windows=False)
@@ -240,7 +282,7 @@ class TestSettings:
             )
             assert sum(x.code == 200 for x in outcomes) >= 39
             stuck = [x for x in outcomes if x.code != 200]
-            assert all(x.no_answer is NoAnswer.OUT_OF_TIME for x in stuck)
+            assert all(x.no_answer is NoAnswer.NEVER_SENT for x in stuck)
             assert not any(x.may_have_reached for x in stuck)
             await until(lambda: rig.sender.stats().connections == 1)
             await rig.settled()

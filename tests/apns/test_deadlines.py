@@ -9,7 +9,7 @@ from app.apns.deadlines import Deadlines
 
 @dataclass(eq=False)
 class Item:
-    deadline: float
+    due: float
     ended: float | None = None
 
 
@@ -31,7 +31,7 @@ async def test_each_expires_just_before_its_deadline_and_none_is_left() -> None:
     assert len(deadlines) == 1_000
     await asyncio.sleep(0.35)
     assert all(x.ended is None for x in removed)
-    late = [x.ended - x.deadline for x in items[1::2]]
+    late = [x.ended - x.due for x in items[1::2]]
     assert max(late) < 0.05
     assert min(late) > -0.03
     assert len(deadlines) == 0

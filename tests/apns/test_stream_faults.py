@@ -253,7 +253,7 @@ async def test_a_malformed_answer_costs_its_stream_only(rig: Rig, frames) -> Non
     assert outcome.no_answer is NoAnswer.LOST
     assert outcome.may_have_reached
     assert rig.sender.stats().handshakes == 1
-    assert rig.sim.statistics()["resets_received"] == 1
+    await until(lambda: rig.sim.statistics()["resets_received"] == 1)
 
 
 async def test_trailers_that_do_not_end_leave_the_status_standing(rig: Rig) -> None:
