@@ -76,6 +76,14 @@ format: $(VENV)/dev.stamp ## put the code in order
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+.PHONY: plain-install
+plain-install: ## install without locks into a fresh environment, and load all that a worker needs
+	@rm -rf build/plain && "$(PYTHON)" -m venv build/plain
+	@build/plain/bin/python -m pip --disable-pip-version-check --quiet install .
+	@cd build/plain && RINGLINE_ENVIRONMENT=development bin/python -c \
+		"import app.main, workers.main; workers.main.app.connection().transport"
+	@build/plain/bin/ringline --help >/dev/null
+
 .PHONY: lock
 lock: | $(BIN)/python ## resolve the dependencies anew into requirements/
 	@$(PIP) install uv

@@ -35,18 +35,9 @@ class Check:
 
 async def examine() -> list[Check]:
     """Look at everything. Raises nothing: what cannot be looked at is itself a finding."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        return [
-            Check(
-                f"RINGLINE_{str(fault['loc'][0]).upper() if fault['loc'] else 'settings'}",
-                False,
-                str(fault["msg"]).removeprefix("Value error, "),
-                "correct the environment variable; README.md has the table of settings",
-            )
-            for fault in error.errors()
-        ]
+    settings, faults = _settings()
+    if settings is None:
+        return faults
     checks = _secret_key(settings)
     checks += await _database(settings)
     checks.append(await _redis(settings))
@@ -57,7 +48,31 @@ async def examine() -> list[Check]:
         ("APNs sandbox", settings.apns_sandbox_url),
     ):
         checks.append(await _apns(name, url, settings))
-    return checks
+    told = {fault.name for fault in faults}
+    return faults + [check for check in checks if check.name not in told]
+
+
+def _settings() -> tuple[Settings | None, list[Check]]:
+    """The settings, and a finding for each that cannot be read: its default stands in for it."""
+    try:
+        return Settings(), []
+    except ValidationError as error:
+        faults = error.errors()
+    names = [str(fault["loc"][0]) if fault["loc"] else "" for fault in faults]
+    checks = [
+        Check(
+            f"RINGLINE_{name.upper() or 'settings'}",
+            False,
+            str(fault["msg"]).removeprefix("Value error, "),
+            "correct the environment variable; README.md has the table of settings",
+        )
+        for name, fault in zip(names, faults, strict=True)
+    ]
+    fields = Settings.model_fields
+    try:
+        return Settings(**{name: fields[name].default for name in names if name in fields}), checks
+    except ValidationError:
+        return None, checks
 
 
 def _secret_key(settings: Settings) -> list[Check]:

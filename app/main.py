@@ -67,8 +67,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     chosen = settings or get_settings()
     if settings is None:
         set_up_logging(chosen.log_level, chosen.log_format)
-    if chosen.weaknesses():
-        raise UnsafeSettings("; ".join(chosen.weaknesses()))
+    faults = chosen.weaknesses() + chosen.unreadable()
+    if faults:
+        raise UnsafeSettings("; ".join(faults))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

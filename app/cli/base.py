@@ -78,6 +78,7 @@ def with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:
 def settings_or_fail() -> Settings:
     """The settings, if they allow to start."""
     settings = get_settings()
-    if settings.weaknesses():
-        fail("; ".join(settings.weaknesses()) + ". Try `ringline doctor`.")
+    faults = settings.weaknesses() + settings.unreadable()
+    if faults:
+        fail("; ".join(faults) + ". Try `ringline doctor`.")
     return settings

@@ -41,8 +41,8 @@ Listener = Callable[[Iterable[Item]], None]
 
 def connect(settings: Settings) -> Redis:
     """A client of this process's loop. Short time-outs: whoever waits on Redis waits for a hint."""
-    return Redis.from_url(
-        settings.redis_url,
+    return Redis(
+        **settings.redis.client,
         socket_timeout=2,
         socket_connect_timeout=2,
         retry=Retry(NoBackoff(), 0),

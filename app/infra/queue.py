@@ -39,19 +39,11 @@ MOST_WAITING = 100_000
 """Ids that wait for Redis at most; beyond this the oldest are left to the sweep."""
 
 
-def celery_url(redis_url: str) -> str:
-    """redis-py says `unix://`, Celery says `redis+socket://`."""
-    if redis_url.startswith("unix://"):
-        path, _, query = redis_url.removeprefix("unix://").partition("?")
-        pairs = [pair.replace("db=", "virtual_host=", 1) for pair in query.split("&") if pair]
-        return f"redis+socket://{path}" + (f"?{'&'.join(pairs)}" if pairs else "")
-    return redis_url
-
-
 def make_celery(settings: Settings) -> Celery:
     """The Celery app that publishes and works: DESIGN's measured options."""
-    app = Celery("ringline", broker=celery_url(settings.redis_url), set_as_current=False)
+    app = Celery("ringline", set_as_current=False)
     app.conf.update(
+        **settings.redis.broker,
         task_default_queue="ringline",
         task_serializer="json",
         accept_content=["json"],

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.infra.server_urls import RedisUrl, database_url, redis_url
 from app.infra.urls import BadUrl, http_url
 
 Network = Network4 | Network6
@@ -44,6 +45,9 @@ class Settings(BaseSettings):
         "redis://localhost:6379/0",
         repr=False,
         description="Redis or Valkey: `redis://`, `rediss://` or `unix:///path.sock`",
+    )
+    redis_ca_file: Path | None = Field(
+        None, description="`rediss://` trusts this PEM file instead of the system's authorities"
     )
     secret_key: SecretStr = Field(
         SecretStr(""),
@@ -149,11 +153,29 @@ class Settings(BaseSettings):
 
     @property
     def sqlalchemy_url(self) -> str:
-        """`database_url` with the driver that Ringline uses (asyncpg)."""
-        for scheme in ("postgresql+asyncpg://", "postgresql://", "postgres://"):
-            if self.database_url.startswith(scheme):
-                return "postgresql+asyncpg://" + self.database_url.removeprefix(scheme)
-        raise ValueError("RINGLINE_DATABASE_URL must begin with postgresql://")
+        """`database_url` with the driver that Ringline uses (asyncpg). Raises ValueError."""
+        try:
+            return database_url(self.database_url).sqlalchemy
+        except ValueError as error:
+            raise ValueError(f"RINGLINE_DATABASE_URL: {error}") from error
+
+    @property
+    def redis(self) -> RedisUrl:
+        """`redis_url` as it was read, for every client. Raises ValueError."""
+        try:
+            return redis_url(self.redis_url, ca_file=self.redis_ca_file)
+        except ValueError as error:
+            raise ValueError(f"RINGLINE_REDIS_URL: {error}") from error
+
+    def unreadable(self) -> list[str]:
+        """What is wrong with the servers' addresses, a sentence each; empty when all is well."""
+        found = []
+        for read in (lambda: self.sqlalchemy_url, lambda: self.redis):
+            try:
+                read()
+            except ValueError as error:
+                found.append(str(error))
+        return found
 
     @property
     def pushes_go_to_apple(self) -> bool:

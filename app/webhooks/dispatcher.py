@@ -80,8 +80,13 @@ class Courier:
         await self._tasks.stop(within)
         await self._outbound.close()
         await self._recorder.finish(LAST_WRITES)
-        async with self._runtime.database.transaction() as session:
-            await deliveries.free_but(session, self._worker_id, self._recorder.unwritten)
+        try:
+            async with self._runtime.database.transaction() as session:
+                await deliveries.free_but(session, self._worker_id, self._recorder.unwritten)
+        except Exception as error:
+            if not is_transient(error) and not isinstance(error, OSError):
+                raise
+            # the database is away: others free them when this worker is dead
 
     # --- claiming and sending ------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from app.core.webhook_retry import TRIED_FOR, Answer, next_try, rest
 from app.infra.db import Database, Row, Session
 from app.infra.ids import uuid7
 from app.infra.observe import DELIVERIES
-from app.infra.outage import is_transient
+from app.infra.outage import is_transient, name_of
 from app.infra.tasks import Tasks
 from app.webhooks import deliveries, endpoints, publish
 from app.webhooks.flights import Key, key_of
@@ -99,10 +99,10 @@ class Recorder:
         """Write what can be written of these; what cannot goes behind all others."""
         try:
             written = await self._write(batch)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (whatever it is, one row's: written apart)
             if is_transient(error):
                 return []
-            log.exception("deliveries_not_written", count=len(batch))
+            _tell_failure(error, len(batch))
             if len(batch) == 1:
                 return await self._write_bare(batch[0])
             return [one for result in batch for one in await self._try([result])]
@@ -141,9 +141,8 @@ class Recorder:
         try:
             async with self._database.transaction() as session:
                 mine, locked = await deliveries.record(session, [row])
-        except Exception as error:
-            if not is_transient(error):
-                log.exception("delivery_not_written")
+        except Exception as error:  # noqa: BLE001  (tried again until it is written)
+            _tell_failure(error, 1)
             locked = {key_of(result.claim)}
         if locked:
             self._set_aside([result])
@@ -163,6 +162,12 @@ class Recorder:
             state = states.get(key_of(result.claim))
             _tell(result, state)
             self._recorded(result, state)
+
+
+def _tell_failure(error: Exception, count: int) -> None:
+    """That it is away is told by the door. No traceback: it repeats what the endpoint said."""
+    if not is_transient(error):
+        log.error("deliveries_not_written", count=count, error=name_of(error))
 
 
 def _tell(result: Result, state: str | None) -> None:

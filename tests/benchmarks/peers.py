@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.infra.queue import celery_url
+from app.infra import server_urls
 from tests.benchmarks.engine import run_client
 from tests.benchmarks.fast_server import FastServer
 from tests.benchmarks.load import post_all
@@ -67,7 +67,7 @@ class BareCelery:
 @contextlib.asynccontextmanager
 async def running_bare_celery(redis_url: str):
     """A BareCelery whose worker has shown that it takes tasks."""
-    broker = celery_url(redis_url)
+    broker = server_urls.redis_url(redis_url).broker["broker_url"]
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "started"
         command = ("celery", "-A", "tests.benchmarks.bare_celery", "worker", "-c", "2")

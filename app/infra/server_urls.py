@@ -1,0 +1,270 @@
+"""The addresses of PostgreSQL and Redis: read once, and every client is built of what was read.
+
+Two readers of one address differ where it hurts: `sslmode` means something to libpq and nothing to
+SQLAlchemy, `rediss://` is verified by redis-py and not by Celery. What is not known here is refused
+rather than left to one of them. No error repeats what was given: it may hold a password.
+"""
+
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote
+
+from sqlalchemy import URL
+
+from app.core.frozen import frozen
+
+PASSWORD_HINT: Final = "; in a password write @ : / ? # % as %40 %3A %2F %3F %23 %25"  # noqa: S105
+
+# --- PostgreSQL (libpq's connection URIs, "34.1.1.2. Connection URIs") ----------------------------
+
+POSTGRES_SCHEMES: Final = ("postgresql+asyncpg", "postgresql", "postgres")
+SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+VERIFIED: Final = ("verify-ca", "verify-full")
+TAKEN: Final = frozenset(
+    {"sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslnegotiation",
+     "ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs", "passfile",
+     "krbsrvname", "gsslib", "service", "application_name", "options"}
+)  # fmt: skip
+"""What asyncpg does as libpq does."""
+
+OURS: Final = frozenset(
+    {"connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
+     "tcp_user_timeout", "client_encoding", "fallback_application_name", "gssencmode",
+     "sslcompression", "sslsni", "sslcertmode", "load_balance_hosts", "require_auth"}
+)  # fmt: skip
+"""What libpq knows and Ringline sets itself, or what makes no difference: taken, and not used."""
+
+PLACES: Final = frozenset({"host", "port", "user", "password", "dbname"})
+BUNDLES: Final = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
+
+
+@frozen
+class DatabaseUrl:
+    """Where PostgreSQL is. `hosts`: names, addresses or folders of a socket, with ports or None."""
+
+    user: str | None
+    password: str | None
+    hosts: tuple[tuple[str, int | None], ...]
+    database: str | None
+    options: tuple[tuple[str, str], ...]
+
+    @property
+    def sqlalchemy(self) -> str:
+        """The address for SQLAlchemy's asyncpg: libpq's options travel in a DSN of their own."""
+        plain = len(self.hosts) == 1 and not self.hosts[0][0].startswith("/")
+        query: dict[str, str] = {}
+        if self.hosts and not plain:
+            query["host"] = ",".join(host for host, _ in self.hosts)
+            ports = [port or 5432 for _, port in self.hosts]
+            if any(port for _, port in self.hosts):
+                query["port"] = ",".join(map(str, ports))
+        if self.options:
+            pairs = "&".join(f"{name}={quote(value, safe='')}" for name, value in self.options)
+            query["dsn"] = f"postgresql://?{pairs}"
+        return URL.create(
+            "postgresql+asyncpg",
+            username=self.user,
+            password=self.password,
+            host=self.hosts[0][0] if plain else None,
+            port=self.hosts[0][1] if plain else None,
+            database=self.database,
+            query=query,
+        ).render_as_string(hide_password=False)
+
+
+def database_url(text: str) -> DatabaseUrl:
+    """Read PostgreSQL's address. Raises ValueError, which repeats nothing of it."""
+    scheme, colon, rest = text.strip().partition("://")
+    if not colon or scheme not in POSTGRES_SCHEMES:
+        raise ValueError("must begin with postgresql://")
+    rest, options = _query(rest)
+    authority, _, path = rest.partition("/")
+    user, password, places = _userinfo(authority)
+    for name in options:
+        if name not in TAKEN | OURS | PLACES | {"ssl", "channel_binding"}:
+            raise ValueError(f"{name[:40]!r} is no option of a PostgreSQL address")
+    hosts = _hosts(places) or _hosts(options.get("host", ""), options.get("port", ""))
+    return DatabaseUrl(
+        user or options.get("user"),
+        password if password is not None else options.get("password"),
+        hosts,
+        unquote(path) or options.get("dbname") or None,
+        _tls(options),
+    )
+
+
+def _tls(options: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Options as asyncpg takes them, and authorities where they are verified by."""
+    kept = {name: value for name, value in options.items() if name in TAKEN}
+    if "ssl" in options:  # JDBC's and asyncpg's own
+        kept.setdefault("sslmode", {"true": "verify-full"}.get(options["ssl"], options["ssl"]))
+    mode = kept.get("sslmode")
+    if mode is not None and mode not in SSL_MODES:
+        raise ValueError(f"sslmode must be one of {', '.join(SSL_MODES)}")
+    if options.get("channel_binding") == "require" and mode != "verify-full":
+        raise ValueError("channel_binding=require needs sslmode=verify-full, which proves as much")
+    if mode in VERIFIED and kept.get("sslrootcert", "system") == "system":
+        own = Path("~/.postgresql/root.crt").expanduser()
+        if "sslrootcert" in kept or not own.exists():
+            kept["sslrootcert"] = _authorities()
+    return tuple(sorted(kept.items()))
+
+
+def _authorities() -> str:
+    """A file with the system's certificate authorities, as libpq's `sslrootcert=system`."""
+    known = (ssl.get_default_verify_paths().cafile, *BUNDLES)
+    for name in known:
+        if name and Path(name).is_file():
+            return name
+    raise ValueError("this machine has no file of authorities: name one with sslrootcert=/path.pem")
+
+
+def _hosts(text: str, ports: str = "") -> tuple[tuple[str, int | None], ...]:
+    """`a:1,b:2`, or names and ports each on their own."""
+    found = [_host(one) for one in text.split(",")] if text else []
+    apart = [_port(one) for one in ports.split(",")] if ports else []
+    if len(apart) == 1:
+        apart *= max(1, len(found))
+    if apart and not found:
+        found = [("localhost", None)]
+    if apart and len(apart) != len(found):
+        raise ValueError("needs as many ports as hosts, or one")
+    joined = zip(found, apart or [None] * len(found), strict=True)
+    return tuple((host, own or port) for (host, own), port in joined)
+
+
+def _host(text: str) -> tuple[str, int | None]:
+    host, colon, port = text.strip().rpartition(":")
+    if text.startswith("["):
+        inner, closed, after = text[1:].partition("]")
+        if not closed:
+            raise ValueError("an IPv6 address ends with ]")
+        return inner, _port(after[1:]) if after else None
+    if not colon or "/" in port:
+        return unquote(text.strip()), None
+    return unquote(host), _port(port)
+
+
+# --- Redis and Valkey ----------------------------------------------------------------------------
+
+CERT_REQS: Final = {
+    "none": ssl.CERT_NONE,
+    "cert_none": ssl.CERT_NONE,
+    "optional": ssl.CERT_OPTIONAL,
+    "cert_optional": ssl.CERT_OPTIONAL,
+    "required": ssl.CERT_REQUIRED,
+    "cert_required": ssl.CERT_REQUIRED,
+}
+FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+REDIS_OPTIONS: Final = ("db", "ssl_cert_reqs", "ssl_check_hostname", *FILES)
+
+
+@frozen
+class RedisUrl:
+    """Where Redis is: `path` of a socket, or `host` and `port`. `tls`: options of redis-py."""
+
+    host: str
+    port: int
+    path: str | None
+    user: str | None
+    password: str | None
+    db: int
+    tls: Mapping[str, Any] | None
+
+    @property
+    def client(self) -> dict[str, Any]:
+        """Arguments of redis-py's client."""
+        args: dict[str, Any] = {"username": self.user, "password": self.password, "db": self.db}
+        if self.path is not None:
+            return args | {"unix_socket_path": self.path}
+        args |= {"host": self.host, "port": self.port}
+        return args if self.tls is None else args | {"ssl": True, **self.tls}
+
+    @property
+    def broker(self) -> dict[str, Any]:
+        """Settings of Celery: the broker's address, and what TLS is to verify."""
+        signed_in = ""
+        if self.user or self.password:
+            signed_in = f"{quote(self.user or '', safe='')}:{quote(self.password or '', safe='')}@"
+        if self.path is not None:
+            path = quote(self.path, safe="/")
+            return {"broker_url": f"redis+socket://{signed_in}{path}?virtual_host={self.db}"}
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        scheme = "redis" if self.tls is None else "rediss"
+        url = {"broker_url": f"{scheme}://{signed_in}{host}:{self.port}/{self.db}"}
+        return url if self.tls is None else url | {"broker_use_ssl": dict(self.tls)}
+
+
+def redis_url(text: str, *, ca_file: Path | None = None) -> RedisUrl:
+    """Read Redis's address: `redis://`, `rediss://` or `unix:///path.sock`, `?db=` or `/db`.
+
+    TLS is verified unless the address says `ssl_cert_reqs=none`. Raises ValueError, which says what
+    is wrong and repeats nothing.
+    """
+    scheme, colon, rest = text.strip().partition("://")
+    if not colon or scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("must begin with redis://, rediss:// or unix:///path.sock")
+    rest, options = _query(rest)
+    for name in options:
+        if name not in REDIS_OPTIONS:
+            raise ValueError(f"{name[:40]!r} is no option here: {', '.join(REDIS_OPTIONS)} are")
+    authority, slash, path = rest.partition("/")
+    user, password, place = _userinfo(authority)
+    if scheme == "unix":
+        if place or not path:
+            raise ValueError("the path of a socket begins with a third slash: unix:///run/x.sock")
+        return RedisUrl("", 0, slash + unquote(path), user, password, _db("", options), None)
+    host, port = _host(place) if place else ("localhost", None)
+    tls = _redis_tls(options, ca_file) if scheme == "rediss" else None
+    return RedisUrl(
+        host or "localhost", port or 6379, None, user, password, _db(path, options), tls
+    )
+
+
+def _redis_tls(options: Mapping[str, str], ca_file: Path | None) -> dict[str, Any]:
+    asked = options.get("ssl_cert_reqs", "required").lower()
+    if asked not in CERT_REQS:
+        raise ValueError("ssl_cert_reqs must be required, optional or none")
+    tls: dict[str, Any] = {name: options[name] for name in FILES if name in options}
+    if ca_file is not None:
+        tls.setdefault("ssl_ca_certs", str(ca_file))
+    verified = CERT_REQS[asked] is not ssl.CERT_NONE
+    by_name = options.get("ssl_check_hostname", "true").lower() not in {"false", "0", "no"}
+    return tls | {"ssl_cert_reqs": CERT_REQS[asked], "ssl_check_hostname": verified and by_name}
+
+
+def _db(path: str, options: Mapping[str, str]) -> int:
+    text = options.get("db") or path.strip("/") or "0"
+    if not text.isascii() or not text.isdigit() or len(text) > 6:
+        raise ValueError("the database of Redis must be a number, as in redis://host:6379/0")
+    return int(text)
+
+
+# --- what both have in common ---------------------------------------------------------------------
+
+
+def _query(rest: str) -> tuple[str, dict[str, str]]:
+    if "#" in rest:
+        raise ValueError("must hold no #" + PASSWORD_HINT)
+    before, _, query = rest.partition("?")
+    return before, dict(parse_qsl(query, keep_blank_values=True))
+
+
+def _userinfo(authority: str) -> tuple[str | None, str | None, str]:
+    signed_in, _, place = authority.rpartition("@")
+    user, colon, password = signed_in.partition(":")
+    return unquote(user) or None, unquote(password) if colon else None, place
+
+
+def _port(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:6]) <= 65_535:
+        raise ValueError("the port must be a number from 1 to 65535" + PASSWORD_HINT)
+    return int(text)

@@ -1,0 +1,218 @@
+"""An answer in hand is written, whatever the database does meanwhile, and nobody else waits."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from app.audit.log import Actor
+from app.core.webhook_retry import Answer
+from app.infra.db import many
+from app.infra.ids import uuid7
+from app.infra.runtime import Runtime, open_runtime
+from app.infra.safe_http import Outbound
+from app.infra.settings import Settings
+from app.tenants import service as tenants
+from app.webhooks import publish, service
+from app.webhooks.dispatcher import Courier
+from app.webhooks.flights import Flights
+from tests.conftest import DatabaseServer
+from tests.e2e.house import SECRET_KEY, eventually
+from tests.webhooks.receiver import Receiver, receiving
+
+
+@dataclass
+class Place:
+    """A database of this test's own, and one worker's courier on it."""
+
+    runtime: Runtime
+    courier: Courier
+    worker: UUID
+    outside: Runtime
+    """For the test to look and change by: its connections are no part of the fault."""
+
+    async def webhook(self, url: str) -> UUID:
+        """A new tenant with one webhook; returns the tenant."""
+        made = await tenants.create(self.outside, f"t-{uuid7().hex[:8]}-{uuid7().hex[-8:]}")
+        actor = Actor("command")
+        await service.create(self.outside, made.id, url, ["*"], "", actor)
+        return made.id
+
+    async def tell(self, tenant: UUID, count: int = 1) -> None:
+        events = [
+            {"id": uuid7(), "tenant_id": tenant, "type": "push.alarm", "at": datetime.now(UTC), "data": {}}
+            for _ in range(count)
+        ]  # fmt: skip
+        async with self.outside.database.transaction() as session:
+            await publish.tenant_events(session, events)
+
+    async def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
+        async with self.outside.database.transaction() as session:
+            return await many(session, text(sql), values)
+
+    async def states(self, tenant: UUID) -> list[str]:
+        found = await self.rows("SELECT state FROM deliveries WHERE tenant_id = :t", t=tenant)
+        return [row["state"] for row in found]
+
+    async def delivered(self, tenant: UUID, timeout: float = 5) -> None:
+        async def all_of_them() -> bool:
+            return set(await self.states(tenant)) == {"delivered"}
+
+        await eventually(all_of_them, timeout=timeout)
+
+
+@contextlib.asynccontextmanager
+async def place(database: str, redis: str, outbound: Any = None) -> AsyncIterator[Place]:
+    settings = Settings(
+        database_url=database,
+        redis_url=redis,
+        secret_key=SECRET_KEY,
+        webhook_allow_private=True,
+        database_pool=5,
+    )
+    runtime, outside, worker = open_runtime(settings), open_runtime(settings), uuid7()
+    courier = Courier(runtime, worker, outbound or Outbound(allow_private=True))
+    made = Place(runtime, courier, worker, outside)
+    await made.rows(
+        "INSERT INTO workers (id, host, pid, started_at, alive_until) VALUES (:w, 'test', 1,"
+        " clock_timestamp(), clock_timestamp() + interval '1 hour') RETURNING id", w=worker,
+    )  # fmt: skip
+    try:
+        yield made
+    finally:
+        await courier.stop(1)
+        await runtime.close()
+        await outside.close()
+
+
+READ_ONLY = "ALTER DATABASE {name} SET default_transaction_read_only = {on}"
+REFUSING = "ALTER DATABASE {name} ALLOW_CONNECTIONS = {off}"
+END_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+
+
+@pytest.mark.parametrize("fault", [READ_ONLY, REFUSING])
+async def test_an_answer_is_kept_until_it_is_written_and_nothing_is_sent_again(
+    database: str, redis: str, database_server: DatabaseServer, fault: str
+) -> None:
+    name = database.partition("/ringline")[2].partition("?")[0]
+    name = f"ringline{name}"
+
+    def switch(on: bool) -> None:
+        words = {"name": name, "on": "on" if on else "off", "off": "false" if on else "true"}
+        database_server.execute(fault.format(**words))
+        database_server.execute(END_ALL.format(**words))
+
+    async with receiving() as receiver, place(database, redis) as here:
+        receiver.delay = 0.3
+        tenant = await here.webhook(receiver.url)
+        await here.tell(tenant, 10)
+        here.courier.wake()
+        await eventually(lambda: _posts(receiver, 2))
+        await asyncio.to_thread(switch, True)
+        await asyncio.sleep(1)  # the answers come meanwhile, and as many looks fail
+        with contextlib.suppress(Exception):
+            await here.courier.look()
+        posts = len(receiver.posts)
+        await asyncio.to_thread(switch, False)
+        await eventually(lambda: _looked(here))
+        await here.delivered(tenant, timeout=10)
+        ids = [post.headers["webhook-id"] for post in receiver.posts]
+        assert posts >= 2
+        assert len(ids) == len(set(ids)) == 10
+
+
+async def _posts(receiver: Receiver, count: int) -> bool:
+    return len(receiver.posts) >= count
+
+
+async def _looked(here: Place) -> bool:
+    with contextlib.suppress(Exception):
+        await here.courier.look()
+        return True
+    return False
+
+
+async def test_a_webhook_whose_row_is_locked_holds_up_nobody(database: str, redis: str) -> None:
+    async with receiving() as receiver, place(database, redis) as here:
+        locked, other = await here.webhook(receiver.url), await here.webhook(receiver.url)
+        async with here.outside.database.transaction() as session:
+            await session.execute(
+                text("SELECT id FROM webhooks WHERE tenant_id = :t FOR UPDATE"), {"t": locked}
+            )
+            await here.tell(locked, 3)
+            await here.tell(other, 3)
+            here.courier.wake()
+            await here.delivered(other)
+            assert "delivered" not in await here.states(locked)
+        await here.delivered(locked)
+        assert len(receiver.posts) == 6
+
+
+class Answering:
+    """In the place of the network: answers as it is told."""
+
+    def __init__(self, answer: Callable[[str], Answer]) -> None:
+        self._answer = answer
+        self.asked: list[str] = []
+
+    async def post(self, url: str, *_: Any, **__: Any) -> Answer:
+        self.asked.append(url)
+        return self._answer(url)
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "bad", [Answer(2**40, "refused"), Answer(200, None, "\0"), Answer(500, "\ud800")]
+)
+async def test_a_result_that_fits_no_column_holds_up_nobody(
+    database: str, redis: str, bad: Answer
+) -> None:
+    answering = Answering(lambda url: bad if "bad" in url else Answer(204))
+    async with place(database, redis, answering) as here:
+        odd, well = await here.webhook("http://bad/"), await here.webhook("http://well/")
+        await here.tell(odd)
+        await here.tell(well)
+        here.courier.wake()
+        await here.delivered(well)
+
+        async def recorded() -> bool:
+            return await here.states(odd) == ["delivered" if bad.ok else "pending"]
+
+        await eventually(recorded)
+        assert len(here.courier._flights) == 0
+        assert len(answering.asked) == 2
+
+
+async def test_a_claim_whose_answer_was_lost_is_made_again(database: str, redis: str) -> None:
+    async with receiving() as receiver, place(database, redis) as here:
+        tenant = await here.webhook(receiver.url)
+        await here.tell(tenant)
+        await here.rows(
+            "UPDATE deliveries SET state = 'sending', claimed_by = :w, fence = fence + 1 RETURNING fence",
+            w=here.worker,
+        )
+        await here.courier.look()
+        await here.delivered(tenant)
+        assert len(receiver.posts) == 1
+
+
+async def test_times_are_the_databases(database: str, redis: str) -> None:
+    """A signature's time goes on from the time that came with the claim, not by the host's clock."""
+    flights = Flights(slowed=lambda: None)
+    there = datetime.now(UTC) + timedelta(hours=1)
+    claim = {"webhook_id": uuid7(), "event_id": "e", "tenant_id": uuid7(), "now": there}
+    flights.begin([claim])
+    flights.start(claim)
+    assert timedelta() <= flights.now(claim) - there < timedelta(seconds=5)
+    started, finished = flights.answered(claim)
+    assert there <= started <= finished < there + timedelta(seconds=5)
+    assert not flights.end(claim)
+    assert len(flights) == 0
