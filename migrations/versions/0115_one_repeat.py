@@ -1,14 +1,14 @@
 """who is condemned cannot renew; what may have been handed over is repeated once
 
-Revision ID: 0113
-Revises: 0112
+Revision ID: 0115
+Revises: 0114
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0113"
-down_revision = "0112"
+revision = "0115"
+down_revision = "0114"
 branch_labels = None
 depends_on = None
 
