@@ -8,7 +8,7 @@ import httpx
 from pydantic import ValidationError
 from sqlalchemy import text
 
-from app.credentials import health
+from app.credentials import health, key_check
 from app.dashboard import forwarders
 from app.infra import clock
 from app.infra import news as redis
@@ -16,6 +16,7 @@ from app.infra.db import Database, head_revision, one, revision_of
 from app.infra.outage import DatabaseAway
 from app.infra.settings import LOOPBACK, Settings
 from app.infra.urls import http_url
+from app.infra.vault import VaultError, keyring
 from app.push import worker_store as push
 
 PATIENCE = 5.0
@@ -95,7 +96,7 @@ async def _database(settings: Settings) -> list[Check]:
         return [Check(name, False, str(error), "set RINGLINE_DATABASE_URL to postgresql://...")]
     try:
         async with asyncio.timeout(PATIENCE):
-            return await _database_checks(database)
+            return await _database_checks(database, settings)
     except Exception as error:  # noqa: BLE001  (whatever it is, it is the finding)
         cause = error.__cause__ if isinstance(error, DatabaseAway) and error.__cause__ else error
         why = str(getattr(cause, "orig", None) or cause) or type(cause).__name__
@@ -109,7 +110,20 @@ async def _database(settings: Settings) -> list[Check]:
         await database.close()
 
 
-async def _database_checks(database: Database) -> list[Check]:
+async def _key(database: Database, settings: Settings) -> Check:
+    name = "Key of the data"
+    if settings.weaknesses():
+        return Check(name, False, "not looked at", "set RINGLINE_SECRET_KEY first")
+    try:
+        await key_check.check(database, keyring(settings))
+    except key_check.WrongSecretKey as error:
+        return Check(name, False, "opens nothing of this database", str(error))
+    except VaultError as error:
+        return Check(name, False, str(error), "write keys as id:secret,id:secret")
+    return Check(name, True, "opens what the database holds; keep it")
+
+
+async def _database_checks(database: Database, settings: Settings) -> list[Check]:
     async with database.reading() as session:
         row = await one(
             session,
@@ -142,6 +156,7 @@ async def _database_checks(database: Database) -> list[Check]:
             "run `ringline migrate`",
         )
     )  # fmt: skip
+    checks.append(await _key(database, settings))
     if revision == head:
         checks += await _rows(database)
     return checks

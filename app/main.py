@@ -22,7 +22,7 @@ from app.api import webhooks as webhook_api
 from app.api.fast_path import RingDirectly
 from app.calls import service as calls
 from app.calls.warmup import rehearse
-from app.credentials import health
+from app.credentials import health, key_check
 from app.dashboard import routes as dashboard
 from app.dashboard.counting import Counting
 from app.http import problems
@@ -160,11 +160,17 @@ def _let_go(streams: Streams, lab: "Lab | None") -> None:
 
 
 async def _warm_up(runtime: Runtime) -> None:
-    """Prepare for the first ring; a server that is away now is no reason not to start."""
+    """Prepare for the first ring; a server that is away now is no reason not to start.
+
+    Raises WrongSecretKey.
+    """
     runtime.queue.warm()
     try:
         await runtime.database.learn_time()
+        await key_check.check(runtime.database, runtime.keyring)
         await rehearse(runtime)
+    except key_check.WrongSecretKey:
+        raise
     except Exception as error:
         if not is_transient(error):
             log.exception("rehearsal_failed")
@@ -203,6 +209,10 @@ async def _ready(request: Request) -> dict[str, Any]:
         raise errors.Unavailable(
             "database_not_migrated", "run `ringline migrate`: the database is not at this version"
         )
+    try:
+        await key_check.check(runtime.database, runtime.keyring)
+    except key_check.WrongSecretKey as error:
+        raise errors.Unavailable("wrong_secret_key", str(error)) from error
     async with runtime.database.reading() as session:
         workers = await push.live_workers(session)
     return {"status": "ready", "workers": workers}

@@ -12,9 +12,10 @@ from typing import Any
 
 import structlog
 
+from app.credentials import key_check
 from app.credentials import service as credentials
 from app.infra import process
-from app.infra.outage import DatabaseAway
+from app.infra.outage import DatabaseAway, is_transient
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
 from app.infra.tasks import Tasks
@@ -36,6 +37,9 @@ RENEW_WITHIN = 1.5
 
 MISSES = 2
 """Renewals in a row that fail until the pool is thrown away."""
+
+KEY_WITHIN = 3.0
+"""Seconds for the database to say whether the key is its own."""
 
 Round = Callable[[Runtime, Dispatcher], Awaitable[object]]
 
@@ -88,6 +92,9 @@ class Loop:
         try:
             with asyncio.Runner(loop_factory=_new_loop) as runner:
                 runner.run(self._main())
+        except key_check.WrongSecretKey as error:
+            log.critical("wrong_secret_key", why=str(error))
+            self._failed = error
         except Exception as error:
             log.exception("loop_ended")
             self._failed = error
@@ -98,6 +105,7 @@ class Loop:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self.runtime = open_runtime(self._settings)
+        await self._check_key(self.runtime)
         self.dispatcher = Dispatcher(self.runtime)
         self.courier = Courier(self.runtime, self.dispatcher.worker_id)
         self._ready.set()
@@ -112,6 +120,15 @@ class Loop:
         await self._sends.stop()
         await alive.stop()
         await self.runtime.close()
+
+    async def _check_key(self, runtime: Runtime) -> None:
+        """Refuse to start with a key that opens nothing; a database that is away is no reason."""
+        try:
+            async with asyncio.timeout(KEY_WITHIN):
+                await key_check.check(runtime.database, runtime.keyring)
+        except Exception as error:
+            if not is_transient(error):
+                raise
 
     async def _show_life(self) -> None:
         """Renew the lease. A pool that was silent twice is thrown away: new connections may do."""

@@ -12,10 +12,14 @@ from rich.markup import escape
 
 from app.audit.log import Actor
 from app.infra import clock
+from app.credentials import key_check
+from app.infra.db import connect
 from app.infra.outage import is_transient, name_of
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings, get_settings
+from app.infra.vault import keyring
 
+PATIENCE = 5.0
 T = TypeVar("T")
 
 app = typer.Typer(
@@ -73,6 +77,30 @@ def with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:
         if not is_transient(error):
             raise
         fail(f"the database does not answer ({name_of(error)}); `ringline doctor` says more")
+
+
+def check_key(settings: Settings) -> bool:
+    """End with one sentence if the key is not the database's; True if it has just become that.
+
+    A database that is away now is no reason not to start.
+    """
+
+    async def run() -> bool:
+        database = connect(settings)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await key_check.check(database, keyring(settings))
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except key_check.WrongSecretKey as error:
+        fail(str(error))
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        return False
 
 
 def settings_or_fail() -> Settings:

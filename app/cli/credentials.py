@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.audit import log as audit
-from app.cli.base import actor, group, now, out, with_runtime
+from app.cli.base import actor, check_key, group, now, out, settings_or_fail, with_runtime
 from app.core.event import rfc3339
 from app.credentials import rotation, service
 from app.credentials.schemas import credential_out, understood_out
@@ -213,6 +213,7 @@ def status() -> None:
         for key_id, rows in keys.items():
             table.add_row(name, key_id, str(rows))
     out.print(table)
+    check_key(settings_or_fail())
 
 
 @credential_app.command("audit")

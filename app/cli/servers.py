@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.base import app, fail, out, settings_or_fail
+from app.cli.base import app, check_key, fail, out, settings_or_fail
 from app.infra import db
 
 
@@ -34,6 +34,7 @@ def api(
     if workers > 1 and settings.has_lab:
         fail("the lab lives in one process: use --workers 1, or unset RINGLINE_SIMULATOR_URL")
     set_up_logging(settings.log_level, settings.log_format)
+    check_key(settings)
     config = uvicorn.Config(
         "app.main:create_app", factory=True, host=host, port=port, workers=workers,
         log_config=None, access_log=False, timeout_graceful_shutdown=10, server_header=False,
@@ -55,7 +56,7 @@ def worker(
     threads: Annotated[int, typer.Option(min=1, help="Threads that take tasks in.")] = 2,
 ) -> None:
     """Run a worker: it pushes, and it keeps time for every ring. Start at least one."""
-    settings_or_fail()
+    check_key(settings_or_fail())
     from workers.main import app as celery  # noqa: PLC0415  (workers are above app)
 
     celery.worker_main(
@@ -70,6 +71,11 @@ def migrate() -> None:
     settings = settings_or_fail()
     db.upgrade(settings.sqlalchemy_url)
     out.print(f"The database is at revision [bold]{db.head_revision()}[/].")
+    if check_key(settings):
+        out.print(
+            "From now on it belongs to this RINGLINE_SECRET_KEY. Keep that key: without it nobody "
+            "can open again what is stored encrypted (credentials, signing secrets)."
+        )
 
 
 @app.command()

@@ -67,3 +67,13 @@ class Credential(Base):
             "tenant_id", "bundle_id", "fingerprint", name="uq_credentials_fingerprint"
         ),
     )
+
+
+class KeyCheck(Base):
+    """One row: a known value, sealed. A key that does not open it is not this database's."""
+
+    __tablename__ = "key_checks"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[UUID]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)

@@ -50,12 +50,18 @@ async def rotate(runtime: Runtime, *, batch: int = BATCH, actor: Actor = SERVER)
 
 
 async def usage(runtime: Runtime) -> dict[str, dict[str, int]]:
-    """Rows under each key id, by table: a key id that has none left can leave the settings."""
+    """Rows under each key, by table: a key that has none left can leave the settings.
+
+    A key is named as in the settings, else by its mark.
+    """
     found: dict[str, dict[str, int]] = {}
     async with runtime.database.reading() as session:
         for column in vault.SEALED:
             rows = await many(session, _counting(column))
-            found[column.table] = {row["key_id"]: row["rows"] for row in rows}
+            names = runtime.keyring.names
+            found[column.table] = {
+                names.get(row["key_id"], row["key_id"]): row["rows"] for row in rows
+            }
     return found
 
 

@@ -4,8 +4,10 @@ Each secret has a data key of its own (AES-256-GCM); the data key is wrapped by 
 key derived from `RINGLINE_SECRET_KEY`. Both layers are bound to the tenant, the row and the
 purpose, so that a sealed value copied to another row or tenant does not open.
 
-Sealed bytes: version (1) | length of key id (1) | key id | nonce (12) | wrapped data key (48) |
-nonce (12) | ciphertext and tag.
+Sealed bytes: version (1) | length of mark (1) | mark | nonce (12) | wrapped data key (48) |
+nonce (12) | ciphertext and tag. The mark says which key-encryption key wrapped the data key: it is
+made from the key itself, so the names that operators give their keys may change. Version 1 held
+that name instead, and did not bind it: whatever key opens it, opens it.
 
 `RINGLINE_SECRET_KEY` may hold several keys as `id:secret,id:secret`: the first seals, all open.
 So a key is changed without a stop: put the new one behind the old and restart each process (all can
@@ -28,7 +30,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.infra.settings import Settings
 
-VERSION = 1
+VERSION, NAMED = 2, 1
+MARK = 6
 NONCE = 12
 WRAPPED = 32 + 16
 KEY_ID = re.compile(r"[A-Za-z0-9_.\-]{1,32}")
@@ -63,6 +66,7 @@ SEALED = (
     SealedColumn("credentials", "sealed", "credential"),
     SealedColumn("signing_secrets", "sealed", "signing_secret"),
     SealedColumn("webhook_secrets", "sealed", "webhook_secret"),
+    SealedColumn("key_checks", "sealed", "key_check"),
 )
 """Every sealed column there is. One that is missing here would be lost with the old key, so a
 test compares this with the tables' own columns named `sealed`."""
@@ -70,11 +74,15 @@ test compares this with the tables' own columns named `sealed`."""
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Keyring:
-    """Key-encryption keys by id; `current` is the one that seals. Never printed."""
+    """Key-encryption keys by mark; `current` marks the one that seals. Never printed.
+
+    `names`: what RINGLINE_SECRET_KEY calls each of them, by mark.
+    """
 
     current: str
     keys: Mapping[str, bytes]
     token_keys: tuple[bytes, ...]
+    names: Mapping[str, str]
 
     def token_mac(self, message: bytes, length: int = 16) -> bytes:
         """A MAC under the current token key: call and member tokens are not stored, only signed."""
@@ -99,10 +107,12 @@ def keyring(settings: Settings) -> Keyring:
             "RINGLINE_SECRET_KEY: a key's id must be 1 to 32 letters, digits, dots, hyphens or "
             "underscores, as in `2026:secret,2025:secret`; a secret itself holds no colon or comma"
         )
+    names = {_derive(secret, b"mark")[:MARK].hex(): name for name, secret in secrets.items()}
     return Keyring(
-        current=next(iter(secrets)),
-        keys={key_id: _derive(secret, b"vault") for key_id, secret in secrets.items()},
+        current=next(iter(names)),
+        keys={mark: _derive(secrets[name], b"vault") for mark, name in names.items()},
         token_keys=tuple(_derive(secret, b"token") for secret in secrets.values()),
+        names=names,
     )
 
 
@@ -133,22 +143,15 @@ def unseal(ring: Keyring, place: Place, sealed: bytes) -> bytes:
 
 def rewrap(ring: Keyring, place: Place, sealed: bytes) -> bytes | None:
     """The same secret with its data key wrapped by the current key; None if it is so already."""
-    if key_id_of(sealed) == ring.current:
+    if sealed.startswith(head(ring.current)):
         return None
     data_key, rest = _open_head(ring, place, sealed)
     return _head(ring, place, data_key) + rest
 
 
-def key_id_of(sealed: bytes) -> str:
-    """The id of the key-encryption key that guards these bytes."""
-    if len(sealed) < 2 or sealed[0] != VERSION:
-        raise VaultError("these are not sealed bytes of a known version")
-    return sealed[2 : 2 + sealed[1]].decode("ascii", "replace")
-
-
-def head(key_id: str) -> bytes:
+def head(mark: str) -> bytes:
     """How sealed bytes under that key begin: for finding, in the database, those that do not."""
-    return bytes((VERSION, len(key_id))) + key_id.encode()
+    return bytes((VERSION, len(mark))) + mark.encode()
 
 
 def digest(secret: str) -> bytes:
@@ -158,24 +161,24 @@ def digest(secret: str) -> bytes:
 
 def _head(ring: Keyring, place: Place, data_key: bytes) -> bytes:
     nonce = os.urandom(NONCE)
-    wrapped = AESGCM(ring.keys[ring.current]).encrypt(nonce, data_key, place.bound())
-    return head(ring.current) + nonce + wrapped
+    begins = head(ring.current)
+    key = AESGCM(ring.keys[ring.current])
+    return begins + nonce + key.encrypt(nonce, data_key, begins + place.bound())
 
 
 def _open_head(ring: Keyring, place: Place, sealed: bytes) -> tuple[bytes, bytes]:
-    key_id = key_id_of(sealed)
-    key = ring.keys.get(key_id)
-    if key is None:
-        raise VaultError(
-            f"sealed under key {key_id!r}, which RINGLINE_SECRET_KEY does not hold: add it back, "
-            "after the others, as id:secret, then run `ringline vault rotate`"
-        )
+    if len(sealed) < 2 or sealed[0] not in {VERSION, NAMED}:
+        raise VaultError("these are not sealed bytes of a known version")
     start = 2 + sealed[1]
+    begins = sealed[:start] if sealed[0] == VERSION else b""
     nonce, wrapped = sealed[start : start + NONCE], sealed[start + NONCE : start + NONCE + WRAPPED]
-    try:
-        data_key = AESGCM(key).decrypt(nonce, wrapped, place.bound())
-    except (InvalidTag, ValueError) as error:
-        raise VaultError(
-            "a sealed value does not open: RINGLINE_SECRET_KEY has changed, or the row was moved"
-        ) from error
-    return data_key, sealed[start + NONCE + WRAPPED :]
+    for key in ring.keys.values():
+        try:
+            data_key = AESGCM(key).decrypt(nonce, wrapped, begins + place.bound())
+        except (InvalidTag, ValueError):
+            continue
+        return data_key, sealed[start + NONCE + WRAPPED :]
+    raise VaultError(
+        "a sealed value does not open: RINGLINE_SECRET_KEY does not hold the key that it rests "
+        "under, or the row was moved. Add that key back, after the others, as id:secret"
+    )

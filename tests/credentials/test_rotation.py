@@ -30,9 +30,8 @@ def both(runtime, settings):
 def new_alone(both):
     """What remains when the old key has left the settings."""
     ring = both.keyring
-    return dataclasses.replace(
-        both, keyring=dataclasses.replace(ring, keys={"2026": ring.keys["2026"]})
-    )
+    alone = {ring.current: ring.keys[ring.current]}
+    return dataclasses.replace(both, keyring=dataclasses.replace(ring, keys=alone))
 
 
 async def usage(runtime):

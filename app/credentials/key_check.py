@@ -1,0 +1,82 @@
+"""Is RINGLINE_SECRET_KEY the key of this database?
+
+A known value rests sealed in one row. Whoever opens it has the key; whoever does not would take
+rings that are never pushed, so no server starts, `/readyz` says no and `doctor` says why. The row
+is made by `ringline migrate` or the first server, unless what is sealed already does not open.
+"""
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.infra import vault
+from app.infra.db import Database, Session, many, one
+from app.infra.vault import Keyring, Place, VaultError
+
+KNOWN: Final = b"the key of this database"
+ONLY: Final = UUID(int=1)
+"""The row's id, and its tenant's, who is nobody."""
+PLACE: Final = Place(ONLY, ONLY, "key_check")
+SAMPLE: Final = 3
+
+THERE = text("SELECT to_regclass('key_checks') IS NOT NULL")
+CHECK = text("SELECT sealed FROM key_checks WHERE id = :id")
+MADE = text("""
+    INSERT INTO key_checks (id, tenant_id, sealed) VALUES (:id, :id, :sealed)
+    ON CONFLICT (id) DO NOTHING RETURNING id
+""")
+
+
+class WrongSecretKey(Exception):
+    """The key of the settings does not open what the database holds. Says so in one sentence."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "RINGLINE_SECRET_KEY is not the key that this database was begun with: set that one "
+            "again, or several as new:secret,old:secret"
+        )
+
+
+async def check(database: Database, keyring: Keyring) -> bool:
+    """Look whether the key is the right one; True when it has just become the right one.
+
+    Raises WrongSecretKey. Makes the check's row where there is none and all that is sealed opens;
+    says nothing of a database without tables.
+    """
+    async with database.transaction() as session:
+        if not (await session.execute(THERE)).scalar_one():
+            return False  # not migrated yet, which others tell
+        row = await one(session, CHECK, {"id": ONLY})
+        if row is None:
+            if not await _opens_what_there_is(session, keyring):
+                raise WrongSecretKey
+            values = {"id": ONLY, "sealed": vault.seal(keyring, PLACE, KNOWN)}
+            if await one(session, MADE, values) is not None:
+                return True
+            row = await one(session, CHECK, {"id": ONLY})  # another process was first
+    assert row is not None
+    try:
+        opened = vault.unseal(keyring, PLACE, row["sealed"])
+    except VaultError as error:
+        raise WrongSecretKey from error
+    if opened != KNOWN:
+        raise WrongSecretKey
+    return False
+
+
+async def _opens_what_there_is(session: Session, keyring: Keyring) -> bool:
+    """Of each sealed column the newest rows: what was sealed before there was a check."""
+    for column in vault.SEALED:
+        # names of ours
+        newest = text(f"""
+            SELECT id, tenant_id, {column.column} AS sealed FROM {column.table}
+            WHERE {column.column} IS NOT NULL ORDER BY id DESC LIMIT {SAMPLE}
+        """)  # noqa: S608
+        for row in await many(session, newest):
+            place = Place(row["tenant_id"], row["id"], column.purpose)
+            try:
+                vault.unseal(keyring, place, row["sealed"])
+            except VaultError:
+                return False
+    return True

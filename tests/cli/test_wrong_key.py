@@ -1,0 +1,115 @@
+"""A key that is not the database's is noticed by everybody, and the right one can be changed."""
+
+import asyncio
+import secrets
+
+import httpx
+import pytest
+
+from app.credentials import key_check, rotation
+from app.infra.db import connect
+from app.infra.settings import Settings
+from app.infra.vault import keyring
+from app.main import create_app
+from app.tenants import service
+from tests.cli.test_cli import STRONG, ringline
+from tests.dashboard.conftest import *  # noqa: F403  (settings, runtime)
+
+OTHER = "Yk3" + secrets.token_urlsafe(32)
+SENTENCE = "RINGLINE_SECRET_KEY is not the key"
+
+
+@pytest.fixture
+def environment(database: str, redis: str) -> dict[str, str]:
+    import os
+
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RINGLINE_")}
+    return kept | {
+        "RINGLINE_DATABASE_URL": database,
+        "RINGLINE_REDIS_URL": redis,
+        "RINGLINE_SECRET_KEY": STRONG,
+        "COLUMNS": "200",
+    }
+
+
+def test_every_command_that_needs_the_key_says_so_in_one_sentence(environment) -> None:
+    assert "Keep that key" in ringline(environment, "migrate")
+    assert "Keep that key" not in ringline(environment, "migrate")
+    ringline(environment, "tenant", "create", "acme")
+    wrong = environment | {"RINGLINE_SECRET_KEY": OTHER}
+    for words in (["api", "--port", "0"], ["worker"], ["vault", "status"], ["migrate"]):
+        said = ringline(wrong, *words, status=1)
+        assert SENTENCE in " ".join(said.split()), words
+        assert "Traceback" not in said
+        assert OTHER not in said
+    assert "opens nothing" in ringline(wrong, "doctor", status=1)
+    # the README's way to a new key, from a lone one, and to the new one alone
+    both = environment | {"RINGLINE_SECRET_KEY": f"new:{OTHER},old:{STRONG}"}
+    assert "re-wrapped" in ringline(both, "vault", "rotate")
+    assert " old " not in ringline(both, "vault", "status")
+    assert "new" in ringline(both, "vault", "status")
+    ringline(wrong, "vault", "status")
+    assert SENTENCE in " ".join(ringline(environment, "vault", "status", status=1).split())
+
+
+async def test_a_running_server_is_not_ready_with_a_wrong_key(settings: Settings, runtime) -> None:
+    await service.create(runtime, "acme")
+    assert await key_check.check(runtime.database, runtime.keyring) is True
+    assert await key_check.check(runtime.database, runtime.keyring) is False
+    secret = type(settings.secret_key)(OTHER)
+    wrong = settings.model_copy(update={"secret_key": secret})
+    app = create_app(wrong)
+    with pytest.raises(key_check.WrongSecretKey, match=SENTENCE):
+        async with app.router.lifespan_context(app):
+            pytest.fail("it started")
+    # a server that started while the database was away
+    app.state.runtime = type(runtime)(
+        **{name: getattr(runtime, name) for name in runtime.__slots__ if name != "keyring"},
+        keyring=keyring(wrong),
+    )
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://ringline.test") as client:
+        answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["code"]) == (503, "wrong_secret_key")
+
+
+async def test_what_was_sealed_before_there_was_a_check_decides(
+    settings: Settings, runtime
+) -> None:
+    await service.create(runtime, "acme")
+    secret = type(settings.secret_key)(OTHER)
+    wrong = settings.model_copy(update={"secret_key": secret})
+    with pytest.raises(key_check.WrongSecretKey):
+        await key_check.check(runtime.database, keyring(wrong))
+    assert await key_check.check(runtime.database, runtime.keyring) is True
+
+
+async def test_only_one_key_wins_an_empty_database(database: str, settings: Settings) -> None:
+    chosen = [
+        settings.model_copy(update={"secret_key": type(settings.secret_key)(f"{n}{OTHER}")})
+        for n in range(4)
+    ]
+    opened = [connect(one) for one in chosen]
+    found = await asyncio.gather(
+        *(key_check.check(one, keyring(mine)) for one, mine in zip(opened, chosen, strict=True)),
+        return_exceptions=True,
+    )
+    await asyncio.gather(*(one.close() for one in opened))
+    assert [one for one in found if one is True] == [True]
+    assert sum(isinstance(one, key_check.WrongSecretKey) for one in found) == 3
+
+
+async def test_the_check_is_wrapped_anew_with_all_else(settings: Settings, runtime) -> None:
+    await key_check.check(runtime.database, runtime.keyring)
+    present = settings.secret_key.get_secret_value()
+    both = settings.model_copy(
+        update={"secret_key": type(settings.secret_key)(f"new:{OTHER},old:{present}")}
+    )
+    ring = keyring(both)
+    moved = type(runtime)(
+        **{name: getattr(runtime, name) for name in runtime.__slots__ if name != "keyring"},
+        keyring=ring,
+    )
+    assert (await rotation.rotate(moved)).failed == ()
+    alone = settings.model_copy(update={"secret_key": type(settings.secret_key)(OTHER)})
+    assert await key_check.check(runtime.database, keyring(alone)) is False
