@@ -1,14 +1,14 @@
 """a value by which a wrong RINGLINE_SECRET_KEY is noticed
 
-Revision ID: 0114
-Revises: 0113
+Revision ID: 0116
+Revises: 0115
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0114"
-down_revision = "0113"
+revision = "0116"
+down_revision = "0115"
 branch_labels = None
 depends_on = None
 
