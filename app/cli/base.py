@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from app.audit.log import Actor
-from app.infra import clock
 from app.credentials import key_check
+from app.infra import clock
 from app.infra.db import connect
 from app.infra.outage import is_transient, name_of
 from app.infra.runtime import Runtime, open_runtime
