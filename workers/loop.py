@@ -21,6 +21,7 @@ from app.infra.settings import Settings
 from app.infra.tasks import Tasks
 from app.push.dispatch import LEASE
 from app.push.service import Dispatcher
+from app.webhooks import backlog
 from app.webhooks.dispatcher import Courier
 from workers import retention
 
@@ -30,6 +31,7 @@ LIFE = 0.5
 SWEEP = 1.0
 LOOK = 0.1
 FORGET = 300.0
+MEASURE = 10.0
 DRAIN = 10.0
 
 RENEW_WITHIN = 1.5
@@ -152,6 +154,7 @@ class Loop:
         every("send_lost", SWEEP, dispatcher.send_lost, within=10)
         every("look", LOOK, dispatcher.look, within=10)
         every("deliver", SWEEP, courier.look, within=10)
+        every("backlog", MEASURE, partial(backlog.measure, runtime.database), within=10)
         every("forget", FORGET, partial(retention.forget, runtime), within=FORGET)
         every("probe", SWEEP, partial(credentials.probe_due, runtime), within=60)
 

@@ -17,6 +17,15 @@ router = APIRouter(
     prefix=BASE + "/t/{tenant_id}/settings/webhooks", route_class=PageRoute, include_in_schema=False
 )
 OVERLAP = 86_400.0
+CONDITIONS = {
+    "off": ("bad", "Off"),
+    "never": ("bad", "No such event"),
+    "failing": ("bad", "Fails"),
+    "behind": ("warn", "Behind"),
+    "working": ("good", "Working"),
+    "unused": ("plain", "Nothing sent yet"),
+}
+"""How a webhook stands, as a tag of the page: (kind, words)."""
 
 
 @router.get("")
@@ -27,6 +36,8 @@ async def list_page(request: Request, place: Here) -> Response:
 
 async def _list(request: Request, place: Place, *, status: int = 200, **more: Any) -> Response:
     rows = await webhook.every(place.runtime, place.id)
+    stands = await webhook.conditions(place.runtime, place.id)
+    rows = [row | {"tag": CONDITIONS[stands.get(row["id"], "off")]} for row in rows]
     known = {"rows": rows, "tab": "/webhooks", "problem": None, "secret": None, "url": ""}
     return render(request, "settings_webhooks.html", status=status, **(known | more))
 
@@ -58,6 +69,8 @@ async def one_page(request: Request, place: Here, webhook_id: UUID) -> Response:
 
 async def _one(request: Request, place: Place, webhook_id: UUID, **more: Any) -> Response:
     row = await webhook.get(place.runtime, place.id, webhook_id)
+    stands = await webhook.conditions(place.runtime, place.id)
+    row = row | {"tag": CONDITIONS[stands.get(webhook_id, "off")]}
     deliveries = await webhook.page(place.runtime, place.id, webhook_id)
     attempts = await webhook.attempts(place.runtime, place.id, webhook_id, limit=100)
     tries: dict[str, list[dict[str, Any]]] = {}

@@ -102,6 +102,11 @@ STREAM_ENDS = Counter("ringline_stream_ends_total", "Live streams that ended, by
 DELIVERIES = Counter(
     "ringline_webhook_deliveries_total", "Tries at webhooks, by how they ended", ("state", "error")
 )
+OLDEST_DELIVERY = Gauge(
+    "ringline_webhook_oldest_due_seconds",
+    "How long the oldest due delivery waits, to endpoints that are well and to those that fail",
+    ("endpoints",),
+)
 SWEEP_FAILURES = Counter(
     "ringline_sweep_failures_total", "Steps of the sweep that failed as a whole", ("step",)
 )

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpcore
 
+from app.core.text import storable
 from app.core.webhook_retry import Answer, seconds_asked
 from app.infra.urls import BadUrl, http_url
 
@@ -282,12 +283,12 @@ class Outbound:
                 read += chunk
                 if len(read) > MOST_READ:  # leaving closes the connection
                     break
-        text = read[:MOST_KEPT].decode("utf-8", "replace").replace("\0", "")
+        text = read[:MOST_KEPT].decode("utf-8", "replace")
         redirect = 300 <= response.status < 400
         return Answer(
             response.status,
             "redirect" if redirect else None if 200 <= response.status < 300 else "refused",
-            text or None,
+            storable(text) or None,
             _retry_after(response.headers, now),
         )
 

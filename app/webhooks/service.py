@@ -19,7 +19,7 @@ from app.infra.runtime import Runtime
 from app.infra.safe_http import is_public
 from app.infra.urls import BadUrl, http_url
 from app.tenants.store import lock_tenant
-from app.webhooks import deliveries, endpoints
+from app.webhooks import backlog, deliveries, endpoints
 from app.webhooks.signing import secret_place
 
 MOST_WEBHOOKS = 20
@@ -100,6 +100,14 @@ async def every(runtime: Runtime, tenant_id: UUID) -> list[dict[str, Any]]:
     """The tenant's webhooks, the oldest first."""
     async with runtime.database.reading() as session:
         return await endpoints.of_tenant(session, tenant_id)
+
+
+async def conditions(runtime: Runtime, tenant_id: UUID) -> dict[UUID, str]:
+    """How each of the tenant's webhooks stands: `backlog.condition`."""
+    async with runtime.database.reading() as session:
+        ages = await backlog.ages(session, tenant_id)
+        rows = await endpoints.of_tenant(session, tenant_id)
+    return {row["id"]: backlog.condition(row, ages.get(row["id"])) for row in rows}
 
 
 async def change(

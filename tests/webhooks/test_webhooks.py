@@ -3,15 +3,17 @@
 import asyncio
 import random
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from standardwebhooks import WebhookVerificationError
 
 from app.infra.ids import uuid7
 from app.infra.safe_http import Outbound
 from app.webhooks import publish
+from app.webhooks.backlog import condition, measure
 from app.webhooks.dispatcher import Courier
 from tests.e2e.house import Tenant, eventually, new_tenant
 from tests.houses import HouseMaker, new_courier
@@ -210,6 +212,80 @@ async def test_secrets_rotate_with_overlap(backend: Tenant, courier: Courier) ->
             post.verified(made["secret"])
 
 
+async def test_two_secrets_sign_at_most(backend: Tenant, courier: Courier) -> None:
+    async with receiving() as receiver:
+        made = await webhook(backend, receiver.url, "call.started")
+        url = f"/v1/webhooks/{made['id']}/rotate"
+        first = (await backend.api.post(url, json={"overlap": 3600})).json()["secret"]
+        second = (await backend.api.post(url, json={"overlap": 3600})).json()["secret"]
+        await backend.ring("bob")
+        courier.wake()
+        (post,) = await receiver.wait_for(1)
+        post.verified(first, second)
+        with pytest.raises(WebhookVerificationError):
+            post.verified(made["secret"])
+        third = (await backend.api.post(url, json={"overlap": 0})).json()["secret"]
+        await backend.ring("bob", id="later")
+        courier.wake()
+        post = (await receiver.wait_for(2))[1]
+        post.verified(third)
+        with pytest.raises(WebhookVerificationError):
+            post.verified(second)
+
+
+async def test_a_tenant_has_twenty_webhooks_at_most_however_it_asks(backend: Tenant) -> None:
+    asked = await asyncio.gather(
+        *(
+            backend.api.post("/v1/webhooks", json={"url": f"http://127.0.0.1:9/{n}"})
+            for n in range(24)
+        )
+    )
+    assert sorted(one.status_code for one in asked) == [201] * 20 + [409] * 4
+    assert len((await backend.api.get("/v1/webhooks")).json()["webhooks"]) == 20
+
+
+async def test_who_is_behind_is_told(backend: Tenant, courier: Courier) -> None:
+    async with receiving() as receiver:
+        made = await webhook(backend, "http://127.0.0.1:9/hooks", "call.*")
+        await webhook(backend, receiver.url, "webhook.behind")
+        await backend.ring("bob")
+        await measure(backend.runtime.database)
+        assert age() < 60
+        await moved(backend, 1)
+        for _ in range(2):  # told once
+            await measure(backend.runtime.database)
+        assert age() > 3_600
+        courier.wake()
+        (post,) = await receiver.wait_for(1)
+        assert post.data["data"]["webhook_id"] == made["id"]
+        events = await backend.rows("SELECT type FROM tenant_events WHERE tenant_id = :tenant")
+        assert [row["type"] for row in events] == ["webhook.behind"]
+
+
+def age() -> float:
+    """The metric of who is well."""
+    value = REGISTRY.get_sample_value("ringline_webhook_oldest_due_seconds", {"endpoints": "well"})
+    assert value is not None
+    return value
+
+
+@pytest.mark.parametrize(
+    ("changed", "waits", "stands"),
+    [
+        ({}, None, "unused"),
+        ({"succeeded_at": datetime(2026, 1, 1, tzinfo=UTC)}, None, "working"),
+        ({"succeeded_at": datetime(2026, 1, 1, tzinfo=UTC)}, 3_600, "behind"),
+        ({"failures": 1}, 3_600, "failing"),
+        ({"events": ["call.statred"]}, None, "never"),  # kept by an older version
+        ({"events": ["call.statred", "call.*"]}, None, "unused"),
+        ({"state": "disabled"}, None, "off"),
+    ],
+)
+def test_how_a_webhook_stands(changed: dict[str, Any], waits: float | None, stands: str) -> None:
+    row = {"state": "active", "events": ["*"], "failures": 0, "succeeded_at": None, **changed}
+    assert condition(row, None if waits is None else timedelta(seconds=waits)) == stands
+
+
 async def test_an_endpoint_that_fails_for_a_day_is_disabled(
     backend: Tenant, courier: Courier
 ) -> None:
@@ -337,6 +413,8 @@ async def test_bodies_and_time_are_bounded(backend: Tenant) -> None:
         ({"url": "https://example.com/\0"}, "invalid_url"),
         ({"url": "https://example.com/", "events": []}, "no_events"),
         ({"url": "https://example.com/", "events": ["call"]}, "invalid_field"),
+        ({"url": "https://example.com/", "events": ["call.statred"]}, "unknown_event"),
+        ({"url": "https://example.com/", "events": ["*", "cal.*"]}, "unknown_event"),
         ({"url": "https://example.com/", "event": ["call.*"]}, "unknown_field"),
     ],
 )
