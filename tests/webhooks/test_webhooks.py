@@ -410,7 +410,7 @@ async def test_bodies_and_time_are_bounded(backend: Tenant) -> None:
         ({"url": "https://[::1"}, "invalid_url"),
         ({"url": "https://example.com:99999/"}, "invalid_url"),
         ({"url": "https://example.com/\r\nX: 1"}, "invalid_url"),
-        ({"url": "https://example.com/\0"}, "invalid_url"),
+        ({"url": "https://example.com/\0"}, "invalid_text"),
         ({"url": "https://example.com/", "events": []}, "no_events"),
         ({"url": "https://example.com/", "events": ["call"]}, "invalid_field"),
         ({"url": "https://example.com/", "events": ["call.statred"]}, "unknown_event"),
