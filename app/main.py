@@ -21,6 +21,7 @@ from app.api import tenants as tenants_api
 from app.api import webhooks as webhook_api
 from app.api.fast_path import RingDirectly
 from app.calls import service as calls
+from app.calls.ringer import ringer_of
 from app.calls.warmup import rehearse
 from app.credentials import health, key_check
 from app.dashboard import routes as dashboard
@@ -33,7 +34,6 @@ from app.http.head import HeadAsGet
 from app.http.security_headers import SecurityHeaders
 from app.http.trusted_proxies import TrustedProxies
 from app.infra import clock, errors, process
-from app.infra.batching import Gather
 from app.infra.db import head_revision, revision_of
 from app.infra.observe import set_up_logging
 from app.infra.outage import DatabaseAway, is_away, is_busy, is_transient
@@ -51,7 +51,6 @@ log = structlog.get_logger(__name__)
 
 BODY_LIMIT = 256 * 1024
 CREDENTIAL_LIMIT = 1024 * 1024
-MOST_GATHERED = 200
 
 
 class UnsafeSettings(Exception):
@@ -76,7 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         runtime = open_runtime(chosen)
         app.state.runtime = runtime
         app.state.gate = Gate(runtime.database, runtime.keyring)
-        app.state.ringer = Gather(lambda orders: calls.ring(runtime, orders), MOST_GATHERED)
+        app.state.ringer = ringer_of(runtime)
         keeping = Tasks("clock")
         keeping.every("learn", clock.REFRESH, runtime.database.learn_time, within=clock.REFRESH)
         await _warm_up(runtime)

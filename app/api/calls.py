@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from app.calls import actors, heartbeats, service
 from app.calls import call_token_view as state
 from app.calls.actors import Actor
-from app.calls.ringing import Order, ring_order
+from app.calls.ringer import Ringer
+from app.calls.ringing import ring_order
 from app.calls.schemas import ActIn, DeclineIn, ReportIn, RingIn
 from app.calls.service import Audited, Seen
 from app.core.call import (
@@ -24,7 +25,6 @@ from app.core.call import (
 from app.http import etags as http_cache
 from app.http.acting import actor_of
 from app.http.auth import any_caller, server_or_user
-from app.infra.batching import Gather
 from app.infra.errors import Invalid
 from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope
@@ -43,8 +43,8 @@ async def ring(
 ) -> Response:
     """Ring: start a call, or ring more members of a live one. Answers the call."""
     # most requests never come here: see app.api.fast_path
-    gather: Gather[Order, dict[str, Any]] = request.app.state.ringer
-    answer = orjson.dumps(await gather.submit(ring_order(caller, body, idempotency_key)))
+    ringer: Ringer = request.app.state.ringer
+    answer = orjson.dumps(await ringer.submit(ring_order(caller, body, idempotency_key)))
     return Response(answer, status_code=202, media_type="application/json")
 
 

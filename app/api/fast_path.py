@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import Message, Receive, Scope, Send
 
-from app.calls.ringing import Order, ring_order
+from app.calls.ringer import Ringer
+from app.calls.ringing import ring_order
 from app.calls.schemas import RingIn
 from app.core.frozen import frozen
 from app.http.auth import Gate
 from app.http.security_headers import SecurityHeaders
-from app.infra.batching import Gather
 
 PATH = "/v1/calls"
 HEADERS = ((b"content-type", b"application/json"),)
@@ -54,7 +54,7 @@ class RingDirectly(FastAPI):
 
     async def _ring(self, plain: "Plain", request: RingIn) -> bytes:
         gate: Gate = self.state.gate
-        ringer: Gather[Order, dict[str, Any]] = self.state.ringer
+        ringer: Ringer = self.state.ringer
         caller = await gate.recognise(plain.authorization)
         order = ring_order(caller, request, plain.idempotency_key)
         return orjson.dumps(await ringer.submit(order))

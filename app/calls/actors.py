@@ -8,6 +8,7 @@ from app.calls import store
 from app.calls.call_token_view import read_state
 from app.calls.schemas import call_reference, call_summary, ring_out
 from app.calls.service import Seen, not_found, read
+from app.core.audience import LARGE
 from app.core.frozen import frozen
 from app.infra.errors import Forbidden, Invalid
 from app.infra.runtime import Runtime
@@ -95,11 +96,15 @@ async def read_as(runtime: Runtime, caller: Caller, reference: str) -> dict[str,
 
 
 def as_told(caller: Caller, seen: Seen, user_id: str) -> dict[str, Any]:
-    """What a command answers: with a call token only what a phone needs, however large the call."""
-    if caller.kind != "call":
-        return seen.out()
-    ring = seen.call.members[user_id].ring
-    return call_summary(seen.stored, seen.call, user_id) | {"ring": ring_out(ring)}
+    """What a member's command answers: of a large call this member alone, and how many there are.
+
+    So it is with a call token whatever the call's size, and its own ring beside it.
+    """
+    if caller.kind == "call":
+        return call_summary(seen.stored, seen.call, user_id) | {"ring": ring_out(seen.ring)}
+    if len(seen.call.members) > LARGE:
+        return call_summary(seen.stored, seen.call, user_id)
+    return seen.out()
 
 
 def refuse_kinds(caller: Caller, *kinds: str) -> None:

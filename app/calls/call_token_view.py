@@ -1,17 +1,18 @@
 """What a phone learns and reports with the call token of its push: one read, one small answer."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
 
 from app.calls import store
-from app.calls.apply import Change, apply
-from app.calls.notify_after_commit import tell
+from app.calls.commands import Asked, carry_out
+from app.calls.refusals import not_found
 from app.calls.schemas import call_reference, call_summary, member_out, ring_out
-from app.calls.service import not_found
-from app.core.call import Call, Report, decide, view
+from app.calls.store import Stored
+from app.core.call import Call, Decision, Report, view
 from app.core.event import rfc3339
-from app.infra.db import Row, one
+from app.infra.db import Row, Session, one
 from app.infra.errors import Forbidden
 from app.infra.runtime import Runtime
 from app.push import store as pushes
@@ -127,22 +128,22 @@ async def report(runtime: Runtime, caller: Caller, reference: str, *, delivered:
     """
     if caller.kind != "call" or caller.ring is None or caller.device_row is None:
         raise Forbidden("not_allowed", "a report is made with the call token of the push")
-    async with runtime.database.transaction() as session:
-        found = await store.ring_of_token(session, caller.tenant_id, caller.ring, caller.device_row)
-        if found is None or found["device_id"] is None:
-            raise not_found()
-        await store.lock(session, caller.tenant_id, [found["call_id"]])
-        now, calls = await store.load(session, [found["call_id"]])
-        stored = calls[found["call_id"]]
+    ring, device = caller.ring, caller.device_row
+    async with runtime.database.reading() as session:
+        found = await store.ring_of_token(session, caller.tenant_id, ring, device)
+    if found is None or found["device_id"] is None:
+        raise not_found()
+
+    async def note(session: Session, stored: Stored, _: Decision, now: datetime) -> Any:
         if not _names(reference, stored.call):
-            raise not_found()
-        if not await pushes.note_report(
-            session, caller.ring, caller.device_row, now, delivered=delivered
-        ):
-            return
-        command = Report(found["user_id"], found["device_id"], caller.ring, delivered)
-        applied = await apply(session, [Change(stored, decide(stored.call, command, now))], now)
-    tell(runtime, applied)
+            return not_found()
+        first = await pushes.note_report(session, ring, device, now, delivered=delivered)
+        return None if first else "said before"
+
+    command = Report(found["user_id"], found["device_id"], ring, delivered)
+    done = await carry_out(runtime, caller.tenant_id, found["call_id"], Asked(command, note))
+    if isinstance(done.instead, Exception):
+        raise done.instead
 
 
 def _names(reference: str, call: Call) -> bool:

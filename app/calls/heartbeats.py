@@ -20,12 +20,13 @@ from app.infra.errors import Invalid
 from app.infra.runtime import Runtime
 
 # The call is held FOR SHARE: commands wait for heartbeats and heartbeats for commands, so that none
-# decides on a member whom another is changing; heartbeats do not wait for each other. One that had
-# to wait reads a new call beside old members and rings: `version` has moved then, and it is not
-# taken. `due_at` may be too early, as what is taken here does not move it; it is never too late.
+# decides on a member whom another is changing; heartbeats do not wait for each other. Nobody waits
+# here: what somebody holds goes the way of all commands. `version` says whether call and members
+# were read at one moment. `due_at` may be too early, as what is taken here does not move it; it is
+# never too late.
 BEAT = """
     WITH c AS (
-        SELECT * FROM calls WHERE tenant_id = :tenant AND {call} FOR SHARE
+        SELECT * FROM calls WHERE tenant_id = :tenant AND {call} FOR SHARE SKIP LOCKED
     ), m AS (
         UPDATE members m SET seen_at = clock_timestamp() FROM c
         WHERE m.call_id = c.id AND m.user_id = :user AND m.state = 'joined'

@@ -9,11 +9,11 @@ from uuid import UUID
 import orjson
 
 from app.calls import idempotency as kept_rows
-from app.calls import store
-from app.calls.apply import Applied, Change, apply, start
+from app.calls.apply import Applied, Change, start
+from app.calls.commands import Asked, Done
 from app.calls.schemas import RingIn, call_out
 from app.calls.store import Stored
-from app.core.call import SERVER, Call, Callee, Refused, RingMore, Start, decide
+from app.core.call import SERVER, Call, Callee, Decision, Refused, RingMore, Start, decide
 from app.core.frozen import frozen
 from app.core.limits import Figures
 from app.core.text import is_plain
@@ -21,7 +21,6 @@ from app.devices import store as devices
 from app.infra.db import Session
 from app.infra.errors import Conflict, Forbidden, Invalid
 from app.infra.ids import uuid7
-from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope, require_server_or_user
 from app.tenants.schemas import TenantSettings
 
@@ -199,73 +198,30 @@ def _repeat(one: Order, digest: bytes, answer: dict[str, Any]) -> Answer:
     return answer
 
 
-async def ring_live(session: Session, one: Order) -> tuple[Answer, Applied] | None:
-    """Ring more members of the live call of this cid; None when there is none any more."""
-    call_id = await store.id_by_name(session, *one.cid)
-    if call_id is None or not await store.lock(session, one.tenant_id, [call_id]):
-        return None
-    now, calls = await store.load(session, [call_id])
-    stored = calls[call_id]
-    command = RingMore(one.request.caller.id, one.callees, one.ring_time)
-    decision = decide(stored.call, command, now)
-    change = Change(stored, decision)
-    if decision.refusal is Refused.CALL_ENDED:
-        # time has ended it: write so, and the cid is free again
-        return None if not decision.changed else (_RETRY, await apply(session, [change], now))
-    if decision.refusal is not None:
-        return _refused(decision.refusal), await apply(session, [change], now)
-    repeated, _ = await _keep(session, [one], [change], now)
-    if repeated:
-        return repeated[0], Applied()
-    return _answer(change), await apply(session, [change], now)
+def ring_more(one: Order) -> Asked:
+    """The command to ring more members of a live call: as `one` asks, and once for its key."""
+
+    async def admit(
+        session: Session, stored: Stored, decision: Decision, now: datetime
+    ) -> Answer | None:
+        if decision.refusal is not None:
+            return None
+        repeated, _ = await _keep(session, [one], [Change(stored, decision)], now)
+        return repeated.get(0)
+
+    return Asked(RingMore(one.request.caller.id, one.callees, one.ring_time), admit)
 
 
-class RetryOrder(Exception):
-    """The cid's call has just ended: the order can start a new one."""
-
-
-_RETRY = RetryOrder()
-
-
-def _refused(why: Refused) -> Exception:
-    if why is Refused.TOO_MANY_MEMBERS:
+def answer_more(done: Done) -> Answer:
+    """What ringing more members is answered."""
+    if done.instead is not None:
+        answer: Answer = done.instead
+        return answer
+    if done.decision.refusal is None:
+        return call_out(done.stored, done.decision.call)
+    if done.decision.refusal is Refused.TOO_MANY_MEMBERS:
         return Invalid("too_many_members", "callees: the call would hold more members than it may")
     return Conflict(
         "call_in_progress",
         "a call with this cid is live and the caller has not joined it; use another id, or join",
     )
-
-
-async def ring(runtime: Runtime, orders: Sequence[Order]) -> tuple[list[Answer], list[Applied]]:
-    """Ring for many requests; answers a call, or why not, for each, and what to tell.
-
-    New calls share one commit. A request for a cid whose call is live rings more of its members,
-    in a transaction of its own: it may have to wait for that call.
-    """
-    async with runtime.database.transaction() as session:
-        answers, applied = await ring_new(session, orders)
-    told = [applied]
-    for n, one in enumerate(orders):
-        if n not in answers:
-            answers[n], more = await _ring_one(runtime, one)
-            told += more
-    return [answers[n] for n in range(len(orders))], told
-
-
-async def _ring_one(runtime: Runtime, one: Order) -> tuple[Answer, list[Applied]]:
-    told: list[Applied] = []
-    for _ in range(5):
-        async with runtime.database.transaction() as session:
-            done = await ring_live(session, one)
-            if done is None:
-                answers, applied = await ring_new(session, [one])
-                told.append(applied)
-                if 0 in answers:
-                    return answers[0], told
-                continue
-        told.append(done[1])
-        if not isinstance(done[0], RetryOrder):
-            return done[0], told
-    return Conflict(
-        "call_in_progress", "calls with this cid begin and end too fast; try again"
-    ), told

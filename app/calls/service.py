@@ -4,27 +4,25 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from app.audit.log import Actor as AuditActor
-from app.audit.log import record
 from app.calls import late_devices as late
 from app.calls import queries as live
-from app.calls import ringing, store
+from app.calls import store
 from app.calls.apply import Applied, Change, apply, ring_pushes, tokens_of
+from app.calls.commands import Asked, Audited, carry_out
 from app.calls.large_calls import tell_large_calls
 from app.calls.notify_after_commit import tell
 from app.calls.presence import keep_present, live_calls
-from app.calls.ringing import Answer, Order
+from app.calls.refusals import not_found, refusal
 from app.calls.schemas import call_out, call_reference
 from app.calls.store import Stored
 from app.core.call import (
     Call,
     Cancel,
     Command,
-    Decision,
     Decline,
     Leave,
     MemberState,
-    Refused,
+    Ring,
     Tick,
     decide,
     view,
@@ -33,18 +31,18 @@ from app.core.frozen import frozen
 from app.infra import bisection
 from app.infra.bisection import Aside
 from app.infra.db import Session, insert_all
-from app.infra.errors import AppError, Conflict, Forbidden, Gone, Invalid, NotFound
-from app.infra.observe import RINGS
+from app.infra.errors import NotFound
 from app.infra.runtime import Runtime
 
 __all__ = [
+    "Audited",
     "Seen",
     "act",
+    "find",
     "keep_present",
     "live_calls",
     "not_found",
     "read",
-    "ring",
     "ring_late_devices",
     "sweep",
     "take_out",
@@ -57,31 +55,20 @@ DUE_ASIDE: Final = Aside[UUID]("calls")
 LATE_ASIDE: Final = Aside[UUID]("late devices")
 
 
-Audited = tuple[AuditActor, str]
-"""Who acts, and the act, as the audit log names it."""
-
-
 @frozen
 class Seen:
-    """A call as it reads now: as stored, and as time has left it."""
+    """A call as it reads now: as stored, and as time has left it.
+
+    `ring`: that which a command was about, not always the latest of its member.
+    """
 
     stored: Stored
     call: Call
+    ring: Ring | None = None
 
     def out(self) -> dict[str, Any]:
         """As clients read it."""
         return call_out(self.stored, self.call)
-
-
-async def ring(runtime: Runtime, orders: Sequence[Order]) -> list[Answer]:
-    """Ring for many requests with one commit, then tell the workers."""
-    answers, told = await ringing.ring(runtime, orders)
-    for applied in told:
-        tell(runtime, applied)
-    refused = sum(isinstance(answer, Exception) for answer in answers)
-    RINGS.labels("refused").inc(refused)
-    RINGS.labels("taken").inc(len(answers) - refused)
-    return answers
 
 
 async def read(runtime: Runtime, tenant_id: UUID, reference: str) -> Seen:
@@ -111,25 +98,30 @@ async def act(
 
     `audited`: the actor and the act to be written to the audit log if anything changes.
 
-    Raises NotFound, Forbidden, Conflict (409: somebody else has it) or Gone (410: it is over).
+    Raises NotFound, Forbidden, Conflict (409: somebody else has it), Gone (410: it is over), or
+    Unavailable (503: somebody holds the call).
     """
-    async with runtime.database.transaction() as session:
-        call_id = await _find(session, tenant_id, reference)
-        if not await store.lock(session, tenant_id, [call_id]):
-            raise not_found()
-        now, calls = await store.load(session, [call_id])
-        stored = calls[call_id]
-        decision = decide(stored.call, command, now)
-        applied = Applied()
-        if decision.changed:
-            # written even when the command is refused: time may have passed
-            applied = await apply(session, [Change(stored, decision)], now)
-            if audited is not None and decision.refusal is None:
-                await record(session, audited[0], tenant_id, audited[1], f"call:{call_id}")
-    tell(runtime, applied)
-    if decision.refusal is not None:
-        raise _refusal(decision, command, hidden=hidden)
-    return Seen(stored, decision.call)
+    call_id = await find(runtime, tenant_id, reference)
+    done = await carry_out(runtime, tenant_id, call_id, Asked(command, audited=audited))
+    call = done.decision.call
+    member = call.members.get(getattr(command, "user_id", None) or "")
+    ring = member.ring if member is not None else None
+    meant: UUID | None = getattr(command, "ring", None)
+    if meant is not None and (ring is None or ring.uuid != meant):
+        async with runtime.database.reading() as session:
+            ring = await store.ring(session, tenant_id, meant)
+    if done.decision.refusal is not None:
+        raise refusal(done.decision, ring, hidden=hidden)
+    return Seen(done.stored, call, ring)
+
+
+async def find(runtime: Runtime, tenant_id: UUID, reference: str) -> UUID:
+    """The id of the session that a reference means. Raises NotFound."""
+    named = call_reference(reference)
+    if isinstance(named, UUID):
+        return named
+    async with runtime.database.reading() as session:
+        return await _find(session, tenant_id, reference)
 
 
 async def _find(session: Session, tenant_id: UUID, reference: str) -> UUID:
@@ -142,49 +134,6 @@ async def _find(session: Session, tenant_id: UUID, reference: str) -> UUID:
     if call_id is None:
         raise not_found()
     return call_id
-
-
-def not_found() -> AppError:
-    """The answer for a call that is not there, or not this caller's to know of."""
-    return NotFound("call_not_found", "there is no such call")
-
-
-def _refusal(decision: Decision, command: Command, *, hidden: bool) -> AppError:
-    call, why = decision.call, decision.refusal
-    member = call.members.get(getattr(command, "user_id", None) or "")
-    ring = member.ring if member else None
-    callkit = int(ring.callkit) if ring and ring.callkit else None
-    match why:
-        case Refused.NOT_A_MEMBER:
-            return (
-                not_found()
-                if hidden
-                else NotFound("not_a_member", "user_id: this user is no member of the call")
-            )
-        case Refused.ANSWERED_ELSEWHERE:
-            return Conflict(
-                "answered_elsewhere", "another device of this user has the call", callkit_reason=4
-            )
-        case Refused.RING_SETTLED:
-            reason = ring.outcome.value if ring and ring.outcome else "settled"
-            return Gone(
-                "ring_settled",
-                f"this ring is over: {reason}",
-                reason=reason,
-                callkit_reason=callkit,
-            )
-        case Refused.CALL_ENDED:
-            reason = call.reason.value if call.reason else "ended"
-            return Gone(
-                "call_ended", f"this call is over: {reason}", reason=reason, callkit_reason=callkit
-            )
-        case Refused.CALL_ACTIVE:
-            return Conflict("call_active", "somebody has joined: `leave` or `end` it instead")
-        case Refused.NOT_THE_CALLER:
-            return Forbidden("not_the_caller", "only the caller or the server can cancel a call")
-        case Refused.TOO_MANY_MEMBERS:
-            return Invalid("too_many_members", "the call would hold more members than it may")
-    return Conflict("not_joined", "this user has not joined the call")
 
 
 async def sweep(runtime: Runtime) -> int:

@@ -52,6 +52,16 @@ LOCK = text("""
     SELECT id FROM calls WHERE id = ANY(CAST(:ids AS uuid[])) AND tenant_id = :tenant
     ORDER BY id FOR NO KEY UPDATE
 """)
+LOCK_IF_FREE = text("""
+    WITH mine AS (
+        SELECT id FROM calls WHERE id = :id AND tenant_id = :tenant FOR NO KEY UPDATE SKIP LOCKED
+    )
+    SELECT EXISTS (SELECT FROM mine) AS mine FROM calls WHERE id = :id AND tenant_id = :tenant
+""")
+RING = text("""
+    SELECT uuid, user_id, created_at, deadline, outcome, settled_at, callkit, device
+    FROM rings WHERE uuid = :ring AND tenant_id = :tenant
+""")
 CALLS = text(
     f"SELECT {CALL_COLUMNS} FROM calls WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id"  # noqa: S608
 )
@@ -86,6 +96,18 @@ async def lock(session: Session, tenant_id: UUID, ids: Sequence[UUID]) -> list[U
     """
     values = {"ids": sorted(ids), "tenant": tenant_id}
     return [row["id"] for row in await many(session, LOCK, values)]
+
+
+async def lock_if_free(session: Session, tenant_id: UUID, call_id: UUID) -> bool | None:
+    """Lock a call unless somebody holds it (False); None when there is no such call."""
+    row = await one(session, LOCK_IF_FREE, {"id": call_id, "tenant": tenant_id})
+    return None if row is None else bool(row["mine"])
+
+
+async def ring(session: Session, tenant_id: UUID, uuid: UUID) -> Ring | None:
+    """One ring, whether or not it is the latest that was made to reach its member."""
+    row = await one(session, RING, {"ring": uuid, "tenant": tenant_id})
+    return None if row is None else _ring(row)
 
 
 async def due(session: Session, limit: int, aside: Sequence[UUID]) -> list[UUID]:
@@ -131,18 +153,7 @@ def _stored(row: Row, members: dict[str, Member]) -> Stored:
 
 
 def _member(row: Row) -> Member:
-    ring = None
-    if row["uuid"] is not None:
-        ring = Ring(
-            row["uuid"],
-            row["user_id"],
-            row["created_at"],
-            row["deadline"],
-            Outcome(row["outcome"]) if row["outcome"] else None,
-            row["settled_at"],
-            CallKit(row["callkit"]) if row["callkit"] else None,
-            row["device"],
-        )
+    ring = None if row["uuid"] is None else _ring(row)
     return Member(
         row["user_id"],
         Role(row["role"]),
@@ -153,6 +164,19 @@ def _member(row: Row) -> Member:
         row["joined_at"],
         row["seen_at"],
         row["left_at"],
+    )
+
+
+def _ring(row: Row) -> Ring:
+    return Ring(
+        row["uuid"],
+        row["user_id"],
+        row["created_at"],
+        row["deadline"],
+        Outcome(row["outcome"]) if row["outcome"] else None,
+        row["settled_at"],
+        CallKit(row["callkit"]) if row["callkit"] else None,
+        row["device"],
     )
 
 

@@ -9,6 +9,7 @@ other command is decided on the call as time has left it, so that a time-out nee
 true: `view(call, now)` reads a ring as missed from its deadline on.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from app.core.draft import Draft
@@ -73,6 +74,7 @@ __all__ = [
     "Start",
     "Stop",
     "Tick",
+    "combine",
     "decide",
     "due_at",
     "view",
@@ -84,6 +86,21 @@ def decide(call: Call, command: Command, now: datetime) -> Decision:
     draft = Draft(call, now)
     refusal = apply_command(draft, command)
     return draft.decision(refusal)
+
+
+def combine(decisions: Sequence[Decision]) -> Decision:
+    """Decisions that were taken one after the other, as one to be written; at least one."""
+    members = {member.user_id: member for one in decisions for member in one.members}
+    return Decision(
+        call=decisions[-1].call,
+        members=tuple(members[user] for user in sorted(members)),
+        rings=tuple(ring for one in decisions for ring in one.rings),
+        settled=tuple(ring for one in decisions for ring in one.settled),
+        stops=tuple(stop for one in decisions for stop in one.stops),
+        events=tuple(event for one in decisions for event in one.events),
+        changed=any(one.changed for one in decisions),
+        visible=any(one.visible for one in decisions),
+    )
 
 
 def view(call: Call, now: datetime) -> Call:

@@ -128,6 +128,9 @@ def _accept(draft: Draft, command: Accept | Join) -> Refused | None:
         return Refused.NOT_A_MEMBER
     if draft.call.state is CallState.ENDED:
         return Refused.CALL_ENDED
+    other = means_another(command.ring, member)
+    if other and (member.state not in LIVE or member.holder != command.device):
+        return Refused.RING_SETTLED  # that ring is over, whatever came of later ones
     if member.state in LIVE:
         # who comes by Join takes over from the backend, as by a heartbeat
         takes_over = isinstance(command, Join) and member.holder == SERVER
@@ -135,8 +138,6 @@ def _accept(draft: Draft, command: Accept | Join) -> Refused | None:
             return Refused.ANSWERED_ELSEWHERE
         _hear(draft, member, command.device, watched=member.watched or command.watched)
         return None
-    if means_another(command.ring, member):
-        return Refused.RING_SETTLED
     if member.state is not MemberState.RINGING:
         may_join = isinstance(command, Join) and draft.call.state is CallState.ACTIVE
         if not may_join:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from app.audit.log import record
 from app.calls import erase as erasing
 from app.calls import registration, ringing
-from app.calls import service as calls
+from app.calls.ringer import ringer_of
 from app.calls.schemas import CallerIn, RingIn
 from app.core.identifiers import is_user_id
 from app.dashboard import store_lists
@@ -91,9 +91,7 @@ async def ring(request: Request, place: Changing) -> Response:
         custom={"ringline_test": True},
     )
     order = ringing.order(place.id, place.settings, wanted, device="server", key=None)
-    answer = (await calls.ring(place.runtime, [order]))[0]
-    if isinstance(answer, Exception):
-        raise answer
+    answer = await ringer_of(place.runtime).submit(order)
     async with place.runtime.database.transaction() as session:
         await record(session, place.actor, place.id, "call.test", "user", user=user_id)
     return moved(f"{place.path}/calls/{answer['id']}")

@@ -1,6 +1,8 @@
 """What one process of Ringline works with: made once at its start, handed to services."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 
@@ -11,6 +13,8 @@ from app.infra.news import News
 from app.infra.queue import Queue
 from app.infra.settings import Settings
 from app.infra.vault import Keyring, keyring
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,14 @@ class Runtime:
     news: News
     queue: Queue
     keyring: Keyring
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def keep(self, name: str, make: Callable[[], T]) -> T:
+        """What a package has one of in a process, made when it is first asked for."""
+        if name not in self.kept:
+            self.kept[name] = make()
+        found: T = self.kept[name]
+        return found
 
     async def close(self) -> None:
         """Close every door, the queue first: it may still hold kicks."""

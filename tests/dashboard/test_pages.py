@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from app.calls import ringing
 from app.calls import service as calls
+from app.calls.ringer import ringer_of
 from app.calls.schemas import CallerIn, RingIn
 from app.core.call import Cancel
 from app.dashboard import admins, counting, sign_in, store_counts
@@ -26,8 +27,7 @@ UPDATE {table} SET created_at = created_at - interval '20 minutes' WHERE tenant_
 async def ring(site: Site, tenant, name: str) -> str:
     request = RingIn(id=name, caller=CallerIn(id="alice", name="Alice"), callees=["bob"])
     order = ringing.order(tenant, TenantSettings(), request, device="server", key=None)
-    answer = (await calls.ring(site.runtime, [order]))[0]
-    assert isinstance(answer, dict)
+    answer = await ringer_of(site.runtime).submit(order)
     return answer["id"]
 
 

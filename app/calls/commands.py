@@ -1,0 +1,141 @@
+"""Commands on a call, in a line of its own in each process: many with one lock, reading and commit.
+
+Who has to wait for a call holds nothing meanwhile: the lock is taken only where it is free, else
+the connection goes back and the line looks again a little later, for `PATIENCE` seconds at most.
+So one call that somebody holds costs its own commands time, and no other call anything.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.audit.log import Actor, record
+from app.calls import store
+from app.calls.apply import Applied, Change, apply
+from app.calls.notify_after_commit import tell
+from app.calls.refusals import not_found
+from app.calls.store import Stored
+from app.core.call import Command, Decision, combine, decide
+from app.core.frozen import frozen
+from app.infra.batching import Lanes
+from app.infra.db import Session
+from app.infra.errors import Unavailable
+from app.infra.outage import is_transient
+from app.infra.runtime import Runtime
+
+AT_ONCE = 50
+"""Commands decided in one transaction at most: of a large call, some 30 ms of work."""
+
+MOST_WAITING = 2_000
+"""Commands that may wait for one call in one process."""
+
+PATIENCE = 3.0
+FIRST_LOOK, LONGEST_LOOK = 0.004, 0.06
+"""Seconds for which a line waits for a call that another process holds, and between two looks."""
+
+AT_A_STRETCH = 10
+"""Commands decided before the loop gets its turn."""
+
+Audited = tuple[Actor, str]
+"""Who acts, and the act, as the audit log names it."""
+
+Admit = Callable[[Session, Stored, Decision, datetime], Awaitable[Any]]
+
+
+@frozen
+class Asked:
+    """A command. `admit` is asked before its decision counts: what it gives is the answer instead.
+
+    It sees the call as it was decided on, in the transaction that holds it. `audited`: who acts, to
+    be written to the audit log if the command changes anything.
+    """
+
+    command: Command
+    admit: Admit | None = None
+    audited: Audited | None = None
+    since: float = field(default_factory=time.monotonic)
+
+
+@frozen
+class Done:
+    """What came of a command: the call as stored and as decided, or `instead`, and no change."""
+
+    stored: Stored
+    decision: Decision
+    instead: Any = None
+
+
+Line = tuple[UUID, UUID]
+"""(tenant, call)."""
+
+
+async def carry_out(runtime: Runtime, tenant_id: UUID, call_id: UUID, asked: Asked) -> Done:
+    """Have a command decided and written, behind those that wait for the same call.
+
+    Raises NotFound, and Unavailable when the call is held by somebody for too long.
+    """
+
+    def make() -> Lanes[Line, Asked, Done]:
+        return Lanes(lambda line, batch: _work(runtime, line, batch), AT_ONCE, MOST_WAITING)
+
+    return await runtime.keep("calls.commands", make).submit((tenant_id, call_id), asked)
+
+
+async def _work(runtime: Runtime, line: Line, batch: Sequence[Asked]) -> list[Done | Exception]:
+    end, pause = max(asked.since for asked in batch) + PATIENCE, FIRST_LOOK
+    while True:
+        try:
+            async with runtime.database.transaction() as session:
+                mine = await store.lock_if_free(session, *line)
+                if mine is None:
+                    return [not_found() for _ in batch]
+                if mine:
+                    answers, applied = await _together(session, line[1], batch)
+        except Exception as error:
+            if is_transient(error):  # for all who asked
+                return [error for _ in batch]
+            raise  # whose fault it is shows when each is tried alone
+        if mine:
+            tell(runtime, applied)
+            return answers
+        if time.monotonic() > end:
+            return [
+                Unavailable("busy", "another request holds this call; try again") for _ in batch
+            ]
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  (spreads the looks)
+        pause = min(LONGEST_LOOK, 2 * pause)
+
+
+async def _together(
+    session: Session, call_id: UUID, batch: Sequence[Asked]
+) -> tuple[list[Done | Exception], Applied]:
+    """Each command is decided on the call as the one before it left it; written is the sum."""
+    now, calls = await store.load(session, [call_id])
+    stored = calls[call_id]
+    call, decisions = stored.call, list[Decision]()
+    answers: list[Done | Exception] = []
+    for n, asked in enumerate(batch):
+        if n % AT_A_STRETCH == AT_A_STRETCH - 1:
+            await asyncio.sleep(0)
+        before = replace(stored, call=call)
+        decision = decide(call, asked.command, now)
+        instead = None
+        if asked.admit is not None:
+            instead = await asked.admit(session, before, decision, now)
+        answers.append(Done(before, decision, instead))
+        if instead is None:
+            if asked.audited is not None and decision.changed and decision.refusal is None:
+                who, act = asked.audited
+                await record(session, who, stored.tenant_id, act, f"call:{call_id}")
+            call = decision.call
+            decisions.append(decision)
+    whole = combine(decisions) if decisions else None
+    if whole is None or not whole.changed:
+        return answers, Applied()
+    # written even where a command is refused: time may have passed
+    return answers, await apply(session, [Change(stored, whole)], now)

@@ -1,0 +1,46 @@
+"""What a command that is refused is answered."""
+
+from app.core.call import Decision, Refused, Ring
+from app.infra.errors import AppError, Conflict, Forbidden, Gone, Invalid, NotFound
+
+
+def not_found() -> AppError:
+    """The answer for a call that is not there, or not this caller's to know of."""
+    return NotFound("call_not_found", "there is no such call")
+
+
+def refusal(decision: Decision, ring: Ring | None, *, hidden: bool) -> AppError:
+    """Why a command was refused; `ring` is the one that was meant, `hidden` as in `service.act`."""
+    call = decision.call
+    callkit = int(ring.callkit) if ring and ring.callkit else None
+    match decision.refusal:
+        case Refused.NOT_A_MEMBER:
+            return (
+                not_found()
+                if hidden
+                else NotFound("not_a_member", "user_id: this user is no member of the call")
+            )
+        case Refused.ANSWERED_ELSEWHERE:
+            return Conflict(
+                "answered_elsewhere", "another device of this user has the call", callkit_reason=4
+            )
+        case Refused.RING_SETTLED:
+            reason = ring.outcome.value if ring and ring.outcome else "settled"
+            return Gone(
+                "ring_settled",
+                f"this ring is over: {reason}",
+                reason=reason,
+                callkit_reason=callkit,
+            )
+        case Refused.CALL_ENDED:
+            reason = call.reason.value if call.reason else "ended"
+            return Gone(
+                "call_ended", f"this call is over: {reason}", reason=reason, callkit_reason=callkit
+            )
+        case Refused.CALL_ACTIVE:
+            return Conflict("call_active", "somebody has joined: `leave` or `end` it instead")
+        case Refused.NOT_THE_CALLER:
+            return Forbidden("not_the_caller", "only the caller or the server can cancel a call")
+        case Refused.TOO_MANY_MEMBERS:
+            return Invalid("too_many_members", "the call would hold more members than it may")
+    return Conflict("not_joined", "this user has not joined the call")

@@ -1,0 +1,97 @@
+"""Requests to ring: a tenant's new calls share commits, and nobody waits for another tenant.
+
+Each tenant has a lane of its own, and another for its large groups: a batch may have to wait for a
+transaction with the same cid or idempotency key, and takes as long as its largest call. A request
+for a cid that has a live call rings more of its members, in that call's own line.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from app.calls import ringing, store
+from app.calls.commands import carry_out
+from app.calls.notify_after_commit import tell
+from app.calls.ringing import Answer, Order
+from app.core.call import Refused
+from app.infra.batching import Lanes
+from app.infra.errors import Conflict, NotFound
+from app.infra.observe import RINGS
+from app.infra.runtime import Runtime
+
+AT_ONCE = 200
+"""Requests in one commit at most."""
+
+MOST_WAITING = 5_000
+"""Requests of one tenant that may wait in one process."""
+
+GROUP = 50
+"""Callees from which a call goes in the lane of large groups."""
+
+TRIES = 5
+"""How often a cid may begin and end a call between two looks at it."""
+
+Lane = tuple[UUID, bool]
+"""(tenant, whether for large groups)."""
+
+
+class _Live(Exception):
+    """The cid of an order has a live call."""
+
+
+class Ringer:
+    """Rings for the requests of one process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._lanes: Lanes[Lane, Order, dict[str, Any]] = Lanes(
+            lambda _, orders: self._ring_new(orders), AT_ONCE, MOST_WAITING
+        )
+
+    async def submit(self, one: Order) -> dict[str, Any]:
+        """Ring; the call as clients read it. Raises Conflict, Invalid or Unavailable."""
+        try:
+            call = await self._ring(one)
+        except Exception:
+            RINGS.labels("refused").inc()
+            raise
+        RINGS.labels("taken").inc()
+        return call
+
+    async def _ring(self, one: Order) -> dict[str, Any]:
+        for _ in range(TRIES):
+            try:
+                return await self._lanes.submit((one.tenant_id, len(one.callees) > GROUP), one)
+            except _Live:
+                answer = await self._ring_more(one)
+            if answer is not None:
+                return answer
+        raise Conflict("call_in_progress", "calls with this cid begin and end too fast; try again")
+
+    async def _ring_new(self, orders: Sequence[Order]) -> list[Answer]:
+        async with self._runtime.database.transaction() as session:
+            answers, applied = await ringing.ring_new(session, orders)
+        tell(self._runtime, applied)
+        return [answers.get(n, _Live()) for n in range(len(orders))]
+
+    async def _ring_more(self, one: Order) -> dict[str, Any] | None:
+        """Ring more members of the live call of this cid; None when there is none any more."""
+        async with self._runtime.database.reading() as session:
+            call_id = await store.id_by_name(session, *one.cid)
+        if call_id is None:
+            return None
+        try:
+            done = await carry_out(self._runtime, one.tenant_id, call_id, ringing.ring_more(one))
+        except NotFound:
+            return None
+        if done.instead is None and done.decision.refusal is Refused.CALL_ENDED:
+            return None  # if time has ended it, that is written, and the cid is free again
+        answer = ringing.answer_more(done)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def ringer_of(runtime: Runtime) -> Ringer:
+    """The ringer of this process."""
+    return runtime.keep("calls.ringer", lambda: Ringer(runtime))
