@@ -5,7 +5,8 @@ transaction with the same cid or idempotency key, and takes as long as its large
 for a cid that has a live call rings more of its members, in that call's own line.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -58,6 +59,11 @@ class Ringer:
         RINGS.labels("taken").inc()
         return call
 
+    async def all(self, orders: Sequence[Order]) -> list[Answer]:
+        """Ring for all of these at once: for each the call, or why not."""
+        work = (self.submit(one) for one in orders)
+        return await asyncio.gather(*(_outcome(one) for one in work))
+
     async def _ring(self, one: Order) -> dict[str, Any]:
         for _ in range(TRIES):
             try:
@@ -90,6 +96,13 @@ class Ringer:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+async def _outcome(work: Coroutine[Any, Any, dict[str, Any]]) -> Answer:
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001  (whose answer it is)
+        return error
 
 
 def ringer_of(runtime: Runtime) -> Ringer:

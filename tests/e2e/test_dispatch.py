@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import text
 
 from app.calls import ringing
+from app.calls.ringer import Ringer
 from tests.e2e.house import Tenant, eventually
 from tests.e2e.test_races import order
 
@@ -82,7 +83,7 @@ async def test_a_connection_lost_between_claim_and_send_costs_no_ring(tenant: Te
     phone = await tenant.phone("bob")
     async with tenant.runtime.database.transaction() as session:
         await session.execute(text("LOCK TABLE credentials IN ACCESS EXCLUSIVE MODE"))
-        answers, _ = await ringing.ring(tenant.runtime, [order(tenant.id, "bob")])
+        answers = await Ringer(tenant.runtime).all([order(tenant.id, "bob")])
         assert isinstance(answers[0], dict)
         await eventually(lambda: pushes(tenant, "sending"))
         killed = await eventually(

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from app.calls import ringing
+from app.calls.ringer import Ringer
 from app.core.call import SERVER
 from app.tenants.schemas import TenantSettings
 from tests.e2e.house import Tenant
@@ -85,7 +86,7 @@ async def test_repeats_in_one_batch_share_the_fate_of_the_first(tenant: Tenant) 
         ringing.order(tenant.id, TenantSettings(), request, device=SERVER, key="k")
         for _ in range(3)
     ]
-    answers, _ = await ringing.ring(tenant.runtime, twins)
+    answers = await Ringer(tenant.runtime).all(twins)
     assert {answer["id"] for answer in answers if isinstance(answer, dict)} == {live["id"]}
     assert all(isinstance(answer, dict) for answer in answers)
 
