@@ -27,6 +27,7 @@ def api(
     import uvicorn  # noqa: PLC0415  (slow to import; most commands do without)
     from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
 
+    from app.http.connection import limits  # noqa: PLC0415
     from app.infra.observe import set_up_logging  # noqa: PLC0415
     from app.infra.process import notice_the_vanished  # noqa: PLC0415
 
@@ -39,6 +40,7 @@ def api(
         "app.main:create_app", factory=True, host=host, port=port, workers=workers,
         log_config=None, access_log=False, timeout_graceful_shutdown=10, server_header=False,
         proxy_headers=False,  # app/http/trusted_proxies.py sees to them
+        **limits(settings.connections),
     )  # fmt: skip
     listener = config.bind_socket() if fd is None else socket.socket(fileno=fd)
     notice_the_vanished(listener)

@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+    connections: int = Field(
+        10_000,
+        ge=10,
+        le=1_000_000,
+        description="HTTP connections of one process, live streams included; more are refused",
+    )
     database_pool: int = Field(10, ge=2, le=200, description="database connections of one process")
 
     @field_validator("cors_origins", mode="before")

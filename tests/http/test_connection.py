@@ -1,0 +1,201 @@
+"""What may be taken of a connection before anybody is known."""
+
+import asyncio
+import contextlib
+import json
+import zlib
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+
+from app.http import connection
+from app.http.connection import MOST_HEAD, BoundedConnection, limits
+
+MOST = 20
+
+
+async def app(scope, receive, send) -> None:
+    """Reads a request and says how many bytes its body had; a WebSocket says what it was told."""
+    if scope["type"] == "lifespan":
+        return
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        told = await receive()
+        await send({"type": "websocket.send", "text": json.dumps(told.get("code", "text"))})
+        return
+    seen, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        seen += len(message["body"])
+        more = message["more_body"]
+    body = b"%d %d" % (seen, len(scope["headers"]))
+    start = {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [(b"content-length", b"%d" % len(body))],
+    }
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    """The server, with shorter times."""
+    monkeypatch.setattr(connection, "HEAD_WITHIN", 0.4)
+    monkeypatch.setattr(connection, "BODY_WITHIN", 0.4)
+    config = uvicorn.Config(
+        app, port=0, log_config=None, lifespan="off", timeout_keep_alive=60, **limits(MOST)
+    )
+    listener = config.bind_socket()
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve([listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    await serving
+    listener.close()
+
+
+@contextlib.asynccontextmanager
+async def opened(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def answer_to(port: int, *parts: bytes) -> bytes:
+    """All that comes back until the server closes; whatever is still to be sent then is not."""
+    async with opened(port) as (reader, writer):
+        with contextlib.suppress(OSError):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionResetError):
+                return await reader.read()
+    return b""
+
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
+CLOSE = b"Connection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "status"),
+    [
+        ([GET + CLOSE], b"200"),
+        ([GET + b"A: " + b"a" * (MOST_HEAD // 2) + b"\r\n" + CLOSE], b"200"),
+        ([GET, *[b"A%d: " % n + b"a" * 8_000 + b"\r\n" for n in range(2_000)]], b"431"),
+        ([GET + b"A: ", *[b"a" * 65_536] * 100], b"431"),
+        ([GET, *[b"A: b\r\n"] * 120, CLOSE], b"431"),
+        ([b"GET /", *[b"a" * 65_536] * 100], b"414"),
+        ([POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n", *[b"T: " + b"t" * 8_000 + b"\r\n"] * 500], b"431"),
+        ([b"\x16\x03\x01" + b"\x00" * 100], b"400"),
+    ],
+    ids=["plain", "large", "headers", "one header", "many headers", "target", "trailers", "tls"],
+)  # fmt: skip
+async def test_no_more_of_a_head_than_may_be(port: int, parts, status: bytes) -> None:
+    answer = await answer_to(port, *parts)
+    # who is still sending meets a closed connection, and may not get to read the answer
+    refused = answer == b"" and status != b"200"
+    assert refused or answer.startswith(b"HTTP/1.1 " + status), answer[:80]
+
+
+@pytest.mark.parametrize(
+    ("parts", "status"),
+    [
+        ([], b""),
+        ([b"GET"], b"HTTP/1.1 408"),
+        ([GET], b"HTTP/1.1 408"),
+        ([POST + b"Content-Length: 10\r\n\r\nabc"], b"HTTP/1.1 408"),
+        ([POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"], b"HTTP/1.1 408"),
+    ],
+    ids=["nothing", "a word", "half a head", "half a body", "half of the chunks"],
+)  # fmt: skip
+async def test_a_request_arrives_in_time_or_not_at_all(port: int, parts, status: bytes) -> None:
+    answer = await answer_to(port, *parts)
+    assert answer.startswith(status)
+    assert bool(answer) == bool(status)
+
+
+async def test_drops_do_not_buy_time(port: int) -> None:
+    async with opened(port) as (reader, writer):
+        reading = asyncio.create_task(reader.read())
+        async with asyncio.timeout(10):
+            for letter in GET + b"A: " + b"a" * 10_000:
+                writer.write(bytes((letter,)))
+                done, _ = await asyncio.wait([reading], timeout=0.02)
+                if done:
+                    break
+        assert reading.done()
+        with contextlib.suppress(ConnectionResetError):
+            assert (await reading).startswith(b"HTTP/1.1 408")
+
+
+async def test_a_kept_connection_may_rest_and_its_next_request_is_timed(port: int) -> None:
+    async with opened(port) as (reader, writer):
+        for _ in range(2):
+            writer.write(POST + b"Content-Length: 3\r\n\r\nabc")
+            answer = await reader.readuntil(b"3 2")
+            assert answer.startswith(b"HTTP/1.1 200")
+            await asyncio.sleep(0.6)  # longer than a head may take
+        writer.write(GET)
+        async with asyncio.timeout(10):
+            assert (await reader.read()).startswith(b"HTTP/1.1 408")
+
+
+async def test_only_so_many_connections(port: int) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(MOST):
+            await stack.enter_async_context(opened(port))
+        async with opened(port) as (reader, _):
+            async with asyncio.timeout(10):
+                assert (await reader.read()).startswith(b"HTTP/1.1 503")
+    async with asyncio.timeout(10):
+        while not (await answer_to(port, GET + CLOSE)).startswith(b"HTTP/1.1 200"):
+            await asyncio.sleep(0.05)
+
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+)
+
+
+def frame(data: bytes, first: int) -> bytes:
+    """One masked frame (RFC 6455, 5.2), the mask of zeros."""
+    return bytes((first, 0x80 | 127)) + len(data).to_bytes(8, "big") + bytes(4) + data
+
+
+async def test_messages_are_small_and_not_packed(port: int) -> None:
+    packed = zlib.compress(b" " * 16_000_000, 9)[2:-4]
+    for sent in (frame(packed, 0xC1), frame(b"a" * 100_000, 0x81)):
+        async with opened(port) as (reader, writer):
+            writer.write(HANDSHAKE)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b"101" in head
+            assert b"deflate" not in head
+            with contextlib.suppress(OSError):
+                writer.write(sent)
+            async with asyncio.timeout(10):
+                assert (await reader.read(1)) == b"\x88", "it is closed"
+
+
+def test_a_process_has_no_more_connections_than_files() -> None:
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    made = limits(10**9)
+    assert made["http"] is BoundedConnection
+    assert 1 <= made["limit_concurrency"] <= (10**9 if hard == resource.RLIM_INFINITY else hard)
