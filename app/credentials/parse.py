@@ -2,31 +2,36 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 from app.apns.credential import client_context, load_pem
 from app.core.bundle_id import VOIP, as_typed
 from app.credentials.files.parsed_file import BOTH, PRODUCTION, SANDBOX, Understood
 from app.credentials.files.reading import clean_bundle_id, read
 from app.credentials.files.refusals import refused
+from app.credentials.turns import Turns
 from app.infra import clock
 
-_ONE_AT_A_TIME = ThreadPoolExecutor(max_workers=1, thread_name_prefix="credentials")
+_TURNS = Turns("credentials")
 """Reading a file may compute for a second. On one thread of its own it takes turns with the event
 loop; on several, rings would wait behind all of them for Python's one lock."""
 
 T = TypeVar("T")
 
 
-async def off_the_loop(work: Callable[[], T]) -> T:
-    """What `work` computes, on the one thread for such work, after what came before it."""
-    return await asyncio.get_running_loop().run_in_executor(_ONE_AT_A_TIME, work)
+async def off_the_loop(tenant_id: UUID, work: Callable[[], T]) -> T:
+    """What `work` computes, on the one thread for such work, when it is this tenant's turn.
+
+    Raises TooMany (429) when too much of this tenant waits already.
+    """
+    return await asyncio.wrap_future(_TURNS.take(tenant_id, work))
 
 
 async def understand(
+    tenant_id: UUID,
     data: bytes,
     password: str | None = None,
     *,
@@ -37,6 +42,7 @@ async def understand(
 ) -> Understood:
     """What a file is, checked against what is wanted of it; nothing is stored. Raises Refused."""
     return await off_the_loop(
+        tenant_id,
         lambda: examine(
             data,
             password,
@@ -45,7 +51,7 @@ async def understand(
             team_id=team_id,
             environments=environments,
             now=clock.now(),
-        )
+        ),
     )
 
 

@@ -41,7 +41,7 @@ async def request(
     The `.cer` that Apple gives for it goes to `add`. Raises Refused, Conflict (too many waiting).
     """
     bundle_id = clean_bundle_id(bundle_id)
-    private, pem, fingerprint = await off_the_loop(lambda: make_request(bundle_id))
+    private, pem, fingerprint = await off_the_loop(tenant_id, lambda: make_request(bundle_id))
     row_id = uuid7()
     async with runtime.database.transaction() as session:
         await lock_tenant(session, tenant_id)

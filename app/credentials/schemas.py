@@ -1,7 +1,5 @@
 """What admins send about credentials, and how one reads. Nothing private is in any answer."""
 
-import base64
-import binascii
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -10,11 +8,11 @@ from pydantic import AfterValidator, Field, SecretStr
 from app.core.event import rfc3339
 from app.credentials.files.parsed_file import Understood
 from app.credentials.files.pbe import MOST_PASSWORD
+from app.credentials.files.unwrap import from_base64, is_hexadecimal, unwrap
 from app.credentials.health import health_of
 from app.infra.db import Row
 from app.infra.fields import AtMost, DeviceId, Request, Text, UserId, refuse
 
-PEM_BEGINS = "-----BEGIN "
 MOST_FILE = 1_000_000
 """Characters of a file's text at most; how large a credential may be `reading` says."""
 Name = Annotated[Text, Field(max_length=400)]
@@ -31,17 +29,16 @@ def _file(value: str) -> str:
 
 
 def decode_file(value: str) -> bytes:
-    """The bytes of a `file` field: base64 (with line breaks, or a data URL), or PEM as it is."""
-    if PEM_BEGINS in value:
+    """The bytes of a `file` field: base64 (of either alphabet), or PEM or what `unwrap` knows."""
+    if not value.strip():
+        return b""
+    decoded = None if is_hexadecimal(value) else from_base64(value)
+    if decoded is not None:
+        return decoded
+    # or text as it is: `unwrap` takes off what else may be around it
+    if "BEGIN" in value or unwrap(value.encode())[1]:
         return value.encode()
-    if value.startswith("data:"):
-        value = value.partition(",")[2]
-    try:
-        return base64.b64decode("".join(value.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise refuse(
-            "invalid_base64", "must be the file's bytes in base64, or the text of a PEM file"
-        ) from None
+    raise refuse("invalid_base64", "must be the file's bytes in base64, or the text of a PEM file")
 
 
 class FileIn(Request):

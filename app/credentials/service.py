@@ -66,7 +66,7 @@ async def add(
     its probe succeeds. Raises Refused (422), Conflict (409 `credential_exists`).
     """
     understood = await understand(
-        data, password, bundle_id=bundle_id, key_id=key_id, team_id=team_id,
+        tenant_id, data, password, bundle_id=bundle_id, key_id=key_id, team_id=team_id,
         environments=environments,
     )  # fmt: skip
     key = None
@@ -90,7 +90,7 @@ async def preview(
 
     `given` as for `add`. Nothing is stored. Raises Refused (422).
     """
-    understood = await understand(data, password, bundle_id=bundle_id, **given)
+    understood = await understand(tenant_id, data, password, bundle_id=bundle_id, **given)
     return understood, await storing.has_key(runtime, tenant_id, understood)
 
 
@@ -105,7 +105,7 @@ async def complete(
 ) -> Row:
     """Bring the `.cer` of the request `credential_id`. Raises Refused, Conflict, NotFound."""
     row = await get(runtime, tenant_id, credential_id)
-    understood = await understand(data, bundle_id=row["bundle_id"])
+    understood = await understand(tenant_id, data, bundle_id=row["bundle_id"])
     if understood.key_fingerprint != row["key_fingerprint"]:
         raise refused("key_mismatch", subject=understood.subject)
     bundle_id = row["bundle_id"]

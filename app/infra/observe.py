@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 SECRET_WORDS = ("authorization", "password", "secret", "private", "pem", "p8", "sealed", "api_key")
 SECRET_SHAPES = re.compile(
     r"rl_(?:sk|ct|mt)_[A-Za-z0-9_\-]+"  # our own keys and tokens
-    r"|eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+"  # a JWT
+    r"|(?<![A-Za-z0-9_\-])eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+"  # a JWT
     r"|\b[0-9a-fA-F]{64,200}\b"  # a push token
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
     re.DOTALL,

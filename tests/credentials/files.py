@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from devkit.simulator import Authority, push_certificates
 from tests.credentials import p12_writer as p12
+from tests.credentials.files_as_they_come import passwords, slow, wrapped
 from tests.credentials.p12_writer import Lock
 
 APP = "com.example.app"
@@ -59,7 +60,8 @@ class Maker:
     @cached_property
     def everything(self) -> list[Made]:
         return [*self.pkcs12(), *self.pem(), *self.keys(), *self.bare(), *self.kinds(),
-                *self.strange(), *self.broken(), *self.hostile()]  # fmt: skip
+                *self.strange(), *self.broken(), *self.hostile(),
+                *wrapped(self), *passwords(self), *slow(self)]  # fmt: skip
 
     def keep(self, key: Any) -> Any:
         self._made.append(key)

@@ -123,13 +123,14 @@ class Lock:
     password: str | None = "pw"
     rounds: int = 2048
     claimed: int | None = None
+    salt: bytes | None = None
 
     def close(self, content: bytes) -> tuple[bytes, bytes]:
         """(AlgorithmIdentifier, ciphertext)."""
         if self.scheme.startswith("aes"):
             return self._pbes2(content)
         which, cipher, size = SCHEMES[self.scheme]
-        salt = os.urandom(8)
+        salt = self.salt or os.urandom(8)
         key = kdf(1, self.password, salt, self.rounds, size)
         iv = kdf(2, self.password, salt, self.rounds, 8)
         algorithm = seq(

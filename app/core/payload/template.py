@@ -21,7 +21,6 @@ from app.core.payload.facts import PayloadError, RingFacts
 from app.core.payload.fields import FIELDS, TOKEN_FIELD
 
 _HOLE: Final = re.compile(r"\{\{\s*([a-z_]+)(\?)?\s*\}\}")
-_ANY_BRACES: Final = re.compile(r"\{\{.*?\}\}")
 _TO_JSON: Final = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), allow_nan=False
 ).encode
@@ -105,7 +104,7 @@ def _object(body: Mapping[str, Any], path: str, *, inner: bool) -> Iterator[Piec
     for key, value in body.items():
         if not isinstance(key, str):
             raise PayloadError(f"{path or 'the template'}: a key is not a string")
-        if _ANY_BRACES.search(key):
+        if _braces(key):
             raise PayloadError(f"{path}/{key}: a key cannot hold a placeholder")
         name = _optional_name(value)
         if name is None:
@@ -198,10 +197,17 @@ def _mixed_text(text: str, path: str, *, inner: bool) -> Iterator[Piece]:
 
 
 def _plain(text: str, path: str) -> str:
-    wrong = _ANY_BRACES.search(text)
+    wrong = _braces(text)
     if wrong:
-        raise PayloadError(f"{path}: {wrong[0]} is no placeholder")
+        raise PayloadError(f"{path}: {wrong} is no placeholder")
     return encode_basestring(text)[1:-1]
+
+
+def _braces(text: str) -> str:
+    """The first pair of double braces with what is between them; empty when there is none."""
+    start = text.find("{{")
+    end = -1 if start < 0 else text.find("}}", start + 2)
+    return "" if end < 0 else text[start : end + 2]
 
 
 def _optional_name(value: Any) -> str | None:

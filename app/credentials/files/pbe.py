@@ -8,9 +8,10 @@ Sources: RFC 7292 appendices B and C (PKCS#12), RFC 8018 (PBES2, PBKDF2), RFC 79
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
+from unicodedata import normalize
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4, TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
@@ -31,6 +32,7 @@ MOST_PASSWORD = 1_024
 KEY, IV, MAC = 1, 2, 3
 
 Known = TypeVar("Known")
+Opened = TypeVar("Opened")
 
 
 class WrongPassword(Exception):
@@ -46,7 +48,7 @@ class UnknownScheme(Exception):
 
 
 class Meter:
-    """How many hash rounds are left for a file."""
+    """How many hash rounds are left for a file; other work is paid for in rounds as well."""
 
     def __init__(self, rounds: int = MOST_ROUNDS) -> None:
         self._left = rounds
@@ -56,6 +58,12 @@ class Meter:
         self._left -= rounds
         if self._left < 0:
             raise TooCostly
+
+
+BLOCK_ROUNDS = 3
+"""What a block of salt and password costs beside the rounds, for each block of output."""
+RC2_ROUNDS = 150
+"""What a block of RC2 costs: it is done in Python (70 µs, [m])."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -71,6 +79,47 @@ class Password:
     def utf8(self) -> bytes:
         """RFC 8018: the bytes as they are."""
         return (self.text or "").encode()
+
+
+def spellings(password: str | None) -> list[tuple[Password, str | None]]:
+    """A password as it may have been meant, as typed first, each with what is said if it fits.
+
+    Keyboards compose letters and some systems take them apart; what is pasted brings its line end
+    along; OpenSSL before 1.1.0 took each byte of UTF-8 for a character.
+    """
+    typed = password or ""
+    line, bare = typed.strip("\r\n"), typed.strip()
+    found: dict[str, str | None] = {typed: None} if typed else {}
+    found.setdefault(line, "The password was typed with a line end, which is no part of it.")
+    found.setdefault(bare, "The password was typed with spaces around it, which are no part of it.")
+    for text in (typed, line, bare):
+        for form in ("NFC", "NFD", "NFKC"):
+            said = f"The password fits in another Unicode form ({form}) than it was typed in."
+            found.setdefault(normalize(form, text), said)
+    for text in (typed, line, bare):
+        bytewise = text.encode("utf-8", "replace").decode("latin-1")
+        found.setdefault(bytewise, "The password fits as OpenSSL before 1.1.0 spelled it.")
+    found.pop("", None)
+    return [(Password(text), said) for text, said in found.items()]
+
+
+def first_that_opens(
+    tries: Sequence[tuple[Password, str | None]], open_with: Callable[[Password], Opened]
+) -> tuple[Opened, str | None]:
+    """What opens with the first of these that fits, and what is said of it.
+
+    Raises WrongPassword when none does, also when there is no more to spend on trying.
+    """
+    for count, (one, said) in enumerate(tries):
+        try:
+            return open_with(one), said
+        except WrongPassword:
+            continue
+        except TooCostly:
+            if count == 0:
+                raise
+            break
+    raise WrongPassword
 
 
 class Legacy(NamedTuple):
@@ -135,6 +184,7 @@ def decrypt(algorithm: Element, ciphertext: bytes, password: Password, meter: Me
         return _open_rc4(key, ciphertext)
     iv_bytes = pkcs12_kdf("sha1", IV, bmp, salted, rounds, legacy.iv_bytes, meter)
     if legacy.cipher == "rc2":
+        meter.spend(RC2_ROUNDS * len(ciphertext) // rc2.BLOCK)
         return _open_rc2(key, legacy.rc2_bits, iv_bytes, ciphertext)
     return _open_cbc("3des", key, iv_bytes, ciphertext)
 
@@ -174,7 +224,9 @@ def pkcs12_kdf(
     """RFC 7292 appendix B.2."""
     hashed = getattr(hashlib, name)
     block, length = hashed().block_size, hashed().digest_size
-    meter.spend(rounds * -(-size // length))
+    outputs = -(-size // length)
+    blocks = (len(salt) + len(password)) // block + 2
+    meter.spend(outputs * (rounds + BLOCK_ROUNDS * blocks))
     diversifier = bytes((purpose,)) * block
     filled = _stretch(salt, block) + _stretch(password, block)
     out = b""

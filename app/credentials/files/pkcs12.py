@@ -20,7 +20,14 @@ from app.credentials.files.der import (
     Element,
     element,
 )
-from app.credentials.files.pbe import Meter, Password, UnknownScheme, WrongPassword
+from app.credentials.files.pbe import (
+    Meter,
+    Password,
+    UnknownScheme,
+    WrongPassword,
+    first_that_opens,
+    spellings,
+)
 
 DATA, ENCRYPTED = "1.2.840.113549.1.7.1", "1.2.840.113549.1.7.6"
 _BAG = "1.2.840.113549.1.12.10.1."
@@ -43,6 +50,7 @@ class Contents:
     keys: list[bytes] = field(default_factory=list, repr=False)
     certificates: list[bytes] = field(default_factory=list)
     bags: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def looks_like(data: bytes) -> bool:
@@ -64,16 +72,16 @@ def contents(data: bytes, password: str | None, meter: Meter) -> Contents:
     """
     pfx = element(data).expect(SEQUENCE).children()
     safe = _content(pfx[1], DATA).octets()
-    tries = [Password(password)] if password else []
-    tries += [Password(""), Password(None)]
-    for one in tries:
-        try:
-            if len(pfx) > 2:
-                _check_mac(pfx[2], safe, one, meter)
-            return _open(safe, one, meter)
-        except WrongPassword:
-            continue
-    raise WrongPassword
+
+    def open_with(one: Password) -> Contents:
+        if len(pfx) > 2:
+            _check_mac(pfx[2], safe, one, meter)
+        return _open(safe, one, meter)
+
+    none = [(Password(""), None), (Password(None), None)]
+    found, said = first_that_opens([*spellings(password), *none], open_with)
+    found.notes = (said,) if said else ()
+    return found
 
 
 def _open(safe: bytes, password: Password, meter: Meter) -> Contents:

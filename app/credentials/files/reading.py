@@ -132,6 +132,7 @@ def _understand_key(
         key_fingerprint=fingerprint,
         not_before=None,
         not_after=None,
+        notes=gathered.notes,
         private=_key_pem(key),
     )
 
@@ -167,7 +168,7 @@ def _understand_certificate(
         key_fingerprint=leaf.key_fingerprint,
         not_before=leaf.not_before,
         not_after=leaf.not_after,
-        notes=notes,
+        notes=gathered.notes + notes,
         private=b"".join(one.pem for one in (leaf, *chain)) + (_key_pem(key) if key else b""),
     )
 

@@ -67,6 +67,11 @@ LESSONS: dict[str, Lesson] = {
         "It is the one typed when the file was exported, not that of the Mac or of the Apple ID.",
         f"Try again, or export the file with a new password: {EXPORT}.",
     ),
+    "password_too_long": Lesson(
+        "The password has more than {limit} characters.",
+        "No exporter takes such a one; a file may have been pasted in its place.",
+        f"Give the password typed at the export, or export it again: {EXPORT}.",
+    ),
     "password_missing": Lesson(
         "This file is locked with a password, and none was given.",
         "Without it the private key cannot be read.",

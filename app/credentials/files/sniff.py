@@ -3,15 +3,13 @@
 Nothing here judges them; see `reading`. Names of files play no part.
 """
 
-import base64
-import binascii
-import re
 from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+from app.core.text import is_plain
 from app.credentials.files import pem, pkcs12
 from app.credentials.files.der import (
     BIT_STRING,
@@ -22,8 +20,18 @@ from app.credentials.files.der import (
     DerError,
     element,
 )
-from app.credentials.files.pbe import Meter, Password, TooCostly, UnknownScheme, WrongPassword
+from app.credentials.files.pbe import (
+    MOST_PASSWORD,
+    Meter,
+    Password,
+    TooCostly,
+    UnknownScheme,
+    WrongPassword,
+    first_that_opens,
+    spellings,
+)
 from app.credentials.files.refusals import refused
+from app.credentials.files.unwrap import unwrap
 
 SIGNED_DATA = "1.2.840.113549.1.7.2"
 MAGIC = (
@@ -53,7 +61,6 @@ TEXTS = (
     ("ssh-", "an SSH public key"),
     ("from:", "an e-mail message"),
 )
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}\s*")
 
 
 @dataclass(slots=True)
@@ -63,12 +70,16 @@ class Gathered:
     form: str
     keys: list[bytes] = field(default_factory=list, repr=False)
     certificates: list[bytes] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
 
 def gather(data: bytes, password: str | None) -> Gathered:
-    """Everything in the file that matters. Raises Refused."""
+    """Everything in the file that matters, and what was odd about it. Raises Refused."""
+    if password is not None and len(password) > MOST_PASSWORD:
+        raise refused("password_too_long", limit=f"{MOST_PASSWORD:,}")
+    data, layers = unwrap(data)
     try:
-        return _recognise(data, password, Meter())
+        found = _recognise(data, password, Meter())
     except WrongPassword:
         raise refused("wrong_password" if password else "password_missing") from None
     except TooCostly:
@@ -81,6 +92,8 @@ def gather(data: bytes, password: str | None) -> Gathered:
         raise refused("truncated" if error.cut else "unreadable", why=str(error)) from None
     except (ValueError, IndexError, OverflowError):
         raise refused("unreadable", why="its parts do not fit together") from None
+    found.notes = layers + found.notes
+    return found
 
 
 def _recognise(data: bytes, password: str | None, meter: Meter) -> Gathered:
@@ -92,13 +105,6 @@ def _recognise(data: bytes, password: str | None, meter: Meter) -> Gathered:
     text = pem.text_of(data)
     if pem.BEGIN in text:
         return _from_pem(text, password, meter)
-    if _BASE64.fullmatch(text):
-        try:
-            decoded = base64.b64decode("".join(text.split()), validate=True)
-        except (binascii.Error, ValueError):
-            decoded = b""
-        if decoded[:1] == b"\x30":
-            return _from_der(decoded, password, meter)
     raise refused("not_a_credential", what=_describe(text))
 
 
@@ -109,7 +115,7 @@ def _describe(text: str) -> str:
             return what
     if start.startswith("{"):
         return "a service account of Google's" if '"private_key"' in text else "a JSON document"
-    printable = sum(character.isprintable() or character.isspace() for character in text[:1000])
+    printable = sum(is_plain(character) or character in "\t\n" for character in text[:1000])
     return "plain text" if start and printable > 0.95 * len(text[:1000]) else "unknown data"
 
 
@@ -121,15 +127,16 @@ def _from_pem(text: str, password: str | None, meter: Meter) -> Gathered:
                 # OpenSSL's trusted form has its own data after the certificate
                 found.certificates.append(element(block.der).expect(SEQUENCE).raw)
             case "ENCRYPTED PRIVATE KEY":
-                found.keys.append(_unlocked(block.der, password, meter))
+                found.keys.append(_unlocked(block.der, password, meter, found))
             case "RSA PRIVATE KEY" | "EC PRIVATE KEY" | "DSA PRIVATE KEY" if block.encrypted:
-                found.keys.append(_unlocked_old(block.text, password))
+                found.keys.append(_unlocked_old(block.text, password, found))
             case "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" | "DSA PRIVATE KEY":
                 found.keys.append(block.der)
             case "PKCS12":
                 inside = pkcs12.contents(block.der, password, meter)
                 found.keys += inside.keys
                 found.certificates += inside.certificates
+                found.notes += inside.notes
             case "EC PARAMETERS":
                 continue
             case _:
@@ -149,33 +156,40 @@ def _refuse_label(label: str) -> None:
     raise refused("not_a_credential", what="a PEM file of another kind")
 
 
-def _unlocked(der: bytes, password: str | None, meter: Meter) -> bytes:
+def _unlocked(der: bytes, password: str | None, meter: Meter, found: Gathered) -> bytes:
     """PKCS#8 from its encrypted form: a `.p8`-like key under a password."""
-    return pkcs12.decrypt_key(element(der), Password(password), meter)
+    tries = spellings(password) or [(Password(password), None)]
+    key, said = first_that_opens(tries, lambda one: pkcs12.decrypt_key(element(der), one, meter))
+    found.notes += (said,) if said else ()
+    return key
 
 
-def _unlocked_old(block: bytes, password: str | None) -> bytes:
+def _unlocked_old(block: bytes, password: str | None, found: Gathered) -> bytes:
     """OpenSSL's old form: one round of MD5, so it costs nothing to open."""
-    if not password:
-        raise WrongPassword
-    try:
-        key = serialization.load_pem_private_key(
-            block, password.encode(), unsafe_skip_rsa_key_validation=True
+
+    def open_with(one: Password) -> bytes:
+        try:
+            key = serialization.load_pem_private_key(
+                block, one.utf8(), unsafe_skip_rsa_key_validation=True
+            )
+        except ValueError:
+            raise WrongPassword from None
+        return key.private_bytes(
+            serialization.Encoding.DER,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
         )
-    except ValueError:
-        raise WrongPassword from None
-    return key.private_bytes(
-        serialization.Encoding.DER,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+
+    opened, said = first_that_opens(spellings(password), open_with)
+    found.notes += (said,) if said else ()
+    return opened
 
 
 def _from_der(data: bytes, password: str | None, meter: Meter) -> Gathered:
     whole = element(data).expect(SEQUENCE)
     if pkcs12.looks_like(whole.raw):
         inside = pkcs12.contents(whole.raw, password, meter)
-        return Gathered("PKCS#12", inside.keys, inside.certificates)
+        return Gathered("PKCS#12", inside.keys, inside.certificates, inside.notes)
     tags = [child.tag for child in whole.children()]
     if tags[:1] == [OID] and whole.children()[0].oid() == SIGNED_DATA:
         raise refused("provisioning_profile" if b"<plist" in data else "certificates_only")
@@ -184,7 +198,9 @@ def _from_der(data: bytes, password: str | None, meter: Meter) -> Gathered:
     if tags[:2] == [SEQUENCE, BIT_STRING]:
         raise refused("public_key")
     if tags[:2] == [SEQUENCE, OCTET_STRING]:
-        return Gathered("PKCS#8", [_unlocked(whole.raw, password, meter)])
+        found = Gathered("PKCS#8")
+        found.keys.append(_unlocked(whole.raw, password, meter, found))
+        return found
     if tags[:3] == [INTEGER, SEQUENCE, OCTET_STRING]:
         return Gathered("PKCS#8", [whole.raw])
     if tags[:2] in ([INTEGER, INTEGER], [INTEGER, OCTET_STRING]):
