@@ -50,6 +50,7 @@ def make_celery(settings: Settings) -> Celery:
         task_ignore_result=True,
         task_acks_late=True,
         task_publish_retry=False,
+        worker_consumer="workers.consumer:EnduringConsumer",
         worker_pool="threads",
         worker_concurrency=2,
         worker_prefetch_multiplier=16,

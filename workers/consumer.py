@@ -1,0 +1,73 @@
+"""Celery's consumer, started again after whatever ends it: anybody may put a message in a queue.
+
+Celery itself starts it again when the connection is lost; anything else, such as a message that is
+no JSON, would end the worker, and with it the loop on which pushes are sent and time is kept.
+"""
+
+import json
+import time
+from typing import Any
+
+from celery.worker.consumer import Consumer
+
+from app.infra.supervision import STEADY, Health, pause
+
+LONGEST = 1.0
+"""Seconds of rest at most: what waits in the queue may be fine."""
+
+
+class EnduringConsumer(Consumer):  # type: ignore[misc]
+    """Consumes until the worker is to stop."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._health = Health("worker.consume")
+
+    def start(self) -> None:
+        """Consume; returns when the worker stops. SystemExit, by which Celery stops, passes."""
+        while True:
+            begun = time.monotonic()
+            try:
+                super().start()
+            except Exception as error:  # noqa: BLE001  (counted, told, begun anew)
+                if time.monotonic() > begun + STEADY:
+                    self._health.well()
+                self._health.failed(error)
+                time.sleep(min(LONGEST, pause(self._health)))
+                self._begin_anew(error)
+            else:
+                return
+
+    def _begin_anew(self, error: Exception) -> None:
+        """What Celery does when a connection is lost (`Consumer.start`)."""
+        if self.connection:
+            self.on_connection_error_after_connected(error)
+        self._forget_unreadable()
+        self.on_close()
+        self._cancel_connection_timer_entries()
+        self.blueprint.restart(self)
+
+    def _forget_unreadable(self) -> None:
+        """Take out of what was not acknowledged whatever can never be delivered again.
+
+        A message in the queue is taken from it before it is read; one that is to be given back is
+        read first, and would end every consumer to come.
+        """
+        try:
+            with self.app.connection_for_write() as connection:
+                channel = connection.default_channel
+                for tag, stored in channel.client.hscan_iter(channel.unacked_key, count=1_000):
+                    if not _readable(stored):
+                        channel.client.hdel(channel.unacked_key, tag)
+                        channel.client.zrem(channel.unacked_index_key, tag)
+        except Exception as error:  # noqa: BLE001  (the broker may be away: the next time, then)
+            self._health.failed(error)
+
+
+def _readable(stored: bytes) -> bool:
+    """Whether this is what kombu keeps of a message: itself, an exchange and a routing key."""
+    try:
+        message, _exchange, _key = json.loads(stored)
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return isinstance(message, dict) and isinstance(message.get("properties"), dict)
