@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 
 from app.audit.log import SERVER, Actor, forget_user, record
-from app.calls import queries, store
+from app.calls import idempotency, queries, store
 from app.calls.apply import Applied
 from app.calls.notify_after_commit import tell
 from app.calls.service import take_out
@@ -72,7 +72,7 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str, *, actor: Actor
     async with runtime.database.transaction() as session:
         await devices.lock_user(session, tenant_id, user_id)
         live = await store.live_calls_of(session, tenant_id, user_id)
-        calls = await store.lock(session, tenant_id, live)
+        calls = await queries.lock_free(session, live)  # what somebody holds follows
         applied = await take_out(session, user_id, calls)
         erasure = await erasures.add(session, tenant_id, user_id)
         await _bury(session, erasure, calls)
@@ -80,6 +80,7 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str, *, actor: Actor
             raise NotFound("user_not_found", "there is no such user")
         await record(session, actor, tenant_id, "user.erase", "user", user=user_id)
         await forget_user(session, tenant_id, user_id)
+        await idempotency.forget_user(session, tenant_id, user_id)
         await events.forget_feed(session, tenant_id, user_id)
     tell(runtime, applied)
     for _ in range(round(AT_ONCE / LOOK_AGAIN)):

@@ -9,40 +9,64 @@ from sqlalchemy import text
 from app.calls.models import Idempotency
 from app.infra.db import Row, Session, insert_rows, many
 
-KEEP = """ON CONFLICT (tenant_id, key) DO UPDATE SET
+KeptKey = tuple[UUID, str, str]
+"""(tenant, owner, key): two API keys, or two users, never share one. `owner`: see `Order`."""
+
+KEEP = """ON CONFLICT (tenant_id, owner, key) DO UPDATE SET
         body_digest = excluded.body_digest, call_id = excluded.call_id, answer = excluded.answer,
         created_at = excluded.created_at
     WHERE idempotency.created_at < excluded.created_at - interval '24 hours'
-    RETURNING tenant_id, key"""
-KEPT = text("""
-    SELECT i.tenant_id, i.key, i.body_digest, i.answer
-    FROM idempotency i
-    JOIN unnest(CAST(:tenants AS uuid[]), CAST(:keys AS text[])) AS w(tenant_id, key)
-        USING (tenant_id, key)
-""")
-UNKEEP = text("""
-    DELETE FROM idempotency i
-    USING unnest(CAST(:tenants AS uuid[]), CAST(:keys AS text[])) AS w(tenant_id, key)
-    WHERE i.tenant_id = w.tenant_id AND i.key = w.key
-""")
+    RETURNING tenant_id, owner, key"""
+WANTED = """
+    unnest(CAST(:tenants AS uuid[]), CAST(:owners AS text[]), CAST(:keys AS text[]))
+        AS w(tenant_id, owner, key)
+"""
+KEPT = text(f"""
+    SELECT i.tenant_id, i.owner, i.key, i.body_digest, i.answer
+    FROM idempotency i JOIN {WANTED} USING (tenant_id, owner, key)
+""")  # noqa: S608  (a constant)
+UNKEEP = text(f"""
+    DELETE FROM idempotency i USING {WANTED}
+    WHERE i.tenant_id = w.tenant_id AND i.owner = w.owner AND i.key = w.key
+""")  # noqa: S608
+FORGET_USER = text("DELETE FROM idempotency WHERE tenant_id = :tenant AND owner = :owner")
 
 
-async def keep_answers(session: Session, rows: Sequence[Row]) -> set[tuple[UUID, str]]:
-    """Keep answers; those (tenant, key) that were not taken have an answer already."""
-    ordered = sorted(rows, key=lambda row: (row["tenant_id"], row["key"]))
+def owner_of(*, key_id: UUID | None, user_id: str | None) -> str:
+    """Whose idempotency keys a request's are: its API key's, or its user's."""
+    return f"user:{user_id}" if user_id is not None else f"key:{key_id}"
+
+
+async def keep_answers(session: Session, rows: Sequence[Row]) -> set[KeptKey]:
+    """Keep answers; those keys that were not taken have an answer already."""
+    ordered = sorted(rows, key=_key_of)
     kept = await insert_rows(session, Idempotency.__table__, ordered, suffix=KEEP)
-    return {(row["tenant_id"], row["key"]) for row in kept}
+    return {_key_of(row) for row in kept}
 
 
-async def kept_answers(
-    session: Session, keys: Sequence[tuple[UUID, str]]
-) -> dict[tuple[UUID, str], dict[str, Any]]:
-    """The answers kept for (tenant, key), which `keep_answers` has just found to be in force."""
-    values = {"tenants": [key[0] for key in keys], "keys": [key[1] for key in keys]}
-    return {(row["tenant_id"], row["key"]): row for row in await many(session, KEPT, values)}
+async def kept_answers(session: Session, keys: Sequence[KeptKey]) -> dict[KeptKey, dict[str, Any]]:
+    """The answers kept for these keys, which `keep_answers` has just found to be in force."""
+    return {_key_of(row): row for row in await many(session, KEPT, _columns(keys))}
 
 
-async def forget_answers(session: Session, keys: Sequence[tuple[UUID, str]]) -> None:
+async def forget_answers(session: Session, keys: Sequence[KeptKey]) -> None:
     """Take back answers kept in this transaction whose call did not come about."""
-    values = {"tenants": [key[0] for key in keys], "keys": [key[1] for key in keys]}
-    await session.execute(UNKEEP, values)
+    await session.execute(UNKEEP, _columns(keys))
+
+
+async def forget_user(session: Session, tenant_id: UUID, user_id: str) -> None:
+    """Delete the answers to a user's own requests."""
+    owner = owner_of(key_id=None, user_id=user_id)
+    await session.execute(FORGET_USER, {"tenant": tenant_id, "owner": owner})
+
+
+def _key_of(row: Row) -> KeptKey:
+    return row["tenant_id"], row["owner"], row["key"]
+
+
+def _columns(keys: Sequence[KeptKey]) -> dict[str, Any]:
+    return {
+        "tenants": [key[0] for key in keys],
+        "owners": [key[1] for key in keys],
+        "keys": [key[2] for key in keys],
+    }

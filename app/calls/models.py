@@ -111,11 +111,15 @@ class Ring(Base):
 
 
 class Idempotency(Base):
-    """The answer to a request with an `Idempotency-Key`, kept for 24 hours."""
+    """The answer to a request with an `Idempotency-Key`, kept for 24 hours.
+
+    `owner`: `key:<id>` of the API key, or `user:<id>`, whose request it was.
+    """
 
     __tablename__ = "idempotency"
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(Text, primary_key=True, server_default="")
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     body_digest: Mapped[bytes] = mapped_column(LargeBinary)
     call_id: Mapped[UUID | None]

@@ -11,6 +11,7 @@ import orjson
 from app.calls import idempotency as kept_rows
 from app.calls.apply import Applied, Change, start
 from app.calls.commands import Asked, Done
+from app.calls.idempotency import KeptKey
 from app.calls.schemas import RingIn, call_out
 from app.calls.store import Stored
 from app.core.call import SERVER, Call, Callee, Decision, Refused, RingMore, Start, decide
@@ -31,7 +32,10 @@ CidKey = tuple[UUID, str, str]
 
 @frozen
 class Order:
-    """One request to ring, ready to be decided: ids made, figures resolved."""
+    """One request to ring, ready to be decided: ids made, figures resolved.
+
+    `key` is its Idempotency-Key, among those of `owner`: an API key or a user.
+    """
 
     tenant_id: UUID
     request: RingIn
@@ -40,12 +44,18 @@ class Order:
     figures: Figures
     callees: tuple[Callee, ...]
     device: str
+    owner: str
     key: str | None
     body_digest: bytes
 
     @property
     def cid(self) -> CidKey:
         return self.tenant_id, self.request.type, self.name
+
+    @property
+    def kept_key(self) -> KeptKey | None:
+        """By what its answer is kept."""
+        return None if self.key is None else (self.tenant_id, self.owner, self.key)
 
     @property
     def ring_time(self) -> float:
@@ -55,7 +65,13 @@ class Order:
 
 
 def order(
-    tenant_id: UUID, settings: TenantSettings, request: RingIn, *, device: str, key: str | None
+    tenant_id: UUID,
+    settings: TenantSettings,
+    request: RingIn,
+    *,
+    device: str,
+    key: str | None,
+    owner: str = "",
 ) -> Order:
     """Make an Order of a request. Raises Invalid (422) for more members than a call may have."""
     figures = settings.figures_for(request.type)
@@ -73,6 +89,7 @@ def order(
         figures=figures,
         callees=tuple(Callee(user, uuid7()) for user in request.callees),
         device=device,
+        owner=owner,
         key=key,
         body_digest=b"" if key is None else _digest(request),
     )
@@ -101,7 +118,8 @@ def ring_order(caller: Caller, request: RingIn, key: str | None) -> Order:
             f"Idempotency-Key: must have 1 to {LONGEST_KEY} printable characters",
         )
     device = request.caller.device_id or SERVER
-    return order(caller.tenant_id, caller.settings, request, device=device, key=key)
+    owner = kept_rows.owner_of(key_id=caller.key_id, user_id=caller.user_id)
+    return order(caller.tenant_id, caller.settings, request, device=device, key=key, owner=owner)
 
 
 async def ring_new(session: Session, orders: Sequence[Order]) -> tuple[dict[int, Answer], Applied]:
@@ -121,7 +139,7 @@ async def ring_new(session: Session, orders: Sequence[Order]) -> tuple[dict[int,
     added, applied = await start(session, [started[n] for n in first.values()], now, tokens)
     taken = [n for n in first.values() if orders[n].call_id in added]
     lost = set(range(len(orders))) - answers.keys() - twins.keys() - set(taken)
-    keys = [(orders[n].tenant_id, key) for n in sorted(lost) if (key := orders[n].key)]
+    keys = [key for n in sorted(lost) if (key := orders[n].kept_key)]
     if keys:
         await kept_rows.forget_answers(session, keys)
     answers |= {n: _answer(started[n]) for n in taken}
@@ -160,14 +178,16 @@ async def _keep(
     Gives the answers of those that were answered before, and for each order that repeats another
     of this batch the place of that one, whose fate it shares.
     """
-    rows: dict[tuple[UUID, str], dict[str, Any]] = {}
-    owner: dict[tuple[UUID, str], int] = {}
+    rows: dict[KeptKey, dict[str, Any]] = {}
+    owner: dict[KeptKey, int] = {}
     for n, (one, change) in enumerate(zip(orders, changes, strict=True)):
-        if one.key is None or (one.tenant_id, one.key) in rows:
+        key = one.kept_key
+        if key is None or key in rows:
             continue
-        owner[one.tenant_id, one.key] = n
-        rows[one.tenant_id, one.key] = {
+        owner[key] = n
+        rows[key] = {
             "tenant_id": one.tenant_id,
+            "owner": one.owner,
             "key": one.key,
             "body_digest": one.body_digest,
             "call_id": change.decision.call.id,
@@ -177,7 +197,7 @@ async def _keep(
     if not rows:
         return {}, {}
     kept = await kept_rows.keep_answers(session, list(rows.values()))
-    asked = [(n, one, (one.tenant_id, one.key)) for n, one in enumerate(orders) if one.key]
+    asked = [(n, one, key) for n, one in enumerate(orders) if (key := one.kept_key)]
     twins = {n: owner[key] for n, _, key in asked if key in kept and owner[key] != n}
     repeated = [(n, one, key) for n, one, key in asked if key not in kept]
     if not repeated:

@@ -96,3 +96,20 @@ async def test_keys_are_the_tenants_own(tenant: Tenant) -> None:
     assert refused.status_code == 422
     taken = await ring(tenant, "k")
     assert taken.status_code == 202, "what was refused has not used its key"
+
+
+async def test_users_and_the_backend_do_not_share_keys(tenant: Tenant) -> None:
+    await tenant.api.put("/v1/settings", json={"users_may_ring": True})
+    body = {"caller": {"id": "alice"}, "callees": ["bob"]}
+    key = {"Idempotency-Key": "1"}
+
+    async def ring_as(who: str | None) -> httpx.Response:
+        headers = key if who is None else key | tenant.as_user(who)
+        asked = body | {"caller": {"id": who or "alice"}}
+        return await tenant.api.post("/v1/calls", json=asked, headers=headers)
+
+    answers = [await ring_as(who) for who in (None, "alice", "carol", None, "alice")]
+    assert {answer.status_code for answer in answers} == {202}, [one.text for one in answers]
+    ids = [answer.json()["id"] for answer in answers]
+    assert len(set(ids)) == 3
+    assert ids[3:] == ids[:2]
