@@ -49,8 +49,9 @@ def window_after(window: int, *, seconds: float) -> int:
 def share(waiting: Sequence[Waiting], taken: Mapping[tuple[UUID, bool], int]) -> dict[UUID, int]:
     """How many deliveries to begin for each webhook; those that get none are left out.
 
-    `taken`: places in use, by (tenant, slow). Places go one by one to the tenant that has the
-    fewest, and within a tenant to its webhooks in turn.
+    `waiting`: who waits longest first. `taken`: places in use, by (tenant, slow). Places go one by
+    one to the tenant that has the fewest, of several to the first, and within a tenant to its
+    webhooks in turn.
     """
     given: defaultdict[UUID, int] = defaultdict(int)
     left_of_all = MOST - sum(taken.values())

@@ -49,18 +49,28 @@ async def add_of_tenants(session: Session, events: Sequence[Row]) -> None:
     await session.execute(ADD, values)
 
 
-WORK = text("""
+FREE = """p.state = 'pending' AND p.due_at <= clock_timestamp()
+                AND NOT EXISTS (
+                    SELECT FROM deliveries e
+                    WHERE e.webhook_id = p.webhook_id AND e.call_id = p.call_id AND e.seq < p.seq
+                        AND e.state IN ('pending', 'sending'))"""
+"""Whether delivery `p` may be sent now: of one call only the first that is not delivered yet."""
+
+WORK = text(f"""
     SELECT w.id, w.tenant_id, w.failures, CASE WHEN w.failures > 0 THEN (
         SELECT count(*) FROM deliveries s WHERE s.webhook_id = w.id AND s.state = 'sending'
     ) ELSE 0 END AS flying
     FROM webhooks w
+    CROSS JOIN LATERAL (
+        SELECT p.due_at FROM deliveries p
+        WHERE p.webhook_id = w.id AND {FREE}
+        ORDER BY p.due_at LIMIT 1
+    ) d
     WHERE w.state = 'active' AND (w.resting_until IS NULL OR w.resting_until <= clock_timestamp())
         AND w.id <> ALL(CAST(:full AS uuid[]))
-        AND EXISTS (
-            SELECT FROM deliveries d
-            WHERE d.webhook_id = w.id AND d.state = 'pending' AND d.due_at <= clock_timestamp())
-""")
-CLAIM = text("""
+    ORDER BY d.due_at
+""")  # noqa: S608  (a constant)
+CLAIM = text(f"""
     UPDATE deliveries d SET state = 'sending', claimed_by = :worker, fence = d.fence + 1,
         attempts = d.attempts + 1
     FROM (
@@ -68,11 +78,7 @@ CLAIM = text("""
         FROM unnest(CAST(:webhooks AS uuid[]), CAST(:counts AS integer[])) AS w(id, count)
         CROSS JOIN LATERAL (
             SELECT p.webhook_id, p.event_id FROM deliveries p
-            WHERE p.webhook_id = w.id AND p.state = 'pending' AND p.due_at <= clock_timestamp()
-                AND NOT EXISTS (
-                    SELECT FROM deliveries e
-                    WHERE e.webhook_id = p.webhook_id AND e.call_id = p.call_id AND e.seq < p.seq
-                        AND e.state IN ('pending', 'sending'))
+            WHERE p.webhook_id = w.id AND {FREE}
             ORDER BY p.due_at, p.seq LIMIT w.count
             FOR NO KEY UPDATE SKIP LOCKED
         ) p
@@ -80,22 +86,20 @@ CLAIM = text("""
     WHERE d.webhook_id = c.webhook_id AND d.event_id = c.event_id AND d.state = 'pending'
     RETURNING d.webhook_id, d.event_id, d.tenant_id, d.call_id, d.seq, d.fence, d.attempts,
         d.created_at, clock_timestamp() AS now
-""")
+""")  # noqa: S608  (a constant)
 
 
 async def work(session: Session, full: Sequence[UUID]) -> list[dict[str, Any]]:
-    """Webhooks with deliveries that are due, but for `full`: (id, tenant_id, failures, flying).
+    """Webhooks with deliveries that may be sent now, but for `full`, who waits longest first.
 
-    `flying`: how many are under way to one that fails, from any worker.
+    (id, tenant_id, failures, flying) each. `flying`: how many are under way to one that fails, from
+    any worker.
     """
     return await many(session, WORK, {"full": list(full)})
 
 
 async def claim(session: Session, worker: UUID, counts: Mapping[UUID, int]) -> list[dict[str, Any]]:
-    """Claim deliveries that are due, so many for each webhook.
-
-    Of one call only the first that is not delivered yet: the endpoint gets them in order.
-    """
+    """Claim deliveries that may be sent now, so many for each webhook, in order per call."""
     values = {"worker": worker, "webhooks": list(counts), "counts": list(counts.values())}
     return await many(session, CLAIM, values)
 

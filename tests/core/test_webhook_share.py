@@ -39,6 +39,12 @@ def test_places_go_to_who_has_the_fewest() -> None:
     assert share(waiting, taken) == {waiting[1].webhook: 1}
 
 
+def test_of_those_that_have_nothing_the_first_is_served() -> None:
+    waiting = [one for _ in range(5) for one in webhooks(uuid4(), 1)]
+    taken = {(uuid4(), False): PLACES[False] - 2}
+    assert set(share(waiting, taken)) == {one.webhook for one in waiting[:2]}
+
+
 def test_the_slow_hold_up_only_themselves() -> None:
     slow, quick = [uuid4() for _ in range(100)], uuid4()
     waiting = [one for tenant in slow for one in webhooks(tenant, 20, slow=True)]

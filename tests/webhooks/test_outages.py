@@ -19,7 +19,7 @@ from app.infra.runtime import Runtime, open_runtime
 from app.infra.safe_http import Outbound
 from app.infra.settings import Settings
 from app.tenants import service as tenants
-from app.webhooks import publish, service
+from app.webhooks import deliveries, publish, service
 from app.webhooks.dispatcher import Courier
 from app.webhooks.flights import Flights
 from tests.conftest import DatabaseServer
@@ -202,6 +202,25 @@ async def test_a_claim_whose_answer_was_lost_is_made_again(database: str, redis:
         await here.courier.look()
         await here.delivered(tenant)
         assert len(receiver.posts) == 1
+
+
+async def test_who_waits_longest_is_first_and_who_cannot_go_yet_takes_no_place(
+    database: str, redis: str
+) -> None:
+    async with place(database, redis) as here:
+        tenants_ = [await here.webhook(f"http://127.0.0.1:9/{n}") for n in range(4)]
+        for minutes, tenant in zip((1, 3, 2, 4), tenants_, strict=True):
+            await here.rows(
+                "INSERT INTO deliveries (webhook_id, event_id, tenant_id, type, call_id, seq, created_at, due_at)"
+                " SELECT w.id, 'evt_' || n.seq, w.tenant_id, 'call.ended', CAST(:c AS uuid), n.seq,"
+                " clock_timestamp(), clock_timestamp() + make_interval(mins => CASE"
+                " WHEN :m = 4 AND n.seq = 1 THEN 60 ELSE -:m END)"
+                " FROM webhooks w, generate_series(1, 3) AS n(seq) WHERE w.tenant_id = :t RETURNING event_id",
+                m=minutes, t=tenant, c=uuid7(),
+            )  # fmt: skip
+        async with here.outside.database.reading() as session:
+            found = await deliveries.work(session, [])
+        assert [row["tenant_id"] for row in found] == [tenants_[1], tenants_[2], tenants_[0]]
 
 
 async def test_times_are_the_databases(database: str, redis: str) -> None:
