@@ -6,6 +6,7 @@ import app.credentials.models
 import app.dashboard.models
 import app.devices.models
 import app.events.models
+import app.infra.leases
 import app.push.models
 import app.tenants.models
 import app.webhooks.models  # noqa: F401

@@ -9,10 +9,10 @@ import structlog
 from app.calls import erase as erasing
 from app.calls import service as calls
 from app.devices import service as devices
+from app.infra.leases import as_only
 from app.infra.observe import SWEEP_FAILING, SWEEP_FAILURES
 from app.infra.outage import is_away
 from app.infra.runtime import Runtime
-from app.push import service as push
 from app.push.service import Dispatcher
 
 log = structlog.get_logger(__name__)
@@ -21,6 +21,9 @@ Step = Callable[[], Awaitable[object]]
 
 TOLD_EVERY = 60.0
 """Seconds between two log lines about a step that goes on failing."""
+
+EVERY = 0.9
+"""Seconds between two sweeps, however many workers there are, each of which looks once a second."""
 
 LONGEST_STEP = 20.0
 """Seconds after which a step is ended, so that the others have their turn."""
@@ -63,7 +66,7 @@ STEPS = Steps()
 
 
 async def sweep(runtime: Runtime, dispatcher: Dispatcher) -> None:
-    """Go once through all that time brings, unless another worker is at it."""
+    """Go once through all that time brings, unless another worker is at it or has just been."""
 
     async def rounds() -> None:
         await STEPS.go_through(
@@ -80,4 +83,4 @@ async def sweep(runtime: Runtime, dispatcher: Dispatcher) -> None:
             }
         )
 
-    await push.as_only_sweeper(runtime, rounds)
+    await as_only(runtime.database, "sweep", dispatcher.worker_id, rounds, every=EVERY)

@@ -80,16 +80,6 @@ async def forget_dead_workers(session: Session) -> None:
     await session.execute(FORGET_DEAD)
 
 
-SWEEP_LOCK = text("SELECT pg_try_advisory_xact_lock(7465737, 1) AS mine")
-
-
-async def try_sweep_lock(session: Session) -> bool:
-    """Whether this transaction may sweep: only one at a time may."""
-    row = await one(session, SWEEP_LOCK)
-    assert row is not None
-    return bool(row["mine"])
-
-
 LIVE_WORKERS = text("""
     SELECT count(*) AS n FROM workers WHERE alive_until > clock_timestamp() AND dead_at IS NULL
 """)
