@@ -1,14 +1,14 @@
 """leases: who does a kind of work for all, and until when
 
-Revision ID: 0117
-Revises: 0116
+Revision ID: 0118
+Revises: 0117
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0117"
-down_revision = "0116"
+revision = "0118"
+down_revision = "0117"
 branch_labels = None
 depends_on = None
 
