@@ -40,9 +40,16 @@ class Load:
         payload = arrival["payload"]
         ring = payload.get("ring") if isinstance(payload, dict) else None
         if isinstance(ring, dict) and arrival["topic"].endswith(".voip"):
-            waiting = self._pushed.get(ring.get("uuid", ""))
-            if waiting is not None and not waiting.done():
+            # which may be before the request to ring has been answered
+            waiting = self._push_of(ring.get("uuid", ""))
+            if not waiting.done():
                 waiting.set_result(ring)
+
+    def _push_of(self, uuid: str) -> "asyncio.Future[dict[str, Any]]":
+        """The first push of a ring, whichever comes first: it, or who waits for it."""
+        if uuid not in self._pushed:
+            self._pushed[uuid] = asyncio.get_running_loop().create_future()
+        return self._pushed[uuid]
 
     def start(self, rate: float) -> None:
         """Begin so many calls a second."""
@@ -115,16 +122,12 @@ class Load:
         self, name: str, uuid: str, number: int, ring_time: float, think: float
     ) -> None:
         """From the push to the end: most are answered, some declined, some given up by the caller."""
-        waiting: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._pushed[uuid] = waiting
         over = time.time() + ring_time
         try:
             async with asyncio.timeout(ring_time + 1):
-                ring = await waiting
+                ring = await asyncio.shield(self._push_of(uuid))
         except TimeoutError:
             return
-        finally:
-            del self._pushed[uuid]
         await asyncio.sleep(think)
         state = urlsplit(ring["state_url"]).path
         if number % 10 == 8:
@@ -137,7 +140,7 @@ class Load:
             await self._act(f"/v1/calls/default:{name}/end", self._tenant.key, over)
 
     async def _act(self, path: str, bearer: str, over: float) -> None:
-        reply = await self._world.balancer.ask("POST", path, bearer=bearer, within=20.0)
+        reply = await self._world.balancer.ask("POST", path, bearer=bearer, within=45.0)
         after = time.time() > over - 1
         self._note(path, reply, lambda status: status == 200 or (after and status in {409, 410}))
 
