@@ -68,7 +68,7 @@ async def roll(house: House, port: int) -> list[str]:
             took = await restarted(house, one)
             print(f"{one.name} stopped within {took:.1f} s and was started again", flush=True)
             await asyncio.sleep(BETWEEN)
-        await load.stop(within=40)
+        await load.stop(within=60)
         await final(world, 40)
         await world.apple.stop()
         sent, fates = await world.apple.sent(), await world.truth.fates(world.tenant.id, since)

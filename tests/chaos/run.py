@@ -84,7 +84,7 @@ async def row(world: World, spec: Spec, rate: float) -> Outcome:
     await asyncio.sleep(8 if spec.one_tenant else 2)
     fault = await _put(world, spec)
     await _recovered(world, load, fault)
-    await load.stop(within=40)
+    await load.stop(within=60)
     await final(world, 45)
     await world.apple.stop()
     sent, fates = await world.apple.sent(mark), await truth.fates(world.tenant.id, since)
