@@ -15,6 +15,7 @@ from app.calls.service import Audited, Seen
 from app.core.call import (
     SERVER,
     Accept,
+    CallKit,
     Cancel,
     Command,
     Decline,
@@ -25,7 +26,7 @@ from app.core.call import (
 from app.http import etags as http_cache
 from app.http.acting import actor_of
 from app.http.auth import any_caller, server_or_user
-from app.infra.errors import Invalid
+from app.infra.errors import Gone, Invalid
 from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope
 
@@ -93,6 +94,13 @@ async def _join(
 ) -> dict[str, Any]:
     actors.refuse_kinds(caller, "member")
     actor = await _actor(reference, request, caller, body)
+    if actor.gone:
+        raise Gone(
+            "device_removed",
+            "this device is no more the user's: it cannot answer",
+            reason="cancelled",
+            callkit_reason=CallKit.REMOTE_ENDED.value,
+        )
     device = actor.device
     if device is None:
         if caller.kind == "user":

@@ -17,7 +17,10 @@ from app.tenants.caller import Caller
 
 @frozen
 class Actor:
-    """On which call, for whom, from which device. `hidden`: a stranger is told nothing of it."""
+    """On which call, for whom, from which device. `hidden`: a stranger is told nothing of it.
+
+    `gone`: the device of a call token is no more the user's.
+    """
 
     tenant_id: UUID
     reference: str
@@ -25,6 +28,7 @@ class Actor:
     device: str | None
     hidden: bool
     ring: UUID | None = None
+    gone: bool = False
 
     @property
     def user_id(self) -> str:
@@ -47,28 +51,31 @@ async def actor(
         return Actor(caller.tenant_id, reference, user, device, hidden=False)
     if caller.kind == "user":
         return Actor(caller.tenant_id, reference, caller.acting_for(user), device, hidden=True)
-    call_id, owner, holder = await _bound(runtime, caller)
+    call_id, owner, holder, gone = await _bound(runtime, caller)
     if user not in {None, owner}:
         raise Forbidden("wrong_user", "user_id: this token cannot act for another user")
     if device not in {None, holder}:
         raise Forbidden("wrong_device", "device_id: this token cannot act for another device")
     await _same_call(runtime, caller, reference, call_id)
-    return Actor(caller.tenant_id, str(call_id), owner, holder, hidden=True, ring=caller.ring)
+    return Actor(
+        caller.tenant_id, str(call_id), owner, holder, hidden=True, ring=caller.ring, gone=gone
+    )
 
 
-async def _bound(runtime: Runtime, caller: Caller) -> tuple[UUID, str, str]:
+async def _bound(runtime: Runtime, caller: Caller) -> tuple[UUID, str, str, bool]:
     if caller.kind == "member":
         assert caller.call_id is not None
         assert caller.user_id is not None
         assert caller.device_id is not None
-        return caller.call_id, caller.user_id, caller.device_id
+        return caller.call_id, caller.user_id, caller.device_id, False
     assert caller.ring is not None
     assert caller.device_row is not None
     async with runtime.database.reading() as session:
         found = await store.ring_of_token(session, caller.tenant_id, caller.ring, caller.device_row)
     if found is None or found["device_id"] is None:
         raise not_found()
-    return found["call_id"], found["user_id"], found["device_id"]
+    gone = found["gone_at"] is not None
+    return found["call_id"], found["user_id"], found["device_id"], gone
 
 
 async def _same_call(runtime: Runtime, caller: Caller, reference: str, call_id: UUID) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +19,6 @@ from app.infra.ids import uuid7
 from app.push import store as pushes
 from app.push import tokens as push_tokens
 from app.webhooks import publish
-
-STOP_LIVES = timedelta(seconds=30)
-"""How long a stop is worth sending: iOS itself ends an unanswered call after 30 to 60 s."""
 
 
 @frozen
@@ -152,10 +149,7 @@ async def _add_stops(session: Session, changes: Sequence[Change], now: datetime)
         for stop in change.decision.stops
     ]
     targets = await pushes.stop_targets(session, stops)
-    rows = [
-        target | {"id": uuid7(), "purpose": "stop", "created_at": now, "deadline": now + STOP_LIVES}
-        for target in targets
-    ]
+    rows = pushes.stops_at(targets, now)
     await insert_all(session, [pushes.new_pushes(rows)])
     return list({row["ring"] for row in rows})
 

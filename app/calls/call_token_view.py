@@ -10,7 +10,7 @@ from app.calls.commands import Asked, carry_out
 from app.calls.refusals import not_found
 from app.calls.schemas import call_reference, call_summary, member_out, ring_out
 from app.calls.store import Stored
-from app.core.call import Call, Decision, Report, view
+from app.core.call import Call, CallKit, Decision, Outcome, Report, view
 from app.core.event import rfc3339
 from app.infra.db import Row, Session, one
 from app.infra.errors import Forbidden
@@ -32,13 +32,13 @@ COUNTS = """
         FROM members o WHERE o.call_id = c.id) n
 """
 STATE = text(f"""
-    SELECT {SUMMARY}, c.due_at <= clock_timestamp() AS overdue
+    SELECT {SUMMARY}, c.due_at <= clock_timestamp() AS overdue, {store.GONE_AT} AS gone_at
     FROM rings r
     JOIN calls c ON c.id = r.call_id
     JOIN members m ON m.call_id = r.call_id AND m.user_id = r.user_id
-    JOIN devices d ON d.id = :device AND d.tenant_id = r.tenant_id AND d.user_id = r.user_id
+    {store.DEVICE_OF_CALL_TOKEN}
     {COUNTS}
-    WHERE r.uuid = :ring AND r.tenant_id = :tenant
+    WHERE r.uuid = :ring AND r.tenant_id = :tenant AND (d.id IS NOT NULL OR x.id IS NOT NULL)
 """)  # noqa: S608  (constants)
 
 
@@ -46,17 +46,27 @@ async def read_state(runtime: Runtime, caller: Caller, reference: str) -> dict[s
     """The call as the holder of a call token may see it: itself, its ring, and how many others.
 
     The ring is the token's own, also when a later one has been made to reach the member.
-    Raises NotFound when the token is about another call, or its device has gone.
+    To a device that is no more the user's it is over, whatever becomes of it elsewhere. Raises
+    NotFound when the token is about another call.
     """
     values = {"tenant": caller.tenant_id, "ring": caller.ring, "device": caller.device_row}
     async with runtime.database.reading() as session:
         row = await one(session, STATE, values)
         if row is None or not _named(reference, row):
             raise not_found()
-        if not row["overdue"]:
-            out = summary_of(row)
-            return out | {"ring": out["members"][0]["ring"]}
-    return await _state_in_time(runtime, caller, row)
+    if row["overdue"]:
+        out = await _state_in_time(runtime, caller, row)
+    else:
+        out = summary_of(row)
+        out |= {"ring": out["members"][0]["ring"]}
+    if row["gone_at"] is None or out["ring"]["state"] != "ringing":
+        return out
+    settled = {
+        "state": Outcome.CANCELLED.value,
+        "settled_at": rfc3339(row["gone_at"]),
+        "callkit_reason": CallKit.REMOTE_ENDED.value,
+    }
+    return out | {"ring": out["ring"] | settled}
 
 
 def _named(reference: str, row: Row) -> bool:

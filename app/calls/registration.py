@@ -4,6 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from app.audit.log import SERVER, Actor, record
+from app.calls.apply import Applied
+from app.calls.notify_after_commit import tell
 from app.calls.service import ring_late_devices
 from app.devices import service as devices
 from app.devices.schemas import DeviceIn
@@ -17,10 +19,11 @@ async def register(
 ) -> dict[str, Any]:
     """Make or refresh a device with its tokens; returns the device as clients read it.
 
-    If the user is ringing, the device rings too.
+    If the user is ringing, the device rings too. Devices that are no more the user's and ring stop.
     """
     async with runtime.database.transaction() as session:
         change = await devices.register(session, tenant_id, settings, user_id, request)
+    tell(runtime, Applied(rings=list(change.stopped)))
     await ring_late_devices(runtime, (tenant_id, user_id))
     assert change.device is not None
     return change.device
@@ -29,7 +32,7 @@ async def register(
 async def remove(
     runtime: Runtime, tenant_id: UUID, user_id: str, device_id: str, *, actor: Actor = SERVER
 ) -> None:
-    """Remove a device with its tokens; what was not yet sent to it is dropped.
+    """Remove a device with its tokens; what was not yet sent to it is dropped, what rings stops.
 
     Raises NotFound when the user has no such device.
     """
@@ -37,6 +40,7 @@ async def remove(
         change = await devices.remove(session, tenant_id, user_id, device_id)
         detail = {"device": str(change.removed)}
         await record(session, actor, tenant_id, "device.remove", "user", detail, user=user_id)
+    tell(runtime, Applied(rings=list(change.stopped)))
 
 
 async def unregister(

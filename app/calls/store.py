@@ -316,17 +316,35 @@ async def settle_rings(session: Session, rings: Sequence[Ring]) -> None:
     await session.execute(SETTLE, values)
 
 
-RING_OF_TOKEN = text("""
-    SELECT r.call_id, r.user_id, d.device_id
-    FROM rings r LEFT JOIN devices d ON d.id = :device AND d.tenant_id = r.tenant_id
+DEVICE_OF_CALL_TOKEN = """
+    LEFT JOIN devices d
+        ON d.id = :device AND d.tenant_id = r.tenant_id AND d.user_id = r.user_id
+    LEFT JOIN removed_devices x
+        ON x.id = :device AND x.tenant_id = r.tenant_id AND x.user_id = r.user_id
+    LEFT JOIN LATERAL (
+        SELECT t.registered_at FROM pushes p JOIN tokens t ON t.id = p.token_id
+        WHERE p.ring = r.uuid AND p.device_row = :device AND p.purpose = 'ring'
+            AND t.user_id <> r.user_id LIMIT 1
+    ) moved ON true
+"""  # noqa: S105  (SQL)
+"""The device of a call token: its row, or what is kept of it; `moved`: the phone is another's."""
+
+GONE_AT = "coalesce(x.removed_at, moved.registered_at)"
+RING_OF_TOKEN = text(f"""
+    SELECT r.call_id, r.user_id, coalesce(d.device_id, x.device_id) AS device_id,
+           {GONE_AT} AS gone_at
+    FROM rings r {DEVICE_OF_CALL_TOKEN}
     WHERE r.uuid = :ring AND r.tenant_id = :tenant
-""")
+""")  # noqa: S608  (constants)
 
 
 async def ring_of_token(
     session: Session, tenant_id: UUID, ring: UUID, device: UUID
 ) -> dict[str, Any] | None:
-    """What a call token names: the call, the user and the app's own device id."""
+    """What a call token names: the call, the user and the app's own device id.
+
+    `gone_at`: since when the device is no more the user's; None while it is.
+    """
     values = {"tenant": tenant_id, "ring": ring, "device": device}
     return await one(session, RING_OF_TOKEN, values)
 

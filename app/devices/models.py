@@ -43,3 +43,23 @@ class Device(Base):
     __table_args__ = (
         UniqueConstraint("tenant_id", "user_id", "device_id", name="uq_devices_device_id"),
     )
+
+
+class RemovedDevice(Base):
+    """A device that is no more, kept while the call tokens of its last rings are good.
+
+    `id` is the row that it had among the devices.
+    """
+
+    __tablename__ = "removed_devices"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(Text)
+    device_id: Mapped[str] = mapped_column(Text)
+    removed_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index("ix_removed_devices_user", "tenant_id", "user_id"),
+        Index("ix_removed_devices_removed_at", "removed_at"),
+    )

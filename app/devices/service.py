@@ -24,6 +24,9 @@ from app.push import tokens as push_tokens
 from app.tenants.schemas import TenantSettings
 
 SWEEP_BATCH = 1_000
+REMOVED_KEPT = 900.0
+"""Seconds: more than a ring can last and its call token outlives it (180 and 300)."""
+
 ASIDE: Final = Aside[UUID]("expired tokens")
 
 
@@ -32,13 +35,15 @@ class DeviceChange:
     """What a registration or removal did. `device` as clients read it, None when it is gone.
 
     `moved`: tokens that this device took from others or has replaced; `evicted`: devices (rows) of
-    the user that were beyond the limit; `removed`: the device (row) that was taken out.
+    the user that were beyond the limit; `removed`: the device (row) that was taken out; `stopped`:
+    rings that have a stop to be sent, to devices that have rung and are no more the user's.
     """
 
     device: dict[str, Any] | None = None
     moved: tuple[UUID, ...] = ()
     evicted: tuple[UUID, ...] = ()
     removed: UUID | None = None
+    stopped: tuple[UUID, ...] = ()
 
 
 async def register(
@@ -67,9 +72,11 @@ async def register(
         },
     )
     beyond = await store.devices_beyond(session, tenant_id, user_id, most)
-    moved = await _take_tokens(session, tenant_id, user_id, device["id"], request, beyond, now)
+    moved, stopped = await _take_tokens(
+        session, tenant_id, user_id, device["id"], request, beyond, now
+    )
     found = (await store.devices_of(session, tenant_id, user_id, device_id))[0]
-    return DeviceChange(device_out(found), tuple(moved), tuple(beyond))
+    return DeviceChange(device_out(found), tuple(moved), tuple(beyond), stopped=tuple(stopped))
 
 
 async def _take_tokens(
@@ -80,10 +87,10 @@ async def _take_tokens(
     request: DeviceIn,
     beyond: list[UUID],
     now: datetime,
-) -> list[UUID]:
+) -> tuple[list[UUID], list[UUID]]:
     """Give the device its tokens, and remove the user's oldest devices, those `beyond`.
 
-    Returns the tokens that others gave up.
+    Returns the tokens that others gave up, and the rings that stop on what goes.
 
     Pushes before tokens, and each of these in order of id, as workers do: nothing deadlocks.
     """
@@ -91,7 +98,14 @@ async def _take_tokens(
     given_up = await push_tokens.tokens_given_up(session, tenant_id, user_id, device, tokens)
     holders = await push_tokens.devices_of_tokens(session, given_up) if given_up else []
     going = await push_tokens.tokens_of_devices(session, beyond) if beyond else []
+    stopped = []
     if given_up or going:
+        owners = await push_tokens.owners_of(session, given_up)
+        # who keeps the phone keeps its ring: a token replaced, or the app installed anew
+        lost = [token for token, owner in owners.items() if owner != user_id]
+        stopped = await pushes.stop_ending(
+            session, tenant_id, sorted({user_id, *owners.values()}), beyond, lost, now
+        )
         gone = sorted({*given_up, *going})
         await pushes.drop_for_tokens(session, tenant_id, gone, "token_moved")
     await push_tokens.lock_tokens(session, tenant_id, tokens, [device, *beyond])
@@ -113,7 +127,7 @@ async def _take_tokens(
         await store.delete_devices(session, beyond)
     if holders:
         await store.forget_empty_devices(session, [one for one in holders if one != device])
-    return given_up
+    return given_up, stopped
 
 
 async def holding(session: Session, tenant_id: UUID, user_id: str, token: str) -> list[str]:
@@ -140,14 +154,19 @@ async def remove(session: Session, tenant_id: UUID, user_id: str, device_id: str
         raise NotFound("device_not_found", "this user has no device of this id")
     device = found[0]["id"]
     tokens = await push_tokens.tokens_of_devices(session, [device])
+    now = await clock(session)
+    stopped = await pushes.stop_ending(session, tenant_id, [user_id], [device], [], now)
     await pushes.drop_for_tokens(session, tenant_id, tokens, "device_removed")
     await push_tokens.lock_tokens(session, tenant_id, [], [device])
     await store.delete_devices(session, [device])
-    return DeviceChange(removed=device)
+    return DeviceChange(removed=device, stopped=tuple(stopped))
 
 
 async def sweep(runtime: Runtime) -> int:
-    """Retire tokens past their expiry; answers how many it looked at."""
+    """Retire tokens past their expiry; answers how many it looked at.
+
+    And forget removed devices of which no call token is good any more.
+    """
 
     async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
         async with runtime.database.each() as session:
@@ -157,4 +176,6 @@ async def sweep(runtime: Runtime) -> int:
         async with runtime.database.each() as session:
             await push_tokens.expire_tokens(session, ids)
 
+    async with runtime.database.each() as session:
+        await store.forget_removed(session, REMOVED_KEPT)
     return await bisection.sweep(find, retire, ASIDE, SWEEP_BATCH)

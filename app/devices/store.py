@@ -71,12 +71,26 @@ async def devices_beyond(session: Session, tenant_id: UUID, user_id: str, most: 
     return [row["id"] for row in await many(session, OLDEST_BEYOND, values)]
 
 
-EMPTY_DEVICES = text("""
-    DELETE FROM devices d
-    WHERE d.id IN (
-        SELECT id FROM devices WHERE id = ANY(CAST(:ids AS uuid[]))
-        ORDER BY id FOR UPDATE SKIP LOCKED
-    ) AND NOT EXISTS (SELECT FROM tokens t WHERE t.device_row = d.id)
+DELETE = """
+    WITH gone AS (
+        DELETE FROM devices d WHERE {which} RETURNING id, tenant_id, user_id, device_id
+    )
+    INSERT INTO removed_devices (id, tenant_id, user_id, device_id, removed_at)
+    SELECT id, tenant_id, user_id, device_id, clock_timestamp() FROM gone
+"""
+EMPTY_DEVICES = text(
+    DELETE.format(
+        which="""
+            d.id IN (
+                SELECT id FROM devices WHERE id = ANY(CAST(:ids AS uuid[]))
+                ORDER BY id FOR UPDATE SKIP LOCKED
+            ) AND NOT EXISTS (SELECT FROM tokens t WHERE t.device_row = d.id)
+        """
+    )
+)
+FORGET_REMOVED = text("""
+    DELETE FROM removed_devices
+    WHERE removed_at < statement_timestamp() - make_interval(secs => :kept)
 """)
 
 
@@ -109,12 +123,17 @@ async def devices_of(
     return devices
 
 
-DELETE_DEVICES = text("DELETE FROM devices WHERE id = ANY(CAST(:ids AS uuid[]))")
+DELETE_DEVICES = text(DELETE.format(which="d.id = ANY(CAST(:ids AS uuid[]))"))
 
 
 async def delete_devices(session: Session, ids: Sequence[UUID]) -> None:
-    """Delete devices with their tokens."""
+    """Delete devices with their tokens; what their call tokens name is kept for a while."""
     await session.execute(DELETE_DEVICES, {"ids": ids})
+
+
+async def forget_removed(session: Session, kept: float) -> None:
+    """Forget the devices that were removed more than so many seconds ago."""
+    await session.execute(FORGET_REMOVED, {"kept": kept})
 
 
 SEE_AND_FIND = text(f"WITH seen AS ({SEE_USERS.text}) {tokens.RINGABLE.text}")
@@ -136,10 +155,12 @@ async def see_and_find(
 
 ERASE_USER = text("DELETE FROM users WHERE tenant_id = :tenant AND id = :user")
 ERASE_DEVICES = text("DELETE FROM devices WHERE tenant_id = :tenant AND user_id = :user")
+ERASE_REMOVED = text("DELETE FROM removed_devices WHERE tenant_id = :tenant AND user_id = :user")
 
 
 async def erase_user(session: Session, tenant_id: UUID, user_id: str) -> bool:
     """Delete the user's row, devices and tokens; False when there was no such user."""
     values = {"tenant": tenant_id, "user": user_id}
     await session.execute(ERASE_DEVICES, values)
+    await session.execute(ERASE_REMOVED, values)
     return bool((await session.execute(ERASE_USER, values)).rowcount)

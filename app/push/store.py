@@ -1,13 +1,14 @@
 """Rows of pushes, attempts and workers."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Insert, Joined, Row, Session, many, one
+from app.infra.db import Insert, Joined, Row, Session, insert_all, many, one
+from app.infra.ids import uuid7
 from app.push.claims import CALL
 from app.push.models import Push
 
@@ -99,6 +100,12 @@ async def drop_for_tokens(
     await session.execute(DROP_TOKENS, {"tenant": tenant_id, "tokens": list(tokens), "why": why})
 
 
+STOP_LIVES = timedelta(seconds=30)
+"""How long a stop is worth sending: iOS itself ends an unanswered call after 30 to 60 s."""
+
+ENDED_HERE = 2
+"""CallKit's reason for a device that is taken out of a ring which may go on elsewhere."""
+
 STOPS = text("""
     SELECT p.ring, p.call_id, p.tenant_id, p.user_id, s.callkit, t.id AS token_id
     FROM unnest(CAST(:rings AS uuid[]), CAST(:callkits AS integer[]), CAST(:spared AS text[]))
@@ -130,6 +137,54 @@ async def stop_targets(
         "spared": [stop[2] for stop in stops],
     }
     return await many(session, STOPS, values)
+
+
+ENDING = text("""
+    SELECT DISTINCT p.ring, p.call_id, p.tenant_id, p.user_id, CAST(:callkit AS integer) AS callkit,
+        t.id AS token_id
+    FROM unnest(CAST(:users AS text[])) AS u(user_id)
+    JOIN rings r ON r.tenant_id = :tenant AND r.user_id = u.user_id AND r.outcome IS NULL
+        AND r.deadline > clock_timestamp()
+    JOIN pushes p ON p.ring = r.uuid AND p.purpose = 'ring'
+        AND p.attempts > 0 AND p.state <> 'refused'
+        AND (p.device_row = ANY(CAST(:devices AS uuid[]))
+             OR p.token_id = ANY(CAST(:tokens AS uuid[])))
+    JOIN tokens t ON t.device_row = p.device_row AND t.bundle_id = p.bundle_id
+        AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
+    JOIN tenants n ON n.id = p.tenant_id
+    WHERE t.kind = 'alert'
+        OR t.id = p.token_id AND CAST(n.settings ->> 'voip_stops' AS boolean) AND NOT EXISTS (
+            SELECT FROM tokens a
+            WHERE a.device_row = t.device_row AND a.bundle_id = p.bundle_id AND a.kind = 'alert'
+                AND a.retired_at IS NULL AND a.expires_at > clock_timestamp())
+""")
+
+
+async def stop_ending(
+    session: Session,
+    tenant_id: UUID,
+    users: Sequence[str],
+    devices: Sequence[UUID],
+    tokens: Sequence[UUID],
+    now: datetime,
+) -> list[UUID]:
+    """Stop what rings on devices (or tokens) of these users that are about to go.
+
+    Returns the rings that have a stop to be sent.
+
+    Comes before they go: afterwards nothing says where a stop can be sent.
+    """
+    values = {"tenant": tenant_id, "users": list(users), "callkit": ENDED_HERE}
+    values |= {"devices": list(devices), "tokens": list(tokens)}
+    rows = stops_at(await many(session, ENDING, values), now)
+    await insert_all(session, [new_pushes(rows)])
+    return sorted({row["ring"] for row in rows})
+
+
+def stops_at(targets: Sequence[Row], now: datetime) -> list[dict[str, Any]]:
+    """Stops to be written for targets as `stop_targets` gives them."""
+    more = {"purpose": "stop", "created_at": now, "deadline": now + STOP_LIVES}
+    return [{**target, "id": uuid7(), **more} for target in targets]
 
 
 FACTS = text(f"""

@@ -260,3 +260,13 @@ async def retire_tokens(session: Session, pushes: Sequence[tuple[Row, str]]) -> 
         "whys": [why for _, why in ordered],
     }
     await session.execute(RETIRE, values)
+
+
+OWNERS_OF = text("""
+    SELECT id, user_id FROM tokens WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id
+""")
+
+
+async def owners_of(session: Session, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Whose these tokens are."""
+    return {row["id"]: row["user_id"] for row in await many(session, OWNERS_OF, {"ids": ids})}
