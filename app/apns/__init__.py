@@ -3,7 +3,7 @@
 The only importer of aioapns. It keeps aioapns's types and entry points (`APNs`,
 `NotificationRequest`, `NotificationResult`) and puts a protocol and a pool of its own under them.
 Values in, an outcome out: no settings, no database, and nothing retries inside; what an answer
-means is `app.core.reaction`'s to say.
+means is `app.apns.policy`'s to say.
 
     sender = Sender(
         CertificateCredential(pem=pem),            # or KeyCredential(p8=…, key_id=…, team_id=…)
@@ -32,7 +32,7 @@ means is `app.core.reaction`'s to say.
 
 A sender keeps at least one connection ready for as long as it lives: whoever stops a credential
 closes its sender. What an answer means for connections and provider tokens is done in here, by
-`core.reaction`'s table; what it means for retries, device tokens and credentials is the caller's.
+`apns.policy`'s table; what it means for retries, device tokens and credentials is the caller's.
 
 A second kind of sender (FCM, Web Push) is a module beside this one with the same seam:
 `async send(request, deadline) -> outcome`, which never raises but CancelledError.
@@ -46,7 +46,7 @@ from app.apns.outcome import PushOutcome
 from app.apns.request import PushRequest
 from app.apns.sender import Sender, SenderStats
 from app.apns.timing import Timing
-from app.core.reaction import NoAnswer
+from app.core.push_policy import NoAnswer
 
 __all__ = [
     "CertificateCredential",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.apns.outcome import PushOutcome, read_body
 from app.apns.request import PushRequest
-from app.core.reaction import NoAnswer
+from app.core.push_policy import NoAnswer
 
 if TYPE_CHECKING:
     from app.apns.protocol import ApnsConnection

@@ -6,7 +6,7 @@ from typing import Final
 import orjson
 from aioapns.common import NotificationResult
 
-from app.core.reaction import NoAnswer
+from app.core.push_policy import Attempt, NoAnswer
 
 _MAX_REASON: Final = 128
 _MAX_TIMESTAMP: Final = 2**53
@@ -74,6 +74,20 @@ class PushOutcome(NotificationResult):
     def reason(self) -> str | None:
         """Apple's reason; the same as aioapns's `description`."""
         return self.description
+
+    def attempt(self, number: int, now: float) -> Attempt:
+        """This outcome as the `number`th attempt at a push, told to a policy at `now`."""
+        return Attempt(
+            number,
+            now,
+            status=self.code,
+            reason=self.reason,
+            no_answer=self.no_answer,
+            may_have_reached=self.may_have_reached,
+            retry_after=self.retry_after,
+            gone_at=self.timestamp,
+            provider_token_age=self.provider_token_age,
+        )
 
     def __repr__(self) -> str:
         end = self.code or self.no_answer

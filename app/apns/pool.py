@@ -17,10 +17,11 @@ from app.apns.credential import Identity
 from app.apns.deadlines import Deadlines
 from app.apns.flight import Flight
 from app.apns.keeper import Keeper
+from app.apns.policy import connection_after
 from app.apns.protocol import ApnsConnection
 from app.apns.request import PushRequest
 from app.apns.timing import Timing
-from app.core.reaction import ConnectionAction, NoAnswer, connection_after
+from app.core.push_policy import ConnectionAction, NoAnswer
 from app.infra.boottime import boottime
 
 _TOO_LATE: Final = 0.025

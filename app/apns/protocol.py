@@ -15,7 +15,7 @@ from app.apns.heartbeat import Heartbeat
 from app.apns.outcome import PushOutcome, read_body
 from app.apns.streams import PushStreams
 from app.apns.timing import Timing
-from app.core.reaction import NoAnswer
+from app.core.push_policy import NoAnswer
 
 if TYPE_CHECKING:
     from app.apns.pool import ApnsPool

@@ -17,7 +17,7 @@ from app.apns.headers import RequestEncoder
 from app.apns.outcome import PushOutcome
 from app.apns.timing import Timing
 from app.apns.wire import Http2Wire
-from app.core.reaction import NoAnswer
+from app.core.push_policy import NoAnswer
 from app.infra.boottime import boottime
 
 if TYPE_CHECKING:

@@ -9,13 +9,15 @@ import asyncio
 import random
 import re
 import secrets
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import uuid4
 
 from app.apns import Credential, PushOutcome, PushRequest, Sender
+from app.apns.policy import react
 from app.core.bundle_id import VOIP, spelled
-from app.core.reaction import Signal, Verdict, react
+from app.core.push_policy import Known, Signal, Verdict
 from app.credentials.usable import Usable
 from app.infra.settings import Settings
 from app.infra.tasks import beside
@@ -103,27 +105,15 @@ async def converse(
     The last outcome and what it says of the credential; None if there is nobody to connect to.
     """
     loop = asyncio.get_running_loop()
-    attempt, earlier = 0, 0
-    reason: str | None = None
+    earlier: Counter[str] = Counter()
     while True:
-        attempt += 1
         outcome = await _send(sender, request, deadline)
         if outcome is None:
             return None, Signal.TROUBLE
-        earlier = earlier + 1 if outcome.reason == reason else 0
-        reason = outcome.reason
-        reaction = react(
-            outcome.code,
-            outcome.reason,
-            attempt=attempt,
-            now=loop.time(),
-            deadline=deadline,
-            random=random.random(),  # noqa: S311 - jitter
-            no_answer=outcome.no_answer,
-            repeats=earlier,
-            retry_after=outcome.retry_after,
-            provider_token_age=outcome.provider_token_age,
-        )
+        attempt = outcome.attempt(earlier.total() + 1, loop.time())
+        known = Known(deadline, earlier=earlier)
+        reaction = react(attempt, known, random.random())  # noqa: S311 - jitter
+        earlier[reaction.row] += 1
         if reaction.verdict is not Verdict.RETRY or reaction.retry_at is None:
             return outcome, reaction.signal
         await asyncio.sleep(max(0.0, reaction.retry_at - loop.time()))

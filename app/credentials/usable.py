@@ -55,7 +55,18 @@ def pick(
     environment: str,
     topic: str | None = None,
 ) -> Usable | None:
-    """Which of `for_bundles`' rows serves this app in this environment; None when none does.
+    """The first `in_order`; None when none serves this app."""
+    return next(iter(in_order(rows, tenant_id, bundle_id, environment, topic)), None)
+
+
+def in_order(
+    rows: Sequence[Usable],
+    tenant_id: UUID,
+    bundle_id: str,
+    environment: str,
+    topic: str | None = None,
+) -> list[Usable]:
+    """Which of `for_bundles`' rows serve this app in this environment, the fittest first.
 
     The newest active one; one on standby while Apple refuses that; a refused one rather than none.
     `topic` is the VoIP topic unless it is given: a VoIP certificate cannot push alerts.
@@ -69,4 +80,4 @@ def pick(
         and environment in row.environments
         and spelled(wanted, row.topics) is not None
     ]
-    return min(fit, key=lambda row: row.rank(environment), default=None)
+    return sorted(fit, key=lambda row: row.rank(environment))

@@ -13,7 +13,7 @@ from app.apns import PushRequest, Sender
 from app.audit.log import SERVER, Actor, record
 from app.core.event import milliseconds
 from app.core.payload import PayloadError, RingFacts, ring_payload, topic
-from app.core.reaction import Signal
+from app.core.push_policy import Signal
 from app.credentials import store
 from app.credentials.decrypt import material
 from app.credentials.probe import converse, sender_for, unreachable

@@ -3,8 +3,17 @@
 import math
 from uuid import UUID
 
-from app.core.breaker import Breaker, Phase, TokenRefusals, admit, record
-from app.core.reaction import Alert, Reaction
+from app.core.breaker import (
+    Breaker,
+    Phase,
+    TokenRefusals,
+    admit,
+    is_failing,
+    record,
+    try_failing,
+)
+from app.core.frozen import frozen
+from app.core.push_policy import Alert, Reaction
 from app.credentials.usable import Usable
 from app.infra.observe import BREAKERS_OPEN
 
@@ -12,8 +21,21 @@ Key = tuple[UUID, int, str]
 """A credential's id, its version, and the environment."""
 
 DEVICE_REFUSED = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic"})
+CLOCK_STEP = 0.005
 SECOND_THOUGHTS = 2.0
 """Seconds for which a stop of ours stands although the database does not know of it (yet)."""
+
+
+TURNS_KEPT = 10_000
+
+
+@frozen
+class Try:
+    """What breakers need to know of a push: whose it is, and whether it has been tried before."""
+
+    push_id: UUID
+    token: str
+    first: bool
 
 
 class Breakers:
@@ -23,22 +45,46 @@ class Breakers:
         self._breakers: dict[Key, Breaker] = {}
         self._refusals: dict[Key, TokenRefusals] = {}
         self._stopped_at: dict[Key, float] = {}
+        self._turns: dict[tuple[Key, UUID], float] = {}
 
-    def wait(self, credential: Usable, environment: str, now: float) -> float | None:
+    def is_failing(self, credential: Usable, environment: str, now: float) -> bool:
+        """Whether another credential that serves the app should go first."""
+        key = (credential.id, credential.version, environment)
+        breaker = self._breakers.get(key)
+        if breaker is None or self._is_mended(breaker, credential, environment, now):
+            return False
+        return is_failing(breaker, now)
+
+    def _is_mended(
+        self, breaker: Breaker, credential: Usable, environment: str, now: float
+    ) -> bool:
+        """Whether one that this worker has stopped is no longer called refused by the database."""
+        if breaker.phase is not Phase.STOPPED or environment in credential.refused:
+            return False
+        key = (credential.id, credential.version, environment)
+        return now - self._stopped_at.get(key, -math.inf) >= SECOND_THOUGHTS
+
+    def wait(self, credential: Usable, environment: str, now: float, one: Try) -> float | None:
         """Seconds until a push may go by this credential; None: now; infinity: it is stopped.
 
         A stopped one goes on when the database no longer calls it refused: a probe, or a person,
-        has found it in order.
+        has found it in order. A first attempt that has to wait is given a turn of its own.
         """
         key = (credential.id, credential.version, environment)
         breaker = self._breakers.get(key)
         if breaker is None:
             return None
-        if breaker.phase is Phase.STOPPED and environment not in credential.refused:
-            if now - self._stopped_at.get(key, -math.inf) < SECOND_THOUGHTS:
-                return math.inf
+        if self._is_mended(breaker, credential, environment, now):
             breaker = Breaker()
-        self._breakers[key], seconds = admit(breaker, now)
+        its_turn = self._turns.pop((key, one.push_id), now + 1) <= now + CLOCK_STEP
+        after, seconds = admit(
+            try_failing(breaker, now), now, subject=one.token, first=one.first, its_turn=its_turn
+        )
+        self._breakers[key] = after
+        if one.first and seconds is not None and not math.isinf(seconds):
+            self._turns[key, one.push_id] = now + seconds
+            if len(self._turns) > TURNS_KEPT:
+                del self._turns[next(iter(self._turns))]
         return seconds
 
     def suspicion(self, credential: Usable, environment: str, now: float) -> tuple[bool, bool]:
@@ -59,12 +105,12 @@ class Breakers:
         self._refusals[key] = counted.note(refused=code != 200, now=now)
 
     def note_reaction(
-        self, credential: Usable, environment: str, reaction: Reaction, now: float
+        self, credential: Usable, environment: str, reaction: Reaction, now: float, subject: str
     ) -> Alert | None:
-        """Move the breaker; answers an alarm if one is due."""
+        """Move the breaker; returns an alarm if one is due. `subject`: who was in this attempt."""
         key = (credential.id, credential.version, environment)
         before = self._breakers.get(key, Breaker())
-        after, alarm = record(before, reaction, now)
+        after, alarm = record(before, reaction, now, subject=subject)
         self._breakers[key] = after
         if after.phase is Phase.STOPPED and before.phase is not Phase.STOPPED:
             self._stopped_at[key] = now

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from app.core.event import rfc3339
-from app.core.reaction import Alert, CredentialAction, TokenAction
+from app.core.push_policy import Alert, CredentialAction, TokenAction
 from app.credentials.health import apple_accepts, apple_refuses
 from app.infra.db import Session
 from app.push import tokens

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
+from uuid import UUID
 
-from app.core.reaction import NoAnswer, OtherEnvironment, Reaction, Verdict
-from app.credentials.usable import Usable, pick
+from app.core.push_policy import NoAnswer, OtherEnvironment, Reaction, Verdict
+from app.credentials.usable import Usable, in_order
 from app.infra.db import Row
+from app.push.breakers import Try
 from app.push.results import Result
 
 STATES: Final = {
@@ -21,53 +23,77 @@ UNKNOWN: Final = "unknown"
 
 
 class Breakers(Protocol):
-    """What is asked of the breakers: seconds to wait, None for now, infinity for a stopped one."""
+    """What is asked of the breakers."""
 
-    def wait(self, credential: Usable, environment: str, now: float) -> float | None: ...
+    def wait(self, credential: Usable, environment: str, now: float, one: Try) -> float | None:
+        """Seconds to wait, None for now, infinity for a stopped one."""
+
+    def is_failing(self, credential: Usable, environment: str, now: float) -> bool:
+        """Whether another should go first."""
 
 
 class CredentialSet:
-    """The credentials that may be used for one batch, and which of them serves a push."""
+    """The credentials that may be used for one batch, and which of them serve a push."""
 
     def __init__(self, rows: Sequence[Usable]) -> None:
         self._rows = rows
-        self._picked: dict[tuple[Any, ...], Usable | None] = {}
+        self._ordered: dict[tuple[Any, ...], list[Usable]] = {}
 
-    def credential(
-        self, push: Row, environment: str, without: Usable | None = None
-    ) -> Usable | None:
-        """The one to go by, leaving one out if that has been seen to fail."""
+    def serving(self, push: Row, environment: str) -> list[Usable]:
+        """Those that serve a push's app in this environment, the fittest first."""
         app = (push["tenant_id"], push["bundle_id"])
         topic = None if push["kind"] == "voip" else push["bundle_id"]
-        key = (*app, environment, topic, without and without.id)
-        if key not in self._picked:
-            rows = self._rows if without is None else [r for r in self._rows if r.id != without.id]
-            self._picked[key] = pick(rows, *app, environment, topic)
-        return self._picked[key]
+        key = (*app, environment, topic)
+        if key not in self._ordered:
+            self._ordered[key] = in_order(self._rows, *app, environment, topic)
+        return self._ordered[key]
+
+
+def try_of(push: Row) -> Try:
+    """What breakers look at. A push that was only held back has not been tried."""
+    return Try(push["id"], push["token"], first=not push["tried"])
 
 
 def choose(
-    push: Row, usable: CredentialSet, breakers: Breakers, now: float
+    push: Row, usable: CredentialSet, breakers: Breakers, now: float, failed: Sequence[UUID] = ()
 ) -> tuple[Usable | None, float | None]:
     """The credential to go by, and how long its breaker holds the push back (None: not at all).
 
-    One that this worker has seen refused or in trouble is passed over while another serves the
-    app, though the database may not know of it yet.
+    One that this worker has seen refused, failing or in trouble is passed over while another serves
+    the app, though the database may not know of it yet; so are those by which this push has
+    `failed` (in that order), until it has failed by all.
     """
-    environment = push["environment"]
-    first = usable.credential(push, environment)
-    if first is None:
+    environment, one = push["environment"], try_of(push)
+    found = usable.serving(push, environment)
+    if not found:
         return None, None
-    wait = breakers.wait(first, environment, now)
-    if wait is None:
-        return first, None
-    other = usable.credential(push, environment, without=first)
-    if other is None:
-        return first, wait
-    instead = breakers.wait(other, environment, now)
-    if instead is None or instead < wait:
-        return other, instead
-    return first, wait
+
+    def group(credential: Usable) -> int:
+        if credential.id in failed:
+            return 2 + failed.index(credential.id)
+        return int(breakers.is_failing(credential, environment, now))
+
+    best, shortest, reached = found[0], math.inf, 0
+    for credential in sorted(found, key=group) if len(found) > 1 else found:
+        if not math.isinf(shortest) and group(credential) > reached:
+            break  # it is worth the wait
+        wait = breakers.wait(credential, environment, now, one)
+        if wait is None:
+            return credential, None
+        if wait < shortest:
+            best, shortest, reached = credential, wait, group(credential)
+    return best, shortest
+
+
+def another(
+    push: Row, usable: CredentialSet, breakers: Breakers, now: float, failed: Sequence[UUID]
+) -> Usable | None:
+    """A credential by which this push has not failed yet, and that this worker would use."""
+    environment = push["environment"]
+    for credential in usable.serving(push, environment):
+        if credential.id not in failed and not breakers.is_failing(credential, environment, now):
+            return credential
+    return None
 
 
 def not_to_be_sent(push: Row) -> str | None:
@@ -83,8 +109,8 @@ def other_environment(push: Row, usable: CredentialSet) -> OtherEnvironment:
     """What is known of a push's token at the other host."""
     if push["healed"]:
         return OtherEnvironment.REFUSED
-    other = usable.credential(push, OTHER[push["environment"]])
-    return OtherEnvironment.UNTRIED if other is not None else OtherEnvironment.UNAVAILABLE
+    others = usable.serving(push, OTHER[push["environment"]])
+    return OtherEnvironment.UNTRIED if others else OtherEnvironment.UNAVAILABLE
 
 
 def held_back(push: Row, credential: Usable, until: float, deadline: float) -> Result:

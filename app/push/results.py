@@ -11,7 +11,7 @@ import structlog
 
 from app.apns import PushOutcome
 from app.core.frozen import frozen
-from app.core.reaction import Alert, CredentialAction, Reaction, TokenAction
+from app.core.push_policy import Alert, CredentialAction, Reaction, TokenAction
 from app.credentials.usable import Usable
 from app.infra import clock
 from app.infra.db import Row

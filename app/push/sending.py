@@ -2,16 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from uuid import UUID
 
 import structlog
 
 from app.apns import PushOutcome, Sender
 from app.apns.flight import Flight
+from app.apns.policy import react, row_of_stored
 from app.core.payload import PayloadError
-from app.core.reaction import CredentialAction, OtherEnvironment, Reaction, react, times_before
+from app.core.push_policy import Known, OtherEnvironment, Reaction, Verdict
 from app.credentials import store as credentials
 from app.credentials.usable import Usable
 from app.infra.boottime import boottime
@@ -23,6 +25,7 @@ from app.push.claims import Claim
 from app.push.deciding import (
     UNKNOWN,
     CredentialSet,
+    another,
     choose,
     held_back,
     is_silent,
@@ -40,6 +43,9 @@ log = structlog.get_logger(__name__)
 
 AT_A_STRETCH = 50
 """Pushes that are made before the loop gets its turn: the first of a group are soon away."""
+
+FAILED_KEPT = 10_000
+"""Pushes of which it is remembered by which credentials they have failed."""
 
 NOT_YET = float("-inf")
 """`start_by` of a push that may not begin before a look has noted that it is a repeat."""
@@ -101,13 +107,15 @@ class Sending:
         self._forget = forget
         self._breakers = Breakers()
         self._in_flight: dict[Claim, InFlight] = {}
+        self._failed: OrderedDict[UUID, tuple[UUID, ...]] = OrderedDict()
 
     async def send(self, claimed: Sequence[Row], life: Life, read: float) -> None:
         """Send pushes that were claimed by a statement which began at `read` (`boottime()`).
 
         What it does not come to, when it fails or is cancelled, goes back to be claimed again.
         """
-        left = list(reversed(claimed))
+        # Who has not been tried yet goes before those that are tried again.
+        left = deque(sorted(claimed, key=lambda push: bool(push["tried"])))
         try:
             async with self._runtime.database.reading() as session:
                 usable = CredentialSet(
@@ -119,7 +127,7 @@ class Sending:
             preparing = Preparing(calls, self._runtime.settings.public_url, self._runtime.keyring)
             while left:
                 for _ in range(min(AT_A_STRETCH, len(left))):
-                    self._send_one(left.pop(), life, read, preparing, usable)
+                    self._send_one(left.popleft(), life, read, preparing, usable)
                 await asyncio.sleep(0)  # what is written so far leaves
         finally:
             for push in left:
@@ -145,7 +153,8 @@ class Sending:
     ) -> None:
         now = self._loop.time()
         deadline = now - self._clock.unix() + push["deadline"].timestamp()
-        credential, wait = choose(push, usable, self._breakers, now)
+        failed = self._failed.get(push["id"], ())
+        credential, wait = choose(push, usable, self._breakers, now, failed)
         if credential is None:
             self._finish(not_sent(push, "refused", "no_credential"))
             return
@@ -244,36 +253,43 @@ class Sending:
         now = self._loop.time()
         self._breakers.note_answer(credential, environment, outcome.code, outcome.reason, now)
         reaction = self._react(one, outcome, now)
-        alarm = self._breakers.note_reaction(credential, environment, reaction, now)
-        reason = outcome.reason or (outcome.no_answer.value if outcome.no_answer else None)
         silent = is_silent(outcome.no_answer, may_have_reached=outcome.may_have_reached)
+        # What was never sent says nothing of the phone; anything else may be the phone's own.
+        unsent = outcome.no_answer is not None and not silent
+        subject = str(push["id"]) if unsent else push["token"]
+        alarm = self._breakers.note_reaction(credential, environment, reaction, now, subject)
+        reason = outcome.reason or (outcome.no_answer.value if outcome.no_answer else None)
         state, retry_at = state_after(reaction)
-        if reaction.credential is not CredentialAction.KEEP and now < one.deadline:
-            other = one.usable.credential(push, environment, without=credential)
-            if other is not None and self._breakers.wait(other, environment, now) is None:
-                # another credential serves this app: the ring need not suffer for this one
+        if reaction.other_credential:
+            failed = self._note_failed(push["id"], credential.id)
+            if reaction.verdict is Verdict.REFUSED and another(
+                push, one.usable, self._breakers, now, failed
+            ):  # the ring need not suffer for this one
                 state, retry_at = "pending", now
-        if silent and state == "pending" and one.repeated:
+        if silent and one.repeated:
             # what may have arrived is repeated once, whoever did not hear of it
             state, retry_at, reason = "expired", None, UNKNOWN
+        if state != "pending":
+            self._failed.pop(push["id"], None)
         return Result(
             push, state, reason, credential, outcome, reaction, retry_at, alarm, silent=silent
         )
 
+    def _note_failed(self, push_id: UUID, credential_id: UUID) -> tuple[UUID, ...]:
+        """By which credentials a push has failed, the latest last; forgotten when it has ended."""
+        before = self._failed.pop(push_id, ())
+        failed = (*(one for one in before if one != credential_id), credential_id)
+        self._failed[push_id] = failed
+        if len(self._failed) > FAILED_KEPT:
+            self._failed.popitem(last=False)
+        return failed
+
     def _react(self, one: InFlight, outcome: PushOutcome, now: float) -> Reaction:
         push = one.push
         burst, may_retire = self._breakers.suspicion(one.credential, push["environment"], now)
-        return react(
-            outcome.code,
-            outcome.reason,
-            attempt=push["attempts"],
-            now=now,
-            deadline=one.deadline,
-            random=random.random(),  # noqa: S311  (jitter)
-            no_answer=outcome.no_answer,
-            repeats=times_before(_tried(push), outcome.code, outcome.reason, outcome.no_answer),
-            retry_after=outcome.retry_after,
-            gone_at=outcome.timestamp,
+        known = Known(
+            one.deadline,
+            earlier=Counter(row_of_stored(status, why) for status, why in push["tried"] or ()),
             registered_at=int(push["token_registered_at"].timestamp() * 1000),
             other_environment=(
                 OtherEnvironment.UNAVAILABLE  # nobody asks of a push that was taken
@@ -282,9 +298,6 @@ class Sending:
             ),
             burst=burst,
             may_retire=may_retire,
-            provider_token_age=outcome.provider_token_age,
         )
-
-
-def _tried(push: Row) -> Iterable[tuple[Any, Any]]:
-    return [(status, reason) for status, reason in push["tried"] or ()]
+        attempt = outcome.attempt(push["attempts"], now)
+        return react(attempt, known, random.random())  # noqa: S311  (jitter)

@@ -73,6 +73,7 @@ class ConnectionFault(_Where):
     Before TLS: `refuse` (the port is closed while the fault stands: ECONNREFUSED), `reset` (accept,
     then a TCP reset), `hold` (accept, but do not begin TLS until the fault is released: a barrier).
     In TLS: `certificate` (what the server shows), `alpn` false (none is agreed).
+    With `fingerprint` all that follows strikes only a client with this certificate (SHA-256, hex).
     After TLS: `close`, `silent` (not even SETTINGS are sent, nothing is answered), `goaway`.
     In HTTP/2: `settings` in the first SETTINGS frame, windows that are never refilled, PINGs and
     SETTINGS that are not acknowledged, `record_size` (everything is written in TLS records of so
@@ -84,6 +85,7 @@ class ConnectionFault(_Where):
     hold: bool = False
     certificate: Literal["valid", "expired", "wrong_name", "untrusted"] = "valid"
     alpn: bool = True
+    fingerprint: str | None = None
     close: CloseHow | None = None
     silent: bool = False
     goaway: Goaway | None = None

@@ -68,6 +68,8 @@ class Opening:
         self.apple.statistics.handshakes += 1
         self.established = True
         self._identify()
+        if self.fault.fingerprint not in (None, self.identity and self.identity.fingerprint):
+            self.fault = _NO_FAULT
         if self.fault.close is not None:
             self.stream.close(self.fault.close)
         elif not self.fault.silent:

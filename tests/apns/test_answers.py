@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.apns import NoAnswer, PushType
-from app.core.reaction_table import BY_REASON
+from app.apns.answer_table import BY_REASON
 from tests.apns.rig import PAYLOAD, TOPIC, Rig, push_to, rig_on, some_token, until
 
 

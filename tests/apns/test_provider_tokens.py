@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from app.apns import Timing
 from app.apns.jwt import HALF_PERIOD, LEAST_AGE, PERIOD, ProviderTokens
+from app.apns.policy import react
 from app.core.breaker import Breaker, record
-from app.core.reaction import Alert, NoAnswer, Verdict, react
+from app.core.push_policy import Alert, Known, NoAnswer, Verdict
 from tests.apns.rig import Rig, holding, provider_key, rig_on, some_token, until
 
 KEY = ec.generate_private_key(ec.SECP256R1()).private_bytes(
@@ -207,15 +208,7 @@ async def test_an_old_token_refused_as_expired_is_signed_anew_and_accepted(sim) 
     async with rig_on(sim, provider_key(sim), wall_clock=lambda: time.time() + shift) as rig:
         outcome = await rig.push()
         assert (outcome.code, outcome.reason) == (403, "ExpiredProviderToken")
-        reaction = react(
-            outcome.code,
-            outcome.reason,
-            attempt=1,
-            now=0.0,
-            deadline=45.0,
-            random=0.5,
-            provider_token_age=outcome.provider_token_age,
-        )
+        reaction = react(outcome.attempt(1, 0.0), Known(45.0), 0.5)
         assert reaction.verdict is Verdict.RETRY
         again = await rig.push()
         assert again.code == 200
@@ -247,17 +240,9 @@ async def test_a_clock_two_hours_wrong_is_one_alarm_and_no_storm(sim, offset: fl
             outcome = await rig.push(within=0.5)
             refused += outcome.code == 403
             assert outcome.code == 403 or outcome.no_answer is NoAnswer.OUT_OF_TIME
-            reaction = react(
-                outcome.code,
-                outcome.reason,
-                attempt=1,
-                now=rig.loop.time(),
-                deadline=rig.loop.time() + 45,
-                random=0.5,
-                no_answer=outcome.no_answer,
-                provider_token_age=outcome.provider_token_age,
-            )
-            breaker, alarm = record(breaker, reaction, rig.loop.time())
+            now = rig.loop.time()
+            reaction = react(outcome.attempt(1, now), Known(now + 45), 0.5)
+            breaker, alarm = record(breaker, reaction, now, subject="one")
             alarms += [alarm] if alarm else []
         assert len(distinct(rig)) == 1
         assert len(alarms) == 1

@@ -1,0 +1,211 @@
+"""Apple's answers to a push, one row each: what it means for all but the push itself.
+
+Pure data, read by `apns.policy`. Sources: Apple, "Handling notification responses from APNs",
+and what Apple's engineers and other servers' code add to it.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from app.core.frozen import frozen
+from app.core.push_policy import Alert, ConnectionAction, CredentialAction, NoAnswer, Signal
+
+
+class Retry(StrEnum):
+    """How often a push may be tried again for answers of one row."""
+
+    NEVER = "never"
+    ONCE = "once"
+    OFTEN = "often"
+
+
+@frozen
+class Row:
+    """A row of the table. `status` is the one that the reason comes with.
+
+    `name` is what a push's attempts are counted by; it is stored, so it must not change.
+    """
+
+    name: str
+    status: int
+    retry: Retry = Retry.NEVER
+    credential: CredentialAction = CredentialAction.KEEP
+    connection: ConnectionAction = ConnectionAction.KEEP
+    alert: Alert | None = None
+    signal: Signal = Signal.NOTHING
+    other_credential: bool = False
+
+
+STOPPED: Final = Row(
+    "credential_refused",
+    403,
+    credential=CredentialAction.STOP,
+    alert=Alert.CREDENTIAL_REFUSED,
+    signal=Signal.REFUSED,
+    other_credential=True,
+)
+CERTIFICATE: Final = Row(
+    "certificate_refused",
+    403,
+    credential=CredentialAction.STOP,
+    connection=ConnectionAction.REPLACE,
+    alert=Alert.CREDENTIAL_REFUSED,
+    signal=Signal.REFUSED,
+    other_credential=True,
+)
+FORBIDDEN: Final = Row(
+    "forbidden",
+    403,
+    alert=Alert.UNKNOWN_ANSWER,
+    signal=Signal.UNEXPLAINED,
+    other_credential=True,
+)
+"""A 403 whose reason nobody knows: the credential's, most likely."""
+TOPIC: Final = Row(
+    "topic_refused",
+    400,
+    credential=CredentialAction.STOP_TOPIC,
+    alert=Alert.TOPIC_REFUSED,
+    signal=Signal.REFUSED,
+    other_credential=True,
+)
+DEVICE: Final = Row("device_refused", 400)
+GONE: Final = Row("gone", 410, signal=Signal.GOOD)
+BUG: Final = Row("our_bug", 400, alert=Alert.OUR_BUG)
+UNAVAILABLE: Final = Row(
+    "unavailable",
+    503,
+    Retry.OFTEN,
+    connection=ConnectionAction.SPARE,
+    signal=Signal.TROUBLE,
+)
+
+ACCEPTED: Final = Row("accepted", 200, signal=Signal.GOOD)
+
+EXPIRED: Final = Row(
+    "provider_token_expired",
+    403,
+    Retry.ONCE,
+    connection=ConnectionAction.REPLACE,
+    signal=Signal.TROUBLE,
+)
+"""A provider token that was old enough to be signed anew; see CLOCK_SKEW."""
+CLOCK_SKEW: Final = Row(
+    "clock_skew",
+    403,
+    connection=ConnectionAction.REPLACE,
+    alert=Alert.CLOCK_SKEW,
+    signal=Signal.TROUBLE,
+    other_credential=True,
+)
+"""A provider token younger than that: somebody's clock is wrong."""
+
+BY_REASON: Final = {
+    "BadDeviceToken": DEVICE,
+    "DeviceTokenNotForTopic": DEVICE,
+    "Unregistered": GONE,
+    "ExpiredToken": GONE,
+    "BadTopic": TOPIC,
+    "MissingTopic": TOPIC,
+    "TopicDisallowed": TOPIC,
+    "BadMessageId": BUG,
+    "BadCollapseId": BUG,
+    "BadExpirationDate": BUG,
+    "BadPriority": BUG,
+    "DuplicateHeaders": BUG,
+    "InvalidPushType": BUG,
+    "PayloadEmpty": BUG,
+    "MissingDeviceToken": BUG,
+    "BadPath": Row("bad_path", 404, alert=Alert.OUR_BUG),
+    "MethodNotAllowed": Row("method_not_allowed", 405, alert=Alert.OUR_BUG),
+    "PayloadTooLarge": Row("payload_too_large", 413, alert=Alert.OUR_BUG),
+    "IdleTimeout": Row(
+        "idle_timeout",
+        400,
+        Retry.OFTEN,
+        connection=ConnectionAction.REPLACE,
+    ),
+    "BadCertificate": CERTIFICATE,
+    "BadCertificateEnvironment": CERTIFICATE,
+    "ExpiredProviderToken": EXPIRED,
+    "InvalidProviderToken": STOPPED,
+    "MissingProviderToken": STOPPED,
+    "Forbidden": STOPPED,
+    "BadEnvironmentKeyInToken": STOPPED,
+    "BadEnvironmentKeyIdInToken": STOPPED,
+    "UnrelatedKeyIdInToken": Row(
+        "unrelated_key",
+        403,
+        Retry.ONCE,
+        connection=ConnectionAction.REPLACE,
+        signal=Signal.TROUBLE,
+        other_credential=True,
+    ),
+    "TooManyRequests": Row("too_many_requests", 429, Retry.ONCE),
+    "TooManyProviderTokenUpdates": Row(
+        "token_updates_throttled",
+        429,
+        Retry.ONCE,
+        connection=ConnectionAction.REPLACE,
+        alert=Alert.TOKEN_UPDATES_THROTTLED,
+        signal=Signal.TROUBLE,
+        other_credential=True,
+    ),
+    "InternalServerError": Row(
+        "internal_error",
+        500,
+        Retry.OFTEN,
+        connection=ConnectionAction.SPARE,
+        signal=Signal.TROUBLE,
+    ),
+    "ServiceUnavailable": UNAVAILABLE,
+    "Shutdown": Row(
+        "shutdown",
+        503,
+        Retry.OFTEN,
+        connection=ConnectionAction.REPLACE,
+        signal=Signal.TROUBLE,
+    ),
+}
+
+BY_STATUS: Final = {
+    200: ACCEPTED,
+    403: FORBIDDEN,
+    404: BY_REASON["BadPath"],
+    405: BY_REASON["MethodNotAllowed"],
+    410: GONE,
+    413: BY_REASON["PayloadTooLarge"],
+    429: BY_REASON["TooManyRequests"],
+    500: BY_REASON["InternalServerError"],
+    503: UNAVAILABLE,
+}
+UNKNOWN_5XX: Final = Row(
+    "server_error",
+    500,
+    Retry.OFTEN,
+    connection=ConnectionAction.SPARE,
+    signal=Signal.TROUBLE,
+)
+UNKNOWN: Final = Row("unknown", 400, alert=Alert.UNKNOWN_ANSWER)
+UNSENT: Final = Row("unsent", 0, Retry.OFTEN, signal=Signal.UNEXPLAINED, other_credential=True)
+"""Apple cannot have acted on it: it may go again as long as there is time."""
+SILENT: Final = Row("silent", 0, Retry.ONCE, signal=Signal.UNEXPLAINED, other_credential=True)
+"""It may have arrived: a phone is handed a ring a second time at most."""
+
+
+def row_for(
+    status: int, reason: str | None, no_answer: NoAnswer | None, *, may_have_reached: bool = True
+) -> Row:
+    """The row of an answer, or of the lack of one (then `status` is 0)."""
+    row = BY_REASON.get(reason) if reason is not None else None
+    if no_answer is not None:
+        # A GOAWAY may bring a reason that concerns the credential; any other tells us nothing.
+        if row is not None and row.signal is Signal.REFUSED:
+            return row
+        sent = may_have_reached and no_answer is not NoAnswer.NEVER_SENT
+        return SILENT if sent else UNSENT
+    if row is not None and row.status == status:
+        return row
+    if status in BY_STATUS:
+        return BY_STATUS[status]
+    return UNKNOWN_5XX if 500 <= status < 600 else UNKNOWN
