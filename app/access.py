@@ -53,7 +53,7 @@ class MemberToken:
     """What a member token says: for the device that holds the call."""
 
     tenant_id: UUID
-    call_id: UUID
+    session_id: UUID
     user_id: str
     device_id: str
 
@@ -145,14 +145,14 @@ def member_token(
     keyring: Keyring,
     *,
     tenant_id: UUID,
-    call_id: UUID,
+    session_id: UUID,
     user_id: str,
     device_id: str,
     expires: float,
 ) -> str:
     """A member token: heartbeat, leave and end for the device that holds the call."""
     user = user_id.encode()
-    head = MEMBER_TOKEN.pack(tenant_id.bytes, call_id.bytes, int(expires), len(user))
+    head = MEMBER_TOKEN.pack(tenant_id.bytes, session_id.bytes, int(expires), len(user))
     return _sign(keyring, MEMBER_PREFIX, head + user + device_id.encode())
 
 

@@ -124,7 +124,7 @@ async def _key(database: Database, settings: Settings) -> Check:
 
 
 async def _database_checks(database: Database, settings: Settings) -> list[Check]:
-    async with database.reading() as session:
+    async with database.autocommit() as session:
         row = await one(
             session,
             text(
@@ -163,7 +163,7 @@ async def _database_checks(database: Database, settings: Settings) -> list[Check
 
 
 async def _rows(database: Database) -> list[Check]:
-    async with database.reading() as session:
+    async with database.autocommit() as session:
         workers = await push.live_workers(session)
         active = await one(
             session, text("SELECT count(*) AS n FROM credentials WHERE state = 'active'")

@@ -19,7 +19,7 @@ from app.api import events as events_api
 from app.api import signing_secrets as signing_secrets_api
 from app.api import tenants as tenants_api
 from app.api import webhooks as webhook_api
-from app.api.fast_path import RingDirectly
+from app.api.fast_path import FastPath
 from app.calls import service as calls
 from app.calls.ringer import ringer_of
 from app.calls.warmup import rehearse
@@ -98,7 +98,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await streams.close()
         await runtime.close()
 
-    app = RingDirectly(
+    app = FastPath(
         title="Ringline",
         description="A self-hosted ring service for apps with native call screens.",
         version="0.1.0",
@@ -212,7 +212,7 @@ async def _ready(request: Request) -> dict[str, Any]:
         await key_check.check(runtime.database, runtime.keyring)
     except key_check.WrongSecretKey as error:
         raise errors.Unavailable("wrong_secret_key", str(error)) from error
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         workers = await push.live_workers(session)
     return {"status": "ready", "workers": workers}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.infra.ids import uuid7
-from app.infra.safe_http import Outbound
-from app.webhooks.dispatcher import Courier
+from app.infra.safe_http import SafeHttp
+from app.webhooks.dispatcher import WebhookDispatcher
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
 from tests.conftest import TEMPLATE, DatabaseServer
@@ -105,7 +105,9 @@ async def backend(quiet_house: House) -> AsyncIterator[Tenant]:
         await made.execute("DELETE FROM webhooks WHERE tenant_id = :t", t=made.id)
 
 
-async def new_courier(tenant: Tenant, outbound: Outbound | None = None) -> Courier:
+async def new_webhook_dispatcher(
+    tenant: Tenant, outbound: SafeHttp | None = None
+) -> WebhookDispatcher:
     """A courier in this process, its worker alive for a minute."""
     worker = uuid7()
     await tenant.execute(
@@ -113,12 +115,12 @@ async def new_courier(tenant: Tenant, outbound: Outbound | None = None) -> Couri
         " (:w, 'test', 1, clock_timestamp(), clock_timestamp() + interval '1 minute')",
         w=worker,
     )
-    return Courier(tenant.runtime, worker, outbound or Outbound(allow_private=True))
+    return WebhookDispatcher(tenant.runtime, worker, outbound or SafeHttp(allow_private=True))
 
 
 @pytest.fixture
-async def courier(backend: Tenant) -> AsyncIterator[Courier]:
+async def webhook_dispatcher(backend: Tenant) -> AsyncIterator[WebhookDispatcher]:
     """A courier that may go to private addresses."""
-    made = await new_courier(backend)
+    made = await new_webhook_dispatcher(backend)
     yield made
     await made.stop(1)

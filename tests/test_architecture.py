@@ -81,7 +81,7 @@ def test_one_reader_of_addresses() -> None:
 def test_json_is_changed_by_path_and_never_as_text() -> None:
     """`replace()` on a document rewrites keys, enums and other people's values with it."""
     as_text = re.compile(
-        r"replace\(\s*(?:CAST\()?\s*(?:\w+\.)?(?:data|body|answer|custom|settings|detail|figures)\b"
+        r"replace\(\s*(?:CAST\()?\s*(?:\w+\.)?(?:data|body|answer|custom|settings|detail|limits)\b"
         r"|CAST\(\s*(?:regexp_)?replace\(",
         re.IGNORECASE,
     )

@@ -30,33 +30,33 @@ FILL = (
     f"INSERT INTO tenants (id, name) VALUES ('{TENANT}', 't')",
     f"""INSERT INTO users (tenant_id, id) SELECT '{TENANT}', 'u' || n
         FROM generate_series(1, {ROWS}) n""",
-    f"""INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, has_video, custom,
-            figures, created_at, ended_at, due_at, event_seq, version)
+    f"""INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, video, custom,
+            limits, created_at, ended_at, due_at, event_seq, version)
         SELECT CAST(md5('c' || n) AS uuid), '{TENANT}', 'default', 'c' || n,
             CASE WHEN n % 1000 = 0 THEN 'ringing' ELSE 'ended' END, 'missed', 'u1', false, '{{}}',
             '{{}}', now() - n * interval '1 second',
             CASE WHEN n % 1000 = 0 THEN NULL ELSE now() END,
             CASE WHEN n % 1000 = 0 THEN now() + (n - 20000) * interval '1 second' END, 5, 1
         FROM generate_series(1, {ROWS}) n""",
-    f"""INSERT INTO rings (uuid, call_id, tenant_id, user_id, created_at, deadline, outcome)
+    f"""INSERT INTO rings (uuid, session_id, tenant_id, user_id, created_at, deadline, outcome)
         SELECT CAST(md5('r' || n) AS uuid), CAST(md5('c' || n) AS uuid), '{TENANT}', 'u' || n,
             now(), now() + interval '45 seconds',
             CASE WHEN n % 1000 = 0 THEN NULL ELSE 'missed' END
         FROM generate_series(1, {ROWS}) n""",
-    f"""INSERT INTO members (call_id, user_id, tenant_id, role, state, watched, ring)
+    f"""INSERT INTO members (session_id, user_id, tenant_id, role, state, monitored, ring)
         SELECT CAST(md5('c' || n) AS uuid), 'u' || n, '{TENANT}', 'callee', 'missed', false,
             CAST(md5('r' || n) AS uuid) FROM generate_series(1, {ROWS}) n""",
     f"""INSERT INTO devices (id, tenant_id, user_id, device_id, created_at, registered_at)
         SELECT CAST(md5('d' || n) AS uuid), '{TENANT}', 'u' || n, 'd', now(), now()
         FROM generate_series(1, {ROWS}) n""",
-    f"""INSERT INTO tokens (id, tenant_id, user_id, device_row, kind, bundle_id, environment, token,
+    f"""INSERT INTO tokens (id, tenant_id, user_id, device_row, kind, app_id, environment, token,
             registered_at, expires_at)
         SELECT CAST(md5('t' || n) AS uuid), '{TENANT}', 'u' || n, CAST(md5('d' || n) AS uuid),
             'voip', 'com.example.app', 'production', md5('x' || n),
             now() - n * interval '1 minute', now() + n * interval '1 minute'
         FROM generate_series(1, {ROWS}) n""",
-    f"""INSERT INTO pushes (id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose,
-            kind, bundle_id, environment, token, token_registered_at, token_version, created_at,
+    f"""INSERT INTO pushes (id, ring, session_id, tenant_id, user_id, device_row, token_id, purpose,
+            kind, app_id, environment, token, token_registered_at, token_version, created_at,
             deadline, state, due_at, claimed_by, attempts)
         SELECT CAST(md5('p' || n) AS uuid), CAST(md5('r' || n) AS uuid),
             CAST(md5('c' || n) AS uuid), '{TENANT}', 'u' || n, CAST(md5('d' || n) AS uuid),
@@ -65,7 +65,7 @@ FILL = (
             CASE n % 1000 WHEN 0 THEN 'pending' WHEN 1 THEN 'sending' ELSE 'accepted' END,
             now() - interval '1 second', CAST(md5('w' || n % 5) AS uuid), 1
         FROM generate_series(1, {ROWS}) n""",
-    f"""INSERT INTO attempts (id, push_id, call_id, worker_id, fence, environment, started_at,
+    f"""INSERT INTO attempts (id, push_id, session_id, worker_id, fence, environment, started_at,
             finished_at)
         SELECT CAST(md5('a' || n) AS uuid), CAST(md5('p' || n) AS uuid),
             CAST(md5('c' || n) AS uuid), CAST(md5('w' || n % 5) AS uuid), 1, 'production', now(),
@@ -73,7 +73,7 @@ FILL = (
 )
 
 CREDENTIAL = f"""
-    INSERT INTO credentials (id, tenant_id, bundle_id, kind, environments, topics, state, sealed,
+    INSERT INTO credentials (id, tenant_id, app_id, kind, environments, topics, state, sealed,
         fingerprint, refused, probe, created_at)
     VALUES (gen_random_uuid(), '{TENANT}', 'com.example.app', 'certificate',
         '["production", "sandbox"]', '[]', 'active', 'x', 'x', '{{}}', '{{}}',
@@ -106,7 +106,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "expire lost": (claims.EXPIRE_LOST, LOST),
     "drop rings": (pushes.DROP_RINGS, {"rings": IDS}),
     "drop for tokens": (pushes.DROP_TOKENS, {"tokens": IDS, "tenant": TENANT, "why": "x"}),
-    "stops": (pushes.STOPS, {"rings": IDS, "callkits": [4, 4], "spared": ["d", None]}),
+    "stops": (pushes.STOPS, {"rings": IDS, "callkit_reasons": [4, 4], "spared": ["d", None]}),
     "facts": (pushes.FACTS, {"ring": IDS[0]}),
     "history of pushes": (history.PUSHES, {"call": IDS[0], "limit": 100}),
     "pushes of calls": (retention.PUSHES_OF_CALLS, {"calls": IDS}),

@@ -22,7 +22,7 @@ from app.infra.tasks import Tasks
 from app.push.dispatch import LEASE
 from app.push.service import Dispatcher
 from app.webhooks import backlog
-from app.webhooks.dispatcher import Courier
+from app.webhooks.dispatcher import WebhookDispatcher
 from workers import retention
 
 log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class Loop:
         self._sends = Tasks("worker")
         self.runtime: Runtime | None = None
         self.dispatcher: Dispatcher | None = None
-        self.courier: Courier | None = None
+        self.webhook_dispatcher: WebhookDispatcher | None = None
 
     def start(self) -> None:
         """Start the thread; returns when the loop takes work."""
@@ -81,8 +81,8 @@ class Loop:
     def deliver(self) -> None:
         """Have the courier look what is due to webhooks; never waits for it."""
         assert self._loop is not None
-        assert self.courier is not None
-        self._loop.call_soon_threadsafe(self.courier.wake)
+        assert self.webhook_dispatcher is not None
+        self._loop.call_soon_threadsafe(self.webhook_dispatcher.wake)
 
     def stop(self) -> None:
         """Drain and end; returns when all is recorded, or after a bounded time."""
@@ -109,16 +109,16 @@ class Loop:
         self.runtime = open_runtime(self._settings)
         await self._check_key(self.runtime)
         self.dispatcher = Dispatcher(self.runtime)
-        self.courier = Courier(self.runtime, self.dispatcher.worker_id)
+        self.webhook_dispatcher = WebhookDispatcher(self.runtime, self.dispatcher.worker_id)
         self._ready.set()
         await asyncio.wait([self._sends.spawn("rehearse", self.dispatcher.rehearse())], timeout=5)
         process.settle_memory()
         alive = Tasks("worker")
         alive.every("show_life", LIFE, self._show_life, within=LEASE)
-        self._begin_rounds(self.runtime, self.dispatcher, self.courier)
+        self._begin_rounds(self.runtime, self.dispatcher, self.webhook_dispatcher)
         await self._stop.wait()
         await self._rounds.stop()
-        await asyncio.gather(self.courier.stop(DRAIN), self.dispatcher.stop(DRAIN))
+        await asyncio.gather(self.webhook_dispatcher.stop(DRAIN), self.dispatcher.stop(DRAIN))
         await self._sends.stop()
         await alive.stop()
         await self.runtime.close()
@@ -147,13 +147,15 @@ class Loop:
             raise
         self._missed = 0
 
-    def _begin_rounds(self, runtime: Runtime, dispatcher: Dispatcher, courier: Courier) -> None:
+    def _begin_rounds(
+        self, runtime: Runtime, dispatcher: Dispatcher, webhook_dispatcher: WebhookDispatcher
+    ) -> None:
         every = self._rounds.every
         every("sweep", SWEEP, lambda: self._sweep(runtime, dispatcher), within=200)
         every("keep_warm", SWEEP, dispatcher.keep_warm, within=10)
         every("send_lost", SWEEP, dispatcher.send_lost, within=10)
         every("look", LOOK, dispatcher.look, within=10)
-        every("deliver", SWEEP, courier.look, within=10)
+        every("deliver", SWEEP, webhook_dispatcher.look, within=10)
         every("backlog", MEASURE, partial(backlog.measure, runtime.database), within=10)
         every("forget", FORGET, partial(retention.forget, runtime), within=FORGET)
         every("probe", SWEEP, partial(credentials.probe_due, runtime), within=60)

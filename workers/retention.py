@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy import TextClause, text
 
 from app.infra.bisection import Aside, Halt, sweep
-from app.infra.db import Row, Session, many, one
+from app.infra.db import Connection, Row, many, one
 from app.infra.outage import is_away
 from app.infra.runtime import Runtime
 from app.tenants.schemas import tenant_settings
@@ -75,15 +75,15 @@ OLD_CALLS = text(f"""
 """)  # noqa: S608  (our own names)
 PUSHES_OF_CALLS = text("""
     SELECT id FROM pushes WHERE ring IN (
-        SELECT uuid FROM rings WHERE call_id = ANY(CAST(:calls AS uuid[])))
+        SELECT uuid FROM rings WHERE session_id = ANY(CAST(:calls AS uuid[])))
 """)
 OF_PUSHES = (
     text("DELETE FROM attempts WHERE push_id = ANY(CAST(:pushes AS uuid[]))"),
     text("DELETE FROM pushes WHERE id = ANY(CAST(:pushes AS uuid[]))"),
 )
 OF_CALLS = (
-    text("DELETE FROM events WHERE call_id = ANY(CAST(:calls AS uuid[]))"),
-    text("DELETE FROM idempotency WHERE call_id = ANY(CAST(:calls AS uuid[]))"),
+    text("DELETE FROM events WHERE session_id = ANY(CAST(:calls AS uuid[]))"),
+    text("DELETE FROM idempotency WHERE session_id = ANY(CAST(:calls AS uuid[]))"),
 )
 CALLS_THEMSELVES = text("DELETE FROM calls WHERE id = ANY(CAST(:calls AS uuid[]))")
 OLD_ATTEMPTS = _old("attempts", "finished_at", "true")
@@ -93,12 +93,12 @@ CALLS_ASIDE: Final = Aside[UUID]("old calls")
 
 
 async def forget(runtime: Runtime) -> int:
-    """Go once through all that is old enough; answers how many rows it looked at.
+    """Go once through all that is old enough; returns how many rows it looked at.
 
     Each tenant and each table apart: what fails of one keeps nothing of another. If another worker
     is at it this one stops: it may come back to the rest the next time.
     """
-    async with runtime.database.patient.reading() as session:
+    async with runtime.database.patient.autocommit() as session:
         tenants = await many(session, TENANTS)
     gone = 0
     try:
@@ -145,7 +145,7 @@ async def _of_tenant(runtime: Runtime, tenant: Row) -> int:
 
 
 async def _table(runtime: Runtime, old: Old, values: Mapping[str, Any]) -> int:
-    async def delete(session: Session, keys: Sequence[str]) -> None:
+    async def delete(session: Connection, keys: Sequence[str]) -> None:
         await session.execute(old.delete, {**values, "keys": keys})
 
     return await _in_batches(runtime, old.find, values, delete, old.aside, BATCH)
@@ -159,14 +159,14 @@ async def _in_batches(
     runtime: Runtime,
     statement: TextClause,
     values: Mapping[str, Any],
-    delete: Callable[[Session, Sequence[Key]], Awaitable[None]],
+    delete: Callable[[Connection, Sequence[Key]], Awaitable[None]],
     aside: Aside[Key],
     batch: int,
 ) -> int:
     async def find(limit: int, passed_over: Sequence[Key]) -> list[Key]:
         await asyncio.sleep(PAUSE)
         more = {"limit": limit, "aside": passed_over}
-        async with runtime.database.patient.each() as session:
+        async with runtime.database.patient.autocommit() as session:
             return [row["key"] for row in await many(session, statement, {**values, **more})]
 
     async def forget(keys: Sequence[Key]) -> None:
@@ -178,7 +178,7 @@ async def _in_batches(
     return await sweep(find, forget, aside, batch)
 
 
-async def _forget_calls(session: Session, calls: Sequence[UUID]) -> None:
+async def _forget_calls(session: Connection, calls: Sequence[UUID]) -> None:
     pushes = [row["id"] for row in await many(session, PUSHES_OF_CALLS, {"calls": calls})]
     for statement in OF_PUSHES if pushes else ():
         await session.execute(statement, {"pushes": pushes})
@@ -186,6 +186,6 @@ async def _forget_calls(session: Session, calls: Sequence[UUID]) -> None:
         await session.execute(statement, {"calls": calls})
 
 
-async def _alone(session: Session) -> bool:
+async def _alone(session: Connection) -> bool:
     row = await one(session, ONLY_ONE)
     return row is not None and bool(row["mine"])

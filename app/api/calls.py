@@ -9,7 +9,7 @@ from app.calls import actors, heartbeats, service
 from app.calls import call_token_view as state
 from app.calls.actors import Actor
 from app.calls.ringer import Ringer
-from app.calls.ringing import ring_order
+from app.calls.ringing import ring_request
 from app.calls.schemas import ActIn, DeclineIn, ReportIn, RingIn
 from app.calls.service import Audited, Seen
 from app.core.call import (
@@ -42,10 +42,10 @@ async def ring(
     caller: ServerOrUser,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Ring: start a call, or ring more members of a live one. Answers the call."""
+    """Ring: start a call, or ring more members of a live one. Returns the call."""
     # most requests never come here: see app.api.fast_path
     ringer: Ringer = request.app.state.ringer
-    answer = orjson.dumps(await ringer.submit(ring_order(caller, body, idempotency_key)))
+    answer = orjson.dumps(await ringer.submit(ring_request(caller, body, idempotency_key)))
     return Response(answer, status_code=202, media_type="application/json")
 
 
@@ -106,8 +106,8 @@ async def _join(
         if caller.kind == "user":
             raise Invalid("missing_field", "device_id: say which device answers")
         device = SERVER
-    watched = caller.kind != "server"
-    seen = await _act(request, actor, command(actor.user_id, device, watched, actor.ring))
+    monitored = caller.kind != "server"
+    seen = await _act(request, actor, command(actor.user_id, device, monitored, actor.ring))
     runtime: Runtime = request.app.state.runtime
     return actors.as_told(caller, seen, actor.user_id) | {
         "member_token": actors.member_token(runtime, seen, actor.user_id, device)
@@ -161,7 +161,7 @@ async def end(
 async def heartbeat(
     reference: str, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
-    """Keep a joined member: silence makes it away, then takes it out. Answers its own part."""
+    """Keep a joined member: silence makes it away, then takes it out. Returns its own part."""
     actors.refuse_kinds(caller, "call")
     actor = await _actor(reference, request, caller, body)
     runtime: Runtime = request.app.state.runtime

@@ -20,7 +20,7 @@ from app.http.acting import actor_of
 from app.http.auth import server
 from app.infra import clock
 from app.infra.db import Row
-from app.infra.fields import BundleId
+from app.infra.fields import AppId
 from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope
 
@@ -50,7 +50,7 @@ async def preview(body: CredentialIn, request: Request, caller: Admin) -> dict[s
     understood, key_is_here = await service.preview(
         _runtime(request),
         caller.tenant_id,
-        body.bundle_id,
+        body.app_id,
         body.data,
         body.secret,
         key_id=body.key_id,
@@ -66,7 +66,7 @@ async def add(body: CredentialIn, request: Request, caller: Admin) -> dict[str, 
     row = await service.add(
         _runtime(request),
         caller.tenant_id,
-        body.bundle_id,
+        body.app_id,
         body.data,
         body.secret,
         key_id=body.key_id,
@@ -78,11 +78,9 @@ async def add(body: CredentialIn, request: Request, caller: Admin) -> dict[str, 
 
 
 @router.get("")
-async def list_all(
-    request: Request, caller: Admin, bundle_id: BundleId | None = None
-) -> dict[str, Any]:
-    """Every credential, the newest first; of one app if `bundle_id` is given."""
-    rows = await service.list_all(_runtime(request), caller.tenant_id, bundle_id)
+async def list_all(request: Request, caller: Admin, app_id: AppId | None = None) -> dict[str, Any]:
+    """Every credential, the newest first; of one app if `app_id` is given."""
+    rows = await service.list_all(_runtime(request), caller.tenant_id, app_id)
     return {"credentials": [_out(row) for row in rows]}
 
 
@@ -90,7 +88,7 @@ async def list_all(
 async def make_request(body: RequestIn, request: Request, caller: Admin) -> dict[str, Any]:
     """Make a key that never leaves, and the signing request (`request`) for Apple's portal."""
     actor = actor_of(request, caller)
-    row = await service.request(_runtime(request), caller.tenant_id, body.bundle_id, actor=actor)
+    row = await service.request(_runtime(request), caller.tenant_id, body.app_id, actor=actor)
     return _out(row)
 
 

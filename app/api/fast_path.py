@@ -15,7 +15,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import Message, Receive, Scope, Send
 
 from app.calls.ringer import Ringer
-from app.calls.ringing import ring_order
+from app.calls.ringing import ring_request
 from app.calls.schemas import RingIn
 from app.core.frozen import frozen
 from app.http.auth import Gate
@@ -25,7 +25,7 @@ PATH = "/v1/calls"
 HEADERS = ((b"content-type", b"application/json"),)
 
 
-class RingDirectly(FastAPI):
+class FastPath(FastAPI):
     """The app, with a short way for plain requests to ring; what it answers has our headers."""
 
     security: SecurityHeaders
@@ -52,11 +52,11 @@ class RingDirectly(FastAPI):
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    async def _ring(self, plain: "Plain", request: RingIn) -> bytes:
+    async def _ring(self, plain: "PlainRequest", request: RingIn) -> bytes:
         gate: Gate = self.state.gate
         ringer: Ringer = self.state.ringer
         caller = await gate.recognise(plain.authorization)
-        order = ring_order(caller, request, plain.idempotency_key)
+        order = ring_request(caller, request, plain.idempotency_key)
         return orjson.dumps(await ringer.submit(order))
 
     async def _refuse(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,14 +78,14 @@ class RingDirectly(FastAPI):
 
 
 @frozen
-class Plain:
+class PlainRequest:
     """What the headers of a plain request to ring say."""
 
     authorization: str
     idempotency_key: str | None
 
 
-def _plain(scope: Scope) -> Plain | None:
+def _plain(scope: Scope) -> PlainRequest | None:
     if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
         return None
     headers = dict(scope["headers"])
@@ -95,7 +95,9 @@ def _plain(scope: Scope) -> Plain | None:
     if authorization is None or headers.get(b"content-type") != b"application/json":
         return None
     key = headers.get(b"idempotency-key")
-    return Plain(authorization.decode("latin-1"), None if key is None else key.decode("latin-1"))
+    return PlainRequest(
+        authorization.decode("latin-1"), None if key is None else key.decode("latin-1")
+    )
 
 
 def _valid(body: bytes) -> RingIn | None:

@@ -27,7 +27,7 @@ async def read(request: Request, caller: Server) -> dict[str, Any]:
 async def change(body: TenantSettings, request: Request, caller: Server) -> dict[str, Any]:
     """Replace the settings; what is not named has its default. In force within a second.
 
-    Calls that live keep the figures they began with.
+    Calls that live keep the limits they began with.
     """
     require_scope(caller, "settings")
     runtime: Runtime = request.app.state.runtime

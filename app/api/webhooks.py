@@ -175,7 +175,7 @@ def webhook_out(row: Row) -> dict[str, Any]:
         "description": row["description"],
         "state": row["state"],
         "disabled_at": _time(row["disabled_at"]),
-        "disabled_why": row["disabled_why"],
+        "disabled_reason": row["disabled_reason"],
         "failures": row["failures"],
         "failing_since": _time(row["failing_since"]),
         "succeeded_at": _time(row["succeeded_at"]),
@@ -187,7 +187,7 @@ def _delivery_out(row: Row) -> dict[str, Any]:
     return {
         "event_id": row["event_id"],
         "type": row["type"],
-        "call_id": str(row["call_id"]) if row["call_id"] else None,
+        "session_id": str(row["session_id"]) if row["session_id"] else None,
         "seq": row["seq"],
         "state": row["state"],
         "attempts": row["attempts"],

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from app.audit import store
-from app.infra.db import Session, clock
+from app.infra.db import Connection, clock
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
 
@@ -39,7 +39,7 @@ SERVER = Actor("server", name="ringline")
 
 
 async def record(
-    session: Session,
+    session: Connection,
     actor: Actor,
     tenant_id: UUID,
     action: str,
@@ -81,10 +81,10 @@ async def page(
     target: str | None = None,
 ) -> list[dict[str, Any]]:
     """Up to `limit` lines older than the line `before`, newest first."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         return await store.audit_before(session, tenant_id, before or LAST, limit, target)
 
 
-async def forget_user(session: Session, tenant_id: UUID, user_id: str) -> None:
+async def forget_user(session: Connection, tenant_id: UUID, user_id: str) -> None:
     """Let no line name this user any more: the lines stay, and say `user:erased`."""
     await store.forget_subject(session, tenant_id, user_id)

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.audit.models import Audit
-from app.infra.db import Row, Session, insert_rows, many, one
+from app.infra.db import Connection, Row, insert_rows, many, one
 from app.infra.ids import uuid7
 
 AUDIT = text("""
@@ -28,12 +28,12 @@ FORGET_SUBJECT = text("DELETE FROM audit_subjects WHERE tenant_id = :tenant AND 
 USER: Final = "user"
 
 
-async def add_audit(session: Session, row: Row) -> None:
+async def add_audit(session: Connection, row: Row) -> None:
     """One line of the audit log. It can be neither changed nor removed."""
     await insert_rows(session, Audit.__table__, [row])
 
 
-async def subject_of(session: Session, tenant_id: UUID, user_id: str) -> UUID:
+async def subject_of(session: Connection, tenant_id: UUID, user_id: str) -> UUID:
     """What stands for a user in the log."""
     values = {"tenant": tenant_id, "user": user_id}
     row = (
@@ -45,13 +45,13 @@ async def subject_of(session: Session, tenant_id: UUID, user_id: str) -> UUID:
     return subject
 
 
-async def forget_subject(session: Session, tenant_id: UUID, user_id: str) -> None:
+async def forget_subject(session: Connection, tenant_id: UUID, user_id: str) -> None:
     """From now on no line says that it is about this user."""
     await session.execute(FORGET_SUBJECT, {"tenant": tenant_id, "user": user_id})
 
 
 async def audit_before(
-    session: Session, tenant_id: UUID, before: UUID, limit: int, target: str | None = None
+    session: Connection, tenant_id: UUID, before: UUID, limit: int, target: str | None = None
 ) -> list[dict[str, Any]]:
     """Up to `limit` lines of the tenant's audit log with an id below `before`, newest first."""
     kind, _, user = (target or "").partition(":")

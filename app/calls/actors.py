@@ -51,38 +51,38 @@ async def actor(
         return Actor(caller.tenant_id, reference, user, device, hidden=False)
     if caller.kind == "user":
         return Actor(caller.tenant_id, reference, caller.acting_for(user), device, hidden=True)
-    call_id, owner, holder, gone = await _bound(runtime, caller)
+    session_id, owner, holder, gone = await _bound(runtime, caller)
     if user not in {None, owner}:
         raise Forbidden("wrong_user", "user_id: this token cannot act for another user")
     if device not in {None, holder}:
         raise Forbidden("wrong_device", "device_id: this token cannot act for another device")
-    await _same_call(runtime, caller, reference, call_id)
+    await _same_call(runtime, caller, reference, session_id)
     return Actor(
-        caller.tenant_id, str(call_id), owner, holder, hidden=True, ring=caller.ring, gone=gone
+        caller.tenant_id, str(session_id), owner, holder, hidden=True, ring=caller.ring, gone=gone
     )
 
 
 async def _bound(runtime: Runtime, caller: Caller) -> tuple[UUID, str, str, bool]:
     if caller.kind == "member":
-        assert caller.call_id is not None
+        assert caller.session_id is not None
         assert caller.user_id is not None
         assert caller.device_id is not None
-        return caller.call_id, caller.user_id, caller.device_id, False
+        return caller.session_id, caller.user_id, caller.device_id, False
     assert caller.ring is not None
     assert caller.device_row is not None
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         found = await store.ring_of_token(session, caller.tenant_id, caller.ring, caller.device_row)
     if found is None or found["device_id"] is None:
         raise not_found()
     gone = found["gone_at"] is not None
-    return found["call_id"], found["user_id"], found["device_id"], gone
+    return found["session_id"], found["user_id"], found["device_id"], gone
 
 
-async def _same_call(runtime: Runtime, caller: Caller, reference: str, call_id: UUID) -> None:
-    if call_reference(reference) == call_id:
+async def _same_call(runtime: Runtime, caller: Caller, reference: str, session_id: UUID) -> None:
+    if call_reference(reference) == session_id:
         return
     seen = await read(runtime, caller.tenant_id, reference)
-    if seen.call.id != call_id:
+    if seen.call.id != session_id:
         raise not_found()
 
 
@@ -126,11 +126,11 @@ def refuse_kinds(caller: Caller, *kinds: str) -> None:
 
 def member_token(runtime: Runtime, seen: Seen, user_id: str, device_id: str) -> str:
     """What an accept gives: with it a phone keeps, leaves or ends the call without logging in."""
-    expires = seen.call.created_at.timestamp() + seen.call.figures.length
+    expires = seen.call.created_at.timestamp() + seen.call.limits.length
     return sign_member_token(
         runtime.keyring,
         tenant_id=seen.stored.tenant_id,
-        call_id=seen.call.id,
+        session_id=seen.call.id,
         user_id=user_id,
         device_id=device_id,
         expires=expires,

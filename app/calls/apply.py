@@ -14,7 +14,7 @@ from app.core.call import Call, Decision, Ring
 from app.core.event import Event, envelope
 from app.core.frozen import frozen
 from app.events import store as events
-from app.infra.db import Insert, Row, Session, insert_all
+from app.infra.db import Connection, Insert, Row, insert_all
 from app.infra.ids import uuid7
 from app.push import store as pushes
 from app.push import tokens as push_tokens
@@ -42,9 +42,9 @@ class Applied:
 
 
 async def start(
-    session: Session, changes: Sequence[Change], now: datetime, tokens: Sequence[Row]
+    session: Connection, changes: Sequence[Change], now: datetime, tokens: Sequence[Row]
 ) -> tuple[set[UUID], Applied]:
-    """Write new calls, those at least whose cid is free; answers which these are.
+    """Write new calls, those at least whose cid is free; returns which these are.
 
     `tokens` are those of the users that are rung.
     """
@@ -62,7 +62,7 @@ def _as_inserted(change: Change) -> Stored:
     return replace(change.stored, event_seq=len(change.decision.events))
 
 
-async def apply(session: Session, changes: Sequence[Change], now: datetime) -> Applied:
+async def apply(session: Connection, changes: Sequence[Change], now: datetime) -> Applied:
     """Write what decisions say, set-wise, for calls that this transaction holds locked.
 
     Tables are written in the lock order of DESIGN: calls, members, rings, pushes, and the users'
@@ -109,7 +109,7 @@ def _new_rows(changes: Sequence[Change], now: datetime, tokens: Sequence[Row]) -
     ]
 
 
-async def tokens_of(session: Session, rings: Sequence[tuple[UUID, UUID, Ring]]) -> Sequence[Row]:
+async def tokens_of(session: Connection, rings: Sequence[tuple[UUID, UUID, Ring]]) -> Sequence[Row]:
     """The tokens at which the users of these (tenant, call, ring) can be rung."""
     _, tokens = await push_tokens.ringable(
         session, [(tenant, ring.user_id) for tenant, _, ring in rings]
@@ -128,7 +128,7 @@ def ring_pushes(
         {
             "id": uuid7(),
             "ring": ring.uuid,
-            "call_id": call_id,
+            "session_id": session_id,
             "tenant_id": tenant,
             "user_id": ring.user_id,
             "token_id": token["id"],
@@ -136,15 +136,15 @@ def ring_pushes(
             "created_at": now,
             "deadline": ring.deadline,
         }
-        for tenant, call_id, ring in rings
+        for tenant, session_id, ring in rings
         for token in by_user.get((tenant, ring.user_id), ())
     ]
     return pushes.new_pushes(rows)
 
 
-async def _add_stops(session: Session, changes: Sequence[Change], now: datetime) -> list[UUID]:
+async def _add_stops(session: Connection, changes: Sequence[Change], now: datetime) -> list[UUID]:
     stops = [
-        (stop.ring_uuid, int(stop.callkit), stop.spared)
+        (stop.ring_uuid, int(stop.callkit_reason), stop.spared)
         for change in changes
         for stop in change.decision.stops
     ]
@@ -155,7 +155,7 @@ async def _add_stops(session: Session, changes: Sequence[Change], now: datetime)
 
 
 async def _write_events(
-    session: Session, changes: Sequence[Change]
+    session: Connection, changes: Sequence[Change]
 ) -> tuple[set[UUID], list[tuple[UUID, str, int]]]:
     numbered = [
         (change, seq, event)
@@ -179,7 +179,7 @@ async def _write_events(
         session,
         [
             {
-                "call_id": change.decision.call.id,
+                "session_id": change.decision.call.id,
                 "seq": seq,
                 "tenant_id": change.stored.tenant_id,
                 "type": event.type.value,
@@ -200,7 +200,7 @@ async def _write_events(
 
 def _body(call: Call, seq: int, event: Event) -> dict[str, Any]:
     return envelope(
-        call_id=call.id,
+        session_id=call.id,
         cid=call.cid,
         seq=seq,
         kind=event.type.value,

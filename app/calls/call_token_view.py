@@ -12,16 +12,16 @@ from app.calls.schemas import call_reference, call_summary, member_out, ring_out
 from app.calls.store import Stored
 from app.core.call import Call, CallKit, Decision, Outcome, Report, view
 from app.core.event import rfc3339
-from app.infra.db import Row, Session, one
+from app.infra.db import Connection, Row, one
 from app.infra.errors import Forbidden
 from app.infra.runtime import Runtime
 from app.push import store as pushes
 from app.tenants.caller import Caller
 
 SUMMARY = """
-    c.id, c.type, c.name, c.state, c.reason, c.caller_id, c.caller_name, c.has_video, c.custom,
-    c.created_at, c.active_at, c.ended_at, m.user_id, m.role, m.state AS member_state, m.holder,
-    m.joined_at, m.left_at, r.uuid, r.deadline, r.outcome, r.settled_at, r.callkit,
+    c.id, c.type, c.name, c.state, c.reason, c.caller_id, c.caller_name, c.video, c.custom,
+    c.created_at, c.active_at, c.ended_at, m.user_id, m.role, m.state AS member_state, m.device_id,
+    m.joined_at, m.left_at, r.uuid, r.deadline, r.outcome, r.settled_at, r.callkit_reason,
     n.members, n.joined, n.ringing
 """
 COUNTS = """
@@ -29,13 +29,13 @@ COUNTS = """
         SELECT count(*) AS members,
                count(*) FILTER (WHERE o.state IN ('joined', 'away')) AS joined,
                count(*) FILTER (WHERE o.state = 'ringing') AS ringing
-        FROM members o WHERE o.call_id = c.id) n
+        FROM members o WHERE o.session_id = c.id) n
 """
 STATE = text(f"""
     SELECT {SUMMARY}, c.due_at <= clock_timestamp() AS overdue, {store.GONE_AT} AS gone_at
     FROM rings r
-    JOIN calls c ON c.id = r.call_id
-    JOIN members m ON m.call_id = r.call_id AND m.user_id = r.user_id
+    JOIN calls c ON c.id = r.session_id
+    JOIN members m ON m.session_id = r.session_id AND m.user_id = r.user_id
     {store.DEVICE_OF_CALL_TOKEN}
     {COUNTS}
     WHERE r.uuid = :ring AND r.tenant_id = :tenant AND (d.id IS NOT NULL OR x.id IS NOT NULL)
@@ -50,7 +50,7 @@ async def read_state(runtime: Runtime, caller: Caller, reference: str) -> dict[s
     NotFound when the token is about another call.
     """
     values = {"tenant": caller.tenant_id, "ring": caller.ring, "device": caller.device_row}
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         row = await one(session, STATE, values)
         if row is None or not _named(reference, row):
             raise not_found()
@@ -77,14 +77,14 @@ def summary_of(row: Row) -> dict[str, Any]:
     """A row of SUMMARY as `schemas.call_summary` has it, for which no other member is loaded."""
     times = {name: row[name] and rfc3339(row[name]) for name in ("joined_at", "left_at")}
     return {
-        "id": str(row["id"]),
+        "id": row["name"],
+        "session_id": str(row["id"]),
         "cid": f"{row['type']}:{row['name']}",
         "type": row["type"],
-        "call_id": row["name"],
         "state": row["state"],
         "reason": row["reason"],
         "caller": {"id": row["caller_id"], "name": row["caller_name"]},
-        "has_video": row["has_video"],
+        "video": row["video"],
         "custom": row["custom"],
         "created_at": rfc3339(row["created_at"]),
         "active_at": rfc3339(row["active_at"]) if row["active_at"] else None,
@@ -94,7 +94,7 @@ def summary_of(row: Row) -> dict[str, Any]:
                 "user_id": row["user_id"],
                 "role": row["role"],
                 "state": row["member_state"],
-                "device_id": row["holder"],
+                "device_id": row["device_id"],
                 **times,
                 "ring": None if row["uuid"] is None else _ring(row),
             }
@@ -109,7 +109,7 @@ def _ring(row: Row) -> dict[str, Any]:
         "state": row["outcome"] or "ringing",
         "expires_at": rfc3339(row["deadline"]),
         "settled_at": rfc3339(row["settled_at"]) if row["settled_at"] else None,
-        "callkit_reason": row["callkit"],
+        "callkit_reason": row["callkit_reason"],
     }
 
 
@@ -139,19 +139,19 @@ async def report(runtime: Runtime, caller: Caller, reference: str, *, delivered:
     if caller.kind != "call" or caller.ring is None or caller.device_row is None:
         raise Forbidden("not_allowed", "a report is made with the call token of the push")
     ring, device = caller.ring, caller.device_row
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         found = await store.ring_of_token(session, caller.tenant_id, ring, device)
     if found is None or found["device_id"] is None:
         raise not_found()
 
-    async def note(session: Session, stored: Stored, _: Decision, now: datetime) -> Any:
+    async def note(session: Connection, stored: Stored, _: Decision, now: datetime) -> Any:
         if not _names(reference, stored.call):
             return not_found()
         first = await pushes.note_report(session, ring, device, now, delivered=delivered)
         return None if first else "said before"
 
     command = Report(found["user_id"], found["device_id"], ring, delivered)
-    done = await carry_out(runtime, caller.tenant_id, found["call_id"], Asked(command, note))
+    done = await carry_out(runtime, caller.tenant_id, found["session_id"], Asked(command, note))
     if isinstance(done.instead, Exception):
         raise done.instead
 

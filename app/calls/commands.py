@@ -17,13 +17,13 @@ from uuid import UUID
 from app.audit.log import Actor, record
 from app.calls import store
 from app.calls.apply import Applied, Change, apply
-from app.calls.notify_after_commit import tell
+from app.calls.notify_after_commit import notify_after_commit
 from app.calls.refusals import not_found
 from app.calls.store import Stored
 from app.core.call import Command, Decision, combine, decide
 from app.core.frozen import frozen
 from app.infra.batching import Lanes
-from app.infra.db import Session
+from app.infra.db import Connection
 from app.infra.errors import Unavailable
 from app.infra.outage import is_transient
 from app.infra.runtime import Runtime
@@ -44,7 +44,7 @@ AT_A_STRETCH = 10
 Audited = tuple[Actor, str]
 """Who acts, and the act, as the audit log names it."""
 
-Admit = Callable[[Session, Stored, Decision, datetime], Awaitable[Any]]
+Admit = Callable[[Connection, Stored, Decision, datetime], Awaitable[Any]]
 
 
 @frozen
@@ -74,7 +74,7 @@ Line = tuple[UUID, UUID]
 """(tenant, call)."""
 
 
-async def carry_out(runtime: Runtime, tenant_id: UUID, call_id: UUID, asked: Asked) -> Done:
+async def carry_out(runtime: Runtime, tenant_id: UUID, session_id: UUID, asked: Asked) -> Done:
     """Have a command decided and written, behind those that wait for the same call.
 
     Raises NotFound, and Unavailable when the call is held by somebody for too long.
@@ -83,7 +83,7 @@ async def carry_out(runtime: Runtime, tenant_id: UUID, call_id: UUID, asked: Ask
     def make() -> Lanes[Line, Asked, Done]:
         return Lanes(lambda line, batch: _work(runtime, line, batch), AT_ONCE, MOST_WAITING)
 
-    return await runtime.keep("calls.commands", make).submit((tenant_id, call_id), asked)
+    return await runtime.keep("calls.commands", make).submit((tenant_id, session_id), asked)
 
 
 async def _work(runtime: Runtime, line: Line, batch: Sequence[Asked]) -> list[Done | Exception]:
@@ -101,7 +101,7 @@ async def _work(runtime: Runtime, line: Line, batch: Sequence[Asked]) -> list[Do
                 return [error for _ in batch]
             raise  # whose fault it is shows when each is tried alone
         if mine:
-            tell(runtime, applied)
+            notify_after_commit(runtime, applied)
             return answers
         if time.monotonic() > end:
             return [
@@ -112,11 +112,11 @@ async def _work(runtime: Runtime, line: Line, batch: Sequence[Asked]) -> list[Do
 
 
 async def _together(
-    session: Session, call_id: UUID, batch: Sequence[Asked]
+    session: Connection, session_id: UUID, batch: Sequence[Asked]
 ) -> tuple[list[Done | Exception], Applied]:
     """Each command is decided on the call as the one before it left it; written is the sum."""
-    now, calls = await store.load(session, [call_id])
-    stored = calls[call_id]
+    now, calls = await store.load(session, [session_id])
+    stored = calls[session_id]
     call, decisions = stored.call, list[Decision]()
     answers: list[Done | Exception] = []
     for n, asked in enumerate(batch):
@@ -131,7 +131,7 @@ async def _together(
         if instead is None:
             if asked.audited is not None and decision.changed and decision.refusal is None:
                 who, act = asked.audited
-                await record(session, who, stored.tenant_id, act, f"call:{call_id}")
+                await record(session, who, stored.tenant_id, act, f"call:{session_id}")
             call = decision.call
             decisions.append(decision)
     whole = combine(decisions) if decisions else None

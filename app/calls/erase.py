@@ -17,14 +17,14 @@ from sqlalchemy import TextClause, text
 from app.audit.log import SERVER, Actor, forget_user, record
 from app.calls import idempotency, queries, store
 from app.calls.apply import Applied
-from app.calls.notify_after_commit import tell
+from app.calls.notify_after_commit import notify_after_commit
 from app.calls.service import take_out
 from app.devices import store as devices
 from app.events import store as events
 from app.events.tombstones import buried_call
 from app.infra import bisection
 from app.infra.bisection import Aside
-from app.infra.db import Row, Session, many
+from app.infra.db import Connection, Row, many
 from app.infra.errors import NotFound
 from app.infra.runtime import Runtime
 from app.push import store as pushes
@@ -47,20 +47,20 @@ BURY: Final = tuple(
         """calls SET caller_name = NULL, custom = '{}', caller_id = :tombstone
         WHERE id = ANY(CAST(:calls AS uuid[])) AND caller_id = :user""",
         f"""idempotency i SET answer = {buried_call("i.answer")}
-        WHERE i.call_id = ANY(CAST(:calls AS uuid[])) AND i.answer IS NOT NULL""",
+        WHERE i.session_id = ANY(CAST(:calls AS uuid[])) AND i.answer IS NOT NULL""",
         """rings SET user_id = :tombstone, device = NULL
-        WHERE call_id = ANY(CAST(:calls AS uuid[])) AND user_id = :user""",
-        """members SET user_id = :tombstone, holder = NULL
-        WHERE call_id = ANY(CAST(:calls AS uuid[])) AND user_id = :user""",
+        WHERE session_id = ANY(CAST(:calls AS uuid[])) AND user_id = :user""",
+        """members SET user_id = :tombstone, device_id = NULL
+        WHERE session_id = ANY(CAST(:calls AS uuid[])) AND user_id = :user""",
     )
 )
 NAMING: Final = text("""
-    SELECT m.call_id FROM members m JOIN calls c ON c.id = m.call_id
+    SELECT m.session_id FROM members m JOIN calls c ON c.id = m.session_id
     LEFT JOIN rings r ON r.uuid = m.ring
     WHERE m.tenant_id = :tenant AND m.user_id = :user AND c.created_at <= :before
         AND coalesce(r.created_at, c.created_at) <= :before
-        AND m.call_id <> ALL(CAST(:aside AS uuid[]))
-    ORDER BY m.call_id LIMIT :limit
+        AND m.session_id <> ALL(CAST(:aside AS uuid[]))
+    ORDER BY m.session_id LIMIT :limit
 """)
 
 
@@ -82,7 +82,7 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str, *, actor: Actor
         await forget_user(session, tenant_id, user_id)
         await idempotency.forget_user(session, tenant_id, user_id)
         await events.forget_feed(session, tenant_id, user_id)
-    tell(runtime, applied)
+    notify_after_commit(runtime, applied)
     for _ in range(round(AT_ONCE / LOOK_AGAIN)):
         if await _finish(runtime, erasure["id"]):
             break
@@ -90,10 +90,10 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str, *, actor: Actor
 
 
 async def sweep(runtime: Runtime) -> int:
-    """Go on with erasures that are not finished; answers at how many it looked."""
+    """Go on with erasures that are not finished; returns at how many it looked."""
 
     async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
-        async with runtime.database.each() as session:
+        async with runtime.database.autocommit() as session:
             return await erasures.due(session, limit, aside)
 
     async def finish(ids: Sequence[UUID]) -> None:
@@ -105,13 +105,13 @@ async def sweep(runtime: Runtime) -> int:
 
 async def _finish(runtime: Runtime, erasure_id: UUID) -> bool:
     """Put the tombstone where the user is still named; whether all is done."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         erasure = await erasures.unfinished(session, erasure_id)
     if erasure is None:
         return True
 
     async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
-        async with runtime.database.reading() as session:
+        async with runtime.database.autocommit() as session:
             return await _naming(session, erasure, erasure["erased_at"], limit, aside)
 
     await bisection.sweep(find, partial(_bury_free, runtime, erasure), CALLS_ASIDE, CALLS_AT_ONCE)
@@ -130,19 +130,19 @@ async def _bury_free(runtime: Runtime, erasure: Row, ids: Sequence[UUID]) -> Non
         calls = await queries.lock_free(session, ids)
         applied = await take_out(session, erasure["user_id"], calls) if calls else Applied()
         await _bury(session, erasure, calls)
-    tell(runtime, applied)
+    notify_after_commit(runtime, applied)
 
 
 async def _naming(
-    session: Session, erasure: Row, before: datetime, limit: int, aside: Sequence[UUID]
+    session: Connection, erasure: Row, before: datetime, limit: int, aside: Sequence[UUID]
 ) -> list[UUID]:
     """Calls from before the erasure that name the user; one who is rung again later is another."""
     values = {"tenant": erasure["tenant_id"], "user": erasure["user_id"], "before": before}
     found = await many(session, NAMING, values | {"limit": limit, "aside": list(aside)})
-    return [row["call_id"] for row in found]
+    return [row["session_id"] for row in found]
 
 
-async def _bury(session: Session, erasure: Row, calls: Sequence[UUID]) -> None:
+async def _bury(session: Connection, erasure: Row, calls: Sequence[UUID]) -> None:
     """Put the tombstone in the user's place in all that is kept of these calls, which are held."""
     if not calls:
         return

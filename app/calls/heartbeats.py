@@ -29,8 +29,8 @@ BEAT = """
         SELECT * FROM calls WHERE tenant_id = :tenant AND {call} FOR SHARE SKIP LOCKED
     ), m AS (
         UPDATE members m SET seen_at = clock_timestamp() FROM c
-        WHERE m.call_id = c.id AND m.user_id = :user AND m.state = 'joined'
-            AND m.holder = :device AND m.watched AND c.due_at > clock_timestamp()
+        WHERE m.session_id = c.id AND m.user_id = :user AND m.state = 'joined'
+            AND m.device_id = :device AND m.monitored AND c.due_at > clock_timestamp()
             AND c.version = (SELECT seen.version FROM calls seen WHERE seen.id = c.id)
         RETURNING m.*
     )
@@ -42,7 +42,7 @@ BY_NAME = text(BEAT.format(call=LIVE_BY_NAME, summary=SUMMARY, counts=COUNTS))
 
 
 async def keep(runtime: Runtime, actor: Actor) -> dict[str, Any]:
-    """A sign of life of the actor's device; answers the call as its member's phone reads it.
+    """A sign of life of the actor's device; returns the call as its member's phone reads it.
 
     Raises as `service.act` does, and Invalid when no device is named.
     """
@@ -64,7 +64,7 @@ async def keep(runtime: Runtime, actor: Actor) -> dict[str, Any]:
 
 async def _keep_joined(runtime: Runtime, actor: Actor, user: str) -> dict[str, Any] | None:
     named = call_reference(actor.reference)
-    if named is None or actor.device == SERVER:  # a member that the backend holds is not watched
+    if named is None or actor.device == SERVER:  # a member that the backend holds is not monitored
         return None
     values = {"tenant": actor.tenant_id, "user": user, "device": actor.device}
     if isinstance(named, UUID):

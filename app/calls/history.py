@@ -6,28 +6,28 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Row, Session, many, one
+from app.infra.db import Connection, Row, many, one
 
 CALL = text("""
-    SELECT id, type, name, state, reason, caller_id, caller_name, has_video, created_at, active_at,
+    SELECT id, type, name, state, reason, caller_id, caller_name, video, created_at, active_at,
            ended_at
     FROM calls WHERE id = :call AND tenant_id = :tenant
 """)
 EVENTS = text("""
-    SELECT seq, type, at, data FROM events WHERE call_id = :call
+    SELECT seq, type, at, data FROM events WHERE session_id = :call
     ORDER BY seq LIMIT CAST(:limit AS bigint)
 """)
 RINGS = text("""
     SELECT uuid, user_id, created_at, deadline, outcome, settled_at, device
-    FROM rings WHERE call_id = :call ORDER BY created_at, uuid LIMIT CAST(:limit AS bigint)
+    FROM rings WHERE session_id = :call ORDER BY created_at, uuid LIMIT CAST(:limit AS bigint)
 """)
 PUSHES = text("""
     SELECT p.id, p.ring, p.user_id, p.device_row, p.purpose, p.kind, p.environment,
            right(p.token, 4) AS ending, p.created_at, p.deadline, p.state, p.status, p.reason,
            p.attempts, p.sent_at, p.answered_at, p.delivered_at, p.unavailable_at,
-           d.device_id, d.name AS device_name, t.retired_at, t.retired_why
+           d.device_id, d.name AS device_name, t.retired_at, t.retired_reason
     FROM pushes p LEFT JOIN devices d ON d.id = p.device_row LEFT JOIN tokens t ON t.id = p.token_id
-    WHERE p.ring IN (SELECT uuid FROM rings WHERE call_id = :call)
+    WHERE p.ring IN (SELECT uuid FROM rings WHERE session_id = :call)
     ORDER BY p.created_at, p.id LIMIT CAST(:limit AS bigint)
 """)
 ATTEMPTS = text("""
@@ -51,13 +51,13 @@ class History:
 
 
 async def of_call(
-    session: Session, tenant_id: UUID, call_id: UUID, *, limit: int | None = None
+    session: Connection, tenant_id: UUID, session_id: UUID, *, limit: int | None = None
 ) -> History | None:
     """What is known of a call, the first `limit` rows of a kind; None when the tenant has none."""
-    call = await one(session, CALL, {"call": call_id, "tenant": tenant_id})
+    call = await one(session, CALL, {"call": session_id, "tenant": tenant_id})
     if call is None:
         return None
-    values = {"call": call_id, "limit": limit}
+    values = {"call": session_id, "limit": limit}
     pushes = await many(session, PUSHES, values)
     return History(
         call=call,

@@ -7,14 +7,14 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.calls.models import Idempotency
-from app.infra.db import Row, Session, insert_rows, many
+from app.infra.db import Connection, Row, insert_rows, many
 
 KeptKey = tuple[UUID, str, str]
 """(tenant, owner, key): two API keys, or two users, never share one. `owner`: see `Order`."""
 
 KEEP = """ON CONFLICT (tenant_id, owner, key) DO UPDATE SET
-        body_digest = excluded.body_digest, call_id = excluded.call_id, answer = excluded.answer,
-        created_at = excluded.created_at
+        body_digest = excluded.body_digest, session_id = excluded.session_id,
+        answer = excluded.answer, created_at = excluded.created_at
     WHERE idempotency.created_at < excluded.created_at - interval '24 hours'
     RETURNING tenant_id, owner, key"""
 WANTED = """
@@ -37,24 +37,26 @@ def owner_of(*, key_id: UUID | None, user_id: str | None) -> str:
     return f"user:{user_id}" if user_id is not None else f"key:{key_id}"
 
 
-async def keep_answers(session: Session, rows: Sequence[Row]) -> set[KeptKey]:
+async def keep_answers(session: Connection, rows: Sequence[Row]) -> set[KeptKey]:
     """Keep answers; those keys that were not taken have an answer already."""
     ordered = sorted(rows, key=_key_of)
     kept = await insert_rows(session, Idempotency.__table__, ordered, suffix=KEEP)
     return {_key_of(row) for row in kept}
 
 
-async def kept_answers(session: Session, keys: Sequence[KeptKey]) -> dict[KeptKey, dict[str, Any]]:
+async def kept_answers(
+    session: Connection, keys: Sequence[KeptKey]
+) -> dict[KeptKey, dict[str, Any]]:
     """The answers kept for these keys, which `keep_answers` has just found to be in force."""
     return {_key_of(row): row for row in await many(session, KEPT, _columns(keys))}
 
 
-async def forget_answers(session: Session, keys: Sequence[KeptKey]) -> None:
+async def forget_answers(session: Connection, keys: Sequence[KeptKey]) -> None:
     """Take back answers kept in this transaction whose call did not come about."""
     await session.execute(UNKEEP, _columns(keys))
 
 
-async def forget_user(session: Session, tenant_id: UUID, user_id: str) -> None:
+async def forget_user(session: Connection, tenant_id: UUID, user_id: str) -> None:
     """Delete the answers to a user's own requests."""
     owner = owner_of(key_id=None, user_id=user_id)
     await session.execute(FORGET_USER, {"tenant": tenant_id, "owner": owner})

@@ -8,12 +8,12 @@ from uuid import UUID
 from app.calls import queries as live
 from app.calls import store
 from app.calls.apply import Applied, Change, apply
-from app.calls.notify_after_commit import tell
+from app.calls.notify_after_commit import notify_after_commit
 from app.core.audience import update
 from app.core.call import CallState, Decision
 from app.events import store as events
 from app.infra.bisection import Aside, sweep
-from app.infra.db import Session
+from app.infra.db import Connection
 from app.infra.runtime import Runtime
 
 BATCH = 50
@@ -22,33 +22,33 @@ ASIDE: Final = Aside[UUID]("large calls")
 
 
 async def tell_large_calls(runtime: Runtime) -> int:
-    """Write the updates that are due; answers how many calls it looked at."""
+    """Write the updates that are due; returns how many calls it looked at."""
 
     async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
-        async with runtime.database.each() as session:
+        async with runtime.database.autocommit() as session:
             return await live.updates_due(session, limit, aside)
 
     async def write(ids: Sequence[UUID]) -> None:
         async with runtime.database.transaction() as session:
             told = await live.lock_updates(session, ids)
             applied = await _write_updates(session, told) if told else Applied()
-        tell(runtime, applied)
+        notify_after_commit(runtime, applied)
 
     return await sweep(find, write, ASIDE, BATCH)
 
 
-async def _write_updates(session: Session, told: dict[UUID, int]) -> Applied:
+async def _write_updates(session: Connection, told: dict[UUID, int]) -> Applied:
     now, calls = await store.load(session, sorted(told))
     changed = await events.changed_members(session, told)
     changes, again = [], []
-    for call_id, stored in calls.items():
-        call, users = stored.call, changed[call_id]
+    for session_id, stored in calls.items():
+        call, users = stored.call, changed[session_id]
         if call.state is CallState.ENDED:
             users = []  # all have been told that it is over
         if users:
             decision = Decision(call=call, events=(update(call, users, now),), changed=True)
             changes.append(Change(stored, decision))
-        again.append((call_id, _look_again(now) if users else None))
+        again.append((session_id, _look_again(now) if users else None))
     applied = await apply(session, changes, now)
     await live.updated(session, again)
     return applied

@@ -5,18 +5,18 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Session, many
+from app.infra.db import Connection, many
 
 LATE = """
-    SELECT DISTINCT r.call_id FROM tokens t
+    SELECT DISTINCT r.session_id FROM tokens t
     JOIN rings r ON r.tenant_id = t.tenant_id AND r.user_id = t.user_id AND r.outcome IS NULL
     WHERE r.deadline > clock_timestamp() AND {which}
-        AND r.call_id <> ALL(CAST(:aside AS uuid[]))
+        AND r.session_id <> ALL(CAST(:aside AS uuid[]))
         AND t.kind = 'voip' AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
         AND NOT EXISTS (
             SELECT FROM pushes p
             WHERE p.ring = r.uuid AND p.token_id = t.id AND p.purpose = 'ring')
-    ORDER BY r.call_id LIMIT :limit
+    ORDER BY r.session_id LIMIT :limit
 """
 # two statements: one that serves both would have a plan for neither
 LATE_OF_ALL = text(
@@ -26,7 +26,7 @@ LATE_OF_USER = text(LATE.format(which="t.tenant_id = :tenant AND t.user_id = :us
 
 
 async def calls_with_late_devices(
-    session: Session, limit: int, aside: Sequence[UUID], user: tuple[UUID, str] | None = None
+    session: Connection, limit: int, aside: Sequence[UUID], user: tuple[UUID, str] | None = None
 ) -> list[UUID]:
     """Live calls whose ringing users (or this one) have a token that no push was made for."""
     values: dict[str, object] = {"limit": limit, "aside": list(aside)}
@@ -34,4 +34,4 @@ async def calls_with_late_devices(
         found = await many(session, LATE_OF_ALL, values)
     else:
         found = await many(session, LATE_OF_USER, values | {"tenant": user[0], "user": user[1]})
-    return [row["call_id"] for row in found]
+    return [row["session_id"] for row in found]

@@ -27,9 +27,9 @@ class Call(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     caller_id: Mapped[str] = mapped_column(Text)
     caller_name: Mapped[str | None] = mapped_column(Text)
-    has_video: Mapped[bool] = mapped_column(Boolean)
+    video: Mapped[bool] = mapped_column(Boolean)
     custom: Mapped[dict[str, Any]]
-    figures: Mapped[dict[str, Any]]
+    limits: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     active_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -71,21 +71,21 @@ class Member(Base):
 
     __tablename__ = "members"
 
-    call_id: Mapped[UUID] = mapped_column(
+    session_id: Mapped[UUID] = mapped_column(
         ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True
     )
     user_id: Mapped[str] = mapped_column(Text, primary_key=True)
     tenant_id: Mapped[UUID]
     role: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)
-    holder: Mapped[str | None] = mapped_column(Text)
-    watched: Mapped[bool] = mapped_column(Boolean)
+    device_id: Mapped[str | None] = mapped_column(Text)
+    monitored: Mapped[bool] = mapped_column(Boolean)
     ring: Mapped[UUID | None]
     joined_at: Mapped[datetime | None]
     seen_at: Mapped[datetime | None]
     left_at: Mapped[datetime | None]
 
-    __table_args__ = (Index("ix_members_user", "tenant_id", "user_id", "call_id"),)
+    __table_args__ = (Index("ix_members_user", "tenant_id", "user_id", "session_id"),)
 
 
 class Ring(Base):
@@ -94,18 +94,18 @@ class Ring(Base):
     __tablename__ = "rings"
 
     uuid: Mapped[UUID] = mapped_column(primary_key=True)
-    call_id: Mapped[UUID] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"))
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"))
     tenant_id: Mapped[UUID]
     user_id: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
     deadline: Mapped[datetime]
     outcome: Mapped[str | None] = mapped_column(Text)
     settled_at: Mapped[datetime | None]
-    callkit: Mapped[int | None] = mapped_column(Integer)
+    callkit_reason: Mapped[int | None] = mapped_column(Integer)
     device: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
-        Index("ix_rings_call_id", "call_id"),
+        Index("ix_rings_session_id", "session_id"),
         Index("ix_rings_live", "tenant_id", "user_id", postgresql_where=text("outcome IS NULL")),
     )
 
@@ -122,11 +122,11 @@ class Idempotency(Base):
     owner: Mapped[str] = mapped_column(Text, primary_key=True, server_default="")
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     body_digest: Mapped[bytes] = mapped_column(LargeBinary)
-    call_id: Mapped[UUID | None]
+    session_id: Mapped[UUID | None]
     answer: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
 
     __table_args__ = (
         Index("ix_idempotency_created_at", "created_at"),
-        Index("ix_idempotency_call_id", "call_id"),
+        Index("ix_idempotency_session_id", "session_id"),
     )

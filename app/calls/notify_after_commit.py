@@ -5,10 +5,10 @@ from app.infra.queue import DELIVER, SEND
 from app.infra.runtime import Runtime
 
 
-def tell(runtime: Runtime, applied: Applied) -> None:
+def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
     """Kick the workers, wake the live streams. Neither waits nor fails."""
     if applied.rings:
-        runtime.queue.kick(SEND, applied.rings)
+        runtime.queue.enqueue(SEND, applied.rings)
     if applied.webhooks:
-        runtime.queue.kick(DELIVER, applied.webhooks)
+        runtime.queue.enqueue(DELIVER, applied.webhooks)
     runtime.news.tell(applied.news)

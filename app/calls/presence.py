@@ -7,52 +7,52 @@ from uuid import UUID
 from app.calls import queries as live
 from app.calls import store
 from app.calls.apply import Applied, Change, apply
-from app.calls.notify_after_commit import tell
+from app.calls.notify_after_commit import notify_after_commit
 from app.calls.schemas import call_out
 from app.core.call import CallState, Present, decide, view
-from app.infra.db import Session
+from app.infra.db import Connection
 from app.infra.runtime import Runtime
 
 BATCH = 50
 
 
 async def live_calls(
-    session: Session, users: Sequence[tuple[UUID, str]]
+    session: Connection, users: Sequence[tuple[UUID, str]]
 ) -> dict[tuple[UUID, str], list[dict[str, Any]]]:
     """The live calls of each (tenant, user) as clients read them, with the number of events."""
     found = await live.of_users(session, users)
     if not found:
         return {}
-    now, calls = await store.load(session, sorted({call_id for _, _, call_id in found}))
+    now, calls = await store.load(session, sorted({session_id for _, _, session_id in found}))
     out: dict[UUID, dict[str, Any]] = {}
-    for call_id, stored in calls.items():
+    for session_id, stored in calls.items():
         call = view(stored.call, now)
         if call.state is not CallState.ENDED:
-            out[call_id] = call_out(stored, call) | {"seq": stored.event_seq}
+            out[session_id] = call_out(stored, call) | {"seq": stored.event_seq}
     by_user: dict[tuple[UUID, str], list[dict[str, Any]]] = {}
-    for tenant_id, user_id, call_id in found:
-        if call_id in out:
-            by_user.setdefault((tenant_id, user_id), []).append(out[call_id])
+    for tenant_id, user_id, session_id in found:
+        if session_id in out:
+            by_user.setdefault((tenant_id, user_id), []).append(out[session_id])
     return by_user
 
 
 async def keep_present(runtime: Runtime, devices: Sequence[tuple[UUID, str, str]]) -> int:
-    """Count an open stream of each (tenant, user, device) as a heartbeat; answers how many calls.
+    """Count an open stream of each (tenant, user, device) as a heartbeat; returns how many calls.
 
     Set-wise, and only for members of whom no sign has come for a third of the time that they may
     be silent. A call that somebody holds is left for the next time.
     """
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         silent = await live.of_silent(session, devices)
     for start in range(0, len(silent), BATCH):
         async with runtime.database.transaction() as session:
             applied = await _show_life(session, silent[start : start + BATCH], devices)
-        tell(runtime, applied)
+        notify_after_commit(runtime, applied)
     return len(silent)
 
 
 async def _show_life(
-    session: Session, ids: Sequence[UUID], devices: Sequence[tuple[UUID, str, str]]
+    session: Connection, ids: Sequence[UUID], devices: Sequence[tuple[UUID, str, str]]
 ) -> Applied:
     locked = await live.lock_free(session, ids)
     if not locked:

@@ -8,13 +8,13 @@ from sqlalchemy import text
 
 from app.core.limits import BOUNDS
 from app.infra import clock
-from app.infra.db import Session, many
+from app.infra.db import Connection, many
 
 LIVE_OF_USERS = text("""
     SELECT m.tenant_id, m.user_id, c.id
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
-    JOIN members m ON m.tenant_id = w.tenant_id AND m.user_id = w.user_id AND m.call_id > :since
-    JOIN calls c ON c.id = m.call_id
+    JOIN members m ON m.tenant_id = w.tenant_id AND m.user_id = w.user_id AND m.session_id > :since
+    JOIN calls c ON c.id = m.session_id
     WHERE c.ended_at IS NULL ORDER BY c.id
 """)
 SILENT = text("""
@@ -22,10 +22,10 @@ SILENT = text("""
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[]), CAST(:devices AS text[]))
         AS w(tenant_id, user_id, device_id)
     JOIN members m ON m.tenant_id = w.tenant_id AND m.user_id = w.user_id
-        AND m.holder = w.device_id AND m.watched AND m.call_id > :since
-    JOIN calls c ON c.id = m.call_id AND c.state = 'active'
+        AND m.device_id = w.device_id AND m.monitored AND m.session_id > :since
+    JOIN calls c ON c.id = m.session_id AND c.state = 'active'
     WHERE m.state = 'away' OR m.state = 'joined' AND m.seen_at < clock_timestamp()
-        - make_interval(secs => CAST(c.figures ->> 'away' AS double precision) / 3)
+        - make_interval(secs => CAST(c.limits ->> 'away' AS double precision) / 3)
     ORDER BY c.id
 """)
 LOCK_FREE = text("""
@@ -35,7 +35,7 @@ LOCK_FREE = text("""
 
 
 async def of_users(
-    session: Session, users: Sequence[tuple[UUID, str]]
+    session: Connection, users: Sequence[tuple[UUID, str]]
 ) -> list[tuple[UUID, str, UUID]]:
     """(tenant, user, call) of every live call of these users."""
     values = {"tenants": [one[0] for one in users], "users": [one[1] for one in users]}
@@ -43,7 +43,7 @@ async def of_users(
     return [(row["tenant_id"], row["user_id"], row["id"]) for row in rows]
 
 
-async def of_silent(session: Session, devices: Sequence[tuple[UUID, str, str]]) -> list[UUID]:
+async def of_silent(session: Connection, devices: Sequence[tuple[UUID, str, str]]) -> list[UUID]:
     """Active calls that these (tenant, user, device) have joined and not shown life in of late."""
     values = {
         "tenants": [one[0] for one in devices],
@@ -62,7 +62,7 @@ def _oldest() -> UUID:
     return UUID(int=int(began * 1000) << 80)
 
 
-async def lock_free(session: Session, ids: Sequence[UUID]) -> list[UUID]:
+async def lock_free(session: Connection, ids: Sequence[UUID]) -> list[UUID]:
     """Lock those of these calls that nobody holds."""
     return [row["id"] for row in await many(session, LOCK_FREE, {"ids": list(ids)})]
 
@@ -88,7 +88,7 @@ UPDATED = text("""
 """)
 
 
-async def owe_update(session: Session, ids: Sequence[UUID]) -> None:
+async def owe_update(session: Connection, ids: Sequence[UUID]) -> None:
     """Members of these calls, which this transaction holds, are to be told what has changed.
 
     Of a call that has ended they were told that; nothing more follows.
@@ -96,13 +96,13 @@ async def owe_update(session: Session, ids: Sequence[UUID]) -> None:
     await session.execute(OWE_UPDATE, {"ids": list(ids)})
 
 
-async def updates_due(session: Session, limit: int, aside: Sequence[UUID]) -> list[UUID]:
+async def updates_due(session: Connection, limit: int, aside: Sequence[UUID]) -> list[UUID]:
     """Calls that nobody holds and whose members are owed an update, but for those `aside`."""
     values = {"limit": limit, "aside": list(aside)}
     return [row["id"] for row in await many(session, UPDATES_DUE, values)]
 
 
-async def lock_updates(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
+async def lock_updates(session: Connection, ids: Sequence[UUID]) -> dict[UUID, int]:
     """Lock those of these calls that are free and owe an update.
 
     For each the number of the event up to which its members have been told.
@@ -111,7 +111,7 @@ async def lock_updates(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]
     return {row["id"]: row["told_seq"] for row in rows}
 
 
-async def updated(session: Session, dues: Sequence[tuple[UUID, datetime | None]]) -> None:
+async def updated(session: Connection, dues: Sequence[tuple[UUID, datetime | None]]) -> None:
     """Members of these calls know all there is; (call, when to look again)."""
     values = {"ids": [one[0] for one in dues], "dues": [one[1] for one in dues]}
     await session.execute(UPDATED, values)

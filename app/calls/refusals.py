@@ -12,7 +12,7 @@ def not_found() -> AppError:
 def refusal(decision: Decision, ring: Ring | None, *, hidden: bool) -> AppError:
     """Why a command was refused; `ring` is the one that was meant, `hidden` as in `service.act`."""
     call = decision.call
-    callkit = int(ring.callkit) if ring and ring.callkit else None
+    callkit_reason = int(ring.callkit_reason) if ring and ring.callkit_reason else None
     match decision.refusal:
         case Refused.NOT_A_MEMBER:
             return (
@@ -30,12 +30,15 @@ def refusal(decision: Decision, ring: Ring | None, *, hidden: bool) -> AppError:
                 "ring_settled",
                 f"this ring is over: {reason}",
                 reason=reason,
-                callkit_reason=callkit,
+                callkit_reason=callkit_reason,
             )
         case Refused.CALL_ENDED:
             reason = call.reason.value if call.reason else "ended"
             return Gone(
-                "call_ended", f"this call is over: {reason}", reason=reason, callkit_reason=callkit
+                "call_ended",
+                f"this call is over: {reason}",
+                reason=reason,
+                callkit_reason=callkit_reason,
             )
         case Refused.CALL_ACTIVE:
             return Conflict("call_active", "somebody has joined: `leave` or `end` it instead")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from app.audit.log import SERVER, Actor, record
 from app.calls.apply import Applied
-from app.calls.notify_after_commit import tell
+from app.calls.notify_after_commit import notify_after_commit
 from app.calls.service import ring_late_devices
 from app.devices import service as devices
 from app.devices.schemas import DeviceIn
@@ -23,7 +23,7 @@ async def register(
     """
     async with runtime.database.transaction() as session:
         change = await devices.register(session, tenant_id, settings, user_id, request)
-    tell(runtime, Applied(rings=list(change.stopped)))
+    notify_after_commit(runtime, Applied(rings=list(change.stopped)))
     await ring_late_devices(runtime, (tenant_id, user_id))
     assert change.device is not None
     return change.device
@@ -40,7 +40,7 @@ async def remove(
         change = await devices.remove(session, tenant_id, user_id, device_id)
         detail = {"device": str(change.removed)}
         await record(session, actor, tenant_id, "device.remove", "user", detail, user=user_id)
-    tell(runtime, Applied(rings=list(change.stopped)))
+    notify_after_commit(runtime, Applied(rings=list(change.stopped)))
 
 
 async def unregister(
@@ -50,7 +50,7 @@ async def unregister(
 
     Raises NotFound when no device of this user holds it.
     """
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         holders = await devices.holding(session, tenant_id, user_id, token)
     if not holders:
         raise NotFound("device_not_found", "no device of this user holds this token")

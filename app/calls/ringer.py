@@ -12,8 +12,8 @@ from uuid import UUID
 
 from app.calls import ringing, store
 from app.calls.commands import carry_out
-from app.calls.notify_after_commit import tell
-from app.calls.ringing import Answer, Order
+from app.calls.notify_after_commit import notify_after_commit
+from app.calls.ringing import Answer, RingRequest
 from app.core.call import Refused
 from app.infra.batching import Lanes
 from app.infra.errors import Conflict, NotFound
@@ -45,11 +45,11 @@ class Ringer:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._lanes: Lanes[Lane, Order, dict[str, Any]] = Lanes(
+        self._lanes: Lanes[Lane, RingRequest, dict[str, Any]] = Lanes(
             lambda _, orders: self._ring_new(orders), AT_ONCE, MOST_WAITING
         )
 
-    async def submit(self, one: Order) -> dict[str, Any]:
+    async def submit(self, one: RingRequest) -> dict[str, Any]:
         """Ring; the call as clients read it. Raises Conflict, Invalid or Unavailable."""
         try:
             call = await self._ring(one)
@@ -59,12 +59,12 @@ class Ringer:
         RINGS.labels("taken").inc()
         return call
 
-    async def all(self, orders: Sequence[Order]) -> list[Answer]:
+    async def all(self, orders: Sequence[RingRequest]) -> list[Answer]:
         """Ring for all of these at once: for each the call, or why not."""
         work = (self.submit(one) for one in orders)
         return await asyncio.gather(*(_outcome(one) for one in work))
 
-    async def _ring(self, one: Order) -> dict[str, Any]:
+    async def _ring(self, one: RingRequest) -> dict[str, Any]:
         for _ in range(TRIES):
             try:
                 return await self._lanes.submit((one.tenant_id, len(one.callees) > GROUP), one)
@@ -74,20 +74,20 @@ class Ringer:
                 return answer
         raise Conflict("call_in_progress", "calls with this cid begin and end too fast; try again")
 
-    async def _ring_new(self, orders: Sequence[Order]) -> list[Answer]:
+    async def _ring_new(self, orders: Sequence[RingRequest]) -> list[Answer]:
         async with self._runtime.database.transaction() as session:
             answers, applied = await ringing.ring_new(session, orders)
-        tell(self._runtime, applied)
+        notify_after_commit(self._runtime, applied)
         return [answers.get(n, _Live()) for n in range(len(orders))]
 
-    async def _ring_more(self, one: Order) -> dict[str, Any] | None:
+    async def _ring_more(self, one: RingRequest) -> dict[str, Any] | None:
         """Ring more members of the live call of this cid; None when there is none any more."""
-        async with self._runtime.database.reading() as session:
-            call_id = await store.id_by_name(session, *one.cid)
-        if call_id is None:
+        async with self._runtime.database.autocommit() as session:
+            session_id = await store.id_by_name(session, *one.cid)
+        if session_id is None:
             return None
         try:
-            done = await carry_out(self._runtime, one.tenant_id, call_id, ringing.ring_more(one))
+            done = await carry_out(self._runtime, one.tenant_id, session_id, ringing.ring_more(one))
         except NotFound:
             return None
         if done.instead is None and done.decision.refusal is Refused.CALL_ENDED:

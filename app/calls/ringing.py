@@ -16,10 +16,10 @@ from app.calls.schemas import RingIn, call_out
 from app.calls.store import Stored
 from app.core.call import SERVER, Call, Callee, Decision, Refused, RingMore, Start, decide
 from app.core.frozen import frozen
-from app.core.limits import Figures
+from app.core.limits import CallLimits
 from app.core.text import is_plain
 from app.devices import store as devices
-from app.infra.db import Session
+from app.infra.db import Connection
 from app.infra.errors import Conflict, Forbidden, Invalid
 from app.infra.ids import uuid7
 from app.tenants.caller import Caller, require_scope, require_server_or_user
@@ -31,17 +31,17 @@ CidKey = tuple[UUID, str, str]
 
 
 @frozen
-class Order:
-    """One request to ring, ready to be decided: ids made, figures resolved.
+class RingRequest:
+    """One request to ring, ready to be decided: ids made, limits resolved.
 
     `key` is its Idempotency-Key, among those of `owner`: an API key or a user.
     """
 
     tenant_id: UUID
     request: RingIn
-    call_id: UUID
+    session_id: UUID
     name: str
-    figures: Figures
+    limits: CallLimits
     callees: tuple[Callee, ...]
     device: str
     owner: str
@@ -61,7 +61,7 @@ class Order:
     def ring_time(self) -> float:
         """Seconds for which it rings."""
         asked = self.request.ring_time
-        return self.figures.ring if asked is None else asked
+        return self.limits.ring if asked is None else asked
 
 
 def order(
@@ -72,21 +72,21 @@ def order(
     device: str,
     key: str | None,
     owner: str = "",
-) -> Order:
+) -> RingRequest:
     """Make an Order of a request. Raises Invalid (422) for more members than a call may have."""
-    figures = settings.figures_for(request.type)
-    if len(request.callees) + 1 > figures.members:
+    limits = settings.limits_for(request.type)
+    if len(request.callees) + 1 > limits.members:
         raise Invalid(
             "too_many_members",
-            f"callees: a call holds at most {figures.members:g} members, the caller included",
+            f"callees: a call holds at most {limits.members:g} members, the caller included",
         )
-    call_id = uuid7()
-    return Order(
+    session_id = uuid7()
+    return RingRequest(
         tenant_id=tenant_id,
         request=request,
-        call_id=call_id,
-        name=request.id or str(call_id),
-        figures=figures,
+        session_id=session_id,
+        name=request.id or str(session_id),
+        limits=limits,
         callees=tuple(Callee(user, uuid7()) for user in request.callees),
         device=device,
         owner=owner,
@@ -100,7 +100,7 @@ def _digest(request: RingIn) -> bytes:
     return hashlib.sha256(body).digest()
 
 
-def ring_order(caller: Caller, request: RingIn, key: str | None) -> Order:
+def ring_request(caller: Caller, request: RingIn, key: str | None) -> RingRequest:
     """The Order of a request to ring. Raises Forbidden (403) or Invalid (422)."""
     require_server_or_user(caller)
     require_scope(caller, "calls")
@@ -122,8 +122,10 @@ def ring_order(caller: Caller, request: RingIn, key: str | None) -> Order:
     return order(caller.tenant_id, caller.settings, request, device=device, key=key, owner=owner)
 
 
-async def ring_new(session: Session, orders: Sequence[Order]) -> tuple[dict[int, Answer], Applied]:
-    """Start a call for each order whose cid is free; answers by place, and what to tell.
+async def ring_new(
+    session: Connection, orders: Sequence[RingRequest]
+) -> tuple[dict[int, Answer], Applied]:
+    """Start a call for each order whose cid is free; returns by place, and what to tell.
 
     A place without an answer is an order whose cid has a live call.
     """
@@ -137,7 +139,7 @@ async def ring_new(session: Session, orders: Sequence[Order]) -> tuple[dict[int,
         if n not in answers and n not in twins:
             first.setdefault(one.cid, n)
     added, applied = await start(session, [started[n] for n in first.values()], now, tokens)
-    taken = [n for n in first.values() if orders[n].call_id in added]
+    taken = [n for n in first.values() if orders[n].session_id in added]
     lost = set(range(len(orders))) - answers.keys() - twins.keys() - set(taken)
     keys = [key for n in sorted(lost) if (key := orders[n].kept_key)]
     if keys:
@@ -149,15 +151,15 @@ async def ring_new(session: Session, orders: Sequence[Order]) -> tuple[dict[int,
     return answers, applied
 
 
-def _start(one: Order, now: datetime) -> Change:
+def _start(one: RingRequest, now: datetime) -> Change:
     request = one.request
     call = Call(
-        id=one.call_id,
+        id=one.session_id,
         type=request.type,
         name=one.name,
         caller_id=request.caller.id,
-        has_video=request.video,
-        figures=one.figures,
+        video=request.video,
+        limits=one.limits,
         created_at=now,
     )
     decision = decide(call, Start(one.callees, one.ring_time, one.device), now)
@@ -171,7 +173,7 @@ def _answer(change: Change) -> dict[str, Any]:
 
 
 async def _keep(
-    session: Session, orders: Sequence[Order], changes: Sequence[Change], now: datetime
+    session: Connection, orders: Sequence[RingRequest], changes: Sequence[Change], now: datetime
 ) -> tuple[dict[int, Answer], dict[int, int]]:
     """Keep the answers of orders that have an idempotency key.
 
@@ -190,7 +192,7 @@ async def _keep(
             "owner": one.owner,
             "key": one.key,
             "body_digest": one.body_digest,
-            "call_id": change.decision.call.id,
+            "session_id": change.decision.call.id,
             "answer": _answer(change),
             "created_at": now,
         }
@@ -209,7 +211,7 @@ async def _keep(
     return before, twins
 
 
-def _repeat(one: Order, digest: bytes, answer: dict[str, Any]) -> Answer:
+def _repeat(one: RingRequest, digest: bytes, answer: dict[str, Any]) -> Answer:
     if digest != one.body_digest:
         return Conflict(
             "idempotency_key_reused",
@@ -218,11 +220,11 @@ def _repeat(one: Order, digest: bytes, answer: dict[str, Any]) -> Answer:
     return answer
 
 
-def ring_more(one: Order) -> Asked:
+def ring_more(one: RingRequest) -> Asked:
     """The command to ring more members of a live call: as `one` asks, and once for its key."""
 
     async def admit(
-        session: Session, stored: Stored, decision: Decision, now: datetime
+        session: Connection, stored: Stored, decision: Decision, now: datetime
     ) -> Answer | None:
         if decision.refusal is not None:
             return None

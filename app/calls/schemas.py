@@ -85,14 +85,14 @@ class ReportIn(Request):
 def call_out(stored: Stored, call: Call) -> dict[str, Any]:
     """A call as clients read it; `call` is `stored.call` as time has left it."""
     return {
-        "id": str(call.id),
+        "id": call.name,
+        "session_id": str(call.id),
         "cid": call.cid,
         "type": call.type,
-        "call_id": call.name,
         "state": call.state.value,
         "reason": call.reason.value if call.reason else None,
         "caller": {"id": call.caller_id, "name": stored.caller_name},
-        "has_video": call.has_video,
+        "video": call.video,
         "custom": stored.custom,
         "created_at": rfc3339(call.created_at),
         "active_at": rfc3339(call.active_at) if call.active_at else None,
@@ -120,7 +120,7 @@ def member_out(member: Member) -> dict[str, Any]:
         "user_id": member.user_id,
         "role": member.role.value,
         "state": member.state.value,
-        "device_id": member.holder,
+        "device_id": member.device_id,
         "joined_at": rfc3339(member.joined_at) if member.joined_at else None,
         "left_at": rfc3339(member.left_at) if member.left_at else None,
         "ring": ring_out(member.ring),
@@ -136,7 +136,7 @@ def ring_out(ring: Ring | None) -> dict[str, Any] | None:
         "state": ring.outcome.value if ring.outcome else "ringing",
         "expires_at": rfc3339(ring.deadline),
         "settled_at": rfc3339(ring.settled_at) if ring.settled_at else None,
-        "callkit_reason": int(ring.callkit) if ring.callkit else None,
+        "callkit_reason": int(ring.callkit_reason) if ring.callkit_reason else None,
     }
 
 

@@ -10,7 +10,7 @@ from app.calls import store
 from app.calls.apply import Applied, Change, apply, ring_pushes, tokens_of
 from app.calls.commands import Asked, Audited, carry_out
 from app.calls.large_calls import tell_large_calls
-from app.calls.notify_after_commit import tell
+from app.calls.notify_after_commit import notify_after_commit
 from app.calls.presence import keep_present, live_calls
 from app.calls.refusals import not_found, refusal
 from app.calls.schemas import call_out, call_reference
@@ -30,7 +30,7 @@ from app.core.call import (
 from app.core.frozen import frozen
 from app.infra import bisection
 from app.infra.bisection import Aside
-from app.infra.db import Session, insert_all
+from app.infra.db import Connection, insert_all
 from app.infra.errors import NotFound
 from app.infra.runtime import Runtime
 
@@ -46,7 +46,6 @@ __all__ = [
     "ring_late_devices",
     "sweep",
     "take_out",
-    "tell",
     "tell_large_calls",
 ]
 
@@ -77,9 +76,9 @@ async def read(runtime: Runtime, tenant_id: UUID, reference: str) -> Seen:
     Raises NotFound, also for another tenant's call.
     """
     async with runtime.database.snapshot() as session:
-        call_id = await _find(session, tenant_id, reference)
-        now, calls = await store.load(session, [call_id])
-    stored = calls.get(call_id)
+        session_id = await _find(session, tenant_id, reference)
+        now, calls = await store.load(session, [session_id])
+    stored = calls.get(session_id)
     if stored is None or stored.tenant_id != tenant_id:
         raise not_found()
     return Seen(stored, view(stored.call, now))
@@ -101,14 +100,14 @@ async def act(
     Raises NotFound, Forbidden, Conflict (409: somebody else has it), Gone (410: it is over), or
     Unavailable (503: somebody holds the call).
     """
-    call_id = await find(runtime, tenant_id, reference)
-    done = await carry_out(runtime, tenant_id, call_id, Asked(command, audited=audited))
+    session_id = await find(runtime, tenant_id, reference)
+    done = await carry_out(runtime, tenant_id, session_id, Asked(command, audited=audited))
     call = done.decision.call
     member = call.members.get(getattr(command, "user_id", None) or "")
     ring = member.ring if member is not None else None
     meant: UUID | None = getattr(command, "ring", None)
     if meant is not None and (ring is None or ring.uuid != meant):
-        async with runtime.database.reading() as session:
+        async with runtime.database.autocommit() as session:
             ring = await store.ring(session, tenant_id, meant)
     if done.decision.refusal is not None:
         raise refusal(done.decision, ring, hidden=hidden)
@@ -120,41 +119,41 @@ async def find(runtime: Runtime, tenant_id: UUID, reference: str) -> UUID:
     named = call_reference(reference)
     if isinstance(named, UUID):
         return named
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         return await _find(session, tenant_id, reference)
 
 
-async def _find(session: Session, tenant_id: UUID, reference: str) -> UUID:
+async def _find(session: Connection, tenant_id: UUID, reference: str) -> UUID:
     named = call_reference(reference)
     if named is None:
         raise NotFound("call_not_found", "a call is named `type:id`, or by the id of its session")
     if isinstance(named, UUID):
         return named
-    call_id = await store.id_by_name(session, tenant_id, *named)
-    if call_id is None:
+    session_id = await store.id_by_name(session, tenant_id, *named)
+    if session_id is None:
         raise not_found()
-    return call_id
+    return session_id
 
 
 async def sweep(runtime: Runtime) -> int:
     """Write what time has done to calls: missed rings, silent members, calls too long or alone.
 
-    Answers how many calls it looked at. One that cannot be decided keeps no other waiting.
+    Returns how many calls it looked at. One that cannot be decided keeps no other waiting.
     """
 
     async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
-        async with runtime.database.each() as session:
+        async with runtime.database.autocommit() as session:
             return await store.due(session, limit, aside)
 
     async def write(ids: Sequence[UUID]) -> None:
         async with runtime.database.transaction() as session:
             applied = await _let_time_pass(session, await live.lock_free(session, ids))
-        tell(runtime, applied)
+        notify_after_commit(runtime, applied)
 
     return await bisection.sweep(find, write, DUE_ASIDE, SWEEP_BATCH)
 
 
-async def _let_time_pass(session: Session, ids: Sequence[UUID]) -> Applied:
+async def _let_time_pass(session: Connection, ids: Sequence[UUID]) -> Applied:
     if not ids:
         return Applied()
     now, calls = await store.load(session, sorted(ids))
@@ -166,26 +165,26 @@ async def _let_time_pass(session: Session, ids: Sequence[UUID]) -> Applied:
 
 
 async def ring_late_devices(runtime: Runtime, user: tuple[UUID, str] | None = None) -> int:
-    """Ring devices that registered while their user is ringing; answers how many calls had any.
+    """Ring devices that registered while their user is ringing; returns how many calls had any.
 
     A registration and a ring that pass each other see neither the other's rows: the sweep's run of
     this query is the guarantee, a registration only runs it early for its own user.
     """
 
     async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
-        async with runtime.database.reading() as session:
+        async with runtime.database.autocommit() as session:
             return await late.calls_with_late_devices(session, limit, aside, user)
 
     async def write(ids: Sequence[UUID]) -> None:
         async with runtime.database.transaction() as session:
             rings = await _ring_late(session, await live.lock_free(session, ids), user)
-        tell(runtime, Applied(rings=rings))
+        notify_after_commit(runtime, Applied(rings=rings))
 
     return await bisection.sweep(find, write, LATE_ASIDE, SWEEP_BATCH)
 
 
 async def _ring_late(
-    session: Session, ids: Sequence[UUID], user: tuple[UUID, str] | None
+    session: Connection, ids: Sequence[UUID], user: tuple[UUID, str] | None
 ) -> list[UUID]:
     if not ids:
         return []
@@ -202,7 +201,7 @@ async def _ring_late(
     return [ring.uuid for _, _, ring in rings]
 
 
-async def take_out(session: Session, user_id: str, calls: Sequence[UUID]) -> Applied:
+async def take_out(session: Connection, user_id: str, calls: Sequence[UUID]) -> Applied:
     """Take a user who is being erased out of calls that are held: decline, cancel or leave."""
     if not calls:
         return Applied()

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from app.calls.models import Call as CallRow
 from app.calls.models import Member as MemberRow
 from app.calls.models import Ring as RingRow
-from app.core import limits as figures
+from app.core import limits
 from app.core.call import (
     Call,
     CallKit,
@@ -27,7 +27,7 @@ from app.core.call import (
     due_at,
 )
 from app.core.frozen import frozen
-from app.infra.db import Insert, Row, Session, insert_with, many, one
+from app.infra.db import Connection, Insert, Row, insert_with, many, one
 
 
 @frozen
@@ -42,8 +42,8 @@ class Stored:
     version: int
 
 
-CALL_COLUMNS = """id, tenant_id, type, name, state, reason, caller_id, caller_name, has_video,
-    custom, figures, created_at, active_at, ended_at, alone_since, event_seq, version"""
+CALL_COLUMNS = """id, tenant_id, type, name, state, reason, caller_id, caller_name, video,
+    custom, limits, created_at, active_at, ended_at, alone_since, event_seq, version"""
 BY_NAME = text("""
     SELECT id FROM calls WHERE tenant_id = :tenant AND type = :type AND name = :name
     ORDER BY ended_at IS NULL DESC, created_at DESC, id DESC LIMIT 1
@@ -59,17 +59,18 @@ LOCK_IF_FREE = text("""
     SELECT EXISTS (SELECT FROM mine) AS mine FROM calls WHERE id = :id AND tenant_id = :tenant
 """)
 RING = text("""
-    SELECT uuid, user_id, created_at, deadline, outcome, settled_at, callkit, device
+    SELECT uuid, user_id, created_at, deadline, outcome, settled_at, callkit_reason, device
     FROM rings WHERE uuid = :ring AND tenant_id = :tenant
 """)
 CALLS = text(
     f"SELECT {CALL_COLUMNS} FROM calls WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id"  # noqa: S608
 )
 MEMBERS = text("""
-    SELECT m.call_id, m.user_id, m.role, m.state, m.holder, m.watched, m.joined_at, m.seen_at,
-           m.left_at, r.uuid, r.created_at, r.deadline, r.outcome, r.settled_at, r.callkit, r.device
+    SELECT m.session_id, m.user_id, m.role, m.state, m.device_id, m.monitored,
+           m.joined_at, m.seen_at, m.left_at, r.uuid, r.created_at, r.deadline, r.outcome,
+           r.settled_at, r.callkit_reason, r.device
     FROM members m LEFT JOIN rings r ON r.uuid = m.ring
-    WHERE m.call_id = ANY(CAST(:ids AS uuid[]))
+    WHERE m.session_id = ANY(CAST(:ids AS uuid[]))
     ORDER BY m.joined_at NULLS LAST, m.user_id
 """)
 CLOCK = text("SELECT clock_timestamp() AS now")
@@ -82,14 +83,16 @@ DUE = text("""
 """)
 
 
-async def id_by_name(session: Session, tenant_id: UUID, call_type: str, name: str) -> UUID | None:
+async def id_by_name(
+    session: Connection, tenant_id: UUID, call_type: str, name: str
+) -> UUID | None:
     """The live call of this cid, else the latest."""
     row = await one(session, BY_NAME, {"tenant": tenant_id, "type": call_type, "name": name})
     return None if row is None else row["id"]
 
 
-async def lock(session: Session, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
-    """Lock calls of a tenant, in order of id; answers those that exist.
+async def lock(session: Connection, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
+    """Lock calls of a tenant, in order of id; returns those that exist.
 
     Only the calls' rows: a joined locking SELECT that had to wait returns a new call with an old
     member.
@@ -98,25 +101,25 @@ async def lock(session: Session, tenant_id: UUID, ids: Sequence[UUID]) -> list[U
     return [row["id"] for row in await many(session, LOCK, values)]
 
 
-async def lock_if_free(session: Session, tenant_id: UUID, call_id: UUID) -> bool | None:
+async def lock_if_free(session: Connection, tenant_id: UUID, session_id: UUID) -> bool | None:
     """Lock a call unless somebody holds it (False); None when there is no such call."""
-    row = await one(session, LOCK_IF_FREE, {"id": call_id, "tenant": tenant_id})
+    row = await one(session, LOCK_IF_FREE, {"id": session_id, "tenant": tenant_id})
     return None if row is None else bool(row["mine"])
 
 
-async def ring(session: Session, tenant_id: UUID, uuid: UUID) -> Ring | None:
+async def ring(session: Connection, tenant_id: UUID, uuid: UUID) -> Ring | None:
     """One ring, whether or not it is the latest that was made to reach its member."""
     row = await one(session, RING, {"ring": uuid, "tenant": tenant_id})
     return None if row is None else _ring(row)
 
 
-async def due(session: Session, limit: int, aside: Sequence[UUID]) -> list[UUID]:
+async def due(session: Connection, limit: int, aside: Sequence[UUID]) -> list[UUID]:
     """Calls that time has changed and that nobody holds at this moment, but for those `aside`."""
     values = {"limit": limit, "aside": list(aside)}
     return [row["id"] for row in await many(session, DUE, values)]
 
 
-async def load(session: Session, ids: Sequence[UUID]) -> tuple[datetime, dict[UUID, Stored]]:
+async def load(session: Connection, ids: Sequence[UUID]) -> tuple[datetime, dict[UUID, Stored]]:
     """The database clock, and these calls with their members and latest rings.
 
     Comes after the lock, as statements of their own.
@@ -127,7 +130,7 @@ async def load(session: Session, ids: Sequence[UUID]) -> tuple[datetime, dict[UU
     assert now is not None
     by_call: dict[UUID, dict[str, Member]] = {row["id"]: {} for row in calls}
     for row in members:
-        by_call[row["call_id"]][row["user_id"]] = _member(row)
+        by_call[row["session_id"]][row["user_id"]] = _member(row)
     return now["now"], {row["id"]: _stored(row, by_call[row["id"]]) for row in calls}
 
 
@@ -137,8 +140,8 @@ def _stored(row: Row, members: dict[str, Member]) -> Stored:
         type=row["type"],
         name=row["name"],
         caller_id=row["caller_id"],
-        has_video=row["has_video"],
-        figures=figures.from_json(row["figures"]),
+        video=row["video"],
+        limits=limits.from_json(row["limits"]),
         created_at=row["created_at"],
         state=CallState(row["state"]),
         reason=Reason(row["reason"]) if row["reason"] else None,
@@ -159,8 +162,8 @@ def _member(row: Row) -> Member:
         Role(row["role"]),
         MemberState(row["state"]),
         ring,
-        row["holder"],
-        row["watched"],
+        row["device_id"],
+        row["monitored"],
         row["joined_at"],
         row["seen_at"],
         row["left_at"],
@@ -175,15 +178,15 @@ def _ring(row: Row) -> Ring:
         row["deadline"],
         Outcome(row["outcome"]) if row["outcome"] else None,
         row["settled_at"],
-        CallKit(row["callkit"]) if row["callkit"] else None,
+        CallKit(row["callkit_reason"]) if row["callkit_reason"] else None,
         row["device"],
     )
 
 
 async def add_calls(
-    session: Session, calls: Sequence[Stored], belongings: Sequence[Insert]
+    session: Connection, calls: Sequence[Stored], belongings: Sequence[Insert]
 ) -> set[UUID]:
-    """Insert new calls with what belongs to them; answers those that are in.
+    """Insert new calls with what belongs to them; returns those that are in.
 
     A cid with a live call is not taken twice. In order of their cids: an insert waits for another
     transaction's of the same cid.
@@ -192,7 +195,7 @@ async def add_calls(
     rows.sort(key=lambda row: (row["tenant_id"], row["type"], row["name"]))
     free = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING"
     return await insert_with(
-        session, Insert(CallRow.__table__, rows, free), belongings, by="call_id"
+        session, Insert(CallRow.__table__, rows, free), belongings, by="session_id"
     )
 
 
@@ -207,9 +210,9 @@ def _call_row(stored: Stored) -> dict[str, Any]:
         "reason": call.reason,
         "caller_id": call.caller_id,
         "caller_name": stored.caller_name,
-        "has_video": call.has_video,
+        "video": call.video,
         "custom": stored.custom,
-        "figures": figures.to_json(call.figures),
+        "limits": limits.to_json(call.limits),
         "created_at": call.created_at,
         "active_at": call.active_at,
         "ended_at": call.ended_at,
@@ -233,7 +236,7 @@ SAVE_CALLS = text("""
 """)
 
 
-async def save_calls(session: Session, calls: Sequence[Stored]) -> None:
+async def save_calls(session: Connection, calls: Sequence[Stored]) -> None:
     """Write what commands changed of calls that this transaction holds locked."""
     values = {
         "ids": [stored.call.id for stored in calls],
@@ -253,25 +256,25 @@ def members_as_rows(members: Sequence[tuple[UUID, UUID, Member]]) -> Insert:
     """(tenant, call, member) for writing: new, or as a command left it."""
     rows = [
         {
-            "call_id": call_id,
+            "session_id": session_id,
             "user_id": member.user_id,
             "tenant_id": tenant_id,
             "role": member.role,
             "state": member.state,
-            "holder": member.holder,
-            "watched": member.watched,
+            "device_id": member.device_id,
+            "monitored": member.monitored,
             "ring": member.ring.uuid if member.ring else None,
             "joined_at": member.joined_at,
             "seen_at": member.seen_at,
             "left_at": member.left_at,
         }
-        for tenant_id, call_id, member in members
+        for tenant_id, session_id, member in members
     ]
     return Insert(
         MemberRow.__table__,
-        sorted(rows, key=lambda row: (row["call_id"], row["user_id"])),
-        """ON CONFLICT (call_id, user_id) DO UPDATE SET
-            state = excluded.state, holder = excluded.holder, watched = excluded.watched,
+        sorted(rows, key=lambda row: (row["session_id"], row["user_id"])),
+        """ON CONFLICT (session_id, user_id) DO UPDATE SET
+            state = excluded.state, device_id = excluded.device_id, monitored = excluded.monitored,
             ring = excluded.ring, joined_at = excluded.joined_at, seen_at = excluded.seen_at,
             left_at = excluded.left_at""",
     )
@@ -282,35 +285,37 @@ def rings_as_rows(rings: Sequence[tuple[UUID, UUID, Ring]]) -> Insert:
     rows = [
         {
             "uuid": ring.uuid,
-            "call_id": call_id,
+            "session_id": session_id,
             "tenant_id": tenant_id,
             "user_id": ring.user_id,
             "created_at": ring.created_at,
             "deadline": ring.deadline,
         }
-        for tenant_id, call_id, ring in rings
+        for tenant_id, session_id, ring in rings
     ]
     return Insert(RingRow.__table__, rows)
 
 
 SETTLE = text("""
-    UPDATE rings r SET outcome = n.outcome, settled_at = n.settled_at, callkit = n.callkit,
-        device = n.device
+    UPDATE rings r SET outcome = n.outcome, settled_at = n.settled_at,
+        callkit_reason = n.callkit_reason, device = n.device
     FROM unnest(CAST(:uuids AS uuid[]), CAST(:outcomes AS text[]),
-                CAST(:settleds AS timestamptz[]), CAST(:callkits AS integer[]),
-                CAST(:devices AS text[])) AS n(uuid, outcome, settled_at, callkit, device)
+                CAST(:settleds AS timestamptz[]), CAST(:callkit_reasons AS integer[]),
+                CAST(:devices AS text[])) AS n(uuid, outcome, settled_at, callkit_reason, device)
     WHERE r.uuid = n.uuid AND r.outcome IS NULL
 """)
 
 
-async def settle_rings(session: Session, rings: Sequence[Ring]) -> None:
+async def settle_rings(session: Connection, rings: Sequence[Ring]) -> None:
     """Write how rings settled."""
     rings = sorted(rings, key=lambda ring: ring.uuid)
     values = {
         "uuids": [ring.uuid for ring in rings],
         "outcomes": [ring.outcome for ring in rings],
         "settleds": [ring.settled_at for ring in rings],
-        "callkits": [int(ring.callkit) if ring.callkit else None for ring in rings],
+        "callkit_reasons": [
+            int(ring.callkit_reason) if ring.callkit_reason else None for ring in rings
+        ],
         "devices": [ring.device for ring in rings],
     }
     await session.execute(SETTLE, values)
@@ -331,7 +336,7 @@ DEVICE_OF_CALL_TOKEN = """
 
 GONE_AT = "coalesce(x.removed_at, moved.registered_at)"
 RING_OF_TOKEN = text(f"""
-    SELECT r.call_id, r.user_id, coalesce(d.device_id, x.device_id) AS device_id,
+    SELECT r.session_id, r.user_id, coalesce(d.device_id, x.device_id) AS device_id,
            {GONE_AT} AS gone_at
     FROM rings r {DEVICE_OF_CALL_TOKEN}
     WHERE r.uuid = :ring AND r.tenant_id = :tenant
@@ -339,7 +344,7 @@ RING_OF_TOKEN = text(f"""
 
 
 async def ring_of_token(
-    session: Session, tenant_id: UUID, ring: UUID, device: UUID
+    session: Connection, tenant_id: UUID, ring: UUID, device: UUID
 ) -> dict[str, Any] | None:
     """What a call token names: the call, the user and the app's own device id.
 
@@ -350,12 +355,12 @@ async def ring_of_token(
 
 
 LIVE_CALLS = text("""
-    SELECT c.id FROM calls c JOIN members m ON m.call_id = c.id
+    SELECT c.id FROM calls c JOIN members m ON m.session_id = c.id
     WHERE m.tenant_id = :tenant AND m.user_id = :user AND c.ended_at IS NULL ORDER BY c.id
 """)
 
 
-async def live_calls_of(session: Session, tenant_id: UUID, user_id: str) -> list[UUID]:
+async def live_calls_of(session: Connection, tenant_id: UUID, user_id: str) -> list[UUID]:
     """Calls that have not ended and of which this user is a member."""
     rows = await many(session, LIVE_CALLS, {"tenant": tenant_id, "user": user_id})
     return [row["id"] for row in rows]

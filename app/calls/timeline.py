@@ -12,7 +12,7 @@ from app.calls.history import History
 from app.calls.schemas import call_reference
 from app.core import sentences as story
 from app.core.event import milliseconds, rfc3339
-from app.infra.db import Row, Session
+from app.infra.db import Connection, Row
 from app.infra.errors import AppError, NotFound
 from app.infra.runtime import Runtime
 
@@ -48,9 +48,9 @@ async def of_call(runtime: Runtime, tenant_id: UUID, reference: str) -> dict[str
     {"call": {...}, "timeline": [{"at", "ms", "kind", "text", "user_id", "device_id", "data"}]}.
     Raises NotFound, also for another tenant's call.
     """
-    async with runtime.database.reading() as session:
-        call_id = await _find(session, tenant_id, reference)
-        known = await history.of_call(session, tenant_id, call_id)
+    async with runtime.database.autocommit() as session:
+        session_id = await _find(session, tenant_id, reference)
+        known = await history.of_call(session, tenant_id, session_id)
     if known is None:
         raise _not_found()
     call = known.call
@@ -69,7 +69,7 @@ async def of_call(runtime: Runtime, tenant_id: UUID, reference: str) -> dict[str
     }
 
 
-async def _find(session: Session, tenant_id: UUID, reference: str) -> UUID:
+async def _find(session: Connection, tenant_id: UUID, reference: str) -> UUID:
     named = call_reference(reference)
     if isinstance(named, tuple):
         named = await calls.id_by_name(session, tenant_id, *named)

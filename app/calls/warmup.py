@@ -13,7 +13,7 @@ from app.calls.ringing import order, ring_new
 from app.calls.schemas import CallerIn, RingIn
 from app.core.call import Accept, End, decide
 from app.devices import store as devices
-from app.infra.db import Session, clock
+from app.infra.db import Connection, clock
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
 from app.push import tokens as push_tokens
@@ -34,18 +34,18 @@ async def rehearse(runtime: Runtime) -> None:
         await ring_new(session, [one])
         for command in (Accept(CALLEE, "rehearsal"), End()):
             await store.id_by_name(session, tenant_id, one.request.type, one.name)
-            await store.lock(session, tenant_id, [one.call_id])
-            now, calls = await store.load(session, [one.call_id])
-            stored = calls[one.call_id]
+            await store.lock(session, tenant_id, [one.session_id])
+            now, calls = await store.load(session, [one.session_id])
+            stored = calls[one.session_id]
             await apply(session, [Change(stored, decide(stored.call, command, now))], now)
 
 
-async def _register(session: Session, tenant_id: UUID) -> None:
+async def _register(session: Connection, tenant_id: UUID) -> None:
     await devices.see_users(session, [(tenant_id, CALLEE)])
     now = await clock(session)
     device = {"id": uuid7(), "tenant_id": tenant_id, "user_id": CALLEE, "device_id": "rehearsal"}
     row = await devices.save_device(session, device | {"name": None, "platform": None, "now": now})
-    places = {"bundle_id": "rehearsal", "environment": "sandbox", "token": "00" * 32}
+    places = {"app_id": "rehearsal", "environment": "sandbox", "token": "00" * 32}
     await push_tokens.save_tokens(
         session,
         tenant_id=tenant_id,

@@ -28,7 +28,7 @@ File = Annotated[
     Path,
     typer.Argument(exists=True, dir_okay=False, help=".p12, PEM, .p8 or .cer, told by content."),
 ]
-BundleId = Annotated[str | None, typer.Option(help="The app; a certificate names its own.")]
+AppId = Annotated[str | None, typer.Option(help="The app; a certificate names its own.")]
 KeyId = Annotated[str | None, typer.Option(help="Of a .p8; also read from AuthKey_<id>.p8.")]
 TeamId = Annotated[str | None, typer.Option(help="Of a .p8: ten characters.")]
 Environments = Annotated[
@@ -62,7 +62,7 @@ def _probe_words(row: Row) -> str:
 
 @credential_app.command("add")
 def add(
-    file: File, tenant: Tenant, bundle_id: BundleId = None, key_id: KeyId = None,
+    file: File, tenant: Tenant, app_id: AppId = None, key_id: KeyId = None,
     team_id: TeamId = None, environment: Environments = None, password: Password = False,
 ) -> None:  # fmt: skip
     """Check a VoIP certificate or key, ask Apple about it, and store it, encrypted."""
@@ -71,20 +71,20 @@ def add(
     async def work(runtime: Runtime) -> Row:
         tenant_id = await tenants.find(runtime, tenant)
         return await service.add(
-            runtime, tenant_id, bundle_id, file.read_bytes(), secret,
+            runtime, tenant_id, app_id, file.read_bytes(), secret,
             key_id=_key_id(key_id, file), team_id=team_id, environments=environment, actor=actor(),
         )  # fmt: skip
 
     row = with_runtime(work)
     out.print(
-        f"Stored for [bold]{row['bundle_id']}[/]: {row['state']}. Apple says: {_probe_words(row)}."
+        f"Stored for [bold]{row['app_id']}[/]: {row['state']}. Apple says: {_probe_words(row)}."
     )
     _show(credential_out(row, now()) | {"probe": None})
 
 
 @credential_app.command("preview")
 def preview(
-    file: File, tenant: Tenant, bundle_id: BundleId = None, key_id: KeyId = None,
+    file: File, tenant: Tenant, app_id: AppId = None, key_id: KeyId = None,
     team_id: TeamId = None, password: Password = False,
 ) -> None:  # fmt: skip
     """Say what a file is, and store nothing."""
@@ -93,7 +93,7 @@ def preview(
     async def work(runtime: Runtime) -> Any:
         tenant_id = await tenants.find(runtime, tenant)
         return await service.preview(
-            runtime, tenant_id, bundle_id, file.read_bytes(), secret,
+            runtime, tenant_id, app_id, file.read_bytes(), secret,
             key_id=_key_id(key_id, file), team_id=team_id,
         )  # fmt: skip
 
@@ -103,7 +103,7 @@ def preview(
 
 @credential_app.command("request")
 def request(
-    bundle_id: Annotated[str, typer.Argument(help="com.example.app")],
+    app_id: Annotated[str, typer.Argument(help="com.example.app")],
     tenant: Tenant,
     to: Annotated[Path, typer.Option("--out", help="Where the request goes.")] = Path(
         "voip.certSigningRequest"
@@ -113,7 +113,7 @@ def request(
 
     async def work(runtime: Runtime) -> Row:
         tenant_id = await tenants.find(runtime, tenant)
-        return await service.request(runtime, tenant_id, bundle_id, actor=actor())
+        return await service.request(runtime, tenant_id, app_id, actor=actor())
 
     row = with_runtime(work)
     to.write_text(row["request"])
@@ -126,18 +126,18 @@ def request(
 
 
 @credential_app.command("list")
-def list_all(tenant: Tenant, bundle_id: BundleId = None) -> None:
+def list_all(tenant: Tenant, app_id: AppId = None) -> None:
     """List credentials with their state, health and days left."""
 
     async def work(runtime: Runtime) -> Any:
-        return await service.list_all(runtime, await tenants.find(runtime, tenant), bundle_id)
+        return await service.list_all(runtime, await tenants.find(runtime, tenant), app_id)
 
     table = Table("Id", "App", "Kind", "State", "Health", "Days", "Apple says", box=None)
     for row in with_runtime(work):
         shown = credential_out(row, now())
         days = "" if shown["days_left"] is None else str(shown["days_left"])
         table.add_row(
-            shown["id"], shown["bundle_id"], shown["kind"], shown["state"], shown["health"], days,
+            shown["id"], shown["app_id"], shown["kind"], shown["state"], shown["health"], days,
             escape(_probe_words(row)),
         )  # fmt: skip
     out.print(table)

@@ -52,7 +52,7 @@ def preview(
     ] = None,
     call: Annotated[str | None, typer.Option(help="A real call: its cid or id.")] = None,
     tenant: Annotated[str | None, typer.Option(help="The tenant of that call.")] = None,
-    bundle_id: Annotated[str, typer.Option(help="For the headers.")] = "com.example.app",
+    app_id: Annotated[str, typer.Option(help="For the headers.")] = "com.example.app",
 ) -> None:
     """Show the payload of a ring, of a made-up call or a real one, its headers and its size."""
     if profile not in PROFILES:
@@ -71,7 +71,7 @@ def preview(
     except PayloadError as error:
         fail(str(error))
     body = prepared.for_token(SAMPLE_TOKEN)
-    for name, value in headers("voip", bundle_id, apns_id=facts.uuid).items():
+    for name, value in headers("voip", app_id, apns_id=facts.uuid).items():
         out.print(f"{name}: {value}")
     out.print()
     out.print_json(json.dumps(json.loads(body)))
@@ -91,7 +91,7 @@ def _reader(tenant: str, reference: str) -> Any:
         rings: list[UUID] = [m.ring.uuid for m in seen.call.members.values() if m.ring is not None]
         if not rings:
             raise NotFound("nothing_rung", "nobody was rung in this call")
-        async with runtime.database.reading() as session:
+        async with runtime.database.autocommit() as session:
             ring = await store.facts(session, rings[0])
         assert ring is not None
         return ring_facts(ring, ring["call"], runtime.settings.public_url)

@@ -44,7 +44,11 @@ def update(call: Call, changed: Sequence[str], now: datetime) -> Event:
     counts = Counter(member.state.value for member in members.values())
     data = {
         "members": [
-            {"user_id": user, "state": members[user].state.value, "device_id": members[user].holder}
+            {
+                "user_id": user,
+                "state": members[user].state.value,
+                "device_id": members[user].device_id,
+            }
             for user in named[:MOST_NAMED]
         ],
         "more": len(named) > MOST_NAMED,

@@ -115,15 +115,15 @@ def due_at(call: Call) -> datetime | None:
     """When time next changes this call; None once it has ended."""
     if call.state is CallState.ENDED:
         return None
-    figures = call.figures
-    times = [call.created_at + timedelta(seconds=figures.length)]
+    limits = call.limits
+    times = [call.created_at + timedelta(seconds=limits.length)]
     if call.alone_since is not None:
-        times.append(call.alone_since + timedelta(seconds=figures.alone))
+        times.append(call.alone_since + timedelta(seconds=limits.alone))
     for member in call.members.values():
         if member.state is MemberState.RINGING and member.ring is not None:
             times.append(member.ring.deadline)
-        elif call.state is CallState.ACTIVE and member.watched and member.state in LIVE:
+        elif call.state is CallState.ACTIVE and member.monitored and member.state in LIVE:
             assert member.seen_at is not None
-            silence = figures.silence(away=member.state is MemberState.AWAY)
+            silence = limits.silence(away=member.state is MemberState.AWAY)
             times.append(member.seen_at + timedelta(seconds=silence))
     return min(times)

@@ -99,7 +99,7 @@ def take_out(draft: Draft, member: Member, at: datetime) -> None:
         at,
         (*others, member.user_id),
         user_id=member.user_id,
-        device_id=member.holder,
+        device_id=member.device_id,
     )
 
 
@@ -108,14 +108,16 @@ def settle(
     member: Member,
     outcome: Outcome,
     at: datetime,
-    callkit: CallKit,
+    callkit_reason: CallKit,
     device: str | None,
 ) -> Member:
     """Settle the member's ring: its devices but `device` stop. The caller sets its state."""
     assert member.ring is not None
-    ring = replace(member.ring, outcome=outcome, settled_at=at, callkit=callkit, device=device)
+    ring = replace(
+        member.ring, outcome=outcome, settled_at=at, callkit_reason=callkit_reason, device=device
+    )
     draft.settled[ring.uuid] = ring
-    draft.stops.append(Stop(member.user_id, ring.uuid, callkit, device))
+    draft.stops.append(Stop(member.user_id, ring.uuid, callkit_reason, device))
     draft.tell(
         EventType.RING_SETTLED,
         at,
@@ -124,7 +126,7 @@ def settle(
         ring=str(ring.uuid),
         outcome=outcome.value,
         device_id=device,
-        callkit_reason=int(callkit),
+        callkit_reason=int(callkit_reason),
     )
     member = replace(member, ring=ring)
     draft.put(member)
@@ -141,5 +143,5 @@ def holds(member: Member, device: str | None) -> bool:
     For a member that the backend holds any device speaks, unless it has been rung: then one that
     rang in vain may send its end action late.
     """
-    unnamed = member.holder == SERVER and member.ring is None
-    return device is None or member.holder == device or unnamed
+    unnamed = member.device_id == SERVER and member.ring is None
+    return device is None or member.device_id == device or unnamed

@@ -85,13 +85,13 @@ def rfc3339(at: datetime) -> str:
 
 
 def envelope(
-    *, call_id: UUID, cid: str, seq: int, kind: str, at: datetime, data: Mapping[str, Any]
+    *, session_id: UUID, cid: str, seq: int, kind: str, at: datetime, data: Mapping[str, Any]
 ) -> dict[str, Any]:
     """One event as clients and webhooks see it. `seq` counts within the call, from 1."""
     return {
         "type": kind,
-        "call_id": str(call_id),
-        "call_cid": cid,
+        "session_id": str(session_id),
+        "cid": cid,
         "seq": seq,
         "at": rfc3339(at),
         "data": dict(data),

@@ -1,6 +1,6 @@
-"""The figures of a call: how long it rings, waits and lasts; their defaults and bounds.
+"""The limits of a call: how long it rings, waits and lasts; their defaults and bounds.
 
-A tenant may set each, and again for each call type; a call keeps the figures that it began with.
+A tenant may set each, and again for each call type; a call keeps the limits that it began with.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from app.core.frozen import frozen
 
 
 @frozen
-class Figures:
+class CallLimits:
     """Times in seconds, `members` a count (caller included)."""
 
     ring: float = 45
@@ -28,7 +28,7 @@ class Figures:
         return max(self.away, self.removed) if away else self.away
 
 
-DEFAULTS = Figures()
+DEFAULTS = CallLimits()
 
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "ring": (5, 180),
@@ -40,7 +40,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "devices": (1, 100),
 }
 
-NAMES = tuple(field.name for field in fields(Figures))
+NAMES = tuple(field.name for field in fields(CallLimits))
 
 
 def outside_bounds(values: Mapping[str, float]) -> list[tuple[str, str]]:
@@ -56,19 +56,19 @@ def outside_bounds(values: Mapping[str, float]) -> list[tuple[str, str]]:
 
 
 @lru_cache(maxsize=1024)
-def to_json(figures: Figures) -> dict[str, float]:
-    """The figures as they rest in a call's row: not to be changed, since they are made once."""
-    return asdict(figures)
+def to_json(limits: CallLimits) -> dict[str, float]:
+    """The limits as they rest in a call's row: not to be changed, since they are made once."""
+    return asdict(limits)
 
 
 def resolve(
     tenant: Mapping[str, float], call_types: Mapping[str, Mapping[str, float]], call_type: str
-) -> Figures:
-    """Defaults, then the tenant's figures, then those of the call type."""
+) -> CallLimits:
+    """Defaults, then the tenant's limits, then those of the call type."""
     values: dict[str, Any] = {**tenant, **call_types.get(call_type, {})}
-    return Figures(**values) if values else DEFAULTS
+    return CallLimits(**values) if values else DEFAULTS
 
 
-def from_json(values: Mapping[str, float]) -> Figures:
-    """The figures of a call's row; what an older row does not hold has its default."""
-    return Figures(**{name: values[name] for name in NAMES if name in values})  # type: ignore[arg-type]
+def from_json(values: Mapping[str, float]) -> CallLimits:
+    """The limits of a call's row; what an older row does not hold has its default."""
+    return CallLimits(**{name: values[name] for name in NAMES if name in values})  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from app.core.event import Event
 from app.core.frozen import frozen
-from app.core.limits import Figures
+from app.core.limits import CallLimits
 
 SERVER = "server"
 """The holder of a member that the tenant's backend vouches for: it sends no heartbeats."""
@@ -85,20 +85,20 @@ class Ring:
     deadline: datetime
     outcome: Outcome | None = None
     settled_at: datetime | None = None
-    callkit: CallKit | None = None
+    callkit_reason: CallKit | None = None
     device: str | None = None
 
 
 @frozen
 class Member:
-    """A user in a call. `holder`: the device that has joined; `watched`: it sends heartbeats."""
+    """A user in a call. `holder`: the device that has joined; `monitored`: it sends heartbeats."""
 
     user_id: str
     role: Role
     state: MemberState
     ring: Ring | None = None
-    holder: str | None = None
-    watched: bool = False
+    device_id: str | None = None
+    monitored: bool = False
     joined_at: datetime | None = None
     seen_at: datetime | None = None
     left_at: datetime | None = None
@@ -112,8 +112,8 @@ class Call:
     type: str
     name: str
     caller_id: str
-    has_video: bool
-    figures: Figures
+    video: bool
+    limits: CallLimits
     created_at: datetime
     state: CallState = CallState.RINGING
     reason: Reason | None = None
@@ -155,14 +155,14 @@ class RingMore:
 
 @frozen
 class Accept:
-    """`device` answers. `watched`: it will send heartbeats (it is not the backend that speaks).
+    """`device` answers. `monitored`: it will send heartbeats (it is not the backend that speaks).
 
     `ring`: the only ring that is meant, from a call token; None: whichever there is.
     """
 
     user_id: str
     device: str
-    watched: bool = True
+    monitored: bool = True
     ring: UUID | None = None
 
 
@@ -172,7 +172,7 @@ class Join:
 
     user_id: str
     device: str
-    watched: bool = True
+    monitored: bool = True
     ring: UUID | None = None
 
 
@@ -257,7 +257,7 @@ class Stop:
 
     user_id: str
     ring_uuid: UUID
-    callkit: CallKit
+    callkit_reason: CallKit
     spared: str | None = None
 
 

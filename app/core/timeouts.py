@@ -18,7 +18,7 @@ from app.core.model import (
 )
 
 
-def pass_time(draft: Draft) -> None:
+def apply_timeouts(draft: Draft) -> None:
     """Everything whose time has come by now, in order of time."""
     while draft.call.state is not CallState.ENDED:
         due = [(at, user) for at, user in _due_members(draft) if at <= draft.now]
@@ -32,13 +32,13 @@ def pass_time(draft: Draft) -> None:
 
 
 def _due_members(draft: Draft) -> Iterable[tuple[datetime, str]]:
-    figures, active = draft.call.figures, draft.call.state is CallState.ACTIVE
+    limits, active = draft.call.limits, draft.call.state is CallState.ACTIVE
     for user, member in draft.members.items():
         if member.state is MemberState.RINGING and member.ring is not None:
             yield member.ring.deadline, user
-        elif active and member.watched and member.state in LIVE and member.seen_at is not None:
+        elif active and member.monitored and member.state in LIVE and member.seen_at is not None:
             away = member.state is MemberState.AWAY
-            yield member.seen_at + timedelta(seconds=figures.silence(away=away)), user
+            yield member.seen_at + timedelta(seconds=limits.silence(away=away)), user
 
 
 def _time_out(draft: Draft, member: Member, at: datetime) -> None:
@@ -61,7 +61,7 @@ def follow_rules(draft: Draft, at: datetime) -> bool:
     call = draft.call
     if call.state is CallState.ENDED:
         return True
-    too_long = call.created_at + timedelta(seconds=call.figures.length)
+    too_long = call.created_at + timedelta(seconds=call.limits.length)
     present, ringing = draft.present(), draft.ringing()
     if call.state is CallState.RINGING and not ringing:
         end_call(draft, _reason_unanswered(draft), at)
@@ -72,7 +72,7 @@ def follow_rules(draft: Draft, at: datetime) -> bool:
         since = (call.alone_since or at) if alone else None
         if since != call.alone_since:
             draft.call = replace(call, alone_since=since)
-        too_alone = since + timedelta(seconds=call.figures.alone) if since is not None else too_long
+        too_alone = since + timedelta(seconds=call.limits.alone) if since is not None else too_long
         if min(too_alone, too_long) <= at:
             reason = Reason.ALONE if too_alone < too_long else Reason.MAX_DURATION
             end_call(draft, reason, min(too_alone, too_long))

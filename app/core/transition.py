@@ -34,14 +34,14 @@ from app.core.model import (
     Start,
     Tick,
 )
-from app.core.timeouts import follow_rules, pass_time
+from app.core.timeouts import apply_timeouts, follow_rules
 
 
 def apply_command(draft: Draft, command: Command) -> Refused | None:
     """Let time pass, then obey; the answer is why not, if not."""
     if isinstance(command, Start):
         return _start(draft, command)
-    pass_time(draft)
+    apply_timeouts(draft)
     if isinstance(command, Tick):
         return None
     refusal = COMMANDS[type(command)](draft, command)
@@ -52,14 +52,14 @@ def apply_command(draft: Draft, command: Command) -> Refused | None:
 
 def _start(draft: Draft, command: Start) -> Refused | None:
     call = draft.call
-    if len(command.callees) + 1 > call.figures.members:
+    if len(command.callees) + 1 > call.limits.members:
         return Refused.TOO_MANY_MEMBERS
     caller = Member(
         user_id=call.caller_id,
         role=Role.CALLER,
         state=MemberState.JOINED,
-        holder=command.device,
-        watched=command.device != SERVER,
+        device_id=command.device,
+        monitored=command.device != SERVER,
         joined_at=draft.now,
         seen_at=draft.now,
     )
@@ -71,7 +71,7 @@ def _start(draft: Draft, command: Start) -> Refused | None:
         (call.caller_id,),
         caller_id=call.caller_id,
         callees=callees,
-        has_video=call.has_video,
+        video=call.video,
     )
     _ring(draft, command.callees, command.ring_for)
     return None
@@ -85,7 +85,7 @@ def _ring_more(draft: Draft, command: RingMore) -> Refused | None:
     if draft.members[command.user_id].state not in LIVE:
         return Refused.NOT_JOINED
     new = [callee for callee in command.callees if callee.user_id not in draft.members]
-    if len(draft.members) + len(new) > draft.call.figures.members:
+    if len(draft.members) + len(new) > draft.call.limits.members:
         return Refused.TOO_MANY_MEMBERS
     if new:
         draft.tell(
@@ -118,7 +118,7 @@ def _ring(draft: Draft, callees: tuple[Callee, ...], seconds: float) -> None:
             ring=str(ring.uuid),
             expires_at=expires_at,
             caller_id=draft.call.caller_id,
-            has_video=draft.call.has_video,
+            video=draft.call.video,
         )
 
 
@@ -129,14 +129,14 @@ def _accept(draft: Draft, command: Accept | Join) -> Refused | None:
     if draft.call.state is CallState.ENDED:
         return Refused.CALL_ENDED
     other = means_another(command.ring, member)
-    if other and (member.state not in LIVE or member.holder != command.device):
+    if other and (member.state not in LIVE or member.device_id != command.device):
         return Refused.RING_SETTLED  # that ring is over, whatever came of later ones
     if member.state in LIVE:
         # who comes by Join takes over from the backend, as by a heartbeat
-        takes_over = isinstance(command, Join) and member.holder == SERVER
-        if member.holder != command.device and not takes_over:
+        takes_over = isinstance(command, Join) and member.device_id == SERVER
+        if member.device_id != command.device and not takes_over:
             return Refused.ANSWERED_ELSEWHERE
-        _hear(draft, member, command.device, watched=member.watched or command.watched)
+        _hear(draft, member, command.device, monitored=member.monitored or command.monitored)
         return None
     if member.state is not MemberState.RINGING:
         may_join = isinstance(command, Join) and draft.call.state is CallState.ACTIVE
@@ -158,8 +158,8 @@ def _join(draft: Draft, member: Member, command: Accept | Join) -> None:
         replace(
             member,
             state=MemberState.JOINED,
-            holder=command.device,
-            watched=command.watched,
+            device_id=command.device,
+            monitored=command.monitored,
             joined_at=now,
             seen_at=now,
             left_at=None,
@@ -247,13 +247,13 @@ def _heartbeat(draft: Draft, command: Heartbeat) -> Refused | None:
         return Refused.CALL_ENDED
     if member.state not in LIVE:
         return Refused.NOT_JOINED
-    if member.holder not in {command.device, SERVER}:
+    if member.device_id not in {command.device, SERVER}:
         return Refused.ANSWERED_ELSEWHERE
-    _hear(draft, member, command.device, watched=command.device != SERVER)
+    _hear(draft, member, command.device, monitored=command.device != SERVER)
     return None
 
 
-def _hear(draft: Draft, member: Member, device: str, *, watched: bool) -> None:
+def _hear(draft: Draft, member: Member, device: str, *, monitored: bool) -> None:
     """A sign of life of the device that holds the member, from now on if not before."""
     if member.state is MemberState.AWAY:
         draft.tell(EventType.MEMBER_BACK, draft.now, (), user_id=member.user_id)
@@ -261,9 +261,9 @@ def _hear(draft: Draft, member: Member, device: str, *, watched: bool) -> None:
         replace(
             member,
             state=MemberState.JOINED,
-            seen_at=draft.now if watched else member.seen_at,
-            holder=device,
-            watched=watched,
+            seen_at=draft.now if monitored else member.seen_at,
+            device_id=device,
+            monitored=monitored,
         )
     )
 
@@ -271,7 +271,7 @@ def _hear(draft: Draft, member: Member, device: str, *, watched: bool) -> None:
 def _present(draft: Draft, command: Present) -> Refused | None:
     for user, device in sorted(command.devices):
         member = draft.members.get(user)
-        if member is not None and member.state in LIVE and member.holder == device:
+        if member is not None and member.state in LIVE and member.device_id == device:
             _heartbeat(draft, Heartbeat(user, device))
     return None
 

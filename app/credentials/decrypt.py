@@ -19,7 +19,7 @@ def place_of(tenant_id: UUID, row_id: UUID) -> Place:
     return Place(tenant_id, row_id, PURPOSE)
 
 
-def material(keyring: Keyring, row: Usable) -> Credential:
+def decrypt(keyring: Keyring, row: Usable) -> Credential:
     """The certificate with chain and key, or the `.p8` key with its ids.
 
     Raises vault.VaultError when the row was moved or its key-encryption key is gone.

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from app.core.event import rfc3339
 from app.credentials import store
 from app.credentials.usable import ACTIVE, Usable
-from app.infra.db import Database, Row, Session, clock, many
+from app.infra.db import Connection, Database, Row, clock, many
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
 from app.webhooks import publish
@@ -24,7 +24,7 @@ EXPIRING = timedelta(days=ALARM_DAYS[0])
 DAY = timedelta(days=1)
 
 
-async def apple_refuses(session: Session, refusals: Collection[tuple[Usable, str, str]]) -> None:
+async def apple_refuses(session: Connection, refusals: Collection[tuple[Usable, str, str]]) -> None:
     """Record what pushes learned: (credential, environment, Apple's reason).
 
     Costs one statement however many pushes were refused; one alarm for each credential.
@@ -34,14 +34,14 @@ async def apple_refuses(session: Session, refusals: Collection[tuple[Usable, str
         await tell(session, "credential.failing", first)
 
 
-async def apple_accepts(session: Session, accepted: Collection[tuple[Usable, str]]) -> None:
+async def apple_accepts(session: Connection, accepted: Collection[tuple[Usable, str]]) -> None:
     """Record that Apple takes (credential, environment) again that it had refused."""
     if accepted:
         whole = await store.note_acceptances(session, accepted)
         await tell(session, "credential.recovered", whole)
 
 
-async def tell(session: Session, kind: str, rows: Sequence[Row], **more: Any) -> None:
+async def tell(session: Connection, kind: str, rows: Sequence[Row], **more: Any) -> None:
     """An event of the tenant's for each of these credentials."""
     await publish.tenant_events(
         session,
@@ -53,7 +53,7 @@ async def tell(session: Session, kind: str, rows: Sequence[Row], **more: Any) ->
                 "at": row["at"],
                 "data": {
                     "credential_id": str(row["id"]),
-                    "bundle_id": row["bundle_id"],
+                    "app_id": row["app_id"],
                     "reason": row.get("trouble"),
                     **more,
                 },
@@ -82,14 +82,14 @@ def next_alarm_at(row: Row, now: datetime) -> datetime | None:
     return min((at for at in times if at > now), default=None)
 
 
-async def raise_alarm(session: Session, row: Row, now: datetime) -> None:
+async def raise_alarm(session: Connection, row: Row, now: datetime) -> None:
     """Raise the alarm that is due for a locked row, once."""
     days = alarm_due(row, now)
     if days is None:
         return
     await store.change(session, row["id"], alarmed_days=days)
     kind = "credential.expiring" if days else "credential.expired"
-    at = {"id": row["id"], "tenant_id": row["tenant_id"], "bundle_id": row["bundle_id"], "at": now}
+    at = {"id": row["id"], "tenant_id": row["tenant_id"], "app_id": row["app_id"], "at": now}
     await tell(session, kind, [at], days=days, not_after=rfc3339(row["not_after"]))
 
 
@@ -108,10 +108,10 @@ def health_of(row: Row, now: datetime) -> str:
 
 
 OF_ALL = text("""
-    SELECT k.id, k.tenant_id, t.name AS tenant, k.bundle_id, k.kind, k.state, k.subject, k.refused,
+    SELECT k.id, k.tenant_id, t.name AS tenant, k.app_id, k.kind, k.state, k.subject, k.refused,
         k.trouble, k.probe, k.not_after, k.failing_since
     FROM credentials k JOIN tenants t ON t.id = k.tenant_id
-    WHERE k.state IN ('active', 'standby') ORDER BY t.name, k.bundle_id, k.id
+    WHERE k.state IN ('active', 'standby') ORDER BY t.name, k.app_id, k.id
 """)
 
 
@@ -120,17 +120,17 @@ async def expiry_metrics(runtime: Runtime) -> list[GaugeMetricFamily]:
     expiry = GaugeMetricFamily(
         "ringline_credential_expiry_timestamp_seconds",
         "When a certificate in use expires, in Unix seconds",
-        labels=("tenant", "bundle_id", "credential", "state"),
+        labels=("tenant", "app_id", "credential", "state"),
     )
     working = GaugeMetricFamily(
         "ringline_credential_working",
         "1 when Apple takes a credential, 0 when it refuses it or it has expired",
-        labels=("tenant", "bundle_id", "credential", "state"),
+        labels=("tenant", "app_id", "credential", "state"),
     )
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         now = await clock(session)
         for row in await many(session, OF_ALL):
-            labels = (row["tenant"], row["bundle_id"], str(row["id"]), row["state"])
+            labels = (row["tenant"], row["app_id"], str(row["id"]), row["state"])
             if row["not_after"] is not None:
                 expiry.add_metric(labels, row["not_after"].timestamp())
             fails = health_of(row, now) in {"failing", "expired"}
@@ -158,7 +158,7 @@ async def expiry_exposition(runtime: Runtime) -> bytes:
 async def troubles(database: Database, tenant_id: UUID | None = None) -> list[str]:
     """A sentence for each credential in use that fails, has expired or soon will."""
     found = []
-    async with database.reading() as session:
+    async with database.autocommit() as session:
         now = await clock(session)
         for row in await many(session, OF_ALL):
             if tenant_id in {None, row["tenant_id"]} and row["state"] == ACTIVE:
@@ -167,7 +167,7 @@ async def troubles(database: Database, tenant_id: UUID | None = None) -> list[st
 
 
 def _sentence(row: Row, health: str, now: datetime) -> list[str]:
-    name = f"{row['tenant']}: the {row['kind']} for {row['bundle_id']}"
+    name = f"{row['tenant']}: the {row['kind']} for {row['app_id']}"
     match health:
         case "failing":
             return [f"{name} is refused by Apple: {row['trouble']}"]

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.infra import vault
-from app.infra.db import Database, Session, many, one
+from app.infra.db import Connection, Database, many, one
 from app.infra.vault import Keyring, Place, VaultError
 
 KNOWN: Final = b"the key of this database"
@@ -65,7 +65,7 @@ async def check(database: Database, keyring: Keyring) -> bool:
     return False
 
 
-async def _opens_what_there_is(session: Session, keyring: Keyring) -> bool:
+async def _opens_what_there_is(session: Connection, keyring: Keyring) -> bool:
     """Of each sealed column the newest rows: what was sealed before there was a check."""
     for column in vault.SEALED:
         # names of ours

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.audit.log import Actor, record
-from app.core.bundle_id import VOIP
+from app.core.app_id import VOIP
 from app.credentials import store
 from app.credentials.health import health_of, next_alarm_at, raise_alarm, tell
 from app.credentials.probe import OTHER_ENVIRONMENT, Answer
 from app.credentials.store import RETIRED
 from app.credentials.usable import ACTIVE, STANDBY
-from app.infra.db import Row, Session
+from app.infra.db import Connection, Row
 from app.infra.errors import Conflict
 
 DAILY = timedelta(hours=24)
@@ -35,7 +35,7 @@ def target(row: Row) -> str:
 def facts(row: Row) -> dict[str, Any]:
     """What the audit log keeps of a credential: enough to know it by once it is deleted."""
     return {
-        "bundle_id": row["bundle_id"],
+        "app_id": row["app_id"],
         "kind": row["kind"],
         "fingerprint": row["fingerprint"],
         "subject": row["subject"],
@@ -43,7 +43,7 @@ def facts(row: Row) -> dict[str, Any]:
     }
 
 
-async def activate(session: Session, rows: Rows, row: Row, now: datetime, actor: Actor) -> None:
+async def activate(session: Connection, rows: Rows, row: Row, now: datetime, actor: Actor) -> None:
     """Let new connections use this one. Whom it replaces in all respects goes on standby.
 
     One that serves something this one does not (the other environment, alerts beside rings) stays.
@@ -79,14 +79,12 @@ def is_first(rows: Rows, row: Row) -> bool:
 
 def _serves(row: Row) -> set[tuple[str, str]]:
     """The (environment, topic) that a credential is there for, whether Apple takes it or not."""
-    topics = {row["bundle_id"], row["bundle_id"] + VOIP} & {
-        topic.lower() for topic in row["topics"]
-    }
+    topics = {row["app_id"], row["app_id"] + VOIP} & {topic.lower() for topic in row["topics"]}
     return {(environment, topic) for environment in row["environments"] for topic in topics}
 
 
 async def note_probe(
-    session: Session,
+    session: Connection,
     rows: Rows,
     row: Row,
     answers: Mapping[str, Answer],
@@ -129,7 +127,7 @@ def _environments(row: Row, answers: Mapping[str, Answer]) -> list[str]:
     return [name for name in row["environments"] if not (accepted and name in elsewhere)]
 
 
-async def _tell_change(session: Session, before: Row, after: Row, now: datetime) -> None:
+async def _tell_change(session: Connection, before: Row, after: Row, now: datetime) -> None:
     if bool(before["refused"]) == bool(after["refused"]) or before["state"] == RETIRED:
         return
     kind = "credential.failing" if after["refused"] else "credential.recovered"
@@ -159,7 +157,7 @@ def check_not_last(rows: Rows, row: Row, now: datetime, *, confirm: bool) -> Non
         return
     raise Conflict(
         "last_credential",
-        f"This is the last working credential for {row['bundle_id']}: without it no phone with "
+        f"This is the last working credential for {row['app_id']}: without it no phone with "
         "this app rings. Say so again with confirm=true, or add another one first.",
     )
 
@@ -168,7 +166,7 @@ def _works(row: Row, now: datetime) -> bool:
     return row["state"] in {ACTIVE, STANDBY} and health_of(row, now) not in {"failing", "expired"}
 
 
-async def promote(session: Session, rows: Rows, gone: Row, now: datetime, actor: Actor) -> None:
+async def promote(session: Connection, rows: Rows, gone: Row, now: datetime, actor: Actor) -> None:
     """When the active one goes, let the best one on standby take over, if there is any."""
     if gone["state"] != ACTIVE:
         return

@@ -27,7 +27,7 @@ class Credential(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
-    bundle_id: Mapped[str] = mapped_column(Text)
+    app_id: Mapped[str] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(Text)
     environments: Mapped[list[str]]
     topics: Mapped[list[str]]
@@ -56,16 +56,14 @@ class Credential(Base):
     retired_at: Mapped[datetime | None]
 
     __table_args__ = (
-        Index("ix_credentials_bundle", "tenant_id", "bundle_id"),
+        Index("ix_credentials_bundle", "tenant_id", "app_id"),
         Index("ix_credentials_key", "tenant_id", "key_fingerprint"),
         Index(
             "ix_credentials_probe_due_at",
             "probe_due_at",
             postgresql_where=text("probe_due_at IS NOT NULL"),
         ),
-        UniqueConstraint(
-            "tenant_id", "bundle_id", "fingerprint", name="uq_credentials_fingerprint"
-        ),
+        UniqueConstraint("tenant_id", "app_id", "fingerprint", name="uq_credentials_fingerprint"),
     )
 
 

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from app.apns.credential import client_context, load_pem
-from app.core.bundle_id import VOIP, as_typed
-from app.credentials.files.parsed_file import BOTH, PRODUCTION, SANDBOX, Understood
-from app.credentials.files.reading import clean_bundle_id, read
-from app.credentials.files.refusals import refused
+from app.core.app_id import VOIP, as_typed
+from app.credentials.files.parsed_file import BOTH, PRODUCTION, SANDBOX, ParsedFile
+from app.credentials.files.reading import clean_app_id, read
+from app.credentials.files.refusals import reject
 from app.credentials.turns import Turns
 from app.infra import clock
 
@@ -30,23 +30,23 @@ async def off_the_loop(tenant_id: UUID, work: Callable[[], T]) -> T:
     return await asyncio.wrap_future(_TURNS.take(tenant_id, work))
 
 
-async def understand(
+async def parse(
     tenant_id: UUID,
     data: bytes,
     password: str | None = None,
     *,
-    bundle_id: str | None = None,
+    app_id: str | None = None,
     key_id: str | None = None,
     team_id: str | None = None,
     environments: Sequence[str] | None = None,
-) -> Understood:
+) -> ParsedFile:
     """What a file is, checked against what is wanted of it; nothing is stored. Raises Refused."""
     return await off_the_loop(
         tenant_id,
         lambda: examine(
             data,
             password,
-            bundle_id=bundle_id,
+            app_id=app_id,
             key_id=key_id,
             team_id=team_id,
             environments=environments,
@@ -59,49 +59,47 @@ def examine(
     data: bytes,
     password: str | None = None,
     *,
-    bundle_id: str | None = None,
+    app_id: str | None = None,
     key_id: str | None = None,
     team_id: str | None = None,
     environments: Sequence[str] | None = None,
     now: datetime,
-) -> Understood:
+) -> ParsedFile:
     """The same without a loop: up to two seconds of CPU. Raises Refused."""
-    understood = read(data, password, key_id=key_id, team_id=team_id, now=now)
-    wanted = fit(understood, bundle_id, environments)
+    parsed = read(data, password, key_id=key_id, team_id=team_id, now=now)
+    wanted = fit(parsed, app_id, environments)
     if wanted.kind == "certificate":
         try:
             load_pem(client_context(), wanted.private)
         except ValueError as error:
-            raise refused("unusable_certificate", why=str(error)) from None
+            raise reject("unusable_certificate", why=str(error)) from None
     return wanted
 
 
-def fit(
-    understood: Understood, bundle_id: str | None, environments: Sequence[str] | None
-) -> Understood:
+def fit(parsed: ParsedFile, app_id: str | None, environments: Sequence[str] | None) -> ParsedFile:
     """The same for the bundle id and environments that are wanted. Raises Refused."""
-    wanted = clean_bundle_id(bundle_id) if bundle_id else understood.bundle_id
+    wanted = clean_app_id(app_id) if app_id else parsed.app_id
     if wanted is None:
-        raise refused("bundle_id_missing")
-    if understood.bundle_id is not None and wanted != understood.bundle_id:
-        raise refused("bundle_id_mismatch", found=understood.bundle_id, given=wanted)
-    changes: dict[str, Any] = {"bundle_id": wanted}
-    changes["environments"] = _environments(understood, environments)
-    if understood.kind == "key":
-        spelling = as_typed(bundle_id or wanted)
+        raise reject("app_id_missing")
+    if parsed.app_id is not None and wanted != parsed.app_id:
+        raise reject("app_id_mismatch", found=parsed.app_id, given=wanted)
+    changes: dict[str, Any] = {"app_id": wanted}
+    changes["environments"] = _environments(parsed, environments)
+    if parsed.kind == "key":
+        spelling = as_typed(app_id or wanted)
         changes["topics"] = (spelling + VOIP, spelling)
-    return replace(understood, **changes)
+    return replace(parsed, **changes)
 
 
-def _environments(understood: Understood, wanted: Sequence[str] | None) -> tuple[str, ...]:
+def _environments(parsed: ParsedFile, wanted: Sequence[str] | None) -> tuple[str, ...]:
     """Those wanted; a development certificate must be wanted as such, lest production be silent."""
     asked = tuple(name for name in BOTH if name in (wanted or ()))
     if not asked:
-        if understood.environments == (SANDBOX,):
-            raise refused("development_certificate", subject=understood.subject)
-        return understood.environments
+        if parsed.environments == (SANDBOX,):
+            raise reject("development_certificate", subject=parsed.subject)
+        return parsed.environments
     for name in asked:
-        if name not in understood.environments:
+        if name not in parsed.environments:
             kind = "development" if name == PRODUCTION else "production"
-            raise refused(f"{kind}_certificate", subject=understood.subject)
+            raise reject(f"{kind}_certificate", subject=parsed.subject)
     return asked

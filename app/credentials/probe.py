@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from app.apns import Credential, PushOutcome, PushRequest, Sender
 from app.apns.policy import react
-from app.core.bundle_id import VOIP, spelled
+from app.core.app_id import VOIP, spelled
 from app.core.push_policy import Known, Signal, Verdict
 from app.credentials.usable import Usable
 from app.infra.settings import Settings
@@ -54,7 +54,7 @@ class Answer:
 
 async def ask_all(settings: Settings, row: Usable, credential: Credential) -> dict[str, Answer]:
     """The answer of each environment that the credential is for, asked at the same time."""
-    voip = row.bundle_id + VOIP
+    voip = row.app_id + VOIP
     topic = spelled(voip, row.topics) or (row.topics[0] if row.topics else voip)
     answers = await asyncio.gather(
         *(ask(credential, name, topic, settings) for name in row.environments)

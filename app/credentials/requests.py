@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from app.audit.log import SERVER, Actor, record
-from app.core.bundle_id import VOIP
+from app.core.app_id import VOIP
 from app.credentials import store
 from app.credentials.decrypt import place_of
 from app.credentials.files.apple import fingerprint_of
 from app.credentials.files.parsed_file import BOTH
-from app.credentials.files.reading import clean_bundle_id
+from app.credentials.files.reading import clean_app_id
 from app.credentials.lifecycle import target
 from app.credentials.parse import off_the_loop
 from app.credentials.store import REQUESTED
@@ -33,19 +33,17 @@ MOST_WAITING = 20
 """Keys of one tenant that may wait for their certificate at once."""
 
 
-async def request(
-    runtime: Runtime, tenant_id: UUID, bundle_id: str, *, actor: Actor = SERVER
-) -> Row:
+async def request(runtime: Runtime, tenant_id: UUID, app_id: str, *, actor: Actor = SERVER) -> Row:
     """Make a key that stays here, and the signing request (`request`, PEM) for Apple's portal.
 
     The `.cer` that Apple gives for it goes to `add`. Raises Refused, Conflict (too many waiting).
     """
-    bundle_id = clean_bundle_id(bundle_id)
-    private, pem, fingerprint = await off_the_loop(tenant_id, lambda: make_request(bundle_id))
+    app_id = clean_app_id(app_id)
+    private, pem, fingerprint = await off_the_loop(tenant_id, lambda: make_request(app_id))
     row_id = uuid7()
     async with runtime.database.transaction() as session:
         await lock_tenant(session, tenant_id)
-        await store.lock_bundle(session, tenant_id, bundle_id)
+        await store.lock_bundle(session, tenant_id, app_id)
         if await store.count_requests(session, tenant_id) >= MOST_WAITING:
             raise Conflict(
                 "too_many_requests",
@@ -55,10 +53,10 @@ async def request(
         row = {
             "id": row_id,
             "tenant_id": tenant_id,
-            "bundle_id": bundle_id,
+            "app_id": app_id,
             "kind": "certificate",
             "environments": list(BOTH),
-            "topics": [bundle_id + VOIP],
+            "topics": [app_id + VOIP],
             "fingerprint": fingerprint,
             "key_fingerprint": fingerprint,
             "sealed": vault.seal(runtime.keyring, place_of(tenant_id, row_id), private),
@@ -67,20 +65,20 @@ async def request(
             "created_at": now,
         }
         await store.add(session, row)
-        detail = {"bundle_id": bundle_id, "key_fingerprint": fingerprint}
+        detail = {"app_id": app_id, "key_fingerprint": fingerprint}
         await record(session, actor, tenant_id, "credential.request", target(row), detail, at=now)
         shown = await store.get(session, tenant_id, row_id)
     assert shown is not None
     return shown
 
 
-def make_request(bundle_id: str) -> tuple[bytes, str, str]:
+def make_request(app_id: str) -> tuple[bytes, str, str]:
     """A new private key (PEM), its request (PEM) and the fingerprint of its public half.
 
     Takes about 0.1 s of CPU: call it off the event loop.
     """
     key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"VoIP {bundle_id}"[:64])])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"VoIP {app_id}"[:64])])
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
     private = key.private_bytes(
         serialization.Encoding.PEM,

@@ -55,7 +55,7 @@ async def usage(runtime: Runtime) -> dict[str, dict[str, int]]:
     A key is named as in the settings, else by its mark.
     """
     found: dict[str, dict[str, int]] = {}
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         for column in vault.SEALED:
             rows = await many(session, _counting(column))
             names = runtime.keyring.names

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from app.core.event import rfc3339
-from app.credentials.files.parsed_file import Understood
+from app.credentials.files.parsed_file import ParsedFile
 from app.credentials.files.pbe import MOST_PASSWORD
 from app.credentials.files.unwrap import from_base64, is_hexadecimal, unwrap
 from app.credentials.health import health_of
@@ -57,9 +57,9 @@ class FileIn(Request):
 
 
 class CredentialIn(FileIn):
-    """A credential to look at or to add. A `.p8` needs `bundle_id`, `key_id` and `team_id`."""
+    """A credential to look at or to add. A `.p8` needs `app_id`, `key_id` and `team_id`."""
 
-    bundle_id: Name | None = None
+    app_id: Name | None = None
     key_id: Name | None = None
     team_id: Name | None = None
     environments: Environments | None = None
@@ -68,7 +68,7 @@ class CredentialIn(FileIn):
 class RequestIn(Request):
     """For which app a key and a signing request are to be made."""
 
-    bundle_id: Name
+    app_id: Name
 
 
 class ConfirmIn(Request):
@@ -84,25 +84,25 @@ class TestPushIn(Request):
     device_id: DeviceId | None = None
 
 
-def understood_out(understood: Understood, now: datetime, *, key_is_here: bool) -> dict[str, Any]:
+def understood_out(parsed: ParsedFile, now: datetime, *, key_is_here: bool) -> dict[str, Any]:
     """What was understood of a file, before it is stored."""
     return {
-        "kind": understood.kind,
-        "form": understood.form,
-        "bundle_id": understood.bundle_id,
-        "topics": list(understood.topics),
-        "environments": list(understood.environments),
-        "team_id": understood.team_id,
-        "key_id": understood.key_id,
-        "subject": understood.subject,
-        "serial": understood.serial,
-        "fingerprint": understood.fingerprint,
-        "not_before": _time(understood.not_before),
-        "not_after": _time(understood.not_after),
-        "days_left": understood.days_left(now),
-        "private_key": "in_file" if understood.kind != "certificate_only"
+        "kind": parsed.kind,
+        "form": parsed.form,
+        "app_id": parsed.app_id,
+        "topics": list(parsed.topics),
+        "environments": list(parsed.environments),
+        "team_id": parsed.team_id,
+        "key_id": parsed.key_id,
+        "subject": parsed.subject,
+        "serial": parsed.serial,
+        "fingerprint": parsed.fingerprint,
+        "not_before": _time(parsed.not_before),
+        "not_after": _time(parsed.not_after),
+        "days_left": parsed.days_left(now),
+        "private_key": "in_file" if parsed.kind != "certificate_only"
         else "held_here" if key_is_here else "missing",
-        "notes": list(understood.notes),
+        "notes": list(parsed.notes),
     }  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def credential_out(row: Row, now: datetime) -> dict[str, Any]:
     not_after = row["not_after"]
     return {
         "id": str(row["id"]),
-        "bundle_id": row["bundle_id"],
+        "app_id": row["app_id"],
         "kind": row["kind"],
         "state": row["state"],
         "health": health_of(row, now),

@@ -10,18 +10,18 @@ import structlog
 from app.audit.log import SERVER, Actor, record
 from app.credentials import lifecycle, store
 from app.credentials import upload as storing
-from app.credentials.decrypt import material
-from app.credentials.files.parsed_file import Understood
-from app.credentials.files.reading import clean_bundle_id
-from app.credentials.files.refusals import refused
+from app.credentials.decrypt import decrypt
+from app.credentials.files.parsed_file import ParsedFile
+from app.credentials.files.reading import clean_app_id
+from app.credentials.files.refusals import reject
 from app.credentials.health import raise_alarm
 from app.credentials.lifecycle import facts, target
-from app.credentials.parse import understand
+from app.credentials.parse import parse
 from app.credentials.probe import Answer, ask_all
 from app.credentials.requests import request
 from app.credentials.store import REQUESTED, RETIRED
 from app.credentials.usable import Usable
-from app.infra.db import Row, Session, clock
+from app.infra.db import Connection, Row, clock
 from app.infra.errors import Conflict, NotFound
 from app.infra.runtime import Runtime
 from app.infra.vault import VaultError
@@ -49,7 +49,7 @@ AT_ONCE = 4
 async def add(
     runtime: Runtime,
     tenant_id: UUID,
-    bundle_id: str | None,
+    app_id: str | None,
     data: bytes,
     password: str | None = None,
     *,
@@ -61,18 +61,18 @@ async def add(
 ) -> Row:
     """Check a file, seal and store it, ask Apple about it, and return what may be shown of it.
 
-    `bundle_id` may be None for a certificate, which names its own. A bare `.cer` is matched to the
+    `app_id` may be None for a certificate, which names its own. A bare `.cer` is matched to the
     key of its request. The first credential of an app is used at once; a later one takes over when
     its probe succeeds. Raises Refused (422), Conflict (409 `credential_exists`).
     """
-    understood = await understand(
-        tenant_id, data, password, bundle_id=bundle_id, key_id=key_id, team_id=team_id,
+    parsed = await parse(
+        tenant_id, data, password, app_id=app_id, key_id=key_id, team_id=team_id,
         environments=environments,
     )  # fmt: skip
     key = None
-    if understood.kind == "certificate_only":
-        key = await storing.find_key(runtime, tenant_id, understood)
-    credential_id = await storing.keep(runtime, tenant_id, understood, key, actor)
+    if parsed.kind == "certificate_only":
+        key = await storing.find_key(runtime, tenant_id, parsed)
+    credential_id = await storing.keep(runtime, tenant_id, parsed, key, actor)
     if probe_now:
         return await probe(runtime, tenant_id, credential_id)
     return await get(runtime, tenant_id, credential_id)
@@ -81,17 +81,17 @@ async def add(
 async def preview(
     runtime: Runtime,
     tenant_id: UUID,
-    bundle_id: str | None,
+    app_id: str | None,
     data: bytes,
     password: str | None = None,
     **given: Any,
-) -> tuple[Understood, bool]:
+) -> tuple[ParsedFile, bool]:
     """What is understood of a file, and whether a bare certificate's private key is held here.
 
     `given` as for `add`. Nothing is stored. Raises Refused (422).
     """
-    understood = await understand(tenant_id, data, password, bundle_id=bundle_id, **given)
-    return understood, await storing.has_key(runtime, tenant_id, understood)
+    parsed = await parse(tenant_id, data, password, app_id=app_id, **given)
+    return parsed, await storing.has_key(runtime, tenant_id, parsed)
 
 
 async def complete(
@@ -105,30 +105,28 @@ async def complete(
 ) -> Row:
     """Bring the `.cer` of the request `credential_id`. Raises Refused, Conflict, NotFound."""
     row = await get(runtime, tenant_id, credential_id)
-    understood = await understand(tenant_id, data, bundle_id=row["bundle_id"])
-    if understood.key_fingerprint != row["key_fingerprint"]:
-        raise refused("key_mismatch", subject=understood.subject)
-    bundle_id = row["bundle_id"]
-    return await add(runtime, tenant_id, bundle_id, data, actor=actor, probe_now=probe_now)
+    parsed = await parse(tenant_id, data, app_id=row["app_id"])
+    if parsed.key_fingerprint != row["key_fingerprint"]:
+        raise reject("key_mismatch", subject=parsed.subject)
+    app_id = row["app_id"]
+    return await add(runtime, tenant_id, app_id, data, actor=actor, probe_now=probe_now)
 
 
 async def get(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> Row:
     """What may be shown of one credential. Raises NotFound."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         row = await store.get(session, tenant_id, credential_id)
     if row is None:
         raise _not_found()
     return row
 
 
-async def list_all(
-    runtime: Runtime, tenant_id: UUID, bundle_id: str | None = None
-) -> Sequence[Row]:
+async def list_all(runtime: Runtime, tenant_id: UUID, app_id: str | None = None) -> Sequence[Row]:
     """What may be shown of a tenant's credentials (of one app's), the newest first."""
-    if bundle_id is not None:
-        bundle_id = clean_bundle_id(bundle_id)
-    async with runtime.database.reading() as session:
-        return await store.by_tenant(session, tenant_id, bundle_id)
+    if app_id is not None:
+        app_id = clean_app_id(app_id)
+    async with runtime.database.autocommit() as session:
+        return await store.by_tenant(session, tenant_id, app_id)
 
 
 async def probe(
@@ -141,7 +139,7 @@ async def probe(
     usable = await _usable(runtime, tenant_id, credential_id)
     answers = await _ask(runtime, usable)
     async with runtime.database.transaction() as session:
-        rows, row = await _locked(session, tenant_id, usable.bundle_id, credential_id)
+        rows, row = await _locked(session, tenant_id, usable.app_id, credential_id)
         if row["version"] == usable.version:
             now = await clock(session)
             await lifecycle.note_probe(session, rows, row, answers, now, actor)
@@ -155,7 +153,7 @@ async def probe(
 
 async def _ask(runtime: Runtime, usable: Usable) -> dict[str, Answer]:
     try:
-        credential = material(runtime.keyring, usable)
+        credential = decrypt(runtime.keyring, usable)
     except VaultError as error:
         log.warning("credential_does_not_open", credential=str(usable.id), why=str(error))
         return {name: Answer("no", str(error)) for name in usable.environments}
@@ -178,7 +176,7 @@ async def activate(
         words = answers[0].get("words")
         raise Conflict("credential_refused", f"Apple refuses this credential: {words}.")
     async with runtime.database.transaction() as session:
-        rows, row = await _locked(session, tenant_id, usable.bundle_id, credential_id)
+        rows, row = await _locked(session, tenant_id, usable.app_id, credential_id)
         now = await clock(session)
         await lifecycle.activate(session, rows, row, now, actor)
     return await get(runtime, tenant_id, credential_id)
@@ -198,7 +196,7 @@ async def retire(
     """
     usable = await _usable(runtime, tenant_id, credential_id)
     async with runtime.database.transaction() as session:
-        rows, row = await _locked(session, tenant_id, usable.bundle_id, credential_id)
+        rows, row = await _locked(session, tenant_id, usable.app_id, credential_id)
         if row["state"] != RETIRED:
             now = await clock(session)
             lifecycle.check_not_last(rows, row, now, confirm=confirm)
@@ -226,7 +224,7 @@ async def delete(
     """
     shown = await get(runtime, tenant_id, credential_id)
     async with runtime.database.transaction() as session:
-        rows, row = await _locked(session, tenant_id, shown["bundle_id"], credential_id)
+        rows, row = await _locked(session, tenant_id, shown["app_id"], credential_id)
         now = await clock(session)
         lifecycle.check_not_last(rows, row, now, confirm=confirm)
         await store.remove(session, credential_id)
@@ -240,7 +238,7 @@ async def probe_due(runtime: Runtime, limit: int = 8) -> int:
     """Look after the credentials whose time has come: daily probe, alarms. For the sweep.
 
     Cheap when nothing is due (one indexed statement); else up to 5 s, so do not wait for it.
-    Answers how many were looked after.
+    Returns how many were looked after.
     """
     async with runtime.database.transaction() as session:
         due = await store.claim_due(session, limit)
@@ -265,13 +263,13 @@ async def _look_after(runtime: Runtime, tenant_id: UUID, credential_id: UUID) ->
         await probe(runtime, tenant_id, credential_id)
         return
     async with runtime.database.transaction() as session:
-        _, row = await _locked(session, tenant_id, usable.bundle_id, credential_id)
+        _, row = await _locked(session, tenant_id, usable.app_id, credential_id)
         await raise_alarm(session, row, await clock(session))
         await store.change(session, credential_id, probe_due_at=None)
 
 
 async def _usable(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> Usable:
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         usable = await store.get_usable(session, tenant_id, credential_id)
     if usable is None:
         raise _not_found()
@@ -284,9 +282,9 @@ async def _usable(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> Usa
 
 
 async def _locked(
-    session: Session, tenant_id: UUID, bundle_id: str, credential_id: UUID
+    session: Connection, tenant_id: UUID, app_id: str, credential_id: UUID
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    rows = await store.lock_bundle(session, tenant_id, bundle_id)
+    rows = await store.lock_bundle(session, tenant_id, app_id)
     row = next((one for one in rows if one["id"] == credential_id), None)
     if row is None:
         raise _not_found()

@@ -8,7 +8,7 @@ from sqlalchemy import Table, delete, func, select, text, update
 
 from app.credentials.models import Credential
 from app.credentials.usable import ACTIVE, STANDBY, Usable, pick
-from app.infra.db import Row, Session, insert_rows, many, one
+from app.infra.db import Connection, Row, insert_rows, many, one
 
 __all__ = ["ACTIVE", "STANDBY", "Usable", "pick"]  # read through this module by other rooms
 
@@ -21,7 +21,7 @@ PUBLIC = tuple(column for column in c if column.name != "sealed")
 
 
 _COLUMNS = (
-    "id", "version", "tenant_id", "bundle_id", "kind", "environments", "topics", "team_id",
+    "id", "version", "tenant_id", "app_id", "kind", "environments", "topics", "team_id",
     "key_id", "state", "activated_at", "refused", "probe", "sealed",
 )  # fmt: skip
 _USABLE = f"""
@@ -32,14 +32,14 @@ _USABLE = f"""
 FOR_BUNDLES = text(f"""
     SELECT {_USABLE}
     FROM credentials c
-    JOIN unnest(CAST(:tenants AS uuid[]), CAST(:bundles AS text[])) AS w(tenant_id, bundle_id)
-        USING (tenant_id, bundle_id)
+    JOIN unnest(CAST(:tenants AS uuid[]), CAST(:bundles AS text[])) AS w(tenant_id, app_id)
+        USING (tenant_id, app_id)
     WHERE c.state IN ('{ACTIVE}', '{STANDBY}')
     ORDER BY c.activated_at DESC NULLS LAST, c.id DESC
 """)  # noqa: S608  (constants)
 
 
-async def for_bundles(session: Session, pairs: Collection[tuple[UUID, str]]) -> list[Usable]:
+async def for_apps(session: Connection, pairs: Collection[tuple[UUID, str]]) -> list[Usable]:
     """What may push for these (tenant, bundle id): active ones, and those on standby.
 
     One query, whatever the number of pairs. `pick` says which one serves an environment.
@@ -69,18 +69,18 @@ WANTED = text(f"""
     FROM credentials c
     CROSS JOIN unnest(ARRAY['production', 'sandbox']) AS e(environment)
     CROSS JOIN LATERAL (
-        SELECT t.tenant_id, t.bundle_id, t.environment FROM tokens t
+        SELECT t.tenant_id, t.app_id, t.environment FROM tokens t
         WHERE t.kind = 'voip' AND t.retired_at IS NULL
-            AND (t.tenant_id, t.bundle_id, t.environment)
-                >= (c.tenant_id, c.bundle_id, e.environment)
-        ORDER BY t.tenant_id, t.bundle_id, t.environment LIMIT 1) t
+            AND (t.tenant_id, t.app_id, t.environment)
+                >= (c.tenant_id, c.app_id, e.environment)
+        ORDER BY t.tenant_id, t.app_id, t.environment LIMIT 1) t
     WHERE c.state = '{ACTIVE}' AND c.environments ? e.environment AND t.tenant_id = c.tenant_id
-        AND t.bundle_id = c.bundle_id AND t.environment = e.environment
+        AND t.app_id = c.app_id AND t.environment = e.environment
     ORDER BY c.id DESC LIMIT :most
 """)  # noqa: S608  (constants)
 
 
-async def wanted_environments(session: Session) -> list[tuple[Usable, str]]:
+async def wanted_environments(session: Connection) -> list[tuple[Usable, str]]:
     """Each active credential with each environment for which a phone has registered."""
     rows = await many(session, WANTED, {"most": MOST_WARM})
     return [(usable(row), row["environment"]) for row in rows]
@@ -90,12 +90,12 @@ MOST_WARM = 200
 """Credentials for which a worker keeps connections open; others connect when they are wanted."""
 
 
-async def add(session: Session, row: Row) -> None:
+async def add(session: Connection, row: Row) -> None:
     """Insert one credential."""
     await insert_rows(session, credentials, [row])
 
 
-async def get(session: Session, tenant_id: UUID, credential_id: UUID) -> Row | None:
+async def get(session: Connection, tenant_id: UUID, credential_id: UUID) -> Row | None:
     """What may be shown of one credential."""
     return await one(
         session, select(*PUBLIC).where(c.id == credential_id, c.tenant_id == tenant_id)
@@ -107,41 +107,43 @@ USABLE_BY_ID = text(
 )
 
 
-async def get_usable(session: Session, tenant_id: UUID, credential_id: UUID) -> Usable | None:
+async def get_usable(session: Connection, tenant_id: UUID, credential_id: UUID) -> Usable | None:
     """One credential with its secret, whatever its state."""
     row = await one(session, USABLE_BY_ID, {"id": credential_id, "tenant": tenant_id})
     return None if row is None else usable(row)
 
 
 async def by_tenant(
-    session: Session, tenant_id: UUID, bundle_id: str | None = None
+    session: Connection, tenant_id: UUID, app_id: str | None = None
 ) -> Sequence[Row]:
     """What may be shown of a tenant's credentials, the newest first."""
     statement = select(*PUBLIC).where(c.tenant_id == tenant_id).order_by(c.id.desc())
-    if bundle_id is not None:
-        statement = statement.where(c.bundle_id == bundle_id)
+    if app_id is not None:
+        statement = statement.where(c.app_id == app_id)
     return await many(session, statement)
 
 
-async def lock_bundle(session: Session, tenant_id: UUID, bundle_id: str) -> list[dict[str, Any]]:
+async def lock_bundle(session: Connection, tenant_id: UUID, app_id: str) -> list[dict[str, Any]]:
     """Every credential of one app, locked until the transaction ends, the newest first.
 
     The advisory lock also holds off a first one being added at the same time.
     """
     await session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended('credentials:' || :key, 0))"),
-        {"key": f"{tenant_id}:{bundle_id}"},
+        {"key": f"{tenant_id}:{app_id}"},
     )
     statement = (
         select(*PUBLIC)
-        .where(c.tenant_id == tenant_id, c.bundle_id == bundle_id)
+        .where(c.tenant_id == tenant_id, c.app_id == app_id)
         .order_by(c.id.desc())
         .with_for_update(key_share=True)
     )
     return await many(session, statement)
 
 
-async def by_key(session: Session, tenant_id: UUID, key_fingerprint: str) -> list[dict[str, Any]]:
+async def by_key(
+    session: Connection, tenant_id: UUID, key_fingerprint: str
+) -> list[dict[str, Any]]:
     """A tenant's credentials of this private key; those that wait for a certificate first."""
     statement = (
         select(*PUBLIC, c.sealed)
@@ -155,7 +157,7 @@ async def by_key(session: Session, tenant_id: UUID, key_fingerprint: str) -> lis
     return await many(session, statement)
 
 
-async def count_requests(session: Session, tenant_id: UUID) -> int:
+async def count_requests(session: Connection, tenant_id: UUID) -> int:
     """How many of a tenant's keys wait for their certificate."""
     statement = (
         select(func.count()).select_from(credentials)
@@ -164,12 +166,12 @@ async def count_requests(session: Session, tenant_id: UUID) -> int:
     return int((await session.execute(statement)).scalar_one())
 
 
-async def change(session: Session, credential_id: UUID, **values: Any) -> None:
+async def change(session: Connection, credential_id: UUID, **values: Any) -> None:
     """Set columns of one credential, whose row is locked."""
     await session.execute(update(credentials).where(c.id == credential_id).values(**values))
 
 
-async def remove(session: Session, credential_id: UUID) -> None:
+async def remove(session: Connection, credential_id: UUID) -> None:
     """Delete one credential and its secret for good."""
     await session.execute(delete(credentials).where(c.id == credential_id))
 
@@ -185,7 +187,7 @@ CLAIM_DUE = text("""
 """)
 
 
-async def claim_due(session: Session, limit: int) -> list[dict[str, Any]]:
+async def claim_due(session: Connection, limit: int) -> list[dict[str, Any]]:
     """Credentials whose daily look is due; nobody else gets them for five minutes."""
     return await many(session, CLAIM_DUE, {"limit": limit})
 
@@ -209,17 +211,17 @@ NOTE_REFUSAL = text("""
         failing_since = coalesce(k.failing_since, clock_timestamp()),
         probe_due_at = clock_timestamp() + interval '1 minute'
     FROM old WHERE old.id = k.id
-    RETURNING k.id, k.tenant_id, k.bundle_id, k.trouble, k.failing_since AS at,
+    RETURNING k.id, k.tenant_id, k.app_id, k.trouble, k.failing_since AS at,
         old.failing_since IS NULL AS first
 """)
 
 
 async def note_refusals(
-    session: Session, refusals: Collection[tuple[Usable, str, str]]
+    session: Connection, refusals: Collection[tuple[Usable, str, str]]
 ) -> list[dict[str, Any]]:
     """Record that Apple refuses these (credential, environment, reason).
 
-    Answers those that were not known to be refused in any environment until now: one alarm each.
+    Returns those that were not known to be refused in any environment until now: one alarm each.
     """
     rows = await many(session, NOTE_REFUSAL, _news(refusals))
     return [row for row in rows if row["first"]]
@@ -240,16 +242,16 @@ NOTE_ACCEPTANCE = text("""
         GROUP BY k.id ORDER BY k.id
     ) n
     WHERE k.id = n.id
-    RETURNING k.id, k.tenant_id, k.bundle_id, clock_timestamp() AS at, k.refused = '{}' AS whole
+    RETURNING k.id, k.tenant_id, k.app_id, clock_timestamp() AS at, k.refused = '{}' AS whole
 """)
 
 
 async def note_acceptances(
-    session: Session, accepted: Collection[tuple[Usable, str]]
+    session: Connection, accepted: Collection[tuple[Usable, str]]
 ) -> list[dict[str, Any]]:
     """Record that Apple takes these (credential, environment) again, where it was refused.
 
-    Answers those that are refused nowhere any more.
+    Returns those that are refused nowhere any more.
     """
     news = [(row, environment, "") for row, environment in accepted]
     values = _news(news)

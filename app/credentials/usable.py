@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from app.core.bundle_id import VOIP, spelled
+from app.core.app_id import VOIP, spelled
 
 STANDBY, ACTIVE = "standby", "active"
 
@@ -22,7 +22,7 @@ class Usable:
     id: UUID
     version: int
     tenant_id: UUID
-    bundle_id: str
+    app_id: str
     kind: str
     environments: tuple[str, ...]
     topics: tuple[str, ...]
@@ -51,31 +51,31 @@ class Usable:
 def pick(
     rows: Sequence[Usable],
     tenant_id: UUID,
-    bundle_id: str,
+    app_id: str,
     environment: str,
     topic: str | None = None,
 ) -> Usable | None:
     """The first `in_order`; None when none serves this app."""
-    return next(iter(in_order(rows, tenant_id, bundle_id, environment, topic)), None)
+    return next(iter(in_order(rows, tenant_id, app_id, environment, topic)), None)
 
 
 def in_order(
     rows: Sequence[Usable],
     tenant_id: UUID,
-    bundle_id: str,
+    app_id: str,
     environment: str,
     topic: str | None = None,
 ) -> list[Usable]:
-    """Which of `for_bundles`' rows serve this app in this environment, the fittest first.
+    """Which of `for_apps`' rows serve this app in this environment, the fittest first.
 
     The newest active one; one on standby while Apple refuses that; a refused one rather than none.
     `topic` is the VoIP topic unless it is given: a VoIP certificate cannot push alerts.
     """
-    wanted = topic or bundle_id + VOIP
+    wanted = topic or app_id + VOIP
     fit = [
         row
         for row in rows
-        if row.bundle_id == bundle_id
+        if row.app_id == app_id
         and row.tenant_id == tenant_id
         and environment in row.environments
         and spelled(wanted, row.topics) is not None

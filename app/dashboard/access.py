@@ -153,13 +153,13 @@ async def governed(request: Request) -> Visitor:
     return visitor
 
 
-Shown = Annotated[Visitor, Depends(shown)]
-Changed = Annotated[Visitor, Depends(changed)]
-Governed = Annotated[Visitor, Depends(governed)]
+AnyViewer = Annotated[Visitor, Depends(shown)]
+AnyOperator = Annotated[Visitor, Depends(changed)]
+Owner = Annotated[Visitor, Depends(governed)]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TenantPage:
     """One tenant, as someone looks at it or changes it."""
 
     runtime: Runtime
@@ -175,29 +175,29 @@ class Place:
         return f"/t/{self.id}"
 
 
-async def _place(request: Request, visitor: Visitor, tenant_id: UUID) -> Place:
+async def _place(request: Request, visitor: Visitor, tenant_id: UUID) -> TenantPage:
     runtime = runtime_of(request)
     row = await tenants.one(runtime, tenant_id)
     if row is None:
         raise nothing_here()
     actor = actor_of(request, visitor)
-    place = Place(runtime, visitor, actor, tenant_id, row["name"], row["settings"])
+    place = TenantPage(runtime, visitor, actor, tenant_id, row["name"], row["settings"])
     request.state.tenant = {"id": str(tenant_id), "name": row["name"], "path": BASE + place.path}
     return place
 
 
-async def here(request: Request, visitor: Shown, tenant_id: UUID) -> Place:
+async def here(request: Request, visitor: AnyViewer, tenant_id: UUID) -> TenantPage:
     """The tenant of this address, to look at."""
     return await _place(request, visitor, tenant_id)
 
 
-async def changing(request: Request, visitor: Changed, tenant_id: UUID) -> Place:
+async def changing(request: Request, visitor: AnyOperator, tenant_id: UUID) -> TenantPage:
     """The tenant of this address, to change something of it."""
     return await _place(request, visitor, tenant_id)
 
 
-Here = Annotated[Place, Depends(here)]
-Changing = Annotated[Place, Depends(changing)]
+Viewer = Annotated[TenantPage, Depends(here)]
+Operator = Annotated[TenantPage, Depends(changing)]
 
 
 def text_of(form: FormData, name: str) -> str:

@@ -11,7 +11,7 @@ from app.audit.log import SERVER, WHOLE_SERVER, Actor, record
 from app.core.text import is_plain
 from app.dashboard import passwords, store
 from app.infra import vault
-from app.infra.db import Session
+from app.infra.db import Connection
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
@@ -67,7 +67,7 @@ def check_role(role: str) -> None:
 async def create(
     runtime: Runtime, email: str, role: str = "owner", *, actor: Actor = SERVER
 ) -> str:
-    """Make an administrator; answers a password to be replaced at the first sign-in.
+    """Make an administrator; returns a password to be replaced at the first sign-in.
 
     Raises Invalid, or Conflict (`admin_exists`).
     """
@@ -88,7 +88,7 @@ async def create_or_reset(runtime: Runtime, email: str, *, actor: Actor = SERVER
     try:
         return await create(runtime, email, actor=actor)
     except Conflict:
-        async with runtime.database.reading() as session:
+        async with runtime.database.autocommit() as session:
             row = await store.admin_by_email(session, clean_email(email))
         assert row is not None
         return await reset(runtime, row["id"], actor=actor)
@@ -96,7 +96,7 @@ async def create_or_reset(runtime: Runtime, email: str, *, actor: Actor = SERVER
 
 async def every(runtime: Runtime) -> list[dict[str, Any]]:
     """All administrators, by address."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         return await store.admins(session)
 
 
@@ -171,13 +171,13 @@ def _check_not_last(owners: list[UUID], admin_id: UUID) -> None:
         raise Conflict("last_owner", "This is the last owner; make another one first.")
 
 
-async def _existing(session: Session, admin_id: UUID) -> dict[str, Any]:
+async def _existing(session: Connection, admin_id: UUID) -> dict[str, Any]:
     row = await store.admin_by_id(session, admin_id)
     if row is None:
         raise NotFound("admin_not_found", "There is no such administrator.")
     return row
 
 
-async def note(session: Session, actor: Actor, action: str, email: str, **detail: Any) -> None:
+async def note(session: Connection, actor: Actor, action: str, email: str, **detail: Any) -> None:
     """A line of the audit log about an administrator."""
     await record(session, actor, WHOLE_SERVER, action, f"admin:{email}", detail)

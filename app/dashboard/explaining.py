@@ -46,7 +46,7 @@ def _why_nobody(tokens: Sequence[Row]) -> str:
     retired = [token for token in tokens if token["retired_at"]]
     if len(retired) == len(tokens):
         last = max(retired, key=lambda token: token["retired_at"])
-        why = _retired(last["retired_why"])
+        why = _retired(last["retired_reason"])
         return f"every token is retired; the last one {_day(last['retired_at'])}, because {why}."
     return "the phones that are registered now were not at that time."
 

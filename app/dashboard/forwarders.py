@@ -37,5 +37,5 @@ async def note(runtime: Runtime, address: str | None) -> None:
 
 async def lately(database: Database) -> list[str]:
     """Addresses that have forwarded visitors within a day, and are not trusted."""
-    async with database.reading() as session:
+    async with database.autocommit() as session:
         return [row["address"] for row in await many(session, SEEN)]

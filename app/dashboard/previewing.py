@@ -40,13 +40,13 @@ def preview(profile: str, template: str, public_url: str) -> Preview:
     """What a profile makes of a ring; `template` is used by `custom` only."""
     facts = RingFacts(
         uuid=RING,
-        call_cid="default:morning-round",
-        call_id=CALL,
+        cid="default:morning-round",
+        session_id=CALL,
         caller_id="alice",
         caller_name="Alice Adams",
         receiver_id="bob",
         user_ids=("alice", "carol"),
-        has_video=True,
+        video=True,
         sent_at_ms=1_790_000_000_000,
         expires_at_ms=1_790_000_045_000,
         state_url=f"{public_url}/v1/calls/{CALL}",

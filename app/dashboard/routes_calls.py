@@ -13,7 +13,7 @@ from app.calls import service as calls
 from app.core.call import Cancel, End
 from app.core.cursor import cursor_of, place_of
 from app.dashboard import explaining, store_lists, timeline, words
-from app.dashboard.access import Changing, Here
+from app.dashboard.access import Operator, Viewer
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
 from app.infra.errors import Conflict
 from app.infra.fields import Text
@@ -29,14 +29,14 @@ MOST_ROWS = 400
 @router.get("")
 async def list_page(
     request: Request,
-    place: Here,
+    place: Viewer,
     state: Text = "",
     user: Text = "",
     type: Text = "",  # noqa: A002
     before: Text = "",
 ) -> Response:
     """Calls, the newest first; `state` is `live` or a reason. Part of it updates by itself."""
-    async with place.runtime.database.reading() as session:
+    async with place.runtime.database.autocommit() as session:
         rows = await store_lists.calls(
             session,
             place.id,
@@ -81,14 +81,14 @@ def _cursor(text: str) -> tuple[datetime, UUID] | None:
         return None
 
 
-@router.get("/{call_id}")
-async def one_page(request: Request, place: Here, call_id: UUID) -> Response:
+@router.get("/{session_id}")
+async def one_page(request: Request, place: Viewer, session_id: UUID) -> Response:
     """The story of one call: its lanes, and why a phone was not reached."""
-    async with place.runtime.database.reading() as session:
-        story = await history.of_call(session, place.id, call_id, limit=MOST_ROWS)
+    async with place.runtime.database.autocommit() as session:
+        story = await history.of_call(session, place.id, session_id, limit=MOST_ROWS)
         if story is None:
             raise nothing_here()
-        members = await store_lists.members(session, call_id, MOST_ROWS)
+        members = await store_lists.members(session, session_id, MOST_ROWS)
         users = [ring["user_id"] for ring in story.rings]
         tokens = await store_lists.ringing_tokens(session, place.id, users)
     return part_or_page(
@@ -102,12 +102,12 @@ async def one_page(request: Request, place: Here, call_id: UUID) -> Response:
     )
 
 
-@router.post("/{call_id}/end")
-async def end(place: Changing, call_id: UUID) -> Response:
+@router.post("/{session_id}/end")
+async def end(place: Operator, session_id: UUID) -> Response:
     """End a live call for everyone, as the server."""
     audited = (place.actor, "call.end")
     try:
-        await calls.act(place.runtime, place.id, str(call_id), Cancel(), audited=audited)
+        await calls.act(place.runtime, place.id, str(session_id), Cancel(), audited=audited)
     except Conflict:
-        await calls.act(place.runtime, place.id, str(call_id), End(), audited=audited)
-    return moved(f"{place.path}/calls/{call_id}", "cancelled")
+        await calls.act(place.runtime, place.id, str(session_id), End(), audited=audited)
+    return moved(f"{place.path}/calls/{session_id}", "cancelled")

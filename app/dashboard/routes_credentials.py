@@ -12,7 +12,7 @@ from app.audit import log as audit
 from app.credentials import service
 from app.credentials.schemas import credential_out, understood_out
 from app.dashboard import sealed_upload as held
-from app.dashboard.access import Changing, Here, Place, fields_of, file_of, text_of
+from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, file_of, text_of
 from app.dashboard.pages import BASE, PageRoute, file, moved, render
 from app.dashboard.sealed_upload import Held
 from app.infra import clock
@@ -31,23 +31,23 @@ def _out(row: Row) -> dict[str, Any]:
 
 
 @router.get("")
-async def list_page(request: Request, place: Here) -> Response:
+async def list_page(request: Request, place: Viewer) -> Response:
     """Every credential by app, those that need a hand first, and where to drop a file."""
     return await _list(request, place)
 
 
 async def _list(
-    request: Request, place: Place, *, status: int = 200, problem: AppError | None = None
+    request: Request, place: TenantPage, *, status: int = 200, problem: AppError | None = None
 ) -> Response:
     rows = [_out(row) for row in await service.list_all(place.runtime, place.id)]
     order = {"active": 0, "standby": 1, "requested": 2, "retired": 3}
-    rows.sort(key=lambda row: (row["bundle_id"], order.get(row["state"], 4)))
-    apps = [(app, list(some)) for app, some in groupby(rows, key=lambda row: row["bundle_id"])]
+    rows.sort(key=lambda row: (row["app_id"], order.get(row["state"], 4)))
+    apps = [(app, list(some)) for app, some in groupby(rows, key=lambda row: row["app_id"])]
     return render(request, "credentials.html", status=status, apps=apps, problem=problem)
 
 
 @router.post("/preview")
-async def preview(request: Request, place: Changing) -> Response:
+async def preview(request: Request, place: Operator) -> Response:
     """What is understood of a file. Nothing is stored."""
     form = await fields_of(request)
     brought = await _brought(place, form)
@@ -58,7 +58,7 @@ async def preview(request: Request, place: Changing) -> Response:
         understood, here = await service.preview(
             place.runtime,
             place.id,
-            given["bundle_id"],
+            given["app_id"],
             brought.data,
             brought.password,
             key_id=given["key_id"],
@@ -77,7 +77,7 @@ async def preview(request: Request, place: Changing) -> Response:
 
 
 @router.post("/add")
-async def add(request: Request, place: Changing) -> Response:
+async def add(request: Request, place: Operator) -> Response:
     """Store what was looked at, and ask Apple about it."""
     form = await fields_of(request)
     brought = await _brought(place, form)
@@ -86,7 +86,7 @@ async def add(request: Request, place: Changing) -> Response:
         row = await service.add(
             place.runtime,
             place.id,
-            given["bundle_id"],
+            given["app_id"],
             brought.data,
             brought.password,
             key_id=given["key_id"],
@@ -99,7 +99,7 @@ async def add(request: Request, place: Changing) -> Response:
     return moved(f"{place.path}/credentials/{row['id']}", "credential_stored")
 
 
-async def _brought(place: Place, form: FormData) -> Held:
+async def _brought(place: TenantPage, form: FormData) -> Held:
     """The file of a form: just chosen, or held since its preview."""
     name, data = await file_of(form, "file")
     password = str(form.get("password") or "") or None
@@ -112,7 +112,7 @@ async def _brought(place: Place, form: FormData) -> Held:
 def _given(form: FormData, brought: Held) -> dict[str, Any]:
     named = KEY_NAME.fullmatch(brought.name)
     return {
-        "bundle_id": text_of(form, "bundle_id") or None,
+        "app_id": text_of(form, "app_id") or None,
         "key_id": text_of(form, "key_id") or (named.group(1) if named else None),
         "team_id": text_of(form, "team_id") or None,
         "environments": ["sandbox"] if text_of(form, "sandbox") else None,
@@ -126,31 +126,31 @@ def _wants(refusal: AppError | None, brought: Held) -> set[str]:
         return {"password"}
     if code == "development_certificate":
         return {"sandbox"}
-    if brought.name.endswith(".p8") or code in {"bundle_id_missing", "key_id_missing"}:
+    if brought.name.endswith(".p8") or code in {"app_id_missing", "key_id_missing"}:
         return {"key"}
     return set()
 
 
 @router.post("/request")
-async def make_request(request: Request, place: Changing) -> Response:
+async def make_request(request: Request, place: Operator) -> Response:
     """The first of three steps: a key that stays here, and its signing request."""
-    bundle_id = text_of(await fields_of(request), "bundle_id")
+    app_id = text_of(await fields_of(request), "app_id")
     try:
-        row = await service.request(place.runtime, place.id, bundle_id, actor=place.actor)
+        row = await service.request(place.runtime, place.id, app_id, actor=place.actor)
     except AppError as error:
         return await _list(request, place, status=error.status, problem=error)
     return moved(f"{place.path}/credentials/{row['id']}")
 
 
 @router.get("/{credential_id}")
-async def one_page(request: Request, place: Here, credential_id: UUID) -> Response:
+async def one_page(request: Request, place: Viewer, credential_id: UUID) -> Response:
     """One credential: what it is, what Apple says of it, what was done to it."""
     return await _one(request, place, credential_id)
 
 
 async def _one(
     request: Request,
-    place: Place,
+    place: TenantPage,
     credential_id: UUID,
     *,
     status: int = 200,
@@ -162,17 +162,17 @@ async def _one(
 
 
 @router.get("/{credential_id}/request")
-async def download_request(place: Here, credential_id: UUID) -> Response:
+async def download_request(place: Viewer, credential_id: UUID) -> Response:
     """The signing request, as a file for Apple's portal."""
     row = _out(await service.get(place.runtime, place.id, credential_id))
     if row["request"] is None:
         raise Conflict("no_request", "This credential has its certificate; no request is needed.")
-    name = f"{row['bundle_id']}.certSigningRequest"
+    name = f"{row['app_id']}.certSigningRequest"
     return file(row["request"].encode(), "application/pkcs10", name)
 
 
 @router.post("/{credential_id}/certificate")
-async def complete(request: Request, place: Changing, credential_id: UUID) -> Response:
+async def complete(request: Request, place: Operator, credential_id: UUID) -> Response:
     """The third step: the .cer that Apple gave."""
     _, data = await file_of(await fields_of(request), "file")
     try:
@@ -183,7 +183,7 @@ async def complete(request: Request, place: Changing, credential_id: UUID) -> Re
 
 
 @router.post("/{credential_id}/{act}")
-async def act_on(request: Request, place: Changing, credential_id: UUID, act: str) -> Response:
+async def act_on(request: Request, place: Operator, credential_id: UUID, act: str) -> Response:
     """Probe, activate, retire or delete it."""
     confirm = bool(text_of(await fields_of(request), "confirm"))
     path = f"{place.path}/credentials/{credential_id}"

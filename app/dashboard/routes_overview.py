@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from app.credentials import service as credentials
 from app.credentials.schemas import credential_out
 from app.dashboard import charts, store_counts, store_lists
-from app.dashboard.access import Here, Place
+from app.dashboard.access import TenantPage, Viewer
 from app.dashboard.pages import BASE, PageRoute, render
 from app.infra import clock
 from app.webhooks import service as webhook
@@ -27,7 +27,7 @@ KINDS = {"accepted": ("Accepted", "good"), "refused": ("Refused", "bad"),
 
 
 @router.get("")
-async def overview(request: Request, place: Here, span: str = "hour") -> Response:
+async def overview(request: Request, place: Viewer, span: str = "hour") -> Response:
     """Rings, answers, the time to Apple's acceptance, and what needs a hand."""
     span = span if span in SPANS else "hour"
     numbers = await _numbers(place, span)
@@ -48,9 +48,9 @@ async def overview(request: Request, place: Here, span: str = "hour") -> Respons
     )  # fmt: skip
 
 
-async def _numbers(place: Place, span: str) -> dict[str, Any]:
+async def _numbers(place: TenantPage, span: str) -> dict[str, Any]:
     length, step, form = SPANS[span]
-    async with place.runtime.database.reading() as session:
+    async with place.runtime.database.autocommit() as session:
         now = clock.now()
         since = _aligned(now - length + step, step)
         counted = await store_counts.counted_until(session)

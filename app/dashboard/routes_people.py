@@ -12,7 +12,7 @@ from app.core.text import is_plain
 from app.dashboard import admins, forwarders
 from app.dashboard.access import (
     COOKIE,
-    Governed,
+    Owner,
     actor_of,
     checked,
     cookie_of,
@@ -158,7 +158,7 @@ async def _admins(request: Request, *, status: int = 200, **values: object) -> R
 
 
 @router.post("/admins")
-async def add_admin(request: Request, visitor: Governed) -> Response:
+async def add_admin(request: Request, visitor: Owner) -> Response:
     """Make an administrator; the page shows their one-time password, this once."""
     form = await fields_of(request)
     email, role = text_of(form, "email"), text_of(form, "role")
@@ -172,7 +172,7 @@ async def add_admin(request: Request, visitor: Governed) -> Response:
 
 
 @router.post("/admins/{admin_id}/role")
-async def change_role(request: Request, visitor: Governed, admin_id: UUID) -> Response:
+async def change_role(request: Request, visitor: Owner, admin_id: UUID) -> Response:
     """Change what an administrator may do."""
     role = text_of(await fields_of(request), "role")
     runtime, actor = runtime_of(request), actor_of(request, visitor)
@@ -181,7 +181,7 @@ async def change_role(request: Request, visitor: Governed, admin_id: UUID) -> Re
 
 
 @router.post("/admins/{admin_id}/reset")
-async def reset_admin(request: Request, visitor: Governed, admin_id: UUID) -> Response:
+async def reset_admin(request: Request, visitor: Owner, admin_id: UUID) -> Response:
     """Give an administrator a new one-time password; the page shows it, this once."""
     runtime, actor = runtime_of(request), actor_of(request, visitor)
     password = await admins.reset(runtime, admin_id, actor=actor)
@@ -190,7 +190,7 @@ async def reset_admin(request: Request, visitor: Governed, admin_id: UUID) -> Re
 
 
 @router.post("/admins/{admin_id}/remove")
-async def remove_admin(request: Request, visitor: Governed, admin_id: UUID) -> Response:
+async def remove_admin(request: Request, visitor: Owner, admin_id: UUID) -> Response:
     """Remove an administrator."""
     runtime, actor = runtime_of(request), actor_of(request, visitor)
     await admins.remove(runtime, admin_id, actor=actor)
@@ -219,7 +219,7 @@ async def _tenants(request: Request, *, status: int = 200, **values: object) -> 
 
 
 @router.post("/tenants")
-async def add_tenant(request: Request, visitor: Governed) -> Response:
+async def add_tenant(request: Request, visitor: Owner) -> Response:
     """Make a tenant; the page shows its API key and signing secret, this once."""
     name = text_of(await fields_of(request), "name")
     runtime, actor = runtime_of(request), actor_of(request, visitor)

@@ -10,17 +10,17 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData
 
 from app.audit import log as audit
-from app.core.bundle_id import bundle_id_of
-from app.core.limits import BOUNDS, Figures
+from app.core.app_id import app_id_of
+from app.core.limits import BOUNDS, CallLimits
 from app.core.payload import PROFILES, Profile, TemplateError, check_template
 from app.core.text import clean_name
 from app.credentials import service as credentials
-from app.dashboard.access import Changing, Here, Place, fields_of, text_of
+from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.previewing import preview
 from app.http.problems import field_errors
 from app.infra.errors import AppError, Invalid
-from app.infra.fields import BundleId, CallType, Text
+from app.infra.fields import AppId, CallType, Text
 from app.tenants import service as tenants
 from app.tenants import signing_secrets
 from app.tenants.schemas import TenantSettings
@@ -29,19 +29,21 @@ from app.tenants.scopes import SCOPES
 router = APIRouter(
     prefix=BASE + "/t/{tenant_id}/settings", route_class=PageRoute, include_in_schema=False
 )
-BUNDLE_ID: TypeAdapter[str] = TypeAdapter(BundleId)
+APP_ID: TypeAdapter[str] = TypeAdapter(AppId)
 CALL_TYPE: TypeAdapter[str] = TypeAdapter(CallType)
 PROFILE: TypeAdapter[Profile] = TypeAdapter(Profile)
 SWITCHES = ("users_may_ring", "store_and_forward", "voip_stops")
 
 
 @router.get("")
-async def keys_page(request: Request, place: Here) -> Response:
+async def keys_page(request: Request, place: Viewer) -> Response:
     """API keys and signing secrets."""
     return await _keys(request, place)
 
 
-async def _keys(request: Request, place: Place, *, status: int = 200, **values: Any) -> Response:
+async def _keys(
+    request: Request, place: TenantPage, *, status: int = 200, **values: Any
+) -> Response:
     rows = await tenants.keys(place.runtime, place.id)
     secrets = await signing_secrets.every(place.runtime, place.id)
     known = {"rows": rows, "scopes": SCOPES, "made": None, "problem": None, "tab": ""}
@@ -50,7 +52,7 @@ async def _keys(request: Request, place: Place, *, status: int = 200, **values: 
 
 
 @router.post("/keys")
-async def add_key(request: Request, place: Changing) -> Response:
+async def add_key(request: Request, place: Operator) -> Response:
     """Make a key; the page shows it, this once."""
     form = await fields_of(request)
     name = text_of(form, "name")
@@ -68,14 +70,14 @@ async def add_key(request: Request, place: Changing) -> Response:
 
 
 @router.post("/keys/{key_id}/revoke")
-async def revoke_key(place: Changing, key_id: UUID) -> Response:
+async def revoke_key(place: Operator, key_id: UUID) -> Response:
     """Revoke a key."""
     await tenants.revoke_key(place.runtime, place.id, key_id, actor=place.actor)
     return moved(f"{place.path}/settings", "key_revoked")
 
 
 @router.post("/secrets")
-async def add_secret(request: Request, place: Changing) -> Response:
+async def add_secret(request: Request, place: Operator) -> Response:
     """Make another signing secret; the page shows it, this once."""
     try:
         made = await signing_secrets.rotate(place.runtime, place.id, actor=place.actor)
@@ -85,14 +87,14 @@ async def add_secret(request: Request, place: Changing) -> Response:
 
 
 @router.post("/secrets/{kid}/revoke")
-async def revoke_secret(place: Changing, kid: str) -> Response:
+async def revoke_secret(place: Operator, kid: str) -> Response:
     """Revoke a signing secret; the page has asked whether the last one is meant."""
     await signing_secrets.revoke(place.runtime, place.id, kid, confirm=True, actor=place.actor)
     return moved(f"{place.path}/settings", "secret_revoked")
 
 
 @router.get("/calls")
-async def calls_page(request: Request, place: Here) -> Response:
+async def calls_page(request: Request, place: Viewer) -> Response:
     """Call types, their times, and what users and pushes may do."""
     return _calls(request, place.settings, None)
 
@@ -100,19 +102,19 @@ async def calls_page(request: Request, place: Here) -> Response:
 def _calls(request: Request, settings: TenantSettings, problem: str | None) -> Response:
     return render(
         request, "settings_calls.html", status=422 if problem else 200,
-        settings=settings, defaults=Figures(), bounds=BOUNDS, problem=problem, tab="/calls",
+        settings=settings, defaults=CallLimits(), bounds=BOUNDS, problem=problem, tab="/calls",
     )  # fmt: skip
 
 
 @router.post("/calls")
-async def change_calls(request: Request, place: Changing) -> Response:
-    """Save figures, call types and switches. An empty field means the default."""
+async def change_calls(request: Request, place: Operator) -> Response:
+    """Save limits, call types and switches. An empty field means the default."""
     form = await fields_of(request)
     values = place.settings.model_dump()
     try:
-        values["figures"] = _figures(form, "")
+        values["limits"] = _limits(form, "")
         kept = [name for name in place.settings.call_types if not text_of(form, f"drop.{name}")]
-        types = {name: _figures(form, f"{name}.") for name in kept}
+        types = {name: _limits(form, f"{name}.") for name in kept}
         if new := text_of(form, "new_type"):
             types.setdefault(CALL_TYPE.validate_python(new), {})
         values["call_types"] = types
@@ -128,7 +130,7 @@ async def change_calls(request: Request, place: Changing) -> Response:
     return moved(f"{place.path}/settings/calls", "settings_saved")
 
 
-def _figures(form: FormData, prefix: str) -> dict[str, float]:
+def _limits(form: FormData, prefix: str) -> dict[str, float]:
     found = {}
     for name in BOUNDS:
         if value := text_of(form, prefix + name):
@@ -146,33 +148,33 @@ def _sentence(error: ValidationError) -> str:
 
 @router.get("/payload")
 async def payload_page(
-    request: Request, place: Here, bundle_id: Text = "", profile: Text = ""
+    request: Request, place: Viewer, app_id: Text = "", profile: Text = ""
 ) -> Response:
     """Which payload each app gets, and what a profile makes of a ring."""
-    return await _payload(request, place, bundle_id=bundle_id, profile=profile, template=None)
+    return await _payload(request, place, app_id=app_id, profile=profile, template=None)
 
 
 async def _payload(
     request: Request,
-    place: Place,
+    place: TenantPage,
     *,
-    bundle_id: str,
+    app_id: str,
     profile: str,
     template: str | None,
     problem: str | None = None,
 ) -> Response:
     settings = place.settings
     rows = await credentials.list_all(place.runtime, place.id)
-    apps = sorted({row["bundle_id"] for row in rows} | set(settings.profiles))
-    bundle_id = bundle_id_of(bundle_id) or bundle_id or (apps[0] if apps else "")
-    profile = profile or settings.profiles.get(bundle_id, "ringline")
+    apps = sorted({row["app_id"] for row in rows} | set(settings.profiles))
+    app_id = app_id_of(app_id) or app_id or (apps[0] if apps else "")
+    profile = profile or settings.profiles.get(app_id, "ringline")
     if template is None:
-        stored = settings.templates.get(bundle_id)
+        stored = settings.templates.get(app_id)
         template = orjson.dumps(stored or EXAMPLE, option=orjson.OPT_INDENT_2).decode()
     shown = preview(profile, template, place.runtime.settings.public_url)
     return render(
         request, "settings_payload.html", status=422 if problem else 200,
-        apps=apps, bundle_id=bundle_id, profile=profile, profiles=PROFILES, source=template,
+        apps=apps, app_id=app_id, profile=profile, profiles=PROFILES, source=template,
         shown=shown, settings=settings, problem=problem, tab="/payload",
         part=bool(request.headers.get("x-ringline-part")),
     )  # fmt: skip
@@ -182,48 +184,48 @@ EXAMPLE = {"aps": {}, "id": "{{uuid}}", "from": "{{caller_label}}", "token": "{{
 
 
 @router.post("/payload/preview")
-async def preview_payload(request: Request, place: Changing) -> Response:
+async def preview_payload(request: Request, place: Operator) -> Response:
     """The preview of what was typed, saved or not: a part of the page, or all of it."""
     form = await fields_of(request)
     return await _payload(
-        request, place, bundle_id=text_of(form, "bundle_id"), profile=text_of(form, "profile"),
+        request, place, app_id=text_of(form, "app_id"), profile=text_of(form, "profile"),
         template=text_of(form, "template"),
     )  # fmt: skip
 
 
 @router.post("/payload")
-async def change_payload(request: Request, place: Changing) -> Response:
+async def change_payload(request: Request, place: Operator) -> Response:
     """Save the payload profile of an app."""
     form = await fields_of(request)
-    bundle_id, profile = text_of(form, "bundle_id"), text_of(form, "profile")
+    app_id, profile = text_of(form, "app_id"), text_of(form, "profile")
     template = text_of(form, "template")
     settings = place.settings
     profiles, templates = dict(settings.profiles), dict(settings.templates)
     try:
-        bundle_id = BUNDLE_ID.validate_python(bundle_id)
+        app_id = APP_ID.validate_python(app_id)
         PROFILE.validate_python(profile)
-        profiles.pop(bundle_id, None)
-        templates.pop(bundle_id, None)
+        profiles.pop(app_id, None)
+        templates.pop(app_id, None)
         if profile == "custom":
             check_template(template)
-            templates[bundle_id] = json.loads(template)
+            templates[app_id] = json.loads(template)
         if profile != "ringline":
-            profiles[bundle_id] = profile
+            profiles[app_id] = profile
         values = settings.model_dump() | {"profiles": profiles, "templates": templates}
         changed = TenantSettings.model_validate(values)
     except (TemplateError, ValidationError) as error:
         problem = _sentence(error) if isinstance(error, ValidationError) else str(error)
         return await _payload(
-            request, place, bundle_id=bundle_id, profile=profile, template=template,
+            request, place, app_id=app_id, profile=profile, template=template,
             problem=problem,
         )  # fmt: skip
     await tenants.change_settings(place.runtime, place.id, changed, actor=place.actor)
-    done = "profile_saved" if bundle_id in profiles else "profile_removed"
-    return moved(f"{place.path}/settings/payload?bundle_id={bundle_id}", done)
+    done = "profile_saved" if app_id in profiles else "profile_removed"
+    return moved(f"{place.path}/settings/payload?app_id={app_id}", done)
 
 
 @router.get("/audit")
-async def audit_page(request: Request, place: Here, before: UUID | None = None) -> Response:
+async def audit_page(request: Request, place: Viewer, before: UUID | None = None) -> Response:
     """Who did what, when and from where."""
     lines = await audit.page(place.runtime, place.id, before=before, limit=50)
     return render(request, "settings_audit.html", lines=lines, tab="/audit")

@@ -13,7 +13,7 @@ from app.calls.ringer import ringer_of
 from app.calls.schemas import CallerIn, RingIn
 from app.core.identifiers import is_user_id
 from app.dashboard import store_lists
-from app.dashboard.access import Changing, Here, Place, fields_of, text_of
+from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
 from app.devices import store as devices
 from app.devices import test_push as trial
@@ -28,12 +28,12 @@ TEST_SECONDS = 30.0
 
 
 @router.get("/users")
-async def list_page(request: Request, place: Here, q: Text = "", after: Text = "") -> Response:
+async def list_page(request: Request, place: Viewer, q: Text = "", after: Text = "") -> Response:
     """Users by the beginning of their id, and tokens by their last digits."""
     q = q.strip()[:200]
     digits = DIGITS.fullmatch(q)
     tokens: list[dict[str, Any]] = []
-    async with place.runtime.database.reading() as session:
+    async with place.runtime.database.autocommit() as session:
         rows = await store_lists.users(session, place.id, q, after, ON_A_PAGE + 1)
         if digits:
             ending = digits.group(1).lower()
@@ -45,14 +45,14 @@ async def list_page(request: Request, place: Here, q: Text = "", after: Text = "
 
 
 @router.get("/user")
-async def one_page(request: Request, place: Here, id: Text = "") -> Response:  # noqa: A002
+async def one_page(request: Request, place: Viewer, id: Text = "") -> Response:  # noqa: A002
     """One user's devices, and what became of each."""
     return await _one(request, place, id)
 
 
 async def _one(
     request: Request,
-    place: Place,
+    place: TenantPage,
     user_id: str,
     *,
     status: int = 200,
@@ -61,7 +61,7 @@ async def _one(
 ) -> Response:
     if not is_user_id(user_id):
         raise nothing_here()
-    async with place.runtime.database.reading() as session:
+    async with place.runtime.database.autocommit() as session:
         found = await devices.devices_of(session, place.id, user_id)
         if not found and not await store_lists.user_exists(session, place.id, user_id):
             raise nothing_here()
@@ -81,7 +81,7 @@ async def _user_of(request: Request) -> str:
 
 
 @router.post("/user/ring")
-async def ring(request: Request, place: Changing) -> Response:
+async def ring(request: Request, place: Operator) -> Response:
     """Ring all phones of a user with a real call, and go to its story."""
     user_id = await _user_of(request)
     wanted = RingIn(
@@ -98,7 +98,7 @@ async def ring(request: Request, place: Changing) -> Response:
 
 
 @router.post("/user/test")
-async def test_push(request: Request, place: Changing) -> Response:
+async def test_push(request: Request, place: Operator) -> Response:
     """Push to one phone, past calls and workers, and show Apple's very words."""
     user_id = await _user_of(request)
     device_id = text_of(await fields_of(request), "device_id") or None
@@ -112,7 +112,7 @@ async def test_push(request: Request, place: Changing) -> Response:
 
 
 @router.post("/user/remove")
-async def remove(request: Request, place: Changing) -> Response:
+async def remove(request: Request, place: Operator) -> Response:
     """Remove a device: it will not ring again."""
     user_id = await _user_of(request)
     device_id = text_of(await fields_of(request), "device_id")
@@ -121,7 +121,7 @@ async def remove(request: Request, place: Changing) -> Response:
 
 
 @router.post("/user/erase")
-async def erase(request: Request, place: Changing) -> Response:
+async def erase(request: Request, place: Operator) -> Response:
     """Erase a user."""
     user_id = await _user_of(request)
     await erasing.erase(place.runtime, place.id, user_id, actor=place.actor)

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
-from app.dashboard.access import Changing, Here, Place, fields_of, text_of
+from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.http.problems import field_errors
 from app.infra.errors import AppError
@@ -29,12 +29,12 @@ CONDITIONS = {
 
 
 @router.get("")
-async def list_page(request: Request, place: Here) -> Response:
+async def list_page(request: Request, place: Viewer) -> Response:
     """Endpoints of the tenant's backend."""
     return await _list(request, place)
 
 
-async def _list(request: Request, place: Place, *, status: int = 200, **more: Any) -> Response:
+async def _list(request: Request, place: TenantPage, *, status: int = 200, **more: Any) -> Response:
     rows = await webhook.every(place.runtime, place.id)
     stands = await webhook.conditions(place.runtime, place.id)
     rows = [row | {"tag": CONDITIONS[stands.get(row["id"], "off")]} for row in rows]
@@ -43,7 +43,7 @@ async def _list(request: Request, place: Place, *, status: int = 200, **more: An
 
 
 @router.post("")
-async def add(request: Request, place: Changing) -> Response:
+async def add(request: Request, place: Operator) -> Response:
     """A new endpoint; the page shows its secret, this once."""
     form = await fields_of(request)
     url = text_of(form, "url")
@@ -62,12 +62,12 @@ async def add(request: Request, place: Changing) -> Response:
 
 
 @router.get("/{webhook_id}")
-async def one_page(request: Request, place: Here, webhook_id: UUID) -> Response:
+async def one_page(request: Request, place: Viewer, webhook_id: UUID) -> Response:
     """One endpoint, how its latest deliveries went, and every try of them."""
     return await _one(request, place, webhook_id)
 
 
-async def _one(request: Request, place: Place, webhook_id: UUID, **more: Any) -> Response:
+async def _one(request: Request, place: TenantPage, webhook_id: UUID, **more: Any) -> Response:
     row = await webhook.get(place.runtime, place.id, webhook_id)
     stands = await webhook.conditions(place.runtime, place.id)
     row = row | {"tag": CONDITIONS[stands.get(webhook_id, "off")]}
@@ -81,7 +81,7 @@ async def _one(request: Request, place: Place, webhook_id: UUID, **more: Any) ->
 
 
 @router.post("/{webhook_id}/resend")
-async def resend(request: Request, place: Changing, webhook_id: UUID) -> Response:
+async def resend(request: Request, place: Operator, webhook_id: UUID) -> Response:
     """Make one delivery again."""
     event = text_of(await fields_of(request), "event")
     await webhook.resend(place.runtime, place.id, webhook_id, event, place.actor)
@@ -89,7 +89,7 @@ async def resend(request: Request, place: Changing, webhook_id: UUID) -> Respons
 
 
 @router.post("/{webhook_id}/switch")
-async def switch(request: Request, place: Changing, webhook_id: UUID) -> Response:
+async def switch(request: Request, place: Operator, webhook_id: UUID) -> Response:
     """Turn an endpoint off, or on as if it were new."""
     enabled = text_of(await fields_of(request), "enabled") == "yes"
     await webhook.change(place.runtime, place.id, webhook_id, {"enabled": enabled}, place.actor)
@@ -98,7 +98,7 @@ async def switch(request: Request, place: Changing, webhook_id: UUID) -> Respons
 
 
 @router.post("/{webhook_id}/rotate")
-async def rotate(request: Request, place: Changing, webhook_id: UUID) -> Response:
+async def rotate(request: Request, place: Operator, webhook_id: UUID) -> Response:
     """A new secret, shown this once; the old one signs too for a day."""
     overlap = min(OVERLAP, LONGEST_OVERLAP)
     secret = await webhook.rotate(place.runtime, place.id, webhook_id, overlap, place.actor)
@@ -106,7 +106,7 @@ async def rotate(request: Request, place: Changing, webhook_id: UUID) -> Respons
 
 
 @router.post("/{webhook_id}/delete")
-async def remove(place: Changing, webhook_id: UUID) -> Response:
+async def remove(place: Operator, webhook_id: UUID) -> Response:
     """Delete an endpoint."""
     await webhook.remove(place.runtime, place.id, webhook_id, place.actor)
     return moved(f"{place.path}/settings/webhooks", "webhook_deleted")

@@ -68,7 +68,7 @@ async def sign_in(runtime: Runtime, email: str, password: str, browser: Browser)
     many failures.
     """
     email = _typed(email)
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         now = await clock(session)
         row = await store.admin_by_email(session, email)
     name = (
@@ -109,7 +109,7 @@ async def _begin(runtime: Runtime, email: str, source: str, browser: str | None)
     try_id = uuid7()
     async with runtime.database.transaction() as session:
         await store.add_try(session, try_id, email, source, browser)
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         failed = await store.failures(session, email, source, browser, WINDOW)
         most: dict[str, int] = MOST_FAILURES if browser is None else {"browser": MOST_OF_BROWSER}
         if all(failed[name] <= number for name, number in most.items()):
@@ -156,7 +156,7 @@ async def check_present_password(runtime: Runtime, admin_id: UUID, password: str
     try_id = uuid7()
     async with runtime.database.transaction() as session:
         await store.add_try(session, try_id, "", "", purpose)
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         row = await store.admin_by_id(session, admin_id)
         failed = await store.failures(session, "", "", purpose, WINDOW)
         if failed["browser"] > MOST_OF_PASSWORD:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Row, Session, many, one
+from app.infra.db import Connection, Row, many, one
 
 ADD = text("""
     INSERT INTO admins (id, email, role, password, one_time, one_time_until)
@@ -25,27 +25,27 @@ ADMINS = text("""
 LOCK_OWNERS = text("SELECT id FROM admins WHERE role = 'owner' ORDER BY id FOR UPDATE")
 
 
-async def add_admin(session: Session, values: Row) -> bool:
+async def add_admin(session: Connection, values: Row) -> bool:
     """Make an administrator; False when there is one of this address."""
     return await one(session, ADD, values) is not None
 
 
-async def admin_by_email(session: Session, email: str) -> dict[str, Any] | None:
+async def admin_by_email(session: Connection, email: str) -> dict[str, Any] | None:
     """The administrator of this address (lower case), with the password's hash."""
     return await one(session, BY_EMAIL, {"email": email})
 
 
-async def admin_by_id(session: Session, admin_id: UUID) -> dict[str, Any] | None:
+async def admin_by_id(session: Connection, admin_id: UUID) -> dict[str, Any] | None:
     """The administrator of this id, with the password's hash."""
     return await one(session, BY_ID, {"id": admin_id})
 
 
-async def admins(session: Session) -> list[dict[str, Any]]:
+async def admins(session: Connection) -> list[dict[str, Any]]:
     """All administrators, by address."""
     return await many(session, ADMINS)
 
 
-async def lock_owners(session: Session) -> list[UUID]:
+async def lock_owners(session: Connection) -> list[UUID]:
     """Every owner, held: two owners cannot unmake each other at the same time."""
     return [row["id"] for row in await many(session, LOCK_OWNERS)]
 
@@ -61,20 +61,20 @@ SIGNED_IN = text("UPDATE admins SET signed_in_at = clock_timestamp() WHERE id = 
 REMOVE = text("DELETE FROM admins WHERE id = :id")
 
 
-async def set_role(session: Session, admin_id: UUID, role: str) -> None:
+async def set_role(session: Connection, admin_id: UUID, role: str) -> None:
     """Change what an administrator may do."""
     await session.execute(SET_ROLE, {"id": admin_id, "role": role})
 
 
 async def set_password(
-    session: Session, admin_id: UUID, hashed: str, *, one_time_for: float | None
+    session: Connection, admin_id: UUID, hashed: str, *, one_time_for: float | None
 ) -> None:
     """Change an administrator's password; to a one-time one if it is good for some seconds only."""
     values = {"id": admin_id, "password": hashed, "one_time_for": one_time_for}
     await session.execute(SET_PASSWORD, values)
 
 
-async def remove_admin(session: Session, admin_id: UUID) -> None:
+async def remove_admin(session: Connection, admin_id: UUID) -> None:
     """Delete an administrator and all their sessions."""
     await session.execute(REMOVE, {"id": admin_id})
 
@@ -99,14 +99,14 @@ FORGET_SESSIONS = text("""
 """)
 
 
-async def add_session(session: Session, digest: bytes, admin_id: UUID, source: str) -> None:
+async def add_session(session: Connection, digest: bytes, admin_id: UUID, source: str) -> None:
     """A browser has signed in."""
     await session.execute(ADD_SESSION, {"digest": digest, "admin": admin_id, "source": source})
     await session.execute(SIGNED_IN, {"id": admin_id})
 
 
 async def admin_of_session(
-    session: Session, digest: bytes, *, longest: float, idle: float
+    session: Connection, digest: bytes, *, longest: float, idle: float
 ) -> dict[str, Any] | None:
     """Who has signed in with this session, if it is younger than `longest` and used within `idle`.
 
@@ -119,12 +119,12 @@ async def admin_of_session(
     return row
 
 
-async def end_session(session: Session, digest: bytes) -> None:
+async def end_session(session: Connection, digest: bytes) -> None:
     """This browser has signed out."""
     await session.execute(END, {"digest": digest})
 
 
-async def end_sessions(session: Session, admin_id: UUID) -> None:
+async def end_sessions(session: Connection, admin_id: UUID) -> None:
     """Sign an administrator out everywhere."""
     await session.execute(END_ALL, {"admin": admin_id})
 
@@ -152,25 +152,25 @@ FORGET_TRIES = text("""
 
 
 async def add_try(
-    session: Session, try_id: UUID, email: str, source: str, browser: str | None
+    session: Connection, try_id: UUID, email: str, source: str, browser: str | None
 ) -> None:
     """A try begins; it counts as failed until it is forgotten. `browser`: a known one, if any."""
     values = {"id": try_id, "email": email, "source": source, "browser": browser}
     await session.execute(ADD_TRY, values)
 
 
-async def forget_try(session: Session, try_id: UUID) -> None:
+async def forget_try(session: Connection, try_id: UUID) -> None:
     """This try was no failure: it succeeded, or was refused before it was looked at."""
     await session.execute(FORGET_TRY, {"id": try_id})
 
 
-async def forget_tries(session: Session, email: str, admin_id: UUID) -> None:
+async def forget_tries(session: Connection, email: str, admin_id: UUID) -> None:
     """No try for this account has failed."""
     await session.execute(FORGET_TRIES_OF, {"email": email, "id": str(admin_id)})
 
 
 async def failures(
-    session: Session, email: str, source: str, browser: str | None, window: float
+    session: Connection, email: str, source: str, browser: str | None, window: float
 ) -> dict[str, int]:
     """Failed tries of the last `window` seconds: by unknown browsers for the `account`, from the
     `source` and both (`pair`), and by the known `browser`."""
@@ -180,7 +180,7 @@ async def failures(
     return row
 
 
-async def forget_old(session: Session, *, longest: float, window: float) -> None:
+async def forget_old(session: Connection, *, longest: float, window: float) -> None:
     """Delete sessions and tries too old to matter."""
     await session.execute(FORGET_SESSIONS, {"longest": longest})
     await session.execute(FORGET_TRIES, {"window": window})

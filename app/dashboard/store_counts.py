@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Row, Session, many, one
+from app.infra.db import Connection, Row, many, one
 
 SETTLED_AFTER = timedelta(minutes=5)
 STEP = timedelta(minutes=30)
@@ -84,7 +84,7 @@ def _floor(at: datetime) -> UUID:
     return UUID(int=round(at.timestamp() * 1000) << 80)
 
 
-async def count_on(session: Session, now: datetime) -> bool:
+async def count_on(session: Connection, now: datetime) -> bool:
     """Count the next half hour of settled minutes; True when there is more to do.
 
     One process at a time: for the others there is nothing to do.
@@ -109,14 +109,14 @@ async def count_on(session: Session, now: datetime) -> bool:
     return until < limit
 
 
-async def counted_until(session: Session) -> datetime | None:
+async def counted_until(session: Connection) -> datetime | None:
     """Up to when minutes are counted; None before the first time."""
     row = await one(session, UNTIL)
     return None if row is None else row["until"]
 
 
 async def fresh(
-    session: Session, tenant_id: UUID, since: datetime, until: datetime
+    session: Connection, tenant_id: UUID, since: datetime, until: datetime
 ) -> list[dict[str, Any]]:
     """The counts of minutes that are not settled yet, from the rows themselves."""
     return await many(session, FRESH, _stretch(since, until) | {"tenant": tenant_id})
@@ -132,7 +132,7 @@ BY_STEP = text("""
 
 
 async def counts(
-    session: Session, tenant_id: UUID, since: datetime, until: datetime, step: float
+    session: Connection, tenant_id: UUID, since: datetime, until: datetime, step: float
 ) -> Sequence[Row]:
     """Settled counts: rings by steps of `step` seconds, all else summed (`minute` is None)."""
     values = {"tenant": tenant_id, "since": since, "until": until, "step": step}

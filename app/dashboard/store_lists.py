@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Session, many, one
+from app.infra.db import Connection, many, one
 
 USERS = text("""
     SELECT u.id, u.created_at,
@@ -19,7 +19,7 @@ USERS = text("""
     ORDER BY u.id USING ~<~ LIMIT :limit
 """)
 BY_ENDING = text("""
-    SELECT t.user_id, d.device_id, d.name, t.kind, t.bundle_id, right(t.token, 8) AS ending,
+    SELECT t.user_id, d.device_id, d.name, t.kind, t.app_id, right(t.token, 8) AS ending,
            t.retired_at
     FROM tokens t JOIN devices d ON d.id = t.device_row
     WHERE t.tenant_id = :tenant AND right(t.token, 4) = right(CAST(:digits AS text), 4)
@@ -29,7 +29,7 @@ BY_ENDING = text("""
 
 
 async def users(
-    session: Session, tenant_id: UUID, beginning: str, after: str, limit: int
+    session: Connection, tenant_id: UUID, beginning: str, after: str, limit: int
 ) -> list[dict[str, Any]]:
     """Users whose id begins so, by id, those after the id `after`.
 
@@ -43,24 +43,24 @@ async def users(
 USER = text("SELECT 1 FROM users WHERE tenant_id = :tenant AND id = :user")
 
 
-async def user_exists(session: Session, tenant_id: UUID, user_id: str) -> bool:
+async def user_exists(session: Connection, tenant_id: UUID, user_id: str) -> bool:
     """Whether the tenant has this user."""
     return await one(session, USER, {"tenant": tenant_id, "user": user_id}) is not None
 
 
 async def tokens_ending(
-    session: Session, tenant_id: UUID, digits: str, limit: int = 20
+    session: Connection, tenant_id: UUID, digits: str, limit: int = 20
 ) -> list[dict[str, Any]]:
     """Tokens whose last digits are these four or more (hex, lower case), with their owners."""
     return await many(session, BY_ENDING, {"tenant": tenant_id, "digits": digits, "limit": limit})
 
 
 LAST_ACCEPTED = text("""
-    SELECT d.id, p.answered_at, p.call_id,
+    SELECT d.id, p.answered_at, p.session_id,
            l.state, l.reason, l.created_at
     FROM unnest(CAST(:devices AS uuid[])) AS d(id)
     LEFT JOIN LATERAL (
-        SELECT answered_at, call_id FROM pushes
+        SELECT answered_at, session_id FROM pushes
         WHERE device_row = d.id AND state = 'accepted' ORDER BY created_at DESC LIMIT 1
     ) p ON true
     LEFT JOIN LATERAL (
@@ -70,8 +70,8 @@ LAST_ACCEPTED = text("""
 """)
 
 
-async def last_pushes(session: Session, devices: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
-    """By device: its last accepted push (`answered_at`, `call_id`), and how its last one ended."""
+async def last_pushes(session: Connection, devices: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """By device: its last accepted push (`answered_at`, `session_id`), how its last one ended."""
     rows = await many(session, LAST_ACCEPTED, {"devices": list(devices)})
     return {row["id"]: row for row in rows}
 
@@ -81,27 +81,28 @@ CALLEES = """
     LEFT JOIN LATERAL (
         SELECT jsonb_agg(jsonb_build_object('user_id', f.user_id, 'state', f.state)) AS callees
         FROM (SELECT user_id, state FROM members m
-              WHERE m.call_id = c.id AND m.role = 'callee' ORDER BY user_id LIMIT 4) f
+              WHERE m.session_id = c.id AND m.role = 'callee' ORDER BY user_id LIMIT 4) f
     ) s ON true
     LEFT JOIN LATERAL (
-        SELECT count(*) AS callee_count FROM members m WHERE m.call_id = c.id AND m.role = 'callee'
+        SELECT count(*) AS callee_count FROM members m
+        WHERE m.session_id = c.id AND m.role = 'callee'
     ) n ON true
 """
 COLUMNS = """
-    c.id, c.type, c.name, c.state, c.reason, c.caller_id, c.caller_name, c.has_video, c.created_at,
+    c.id, c.type, c.name, c.state, c.reason, c.caller_id, c.caller_name, c.video, c.created_at,
     c.active_at, c.ended_at, s.callees, n.callee_count
 """
 CONDITIONS = {
     "live": "c.ended_at IS NULL",
     "reason": "c.reason = :reason",
     "type": "c.type = :type",
-    "user": "c.id IN (SELECT call_id FROM theirs)",
+    "user": "c.id IN (SELECT session_id FROM theirs)",
     "before": "(c.created_at, c.id) < (CAST(:before AS timestamptz), CAST(:before_id AS uuid))",
 }
 
 
 async def calls(
-    session: Session,
+    session: Connection,
     tenant_id: UUID,
     *,
     live: bool = False,
@@ -123,8 +124,8 @@ async def calls(
             wanted.append(condition)
     # the text holds the conditions above only; every value is bound
     theirs = """WITH theirs AS MATERIALIZED (
-        SELECT call_id FROM members WHERE tenant_id = :tenant AND user_id = :user
-        ORDER BY call_id DESC LIMIT 1000)"""
+        SELECT session_id FROM members WHERE tenant_id = :tenant AND user_id = :user
+        ORDER BY session_id DESC LIMIT 1000)"""
     statement = f"""
         {theirs if user else ""}
         SELECT {COLUMNS} FROM (
@@ -137,17 +138,17 @@ async def calls(
 
 MEMBERS = text("""
     SELECT user_id, role, state FROM members
-    WHERE call_id = :call ORDER BY role DESC, user_id LIMIT :limit
+    WHERE session_id = :call ORDER BY role DESC, user_id LIMIT :limit
 """)
 
 
-async def members(session: Session, call_id: UUID, limit: int) -> list[dict[str, Any]]:
+async def members(session: Connection, session_id: UUID, limit: int) -> list[dict[str, Any]]:
     """The first `limit` members of a call: the caller, then the callees by id."""
-    return await many(session, MEMBERS, {"call": call_id, "limit": limit})
+    return await many(session, MEMBERS, {"call": session_id, "limit": limit})
 
 
 TOKENS_OF = text("""
-    SELECT t.user_id, t.kind, t.bundle_id, right(t.token, 4) AS ending, t.retired_at, t.retired_why,
+    SELECT t.user_id, t.kind, t.app_id, right(t.token, 4) AS ending, t.retired_at, t.retired_reason,
            t.expires_at, d.name AS device_name, t.registered_at
     FROM tokens t JOIN devices d ON d.id = t.device_row
     WHERE t.tenant_id = :tenant AND d.tenant_id = :tenant
@@ -157,7 +158,7 @@ TOKENS_OF = text("""
 
 
 async def ringing_tokens(
-    session: Session, tenant_id: UUID, users: Sequence[str]
+    session: Connection, tenant_id: UUID, users: Sequence[str]
 ) -> list[dict[str, Any]]:
     """The VoIP tokens of these users, also retired ones: why nobody could be rung."""
     return await many(session, TOKENS_OF, {"tenant": tenant_id, "users": list(users)})
@@ -166,7 +167,7 @@ async def ringing_tokens(
 LIVE = text("SELECT count(*) AS live FROM calls WHERE tenant_id = :tenant AND ended_at IS NULL")
 
 
-async def live_calls(session: Session, tenant_id: UUID) -> int:
+async def live_calls(session: Connection, tenant_id: UUID) -> int:
     """How many of the tenant's calls live now."""
     row = await one(session, LIVE, {"tenant": tenant_id})
     assert row is not None

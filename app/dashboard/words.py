@@ -17,7 +17,7 @@ DONE = {
     "cancelled": "The call is over; every phone was told to stop.",
     "secret_revoked": "The signing secret is revoked; within two seconds no token of it is good.",
     "key_revoked": "The API key is revoked; it works for one more second at most.",
-    "settings_saved": "Saved. Calls that live keep the figures they began with.",
+    "settings_saved": "Saved. Calls that live keep the limits they began with.",
     "profile_saved": "Saved. The next ring uses this payload.",
     "profile_removed": "Removed: this app gets the default payload again.",
     "role_changed": "The role was changed.",

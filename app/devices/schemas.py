@@ -7,8 +7,8 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from app.core.event import rfc3339
 from app.infra.fields import (
+    AppId,
     AtMost,
-    BundleId,
     DeviceId,
     OptionalName,
     Request,
@@ -53,7 +53,7 @@ class TokenIn(Request):
 
     kind: Annotated[str, AfterValidator(_kind)]
     token: PushToken
-    bundle_id: BundleId
+    app_id: AppId
     environment: Literal["production", "sandbox"] = "production"
 
 
@@ -78,7 +78,7 @@ class DeviceIn(Request):
     def _sense(self) -> Self:
         if not self.tokens:
             raise refuse("no_tokens", "tokens: a device is registered with at least one token")
-        places = {(token.kind, token.bundle_id) for token in self.tokens}
+        places = {(token.kind, token.app_id) for token in self.tokens}
         if len(places) < len(self.tokens):
             raise refuse(
                 "duplicate_token", "tokens: a device has one token of each kind for a bundle id"
@@ -111,13 +111,13 @@ def device_out(device: dict[str, Any]) -> dict[str, Any]:
         "tokens": [
             {
                 "kind": token["kind"],
-                "bundle_id": token["bundle_id"],
+                "app_id": token["app_id"],
                 "environment": token["environment"],
                 "ends_with": token["hint"],
                 "registered_at": rfc3339(token["registered_at"]),
                 "expires_at": rfc3339(token["expires_at"]),
                 "retired_at": rfc3339(token["retired_at"]) if token["retired_at"] else None,
-                "retired_why": token["retired_why"],
+                "retired_reason": token["retired_reason"],
             }
             for token in device["tokens"]
         ],

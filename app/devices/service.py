@@ -10,12 +10,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.core.frozen import frozen
-from app.core.limits import Figures
+from app.core.limits import CallLimits
 from app.devices import store
 from app.devices.schemas import DeviceIn, device_out
 from app.infra import bisection
 from app.infra.bisection import Aside
-from app.infra.db import Session, clock
+from app.infra.db import Connection, clock
 from app.infra.errors import NotFound
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
@@ -47,7 +47,7 @@ class DeviceChange:
 
 
 async def register(
-    session: Session, tenant_id: UUID, settings: TenantSettings, user_id: str, request: DeviceIn
+    session: Connection, tenant_id: UUID, settings: TenantSettings, user_id: str, request: DeviceIn
 ) -> DeviceChange:
     """Make or refresh a device with its tokens.
 
@@ -55,7 +55,7 @@ async def register(
     is dropped.
     """
     device_id = request.device_id or str(uuid7())
-    most = int((settings.figures.get("devices")) or Figures().devices)
+    most = int((settings.limits.get("devices")) or CallLimits().devices)
     await store.see_users(session, [(tenant_id, user_id)])
     await store.lock_user(session, tenant_id, user_id)
     now = await clock(session)
@@ -80,7 +80,7 @@ async def register(
 
 
 async def _take_tokens(
-    session: Session,
+    session: Connection,
     tenant_id: UUID,
     user_id: str,
     device: UUID,
@@ -130,7 +130,7 @@ async def _take_tokens(
     return given_up, stopped
 
 
-async def holding(session: Session, tenant_id: UUID, user_id: str, token: str) -> list[str]:
+async def holding(session: Connection, tenant_id: UUID, user_id: str, token: str) -> list[str]:
     """The `device_id` of each of a user's devices that holds this token."""
     known = await store.devices_of(session, tenant_id, user_id)
     found = await push_tokens.devices_holding(session, [one["id"] for one in known], token)
@@ -139,11 +139,13 @@ async def holding(session: Session, tenant_id: UUID, user_id: str, token: str) -
 
 async def list_of(runtime: Runtime, tenant_id: UUID, user_id: str) -> list[dict[str, Any]]:
     """A user's devices, the newest first."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         return [device_out(one) for one in await store.devices_of(session, tenant_id, user_id)]
 
 
-async def remove(session: Session, tenant_id: UUID, user_id: str, device_id: str) -> DeviceChange:
+async def remove(
+    session: Connection, tenant_id: UUID, user_id: str, device_id: str
+) -> DeviceChange:
     """Remove a device with its tokens; what was not yet sent to it is dropped.
 
     Raises NotFound when the user has no such device.
@@ -163,19 +165,19 @@ async def remove(session: Session, tenant_id: UUID, user_id: str, device_id: str
 
 
 async def sweep(runtime: Runtime) -> int:
-    """Retire tokens past their expiry; answers how many it looked at.
+    """Retire tokens past their expiry; returns how many it looked at.
 
     And forget removed devices of which no call token is good any more.
     """
 
     async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
-        async with runtime.database.each() as session:
+        async with runtime.database.autocommit() as session:
             return await push_tokens.expired_tokens(session, limit, aside)
 
     async def retire(ids: Sequence[UUID]) -> None:
-        async with runtime.database.each() as session:
+        async with runtime.database.autocommit() as session:
             await push_tokens.expire_tokens(session, ids)
 
-    async with runtime.database.each() as session:
+    async with runtime.database.autocommit() as session:
         await store.forget_removed(session, REMOVED_KEPT)
     return await bisection.sweep(find, retire, ASIDE, SWEEP_BATCH)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Row, Session, many, one
+from app.infra.db import Connection, Row, many, one
 from app.push import tokens
 from app.push.tokens import User
 
@@ -20,7 +20,7 @@ SEE_USERS = text("""
 """)
 
 
-async def see_users(session: Session, users: Iterable[tuple[UUID, str]]) -> None:
+async def see_users(session: Connection, users: Iterable[tuple[UUID, str]]) -> None:
     """Make the rows of users seen for the first time, in order of their keys."""
     pairs = sorted(set(users))
     values = {
@@ -35,7 +35,7 @@ LOCK_USER = text("""
 """)
 
 
-async def lock_user(session: Session, tenant_id: UUID, user_id: str) -> None:
+async def lock_user(session: Connection, tenant_id: UUID, user_id: str) -> None:
     """Hold the user's row: registrations of one user follow each other."""
     await session.execute(LOCK_USER, {"tenant": tenant_id, "user": user_id})
 
@@ -52,7 +52,7 @@ SAVE_DEVICE = text("""
 """)
 
 
-async def save_device(session: Session, values: Row) -> dict[str, Any]:
+async def save_device(session: Connection, values: Row) -> dict[str, Any]:
     """Make or refresh a device; the answer is its row."""
     row = await one(session, SAVE_DEVICE, values)
     assert row is not None
@@ -65,7 +65,9 @@ OLDEST_BEYOND = text("""
 """)
 
 
-async def devices_beyond(session: Session, tenant_id: UUID, user_id: str, most: int) -> list[UUID]:
+async def devices_beyond(
+    session: Connection, tenant_id: UUID, user_id: str, most: int
+) -> list[UUID]:
     """The user's devices beyond the `most` that registered last."""
     values = {"tenant": tenant_id, "user": user_id, "most": most}
     return [row["id"] for row in await many(session, OLDEST_BEYOND, values)]
@@ -94,7 +96,7 @@ FORGET_REMOVED = text("""
 """)
 
 
-async def forget_empty_devices(session: Session, ids: Sequence[UUID]) -> None:
+async def forget_empty_devices(session: Connection, ids: Sequence[UUID]) -> None:
     """Delete those of these devices that hold no token any more.
 
     One whose row is held is being registered at this moment: it will not be empty.
@@ -112,7 +114,7 @@ DEVICES = text("""
 
 
 async def devices_of(
-    session: Session, tenant_id: UUID, user_id: str, device_id: str | None = None
+    session: Connection, tenant_id: UUID, user_id: str, device_id: str | None = None
 ) -> list[dict[str, Any]]:
     """A user's devices with their tokens (last four digits only), the newest first."""
     values = {"tenant": tenant_id, "user": user_id, "device": device_id}
@@ -126,12 +128,12 @@ async def devices_of(
 DELETE_DEVICES = text(DELETE.format(which="d.id = ANY(CAST(:ids AS uuid[]))"))
 
 
-async def delete_devices(session: Session, ids: Sequence[UUID]) -> None:
+async def delete_devices(session: Connection, ids: Sequence[UUID]) -> None:
     """Delete devices with their tokens; what their call tokens name is kept for a while."""
     await session.execute(DELETE_DEVICES, {"ids": ids})
 
 
-async def forget_removed(session: Session, kept: float) -> None:
+async def forget_removed(session: Connection, kept: float) -> None:
     """Forget the devices that were removed more than so many seconds ago."""
     await session.execute(FORGET_REMOVED, {"kept": kept})
 
@@ -140,7 +142,7 @@ SEE_AND_FIND = text(f"WITH seen AS ({SEE_USERS.text}) {tokens.RINGABLE.text}")
 
 
 async def see_and_find(
-    session: Session, seen: Collection[User], rung: Collection[User]
+    session: Connection, seen: Collection[User], rung: Collection[User]
 ) -> tuple[datetime, list[dict[str, Any]]]:
     """`see_users` of those seen and `ringable` of those rung, in one round trip."""
     ordered, wanted = sorted(seen), sorted(rung)
@@ -158,7 +160,7 @@ ERASE_DEVICES = text("DELETE FROM devices WHERE tenant_id = :tenant AND user_id 
 ERASE_REMOVED = text("DELETE FROM removed_devices WHERE tenant_id = :tenant AND user_id = :user")
 
 
-async def erase_user(session: Session, tenant_id: UUID, user_id: str) -> bool:
+async def erase_user(session: Connection, tenant_id: UUID, user_id: str) -> bool:
     """Delete the user's row, devices and tokens; False when there was no such user."""
     values = {"tenant": tenant_id, "user": user_id}
     await session.execute(ERASE_DEVICES, values)

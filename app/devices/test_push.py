@@ -15,7 +15,7 @@ from app.core.event import milliseconds
 from app.core.payload import PayloadError, RingFacts, ring_payload, topic
 from app.core.push_policy import Signal
 from app.credentials import store
-from app.credentials.decrypt import material
+from app.credentials.decrypt import decrypt
 from app.credentials.probe import converse, sender_for, unreachable
 from app.credentials.usable import Usable
 from app.devices.store import devices_of
@@ -59,7 +59,7 @@ class Tried:
         return {
             "device_id": self.device_id,
             "name": self.name,
-            "bundle_id": self.token["bundle_id"],
+            "app_id": self.token["app_id"],
             "environment": self.token["environment"],
             "token": f"...{self.token['token'][-4:]}",
             "credential_id": None if self.credential is None else str(self.credential.id),
@@ -92,7 +92,7 @@ async def ring_phones(
         tokens = [token for token in tokens if token["device_row"] in names]
         if not tokens or tenant is None:
             raise NotFound("nothing_to_ring", "There is no phone with a live VoIP token to ring.")
-        rows = await store.for_bundles(session, {(tenant_id, t["bundle_id"]) for t in tokens})
+        rows = await store.for_apps(session, {(tenant_id, t["app_id"]) for t in tokens})
         detail = {"devices": sorted({str(t["device_row"]) for t in tokens}), "tokens": len(tokens)}
         act = "credential.test_push"
         await record(session, actor, tenant_id, act, "user", detail, at=now, user=user_id)
@@ -115,18 +115,18 @@ class _Body:
     user_id: str
     now_ms: int
 
-    def for_app(self, bundle_id: str) -> bytes:
-        profile, template = profile_for(self.settings, bundle_id)
+    def for_app(self, app_id: str) -> bytes:
+        profile, template = profile_for(self.settings, app_id)
         ring, call = uuid4(), uuid4()
         facts = RingFacts(
             uuid=str(ring),
-            call_cid=f"test:{call}",
-            call_id=str(call),
+            cid=f"test:{call}",
+            session_id=str(call),
             caller_id="ringline-test",
             caller_name="Ringline test",
             receiver_id=self.user_id,
             user_ids=("ringline-test",),
-            has_video=False,
+            video=False,
             sent_at_ms=self.now_ms,
             expires_at_ms=self.now_ms + int(SECONDS * 1000),
             state_url=f"{self.public_url}/v1/calls/{call}",
@@ -145,7 +145,7 @@ class _Senders:
     def get(self, credential: Usable, environment: str) -> Sender:
         key = (credential.id, environment)
         if key not in self._senders:
-            opened = material(self._runtime.keyring, credential)
+            opened = decrypt(self._runtime.keyring, credential)
             self._senders[key] = sender_for(opened, environment, self._runtime.settings)
         return self._senders[key]
 
@@ -156,16 +156,16 @@ class _Senders:
 async def _try(
     senders: _Senders, rows: list[Usable], token: Row, device: Row, body: _Body
 ) -> Tried:
-    bundle_id, environment = token["bundle_id"], token["environment"]
-    credential = store.pick(rows, token["tenant_id"], bundle_id, environment)
+    app_id, environment = token["app_id"], token["environment"]
+    credential = store.pick(rows, token["tenant_id"], app_id, environment)
 
     def tried(says: str, **more: Any) -> Tried:
         return Tried(device["device_id"], device["name"], token, credential, says, **more)
 
     if credential is None:
         return tried("refused", words="there is no credential for this app and environment")
-    wanted = credential.topic(topic("voip", bundle_id))
-    request = PushRequest(token["token"], body.for_app(bundle_id), topic=wanted)
+    wanted = credential.topic(topic("voip", app_id))
+    request = PushRequest(token["token"], body.for_app(app_id), topic=wanted)
     try:
         sender = senders.get(credential, environment)
     except (ValueError, VaultError) as error:

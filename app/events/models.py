@@ -15,7 +15,7 @@ class Event(Base):
 
     __tablename__ = "events"
 
-    call_id: Mapped[UUID] = mapped_column(primary_key=True)
+    session_id: Mapped[UUID] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(Integer, primary_key=True)
     tenant_id: Mapped[UUID]
     type: Mapped[str] = mapped_column(Text)

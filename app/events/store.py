@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.events.models import TenantEvent, UserEvent
 from app.events.tombstones import buried, named
-from app.infra.db import Row, Session, insert_rows, many
+from app.infra.db import Connection, Row, insert_rows, many
 
 MOVE_FEEDS = text("""
     UPDATE feeds f SET seq = n.seq
@@ -21,10 +21,11 @@ MOVE_FEEDS = text("""
 
 ADD_EVENTS = """
     e AS (
-        INSERT INTO events (call_id, seq, tenant_id, type, at, data)
+        INSERT INTO events (session_id, seq, tenant_id, type, at, data)
         SELECT * FROM json_to_recordset(CAST(:rows AS json))
-            AS r(call_id uuid, seq integer, tenant_id uuid, type text, at timestamptz, data jsonb)
-        RETURNING call_id, seq, tenant_id, type
+            AS r(session_id uuid, seq integer, tenant_id uuid, type text, at timestamptz,
+                 data jsonb)
+        RETURNING session_id, seq, tenant_id, type
     ), f AS (
         SELECT f.tenant_id, f.user_id, f.seq
         FROM feeds f
@@ -43,11 +44,11 @@ User = tuple[UUID, str]
 
 
 async def tell_users(
-    session: Session, feeds: Mapping[User, int], news: Sequence[tuple[User, datetime, Row]]
+    session: Connection, feeds: Mapping[User, int], news: Sequence[tuple[User, datetime, Row]]
 ) -> list[tuple[UUID, str, int]]:
     """Number and store (user, at, body) in feeds that ADD_EVENTS has locked.
 
-    Answers the users that have news, with their last number.
+    Returns the users that have news, with their last number.
     """
     if not news:
         return []
@@ -72,21 +73,21 @@ async def tell_users(
 
 
 CHANGED_MEMBERS = text("""
-    SELECT e.call_id, e.data FROM events e
-    JOIN unnest(CAST(:calls AS uuid[]), CAST(:seqs AS integer[])) AS w(call_id, seq)
-        ON e.call_id = w.call_id AND e.seq > w.seq
-    WHERE e.type LIKE 'member.%' ORDER BY e.call_id, e.seq
+    SELECT e.session_id, e.data FROM events e
+    JOIN unnest(CAST(:calls AS uuid[]), CAST(:seqs AS integer[])) AS w(session_id, seq)
+        ON e.session_id = w.session_id AND e.seq > w.seq
+    WHERE e.type LIKE 'member.%' ORDER BY e.session_id, e.seq
 """)
 
 
-async def changed_members(session: Session, told: dict[UUID, int]) -> dict[UUID, list[str]]:
+async def changed_members(session: Connection, told: dict[UUID, int]) -> dict[UUID, list[str]]:
     """For each call, the users whom events after this number are about."""
     values = {"calls": list(told), "seqs": list(told.values())}
-    found: dict[UUID, list[str]] = {call_id: [] for call_id in told}
+    found: dict[UUID, list[str]] = {session_id: [] for session_id in told}
     for row in await many(session, CHANGED_MEMBERS, values):
         data = row["data"]
-        found[row["call_id"]] += data["user_ids"] if "user_ids" in data else [data["user_id"]]
-    return {call_id: list(dict.fromkeys(users)) for call_id, users in found.items()}
+        found[row["session_id"]] += data["user_ids"] if "user_ids" in data else [data["user_id"]]
+    return {session_id: list(dict.fromkeys(users)) for session_id, users in found.items()}
 
 
 FORGET_FEED = (
@@ -97,25 +98,25 @@ OF_BODY = "(e.body -> 'data')"
 BURY = (
     text(f"""
         UPDATE events e SET data = {buried("e.data")}
-        WHERE e.call_id = ANY(CAST(:calls AS uuid[])) AND ({named("e.data")})
+        WHERE e.session_id = ANY(CAST(:calls AS uuid[])) AND ({named("e.data")})
     """),  # noqa: S608  (names of ours)
     text(f"""
         UPDATE user_events e SET body = jsonb_set(e.body, '{{data}}', {buried(OF_BODY)})
         WHERE e.tenant_id = :tenant AND e.user_id IN (
-                SELECT m.user_id FROM members m WHERE m.call_id = ANY(CAST(:calls AS uuid[])))
-            AND e.body ->> 'call_id' = ANY(CAST(:names AS text[]))
+                SELECT m.user_id FROM members m WHERE m.session_id = ANY(CAST(:calls AS uuid[])))
+            AND e.body ->> 'session_id' = ANY(CAST(:names AS text[]))
             AND ({named(OF_BODY)})
     """),  # noqa: S608
 )
 
 
-async def forget_feed(session: Session, tenant_id: UUID, user_id: str) -> None:
+async def forget_feed(session: Connection, tenant_id: UUID, user_id: str) -> None:
     """Delete what a user was told; the user's streams end."""
     for statement in FORGET_FEED:
         await session.execute(statement, {"tenant": tenant_id, "user": user_id})
 
 
-async def bury(session: Session, erasure: Row, calls: Sequence[UUID]) -> None:
+async def bury(session: Connection, erasure: Row, calls: Sequence[UUID]) -> None:
     """Put the tombstone in an erased user's place in the events of these calls, which are held.
 
     Comes before the members' rows have it: by them the feeds are found that tell of these calls.
@@ -129,7 +130,7 @@ async def bury(session: Session, erasure: Row, calls: Sequence[UUID]) -> None:
 # --- a tenant's own events ----------------------------------------------------------------------
 
 
-async def add_tenant_events(session: Session, rows: Sequence[Row]) -> None:
+async def add_tenant_events(session: Connection, rows: Sequence[Row]) -> None:
     """Facts about tenants that belong to no call: (id, tenant_id, type, at, data)."""
     await insert_rows(session, TenantEvent.__table__, rows)
 
@@ -143,7 +144,7 @@ ALARMED = text("""
 """)
 
 
-async def was_alarmed(session: Session, row: Row) -> bool:
+async def was_alarmed(session: Connection, row: Row) -> bool:
     """Whether any worker has raised the same alarm about the same credential within the hour."""
     data = row["data"]
     values = {"tenant": row["tenant_id"], "type": row["type"], "at": row["at"]}
@@ -158,7 +159,7 @@ TENANT_EVENTS = text("""
 
 
 async def tenant_events_after(
-    session: Session, tenant_id: UUID, after: UUID, limit: int
+    session: Connection, tenant_id: UUID, after: UUID, limit: int
 ) -> list[dict[str, Any]]:
     """Up to `limit` of the tenant's own events with an id above `after`, in order."""
     values = {"tenant": tenant_id, "after": after, "limit": limit}

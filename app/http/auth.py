@@ -120,7 +120,7 @@ class Gate:
         return await asyncio.shield(task)
 
     async def _read(self, name: bytes, read: Callable[[Any], Any]) -> Any:
-        async with self._database.each() as session:
+        async with self._database.autocommit() as session:
             row = await read(session)
         if len(self._known) > 10_000:
             self._known.clear()
@@ -138,7 +138,7 @@ class Gate:
             "member",
             said.tenant_id,
             user_id=said.user_id,
-            call_id=said.call_id,
+            session_id=said.session_id,
             device_id=said.device_id,
         )
 

@@ -19,7 +19,7 @@ ALONE_AT_ONCE = 8
 """Items of a batch that failed which are tried alone at the same time: one may have to wait."""
 
 
-class Gather(Generic[Item, Answer]):
+class Batcher(Generic[Item, Answer]):
     """Runs `work` on batches, one at a time. An answer that is an exception is raised to its asker.
 
     If `work` itself fails, each item of the batch is tried alone, so that one bad item harms no
@@ -95,7 +95,7 @@ class Lanes(Generic[Key, Item, Answer]):
         self._work = work
         self._most = most
         self._most_waiting = most_waiting
-        self._lanes: dict[Key, Gather[Item, Answer]] = {}
+        self._lanes: dict[Key, Batcher[Item, Answer]] = {}
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -104,7 +104,7 @@ class Lanes(Generic[Key, Item, Answer]):
         """The answer to `item`, which is worked on with what else comes for this key."""
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Gather(lambda items: self._work(key, items), self._most)
+            lane = self._lanes[key] = Batcher(lambda items: self._work(key, items), self._most)
         if lane.waiting >= self._most_waiting:
             raise Unavailable("busy", "too many requests wait for the same thing; try again")
         try:

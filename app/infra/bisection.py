@@ -106,7 +106,7 @@ async def sweep(
     aside: Aside[Key],
     batch: int,
 ) -> int:
-    """Do `work` on all that `find` finds, by the batch; answers how many rows it looked at.
+    """Do `work` on all that `find` finds, by the batch; returns how many rows it looked at.
 
     `find` gets the size of a batch and the rows to pass over. It ends with a batch that is not
     full, or that brought nothing new: what somebody holds is found again by the next round.

@@ -26,7 +26,7 @@ from app.infra.connections import LONG, SHORT, Connections, Patience
 from app.infra.outage import DatabaseAway, Outage, is_away
 from app.infra.settings import Settings
 
-Session = AsyncConnection
+Connection = AsyncConnection
 """What a store works on: one connection inside one transaction, with no ORM objects."""
 
 Row = Mapping[str, Any]
@@ -75,28 +75,25 @@ class Database:
         return self._patient
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Session]:
+    async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises."""
         async with self._connected(self.engine) as session, session.begin():
             yield session
 
     @asynccontextmanager
-    async def each(self) -> AsyncIterator[Session]:
+    async def autocommit(self) -> AsyncIterator[Connection]:
         """A connection on which each statement is a transaction, committed when it is answered."""
         async with self._connected(self._each) as session:
             yield session
 
-    reading = each
-    """For reading: each statement sees what is committed by then."""
-
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Session]:
+    async def snapshot(self) -> AsyncIterator[Connection]:
         """A connection for reading by several statements that all see the same moment."""
         async with self._connected(self.engine) as session:
             yield await session.execution_options(isolation_level="REPEATABLE READ")
 
     @asynccontextmanager
-    async def rehearsal(self) -> AsyncIterator[Session]:
+    async def rehearsal(self) -> AsyncIterator[Connection]:
         """A transaction that is rolled back whatever happens: for statements to be prepared.
 
         The pool hands out the connection used last, so what is prepared here serves the first
@@ -110,7 +107,7 @@ class Database:
 
     async def learn_time(self) -> None:
         """Have this process's clock (`app.infra.clock`) learn the database's time."""
-        async with self.each() as session:
+        async with self.autocommit() as session:
             await ask(session)
 
     def abandon(self) -> None:
@@ -124,7 +121,7 @@ class Database:
             await self._patient.close()
 
     @asynccontextmanager
-    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[Session]:
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[Connection]:
         """A connection. Raises DatabaseAway when none can be had, or it does not answer in time.
 
         Tells of outages, once for all who meet them.
@@ -155,13 +152,13 @@ def dump_json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-async def clock(session: Session) -> datetime:
+async def clock(session: Connection) -> datetime:
     """The database's wall clock now (`now()` is the transaction's start: stale after a wait)."""
     return await ask(session)
 
 
 async def one(
-    session: Session, statement: Executable, values: Row | None = None
+    session: Connection, statement: Executable, values: Row | None = None
 ) -> dict[str, Any] | None:
     """The first row of an answer; None when there is none."""
     row = (await session.execute(statement, values)).mappings().first()
@@ -169,7 +166,7 @@ async def one(
 
 
 async def many(
-    session: Session, statement: Executable, values: Row | None = None
+    session: Connection, statement: Executable, values: Row | None = None
 ) -> list[dict[str, Any]]:
     """Every row of an answer."""
     return _dicts(await session.execute(statement, values))
@@ -208,7 +205,7 @@ Shape = tuple[FromClause, tuple[str, ...], str, Joined]
 
 
 async def insert_rows(
-    session: Session, table: FromClause, rows: Sequence[Row], *, suffix: str = ""
+    session: Connection, table: FromClause, rows: Sequence[Row], *, suffix: str = ""
 ) -> Sequence[Row]:
     """Insert any number of rows with one statement, whose text does not depend on their number.
 
@@ -222,7 +219,7 @@ async def insert_rows(
     return _dicts(result) if "RETURNING" in suffix else []
 
 
-async def insert_all(session: Session, inserts: Sequence[Insert]) -> None:
+async def insert_all(session: Connection, inserts: Sequence[Insert]) -> None:
     """Insert rows into several tables with one statement: a round trip is dearer than a row.
 
     A table may refer to one before it. Locks are taken in no order: rows that exist already must
@@ -234,11 +231,11 @@ async def insert_all(session: Session, inserts: Sequence[Insert]) -> None:
 
 
 async def insert_with(
-    session: Session, first: Insert, inserts: Sequence[Insert], *, by: str
+    session: Connection, first: Insert, inserts: Sequence[Insert], *, by: str
 ) -> set[UUID]:
     """Insert `first`, and of the others what belongs to a row of it that was taken, in one go.
 
-    It belongs whose column `by` is that row's `id`. Answers the ids that were taken.
+    It belongs whose column `by` is that row's `id`. Returns the ids that were taken.
     """
     some = [first, *(one for one in inserts if one.rows)]
     statement = _insert_with(tuple(one.shape() for one in some), by)
@@ -322,7 +319,7 @@ def _alembic(command: str, url: str, revision: str) -> None:
 
 async def revision_of(database: Database) -> str | None:
     """The Alembic revision that the database is at; None when it is empty."""
-    async with database.reading() as session:
+    async with database.autocommit() as session:
         found = await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
         if not found.scalar_one():
             return None

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from app.core import identifiers
-from app.core.bundle_id import BUNDLE_ID_PATTERN, LONGEST, bundle_id_of
+from app.core.app_id import APP_ID_PATTERN, LONGEST, app_id_of
 from app.core.text import clean_name, is_storable
 
 MOST_FIELDS = 50
@@ -163,7 +163,7 @@ _CALL_NAME = _matching(
     identifiers.is_call_name,
     identifiers.CALL_NAME_PATTERN,
     64,
-    "invalid_call_id",
+    "invalid_session_id",
     "must be 1 to 64 of A-Z a-z 0-9 _ -",
 )
 UserId = Annotated[str, *_USER_ID]
@@ -172,24 +172,24 @@ CallType = Annotated[str, *_CALL_TYPE]
 CallName = Annotated[str, *_CALL_NAME]
 
 
-def _bundle_id(value: Any) -> Any:
+def _app_id(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    found = bundle_id_of(value)
+    found = app_id_of(value)
     if found is None:
         raise refuse(
-            "invalid_bundle_id",
+            "invalid_app_id",
             "must look like com.example.app: letters, digits, dots and hyphens",
         )
     return found
 
 
-BundleId = Annotated[
+AppId = Annotated[
     str,
-    BeforeValidator(_bundle_id),
-    WithJsonSchema({"type": "string", "maxLength": LONGEST + 5, "pattern": BUNDLE_ID_PATTERN}),
+    BeforeValidator(_app_id),
+    WithJsonSchema({"type": "string", "maxLength": LONGEST + 5, "pattern": APP_ID_PATTERN}),
 ]
-"""In its one spelling: see `app.core.bundle_id`."""
+"""In its one spelling: see `app.core.app_id`."""
 
 
 # --- JSON of others -----------------------------------------------------------------------------

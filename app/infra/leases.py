@@ -66,18 +66,18 @@ async def as_only(
     Returns whether it was done. It is given up when the lease is lost meanwhile.
     """
     values: dict[str, Any] = {"name": name, "holder": holder, "lasts": LASTS}
-    async with database.each() as session:
+    async with database.autocommit() as session:
         begun = (await session.execute(TAKE, values)).scalar_one_or_none()
     if begun is None:
         return False
     try:
         async with beside(f"lease.{name}", work()) as working:
             while not (await asyncio.wait([working], timeout=RENEW))[0]:
-                async with database.each() as session:
+                async with database.autocommit() as session:
                     if (await session.execute(RENEW_IT, values)).scalar_one_or_none() is None:
                         log.warning("lease_lost", name=name)
                         return False
     finally:
-        async with database.each() as session:
+        async with database.autocommit() as session:
             await session.execute(END_IT, values | {"begun": begun, "every": every})
     return True

@@ -1,6 +1,6 @@
 """The queue: one Celery app, its routes, and `kick(task, ids)`.
 
-A kick is a hint: the rows say what is to be done and the sweep finds what no kick told of.
+A hint is a hint: the rows say what is to be done and the sweep finds what no hint told of.
 Publishing blocks for about a millisecond, and for seconds when Redis freezes; so it happens on a
 thread of its own, which merges what has gathered into one message per task.
 """
@@ -31,8 +31,8 @@ MOST_IDS = 1_000
 
 PAUSE_FOR_EACH = 0.004
 LONGEST_PAUSE = 0.1
-"""Seconds before the next message, for each id in the last: a lone kick makes the next one wait for
-no time that shows; above some 250 rings a second kicks gather, for a message costs both ends ten
+"""Seconds before the next message, for each id in the last: a lone hint makes the next one wait for
+no time that shows; above some 250 rings a second hints gather, for a message costs both ends ten
 times what an id in it does."""
 
 MOST_WAITING = 100_000
@@ -76,7 +76,7 @@ def make_celery(settings: Settings) -> Celery:
 
 
 class Queue:
-    """Publishes kicks from one thread. `kick` never blocks and never raises."""
+    """Publishes hints from one thread. `kick` never blocks and never raises."""
 
     def __init__(self, settings: Settings) -> None:
         self.celery = make_celery(settings)
@@ -86,7 +86,7 @@ class Queue:
         self._busy = False
         self._publisher: SupervisedThread | None = None
 
-    def kick(self, task: str, ids: Iterable[UUID]) -> None:
+    def enqueue(self, task: str, ids: Iterable[UUID]) -> None:
         """Tell the workers that `task` has work to do on the rows `ids`."""
         self._enqueue([(task, str(one)) for one in ids])
 

@@ -37,7 +37,7 @@ class Runtime:
         return found
 
     async def close(self) -> None:
-        """Close every door, the queue first: it may still hold kicks."""
+        """Close every door, the queue first: it may still hold hints."""
         self.queue.close()
         await self.news.close()
         await self.redis.aclose()

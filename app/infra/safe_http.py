@@ -203,7 +203,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
-class Outbound:
+class SafeHttp:
     """Connections to tenants' endpoints. Belongs to one event loop."""
 
     def __init__(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Session, many, one
+from app.infra.db import Connection, many, one
 
 Key = tuple[UUID, str]
 """(tenant, user)."""
@@ -97,45 +97,45 @@ def _columns(keys: Collection[Key]) -> dict[str, list[Any]]:
     return {"tenants": [key[0] for key in keys], "users": [key[1] for key in keys]}
 
 
-async def open_feeds(session: Session, keys: Collection[Key]) -> set[Key]:
-    """From now on these users' events are kept; answers those of whom none were before."""
+async def open_feeds(session: Connection, keys: Collection[Key]) -> set[Key]:
+    """From now on these users' events are kept; returns those of whom none were before."""
     rows = await many(session, OPEN, _columns(sorted(set(keys))))
     return {(row["tenant_id"], row["user_id"]) for row in rows}
 
 
-async def still_open(session: Session, keys: Collection[Key]) -> None:
+async def still_open(session: Connection, keys: Collection[Key]) -> None:
     """Note, once an hour, that these feeds are in use: others are forgotten in time."""
     await session.execute(STILL_OPEN, _columns(keys))
 
 
-async def next_transaction(session: Session) -> int:
+async def next_transaction(session: Connection) -> int:
     """Every transaction that has begun to write by now has a number below this one."""
     row = await one(session, HORIZON)
     assert row is not None
     return int(row["next"])
 
 
-async def oldest_transaction(session: Session) -> int:
+async def oldest_transaction(session: Connection) -> int:
     """Every transaction below this number has ended."""
     row = await one(session, HORIZON)
     assert row is not None
     return int(row["oldest"])
 
 
-async def seqs_of(session: Session, keys: Collection[Key]) -> dict[Key, int]:
+async def seqs_of(session: Connection, keys: Collection[Key]) -> dict[Key, int]:
     """The numbers that these feeds have come to."""
     rows = await many(session, SEQS, _columns(keys))
     return {(row["tenant_id"], row["user_id"]): int(row["seq"]) for row in rows}
 
 
-async def moved(session: Session, seqs: dict[Key, int]) -> dict[Key, int | None]:
+async def moved(session: Connection, seqs: dict[Key, int]) -> dict[Key, int | None]:
     """Those feeds that are at another number than given here; None: there is no feed any more."""
     values = _columns(seqs) | {"seqs": list(seqs.values())}
     rows = await many(session, MOVED, values)
     return {(row["tenant_id"], row["user_id"]): row["seq"] for row in rows}
 
 
-async def pages(session: Session, wanted: Sequence[tuple[UUID, str, int]]) -> list[Page]:
+async def pages(session: Connection, wanted: Sequence[tuple[UUID, str, int]]) -> list[Page]:
     """For each (tenant, user, after): the feed's number and its next events, with one query."""
     values: dict[str, Any] = {
         "tenants": [one[0] for one in wanted],

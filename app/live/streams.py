@@ -18,8 +18,8 @@ import structlog
 from sqlalchemy import text
 
 from app.core.event import rfc3339
-from app.infra.batching import Gather
-from app.infra.db import Session, clock, dump_json
+from app.infra.batching import Batcher
+from app.infra.db import Connection, clock, dump_json
 from app.infra.errors import TooMany, Unavailable
 from app.infra.news import Item
 from app.infra.observe import STREAM_ENDS, STREAMS
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 MOST_GATHERED = 500
 COMPARE_WITHIN = 20.0
 
-LiveCalls = Callable[[Session, Sequence[Key]], Awaitable[dict[Key, list[dict[str, Any]]]]]
+LiveCalls = Callable[[Connection, Sequence[Key]], Awaitable[dict[Key, list[dict[str, Any]]]]]
 KeepPresent = Callable[[Sequence[tuple[UUID, str, str]]], Awaitable[object]]
 
 
@@ -124,8 +124,8 @@ class Streams:
         self._open: dict[Key, set[Stream]] = {}
         self._count = 0
         self._closing = False
-        self._pages = Gather(self._read_pages, MOST_GATHERED)
-        self._snapshots = Gather(self._read_snapshots, MOST_GATHERED)
+        self._pages = Batcher(self._read_pages, MOST_GATHERED)
+        self._snapshots = Batcher(self._read_snapshots, MOST_GATHERED)
         self._tasks = Tasks("streams")
         runtime.news.listen(self._heard)
 
@@ -198,7 +198,7 @@ class Streams:
 
     async def _read_pages(self, wanted: Sequence[Item]) -> list[Page]:
         distinct = list(dict.fromkeys(wanted))
-        async with self._runtime.database.reading() as session:
+        async with self._runtime.database.autocommit() as session:
             pages = await feeds.pages(session, distinct)
         by_item = dict(zip(distinct, pages, strict=True))
         return [by_item[item] for item in wanted]
@@ -221,10 +221,10 @@ class Streams:
         A transaction that was under way when the feed was made may not have seen it, and tells
         this user nothing: once all those have ended their calls are in the tables.
         """
-        async with self._runtime.database.reading() as session:
+        async with self._runtime.database.autocommit() as session:
             horizon = await feeds.next_transaction(session)
         while stream.ending is None:
-            async with self._runtime.database.reading() as session:
+            async with self._runtime.database.autocommit() as session:
                 if await feeds.oldest_transaction(session) >= horizon:
                     break
             await asyncio.sleep(0.1)

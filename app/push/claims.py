@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Row, Session, as_json, many
+from app.infra.db import Connection, Row, as_json, many
 
 Claim = tuple[UUID, int]
 """A push's id and the fencing number under which a worker has it."""
@@ -37,11 +37,11 @@ RING_OF_PUSH = """
 CALL = """
     SELECT json_build_object(
         'id', c.id, 'type', c.type, 'name', c.name, 'caller_id', c.caller_id,
-        'caller_name', c.caller_name, 'has_video', c.has_video, 'custom', c.custom,
+        'caller_name', c.caller_name, 'video', c.video, 'custom', c.custom,
         'settings', n.settings,
         'joined', CASE WHEN c.state = 'active' THEN (
             SELECT json_agg(m.user_id ORDER BY m.joined_at, m.user_id) FROM members m
-            WHERE m.call_id = c.id AND m.state IN ('joined', 'away')
+            WHERE m.session_id = c.id AND m.state IN ('joined', 'away')
         ) END)
     FROM calls c JOIN tenants n ON n.id = c.tenant_id
 """
@@ -58,8 +58,8 @@ CLAIM = f"""
             {{order}} LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
         ) AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
             AND (SELECT dead_at IS NULL FROM workers WHERE id = :worker)
-        RETURNING id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose, kind,
-            bundle_id, environment, token, token_registered_at, token_version, healed, callkit,
+        RETURNING id, ring, session_id, tenant_id, user_id, device_row, token_id, purpose, kind,
+            app_id, environment, token, token_registered_at, token_version, healed, callkit_reason,
             created_at, deadline, claimed_by, fence, attempts, inherited, repeated, reason
     )
     SELECT p.*, clock_timestamp() AS now, {STANDING},
@@ -67,8 +67,8 @@ CLAIM = f"""
             SELECT json_agg(json_build_array(a.status, a.reason)) FROM attempts a
             WHERE a.push_id = p.id
         ) END AS tried,
-        CASE WHEN row_number() OVER (PARTITION BY p.call_id) = 1 THEN (
-            {CALL} WHERE c.id = p.call_id
+        CASE WHEN row_number() OVER (PARTITION BY p.session_id) = 1 THEN (
+            {CALL} WHERE c.id = p.session_id
         ) END AS call
     FROM p {RING_OF_PUSH}
 """  # noqa: S608  (constants)
@@ -115,7 +115,7 @@ CLAIMS_OF = text("SELECT id, fence FROM pushes WHERE state = 'sending' AND claim
 
 
 async def claim_rings(
-    session: Session, worker: UUID, rings: Sequence[UUID], limit: int, since: datetime = ALWAYS
+    session: Connection, worker: UUID, rings: Sequence[UUID], limit: int, since: datetime = ALWAYS
 ) -> list[dict[str, Any]]:
     """Claim the due pushes of these rings, made after `since`: who changes the row first has it.
 
@@ -128,7 +128,7 @@ async def claim_rings(
 
 
 async def claim_pushes(
-    session: Session, worker: UUID, pushes: Sequence[UUID], limit: int, since: datetime = ALWAYS
+    session: Connection, worker: UUID, pushes: Sequence[UUID], limit: int, since: datetime = ALWAYS
 ) -> list[dict[str, Any]]:
     """Claim these pushes for their next try."""
     values = {"worker": worker, "pushes": list(pushes), "limit": limit, "since": since}
@@ -136,19 +136,19 @@ async def claim_pushes(
 
 
 async def claim_due(
-    session: Session, worker: UUID, limit: int, since: datetime = ALWAYS
+    session: Connection, worker: UUID, limit: int, since: datetime = ALWAYS
 ) -> list[dict[str, Any]]:
     """Claim pushes that are due and that nobody has claimed."""
     return await many(session, CLAIM_DUE, {"worker": worker, "limit": limit, "since": since})
 
 
-async def claims_of(session: Session, worker: UUID) -> set[Claim]:
+async def claims_of(session: Connection, worker: UUID) -> set[Claim]:
     """What this worker has claimed and not yet recorded."""
     return {(row["id"], row["fence"]) for row in await many(session, CLAIMS_OF, {"worker": worker})}
 
 
 async def claim_again(
-    session: Session, worker: UUID, lost: Sequence[Claim], limit: int
+    session: Connection, worker: UUID, lost: Sequence[Claim], limit: int
 ) -> list[dict[str, Any]]:
     """Claim anew what this worker has claimed without ever hearing of it."""
     return await many(session, CLAIM_AGAIN, {"worker": worker, "limit": limit} | _lists(lost))
@@ -162,7 +162,7 @@ END_REPEATED = text(f"""
 """)  # noqa: S608  (constants)
 
 
-async def claim_orphans(session: Session, worker: UUID, limit: int) -> list[dict[str, Any]]:
+async def claim_orphans(session: Connection, worker: UUID, limit: int) -> list[dict[str, Any]]:
     """Take over the claims of workers that are condemned or have gone: the fencing number rises.
 
     They may have handed them over. What has had its one repeat is not sent again, but ends.
@@ -184,7 +184,7 @@ REASSERT = text("""
 """)
 
 
-async def reassert(session: Session, worker: UUID, held: Sequence[Claim]) -> None:
+async def reassert(session: Connection, worker: UUID, held: Sequence[Claim]) -> None:
     """Say again what this worker has claimed, where a crash of the database took it back."""
     await session.execute(REASSERT, {"worker": worker} | _lists(held))
 
@@ -208,7 +208,7 @@ LOOK = text(f"""
 
 
 async def look(
-    session: Session, worker: UUID, held: Sequence[Claim], marks: Sequence[UUID]
+    session: Connection, worker: UUID, held: Sequence[Claim], marks: Sequence[UUID]
 ) -> dict[UUID, dict[str, Any]]:
     """Whether these claims still hold and their pushes are still wanted, by push, as a claim says.
 
@@ -232,10 +232,10 @@ RECORD = text("""
             reason text, environment text, healed boolean, silent boolean, sent_at timestamptz,
             answered_at timestamptz)
     ), tried AS (
-        INSERT INTO attempts (id, push_id, call_id, worker_id, fence, environment, started_at,
+        INSERT INTO attempts (id, push_id, session_id, worker_id, fence, environment, started_at,
                               finished_at, status, reason, unique_id)
         SELECT * FROM json_to_recordset(CAST(:attempts AS json)) AS r(
-            id uuid, push_id uuid, call_id uuid, worker_id uuid, fence integer, environment text,
+            id uuid, push_id uuid, session_id uuid, worker_id uuid, fence integer, environment text,
             started_at timestamptz, finished_at timestamptz, status integer, reason text,
             unique_id text)
         ON CONFLICT (id) DO NOTHING
@@ -260,7 +260,7 @@ RECORD = text("""
 
 
 async def record(
-    session: Session, results: Sequence[Row], attempts: Sequence[Row]
+    session: Connection, results: Sequence[Row], attempts: Sequence[Row]
 ) -> dict[UUID, str | None]:
     """Write results, set-wise, where the claim still holds; the states that pushes now have.
 
@@ -300,13 +300,13 @@ EXPIRE_LOST = text(
 )
 
 
-async def expire(session: Session, worker: UUID, limit: int) -> None:
+async def expire(session: Connection, worker: UUID, limit: int) -> None:
     """Pushes whose deadline has passed unsent, or unanswered in the hands of a dead worker."""
     await session.execute(EXPIRE_PENDING, {"limit": limit})
     await session.execute(EXPIRE_ORPHANS, {"limit": limit, "worker": worker})
 
 
-async def expire_lost(session: Session, worker: UUID, lost: Sequence[Claim], limit: int) -> None:
+async def expire_lost(session: Connection, worker: UUID, lost: Sequence[Claim], limit: int) -> None:
     """End what this worker has claimed, does not know of, and could not send any more."""
     values = {"worker": worker, "limit": limit} | _lists(lost)
     await session.execute(EXPIRE_LOST, values)

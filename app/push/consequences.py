@@ -9,7 +9,7 @@ import structlog
 from app.core.event import rfc3339
 from app.core.push_policy import Alert, CredentialAction, TokenAction
 from app.credentials.health import apple_accepts, apple_refuses
-from app.infra.db import Session
+from app.infra.db import Connection
 from app.push import tokens
 from app.push.results import Result
 from app.webhooks import publish
@@ -20,7 +20,7 @@ QUIET = frozenset({Alert.CREDENTIAL_REFUSED, Alert.TOPIC_REFUSED})
 """Alarms that `apple_refuses` raises itself, once for all workers."""
 
 
-async def write_tokens(session: Session, mine: Sequence[Result]) -> None:
+async def write_tokens(session: Connection, mine: Sequence[Result]) -> None:
     """What answers prove of tokens, as long as these are unchanged."""
     healed = [r.push for r in mine if r.state == "accepted" and r.push["healed"]]
     retired = [
@@ -34,7 +34,7 @@ async def write_tokens(session: Session, mine: Sequence[Result]) -> None:
         await tokens.retire_tokens(session, retired)
 
 
-async def write_credentials(session: Session, batch: Sequence[Result]) -> None:
+async def write_credentials(session: Connection, batch: Sequence[Result]) -> None:
     """What answers say of credentials: refused by Apple, or taken again."""
     known = [(r, r.credential) for r in batch if r.credential is not None]
     refused = {
@@ -55,7 +55,7 @@ async def write_credentials(session: Session, batch: Sequence[Result]) -> None:
         await apple_accepts(session, list(accepted.values()))
 
 
-async def write_alarms(session: Session, batch: Sequence[Result], now: datetime) -> None:
+async def write_alarms(session: Connection, batch: Sequence[Result], now: datetime) -> None:
     """Raise each alarm of these results once for its credential."""
     alarms: dict[tuple[Any, Alert], Result] = {}
     for result in batch:
@@ -76,7 +76,7 @@ async def write_alarms(session: Session, batch: Sequence[Result], now: datetime)
                 "data": {
                     "alarm": alarm.value,
                     "credential_id": None if credential_id is None else str(credential_id),
-                    "bundle_id": result.push["bundle_id"],
+                    "app_id": result.push["app_id"],
                     "environment": result.push["environment"],
                     "reason": result.reason,
                     "at": rfc3339(now),

@@ -41,8 +41,8 @@ class CredentialSet:
 
     def serving(self, push: Row, environment: str) -> list[Usable]:
         """Those that serve a push's app in this environment, the fittest first."""
-        app = (push["tenant_id"], push["bundle_id"])
-        topic = None if push["kind"] == "voip" else push["bundle_id"]
+        app = (push["tenant_id"], push["app_id"])
+        topic = None if push["kind"] == "voip" else push["app_id"]
         key = (*app, environment, topic)
         if key not in self._ordered:
             self._ordered[key] = in_order(self._rows, *app, environment, topic)

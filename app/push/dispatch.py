@@ -18,7 +18,7 @@ import structlog
 from app.credentials import store as credentials
 from app.infra import clock
 from app.infra.boottime import boottime
-from app.infra.db import Session
+from app.infra.db import Connection
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
@@ -41,7 +41,7 @@ LONG_AGO = 0.5
 FORGOTTEN = 5.0
 """Seconds after its deadline at which a claim that nobody works on is let go, and so expires."""
 
-Claiming = Callable[[Session, Life], Awaitable[list[dict[str, Any]]]]
+Claiming = Callable[[Connection, Life], Awaitable[list[dict[str, Any]]]]
 
 
 class Dispatcher:
@@ -99,14 +99,14 @@ class Dispatcher:
         return sum(await asyncio.gather(*(go_on() for _ in range(at_once))))
 
     async def send_due(self) -> None:
-        """Claim and send whatever is due: kicks that were lost, retries that were inherited."""
+        """Claim and send whatever is due: hints that were lost, retries that were inherited."""
         await self._claim_all(
             lambda session, life: claims.claim_due(session, life.id, BATCH, life.since)
         )
 
     async def send_orphans(self) -> None:
         """Condemn who has not shown life in time; take over and send what they had claimed."""
-        async with self._runtime.database.each() as session:
+        async with self._runtime.database.autocommit() as session:
             for dead in await worker_store.condemn_workers(session, self.life.id, LEASE):
                 log.error(
                     "worker_condemned", worker=str(dead["id"]), host=dead["host"], pid=dead["pid"]
@@ -121,7 +121,7 @@ class Dispatcher:
         """
         life, under_way = self.life, list(self._claiming)
         self._let_go()
-        async with self._runtime.database.reading() as session:
+        async with self._runtime.database.autocommit() as session:
             known = await claims.claims_of(session, life.id)
         if under_way:
             await asyncio.wait(under_way)
@@ -131,7 +131,7 @@ class Dispatcher:
         await self._claim_all(
             lambda session, life: claims.claim_again(session, life.id, lost, BATCH)
         )
-        async with self._runtime.database.each() as session:
+        async with self._runtime.database.autocommit() as session:
             await claims.expire_lost(session, life.id, lost, BATCH)
 
     def _let_go(self) -> None:
@@ -171,7 +171,7 @@ class Dispatcher:
         concluded: asyncio.Future[None] = self._loop.create_future()
         self._claiming.add(concluded)
         try:
-            async with self._runtime.database.each() as session:
+            async with self._runtime.database.autocommit() as session:
                 read = boottime()
                 claimed = await claim(session, life)
                 for push in claimed:
@@ -191,7 +191,7 @@ class Dispatcher:
             if not some or not life.is_alive():
                 return
             marks = [one.push["id"] for one in some if one.unmarked and one.is_held_back()]
-            async with self._runtime.database.each() as session:
+            async with self._runtime.database.autocommit() as session:
                 read = boottime()
                 rows = await claims.look(session, life.id, [one.claim for one in some], marks)
             for one in some:
@@ -225,8 +225,8 @@ class Dispatcher:
         async with self._runtime.database.rehearsal() as session:
             await claims.claim_rings(session, self.life.id, [ring], BATCH)
             await claims.record(session, [row_of(Result(nothing, "refused", None), self.clock)], [])
-        async with self._runtime.database.reading() as session:
-            await credentials.for_bundles(session, {(ring, "rehearsal")})
+        async with self._runtime.database.autocommit() as session:
+            await credentials.for_apps(session, {(ring, "rehearsal")})
 
     async def show_life(self) -> None:
         """Renew this worker's lease, and learn the database's time.
@@ -245,7 +245,7 @@ class Dispatcher:
 
     async def _renew(self) -> worker_store.Renewal | None:
         life = self.life
-        async with self._runtime.database.each() as session:
+        async with self._runtime.database.autocommit() as session:
             begun = boottime()
             renewal = (
                 await worker_store.renew_worker(session, life.id, lease=LEASE)
@@ -262,12 +262,12 @@ class Dispatcher:
 
     async def _reassert(self, life: Life) -> None:
         self._recorder.hurry()
-        async with self._runtime.database.each() as session:
+        async with self._runtime.database.autocommit() as session:
             await claims.reassert(session, life.id, sorted(self._held))
 
     async def keep_warm(self) -> None:
         """Have a connection open for each credential and environment that phones may need."""
-        async with self._runtime.database.reading() as session:
+        async with self._runtime.database.autocommit() as session:
             wanted = await credentials.wanted_environments(session)
         await self._sending.senders.keep_warm(wanted)
 
@@ -278,7 +278,7 @@ class Dispatcher:
 
     async def forget_dead_workers(self) -> None:
         """Forget the rows of workers long dead."""
-        async with self._runtime.database.each() as session:
+        async with self._runtime.database.autocommit() as session:
             await worker_store.forget_dead_workers(session)
 
     async def stop(self, within: float) -> None:

@@ -23,18 +23,18 @@ class Token(Base):
     user_id: Mapped[str] = mapped_column(Text)
     device_row: Mapped[UUID] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(Text)
-    bundle_id: Mapped[str] = mapped_column(Text)
+    app_id: Mapped[str] = mapped_column(Text)
     environment: Mapped[str] = mapped_column(Text)
     token: Mapped[str] = mapped_column(Text)
     registered_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     retired_at: Mapped[datetime | None]
-    retired_why: Mapped[str | None] = mapped_column(Text)
+    retired_reason: Mapped[str | None] = mapped_column(Text)
     proven_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(BigInteger, server_default="1")
 
     __table_args__ = (
-        UniqueConstraint("tenant_id", "kind", "bundle_id", "token", name="uq_tokens_token"),
+        UniqueConstraint("tenant_id", "kind", "app_id", "token", name="uq_tokens_token"),
         Index(
             "ix_tokens_user", "tenant_id", "user_id", postgresql_where=text("retired_at IS NULL")
         ),
@@ -42,7 +42,7 @@ class Token(Base):
         Index(
             "ix_tokens_environment",
             "tenant_id",
-            "bundle_id",
+            "app_id",
             "environment",
             postgresql_where=text("kind = 'voip' AND retired_at IS NULL"),
         ),
@@ -67,20 +67,20 @@ class Push(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     ring: Mapped[UUID]
-    call_id: Mapped[UUID]
+    session_id: Mapped[UUID]
     tenant_id: Mapped[UUID]
     user_id: Mapped[str] = mapped_column(Text)
     device_row: Mapped[UUID]
     token_id: Mapped[UUID]
     purpose: Mapped[str] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(Text)
-    bundle_id: Mapped[str] = mapped_column(Text)
+    app_id: Mapped[str] = mapped_column(Text)
     environment: Mapped[str] = mapped_column(Text)
     token: Mapped[str] = mapped_column(Text)
     token_registered_at: Mapped[datetime]
     token_version: Mapped[int] = mapped_column(BigInteger)
     healed: Mapped[bool] = mapped_column(Boolean, server_default="false")
-    callkit: Mapped[int | None] = mapped_column(Integer)
+    callkit_reason: Mapped[int | None] = mapped_column(Integer)
     created_at: Mapped[datetime]
     deadline: Mapped[datetime]
     state: Mapped[str] = mapped_column(Text)
@@ -113,7 +113,7 @@ class Attempt(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     push_id: Mapped[UUID]
-    call_id: Mapped[UUID]
+    session_id: Mapped[UUID]
     worker_id: Mapped[UUID]
     fence: Mapped[int] = mapped_column(Integer)
     environment: Mapped[str] = mapped_column(Text)

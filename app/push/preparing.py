@@ -10,7 +10,7 @@ import structlog
 
 from app.access import call_token
 from app.apns import PushRequest
-from app.core.bundle_id import spelled
+from app.core.app_id import spelled
 from app.core.event import milliseconds
 from app.core.frozen import frozen
 from app.core.payload import (
@@ -49,13 +49,13 @@ class Preparing:
 
         Raises PayloadError when its payload cannot be made.
         """
-        settings = self.settings.get(push["call_id"])
+        settings = self.settings.get(push["session_id"])
         if settings is None:
-            settings = tenant_settings(self.calls[push["call_id"]]["settings"])
-            self.settings[push["call_id"]] = settings
+            settings = tenant_settings(self.calls[push["session_id"]]["settings"])
+            self.settings[push["session_id"]] = settings
         keep = settings.store_and_forward and push["purpose"] == "ring"
         voip = push["kind"] == "voip"
-        wanted = topic("voip" if voip else "background", push["bundle_id"])
+        wanted = topic("voip" if voip else "background", push["app_id"])
         return PushRequest(
             push["token"],
             self._ring_body(push, settings)
@@ -69,11 +69,11 @@ class Preparing:
         )
 
     def _ring_body(self, push: Row, settings: TenantSettings) -> bytes:
-        key = (push["ring"], push["bundle_id"])
+        key = (push["ring"], push["app_id"])
         prepared = self.payloads.get(key)
         if prepared is None:
-            profile, template = profile_for(settings, push["bundle_id"])
-            facts = ring_facts(push, self.calls[push["call_id"]], self.public_url)
+            profile, template = profile_for(settings, push["app_id"])
+            facts = ring_facts(push, self.calls[push["session_id"]], self.public_url)
             prepared = ring_payload(profile, facts, template)
             self.payloads[key] = prepared
         if not prepared.carries_token:
@@ -89,11 +89,11 @@ class Preparing:
         return prepared.for_token(token)
 
     def _stop_body(self, push: Row, settings: TenantSettings, now: datetime) -> bytes:
-        ring = ring_facts(push, self.calls[push["call_id"]], self.public_url, sent_at=now)
+        ring = ring_facts(push, self.calls[push["session_id"]], self.public_url, sent_at=now)
         if push["kind"] == "voip":
-            profile, template = profile_for(settings, push["bundle_id"])
-            return voip_stop_payload(profile, ring, push["callkit"], template)
-        return stop_payload(ring, push["callkit"])
+            profile, template = profile_for(settings, push["app_id"])
+            return voip_stop_payload(profile, ring, push["callkit_reason"], template)
+        return stop_payload(ring, push["callkit_reason"])
 
 
 def ring_facts(ring: Row, call: Row, public_url: str, sent_at: datetime | None = None) -> RingFacts:
@@ -106,13 +106,13 @@ def ring_facts(ring: Row, call: Row, public_url: str, sent_at: datetime | None =
     others = [user for user in joined if user != caller]
     return RingFacts(
         uuid=str(ring["ring"]),
-        call_cid=f"{call['type']}:{call['name']}",
-        call_id=call["id"],
+        cid=f"{call['type']}:{call['name']}",
+        session_id=call["id"],
         caller_id=caller,
         caller_name=None if back else call["caller_name"],
         user_ids=(caller, *others),
         receiver_id=receiver,
-        has_video=call["has_video"],
+        video=call["video"],
         sent_at_ms=milliseconds(sent_at or ring["ring_created_at"]),
         expires_at_ms=milliseconds(ring["ring_deadline"]),
         state_url=f"{public_url}/v1/calls/{call['id']}",
@@ -120,14 +120,14 @@ def ring_facts(ring: Row, call: Row, public_url: str, sent_at: datetime | None =
     )
 
 
-def profile_for(settings: TenantSettings, bundle_id: str) -> tuple[str, Template | None]:
+def profile_for(settings: TenantSettings, app_id: str) -> tuple[str, Template | None]:
     """The payload profile of a bundle id, and its template if it is the tenant's own."""
-    profile = settings.profiles.get(bundle_id, DEFAULT_PROFILE)
+    profile = settings.profiles.get(app_id, DEFAULT_PROFILE)
     if profile != "custom":
         return profile, None
-    return profile, check_template(settings.templates.get(bundle_id, {}))
+    return profile, check_template(settings.templates.get(app_id, {}))
 
 
 def refused_payload(push: Row, error: PayloadError) -> dict[str, Any]:
     """What is logged of a payload that could not be made: our fault or the template's."""
-    return {"push": str(push["id"]), "bundle_id": push["bundle_id"], "why": str(error)}
+    return {"push": str(push["id"]), "app_id": push["app_id"], "why": str(error)}

@@ -203,7 +203,7 @@ class Recorder:
         return min(LONGEST_PAUSE, PAUSE_FOR_EACH * max(0, self._held() - new))
 
     async def _write(self, batch: Sequence[Result]) -> dict[UUID, str | None]:
-        async with self._runtime.database.each() as session:
+        async with self._runtime.database.autocommit() as session:
             states = await claims.record(session, *self._rows(batch))
         accepted = sum(result.state == "accepted" for result in batch)
         if accepted:

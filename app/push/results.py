@@ -122,7 +122,7 @@ def attempt_of(result: Result, clock: DatabaseClock) -> dict[str, Any]:
     return {
         "id": result.id,
         "push_id": push["id"],
-        "call_id": push["call_id"],
+        "session_id": push["session_id"],
         "worker_id": push["claimed_by"],
         "fence": push["fence"],
         "environment": push["environment"],

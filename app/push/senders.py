@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from app.apns import Sender
-from app.credentials.decrypt import material
+from app.credentials.decrypt import decrypt
 from app.credentials.store import Usable
 from app.infra.observe import APNS_CONNECTIONS, APNS_STREAMS
 from app.infra.settings import Settings
@@ -49,7 +49,7 @@ class Senders:
         settings = self._settings
         sandbox = environment == "sandbox"
         return Sender(
-            material(self._keyring, credential),
+            decrypt(self._keyring, credential),
             settings.apns_sandbox_url if sandbox else settings.apns_production_url,
             ca_file=settings.apns_ca_file,
             max_connections=settings.apns_connections,

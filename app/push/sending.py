@@ -117,13 +117,15 @@ class Sending:
         # Who has not been tried yet goes before those that are tried again.
         left = deque(sorted(claimed, key=lambda push: bool(push["tried"])))
         try:
-            async with self._runtime.database.reading() as session:
+            async with self._runtime.database.autocommit() as session:
                 usable = CredentialSet(
-                    await credentials.for_bundles(
-                        session, {(push["tenant_id"], push["bundle_id"]) for push in claimed}
+                    await credentials.for_apps(
+                        session, {(push["tenant_id"], push["app_id"]) for push in claimed}
                     )
                 )
-            calls = {push["call_id"]: push["call"] for push in claimed if push["call"] is not None}
+            calls = {
+                push["session_id"]: push["call"] for push in claimed if push["call"] is not None
+            }
             preparing = Preparing(calls, self._runtime.settings.public_url, self._runtime.keyring)
             while left:
                 for _ in range(min(AT_A_STRETCH, len(left))):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Insert, Joined, Row, Session, insert_all, many, one
+from app.infra.db import Connection, Insert, Joined, Row, insert_all, many, one
 from app.infra.ids import uuid7
 from app.push.claims import CALL
 from app.push.models import Push
@@ -19,7 +19,7 @@ OF_TOKEN = Joined(
     (
         ("device_row", "t.device_row"),
         ("kind", "t.kind"),
-        ("bundle_id", "t.bundle_id"),
+        ("app_id", "t.app_id"),
         ("environment", "t.environment"),
         ("token", "t.token"),
         ("token_registered_at", "t.registered_at"),
@@ -51,7 +51,7 @@ DROP_RINGS = text("""
 """)
 
 
-async def drop_unsent(session: Session, rings: Sequence[UUID]) -> None:
+async def drop_unsent(session: Connection, rings: Sequence[UUID]) -> None:
     """Drop what has not been sent for rings that settle in this transaction.
 
     What was inherited may have rung its phone: it is not dropped, it ends unknown. A claimed push
@@ -70,7 +70,7 @@ UNAVAILABLE = text(REPORT.format(column="unavailable_at"))
 
 
 async def note_report(
-    session: Session, ring: UUID, device: UUID, now: datetime, *, delivered: bool
+    session: Connection, ring: UUID, device: UUID, now: datetime, *, delivered: bool
 ) -> bool:
     """Note what a device says of a ring's push; False when it has said so before."""
     statement = DELIVERED if delivered else UNAVAILABLE
@@ -91,7 +91,7 @@ DROP_TOKENS = text("""
 
 
 async def drop_for_tokens(
-    session: Session, tenant_id: UUID, tokens: Sequence[UUID], why: str
+    session: Connection, tenant_id: UUID, tokens: Sequence[UUID], why: str
 ) -> None:
     """Drop unsent pushes to tokens that change hands or go.
 
@@ -107,25 +107,26 @@ ENDED_HERE = 2
 """CallKit's reason for a device that is taken out of a ring which may go on elsewhere."""
 
 STOPS = text("""
-    SELECT p.ring, p.call_id, p.tenant_id, p.user_id, s.callkit, t.id AS token_id
-    FROM unnest(CAST(:rings AS uuid[]), CAST(:callkits AS integer[]), CAST(:spared AS text[]))
-         AS s(ring, callkit, spared)
+    SELECT p.ring, p.session_id, p.tenant_id, p.user_id, s.callkit_reason, t.id AS token_id
+    FROM unnest(CAST(:rings AS uuid[]), CAST(:callkit_reasons AS integer[]),
+                CAST(:spared AS text[]))
+         AS s(ring, callkit_reason, spared)
     JOIN pushes p ON p.ring = s.ring AND p.purpose = 'ring'
         AND p.attempts > 0 AND p.state <> 'refused'
     JOIN devices d ON d.id = p.device_row AND d.device_id IS DISTINCT FROM s.spared
-    JOIN tokens t ON t.device_row = d.id AND t.bundle_id = p.bundle_id
+    JOIN tokens t ON t.device_row = d.id AND t.app_id = p.app_id
         AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
     JOIN tenants n ON n.id = p.tenant_id
     WHERE t.kind = 'alert'
         OR t.id = p.token_id AND CAST(n.settings ->> 'voip_stops' AS boolean) AND NOT EXISTS (
             SELECT FROM tokens a
-            WHERE a.device_row = d.id AND a.bundle_id = p.bundle_id AND a.kind = 'alert'
+            WHERE a.device_row = d.id AND a.app_id = p.app_id AND a.kind = 'alert'
                 AND a.retired_at IS NULL AND a.expires_at > clock_timestamp())
 """)
 
 
 async def stop_targets(
-    session: Session, stops: Sequence[tuple[UUID, int, str | None]]
+    session: Connection, stops: Sequence[tuple[UUID, int, str | None]]
 ) -> list[dict[str, Any]]:
     """Where a stop goes for each (ring, CallKit reason, spared device): to alert tokens.
 
@@ -133,14 +134,15 @@ async def stop_targets(
     """
     values = {
         "rings": [stop[0] for stop in stops],
-        "callkits": [stop[1] for stop in stops],
+        "callkit_reasons": [stop[1] for stop in stops],
         "spared": [stop[2] for stop in stops],
     }
     return await many(session, STOPS, values)
 
 
 ENDING = text("""
-    SELECT DISTINCT p.ring, p.call_id, p.tenant_id, p.user_id, CAST(:callkit AS integer) AS callkit,
+    SELECT DISTINCT p.ring, p.session_id, p.tenant_id, p.user_id,
+        CAST(:callkit_reason AS integer) AS callkit_reason,
         t.id AS token_id
     FROM unnest(CAST(:users AS text[])) AS u(user_id)
     JOIN rings r ON r.tenant_id = :tenant AND r.user_id = u.user_id AND r.outcome IS NULL
@@ -149,19 +151,19 @@ ENDING = text("""
         AND p.attempts > 0 AND p.state <> 'refused'
         AND (p.device_row = ANY(CAST(:devices AS uuid[]))
              OR p.token_id = ANY(CAST(:tokens AS uuid[])))
-    JOIN tokens t ON t.device_row = p.device_row AND t.bundle_id = p.bundle_id
+    JOIN tokens t ON t.device_row = p.device_row AND t.app_id = p.app_id
         AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
     JOIN tenants n ON n.id = p.tenant_id
     WHERE t.kind = 'alert'
         OR t.id = p.token_id AND CAST(n.settings ->> 'voip_stops' AS boolean) AND NOT EXISTS (
             SELECT FROM tokens a
-            WHERE a.device_row = t.device_row AND a.bundle_id = p.bundle_id AND a.kind = 'alert'
+            WHERE a.device_row = t.device_row AND a.app_id = p.app_id AND a.kind = 'alert'
                 AND a.retired_at IS NULL AND a.expires_at > clock_timestamp())
 """)
 
 
 async def stop_ending(
-    session: Session,
+    session: Connection,
     tenant_id: UUID,
     users: Sequence[str],
     devices: Sequence[UUID],
@@ -174,7 +176,7 @@ async def stop_ending(
 
     Comes before they go: afterwards nothing says where a stop can be sent.
     """
-    values = {"tenant": tenant_id, "users": list(users), "callkit": ENDED_HERE}
+    values = {"tenant": tenant_id, "users": list(users), "callkit_reason": ENDED_HERE}
     values |= {"devices": list(devices), "tokens": list(tokens)}
     rows = stops_at(await many(session, ENDING, values), now)
     await insert_all(session, [new_pushes(rows)])
@@ -189,12 +191,12 @@ def stops_at(targets: Sequence[Row], now: datetime) -> list[dict[str, Any]]:
 
 FACTS = text(f"""
     SELECT r.uuid AS ring, r.user_id, r.created_at AS ring_created_at,
-           r.deadline AS ring_deadline, ({CALL} WHERE c.id = r.call_id) AS call
+           r.deadline AS ring_deadline, ({CALL} WHERE c.id = r.session_id) AS call
     FROM rings r WHERE r.uuid = :ring
 """)  # noqa: S608  (constants)
 
 
-async def facts(session: Session, ring: UUID) -> dict[str, Any] | None:
+async def facts(session: Connection, ring: UUID) -> dict[str, Any] | None:
     """What the payloads of a ring say: as a claim gives it with the first push of its call."""
     return await one(session, FACTS, {"ring": ring})
 
@@ -209,11 +211,12 @@ BURY = """
 BURY_IN = text(
     BURY.format(
         stop=OPEN_STOP,
-        rings="SELECT r.uuid FROM rings r WHERE r.call_id = ANY(CAST(:calls AS uuid[]))",
+        rings="SELECT r.uuid FROM rings r WHERE r.session_id = ANY(CAST(:calls AS uuid[]))",
     )
 )
 OF_TOMBSTONE = """
-    SELECT r.uuid FROM members m JOIN rings r ON r.call_id = m.call_id AND r.user_id = :tombstone
+    SELECT r.uuid FROM members m
+    JOIN rings r ON r.session_id = m.session_id AND r.user_id = :tombstone
     WHERE m.tenant_id = :tenant AND m.user_id = :tombstone
 """
 BURY_REST = text(BURY.format(stop=OPEN_STOP, rings=OF_TOMBSTONE))
@@ -223,7 +226,7 @@ OPEN_STOPS = text(f"""
 """)  # noqa: S608  (constants)
 
 
-async def bury_in(session: Session, erasure: Row, calls: Sequence[UUID]) -> None:
+async def bury_in(session: Connection, erasure: Row, calls: Sequence[UUID]) -> None:
     """Take an erased user and their tokens out of the pushes of these calls.
 
     What is unsent is dropped, but not the stops: a phone that rings is to be told that it is over.
@@ -231,8 +234,8 @@ async def bury_in(session: Session, erasure: Row, calls: Sequence[UUID]) -> None
     await session.execute(BURY_IN, _erased(erasure) | {"calls": list(calls)})
 
 
-async def bury(session: Session, erasure: Row) -> int:
-    """The same for what has been sent since; answers how many stops are still under way.
+async def bury(session: Connection, erasure: Row) -> int:
+    """The same for what has been sent since; returns how many stops are still under way.
 
     Comes after members and rings have the tombstone: by them the pushes are found.
     """

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Row, Session, many
+from app.infra.db import Connection, Row, many
 
 User = tuple[UUID, str]
 """A tenant and one of its users."""
@@ -15,14 +15,14 @@ User = tuple[UUID, str]
 TOKENS_GIVEN_UP = text("""
     SELECT t.id FROM tokens t
     JOIN unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[]), CAST(:tokens AS text[]))
-        AS n(kind, bundle_id, token)
-        ON t.kind = n.kind AND t.bundle_id = n.bundle_id AND t.token = n.token
+        AS n(kind, app_id, token)
+        ON t.kind = n.kind AND t.app_id = n.app_id AND t.token = n.token
     WHERE t.tenant_id = :tenant
         AND (t.user_id, t.device_row) IS DISTINCT FROM (CAST(:user AS text), CAST(:device AS uuid))
     UNION
     SELECT t.id FROM tokens t
     WHERE t.device_row = CAST(:device AS uuid)
-        AND (t.kind, t.bundle_id) IN (
+        AND (t.kind, t.app_id) IN (
             SELECT * FROM unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[])))
         AND t.token <> ALL(CAST(:tokens AS text[]))
     ORDER BY 1
@@ -30,7 +30,7 @@ TOKENS_GIVEN_UP = text("""
 
 
 async def tokens_given_up(
-    session: Session, tenant_id: UUID, user_id: str, device: UUID, tokens: Sequence[Row]
+    session: Connection, tenant_id: UUID, user_id: str, device: UUID, tokens: Sequence[Row]
 ) -> list[UUID]:
     """Tokens that a registration takes from another device, or replaces on this one."""
     values = {
@@ -38,7 +38,7 @@ async def tokens_given_up(
         "user": user_id,
         "device": device,
         "kinds": [token["kind"] for token in tokens],
-        "bundles": [token["bundle_id"] for token in tokens],
+        "bundles": [token["app_id"] for token in tokens],
         "tokens": [token["token"] for token in tokens],
     }
     return [row["id"] for row in await many(session, TOKENS_GIVEN_UP, values)]
@@ -49,8 +49,8 @@ LOCK_TOKENS = text("""
     WHERE id = ANY(ARRAY(
         SELECT t.id FROM tokens t
         JOIN unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[]), CAST(:tokens AS text[]))
-            AS n(kind, bundle_id, token)
-            ON t.kind = n.kind AND t.bundle_id = n.bundle_id AND t.token = n.token
+            AS n(kind, app_id, token)
+            ON t.kind = n.kind AND t.app_id = n.app_id AND t.token = n.token
         WHERE t.tenant_id = :tenant
         UNION ALL
         SELECT id FROM tokens WHERE device_row = ANY(CAST(:devices AS uuid[]))))
@@ -59,34 +59,34 @@ LOCK_TOKENS = text("""
 
 
 async def lock_tokens(
-    session: Session, tenant_id: UUID, tokens: Sequence[Row], devices: Sequence[UUID]
+    session: Connection, tenant_id: UUID, tokens: Sequence[Row], devices: Sequence[UUID]
 ) -> None:
     """Hold these tokens' rows, and all those of these devices, in order of id."""
     values = {"tenant": tenant_id, "devices": list(devices)}
-    for name, key in (("kinds", "kind"), ("bundles", "bundle_id"), ("tokens", "token")):
+    for name, key in (("kinds", "kind"), ("bundles", "app_id"), ("tokens", "token")):
         values[name] = [token[key] for token in tokens]
     await session.execute(LOCK_TOKENS, values)
 
 
 SAVE_TOKENS = text("""
-    INSERT INTO tokens AS t (id, tenant_id, user_id, device_row, kind, bundle_id, environment,
+    INSERT INTO tokens AS t (id, tenant_id, user_id, device_row, kind, app_id, environment,
                              token, registered_at, expires_at)
     SELECT i, :tenant, :user, :device, k, b, e, x, :now, :expires
     FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:bundles AS text[]),
                 CAST(:environments AS text[]), CAST(:tokens AS text[])) AS n(i, k, b, e, x)
     ORDER BY k, b, x
-    ON CONFLICT (tenant_id, kind, bundle_id, token) DO UPDATE SET
+    ON CONFLICT (tenant_id, kind, app_id, token) DO UPDATE SET
         user_id = excluded.user_id, device_row = excluded.device_row,
         environment = CASE WHEN t.proven_at IS NOT NULL AND t.device_row = excluded.device_row
                            THEN t.environment ELSE excluded.environment END,
         proven_at = CASE WHEN t.device_row = excluded.device_row THEN t.proven_at END,
         registered_at = excluded.registered_at, expires_at = excluded.expires_at,
-        retired_at = NULL, retired_why = NULL, version = t.version + 1
+        retired_at = NULL, retired_reason = NULL, version = t.version + 1
 """)
 
 
 async def save_tokens(
-    session: Session,
+    session: Connection,
     *,
     tenant_id: UUID,
     user_id: str,
@@ -99,7 +99,7 @@ async def save_tokens(
     """Make, refresh or move tokens: each belongs to this device of this user from now on."""
     values = {"tenant": tenant_id, "user": user_id, "device": device, "ids": list(ids)}
     values |= {"now": now, "expires": expires}
-    for name, key in (("kinds", "kind"), ("bundles", "bundle_id"), ("tokens", "token")):
+    for name, key in (("kinds", "kind"), ("bundles", "app_id"), ("tokens", "token")):
         values[name] = [token[key] for token in tokens]
     values["environments"] = [token["environment"] for token in tokens]
     await session.execute(SAVE_TOKENS, values)
@@ -114,13 +114,13 @@ DEVICES_OF_TOKENS = text("""
 """)
 
 
-async def devices_of_tokens(session: Session, tokens: Sequence[UUID]) -> list[UUID]:
+async def devices_of_tokens(session: Connection, tokens: Sequence[UUID]) -> list[UUID]:
     """The devices that hold these tokens."""
     return [row["device_row"] for row in await many(session, DEVICES_OF_TOKENS, {"ids": tokens})]
 
 
 async def forget_replaced(
-    session: Session, device: UUID, ids: Sequence[UUID], kept: Sequence[str]
+    session: Connection, device: UUID, ids: Sequence[UUID], kept: Sequence[str]
 ) -> None:
     """Delete this device's tokens among `ids` whose text is not `kept`: Apple has replaced them."""
     await session.execute(REPLACED, {"ids": ids, "device": device, "kept": kept})
@@ -131,7 +131,7 @@ TOKENS_OF_DEVICES = text("""
 """)
 
 
-async def tokens_of_devices(session: Session, ids: Sequence[UUID]) -> list[UUID]:
+async def tokens_of_devices(session: Connection, ids: Sequence[UUID]) -> list[UUID]:
     """Every token that these devices hold."""
     return [row["id"] for row in await many(session, TOKENS_OF_DEVICES, {"ids": ids})]
 
@@ -142,7 +142,7 @@ HOLDING = text("""
 """)
 
 
-async def devices_holding(session: Session, devices: Sequence[UUID], token: str) -> set[UUID]:
+async def devices_holding(session: Connection, devices: Sequence[UUID], token: str) -> set[UUID]:
     """Those of these devices that hold this token, of whatever kind or app."""
     values = {"devices": list(devices), "token": token}
     return {row["device_row"] for row in await many(session, HOLDING, values)}
@@ -159,20 +159,18 @@ LIVE_TOKENS = """
     ) AS t ON true
 """
 RINGABLE = text(LIVE_TOKENS.format(more=""))
-PUSHABLE = text(
-    LIVE_TOKENS.format(more=", t.device_row, t.kind, t.bundle_id, t.environment, t.token")
-)
+PUSHABLE = text(LIVE_TOKENS.format(more=", t.device_row, t.kind, t.app_id, t.environment, t.token"))
 
 
 async def ringable(
-    session: Session, users: Sequence[tuple[UUID, str]]
+    session: Connection, users: Sequence[tuple[UUID, str]]
 ) -> tuple[datetime, list[dict[str, Any]]]:
     """The database clock, and the tokens at which these users can be rung: `id` and whose."""
     values = {"tenants": [user[0] for user in users], "users": [user[1] for user in users]}
     return clock_and_tokens(await many(session, RINGABLE, values))
 
 
-async def pushable(session: Session, user: User) -> tuple[datetime, list[dict[str, Any]]]:
+async def pushable(session: Connection, user: User) -> tuple[datetime, list[dict[str, Any]]]:
     """The database clock, and the tokens of a user with all that a push needs."""
     values = {"tenants": [user[0]], "users": [user[1]]}
     return clock_and_tokens(await many(session, PUSHABLE, values))
@@ -197,31 +195,31 @@ EXPIRE = text("""
             AND expires_at <= clock_timestamp()
         ORDER BY id FOR UPDATE SKIP LOCKED
     )
-    UPDATE tokens t SET retired_at = clock_timestamp(), retired_why = 'expired',
+    UPDATE tokens t SET retired_at = clock_timestamp(), retired_reason = 'expired',
         version = t.version + 1
     FROM due WHERE t.id = due.id
 """)
 
 
-async def expired_tokens(session: Session, limit: int, aside: Sequence[UUID]) -> list[UUID]:
+async def expired_tokens(session: Connection, limit: int, aside: Sequence[UUID]) -> list[UUID]:
     """Tokens past their expiry that nobody holds, but for those `aside`."""
     values = {"limit": limit, "aside": list(aside)}
     return [row["id"] for row in await many(session, EXPIRED, values)]
 
 
-async def expire_tokens(session: Session, ids: Sequence[UUID]) -> None:
+async def expire_tokens(session: Connection, ids: Sequence[UUID]) -> None:
     """Retire those of these tokens that are free and past their expiry."""
     await session.execute(EXPIRE, {"ids": list(ids)})
 
 
 OF_DEVICES = text("""
-    SELECT device_row, kind, bundle_id, environment, right(token, 4) AS hint, registered_at,
-           expires_at, retired_at, retired_why
-    FROM tokens WHERE device_row = ANY(CAST(:devices AS uuid[])) ORDER BY kind DESC, bundle_id
+    SELECT device_row, kind, app_id, environment, right(token, 4) AS hint, registered_at,
+           expires_at, retired_at, retired_reason
+    FROM tokens WHERE device_row = ANY(CAST(:devices AS uuid[])) ORDER BY kind DESC, app_id
 """)
 
 
-async def of_devices(session: Session, devices: Sequence[UUID]) -> list[dict[str, Any]]:
+async def of_devices(session: Connection, devices: Sequence[UUID]) -> list[dict[str, Any]]:
     """The tokens of these devices, of each the last four digits only."""
     return await many(session, OF_DEVICES, {"devices": list(devices)})
 
@@ -233,14 +231,15 @@ HEAL = text("""
     WHERE t.id = n.id AND t.version = n.version
 """)
 RETIRE = text("""
-    UPDATE tokens t SET retired_at = clock_timestamp(), retired_why = n.why, version = t.version + 1
+    UPDATE tokens t SET retired_at = clock_timestamp(), retired_reason = n.why,
+        version = t.version + 1
     FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[]), CAST(:whys AS text[]))
          AS n(id, version, why)
     WHERE t.id = n.id AND t.version = n.version AND t.retired_at IS NULL
 """)
 
 
-async def heal_tokens(session: Session, pushes: Sequence[Row]) -> None:
+async def heal_tokens(session: Connection, pushes: Sequence[Row]) -> None:
     """Remember the environment in which Apple took these pushes, if the tokens are unchanged."""
     ordered = sorted(pushes, key=lambda push: push["token_id"])
     values = {
@@ -251,7 +250,7 @@ async def heal_tokens(session: Session, pushes: Sequence[Row]) -> None:
     await session.execute(HEAL, values)
 
 
-async def retire_tokens(session: Session, pushes: Sequence[tuple[Row, str]]) -> None:
+async def retire_tokens(session: Connection, pushes: Sequence[tuple[Row, str]]) -> None:
     """Retire tokens that Apple has proved dead, unless they were registered anew meanwhile."""
     ordered = sorted(pushes, key=lambda pair: pair[0]["token_id"])
     values = {
@@ -267,6 +266,6 @@ OWNERS_OF = text("""
 """)
 
 
-async def owners_of(session: Session, ids: Sequence[UUID]) -> dict[UUID, str]:
+async def owners_of(session: Connection, ids: Sequence[UUID]) -> dict[UUID, str]:
     """Whose these tokens are."""
     return {row["id"]: row["user_id"] for row in await many(session, OWNERS_OF, {"ids": ids})}

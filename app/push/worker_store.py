@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.core.frozen import frozen
-from app.infra.db import Session, many, one
+from app.infra.db import Connection, many, one
 
 ENTER = text("""
     INSERT INTO workers (id, host, pid, started_at, unbroken_since, alive_until)
@@ -45,21 +45,21 @@ class Renewal:
 
 
 async def enter_worker(
-    session: Session, worker: UUID, *, host: str, pid: int, lease: float
+    session: Connection, worker: UUID, *, host: str, pid: int, lease: float
 ) -> Renewal | None:
     """Write that a new worker is there, for `lease` seconds; None if it has been condemned."""
     row = await one(session, ENTER, {"id": worker, "host": host, "pid": pid, "lease": lease})
     return None if row is None else Renewal(row["now"], row["unbroken_since"])
 
 
-async def renew_worker(session: Session, worker: UUID, *, lease: float) -> Renewal | None:
+async def renew_worker(session: Connection, worker: UUID, *, lease: float) -> Renewal | None:
     """Say that this worker lives for another `lease` seconds; None if it has been condemned."""
     row = await one(session, RENEW, {"id": worker, "lease": lease})
     return None if row is None else Renewal(row["now"], row["unbroken_since"])
 
 
 async def condemn_workers(
-    session: Session, worker: UUID, lease: float
+    session: Connection, worker: UUID, lease: float
 ) -> list[dict[str, UUID | str | int]]:
     """Condemn who has not renewed in time: only then may their claims be taken over.
 
@@ -70,12 +70,12 @@ async def condemn_workers(
     return await many(session, CONDEMN, {"id": worker, "lease": lease})
 
 
-async def remove_worker(session: Session, worker: UUID) -> None:
+async def remove_worker(session: Connection, worker: UUID) -> None:
     """A worker that stops in good order gives up what it still holds."""
     await session.execute(GONE, {"id": worker})
 
 
-async def forget_dead_workers(session: Session) -> None:
+async def forget_dead_workers(session: Connection) -> None:
     """Delete the rows of workers long dead."""
     await session.execute(FORGET_DEAD)
 
@@ -85,7 +85,7 @@ LIVE_WORKERS = text("""
 """)
 
 
-async def live_workers(session: Session) -> int:
+async def live_workers(session: Connection) -> int:
     """How many workers have shown life within their lease."""
     row = await one(session, LIVE_WORKERS)
     assert row is not None

@@ -21,7 +21,7 @@ class Caller:
     key_name: str | None = None
     ring: UUID | None = None
     device_row: UUID | None = None
-    call_id: UUID | None = None
+    session_id: UUID | None = None
     device_id: str | None = None
     expires: float | None = None
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.core.identifiers import TOMBSTONE
-from app.infra.db import Row, Session, many, one
+from app.infra.db import Connection, Row, many, one
 from app.infra.ids import uuid7
 
 
@@ -46,7 +46,7 @@ LAST_OF_USER = text("""
 """)
 
 
-async def add(session: Session, tenant_id: UUID, user_id: str) -> Row:
+async def add(session: Connection, tenant_id: UUID, user_id: str) -> Row:
     """From this commit on this user is erased; the row says with what tombstone."""
     row_id = uuid7()
     values = {
@@ -61,34 +61,34 @@ async def add(session: Session, tenant_id: UUID, user_id: str) -> Row:
     return row
 
 
-async def due(session: Session, limit: int, aside: Sequence[UUID]) -> list[UUID]:
+async def due(session: Connection, limit: int, aside: Sequence[UUID]) -> list[UUID]:
     """Erasures that are not finished, but for those `aside`."""
     values = {"limit": limit, "aside": list(aside)}
     return [row["id"] for row in await many(session, DUE, values)]
 
 
-async def unfinished(session: Session, erasure: UUID) -> dict[str, Any] | None:
+async def unfinished(session: Connection, erasure: UUID) -> dict[str, Any] | None:
     """An erasure with something left to do."""
     return await one(session, UNFINISHED, {"id": erasure})
 
 
-async def alone(session: Session, erasure: UUID) -> bool:
+async def alone(session: Connection, erasure: UUID) -> bool:
     """Whether every transaction that may not have known of this erasure has ended."""
     row = await one(session, ALONE, {"id": erasure})
     return row is None or bool(row["alone"])
 
 
-async def done(session: Session, erasure: UUID) -> None:
+async def done(session: Connection, erasure: UUID) -> None:
     """Nothing more is to be done; the user's id goes from here too."""
     await session.execute(DONE, {"id": erasure})
 
 
-async def last_of_tenant(session: Session, tenant_id: UUID) -> dict[str, Any] | None:
+async def last_of_tenant(session: Connection, tenant_id: UUID) -> dict[str, Any] | None:
     """When this tenant last erased a user (`at`, None: never)."""
     return await one(session, LAST_OF_TENANT, {"tenant": tenant_id})
 
 
-async def last_of_user(session: Session, tenant_id: UUID, user_id: str) -> dict[str, Any] | None:
+async def last_of_user(session: Connection, tenant_id: UUID, user_id: str) -> dict[str, Any] | None:
     """When this user was last erased (`at`, None: never)."""
     values = {"tenant": tenant_id, "digest": digest_of(tenant_id, user_id)}
     return await one(session, LAST_OF_USER, values)

@@ -11,7 +11,7 @@ from app.infra.db import Base
 
 
 class Tenant(Base):
-    """One customer app on this server. `settings`: figures, call types, permissions, profiles."""
+    """One customer app on this server. `settings`: limits, call types, permissions, profiles."""
 
     __tablename__ = "tenants"
 

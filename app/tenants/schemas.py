@@ -6,9 +6,9 @@ from typing import Annotated, Any, Self
 import orjson
 from pydantic import Field, field_validator, model_validator
 
-from app.core.limits import BOUNDS, NAMES, Figures, outside_bounds, resolve
+from app.core.limits import BOUNDS, NAMES, CallLimits, outside_bounds, resolve
 from app.core.payload import PROFILES, PayloadError, check_template
-from app.infra.fields import AtMost, BundleId, CallType, Request, check_json, refuse
+from app.infra.fields import AppId, AtMost, CallType, Request, check_json, refuse
 
 COUNTS = {"members", "devices"}
 MOST_APPS = 1_000
@@ -17,89 +17,88 @@ STORED_TEMPLATE = 8_192
 """Bytes of a template as it rests; what it may have at all is said by `check_template`."""
 _APPS = AtMost(MOST_APPS, "too_many_apps", f"at most {MOST_APPS:,} apps")
 _TYPES = AtMost(MOST_TYPES, "too_many_call_types", f"at most {MOST_TYPES} call types")
-_FIGURES = AtMost(20, "unknown_figure", f"known are {', '.join(NAMES)}")
-FiguresIn = Annotated[dict[str, float], _FIGURES]
+_LIMITS = AtMost(20, "unknown_limit", f"known are {', '.join(NAMES)}")
+LimitsIn = Annotated[dict[str, float], _LIMITS]
 
 
 class TenantSettings(Request):
     """The settings of one tenant; what is absent has its default."""
 
-    figures: FiguresIn = Field({}, description="seconds and counts; see the README's table")
-    call_types: Annotated[dict[CallType, FiguresIn], _TYPES] = Field(
-        {}, description="figures per call type"
+    limits: LimitsIn = Field({}, description="seconds and counts; see the README's table")
+    call_types: Annotated[dict[CallType, LimitsIn], _TYPES] = Field(
+        {}, description="limits per call type"
     )
     users_may_ring: bool = Field(False, description="a user token may ring, as its own subject")
     store_and_forward: bool = Field(
         False, description="Apple may keep a ring for a phone that is off, until its deadline"
     )
     voip_stops: bool = Field(False, description="a stop may travel as a VoIP push, as last resort")
-    profiles: Annotated[dict[BundleId, str], _APPS] = Field(
+    profiles: Annotated[dict[AppId, str], _APPS] = Field(
         {}, description="payload profile per bundle id"
     )
-    templates: Annotated[dict[BundleId, dict[str, Any]], _APPS] = Field(
+    templates: Annotated[dict[AppId, dict[str, Any]], _APPS] = Field(
         {}, description="custom payload per bundle id"
     )
     keep_events_days: float = Field(7, ge=1, le=90)
     keep_calls_days: float = Field(90, ge=1, le=3650)
 
-    @field_validator("figures")
+    @field_validator("limits")
     @classmethod
-    def _figures(cls, value: dict[str, float]) -> dict[str, float]:
+    def _limits(cls, value: dict[str, float]) -> dict[str, float]:
         for name, sentence in outside_bounds(value):
-            code = "figure_out_of_bounds" if name in BOUNDS else "unknown_figure"
+            code = "limit_out_of_bounds" if name in BOUNDS else "unknown_limit"
             raise refuse(code, f"{name} {sentence}")
         for name in COUNTS & value.keys():
             if value[name] != int(value[name]):
-                raise refuse("figure_out_of_bounds", f"{name} is a count: a whole number")
+                raise refuse("limit_out_of_bounds", f"{name} is a count: a whole number")
         return value
 
     @field_validator("call_types")
     @classmethod
     def _call_types(cls, value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
         for values in value.values():
-            cls._figures(values)
+            cls._limits(values)
         return value
 
     @field_validator("profiles")
     @classmethod
     def _profiles(cls, value: dict[str, str]) -> dict[str, str]:
-        for bundle_id, profile in value.items():
+        for app_id, profile in value.items():
             if profile not in PROFILES:
                 raise refuse(
                     "unknown_profile",
-                    f"{bundle_id}: there is no profile of this name; known are "
-                    + ", ".join(PROFILES),
+                    f"{app_id}: there is no profile of this name; known are " + ", ".join(PROFILES),
                 )
         return value
 
     @field_validator("templates")
     @classmethod
     def _templates(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        for bundle_id, template in value.items():
+        for app_id, template in value.items():
             check_json(template, "template", STORED_TEMPLATE)
             try:
                 check_template(template)
             except PayloadError as error:
-                raise refuse("invalid_template", f"{bundle_id}: {error}") from error
+                raise refuse("invalid_template", f"{app_id}: {error}") from error
         return value
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
         for call_type in ("", *self.call_types):
-            figures = self.figures_for(call_type)
-            if figures.removed < figures.away:
-                where = f"call_types.{call_type}" if call_type else "figures"
-                raise refuse("figures_disagree", f"{where}: `removed` must not be less than `away`")
-        for bundle_id, profile in self.profiles.items():
-            if profile == "custom" and bundle_id not in self.templates:
+            limits = self.limits_for(call_type)
+            if limits.removed < limits.away:
+                where = f"call_types.{call_type}" if call_type else "limits"
+                raise refuse("limits_disagree", f"{where}: `removed` must not be less than `away`")
+        for app_id, profile in self.profiles.items():
+            if profile == "custom" and app_id not in self.templates:
                 raise refuse(
-                    "missing_template", f"templates: the custom profile of {bundle_id} needs one"
+                    "missing_template", f"templates: the custom profile of {app_id} needs one"
                 )
         return self
 
-    def figures_for(self, call_type: str) -> Figures:
-        """The figures that a call of this type begins with."""
-        return resolve(self.figures, self.call_types, call_type)
+    def limits_for(self, call_type: str) -> CallLimits:
+        """The limits that a call of this type begins with."""
+        return resolve(self.limits, self.call_types, call_type)
 
 
 def tenant_settings(stored: dict[str, Any]) -> TenantSettings:

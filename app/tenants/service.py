@@ -74,7 +74,7 @@ def _clean(name: str) -> str:
 
 async def keys(runtime: Runtime, tenant_id: UUID) -> list[dict[str, Any]]:
     """What may be shown of a tenant's API keys, live ones first, the newest first."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         return await store.keys(session, tenant_id)
 
 
@@ -93,7 +93,7 @@ async def revoke_key(
 async def find(runtime: Runtime, name_or_id: str) -> UUID:
     """The id of a tenant given by its name or id. Raises NotFound."""
     name_or_id = clean_name(name_or_id)
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         row = await store.tenant_by_name(session, name_or_id)
         if row is None:
             try:
@@ -108,13 +108,13 @@ async def find(runtime: Runtime, name_or_id: str) -> UUID:
 
 async def every(runtime: Runtime) -> list[dict[str, Any]]:
     """All tenants, by name."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         return await store.tenants(session)
 
 
 async def one(runtime: Runtime, tenant_id: UUID) -> dict[str, Any] | None:
     """A tenant's name and settings, by its id."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         row = await store.tenant_by_id(session, tenant_id)
     if row is None:
         return None
@@ -123,7 +123,7 @@ async def one(runtime: Runtime, tenant_id: UUID) -> dict[str, Any] | None:
 
 async def settings_of(runtime: Runtime, tenant_id: UUID) -> TenantSettings:
     """The tenant's settings as they stand."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         row = await store.tenant_by_id(session, tenant_id)
     if row is None:
         raise NotFound("tenant_not_found", "there is no such tenant")
@@ -133,7 +133,7 @@ async def settings_of(runtime: Runtime, tenant_id: UUID) -> TenantSettings:
 async def change_settings(
     runtime: Runtime, tenant_id: UUID, settings: TenantSettings, *, actor: Actor = SERVER
 ) -> TenantSettings:
-    """Replace the tenant's settings. Calls that live keep the figures they began with."""
+    """Replace the tenant's settings. Calls that live keep the limits they began with."""
     stored = settings.model_dump(exclude_defaults=True)
     async with runtime.database.transaction() as session:
         await store.set_settings(session, tenant_id, stored)

@@ -12,7 +12,7 @@ from uuid import UUID
 from app.access import new_signing_secret, signing_place
 from app.audit.log import Actor, record
 from app.infra import vault
-from app.infra.db import Session
+from app.infra.db import Connection
 from app.infra.errors import Conflict, NotFound
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
@@ -31,11 +31,11 @@ class NewSecret:
 
 async def every(runtime: Runtime, tenant_id: UUID) -> list[dict[str, Any]]:
     """What may be shown of a tenant's secrets: kid and times; live ones first, newest first."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         return await store.signing_secrets(session, tenant_id)
 
 
-async def add(runtime: Runtime, session: Session, tenant_id: UUID) -> NewSecret:
+async def add(runtime: Runtime, session: Connection, tenant_id: UUID) -> NewSecret:
     """Make a secret, in the transaction of whoever asks."""
     row_id, secret = uuid7(), new_signing_secret()
     kid = f"rl_kid_{row_id.hex}"

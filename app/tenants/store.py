@@ -7,30 +7,30 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.dialects import postgresql
 
 from app.core.event import rfc3339
-from app.infra.db import Row, Session, many, one
+from app.infra.db import Connection, Row, many, one
 from app.tenants.models import ApiKey, SigningSecret, Tenant
 
 
-async def add_tenant(session: Session, tenant_id: UUID, name: str) -> bool:
+async def add_tenant(session: Connection, tenant_id: UUID, name: str) -> bool:
     """Make a tenant; False when the name is taken."""
     statement = postgresql.insert(Tenant).values(id=tenant_id, name=name)
     result = await session.execute(statement.on_conflict_do_nothing().returning(Tenant.id))
     return result.first() is not None
 
 
-async def tenant_by_name(session: Session, name: str) -> Row | None:
+async def tenant_by_name(session: Connection, name: str) -> Row | None:
     """The tenant of this name."""
     statement = select(Tenant.id, Tenant.name, Tenant.settings).where(Tenant.name == name)
     return await one(session, statement)
 
 
-async def tenant_by_id(session: Session, tenant_id: UUID) -> Row | None:
+async def tenant_by_id(session: Connection, tenant_id: UUID) -> Row | None:
     """The tenant of this id."""
     statement = select(Tenant.id, Tenant.name, Tenant.settings).where(Tenant.id == tenant_id)
     return await one(session, statement)
 
 
-async def tenants(session: Session) -> list[dict[str, Any]]:
+async def tenants(session: Connection) -> list[dict[str, Any]]:
     """All tenants, by name."""
     statement = select(Tenant.id, Tenant.name, Tenant.created_at).order_by(Tenant.name)
     return [
@@ -38,17 +38,17 @@ async def tenants(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-async def set_settings(session: Session, tenant_id: UUID, settings: dict[str, Any]) -> None:
+async def set_settings(session: Connection, tenant_id: UUID, settings: dict[str, Any]) -> None:
     """Replace the tenant's settings."""
     await session.execute(update(Tenant).where(Tenant.id == tenant_id).values(settings=settings))
 
 
-async def add_key(session: Session, values: Row) -> None:
+async def add_key(session: Connection, values: Row) -> None:
     """Store a new API key (its digest)."""
     await session.execute(insert(ApiKey).values(**values))
 
 
-async def keys(session: Session, tenant_id: UUID) -> list[dict[str, Any]]:
+async def keys(session: Connection, tenant_id: UUID) -> list[dict[str, Any]]:
     """What may be shown of a tenant's keys: live ones first, the newest first."""
     statement = (
         select(
@@ -61,8 +61,8 @@ async def keys(session: Session, tenant_id: UUID) -> list[dict[str, Any]]:
     return await many(session, statement)
 
 
-async def revoke_key(session: Session, tenant_id: UUID, key_id: UUID) -> Row | None:
-    """Revoke a live key; answers its hint and name, None when there is none."""
+async def revoke_key(session: Connection, tenant_id: UUID, key_id: UUID) -> Row | None:
+    """Revoke a live key; returns its hint and name, None when there is none."""
     statement = (
         update(ApiKey)
         .where(ApiKey.id == key_id, ApiKey.tenant_id == tenant_id, ApiKey.revoked_at.is_(None))
@@ -82,7 +82,7 @@ KEY = text("""
 KEY_USED = text("UPDATE api_keys SET last_used_at = clock_timestamp() WHERE id = :id")
 
 
-async def key_by_digest(session: Session, digest: bytes) -> Row | None:
+async def key_by_digest(session: Connection, digest: bytes) -> Row | None:
     """A live API key with its tenant's settings, its use noted at most once a minute."""
     row = await one(session, KEY, {"digest": digest})
     if row is not None and row["rested"]:
@@ -90,7 +90,7 @@ async def key_by_digest(session: Session, digest: bytes) -> Row | None:
     return row
 
 
-async def add_signing_secret(session: Session, values: Row) -> None:
+async def add_signing_secret(session: Connection, values: Row) -> None:
     """Store a new signing secret (sealed)."""
     await session.execute(insert(SigningSecret).values(**values))
 
@@ -119,7 +119,7 @@ REVOKE = text("""
 LOCK = text("SELECT id FROM tenants WHERE id = :tenant FOR NO KEY UPDATE")
 
 
-async def signing_secret(session: Session, kid: str) -> Row | None:
+async def signing_secret(session: Connection, kid: str) -> Row | None:
     """A live signing secret with its tenant's settings, its use noted at most once a minute.
 
     And when the tenant last erased a user.
@@ -130,27 +130,27 @@ async def signing_secret(session: Session, kid: str) -> Row | None:
     return row
 
 
-async def signing_secrets(session: Session, tenant_id: UUID) -> list[dict[str, Any]]:
+async def signing_secrets(session: Connection, tenant_id: UUID) -> list[dict[str, Any]]:
     """What may be shown of a tenant's secrets: live ones first, the newest first."""
     return await many(session, SECRETS, {"tenant": tenant_id})
 
 
-async def live_signing_secrets(session: Session, tenant_id: UUID) -> list[str]:
+async def live_signing_secrets(session: Connection, tenant_id: UUID) -> list[str]:
     """The kids of a tenant's live secrets, the oldest first."""
     return [row["kid"] for row in await many(session, LIVE, {"tenant": tenant_id})]
 
 
-async def revoke_signing_secret(session: Session, tenant_id: UUID, kid: str) -> None:
+async def revoke_signing_secret(session: Connection, tenant_id: UUID, kid: str) -> None:
     """Revoke a live secret."""
     await session.execute(REVOKE, {"tenant": tenant_id, "kid": kid})
 
 
-async def lock_tenant(session: Session, tenant_id: UUID) -> None:
+async def lock_tenant(session: Connection, tenant_id: UUID) -> None:
     """Let nobody else change what belongs to this tenant as a whole, until the commit."""
     await session.execute(LOCK, {"tenant": tenant_id})
 
 
-async def newest_signing_secret(session: Session, tenant_id: UUID) -> Row | None:
+async def newest_signing_secret(session: Connection, tenant_id: UUID) -> Row | None:
     """The secret with which Ringline itself signs user tokens for this tenant."""
     statement = (
         select(SigningSecret.id, SigningSecret.tenant_id, SigningSecret.kid, SigningSecret.sealed)

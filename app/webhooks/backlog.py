@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import text
 
 from app.core.event import TenantEventType, event_filters, rfc3339
-from app.infra.db import Database, Row, Session, many, one
+from app.infra.db import Connection, Database, Row, many, one
 from app.infra.ids import uuid7
 from app.infra.observe import OLDEST_DELIVERY
 from app.webhooks import publish
@@ -46,7 +46,7 @@ ALARMED = text("""
 
 async def measure(database: Database) -> None:
     """Set the metric; tell tenants, once an hour, whose webhooks are behind."""
-    async with database.reading() as session:
+    async with database.autocommit() as session:
         rows = await many(session, OF_ALL)
     oldest = {"well": 0.0, "failing": 0.0}
     for row in rows:
@@ -60,7 +60,7 @@ async def measure(database: Database) -> None:
                 await _alarm(session, row)
 
 
-async def _alarm(session: Session, row: Row) -> None:
+async def _alarm(session: Connection, row: Row) -> None:
     """One worker tells, and none waits for another's lock."""
     if await one(session, HOLD, {"id": row["id"]}) is None:
         return
@@ -80,7 +80,7 @@ async def _alarm(session: Session, row: Row) -> None:
     await publish.tenant_events(session, [event | {"data": data}])
 
 
-async def ages(session: Session, tenant_id: UUID) -> dict[UUID, timedelta]:
+async def ages(session: Connection, tenant_id: UUID) -> dict[UUID, timedelta]:
     """How long the oldest due delivery of each of a tenant's webhooks has waited; 0 is left out."""
     rows = await many(session, OF_TENANT, {"tenant": tenant_id})
     return {row["id"]: row["now"] - row["due_at"] for row in rows}

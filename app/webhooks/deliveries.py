@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Row, Session, insert_rows, many
+from app.infra.db import Connection, Row, insert_rows, many
 from app.webhooks.models import DeliveryAttempt
 
 
@@ -20,15 +20,17 @@ WANTS = """w.tenant_id = e.tenant_id AND w.state = 'active'
 """Whether webhook `w` is sent event `e`. An event's id is the same for every try and endpoint."""
 
 ADD_OF_CALLS = f"""
-    INSERT INTO deliveries (webhook_id, event_id, tenant_id, type, call_id, seq, created_at, due_at)
-    SELECT w.id, 'evt_' || replace(CAST(e.call_id AS text), '-', '') || '_' || e.seq,
-           e.tenant_id, e.type, e.call_id, e.seq, clock_timestamp(), clock_timestamp()
+    INSERT INTO deliveries
+        (webhook_id, event_id, tenant_id, type, session_id, seq, created_at, due_at)
+    SELECT w.id, 'evt_' || replace(CAST(e.session_id AS text), '-', '') || '_' || e.seq,
+           e.tenant_id, e.type, e.session_id, e.seq, clock_timestamp(), clock_timestamp()
     FROM e JOIN webhooks w ON {WANTS}
     RETURNING webhook_id
 """  # noqa: S608  (a constant)
 """SQL: what webhooks are to be sent of the events `e` of calls, which the same statement writes."""
 ADD = text(f"""
-    INSERT INTO deliveries (webhook_id, event_id, tenant_id, type, call_id, seq, created_at, due_at)
+    INSERT INTO deliveries
+        (webhook_id, event_id, tenant_id, type, session_id, seq, created_at, due_at)
     SELECT w.id, e.event_id, e.tenant_id, e.type, NULL, NULL, clock_timestamp(), clock_timestamp()
     FROM unnest(CAST(:events AS text[]), CAST(:tenants AS uuid[]), CAST(:types AS text[]))
         AS e(event_id, tenant_id, type)
@@ -36,7 +38,7 @@ ADD = text(f"""
 """)  # noqa: S608  (a constant)
 
 
-async def add_of_tenants(session: Session, events: Sequence[Row]) -> None:
+async def add_of_tenants(session: Connection, events: Sequence[Row]) -> None:
     """Write what webhooks are to be sent of tenants' own events: (id, tenant_id, type).
 
     In the transaction of the events themselves, so that none is lost.
@@ -52,7 +54,8 @@ async def add_of_tenants(session: Session, events: Sequence[Row]) -> None:
 FREE = """p.state = 'pending' AND p.due_at <= clock_timestamp()
                 AND NOT EXISTS (
                     SELECT FROM deliveries e
-                    WHERE e.webhook_id = p.webhook_id AND e.call_id = p.call_id AND e.seq < p.seq
+                    WHERE e.webhook_id = p.webhook_id AND e.session_id = p.session_id
+                        AND e.seq < p.seq
                         AND e.state IN ('pending', 'sending'))"""
 """Whether delivery `p` may be sent now: of one call only the first that is not delivered yet."""
 
@@ -84,12 +87,12 @@ CLAIM = text(f"""
         ) p
     ) c
     WHERE d.webhook_id = c.webhook_id AND d.event_id = c.event_id AND d.state = 'pending'
-    RETURNING d.webhook_id, d.event_id, d.tenant_id, d.call_id, d.seq, d.fence, d.attempts,
+    RETURNING d.webhook_id, d.event_id, d.tenant_id, d.session_id, d.seq, d.fence, d.attempts,
         d.created_at, clock_timestamp() AS now
 """)  # noqa: S608  (a constant)
 
 
-async def work(session: Session, full: Sequence[UUID]) -> list[dict[str, Any]]:
+async def work(session: Connection, full: Sequence[UUID]) -> list[dict[str, Any]]:
     """Webhooks with deliveries that may be sent now, but for `full`, who waits longest first.
 
     (id, tenant_id, failures, flying) each. `flying`: how many are under way to one that fails, from
@@ -98,7 +101,9 @@ async def work(session: Session, full: Sequence[UUID]) -> list[dict[str, Any]]:
     return await many(session, WORK, {"full": list(full)})
 
 
-async def claim(session: Session, worker: UUID, counts: Mapping[UUID, int]) -> list[dict[str, Any]]:
+async def claim(
+    session: Connection, worker: UUID, counts: Mapping[UUID, int]
+) -> list[dict[str, Any]]:
     """Claim deliveries that may be sent now, so many for each webhook, in order per call."""
     values = {"worker": worker, "webhooks": list(counts), "counts": list(counts.values())}
     return await many(session, CLAIM, values)
@@ -109,8 +114,8 @@ FACTS = text("""
     FROM unnest(CAST(:webhooks AS uuid[]), CAST(:events AS text[])) AS k(webhook_id, event_id)
     JOIN deliveries d USING (webhook_id, event_id)
     JOIN webhooks w ON w.id = d.webhook_id
-    JOIN events e ON e.call_id = d.call_id AND e.seq = d.seq
-    JOIN calls c ON c.id = d.call_id
+    JOIN events e ON e.session_id = d.session_id AND e.seq = d.seq
+    JOIN calls c ON c.id = d.session_id
     UNION ALL
     SELECT d.webhook_id, d.event_id, w.url, e.type, e.at, e.data, NULL
     FROM unnest(CAST(:webhooks AS uuid[]), CAST(:events AS text[]), CAST(:ids AS uuid[]))
@@ -118,17 +123,19 @@ FACTS = text("""
     JOIN deliveries d USING (webhook_id, event_id)
     JOIN webhooks w ON w.id = d.webhook_id
     JOIN tenant_events e ON e.id = k.id
-    WHERE d.call_id IS NULL
+    WHERE d.session_id IS NULL
 """)
 
 
-async def facts(session: Session, claimed: Sequence[Row]) -> dict[tuple[UUID, str], dict[str, Any]]:
+async def facts(
+    session: Connection, claimed: Sequence[Row]
+) -> dict[tuple[UUID, str], dict[str, Any]]:
     """Where claimed deliveries go and what they say; what is missing is not kept any more."""
     values = {
         "webhooks": [row["webhook_id"] for row in claimed],
         "events": [row["event_id"] for row in claimed],
         "ids": [
-            UUID(hex=row["event_id"][4:]) if row["call_id"] is None else None for row in claimed
+            UUID(hex=row["event_id"][4:]) if row["session_id"] is None else None for row in claimed
         ],
     }
     rows = await many(session, FACTS, values)
@@ -166,7 +173,7 @@ RECORD = text("""
 
 
 async def record(
-    session: Session, results: Sequence[Row]
+    session: Connection, results: Sequence[Row]
 ) -> tuple[set[tuple[UUID, str]], set[tuple[UUID, str]]]:
     """Write results where the claim still holds.
 
@@ -190,7 +197,7 @@ async def record(
     return written, locked
 
 
-async def add_attempts(session: Session, rows: Sequence[Row]) -> None:
+async def add_attempts(session: Connection, rows: Sequence[Row]) -> None:
     """Write what was tried; an attempt that is there already stays as it is."""
     await insert_rows(
         session, DeliveryAttempt.__table__, rows, suffix="ON CONFLICT (id) DO NOTHING"
@@ -228,12 +235,12 @@ SOON = text("""
 """)
 
 
-async def free_orphans(session: Session) -> None:
+async def free_orphans(session: Connection) -> None:
     """What dead workers had claimed waits again."""
     await session.execute(ORPHANS)
 
 
-async def free_but(session: Session, worker: UUID, kept: Sequence[tuple[UUID, str]]) -> None:
+async def free_but(session: Connection, worker: UUID, kept: Sequence[tuple[UUID, str]]) -> None:
     """What a worker has claimed and does not hold waits again: `kept` is what it holds.
 
     A claim may be committed and its answer lost with the connection; then nobody has it.
@@ -242,13 +249,13 @@ async def free_but(session: Session, worker: UUID, kept: Sequence[tuple[UUID, st
     await session.execute(FREE_BUT, {"worker": worker, "webhooks": webhooks, "events": events})
 
 
-async def bring_forward(session: Session, webhooks: Sequence[UUID]) -> None:
+async def bring_forward(session: Connection, webhooks: Sequence[UUID]) -> None:
     """These endpoints answer again: what waits for another try is due now."""
     await session.execute(SOON, {"webhooks": list(webhooks)})
 
 
 LIST = text("""
-    SELECT event_id, type, call_id, seq, state, created_at, due_at, attempts, status, error,
+    SELECT event_id, type, session_id, seq, state, created_at, due_at, attempts, status, error,
            finished_at
     FROM deliveries
     WHERE webhook_id = :webhook AND tenant_id = :tenant
@@ -271,17 +278,17 @@ RESEND = text("""
 """)
 
 
-async def page(session: Session, values: Row) -> list[dict[str, Any]]:
+async def page(session: Connection, values: Row) -> list[dict[str, Any]]:
     """Deliveries of one webhook, the newest first; `at` and `event`: those before."""
     return await many(session, LIST, values)
 
 
-async def attempts(session: Session, values: Row) -> list[dict[str, Any]]:
+async def attempts(session: Connection, values: Row) -> list[dict[str, Any]]:
     """Attempts of one webhook, perhaps at one event, the newest first."""
     return await many(session, ATTEMPTS, values)
 
 
-async def resend(session: Session, tenant_id: UUID, webhook: UUID, event: str) -> bool:
+async def resend(session: Connection, tenant_id: UUID, webhook: UUID, event: str) -> bool:
     """Have one delivery made again, whatever came of it; False when there is none to be made."""
     values = {"webhook": webhook, "event": event, "tenant": tenant_id}
     return bool(await many(session, RESEND, values))
@@ -290,12 +297,12 @@ async def resend(session: Session, tenant_id: UUID, webhook: UUID, event: str) -
 FORGET_ANSWERS = text("""
     UPDATE delivery_attempts a SET answer = NULL
     FROM events e
-    WHERE e.call_id = ANY(CAST(:calls AS uuid[]))
-        AND a.event_id = 'evt_' || replace(CAST(e.call_id AS text), '-', '') || '_' || e.seq
+    WHERE e.session_id = ANY(CAST(:calls AS uuid[]))
+        AND a.event_id = 'evt_' || replace(CAST(e.session_id AS text), '-', '') || '_' || e.seq
         AND strpos(a.answer, :user) > 0
 """)
 
 
-async def forget_answers_naming(session: Session, user_id: str, calls: Sequence[UUID]) -> None:
+async def forget_answers_naming(session: Connection, user_id: str, calls: Sequence[UUID]) -> None:
     """Forget what endpoints answered to events of these calls, where it may name an erased user."""
     await session.execute(FORGET_ANSWERS, {"user": user_id, "calls": list(calls)})

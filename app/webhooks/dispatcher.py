@@ -18,7 +18,7 @@ from app.infra.db import Row, dump_json
 from app.infra.ids import uuid7
 from app.infra.outage import is_transient
 from app.infra.runtime import Runtime
-from app.infra.safe_http import Outbound
+from app.infra.safe_http import SafeHttp
 from app.infra.tasks import Tasks
 from app.infra.vault import VaultError
 from app.webhooks import deliveries, endpoints
@@ -44,14 +44,14 @@ Secrets = Mapping[UUID, Sequence[Row]]
 Facts = Mapping[tuple[UUID, str], Row]
 
 
-class Courier:
+class WebhookDispatcher:
     """Sends what is due to webhooks. Belongs to one event loop; `worker_id` is in `workers`."""
 
-    def __init__(self, runtime: Runtime, worker_id: UUID, outbound: Outbound | None = None) -> None:
+    def __init__(self, runtime: Runtime, worker_id: UUID, outbound: SafeHttp | None = None) -> None:
         self._runtime = runtime
         self._worker_id = worker_id
         allow_private = runtime.settings.webhook_allow_private
-        self._outbound = outbound or Outbound(allow_private=allow_private)
+        self._outbound = outbound or SafeHttp(allow_private=allow_private)
         self._tasks = Tasks("webhooks")
         self._flights = Flights(slowed=self.wake)
         self._recorder = Recorder(runtime.database, self._tasks, self._recorded)
@@ -135,7 +135,7 @@ class Courier:
         """What they say and what signs it. While the database is away they wait: it is no try."""
         while True:
             try:
-                async with self._runtime.database.reading() as session:
+                async with self._runtime.database.autocommit() as session:
                     facts = await deliveries.facts(session, claimed)
                     webhooks = list({one["webhook_id"] for one in claimed})
                     return facts, await endpoints.secrets_of(session, webhooks)

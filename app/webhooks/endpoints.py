@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Row, Session, insert_rows, many, one
+from app.infra.db import Connection, Row, insert_rows, many, one
 from app.webhooks.models import Webhook, WebhookSecret
 
-COLUMNS = """id, tenant_id, url, events, description, state, disabled_at, disabled_why, failures,
+COLUMNS = """id, tenant_id, url, events, description, state, disabled_at, disabled_reason, failures,
     failing_since, resting_until, succeeded_at, created_at"""
 ALL = f"SELECT {COLUMNS} FROM webhooks WHERE tenant_id = :tenant"  # noqa: S608  (a constant)
 GET = text(f"{ALL} AND id = :id")
@@ -21,7 +21,7 @@ SAVE = text("""
     WHERE id = :id
 """)
 ENABLE = text("""
-    UPDATE webhooks SET state = 'active', disabled_at = NULL, disabled_why = NULL, failures = 0,
+    UPDATE webhooks SET state = 'active', disabled_at = NULL, disabled_reason = NULL, failures = 0,
         failing_since = NULL, resting_until = NULL
     WHERE id = :id
 """)
@@ -42,44 +42,44 @@ EXPIRE_SECRETS = text("""
 FORGET_SECRETS = text("DELETE FROM webhook_secrets WHERE expires_at < clock_timestamp()")
 
 
-async def add(session: Session, row: Row) -> None:
+async def add(session: Connection, row: Row) -> None:
     """A new webhook."""
     await insert_rows(session, Webhook.__table__, [row])
 
 
-async def add_secret(session: Session, row: Row) -> None:
+async def add_secret(session: Connection, row: Row) -> None:
     """A new secret, sealed."""
     await insert_rows(session, WebhookSecret.__table__, [row])
 
 
 async def get(
-    session: Session, tenant_id: UUID, webhook: UUID, *, hold: bool = False
+    session: Connection, tenant_id: UUID, webhook: UUID, *, hold: bool = False
 ) -> dict[str, Any] | None:
     """One webhook of the tenant; `hold` locks it."""
     return await one(session, HOLD if hold else GET, {"id": webhook, "tenant": tenant_id})
 
 
-async def of_tenant(session: Session, tenant_id: UUID) -> list[dict[str, Any]]:
+async def of_tenant(session: Connection, tenant_id: UUID) -> list[dict[str, Any]]:
     """Every webhook of the tenant, the oldest first."""
     return await many(session, LIST, {"tenant": tenant_id})
 
 
-async def save(session: Session, row: Row) -> None:
+async def save(session: Connection, row: Row) -> None:
     """Write what may be changed by hand. `events` is JSON text."""
     await session.execute(SAVE, {k: row[k] for k in ("id", "url", "events", "description")})
 
 
-async def enable(session: Session, webhook: UUID) -> None:
+async def enable(session: Connection, webhook: UUID) -> None:
     """Send to this endpoint again, as if it had never failed."""
     await session.execute(ENABLE, {"id": webhook})
 
 
-async def remove(session: Session, tenant_id: UUID, webhook: UUID) -> bool:
+async def remove(session: Connection, tenant_id: UUID, webhook: UUID) -> bool:
     """Delete a webhook and its secrets; its deliveries go with time."""
     return await one(session, REMOVE, {"id": webhook, "tenant": tenant_id}) is not None
 
 
-async def secrets_of(session: Session, webhooks: Sequence[UUID]) -> dict[UUID, list[Row]]:
+async def secrets_of(session: Connection, webhooks: Sequence[UUID]) -> dict[UUID, list[Row]]:
     """The live secrets of each webhook, the newest first."""
     found: dict[UUID, list[Row]] = {}
     for row in await many(session, SECRETS, {"webhooks": list(webhooks)}):
@@ -87,12 +87,12 @@ async def secrets_of(session: Session, webhooks: Sequence[UUID]) -> dict[UUID, l
     return found
 
 
-async def expire_secrets(session: Session, webhook: UUID, at: datetime) -> None:
+async def expire_secrets(session: Connection, webhook: UUID, at: datetime) -> None:
     """The newest secret of a webhook signs until `at` at the longest, older ones no more."""
     await session.execute(EXPIRE_SECRETS, {"webhook": webhook, "at": at})
 
 
-async def forget_secrets(session: Session) -> None:
+async def forget_secrets(session: Connection) -> None:
     """Delete secrets that sign no more."""
     await session.execute(FORGET_SECRETS)
 
@@ -125,13 +125,13 @@ REST = text("""
     WHERE w.id = n.id
 """)
 DISABLE = text("""
-    UPDATE webhooks SET state = 'disabled', disabled_at = clock_timestamp(), disabled_why = :why
+    UPDATE webhooks SET state = 'disabled', disabled_at = clock_timestamp(), disabled_reason = :why
     WHERE id = :id AND state = 'active'
     RETURNING id, tenant_id, url, failing_since, disabled_at
 """)
 
 
-async def hold_all(session: Session, ids: Sequence[UUID]) -> set[UUID]:
+async def hold_all(session: Connection, ids: Sequence[UUID]) -> set[UUID]:
     """Lock these webhooks, but for those that somebody else holds: returns these.
 
     In order: workers that record at the same time do not deadlock. Nobody waits: what is locked
@@ -140,24 +140,24 @@ async def hold_all(session: Session, ids: Sequence[UUID]) -> set[UUID]:
     return {row["id"] for row in await many(session, HOLD_ALL, {"ids": list(ids)})}
 
 
-async def succeeded(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
-    """These endpoints have taken something; answers their failures in a row before that."""
+async def succeeded(session: Connection, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """These endpoints have taken something; returns their failures in a row before that."""
     rows = await many(session, SUCCEEDED, {"ids": sorted(ids)})
     return {row["id"]: row["failures"] for row in rows}
 
 
-async def failed(session: Session, counts: dict[UUID, int]) -> list[dict[str, Any]]:
-    """These endpoints have failed so many times more; answers how they stand."""
+async def failed(session: Connection, counts: dict[UUID, int]) -> list[dict[str, Any]]:
+    """These endpoints have failed so many times more; returns how they stand."""
     ids = sorted(counts)
     return await many(session, FAILED, {"ids": ids, "counts": [counts[one] for one in ids]})
 
 
-async def leave_alone(session: Session, rests: dict[UUID, float]) -> None:
+async def leave_alone(session: Connection, rests: dict[UUID, float]) -> None:
     """Send nothing to these endpoints for so many seconds."""
     ids = sorted(rests)
     await session.execute(REST, {"ids": ids, "rests": [rests[one] for one in ids]})
 
 
-async def disable(session: Session, webhook: UUID, why: str) -> dict[str, Any] | None:
+async def disable(session: Connection, webhook: UUID, why: str) -> dict[str, Any] | None:
     """Send to this endpoint no more; None when it is disabled already."""
     return await one(session, DISABLE, {"id": webhook, "why": why})

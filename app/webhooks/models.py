@@ -28,7 +28,7 @@ class Webhook(Base):
     description: Mapped[str] = mapped_column(Text, server_default="")
     state: Mapped[str] = mapped_column(Text, server_default="active")
     disabled_at: Mapped[datetime | None]
-    disabled_why: Mapped[str | None] = mapped_column(Text)
+    disabled_reason: Mapped[str | None] = mapped_column(Text)
     failures: Mapped[int] = mapped_column(Integer, server_default="0")
     failing_since: Mapped[datetime | None]
     resting_until: Mapped[datetime | None]
@@ -66,7 +66,7 @@ class Delivery(Base):
     event_id: Mapped[str] = mapped_column(Text, primary_key=True)
     tenant_id: Mapped[UUID]
     type: Mapped[str] = mapped_column(Text)
-    call_id: Mapped[UUID | None]
+    session_id: Mapped[UUID | None]
     seq: Mapped[int | None] = mapped_column(Integer)
     state: Mapped[str] = mapped_column(Text, server_default="pending")
     created_at: Mapped[datetime]
@@ -80,7 +80,7 @@ class Delivery(Base):
 
     __table_args__ = (
         Index("ix_deliveries_due_at", "webhook_id", "due_at", postgresql_where=PENDING),
-        Index("ix_deliveries_open", "webhook_id", "call_id", "seq", postgresql_where=OPEN),
+        Index("ix_deliveries_open", "webhook_id", "session_id", "seq", postgresql_where=OPEN),
         Index("ix_deliveries_sending", "webhook_id", "claimed_by", postgresql_where=SENDING),
         Index("ix_deliveries_webhook_id", "webhook_id", "created_at"),
         Index("ix_deliveries_created_at", "tenant_id", "created_at"),

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from app.core.event import TenantEventType
 from app.events import store
 from app.events.store import User
-from app.infra.db import Row, Session, as_json
+from app.infra.db import Connection, Row, as_json
 from app.webhooks import deliveries
 
 CALL_EVENTS = text(f"""
@@ -24,7 +24,7 @@ CALL_EVENTS = text(f"""
 
 
 async def call_events(
-    session: Session, rows: Sequence[Row], listeners: Collection[User]
+    session: Connection, rows: Sequence[Row], listeners: Collection[User]
 ) -> tuple[set[UUID], dict[User, int]]:
     """Events of calls whose rows this transaction holds locked, and who is to hear of them.
 
@@ -50,7 +50,7 @@ async def call_events(
     return webhooks, feeds
 
 
-async def tenant_events(session: Session, rows: Sequence[Row]) -> None:
+async def tenant_events(session: Connection, rows: Sequence[Row]) -> None:
     """Facts about tenants that belong to no call: (id, tenant_id, type, at, data).
 
     Raises ValueError for a type that no webhook could ask for.
@@ -62,7 +62,7 @@ async def tenant_events(session: Session, rows: Sequence[Row]) -> None:
         await deliveries.add_of_tenants(session, rows)
 
 
-async def alarm(session: Session, row: Row) -> None:
+async def alarm(session: Connection, row: Row) -> None:
     """An alarm about a credential, unless any worker has raised the same within the hour."""
     if not await store.was_alarmed(session, row):
         await tenant_events(session, [row])

@@ -18,7 +18,7 @@ import structlog
 
 from app.core.event import rfc3339
 from app.core.webhook_retry import TRIED_FOR, Answer, next_try, rest
-from app.infra.db import Database, Row, Session
+from app.infra.db import Connection, Database, Row
 from app.infra.ids import uuid7
 from app.infra.observe import DELIVERIES
 from app.infra.outage import is_transient, name_of
@@ -185,7 +185,7 @@ def _tell(result: Result, state: str | None) -> None:
         )
 
 
-async def _judge(session: Session, batch: Sequence[Result], rows: Mapping[Key, Row]) -> None:
+async def _judge(session: Connection, batch: Sequence[Result], rows: Mapping[Key, Row]) -> None:
     """What answers say of the endpoints, which are locked: well again, failing, to be left alone,
     disabled."""
     good = {one.claim["webhook_id"] for one in batch if one.answer.ok}
@@ -217,7 +217,7 @@ async def _judge(session: Session, batch: Sequence[Result], rows: Mapping[Key, R
             await disable(session, one["id"], "failing_for_a_day")
 
 
-async def disable(session: Session, webhook: UUID, why: str) -> None:
+async def disable(session: Connection, webhook: UUID, why: str) -> None:
     """Stop sending to an endpoint, and raise the alarm: an event of the tenant's own."""
     row = await endpoints.disable(session, webhook, why)
     if row is None:

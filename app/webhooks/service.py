@@ -11,7 +11,7 @@ from uuid import UUID
 from app.audit import log as audit
 from app.audit.log import Actor
 from app.infra import vault
-from app.infra.db import Session, clock, dump_json
+from app.infra.db import Connection, clock, dump_json
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import uuid7
 from app.infra.queue import DELIVER
@@ -82,7 +82,7 @@ async def create(
 
 
 async def _add_secret(
-    runtime: Runtime, session: Session, tenant_id: UUID, webhook: UUID, secret: str, at: datetime
+    runtime: Runtime, session: Connection, tenant_id: UUID, webhook: UUID, secret: str, at: datetime
 ) -> None:
     row_id = uuid7()
     sealed = vault.seal(runtime.keyring, secret_place(tenant_id, row_id), secret.encode())
@@ -92,19 +92,19 @@ async def _add_secret(
 
 async def get(runtime: Runtime, tenant_id: UUID, webhook: UUID) -> dict[str, Any]:
     """One webhook. Raises NotFound, also for another tenant's."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         return _found(await endpoints.get(session, tenant_id, webhook))
 
 
 async def every(runtime: Runtime, tenant_id: UUID) -> list[dict[str, Any]]:
     """The tenant's webhooks, the oldest first."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         return await endpoints.of_tenant(session, tenant_id)
 
 
 async def conditions(runtime: Runtime, tenant_id: UUID) -> dict[UUID, str]:
     """How each of the tenant's webhooks stands: `backlog.condition`."""
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         ages = await backlog.ages(session, tenant_id)
         rows = await endpoints.of_tenant(session, tenant_id)
     return {row["id"]: backlog.condition(row, ages.get(row["id"])) for row in rows}
@@ -131,7 +131,7 @@ async def change(
         elif enabled is False:
             await endpoints.disable(session, webhook, "by_hand")
         await audit.record(session, actor, tenant_id, "webhook.change", _target(webhook), changes)
-    runtime.queue.kick(DELIVER, [webhook])
+    runtime.queue.enqueue(DELIVER, [webhook])
     return await get(runtime, tenant_id, webhook)
 
 
@@ -173,7 +173,7 @@ async def page(
     """Deliveries of one webhook, the newest first."""
     at, event = before or (None, None)
     values = {"webhook": webhook, "tenant": tenant_id, "state": state, "limit": limit}
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         _found(await endpoints.get(session, tenant_id, webhook))
         return await deliveries.page(session, values | {"at": at, "event": event})
 
@@ -189,7 +189,7 @@ async def attempts(
 ) -> list[dict[str, Any]]:
     """What was tried on one webhook, the newest first."""
     values = {"webhook": webhook, "tenant": tenant_id, "event": event, "limit": limit}
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         _found(await endpoints.get(session, tenant_id, webhook))
         return await deliveries.attempts(session, values | {"before": before or LAST})
 
@@ -204,7 +204,7 @@ async def resend(
             raise NotFound("delivery_not_found", "there is no such delivery, or it is under way")
         detail = {"event": event}
         await audit.record(session, actor, tenant_id, "webhook.resend", _target(webhook), detail)
-    runtime.queue.kick(DELIVER, [webhook])
+    runtime.queue.enqueue(DELIVER, [webhook])
 
 
 def _found(row: dict[str, Any] | None) -> dict[str, Any]:

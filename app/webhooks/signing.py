@@ -17,7 +17,7 @@ SECRET_PURPOSE = "webhook_secret"  # noqa: S105
 
 def body_of(claim: Row, fact: Row) -> dict[str, Any]:
     """What an endpoint is sent: the event as live streams tell it, with its id."""
-    if claim["call_id"] is None:
+    if claim["session_id"] is None:
         return {
             "id": claim["event_id"],
             "type": fact["type"],
@@ -25,7 +25,7 @@ def body_of(claim: Row, fact: Row) -> dict[str, Any]:
             "data": fact["data"],
         }
     body = envelope(
-        call_id=claim["call_id"],
+        session_id=claim["session_id"],
         cid=fact["cid"],
         seq=claim["seq"],
         kind=fact["type"],

@@ -85,7 +85,7 @@ class Screen:
         )
 
     def start(self) -> int:
-        """Set the zero of the times to come; answers it in Unix nanoseconds."""
+        """Set the zero of the times to come; returns it in Unix nanoseconds."""
         self.zero_ns = time.time_ns()
         return self.zero_ns
 
@@ -158,7 +158,7 @@ async def _add_certificate(stack: Stack, backend: httpx.AsyncClient, screen: Scr
     _check(answer.status_code in {200, 201}, f"the certificate was not taken: {answer.text}")
     understood = answer.json()
     screen.part(
-        "VoIP certificate", f"{understood['bundle_id']}, a .p12 with Apple's extensions, sealed"
+        "VoIP certificate", f"{understood['app_id']}, a .p12 with Apple's extensions, sealed"
     )
 
 
@@ -177,7 +177,7 @@ async def _phones(
     ):
         answer = await backend.post(f"/v1/users/{user}/tokens", json={"expires_in": 86_400})
         _check(answer.status_code == 201, f"no user token: {answer.text}")
-        identity = Identity(user, answer.json()["token"], name=name, bundle_id=BUNDLE)
+        identity = Identity(user, answer.json()["token"], name=name, app_id=BUNDLE)
         await source.switch_on(identity)
         phone = Phone(identity, api=stack.api_url, source=source, timing=Timing(), stream=True)
         await parts.enter_async_context(phone)
@@ -233,7 +233,7 @@ async def _ring_and_answer(
     _check(held["bob"] == ("joined", mine.identity.device_id), f"bob is {held['bob']}")
     await other.decline(uuids["carol"]["uuid"])
     await mine.hang_up(bob, for_all=True)
-    read = (await backend.get(f"/v1/calls/{call['id']}")).json()
+    read = (await backend.get(f"/v1/calls/{call['session_id']}")).json()
     _check(read["state"] == "ended", f"the call is {read['state']}, not ended")
     screen.step("Ringline", f"the call has ended: {read['reason']}")
 
@@ -280,7 +280,7 @@ async def _at_rest(
         ]
         _check(len(arrived) == 1, f"a ring made {len(arrived)} pushes, not one")
         times.append((arrived[0].received_ns - zero) / 1e6)
-        await backend.post(f"/v1/calls/{call['id']}/cancel")
+        await backend.post(f"/v1/calls/{call['session_id']}/cancel")
         await carol.log.wait_for(Step.ENDED, uuid=uuid, seconds=PATIENCE)
         await asyncio.sleep(HELD_SECONDS)
     screen.quiet = False

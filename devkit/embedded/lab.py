@@ -19,20 +19,20 @@ async def ring_once(api_url: str) -> tuple[str, float]:
     async with httpx.AsyncClient(base_url=f"{api_url}/lab", timeout=PATIENCE) as visitor:
         (await visitor.get("/")).raise_for_status()
         rung = await visitor.post("/ring", json={"callees": ["bob"]})
-        call_id = rung.raise_for_status().json()["call_id"]
-        found = await _ringing(visitor, call_id)
-        (await visitor.post(f"/calls/{call_id}/cancel", json={})).raise_for_status()
+        session_id = rung.raise_for_status().json()["session_id"]
+        found = await _ringing(visitor, session_id)
+        (await visitor.post(f"/calls/{session_id}/cancel", json={})).raise_for_status()
         return found
 
 
-async def _ringing(visitor: httpx.AsyncClient, call_id: str) -> tuple[str, float]:
+async def _ringing(visitor: httpx.AsyncClient, session_id: str) -> tuple[str, float]:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         state: dict[str, Any] = (await visitor.get("/state")).raise_for_status().json()
         names = {phone["device_id"]: phone["name"] for phone in state["phones"]}
         for call in state["calls"]:
             for moment in call["times"]:
-                if call["id"] == call_id and moment["what"] == "ringing":
+                if call["id"] == session_id and moment["what"] == "ringing":
                     return names[moment["phone"]], moment["ms"]
         await asyncio.sleep(EVERY)
     raise TimeoutError("no phone of the lab rang")

@@ -32,9 +32,9 @@ class SimulatedApple:
                     self._asked_at = time.monotonic()
         return self.run is not None
 
-    async def voip_certificate(self, bundle_id: str) -> str:
+    async def voip_certificate(self, app_id: str) -> str:
         """A new VoIP certificate with its key, PEM. Raises httpx.HTTPError."""
-        answer = await self._client.post("/certificates/voip", json={"bundle_id": bundle_id})
+        answer = await self._client.post("/certificates/voip", json={"app_id": app_id})
         made = answer.raise_for_status().json()
         return str(made["certificate"]) + str(made["key"])
 

@@ -29,7 +29,7 @@ PHONES: Final = (
     ("bob-2", "bob", "Bob's second iPhone"),
     ("carol-1", "carol", "Carol's iPhone"),
 )
-BUNDLE_IDS: Final = [BUNDLE_PREFIX + device_id for device_id, _, _ in PHONES]
+APP_IDS: Final = [BUNDLE_PREFIX + device_id for device_id, _, _ in PHONES]
 PATIENCE: Final = 10.0
 
 
@@ -59,7 +59,7 @@ class Bench:
         for device_id, user, name in PHONES:
             me = Identity(
                 user, tokens[user], name=name, device_id=device_id,
-                bundle_id=BUNDLE_PREFIX + device_id,
+                app_id=BUNDLE_PREFIX + device_id,
             )  # fmt: skip
             await source.switch_on(me)
             api = str(self._backend.client.base_url)
@@ -151,14 +151,14 @@ class Bench:
         of_two = call is not None and len(call.callees) == 1
         self.spawn(handset.phone.hang_up(uuid, for_all=of_two))
 
-    def answer_at_once(self, call_id: str) -> list[str]:
+    def answer_at_once(self, session_id: str) -> list[str]:
         """Every phone that rings for a call taps answer in the same moment; their device ids.
         Raises Conflict when none rings."""
         ringing = []
         for handset in self._handsets.values():
             for screen in handset.phone.callkit.live():
                 call = self.calls.of_ring(screen.uuid)
-                if screen.state is ScreenState.RINGING and call and call.id == call_id:
+                if screen.state is ScreenState.RINGING and call and call.id == session_id:
                     ringing.append((handset, screen.uuid))
         if not ringing:
             raise _nothing_rings("No phone rings for this call.")
@@ -187,12 +187,12 @@ class Bench:
         for handset in self._handsets.values():
             wanted = sends if handset is chosen else handset.sends
             own = library if handset is chosen else handset.phone.identity.profile
-            bundle_id = handset.phone.identity.bundle_id
+            app_id = handset.phone.identity.app_id
             if wanted.trap is not None:
-                profiles[bundle_id] = "custom"
-                templates[bundle_id] = dict(TRAPS[wanted.trap].template)
+                profiles[app_id] = "custom"
+                templates[app_id] = dict(TRAPS[wanted.trap].template)
             else:
-                profiles[bundle_id] = wanted.profile or own
+                profiles[app_id] = wanted.profile or own
         await premises.send_profiles(self._backend, profiles, templates)
         chosen.sends = sends
         self.changed()

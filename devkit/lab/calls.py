@@ -42,19 +42,19 @@ class Calls:
         }
         asked_ns = time.time_ns()
         answer = await self._backend.ask("POST", "/v1/calls", body)
-        call = Followed(answer["id"], asked_ns, tuple(callees), answer)
+        call = Followed(answer["session_id"], asked_ns, tuple(callees), answer)
         self._kept[call.id] = call
         while len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
         self._changed()
         return call
 
-    async def act(self, call_id: str, action: str, body: dict[str, Any]) -> None:
+    async def act(self, session_id: str, action: str, body: dict[str, Any]) -> None:
         """Cancel or end a call of the lab. Raises NotFound, Refused, Unavailable."""
-        if call_id not in self._kept:
+        if session_id not in self._kept:
             raise NotFound("call_not_found", "This is none of the lab's latest calls.")
-        await self._backend.ask("POST", f"/v1/calls/{call_id}/{action}", body)
-        await self._read(self._kept[call_id])
+        await self._backend.ask("POST", f"/v1/calls/{session_id}/{action}", body)
+        await self._read(self._kept[session_id])
 
     def of_ring(self, uuid: str) -> Followed | None:
         """The call that a ring belongs to."""
@@ -81,7 +81,7 @@ class Calls:
                 async with contextlib.aclosing(stream) as events:
                     async for event in events:
                         if event is not None:
-                            await self._news(event.data.get("call_id"))
+                            await self._news(event.data.get("session_id"))
             except (StreamAbsent, StreamLost):
                 pass
             await asyncio.sleep(_AGAIN)
@@ -94,8 +94,8 @@ class Calls:
                 if not call.over:
                     await self._read(call)
 
-    async def _news(self, call_id: object) -> None:
-        call = self._kept.get(call_id) if isinstance(call_id, str) else None
+    async def _news(self, session_id: object) -> None:
+        call = self._kept.get(session_id) if isinstance(session_id, str) else None
         if call is not None and not call.over:
             await self._read(call)
 

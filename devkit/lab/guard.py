@@ -99,7 +99,7 @@ def _with_headers(send: Send) -> Send:
 
 
 def install(app: FastAPI, settings: Settings) -> Lab:
-    """Serve the lab under `/lab`; answers it, to be started and closed with the process."""
+    """Serve the lab under `/lab`; returns it, to be started and closed with the process."""
     assert settings.simulator_url is not None
     lab = Lab(settings.simulator_url)
     inside = FastAPI(title="The lab", openapi_url=None, docs_url=None, redoc_url=None)

@@ -85,7 +85,7 @@ class Handset:
         delivery = self.phone.inbox.delivery
         return seen | {
             "library": self.phone.identity.profile,
-            "bundle_id": self.phone.identity.bundle_id,
+            "app_id": self.phone.identity.app_id,
             "sends": self.sends.as_dict(),
             "next_push": {
                 "duplicate": delivery.duplicate,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+import app
 from app.http.pages import read_files
 from app.infra.errors import NotFound
 from devkit.lab.bench import MODEL_NOTE, PHONES, Bench
@@ -30,7 +31,7 @@ from devkit.phone import App
 
 router = APIRouter()
 HERE: Final = Path(__file__).resolve().parent
-DASHBOARD: Final = HERE.parent / "dashboard" / "static"
+DASHBOARD: Final = Path(app.__file__).resolve().parent / "dashboard" / "static"
 # The lab looks as the dashboard does: its sheet and its mark, and what is the lab's own.
 STATIC: Final = read_files(
     [DASHBOARD / "ringline.css", DASHBOARD / "ringline.svg", *sorted((HERE / "static").iterdir())]
@@ -100,27 +101,27 @@ async def ring(body: RingIn, lab: TheLab, bench: TheBench) -> dict[str, Any]:
     call = await bench.calls.ring(
         list(body.callees), video=body.video, ring_time=body.ring_time, call_type=body.type
     )
-    return {"call_id": call.id}
+    return {"session_id": call.id}
 
 
-@router.post("/calls/{call_id}/cancel", status_code=202)
-async def cancel(call_id: str, bench: TheBench, _body: Nothing = None) -> dict[str, Any]:
+@router.post("/calls/{session_id}/cancel", status_code=202)
+async def cancel(session_id: str, bench: TheBench, _body: Nothing = None) -> dict[str, Any]:
     """Alice gives up."""
-    await bench.calls.act(call_id, "cancel", {"user_id": "alice"})
+    await bench.calls.act(session_id, "cancel", {"user_id": "alice"})
     return {}
 
 
-@router.post("/calls/{call_id}/end", status_code=202)
-async def end(call_id: str, bench: TheBench, _body: Nothing = None) -> dict[str, Any]:
+@router.post("/calls/{session_id}/end", status_code=202)
+async def end(session_id: str, bench: TheBench, _body: Nothing = None) -> dict[str, Any]:
     """The server ends it for everyone."""
-    await bench.calls.act(call_id, "end", {})
+    await bench.calls.act(session_id, "end", {})
     return {}
 
 
-@router.post("/calls/{call_id}/answer_at_once", status_code=202)
-async def answer_at_once(call_id: str, bench: TheBench, _body: Nothing = None) -> dict[str, Any]:
+@router.post("/calls/{session_id}/answer_at_once", status_code=202)
+async def answer_at_once(session_id: str, bench: TheBench, _body: Nothing = None) -> dict[str, Any]:
     """Every phone that rings for it taps answer in the same moment."""
-    return {"phones": bench.answer_at_once(call_id)}
+    return {"phones": bench.answer_at_once(session_id)}
 
 
 Tap = Literal["answer", "decline", "busy", "hang_up"]

@@ -86,21 +86,19 @@ async def open_backend(runtime: Runtime) -> Backend:
     return Backend(client, key)
 
 
-async def install_certificates(
-    backend: Backend, apple: SimulatedApple, bundle_ids: list[str]
-) -> None:
+async def install_certificates(backend: Backend, apple: SimulatedApple, app_ids: list[str]) -> None:
     """A VoIP certificate of this simulator for each app; older ones of the lab's apps go: another
     simulator's authority may have signed them."""
     listed = await backend.ask("GET", "/v1/credentials")
     for one in listed["credentials"]:
-        if str(one["bundle_id"]).startswith(BUNDLE_PREFIX):
+        if str(one["app_id"]).startswith(BUNDLE_PREFIX):
             await backend.ask("DELETE", f"/v1/credentials/{one['id']}?confirm=true")
 
-    async def install(bundle_id: str) -> None:
-        pem = await apple.voip_certificate(bundle_id)
+    async def install(app_id: str) -> None:
+        pem = await apple.voip_certificate(app_id)
         await backend.ask("POST", "/v1/credentials", {"file": pem})
 
-    await asyncio.gather(*map(install, bundle_ids))
+    await asyncio.gather(*map(install, app_ids))
 
 
 async def send_profiles(
@@ -108,7 +106,7 @@ async def send_profiles(
 ) -> None:
     """Let Ringline send these payload profiles (and custom templates), per bundle id."""
     settings = {
-        "figures": FIGURES,
+        "limits": FIGURES,
         "call_types": CALL_TYPES,
         "profiles": profiles,
         "templates": templates,

@@ -38,7 +38,7 @@ def call_view(call: Followed, handsets: Iterable[Handset]) -> dict[str, Any]:
         "reason": body["reason"],
         "callees": list(call.callees),
         "caller": body["caller"],
-        "has_video": body["has_video"],
+        "video": body["video"],
         "asked_ms": round(call.asked_ns / 1e6, 3),
         "ended_ms": None if call.ended_ns is None else round(call.ended_ns / 1e6, 3),
         "members": [_member(one) for one in body["members"]],
@@ -83,7 +83,7 @@ def race_of(call: Followed, handsets: Iterable[Handset]) -> dict[str, Any] | Non
                 {"phone": name, "reason": stop.reason, "ms_after_answer": ms, "tapped_too": tapped}
             )
     stopped.sort(key=lambda one: one["ms_after_answer"])
-    return {"call_id": call.id, "winner": winner, "stopped": stopped, "ringing": ringing}
+    return {"session_id": call.id, "winner": winner, "stopped": stopped, "ringing": ringing}
 
 
 def _marks(call: Followed, handset: Handset) -> list[Mark]:

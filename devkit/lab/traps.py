@@ -27,9 +27,9 @@ def _without(body: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 
 
 _RING: Final = _without(RING, "custom")
-_ALERT: Final = {"call_cid": "{{call_cid}}", "user_ids": "{{user_ids}}"}
+_ALERT: Final = {"call_cid": "{{cid}}", "user_ids": "{{user_ids}}"}
 _STREAM: Final = {
-    "call_cid": "{{call_cid}}",
+    "call_cid": "{{cid}}",
     "call_display_name": "{{call_label}}",
     "created_by_display_name": "{{caller_label}}",
     "created_by_id": "{{caller_id}}",
@@ -37,28 +37,28 @@ _STREAM: Final = {
     "sender": "stream.video",
     "type": "call.ring",
     "version": "v2",
-    "video": "{{has_video_string}}",
+    "video": "{{video_string}}",
 }
 _FLUTTER: Final = {
     "id": "{{uuid}}",
     "nameCaller": "{{caller_label}}",
     "handle": "{{caller_id}}",
-    "isVideo": "{{has_video}}",
+    "isVideo": "{{video}}",
     "ring": _RING,
 }
 _CALLKEEP: Final = {"uuid": "{{uuid}}", "callerName": "{{caller_label}}", "handle": "{{caller_id}}"}
 _CUBE: Final = {
     "signal_type": "startCall",
     "session_id": "{{uuid}}",
-    "call_type": "{{has_video_type}}",
+    "call_type": "{{video_type}}",
     "caller_id": "{{caller_number}}",
     "caller_name": "{{caller_label}}",
     "call_opponents": "{{opponent_numbers}}",
     "user_info": {
         "$json": {
             "ring_uuid": "{{uuid}}",
-            "ring_call_id": "{{call_id}}",
-            "ring_call_cid": "{{call_cid}}",
+            "ring_session_id": "{{session_id}}",
+            "ring_cid": "{{cid}}",
             "ring_expires_at": "{{expires_at_string}}",
             "ring_state_url": "{{state_url}}",
             "ring_token": "{{token}}",
@@ -70,13 +70,13 @@ _WEBRTC: Final = {
     "caller_id": "{{caller_id}}",
     "caller_name": "{{caller_label}}",
     "caller_id_type": "number",
-    "has_video": "{{has_video}}",
+    "has_video": "{{video}}",
     "ring": _RING,
 }
 _EXPO: Final = {
     "eventId": "{{uuid}}",
-    "serverCallId": "{{call_id}}",
-    "hasVideo": "{{has_video}}",
+    "serverCallId": "{{session_id}}",
+    "hasVideo": "{{video}}",
     "startedAt": "{{sent_at_iso}}",
     "caller": {"id": "{{caller_id}}", "displayName": "{{caller_label}}"},
     "metadata": {"ring": _RING},
@@ -96,14 +96,14 @@ _ALL: Final = (
     Trap(
         "ringline",
         "cid_without_type",
-        "`call_cid` has no type before the colon",
-        {"aps": {"alert": _ALERT | {"call_cid": "{{call_id}}"}}, "ring": _RING},
+        "`cid` has no type before the colon",
+        {"aps": {"alert": _ALERT | {"call_cid": "{{session_id}}"}}, "ring": _RING},
     ),
     Trap(
         "ringline",
         "ring_uuid_is_no_uuid",
         "`ring.uuid` is the call's cid instead of a UUID",
-        {"aps": {"alert": _ALERT}, "ring": _RING | {"uuid": "{{call_cid}}"}, "id": "{{uuid}}"},
+        {"aps": {"alert": _ALERT}, "ring": _RING | {"uuid": "{{cid}}"}, "id": "{{uuid}}"},
     ),
     Trap(
         "stream",
@@ -111,13 +111,13 @@ _ALL: Final = (
         "`video` is a JSON boolean instead of a string",
         {
             "aps": {"alert": _ALERT},
-            "stream": _STREAM | {"video": "{{has_video}}"},
+            "stream": _STREAM | {"video": "{{video}}"},
             "ring": _RING,
         },
     ),
     Trap(
         "stream",
-        "no_call_cid",
+        "no_cid",
         "`stream.call_cid` is missing",
         {"aps": {"alert": _ALERT}, "stream": _without(_STREAM, "call_cid"), "ring": _RING},
     ),
@@ -125,19 +125,19 @@ _ALL: Final = (
         "flutter_callkit_incoming",
         "id_is_no_uuid",
         "`id` is the call's cid instead of a UUID",
-        _FLUTTER | {"id": "{{call_cid}}"},
+        _FLUTTER | {"id": "{{cid}}"},
     ),
     Trap(
         "flutter_callkit_incoming",
         "is_video_is_a_string",
         "`isVideo` is a string instead of a JSON boolean",
-        _FLUTTER | {"isVideo": "{{has_video_string}}"},
+        _FLUTTER | {"isVideo": "{{video_string}}"},
     ),
     Trap(
         "rn_callkeep",
         "uuid_is_no_uuid",
         "`uuid` is the call's cid instead of a UUID",
-        _CALLKEEP | {"uuid": "{{call_cid}}", "ring": _RING},
+        _CALLKEEP | {"uuid": "{{cid}}", "ring": _RING},
     ),
     Trap(
         "connectycube",

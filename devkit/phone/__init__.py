@@ -7,7 +7,7 @@ value cannot pass on both sides.
     from devkit.phone import Identity, Phone, SimulatorPushes, Step
 
     async with SimulatorPushes(control_url) as source:
-        bob = Identity("bob", user_token, name="Bob's iPhone", bundle_id="com.example.app")
+        bob = Identity("bob", user_token, name="Bob's iPhone", app_id="com.example.app")
         await source.switch_on(bob)                       # its tokens are live at the simulator
         async with Phone(bob, api=url, source=source) as phone:      # registers at the server
             ring = await phone.log.wait_for(Step.RINGING)            # .uuid .at_ms .detail

@@ -77,7 +77,7 @@ class Screen:
     uuid: str
     caller: str
     handle: str
-    has_video: bool
+    video: bool
     reported_ms: int
     state: ScreenState = ScreenState.RINGING
     answered_ms: int | None = None
@@ -110,7 +110,7 @@ class Screen:
             "uuid": self.uuid,
             "caller": self.caller,
             "handle": self.handle,
-            "has_video": self.has_video,
+            "video": self.video,
             "state": self.state.value,
             "reported_ms": self.reported_ms,
             "answered_ms": self.answered_ms,
@@ -142,7 +142,7 @@ class CallKit:
         self.blocked: set[str] = set()
 
     def report_incoming(
-        self, uuid: str, *, caller: str, handle: str, has_video: bool, now_ms: int
+        self, uuid: str, *, caller: str, handle: str, video: bool, now_ms: int
     ) -> IncomingError | None:
         """reportNewIncomingCall. An error counts as reported too: iOS kills for silence only.
 
@@ -152,7 +152,7 @@ class CallKit:
         known = self._screens.get(uuid)
         if known is not None and known.live:
             return IncomingError.UUID_ALREADY_EXISTS
-        screen = Screen(uuid, caller, handle, has_video, now_ms)
+        screen = Screen(uuid, caller, handle, video, now_ms)
         if handle in self.blocked:
             return IncomingError.FILTERED_BY_BLOCK_LIST
         if self.do_not_disturb:

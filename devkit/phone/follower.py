@@ -93,13 +93,13 @@ class Follower:
         kind = event.data.get("type", event.event)
         inner = event.data.get("data")
         facts: Mapping[str, Any] = inner if isinstance(inner, dict) else {}
-        self._kit.log.note(Step.EVENT, kind=kind, id=event.id, call=event.data.get("call_cid"))
+        self._kit.log.note(Step.EVENT, kind=kind, id=event.id, call=event.data.get("cid"))
         if kind in _BEGINNINGS:
             await self._verify_all()
         elif kind == "ring.settled":
             self._settled(facts)
         elif kind == "call.ended":
-            self._call_ended(event.data.get("call_id"), facts.get("reason"))
+            self._call_ended(event.data.get("session_id"), facts.get("reason"))
 
     def _settled(self, facts: Mapping[str, Any]) -> None:
         """A ring is over for this user; the device that settled it needs no telling."""
@@ -115,7 +115,7 @@ class Follower:
         else:
             ring.stop(reason, "stream")
 
-    def _call_ended(self, call_id: Any, reason: Any) -> None:
+    def _call_ended(self, session_id: Any, reason: Any) -> None:
         for ring in tuple(self._rings.values()):
-            if ring.ours.call_id == call_id and call_id is not None:
+            if ring.ours.session_id == session_id and session_id is not None:
                 ring.call_over(REASONS.get(reason, EndedReason.REMOTE_ENDED), "stream")

@@ -126,7 +126,7 @@ class Inbox:
             uuid,
             caller=verdict.caller or "",
             handle=verdict.handle or "",
-            has_video=verdict.has_video,
+            video=verdict.video,
             now_ms=self._kit.now_ms(),
         )
         self.pushkit.reported()
@@ -141,7 +141,7 @@ class Inbox:
                 self._kit.log.note(Step.SILENCED, uuid, error=int(error))
                 ring.unavailable()
                 return
-            self._kit.log.note(Step.RINGING, uuid, caller=verdict.caller, video=verdict.has_video)
+            self._kit.log.note(Step.RINGING, uuid, caller=verdict.caller, video=verdict.video)
         self._judge(ring, verdict, is_new=error is None)
 
     def _forget_old(self) -> None:

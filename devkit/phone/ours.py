@@ -22,8 +22,8 @@ def our_ring(profile: str, body: Body) -> OurRing:
     caller = found.get("caller_id") or mapping(found, "caller").get("id")
     return OurRing(
         uuid=string(found, "uuid"),
-        call_cid=string(found, "call_cid"),
-        call_id=string(found, "call_id"),
+        cid=string(found, "cid"),
+        session_id=string(found, "session_id"),
         caller_id=caller if isinstance(caller, str) else None,
         sent_at_ms=numbers(found.get("sent_at")),
         expires_at_ms=numbers(found.get("expires_at")),

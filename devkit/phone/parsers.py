@@ -35,7 +35,7 @@ class _Shown:
     uuid: str
     caller: str
     handle: str
-    has_video: bool
+    video: bool
     notes: tuple[str, ...] = ()
 
 
@@ -61,7 +61,7 @@ def parse(profile: str, payload: bytes) -> Verdict:
         uuid=shown.uuid.lower(),
         caller=shown.caller,
         handle=shown.handle,
-        has_video=shown.has_video,
+        video=shown.video,
         ring=ring,
         notes=shown.notes,
     )
@@ -75,7 +75,7 @@ def _ringline(body: Body, ring: OurRing) -> _Shown:
     ids = (string(mapping(mapping(body, "aps"), "alert"), "user_ids") or "").split(",")
     caller = mapping(mapping(body, "ring"), "caller")
     name = string(caller, "name") or ids[0] or "Unknown"
-    video = mapping(body, "ring").get("has_video")
+    video = mapping(body, "ring").get("video")
     return _Shown(uuid, name, ids[0], video is True)
 
 

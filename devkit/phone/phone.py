@@ -113,7 +113,7 @@ class Phone:
                 {
                     "kind": kind,
                     "token": token,
-                    "bundle_id": me.bundle_id,
+                    "app_id": me.app_id,
                     "environment": me.environment,
                 }
                 for kind, token in kinds

@@ -235,7 +235,7 @@ class Ring:
 
     async def _as_callee(self, action: str, body: dict[str, Any]) -> Answer:
         """With the user's token where the app runs and is logged in, else with the push's own."""
-        kit, cid = self._kit, self.ours.call_cid
+        kit, cid = self._kit, self.ours.cid
         user_token = kit.identity.user_token
         if user_token is not None and cid is not None and kit.conditions.app is not App.KILLED:
             return await kit.api.by_cid(
@@ -247,10 +247,10 @@ class Ring:
 
     async def _as_member(self, action: str) -> Answer:
         token = self.member_token or self._kit.identity.user_token
-        if token is None or self.ours.call_cid is None:
+        if token is None or self.ours.cid is None:
             raise Unreachable("no member token and nobody logged in")
         body = {"device_id": self._kit.identity.device_id}
-        return await self._kit.api.by_cid(self.ours.call_cid, action, token, body)
+        return await self._kit.api.by_cid(self.ours.cid, action, token, body)
 
     def _rings(self) -> bool:
         screen = self._kit.callkit.screen(self.uuid)

@@ -22,7 +22,7 @@ class Identity:
     user_token: str | None
     name: str = "iPhone"
     device_id: str = field(default_factory=lambda: f"dev-{secrets.token_hex(8)}")
-    bundle_id: str = "com.example.app"
+    app_id: str = "com.example.app"
     environment: str = "sandbox"
     profile: str = "ringline"
     voip_token: str = field(default_factory=lambda: secrets.token_hex(32))

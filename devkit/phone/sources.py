@@ -65,7 +65,7 @@ class SimulatorPushes:
 
         Raises httpx.HTTPError.
         """
-        bundle = identity.bundle_id
+        bundle = identity.app_id
         topics = (f"{bundle}.voip", bundle)
         for token, topic in zip(identity.tokens, topics, strict=False):
             body = {"tokens": [token], "topics": [topic], "environment": identity.environment}

@@ -18,8 +18,8 @@ class OurRing:
     """Ringline's own facts beside a library's keys, as the app's code finds them. Times in ms."""
 
     uuid: str | None = None
-    call_cid: str | None = None
-    call_id: str | None = None
+    cid: str | None = None
+    session_id: str | None = None
     caller_id: str | None = None
     sent_at_ms: int | None = None
     expires_at_ms: int | None = None
@@ -40,6 +40,6 @@ class Verdict:
     uuid: str | None = None
     caller: str | None = None
     handle: str | None = None
-    has_video: bool = False
+    video: bool = False
     ring: OurRing = OurRing()
     notes: tuple[str, ...] = ()

@@ -55,7 +55,7 @@ class NewKey(_Body):
 class NewCertificate(_Body):
     """A VoIP Services certificate to issue, for a CSR (PEM) or with a new key."""
 
-    bundle_id: str
+    app_id: str
     team_id: str = push_certificates.TEAM
     uid: str | None = None
     environments: push_certificates.Environments = "both"
@@ -178,7 +178,7 @@ def _certificates(made: APIRouter, server: "Server") -> None:
     async def certificate(body: NewCertificate) -> dict[str, object]:
         issued = push_certificates.voip(
             apple.authority,
-            body.bundle_id,
+            body.app_id,
             team_id=body.team_id,
             uid=body.uid,
             environments=body.environments,

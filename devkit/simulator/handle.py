@@ -112,13 +112,13 @@ class Simulator(Watching, Scripting):
 
     # Credentials.
 
-    def voip_certificate(self, bundle_id: str = "com.example.app", **options: Any) -> Issued:
+    def voip_certificate(self, app_id: str = "com.example.app", **options: Any) -> Issued:
         """Issue a VoIP Services certificate; options as `push_certificates.voip`."""
-        return push_certificates.voip(self.authority, bundle_id, **options)
+        return push_certificates.voip(self.authority, app_id, **options)
 
-    def apns_certificate(self, bundle_id: str = "com.example.app", **options: Any) -> Issued:
+    def apns_certificate(self, app_id: str = "com.example.app", **options: Any) -> Issued:
         """Issue a certificate for alerts; options as `push_certificates.apns`."""
-        return push_certificates.apns(self.authority, bundle_id, **options)
+        return push_certificates.apns(self.authority, app_id, **options)
 
     def distribution_certificate(self) -> Issued:
         """Issue a code-signing certificate, which is no good here."""

@@ -20,7 +20,7 @@ _CLIENT = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
 
 def voip(
     authority: Authority,
-    bundle_id: str,
+    app_id: str,
     *,
     team_id: str = TEAM,
     uid: str | None = None,
@@ -39,9 +39,9 @@ def voip(
     extensions: list[x509.ExtensionType] = [_CLIENT, *_environment_flags(environments)]
     extensions.append(flag(apple_extensions.VOIP))
     if topic_list:
-        extensions.append(_topics(bundle_id, ("app", "voip", "complication")))
+        extensions.append(_topics(app_id, ("app", "voip", "complication")))
     return authority.issue(
-        _subject(uid or f"{bundle_id}.voip", f"VoIP Services: {bundle_id}", team_id),
+        _subject(uid or f"{app_id}.voip", f"VoIP Services: {app_id}", team_id),
         extensions,
         not_before=not_before,
         not_after=not_after,
@@ -52,7 +52,7 @@ def voip(
 
 def apns(
     authority: Authority,
-    bundle_id: str,
+    app_id: str,
     *,
     team_id: str = TEAM,
     environments: Environments = "both",
@@ -67,8 +67,8 @@ def apns(
     )
     kinds = ("app", "voip", "complication") if voip_topic else ("app",)
     return authority.issue(
-        _subject(bundle_id, f"{prefix}: {bundle_id}", team_id),
-        [_CLIENT, *_environment_flags(environments), _topics(bundle_id, kinds)],
+        _subject(app_id, f"{prefix}: {app_id}", team_id),
+        [_CLIENT, *_environment_flags(environments), _topics(app_id, kinds)],
         key_kind=key_kind,
     )
 
@@ -104,9 +104,9 @@ def _environment_flags(environments: Environments) -> list[x509.ExtensionType]:
     return flags
 
 
-def _topics(bundle_id: str, kinds: tuple[str, ...]) -> x509.UnrecognizedExtension:
+def _topics(app_id: str, kinds: tuple[str, ...]) -> x509.UnrecognizedExtension:
     suffixes = {"app": "", "voip": ".voip", "complication": ".complication"}
-    topics = [(bundle_id + suffixes[kind], [kind]) for kind in kinds]
+    topics = [(app_id + suffixes[kind], [kind]) for kind in kinds]
     return x509.UnrecognizedExtension(
         apple_extensions.TOPICS, apple_extensions.encode_topics(topics)
     )

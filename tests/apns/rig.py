@@ -19,7 +19,7 @@ from devkit.simulator import Simulator
 
 BUNDLE = "com.example.app"
 TOPIC = "com.example.app.voip"
-PAYLOAD = b'{"aps":{"alert":{"call_cid":"default:abc","user_ids":"alice"}},"ring":{"v":1}}'
+PAYLOAD = b'{"aps":{"alert":{"cid":"default:abc","user_ids":"alice"}},"ring":{"v":1}}'
 
 QUICK = Timing(
     connect=1.0,

@@ -54,7 +54,7 @@ class Walk:
         self.done: set[tuple[str, str]] = set()
 
     async def lines(self) -> list[dict[str, Any]]:
-        async with self.site.runtime.database.reading() as session:
+        async with self.site.runtime.database.autocommit() as session:
             found = await session.execute(text("SELECT * FROM audit ORDER BY id"))
             return [dict(row) for row in found.mappings()]
 
@@ -121,7 +121,7 @@ async def by_http(walk: Walk, simulator) -> None:
     await walk.look(before, ("DELETE", path), "device.remove", "api_key", BACKEND)
     for act in ("cancel", "end"):
         ring = {"id": act, "caller": {"id": "alice"}, "callees": ["bob"]}
-        call = (await api.post("/v1/calls", json=ring)).json()["id"]
+        call = (await api.post("/v1/calls", json=ring)).json()["session_id"]
         if act == "end":
             await api.post(f"/v1/calls/{call}/accept", json={"user_id": "bob"})
         path = "/v1/calls/{reference}/" + act
@@ -142,12 +142,12 @@ async def by_http(walk: Walk, simulator) -> None:
 def phone_token(simulator) -> dict[str, str]:
     token = secrets.token_hex(32)
     simulator.live(token, topic=f"{BUNDLE}.voip")
-    return {"kind": "voip", "token": token, "bundle_id": BUNDLE, "environment": "sandbox"}
+    return {"kind": "voip", "token": token, "app_id": BUNDLE, "environment": "sandbox"}
 
 
 async def credentials_by_http(walk: Walk, simulator) -> None:
     path = "/v1/credentials"
-    asked = await walk.http("POST", path + "/requests", "credential.request", {"bundle_id": BUNDLE})
+    asked = await walk.http("POST", path + "/requests", "credential.request", {"app_id": BUNDLE})
     issued = simulator.voip_certificate(BUNDLE, csr_pem=asked["request"].encode())
     one = {"credential_id": asked["id"]}
     file = {"file": base64.b64encode(issued.der).decode()}
@@ -188,9 +188,7 @@ async def by_forms(walk: Walk, tenant: UUID, simulator) -> None:
     kid = re.findall(r"/settings/secrets/(\w+)/revoke", page)[-1]
     await walk.form(settings + "/secrets/{kid}/revoke", "secret.revoke", ids | {"kid": kid})
     await walk.form(settings + "/calls", "settings.change", ids, users_may_ring="yes")
-    await walk.form(
-        settings + "/payload", "settings.change", ids, bundle_id=BUNDLE, profile="stream"
-    )
+    await walk.form(settings + "/payload", "settings.change", ids, app_id=BUNDLE, profile="stream")
     await webhooks_by_forms(walk, settings + "/webhooks", ids)
     await credentials_by_forms(walk, here + "/credentials", ids, simulator)
     await users_by_forms(walk, here, ids, simulator)
@@ -209,10 +207,10 @@ async def webhooks_by_forms(walk: Walk, path: str, ids: dict[str, Any]) -> None:
 
 
 async def credentials_by_forms(walk: Walk, path: str, ids: dict[str, Any], simulator) -> None:
-    await walk.form(path + "/request", "credential.request", ids, bundle_id="com.example.two")
-    async with walk.site.runtime.database.reading() as session:
+    await walk.form(path + "/request", "credential.request", ids, app_id="com.example.two")
+    async with walk.site.runtime.database.autocommit() as session:
         found = await session.execute(
-            text("SELECT id, request FROM credentials WHERE bundle_id = 'com.example.two'")
+            text("SELECT id, request FROM credentials WHERE app_id = 'com.example.two'")
         )
         row = found.one()
     issued = simulator.voip_certificate("com.example.two", csr_pem=row.request.encode())
@@ -230,10 +228,10 @@ async def users_by_forms(walk: Walk, here: str, ids: dict[str, Any], simulator) 
     assert (await walk.api.post("/v1/devices", json=body)).status_code == 200
     await walk.form(here + "/user/test", "credential.test_push", ids, id="carol")
     await walk.form(here + "/user/ring", "call.test", ids, id="carol")
-    async with walk.site.runtime.database.reading() as session:
+    async with walk.site.runtime.database.autocommit() as session:
         found = await session.execute(text("SELECT id FROM calls ORDER BY id DESC LIMIT 1"))
         call = found.scalar_one()
-    await walk.form(here + "/calls/{call_id}/end", "call.end", ids | {"call_id": call})
+    await walk.form(here + "/calls/{session_id}/end", "call.end", ids | {"session_id": call})
     await walk.form(here + "/user/remove", "device.remove", ids, id="carol", device_id="d2")
     await walk.form(here + "/user/erase", "user.erase", ids, id="carol")
 
@@ -245,7 +243,7 @@ async def people(walk: Walk) -> None:
         "/dashboard/admins", "admin.create", {}, email="eve@example.org", role="viewer"
     )
     one = {"admin_id": re.findall(r"/admins/([0-9a-f-]{36})/role", page)[0]}
-    async with site.runtime.database.reading() as session:
+    async with site.runtime.database.autocommit() as session:
         found = await session.execute(text("SELECT id FROM admins WHERE email LIKE 'eve%'"))
         one = {"admin_id": found.scalar_one()}
     path = "/dashboard/admins/{admin_id}"
@@ -278,7 +276,7 @@ async def test_no_line_names_a_user_who_has_been_erased(site: Site) -> None:
     mine = (await api.post("/v1/users/mallory@example.com/tokens")).json()["token"]
     user = await site.visitor("198.51.100.20")
     user.headers["Authorization"] = f"Bearer {mine}"
-    token = {"kind": "voip", "token": "ab" * 32, "bundle_id": BUNDLE}
+    token = {"kind": "voip", "token": "ab" * 32, "app_id": BUNDLE}
     await user.post("/v1/devices", json={"device_id": "mallorys-phone", "tokens": [token]})
     assert (await user.delete("/v1/devices/mallorys-phone")).status_code == 204
     await api.post("/v1/users/alice/tokens")
@@ -292,7 +290,7 @@ async def test_no_line_names_a_user_who_has_been_erased(site: Site) -> None:
     await post(owner, f"/dashboard/t/{made.id}/user/erase", id="mallory@example.com")
     log = (await api.get("/v1/audit")).text
     page = (await owner.get(f"/dashboard/t/{made.id}/settings/audit")).text
-    async with site.runtime.database.reading() as session:
+    async with site.runtime.database.autocommit() as session:
         rows = (await session.execute(text("SELECT a::text FROM audit a"))).scalars().all()
     for shown in (log, page, "".join(rows)):
         assert "mallory" not in shown

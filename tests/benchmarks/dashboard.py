@@ -29,7 +29,7 @@ ROUNDS = 25
 UUID7 = """CAST(lpad(to_hex(CAST(extract(epoch FROM {at}) * 1000 AS bigint)), 12, '0') || '7'
     || substr(md5({n}::text), 1, 3) || '8' || substr(md5({n}::text), 4, 15) AS uuid)"""
 CALLS = f"""
-INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, has_video, custom, figures,
+INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, video, custom, figures,
                    created_at, active_at, ended_at, event_seq, version)
 SELECT {UUID7.format(at="at", n="n")}, :tenant, 'default', 'call-' || n, 'ended',
        CASE WHEN n % 5 = 0 THEN 'missed' WHEN n % 1000 = 1 THEN 'failed' ELSE 'completed' END,
@@ -38,19 +38,19 @@ FROM (SELECT n, now() - interval '1 s' * 604800 * n / :calls AS at
       FROM generate_series(1, :calls) n) a
 """
 MEMBERS = """
-INSERT INTO members (call_id, user_id, tenant_id, role, state, watched)
+INSERT INTO members (session_id, user_id, tenant_id, role, state, monitored)
 SELECT c.id, CASE k WHEN 0 THEN caller_id ELSE 'callee' || (abs(hashtext(name)) + k) % 5000 END,
        tenant_id, CASE k WHEN 0 THEN 'caller' ELSE 'callee' END, 'left', false
 FROM calls c CROSS JOIN generate_series(0, 2) k
 """
 RINGS = """
-INSERT INTO rings (uuid, call_id, tenant_id, user_id, created_at, deadline, outcome, settled_at)
+INSERT INTO rings (uuid, session_id, tenant_id, user_id, created_at, deadline, outcome, settled_at)
 SELECT id, id, tenant_id, caller_id, created_at, created_at + interval '45 s',
        CASE reason WHEN 'completed' THEN 'accepted' ELSE 'missed' END, ended_at FROM calls
 """
 PUSHES = """
-INSERT INTO pushes (id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose, kind,
-                    bundle_id, environment, token, token_registered_at, token_version, created_at,
+INSERT INTO pushes (id, ring, session_id, tenant_id, user_id, device_row, token_id, purpose, kind,
+                    app_id, environment, token, token_registered_at, token_version, created_at,
                     deadline, state, due_at, status, sent_at, answered_at)
 SELECT gen_random_uuid(), c.id, c.id, tenant_id, caller_id, gen_random_uuid(), gen_random_uuid(),
        'ring', 'voip', 'com.example.app', 'production', repeat('ab', 32), created_at, 1, created_at,

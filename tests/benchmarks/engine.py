@@ -27,12 +27,12 @@ WARM_UP = 2_000
 MESSAGE: dict[str, Any] = {
     "aps": {"alert": {"call_cid": "default:0198f7e2-abc", "user_ids": "alice,carol"}},
     "ring": {
-        "v": 1,
+        "v": 2,
         "uuid": "0d3c1c34-cd0a-4fb7-9a0c-4a4bd1c4e0a2",
-        "call_cid": "default:0198f7e2-abc",
-        "call_id": "0198f7e2-8d0e-7a3b-9b7c-2f8f6f0d9a11",
+        "cid": "default:0198f7e2-abc",
+        "session_id": "0198f7e2-8d0e-7a3b-9b7c-2f8f6f0d9a11",
         "caller": {"id": "alice", "name": "Alice"},
-        "has_video": True,
+        "video": True,
         "sent_at": 1_790_000_000_000,
         "expires_at": 1_790_000_045_000,
         "state_url": "https://ring.example.com/v1/calls/0198f7e2-8d0e-7a3b-9b7c-2f8f6f0d9a11",

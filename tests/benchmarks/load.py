@@ -40,7 +40,7 @@ async def post_all(
 async def post_one(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, key: str, body: bytes
 ) -> int:
-    """POST one body on an open connection; answers the status."""
+    """POST one body on an open connection; returns the status."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

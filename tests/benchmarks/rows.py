@@ -20,7 +20,7 @@ DEVICES = """
          generate_series(1, CAST(:each AS integer)) d
 """
 TOKENS = f"""
-    INSERT INTO tokens (id, tenant_id, user_id, device_row, kind, bundle_id, environment, token,
+    INSERT INTO tokens (id, tenant_id, user_id, device_row, kind, app_id, environment, token,
                         registered_at, expires_at)
     SELECT gen_random_uuid(), tenant_id, user_id, id, 'voip', '{BUNDLE}', 'production',
            md5(CAST(id AS text)) || md5(user_id || device_id), registered_at,
@@ -49,30 +49,30 @@ async def token_owners(ready: Ready, prefix: str, last: int) -> dict[str, str]:
 
 PAST = {
     "calls": f"""
-        INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, has_video, custom,
+        INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, video, custom,
                            figures, created_at, ended_at, event_seq, version)
         SELECT {ID.format(k=1, n="n")}, :t, 'default', 'past' || n, 'ended', 'missed', 'alice', true,
                '{{}}', '{{}}', now() - n * interval '2 seconds', now() - n * interval '2 seconds', 4, 2
         FROM generate_series(1, CAST(:count AS integer)) n""",
     "members": f"""
-        INSERT INTO members (call_id, user_id, tenant_id, role, state, watched, ring)
+        INSERT INTO members (session_id, user_id, tenant_id, role, state, monitored, ring)
         SELECT {ID.format(k=1, n="n")}, CASE m WHEN 1 THEN 'alice' ELSE 'u' || (1 + n % CAST(:users AS integer)) END,
                :t, CASE m WHEN 1 THEN 'caller' ELSE 'callee' END, 'missed', false,
                CASE m WHEN 2 THEN {ID.format(k=2, n="n")} END
         FROM generate_series(1, CAST(:count AS integer)) n, generate_series(1, 2) m""",
     "rings": f"""
-        INSERT INTO rings (uuid, call_id, tenant_id, user_id, created_at, deadline, outcome,
-                           settled_at, callkit)
+        INSERT INTO rings (uuid, session_id, tenant_id, user_id, created_at, deadline, outcome,
+                           settled_at, callkit_reason)
         SELECT {ID.format(k=2, n="n")}, {ID.format(k=1, n="n")}, :t, 'u' || (1 + n % CAST(:users AS integer)),
                now() - n * interval '2 seconds', now() - n * interval '2 seconds', 'missed',
                now() - n * interval '2 seconds', 3
         FROM generate_series(1, CAST(:count AS integer)) n""",
     "pushes": f"""
-        INSERT INTO pushes (id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose,
-                            kind, bundle_id, environment, token, token_registered_at, token_version,
+        INSERT INTO pushes (id, ring, session_id, tenant_id, user_id, device_row, token_id, purpose,
+                            kind, app_id, environment, token, token_registered_at, token_version,
                             created_at, deadline, state, due_at, fence, attempts, status)
         SELECT {ID.format(k=3, n="n")}, {ID.format(k=2, n="n")}, {ID.format(k=1, n="n")}, :t,
-               t.user_id, t.device_row, t.id, 'ring', 'voip', t.bundle_id, t.environment, t.token,
+               t.user_id, t.device_row, t.id, 'ring', 'voip', t.app_id, t.environment, t.token,
                t.registered_at, 1, now() - n * interval '2 seconds',
                now() - n * interval '2 seconds', 'accepted', now() - n * interval '2 seconds', 1, 1,
                200
@@ -81,14 +81,14 @@ PAST = {
               WHERE tenant_id = :t AND starts_with(user_id, 'u')) t
             ON t.place = 1 + n % CAST(:users AS integer)""",
     "attempts": f"""
-        INSERT INTO attempts (id, push_id, call_id, worker_id, fence, environment, started_at,
+        INSERT INTO attempts (id, push_id, session_id, worker_id, fence, environment, started_at,
                               finished_at, status)
         SELECT {ID.format(k=4, n="n")}, {ID.format(k=3, n="n")}, {ID.format(k=1, n="n")},
                {ID.format(k=5, n="1")}, 1, 'production', now() - n * interval '2 seconds',
                now() - n * interval '2 seconds', 200
         FROM generate_series(1, CAST(:count AS integer)) n""",
     "events": f"""
-        INSERT INTO events (call_id, seq, tenant_id, type, at, data)
+        INSERT INTO events (session_id, seq, tenant_id, type, at, data)
         SELECT {ID.format(k=1, n="n")}, s, :t, 'ring.started', now() - n * interval '0.5 seconds',
                '{{}}'
         FROM generate_series(1, CAST(:count AS integer)) n, generate_series(1, 4) s""",
@@ -106,9 +106,9 @@ async def add_past_calls(ready: Ready, count: int, users: int) -> None:
 LEFT = "SELECT count(*) FROM pushes WHERE tenant_id = :t AND state IN ('pending', 'sending')"
 COUNTS = """
     WITH c AS (SELECT id, state FROM calls WHERE tenant_id = :t AND type = :type),
-         p AS (SELECT p.* FROM pushes p JOIN c ON c.id = p.call_id AND p.purpose = 'ring')
+         p AS (SELECT p.* FROM pushes p JOIN c ON c.id = p.session_id AND p.purpose = 'ring')
     SELECT (SELECT count(*) FROM c),
-           (SELECT count(*) FROM rings r JOIN c ON c.id = r.call_id),
+           (SELECT count(*) FROM rings r JOIN c ON c.id = r.session_id),
            (SELECT count(*) FROM p),
            (SELECT count(*) FROM p WHERE state = 'accepted' AND status = 200),
            (SELECT count(DISTINCT a.push_id) FROM attempts a JOIN p ON p.id = a.push_id)
@@ -134,7 +134,7 @@ async def agree(
     await all_sent(ready)
     found = (await ready.sql(COUNTS, type=call_type))[0]
     rows = await ready.sql(
-        """SELECT CAST(p.id AS text), p.token FROM pushes p JOIN calls c ON c.id = p.call_id
+        """SELECT CAST(p.id AS text), p.token FROM pushes p JOIN calls c ON c.id = p.session_id
            WHERE c.tenant_id = :t AND c.type = :type AND p.purpose = 'ring'""",
         type=call_type,
     )

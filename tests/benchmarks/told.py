@@ -105,7 +105,7 @@ class Listeners:
                 continue
             ready.set()
             if phone and b'"member.joined"' in line:
-                name = json.loads(line[6:])["call_cid"].partition(":")[2]
+                name = json.loads(line[6:])["cid"].partition(":")[2]
                 self._heard.setdefault(name, {}).setdefault(phone, time.monotonic())
 
     async def answer(self) -> None:

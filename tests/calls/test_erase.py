@@ -19,7 +19,7 @@ OURS = (
 """Ids that are words of ours, or JSON's: each stands in documents as something else as well."""
 
 DOCUMENTS = {
-    "events": ("call_id::text || '.' || seq", "data"),
+    "events": ("session_id::text || '.' || seq", "data"),
     "user_events": ("user_id || '.' || seq", "body"),
     "idempotency": ("key", "answer"),
 }
@@ -116,7 +116,7 @@ async def test_what_was_signed_for_an_erased_user_is_good_for_nothing(tenant: Te
     call = await tenant.ring("bob", "carol")
     (arrival,) = await tenant.sim.arrived(1, token=phone.voip)
     call_token = bearer(arrival.payload["ring"]["token"])
-    state = f"/v1/calls/{call['id']}"
+    state = f"/v1/calls/{call['session_id']}"
     accepted = await tenant.api.post(f"{state}/accept", headers=call_token)
     member_token = bearer(accepted.json()["member_token"])
     assert (await tenant.api.get("/v1/devices", headers=old)).status_code == 200
@@ -170,7 +170,7 @@ async def test_an_erasure_that_was_cut_short_is_gone_on_with(backend: Tenant) ->
     await backend.act(past, "end")
     async with backend.runtime.database.transaction() as session:
         await session.execute(
-            text("SELECT 1 FROM calls WHERE id = :id FOR UPDATE"), {"id": past["id"]}
+            text("SELECT 1 FROM calls WHERE id = :id FOR UPDATE"), {"id": past["session_id"]}
         )
         erasing_now = asyncio.create_task(erasing.erase(backend.runtime, backend.id, "bob"))
         await erasing_now

@@ -21,7 +21,7 @@ async def test_a_whole_call(tenant: Tenant) -> None:
         one.payload["ring"]["token"] for one in tenant.sim.arrivals() if one.token == first.voip
     )
     phone = {"Authorization": f"Bearer {token}"}
-    path = f"/v1/calls/{call['id']}"
+    path = f"/v1/calls/{call['session_id']}"
     answer = await tenant.api.post(f"{path}/report", json={"status": "delivered"}, headers=phone)
     assert answer.status_code == 204
     assert (await tenant.api.post(f"{path}/accept", headers=phone)).status_code == 200
@@ -57,13 +57,15 @@ async def test_a_whole_call(tenant: Tenant) -> None:
 
 async def test_what_was_never_sent_says_why(tenant: Tenant) -> None:
     phone = await tenant.phone("bob", "p1", alert=False)
-    tokens = [{"kind": "voip", "token": phone.voip, "bundle_id": "com.example.other"}]
+    tokens = [{"kind": "voip", "token": phone.voip, "app_id": "com.example.other"}]
     body = {"user_id": "bob", "device_id": "p2", "tokens": tokens}
     assert (await tenant.api.post("/v1/devices", json=body)).status_code == 200
     call = await tenant.ring("bob")
 
     async def told() -> bool:
-        found = (await tenant.api.get(f"/v1/calls/{call['id']}/timeline")).json()["timeline"]
+        found = (await tenant.api.get(f"/v1/calls/{call['session_id']}/timeline")).json()[
+            "timeline"
+        ]
         return any(
             one["text"] == "the push to bob's p2 is not sent: there is no credential for this "
             "bundle id and environment"
@@ -89,12 +91,14 @@ async def test_what_is_forgotten_early_is_told_from_what_is_kept(tenant: Tenant)
     await eventually(answered)
     (push,) = await tenant.sim.arrived(1, token=phone.voip)
     token = {"Authorization": f"Bearer {push.payload['ring']['token']}"}
-    path = f"/v1/calls/{call['id']}"
+    path = f"/v1/calls/{call['session_id']}"
     await tenant.api.post(f"{path}/report", json={"status": "delivered"}, headers=token)
     assert (await tenant.act(call, "end")).status_code == 200
     whole = (await tenant.api.get(f"{path}/timeline")).json()["timeline"]
     for table in ("events", "attempts"):
-        await tenant.execute(f"DELETE FROM {table} WHERE call_id = :call", call=call["id"])
+        await tenant.execute(
+            f"DELETE FROM {table} WHERE session_id = :call", call=call["session_id"]
+        )
     found = (await tenant.api.get(f"{path}/timeline")).json()["timeline"]
     kept = {
         "call.started",
@@ -109,7 +113,7 @@ async def test_what_is_forgotten_early_is_told_from_what_is_kept(tenant: Tenant)
 
 async def test_who_may_read_it(tenant: Tenant) -> None:
     call = await tenant.ring("bob")
-    path = f"/v1/calls/{call['id']}/timeline"
+    path = f"/v1/calls/{call['session_id']}/timeline"
     assert (await tenant.api.get(path, headers=tenant.as_user("bob"))).status_code == 403
     async with new_tenant(tenant.house) as other:
         assert (await other.api.get(path)).json()["code"] == "call_not_found"

@@ -21,7 +21,7 @@ async def held(tenant: Tenant, call: dict[str, Any]) -> AsyncIterator[None]:
     """Somebody holds this call's row."""
     async with tenant.runtime.database.transaction() as session:
         await session.execute(
-            text("SELECT 1 FROM calls WHERE id = :id FOR UPDATE"), {"id": call["id"]}
+            text("SELECT 1 FROM calls WHERE id = :id FOR UPDATE"), {"id": call["session_id"]}
         )
         yield
 
@@ -96,7 +96,7 @@ async def test_340_accepts_at_once_are_all_answered(backend: Tenant, others: Ten
 
         async def accept(user: str) -> httpx.Response:
             body = {"user_id": user, "device_id": "d"}
-            return await client.post(f"/v1/calls/{call['id']}/accept", json=body)
+            return await client.post(f"/v1/calls/{call['session_id']}/accept", json=body)
 
         accepting = [asyncio.create_task(accept(user)) for user in users]
         await rung(others, 5)
@@ -110,7 +110,7 @@ async def test_340_accepts_at_once_are_all_answered(backend: Tenant, others: Ten
     assert [m["state"] for m in seen["members"]] == ["joined"] * (GROUP + 1)
     (events,) = await backend.rows(
         "SELECT count(*) AS n, count(DISTINCT seq) AS d, max(seq) AS m FROM events"
-        " WHERE call_id = :id", id=call["id"],
+        " WHERE session_id = :id", id=call["session_id"],
     )  # fmt: skip
     assert events["n"] == events["d"] == events["m"]
     assert (await backend.act(call, "end")).status_code == 200
@@ -136,7 +136,8 @@ async def test_commands_that_come_together_are_decided_one_after_the_other(
         == member(winner.json(), "bob")["device_id"]
     )
     kinds = await backend.rows(
-        "SELECT type, count(*) AS n FROM events WHERE call_id = :id GROUP BY type", id=call["id"]
+        "SELECT type, count(*) AS n FROM events WHERE session_id = :id GROUP BY type",
+        id=call["session_id"],
     )
     counts = {row["type"]: row["n"] for row in kinds}
     assert counts["member.joined"] == counts["member.declined"] == 1
@@ -159,4 +160,4 @@ async def test_a_key_that_another_transaction_holds_keeps_no_other_tenant_waitin
         assert await rung(others) < 1
     answer = await again
     assert answer.status_code == 202
-    assert answer.json()["id"] != first.json()["id"]
+    assert answer.json()["session_id"] != first.json()["session_id"]

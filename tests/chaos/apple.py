@@ -31,7 +31,7 @@ class Apple:
 
     async def certificate(self, bundle: str) -> bytes:
         """A VoIP certificate with its key, in PEM."""
-        made = await self.ask("POST", "/certificates/voip", {"bundle_id": bundle})
+        made = await self.ask("POST", "/certificates/voip", {"app_id": bundle})
         return (made["certificate"] + made["key"]).encode()
 
     def follow(self, heard: Heard) -> None:

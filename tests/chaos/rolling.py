@@ -57,7 +57,7 @@ async def restarted(house: House, one: Process) -> float:
 
 
 async def roll(house: House, port: int) -> list[str]:
-    """Restart everything in turn under load; answers what failed."""
+    """Restart everything in turn under load; returns what failed."""
     async with living_in(house, users=40, followers=6, ports=[port], strict=True) as world:
         since, begin = await world.truth.now(), time.time()
         load = Load(world, world.tenant, ring_time=25)

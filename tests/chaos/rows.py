@@ -51,15 +51,15 @@ OPEN_HOOKS = """
     FROM deliveries WHERE state IN ('pending', 'sending') AND webhook_id = $1
 """
 OWED = """
-    SELECT event_id, CAST(call_id AS text) AS call, seq,
+    SELECT event_id, CAST(session_id AS text) AS call, seq,
            CAST(extract(epoch FROM created_at) AS float8) AS at FROM deliveries
-    WHERE webhook_id = $1 AND call_id IS NOT NULL AND created_at >= to_timestamp($2)
+    WHERE webhook_id = $1 AND session_id IS NOT NULL AND created_at >= to_timestamp($2)
 """
 UNDELIVERED = """
-    SELECT CAST(e.call_id AS text) AS call, e.seq FROM events e
+    SELECT CAST(e.session_id AS text) AS call, e.seq FROM events e
     WHERE e.tenant_id = $2 AND e.at >= to_timestamp($3) AND NOT EXISTS (
         SELECT FROM deliveries d
-        WHERE d.webhook_id = $1 AND d.call_id = e.call_id AND d.seq = e.seq)
+        WHERE d.webhook_id = $1 AND d.session_id = e.session_id AND d.seq = e.seq)
 """
 TOLD = """
     SELECT user_id, seq, body ->> 'type' AS type FROM user_events

@@ -127,8 +127,8 @@ async def _register(
     await apple.live(alert, BUNDLE)
     for n in range(devices):
         tokens = [
-            {"kind": "voip", "token": voip[n], "bundle_id": BUNDLE},
-            {"kind": "alert", "token": alert[n], "bundle_id": BUNDLE},
+            {"kind": "voip", "token": voip[n], "app_id": BUNDLE},
+            {"kind": "alert", "token": alert[n], "app_id": BUNDLE},
         ]
         body = {"user_id": user, "device_id": f"phone-{n}", "tokens": tokens}
         reply = await balancer.ask("POST", "/v1/devices", bearer=tenant.key, body=body)
@@ -148,4 +148,4 @@ async def _hook(balancer: Balancer, tenant: Tenant, url: str) -> UUID:
     body = {"url": url, "events": ["*"]}
     reply = await balancer.ask("POST", "/v1/webhooks", bearer=tenant.key, body=body)
     assert reply.status == 201, reply
-    return UUID(reply.json["id"])
+    return UUID(reply.json["session_id"])

@@ -36,17 +36,17 @@ from app.core.call import (
     view,
 )
 from app.core.event import EventType
-from app.core.limits import Figures
+from app.core.limits import CallLimits
 
 BEGIN = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 STEPS = (0.0, 0.001, 0.2, 1.0, 4.0, 5.0, 12.0, 31.0, 50.0, 130.0)
 COMMANDED = (Outcome.ACCEPTED, Outcome.DECLINED)
 FIGURES = (
-    Figures(),
-    Figures(ring=5, away=5, removed=10, alone=0),
-    Figures(ring=180, away=300, removed=10, alone=5),
-    Figures(length=60, alone=3600, away=5, removed=3600),
-    Figures(members=3, alone=20),
+    CallLimits(),
+    CallLimits(ring=5, away=5, removed=10, alone=0),
+    CallLimits(ring=180, away=300, removed=10, alone=5),
+    CallLimits(length=60, alone=3600, away=5, removed=3600),
+    CallLimits(members=3, alone=20),
 )
 
 
@@ -72,9 +72,9 @@ class Walk:
         self.uuids = 0
         self.open_rings: dict[UUID, str] = {}
         self.last_event = BEGIN
-        figures = chance.choice(FIGURES)
-        self.call = Call(UUID(int=1), "default", "walk", "u0", False, figures, BEGIN)
-        first = self.users[1 : 1 + chance.randint(1, min(size - 1, int(figures.members) - 1))]
+        limits = chance.choice(FIGURES)
+        self.call = Call(UUID(int=1), "default", "walk", "u0", False, limits, BEGIN)
+        first = self.users[1 : 1 + chance.randint(1, min(size - 1, int(limits.members) - 1))]
         self.do(
             Start(
                 self.callees(first),
@@ -154,7 +154,7 @@ class Walk:
         due = due_at(call)
         assert (due is None) == (call.state is CallState.ENDED)
         assert due is None or due > self.now, "what is due by now has been done"
-        assert len(call.members) <= call.figures.members or len(call.members) == len(before.members)
+        assert len(call.members) <= call.limits.members or len(call.members) == len(before.members)
         assert view(call, self.now) == call
 
     def check_repeats(self, command: Command) -> None:
@@ -219,7 +219,7 @@ class Walk:
                 assert set(believed.ringing.values()) == {member.ring.uuid}
                 assert self.open_rings[member.ring.uuid] == user
             joined = member.state in LIVE
-            assert believed.holding == ({member.holder} if joined else set()), (user, member)
+            assert believed.holding == ({member.device_id} if joined else set()), (user, member)
 
     def finish(self) -> None:
         """Let time alone end it, step by step: each step changes something."""

@@ -9,15 +9,15 @@ import pytest
 
 from app.core.audience import LARGE, MOST_NAMED, audience, update
 from app.core.event import Event, EventType
-from app.core.limits import Figures
+from app.core.limits import CallLimits
 from app.core.model import Call, Member, MemberState, Role
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-EMPTY = Call(UUID(int=1), "default", "a", "u0", False, Figures(), NOW)
+EMPTY = Call(UUID(int=1), "default", "a", "u0", False, CallLimits(), NOW)
 
 
 def call_of(size: int, state: MemberState = MemberState.JOINED) -> Call:
-    members = {f"u{n}": Member(f"u{n}", Role.CALLEE, state, holder="d") for n in range(size)}
+    members = {f"u{n}": Member(f"u{n}", Role.CALLEE, state, device_id="d") for n in range(size)}
     return replace(EMPTY, members=MappingProxyType(members))
 
 

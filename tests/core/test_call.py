@@ -36,7 +36,7 @@ from app.core.call import (
     view,
 )
 from app.core.event import EventType
-from app.core.limits import Figures
+from app.core.limits import CallLimits
 
 T0 = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 S = MemberState
@@ -54,9 +54,9 @@ class Table:
     """A call that alice has begun, and commands on it at seconds from its start."""
 
     def __init__(
-        self, *users: str, device: str = SERVER, ring_for: float = 45, **figures: Any
+        self, *users: str, device: str = SERVER, ring_for: float = 45, **limits: Any
     ) -> None:
-        call = Call(uuid(99), "default", "c", "alice", True, Figures(**figures), T0)
+        call = Call(uuid(99), "default", "c", "alice", True, CallLimits(**limits), T0)
         self.last = decide(call, Start(callees(*users), ring_for, device), T0)
 
     def at(self, seconds: float, command: Command) -> Decision:
@@ -79,7 +79,7 @@ def told(decision: Decision, kind: EventType) -> list[tuple[str, ...]]:
 
 
 def stops(decision: Decision) -> list[tuple[str, CallKit, str | None]]:
-    return [(stop.user_id, stop.callkit, stop.spared) for stop in decision.stops]
+    return [(stop.user_id, stop.callkit_reason, stop.spared) for stop in decision.stops]
 
 
 def test_start_rings_every_callee_with_a_uuid_and_a_deadline_of_its_own() -> None:
@@ -100,14 +100,14 @@ def test_start_with_more_members_than_the_figure_is_refused() -> None:
 def test_accept_is_won_by_the_first_device() -> None:
     table = Table("bob")
     first = table.at(1, Accept("bob", "p1"))
-    assert (first.refusal, table.state("bob"), table.of("bob").holder) == (None, S.JOINED, "p1")
+    assert (first.refusal, table.state("bob"), table.of("bob").device_id) == (None, S.JOINED, "p1")
     assert stops(first) == [("bob", CallKit.ANSWERED_ELSEWHERE, "p1")]
     assert table.call.state is CallState.ACTIVE
     assert told(first, EventType.MEMBER_JOINED) == [("alice", "bob")]
     again = table.at(2, Accept("bob", "p1"))
     assert (again.refusal, again.events, again.visible) == (None, (), False)
     assert table.at(3, Accept("bob", "p2")).refusal is Refused.ANSWERED_ELSEWHERE
-    assert table.of("bob").holder == "p1"
+    assert table.of("bob").device_id == "p1"
 
 
 def test_accept_after_the_ring_settled_or_the_call_ended_is_gone() -> None:
@@ -229,7 +229,7 @@ def test_a_member_that_the_backend_holds_may_be_taken_out_by_a_device_unless_it_
     caller.at(2, Leave("alice", "laptop"))
     assert caller.state("alice") is S.LEFT
     callee = Table("bob")
-    callee.at(1, Accept("bob", SERVER, watched=False))
+    callee.at(1, Accept("bob", SERVER, monitored=False))
     callee.at(2, Leave("bob", "p1"))
     assert callee.state("bob") is S.JOINED, "p1 rang in vain: its end action comes late"
 
@@ -255,7 +255,7 @@ def test_end_is_for_members_who_joined_and_for_the_server() -> None:
 def test_silence_makes_away_then_removed_and_back_in_time_is_a_non_event() -> None:
     table = Table("bob", "carol", away=30, removed=120)
     table.at(0, Accept("bob", "p1"))
-    table.at(0, Accept("carol", "p2", watched=False))
+    table.at(0, Accept("carol", "p2", monitored=False))
     assert due_at(table.call) == T0 + timedelta(seconds=30)
     away = table.at(30, Tick())
     assert table.state("bob") is S.AWAY
@@ -312,7 +312,7 @@ def test_nobody_has_to_show_life_while_it_rings() -> None:
 def test_a_heartbeat_takes_over_from_the_backend_but_not_from_another_device() -> None:
     table = Table("bob")
     assert table.at(1, Heartbeat("alice", "laptop")).visible
-    assert table.of("alice").holder == "laptop"
+    assert table.of("alice").device_id == "laptop"
     assert table.at(2, Heartbeat("alice", "phone")).refusal is Refused.ANSWERED_ELSEWHERE
     assert table.at(2, Heartbeat("bob", "p1")).refusal is Refused.NOT_JOINED
     beat = table.at(3, Heartbeat("alice", "laptop"))
@@ -322,10 +322,10 @@ def test_a_heartbeat_takes_over_from_the_backend_but_not_from_another_device() -
 
 def test_alone_in_a_call_that_was_joined_ends_it_after_the_figure() -> None:
     table = Table("bob", alone=60)
-    table.at(1, Accept("bob", "p1", watched=False))
+    table.at(1, Accept("bob", "p1", monitored=False))
     table.at(10, Leave("bob"))
     assert table.call.alone_since == T0 + timedelta(seconds=10)
-    table.at(20, Join("bob", "p1", watched=False))
+    table.at(20, Join("bob", "p1", monitored=False))
     assert table.call.alone_since is None
     table.at(30, Leave("bob"))
     table.at(200, Tick())
@@ -339,7 +339,7 @@ def test_alone_in_a_call_that_was_joined_ends_it_after_the_figure() -> None:
 
 def test_who_waits_for_a_ring_is_not_alone() -> None:
     table = Table("bob", alone=5)
-    table.at(1, Accept("bob", "p1", watched=False))
+    table.at(1, Accept("bob", "p1", monitored=False))
     table.at(2, RingMore("bob", callees("carol", first=9), 45))
     table.at(3, Leave("bob"))
     assert table.call.alone_since is None
@@ -349,7 +349,7 @@ def test_who_waits_for_a_ring_is_not_alone() -> None:
 
 def test_a_call_is_never_longer_than_its_figure() -> None:
     table = Table("bob", length=100)
-    table.at(1, Accept("bob", "p1", watched=False))
+    table.at(1, Accept("bob", "p1", monitored=False))
     table.at(500, Tick())
     assert table.call.reason is Reason.MAX_DURATION
     assert table.call.ended_at == T0 + timedelta(seconds=100)

@@ -21,7 +21,7 @@ from app.core.call import (
     decide,
 )
 from app.core.event import USER_FIELDS, USER_LISTS, USER_OBJECTS, Event, EventType
-from app.core.limits import Figures
+from app.core.limits import CallLimits
 
 BEGIN = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
 USERS = tuple(f"user {n}" for n in range(9))
@@ -29,7 +29,7 @@ USERS = tuple(f"user {n}" for n in range(9))
 
 def events() -> Iterator[Event]:
     """At least one of each type."""
-    call = Call(uuid4(), "default", "x", USERS[0], False, Figures(), BEGIN)
+    call = Call(uuid4(), "default", "x", USERS[0], False, CallLimits(), BEGIN)
     rings = {user: uuid4() for user in USERS}
     now = BEGIN
     for seconds, command in (

@@ -6,7 +6,7 @@ import string
 import pytest
 
 from app.core import identifiers
-from app.core.bundle_id import bundle_id_of, spelled, without_voip
+from app.core.app_id import app_id_of, spelled, without_voip
 
 REFUSED = ' ,"<>\\%?#'
 
@@ -47,14 +47,14 @@ def test_a_device_is_not_called_server() -> None:
      "Com.Example.App", "COM.EXAMPLE.APP.VOIP", "\ufeffcom.example.app\u200b", '"com.example.app"'],
 )  # fmt: skip
 def test_one_app_whatever_its_spelling(typed: str) -> None:
-    assert bundle_id_of(typed) == "com.example.app"
+    assert app_id_of(typed) == "com.example.app"
 
 
 @pytest.mark.parametrize(
     "typed", ["", ".voip", "a b", "com.ex_ample", "com/a", "a" * 156, "\x00", "é"]
 )
-def test_no_bundle_ids(typed: str) -> None:
-    assert bundle_id_of(typed) is None
+def test_no_app_ids(typed: str) -> None:
+    assert app_id_of(typed) is None
 
 
 def test_a_topic_is_spelled_as_the_credential_spells_it() -> None:

@@ -25,11 +25,11 @@ UUID = "0190b1a2-7c3d-7000-8000-000000000001"
 CALL = "0190b1a2-7c3d-7000-8000-000000000002"
 FACTS = RingFacts(
     uuid=UUID,
-    call_cid="default:abc",
-    call_id=CALL,
+    cid="default:abc",
+    session_id=CALL,
     caller_id="alice",
     receiver_id="bob",
-    has_video=True,
+    video=True,
     sent_at_ms=1_790_000_000_000,
     expires_at_ms=1_790_000_045_000,
     state_url=f"https://ring.example.com/v1/calls/{CALL}",
@@ -69,7 +69,7 @@ def any_facts(draw):
         caller_name=draw(names),
         display_name=draw(names),
         caller_avatar=draw(st.none() | st.just("https://cdn.example.com/" + "p" * 400)),
-        has_video=draw(st.booleans()),
+        video=draw(st.booleans()),
         user_ids=(caller, *draw(st.lists(user_ids, max_size=60))),
         custom=draw(custom),
     )
@@ -83,12 +83,12 @@ def test_the_default_profile_is_the_documented_json_to_the_byte():
     expected = {
         "aps": {"alert": {"call_cid": "default:abc", "user_ids": "alice,carol"}},
         "ring": {
-            "v": 1,
+            "v": 2,
             "uuid": UUID,
-            "call_cid": "default:abc",
-            "call_id": CALL,
+            "cid": "default:abc",
+            "session_id": CALL,
             "caller": {"id": "alice", "name": "Alice"},
-            "has_video": True,
+            "video": True,
             "sent_at": 1_790_000_000_000,
             "expires_at": 1_790_000_045_000,
             "state_url": f"https://ring.example.com/v1/calls/{CALL}",
@@ -136,7 +136,7 @@ def test_stream():
         "version": "v2",
         "video": "true",
     }
-    titled = body_of("stream", replace(FACTS, display_name="Team", has_video=False))["stream"]
+    titled = body_of("stream", replace(FACTS, display_name="Team", video=False))["stream"]
     assert (titled["call_display_name"], titled["video"]) == ("Team", "false")
 
 
@@ -344,11 +344,11 @@ def test_the_background_stop():
     assert body == {
         "aps": {"content-available": 1},
         "ring": {
-            "v": 1,
+            "v": 2,
             "type": "stop",
             "uuid": UUID,
-            "call_cid": "default:abc",
-            "call_id": CALL,
+            "cid": "default:abc",
+            "session_id": CALL,
             "callkit_reason": 4,
             "sent_at": FACTS.sent_at_ms,
             "state_url": FACTS.state_url,

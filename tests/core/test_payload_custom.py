@@ -22,8 +22,8 @@ from tests.core.test_payload import CALL, FACTS, UUID, any_facts
 GOOD = {
     "aps": {"alert": "{{caller_label}} ruft an"},
     "id": "{{ uuid }}",
-    "video": "{{has_video}}",
-    "label": "{{caller_id}}/{{has_video}}/{{sent_at}}",
+    "video": "{{video}}",
+    "label": "{{caller_id}}/{{video}}/{{sent_at}}",
     "avatar": "{{caller_avatar?}}",
     "reason": "{{callkit_reason?}}",
     "fixed": [1, 2.5, None, True, "ü"],
@@ -70,7 +70,7 @@ def test_an_absent_value_is_null_or_left_out_or_nothing():
 
 
 def test_a_text_source_is_as_good_as_an_object():
-    assert made('{"id": "{{uuid}}", "n": {"list": ["{{call_id}}"]}}') == {
+    assert made('{"id": "{{uuid}}", "n": {"list": ["{{session_id}}"]}}') == {
         "id": UUID,
         "n": {"list": [CALL]},
     }
@@ -95,10 +95,10 @@ def test_every_documented_field_can_be_used():
         ('{"id": "{{uuid}}", "n": NaN}', "NaN"),
         ('{"id": "{{uuid}}", "n": "{{nope}}"}', "/n: there is no placeholder 'nope'"),
         ('{"id": "{{uuid}}", "n": "{{Caller Id}}"}', "is no placeholder"),
-        ('{"id": "{{uuid}}", "n": {"m": ["x{{call_id"]}}', None),
+        ('{"id": "{{uuid}}", "n": {"m": ["x{{session_id"]}}', None),
         ('{"id": "call {{uuid}}"}', "exactly {{uuid}}"),
         ('{"a": 1}', "exactly {{uuid}}"),
-        ('{"id": "{{uuid}}", "{{call_id}}": 1}', "a key cannot hold a placeholder"),
+        ('{"id": "{{uuid}}", "{{session_id}}": 1}', "a key cannot hold a placeholder"),
         ('{"id": "{{uuid}}", "n": "x {{caller_avatar?}}"}', "must be the whole value"),
         ('{"id": "{{uuid}}", "n": ["{{caller_avatar?}}"]}', "only a member of an object"),
         ('{"id": "{{uuid}}", "n": {"only": "{{custom?}}"}}', "a member that is always there"),
@@ -114,7 +114,7 @@ def test_every_documented_field_can_be_used():
 )  # fmt: skip
 def test_refused_when_saved(source, says):
     if says is None:
-        assert made(source)["n"] == {"m": ["x{{call_id"]}  # no closing braces: plain text
+        assert made(source)["n"] == {"m": ["x{{session_id"]}  # no closing braces: plain text
         return
     with pytest.raises(TemplateError) as caught:
         check_template(source)

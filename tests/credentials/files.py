@@ -39,7 +39,7 @@ class Made:
     code: str | None = None
     right: dict[str, Any] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
-    bundle_id: str | None = None
+    app_id: str | None = None
     environments: tuple[str, ...] | None = None
 
 
@@ -79,7 +79,7 @@ class Maker:
     # --- good and bad, by form ------------------------------------------------------------------
 
     def pkcs12(self) -> Iterator[Made]:
-        good = {"kind": "certificate", "form": "PKCS#12", "bundle_id": APP, "team_id": "TEAM123456"}
+        good = {"kind": "certificate", "form": "PKCS#12", "app_id": APP, "team_id": "TEAM123456"}
         cert, key = self.voip.der, pkcs8(self.voip.key)
         authority = self.authority.certificate.public_bytes(serialization.Encoding.DER)
         bags = lambda lock: [p12.key_bag(key, lock)]  # noqa: E731
@@ -139,7 +139,7 @@ class Maker:
         yield Made("p12 of another key", p12.pfx(wrong), "pw", "key_mismatch")
 
     def pem(self) -> Iterator[Made]:
-        good = {"kind": "certificate", "form": "PEM", "bundle_id": APP}
+        good = {"kind": "certificate", "form": "PEM", "app_id": APP}
         cert, key = self.voip.certificate_pem, self.voip.key_pem
         bags = (
             b"Bag Attributes\n    friendlyName: VoIP Services: com.example.app\n"
@@ -185,13 +185,13 @@ class Maker:
         yield Made("PEM RSA key alone", key, None, "wrong_key_type", ids=IDS)
 
     def keys(self) -> Iterator[Made]:
-        good = {"kind": "key", "bundle_id": APP, "topics": (f"{APP}.voip", APP)} | IDS
+        good = {"kind": "key", "app_id": APP, "topics": (f"{APP}.voip", APP)} | IDS
         p8 = pem_key(self.p8, serialization.PrivateFormat.PKCS8)
-        ok: dict[str, Any] = {"right": good, "ids": IDS, "bundle_id": APP}
+        ok: dict[str, Any] = {"right": good, "ids": IDS, "app_id": APP}
         yield Made(".p8", p8, **ok)
         lower = {name: value.lower() for name, value in IDS.items()}
         yield Made(".p8, ids typed small", p8, **ok | {"ids": lower})
-        yield Made(".p8, bundle id with .voip", p8, **ok | {"bundle_id": f"{APP}.voip"})
+        yield Made(".p8, bundle id with .voip", p8, **ok | {"app_id": f"{APP}.voip"})
         yield Made(".p8 in DER", pkcs8(self.p8), **ok)
         yield Made(".p8 CRLF and BOM", b"\xef\xbb\xbf" + p8.replace(b"\n", b"\r\n"), **ok)
         yield Made(".p8 in SEC1", pem_key(self.p8, serialization.PrivateFormat.TraditionalOpenSSL),
@@ -203,22 +203,22 @@ class Maker:
         p384 = self.keep(ec.generate_private_key(ec.SECP384R1()))
         ed = self.keep(ed25519.Ed25519PrivateKey.generate())
         kind = serialization.PrivateFormat.PKCS8
-        bad: dict[str, Any] = {"ids": IDS, "bundle_id": APP}
+        bad: dict[str, Any] = {"ids": IDS, "app_id": APP}
         yield Made(".p8 RSA", pem_key(rsa_key, kind), None, "wrong_key_type", **bad)
         yield Made(".p8 P-384", pem_key(p384, kind), None, "wrong_key_type", **bad)
         yield Made(".p8 Ed25519", pem_key(ed, kind), None, "wrong_key_type", **bad)
         no_key, no_team = {"team_id": IDS["team_id"]}, {"key_id": IDS["key_id"]}
-        yield Made(".p8 without key id", p8, None, "key_id_missing", ids=no_key, bundle_id=APP)
-        yield Made(".p8 without team id", p8, None, "team_id_missing", ids=no_team, bundle_id=APP)
+        yield Made(".p8 without key id", p8, None, "key_id_missing", ids=no_key, app_id=APP)
+        yield Made(".p8 without team id", p8, None, "team_id_missing", ids=no_team, app_id=APP)
         bent = IDS | {"key_id": "AuthKey_X"}
-        yield Made(".p8 malformed key id", p8, None, "key_id_malformed", ids=bent, bundle_id=APP)
+        yield Made(".p8 malformed key id", p8, None, "key_id_malformed", ids=bent, app_id=APP)
         bent = IDS | {"team_id": "ACME"}
-        yield Made(".p8 malformed team id", p8, None, "team_id_malformed", ids=bent, bundle_id=APP)
-        yield Made(".p8 without bundle id", p8, None, "bundle_id_missing", ids=IDS)
-        yield Made(".p8 bad bundle id", p8, None, "bundle_id_malformed", ids=IDS, bundle_id="a b")
+        yield Made(".p8 malformed team id", p8, None, "team_id_malformed", ids=bent, app_id=APP)
+        yield Made(".p8 without bundle id", p8, None, "app_id_missing", ids=IDS)
+        yield Made(".p8 bad bundle id", p8, None, "app_id_malformed", ids=IDS, app_id="a b")
 
     def bare(self) -> Iterator[Made]:
-        good = {"kind": "certificate_only", "bundle_id": APP}
+        good = {"kind": "certificate_only", "app_id": APP}
         yield Made(".cer", self.voip.der, right=good)
         yield Made(".cer in PEM", self.voip.certificate_pem, right=good)
         yield Made(
@@ -229,14 +229,14 @@ class Maker:
         push = push_certificates
         voip = lambda **options: self._push(push.voip, **options)  # noqa: E731
         short = voip(uid=APP)
-        yield Made("VoIP, UID without .voip", short.pem, right={"bundle_id": APP})
+        yield Made("VoIP, UID without .voip", short.pem, right={"app_id": APP})
         unlisted = voip(topic_list=False)
         yield Made("VoIP without a topic list", unlisted.pem, right={"topics": (f"{APP}.voip",)})
         both = ("production", "sandbox")
         yield Made("VoIP, no environment marked", voip(environments="none").pem,
                    right={"environments": both})  # fmt: skip
         universal = push.apns(self.authority, APP, voip_topic=True)
-        right = {"bundle_id": APP, "kind": "certificate"}
+        right = {"app_id": APP, "kind": "certificate"}
         yield Made("APNs certificate with a VoIP topic", universal.pem, right=right)
         dev = voip(environments="development")
         right = {"environments": ("sandbox",)}
@@ -265,8 +265,8 @@ class Maker:
         yield Made("expired", old.pem, None, "expired")
         early = voip(not_before=NOW + timedelta(days=1))
         yield Made("not yet valid", early.pem, None, "not_yet_valid")
-        yield Made("for another app", self.voip.pem, None, "bundle_id_mismatch",
-                   bundle_id="com.example.other")  # fmt: skip
+        yield Made("for another app", self.voip.pem, None, "app_id_mismatch",
+                   app_id="com.example.other")  # fmt: skip
         weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
         yield Made("weak RSA", self._with(weak), None, "weak_key")
         small = ec.generate_private_key(ec.SECP192R1())

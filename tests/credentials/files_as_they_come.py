@@ -24,7 +24,7 @@ def wrapped(maker: "Maker") -> Iterator["Made"]:
 
     pem = pem_key(maker.p8, serialization.PrivateFormat.PKCS8)
     der, text = pkcs8(maker.p8), pem.decode()
-    good = {"kind": "key", "bundle_id": APP, "form": ".p8"}
+    good = {"kind": "key", "app_id": APP, "form": ".p8"}
     once = b64encode(pem)
     dashes = text.replace("-----BEGIN", "\u2014\u2013BEGIN").replace("KEY-----", "KEY\u2014\u2013")
     hexadecimal = der.hex()
@@ -64,7 +64,7 @@ def wrapped(maker: "Maker") -> Iterator["Made"]:
         "PEM with zero-width spaces": text.replace("\n", "\u200b\n").encode(),
     }
     for name, data in forms.items():
-        yield Made(f".p8: {name}", data, right=dict(good), ids=IDS, bundle_id=APP)
+        yield Made(f".p8: {name}", data, right=dict(good), ids=IDS, app_id=APP)
     yield Made(
         "p12 in base64 twice", b64encode(b64encode(maker.voip.p12())), right={"form": "PKCS#12"}
     )
@@ -82,7 +82,7 @@ def passwords(maker: "Maker") -> Iterator["Made"]:
         safes = [p12.safe(certs, lock), p12.safe([p12.key_bag(key, lock)])]
         return p12.pfx(safes, password=password)
 
-    good: dict[str, Any] = {"kind": "certificate", "bundle_id": APP}
+    good: dict[str, Any] = {"kind": "certificate", "app_id": APP}
     cases = {
         "typed apart": (COMPOSED, APART),
         "typed composed": (APART, COMPOSED),

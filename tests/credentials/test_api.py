@@ -29,7 +29,7 @@ async def test_what_was_understood_is_shown_before_it_is_stored(api, simulator):
     shown = answer.json()
     assert shown["kind"] == "certificate"
     assert shown["form"] == "PKCS#12"
-    assert shown["bundle_id"] == APP
+    assert shown["app_id"] == APP
     assert f"{APP}.voip" in shown["topics"]
     assert shown["environments"] == ["production", "sandbox"]
     assert shown["team_id"] == "TEAM123456"
@@ -47,8 +47,8 @@ async def test_upload_list_get_and_delete(api, simulator):
     assert (made["state"], made["health"], made["version"]) == ("active", "working", 1)
     assert made["probe"]["sandbox"] == {"says": "yes", "words": "BadDeviceToken", "status": 400}
     assert (await api.get(f"{CREDENTIALS}/{made['id']}")).json() == made
-    assert (await api.get(CREDENTIALS, params={"bundle_id": APP})).json() == {"credentials": [made]}
-    assert (await api.get(CREDENTIALS, params={"bundle_id": "x.y"})).json() == {"credentials": []}
+    assert (await api.get(CREDENTIALS, params={"app_id": APP})).json() == {"credentials": [made]}
+    assert (await api.get(CREDENTIALS, params={"app_id": "x.y"})).json() == {"credentials": []}
     refused = await api.delete(f"{CREDENTIALS}/{made['id']}")
     assert (refused.status_code, refused.json()["code"]) == (409, "last_credential")
     gone = await api.delete(f"{CREDENTIALS}/{made['id']}", params={"confirm": "true"})
@@ -96,7 +96,7 @@ async def test_every_act_is_in_the_audit_log(api, simulator):
 
 async def test_a_key_that_never_leaves(api, simulator):
     """Request, sign with the authority, bring the .cer: by public API alone."""
-    asked = await api.post(f"{CREDENTIALS}/requests", json={"bundle_id": APP})
+    asked = await api.post(f"{CREDENTIALS}/requests", json={"app_id": APP})
     assert asked.status_code == 201, asked.text
     request = asked.json()
     assert request["state"] == "requested"
@@ -121,7 +121,7 @@ async def test_a_key_that_never_leaves(api, simulator):
 
 
 async def test_a_bare_certificate_finds_its_key_by_itself(api, simulator):
-    request = (await api.post(f"{CREDENTIALS}/requests", json={"bundle_id": APP})).json()
+    request = (await api.post(f"{CREDENTIALS}/requests", json={"app_id": APP})).json()
     issued = simulator.voip_certificate(APP, csr_pem=request["request"].encode())
     made = (await api.post(CREDENTIALS, json={"file": issued.certificate_pem.decode()})).json()
     assert made["id"] == request["id"]
@@ -142,28 +142,28 @@ async def test_a_bare_certificate_without_its_key_is_refused(api, simulator):
 
 
 async def test_a_certificate_for_another_request_or_app_is_refused(api, simulator):
-    one = (await api.post(f"{CREDENTIALS}/requests", json={"bundle_id": APP})).json()
-    other = (await api.post(f"{CREDENTIALS}/requests", json={"bundle_id": APP})).json()
+    one = (await api.post(f"{CREDENTIALS}/requests", json={"app_id": APP})).json()
+    other = (await api.post(f"{CREDENTIALS}/requests", json={"app_id": APP})).json()
     issued = simulator.voip_certificate(APP, csr_pem=other["request"].encode())
     place = f"{CREDENTIALS}/{one['id']}/certificate"
     answer = await api.post(place, json={"file": as_file(issued.der)})
     assert (answer.status_code, answer.json()["code"]) == (422, "key_mismatch")
     strange = simulator.voip_certificate("com.example.b", csr_pem=one["request"].encode())
     answer = await api.post(CREDENTIALS, json={"file": as_file(strange.der)})
-    assert (answer.status_code, answer.json()["code"]) == (422, "bundle_id_mismatch")
+    assert (answer.status_code, answer.json()["code"]) == (422, "app_id_mismatch")
 
 
 async def test_requests_are_bounded(api, settings, simulator):
     from app.credentials import requests
 
     for _ in range(3):
-        await api.post(f"{CREDENTIALS}/requests", json={"bundle_id": APP})
+        await api.post(f"{CREDENTIALS}/requests", json={"app_id": APP})
     runtime = open_runtime(settings)
     tenant = await tenants.find(runtime, "api tenant")
     for _ in range(requests.MOST_WAITING - 3):
         await requests.request(runtime, tenant, APP)
     await runtime.close()
-    answer = await api.post(f"{CREDENTIALS}/requests", json={"bundle_id": APP})
+    answer = await api.post(f"{CREDENTIALS}/requests", json={"app_id": APP})
     assert (answer.status_code, answer.json()["code"]) == (409, "too_many_requests")
 
 
@@ -193,7 +193,7 @@ async def test_a_body_of_more_than_a_megabyte_is_too_large(api):
 
 async def test_a_p8_by_api(api, simulator):
     key = simulator.provider_key()
-    body = {"file": key.p8, "bundle_id": APP, "key_id": key.key_id, "team_id": key.team_id}
+    body = {"file": key.p8, "app_id": APP, "key_id": key.key_id, "team_id": key.team_id}
     made = (await api.post(CREDENTIALS, json=body)).json()
     assert (made["kind"], made["health"], made["key_id"]) == ("key", "working", key.key_id)
     assert made["not_after"] is None

@@ -14,12 +14,12 @@ APP, OTHER = "com.example.app", "com.example.other"
 
 
 async def usable(runtime, tenant, bundle=APP):
-    async with runtime.database.reading() as session:
-        return await store.for_bundles(session, {(tenant, bundle)})
+    async with runtime.database.autocommit() as session:
+        return await store.for_apps(session, {(tenant, bundle)})
 
 
 async def tenant_events(runtime, tenant):
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         return await events.tenant_events_after(session, tenant, UUID(int=0), 100)
 
 
@@ -42,7 +42,7 @@ async def test_a_credential_that_apple_starts_to_refuse(runtime, tenant, simulat
     assert [event["type"] for event in told] == ["credential.failing"]
     assert told[0]["data"] == {
         "credential_id": str(row["id"]),
-        "bundle_id": APP,
+        "app_id": APP,
         "reason": "BadCertificate",
     }
     other = await service.get(runtime, tenant, other["id"])
@@ -154,13 +154,13 @@ async def test_metrics_and_the_doctor(runtime, tenant, simulator, query):
     row = await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
     await service.add(runtime, tenant, None, simulator.voip_certificate(OTHER).pem)
     text = (await health.expiry_exposition(runtime)).decode()
-    labels = f'{{bundle_id="{APP}",credential="{row["id"]}",state="active",tenant="acme"}}'
+    labels = f'{{app_id="{APP}",credential="{row["id"]}",state="active",tenant="acme"}}'
     line = next(one for one in text.splitlines() if labels in one and "expiry" in one)
     assert float(line.split()[-1]) == row["not_after"].timestamp()
     assert f"ringline_credential_working{labels} 1.0" in text
     assert await health.troubles(runtime.database) == []
     await query(
-        "UPDATE credentials SET not_after = now() + interval '5.5 days' WHERE bundle_id = :app "
+        "UPDATE credentials SET not_after = now() + interval '5.5 days' WHERE app_id = :app "
         "RETURNING id",
         app=APP,
     )

@@ -15,8 +15,8 @@ ADMIN = Actor("api_key", id="k1", source="203.0.113.9")
 
 
 async def picked(runtime, tenant, environment="production", topic=None):
-    async with runtime.database.reading() as session:
-        rows = await store.for_bundles(session, {(tenant, APP)})
+    async with runtime.database.autocommit() as session:
+        rows = await store.for_apps(session, {(tenant, APP)})
     one = store.pick(rows, tenant, APP, environment, topic)
     return None if one is None else one.id
 

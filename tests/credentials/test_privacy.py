@@ -73,7 +73,7 @@ async def test_no_private_byte_anywhere(api, heard, query, tmp_path):
             answer = await api.post(path, json=_body(made))
             assert answer.status_code in {200, 201, 409, 422}, answer.text
             answers.append(answer.text)
-    asked = await api.post("/v1/credentials/requests", json={"bundle_id": APP})
+    asked = await api.post("/v1/credentials/requests", json={"app_id": APP})
     answers.append(asked.text)
     answers.append((await api.get("/v1/credentials")).text)
     answers.append((await api.get("/v1/audit?limit=200")).text)
@@ -93,7 +93,7 @@ async def test_no_private_byte_anywhere(api, heard, query, tmp_path):
 
 def _body(made: Made) -> dict[str, object]:
     body: dict[str, object] = {"file": base64.b64encode(made.data).decode()}
-    body |= {"password": made.password, "bundle_id": made.bundle_id, **made.ids}
+    body |= {"password": made.password, "app_id": made.app_id, **made.ids}
     if made.environments:
         body["environments"] = list(made.environments)
     return body

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.credentials.files.reading import read
-from app.credentials.files.refusals import LESSONS, Refused
+from app.credentials.files.refusals import EXPLANATIONS, Refused
 from app.credentials.parse import examine
 from tests.credentials.files import FILES_MAKER as MAKER
 from tests.credentials.files import IDS, NOW, Made
@@ -18,11 +18,11 @@ MOST_SECONDS = 4.0
 MOST_MEMORY = 20 * 1024 * 1024
 
 
-def understand(made: Made, now: datetime = NOW):
+def parse(made: Made, now: datetime = NOW):
     return examine(
         made.data,
         made.password,
-        bundle_id=made.bundle_id,
+        app_id=made.app_id,
         environments=made.environments,
         **made.ids,
         now=now,
@@ -38,13 +38,13 @@ def test_there_are_more_than_forty_and_no_name_twice():
 def test_the_right_answer(made):
     began = time.process_time()
     if made.code is None:
-        understood = understand(made)
+        parsed = parse(made)
         for name, value in made.right.items():
-            assert getattr(understood, name) == value, name
-        told = repr(understood)
+            assert getattr(parsed, name) == value, name
+        told = repr(parsed)
     else:
         with pytest.raises(Refused) as caught:
-            understand(made)
+            parse(made)
         assert caught.value.code == made.code, caught.value.detail
         told = f"{caught.value.detail} {caught.value.more} {caught.value!r}"
     assert time.process_time() - began < MOST_SECONDS
@@ -55,7 +55,7 @@ def test_the_right_answer(made):
 def test_a_bomb_is_refused_before_it_goes_off(made):
     began = time.process_time()
     with pytest.raises(Refused):
-        understand(made)
+        parse(made)
     assert time.process_time() - began < 2.0
 
 
@@ -72,39 +72,39 @@ def test_memory_is_bounded(made):
     tracemalloc.start()
     try:
         with pytest.raises(Refused):
-            understand(made)
+            parse(made)
         assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY
     finally:
         tracemalloc.stop()
 
 
 def test_the_chain_follows_the_leaf_and_the_root_stays_out():
-    private = understand(BY_NAME["PEM chain"]).private
+    private = parse(BY_NAME["PEM chain"]).private
     assert private.count(b"BEGIN CERTIFICATE") == 1
     assert private.count(b"BEGIN PRIVATE KEY") == 1
     assert private.index(b"BEGIN CERTIFICATE") < private.index(b"BEGIN PRIVATE KEY")
 
 
 def test_days_left_are_whole_days():
-    understood = understand(BY_NAME["p12 AES-256"])
-    assert understood.days_left(NOW) == (understood.not_after - NOW).days
-    assert understood.days_left(datetime(2030, 1, 1, tzinfo=UTC)) < 0
+    parsed = parse(BY_NAME["p12 AES-256"])
+    assert parsed.days_left(NOW) == (parsed.not_after - NOW).days
+    assert parsed.days_left(datetime(2030, 1, 1, tzinfo=UTC)) < 0
 
 
 def test_fingerprints_are_those_of_openssl():
     """SHA-256 of the certificate's DER, and of the SubjectPublicKeyInfo."""
     import hashlib
 
-    understood = understand(BY_NAME[".cer"])
-    assert understood.fingerprint == hashlib.sha256(MAKER.voip.der).hexdigest()
-    assert understood.serial == f"{MAKER.voip.certificate.serial_number:x}"
+    parsed = parse(BY_NAME[".cer"])
+    assert parsed.fingerprint == hashlib.sha256(MAKER.voip.der).hexdigest()
+    assert parsed.serial == f"{MAKER.voip.certificate.serial_number:x}"
     p8 = read(BY_NAME[".p8"].data, None, **IDS, now=NOW)
     assert p8.fingerprint == p8.key_fingerprint
 
 
-@pytest.mark.parametrize("code", sorted(LESSONS))
+@pytest.mark.parametrize("code", sorted(EXPLANATIONS))
 def test_every_lesson_says_what_why_and_what_to_do(code):
-    lesson = LESSONS[code]
+    lesson = EXPLANATIONS[code]
     for sentence in lesson:
         assert sentence[0].isupper() or sentence == lesson.remedy
         assert sentence.endswith(".")
@@ -113,4 +113,4 @@ def test_every_lesson_says_what_why_and_what_to_do(code):
 
 def test_every_lesson_is_met_by_a_file():
     # a bare .cer is refused by the service, once no key of a request fits
-    assert set(LESSONS) - {made.code for made in FILES} == {"no_private_key"}
+    assert set(EXPLANATIONS) - {made.code for made in FILES} == {"no_private_key"}

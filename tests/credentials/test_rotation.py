@@ -7,7 +7,7 @@ import pytest
 
 from app.access import signing_place
 from app.credentials import rotation, service, store
-from app.credentials.decrypt import material
+from app.credentials.decrypt import decrypt
 from app.infra import vault
 from app.infra.ids import uuid7
 from app.infra.vault import VaultError, keyring
@@ -50,12 +50,12 @@ async def test_every_row_of_every_table_is_wrapped_anew(
     done = await rotation.rotate(both, batch=2)
     assert (done.rewrapped, done.failed) == (6, ())
     assert await usage(both) == [{"2026": 5}, {"2026": 1}]
-    async with runtime.database.reading() as session:
+    async with runtime.database.autocommit() as session:
         for row in made:
             usable = await store.get_usable(session, tenant, row["id"])
             assert usable is not None
             assert usable.version == row["version"]  # pools of connections need not change
-            assert b"PRIVATE KEY" in material(new_alone.keyring, usable).pem
+            assert b"PRIVATE KEY" in decrypt(new_alone.keyring, usable).pem
     token, _ = await tenants.user_token(new_alone, tenant, "alice", 60)
     assert token
     assert (await rotation.rotate(both)).rewrapped == 0
@@ -86,19 +86,19 @@ async def test_rows_copied_to_another_id_or_tenant_do_not_open(runtime, tenant, 
     )
     other = (await tenants.create(runtime, "other")).id
     copy = (
-        "INSERT INTO credentials (id, tenant_id, bundle_id, kind, environments, topics, "
-        "fingerprint, sealed, state, created_at) SELECT :id, :tenant, bundle_id, kind, "
+        "INSERT INTO credentials (id, tenant_id, app_id, kind, environments, topics, "
+        "fingerprint, sealed, state, created_at) SELECT :id, :tenant, app_id, kind, "
         "environments, topics, 'copied', sealed, state, created_at FROM credentials "
         "WHERE id = :source RETURNING id"
     )
     for place in (tenant, other):
         new = uuid7()
         await query(copy, id=new, tenant=place, source=row["id"])
-        async with runtime.database.reading() as session:
+        async with runtime.database.autocommit() as session:
             usable = await store.get_usable(session, place, new)
         assert usable is not None
         with pytest.raises(VaultError):
-            material(runtime.keyring, usable)
+            decrypt(runtime.keyring, usable)
 
 
 async def test_a_probe_tells_of_a_row_that_does_not_open(runtime, new_alone, tenant, simulator):
@@ -123,12 +123,10 @@ async def test_service_goes_on_while_keys_are_rotated(runtime, both, tenant, sim
     async def open_all() -> int:
         count = 0
         while not stop.is_set():
-            async with runtime.database.reading() as session:
-                usable = await store.for_bundles(
-                    session, {(tenant, row["bundle_id"]) for row in rows}
-                )
+            async with runtime.database.autocommit() as session:
+                usable = await store.for_apps(session, {(tenant, row["app_id"]) for row in rows})
             for one in usable:
-                material(both.keyring, one)
+                decrypt(both.keyring, one)
                 count += 1
             await asyncio.sleep(0)
         return count

@@ -13,9 +13,7 @@ async def register(api, device: str, *, environment="production", bundle=APP) ->
         "user_id": "bob",
         "device_id": device,
         "name": f"bob's {device}",
-        "tokens": [
-            {"kind": "voip", "token": token, "bundle_id": bundle, "environment": environment}
-        ],
+        "tokens": [{"kind": "voip", "token": token, "app_id": bundle, "environment": environment}],
     }
     answer = await api.post("/v1/devices", json=body)
     assert answer.status_code in {200, 201}, answer.text

@@ -51,7 +51,7 @@ async def ring_many(
             if n in at:
                 beside.append(asyncio.ensure_future(at[n]()))
             call = await tenant.ring(f"user{n % USERS}", caller=f"caller{n}", ring_time=30)
-            return str(call["id"])
+            return str(call["session_id"])
 
     calls = await asyncio.gather(*(one(n) for n in range(count)))
     await asyncio.gather(*beside)
@@ -77,7 +77,7 @@ async def all_rang(tenant: Tenant, calls: list[str]) -> None:
     delivered: dict[str, set[str]] = {}
     for arrival in tenant.sim.arrivals():
         if arrival.delivered and "ring" in (arrival.payload or {}):
-            delivered.setdefault(arrival.payload["ring"]["call_id"], set()).add(arrival.apns_id)
+            delivered.setdefault(arrival.payload["ring"]["session_id"], set()).add(arrival.apns_id)
     # one whose answer was lost may come again, under the same apns-id
     assert {call: len(delivered.get(call, ())) for call in calls} == dict.fromkeys(calls, 1)
 
@@ -111,7 +111,7 @@ async def only(tenant: Tenant, certificate: Any) -> dict[str, Any]:
     (first,) = await listed(tenant)
     made = await add(tenant, certificate.pem)
     assert made["state"] == "active"
-    assert (await tenant.api.delete(f"/v1/credentials/{first['id']}")).status_code == 204
+    assert (await tenant.api.delete(f"/v1/credentials/{first['session_id']}")).status_code == 204
     return made
 
 
@@ -167,7 +167,7 @@ async def test_a_refused_credential_raises_one_alarm_and_others_go_on(tenant: Te
         await tenant.phone(f"user{n}", alert=False)
     token = "ab" * 32
     body = {"user_id": "other", "device_id": "d", "tokens": [
-        {"kind": "voip", "token": token, "bundle_id": OTHER}
+        {"kind": "voip", "token": token, "app_id": OTHER}
     ]}  # fmt: skip
     assert (await tenant.api.post("/v1/devices", json=body)).status_code == 200
     simulator.live(token, topic=f"{OTHER}.voip")
@@ -188,7 +188,7 @@ async def test_a_refused_credential_raises_one_alarm_and_others_go_on(tenant: Te
     assert [event["type"] for event in events] == ["credential.failing"]
     assert events[0]["data"] == {
         "credential_id": refused["id"],
-        "bundle_id": BUNDLE,
+        "app_id": BUNDLE,
         "reason": "BadCertificate",
     }
     shown = {one["id"]: one for one in await listed(tenant)}
@@ -198,7 +198,7 @@ async def test_a_refused_credential_raises_one_alarm_and_others_go_on(tenant: Te
 
 async def test_request_sign_bring_and_ring(tenant: Tenant) -> None:
     """A key that never left rings a phone; by public API alone."""
-    asked = await tenant.api.post("/v1/credentials/requests", json={"bundle_id": OTHER})
+    asked = await tenant.api.post("/v1/credentials/requests", json={"app_id": OTHER})
     request = asked.json()
     issued = tenant.sim.voip_certificate(OTHER, csr_pem=request["request"].encode())
     made = await add(tenant, issued.der)
@@ -206,13 +206,13 @@ async def test_request_sign_bring_and_ring(tenant: Tenant) -> None:
     token = "cd" * 32
     tenant.sim.live(token, topic=f"{OTHER}.voip")
     body = {"user_id": "bob", "device_id": "d", "tokens": [
-        {"kind": "voip", "token": token, "bundle_id": OTHER}
+        {"kind": "voip", "token": token, "app_id": OTHER}
     ]}  # fmt: skip
     assert (await tenant.api.post("/v1/devices", json=body)).status_code == 200
     call = await tenant.ring("bob")
     (arrival,) = await tenant.sim.arrived(1, token=token)
     assert arrival.status == 200
-    assert arrival.payload["ring"]["call_id"] == call["id"]
+    assert arrival.payload["ring"]["session_id"] == call["session_id"]
     assert arrival.client["fingerprint"] == made["fingerprint"]
 
 
@@ -251,7 +251,7 @@ async def ring_until(tenant: Tenant, stop: asyncio.Event) -> list[str]:
     while not stop.is_set():
         n = len(calls)
         call = await tenant.ring(f"user{n % USERS}", caller=f"caller{n}", ring_time=60)
-        calls.append(call["id"])
+        calls.append(call["session_id"])
         await asyncio.sleep(0.02)
     return calls
 

@@ -31,7 +31,7 @@ README = {
 }  # fmt: skip
 PASSWORD = "a calm password for pictures"
 PAST = """
-INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, has_video, custom, figures,
+INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, video, custom, limits,
                    created_at, active_at, ended_at, event_seq, version)
 SELECT id, :tenant, 'default', 'past-' || n, 'ended',
        CASE WHEN n % 9 = 0 THEN 'missed' WHEN n % 13 = 0 THEN 'declined' ELSE 'completed' END,
@@ -42,15 +42,15 @@ FROM (SELECT n, at, CAST(lpad(to_hex(CAST(extract(epoch FROM at) * 1000 AS bigin
             FROM generate_series(1, 2600) n) a) b
 """
 RINGS = """
-INSERT INTO rings (uuid, call_id, tenant_id, user_id, created_at, deadline, outcome, settled_at)
+INSERT INTO rings (uuid, session_id, tenant_id, user_id, created_at, deadline, outcome, settled_at)
 SELECT id, id, tenant_id, 'bob', created_at, created_at + interval '45 s',
        CASE reason WHEN 'missed' THEN 'missed' WHEN 'declined' THEN 'declined' ELSE 'accepted' END,
        ended_at
 FROM calls WHERE tenant_id = :tenant AND name LIKE 'past-%'
 """
 PUSHES = """
-INSERT INTO pushes (id, ring, call_id, tenant_id, user_id, device_row, token_id, purpose, kind,
-                    bundle_id, environment, token, token_registered_at, token_version, created_at,
+INSERT INTO pushes (id, ring, session_id, tenant_id, user_id, device_row, token_id, purpose, kind,
+                    app_id, environment, token, token_registered_at, token_version, created_at,
                     deadline, state, due_at, reason, status, sent_at, answered_at)
 SELECT gen_random_uuid(), id, id, tenant_id, 'bob', gen_random_uuid(), gen_random_uuid(), 'ring',
        'voip', :bundle, 'production', repeat('ab', 32), created_at, 1, created_at,
@@ -102,7 +102,7 @@ async def _ring(stack: Stack, key: str) -> dict[str, str]:
             else:
                 stack.simulator.live(token, topic=f"{BUNDLE}.voip")
             body = {"user_id": user, "device_id": device, "name": name, "platform": "iOS 26.4"}
-            body |= {"tokens": [{"kind": "voip", "token": token, "bundle_id": BUNDLE}]}
+            body |= {"tokens": [{"kind": "voip", "token": token, "app_id": BUNDLE}]}
             (await api.post("/v1/devices", json=body)).raise_for_status()
             if device == "bob-2":
                 stack.simulator.gone(token)
@@ -113,13 +113,17 @@ async def _ring(stack: Stack, key: str) -> dict[str, str]:
         ):
             ring = {"caller": alice, "callees": callees, "video": True, "ring_time": 5}
             call = (await api.post("/v1/calls", json=ring)).raise_for_status().json()
-            calls[name] = call["id"]
+            calls[name] = call["session_id"]
             await asyncio.sleep(1.2)
             if after:
                 act = {"user_id": "carol", "device_id": "carol-1"}
-                (await api.post(f"/v1/calls/{call['id']}/{after}", json=act)).raise_for_status()
+                (
+                    await api.post(f"/v1/calls/{call['session_id']}/{after}", json=act)
+                ).raise_for_status()
                 act = {"user_id": "bob", "device_id": "bob-1"}
-                (await api.post(f"/v1/calls/{call['id']}/decline", json=act)).raise_for_status()
+                (
+                    await api.post(f"/v1/calls/{call['session_id']}/decline", json=act)
+                ).raise_for_status()
             else:
                 await asyncio.sleep(5.5)
     return calls

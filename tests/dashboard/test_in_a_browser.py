@@ -56,7 +56,7 @@ async def accessible(page: Page) -> None:
 
 
 async def signed_in(page: Page, house: House, role: str = "owner") -> str:
-    """Sign in as a new administrator; answers the dashboard's address."""
+    """Sign in as a new administrator; returns the dashboard's address."""
     base = f"{house.apis[0].url}/dashboard"
     email = f"{role}-{secrets.token_hex(3)}@example.com"
     async with house.runtime() as runtime:
@@ -83,7 +83,7 @@ async def furnished(house: House, simulator: Simulator, **device: Any) -> tuple[
         made = await tenants.create(runtime, f"t-{secrets.token_hex(4)}")
         await credentials.add(runtime, made.id, None, simulator.voip_certificate(BUNDLE).pem)
     body = {"user_id": "bob", "device_id": "d1", "name": "Bob's iPhone"} | device
-    body |= {"tokens": [{"kind": "voip", "token": token, "bundle_id": BUNDLE}]}
+    body |= {"tokens": [{"kind": "voip", "token": token, "app_id": BUNDLE}]}
     async with api(house, made.api_key) as client:
         (await client.post("/v1/devices", json=body)).raise_for_status()
     return str(made.id), made.api_key, token
@@ -130,7 +130,7 @@ async def test_from_an_empty_database_to_a_rung_device(
         await accessible(page)
         token = secrets.token_hex(32)
         simulator.live(token, topic=f"{BUNDLE}.voip")
-        tokens = [{"kind": "voip", "token": token, "bundle_id": BUNDLE}]
+        tokens = [{"kind": "voip", "token": token, "app_id": BUNDLE}]
         async with api(dashboard_house, key) as client:
             body = {"user_id": "bob", "device_id": "d1", "name": "Bob's iPhone", "tokens": tokens}
             (await client.post("/v1/devices", json=body)).raise_for_status()
@@ -341,7 +341,7 @@ async def test_hostile_names_are_shown_and_never_run(
     async with new_page(chromium) as page:
         base = await signed_in(page, dashboard_house)
         page.expected = re.compile("status of 404")  # type: ignore[attr-defined]
-        for path in ("/calls", f"/calls/{call['id']}", "/user?id=bob", "/users?q=" + EVIL,
+        for path in ("/calls", f"/calls/{call['session_id']}", "/user?id=bob", "/users?q=" + EVIL,
                      "/calls?user=" + EVIL, "/user?id=" + EVIL, ""):  # fmt: skip
             await page.goto(f"{base}/t/{tenant}{path}")
             assert await page.locator("script:not([src])").count() == 0

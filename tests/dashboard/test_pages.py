@@ -28,7 +28,7 @@ async def ring(site: Site, tenant, name: str) -> str:
     request = RingIn(id=name, caller=CallerIn(id="alice", name="Alice"), callees=["bob"])
     order = ringing.order(tenant, TenantSettings(), request, device="server", key=None)
     answer = await ringer_of(site.runtime).submit(order)
-    return answer["id"]
+    return answer["session_id"]
 
 
 async def test_the_overview_counts_settled_and_fresh_minutes_once_each(site: Site, tenant) -> None:
@@ -52,7 +52,7 @@ async def test_the_overview_counts_settled_and_fresh_minutes_once_each(site: Sit
     for _ in range(2):
         page = (await owner.get(f"/dashboard/t/{tenant}")).text
         assert re.search(r"Rings</span><strong>2</strong>", page)
-    async with site.runtime.database.reading() as session:
+    async with site.runtime.database.autocommit() as session:
         rows = (await session.execute(text("SELECT what, name, count FROM minute_counts"))).all()
     assert [tuple(row) for row in rows] == [("ring", "cancelled", 1)]
 
@@ -107,14 +107,14 @@ async def test_an_app_that_gets_the_default_payload_again_is_said_so(site: Site,
     owner = await site.admin()
     path = f"/dashboard/t/{tenant}/settings/payload"
     for profile, said in (("stream", "this payload"), ("ringline", "the default payload again")):
-        answer = await post(owner, path, bundle_id="com.example.app", profile=profile)
+        answer = await post(owner, path, app_id="com.example.app", profile=profile)
         assert said in (await owner.get(answer.headers["location"])).text
 
 
 async def test_a_template_is_shown_with_what_its_app_will_miss(site: Site, tenant) -> None:
     owner = await site.admin()
     path = f"/dashboard/t/{tenant}/settings/payload/preview"
-    form = {"bundle_id": "com.example.app", "profile": "custom"}
+    form = {"app_id": "com.example.app", "profile": "custom"}
     for template, misses in (('{"id": "{{uuid}}"}', True), (FULL, False)):
         page = (await post(owner, path, **form, template=template)).text
         assert ("no {{token}}: an app that was killed cannot decline" in page) == misses

@@ -27,7 +27,7 @@ def push(**more):
         "kind": "voip", "environment": "production", "ending": "9f3c", "created_at": AT,
         "deadline": AT + timedelta(seconds=45), "state": "accepted", "status": 200, "reason": None,
         "attempts": 1, "sent_at": None, "answered_at": None, "device_name": None, "device_id": "d1",
-        "delivered_at": None, "unavailable_at": None, "retired_at": None, "retired_why": None,
+        "delivered_at": None, "unavailable_at": None, "retired_at": None, "retired_reason": None,
     }  # fmt: skip
     return row | more
 
@@ -54,10 +54,10 @@ def test_the_second_phone_is_explained():
         ([], [], "no phone is registered"),
         (
             [],
-            [{"user_id": "bob", "retired_at": AT, "retired_why": "expired"}],
+            [{"user_id": "bob", "retired_at": AT, "retired_reason": "expired"}],
             "every token is retired",
         ),
-        ([], [{"user_id": "bob", "retired_at": None, "retired_why": None}], "not at that time"),
+        ([], [{"user_id": "bob", "retired_at": None, "retired_reason": None}], "not at that time"),
         ([push(delivered_at=AT)], [], "it rang; nobody answered"),
         ([push(unavailable_at=AT)], [], "could not ring"),
         ([push(state="expired", reason="deadline", attempts=3)], [], "time was up after 3 tries"),

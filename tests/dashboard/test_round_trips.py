@@ -41,7 +41,7 @@ async def test_the_cer_that_apple_gave_is_joined_with_its_key_and_rings_a_phone(
     async with httpx.AsyncClient(
         base_url=dashboard_house.apis[0].url, headers=bearer(key), timeout=20
     ) as client:
-        tokens = [{"kind": "voip", "token": token, "bundle_id": bundle}]
+        tokens = [{"kind": "voip", "token": token, "app_id": bundle}]
         body = {"user_id": "carol", "device_id": "d", "tokens": tokens}
         (await client.post("/v1/devices", json=body)).raise_for_status()
         ring = {"caller": {"id": "alice"}, "callees": ["carol"]}

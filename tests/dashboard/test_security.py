@@ -119,9 +119,7 @@ async def test_nothing_of_another_tenant_is_under_this_one(site: Site, tenant, s
     made = await credentials.add(
         site.runtime, other, None, simulator.voip_certificate(BUNDLE).pem, probe_now=False
     )
-    body = DeviceIn(
-        device_id="d1", tokens=[{"kind": "voip", "token": "ab" * 32, "bundle_id": BUNDLE}]
-    )
+    body = DeviceIn(device_id="d1", tokens=[{"kind": "voip", "token": "ab" * 32, "app_id": BUNDLE}])
     await registration.register(site.runtime, other, TenantSettings(), "bob", body)
     key = (await tenants.keys(site.runtime, other))[0]["id"]
     mine = f"/dashboard/t/{tenant}"
@@ -164,7 +162,7 @@ async def test_a_session_is_new_at_each_sign_in_and_ends(site: Site) -> None:
     assert "SameSite=lax" in header
     assert "planted" not in header
     cookie = header.partition("=")[2].partition(";")[0]
-    async with site.runtime.database.reading() as session:
+    async with site.runtime.database.autocommit() as session:
         rows = (await session.execute(text("SELECT digest FROM admin_sessions"))).scalars().all()
     assert cookie.encode() not in b"".join(rows)
     assert (await admins.recognise(site.runtime, cookie)) is not None
@@ -239,7 +237,7 @@ async def test_the_right_password_is_refused_while_throttled(site: Site) -> None
 
 async def test_passwords_rest_as_argon2id(site: Site) -> None:
     await admins.create(site.runtime, "a@example.com")
-    async with site.runtime.database.reading() as session:
+    async with site.runtime.database.autocommit() as session:
         stored = (await session.execute(text("SELECT password FROM admins"))).scalar_one()
     assert stored.startswith("$argon2id$")
     assert await passwords.fits(None, "anything") is False

@@ -290,16 +290,16 @@ class Tenant:
         return phone
 
     async def register(self, phone: Phone, *, api: int = 0, **more: Any) -> httpx.Response:
-        tokens = [{"kind": "voip", "token": phone.voip, "bundle_id": BUNDLE}]
+        tokens = [{"kind": "voip", "token": phone.voip, "app_id": BUNDLE}]
         if phone.alert:
-            tokens.append({"kind": "alert", "token": phone.alert, "bundle_id": BUNDLE})
+            tokens.append({"kind": "alert", "token": phone.alert, "app_id": BUNDLE})
         body = {"user_id": phone.user, "device_id": phone.device_id, "tokens": tokens, **more}
         return await self.clients[api].post("/v1/devices", json=body)
 
     async def ring(
         self, *callees: str, caller: str = "alice", api: int = 0, **more: Any
     ) -> dict[str, Any]:
-        """Ring these users; answers the call."""
+        """Ring these users; returns the call."""
         answer = await self.clients[api].post(
             "/v1/calls",
             json={"caller": {"id": caller}, "callees": list(callees), **more},
@@ -314,10 +314,10 @@ class Tenant:
         """Accept, decline, ... with the tenant's key."""
         body = {"user_id": user, "device_id": device}
         body = {name: value for name, value in body.items() if value is not None}
-        return await self.api.post(f"/v1/calls/{call['id']}/{what}", json=body)
+        return await self.api.post(f"/v1/calls/{call['session_id']}/{what}", json=body)
 
     async def read(self, call: dict[str, Any]) -> dict[str, Any]:
-        answer = await self.api.get(f"/v1/calls/{call['id']}")
+        answer = await self.api.get(f"/v1/calls/{call['session_id']}")
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found

@@ -20,7 +20,7 @@ HEX = "ab" * 32
 
 
 def token(**changes: Any) -> dict[str, Any]:
-    return {"kind": "voip", "token": HEX, "bundle_id": BUNDLE} | changes
+    return {"kind": "voip", "token": HEX, "app_id": BUNDLE} | changes
 
 
 def device(**changes: Any) -> dict[str, Any]:
@@ -75,7 +75,7 @@ CASES = [
     Case("short token", DEVICES, device(tokens=[token(token="ab")]), 422, "token_wrong_length"),
     Case("unknown kind", DEVICES, device(tokens=[token(kind="fax")]), 422, "unknown_kind"),
     Case("environment", DEVICES, device(tokens=[token(environment="x")]), 422, "invalid_field"),
-    Case("bundle id", DEVICES, device(tokens=[token(bundle_id="a b")]), 422, "invalid_bundle_id"),
+    Case("bundle id", DEVICES, device(tokens=[token(app_id="a b")]), 422, "invalid_app_id"),
     Case("no token", DEVICES, device(tokens=[]), 422, "no_tokens"),
     Case("two of a kind", DEVICES, device(tokens=[token(), token(token="cd" * 32)]), 422,
          "duplicate_token"),
@@ -86,7 +86,7 @@ CASES = [
     Case("reserved device id", DEVICES, device(device_id="server"), 422, "invalid_device_id"),
     Case("key without a user", DEVICES, {"tokens": [token()]}, 422, "missing_field"),
     Case("type with a colon", CALLS, call(type="a:b"), 422, "invalid_call_type"),
-    Case("id with a space", CALLS, call(id="a b"), 422, "invalid_call_id"),
+    Case("id with a space", CALLS, call(id="a b"), 422, "invalid_session_id"),
     Case("callee with a comma", CALLS, call(callees=["a,b"]), 422, "invalid_user_id"),
     Case("no callees", CALLS, call(callees=[]), 422, "no_callees"),
     Case("1,000 callees", CALLS, call(callees=[f"u{n}" for n in range(1000)]), 422,
@@ -147,16 +147,16 @@ CASES = [
     Case("no such user", "/v1/users/nobody", None, 404, "user_not_found", method="DELETE"),
     Case("no such path", "/v1/nothing", None, 404, "not_found", method="GET"),
     Case("no such method", CALLS, None, 405, "method_not_allowed", method="PATCH"),
-    Case("figure out of bounds", "/v1/settings", {"figures": {"ring": 4}}, 422,
-         "figure_out_of_bounds", method="PUT"),
-    Case("figure that is no number", "/v1/settings", b'{"figures":{"ring":NaN}}', 422,
-         "figure_out_of_bounds", method="PUT"),
+    Case("figure out of bounds", "/v1/settings", {"limits": {"ring": 4}}, 422,
+         "limit_out_of_bounds", method="PUT"),
+    Case("figure that is no number", "/v1/settings", b'{"limits":{"ring":NaN}}', 422,
+         "limit_out_of_bounds", method="PUT"),
     Case("half a member", "/v1/settings", {"call_types": {"a": {"members": 2.5}}}, 422,
-         "figure_out_of_bounds", method="PUT"),
-    Case("unknown figure", "/v1/settings", {"figures": {"rings": 4}}, 422, "unknown_figure",
+         "limit_out_of_bounds", method="PUT"),
+    Case("unknown figure", "/v1/settings", {"limits": {"rings": 4}}, 422, "unknown_limit",
          method="PUT"),
-    Case("figures that disagree", "/v1/settings", {"call_types": {"a": {"away": 200}}}, 422,
-         "figures_disagree", method="PUT"),
+    Case("limits that disagree", "/v1/settings", {"call_types": {"a": {"away": 200}}}, 422,
+         "limits_disagree", method="PUT"),
     Case("unknown profile", "/v1/settings", {"profiles": {BUNDLE: "x"}}, 422, "unknown_profile",
          method="PUT"),
     Case("custom without template", "/v1/settings", {"profiles": {BUNDLE: "custom"}}, 422,
@@ -209,7 +209,7 @@ async def test_nothing_crosses_tenants(tenant: Tenant) -> None:
     await tenant.phone("bob", "d1")
     made = await tenant.ring("bob", id="mine")
     async with new_tenant(tenant.house) as other:
-        for reference in (made["id"], made["cid"]):
+        for reference in (made["session_id"], made["cid"]):
             assert_problem(await other.api.get(f"{CALLS}/{reference}"), 404, "call_not_found")
             for action in ("accept", "decline", "cancel", "leave", "end", "heartbeat", "join"):
                 answer = await other.api.post(
@@ -223,12 +223,14 @@ async def test_nothing_crosses_tenants(tenant: Tenant) -> None:
         crossed = await tenant.api.get(DEVICES, headers=other.as_user("bob"))
         assert crossed.json() == {"devices": []}, "a user token names its own tenant"
         theirs = await other.ring("bob", id="mine")
-        assert theirs["id"] != made["id"], "the same cid is another call"
+        assert theirs["session_id"] != made["session_id"], "the same cid is another call"
     assert (await tenant.read(made))["state"] == "ringing"
-    stranger = await tenant.api.get(f"{CALLS}/{made['id']}", headers=tenant.as_user("eve"))
+    stranger = await tenant.api.get(f"{CALLS}/{made['session_id']}", headers=tenant.as_user("eve"))
     assert_problem(stranger, 404, "call_not_found")
     stranger = await tenant.api.post(
-        f"{CALLS}/{made['id']}/accept", json={"device_id": "x"}, headers=tenant.as_user("eve")
+        f"{CALLS}/{made['session_id']}/accept",
+        json={"device_id": "x"},
+        headers=tenant.as_user("eve"),
     )
     assert_problem(stranger, 404, "call_not_found")
 
@@ -236,10 +238,10 @@ async def test_nothing_crosses_tenants(tenant: Tenant) -> None:
 async def test_settings_take_effect_on_calls_that_begin_later(tenant: Tenant) -> None:
     changed = await tenant.api.put(
         "/v1/settings",
-        json={"figures": {"ring": 10}, "call_types": {"urgent": {"ring": 20, "members": 2}}},
+        json={"limits": {"ring": 10}, "call_types": {"urgent": {"ring": 20, "members": 2}}},
     )
     assert changed.status_code == 200
-    assert changed.json()["figures"] == {"ring": 10}
+    assert changed.json()["limits"] == {"ring": 10}
     assert (await tenant.api.get("/v1/settings")).json() == changed.json()
     await asyncio.sleep(1.1)  # for so long a process trusts what it has read of a key
 
@@ -247,8 +249,8 @@ async def test_settings_take_effect_on_calls_that_begin_later(tenant: Tenant) ->
         made = await tenant.ring("bob", **more)
         (row,) = await tenant.rows(
             "SELECT extract(epoch FROM deadline - created_at)::float AS s FROM rings "
-            "WHERE call_id = :id",
-            id=made["id"],
+            "WHERE session_id = :id",
+            id=made["session_id"],
         )
         seconds: float = row["s"]
         return seconds

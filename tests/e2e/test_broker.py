@@ -54,8 +54,8 @@ async def test_a_ring_ends_on_time_while_the_broker_is_frozen(
             rows = await eventually(
                 lambda: tenant.rows(
                     "SELECT c.reason, c.ended_at, r.deadline, clock_timestamp() AS now FROM calls c "
-                    "JOIN rings r ON r.call_id = c.id WHERE c.id = :id AND c.ended_at IS NOT NULL",
-                    id=call["id"],
+                    "JOIN rings r ON r.session_id = c.id WHERE c.id = :id AND c.ended_at IS NOT NULL",
+                    id=call["session_id"],
                 ),
                 timeout=9,
             )
@@ -68,7 +68,8 @@ async def test_a_ring_ends_on_time_while_the_broker_is_frozen(
             await tenant.sim.arrived(1, token=phone.voip, timeout=3)
             await eventually(
                 lambda: tenant.rows(
-                    "SELECT 1 FROM calls WHERE id = :id AND ended_at IS NOT NULL", id=second["id"]
+                    "SELECT 1 FROM calls WHERE id = :id AND ended_at IS NOT NULL",
+                    id=second["session_id"],
                 ),
                 timeout=7,
             )

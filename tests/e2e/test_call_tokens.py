@@ -58,7 +58,7 @@ async def test_state_is_small_has_an_etag_and_tells_how_it_ended(tenant: Tenant)
     etag = answer.headers["etag"]
     same = await phone.state(**{"If-None-Match": f'"x", W/{etag}'})
     assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", etag)
-    await tenant.api.post(f"/v1/calls/{body['id']}/cancel", json={})
+    await tenant.api.post(f"/v1/calls/{body['session_id']}/cancel", json={})
     after = await phone.state(**{"If-None-Match": etag})
     assert after.status_code == 200
     assert (after.json()["state"], after.json()["ring"]["callkit_reason"]) == ("ended", 2)
@@ -78,7 +78,7 @@ async def test_accept_gives_a_member_token_to_stay_and_leave_with(tenant: Tenant
         body = {"status": "delivered"} if action == "report" else {}
         assert (await first.post(action, token, **body)).status_code == 403, action
     assert (await first.post("leave", token)).status_code == 200
-    read = await tenant.api.get(f"/v1/calls/{accepted.json()['id']}")
+    read = await tenant.api.get(f"/v1/calls/{accepted.json()['session_id']}")
     assert member(read.json(), "bob")["state"] == "left"
 
 
@@ -96,7 +96,7 @@ async def test_a_call_token_is_good_for_nothing_else(tenant: Tenant) -> None:
         answer = await tenant.api.request(method, path, headers=phone.auth, json=body)
         assert answer.status_code == 403, path
     other = await tenant.ring("dave", caller="eve")
-    for path in (other["id"], other["cid"]):
+    for path in (other["session_id"], other["cid"]):
         answer = await tenant.api.get(f"/v1/calls/{path}", headers=phone.auth)
         assert (answer.status_code, answer.json()["code"]) == (404, "call_not_found")
         answer = await tenant.api.post(f"/v1/calls/{path}/decline", headers=phone.auth)
@@ -117,7 +117,7 @@ async def test_the_token_of_a_former_ring_does_nothing_to_the_present_one(tenant
     call = (await phone.state()).json()
     await tenant.act(call, "accept", "carol")
     await phone.post("decline")
-    again = await tenant.ring("bob", caller="carol", id=call["call_id"])
+    again = await tenant.ring("bob", caller="carol", id=call["id"])
     assert member(again, "bob")["ring"]["uuid"] != phone.ring["uuid"]
     assert (await phone.post("decline")).status_code == 200
     stale = await phone.post("accept")
@@ -153,7 +153,7 @@ async def test_reports_are_noted_once_and_others_ring_on(tenant: Tenant) -> None
     ]
     assert (await first.state()).json()["ring"]["state"] == "ringing"
     by_key = await tenant.api.post(
-        f"/v1/calls/{first.ring['call_id']}/report", json={"status": "delivered"}
+        f"/v1/calls/{first.ring['session_id']}/report", json={"status": "delivered"}
     )
     assert by_key.status_code == 403
 
@@ -162,8 +162,8 @@ async def test_a_ring_past_its_deadline_reads_as_missed_before_any_sweep(tenant:
     (phone,) = await rung(tenant)
     await tenant.execute(
         "WITH r AS (UPDATE rings SET deadline = clock_timestamp() - interval '1 s' "
-        "WHERE call_id = :id) UPDATE calls SET due_at = clock_timestamp() WHERE id = :id",
-        id=phone.ring["call_id"],
+        "WHERE session_id = :id) UPDATE calls SET due_at = clock_timestamp() WHERE id = :id",
+        id=phone.ring["session_id"],
     )
     state = (await phone.state()).json()
     assert (state["state"], state["reason"], state["ring"]["callkit_reason"]) == (

@@ -15,9 +15,9 @@ async def test_a_cid_is_used_again_once_its_call_has_ended(tenant: Tenant) -> No
     assert_problem(taken, 409, "call_in_progress")
     await tenant.act(first, "decline", "bob")
     second = await tenant.ring("bob", id="room", caller="eve")
-    assert second["id"] != first["id"]
+    assert second["session_id"] != first["session_id"]
     by_cid = (await tenant.api.get("/v1/calls/default:room")).json()
-    assert by_cid["id"] == second["id"]
+    assert by_cid["session_id"] == second["session_id"]
     assert (await tenant.read(first))["reason"] == "declined"
     other_type = await tenant.ring("bob", id="room", type="meeting")
     assert other_type["cid"] == "meeting:room"
@@ -46,7 +46,7 @@ async def test_ringing_more_rings_only_who_has_not_joined_and_again_with_a_new_u
     call = await tenant.ring("bob", id="room")
     await tenant.act(call, "accept", "bob", phones["bob"].device_id)
     more = await tenant.ring("bob", "carol", id="room")
-    assert more["id"] == call["id"]
+    assert more["session_id"] == call["session_id"]
     (arrival,) = await tenant.sim.arrived(1, token=phones["carol"].voip)
     assert arrival.payload["aps"]["alert"]["user_ids"] == "alice,bob"
     await tenant.act(call, "decline", "carol")
@@ -81,34 +81,34 @@ async def test_a_caller_that_vanishes_leaves_a_ring_that_ends_at_its_deadline(
 
 
 async def test_heartbeats_keep_a_member_and_silence_takes_it_out(tenant: Tenant) -> None:
-    await tenant.api.put(
-        "/v1/settings", json={"figures": {"away": 5, "removed": 10, "alone": 3600}}
-    )
+    await tenant.api.put("/v1/settings", json={"limits": {"away": 5, "removed": 10, "alone": 3600}})
     await asyncio.sleep(1.1)
     call = await tenant.ring("bob", "carol")
     for user in ("bob", "carol"):
         answer = await tenant.api.post(
-            f"/v1/calls/{call['id']}/accept",
+            f"/v1/calls/{call['session_id']}/accept",
             json={"device_id": "p1"},
             headers=tenant.as_user(user),
         )
         assert answer.status_code == 200
     versions = "SELECT version FROM calls WHERE id = :id"
-    (before,) = await tenant.rows(versions, id=call["id"])
+    (before,) = await tenant.rows(versions, id=call["session_id"])
 
     async def beat(device: str = "p1") -> int:
         answer = await tenant.api.post(
-            f"/v1/calls/{call['id']}/heartbeat",
+            f"/v1/calls/{call['session_id']}/heartbeat",
             json={"device_id": device},
             headers=tenant.as_user("bob"),
         )
         return answer.status_code
 
-    etag = (await tenant.api.get(f"/v1/calls/{call['id']}")).headers["etag"]
+    etag = (await tenant.api.get(f"/v1/calls/{call['session_id']}")).headers["etag"]
     assert await beat() == 200
     assert await beat("p2") == 409
-    assert await tenant.rows(versions, id=call["id"]) == [before], "nothing that clients read"
-    same = await tenant.api.get(f"/v1/calls/{call['id']}", headers={"If-None-Match": etag})
+    assert await tenant.rows(versions, id=call["session_id"]) == [before], (
+        "nothing that clients read"
+    )
+    same = await tenant.api.get(f"/v1/calls/{call['session_id']}", headers={"If-None-Match": etag})
     assert same.status_code == 304
     for _ in range(11):
         await asyncio.sleep(1)
@@ -117,9 +117,9 @@ async def test_heartbeats_keep_a_member_and_silence_takes_it_out(tenant: Tenant)
     assert (member(seen, "bob")["state"], member(seen, "carol")["state"]) == ("joined", "left")
     kinds = await eventually(
         lambda: tenant.rows(
-            "SELECT data ->> 'user_id' AS who, type FROM events WHERE call_id = :id "
+            "SELECT data ->> 'user_id' AS who, type FROM events WHERE session_id = :id "
             "AND type IN ('member.away', 'member.back', 'member.left') ORDER BY seq",
-            id=call["id"],
+            id=call["session_id"],
         )
     )
     assert [(one["who"], one["type"]) for one in kinds] == [
@@ -140,7 +140,7 @@ async def test_a_group_of_350_settles_one_by_one_and_a_phone_reads_little_of_it(
     )
     assert {answer.status_code for answer in answers} == {200}
     state = await tenant.api.get(
-        f"/v1/calls/{call['id']}",
+        f"/v1/calls/{call['session_id']}",
         headers={"Authorization": f"Bearer {arrival.payload['ring']['token']}"},
     )
     assert state.json()["count"] == {"members": 350, "joined": 11, "ringing": 329}
@@ -155,24 +155,24 @@ async def test_a_call_that_cannot_be_decided_does_not_keep_the_others_from_endin
     broken = await tenant.ring("bob", ring_time=5)
     other = await tenant.ring("carol", ring_time=5)
     await tenant.execute(
-        """UPDATE calls SET figures = '{"alone": "x", "length": "y"}' WHERE id = :id""",
-        id=broken["id"],
+        """UPDATE calls SET limits = '{"alone": "x", "length": "y"}' WHERE id = :id""",
+        id=broken["session_id"],
     )
     try:
         ended = "SELECT 1 FROM calls WHERE id = :id AND reason = 'missed'"
-        await eventually(lambda: tenant.rows(ended, id=other["id"]), timeout=8)
-        assert not await tenant.rows(ended, id=broken["id"])
+        await eventually(lambda: tenant.rows(ended, id=other["session_id"]), timeout=8)
+        assert not await tenant.rows(ended, id=broken["session_id"])
     finally:
-        await tenant.execute("DELETE FROM calls WHERE id = :id", id=broken["id"])
+        await tenant.execute("DELETE FROM calls WHERE id = :id", id=broken["session_id"])
 
 
 async def test_a_call_that_is_not_due_after_all_is_looked_at_when_it_is(tenant: Tenant) -> None:
     call = await tenant.ring("bob", ring_time=60)
-    await tenant.execute("UPDATE calls SET due_at = now() WHERE id = :id", id=call["id"])
+    await tenant.execute("UPDATE calls SET due_at = now() WHERE id = :id", id=call["session_id"])
     await eventually(
         lambda: tenant.rows(
-            "SELECT 1 FROM calls c JOIN rings r ON r.call_id = c.id "
+            "SELECT 1 FROM calls c JOIN rings r ON r.session_id = c.id "
             "WHERE c.id = :id AND c.due_at = r.deadline AND c.state = 'ringing'",
-            id=call["id"],
+            id=call["session_id"],
         )
     )

@@ -102,7 +102,7 @@ async def test_users_who_swap_and_share_tokens_at_once_do_not_deadlock(tenant: T
             {
                 "device_id": f"d{chance.randrange(2)}",
                 "tokens": [
-                    {"kind": kind, "token": one, "bundle_id": BUNDLE}
+                    {"kind": kind, "token": one, "app_id": BUNDLE}
                     for kind, one in zip(chance.sample(["voip", "alert"], 2), some, strict=True)
                 ],
             }
@@ -132,7 +132,7 @@ async def test_a_token_past_its_expiry_is_not_rung(tenant: Tenant) -> None:
     assert not tenant.sim.arrivals(old.voip)
     await eventually(
         lambda: tenant.rows(
-            "SELECT 1 FROM tokens WHERE token = :token AND retired_why = 'expired'",
+            "SELECT 1 FROM tokens WHERE token = :token AND retired_reason = 'expired'",
             token=old.voip,
         )
     )

@@ -51,7 +51,7 @@ async def test_a_name_never_refuses_a_ring_or_a_device(tenant: Tenant) -> None:
 
 
 async def name_stands_everywhere(tenant: Tenant, name: str) -> None:
-    tokens = [{"kind": "voip", "token": secrets.token_hex(32), "bundle_id": BUNDLE}]
+    tokens = [{"kind": "voip", "token": secrets.token_hex(32), "app_id": BUNDLE}]
     device = {"user_id": "bob", "name": name, "platform": name, "tokens": tokens}
     answer = await tenant.api.post("/v1/devices", **body_of(device))
     assert answer.status_code == 200, answer.text
@@ -87,10 +87,12 @@ async def user_lives_and_is_erased(tenant: Tenant, user: str) -> None:
     found = await tenant.api.get("/v1/devices", headers=mine)
     assert [one["user_id"] for one in found.json()["devices"]] == [user]
     act = {"device_id": phone.device_id}
-    accepted = await tenant.api.post(f"/v1/calls/{call['id']}/accept", json=act, headers=mine)
+    accepted = await tenant.api.post(
+        f"/v1/calls/{call['session_id']}/accept", json=act, headers=mine
+    )
     assert accepted.status_code == 200, accepted.text
     member_token = bearer(accepted.json()["member_token"])
-    left = await tenant.api.post(f"/v1/calls/{call['id']}/leave", headers=member_token)
+    left = await tenant.api.post(f"/v1/calls/{call['session_id']}/leave", headers=member_token)
     assert left.status_code == 200, left.text
     there = f"/v1/devices/{quote(phone.device_id, safe='')}"
     assert (await tenant.api.delete(there, headers=mine)).status_code == 204
@@ -107,18 +109,18 @@ async def phone_rings(tenant: Tenant, typed: str) -> None:
     token = secrets.token_hex(32)
     tenant.sim.live(token, topic=f"{BUNDLE}.voip")
     user = f"bob-{secrets.token_hex(3)}"
-    device = {"user_id": user, "tokens": [{"kind": "voip", "token": token, "bundle_id": typed}]}
+    device = {"user_id": user, "tokens": [{"kind": "voip", "token": token, "app_id": typed}]}
     for _ in range(2):
         answer = await tenant.api.post("/v1/devices", json=device | {"device_id": "d"})
         assert answer.status_code == 200, answer.text
-        assert [one["bundle_id"] for one in answer.json()["tokens"]] == [BUNDLE]
+        assert [one["app_id"] for one in answer.json()["tokens"]] == [BUNDLE]
     settings = {
         "profiles": {typed: "custom"},
         "templates": {typed: {"id": "{{uuid}}", "own": True}},
     }
     answer = await tenant.api.put("/v1/settings", json=settings)
     assert answer.json()["profiles"] == {BUNDLE: "custom"}
-    listed = await tenant.api.get("/v1/credentials", params={"bundle_id": typed})
+    listed = await tenant.api.get("/v1/credentials", params={"app_id": typed})
     assert len(listed.json()["credentials"]) == 1
     call = await tenant.ring(user)
 
@@ -135,10 +137,10 @@ async def test_a_topic_is_spelled_as_apple_has_it(tenant: Tenant) -> None:
     async with tenant.house.runtime() as runtime:
         pem = tenant.sim.voip_certificate("com.Mixed.App").pem
         added = await credentials.add(runtime, tenant.id, "com.mixed.APP.voip", pem)
-    assert (added["bundle_id"], added["state"]) == ("com.mixed.app", "active")
+    assert (added["app_id"], added["state"]) == ("com.mixed.app", "active")
     token = secrets.token_hex(32)
     tenant.sim.live(token, topic="com.Mixed.App.voip")
-    tokens = [{"kind": "voip", "token": token, "bundle_id": "com.mixed.app"}]
+    tokens = [{"kind": "voip", "token": token, "app_id": "com.mixed.app"}]
     await tenant.api.post("/v1/devices", json={"user_id": "mia", "tokens": tokens})
     await tenant.ring("mia")
 
@@ -197,7 +199,7 @@ ODD_REQUESTS: list[tuple[str, str, Any]] = [
     ("GET", "/v1/audit?cursor=%00", None),
     ("GET", f"/v1/audit?limit={10**30}", None),
     ("GET", "/v1/devices?user_id=%00", None),
-    ("GET", "/v1/credentials?bundle_id=%00", None),
+    ("GET", "/v1/credentials?app_id=%00", None),
     ("DELETE", "/v1/devices/%00?user_id=bob", None),
     ("DELETE", "/v1/users/..%2F..", None),
     ("DELETE", "/v1/users/%2E%2E", None),
@@ -227,13 +229,13 @@ ODD_REQUESTS: list[tuple[str, str, Any]] = [
     ("PUT", "/v1/settings", {"call_types": {NUL: {}}}),
     ("PUT", "/v1/settings", {"call_types": {f"t{n}": {} for n in range(5_000)}}),
     ("PUT", "/v1/settings", {"profiles": {NUL: "ringline", "\udfff": "custom"}}),
-    ("PUT", "/v1/settings", {"figures": {"\ud800": 1, "ring": 10**400}}),
+    ("PUT", "/v1/settings", {"limits": {"\ud800": 1, "ring": 10**400}}),
     ("PUT", "/v1/settings", {"keep_calls_days": 10**400}),
     ("POST", "/v1/credentials/preview", {"file": "\ud800"}),
     ("POST", "/v1/credentials/preview", {"file": "AAAA", "password": "\ud800"}),
     ("POST", "/v1/credentials/preview", {"file": "AAAA", "key_id": "\x00", "team_id": "\ud800"}),
     ("POST", "/v1/credentials/preview", {"file": "AAAA", "environments": ["sandbox"] * 60_000}),
-    ("POST", "/v1/credentials/requests", {"bundle_id": NUL}),
+    ("POST", "/v1/credentials/requests", {"app_id": NUL}),
     ("POST", "/v1/credentials/test-push", {"user_id": NUL}),
 ]  # fmt: skip
 

@@ -16,7 +16,7 @@ async def remove(tenant: Tenant, phone: Phone) -> None:
 
 
 async def evict(tenant: Tenant, phone: Phone) -> None:
-    await tenant.api.put("/v1/settings", json={"figures": {"devices": 1}})
+    await tenant.api.put("/v1/settings", json={"limits": {"devices": 1}})
     other = await tenant.phone(phone.user)
 
     async def evicted() -> bool:  # a process may go by the settings of a second ago
@@ -58,7 +58,7 @@ async def test_a_device_that_ends_while_it_rings_is_told_to_stop(tenant: Tenant,
     (stop,) = await tenant.sim.arrived(1, token=str(phone.alert))
     ring = member(call, "bob")["ring"]["uuid"]
     assert (stop.payload["ring"]["type"], stop.payload["ring"]["uuid"]) == ("stop", ring)
-    state = f"/v1/calls/{call['id']}"
+    state = f"/v1/calls/{call['session_id']}"
     seen = (await tenant.api.get(state, headers=token)).json()
     assert seen["state"] == "ringing"
     assert (seen["ring"]["state"], seen["ring"]["callkit_reason"]) == ("cancelled", 2)
@@ -80,7 +80,7 @@ async def test_a_removed_device_stays_quiet_and_hears_nothing_twice(tenant: Tena
     await remove(tenant, phone)
     await tenant.sim.arrived(1, token=str(phone.alert))
     await tenant.act(call, "accept", "bob", "d2")
-    seen = (await tenant.api.get(f"/v1/calls/{call['id']}", headers=token)).json()
+    seen = (await tenant.api.get(f"/v1/calls/{call['session_id']}", headers=token)).json()
     assert (seen["ring"]["state"], seen["ring"]["callkit_reason"]) == ("accepted", 4)
     assert len(tenant.sim.arrivals(str(phone.alert))) == 1
     assert not tenant.sim.arrivals(str(other.alert))
@@ -91,9 +91,9 @@ async def test_a_token_that_is_replaced_on_its_device_stops_nothing(tenant: Tena
     fresh = "ab" * 32
     tenant.sim.live(fresh, topic=f"{BUNDLE}.voip")
     assert (await tenant.register(Phone("bob", "d1", fresh, phone.alert))).status_code == 200
-    seen = (await tenant.api.get(f"/v1/calls/{call['id']}", headers=token)).json()
+    seen = (await tenant.api.get(f"/v1/calls/{call['session_id']}", headers=token)).json()
     assert seen["ring"]["state"] == "ringing"
-    accepted = await tenant.api.post(f"/v1/calls/{call['id']}/accept", headers=token)
+    accepted = await tenant.api.post(f"/v1/calls/{call['session_id']}/accept", headers=token)
     assert accepted.status_code == 200
     assert not tenant.sim.arrivals(str(phone.alert))
 
@@ -102,11 +102,11 @@ async def test_a_call_token_is_answered_about_its_own_ring(tenant: Tenant) -> No
     phone, call, first = await ringing(tenant)
     await tenant.act(call, "accept", "dave")
     assert (await tenant.act(call, "decline", "bob")).status_code == 200
-    again = {"id": call["call_id"], "caller": {"id": "alice"}, "callees": ["bob"]}
+    again = {"id": call["session_id"], "caller": {"id": "alice"}, "callees": ["bob"]}
     assert (await tenant.api.post("/v1/calls", json=again)).status_code == 202
     arrivals = await tenant.sim.arrived(2, token=phone.voip)
     second = bearer(arrivals[1].payload["ring"]["token"])
-    path = f"/v1/calls/{call['id']}"
+    path = f"/v1/calls/{call['session_id']}"
 
     async def post(what: str, token: dict[str, str]) -> httpx.Response:
         return await tenant.api.post(f"{path}/{what}", headers=token)

@@ -45,7 +45,7 @@ async def test_a_reader_by_number_misses_nothing_of_ten_writers(tenant: Tenant) 
         while True:
             last = done.is_set()
             after = found[-1][0] if found else began[user]
-            async with database.reading() as session:
+            async with database.autocommit() as session:
                 page = (await feeds.pages(session, [(tenant.id, user, after)]))[0]
             assert page.whole
             found += [(one.seq, orjson.loads(one.body)["from"]) for one in page.events]

@@ -23,7 +23,7 @@ async def make_phones(tenant: Tenant) -> dict[str, str]:
     tenant.sim.live(*tokens.values(), topic=f"{BUNDLE}.voip")
     body = [
         {"user_id": user, "device_id": "d",
-         "tokens": [{"kind": "voip", "token": token, "bundle_id": BUNDLE}]}
+         "tokens": [{"kind": "voip", "token": token, "app_id": BUNDLE}]}
         for user, token in tokens.items()
     ]  # fmt: skip
     answers = await asyncio.gather(*(tenant.api.post("/v1/devices", json=one) for one in body))
@@ -78,9 +78,7 @@ async def listening(tenant: Tenant, stack: contextlib.AsyncExitStack) -> dict[in
     phones = {}
     for n in range(WITH_STREAM):
         user = f"u{n}"
-        identity = Identity(
-            user, tenant.token_for(user), bundle_id=BUNDLE, environment="production"
-        )
+        identity = Identity(user, tenant.token_for(user), app_id=BUNDLE, environment="production")
         await source.switch_on(identity)
         phone = Phone(
             identity, api=tenant.house.apis[0].url, source=source, client=client, stream=True

@@ -42,7 +42,7 @@ async def said(work: Any) -> Any:
         return error.code, error.detail
 
 
-NAMED = frozenset({"id", "cid", "call_id", "uuid", "ring", "expires_at"})
+NAMED = frozenset({"id", "cid", "session_id", "uuid", "ring", "expires_at"})
 
 
 def alike(value: Any, key: str = "") -> Any:
@@ -56,13 +56,13 @@ def alike(value: Any, key: str = "") -> Any:
 
 ROWS = """
     SELECT c.state, c.reason, c.event_seq, c.alone_since IS NOT NULL AS alone,
-        (SELECT jsonb_agg(jsonb_build_array(m.user_id, m.state, m.holder, m.watched,
-            m.seen_at IS NULL, m.left_at IS NULL, r.outcome, r.callkit, r.device) ORDER BY m.user_id)
-         FROM members m LEFT JOIN rings r ON r.uuid = m.ring WHERE m.call_id = c.id) AS members,
+        (SELECT jsonb_agg(jsonb_build_array(m.user_id, m.state, m.device_id, m.monitored,
+            m.seen_at IS NULL, m.left_at IS NULL, r.outcome, r.callkit_reason, r.device) ORDER BY m.user_id)
+         FROM members m LEFT JOIN rings r ON r.uuid = m.ring WHERE m.session_id = c.id) AS members,
         (SELECT jsonb_agg(jsonb_build_array(e.seq, e.type, e.data) ORDER BY e.seq)
-         FROM events e WHERE e.call_id = c.id) AS events,
+         FROM events e WHERE e.session_id = c.id) AS events,
         (SELECT bool_and(c.due_at <= m.seen_at + interval '30 s') FROM members m
-         WHERE m.call_id = c.id AND m.watched AND m.state = 'joined' AND c.state = 'active') AS early
+         WHERE m.session_id = c.id AND m.monitored AND m.state = 'joined' AND c.state = 'active') AS early
     FROM calls c WHERE c.id = :call
 """
 
@@ -81,13 +81,13 @@ LATER = f"""
     WITH c AS (UPDATE calls SET created_at = created_at {BACK}, active_at = active_at {BACK},
             alone_since = alone_since {BACK}, due_at = due_at {BACK} WHERE id = :call),
         m AS (UPDATE members SET seen_at = seen_at {BACK}, joined_at = joined_at {BACK}
-            WHERE call_id = :call)
+            WHERE session_id = :call)
     UPDATE rings SET deadline = deadline {BACK}, created_at = created_at {BACK}
-    WHERE call_id = :call AND outcome IS NULL
+    WHERE session_id = :call AND outcome IS NULL
 """
 
 
-async def pass_time(tenant: Tenant, call: str, seconds: float) -> None:
+async def apply_timeouts(tenant: Tenant, call: str, seconds: float) -> None:
     """So many seconds go by for this call: all its times are moved into the past."""
     async with tenant.runtime.database.transaction() as session:
         await store.lock(session, tenant.id, [UUID(call)])
@@ -101,10 +101,10 @@ def any_command(dice: random.Random) -> Callable[[], Command] | float:
     then makes no difference between two calls.
     """
     user, device = dice.choice(USERS[:4]), dice.choice(DEVICES)
-    watched, busy = dice.random() < 0.8, dice.random() < 0.3
+    monitored, busy = dice.random() < 0.8, dice.random() < 0.3
     commands: list[tuple[int, Callable[[], Command] | float]] = [
-        (8, lambda: Accept(user, device, watched)),
-        (4, lambda: Join(user, device, watched)),
+        (8, lambda: Accept(user, device, monitored)),
+        (4, lambda: Join(user, device, monitored)),
         (2, lambda: Decline(user, device, busy)),
         (2, lambda: Leave(user, device)),
         (3, lambda: RingMore("alice", (Callee("dave", uuid7()),), 60)),
@@ -125,13 +125,13 @@ async def test_both_ways_answer_and_leave_behind_the_same(tenant: Tenant) -> Non
             await tenant.api.post("/v1/calls", json=bodies | {"id": f"{name}-{seed}"})
             for name in ("short", "long")
         ]
-        one, two = (answer.json()["id"] for answer in asked)
+        one, two = (answer.json()["session_id"] for answer in asked)
         holders = {"alice": "d1"}
         for step in range(STEPS):
             what = any_command(dice)
             for call in (one, two):
                 if isinstance(what, float):
-                    await pass_time(tenant, call, what)
+                    await apply_timeouts(tenant, call, what)
                 else:
                     await said(service.act(tenant.runtime, tenant.id, call, what()))
             if not isinstance(what, float) and isinstance(did := what(), Accept | Join):
@@ -167,11 +167,11 @@ async def test_a_member_token_keeps_a_call_without_writing_to_its_row(tenant: Te
     call = await joined(tenant, "bob")
     accepted = await tenant.act(call, "accept", "bob", "d1")
     phone = bearer(accepted.json()["member_token"])
-    look = "SELECT c.xmin, m.seen_at FROM calls c JOIN members m ON m.call_id = c.id"
+    look = "SELECT c.xmin, m.seen_at FROM calls c JOIN members m ON m.session_id = c.id"
     look += " WHERE c.id = :call AND m.user_id = 'bob'"
-    (before,) = await tenant.rows(look, call=call["id"])
-    answer = await tenant.api.post(f"/v1/calls/{call['id']}/heartbeat", headers=phone)
-    (after,) = await tenant.rows(look, call=call["id"])
+    (before,) = await tenant.rows(look, call=call["session_id"])
+    answer = await tenant.api.post(f"/v1/calls/{call['session_id']}/heartbeat", headers=phone)
+    (after,) = await tenant.rows(look, call=call["session_id"])
     assert answer.status_code == 200
     assert before["xmin"] == after["xmin"]
     assert before["seen_at"] < after["seen_at"]
@@ -184,15 +184,15 @@ async def test_after_silence_or_the_longest_length_a_heartbeat_does_not_keep(
     tenant: Tenant,
 ) -> None:
     call = await joined(tenant, "bob")
-    await pass_time(tenant, call["id"], 31)
+    await apply_timeouts(tenant, call["session_id"], 31)
     assert (await tenant.act(call, "heartbeat", "bob", "d1")).status_code == 200
     kinds = await tenant.rows(
-        "SELECT type FROM events WHERE call_id = :call AND data ->> 'user_id' = 'bob' "
+        "SELECT type FROM events WHERE session_id = :call AND data ->> 'user_id' = 'bob' "
         "ORDER BY seq DESC LIMIT 2",
-        call=call["id"],
+        call=call["session_id"],
     )
     assert [row["type"] for row in kinds] == ["member.back", "member.away"]
-    await pass_time(tenant, call["id"], 31 * 3600)
+    await apply_timeouts(tenant, call["session_id"], 31 * 3600)
     answer = await tenant.act(call, "heartbeat", "bob", "d1")
     assert (answer.status_code, answer.json()["code"]) == (410, "call_ended")
 
@@ -211,7 +211,7 @@ async def test_a_heartbeat_waits_for_the_command_that_has_its_call(
 ) -> None:
     """What that command did is in its answer: a member who joined is counted, who left is out."""
     call = await joined(tenant, "bob", "carol")
-    path = call["cid"] if by_name else call["id"]
+    path = call["cid"] if by_name else call["session_id"]
     for command, wanted in (
         (Leave("carol", "d1"), 2),
         (Join("carol", "d1"), 3),
@@ -219,9 +219,9 @@ async def test_a_heartbeat_waits_for_the_command_that_has_its_call(
         (End(), ("call_ended", "this call is over: ended_by_server")),
     ):
         async with tenant.runtime.database.transaction() as session:
-            await store.lock(session, tenant.id, [UUID(call["id"])])
-            now, calls = await store.load(session, [UUID(call["id"])])
-            stored = calls[UUID(call["id"])]
+            await store.lock(session, tenant.id, [UUID(call["session_id"])])
+            now, calls = await store.load(session, [UUID(call["session_id"])])
+            stored = calls[UUID(call["session_id"])]
             task = await waiting(keep(tenant, path, "bob", "d1"))
             decision = service.decide(stored.call, command, now)
             await service.apply(session, [service.Change(stored, decision)], now)
@@ -232,20 +232,20 @@ async def test_a_heartbeat_waits_for_the_command_that_has_its_call(
 async def test_a_command_waits_for_a_heartbeat_and_the_sweep_passes_it_by(tenant: Tenant) -> None:
     """The beat came in time: whoever looks later must not find its member silent."""
     call = await joined(tenant, "bob")
-    values = {"tenant": tenant.id, "id": UUID(call["id"]), "user": "bob", "device": "d1"}
-    await pass_time(tenant, call["id"], 29.5)
+    values = {"tenant": tenant.id, "id": UUID(call["session_id"]), "user": "bob", "device": "d1"}
+    await apply_timeouts(tenant, call["session_id"], 29.5)
     async with tenant.runtime.database.transaction() as session:
         assert len(await many(session, heartbeats.BY_ID, values)) == 1
         leaving = await waiting(
-            service.act(tenant.runtime, tenant.id, call["id"], Leave("alice", "d1"))
+            service.act(tenant.runtime, tenant.id, call["session_id"], Leave("alice", "d1"))
         )
         await asyncio.sleep(0.5)  # the silence that was is over its limit now
         await service.sweep(tenant.runtime)
     await leaving
     await service.sweep(tenant.runtime)
     kinds = await tenant.rows(
-        "SELECT type FROM events WHERE call_id = :call AND data ->> 'user_id' = 'bob'",
-        call=call["id"],
+        "SELECT type FROM events WHERE session_id = :call AND data ->> 'user_id' = 'bob'",
+        call=call["session_id"],
     )
     assert "member.away" not in {row["type"] for row in kinds}
 
@@ -256,8 +256,8 @@ async def test_heartbeats_race_with_commands_and_time(tenant: Tenant) -> None:
 
     async def race(n: int) -> None:
         call = await joined(tenant, "bob", "carol")
-        await pass_time(tenant, call["id"], 29.99 - dice.random() * 0.02)
-        runtime, reference = tenant.runtime, call["id"]
+        await apply_timeouts(tenant, call["session_id"], 29.99 - dice.random() * 0.02)
+        runtime, reference = tenant.runtime, call["session_id"]
         work = [keep(tenant, reference, "bob", "d1"), keep(tenant, reference, "carol", "d1")]
         work += [service.sweep(runtime), keep(tenant, reference, "bob", "d1")]
         ends = n % 3 == 0
@@ -276,8 +276,8 @@ async def test_heartbeats_race_with_commands_and_time(tenant: Tenant) -> None:
             assert member(found, "bob")["state"] == "joined"
             assert member(found, "carol")["state"] == ("left" if leaves else "joined")
         (row,) = await tenant.rows(
-            "SELECT event_seq, (SELECT count(*) FROM events e WHERE e.call_id = c.id) AS events, "
-            "(SELECT max(seq) FROM events e WHERE e.call_id = c.id) AS last FROM calls c "
+            "SELECT event_seq, (SELECT count(*) FROM events e WHERE e.session_id = c.id) AS events, "
+            "(SELECT max(seq) FROM events e WHERE e.session_id = c.id) AS last FROM calls c "
             "WHERE id = :call",
             call=reference,
         )

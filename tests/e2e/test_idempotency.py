@@ -38,7 +38,7 @@ async def test_the_same_key_with_another_body_is_refused_and_stores_nothing(
     answer = await ring(tenant, "k", id="two")
     assert_problem(answer, 409, "idempotency_key_reused")
     rows = await tenant.rows("SELECT id FROM calls WHERE tenant_id = :tenant")
-    assert [str(row["id"]) for row in rows] == [first.json()["id"]]
+    assert [str(row["session_id"]) for row in rows] == [first.json()["session_id"]]
 
 
 async def test_the_answer_is_repeated_as_it_was_also_when_the_call_has_ended(
@@ -49,7 +49,7 @@ async def test_the_answer_is_repeated_as_it_was_also_when_the_call_has_ended(
     again = await ring(tenant, "k", id="one")
     assert again.json() == first.json()
     other = await ring(tenant, "other", id="one")
-    assert other.json()["id"] != first.json()["id"], "the cid is free again"
+    assert other.json()["session_id"] != first.json()["session_id"], "the cid is free again"
 
 
 async def test_after_24_hours_the_key_is_new(tenant: Tenant) -> None:
@@ -61,7 +61,7 @@ async def test_after_24_hours_the_key_is_new(tenant: Tenant) -> None:
     )
     second = await ring(tenant, "k", video=True)
     assert second.status_code == 202
-    assert second.json()["id"] != first.json()["id"]
+    assert second.json()["session_id"] != first.json()["session_id"]
     assert (await ring(tenant, "k", video=True)).json() == second.json()
 
 
@@ -71,7 +71,7 @@ async def test_a_key_for_a_live_cid_rings_more_once(tenant: Tenant) -> None:
         *(ring(tenant, "k", id="one", callees=["carol"], api=n % 2) for n in range(10))
     )
     assert {answer.status_code for answer in answers} == {202}
-    assert {answer.json()["id"] for answer in answers} == {made["id"]}
+    assert {answer.json()["session_id"] for answer in answers} == {made["session_id"]}
     rows = await tenant.rows(
         "SELECT count(*) AS n FROM rings WHERE tenant_id = :tenant AND user_id = 'carol'"
     )
@@ -87,7 +87,9 @@ async def test_repeats_in_one_batch_share_the_fate_of_the_first(tenant: Tenant) 
         for _ in range(3)
     ]
     answers = await Ringer(tenant.runtime).all(twins)
-    assert {answer["id"] for answer in answers if isinstance(answer, dict)} == {live["id"]}
+    assert {answer["session_id"] for answer in answers if isinstance(answer, dict)} == {
+        live["session_id"]
+    }
     assert all(isinstance(answer, dict) for answer in answers)
 
 
@@ -110,6 +112,6 @@ async def test_users_and_the_backend_do_not_share_keys(tenant: Tenant) -> None:
 
     answers = [await ring_as(who) for who in (None, "alice", "carol", None, "alice")]
     assert {answer.status_code for answer in answers} == {202}, [one.text for one in answers]
-    ids = [answer.json()["id"] for answer in answers]
+    ids = [answer.json()["session_id"] for answer in answers]
     assert len(set(ids)) == 3
     assert ids[3:] == ids[:2]

@@ -38,7 +38,7 @@ async def phones(tenant: Tenant) -> AsyncIterator[Maker]:
 
         async def make(user: str, *, stream: bool = True, **more: Any) -> Phone:
             identity = Identity(
-                user, tenant.token_for(user), bundle_id=BUNDLE, environment="production"
+                user, tenant.token_for(user), app_id=BUNDLE, environment="production"
             )
             await source.switch_on(identity)
             phone = Phone(
@@ -63,7 +63,7 @@ async def test_of_50_phones_one_accepts_and_the_other_49_are_told(
     tenant: Tenant, phones: Maker
 ) -> None:
     tenant.house.may_log.add("stream_cut")
-    await tenant.api.put("/v1/settings", json={"figures": {"devices": 60}})
+    await tenant.api.put("/v1/settings", json={"limits": {"devices": 60}})
     await asyncio.sleep(1.2)  # a process trusts what it read of a key for a second
     fifty = [await phones("bob") for _ in range(50)]
     call = await tenant.ring("bob")
@@ -160,10 +160,10 @@ async def test_the_call_token_does_nothing_else(tenant: Tenant, phones: Maker) -
             ("GET", "/v1/devices?user_id=bob", None),
             ("POST", "/v1/users/bob/tokens", {}),
             ("DELETE", "/v1/users/bob", None),
-            ("POST", f"/v1/calls/{first['id']}/cancel", None),
-            ("POST", f"/v1/calls/{other['id']}/decline", None),
-            ("GET", f"/v1/calls/{other['id']}", None),
-            ("POST", f"/v1/calls/{first['id']}/accept", {"user_id": "alice"}),
+            ("POST", f"/v1/calls/{first['session_id']}/cancel", None),
+            ("POST", f"/v1/calls/{other['session_id']}/decline", None),
+            ("GET", f"/v1/calls/{other['session_id']}", None),
+            ("POST", f"/v1/calls/{first['session_id']}/accept", {"user_id": "alice"}),
             ("GET", "/v1/credentials", None),
             ("GET", "/v1/events", None),
         ]:
@@ -187,8 +187,8 @@ async def test_two_phones_answer_at_once_and_one_has_the_call(
         loser = other if won[0] else one
         ended = await loser.log.wait_for(Step.ENDED, uuid=uuid)
         assert ended.detail["reason"] == EndedReason.ANSWERED_ELSEWHERE
-        holder = member(await tenant.read(call), "bob")["device_id"]
-        assert holder == (one if won[0] else other).identity.device_id
+        device_id = member(await tenant.read(call), "bob")["device_id"]
+        assert device_id == (one if won[0] else other).identity.device_id
         await tenant.act(call, "end")
         await (one if won[0] else other).log.wait_for(Step.ENDED, uuid=uuid)
 
@@ -214,7 +214,7 @@ async def test_a_twin_without_a_stream_is_stopped_by_a_background_push(
 async def test_heartbeats_keep_and_silence_removes_a_member_who_may_come_back(
     tenant: Tenant, phones: Maker
 ) -> None:
-    await tenant.api.put("/v1/settings", json={"figures": {"away": 5, "removed": 10}})
+    await tenant.api.put("/v1/settings", json={"limits": {"away": 5, "removed": 10}})
     await asyncio.sleep(1.2)
     phone = await phones("bob", stream=False, timing=Timing(heartbeat=1.0))
     call = await tenant.ring("bob", caller="alice")
@@ -230,7 +230,7 @@ async def test_heartbeats_keep_and_silence_removes_a_member_who_may_come_back(
     await eventually(lambda: state("away"), timeout=8)
     await eventually(lambda: state("left"), timeout=12)
     back = await tenant.api.post(
-        f"/v1/calls/{call['id']}/join",
+        f"/v1/calls/{call['session_id']}/join",
         headers=tenant.as_user("bob"),
         json={"device_id": phone.identity.device_id},
     )

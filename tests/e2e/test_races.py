@@ -13,7 +13,7 @@ import pytest
 
 from app.calls import ringing, service
 from app.calls.ringer import Ringer
-from app.calls.ringing import Order
+from app.calls.ringing import RingRequest
 from app.calls.schemas import RingIn
 from app.core.call import SERVER, Accept, Cancel
 from app.infra.errors import AppError
@@ -35,7 +35,7 @@ async def test_of_200_concurrent_accepts_by_two_devices_one_wins_through_two_pro
     async def accept(n: int) -> tuple[int, str, dict[str, Any]]:
         device = phones[n % 2].device_id
         answer = await tenant.clients[n // 2 % 2].post(
-            f"/v1/calls/{call['id']}/accept", json={"device_id": device}, headers=user
+            f"/v1/calls/{call['session_id']}/accept", json={"device_id": device}, headers=user
         )
         return answer.status_code, device, answer.json()
 
@@ -49,15 +49,15 @@ async def test_of_200_concurrent_accepts_by_two_devices_one_wins_through_two_pro
         else:
             assert (status, body["code"], body["callkit_reason"]) == (409, "answered_elsewhere", 4)
     (ring,) = await tenant.rows(
-        "SELECT r.device, r.outcome, m.holder FROM rings r JOIN members m ON m.ring = r.uuid "
+        "SELECT r.device, r.outcome, m.device_id FROM rings r JOIN members m ON m.ring = r.uuid "
         "WHERE r.tenant_id = :tenant"
     )
-    assert (ring["device"], ring["outcome"], ring["holder"]) == (
+    assert (ring["device"], ring["outcome"], ring["device_id"]) == (
         next(iter(winners)), "accepted", next(iter(winners)),
     )  # fmt: skip
 
 
-def order(tenant_id: UUID, *callees: str, caller: str = "alice", **more: Any) -> Order:
+def order(tenant_id: UUID, *callees: str, caller: str = "alice", **more: Any) -> RingRequest:
     request = RingIn.model_validate({"caller": {"id": caller}, "callees": callees, **more})
     return ringing.order(tenant_id, TenantSettings(), request, device=SERVER, key=None)
 
@@ -72,10 +72,10 @@ async def outcome(work: Awaitable[Any]) -> str:
 
 
 AGREE = """
-    SELECT c.id, c.state, c.reason, m.state AS member, m.holder, r.outcome, r.callkit, r.device,
-           (SELECT count(*) FROM events e WHERE e.call_id = c.id) AS events, c.event_seq,
-           (SELECT max(seq) FROM events e WHERE e.call_id = c.id) AS last_event
-    FROM calls c JOIN members m ON m.call_id = c.id AND m.user_id LIKE 'callee%'
+    SELECT c.id, c.state, c.reason, m.state AS member, m.device_id, r.outcome, r.callkit_reason, r.device,
+           (SELECT count(*) FROM events e WHERE e.session_id = c.id) AS events, c.event_seq,
+           (SELECT max(seq) FROM events e WHERE e.session_id = c.id) AS last_event
+    FROM calls c JOIN members m ON m.session_id = c.id AND m.user_id LIKE 'callee%'
     JOIN rings r ON r.uuid = m.ring
     WHERE c.tenant_id = :tenant
 """
@@ -100,22 +100,22 @@ async def test_accept_against_cancel_against_time_out_has_one_winner(tenant: Ten
     gate = asyncio.Semaphore(6)
     takes = 0.006  # seconds of a race, as the last ones were: machines differ
 
-    async def race(one: Order) -> None:
+    async def race(one: RingRequest) -> None:
         nonlocal takes
         async with gate:
             # the deadline is moved to fall among the commands
             await tenant.execute(
                 "WITH d AS (SELECT clock_timestamp() + random() * make_interval(secs => :most) AS at), "
                 "c AS (UPDATE calls SET due_at = d.at FROM d WHERE id = :id) "
-                "UPDATE rings SET deadline = d.at FROM d WHERE call_id = :id",
-                id=one.call_id,
+                "UPDATE rings SET deadline = d.at FROM d WHERE session_id = :id",
+                id=one.session_id,
                 most=2 * takes,
             )
             began = time.monotonic()
             user = one.callees[0].user_id
             commands = {
-                "accept": service.act(runtime, tenant.id, str(one.call_id), Accept(user, "d1")),
-                "cancel": service.act(runtime, tenant.id, str(one.call_id), Cancel("alice")),
+                "accept": service.act(runtime, tenant.id, str(one.session_id), Accept(user, "d1")),
+                "cancel": service.act(runtime, tenant.id, str(one.session_id), Cancel("alice")),
                 "sweep": service.sweep(runtime),
             }
             names = list(commands)
@@ -136,10 +136,10 @@ async def test_accept_against_cancel_against_time_out_has_one_winner(tenant: Ten
     assert len(rows) == ROUNDS
     for row in rows:
         assert (
-            row["state"], row["reason"], row["member"], row["outcome"], row["callkit"]
+            row["state"], row["reason"], row["member"], row["outcome"], row["callkit_reason"]
         ) in MAY_BE, row  # fmt: skip
         assert row["events"] == row["event_seq"] == row["last_event"]
-        assert (row["holder"] == "d1") == (row["state"] == "active")
+        assert (row["device_id"] == "d1") == (row["state"] == "active")
     states = Counter(row["reason"] or row["state"] for row in rows)
     assert states["active"] == won["accept"]
     assert min(states["active"], states["cancelled"], states["missed"]) > 0, states

@@ -20,7 +20,7 @@ BUNDLE = "com.example.app"
 async def pushes(tenant: Tenant, ring: str | None = None) -> list[dict[str, Any]]:
     return await tenant.rows(
         "SELECT * FROM pushes WHERE tenant_id = :tenant AND purpose = 'ring' "
-        "AND (CAST(:call AS uuid) IS NULL OR call_id = :call) ORDER BY id",
+        "AND (CAST(:call AS uuid) IS NULL OR session_id = :call) ORDER BY id",
         call=ring,
     )
 
@@ -29,7 +29,7 @@ async def ended(tenant: Tenant, call: dict[str, Any], timeout: float = 10) -> li
     """The call's pushes once each has come to its end."""
 
     async def all_ended() -> list[dict[str, Any]] | None:
-        rows = await pushes(tenant, call["id"])
+        rows = await pushes(tenant, call["session_id"])
         return (
             rows if rows and all(r["state"] not in {"pending", "sending"} for r in rows) else None
         )
@@ -60,10 +60,10 @@ async def test_a_token_that_apple_says_is_gone_is_retired_and_rings_no_more(
     assert (push["state"], push["status"], push["reason"]) == ("refused", 410, "Unregistered")
     row = await token_row(tenant, phone.voip)
     assert row["retired_at"] is not None
-    assert row["retired_why"] == "Unregistered"
+    assert row["retired_reason"] == "Unregistered"
     call = await tenant.ring("bob")
     await asyncio.sleep(0.5)
-    assert await pushes(tenant, call["id"]) == []
+    assert await pushes(tenant, call["session_id"]) == []
     await tenant.register(phone)
     tenant.sim.live(phone.voip, topic=f"{BUNDLE}.voip")
     (push,) = await ended(tenant, await tenant.ring("bob"))
@@ -110,7 +110,7 @@ async def test_a_token_bad_in_both_environments_is_retired_if_the_credential_wor
     tenant.sim.forget(bad.voip)
     (push,) = await ended(tenant, await tenant.ring("bob"))
     assert (push["state"], push["reason"], push["attempts"]) == ("refused", "BadDeviceToken", 2)
-    assert (await token_row(tenant, bad.voip))["retired_why"] == "BadDeviceToken"
+    assert (await token_row(tenant, bad.voip))["retired_reason"] == "BadDeviceToken"
 
 
 async def test_a_burst_of_bad_tokens_retires_nobody_and_alarms_once(tenant: Tenant) -> None:
@@ -159,7 +159,7 @@ async def test_a_refused_credential_alarms_once_and_other_apps_go_on(
     house.sim.live(token, topic=f"{other}.voip")
     answer = await tenant.api.post(
         "/v1/devices",
-        json={"user_id": "erin", "tokens": [{"kind": "voip", "token": token, "bundle_id": other}]},
+        json={"user_id": "erin", "tokens": [{"kind": "voip", "token": token, "app_id": other}]},
     )
     assert answer.status_code == 200, answer.text
     assert (await ended(tenant, await tenant.ring("erin")))[0]["state"] == "accepted"

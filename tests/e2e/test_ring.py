@@ -17,7 +17,7 @@ async def test_a_ring_reaches_each_phone_of_the_callee_and_an_accept_stops_the_o
         assert (arrival.status, arrival.topic) == (200, f"{BUNDLE}.voip")
         assert arrival.payload["aps"]["alert"] == {"call_cid": "default:abc", "user_ids": "alice"}
         assert arrival.payload["ring"]["uuid"] == ring["uuid"]
-        assert arrival.payload["ring"]["call_id"] == call["id"]
+        assert arrival.payload["ring"]["session_id"] == call["session_id"]
 
     accepted = await tenant.act(call, "accept", "bob", first.device_id)
     assert accepted.status_code == 200

@@ -31,12 +31,12 @@ async def overdue(tenant: Tenant, calls: list[dict[str, Any]]) -> None:
     await tenant.execute(
         "UPDATE calls SET due_at = clock_timestamp() - interval '1 second'"
         " WHERE id = ANY(CAST(:ids AS uuid[]))",
-        ids=[call["id"] for call in calls],
+        ids=[call["session_id"] for call in calls],
     )
     await tenant.execute(
         "UPDATE rings SET deadline = clock_timestamp() - interval '1 second'"
-        " WHERE call_id = ANY(CAST(:ids AS uuid[]))",
-        ids=[call["id"] for call in calls],
+        " WHERE session_id = ANY(CAST(:ids AS uuid[]))",
+        ids=[call["session_id"] for call in calls],
     )
 
 
@@ -46,15 +46,15 @@ async def test_a_call_that_cannot_be_read_or_written_keeps_no_other_waiting(
     calls = [await backend.ring(f"b{n}", caller=f"c{n}") for n in range(5)]
     unread, unwritten, *good = calls
     await overdue(backend, calls)
-    await backend.execute("UPDATE calls SET reason = 'odd' WHERE id = :id", id=unread["id"])
-    await trapped(backend, "calls", "id", unwritten["id"])
+    await backend.execute("UPDATE calls SET reason = 'odd' WHERE id = :id", id=unread["session_id"])
+    await trapped(backend, "calls", "id", unwritten["session_id"])
     await service.sweep(backend.runtime)
     states = {
-        str(row["id"]): row["state"]
+        str(row["session_id"]): row["state"]
         for row in await backend.rows("SELECT id, state FROM calls WHERE tenant_id = :tenant")
     }
-    assert [states[call["id"]] for call in good] == ["ended"] * 3
-    assert states[unwritten["id"]] == states[unread["id"]] == "ringing"
+    assert [states[call["session_id"]] for call in good] == ["ended"] * 3
+    assert states[unwritten["session_id"]] == states[unread["session_id"]] == "ringing"
     # and so for those that become due afterwards
     later = await backend.ring("b9", caller="c9")
     await overdue(backend, [later])
@@ -74,16 +74,18 @@ async def test_an_event_that_names_nobody_stops_no_update_and_a_call_that_ended_
         calls.append(call)
     bad, ended, good = calls
     await backend.execute(
-        "UPDATE events SET data = '{}' WHERE call_id = :id AND type = 'member.declined'",
-        id=bad["id"],
+        "UPDATE events SET data = '{}' WHERE session_id = :id AND type = 'member.declined'",
+        id=bad["session_id"],
     )
     await backend.act(ended, "end")
     await tell_large_calls(backend.runtime)
     updates = await backend.rows(
-        "SELECT call_id FROM events WHERE tenant_id = :tenant AND type = 'call.updated'"
+        "SELECT session_id FROM events WHERE tenant_id = :tenant AND type = 'call.updated'"
     )
-    assert {str(row["call_id"]) for row in updates} == {good["id"]}
-    (row,) = await backend.rows("SELECT update_due_at FROM calls WHERE id = :id", id=ended["id"])
+    assert {str(row["session_id"]) for row in updates} == {good["session_id"]}
+    (row,) = await backend.rows(
+        "SELECT update_due_at FROM calls WHERE id = :id", id=ended["session_id"]
+    )
     assert row["update_due_at"] is None
     for call in calls:
         await backend.act(call, "end")
@@ -135,7 +137,7 @@ async def test_erasing_a_user_with_such_an_id_stops_nothing(tenant: Tenant, name
     async def missed() -> bool:
         return bool(
             await tenant.rows(
-                "SELECT 1 FROM calls WHERE id = :id AND reason = 'missed'", id=other["id"]
+                "SELECT 1 FROM calls WHERE id = :id AND reason = 'missed'", id=other["session_id"]
             )
         )
 

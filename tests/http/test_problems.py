@@ -40,7 +40,7 @@ def test_every_wrong_field_is_told_at_once() -> None:
 
 
 def test_a_token_is_never_repeated() -> None:
-    token = {"kind": "voip", "token": SECRET + "z", "bundle_id": "com.example.app"}
+    token = {"kind": "voip", "token": SECRET + "z", "app_id": "com.example.app"}
     for body in ({"tokens": [token]}, {"tokens": [token | {"token": {"x": SECRET}}]}):
         assert SECRET not in str(told(DeviceIn, body))
 

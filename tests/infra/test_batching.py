@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.infra.batching import Gather
+from app.infra.batching import Batcher
 
 
 class Work:
@@ -26,7 +26,7 @@ class Work:
 
 async def test_a_lone_item_does_not_wait() -> None:
     work = Work()
-    gather: Gather[str, str] = Gather(work, 10)
+    gather: Batcher[str, str] = Batcher(work, 10)
     assert await gather.submit("a") == "A"
     assert await gather.submit("b") == "B"
     assert work.batches == [["a"], ["b"]]
@@ -35,7 +35,7 @@ async def test_a_lone_item_does_not_wait() -> None:
 async def test_what_arrives_meanwhile_shares_a_batch_up_to_its_size() -> None:
     work = Work()
     work.gate.clear()
-    gather: Gather[str, str] = Gather(work, 3)
+    gather: Batcher[str, str] = Batcher(work, 3)
     asked = [asyncio.create_task(gather.submit(name)) for name in "abcdef"]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -49,7 +49,7 @@ async def test_what_arrives_meanwhile_shares_a_batch_up_to_its_size() -> None:
 
 
 async def test_a_refusal_and_a_spoiler_are_told_to_their_askers_only() -> None:
-    gather: Gather[str, str] = Gather(Work(), 10)
+    gather: Batcher[str, str] = Batcher(Work(), 10)
     asked = [gather.submit(name) for name in ("a", "refused", "bad", "b")]
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert (answers[0], answers[3]) == ("A", "B")
@@ -60,7 +60,7 @@ async def test_a_refusal_and_a_spoiler_are_told_to_their_askers_only() -> None:
 async def test_an_asker_that_goes_away_takes_nobody_along() -> None:
     work = Work()
     work.gate.clear()
-    gather: Gather[str, str] = Gather(work, 10)
+    gather: Batcher[str, str] = Batcher(work, 10)
     asked = [asyncio.create_task(gather.submit(name)) for name in "ab"]
     await asyncio.sleep(0.01)
     asked[0].cancel()

@@ -28,7 +28,7 @@ async def quick(database: str) -> AsyncIterator[Database]:
 
 
 async def show(database: Database, name: str) -> str:
-    async with database.each() as session:
+    async with database.autocommit() as session:
         return str((await session.execute(text(f"SHOW {name}"))).scalar_one())
 
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from app.core.webhook_retry import Answer
-from app.infra.safe_http import Outbound, is_public
+from app.infra.safe_http import SafeHttp, is_public
 from tests.webhooks.receiver import receiving
 
 
-async def post(outbound: Outbound, url: str, headers: dict[str, str], body: bytes) -> Answer:
+async def post(outbound: SafeHttp, url: str, headers: dict[str, str], body: bytes) -> Answer:
     return await outbound.post(url, headers, body, now=datetime.now(UTC))
 
 
@@ -68,7 +68,7 @@ def test_public(address: str) -> None:
     ],
 )
 async def test_what_the_system_resolves_to_a_private_address(url: str) -> None:
-    outbound = Outbound(allow_private=False)
+    outbound = SafeHttp(allow_private=False)
     async with receiving() as receiver:
         answer = await post(outbound, url.format(port=receiver.port), {"Host": "x"}, b"{}")
         assert answer.error in {"private_address", "invalid_url"}
@@ -85,7 +85,7 @@ async def test_a_name_that_changes_its_address_gains_nothing() -> None:
         asked.append(host)
         return answers[len(asked) - 1]
 
-    outbound = Outbound(
+    outbound = SafeHttp(
         allow_private=False, resolver=resolver, judge=lambda address: address == "127.0.0.1"
     )
     async with receiving("0.0.0.0") as receiver:
@@ -101,7 +101,7 @@ async def test_a_name_that_changes_its_address_gains_nothing() -> None:
 
 
 async def test_errors_are_words() -> None:
-    outbound = Outbound(allow_private=True, within=2)
+    outbound = SafeHttp(allow_private=True, within=2)
     assert (await post(outbound, "http://no.such.host.invalid/", {}, b"")).error == (
         "name_not_resolved"
     )

@@ -50,7 +50,7 @@ async def test_the_same_events_as_by_sse_and_resumed(tenant: Tenant) -> None:
         snapshot = await heard(socket, "snapshot")
         call = await tenant.ring("bob")
         ring = await heard(socket, "ring.started")
-        assert ring["call_id"] == call["id"]
+        assert ring["session_id"] == call["session_id"]
         assert ring["id"] == snapshot["id"] + 1
     await tenant.act(call, "end")
     async with opened(tenant.house.apis[1].url, token=token, last_event_id=ring["id"]) as socket:

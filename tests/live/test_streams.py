@@ -25,7 +25,7 @@ async def test_begins_with_a_snapshot_then_tells_each_event_once(tenant: Tenant)
         assert snapshot.id == snapshot.data["seq"]
         call = await tenant.ring("bob", "carol", video=True)
         ring = await bob.wait_for("ring.started")
-        assert ring.data["call_id"] == call["id"]
+        assert ring.data["session_id"] == call["session_id"]
         assert ring.data["data"]["ring"] == member(call, "bob")["ring"]["uuid"]
         answer = await tenant.act(call, "accept", "bob", "b1")
         assert answer.status_code == 200
@@ -45,7 +45,7 @@ async def test_a_stream_that_opens_while_its_user_rings_is_told_at_once(tenant: 
     call = await tenant.ring("bob")
     async with listening(url(tenant, 1), tenant.token_for("bob")) as bob:
         (found,) = (await bob.wait_for("snapshot")).data["calls"]
-        assert found["id"] == call["id"]
+        assert found["session_id"] == call["session_id"]
         assert found["seq"] == 2
         assert member(found, "bob")["ring"]["state"] == "ringing"
 
@@ -63,12 +63,12 @@ async def test_resumes_elsewhere_without_loss_or_repeat(tenant: Tenant) -> None:
         await tenant.act(call, "end")
     async with listening(url(tenant, 1), token, last_id=last) as bob:
         await bob.wait_for(
-            lambda one: one.data.get("call_cid") == "default:call-35" and one.event == "call.ended"
+            lambda one: one.data.get("cid") == "default:call-35" and one.event == "call.ended"
         )
         assert "snapshot" not in bob.kinds()
         assert bob.numbers() == list(range(int(last) + 1, int(last) + 109))
         call = await tenant.ring("bob", id="after", api=0)
-        await bob.wait_for(lambda one: one.data.get("call_id") == call["id"])
+        await bob.wait_for(lambda one: one.data.get("session_id") == call["session_id"])
         assert bob.numbers() == list(range(int(last) + 1, int(last) + 110))
 
 
@@ -96,7 +96,7 @@ async def test_a_point_that_is_not_kept_gets_reset_and_a_snapshot(
     async with listening(url(tenant), token, last_id=last) as bob:
         snapshot = await bob.wait_for("snapshot")
         assert bob.kinds() == ["reset", "snapshot"]
-        assert [one["id"] for one in snapshot.data["calls"]] == [call["id"]]
+        assert [one["session_id"] for one in snapshot.data["calls"]] == [call["session_id"]]
         await tenant.act(call, "end")
         assert (await bob.wait_for("call.ended")).id == (snapshot.id or 0) + 2
 
@@ -115,7 +115,7 @@ async def test_fifty_phones_of_one_user_are_told_of_each_accept(tenant: Tenant) 
             assert (await tenant.act(call, "accept", "bob", "d7")).status_code == 200
 
             def over(one, call=call) -> bool:
-                return one.event == "ring.settled" and one.data["call_id"] == call["id"]
+                return one.event == "ring.settled" and one.data["session_id"] == call["session_id"]
 
             told = await asyncio.gather(*(phone.wait_for(over) for phone in phones))
             if n > 0:  # the first accept that a process has ever carried out is slower
@@ -187,26 +187,26 @@ async def test_an_open_stream_keeps_its_device_present(tenant: Tenant) -> None:
     call = await tenant.ring("bob")
     body = {"device_id": "b1"}
     answer = await tenant.api.post(
-        f"/v1/calls/{call['id']}/accept", json=body, headers=tenant.as_user("bob")
+        f"/v1/calls/{call['session_id']}/accept", json=body, headers=tenant.as_user("bob")
     )
     assert answer.status_code == 200, answer.text
 
     async def silent_for(seconds: float) -> None:
         await tenant.execute(
             "UPDATE members SET seen_at = clock_timestamp() - make_interval(secs => :s)"
-            " WHERE call_id = :call AND user_id = 'bob'",
-            call=call["id"],
+            " WHERE session_id = :call AND user_id = 'bob'",
+            call=call["session_id"],
             s=seconds,
         )
         await tenant.execute(
-            "UPDATE calls SET due_at = clock_timestamp() WHERE id = :call", call=call["id"]
+            "UPDATE calls SET due_at = clock_timestamp() WHERE id = :call", call=call["session_id"]
         )
 
     async def bob_is(state: str) -> bool:
         rows = await tenant.rows(
             "SELECT state, clock_timestamp() - seen_at < interval '5 seconds' AS fresh FROM members"
-            " WHERE call_id = :call AND user_id = 'bob'",
-            call=call["id"],
+            " WHERE session_id = :call AND user_id = 'bob'",
+            call=call["session_id"],
         )
         return rows[0]["state"] == state and (rows[0]["fresh"] or state == "away")
 
@@ -225,7 +225,7 @@ async def test_an_open_stream_keeps_its_device_present(tenant: Tenant) -> None:
     found = [
         one["type"]
         for one in await tenant.rows(
-            "SELECT type FROM events WHERE call_id = :call ORDER BY seq", call=call["id"]
+            "SELECT type FROM events WHERE session_id = :call ORDER BY seq", call=call["session_id"]
         )
     ]
     assert "member.back" in found
@@ -233,11 +233,11 @@ async def test_an_open_stream_keeps_its_device_present(tenant: Tenant) -> None:
 
 async def test_large_calls_tell_once_a_second(tenant: Tenant) -> None:
     users = [f"u{n}" for n in range(24)]
-    watched = [
+    monitored = [
         Listener(url(tenant, n % 2), tenant.token_for(user)) for n, user in enumerate(users[:6])
     ]
     try:
-        for one in watched:
+        for one in monitored:
             await one.open()
             await one.wait_for("snapshot")
         call = await tenant.ring(*users)
@@ -249,8 +249,8 @@ async def test_large_calls_tell_once_a_second(tenant: Tenant) -> None:
         def all_in(one) -> bool:
             return one.event == "call.updated" and one.data["data"]["counts"].get("joined") == 25
 
-        await asyncio.gather(*(one.wait_for(all_in) for one in watched))
-        for one, user in zip(watched, users, strict=False):
+        await asyncio.gather(*(one.wait_for(all_in) for one in monitored))
+        for one, user in zip(monitored, users, strict=False):
             joined = [e.data["data"]["user_id"] for e in one.heard if e.event == "member.joined"]
             assert joined == [user]
             updates = [e for e in one.heard if e.event == "call.updated"]
@@ -261,10 +261,12 @@ async def test_large_calls_tell_once_a_second(tenant: Tenant) -> None:
                 assert later.at - earlier.at > 0.9
             first = one.heard[0].id or 0
             assert one.numbers() == [first + n + 1 for n in range(len(one.numbers()))]
-        every = await tenant.rows("SELECT type FROM events WHERE call_id = :call", call=call["id"])
+        every = await tenant.rows(
+            "SELECT type FROM events WHERE session_id = :call", call=call["session_id"]
+        )
         assert sum(row["type"] == "member.joined" for row in every) == 24
     finally:
-        await asyncio.gather(*(one.close() for one in watched))
+        await asyncio.gather(*(one.close() for one in monitored))
 
 
 async def test_an_erased_users_stream_ends(tenant: Tenant) -> None:

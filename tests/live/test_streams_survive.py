@@ -88,13 +88,13 @@ async def test_redis_flushed_gone_and_back(make_house: HouseMaker, tmp_path: Pat
                 await tenant.runtime.redis.flushall()
                 await tenant.ring("bob", id="flushed")
                 began = time.monotonic()
-                one = await bob.wait_for(lambda e: e.data.get("call_cid") == "default:flushed")
+                one = await bob.wait_for(lambda e: e.data.get("cid") == "default:flushed")
                 assert one.at - began < 0.5
                 stack.close()  # no Redis at all
                 began = time.monotonic()
                 await tenant.ring("bob", id="gone")
                 assert time.monotonic() - began < 1
-                one = await bob.wait_for(lambda e: e.data.get("call_cid") == "default:gone")
+                one = await bob.wait_for(lambda e: e.data.get("cid") == "default:gone")
                 assert one.at - began < 3.5
                 # streams of the process that commits need no Redis
                 async with listening(house.apis[0].url, token) as same:
@@ -242,15 +242,16 @@ async def test_a_ring_that_did_not_see_the_new_feed_is_in_a_second_snapshot(
             await other.wait_for("snapshot")  # bob's feed is there, carol's is not
             call = await tenant.ring("carol")
             await tenant.execute(
-                "DELETE FROM members WHERE call_id = :c AND user_id = 'carol'", c=call["id"]
+                "DELETE FROM members WHERE session_id = :c AND user_id = 'carol'",
+                c=call["session_id"],
             )
             await held.exec_driver_sql(
-                "INSERT INTO members (call_id, user_id, tenant_id, role, state, watched) VALUES"
-                f" ('{call['id']}', 'carol', '{tenant.id}', 'callee', 'missed', false)"
+                "INSERT INTO members (session_id, user_id, tenant_id, role, state, monitored) VALUES"
+                f" ('{call['session_id']}', 'carol', '{tenant.id}', 'callee', 'missed', false)"
             )
             async with listening(tenant.house.apis[0].url, tenant.token_for("carol")) as carol:
                 assert (await carol.wait_for("snapshot")).data["calls"] == []
                 await held.commit()
                 second = await carol.wait_for(lambda e: e.event == "snapshot" and e.data["calls"])
-                assert second.data["calls"][0]["id"] == call["id"]
+                assert second.data["calls"][0]["session_id"] == call["session_id"]
                 assert carol.kinds() == ["snapshot", "snapshot"]

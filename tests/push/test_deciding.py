@@ -23,7 +23,7 @@ def credential(name: str) -> Usable:
         id=UUID(int=int.from_bytes(name.encode())),
         version=1,
         tenant_id=TENANT,
-        bundle_id="com.example.app",
+        app_id="com.example.app",
         kind="apns_key",
         environments=("production",),
         topics=("com.example.app.voip", "com.example.app"),
@@ -45,7 +45,7 @@ def push(tried: list[list[Any]] | None = None, token: str = "ab") -> dict[str, A
     return {
         "id": uuid4(),
         "tenant_id": TENANT,
-        "bundle_id": "com.example.app",
+        "app_id": "com.example.app",
         "kind": "voip",
         "environment": ENVIRONMENT,
         "token": token,

@@ -24,10 +24,10 @@ def fingerprint(issued: Issued) -> str:
 
 
 async def ended(bench: Bench, call: dict[str, Any], timeout: float) -> dict[str, Any]:
-    session = call.get("session_id", call["id"])
+    session = call.get("session_id", call["session_id"])
 
     async def look() -> dict[str, Any] | None:
-        rows = [row for row in await bench.pushes() if str(row["call_id"]) == session]
+        rows = [row for row in await bench.pushes() if str(row["session_id"]) == session]
         return next((row for row in rows if row["state"] not in ("pending", "sending")), None)
 
     found: dict[str, Any] = await eventually(look, timeout=timeout, every=0.02)

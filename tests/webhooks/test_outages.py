@@ -16,11 +16,11 @@ from app.core.webhook_retry import Answer
 from app.infra.db import many
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime, open_runtime
-from app.infra.safe_http import Outbound
+from app.infra.safe_http import SafeHttp
 from app.infra.settings import Settings
 from app.tenants import service as tenants
 from app.webhooks import deliveries, publish, service
-from app.webhooks.dispatcher import Courier
+from app.webhooks.dispatcher import WebhookDispatcher
 from app.webhooks.flights import Flights
 from tests.conftest import DatabaseServer
 from tests.e2e.house import SECRET_KEY, eventually
@@ -32,7 +32,7 @@ class Place:
     """A database of this test's own, and one worker's courier on it."""
 
     runtime: Runtime
-    courier: Courier
+    webhook_dispatcher: WebhookDispatcher
     worker: UUID
     outside: Runtime
     """For the test to look and change by: its connections are no part of the fault."""
@@ -77,8 +77,10 @@ async def place(database: str, redis: str, outbound: Any = None) -> AsyncIterato
         database_pool=5,
     )
     runtime, outside, worker = open_runtime(settings), open_runtime(settings), uuid7()
-    courier = Courier(runtime, worker, outbound or Outbound(allow_private=True))
-    made = Place(runtime, courier, worker, outside)
+    webhook_dispatcher = WebhookDispatcher(
+        runtime, worker, outbound or SafeHttp(allow_private=True)
+    )
+    made = Place(runtime, webhook_dispatcher, worker, outside)
     await made.rows(
         "INSERT INTO workers (id, host, pid, started_at, alive_until) VALUES (:w, 'test', 1,"
         " clock_timestamp(), clock_timestamp() + interval '1 hour') RETURNING id", w=worker,
@@ -86,7 +88,7 @@ async def place(database: str, redis: str, outbound: Any = None) -> AsyncIterato
     try:
         yield made
     finally:
-        await courier.stop(1)
+        await webhook_dispatcher.stop(1)
         await runtime.close()
         await outside.close()
 
@@ -112,12 +114,12 @@ async def test_an_answer_is_kept_until_it_is_written_and_nothing_is_sent_again(
         receiver.delay = 0.3
         tenant = await here.webhook(receiver.url)
         await here.tell(tenant, 10)
-        here.courier.wake()
+        here.webhook_dispatcher.wake()
         await eventually(lambda: _posts(receiver, 2))
         await asyncio.to_thread(switch, True)
         await asyncio.sleep(1)  # the answers come meanwhile, and as many looks fail
         with contextlib.suppress(Exception):
-            await here.courier.look()
+            await here.webhook_dispatcher.look()
         posts = len(receiver.posts)
         await asyncio.to_thread(switch, False)
         await eventually(lambda: _looked(here))
@@ -133,7 +135,7 @@ async def _posts(receiver: Receiver, count: int) -> bool:
 
 async def _looked(here: Place) -> bool:
     with contextlib.suppress(Exception):
-        await here.courier.look()
+        await here.webhook_dispatcher.look()
         return True
     return False
 
@@ -147,7 +149,7 @@ async def test_a_webhook_whose_row_is_locked_holds_up_nobody(database: str, redi
             )
             await here.tell(locked, 3)
             await here.tell(other, 3)
-            here.courier.wake()
+            here.webhook_dispatcher.wake()
             await here.delivered(other)
             assert "delivered" not in await here.states(locked)
         await here.delivered(locked)
@@ -180,14 +182,14 @@ async def test_a_result_that_fits_no_column_holds_up_nobody(
         odd, well = await here.webhook("http://bad/"), await here.webhook("http://well/")
         await here.tell(odd)
         await here.tell(well)
-        here.courier.wake()
+        here.webhook_dispatcher.wake()
         await here.delivered(well)
 
         async def recorded() -> bool:
             return await here.states(odd) == ["delivered" if bad.ok else "pending"]
 
         await eventually(recorded)
-        assert len(here.courier._flights) == 0
+        assert len(here.webhook_dispatcher._flights) == 0
         assert len(answering.asked) == 2
 
 
@@ -199,7 +201,7 @@ async def test_a_claim_whose_answer_was_lost_is_made_again(database: str, redis:
             "UPDATE deliveries SET state = 'sending', claimed_by = :w, fence = fence + 1 RETURNING fence",
             w=here.worker,
         )
-        await here.courier.look()
+        await here.webhook_dispatcher.look()
         await here.delivered(tenant)
         assert len(receiver.posts) == 1
 
@@ -211,14 +213,14 @@ async def test_who_waits_longest_is_first_and_who_cannot_go_yet_takes_no_place(
         tenants_ = [await here.webhook(f"http://127.0.0.1:9/{n}") for n in range(4)]
         for minutes, tenant in zip((1, 3, 2, 4), tenants_, strict=True):
             await here.rows(
-                "INSERT INTO deliveries (webhook_id, event_id, tenant_id, type, call_id, seq, created_at, due_at)"
+                "INSERT INTO deliveries (webhook_id, event_id, tenant_id, type, session_id, seq, created_at, due_at)"
                 " SELECT w.id, 'evt_' || n.seq, w.tenant_id, 'call.ended', CAST(:c AS uuid), n.seq,"
                 " clock_timestamp(), clock_timestamp() + make_interval(mins => CASE"
                 " WHEN :m = 4 AND n.seq = 1 THEN 60 ELSE -:m END)"
                 " FROM webhooks w, generate_series(1, 3) AS n(seq) WHERE w.tenant_id = :t RETURNING event_id",
                 m=minutes, t=tenant, c=uuid7(),
             )  # fmt: skip
-        async with here.outside.database.reading() as session:
+        async with here.outside.database.autocommit() as session:
             found = await deliveries.work(session, [])
         assert [row["tenant_id"] for row in found] == [tenants_[1], tenants_[2], tenants_[0]]
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from app.infra.ids import uuid7
-from app.infra.safe_http import Outbound
+from app.infra.safe_http import SafeHttp
 from app.webhooks import publish
-from app.webhooks.dispatcher import Courier
+from app.webhooks.dispatcher import WebhookDispatcher
 from tests.e2e.house import House, Tenant, eventually, new_tenant
-from tests.houses import new_courier
+from tests.houses import new_webhook_dispatcher
 from tests.webhooks.receiver import Receiver, receiving
 
 PROMISED = 1.0
@@ -51,13 +51,15 @@ async def another(house: House) -> AsyncIterator[tuple[Tenant, Receiver]]:
         await tenant.execute("DELETE FROM webhooks WHERE tenant_id = :t", t=tenant.id)
 
 
-async def arrivals(courier: Courier, tenant: Tenant, receiver: Receiver, count: int = 5) -> None:
+async def arrivals(
+    webhook_dispatcher: WebhookDispatcher, tenant: Tenant, receiver: Receiver, count: int = 5
+) -> None:
     """Deliveries of this tenant come in time; by the median, for the machine may be busy."""
     took = []
     for _ in range(count):
         before, began = len(receiver.posts), time.monotonic()
         await tell(tenant, "credential.expiring")
-        courier.wake()
+        webhook_dispatcher.wake()
         await receiver.wait_for(before + 1)
         took.append(receiver.posts[-1].at - began)
     assert sorted(took)[count // 2] < PROMISED, took
@@ -89,12 +91,12 @@ UNSENDABLE = [
 
 
 async def test_what_cannot_be_sent_to_holds_up_nobody(
-    backend: Tenant, courier: Courier, quiet_house: House
+    backend: Tenant, webhook_dispatcher: WebhookDispatcher, quiet_house: House
 ) -> None:
     async with another(quiet_house) as (tenant, receiver):
         await endpoints(backend, UNSENDABLE * 2, 20)
-        courier.wake()
-        await arrivals(courier, tenant, receiver)
+        webhook_dispatcher.wake()
+        await arrivals(webhook_dispatcher, tenant, receiver)
         rows = await attempted(backend, len(UNSENDABLE) * 2)
         assert {row["state"] for row in rows} == {"pending"}
         assert {row["error"] for row in rows} <= {"invalid_url", "name_not_resolved", "timeout"}
@@ -106,24 +108,26 @@ async def test_whatever_is_raised_is_a_result(backend: Tenant, quiet_house: Hous
             raise KeyError("a bug of ours")
         return [host]
 
-    courier = await new_courier(backend, Outbound(allow_private=True, resolver=resolver))
+    webhook_dispatcher = await new_webhook_dispatcher(
+        backend, SafeHttp(allow_private=True, resolver=resolver)
+    )
     async with another(quiet_house) as (tenant, receiver):
         await endpoints(backend, [f"http://e{n}.invalid/" for n in range(14)], 20)
-        courier.wake()
-        await arrivals(courier, tenant, receiver)
+        webhook_dispatcher.wake()
+        await arrivals(webhook_dispatcher, tenant, receiver)
         rows = await attempted(backend, 14)
         assert {(row["state"], row["error"]) for row in rows} == {("pending", "internal_error")}
         assert all(row["state"] == "active" for row in await backend.rows(
             "SELECT state FROM webhooks WHERE tenant_id = :tenant"
         ))  # fmt: skip
-    await courier.stop(1)
+    await webhook_dispatcher.stop(1)
 
 
 @pytest.mark.parametrize("tenants", [1, 5])
 async def test_twenty_that_crawl_hold_up_nobody(
     backend: Tenant, quiet_house: House, tenants: int
 ) -> None:
-    courier = await new_courier(backend)
+    webhook_dispatcher = await new_webhook_dispatcher(backend)
     async with contextlib.AsyncExitStack() as stack:
         slow = await stack.enter_async_context(receiving())
         slow.delay = 9
@@ -133,11 +137,11 @@ async def test_twenty_that_crawl_hold_up_nobody(
             crawling.append(await stack.enter_async_context(new_tenant(quiet_house)))
         for one in crawling:
             await endpoints(one, [slow.url] * (20 // tenants), 30)
-        courier.wake()
+        webhook_dispatcher.wake()
         await eventually(lambda: _some(slow), timeout=5)
-        await arrivals(courier, tenant, receiver, 7)
+        await arrivals(webhook_dispatcher, tenant, receiver, 7)
         assert len(slow.posts) <= 100
-        await courier.stop(0)
+        await webhook_dispatcher.stop(0)
         for one in crawling:
             await one.execute("DELETE FROM webhooks WHERE tenant_id = :t", t=one.id)
 
@@ -193,7 +197,9 @@ async def _odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def test_odd_answers_hold_up_nobody_and_are_tried_again(
     backend: Tenant, quiet_house: House
 ) -> None:
-    courier = await new_courier(backend, Outbound(allow_private=True, within=2))
+    webhook_dispatcher = await new_webhook_dispatcher(
+        backend, SafeHttp(allow_private=True, within=2)
+    )
     answering: set[asyncio.Task[None]] = set()
     server = await asyncio.start_server(
         lambda r, w: answering.add(asyncio.create_task(_odd(r, w))), "127.0.0.1", 0
@@ -204,15 +210,15 @@ async def test_odd_answers_hold_up_nobody_and_are_tried_again(
         await endpoints(backend, [f"{base}/{path}" for path in paths[:20]], 2)
         async with new_tenant(quiet_house) as more:
             await endpoints(more, [f"{base}/{path}" for path in paths[20:]], 2)
-            courier.wake()
-            await arrivals(courier, tenant, receiver)
+            webhook_dispatcher.wake()
+            await arrivals(webhook_dispatcher, tenant, receiver)
             rows = await attempted(backend, 20) + await attempted(more, len(paths) - 20)
             for row in rows:
                 assert row["state"] == "pending"
                 assert 0 < row["wait"].total_seconds() < 3_700
-            await arrivals(courier, tenant, receiver)
+            await arrivals(webhook_dispatcher, tenant, receiver)
             await more.execute("DELETE FROM webhooks WHERE tenant_id = :t", t=more.id)
-    await courier.stop(0)
+    await webhook_dispatcher.stop(0)
     for task in answering:
         task.cancel()
     await asyncio.gather(*answering, return_exceptions=True)

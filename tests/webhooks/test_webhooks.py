@@ -11,12 +11,12 @@ from prometheus_client import REGISTRY
 from standardwebhooks import WebhookVerificationError
 
 from app.infra.ids import uuid7
-from app.infra.safe_http import Outbound
+from app.infra.safe_http import SafeHttp
 from app.webhooks import publish
 from app.webhooks.backlog import condition, measure
-from app.webhooks.dispatcher import Courier
+from app.webhooks.dispatcher import WebhookDispatcher
 from tests.e2e.house import Tenant, eventually, new_tenant
-from tests.houses import HouseMaker, new_courier
+from tests.houses import HouseMaker, new_webhook_dispatcher
 from tests.webhooks.receiver import receiving
 
 
@@ -66,30 +66,34 @@ async def in_state(tenant: Tenant, state: str) -> int:
     return len(rows)
 
 
-async def test_every_event_arrives_in_order_and_verified(backend: Tenant, courier: Courier) -> None:
+async def test_every_event_arrives_in_order_and_verified(
+    backend: Tenant, webhook_dispatcher: WebhookDispatcher
+) -> None:
     async with receiving() as receiver:
         made = await webhook(backend, receiver.url)
         call = await whole_call(backend, "one")
-        courier.wake()
+        webhook_dispatcher.wake()
         posts = await receiver.wait_for(6)
         bodies = [post.verified(made["secret"]) for post in posts]
         assert [body["type"] for body in bodies] == EVENTS_OF_A_CALL
         assert [body["seq"] for body in bodies] == [1, 2, 3, 4, 5, 6]
-        assert {body["call_id"] for body in bodies} == {call["id"]}
-        assert {body["call_cid"] for body in bodies} == {"default:one"}
+        assert {body["session_id"] for body in bodies} == {call["session_id"]}
+        assert {body["cid"] for body in bodies} == {"default:one"}
         assert [body["id"] for body in bodies] == [post.headers["webhook-id"] for post in posts]
         with pytest.raises(WebhookVerificationError):
             posts[0].verified("whsec_" + "A" * 43 + "=")
         assert posts[0].headers["content-type"] == "application/json"
 
 
-async def test_filters_and_several_endpoints(backend: Tenant, courier: Courier) -> None:
+async def test_filters_and_several_endpoints(
+    backend: Tenant, webhook_dispatcher: WebhookDispatcher
+) -> None:
     async with receiving() as every, receiving() as some, receiving() as one:
         await webhook(backend, every.url)
         await webhook(backend, some.url, "call.*")
         await webhook(backend, one.url, "ring.settled", "credential.expiring")
         await whole_call(backend, "one")
-        courier.wake()
+        webhook_dispatcher.wake()
         await every.wait_for(6)
         assert [p.data["type"] for p in await some.wait_for(3)] == [
             "call.started",
@@ -106,33 +110,35 @@ async def test_filters_and_several_endpoints(backend: Tenant, courier: Courier) 
                 "data": {"days": 7},
             }
             await publish.tenant_events(session, [event])
-        courier.wake()
+        webhook_dispatcher.wake()
         alarm = (await one.wait_for(2))[1].data
         assert (alarm["type"], alarm["data"]) == ("credential.expiring", {"days": 7})
-        assert "call_id" not in alarm
+        assert "session_id" not in alarm
         assert len(some.posts) == 3
 
 
-async def test_down_for_an_hour_and_none_is_lost(backend: Tenant, courier: Courier) -> None:
+async def test_down_for_an_hour_and_none_is_lost(
+    backend: Tenant, webhook_dispatcher: WebhookDispatcher
+) -> None:
     async with receiving() as receiver:
         made = await webhook(backend, receiver.url)
         receiver.status = 503
         for n in range(10):
             await whole_call(backend, f"c{n}")
         for _ in range(4):  # an outage costs one try a minute at most, however much waits
-            await courier.look()
+            await webhook_dispatcher.look()
             await asyncio.sleep(0.05)
             await moved(backend, 15 / 60)
         assert len(receiver.posts) < 40
         assert await in_state(backend, "pending") == 60
         receiver.status = 200
-        await courier.look()
+        await webhook_dispatcher.look()
         posts = await receiver.wait_for(60, 10)
         assert len(posts) == 60
         by_call: dict[str, list[int]] = defaultdict(list)
         for post in posts:
             body = post.verified(made["secret"])
-            by_call[body["call_id"]].append(body["seq"])
+            by_call[body["session_id"]].append(body["seq"])
         assert list(by_call.values()) == [[1, 2, 3, 4, 5, 6]] * 10
 
         async def all_written() -> bool:
@@ -145,7 +151,7 @@ async def test_down_for_an_hour_and_none_is_lost(backend: Tenant, courier: Couri
 
 async def test_order_per_call_while_some_tries_fail(backend: Tenant) -> None:
     chance = random.Random(3)
-    couriers = [await new_courier(backend) for _ in range(2)]
+    couriers = [await new_webhook_dispatcher(backend) for _ in range(2)]
     async with receiving() as receiver:
         receiver.answer = lambda _: 500 if chance.random() < 0.2 else 200
         receiver.delay = 0.002
@@ -161,30 +167,32 @@ async def test_order_per_call_while_some_tries_fail(backend: Tenant) -> None:
         await eventually(all_delivered, timeout=20)
         told: dict[str, list[int]] = defaultdict(list)
         for post in receiver.taken:
-            told[post.data["call_id"]].append(post.data["seq"])
+            told[post.data["session_id"]].append(post.data["seq"])
         assert list(told.values()) == [[1, 2, 3, 4, 5, 6]] * 20
         assert len(receiver.posts) > 120
     await asyncio.gather(*(one.stop(1) for one in couriers))
 
 
-async def test_a_dead_workers_claims_are_taken_over(backend: Tenant, courier: Courier) -> None:
+async def test_a_dead_workers_claims_are_taken_over(
+    backend: Tenant, webhook_dispatcher: WebhookDispatcher
+) -> None:
     async with receiving() as receiver:
         receiver.delay = 30
         await webhook(backend, receiver.url, "call.started")
         await backend.ring("bob")
-        dead = await new_courier(backend)
+        dead = await new_webhook_dispatcher(backend)
         dead.wake()
         await eventually(lambda: _some(receiver.posts))
         await dead._tasks.stop()  # as SIGKILL does: nothing is given back
         await dead._outbound.close()
         receiver.delay = 0
-        await courier.look()
+        await webhook_dispatcher.look()
         await asyncio.sleep(0.2)
         assert len(receiver.posts) == 1  # its worker is still taken to be alive
         await backend.execute(
             "UPDATE workers SET alive_until = clock_timestamp() WHERE id = :w", w=dead._worker_id
         )
-        await courier.look()
+        await webhook_dispatcher.look()
         posts = await receiver.wait_for(2)
         assert posts[0].headers["webhook-id"] == posts[1].headers["webhook-id"]
 
@@ -193,40 +201,44 @@ async def _some(posts: list[Any]) -> bool:
     return bool(posts)
 
 
-async def test_secrets_rotate_with_overlap(backend: Tenant, courier: Courier) -> None:
+async def test_secrets_rotate_with_overlap(
+    backend: Tenant, webhook_dispatcher: WebhookDispatcher
+) -> None:
     async with receiving() as receiver:
         made = await webhook(backend, receiver.url, "call.started")
         answer = await backend.api.post(f"/v1/webhooks/{made['id']}/rotate", json={"overlap": 3600})
         fresh = answer.json()["secret"]
         await backend.ring("bob", id="during")
-        courier.wake()
+        webhook_dispatcher.wake()
         (post,) = await receiver.wait_for(1)
         post.verified(made["secret"], fresh)
         assert len(post.headers["webhook-signature"].split(" ")) == 2
         await moved(backend, 2)
         await backend.ring("bob", id="after")
-        courier.wake()
+        webhook_dispatcher.wake()
         post = (await receiver.wait_for(2))[1]
         post.verified(fresh)
         with pytest.raises(WebhookVerificationError):
             post.verified(made["secret"])
 
 
-async def test_two_secrets_sign_at_most(backend: Tenant, courier: Courier) -> None:
+async def test_two_secrets_sign_at_most(
+    backend: Tenant, webhook_dispatcher: WebhookDispatcher
+) -> None:
     async with receiving() as receiver:
         made = await webhook(backend, receiver.url, "call.started")
         url = f"/v1/webhooks/{made['id']}/rotate"
         first = (await backend.api.post(url, json={"overlap": 3600})).json()["secret"]
         second = (await backend.api.post(url, json={"overlap": 3600})).json()["secret"]
         await backend.ring("bob")
-        courier.wake()
+        webhook_dispatcher.wake()
         (post,) = await receiver.wait_for(1)
         post.verified(first, second)
         with pytest.raises(WebhookVerificationError):
             post.verified(made["secret"])
         third = (await backend.api.post(url, json={"overlap": 0})).json()["secret"]
         await backend.ring("bob", id="later")
-        courier.wake()
+        webhook_dispatcher.wake()
         post = (await receiver.wait_for(2))[1]
         post.verified(third)
         with pytest.raises(WebhookVerificationError):
@@ -244,7 +256,9 @@ async def test_a_tenant_has_twenty_webhooks_at_most_however_it_asks(backend: Ten
     assert len((await backend.api.get("/v1/webhooks")).json()["webhooks"]) == 20
 
 
-async def test_who_is_behind_is_told(backend: Tenant, courier: Courier) -> None:
+async def test_who_is_behind_is_told(
+    backend: Tenant, webhook_dispatcher: WebhookDispatcher
+) -> None:
     async with receiving() as receiver:
         made = await webhook(backend, "http://127.0.0.1:9/hooks", "call.*")
         await webhook(backend, receiver.url, "webhook.behind")
@@ -255,7 +269,7 @@ async def test_who_is_behind_is_told(backend: Tenant, courier: Courier) -> None:
         for _ in range(2):  # told once
             await measure(backend.runtime.database)
         assert age() > 3_600
-        courier.wake()
+        webhook_dispatcher.wake()
         (post,) = await receiver.wait_for(1)
         assert post.data["data"]["webhook_id"] == made["id"]
         events = await backend.rows("SELECT type FROM tenant_events WHERE tenant_id = :tenant")
@@ -287,7 +301,7 @@ def test_how_a_webhook_stands(changed: dict[str, Any], waits: float | None, stan
 
 
 async def test_an_endpoint_that_fails_for_a_day_is_disabled(
-    backend: Tenant, courier: Courier
+    backend: Tenant, webhook_dispatcher: WebhookDispatcher
 ) -> None:
     async with receiving() as broken, receiving() as well:
         made = await webhook(backend, broken.url, "call.*")
@@ -305,16 +319,16 @@ async def test_an_endpoint_that_fails_for_a_day_is_disabled(
             return bool(rows)
 
         for n in range(1, 3):
-            courier.wake()
+            webhook_dispatcher.wake()
             await eventually(lambda n=n: tried(n))
             await moved(backend, 13)
-        courier.wake()
+        webhook_dispatcher.wake()
         alarm = (await well.wait_for(1))[0].data
         assert alarm["type"] == "webhook.disabled"
         assert alarm["data"]["webhook_id"] == made["id"]
         assert alarm["data"]["reason"] == "failing_for_a_day"
         found = (await backend.api.get(f"/v1/webhooks/{made['id']}")).json()
-        assert (found["state"], found["disabled_why"]) == ("disabled", "failing_for_a_day")
+        assert (found["state"], found["disabled_reason"]) == ("disabled", "failing_for_a_day")
         await backend.act(call, "end")  # not kept for who is disabled
         assert await in_state(backend, "pending") == 0
         # by hand: on again, and the one that was given up once more
@@ -327,7 +341,7 @@ async def test_an_endpoint_that_fails_for_a_day_is_disabled(
         event = listed["deliveries"][0]["event_id"]
         answer = await backend.api.post(f"/v1/webhooks/{made['id']}/deliveries/{event}/resend")
         assert answer.status_code == 202
-        courier.wake()
+        webhook_dispatcher.wake()
         await broken.wait_for(1)
         url = f"/v1/webhooks/{made['id']}/attempts?event_id={event}"
 
@@ -340,16 +354,18 @@ async def test_an_endpoint_that_fails_for_a_day_is_disabled(
         assert log["attempts"][1]["answer"] == "thanks"
 
 
-async def test_gone_disables_at_once(backend: Tenant, courier: Courier) -> None:
+async def test_gone_disables_at_once(
+    backend: Tenant, webhook_dispatcher: WebhookDispatcher
+) -> None:
     async with receiving() as receiver:
         made = await webhook(backend, receiver.url, "call.*")
         receiver.status = 410
         await backend.ring("bob")
-        courier.wake()
+        webhook_dispatcher.wake()
 
         async def disabled() -> bool:
             found = (await backend.api.get(f"/v1/webhooks/{made['id']}")).json()
-            return found["disabled_why"] == "gone"
+            return found["disabled_reason"] == "gone"
 
         await eventually(disabled)
 
@@ -362,24 +378,28 @@ async def failed_with(tenant: Tenant, error: str) -> bool:
     return bool(rows) and rows[0]["error"] == error
 
 
-async def test_redirects_are_not_followed(backend: Tenant, courier: Courier) -> None:
+async def test_redirects_are_not_followed(
+    backend: Tenant, webhook_dispatcher: WebhookDispatcher
+) -> None:
     async with receiving() as receiver, receiving() as private:
         receiver.status, receiver.headers = 307, f"Location: {private.url}\r\n"
         await webhook(backend, receiver.url, "call.started")
         await backend.ring("bob")
-        courier.wake()
+        webhook_dispatcher.wake()
         await eventually(lambda: failed_with(backend, "redirect"))
         assert not private.posts
 
 
 async def test_bodies_and_time_are_bounded(backend: Tenant) -> None:
-    courier = await new_courier(backend, Outbound(allow_private=True, within=0.5))
+    webhook_dispatcher = await new_webhook_dispatcher(
+        backend, SafeHttp(allow_private=True, within=0.5)
+    )
     async with receiving() as endless, receiving() as silent:
         endless.endless, silent.delay = True, 30
         first = await webhook(backend, endless.url, "call.started")
         second = await webhook(backend, silent.url, "call.started")
         await backend.ring("bob")
-        courier.wake()
+        webhook_dispatcher.wake()
 
         async def both() -> bool:
             rows = await backend.rows(
@@ -387,12 +407,12 @@ async def test_bodies_and_time_are_bounded(backend: Tenant) -> None:
             )
             found = {str(row["webhook_id"]): row for row in rows}
             return len(found) == 2 and (
-                len(found[first["id"]]["answer"]) == 1_000
-                and found[second["id"]]["error"] == "timeout"
+                len(found[first["session_id"]]["answer"]) == 1_000
+                and found[second["session_id"]]["error"] == "timeout"
             )
 
         await eventually(both)
-    await courier.stop(1)
+    await webhook_dispatcher.stop(1)
 
 
 @pytest.mark.parametrize(
@@ -453,11 +473,11 @@ async def test_webhooks_by_api(tenant: Tenant) -> None:
     assert (await tenant.api.get(path)).json()["code"] == "webhook_not_found"
 
 
-async def test_pages_of_deliveries(backend: Tenant, courier: Courier) -> None:
+async def test_pages_of_deliveries(backend: Tenant, webhook_dispatcher: WebhookDispatcher) -> None:
     async with receiving() as receiver:
         made = await webhook(backend, receiver.url)
         await whole_call(backend, "one")
-        courier.wake()
+        webhook_dispatcher.wake()
         await receiver.wait_for(6)
         seen: list[str] = []
         cursor = None

@@ -3,8 +3,8 @@
 Pure: no clock, no I/O. A profile names the client library an app is built with; each has one
 template (`profiles.py`), and `custom` is a template of the tenant's own (`custom.py`).
 
-    facts = RingFacts(uuid=..., call_cid="default:abc", call_id=..., caller_id="alice",
-                      receiver_id="bob", has_video=True, sent_at_ms=..., expires_at_ms=...,
+    facts = RingFacts(uuid=..., cid="default:abc", session_id=..., caller_id="alice",
+                      receiver_id="bob", video=True, sent_at_ms=..., expires_at_ms=...,
                       state_url="https://.../v1/calls/...", caller_name="Alice",
                       user_ids=("alice", "carol"), custom={"room": 7})
     prepared = ring_payload("ringline", facts)          # once per ring

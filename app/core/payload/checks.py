@@ -175,11 +175,11 @@ def _exactly(text: str) -> Callable[[Any], bool]:
 
 _OUR_RING: Final = (
     _Rule("/ring/uuid", "a UUID", _uuid, "killed"),
-    _Rule("/ring/call_cid", "type:id", _cid, "wrong"),
-    _Rule("/ring/call_id", "a string", _filled, "wrong"),
+    _Rule("/ring/cid", "type:id", _cid, "wrong"),
+    _Rule("/ring/session_id", "a string", _filled, "wrong"),
     _Rule("/ring/caller/id", "a string", _filled, "wrong"),
     _Rule("/ring/caller/name", "a string", _text, "wrong", required=False),
-    _Rule("/ring/has_video", "a boolean", _boolean, "wrong"),
+    _Rule("/ring/video", "a boolean", _boolean, "wrong"),
     _Rule("/ring/sent_at", "an integer", _integer, "wrong"),
     _Rule("/ring/expires_at", "an integer", _integer, "wrong"),
     _Rule("/ring/state_url", "a string", _filled, "wrong"),

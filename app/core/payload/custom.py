@@ -17,11 +17,11 @@ DEPTH_LIMIT: Final = 8
 # of two parts of 64, a long URL. A template that this does not fit would fail some day.
 _LARGEST: Final = RingFacts(
     uuid="0" * 8 + "-0000-4000-8000-" + "0" * 12,
-    call_cid="c" * 64 + ":" + "i" * 64,
-    call_id="0" * 36,
+    cid="c" * 64 + ":" + "i" * 64,
+    session_id="0" * 36,
     caller_id="a" * 128,
     receiver_id="b" * 128,
-    has_video=False,
+    video=False,
     sent_at_ms=1_790_000_000_000,
     expires_at_ms=1_790_000_180_000,
     state_url="https://" + "h" * 248,

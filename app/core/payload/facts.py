@@ -47,11 +47,11 @@ class RingFacts:
     """
 
     uuid: str
-    call_cid: str
-    call_id: str
+    cid: str
+    session_id: str
     caller_id: str
     receiver_id: str
-    has_video: bool
+    video: bool
     sent_at_ms: int
     expires_at_ms: int
     state_url: str

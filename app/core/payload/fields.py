@@ -99,8 +99,8 @@ def _origin(facts: RingFacts) -> str:
 
 FIELDS: Final[dict[str, Field]] = {
     "uuid": Field("string", False, lambda f: f.uuid, "CallKit's UUID of this ring"),
-    "call_cid": Field("string", False, lambda f: f.call_cid, "type:id of the call"),
-    "call_id": Field("string", False, lambda f: f.call_id, "id of this session of the call"),
+    "cid": Field("string", False, lambda f: f.cid, "type:id of the call"),
+    "session_id": Field("string", False, lambda f: f.session_id, "id of this session of the call"),
     "caller_id": Field("string", False, lambda f: f.caller_id, "user id of the caller"),
     "caller_name": Field("string", True, lambda f: f.caller_name or None, "the caller's name"),
     "caller_label": Field("string", False, _caller_label, "the caller's name, else the id"),
@@ -120,15 +120,13 @@ FIELDS: Final[dict[str, Field]] = {
     "opponent_numbers": Field(
         "string", False, _opponent_numbers, "the others' ids as integers, comma-joined"
     ),
-    "has_video": Field("boolean", False, lambda f: f.has_video, "whether it is a video call"),
-    "has_video_string": Field(
-        "string", False, lambda f: "true" if f.has_video else "false", "the same, as a string"
+    "video": Field("boolean", False, lambda f: f.video, "whether it is a video call"),
+    "video_string": Field(
+        "string", False, lambda f: "true" if f.video else "false", "the same, as a string"
     ),
-    "has_video_number": Field(
-        "integer", False, lambda f: 1 if f.has_video else 0, "the same, as 1 or 0"
-    ),
-    "has_video_type": Field(
-        "integer", False, lambda f: 1 if f.has_video else 2, "1 video, 2 audio (connectycube)"
+    "video_number": Field("integer", False, lambda f: 1 if f.video else 0, "the same, as 1 or 0"),
+    "video_type": Field(
+        "integer", False, lambda f: 1 if f.video else 2, "1 video, 2 audio (connectycube)"
     ),
     "sent_at": Field("integer", False, lambda f: f.sent_at_ms, "Unix milliseconds"),
     "sent_at_string": Field("string", False, lambda f: str(f.sent_at_ms), "the same, as a string"),

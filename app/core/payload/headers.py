@@ -2,25 +2,25 @@
 
 from typing import Final, Literal
 
-from app.core.bundle_id import VOIP, without_voip
+from app.core.app_id import VOIP, without_voip
 
 Kind = Literal["voip", "background", "alert"]
 
 _PRIORITY: Final[dict[Kind, str]] = {"voip": "10", "background": "5", "alert": "10"}
 
 
-def topic(kind: Kind, bundle_id: str) -> str:
+def topic(kind: Kind, app_id: str) -> str:
     """`com.example.app.voip` for a VoIP push, `com.example.app` for any other.
 
     A bundle id that comes with the suffix (it is read off a certificate, or typed so) does not get
     a second one: `.voip.voip` is refused by Apple as DeviceTokenNotForTopic.
     """
-    base = without_voip(bundle_id)
+    base = without_voip(app_id)
     return base + VOIP if kind == "voip" else base
 
 
 def headers(
-    kind: Kind, bundle_id: str, *, apns_id: str | None = None, keep_until_ms: int | None = None
+    kind: Kind, app_id: str, *, apns_id: str | None = None, keep_until_ms: int | None = None
 ) -> dict[str, str]:
     """The headers of one push, in lower case and in a fixed order.
 
@@ -32,7 +32,7 @@ def headers(
     """
     result = {
         "apns-push-type": kind,
-        "apns-topic": topic(kind, bundle_id),
+        "apns-topic": topic(kind, app_id),
         "apns-priority": _PRIORITY[kind],
         "apns-expiration": "0" if keep_until_ms is None else str(max(keep_until_ms // 1000, 0)),
     }

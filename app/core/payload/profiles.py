@@ -18,12 +18,12 @@ from app.core.payload.facts import PayloadError
 from app.core.payload.template import Template, compile_template
 
 RING: Final[dict[str, Any]] = {
-    "v": 1,
+    "v": 2,
     "uuid": "{{uuid}}",
-    "call_cid": "{{call_cid}}",
-    "call_id": "{{call_id}}",
+    "cid": "{{cid}}",
+    "session_id": "{{session_id}}",
     "caller": {"id": "{{caller_id}}", "name": "{{caller_name?}}"},
-    "has_video": "{{has_video}}",
+    "video": "{{video}}",
     "sent_at": "{{sent_at}}",
     "expires_at": "{{expires_at}}",
     "state_url": "{{state_url}}",
@@ -32,20 +32,20 @@ RING: Final[dict[str, Any]] = {
 }
 # A stop says only what a phone needs to end the right screen; it grants nothing, so no token.
 _STOP: Final[dict[str, Any]] = {
-    "v": 1,
+    "v": 2,
     "type": "stop",
     "uuid": "{{uuid}}",
-    "call_cid": "{{call_cid}}",
-    "call_id": "{{call_id}}",
+    "cid": "{{cid}}",
+    "session_id": "{{session_id}}",
     "callkit_reason": "{{callkit_reason}}",
     "sent_at": "{{sent_at}}",
     "state_url": "{{state_url}}",
 }
 _RING_FLAT: Final[dict[str, Any]] = {
-    "ring_v": "1",
+    "ring_v": "2",
     "ring_uuid": "{{uuid}}",
-    "ring_call_cid": "{{call_cid}}",
-    "ring_call_id": "{{call_id}}",
+    "ring_cid": "{{cid}}",
+    "ring_session_id": "{{session_id}}",
     "ring_caller_id": "{{caller_id}}",
     "ring_sent_at": "{{sent_at_string}}",
     "ring_expires_at": "{{expires_at_string}}",
@@ -54,11 +54,11 @@ _RING_FLAT: Final[dict[str, Any]] = {
     "ring_token": "{{token}}",
 }
 _STOP_FLAT: Final[dict[str, Any]] = {
-    "ring_v": "1",
+    "ring_v": "2",
     "ring_type": "stop",
     "ring_uuid": "{{uuid}}",
-    "ring_call_cid": "{{call_cid}}",
-    "ring_call_id": "{{call_id}}",
+    "ring_cid": "{{cid}}",
+    "ring_session_id": "{{session_id}}",
     "ring_callkit_reason": "{{callkit_reason_string}}",
     "ring_sent_at": "{{sent_at_string}}",
     "ring_state_url": "{{state_url}}",
@@ -66,7 +66,7 @@ _STOP_FLAT: Final[dict[str, Any]] = {
 
 
 def _ringline(ring: dict[str, Any]) -> dict[str, Any]:
-    alert = {"call_cid": "{{call_cid}}", "user_ids": "{{user_ids}}"}
+    alert = {"call_cid": "{{cid}}", "user_ids": "{{user_ids}}"}
     return {"aps": {"alert": alert}, "ring": ring}
 
 
@@ -76,12 +76,12 @@ def _stream(ring: dict[str, Any]) -> dict[str, Any]:
     alert = {
         "title": "{{caller_label}} is calling you",
         "body": "",
-        "call_cid": "{{call_cid}}",
+        "call_cid": "{{cid}}",
         "user_ids": "{{user_ids}}",
     }
     aps = {"alert": alert, "badge": 0, "category": "stream.video", "mutable-content": 1}
     stream = {
-        "call_cid": "{{call_cid}}",
+        "call_cid": "{{cid}}",
         "call_display_name": "{{call_label}}",
         "created_by_display_name": "{{caller_label}}",
         "created_by_id": "{{caller_id}}",
@@ -89,7 +89,7 @@ def _stream(ring: dict[str, Any]) -> dict[str, Any]:
         "sender": "stream.video",
         "type": "call.ring",
         "version": "v2",
-        "video": "{{has_video_string}}",
+        "video": "{{video_string}}",
     }
     return {"aps": aps, "stream": stream, "ring": ring}
 
@@ -99,7 +99,7 @@ def _flutter_callkit_incoming(ring: dict[str, Any]) -> dict[str, Any]:
         "id": "{{uuid}}",
         "nameCaller": "{{caller_label}}",
         "handle": "{{caller_id}}",
-        "isVideo": "{{has_video}}",
+        "isVideo": "{{video}}",
         "ring": ring,
     }
 
@@ -117,7 +117,7 @@ def _connectycube(ring: dict[str, Any]) -> dict[str, Any]:
     return {
         "signal_type": "endCall" if "ring_type" in ring else "startCall",
         "session_id": "{{uuid}}",
-        "call_type": "{{has_video_type}}",
+        "call_type": "{{video_type}}",
         "caller_id": "{{caller_number}}",
         "caller_name": "{{caller_label}}",
         "call_opponents": "{{opponent_numbers}}",
@@ -132,7 +132,7 @@ def _flutter_webrtc_callkeep(ring: dict[str, Any]) -> dict[str, Any]:
         "caller_id": "{{caller_id}}",
         "caller_name": "{{caller_label}}",
         "caller_id_type": "number",
-        "has_video": "{{has_video}}",
+        "has_video": "{{video}}",
         "ring": ring,
     }
 
@@ -141,8 +141,8 @@ def _expo_callkit_telecom(ring: dict[str, Any]) -> dict[str, Any]:
     # Snake case outside, camel case inside: what its code parses, whatever its docs say.
     event = {
         "eventId": "{{uuid}}",
-        "serverCallId": "{{call_id}}",
-        "hasVideo": "{{has_video}}",
+        "serverCallId": "{{session_id}}",
+        "hasVideo": "{{video}}",
         "startedAt": "{{sent_at_iso}}",
         "caller": {
             "id": "{{caller_id}}",

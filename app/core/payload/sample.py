@@ -12,13 +12,13 @@ def sample_facts(sent_at_ms: int) -> RingFacts:
     """Alice rings bob with video at `sent_at_ms` (Unix milliseconds), for 45 s."""
     return RingFacts(
         uuid="01a1fd6e-a275-707f-8e0b-2f48732bce48",
-        call_cid="default:abc",
-        call_id="01a1fd6e-a275-7c7d-804c-7f991b58d0d7",
+        cid="default:abc",
+        session_id="01a1fd6e-a275-7c7d-804c-7f991b58d0d7",
         caller_id="alice",
         caller_name="Alice",
         user_ids=("alice",),
         receiver_id="bob",
-        has_video=True,
+        video=True,
         sent_at_ms=sent_at_ms,
         expires_at_ms=sent_at_ms + 45_000,
         state_url="https://ring.example.com/v1/calls/01a1fd6e-a275-7c7d-804c-7f991b58d0d7",

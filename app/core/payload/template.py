@@ -1,7 +1,7 @@
 """Payload templates: JSON with named holes, compiled once, filled by joining strings.
 
 A hole is `{{name}}` in a string value. When it is the whole string the field's own JSON type goes
-in (`"{{has_video}}"` becomes `true`); within a longer string it becomes text. `{{name?}}` as the
+in (`"{{video}}"` becomes `true`); within a longer string it becomes text. `{{name?}}` as the
 whole value of an object's member leaves the member out when the field is absent. An object
 `{"$json": {...}}` becomes a string that holds that JSON, as some clients want. Fields are in
 `fields.py`, and `{{token}}` is the call token.

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from app.core.bundle_id import VOIP, without_voip
+from app.core.app_id import VOIP, without_voip
 from app.credentials.files.der import SEQUENCE, UTF8_STRING, DerError, element
 from app.credentials.files.parsed_file import BOTH, PRODUCTION, SANDBOX
-from app.credentials.files.refusals import Refused, refused
+from app.credentials.files.refusals import Refused, reject
 
 _APPLE = "1.2.840.113635.100.6"
 DEVELOPMENT_MARK = x509.ObjectIdentifier(f"{_APPLE}.3.1")
@@ -84,7 +84,7 @@ class Leaf:
         return ExtendedKeyUsageOID.CODE_SIGNING in usage.value
 
     @property
-    def bundle_id(self) -> str:
+    def app_id(self) -> str:
         """The app's bundle id: the subject's UID, which Apple writes with and without `.voip`."""
         return without_voip(self.uid).lower()
 
@@ -112,7 +112,7 @@ class Leaf:
             raise self._refused("not_yet_valid", not_before=f"{self.not_before:%Y-%m-%d %H:%M} UTC")
 
     def _refused(self, code: str, **facts: object) -> Refused:
-        return refused(code, subject=self.subject, **facts)
+        return reject(code, subject=self.subject, **facts)
 
     def _attribute(self, oid: x509.ObjectIdentifier) -> str:
         values = self.certificate.subject.get_attributes_for_oid(oid)

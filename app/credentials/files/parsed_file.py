@@ -10,11 +10,11 @@ BOTH = (PRODUCTION, SANDBOX)
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
+class ParsedFile:
     """A credential as read from a file.
 
     kind: `certificate` with its private key, `key` (.p8), or `certificate_only` (.cer), which can
-    push only once its key is found here. `bundle_id` is None for a key: it serves every app of its
+    push only once its key is found here. `app_id` is None for a key: it serves every app of its
     team. `environments` is what the file allows; only a probe knows what Apple allows.
     `fingerprint` is the SHA-256 of the certificate, `key_fingerprint` that of the public key
     (SubjectPublicKeyInfo); for a key they are the same. `private` is PEM: certificate, chain and
@@ -23,7 +23,7 @@ class Understood:
 
     kind: Kind
     form: str
-    bundle_id: str | None
+    app_id: str | None
     topics: tuple[str, ...]
     environments: tuple[str, ...]
     team_id: str | None

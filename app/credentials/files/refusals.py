@@ -28,7 +28,7 @@ class Refused(Invalid):
     """A file or a credential that cannot be used, with what to do about it as `remedy`."""
 
 
-class Lesson(NamedTuple):
+class Explanation(NamedTuple):
     """What it is, why it will not do, what to do. `{}` fields are filled with public facts."""
 
     what: str
@@ -36,211 +36,211 @@ class Lesson(NamedTuple):
     remedy: str
 
 
-LESSONS: dict[str, Lesson] = {
-    "empty_file": Lesson(
+EXPLANATIONS: dict[str, Explanation] = {
+    "empty_file": Explanation(
         "The file is empty.",
         "There is nothing in it to push with.",
         f"Export it again: {EXPORT}.",
     ),
-    "file_too_large": Lesson(
+    "file_too_large": Explanation(
         "The file is larger than any certificate or key: more than {limit} bytes.",
         "A .p12 with its chain has about 5,000 bytes, a .p8 about 250.",
         f"Choose the right file, or export it again: {EXPORT}.",
     ),
-    "not_a_credential": Lesson(
+    "not_a_credential": Explanation(
         "This is {what}, not a certificate or a key.",
         "APNs knows a caller by a VoIP Services certificate (.p12, PEM) or by a key (.p8).",
         f"If it is an archive or a message, take the file out of it first; else {NEW_VOIP}.",
     ),
-    "truncated": Lesson(
+    "truncated": Explanation(
         "The file is cut short.",
         "It begins as a certificate or key does and then stops, as after a broken download.",
         f"Copy the whole file, as binary and not as text, or export it again: {EXPORT}.",
     ),
-    "unreadable": Lesson(
+    "unreadable": Explanation(
         "The file begins as a certificate or key does, but what follows makes no sense ({why}).",
         "It was damaged, for instance by an editor or by being copied as text.",
         f"Export it again: {EXPORT}.",
     ),
-    "wrong_password": Lesson(
+    "wrong_password": Explanation(
         "The password does not open this file.",
         "It is the one typed when the file was exported, not that of the Mac or of the Apple ID.",
         f"Try again, or export the file with a new password: {EXPORT}.",
     ),
-    "password_too_long": Lesson(
+    "password_too_long": Explanation(
         "The password has more than {limit} characters.",
         "No exporter takes such a one; a file may have been pasted in its place.",
         f"Give the password typed at the export, or export it again: {EXPORT}.",
     ),
-    "password_missing": Lesson(
+    "password_missing": Explanation(
         "This file is locked with a password, and none was given.",
         "Without it the private key cannot be read.",
         f"Give the password typed at the export, or export it again: {EXPORT}.",
     ),
-    "too_costly": Lesson(
+    "too_costly": Explanation(
         "Opening this file would take far more work than any exporter asks for.",
         "Its iteration counts are so high that reading it would hold up this server.",
         f"Export it again with usual settings: {EXPORT}.",
     ),
-    "unknown_encryption": Lesson(
+    "unknown_encryption": Explanation(
         "This file is locked in a way that Ringline does not know.",
         "Usual ones are AES, 3DES and RC2 under a password; this one may need a smart card or key.",
         f"Export it again: {EXPORT}.",
     ),
-    "too_many_parts": Lesson(
+    "too_many_parts": Explanation(
         "The file holds far more parts than a certificate, its chain and a key.",
         "It looks like a whole keychain or a bundle of authorities.",
         f"Export the one certificate: {EXPORT}.",
     ),
-    "two_keys": Lesson(
+    "two_keys": Explanation(
         "The file holds {count} different private keys.",
         "Which of them is meant cannot be told, and pushing with the wrong one rings nobody.",
         f"Export only the VoIP Services certificate: {EXPORT}.",
     ),
-    "two_certificates": Lesson(
+    "two_certificates": Explanation(
         "The file holds several certificates and no key that tells which one is meant.",
         "One credential is one certificate.",
         "Upload them one by one.",
     ),
-    "no_private_key": Lesson(
+    "no_private_key": Explanation(
         "This is the certificate alone ({subject}), without its private key.",
         "Apple's .cer only says who owns a key; pushing needs the key, which stayed on the "
         "computer where the certificate signing request was made.",
         f"On that Mac double-click the .cer, then {EXPORT}; {REQUEST}.",
     ),
-    "no_certificate": Lesson(
+    "no_certificate": Explanation(
         "This is a private key alone, without its certificate.",
         "In Keychain the key was selected for the export, not the certificate above it.",
         f"Export the certificate with its key: {EXPORT}.",
     ),
-    "key_mismatch": Lesson(
+    "key_mismatch": Explanation(
         "The private key in this file is not the key of the certificate ({subject}).",
         "Apple takes a certificate only from whoever holds its own key; often this is the key of "
         "last year's certificate.",
         f"On the Mac where the request was made {EXPORT}; {REQUEST}.",
     ),
-    "weak_key": Lesson(
+    "weak_key": Explanation(
         "The key of this certificate is too short or too long ({bits} bits).",
         "TLS libraries refuse RSA keys below 2,048 bits; Apple's requests are made with 2,048.",
         f"Make a new request with 2,048 bits and with it {NEW_VOIP}.",
     ),
-    "wrong_key_type": Lesson(
+    "wrong_key_type": Explanation(
         "This is a private key of the kind {kind}, and without a certificate.",
         "A .p8 key for APNs is always an elliptic-curve key on P-256. An RSA key belongs to a "
         "certificate; a P-384 or Ed25519 key comes from elsewhere.",
         f"For a key, {NEW_KEY}; for a certificate, give it and its key together.",
     ),
-    "unusable_key": Lesson(
+    "unusable_key": Explanation(
         "The private key in this file is damaged or of a kind that TLS cannot use.",
         "Its numbers do not belong together, or its curve is unknown.",
         f"Export it again: {EXPORT}.",
     ),
-    "key_id_missing": Lesson(
+    "key_id_missing": Explanation(
         "This is an APNs key (.p8), and its key id was not given.",
         "Apple finds the key by the id of ten letters and digits, which is not in the file.",
         f"The id is in the name of the file (AuthKey_<key id>.p8) and at {PORTAL} > Keys.",
     ),
-    "team_id_missing": Lesson(
+    "team_id_missing": Explanation(
         "This is an APNs key (.p8), and its team id was not given.",
         "A key pushes for the apps of one team, and Apple wants the team's id in each token.",
         "The team id of ten letters and digits is at developer.apple.com > Account > "
         "Membership details.",
     ),
-    "key_id_malformed": Lesson(
+    "key_id_malformed": Explanation(
         "The key id given is not ten letters and digits.",
         "Apple's key ids look like ABC123DEFG.",
         f"Copy it from {PORTAL} > Keys.",
     ),
-    "team_id_malformed": Lesson(
+    "team_id_malformed": Explanation(
         "The team id given is not ten letters and digits.",
         "Apple's team ids look like DEF123GHIJ.",
         "Copy it from developer.apple.com > Account > Membership details.",
     ),
-    "bundle_id_missing": Lesson(
+    "app_id_missing": Explanation(
         "This is an APNs key (.p8), and no bundle id was given.",
         "A key holds good for every app of its team; here each credential serves one bundle id.",
         "Give the app's bundle id as in Xcode > target > General > Identity.",
     ),
-    "bundle_id_malformed": Lesson(
+    "app_id_malformed": Explanation(
         "The bundle id is not letters, digits, dots and hyphens.",
         "Apple allows no others, and compares them exactly.",
         "Copy it from Xcode > target > General > Identity.",
     ),
-    "bundle_id_mismatch": Lesson(
+    "app_id_mismatch": Explanation(
         "This certificate is for {found}, not for {given}.",
         "Apple refuses pushes for any other app (TopicDisallowed).",
         f"Correct the bundle id, or for {{given}} {NEW_VOIP}.",
     ),
-    "expired": Lesson(
+    "expired": Explanation(
         "This certificate ({subject}) expired on {not_after}.",
         "Apple refuses it since.",
         f"Certificates cannot be renewed: {NEW_VOIP}; it may run beside the old one.",
     ),
-    "not_yet_valid": Lesson(
+    "not_yet_valid": Explanation(
         "This certificate ({subject}) is valid from {not_before} only.",
         "Until then Apple refuses it; if that time is not in the future, this server's clock is "
         "wrong.",
         "Check the server's clock; else come back at that time.",
     ),
-    "no_voip_topic": Lesson(
+    "no_voip_topic": Explanation(
         "This is an APNs certificate ({subject}) that holds no VoIP topic.",
         "It sends alerts, but a phone rings only by pushes to the topic <bundle id>.voip.",
         f"For ringing, {NEW_VOIP}.",
     ),
-    "development_certificate": Lesson(
+    "development_certificate": Explanation(
         "This certificate ({subject}) is for development only.",
         "It reaches builds run from Xcode (sandbox); apps from TestFlight and the App Store would "
         "never ring.",
         f"For production {NEW_VOIP}; to use this one for sandbox alone, say environments "
         '["sandbox"].',
     ),
-    "production_certificate": Lesson(
+    "production_certificate": Explanation(
         "This certificate ({subject}) is for production only.",
         "Builds run from Xcode (sandbox) would never ring.",
         f'Say environments ["production"], or {NEW_VOIP}, which serves both.',
     ),
-    "signing_certificate": Lesson(
+    "signing_certificate": Explanation(
         "This is a certificate for signing apps ({subject}).",
         "It is for Xcode and the App Store; APNs does not know it.",
         f"For ringing, {NEW_VOIP}.",
     ),
-    "authority_certificate": Lesson(
+    "authority_certificate": Explanation(
         "This is the certificate of an authority ({subject}).",
         "It vouches for others and pushes nothing.",
         f"Upload your own VoIP Services certificate: {EXPORT}.",
     ),
-    "not_a_push_certificate": Lesson(
+    "not_a_push_certificate": Explanation(
         "This certificate ({subject}) is not one for APNs.",
         "It carries none of the marks by which Apple tells push certificates.",
         f"For ringing, {NEW_VOIP}.",
     ),
-    "signing_request": Lesson(
+    "signing_request": Explanation(
         "This is a certificate signing request, not a certificate.",
         "It is what Apple is asked with; it cannot push.",
         f"Upload it at {PORTAL} > Certificates > + > Services > VoIP Services Certificate, and "
         "bring the .cer that you download there.",
     ),
-    "provisioning_profile": Lesson(
+    "provisioning_profile": Explanation(
         "This is a provisioning profile.",
         "It lets an app run on devices and has nothing to push with.",
         f"For ringing, {NEW_VOIP}.",
     ),
-    "certificates_only": Lesson(
+    "certificates_only": Explanation(
         "This is a bundle of certificates (PKCS#7), without any private key.",
         "Pushing needs the private key as well.",
         f"Export both together: {EXPORT}; {REQUEST}.",
     ),
-    "public_key": Lesson(
+    "public_key": Explanation(
         "This is a public key.",
         "Pushing needs the private key, which Apple lets you download once, as AuthKey_<id>.p8.",
         f"Look for that file; if it is lost, revoke the key and {NEW_KEY}.",
     ),
-    "ssh_key": Lesson(
+    "ssh_key": Explanation(
         "This is an SSH key.",
         "APNs knows none.",
         f"For a key, {NEW_KEY}; for a certificate, {NEW_VOIP}.",
     ),
-    "unusable_certificate": Lesson(
+    "unusable_certificate": Explanation(
         "The TLS library of this server does not take this certificate ({why}).",
         "It could not be shown to Apple.",
         f"With a new request of 2,048 bits {NEW_VOIP}.",
@@ -248,9 +248,9 @@ LESSONS: dict[str, Lesson] = {
 }
 
 
-def refused(code: str, **facts: object) -> Refused:
+def reject(code: str, **facts: object) -> Refused:
     """The refusal of that code. `facts` are public: never a byte of what was uploaded unread."""
-    lesson = LESSONS[code]
+    lesson = EXPLANATIONS[code]
     remedy = lesson.remedy.format(**facts) if facts else lesson.remedy
     parts = (lesson.what.format(**facts), lesson.why, remedy[0].upper() + remedy[1:])
     return Refused(code, " ".join(parts), remedy=parts[2])

@@ -30,7 +30,7 @@ from app.credentials.files.pbe import (
     first_that_opens,
     spellings,
 )
-from app.credentials.files.refusals import refused
+from app.credentials.files.refusals import reject
 from app.credentials.files.unwrap import unwrap
 
 SIGNED_DATA = "1.2.840.113549.1.7.2"
@@ -64,7 +64,7 @@ TEXTS = (
 
 
 @dataclass(slots=True)
-class Gathered:
+class Sniffed:
     """Keys as PKCS#8, PKCS#1 or SEC1, and certificates; all in DER."""
 
     form: str
@@ -73,39 +73,39 @@ class Gathered:
     notes: tuple[str, ...] = ()
 
 
-def gather(data: bytes, password: str | None) -> Gathered:
+def sniff(data: bytes, password: str | None) -> Sniffed:
     """Everything in the file that matters, and what was odd about it. Raises Refused."""
     if password is not None and len(password) > MOST_PASSWORD:
-        raise refused("password_too_long", limit=f"{MOST_PASSWORD:,}")
+        raise reject("password_too_long", limit=f"{MOST_PASSWORD:,}")
     data, layers = unwrap(data)
     try:
         found = _recognise(data, password, Meter())
     except WrongPassword:
-        raise refused("wrong_password" if password else "password_missing") from None
+        raise reject("wrong_password" if password else "password_missing") from None
     except TooCostly:
-        raise refused("too_costly") from None
+        raise reject("too_costly") from None
     except (UnknownScheme, UnsupportedAlgorithm):
-        raise refused("unknown_encryption") from None
+        raise reject("unknown_encryption") from None
     except pem.PemError as error:
-        raise refused("truncated" if error.cut else "unreadable", why=str(error)) from None
+        raise reject("truncated" if error.cut else "unreadable", why=str(error)) from None
     except DerError as error:
-        raise refused("truncated" if error.cut else "unreadable", why=str(error)) from None
+        raise reject("truncated" if error.cut else "unreadable", why=str(error)) from None
     except (ValueError, IndexError, OverflowError):
-        raise refused("unreadable", why="its parts do not fit together") from None
+        raise reject("unreadable", why="its parts do not fit together") from None
     found.notes = layers + found.notes
     return found
 
 
-def _recognise(data: bytes, password: str | None, meter: Meter) -> Gathered:
+def _recognise(data: bytes, password: str | None, meter: Meter) -> Sniffed:
     for magic, what in MAGIC:
         if data.startswith(magic):
-            raise refused("not_a_credential", what=what)
+            raise reject("not_a_credential", what=what)
     if data[:1] == b"\x30":
         return _from_der(data, password, meter)
     text = pem.text_of(data)
     if pem.BEGIN in text:
         return _from_pem(text, password, meter)
-    raise refused("not_a_credential", what=_describe(text))
+    raise reject("not_a_credential", what=_describe(text))
 
 
 def _describe(text: str) -> str:
@@ -119,8 +119,8 @@ def _describe(text: str) -> str:
     return "plain text" if start and printable > 0.95 * len(text[:1000]) else "unknown data"
 
 
-def _from_pem(text: str, password: str | None, meter: Meter) -> Gathered:
-    found = Gathered("PEM")
+def _from_pem(text: str, password: str | None, meter: Meter) -> Sniffed:
+    found = Sniffed("PEM")
     for block in pem.blocks(text):
         match block.label:
             case "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE":
@@ -146,17 +146,17 @@ def _from_pem(text: str, password: str | None, meter: Meter) -> Gathered:
 
 def _refuse_label(label: str) -> None:
     if label.endswith("CERTIFICATE REQUEST"):
-        raise refused("signing_request")
+        raise reject("signing_request")
     if label.endswith("PUBLIC KEY"):
-        raise refused("public_key")
+        raise reject("public_key")
     if label in {"PKCS7", "CMS"}:
-        raise refused("certificates_only")
+        raise reject("certificates_only")
     if label.startswith(("OPENSSH", "SSH")):
-        raise refused("ssh_key")
-    raise refused("not_a_credential", what="a PEM file of another kind")
+        raise reject("ssh_key")
+    raise reject("not_a_credential", what="a PEM file of another kind")
 
 
-def _unlocked(der: bytes, password: str | None, meter: Meter, found: Gathered) -> bytes:
+def _unlocked(der: bytes, password: str | None, meter: Meter, found: Sniffed) -> bytes:
     """PKCS#8 from its encrypted form: a `.p8`-like key under a password."""
     tries = spellings(password) or [(Password(password), None)]
     key, said = first_that_opens(tries, lambda one: pkcs12.decrypt_key(element(der), one, meter))
@@ -164,7 +164,7 @@ def _unlocked(der: bytes, password: str | None, meter: Meter, found: Gathered) -
     return key
 
 
-def _unlocked_old(block: bytes, password: str | None, found: Gathered) -> bytes:
+def _unlocked_old(block: bytes, password: str | None, found: Sniffed) -> bytes:
     """OpenSSL's old form: one round of MD5, so it costs nothing to open."""
 
     def open_with(one: Password) -> bytes:
@@ -185,32 +185,32 @@ def _unlocked_old(block: bytes, password: str | None, found: Gathered) -> bytes:
     return opened
 
 
-def _from_der(data: bytes, password: str | None, meter: Meter) -> Gathered:
+def _from_der(data: bytes, password: str | None, meter: Meter) -> Sniffed:
     whole = element(data).expect(SEQUENCE)
     if pkcs12.looks_like(whole.raw):
         inside = pkcs12.contents(whole.raw, password, meter)
-        return Gathered("PKCS#12", inside.keys, inside.certificates, inside.notes)
+        return Sniffed("PKCS#12", inside.keys, inside.certificates, inside.notes)
     tags = [child.tag for child in whole.children()]
     if tags[:1] == [OID] and whole.children()[0].oid() == SIGNED_DATA:
-        raise refused("provisioning_profile" if b"<plist" in data else "certificates_only")
+        raise reject("provisioning_profile" if b"<plist" in data else "certificates_only")
     if tags[:3] == [SEQUENCE, SEQUENCE, BIT_STRING]:
         return _certificate(whole.raw)
     if tags[:2] == [SEQUENCE, BIT_STRING]:
-        raise refused("public_key")
+        raise reject("public_key")
     if tags[:2] == [SEQUENCE, OCTET_STRING]:
-        found = Gathered("PKCS#8")
+        found = Sniffed("PKCS#8")
         found.keys.append(_unlocked(whole.raw, password, meter, found))
         return found
     if tags[:3] == [INTEGER, SEQUENCE, OCTET_STRING]:
-        return Gathered("PKCS#8", [whole.raw])
+        return Sniffed("PKCS#8", [whole.raw])
     if tags[:2] in ([INTEGER, INTEGER], [INTEGER, OCTET_STRING]):
-        return Gathered("a bare key", [whole.raw])
-    raise refused("not_a_credential", what="ASN.1 of another kind")
+        return Sniffed("a bare key", [whole.raw])
+    raise reject("not_a_credential", what="ASN.1 of another kind")
 
 
-def _certificate(der: bytes) -> Gathered:
+def _certificate(der: bytes) -> Sniffed:
     try:
         x509.load_der_x509_csr(der)
     except ValueError:
-        return Gathered("a certificate", [], [der])
-    raise refused("signing_request")
+        return Sniffed("a certificate", [], [der])
+    raise reject("signing_request")

@@ -126,7 +126,7 @@ function avatar(call) {
 }
 
 function kindOf(call) {
-  return h("p", { class: "kind" }, call.has_video ? icons.video() : null, `Ringline ${call.has_video ? "video" : "audio"}`);
+  return h("p", { class: "kind" }, call.video ? icons.video() : null, `Ringline ${call.video ? "video" : "audio"}`);
 }
 
 function act(what, phone, word, look, ...inside) {

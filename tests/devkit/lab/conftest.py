@@ -88,7 +88,7 @@ class Visitor:
 
     async def ring(self, *callees: str, **more: Any) -> str:
         """Ring; the id of the call."""
-        found: str = (await self.post("/ring", callees=list(callees), **more))["call_id"]
+        found: str = (await self.post("/ring", callees=list(callees), **more))["session_id"]
         return found
 
     async def until(self, true: Callable[[Json], Any], seconds: float = PATIENCE) -> Json:
@@ -116,10 +116,10 @@ class Visitor:
         found: Json = phone_of(await self.until(over), device_id)["recents"][0]
         return found
 
-    async def until_ended(self, call_id: str, seconds: float = PATIENCE) -> Json:
+    async def until_ended(self, session_id: str, seconds: float = PATIENCE) -> Json:
         """A call once it has ended, as the page tells it."""
-        state = await self.until(lambda s: call_of(s, call_id)["state"] == "ended", seconds)
-        return call_of(state, call_id)
+        state = await self.until(lambda s: call_of(s, session_id)["state"] == "ended", seconds)
+        return call_of(state, session_id)
 
 
 def phone_of(state: Json, device_id: str) -> Json:
@@ -127,8 +127,8 @@ def phone_of(state: Json, device_id: str) -> Json:
     return found
 
 
-def call_of(state: Json, call_id: str) -> Json:
-    found: Json = next(one for one in state["calls"] if one["id"] == call_id)
+def call_of(state: Json, session_id: str) -> Json:
+    found: Json = next(one for one in state["calls"] if one["id"] == session_id)
     return found
 
 

@@ -43,15 +43,15 @@ async def test_the_feed_tells_each_change_and_no_more_than_30_a_second(lab: Visi
         first = await anext(states)
         assert first.keys() == (await lab.state()).keys()
         began, count = time.monotonic(), 0
-        call_id = await lab.ring("bob", "carol")
+        session_id = await lab.ring("bob", "carol")
         async for state in states:
             count += 1
             if all(rings(phone) for phone in state["phones"]):
                 break
-        await lab.post(f"/calls/{call_id}/cancel")
+        await lab.post(f"/calls/{session_id}/cancel")
         async for state in states:
             count += 1
-            call = next(one for one in state["calls"] if one["id"] == call_id)
+            call = next(one for one in state["calls"] if one["id"] == session_id)
             if call["state"] == "ended" and not any(phone["calls"] for phone in state["phones"]):
                 break
         taken = time.monotonic() - began
@@ -69,7 +69,7 @@ async def test_a_quiet_feed_shows_that_it_lives(lab: Visitor) -> None:
 
 
 async def test_reset_ends_the_calls_and_the_feed_of_the_old_phones(lab: Visitor) -> None:
-    call_id = await lab.ring("bob")
+    session_id = await lab.ring("bob")
     await lab.until_rings("bob-1")
     async with feed(lab.client) as states:
         await anext(states)
@@ -82,7 +82,7 @@ async def test_reset_ends_the_calls_and_the_feed_of_the_old_phones(lab: Visitor)
     assert state["calls"] == []
     assert [phone["recents"] for phone in state["phones"]] == [[], [], []]
     again = await lab.ring("bob")
-    assert again != call_id
+    assert again != session_id
     await lab.until_rings("bob-1", "bob-2")
     await lab.post(f"/calls/{again}/cancel")
 
@@ -107,7 +107,7 @@ async def test_no_secret_is_on_the_page_or_in_the_log(lab: Visitor, lab_house: H
     shown = [(await lab.client.get("/")).text, (await lab.client.get("/traps")).text]
     for profile in (await lab.state())["libraries"]:
         await lab.post("/phones/bob-1/library", profile=profile)
-        call_id = await lab.ring("bob")
+        session_id = await lab.ring("bob")
         state = await lab.until_rings("bob-1", "bob-2")
         assert "not shown" in json.dumps(phone_of(state, "bob-1")["raw_push"]["payload"])
         assert re.fullmatch(
@@ -117,8 +117,8 @@ async def test_no_secret_is_on_the_page_or_in_the_log(lab: Visitor, lab_house: H
         await lab.post("/phones/bob-1/answer")
         await lab.until(lambda s: phone_of(s, "bob-2")["stop_push"])
         shown.append(json.dumps(await lab.state()))
-        await lab.post(f"/calls/{call_id}/end")
-        await lab.until_ended(call_id)
+        await lab.post(f"/calls/{session_id}/end")
+        await lab.until_ended(session_id)
     for text in shown:
         assert SECRETS.search(text) is None, SECRETS.search(text)
     log = lab_house.apis[0].output()
@@ -159,9 +159,9 @@ async def test_a_simulator_that_is_started_anew_has_new_phones_that_ring(
                     assert time.monotonic() < end
                     await asyncio.sleep(0.1)
                 assert (await visitor.state())["calls"] == []
-                call_id = await visitor.ring("bob")
+                session_id = await visitor.ring("bob")
                 await visitor.until_rings("bob-1", "bob-2")
-                assert call_of(await visitor.state(), call_id)["state"] == "ringing"
+                assert call_of(await visitor.state(), session_id)["state"] == "ringing"
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ async def test_each_librarys_trap_is_shown_with_its_verdict(
 
 
 TRIED = [
-    ("ringline.cid_without_type", "No call was reported", "call_cid"),
+    ("ringline.cid_without_type", "No call was reported", "cid"),
     ("stream.video_is_a_boolean", "The app crashed", "isEqualToString"),
     ("flutter_callkit_incoming.id_is_no_uuid", "No call was reported", "which is no UUID"),
     ("rn_callkeep.uuid_is_no_uuid", "No call was reported", "which is no UUID"),

@@ -48,7 +48,7 @@ from tests.devkit.lab.conftest import Visitor, house_with_lab
         ("/phones/bob-1/sends", {"trap": "nokia"}, "unknown_trap", "trap"),
         (
             "/phones/bob-1/sends",
-            {"profile": "stream", "trap": "stream.no_call_cid"},
+            {"profile": "stream", "trap": "stream.no_cid"},
             "profile_and_trap",
             "trap",
         ),
@@ -99,10 +99,10 @@ async def test_an_unknown_call_and_one_that_is_over(lab: Visitor) -> None:
     for act in ("cancel", "end"):
         answer = await lab.client.post(f"/calls/default:abc/{act}", json={})
         assert (answer.status_code, answer.json()["code"]) == (404, "call_not_found")
-    call_id = await lab.ring("carol")
-    await lab.post(f"/calls/{call_id}/cancel")
-    await lab.until_ended(call_id)
-    again = await lab.client.post(f"/calls/{call_id}/answer_at_once", json={})
+    session_id = await lab.ring("carol")
+    await lab.post(f"/calls/{session_id}/cancel")
+    await lab.until_ended(session_id)
+    again = await lab.client.post(f"/calls/{session_id}/answer_at_once", json={})
     assert (again.status_code, again.json()["code"]) == (409, "nothing_rings")
 
 

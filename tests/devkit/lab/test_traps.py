@@ -46,7 +46,7 @@ async def test_a_trap_goes_the_real_way(lab: Visitor, name: str) -> None:
     trap = TRAPS[name]
     await lab.post("/phones/carol-1/library", profile=trap.profile)
     await lab.post("/phones/carol-1/sends", trap=name)
-    call_id = await lab.ring("carol")
+    session_id = await lab.ring("carol")
     state = await lab.until(
         lambda s: phone_of(s, "carol-1")["fault"] or phone_of(s, "carol-1")["calls"]
     )
@@ -59,9 +59,9 @@ async def test_a_trap_goes_the_real_way(lab: Visitor, name: str) -> None:
     else:
         assert carol["fault"]["kind"] == FAULTS[own["outcome"]]
         assert carol["fault"]["why"] == own["reason"]
-        assert moments(call_of(state, call_id), "push").keys() == {"carol-1"}
-        assert not moments(call_of(state, call_id), "ringing")
-    await lab.post(f"/calls/{call_id}/cancel")
+        assert moments(call_of(state, session_id), "push").keys() == {"carol-1"}
+        assert not moments(call_of(state, session_id), "ringing")
+    await lab.post(f"/calls/{session_id}/cancel")
 
 
 @pytest.mark.parametrize("profile", LIBRARIES)
@@ -69,21 +69,21 @@ async def test_what_ringline_sends_of_itself_rings_with_every_library(
     lab: Visitor, profile: str
 ) -> None:
     await lab.post("/phones/bob-1/library", profile=profile)
-    call_id = await lab.ring("bob")
+    session_id = await lab.ring("bob")
     state = await lab.until_rings("bob-1", "bob-2")
     bob = phone_of(state, "bob-1")
     own = next(one for one in bob["verdicts"] if one["profile"] == profile)
     assert (own["outcome"], own["notes"], bob["sends"]) == ("reported", [], {})
     await lab.post("/phones/bob-1/answer")
     assert (await lab.until_over("bob-2"))["reason"] == 4
-    await lab.post(f"/calls/{call_id}/end")
-    await lab.until_ended(call_id)
+    await lab.post(f"/calls/{session_id}/end")
+    await lab.until_ended(session_id)
 
 
 async def test_the_watchdog_kills_the_app_and_says_why(lab: Visitor) -> None:
     await lab.post("/phones/carol-1/library", profile="rn_callkeep")
     await lab.post("/phones/carol-1/sends", trap="rn_callkeep.uuid_is_no_uuid")
-    call_id = await lab.ring("carol")
+    session_id = await lab.ring("carol")
     state = await lab.until(lambda s: phone_of(s, "carol-1")["fault"])
     assert phone_of(state, "carol-1")["fault"]["kind"] == "watched"
     state = await lab.until(lambda s: phone_of(s, "carol-1")["fault"]["kind"] == "killed")
@@ -92,27 +92,27 @@ async def test_the_watchdog_kills_the_app_and_says_why(lab: Visitor) -> None:
     assert "`uuid`" in carol["fault"]["why"]
     assert carol["conditions"]["app"] == "killed"
     assert len(carol["kills"]) == 1
-    call = call_of(state, call_id)
+    call = call_of(state, session_id)
     gap = moments(call, "killed")["carol-1"] - moments(call, "not_reported")["carol-1"]
     assert 6_900 < gap < 9_000
-    await lab.post(f"/calls/{call_id}/cancel")
+    await lab.post(f"/calls/{session_id}/cancel")
     await lab.post("/phones/carol-1/sends")
-    call_id = await lab.ring("carol")
+    session_id = await lab.ring("carol")
     await lab.until_rings("carol-1")
     assert (await lab.phone("carol-1"))["fault"] is None
-    await lab.post(f"/calls/{call_id}/cancel")
+    await lab.post(f"/calls/{session_id}/cancel")
 
 
 async def test_ios_wakes_an_app_no_more_after_three_and_installing_mends_it(lab: Visitor) -> None:
     await lab.post("/phones/carol-1/library", profile="connectycube")
     await lab.post("/phones/carol-1/sends", trap="connectycube.caller_id_is_a_string")
     for _ in range(4):
-        call_id = await lab.ring("carol")
+        session_id = await lab.ring("carol")
         kind = {"not_woken", "crashed"}
         await lab.until(
-            lambda s: kind & {m["what"] for m in call_of(s, call_id)["times"]}  # noqa: B023
+            lambda s: kind & {m["what"] for m in call_of(s, session_id)["times"]}  # noqa: B023
         )
-        await lab.post(f"/calls/{call_id}/cancel")
+        await lab.post(f"/calls/{session_id}/cancel")
     carol = await lab.phone("carol-1")
     assert (carol["silenced_by_ios"], carol["fault"]["kind"]) == (True, "asleep")
     await lab.post("/phones/carol-1/library", profile="connectycube")
@@ -122,9 +122,9 @@ async def test_ios_wakes_an_app_no_more_after_three_and_installing_mends_it(lab:
 
 async def test_another_librarys_payload_is_a_real_misconfiguration(lab: Visitor) -> None:
     await lab.post("/phones/carol-1/sends", profile="connectycube")
-    call_id = await lab.ring("carol")
+    session_id = await lab.ring("carol")
     state = await lab.until(lambda s: phone_of(s, "carol-1")["fault"])
     carol = phone_of(state, "carol-1")
     assert "signal_type" in carol["raw_push"]["payload"]
     assert carol["fault"]["kind"] == "watched"
-    await lab.post(f"/calls/{call_id}/cancel")
+    await lab.post(f"/calls/{session_id}/cancel")

@@ -7,12 +7,12 @@ UUID = "0190b1a2-7c3d-7000-8000-00000000000a"
 CALL_ID = "0190b1a2-7c3d-7000-8000-00000000000b"
 STATE_URL = f"http://ring.test/v1/calls/{CALL_ID}"
 OURS = {
-    "v": 1,
+    "v": 2,
     "uuid": UUID,
-    "call_cid": "default:abc",
-    "call_id": CALL_ID,
+    "cid": "default:abc",
+    "session_id": CALL_ID,
     "caller": {"id": "alice", "name": "Alice"},
-    "has_video": True,
+    "video": True,
     "sent_at": 1_790_000_000_000,
     "expires_at": 1_790_000_045_000,
     "state_url": STATE_URL,
@@ -20,8 +20,8 @@ OURS = {
 }
 FLAT = {
     "ring_uuid": UUID,
-    "ring_call_cid": "default:abc",
-    "ring_call_id": CALL_ID,
+    "ring_cid": "default:abc",
+    "ring_session_id": CALL_ID,
     "ring_caller_id": "77",
     "ring_expires_at": "1790000045000",
     "ring_state_url": STATE_URL,

@@ -66,12 +66,12 @@ class SmallRingline:
         call = next(call for call in self.calls.values() if uuid in call.rings)
         now = time.time_ns() // 1_000_000
         ring = {
-            "v": 1,
+            "v": 2,
             "uuid": uuid,
-            "call_cid": call.cid,
-            "call_id": call.id,
+            "cid": call.cid,
+            "session_id": call.id,
             "caller": {"id": "alice", "name": "Alice"},
-            "has_video": True,
+            "video": True,
             "sent_at": now,
             "expires_at": now + 45_000,
             "state_url": f"{self.url}/v1/calls/{call.id}",
@@ -98,15 +98,15 @@ class SmallRingline:
             },
         )
 
-    def end(self, call_id: str, reason: str) -> None:
-        call = self.calls[call_id]
+    def end(self, session_id: str, reason: str) -> None:
+        call = self.calls[session_id]
         call.state, call.reason = "ended", reason
         for ring in call.rings.values():
-            self.tell(ring.user_id, "call.ended", {"reason": reason}, call_id)
+            self.tell(ring.user_id, "call.ended", {"reason": reason}, session_id)
 
-    def tell(self, user: str, kind: str, data: dict[str, Any], call_id: str = "call-1") -> None:
+    def tell(self, user: str, kind: str, data: dict[str, Any], session_id: str = "call-1") -> None:
         self.seq += 1
-        event = {"type": kind, "call_id": call_id, "call_cid": "default:abc", "data": data}
+        event = {"type": kind, "session_id": session_id, "cid": "default:abc", "data": data}
         self.history.append((user, self.seq, event))
         for queue in self.streams.get(user, []):
             queue.put_nowait((self.seq, event))
@@ -143,7 +143,7 @@ class SmallRingline:
 
     async def state_get(self, request: Request) -> Response:
         token, _ = await self._note(request)
-        call = self.calls.get(request.path_params["call_id"])
+        call = self.calls.get(request.path_params["session_id"])
         if call is None:
             return problem(404, "not_found")
         return JSONResponse(self._view(call, call.rings[token.split(":")[1]]))
@@ -152,7 +152,7 @@ class SmallRingline:
         token, body = await self._note(request)
         if self.refuse_with is not None:
             return JSONResponse(self.refuse_with[1], self.refuse_with[0])
-        key, action = request.path_params["call_id"], request.path_params["action"]
+        key, action = request.path_params["session_id"], request.path_params["action"]
         call = self.calls.get(key) or next(c for c in self.calls.values() if c.cid == key)
         if action in {"report", "heartbeat", "leave"}:
             return JSONResponse({}, 410 if call.state == "ended" else 200)
@@ -224,8 +224,8 @@ class SmallRingline:
             routes=[
                 Route("/v1/devices", self.devices_post, methods=["POST"]),
                 Route("/v1/devices/{device_id}", self.device_delete, methods=["DELETE"]),
-                Route("/v1/calls/{call_id}", self.state_get),
-                Route("/v1/calls/{call_id}/{action}", self.act, methods=["POST"]),
+                Route("/v1/calls/{session_id}", self.state_get),
+                Route("/v1/calls/{session_id}/{action}", self.act, methods=["POST"]),
                 Route("/v1/events", self.events),
                 Route("/devices/{token}/pushes", self.device_pushes),
                 Route("/devices", self.live, methods=["POST"]),
@@ -266,7 +266,7 @@ def push_with(body: Any, kind: str = "voip", **headers: str) -> Push:
 
 
 def stop_push(uuid: str, reason: int, kind: str = "background") -> Push:
-    ring = {"v": 1, "type": "stop", "uuid": uuid, "callkit_reason": reason}
+    ring = {"v": 2, "type": "stop", "uuid": uuid, "callkit_reason": reason}
     aps = {"content-available": 1} if kind == "background" else {"alert": {"call_cid": "d:a"}}
     return push_with({"aps": aps, "ring": ring}, kind)
 

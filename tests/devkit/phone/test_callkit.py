@@ -4,7 +4,7 @@ import pytest
 
 from devkit.phone import CallKit, EndedReason, IncomingError, Recent, ScreenState
 
-BOB = {"caller": "Alice", "handle": "alice", "has_video": True}
+BOB = {"caller": "Alice", "handle": "alice", "video": True}
 
 
 def ringing():

@@ -29,7 +29,7 @@ def test_a_good_payload_rings_and_shows_who_calls(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_our_own_facts_are_found_in_every_profile(profile):
     ring = parse(profile, json.dumps(GOOD[profile]).encode()).ring
-    assert (ring.uuid, ring.call_id, ring.call_cid) == (UUID, CALL_ID, "default:abc")
+    assert (ring.uuid, ring.session_id, ring.cid) == (UUID, CALL_ID, "default:abc")
     assert (ring.state_url, ring.token) == (STATE_URL, "call-token")
     assert ring.expires_at_ms == 1_790_000_045_000
     assert not ring.is_stop
@@ -104,11 +104,11 @@ def test_small_faults_ring_but_are_noted(profile, path, value, note):
 
 
 def test_video_is_told_from_voice():
-    assert parse("stream", changed("stream", "stream.video", "true")).has_video
-    assert not parse("stream", changed("stream", "stream.video", "false")).has_video
-    assert not parse("connectycube", changed("connectycube", "call_type", 2)).has_video
+    assert parse("stream", changed("stream", "stream.video", "true")).video
+    assert not parse("stream", changed("stream", "stream.video", "false")).video
+    assert not parse("connectycube", changed("connectycube", "call_type", 2)).video
     flutter = changed("flutter_callkit_incoming", "isVideo", "true")
-    assert not parse("flutter_callkit_incoming", flutter).has_video
+    assert not parse("flutter_callkit_incoming", flutter).video
 
 
 def test_a_library_that_makes_its_own_uuid_still_shows_one():
@@ -168,11 +168,11 @@ def test_no_json_breaks_the_model(profile, body):
 
 FACTS = RingFacts(
     uuid=UUID,
-    call_cid="default:abc",
-    call_id=CALL_ID,
+    cid="default:abc",
+    session_id=CALL_ID,
     caller_id="alice",
     receiver_id="bob",
-    has_video=True,
+    video=True,
     sent_at_ms=1_790_000_000_000,
     expires_at_ms=1_790_000_045_000,
     state_url=STATE_URL,

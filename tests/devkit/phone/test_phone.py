@@ -46,7 +46,7 @@ async def test_it_registers_with_both_tokens(ringline, phones):
     assert made["user"] == "user:bob"
     assert made["platform"] == "ios"
     assert made["expires_in"] == 15_552_000
-    assert [(t["kind"], t["bundle_id"], t["environment"]) for t in made["tokens"]] == [
+    assert [(t["kind"], t["app_id"], t["environment"]) for t in made["tokens"]] == [
         ("voip", "com.example.app", "sandbox"),
         ("alert", "com.example.app", "sandbox"),
     ]

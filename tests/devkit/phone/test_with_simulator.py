@@ -45,7 +45,7 @@ async def test_a_push_rings_and_a_background_push_stops_it(simulator, apple):
             answer = await apple.post(
                 f"/3/device/{bob.voip_token}",
                 content=ring_payload("ringline", facts).for_token("call-token"),
-                headers=headers("voip", bob.bundle_id, apns_id=facts.uuid),
+                headers=headers("voip", bob.app_id, apns_id=facts.uuid),
             )
             assert answer.status_code == 200, answer.text
             ringing = await phone.log.wait_for(Step.RINGING)
@@ -54,7 +54,7 @@ async def test_a_push_rings_and_a_background_push_stops_it(simulator, apple):
             answer = await apple.post(
                 f"/3/device/{bob.alert_token}",
                 content=stop_payload(facts, 4),
-                headers=headers("background", bob.bundle_id),
+                headers=headers("background", bob.app_id),
             )
             assert answer.status_code == 200, answer.text
             ended = await phone.log.wait_for(Step.ENDED)

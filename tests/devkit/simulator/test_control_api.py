@@ -45,7 +45,7 @@ async def test_a_stranger_needs_nothing_but_the_api(
     made = secrets.token_hex(32)
     body = {"tokens": [made], "topics": [TOPIC], "environment": "sandbox"}
     assert (await control.post("/devices", json=body)).status_code == 200
-    answer = await control.post("/certificates/voip", json={"bundle_id": BUNDLE})
+    answer = await control.post("/certificates/voip", json={"app_id": BUNDLE})
     pem = sim.ca_file.parent / "stranger.pem"
     pem.write_text(answer.json()["certificate"] + answer.json()["key"])
     tls = context()
@@ -91,7 +91,7 @@ async def test_a_csr(control: httpx.AsyncClient) -> None:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Bob")])
     csr = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
     pem = csr.public_bytes(serialization.Encoding.PEM).decode()
-    body = {"bundle_id": BUNDLE, "csr": pem}
+    body = {"app_id": BUNDLE, "csr": pem}
     answer = (await control.post("/certificates/voip", json=body)).json()
     assert answer["key"] is None
     certificate = x509.load_pem_x509_certificate(answer["certificate"].encode())
@@ -241,7 +241,7 @@ async def test_conduct_statistics_and_clearing(
         ("POST", "/devices", {"tokens": ["ab"], "environment": "moon"}),
         ("POST", "/keys", {"team_id": "short"}),
         ("POST", "/keys", {"public_key": "x"}),
-        ("POST", "/certificates/voip", {"bundle_id": BUNDLE, "csr": "x"}),
+        ("POST", "/certificates/voip", {"app_id": BUNDLE, "csr": "x"}),
         ("PATCH", "/conduct", {"no_such": 1}),
         ("GET", "/arrivals?wait=100000", None),
     ],

@@ -110,7 +110,7 @@ async def against(
     process: "subprocess.Popen[str]", urls: dict[str, str], pushes: int, connections: int
 ) -> None:
     made = httpx.post(
-        f"{urls['control_url']}/certificates/voip", json={"bundle_id": "com.example.app"}
+        f"{urls['control_url']}/certificates/voip", json={"app_id": "com.example.app"}
     ).json()
     pem = Path(urls["ca_file"]).with_name("client.pem")
     pem.write_text(made["certificate"] + made["key"])
