@@ -3,7 +3,7 @@
 Columns, constraints and indexes are renamed; what rests as JSON is changed by path.
 
 Revision ID: 0120
-Revises: 0118
+Revises: 0119
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0120"
-down_revision = "0118"
+down_revision = "0119"
 branch_labels = None
 depends_on = None
 
