@@ -73,7 +73,12 @@ async def report(reference: str, request: Request, caller: Anyone, body: ReportI
 async def accept(
     reference: str, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
-    """Answer. The first device wins; the same device again gets the same answer."""
+    """Answer. The first device wins; the same device again gets the same answer.
+
+    `heartbeat_every`: the device must show life at least so often, in seconds, by
+    `POST .../heartbeat` or an open stream; silent for three times that it is away, then removed.
+    None: it need not.
+    """
     return await _join(reference, request, caller, body, Accept)
 
 
@@ -110,7 +115,8 @@ async def _join(
     seen = await _act(request, actor, command(actor.user_id, device, monitored, actor.ring))
     runtime: Runtime = request.app.state.runtime
     return actors.as_told(caller, seen, actor.user_id) | {
-        "member_token": actors.member_token(runtime, seen, actor.user_id, device)
+        "member_token": actors.member_token(runtime, seen, actor.user_id, device),
+        "heartbeat_every": actors.heartbeat_every(seen, actor.user_id),
     }
 
 

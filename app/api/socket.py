@@ -2,12 +2,15 @@
 
 The client sends `{"type": "authenticate", "token": ..., "last_event_id": ..., "device_id": ...}`
 within 5 seconds; the token is never in the URL. Sent again with a fresh token, it keeps the stream
-open beyond the first one's expiry. `{"type": "ping"}` is answered by `{"type": "pong"}`.
+open beyond the first one's expiry. `{"type": "ping"}` is answered by `{"type": "pong"}`. Text and
+binary frames are read alike; whatever else a client says is ignored. `docs/live-streams.md` lists
+the close codes.
 """
 
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import orjson
 import structlog
@@ -69,13 +72,23 @@ async def serve(socket: WebSocket, streams: Streams, gate: Gate) -> None:
 
 
 async def _hello(socket: WebSocket) -> Hello:
-    text = await socket.receive_text()
-    if len(text) > LONGEST_MESSAGE:
+    message = await _read(socket)
+    if len(message) > LONGEST_MESSAGE:
         raise Refused(BAD_MESSAGE, "message_too_long")
     try:
-        return Hello.model_validate(orjson.loads(text))
+        return Hello.model_validate(orjson.loads(message))
     except (ValidationError, ValueError) as error:
         raise Refused(BAD_MESSAGE, "expected_authenticate") from error
+
+
+async def _read(socket: WebSocket) -> bytes:
+    """The next message, in whichever kind of frame it came. Raises WebSocketDisconnect."""
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code") or 1005)
+    text = message.get("text")
+    found: bytes = message.get("bytes") or b""
+    return found if text is None else text.encode("utf-8", "replace")
 
 
 async def _opened(streams: Streams, gate: Gate, hello: Hello) -> tuple[Stream, int | None]:
@@ -145,17 +158,17 @@ class _Conversation:
             await self._socket.send_text(text)
 
     async def _listen(self) -> None:
-        """A fresh token, a ping, or the client's leaving; whatever else it says is refused."""
+        """A fresh token, a ping, or the client's leaving; what is none of these is ignored."""
         try:
             while True:
-                text = await self._socket.receive_text()
-                if text == '{"type":"ping"}' or orjson.loads(text) == {"type": "ping"}:
+                message = _kind_of(await _read(self._socket))
+                if message.get("type") == "ping":
                     await self._send('{"type": "pong"}')
-                else:
-                    await self._renew(Hello.model_validate(orjson.loads(text)))
-        except (WebSocketDisconnect, TimeoutError, KeyError, RuntimeError):
+                elif message.get("type") == "authenticate":
+                    await self._renew(Hello.model_validate(message))
+        except (WebSocketDisconnect, TimeoutError, RuntimeError):
             self._stream.end(Ending.CLIENT_LEFT)
-        except (ValidationError, ValueError, AppError):
+        except (ValidationError, AppError):
             with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
                 await self._send(closing(Ending.UNAUTHORIZED).body)
             self._stream.end(Ending.UNAUTHORIZED)
@@ -167,6 +180,19 @@ class _Conversation:
             raise Invalid("wrong_user", "a stream stays with its user")
         self._hello = hello
         self._stream.expires = caller.expires
+
+
+def _kind_of(message: bytes) -> dict[str, Any]:
+    """A message as an object; that of a client which speaks otherwise is none. Plain `ping` is."""
+    if message == b"ping":
+        return {"type": "ping"}
+    if len(message) > LONGEST_MESSAGE:
+        return {}
+    try:
+        found = orjson.loads(message)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:

@@ -135,3 +135,9 @@ def member_token(runtime: Runtime, seen: Seen, user_id: str, device_id: str) -> 
         device_id=device_id,
         expires=expires,
     )
+
+
+def heartbeat_every(seen: Seen, user_id: str) -> float | None:
+    """Seconds within which a member's device must show life again; None: it need not."""
+    member = seen.call.members[user_id]
+    return seen.call.limits.heartbeat_every if member.monitored else None

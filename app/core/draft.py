@@ -91,7 +91,9 @@ def end_call(draft: Draft, reason: Reason, at: datetime) -> None:
     draft.tell(EventType.CALL_ENDED, at, (*told, draft.call.caller_id), reason=reason.value)
 
 
-def take_out(draft: Draft, member: Member, at: datetime) -> None:
+def take_out(draft: Draft, member: Member, at: datetime, silent: float | None = None) -> None:
+    """Let a member leave; `silent`: it did not, but has shown no life for so many seconds."""
+    why = {} if silent is None else {"reason": "silent", "silent_for": silent}
     others = [user for user in draft.present() if user != member.user_id]
     draft.put(replace(member, state=MemberState.LEFT, left_at=at))
     draft.tell(
@@ -100,6 +102,7 @@ def take_out(draft: Draft, member: Member, at: datetime) -> None:
         (*others, member.user_id),
         user_id=member.user_id,
         device_id=member.device_id,
+        **why,
     )
 
 

@@ -13,7 +13,11 @@ from app.core.frozen import frozen
 
 @frozen
 class CallLimits:
-    """Times in seconds, `members` a count (caller included)."""
+    """Times in seconds, `members` a count (caller included).
+
+    `presence`: whether members must show life. It is a setting of the tenant's own, and rests here
+    so that a call keeps what it began with.
+    """
 
     ring: float = 45
     away: float = 30
@@ -22,6 +26,12 @@ class CallLimits:
     length: float = 108_000
     members: int = 350
     devices: int = 25
+    presence: bool = True
+
+    @property
+    def heartbeat_every(self) -> float:
+        """Seconds between two signs of life of a device: two may be lost before it is away."""
+        return self.away / 3
 
     def silence(self, *, away: bool) -> float:
         """Seconds of silence after which a member is away, or, if it is, removed (never sooner)."""
@@ -40,7 +50,8 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "devices": (1, 100),
 }
 
-NAMES = tuple(field.name for field in fields(CallLimits))
+NAMES = tuple(BOUNDS)
+_ALL = tuple(field.name for field in fields(CallLimits))
 
 
 def outside_bounds(values: Mapping[str, float]) -> list[tuple[str, str]]:
@@ -71,4 +82,4 @@ def resolve(
 
 def from_json(values: Mapping[str, float]) -> CallLimits:
     """The limits of a call's row; what an older row does not hold has its default."""
-    return CallLimits(**{name: values[name] for name in NAMES if name in values})  # type: ignore[arg-type]
+    return CallLimits(**{name: values[name] for name in _ALL if name in values})  # type: ignore[arg-type]

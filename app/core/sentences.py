@@ -65,14 +65,22 @@ def of_event(kind: str, data: Mapping[str, Any]) -> str:
             )
         case "member.added":
             return f"{data.get('by')} rings {_names(data.get('user_ids', ()))} as well"
-        case "device.delivered":
-            return f"{user}{device}: the phone rings"
-        case "device.unavailable":
-            return f"{user}{device}: the phone says that it cannot ring"
         case _:
-            return f"{user} {MEMBERS.get(kind, kind)}{device}".strip()
+            return _of_member(kind, user, device, data)
 
 
+def _of_member(kind: str, user: str, device: str, data: Mapping[str, Any]) -> str:
+    if kind in DEVICES:
+        return f"{user}{device}: {DEVICES[kind]}"
+    if kind == "member.left" and data.get("reason") == "silent":
+        return f"{user} is removed: no sign of life for {data.get('silent_for', 0):g} s"
+    return f"{user} {MEMBERS.get(kind, kind)}{device}".strip()
+
+
+DEVICES = {
+    "device.delivered": "the phone rings",
+    "device.unavailable": "the phone says that it cannot ring",
+}
 MEMBERS = {
     "member.joined": "has joined",
     "member.declined": "has declined",

@@ -50,7 +50,7 @@ def _time_out(draft: Draft, member: Member, at: datetime) -> None:
         draft.put(replace(member, state=MemberState.AWAY))
         draft.tell(EventType.MEMBER_AWAY, at, (), user_id=member.user_id)
     else:
-        take_out(draft, member, at)
+        take_out(draft, member, at, draft.call.limits.silence(away=True))
 
 
 def follow_rules(draft: Draft, at: datetime) -> bool:

@@ -59,7 +59,7 @@ def _start(draft: Draft, command: Start) -> Refused | None:
         role=Role.CALLER,
         state=MemberState.JOINED,
         device_id=command.device,
-        monitored=command.device != SERVER,
+        monitored=command.device != SERVER and call.limits.presence,
         joined_at=draft.now,
         seen_at=draft.now,
     )
@@ -159,7 +159,7 @@ def _join(draft: Draft, member: Member, command: Accept | Join) -> None:
             member,
             state=MemberState.JOINED,
             device_id=command.device,
-            monitored=command.monitored,
+            monitored=command.monitored and draft.call.limits.presence,
             joined_at=now,
             seen_at=now,
             left_at=None,
@@ -255,6 +255,7 @@ def _heartbeat(draft: Draft, command: Heartbeat) -> Refused | None:
 
 def _hear(draft: Draft, member: Member, device: str, *, monitored: bool) -> None:
     """A sign of life of the device that holds the member, from now on if not before."""
+    monitored = monitored and draft.call.limits.presence
     if member.state is MemberState.AWAY:
         draft.tell(EventType.MEMBER_BACK, draft.now, (), user_id=member.user_id)
     draft.put(

@@ -105,12 +105,23 @@ def not_to_be_sent(push: Row) -> str | None:
     return None if push["owned"] else "token_moved"
 
 
+def where_served(push: Row, usable: CredentialSet) -> Row:
+    """The push as it is sent: in the only environment that has a credential, whatever it says.
+
+    An app of which there is only a production certificate may say sandbox all the same; what is
+    accepted is remembered of its token (`healed`).
+    """
+    other = OTHER[push["environment"]]
+    if usable.serving(push, push["environment"]) or not usable.serving(push, other):
+        return push
+    return {**push, "environment": other, "healed": True}
+
+
 def other_environment(push: Row, usable: CredentialSet) -> OtherEnvironment:
-    """What is known of a push's token at the other host."""
-    if push["healed"]:
-        return OtherEnvironment.REFUSED
-    others = usable.serving(push, OTHER[push["environment"]])
-    return OtherEnvironment.UNTRIED if others else OtherEnvironment.UNAVAILABLE
+    """What is known of a push's token at the other host: nothing, if that cannot be asked."""
+    if not usable.serving(push, OTHER[push["environment"]]):
+        return OtherEnvironment.UNAVAILABLE
+    return OtherEnvironment.REFUSED if push["healed"] else OtherEnvironment.UNTRIED
 
 
 def held_back(push: Row, credential: Usable, until: float, deadline: float) -> Result:

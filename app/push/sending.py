@@ -33,6 +33,7 @@ from app.push.deciding import (
     not_to_be_sent,
     other_environment,
     state_after,
+    where_served,
 )
 from app.push.life import Life
 from app.push.preparing import Preparing, refused_payload
@@ -153,6 +154,7 @@ class Sending:
     def _start(
         self, push: Row, life: Life, read: float, preparing: Preparing, usable: CredentialSet
     ) -> None:
+        push = where_served(push, usable)
         now = self._loop.time()
         deadline = now - self._clock.unix() + push["deadline"].timestamp()
         failed = self._failed.get(push["id"], ())

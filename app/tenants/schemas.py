@@ -1,5 +1,6 @@
 """What a tenant may set for itself."""
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated, Any, Self
 
@@ -33,6 +34,11 @@ class TenantSettings(Request):
         False, description="Apple may keep a ring for a phone that is off, until its deadline"
     )
     voip_stops: bool = Field(False, description="a stop may travel as a VoIP push, as last resort")
+    presence: bool = Field(
+        True,
+        description="devices in a call must show life (`heartbeat_every`); without it nobody is "
+        "away, or removed for silence",
+    )
     profiles: Annotated[dict[AppId, str], _APPS] = Field(
         {}, description="payload profile per bundle id"
     )
@@ -98,7 +104,8 @@ class TenantSettings(Request):
 
     def limits_for(self, call_type: str) -> CallLimits:
         """The limits that a call of this type begins with."""
-        return resolve(self.limits, self.call_types, call_type)
+        limits = resolve(self.limits, self.call_types, call_type)
+        return limits if self.presence else replace(limits, presence=False)
 
 
 def tenant_settings(stored: dict[str, Any]) -> TenantSettings:

@@ -49,3 +49,10 @@ def test_unsent() -> None:
         "the stop to bob's p1 is not sent: its token had gone"
     )
     assert story.of_unsent("ring", "x", "expired", None) == "the push to x is not sent: expired"
+
+
+def test_who_is_removed_for_silence_has_not_left() -> None:
+    data = {"user_id": "bob", "device_id": "d", "reason": "silent", "silent_for": 120.0}
+    said = story.of_event("member.left", data)
+    assert said == "bob is removed: no sign of life for 120 s"
+    assert story.of_event("member.left", {"user_id": "bob"}) == "bob has left"

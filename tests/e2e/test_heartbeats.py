@@ -17,7 +17,7 @@ from app.core.model import Callee
 from app.infra.db import many
 from app.infra.errors import AppError
 from app.infra.ids import uuid7
-from tests.e2e.house import Tenant, bearer, member
+from tests.e2e.house import Tenant, bearer, eventually, member
 
 SEQUENCES = 15
 STEPS = 14
@@ -285,3 +285,36 @@ async def test_heartbeats_race_with_commands_and_time(tenant: Tenant) -> None:
 
     for start in range(0, 60, 6):
         await asyncio.gather(*(race(n) for n in range(start, start + 6)))
+
+
+async def test_an_accept_says_how_often_to_show_life(tenant: Tenant) -> None:
+    call = await tenant.ring("bob", "carol")
+    path = f"/v1/calls/{call['id']}/accept"
+    body = {"device_id": "d1"}
+    answer = (await tenant.api.post(path, json=body, headers=tenant.as_user("bob"))).json()
+    assert answer["heartbeat_every"] == 10
+    held = (await tenant.act(call, "accept", "carol")).json()
+    assert held["heartbeat_every"] is None, "what the backend holds need not show life"
+
+
+async def test_a_tenant_may_do_without_presence(tenant: Tenant) -> None:
+    await tenant.api.put("/v1/settings", json={"presence": False})
+    headers = tenant.as_user("bob")
+
+    async def answered() -> dict[str, Any] | None:
+        call = await tenant.ring("bob")
+        path = f"/v1/calls/{call['id']}/accept"
+        answer = await tenant.api.post(path, json={"device_id": "d1"}, headers=headers)
+        found: dict[str, Any] = answer.json()
+        return found if found["heartbeat_every"] is None else None
+
+    call = await eventually(answered, every=0.3)  # a process may go by what was set a second ago
+    await tenant.execute(
+        "UPDATE members SET seen_at = seen_at - interval '1 hour' WHERE call_id = :id",
+        id=call["id"],
+    )
+    await tenant.execute(
+        "UPDATE calls SET due_at = clock_timestamp() WHERE id = :id", id=call["id"]
+    )
+    await service.sweep(tenant.runtime)
+    assert member(await tenant.read(call), "bob")["state"] == "joined"

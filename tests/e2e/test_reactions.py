@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.credentials import service as credentials
-from tests.e2e.house import House, Tenant, eventually, new_tenant
+from tests.e2e.house import House, Phone, Tenant, eventually, new_tenant
 from tests.houses import HouseMaker
 
 BUNDLE = "com.example.app"
@@ -240,3 +240,28 @@ async def test_a_clock_two_hours_wrong_makes_one_alarm_and_no_storm_of_tokens(
         assert 1 <= len(seen) <= 2
         raised = await alarms(tenant, "push.alarm")
         assert [one["data"]["alarm"] for one in raised] == ["clock_skew"]
+
+
+async def test_a_phone_that_says_sandbox_rings_by_the_only_credential_there_is(
+    tenant: Tenant,
+) -> None:
+    await tenant.execute(
+        "UPDATE credentials SET environments = '[\"production\"]' WHERE tenant_id = :t", t=tenant.id
+    )
+    phone = Phone("bob", "d1", secrets.token_hex(32), None)
+    tenant.sim.live(phone.voip, topic=f"{BUNDLE}.voip", environment="production")
+    body = {
+        "user_id": "bob",
+        "tokens": [
+            {"kind": "voip", "token": phone.voip, "app_id": BUNDLE, "environment": "sandbox"}
+        ],
+    }
+    assert (await tenant.api.post("/v1/devices", json=body)).status_code == 200
+    (push,) = await ended(tenant, await tenant.ring("bob"))
+    assert (push["state"], push["attempts"], push["environment"]) == ("accepted", 1, "production")
+    assert (await token_row(tenant, phone.voip))["environment"] == "production"
+    # one that is bad there may be good in the other: nothing is proven of it
+    tenant.sim.forget(phone.voip)
+    (push,) = await ended(tenant, await tenant.ring("bob"))
+    assert (push["state"], push["reason"]) == ("refused", "BadDeviceToken")
+    assert (await token_row(tenant, phone.voip))["retired_at"] is None

@@ -103,10 +103,10 @@ async def test_a_fresh_token_keeps_it_open_and_an_old_one_ends_it(tenant: Tenant
         assert await closed(socket) == (4401, "token_expired")
 
 
-async def test_another_users_token_or_nonsense_later_ends_it(tenant: Tenant) -> None:
+async def test_another_users_token_later_ends_it(tenant: Tenant) -> None:
     for later in (
         json.dumps({"type": "authenticate", "token": tenant.token_for("carol")}),
-        "nonsense",
+        json.dumps({"type": "authenticate"}),
     ):
         async with opened(tenant.house.apis[0].url, token=tenant.token_for("bob")) as socket:
             await heard(socket, "snapshot")
@@ -144,3 +144,32 @@ async def test_a_socket_that_stalls_is_cut(tenant: Tenant) -> None:
             await asyncio.sleep(0.05)
         assert streams.count == 0
         socket.transport.abort()
+
+
+async def test_a_client_may_speak_in_binary_frames_and_say_things_nobody_knows(
+    tenant: Tenant,
+) -> None:
+    token = tenant.token_for("bob")
+    async with connect(address(tenant.house.apis[0].url)) as socket:
+        hello = {"type": "authenticate", "token": token}
+        await socket.send(json.dumps(hello).encode())
+        await heard(socket, "snapshot")
+        for odd in ("", b"", "hello", b"\xff\xfe", "[]", "null", "1", '{"type": 1}', '{"a": 1}'):
+            await socket.send(odd)
+        for ping in ("ping", b"ping", '{"type":"ping"}', b'{ "type": "ping", "id": 7 }'):
+            await socket.send(ping)
+            await heard(socket, "pong")
+        await socket.send(json.dumps({**hello, "token": tenant.token_for("bob")}).encode())
+        await socket.send("ping")
+        await heard(socket, "pong")
+        call = await tenant.ring("bob")
+        assert (await heard(socket, "ring.started"))["call_id"] == call["id"]
+
+
+@pytest.mark.parametrize("first", ["", b"", b"\xff", "ping", b"[]", '{"type": "ping"}'])
+async def test_a_first_message_that_does_not_say_who_calls_has_a_close_code(
+    tenant: Tenant, first: str | bytes
+) -> None:
+    async with connect(address(tenant.house.apis[0].url)) as socket:
+        await socket.send(first)
+        assert await closed(socket) == (4400, "expected_authenticate")
