@@ -10,7 +10,6 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from contextvars import ContextVar
@@ -21,6 +20,7 @@ import httpcore
 
 from app.core.text import storable
 from app.core.webhook_retry import Answer, seconds_asked
+from app.infra.tasks import start_thread
 from app.infra.urls import BadUrl, http_url
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
@@ -104,7 +104,7 @@ class Names:
         except asyncio.CancelledError:
             own.release()
             raise
-        threading.Thread(target=ask, name="names", daemon=True).start()
+        start_thread("names", ask)
         return await future
 
 

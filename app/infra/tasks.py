@@ -9,6 +9,7 @@ process has. What to watch: `ringline_tasks_failing` and `ringline_task_failures
 import asyncio
 import contextlib
 import contextvars
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
@@ -177,6 +178,14 @@ class Tasks:
             self._health.setdefault(name, Health(name)).failed(error)
         elif name in self._health:
             self._health[name].well()
+
+
+def start_thread(name: str, work: Callable[[], None]) -> None:
+    """Do what blocks on a thread that nobody waits for: not the loop, and not the process's end.
+
+    `work` raises nothing, and its number at a time is bounded by who starts it.
+    """
+    threading.Thread(target=work, name=name, daemon=True).start()
 
 
 _short: set[asyncio.Task[Any]] = set()

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from app.infra.bisection import MOST_BAD, Aside, by_halves, sweep
+from app.infra.outage import DatabaseAway
 
 
 class Work:
@@ -56,9 +57,9 @@ async def test_a_database_that_is_away_is_no_rows_fault() -> None:
     aside = Aside[int]("test")
 
     async def work(_: object) -> None:
-        raise ConnectionRefusedError
+        raise DatabaseAway
 
-    with pytest.raises(ConnectionRefusedError):
+    with pytest.raises(DatabaseAway):
         await by_halves([1, 2, 3], work, aside)
     assert aside.keys() == []
 

@@ -29,7 +29,8 @@ OF_WORKER = {
     "worker.send_lost",
     "worker.show_life",
     "worker.sweep",
-    "worker.withdraw_settled",
+    "worker.backlog",
+    "worker.look",
 }
 
 
@@ -88,8 +89,8 @@ def test_every_task_of_a_worker_is_started_again(settings: Settings, logs: list[
     loop = Loop(settings, sweep)
     loop.start()
     end = time.monotonic() + 20
-    while not {one.name for one in supervised() if one.running} >= OF_WORKER:
-        assert time.monotonic() < end
+    while missing := OF_WORKER - {one.name for one in supervised() if one.running}:
+        assert time.monotonic() < end, missing
         time.sleep(0.01)
     drill(OF_WORKER, logs)
     loop.stop()
