@@ -3,11 +3,13 @@
 import asyncio
 import ssl
 from dataclasses import dataclass
+from typing import Final
 
 import httpx
 from pydantic import ValidationError
 from sqlalchemy import text
 
+from app.apns.credential import client_context
 from app.credentials import health, key_check
 from app.dashboard import forwarders
 from app.infra import clock
@@ -260,17 +262,40 @@ async def _lab(settings: Settings) -> list[Check]:
     return [Check(name, here, found, "unset it where others can reach this server", serious=False)]
 
 
+APPLE: Final = ".push.apple.com"
+APPLES_ROOT: Final = "USERTrust RSA Certification Authority"
+"""The root of APNs' server certificates. Source: Apple, "Upcoming Changes to the Apple Push
+Notification service server certificate" (sandbox January 2025, production February 2025)."""
+
+
+def knows_apples_root(context: ssl.SSLContext) -> bool:
+    """Whether this context trusts the authority in which Apple's chain ends.
+
+    Certificates that are only in a folder are not listed: where none is, nobody can tell.
+    """
+    found = context.get_ca_certs()
+    names = {pair for one in found for part in one["subject"] for pair in part}
+    return not found or ("commonName", APPLES_ROOT) in names
+
+
 async def _apns(name: str, url: str, settings: Settings) -> Check:
     parts = http_url(url)
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["h2"])
-    if settings.apns_ca_file is not None:
+    context = client_context()  # trusts what the senders trust, and nothing beside it
+    if settings.apns_ca_file is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
         try:
             context.load_verify_locations(cafile=str(settings.apns_ca_file))
         except (OSError, ssl.SSLError) as error:
             return Check(
                 "RINGLINE_APNS_CA_FILE", False, str(error), "it must be a readable PEM file"
             )
+    if parts.host.endswith(APPLE) and not knows_apples_root(context):
+        return Check(
+            name, False, f"{APPLES_ROOT!r} is not trusted here: {parts.netloc} cannot be reached",
+            "Apple's chain ends there since early 2025: update the system's ca-certificates, or "
+            "add it to the file that RINGLINE_APNS_CA_FILE names",
+        )  # fmt: skip
     try:
         async with asyncio.timeout(PATIENCE):
             _, writer = await asyncio.open_connection(parts.host, parts.effective_port, ssl=context)

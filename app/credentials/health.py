@@ -109,7 +109,7 @@ def health_of(row: Row, now: datetime) -> str:
 
 OF_ALL = text("""
     SELECT k.id, k.tenant_id, t.name AS tenant, k.app_id, k.kind, k.state, k.subject, k.refused,
-        k.trouble, k.probe, k.not_after, k.failing_since
+        k.trouble, k.probe, k.not_after, k.failing_since, k.team_id, k.key_id
     FROM credentials k JOIN tenants t ON t.id = k.tenant_id
     WHERE k.state IN ('active', 'standby') ORDER BY t.name, k.app_id, k.id
 """)
@@ -156,14 +156,40 @@ async def expiry_exposition(runtime: Runtime) -> bytes:
 
 
 async def troubles(database: Database, tenant_id: UUID | None = None) -> list[str]:
-    """A sentence for each credential in use that fails, has expired or soon will."""
+    """A sentence for each credential in use that fails, has expired or soon will.
+
+    And one for each team whose provider tokens are made with more than one key.
+    """
     found = []
     async with database.autocommit() as session:
         now = await clock(session)
-        for row in await many(session, OF_ALL):
-            if tenant_id in {None, row["tenant_id"]} and row["state"] == ACTIVE:
-                found += _sentence(row, health_of(row, now), now)
-    return found
+        active = [
+            row
+            for row in await many(session, OF_ALL)
+            if tenant_id in {None, row["tenant_id"]} and row["state"] == ACTIVE
+        ]
+    for row in active:
+        found += _sentence(row, health_of(row, now), now)
+    return found + shared_teams(active)
+
+
+def shared_teams(rows: Iterable[Row]) -> list[str]:
+    """A sentence for each team with several live keys.
+
+    Apple counts changes of provider tokens by team, across keys (429 TooManyProviderTokenUpdates):
+    pushes by two keys of one team in turn may be refused. Source: Apple, "Establishing a
+    token-based connection to APNs".
+    """
+    keys: dict[str, set[str]] = {}
+    for row in rows:
+        if row["team_id"] is not None and row["key_id"] is not None:
+            keys.setdefault(row["team_id"], set()).add(row["key_id"])
+    return [
+        f"team {team} pushes by {len(found)} keys ({', '.join(sorted(found))}): Apple counts "
+        "changes of token by team, so use one key for all of its apps"
+        for team, found in sorted(keys.items())
+        if len(found) > 1
+    ]
 
 
 def _sentence(row: Row, health: str, now: datetime) -> list[str]:

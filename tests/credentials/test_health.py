@@ -173,6 +173,19 @@ async def test_metrics_and_the_doctor(runtime, tenant, simulator, query):
     assert f"{OTHER} is refused by Apple: Forbidden" in said[1]
 
 
+def test_two_live_keys_of_one_team_are_told_of():
+    """TooManyProviderTokenUpdates counts by team, across keys."""
+    keys = [
+        ("TEAM123456", "KEYA123456"),
+        ("TEAM123456", "KEYB123456"),
+        ("TEAM123456", "KEYA123456"),
+    ]
+    rows = [{"team_id": team, "key_id": key} for team, key in [*keys, ("OTHERTEAM1", "KEYC123456")]]
+    (said,) = health.shared_teams([*rows, {"team_id": "TEAM123456", "key_id": None}])
+    assert "team TEAM123456 pushes by 2 keys (KEYA123456, KEYB123456)" in said
+    assert health.shared_teams(rows[2:]) == []
+
+
 @pytest.mark.parametrize(
     "statement",
     [
