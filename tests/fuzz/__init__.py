@@ -1,0 +1,1 @@
+"""Requests that nobody thought of: schemathesis over the OpenAPI, our own over pages and sockets."""

@@ -1,0 +1,40 @@
+"""Schemathesis against a running API: `python -m tests.fuzz.api URL KEY SECONDS [SEED]`.
+
+It fails for any answer of 500 and above. The seed is printed; with it a run makes the same requests.
+"""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+ENDLESS = "^/v1/events$"
+"""A stream has no end to wait for; what it is asked with is fed to it in tests/e2e/test_doors.py."""
+
+
+def fuzz(
+    url: str, key: str, seconds: int, seed: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    """One run; its output holds the seed and, for each failure, a command that makes it again."""
+    seed = random.randrange(2**32) if seed is None else seed
+    print(f"schemathesis: seed {seed}", flush=True)
+    command = [
+        sys.executable, "-m", "schemathesis.cli",
+        "--config-file", str(Path(__file__).with_name("schemathesis.toml")), "run", f"{url}/openapi.json", "--url", url,
+        "--checks", "not_a_server_error", "--header", f"Authorization: Bearer {key}",
+        "--exclude-path-regex", ENDLESS, "--phases", "coverage,fuzzing", "--seed", str(seed),
+        "--max-time", str(seconds), "--request-retries",
+        "2",  # a kept connection may be closed at the very moment that it is used again
+        "--request-timeout", "20", "--no-shrink", "--warnings", "off",
+        "--suppress-health-check", "all", "--continue-on-failure", "--workers", "2",
+    ]  # fmt: skip
+    env = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    done = fuzz(given[0], given[1], int(given[2]), int(given[3]) if len(given) > 3 else None)
+    print(done.stdout, done.stderr)
+    raise SystemExit(done.returncode)
