@@ -1,7 +1,8 @@
 """Requests to ring: a tenant's new calls share commits, and nobody waits for another tenant.
 
 Each tenant has a lane of its own, and another for its large groups: a batch may have to wait for a
-transaction with the same cid or idempotency key, and takes as long as its largest call. A request
+transaction with the same cid or idempotency key, and takes as long as its largest call. When the
+process falls behind, tenants that ring far more than others wait between their batches. A request
 for a cid that has a live call rings more of its members, in that call's own line.
 """
 
@@ -18,6 +19,7 @@ from app.core.call import Refused
 from app.infra.batching import Lanes
 from app.infra.errors import Conflict, NotFound
 from app.infra.observe import RINGS
+from app.infra.pacing import Pacer
 from app.infra.runtime import Runtime
 
 AT_ONCE = 200
@@ -45,8 +47,9 @@ class Ringer:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._pacer = Pacer()
         self._lanes: Lanes[Lane, RingRequest, dict[str, Any]] = Lanes(
-            lambda _, orders: self._ring_new(orders), AT_ONCE, MOST_WAITING
+            self._in_turn, AT_ONCE, MOST_WAITING
         )
 
     async def submit(self, one: RingRequest) -> dict[str, Any]:
@@ -73,6 +76,10 @@ class Ringer:
             if answer is not None:
                 return answer
         raise Conflict("call_in_progress", "calls with this cid begin and end too fast; try again")
+
+    async def _in_turn(self, lane: Lane, orders: Sequence[RingRequest]) -> list[Answer]:
+        async with self._pacer.turn(lane[0], len(orders)):
+            return await self._ring_new(orders)
 
     async def _ring_new(self, orders: Sequence[RingRequest]) -> list[Answer]:
         async with self._runtime.database.transaction() as session:

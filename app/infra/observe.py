@@ -97,6 +97,9 @@ APNS_CONNECTIONS = Gauge("ringline_apns_connections", "Open connections", ("envi
 APNS_STREAMS = Gauge("ringline_apns_streams", "Pushes in flight", ("environment",))
 BREAKERS_OPEN = Gauge("ringline_breakers_open", "Credentials that Apple refuses, or cannot serve")
 RINGS = Counter("ringline_rings_total", "Calls rung, by how the request ended", ("outcome",))
+STRAIN = Gauge(
+    "ringline_strain", "How long those tenants that ring the most are held back; 0: nobody is"
+)
 STREAMS = Gauge("ringline_streams", "Live streams that are open")
 STREAM_ENDS = Counter("ringline_stream_ends_total", "Live streams that ended, by why", ("reason",))
 DELIVERIES = Counter(

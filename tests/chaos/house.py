@@ -138,9 +138,12 @@ class House:
         """Return when it is; TimeoutError with the ends of all logs."""
         end = time.monotonic() + within
         while not self.ready():
-            if time.monotonic() > end:
+            dead = [one.name for one in self.everyone if not one.lives]
+            if time.monotonic() > end or dead:
                 ends = "\n".join(f"--- {one.name}\n{one.output()[-1500:]}" for one in self.everyone)
-                raise TimeoutError(f"the house is not ready within {within:.0f} s\n{ends}")
+                raise TimeoutError(
+                    f"the house is not ready within {within:.0f} s; ended: {dead}\n{ends}"
+                )
             time.sleep(0.1)
 
 

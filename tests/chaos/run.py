@@ -45,7 +45,8 @@ class Outcome:
     refused: int = 0
     repeated: int = 0
     recovery: float = 0.0
-    waits: float = 0.0
+    waits: dict[str, float] = field(default_factory=dict)
+    """99th percentiles, in seconds: before the fault and under it, to the answer and to the push."""
     ratio: float | None = None
     breaches: dict[str, list[str]] = field(default_factory=dict)
 
@@ -111,7 +112,15 @@ async def row(world: World, spec: Spec, rate: float) -> Outcome:
         "wrong": counts.broken(refused) + load.odd,
     }
     without, under = _waits(load, sent, fault)
-    outcome.waits = counts.percentile(under)
+    answers = [(one.asked, one.answered - one.asked) for one in load.asked]
+    outcome.waits = {
+        "answer before": counts.percentile([wait for at, wait in answers if at < fault.begin]),
+        "answer under": counts.percentile(
+            [wait for at, wait in answers if fault.begin <= at < fault.end]
+        ),
+        "push before": counts.percentile(without),
+        "push under": counts.percentile(under),
+    }
     if spec.one_tenant:
         outcome.ratio = counts.ratio(without, under, floor=FLOOR)
         outcome.breaches["hooks"] += counts.slow_hooks(*_hook_waits(came, owed, fault))
@@ -224,6 +233,9 @@ async def _all(
             outcome = await row(world, spec, half)
             outcomes.append(outcome)
             print(line(outcome), file=sys.stderr, flush=True)
+            if spec.one_tenant:
+                told = ", ".join(f"{what} {took:.3f} s" for what, took in outcome.waits.items())
+                print(f"    99 of 100 waited at most: {told}", file=sys.stderr, flush=True)
             for kind, found in outcome.breaches.items():
                 for breach in found[:3]:
                     print(f"    {kind}: {breach}", file=sys.stderr, flush=True)
