@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import DBAPIError
 
 from app.api import audit as audit_api
@@ -23,10 +22,10 @@ from app.api.fast_path import FastPath
 from app.calls import service as calls
 from app.calls.ringer import ringer_of
 from app.calls.warmup import rehearse
-from app.credentials import health, key_check
+from app.credentials import key_check
 from app.dashboard import routes as dashboard
 from app.dashboard.counting import Counting
-from app.http import problems
+from app.http import health, problems
 from app.http.auth import Gate
 from app.http.body_limit import BodyLimit
 from app.http.encoded_slashes import EncodedSlashes
@@ -34,7 +33,6 @@ from app.http.head import HeadAsGet
 from app.http.security_headers import SecurityHeaders
 from app.http.trusted_proxies import TrustedProxies
 from app.infra import clock, errors, process
-from app.infra.db import head_revision, revision_of
 from app.infra.observe import set_up_logging
 from app.infra.outage import DatabaseAway, is_away, is_busy, is_transient
 from app.infra.process import at_first_signal
@@ -42,7 +40,6 @@ from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings, get_settings
 from app.infra.tasks import Tasks
 from app.live.streams import Streams
-from app.push import worker_store as push
 
 if TYPE_CHECKING:
     from devkit.lab.lab import Lab
@@ -89,8 +86,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         if lab is not None:
             lab.start(runtime)
         process.settle_memory()
-        with at_first_signal(partial(_let_go, streams, lab)):
+        healthy = app.state.health = health.Health(runtime)
+        healthy.start()
+        stop_soon = partial(_stop_soon, headers, healthy)
+        with at_first_signal(stop_soon, partial(_let_go, streams, lab), delay=chosen.stop_delay):
             yield
+        await healthy.close()
         if lab is not None:
             await lab.close()
         await counting.close()
@@ -106,7 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         responses=problems.RESPONSES,
         redirect_slashes=False,  # it would send the key along, to http:// behind a proxy
     )
-    app.security = SecurityHeaders(chosen)
+    headers = app.security = SecurityHeaders(chosen)
     problems.install(app)
     app.add_exception_handler(DBAPIError, _database_failed)
     app.add_exception_handler(DatabaseAway, _database_failed)
@@ -123,9 +124,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(api.router)
     dashboard.install(app)
     lab = _lab(app, chosen)
-    app.add_api_route("/healthz", _alive, methods=["GET"], tags=["health"])
-    app.add_api_route("/readyz", _ready, methods=["GET"], tags=["health"])
-    app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
+    health.install(app)
+    _add_middleware(app, chosen)
+    return app
+
+
+def _add_middleware(app: FastAPI, chosen: Settings) -> None:
+    """The last that is added sees a request first."""
     app.add_middleware(BodyLimit, limit_of=_limit_of)
     app.add_middleware(EncodedSlashes)
     if chosen.cors_origins:
@@ -137,7 +142,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
     app.add_middleware(HeadAsGet)
     app.add_middleware(TrustedProxies, networks=chosen.trusted_proxies)
-    return app
 
 
 def _lab(app: FastAPI, settings: Settings) -> "Lab | None":
@@ -150,6 +154,11 @@ def _lab(app: FastAPI, settings: Settings) -> "Lab | None":
     from devkit.lab import guard as door  # noqa: PLC0415  (not in production)
 
     return door.install(app, settings)
+
+
+def _stop_soon(headers: SecurityHeaders, healthy: health.Health) -> None:
+    healthy.stop_soon()
+    headers.close_connections()
 
 
 def _let_go(streams: Streams, lab: "Lab | None") -> None:
@@ -193,31 +202,3 @@ async def _database_failed(_request: Request, error: Exception) -> Response:
     return problems.problem(
         500, "internal_error", "Ringline failed; the log of the server says why."
     )
-
-
-async def _alive() -> dict[str, str]:
-    """This process runs."""
-    return {"status": "ok"}
-
-
-async def _ready(request: Request) -> dict[str, Any]:
-    """This process can serve: the database answers and has the tables that this code expects."""
-    runtime = request.app.state.runtime
-    revision = await revision_of(runtime.database)
-    if revision != head_revision():
-        raise errors.Unavailable(
-            "database_not_migrated", "run `ringline migrate`: the database is not at this version"
-        )
-    try:
-        await key_check.check(runtime.database, runtime.keyring)
-    except key_check.WrongSecretKey as error:
-        raise errors.Unavailable("wrong_secret_key", str(error)) from error
-    async with runtime.database.autocommit() as session:
-        workers = await push.live_workers(session)
-    return {"status": "ready", "workers": workers}
-
-
-async def _metrics(request: Request) -> Response:
-    runtime: Runtime = request.app.state.runtime
-    text = generate_latest() + await health.expiry_exposition(runtime)
-    return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -15,6 +15,9 @@ from rich.table import Table
 from app.cli.base import app, check_key, fail, out, settings_or_fail
 from app.infra import db
 
+START_WITHIN = 60
+"""Seconds for a process of several to answer its parent: a busy machine imports slowly."""
+
 
 @app.command()
 def api(
@@ -28,6 +31,7 @@ def api(
     from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
 
     from app.http.connection import limits  # noqa: PLC0415
+    from app.infra.exposition import for_several_processes  # noqa: PLC0415
     from app.infra.observe import set_up_logging  # noqa: PLC0415
     from app.infra.process import notice_the_vanished  # noqa: PLC0415
 
@@ -39,13 +43,16 @@ def api(
     config = uvicorn.Config(
         "app.main:create_app", factory=True, host=host, port=port, workers=workers,
         log_config=None, access_log=False, timeout_graceful_shutdown=10, server_header=False,
+        timeout_keep_alive=settings.keep_alive,
+        timeout_worker_healthcheck=START_WITHIN,
         proxy_headers=False,  # app/http/trusted_proxies.py sees to them
         **limits(settings.connections),
     )  # fmt: skip
     listener = config.bind_socket() if fd is None else socket.socket(fileno=fd)
     notice_the_vanished(listener)
     if workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
+        with for_several_processes():
+            Multiprocess(config, sockets=[listener]).run()
         return
     server = uvicorn.Server(config)
     server.run(sockets=[listener])

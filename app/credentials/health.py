@@ -115,27 +115,28 @@ OF_ALL = text("""
 """)
 
 
-async def expiry_metrics(runtime: Runtime) -> list[GaugeMetricFamily]:
-    """Values for Prometheus: when each certificate expires, and whether Apple takes it."""
+def _expiry_metrics(rows: Sequence[Row], now: datetime, *, named: bool) -> bytes:
+    names = ("tenant", "app_id") if named else ()
+    labels = (*names, "credential", "state")
     expiry = GaugeMetricFamily(
         "ringline_credential_expiry_timestamp_seconds",
         "When a certificate in use expires, in Unix seconds",
-        labels=("tenant", "app_id", "credential", "state"),
+        labels=labels,
     )
     working = GaugeMetricFamily(
         "ringline_credential_working",
         "1 when Apple takes a credential, 0 when it refuses it or it has expired",
-        labels=("tenant", "app_id", "credential", "state"),
+        labels=labels,
     )
-    async with runtime.database.autocommit() as session:
-        now = await clock(session)
-        for row in await many(session, OF_ALL):
-            labels = (row["tenant"], row["app_id"], str(row["id"]), row["state"])
-            if row["not_after"] is not None:
-                expiry.add_metric(labels, row["not_after"].timestamp())
-            fails = health_of(row, now) in {"failing", "expired"}
-            working.add_metric(labels, 0.0 if fails else 1.0)
-    return [expiry, working]
+    for row in rows:
+        values = (*(row[name] for name in names), str(row["id"]), row["state"])
+        if row["not_after"] is not None:
+            expiry.add_metric(values, row["not_after"].timestamp())
+        fails = health_of(row, now) in {"failing", "expired"}
+        working.add_metric(values, 0.0 if fails else 1.0)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Families([expiry, working]))
+    return generate_latest(registry)
 
 
 class _Families(Collector):
@@ -148,11 +149,15 @@ class _Families(Collector):
         return self._families
 
 
-async def expiry_exposition(runtime: Runtime) -> bytes:
-    """`expiry_metrics` as Prometheus's text: to follow that of the process's own metrics."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Families(await expiry_metrics(runtime)))
-    return generate_latest(registry)
+async def expiry_expositions(runtime: Runtime) -> tuple[bytes, bytes]:
+    """When each certificate expires and whether Apple takes it, as Prometheus's text.
+
+    Once without the names of tenants and apps, once with them.
+    """
+    async with runtime.database.autocommit() as session:
+        now = await clock(session)
+        rows = await many(session, OF_ALL)
+    return _expiry_metrics(rows, now, named=False), _expiry_metrics(rows, now, named=True)
 
 
 async def troubles(database: Database, tenant_id: UUID | None = None) -> list[str]:

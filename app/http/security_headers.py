@@ -17,7 +17,15 @@ class SecurityHeaders:
 
     def __init__(self, settings: Settings) -> None:
         secure = settings.public_url.startswith("https://")
-        self.pairs = (NOSNIFF, NO_STORE, *((HSTS,) if secure else ()))
+        self.pairs: tuple[tuple[bytes, bytes], ...] = (
+            NOSNIFF,
+            NO_STORE,
+            *((HSTS,) if secure else ()),
+        )
+
+    def close_connections(self) -> None:
+        """Let each connection end with its next answer: this process is about to stop."""
+        self.pairs = (*self.pairs, (b"connection", b"close"))
 
     def around(self, send: Send) -> Send:
         """`send`, adding to the start of an answer what it lacks."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
@@ -25,6 +25,9 @@ from app.infra.clock import ask
 from app.infra.connections import LONG, SHORT, Connections, Patience
 from app.infra.outage import DatabaseAway, Outage, is_away
 from app.infra.settings import Settings
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 Connection = AsyncConnection
 """What a store works on: one connection inside one transaction, with no ORM objects."""
@@ -327,13 +330,23 @@ async def revision_of(database: Database) -> str | None:
         return result.scalar_one_or_none()
 
 
+@lru_cache(maxsize=1)
 def head_revision() -> str:
     """The newest revision that this code has."""
-    from alembic.config import Config  # noqa: PLC0415
+    head = _script().get_current_head()
+    assert head is not None
+    return head
+
+
+def known_revisions() -> frozenset[str]:
+    """All revisions that this code has; a database at another one is newer."""
+    return frozenset(str(one.revision) for one in _script().walk_revisions())
+
+
+def _script() -> "ScriptDirectory":
+    from alembic.config import Config  # noqa: PLC0415  (slow to import)
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    head = ScriptDirectory.from_config(config).get_current_head()
-    assert head is not None
-    return head
+    return ScriptDirectory.from_config(config)

@@ -93,14 +93,24 @@ RING_TO_ACCEPTED = Histogram(
     "From the ring's commit to Apple's acceptance of a push",
     buckets=(0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.2, 0.35, 0.5, 1, 2, 5, 10, 30),
 )
-APNS_CONNECTIONS = Gauge("ringline_apns_connections", "Open connections", ("environment",))
-APNS_STREAMS = Gauge("ringline_apns_streams", "Pushes in flight", ("environment",))
-BREAKERS_OPEN = Gauge("ringline_breakers_open", "Credentials that Apple refuses, or cannot serve")
+APNS_CONNECTIONS = Gauge(
+    "ringline_apns_connections", "Open connections", ("environment",), multiprocess_mode="livesum"
+)
+APNS_STREAMS = Gauge(
+    "ringline_apns_streams", "Pushes in flight", ("environment",), multiprocess_mode="livesum"
+)
+BREAKERS_OPEN = Gauge(
+    "ringline_breakers_open",
+    "Credentials that Apple refuses, or cannot serve",
+    multiprocess_mode="livesum",
+)
 RINGS = Counter("ringline_rings_total", "Calls rung, by how the request ended", ("outcome",))
 STRAIN = Gauge(
-    "ringline_strain", "How long those tenants that ring the most are held back; 0: nobody is"
+    "ringline_strain",
+    "How long those tenants that ring the most are held back; 0: nobody is",
+    multiprocess_mode="livemax",
 )
-STREAMS = Gauge("ringline_streams", "Live streams that are open")
+STREAMS = Gauge("ringline_streams", "Live streams that are open", multiprocess_mode="livesum")
 STREAM_ENDS = Counter("ringline_stream_ends_total", "Live streams that ended, by why", ("reason",))
 DELIVERIES = Counter(
     "ringline_webhook_deliveries_total", "Tries at webhooks, by how they ended", ("state", "error")
@@ -109,20 +119,32 @@ OLDEST_DELIVERY = Gauge(
     "ringline_webhook_oldest_due_seconds",
     "How long the oldest due delivery waits, to endpoints that are well and to those that fail",
     ("endpoints",),
+    multiprocess_mode="livemax",
 )
 SWEEP_FAILURES = Counter(
     "ringline_sweep_failures_total", "Steps of the sweep that failed as a whole", ("step",)
 )
 SWEEP_FAILING = Gauge(
-    "ringline_sweep_failing", "1 while a step of the sweep fails: somebody should look", ("step",)
+    "ringline_sweep_failing",
+    "1 while a step of the sweep fails: somebody should look",
+    ("step",),
+    multiprocess_mode="livemax",
 )
 ROWS_FAILED = Counter(
     "ringline_sweep_rows_failed_total", "Times that a row failed alone in a step", ("step",)
 )
 ROWS_ASIDE = Gauge(
-    "ringline_sweep_rows_left_aside", "Rows that a step passes over, having failed alone", ("step",)
+    "ringline_sweep_rows_left_aside",
+    "Rows that a step passes over, having failed alone",
+    ("step",),
+    multiprocess_mode="livesum",
 )
-TASKS = Gauge("ringline_tasks", "Short-lived background tasks under way", ("task",))
+TASKS = Gauge(
+    "ringline_tasks",
+    "Short-lived background tasks under way",
+    ("task",),
+    multiprocess_mode="livesum",
+)
 TASK_FAILURES = Counter(
     "ringline_task_failures_total", "Failures of background tasks, each started again", ("task",)
 )
@@ -130,8 +152,16 @@ TASKS_FAILING = Gauge(
     "ringline_tasks_failing",
     "1 for a background task whose last round or run has failed",
     ("task",),
+    multiprocess_mode="livemax",
 )
 CLOCK_SKEW = Gauge(
-    "ringline_clock_skew_seconds", "By how much this host's clock is ahead of the database's"
+    "ringline_clock_skew_seconds",
+    "By how much this host's clock is ahead of the database's",
+    multiprocess_mode="livemostrecent",
 )
-AWAY = Gauge("ringline_away", "1 for a server (database, redis) that does not serve us", ("what",))
+AWAY = Gauge(
+    "ringline_away",
+    "1 for a server (database, redis) that does not serve us",
+    ("what",),
+    multiprocess_mode="livemax",
+)

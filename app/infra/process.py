@@ -34,11 +34,16 @@ STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextlib.contextmanager
-def at_first_signal(work: Callable[[], object]) -> Iterator[None]:
+def at_first_signal(
+    soon: Callable[[], object], work: Callable[[], object], *, delay: float
+) -> Iterator[None]:
     """Call `work` on the running loop at SIGTERM or SIGINT; whoever handled them still does.
 
     A server such as uvicorn tells an application that it stops only after the last response has
     ended, and a live stream does not end by itself: it must be told, or the stop takes for ever.
+
+    The first SIGTERM calls `soon` at once, and all else `delay` seconds later: a balancer that asks
+    turns away meanwhile. SIGINT is a person's, and a second signal is meant: neither waits.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -46,11 +51,20 @@ def at_first_signal(work: Callable[[], object]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in STOPPING}
 
-    def heard(number: int, frame: FrameType | None) -> Any:
+    signals = 0
+
+    def act(number: int, frame: FrameType | None) -> Any:
         loop.call_soon_threadsafe(work)
         earlier = before[signal.Signals(number)]
-        if callable(earlier):
-            return earlier(number, frame)
+        return earlier(number, frame) if callable(earlier) else None
+
+    def heard(number: int, frame: FrameType | None) -> Any:
+        nonlocal signals
+        signals += 1
+        loop.call_soon_threadsafe(soon)
+        if number != signal.SIGTERM or not delay or signals > 1:
+            return act(number, frame)
+        loop.call_soon_threadsafe(loop.call_later, delay, act, number, None)
         return None
 
     mine = [number for number, earlier in before.items() if callable(earlier)]

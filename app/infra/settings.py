@@ -76,6 +76,26 @@ class Settings(BaseSettings):
     worker_metrics: str | None = Field(
         None, description="`host:port` on which a worker serves its Prometheus metrics"
     )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="whoever reads the API's `/metrics` must send it as `Authorization: Bearer`; "
+        "only then it names tenants and apps",
+    )
+    keep_alive: int = Field(
+        75,
+        ge=1,
+        le=3_600,
+        description="seconds for which an idle HTTP connection is kept: longer than the proxy in "
+        "front keeps it",
+    )
+    stop_delay: float = Field(
+        3.0,
+        ge=0,
+        le=60,
+        description="seconds for which a process that is told to stop (SIGTERM) is unready and "
+        "goes on serving, so that a proxy can turn away from it",
+    )
+    access_log: bool = Field(True, description="a log line for each HTTP request")
     webhook_allow_private: bool = Field(
         False,
         description="webhooks may go to private addresses and over plain HTTP: for development, or "

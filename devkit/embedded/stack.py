@@ -60,6 +60,7 @@ def running_stack(folder: Path, say: Say) -> Iterator[Stack]:
         api_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         environment = os.environ | {
             "RINGLINE_ENVIRONMENT": "production",
+            "RINGLINE_STOP_DELAY": "0",
             "RINGLINE_DATABASE_URL": database_url,
             "RINGLINE_REDIS_URL": redis_url,
             "RINGLINE_SECRET_KEY": _secret_key(folder),

@@ -200,7 +200,7 @@ def test_api_serves_with_one_process_or_several(environment: dict[str, str], wor
         env=environment, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while True:
             try:
                 answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5)
@@ -208,7 +208,7 @@ def test_api_serves_with_one_process_or_several(environment: dict[str, str], wor
             except httpx.TransportError:
                 assert time.monotonic() < until
                 time.sleep(0.1)
-        assert answer.json() == {"status": "ready", "workers": 0}
+        assert (answer.status_code, answer.json()["code"]) == (503, "no_worker")
     finally:
         process.terminate()
         # uvicorn ends in good order, then as the signal would have ended it

@@ -153,7 +153,7 @@ async def test_one_on_standby_raises_no_alarm(runtime, tenant, simulator):
 async def test_metrics_and_the_doctor(runtime, tenant, simulator, query):
     row = await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
     await service.add(runtime, tenant, None, simulator.voip_certificate(OTHER).pem)
-    text = (await health.expiry_exposition(runtime)).decode()
+    text = (await health.expiry_expositions(runtime))[1].decode()
     labels = f'{{app_id="{APP}",credential="{row["id"]}",state="active",tenant="acme"}}'
     line = next(one for one in text.splitlines() if labels in one and "expiry" in one)
     assert float(line.split()[-1]) == row["not_after"].timestamp()

@@ -176,6 +176,7 @@ class House:
             "RINGLINE_DATABASE_URL": self.settings().database_url,
             "RINGLINE_REDIS_URL": self.redis_url,
             "RINGLINE_SECRET_KEY": SECRET_KEY,
+            "RINGLINE_STOP_DELAY": "0",
             "RINGLINE_APNS_PRODUCTION_URL": self.sim.production_url,
             "RINGLINE_APNS_SANDBOX_URL": self.sim.sandbox_url,
             "RINGLINE_APNS_CA_FILE": str(self.sim.ca_file),

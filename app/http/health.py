@@ -1,0 +1,152 @@
+"""What load balancers and Prometheus ask: is it alive, is it ready, what has been counted.
+
+Ready is who can serve a ring to its end: the database answers in time and has the tables that this
+code needs (newer ones are fine: that is a rolling upgrade), the key is the database's, at least one
+worker lives, and this process is not about to stop. The database is asked at most once a second,
+however often others ask.
+"""
+
+import asyncio
+import hmac
+import time
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from app.credentials import health, key_check
+from app.infra import clock, db
+from app.infra.errors import AppError, Unauthorized, Unavailable
+from app.infra.exposition import exposition
+from app.infra.outage import is_transient
+from app.infra.runtime import Runtime
+from app.infra.tasks import Tasks
+from app.push import worker_store
+
+TRUE_FOR: Final = 1.0
+"""Seconds for which an answer is given again."""
+
+WITHIN: Final = 2.0
+"""Seconds for the database to answer."""
+
+CREDENTIALS_EVERY: Final = 60.0
+CREDENTIALS_WITHIN: Final = 30.0
+
+
+class Health:
+    """Of one API process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._stopping = False
+        self._known: tuple[float, dict[str, Any] | AppError] | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._tasks = Tasks("health")
+        self._revisions: frozenset[str] = frozenset()
+        self._credentials = (b"", b"")
+
+    def start(self) -> None:
+        """Begin to read what metrics tell of credentials: a scrape needs no database."""
+        self._revisions = db.known_revisions()
+        self._tasks.every(
+            "credentials", CREDENTIALS_EVERY, self._read_credentials, within=CREDENTIALS_WITHIN
+        )
+
+    def stop_soon(self) -> None:
+        """Be unready from now on."""
+        self._stopping = True
+
+    async def close(self) -> None:
+        """End what was started."""
+        await self._tasks.stop()
+
+    async def ready(self) -> dict[str, Any]:
+        """What `/readyz` says. Raises Unavailable with what is missing."""
+        if self._stopping:
+            raise Unavailable("stopping", "this process is about to stop")
+        if self._known is None or time.monotonic() > self._known[0] + TRUE_FOR:
+            if self._asking is None:
+                self._asking = self._tasks.spawn("ask", self._ask(), of_all=True)
+            await asyncio.shield(self._asking)
+        assert self._known is not None
+        if isinstance(self._known[1], AppError):
+            raise self._known[1]
+        return self._known[1]
+
+    async def _ask(self) -> None:
+        found: dict[str, Any] | AppError
+        try:
+            async with asyncio.timeout(WITHIN):
+                found = await self._look()
+        except AppError as error:
+            found = error
+        except TimeoutError:
+            found = Unavailable("database_unavailable", "the database does not answer in time")
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            found = Unavailable("database_unavailable", "the database does not answer")
+        finally:
+            self._asking = None
+        self._known = (time.monotonic(), found)
+
+    async def _look(self) -> dict[str, Any]:
+        database = self._runtime.database
+        revision = await db.revision_of(database)
+        if revision is None or (revision in self._revisions and revision != db.head_revision()):
+            raise Unavailable(
+                "database_not_migrated",
+                "run `ringline migrate`: the database is older than this version",
+            )
+        try:
+            await key_check.check(database, self._runtime.keyring)
+        except key_check.WrongSecretKey as error:
+            raise Unavailable("wrong_secret_key", str(error)) from error
+        async with database.autocommit() as session:
+            workers = await worker_store.live_workers(session)
+        if not workers:
+            raise Unavailable("no_worker", "no worker is alive: start one with `ringline worker`")
+        skew = round(clock.skew(), 1)
+        warnings = [f"this host's clock is {skew:+} s off"] if abs(skew) > clock.NOTEWORTHY else []
+        return {
+            "status": "ready",
+            "workers": workers,
+            "clock_skew_seconds": skew,
+            "warnings": warnings,
+        }
+
+    def metrics(self, authorization: str | None) -> bytes:
+        """Prometheus's text; names of tenants and apps only to who has the token. Raises 401."""
+        token = self._runtime.settings.metrics_token
+        if token is None:
+            return exposition() + self._credentials[0]
+        given = (authorization or "").removeprefix("Bearer ").encode()
+        if not hmac.compare_digest(given, token.get_secret_value().encode()):
+            raise Unauthorized("invalid_token", "send `Authorization: Bearer` with the token")
+        return exposition() + self._credentials[1]
+
+    async def _read_credentials(self) -> None:
+        self._credentials = await health.expiry_expositions(self._runtime)
+
+
+def install(app: FastAPI) -> None:
+    """Add the routes; `app.state.health` is made when the process starts."""
+    app.add_api_route("/healthz", _alive, methods=["GET"], tags=["health"])
+    app.add_api_route("/readyz", _ready, methods=["GET"], tags=["health"])
+    app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
+
+
+async def _alive() -> dict[str, str]:
+    """This process runs."""
+    return {"status": "ok"}
+
+
+async def _ready(request: Request) -> dict[str, Any]:
+    """This process can serve: database, tables, key and a worker are there. Else 503 says why."""
+    found: dict[str, Any] = await request.app.state.health.ready()
+    return found
+
+
+async def _metrics(request: Request) -> Response:
+    text = request.app.state.health.metrics(request.headers.get("authorization"))
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,149 @@
+"""What load balancers ask: ready is who can serve a ring to its end, and it costs little to say."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import httpx
+import pytest
+from sqlalchemy import event, text
+
+from app.infra.db import Database
+from app.infra.settings import Settings
+from app.main import create_app
+from tests.e2e.house import eventually
+from tests.houses import HouseMaker
+from tests.infra.silence import proxy_before
+
+
+@asynccontextmanager
+async def api(database: str, redis: str, **more: object) -> AsyncIterator[httpx.AsyncClient]:
+    """An API in this process; its app is `client.headers`-free and at `client.app`."""
+    settings = Settings(
+        environment="development",
+        database_url=database.replace("postgresql+asyncpg", "postgresql"),
+        redis_url=redis,
+        **more,  # type: ignore[arg-type]
+    )
+    app = create_app(settings)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client,
+    ):
+        client.app = app  # type: ignore[attr-defined]
+        yield client
+
+
+@pytest.fixture
+async def worker(database: str) -> AsyncIterator[Database]:
+    """A worker's row that lives for long, and the database."""
+    made = Database(database, pool=2)
+    async with made.each() as session:
+        await session.execute(
+            text(
+                "INSERT INTO workers (id, host, pid, started_at, alive_until) VALUES"
+                " (:id, 'here', 1, clock_timestamp(), clock_timestamp() + interval '1 hour')"
+            ),
+            {"id": uuid4()},
+        )
+    yield made
+    await made.close()
+
+
+async def code(client: httpx.AsyncClient) -> str:
+    answer = await client.get("/readyz")
+    body = answer.json()
+    assert answer.status_code == (200 if body.get("status") == "ready" else 503)
+    return str(body["code"] if answer.status_code == 503 else "ready")
+
+
+async def test_ready_needs_a_living_worker(database: str, redis: str) -> None:
+    async with api(database, redis) as client:
+        assert await code(client) == "no_worker"
+
+
+@pytest.mark.parametrize(
+    ("revision", "expected"),
+    [("0101", "database_not_migrated"), ("9999", "ready"), (None, "database_not_migrated")],
+)
+async def test_behind_is_unready_and_ahead_is_ready(
+    database: str, redis: str, worker: Database, revision: str | None, expected: str
+) -> None:
+    async with worker.each() as session:
+        await session.execute(text("DELETE FROM alembic_version"))
+        if revision is not None:
+            await session.execute(text("INSERT INTO alembic_version VALUES (:r)"), {"r": revision})
+    async with api(database, redis) as client:
+        assert await code(client) == expected
+
+
+async def test_many_who_ask_cost_one_look(database: str, redis: str, worker: Database) -> None:
+    async with api(database, redis) as client:
+        statements: list[str] = []
+        engine = client.app.state.runtime.database.engine.sync_engine  # type: ignore[attr-defined]
+        event.listen(
+            engine, "before_cursor_execute", lambda *given: statements.append(str(given[2]))
+        )
+        assert await asyncio.gather(*(code(client) for _ in range(50))) == ["ready"] * 50
+        assert sum("FROM workers" in one for one in statements) == 1
+
+
+async def test_a_silent_database_makes_unready_within_a_bound_and_metrics_go_on(
+    database: str, redis: str, worker: Database
+) -> None:
+    with proxy_before(database) as proxy:
+        async with api(proxy.url, redis) as client:
+            assert await code(client) == "ready"
+            for _ in range(3):  # new ones are silent, too
+                proxy.go_silent()
+            begun = time.monotonic()
+            assert (await client.get("/metrics")).status_code == 200
+            assert time.monotonic() - begun < 2
+            await asyncio.sleep(1.1)
+
+            async def unready() -> bool:
+                proxy.go_silent()
+                return await code(client) == "database_unavailable"
+
+            await eventually(unready, timeout=10)
+
+
+async def test_metrics_name_nobody_without_the_token(
+    database: str, redis: str, worker: Database
+) -> None:
+    async with api(database, redis) as client:
+        assert (await client.get("/metrics")).status_code == 200
+    async with api(database, redis, metrics_token="a token for Prometheus") as client:
+        assert (await client.get("/metrics")).status_code == 401
+        wrong = {"Authorization": "Bearer another"}
+        assert (await client.get("/metrics", headers=wrong)).status_code == 401
+        right = {"Authorization": "Bearer a token for Prometheus"}
+        answer = await client.get("/metrics", headers=right)
+        assert answer.status_code == 200
+        assert "ringline_rings_total" in answer.text
+
+
+async def test_a_process_that_stops_is_unready_first_and_serves_on(make_house: HouseMaker) -> None:
+    house = make_house(RINGLINE_STOP_DELAY="2")
+    url = house.apis[0].url
+    async with httpx.AsyncClient() as client:
+
+        async def ready() -> bool:
+            return (await client.get(f"{url}/readyz")).status_code == 200
+
+        await eventually(ready, timeout=20)
+        house.apis[0].send(signal.SIGTERM)
+
+        async def stopping() -> bool:
+            answer = await client.get(f"{url}/readyz")
+            return answer.status_code == 503 and answer.json()["code"] == "stopping"
+
+        await eventually(stopping, timeout=2)
+        async with httpx.AsyncClient() as other:  # a new connection is still taken
+            answer = await other.get(f"{url}/healthz")
+        assert answer.status_code == 200
+        assert answer.headers["connection"] == "close"
+    house.apis[0].stop()
