@@ -106,7 +106,10 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "expire lost": (claims.EXPIRE_LOST, LOST),
     "drop rings": (pushes.DROP_RINGS, {"rings": IDS}),
     "drop for tokens": (pushes.DROP_TOKENS, {"tokens": IDS, "tenant": TENANT, "why": "x"}),
-    "stops": (pushes.STOPS, {"rings": IDS, "callkit_reasons": [4, 4], "spared": ["d", None]}),
+    "stops": (
+        pushes.STOPS,
+        {"rings": IDS, "callkit_reasons": [4, 4], "spared": ["d", None]},
+    ),
     "facts": (pushes.FACTS, {"ring": IDS[0]}),
     "history of pushes": (history.PUSHES, {"call": IDS[0], "limit": 100}),
     "pushes of calls": (retention.PUSHES_OF_CALLS, {"calls": IDS}),

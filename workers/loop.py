@@ -110,6 +110,7 @@ class Loop:
         await self._check_key(self.runtime)
         self.dispatcher = Dispatcher(self.runtime)
         self.webhook_dispatcher = WebhookDispatcher(self.runtime, self.dispatcher.worker_id)
+        self.dispatcher.on_new_life = self.webhook_dispatcher.known_as
         self._ready.set()
         await asyncio.wait([self._sends.spawn("rehearse", self.dispatcher.rehearse())], timeout=5)
         process.settle_memory()

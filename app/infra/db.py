@@ -64,6 +64,7 @@ class Database:
         self._connections = Connections(url, pool=pool, patience=patience)
         self._outage = Outage("database")
         self._patient: Database | None = None
+        self._vital: Database | None = None
         self.engine = self._connections.engine
         self._each = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -76,6 +77,17 @@ class Database:
         if self._patient is None:
             self._patient = Database(self._url, pool=2, patience=LONG)
         return self._patient
+
+    @property
+    def vital(self) -> "Database":
+        """The same database by three connections of its own, for what a worker lives by.
+
+        Its lease, its looks at what waits and its records, one statement of each at a time: no
+        burst of other work makes them wait for a connection.
+        """
+        if self._vital is None:
+            self._vital = Database(self._url, pool=3)
+        return self._vital
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -116,12 +128,15 @@ class Database:
     def abandon(self) -> None:
         """Throw every connection away, those in use too: they are silent, and new ones may do."""
         self._connections.abandon()
+        if self._vital is not None:
+            self._vital.abandon()
 
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
-        if self._patient is not None:
-            await self._patient.close()
+        for other in (self._patient, self._vital):
+            if other is not None:
+                await other.close()
 
     @asynccontextmanager
     async def _connected(self, engine: AsyncEngine) -> AsyncIterator[Connection]:

@@ -24,10 +24,11 @@ from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
 from app.push import claims, worker_store
 from app.push.claims import Claim
-from app.push.life import FRESH, LEASE, Life
+from app.push.life import LEASE, Life
 from app.push.recording import Recorder
 from app.push.results import DatabaseClock, Result, row_of
 from app.push.sending import Sending
+from app.push.store import STOP_LATER
 
 __all__ = ["LEASE", "Dispatcher"]
 
@@ -62,6 +63,8 @@ class Dispatcher:
         self._claiming: set[asyncio.Future[None]] = set()
         self._renewing = asyncio.Lock()
         self._stopping = False
+        self.on_new_life: Callable[[UUID], None] = lambda _: None
+        """Hears under which id this worker goes on after it has been condemned."""
 
     @property
     def worker_id(self) -> UUID:
@@ -74,29 +77,30 @@ class Dispatcher:
         """Claim and send the due pushes of these rings, one or a thousand.
 
         By the hundred, two hundreds at a time: the first phones of a group ring while the pushes of
-        the next are claimed. If there is nothing due it may be so in a moment: a stop waits until
-        nothing of its ring can be handed over any more.
+        the next are claimed. A stop may be due in a moment only, when nothing of its ring can be
+        handed over any more.
         """
         if not await self._send_rings(rings):
-            await asyncio.sleep(1.1 * FRESH)
+            await asyncio.sleep(STOP_LATER)
             await self._send_rings(rings)
 
-    async def _send_rings(self, rings: Sequence[UUID]) -> int:
+    async def _send_rings(self, rings: Sequence[UUID]) -> bool:
+        """Whether any ring itself was sent: then no stop is about to be."""
         starts = iter(range(0, len(rings), RINGS_AT_ONCE))
 
-        async def go_on() -> int:
-            sent = 0
+        async def go_on() -> bool:
+            rung = False
             for start in starts:
                 some = rings[start : start + RINGS_AT_ONCE]
-                sent += await self._claim_all(
+                rung |= await self._claim_all(
                     lambda session, life, some=some: claims.claim_rings(  # type: ignore[misc]
                         session, life.id, some, BATCH, life.since
                     )
                 )
-            return sent
+            return rung
 
         at_once = min(2, math.ceil(len(rings) / RINGS_AT_ONCE))
-        return sum(await asyncio.gather(*(go_on() for _ in range(at_once))))
+        return any(await asyncio.gather(*(go_on() for _ in range(at_once))))
 
     async def send_due(self) -> None:
         """Claim and send whatever is due: hints that were lost, retries that were inherited."""
@@ -150,9 +154,9 @@ class Dispatcher:
             lambda session, life: claims.claim_pushes(session, life.id, pushes, BATCH, life.since)
         )
 
-    async def _claim_all(self, claim: Claiming) -> int:
-        """Claim, a batch at a time, and send; returns how many."""
-        count = 0
+    async def _claim_all(self, claim: Claiming) -> bool:
+        """Claim, a batch at a time, and send; whether any of them was a ring."""
+        rung = False
         while not self._stopping:
             if not self.life.is_alive():
                 await self.show_life()
@@ -160,11 +164,12 @@ class Dispatcher:
             claimed, read = await self._claim(claim, life)
             if claimed:
                 await self._sending.send(claimed, life, read)
-                await self.look()
-            count += len(claimed)
+                if any(push["inherited"] and not push["repeated"] for push in claimed):
+                    await self.look()
+            rung |= any(push["purpose"] == "ring" for push in claimed)
             if len(claimed) < BATCH:
                 break
-        return count
+        return rung
 
     async def _claim(self, claim: Claiming, life: Life) -> tuple[list[dict[str, Any]], float]:
         """What a claim got, and when (`boottime()`) its statement began to read."""
@@ -191,7 +196,7 @@ class Dispatcher:
             if not some or not life.is_alive():
                 return
             marks = [one.push["id"] for one in some if one.unmarked and one.is_held_back()]
-            async with self._runtime.database.autocommit() as session:
+            async with self._runtime.database.vital.autocommit() as session:
                 read = boottime()
                 rows = await claims.look(session, life.id, [one.claim for one in some], marks)
             for one in some:
@@ -224,6 +229,8 @@ class Dispatcher:
         }
         async with self._runtime.database.rehearsal() as session:
             await claims.claim_rings(session, self.life.id, [ring], BATCH)
+        async with self._runtime.database.vital.rehearsal() as session:
+            await claims.look(session, self.life.id, [(ring, 0)], [])
             await claims.record(session, [row_of(Result(nothing, "refused", None), self.clock)], [])
         async with self._runtime.database.autocommit() as session:
             await credentials.for_apps(session, {(ring, "rehearsal")})
@@ -241,11 +248,12 @@ class Dispatcher:
                 self.life.ended = True
                 self._sending.forget_unbegun(self.life)
                 self.life = Life()
+                self.on_new_life(self.life.id)
                 await self._renew()
 
     async def _renew(self) -> worker_store.Renewal | None:
         life = self.life
-        async with self._runtime.database.autocommit() as session:
+        async with self._runtime.database.vital.autocommit() as session:
             begun = boottime()
             renewal = (
                 await worker_store.renew_worker(session, life.id, lease=LEASE)

@@ -52,13 +52,14 @@ class Lane:
         split: Callable[[Sequence[Result]], list[list[Result]]],
         told: Callable[[Result, str | None], None],
         pause: Callable[[int], float],
+        at_once: int,
     ) -> None:
         self._write = write
         self._split = split
         self._told = told
         self._pause = pause
         self._health = Health(f"push.{name}")
-        self._at_once = asyncio.Semaphore(TENANTS_AT_ONCE)
+        self._at_once = asyncio.Semaphore(at_once)
         self._new: list[Result] = []
         self._units: list[list[Result]] = []
         self._wake = asyncio.Event()
@@ -172,8 +173,10 @@ class Recorder:
         self._clock = clock
         self._recorded = recorded
         self._held = held
-        self._plain = Lane("results", self._write, _by_batch, self._told, self._pause)
-        self._more = Lane("consequences", self._write_more, _by_tenant, self._told, lambda _: 0.0)
+        self._plain = Lane("results", self._write, _by_batch, self._told, self._pause, 1)
+        self._more = Lane(
+            "consequences", self._write_more, _by_tenant, self._told, lambda _: 0.0, TENANTS_AT_ONCE
+        )
         tasks.supervise("record", self._plain.run)
         tasks.supervise("record_consequences", self._more.run)
 
@@ -203,7 +206,7 @@ class Recorder:
         return min(LONGEST_PAUSE, PAUSE_FOR_EACH * max(0, self._held() - new))
 
     async def _write(self, batch: Sequence[Result]) -> dict[UUID, str | None]:
-        async with self._runtime.database.autocommit() as session:
+        async with self._runtime.database.vital.autocommit() as session:
             states = await claims.record(session, *self._rows(batch))
         accepted = sum(result.state == "accepted" for result in batch)
         if accepted:

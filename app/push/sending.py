@@ -109,6 +109,8 @@ class Sending:
         self._breakers = Breakers()
         self._in_flight: dict[Claim, InFlight] = {}
         self._failed: OrderedDict[UUID, tuple[UUID, ...]] = OrderedDict()
+        self._waiting: dict[Claim, InFlight] = {}
+        """Those of them that had no stream when it was last looked."""
 
     async def send(self, claimed: Sequence[Row], life: Life, read: float) -> None:
         """Send pushes that were claimed by a statement which began at `read` (`boottime()`).
@@ -184,6 +186,8 @@ class Sending:
             push["repeated"],
         )  # fmt: skip
         self._in_flight[one.claim] = one
+        if one.waits():
+            self._waiting[one.claim] = one
         flight.future.add_done_callback(lambda future: self._landed(one, future))
 
     def _start_by(self, life: Life, read: float, deadline: float) -> float:
@@ -194,11 +198,10 @@ class Sending:
 
     def waiting(self, older: float) -> list[InFlight]:
         """Pushes without a stream to be looked at: held back for being old, or older than that."""
-        return [
-            one
-            for one in self._in_flight.values()
-            if one.waits() and (one.is_held_back() or one.looked < older)
-        ]
+        for one in list(self._waiting.values()):
+            if not one.waits():
+                del self._waiting[one.claim]
+        return [one for one in self._waiting.values() if one.is_held_back() or one.looked < older]
 
     def looked_at(self, one: InFlight, row: Row | None, read: float) -> None:
         """Act on what a look that began at `read` says; None: the claim is another's now."""
@@ -225,7 +228,7 @@ class Sending:
 
     def forget_unbegun(self, life: Life) -> None:
         """That life has ended: what it had not begun is others' to send."""
-        for one in list(self._in_flight.values()):
+        for one in list(self._waiting.values()):
             if one.life is life and one.waits():
                 self.give_up(one, None)
 

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from app.infra.db import Connection, Insert, Joined, Row, insert_all, many, one
 from app.infra.ids import uuid7
 from app.push.claims import CALL
+from app.push.life import FRESH
 from app.push.models import Push
 
 OF_TOKEN = Joined(
@@ -30,6 +31,16 @@ OF_TOKEN = Joined(
 )
 
 
+OF_TOKEN_DATED = Joined(
+    OF_TOKEN.join, tuple(column for column in OF_TOKEN.columns if column[0] != "due_at")
+)
+"""For rows that say themselves when they are due."""
+
+STOP_LATER = FRESH + 0.1
+"""Seconds from the settle to the stop of a push that is in a worker's hands: its commit, and what
+may begin for a moment after it."""
+
+
 def new_pushes(rows: Sequence[Row]) -> Insert:
     """Pushes to be written: these rows are the outbox. One that is there already stays as it is.
 
@@ -37,7 +48,8 @@ def new_pushes(rows: Sequence[Row]) -> Insert:
     find, which is cheaper than to bring them here and back.
     """
     free = "ON CONFLICT (ring, token_id, purpose) DO NOTHING"
-    return Insert(Push.__table__, rows, free, OF_TOKEN)
+    dated = bool(rows) and "due_at" in rows[0]
+    return Insert(Push.__table__, rows, free, OF_TOKEN_DATED if dated else OF_TOKEN)
 
 
 DROP_RINGS = text("""
@@ -107,7 +119,8 @@ ENDED_HERE = 2
 """CallKit's reason for a device that is taken out of a ring which may go on elsewhere."""
 
 STOPS = text("""
-    SELECT p.ring, p.session_id, p.tenant_id, p.user_id, s.callkit_reason, t.id AS token_id
+    SELECT p.ring, p.session_id, p.tenant_id, p.user_id, s.callkit_reason, t.id AS token_id,
+        p.state = 'sending' AS in_hand
     FROM unnest(CAST(:rings AS uuid[]), CAST(:callkit_reasons AS integer[]),
                 CAST(:spared AS text[]))
          AS s(ring, callkit_reason, spared)
@@ -130,7 +143,8 @@ async def stop_targets(
 ) -> list[dict[str, Any]]:
     """Where a stop goes for each (ring, CallKit reason, spared device): to alert tokens.
 
-    To a device that has none it goes by VoIP push, if the tenant has turned that on.
+    To a device that has none it goes by VoIP push, if the tenant has turned that on. `in_hand`: a
+    worker has the push at this moment.
     """
     values = {
         "rings": [stop[0] for stop in stops],
@@ -143,7 +157,7 @@ async def stop_targets(
 ENDING = text("""
     SELECT DISTINCT p.ring, p.session_id, p.tenant_id, p.user_id,
         CAST(:callkit_reason AS integer) AS callkit_reason,
-        t.id AS token_id
+        t.id AS token_id, p.state = 'sending' AS in_hand
     FROM unnest(CAST(:users AS text[])) AS u(user_id)
     JOIN rings r ON r.tenant_id = :tenant AND r.user_id = u.user_id AND r.outcome IS NULL
         AND r.deadline > clock_timestamp()
@@ -184,9 +198,17 @@ async def stop_ending(
 
 
 def stops_at(targets: Sequence[Row], now: datetime) -> list[dict[str, Any]]:
-    """Stops to be written for targets as `stop_targets` gives them."""
+    """Stops to be written for targets as `stop_targets` gives them.
+
+    A push that a worker has in hand may still be handed over for a moment: its stop is due later.
+    """
     more = {"purpose": "stop", "created_at": now, "deadline": now + STOP_LIVES}
-    return [{**target, "id": uuid7(), **more} for target in targets]
+    later = now + timedelta(seconds=STOP_LATER)
+    return [
+        {name: value for name, value in target.items() if name != "in_hand"}
+        | {"id": uuid7(), "due_at": later if target["in_hand"] else now, **more}
+        for target in targets
+    ]
 
 
 FACTS = text(f"""

@@ -61,6 +61,10 @@ class WebhookDispatcher:
         self._stopping = False
         self._told: dict[str, float] = {}
 
+    def known_as(self, worker_id: UUID) -> None:
+        """Claim under this id from now on: the worker has been condemned under the old one."""
+        self._worker_id = worker_id
+
     async def look(self) -> None:
         """Once a second: what nobody holds waits again, what is due is sent."""
         async with self._claims, self._runtime.database.transaction() as session:

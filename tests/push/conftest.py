@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.calls import ringing
+from app.push.life import Life
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
 from tests.conftest import TEMPLATE, DatabaseServer
@@ -28,6 +29,10 @@ FAULTS = (
     DECLARE code text := (SELECT sqlstate FROM fault
                           WHERE coalesce(NEW.reason, '') LIKE fault.reason LIMIT 1);
     BEGIN
+        IF code = 'slow' THEN
+            PERFORM pg_sleep(2.5) WHERE NEW.state = 'sending';
+            RETURN NEW;
+        END IF;
         IF code IS NOT NULL AND NEW.state <> 'sending' AND OLD.state = 'sending' THEN
             PERFORM nextval('tries');
             RAISE EXCEPTION 'a fault of the test' USING ERRCODE = code;
@@ -49,7 +54,7 @@ def plain_logs() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def outbox_house(
     database_server: DatabaseServer, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[House]:
@@ -72,8 +77,10 @@ def outbox_house(
 class Bench:
     """A tenant, workers in this process, and what tests do with them."""
 
-    def __init__(self, tenant: Tenant) -> None:
+    def __init__(self, tenant: Tenant, server: DatabaseServer) -> None:
         self.tenant = tenant
+        self._server = server
+        self._name = make_url(tenant.house.database_url).database
         self.sim = tenant.sim
         self.workers: list[Loop] = []
 
@@ -128,21 +135,20 @@ class Bench:
     def sends(self, phones: list[Phone]) -> list[int]:
         return [len(self.sim.arrivals(phone.voip)) for phone in phones]
 
-    async def end_sessions(self) -> None:
-        """End every connection to this database but the one that asks."""
-        await self.tenant.rows(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    def alter(self, how: str) -> None:
+        """Change the database as a whole, from outside."""
+        self._server.execute(f"ALTER DATABASE {self._name} {how}")
+
+    def end_sessions(self) -> None:
+        """End every connection to this database."""
+        self._server.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'"
         )
 
-    async def writable(self, name: str) -> None:
-        """Let the database be written again, by all."""
-        async with self.tenant.runtime.database.transaction() as session:
-            await session.execute(text("SET TRANSACTION READ WRITE"))
-            await session.execute(
-                text(f"ALTER DATABASE {name} RESET default_transaction_read_only")
-            )
-        await self.end_sessions()
+    def life(self, worker: Loop) -> Life:
+        """The life that a worker lives now."""
+        assert worker.dispatcher is not None
+        return worker.dispatcher.life
 
     @contextlib.asynccontextmanager
     async def failing(self, sqlstate: str, reason: str = "%") -> AsyncIterator[Callable[[], Any]]:
@@ -173,13 +179,13 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(outbox_house: House) -> AsyncIterator[Bench]:
+async def bench(outbox_house: House, database_server: DatabaseServer) -> AsyncIterator[Bench]:
     """A tenant of the outbox house; its workers end with the test."""
     async with new_tenant(outbox_house) as tenant:
         (there,) = await tenant.rows("SELECT to_regclass('fault') IS NOT NULL AS there")
         for sql in () if there["there"] else FAULTS:
             await tenant.execute(sql)
-        made = Bench(tenant)
+        made = Bench(tenant, database_server)
         try:
             yield made
         finally:

@@ -1,8 +1,9 @@
 """What may have been handed over is repeated once, and never a third time; nothing is forgotten."""
 
+from datetime import timedelta
 from typing import Any
 
-from app.push.life import Life
+from app.push.life import FRESH, Life
 from tests.e2e.house import Phone, eventually
 from tests.push.conftest import Bench
 from workers.loop import Loop
@@ -17,13 +18,8 @@ async def condemn(bench: Bench, worker: Loop) -> None:
     )
 
 
-def life_of(worker: Loop) -> Life:
-    assert worker.dispatcher is not None
-    return worker.dispatcher.life
-
-
-async def new_life(worker: Loop, old: Life) -> bool:
-    return life_of(worker) is not old and life_of(worker).is_alive()
+async def new_life(bench: Bench, worker: Loop, old: Life) -> bool:
+    return bench.life(worker) is not old and bench.life(worker).is_alive()
 
 
 async def sends_of(bench: Bench, phones: list[Phone], counts: list[int]) -> bool:
@@ -36,16 +32,16 @@ async def test_a_condemned_worker_begins_anew_and_its_late_answer_changes_nothin
     """Its push is repeated once by whoever takes it over: here by itself, in its next life."""
     worker = bench.start_worker()
     phones = await bench.phones(3)
-    old = life_of(worker)
+    old = bench.life(worker)
     faults = await bench.hold(phones)
     await condemn(bench, worker)
-    await eventually(lambda: new_life(worker, old))
+    await eventually(lambda: new_life(bench, worker, old))
     rows = await bench.all_in("accepted")
     assert bench.sends(phones) == [2, 2, 2]
     assert {(row["fence"], row["inherited"], row["repeated"]) for row in rows} == {(2, True, True)}
     bench.release(faults)
     attempts = await eventually(lambda: all_attempts(bench, 6))
-    assert {row["worker_id"] for row in attempts} == {old.id, life_of(worker).id}
+    assert {row["worker_id"] for row in attempts} == {old.id, bench.life(worker).id}
     assert await bench.pushes() == rows
 
 
@@ -56,9 +52,9 @@ async def test_what_has_had_its_repeat_ends_unknown_when_it_is_lost_again(bench:
     await bench.ring("bob")
     for sends in (1, 2):
         await bench.sim.arrived(sends, token=phone.voip)
-        old = life_of(worker)
+        old = bench.life(worker)
         await condemn(bench, worker)
-        await eventually(lambda old=old: new_life(worker, old))  # type: ignore[misc]
+        await eventually(lambda old=old: new_life(bench, worker, old))  # type: ignore[misc]
     (row,) = await bench.all_in("expired")
     assert (row["reason"], row["repeated"]) == ("unknown", True)
     assert bench.sends([phone]) == [2]
@@ -105,7 +101,7 @@ async def test_what_should_happen_once_happens_once_over_all_attempts(bench: Ben
 
 async def test_a_claim_of_mine_that_i_do_not_know_is_claimed_again_or_ends(bench: Bench) -> None:
     worker = bench.start_worker()
-    await eventually(lambda: alive(worker))
+    await eventually(lambda: alive(bench, worker))
     ringing, over = await bench.phones(1), await bench.phones(1, user="carol")
     claimed = """
         UPDATE pushes SET state = 'sending', fence = 1, claimed_by = :worker, attempts = 1,
@@ -114,15 +110,44 @@ async def test_a_claim_of_mine_that_i_do_not_know_is_claimed_again_or_ends(bench
     """
     async with bench.tenant.runtime.database.transaction() as session:
         await bench.unsent(session, "bob", "carol")
-        await bench.run(session, claimed, worker=life_of(worker).id)
+        await bench.run(session, claimed, worker=bench.life(worker).id)
     rows = {row["user_id"]: row for row in await bench.all_in("accepted", "expired")}
     assert (rows["bob"]["state"], rows["bob"]["fence"]) == ("accepted", 2)
     assert (rows["carol"]["state"], rows["carol"]["reason"]) == ("expired", "unknown")
     assert bench.sends([*ringing, *over]) == [1, 0]
 
 
-async def alive(worker: Loop) -> bool:
-    return life_of(worker).is_alive()
+async def test_a_claim_whose_answer_is_still_to_come_is_not_claimed_again(bench: Bench) -> None:
+    """The claim takes longer than two looks for what was lost."""
+    bench.start_worker()
+    phones = await bench.phones(1)
+    async with bench.failing("slow"):
+        await bench.ring("bob")
+        await bench.sim.arrived(1, token=phones[0].voip)
+    (row,) = await bench.all_in("accepted")
+    assert row["fence"] == 1
+    assert bench.sends(phones) == [1]
+
+
+async def test_the_stop_of_a_push_in_a_workers_hands_comes_when_it_cannot_be_handed_over(
+    bench: Bench,
+) -> None:
+    bench.start_worker()
+    phone = await bench.tenant.phone("bob")
+    fault = bench.sim.fault(token=phone.voip, hold=True)
+    call = await bench.ring("bob")
+    await bench.sim.arrived(1, token=phone.voip)
+    await bench.tenant.act(call, "cancel")
+    (stop,) = await bench.tenant.rows(
+        "SELECT * FROM pushes WHERE tenant_id = :tenant AND purpose = 'stop'"
+    )
+    assert stop["due_at"] - stop["created_at"] > timedelta(seconds=FRESH)
+    bench.sim.release(fault)
+    await bench.sim.arrived(1, token=phone.alert)
+
+
+async def alive(bench: Bench, worker: Loop) -> bool:
+    return bench.life(worker).is_alive()
 
 
 async def all_attempts(bench: Bench, count: int) -> list[dict[str, Any]]:

@@ -1,7 +1,12 @@
 """An answer in hand is kept until it is written: nothing is sent again for want of a commit."""
 
+import math
+
+import pytest
 from sqlalchemy import text
 
+from app.infra.boottime import boottime
+from app.push.life import LEASE, Life
 from tests.e2e.house import Phone, eventually
 from tests.push.conftest import Bench
 
@@ -92,23 +97,50 @@ async def test_a_locked_token_holds_up_no_other_tenants_answers(bench: Bench) ->
     assert bench.sends([gone, *phones]) == [1] * 4
 
 
-async def test_answers_outlive_connections_and_a_read_only_database(bench: Bench) -> None:
-    """For new sessions the database is read-only, and all old ones are ended, for a while."""
-    bench.start_worker()
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("SET default_transaction_read_only = on", "RESET default_transaction_read_only"),
+        ("ALLOW_CONNECTIONS false", "ALLOW_CONNECTIONS true"),
+    ],
+    ids=["read-only", "refusing"],
+)
+async def test_answers_outlive_every_connection_and_nobody_is_judged(
+    bench: Bench, begin: str, end: str
+) -> None:
+    """All sessions end, and new ones cannot write, or there are none, until all leases are over."""
+    workers = [bench.start_worker(), bench.start_worker()]
     phones = await bench.phones(10)
     faults = await bench.hold(phones)
-    (name,) = await bench.tenant.rows("SELECT current_database() AS name")
-    await bench.tenant.execute(
-        f"ALTER DATABASE {name['name']} SET default_transaction_read_only = on"
-    )
+    await bench.tenant.season_workers()
+    lives = [bench.life(worker) for worker in workers]
+    bench.alter(begin)
     try:
-        await bench.end_sessions()
+        bench.end_sessions()
         bench.release(faults)
-        await eventually(lambda: _all_leases_over(bench))
+        await eventually(lambda: _all_leases_over(lives))
     finally:
-        await bench.writable(name["name"])
+        bench.alter(end)
+        bench.end_sessions()
     await bench.all_in("accepted", timeout=10)
     assert bench.sends(phones) == [1] * 10
+    assert [bench.life(worker) for worker in workers] == lives
+
+
+async def test_a_claim_that_a_crash_took_back_is_taken_back_with_its_record(bench: Bench) -> None:
+    """Claims are committed asynchronously: the row is as before, its answer is in hand."""
+    bench.start_worker()
+    phones = await bench.phones(2)
+    faults = await bench.hold(phones)
+    await bench.tenant.execute(
+        "UPDATE pushes SET state = 'pending', claimed_by = NULL, fence = 0, attempts = 0, "
+        "due_at = due_at + interval '20 seconds' WHERE tenant_id = :tenant",
+        tenant=bench.tenant.id,
+    )
+    bench.release(faults)
+    rows = await bench.all_in("accepted")
+    assert [row["fence"] for row in rows] == [1, 1]
+    assert bench.sends(phones) == [1, 1]
 
 
 async def _accepted(bench: Bench, phones: list[Phone]) -> bool:
@@ -118,10 +150,8 @@ async def _accepted(bench: Bench, phones: list[Phone]) -> bool:
     return bool(rows) and all(row["state"] == "accepted" for row in rows)
 
 
-async def _all_leases_over(bench: Bench) -> bool:
-    return not await bench.tenant.rows(
-        "SELECT 1 FROM workers WHERE alive_until > clock_timestamp()"
-    )
+async def _all_leases_over(lives: list[Life]) -> bool:
+    return all(boottime() > life.start_by(math.inf) + LEASE / 4 for life in lives)
 
 
 async def _waits_for_a_lock(bench: Bench) -> bool:
