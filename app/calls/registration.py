@@ -7,6 +7,8 @@ from app.audit.log import SERVER, Actor, record
 from app.calls.apply import Applied
 from app.calls.notify_after_commit import notify_after_commit
 from app.calls.service import ring_late_devices
+from app.credentials import store as credentials
+from app.devices import advice
 from app.devices import service as devices
 from app.devices.schemas import DeviceIn
 from app.infra.errors import NotFound
@@ -17,7 +19,8 @@ from app.tenants.schemas import TenantSettings
 async def register(
     runtime: Runtime, tenant_id: UUID, settings: TenantSettings, user_id: str, request: DeviceIn
 ) -> dict[str, Any]:
-    """Make or refresh a device with its tokens; returns the device as clients read it.
+    """Make or refresh a device with its tokens; returns the device as clients read it,
+    with `warnings` of what rings nobody though it is in order.
 
     If the user is ringing, the device rings too. Devices that are no more the user's and ring stop.
     """
@@ -26,7 +29,9 @@ async def register(
     notify_after_commit(runtime, Applied(rings=list(change.stopped)))
     await ring_late_devices(runtime, (tenant_id, user_id))
     assert change.device is not None
-    return change.device
+    async with runtime.database.autocommit() as session:
+        ringable = await credentials.ringable_apps(session, tenant_id)
+    return change.device | {"warnings": advice.warnings(change.device["tokens"], ringable)}
 
 
 async def remove(

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Table, delete, func, select, text, update
 
+from app.core.app_id import VOIP, spelled
 from app.credentials.models import Credential
 from app.credentials.usable import ACTIVE, STANDBY, Usable, pick
 from app.infra.db import Connection, Row, insert_rows, many, one
@@ -50,6 +51,19 @@ async def for_apps(session: Connection, pairs: Collection[tuple[UUID, str]]) -> 
         "bundles": [name for _, name in ordered],
     }
     return [usable(row) for row in await many(session, FOR_BUNDLES, wanted)]
+
+
+RINGABLE_APPS = text("""
+    SELECT DISTINCT k.app_id, k.topics FROM credentials k
+    WHERE k.tenant_id = :tenant AND k.state IN ('active', 'standby')
+        AND (k.not_after IS NULL OR k.not_after > statement_timestamp())
+""")
+
+
+async def ringable_apps(session: Connection, tenant_id: UUID) -> set[str]:
+    """The tenant's apps for which some credential can ring, whether Apple takes it or not."""
+    rows = await many(session, RINGABLE_APPS, {"tenant": tenant_id})
+    return {row["app_id"] for row in rows if spelled(row["app_id"] + VOIP, row["topics"])}
 
 
 def usable(row: Row) -> Usable:

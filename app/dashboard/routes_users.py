@@ -12,6 +12,7 @@ from app.calls import registration, ringing
 from app.calls.ringer import ringer_of
 from app.calls.schemas import CallerIn, RingIn
 from app.core.identifiers import is_user_id
+from app.credentials import store as credentials
 from app.dashboard import store_lists
 from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
@@ -66,10 +67,12 @@ async def _one(
         if not found and not await store_lists.user_exists(session, place.id, user_id):
             raise nothing_here()
         last = await store_lists.last_pushes(session, [one["id"] for one in found])
+        ringable = await credentials.ringable_apps(session, place.id)
         recent = await store_lists.calls(session, place.id, user=user_id, limit=8)
     return render(
         request, "user.html", status=status,
         user=user_id, devices=found, last=last, calls=recent, problem=problem, tried=tried,
+        ringable=ringable,
     )  # fmt: skip
 
 

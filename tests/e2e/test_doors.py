@@ -318,3 +318,15 @@ async def test_a_slow_pattern_holds_nobody_up(tenant: Tenant) -> None:
     answers: list[httpx.Response] = [await asked, other]
     assert {answer.status_code for answer in answers} == {422}
     assert max(answer.elapsed.total_seconds() for answer in answers) < 5
+
+
+async def test_a_device_that_nothing_can_ring_is_told_at_once(tenant: Tenant) -> None:
+    voip = {"kind": "voip", "token": secrets.token_hex(32)}
+    for app, warned in ((BUNDLE, []), ("com.example.ap", ["com.example.ap"])):
+        body = {"user_id": "bob", "tokens": [voip | {"app_id": app}]}
+        answer = await tenant.api.post("/v1/devices", json=body)
+        assert answer.status_code == 200, answer.text
+        warnings = answer.json()["warnings"]
+        assert [one["app_id"] for one in warnings] == warned
+        assert all(one["code"] == "no_credential" for one in warnings)
+    assert f"there is one for {BUNDLE}" in warnings[0]["detail"]
