@@ -5,6 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from app.api.models import says
+from app.api.models.server import AuditOut
 from app.audit import log as audit
 from app.core.event import rfc3339
 from app.http.auth import server
@@ -16,7 +18,7 @@ router = APIRouter(prefix="/v1/audit", tags=["audit"])
 MOST = 200
 
 
-@router.get("")
+@router.get("", **says("read_audit_log", AuditOut))
 async def read(
     request: Request,
     caller: Annotated[Caller, Depends(server)],

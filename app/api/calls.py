@@ -5,6 +5,8 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 
+from app.api.models import says
+from app.api.models.calls import AcceptedOut, CallOut, OwnCallOut
 from app.calls import actors, heartbeats, service
 from app.calls import call_token_view as state
 from app.calls.actors import Actor
@@ -35,7 +37,7 @@ Anyone = Annotated[Caller, Depends(any_caller)]
 ServerOrUser = Annotated[Caller, Depends(server_or_user)]
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, **says("ring", CallOut))
 async def ring(
     body: RingIn,
     request: Request,
@@ -49,7 +51,7 @@ async def ring(
     return Response(answer, status_code=202, media_type="application/json")
 
 
-@router.get("/{reference}")
+@router.get("/{reference}", **says("read_call", OwnCallOut | CallOut))
 async def read(reference: str, request: Request, caller: Anyone) -> Response:
     """A call by `type:id` (the live one, else the latest) or by the id of its session.
 
@@ -60,7 +62,7 @@ async def read(reference: str, request: Request, caller: Anyone) -> Response:
     return http_cache.answer(request, await actors.read_as(runtime, caller, reference))
 
 
-@router.post("/{reference}/report", status_code=204)
+@router.post("/{reference}/report", status_code=204, operation_id="report_ring")
 async def report(reference: str, request: Request, caller: Anyone, body: ReportIn) -> Response:
     """With a call token: this device rings (`delivered`), or cannot (`unavailable`)."""
     runtime: Runtime = request.app.state.runtime
@@ -69,7 +71,7 @@ async def report(reference: str, request: Request, caller: Anyone, body: ReportI
     return Response(status_code=204)
 
 
-@router.post("/{reference}/accept")
+@router.post("/{reference}/accept", **says("accept_call", AcceptedOut))
 async def accept(
     reference: str, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
@@ -82,7 +84,7 @@ async def accept(
     return await _join(reference, request, caller, body, Accept)
 
 
-@router.post("/{reference}/join")
+@router.post("/{reference}/join", **says("join_call", AcceptedOut))
 async def join(
     reference: str, request: Request, caller: ServerOrUser, body: ActIn | None = None
 ) -> dict[str, Any]:
@@ -120,7 +122,7 @@ async def _join(
     }
 
 
-@router.post("/{reference}/decline")
+@router.post("/{reference}/decline", **says("decline_call", OwnCallOut | CallOut))
 async def decline(
     reference: str, request: Request, caller: Anyone, body: DeclineIn | None = None
 ) -> dict[str, Any]:
@@ -132,7 +134,7 @@ async def decline(
     return actors.as_told(caller, await _act(request, actor, command), actor.user_id)
 
 
-@router.post("/{reference}/cancel")
+@router.post("/{reference}/cancel", **says("cancel_call", CallOut))
 async def cancel(
     reference: str, request: Request, caller: ServerOrUser, body: ActIn | None = None
 ) -> dict[str, Any]:
@@ -142,7 +144,7 @@ async def cancel(
     return (await _act(request, actor, Cancel(actor.user), audited)).out()
 
 
-@router.post("/{reference}/leave")
+@router.post("/{reference}/leave", **says("leave_call", CallOut))
 async def leave(
     reference: str, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
@@ -152,7 +154,7 @@ async def leave(
     return (await _act(request, actor, Leave(actor.user_id, actor.device))).out()
 
 
-@router.post("/{reference}/end")
+@router.post("/{reference}/end", **says("end_call", CallOut))
 async def end(
     reference: str, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
@@ -163,7 +165,7 @@ async def end(
     return (await _act(request, actor, End(actor.user, actor.device), audited)).out()
 
 
-@router.post("/{reference}/heartbeat")
+@router.post("/{reference}/heartbeat", **says("heartbeat", OwnCallOut))
 async def heartbeat(
     reference: str, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.api.models import says
+from app.api.models.credentials import CredentialOut, CredentialsOut, PreviewOut, TestPushOut
 from app.credentials import service
 from app.credentials.schemas import (
     ConfirmIn,
@@ -44,7 +46,7 @@ def _out(row: Row) -> dict[str, Any]:
     return credential_out(row, clock.now())
 
 
-@router.post("/preview")
+@router.post("/preview", **says("preview_credential", PreviewOut))
 async def preview(body: CredentialIn, request: Request, caller: Admin) -> dict[str, Any]:
     """What is understood of a file; nothing is stored, and Apple is not asked."""
     understood, key_is_here = await service.preview(
@@ -60,7 +62,7 @@ async def preview(body: CredentialIn, request: Request, caller: Admin) -> dict[s
     return understood_out(understood, clock.now(), key_is_here=key_is_here)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, **says("add_credential", CredentialOut))
 async def add(body: CredentialIn, request: Request, caller: Admin) -> dict[str, Any]:
     """Add a credential. Apple is asked about it, so this takes up to 5 s."""
     row = await service.add(
@@ -77,14 +79,14 @@ async def add(body: CredentialIn, request: Request, caller: Admin) -> dict[str, 
     return _out(row)
 
 
-@router.get("")
+@router.get("", **says("list_credentials", CredentialsOut))
 async def list_all(request: Request, caller: Admin, app_id: AppId | None = None) -> dict[str, Any]:
     """Every credential, the newest first; of one app if `app_id` is given."""
     rows = await service.list_all(_runtime(request), caller.tenant_id, app_id)
     return {"credentials": [_out(row) for row in rows]}
 
 
-@router.post("/requests", status_code=201)
+@router.post("/requests", status_code=201, **says("request_certificate", CredentialOut))
 async def make_request(body: RequestIn, request: Request, caller: Admin) -> dict[str, Any]:
     """Make a key that never leaves, and the signing request (`request`) for Apple's portal."""
     actor = actor_of(request, caller)
@@ -92,7 +94,7 @@ async def make_request(body: RequestIn, request: Request, caller: Admin) -> dict
     return _out(row)
 
 
-@router.post("/{credential_id}/certificate")
+@router.post("/{credential_id}/certificate", **says("complete_certificate", CredentialOut))
 async def complete(
     credential_id: UUID, body: FileIn, request: Request, caller: Admin
 ) -> dict[str, Any]:
@@ -104,7 +106,7 @@ async def complete(
     return _out(row)
 
 
-@router.post("/test-push")
+@router.post("/test-push", **says("test_push", TestPushOut))
 async def test_push(body: TestPushIn, request: Request, caller: Admin) -> dict[str, Any]:
     """Ring a user's phones (or one of them) once, marked as a test: what Apple says of each."""
     tried = await trial.ring_phones(
@@ -117,13 +119,13 @@ async def test_push(body: TestPushIn, request: Request, caller: Admin) -> dict[s
     return {"devices": [one.as_dict() for one in tried]}
 
 
-@router.get("/{credential_id}")
+@router.get("/{credential_id}", **says("read_credential", CredentialOut))
 async def get(credential_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
     """One credential."""
     return _out(await service.get(_runtime(request), caller.tenant_id, credential_id))
 
 
-@router.post("/{credential_id}/probe")
+@router.post("/{credential_id}/probe", **says("probe_credential", CredentialOut))
 async def probe(credential_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
     """Ask Apple now whether it takes this credential, and in which environments."""
     actor = actor_of(request, caller)
@@ -131,7 +133,7 @@ async def probe(credential_id: UUID, request: Request, caller: Admin) -> dict[st
     return _out(row)
 
 
-@router.post("/{credential_id}/activate")
+@router.post("/{credential_id}/activate", **says("activate_credential", CredentialOut))
 async def activate(credential_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
     """Use this one from now on: brings back one that was replaced or retired."""
     actor = actor_of(request, caller)
@@ -139,7 +141,7 @@ async def activate(credential_id: UUID, request: Request, caller: Admin) -> dict
     return _out(row)
 
 
-@router.post("/{credential_id}/retire")
+@router.post("/{credential_id}/retire", **says("retire_credential", CredentialOut))
 async def retire(
     credential_id: UUID, request: Request, caller: Admin, body: ConfirmIn | None = None
 ) -> dict[str, Any]:
@@ -154,7 +156,7 @@ async def retire(
     return _out(row)
 
 
-@router.delete("/{credential_id}", status_code=204)
+@router.delete("/{credential_id}", status_code=204, operation_id="delete_credential")
 async def delete(
     credential_id: UUID, request: Request, caller: Admin, *, confirm: bool = False
 ) -> Response:

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.api.models import says
+from app.api.models.devices import DevicesOut, RegisteredOut, UserTokenOut
 from app.calls import erase as erasing
 from app.calls import registration
 from app.core.event import rfc3339
@@ -22,7 +24,7 @@ ServerOrUser = Annotated[Caller, Depends(server_or_user)]
 Server = Annotated[Caller, Depends(server)]
 
 
-@router.post("/devices")
+@router.post("/devices", **says("register_device", RegisteredOut))
 async def register(body: DeviceIn, request: Request, caller: ServerOrUser) -> dict[str, Any]:
     """Register a device with its tokens, or refresh it. Doing so again changes only the expiry."""
     require_scope(caller, "devices")
@@ -31,7 +33,7 @@ async def register(body: DeviceIn, request: Request, caller: ServerOrUser) -> di
     return await registration.register(runtime, caller.tenant_id, caller.settings, user_id, body)
 
 
-@router.get("/devices")
+@router.get("/devices", **says("list_devices", DevicesOut))
 async def list_devices(
     request: Request, caller: ServerOrUser, user_id: UserId | None = None
 ) -> dict[str, Any]:
@@ -42,7 +44,7 @@ async def list_devices(
     return {"devices": await service.list_of(runtime, caller.tenant_id, user)}
 
 
-@router.post("/devices/unregister", status_code=204)
+@router.post("/devices/unregister", status_code=204, operation_id="unregister_device")
 async def unregister(body: UnregisterIn, request: Request, caller: ServerOrUser) -> Response:
     """Remove the device that holds a push token, with all its tokens: it will not ring again.
 
@@ -56,7 +58,7 @@ async def unregister(body: UnregisterIn, request: Request, caller: ServerOrUser)
     return Response(status_code=204)
 
 
-@router.delete(f"/devices/{segment('device_id')}", status_code=204)
+@router.delete(f"/devices/{segment('device_id')}", status_code=204, operation_id="remove_device")
 async def remove(
     device_id: DeviceId, request: Request, caller: ServerOrUser, user_id: UserId | None = None
 ) -> Response:
@@ -69,7 +71,7 @@ async def remove(
     return Response(status_code=204)
 
 
-@router.delete(f"/users/{segment('user_id')}", status_code=204)
+@router.delete(f"/users/{segment('user_id')}", status_code=204, operation_id="erase_user")
 async def erase(user_id: UserId, request: Request, caller: ServerOrUser) -> Response:
     """Erase a user: devices, tokens and events; past calls keep a tombstone in their place."""
     require_scope(caller, "users")
@@ -80,7 +82,11 @@ async def erase(user_id: UserId, request: Request, caller: ServerOrUser) -> Resp
     return Response(status_code=204)
 
 
-@router.post(f"/users/{segment('user_id')}/tokens", status_code=201)
+@router.post(
+    f"/users/{segment('user_id')}/tokens",
+    status_code=201,
+    **says("create_user_token", UserTokenOut),
+)
 async def make_user_token(
     user_id: UserId, request: Request, caller: Server, body: UserTokenIn | None = None
 ) -> dict[str, Any]:

@@ -5,9 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, WebSocket
 
 from app.api import socket
+from app.api.models import says
+from app.api.models.calls import TimelineOut
+from app.api.models.server import EventTypesOut
 from app.api.sse import EventStream
 from app.calls.timeline import of_call
-from app.http.auth import Gate, any_caller, server
+from app.core.event import event_filters
+from app.events.registry import REGISTRY, example_of, schema_of
+from app.http.auth import Gate, any_caller, server, server_or_user
 from app.infra.errors import Forbidden
 from app.infra.fields import DeviceId, UserId
 from app.infra.runtime import Runtime
@@ -27,7 +32,7 @@ async def _listener(request: Request) -> Caller:
     return caller
 
 
-@router.get("/events", response_class=EventStream)
+@router.get("/events", response_class=EventStream, operation_id="stream_events")
 async def events(
     request: Request,
     caller: Annotated[Caller, Depends(_listener)],
@@ -60,7 +65,24 @@ def _number(last_event_id: str | None) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else NEVER
 
 
-@router.get("/calls/{reference}/timeline")
+@router.get("/events/types", operation_id="list_event_types", response_model=EventTypesOut)
+async def event_types(_caller: Annotated[Caller, Depends(server_or_user)]) -> dict[str, Any]:
+    """Every type of event, with an example and its JSON Schema, and what webhooks may ask for."""
+    return {
+        "types": [
+            {
+                "type": name,
+                "about": entry.about,
+                "example": example_of(entry),
+                "json_schema": schema_of(entry),
+            }
+            for name, entry in REGISTRY.items()
+        ],
+        "filters": list(event_filters()),
+    }
+
+
+@router.get("/calls/{reference}/timeline", **says("read_timeline", TimelineOut))
 async def timeline(
     reference: str, request: Request, caller: Annotated[Caller, Depends(server)]
 ) -> dict[str, Any]:

@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1/settings", tags=["settings"])
 Server = Annotated[Caller, Depends(server)]
 
 
-@router.get("")
+@router.get("", operation_id="read_settings", response_model=TenantSettings)
 async def read(request: Request, caller: Server) -> dict[str, Any]:
     """The tenant's settings, those that have their default included."""
     require_scope(caller, "settings")
@@ -23,7 +23,7 @@ async def read(request: Request, caller: Server) -> dict[str, Any]:
     return (await service.settings_of(runtime, caller.tenant_id)).model_dump()
 
 
-@router.put("")
+@router.put("", operation_id="replace_settings", response_model=TenantSettings)
 async def change(body: TenantSettings, request: Request, caller: Server) -> dict[str, Any]:
     """Replace the settings; what is not named has its default. In force within a second.
 

@@ -6,6 +6,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from app.api.models import says
+from app.api.models.webhooks import (
+    AttemptsOut,
+    DeliveriesOut,
+    NewSecretOut,
+    NewWebhookOut,
+    ResentOut,
+    WebhookOut,
+    WebhooksOut,
+)
 from app.core.cursor import cursor_of, place_of
 from app.core.event import rfc3339
 from app.http.acting import actor_of
@@ -37,7 +47,7 @@ def _runtime(request: Request) -> Runtime:
     return runtime
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, **says("create_webhook", NewWebhookOut))
 async def create(body: WebhookIn, request: Request, caller: Admin) -> dict[str, Any]:
     """A new webhook. Its `secret` is shown this once."""
     row, secret = await webhook.create(
@@ -51,20 +61,20 @@ async def create(body: WebhookIn, request: Request, caller: Admin) -> dict[str, 
     return webhook_out(row) | {"secret": secret}
 
 
-@router.get("")
+@router.get("", **says("list_webhooks", WebhooksOut))
 async def every(request: Request, caller: Admin) -> dict[str, Any]:
     """Every webhook of the tenant."""
     rows = await webhook.every(_runtime(request), caller.tenant_id)
     return {"webhooks": [webhook_out(row) for row in rows]}
 
 
-@router.get("/{webhook_id}")
+@router.get("/{webhook_id}", **says("read_webhook", WebhookOut))
 async def read(webhook_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
     """One webhook, and how it does."""
     return webhook_out(await webhook.get(_runtime(request), caller.tenant_id, webhook_id))
 
 
-@router.patch("/{webhook_id}")
+@router.patch("/{webhook_id}", **says("change_webhook", WebhookOut))
 async def change(
     webhook_id: UUID, body: ChangeIn, request: Request, caller: Admin
 ) -> dict[str, Any]:
@@ -75,7 +85,7 @@ async def change(
     return webhook_out(row)
 
 
-@router.delete("/{webhook_id}", status_code=204)
+@router.delete("/{webhook_id}", status_code=204, operation_id="delete_webhook")
 async def remove(webhook_id: UUID, request: Request, caller: Admin) -> Response:
     """Delete a webhook; what waits for it is not sent."""
     actor = actor_of(request, caller)
@@ -83,7 +93,7 @@ async def remove(webhook_id: UUID, request: Request, caller: Admin) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/{webhook_id}/rotate")
+@router.post("/{webhook_id}/rotate", **says("rotate_webhook_secret", NewSecretOut))
 async def rotate(
     webhook_id: UUID, request: Request, caller: Admin, body: RotateIn | None = None
 ) -> dict[str, Any]:
@@ -94,7 +104,7 @@ async def rotate(
     return {"id": str(webhook_id), "secret": secret, "overlap": overlap}
 
 
-@router.get("/{webhook_id}/deliveries")
+@router.get("/{webhook_id}/deliveries", **says("list_deliveries", DeliveriesOut))
 async def deliveries(
     webhook_id: UUID,
     request: Request,
@@ -119,7 +129,7 @@ async def deliveries(
     }
 
 
-@router.get("/{webhook_id}/attempts")
+@router.get("/{webhook_id}/attempts", **says("list_attempts", AttemptsOut))
 async def attempts(
     webhook_id: UUID,
     request: Request,
@@ -143,7 +153,11 @@ async def attempts(
     }
 
 
-@router.post("/{webhook_id}/deliveries/{event_id}/resend", status_code=202)
+@router.post(
+    "/{webhook_id}/deliveries/{event_id}/resend",
+    status_code=202,
+    **says("resend_delivery", ResentOut),
+)
 async def resend(
     webhook_id: UUID, event_id: EventId, request: Request, caller: Admin
 ) -> dict[str, Any]:

@@ -57,7 +57,8 @@ async def of_call(runtime: Runtime, tenant_id: UUID, reference: str) -> dict[str
     began = call["created_at"]
     return {
         "call": {
-            "id": str(call["id"]),
+            "id": call["name"],
+            "session_id": str(call["id"]),
             "cid": f"{call['type']}:{call['name']}",
             "state": call["state"],
             "reason": call["reason"],

@@ -1,0 +1,147 @@
+"""How a call, its members and its timeline read."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from app.api.models import EXAMPLE_ID, Out, maybe_time, time
+
+State = Literal["ringing", "active", "ended"]
+MemberState = Literal[
+    "ringing", "joined", "away", "left", "declined", "busy", "missed", "unreachable", "suppressed"
+]
+Reason = Literal[
+    "completed", "cancelled", "declined", "busy", "missed", "unreachable", "alone", "max_duration",
+    "ended_by_server", "failed",
+]  # fmt: skip
+
+
+class CallerOut(Out):
+    """Who is calling."""
+
+    id: str = Field(description="the caller's user id", examples=["alice"])
+    name: str | None = Field(description="as phones show it", examples=["Alice"])
+
+
+class RingOut(Out):
+    """One attempt to reach one member."""
+
+    uuid: str = Field(description="CallKit's UUID, never used again", examples=[EXAMPLE_ID])
+    state: str = Field(
+        description="`ringing`, or how it settled: accepted, declined, cancelled, missed, …",
+        examples=["ringing"],
+    )
+    expires_at: str = time("until when it rings")
+    settled_at: str | None = maybe_time("when it settled")
+    callkit_reason: int | None = Field(
+        description="CXCallEndedReason for devices that are to stop", ge=1, le=5, examples=[4]
+    )
+
+
+class MemberOut(Out):
+    """A user in a call, with the latest ring that was made to reach them."""
+
+    user_id: str = Field(description="who", examples=["bob"])
+    role: Literal["caller", "callee"] = Field(description="what they are in this call")
+    state: MemberState = Field(description="how they stand")
+    device_id: str | None = Field(
+        description="the device that holds the call, or `server`", examples=["bobs-phone"]
+    )
+    joined_at: str | None = maybe_time("when they joined")
+    left_at: str | None = maybe_time("when they left")
+    ring: RingOut | None = Field(description="their latest ring; null for the caller")
+
+
+class CallCore(Out):
+    """What every reading of a call says."""
+
+    id: str = Field(description="the client's own id of the call", examples=["abc"])
+    session_id: str = Field(description="UUID of this session", examples=[EXAMPLE_ID])
+    cid: str = Field(description="`type:id`", examples=["default:abc"])
+    type: str = Field(description="the call type", examples=["default"])
+    state: State = Field(description="how the call stands")
+    reason: Reason | None = Field(description="why it ended; null while it lives")
+    caller: CallerOut = Field(description="who is calling")
+    video: bool = Field(description="whether it is a video call")
+    custom: dict[str, Any] = Field(description="the backend's own data", examples=[{"room": 7}])
+    created_at: str = time("when it began")
+    active_at: str | None = maybe_time("when the first callee joined")
+    ended_at: str | None = maybe_time("when it ended")
+    members: list[MemberOut] = Field(description="everybody in it, the caller first")
+
+
+class CallOut(CallCore):
+    """A call as a backend or a member reads it."""
+
+    warnings: list["Warning_"] | None = Field(
+        default=None, description="what did not keep it from being rung, and should be looked at"
+    )
+
+
+class Warning_(Out):  # noqa: N801  (Warning is Python's own)
+    """Something that does not refuse the request, and that a person should know."""
+
+    code: str = Field(description="stable, for programs", examples=["no_credential"])
+    detail: str = Field(description="what it is, and the way out")
+
+
+class CountsOut(Out):
+    """How many members a call has."""
+
+    members: int = Field(description="in all, the caller included", ge=0)
+    joined: int = Field(description="who have joined, away or not", ge=0)
+    ringing: int = Field(description="who still ring", ge=0)
+
+
+class OwnCallOut(CallCore):
+    """A call as one member's phone reads it: that member alone, and how many others there are."""
+
+    count: CountsOut = Field(description="how many members there are")
+    ring: RingOut | None = Field(default=None, description="the ring that the call token is for")
+
+
+class AcceptedOut(CallCore):
+    """A call that was answered; with a call token only the member's own part of it."""
+
+    count: CountsOut | None = Field(default=None, description="with a call token: how many")
+    ring: RingOut | None = Field(default=None, description="with a call token: its own ring")
+    heartbeat_every: float | None = Field(
+        default=None, description="seconds at most between two signs of life; null: none needed"
+    )
+    member_token: str = Field(
+        description="keeps, leaves and ends the call without login", examples=["rl_mt_…"]
+    )
+
+
+class TimelineCallOut(Out):
+    """The call that a timeline is of."""
+
+    id: str = Field(description="the client's own id", examples=["abc"])
+    session_id: str = Field(description="UUID of the session", examples=[EXAMPLE_ID])
+    cid: str = Field(description="`type:id`", examples=["default:abc"])
+    state: State = Field(description="how the call stands")
+    reason: Reason | None = Field(description="why it ended")
+    caller_id: str = Field(description="who called", examples=["alice"])
+    created_at: str = time("when it began")
+    ended_at: str | None = maybe_time("when it ended")
+
+
+class LineOut(Out):
+    """One thing that happened."""
+
+    at: str = time("when")
+    ms: int = Field(description="milliseconds since the call began", examples=[12])
+    kind: str = Field(
+        description="an event's type, or what a push did", examples=["ring_push.sent"]
+    )
+    text: str = Field(description="the same as a sentence", examples=["alice rings bob"])
+    user_id: str | None = Field(description="whom it is about", examples=["bob"])
+    device_id: str | None = Field(description="on which device", examples=["bobs-phone"])
+    data: dict[str, Any] = Field(description="the particulars")
+
+
+class TimelineOut(Out):
+    """Everything that happened in a call, in order."""
+
+    call: TimelineCallOut = Field(description="which call")
+    timeline: list[LineOut] = Field(description="what happened, the earliest first")

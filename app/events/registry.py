@@ -1,0 +1,313 @@
+"""Every type of event that clients and webhooks are told: its data, an example and a sentence.
+
+The one place where an event is written down: the reference (`webhooks` of the OpenAPI, the page and
+the JSON Schemas in `docs/events/`), `GET /v1/events/types` and the check of a subscription read it.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.core.event import EventType, TenantEventType
+from app.core.frozen import frozen
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+SESSION = "0198f7e2-8d0e-7a3b-9b7c-2f8f6f0d9a11"
+RING = "0198f7e2-8d10-7c11-8a2e-5a1f0c7d2b33"
+CREDENTIAL = "0198f7e2-9000-7a3b-9b7c-2f8f6f0d9a44"
+WEBHOOK = "0198f7e2-9000-7a3b-9b7c-2f8f6f0d9a55"
+AT = "2026-11-21T08:00:00.123Z"
+
+Time = Field(description="RFC 3339, UTC, with milliseconds")
+UserId = Field(description="who it is about")
+DeviceId = Field(description="the device, as its app named it; null when no device is known")
+RingId = Field(description="the ring's UUID, which is CallKit's")
+
+
+class Data(BaseModel):
+    """What an event says. New members may come; a client passes over those it does not know."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class CallStarted(Data):
+    """Somebody rings: the call has begun."""
+
+    caller_id: str = Field(description="who is calling")
+    callees: list[str] = Field(description="who is rung")
+    video: bool = Field(description="whether it is a video call")
+
+
+class CallActive(Data):
+    """The first callee has joined."""
+
+
+class MemberState(Data):
+    """A member that has changed."""
+
+    user_id: str = UserId
+    state: str = Field(description="the member's state now")
+    device_id: str | None = DeviceId
+
+
+class CallUpdated(Data):
+    """Members of a large call have changed; told once a second instead of one by one."""
+
+    members: list[MemberState] = Field(description="those that have changed, the first hundred")
+    more: bool = Field(description="whether others have changed too: read the call")
+    counts: dict[str, int] = Field(description="how many members are in each state")
+
+
+class CallEnded(Data):
+    """The call is over for everyone."""
+
+    reason: str = Field(description="completed, cancelled, declined, missed, unreachable, …")
+
+
+class RingStarted(Data):
+    """A member is rung: show the call."""
+
+    user_id: str = UserId
+    ring: str = RingId
+    expires_at: str = Field(description="until when it rings: RFC 3339, UTC")
+    caller_id: str = Field(description="who is calling")
+    video: bool = Field(description="whether it is a video call")
+
+
+class RingSettled(Data):
+    """A ring is over: every device of the member but `device_id` stops."""
+
+    user_id: str = UserId
+    ring: str = RingId
+    outcome: str = Field(description="accepted, declined, cancelled, missed or unreachable")
+    device_id: str | None = Field(description="the device that settled it, if one did")
+    callkit_reason: int = Field(description="CXCallEndedReason, 1 to 5, for the other devices")
+
+
+class MemberAdded(Data):
+    """More users are rung into a live call."""
+
+    user_ids: list[str] = Field(description="who is rung")
+    by: str | None = Field(description="who rings them")
+
+
+class MemberJoined(Data):
+    """A member has answered, or has come back."""
+
+    user_id: str = UserId
+    device_id: str | None = DeviceId
+
+
+class AboutMember(Data):
+    """A member, by id."""
+
+    user_id: str = UserId
+
+
+class MemberLeft(Data):
+    """A member has left, or was taken out after a long silence."""
+
+    user_id: str = UserId
+    device_id: str | None = DeviceId
+
+
+class DeviceReport(Data):
+    """What a device says of a ring that was pushed to it."""
+
+    user_id: str = UserId
+    device_id: str | None = DeviceId
+    ring: str = RingId
+
+
+class AboutCredential(Data):
+    """A credential of an app."""
+
+    credential_id: str = Field(description="its id")
+    app_id: str = Field(description="the app that it serves")
+    reason: str | None = Field(default=None, description="the provider's own word, if there is one")
+
+
+class CredentialExpiry(AboutCredential):
+    """A credential that runs out, or has."""
+
+    days: int = Field(description="days ahead that this alarm is for; 0: it has run out")
+    not_after: str = Time
+
+
+class PushAlarm(Data):
+    """Pushes go wrong in a way that a person must mend."""
+
+    alarm: str = Field(description="which alarm")
+    credential_id: str | None = Field(description="the credential, if one is to blame")
+    app_id: str = Field(description="the app")
+    environment: Literal["production", "sandbox"] | None = Field(description="Apple's environment")
+    reason: str | None = Field(description="the provider's own word")
+    at: str = Time
+
+
+class WebhookDisabled(Data):
+    """An endpoint has failed for so long that nothing is sent to it any more."""
+
+    webhook_id: str = Field(description="its id")
+    url: str = Field(description="where it was sent")
+    reason: str = Field(description="why")
+    failing_since: str | None = Field(description="since when: RFC 3339, UTC")
+
+
+class WebhookBehind(Data):
+    """Deliveries to an endpoint wait for too long."""
+
+    webhook_id: str = Field(description="its id")
+    url: str = Field(description="where it is sent")
+    oldest_due_at: str = Field(description="since when the oldest delivery waits: RFC 3339, UTC")
+    failing_since: str | None = Field(description="since when it fails, if it does")
+
+
+@frozen
+class Entry:
+    """One type of event: what it means, what its `data` is, and one as an example."""
+
+    name: str
+    about: str
+    data: type[Data]
+    example: dict[str, Any]
+
+    @property
+    def of_call(self) -> bool:
+        """Whether it is a fact about a call, with its ids and number."""
+        return self.name in CALL_TYPES
+
+
+CALL_TYPES = frozenset(one.value for one in EventType)
+_BOB = {"user_id": "bob"}
+_PHONE = _BOB | {"device_id": "bobs-phone"}
+_EXPIRY = {"credential_id": CREDENTIAL, "app_id": "com.example.app", "reason": None}
+_ENTRIES = (
+    Entry(
+        EventType.CALL_STARTED, "Somebody rings: the call has begun.", CallStarted,
+        {"caller_id": "alice", "callees": ["bob"], "video": True},
+    ),
+    Entry(EventType.CALL_ACTIVE, "The first callee has joined.", CallActive, {}),
+    Entry(
+        EventType.CALL_UPDATED, "Members of a large call have changed, once a second.", CallUpdated,
+        {
+            "members": [_PHONE | {"state": "joined"}], "more": False,
+            "counts": {"joined": 12, "ringing": 338},
+        },
+    ),
+    Entry(
+        EventType.CALL_ENDED, "The call is over for everyone.", CallEnded, {"reason": "completed"}
+    ),
+    Entry(
+        EventType.RING_STARTED, "A member is rung: show the call.", RingStarted,
+        _BOB | {"ring": RING, "expires_at": "2026-11-21T08:00:45.123Z", "caller_id": "alice",
+                "video": True},
+    ),
+    Entry(
+        EventType.RING_SETTLED, "A ring is over: the member's other devices stop.", RingSettled,
+        _PHONE | {"ring": RING, "outcome": "accepted", "callkit_reason": 4},
+    ),
+    Entry(
+        EventType.MEMBER_ADDED, "More users are rung into a live call.", MemberAdded,
+        {"user_ids": ["carol"], "by": "alice"},
+    ),
+    Entry(EventType.MEMBER_JOINED, "A member has answered or come back.", MemberJoined, _PHONE),
+    Entry(EventType.MEMBER_DECLINED, "A member has declined.", AboutMember, _BOB),
+    Entry(EventType.MEMBER_BUSY, "A member has declined, being busy.", AboutMember, _BOB),
+    Entry(EventType.MEMBER_MISSED, "A member's ring was not answered in time.", AboutMember, _BOB),
+    Entry(EventType.MEMBER_AWAY, "A joined member has been silent for a while.", AboutMember, _BOB),
+    Entry(EventType.MEMBER_BACK, "A member who was away shows life again.", AboutMember, _BOB),
+    Entry(
+        EventType.MEMBER_LEFT, "A member has left, or was removed after a long silence.",
+        MemberLeft, _PHONE,
+    ),
+    Entry(
+        EventType.DEVICE_DELIVERED, "A device says that the ring is on its screen.", DeviceReport,
+        _PHONE | {"ring": RING},
+    ),
+    Entry(
+        EventType.DEVICE_UNAVAILABLE, "A device says that it cannot ring; others go on.",
+        DeviceReport, _PHONE | {"ring": RING},
+    ),
+    Entry(
+        TenantEventType.CREDENTIAL_EXPIRING, "A credential runs out soon.", CredentialExpiry,
+        _EXPIRY | {"days": 30, "not_after": "2026-12-21T08:00:00.000Z"},
+    ),
+    Entry(
+        TenantEventType.CREDENTIAL_EXPIRED, "A credential has run out.", CredentialExpiry,
+        _EXPIRY | {"days": 0, "not_after": "2026-11-21T08:00:00.000Z"},
+    ),
+    Entry(
+        TenantEventType.CREDENTIAL_FAILING, "Apple refuses a credential.", AboutCredential,
+        _EXPIRY | {"reason": "InvalidProviderToken"},
+    ),
+    Entry(
+        TenantEventType.CREDENTIAL_RECOVERED, "Apple takes a credential again.", AboutCredential,
+        _EXPIRY,
+    ),
+    Entry(
+        TenantEventType.PUSH_ALARM, "Pushes go wrong in a way that a person must mend.", PushAlarm,
+        {
+            "alarm": "token_burst", "credential_id": CREDENTIAL, "app_id": "com.example.app",
+            "environment": "production", "reason": "BadDeviceToken", "at": AT,
+        },
+    ),
+    Entry(
+        TenantEventType.WEBHOOK_BEHIND, "Deliveries to an endpoint wait for too long.",
+        WebhookBehind,
+        {
+            "webhook_id": WEBHOOK, "url": "https://example.com/hooks", "oldest_due_at": AT,
+            "failing_since": None,
+        },
+    ),
+    Entry(
+        TenantEventType.WEBHOOK_DISABLED, "An endpoint has failed for so long that it is off.",
+        WebhookDisabled,
+        {
+            "webhook_id": WEBHOOK, "url": "https://example.com/hooks", "reason": "failing",
+            "failing_since": AT,
+        },
+    ),
+)  # fmt: skip
+REGISTRY: dict[str, Entry] = {str(entry.name): entry for entry in _ENTRIES}
+"""By type, in the order in which they are told of."""
+
+
+def example_of(entry: Entry) -> dict[str, Any]:
+    """One event as a webhook is sent it; a live stream says the same without `id`."""
+    if entry.of_call:
+        event_id = f"evt_{SESSION.replace('-', '')}_1"
+        about = {"session_id": SESSION, "cid": "default:abc", "seq": 1}
+    else:
+        event_id, about = f"evt_{WEBHOOK.replace('-', '')}", {}
+    return {"id": event_id, "type": str(entry.name), **about, "at": AT, "data": entry.example}
+
+
+def schema_of(entry: Entry) -> dict[str, Any]:
+    """JSON Schema (2020-12) of one event as a webhook is sent it."""
+    data = entry.data.model_json_schema()
+    definitions = data.pop("$defs", {})
+    properties: dict[str, Any] = {
+        "id": {
+            "type": "string",
+            "description": "the same for each try and endpoint; absent on live streams",
+        },
+        "type": {"const": str(entry.name)},
+        "at": {"type": "string", "format": "date-time", "description": Time.description},
+    }
+    if entry.of_call:
+        properties |= {
+            "session_id": {"type": "string", "format": "uuid", "description": "the call's session"},
+            "cid": {"type": "string", "description": "type:id of the call"},
+            "seq": {"type": "integer", "minimum": 1, "description": "counts within the call"},
+        }
+    found = {
+        "$schema": DIALECT,
+        "title": str(entry.name),
+        "description": entry.about,
+        "type": "object",
+        "required": [name for name in properties if name != "id"] + ["data"],
+        "properties": properties | {"data": data},
+        "examples": [example_of(entry)],
+    }
+    return found | ({"$defs": definitions} if definitions else {})
