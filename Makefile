@@ -84,6 +84,10 @@ plain-install: ## install without locks into a fresh environment, and load all t
 		"import app.main, workers.main; workers.main.app.connection().transport"
 	@build/plain/bin/ringline --help >/dev/null
 
+.PHONY: reference
+reference: $(VENV)/run.stamp ## write the reference of events anew, from the code
+	@$(BIN)/python -m app.events.reference
+
 .PHONY: lock
 lock: | $(BIN)/python ## resolve the dependencies anew into requirements/
 	@$(PIP) install uv

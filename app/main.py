@@ -15,6 +15,7 @@ from app.api import calls as calls_api
 from app.api import credentials as credentials_api
 from app.api import devices as devices_api
 from app.api import events as events_api
+from app.api import openapi
 from app.api import signing_secrets as signing_secrets_api
 from app.api import tenants as tenants_api
 from app.api import webhooks as webhook_api
@@ -122,6 +123,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         tenants_api,
     ):
         app.include_router(api.router)
+    openapi.install(app)
     dashboard.install(app)
     lab = _lab(app, chosen)
     health.install(app)
