@@ -14,6 +14,8 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from app.api.models import says
+from app.api.models.server import AliveOut, ReadyOut
 from app.credentials import health, key_check
 from app.infra import clock, db
 from app.infra.errors import AppError, Unauthorized, Unavailable
@@ -131,8 +133,12 @@ class Health:
 
 def install(app: FastAPI) -> None:
     """Add the routes; `app.state.health` is made when the process starts."""
-    app.add_api_route("/healthz", _alive, methods=["GET"], tags=["health"])
-    app.add_api_route("/readyz", _ready, methods=["GET"], tags=["health"])
+    app.add_api_route(
+        "/healthz", _alive, methods=["GET"], tags=["health"], **says("is_alive", AliveOut)
+    )
+    app.add_api_route(
+        "/readyz", _ready, methods=["GET"], tags=["health"], **says("is_ready", ReadyOut)
+    )
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
 
 

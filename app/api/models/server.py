@@ -61,3 +61,5 @@ class ReadyOut(Out):
 
     status: Literal["ready"] = Field(description="always `ready`; 503 while it is not")
     workers: int = Field(description="workers that have shown life lately", ge=1, examples=[2])
+    clock_skew_seconds: float = Field(description="by how much this host's clock is off")
+    warnings: list[str] = Field(description="what a person should look at, in sentences")
