@@ -15,7 +15,7 @@ from app.api import calls as calls_api
 from app.api import credentials as credentials_api
 from app.api import devices as devices_api
 from app.api import events as events_api
-from app.api import openapi
+from app.api import health, openapi
 from app.api import signing_secrets as signing_secrets_api
 from app.api import tenants as tenants_api
 from app.api import webhooks as webhook_api
@@ -26,7 +26,7 @@ from app.calls.warmup import rehearse
 from app.credentials import key_check
 from app.dashboard import routes as dashboard
 from app.dashboard.counting import Counting
-from app.http import health, problems
+from app.http import problems
 from app.http.auth import Gate
 from app.http.body_limit import BodyLimit
 from app.http.encoded_slashes import EncodedSlashes
