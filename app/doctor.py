@@ -16,7 +16,7 @@ from app.infra import clock
 from app.infra import news as redis
 from app.infra.db import Database, head_revision, one, revision_of
 from app.infra.outage import DatabaseAway
-from app.infra.settings import LOOPBACK, Settings
+from app.infra.settings import LOOPBACK, Settings, unknown_variables
 from app.infra.urls import http_url
 from app.infra.vault import VaultError, keyring
 from app.push import worker_store as push
@@ -41,7 +41,7 @@ async def examine() -> list[Check]:
     settings, faults = _settings()
     if settings is None:
         return faults
-    checks = _secret_key(settings)
+    checks = _unknown() + _secret_key(settings)
     checks += await _database(settings)
     checks.append(await _redis(settings))
     checks += _public_url(settings)
@@ -53,6 +53,18 @@ async def examine() -> list[Check]:
         checks.append(await _apns(name, url, settings))
     told = {fault.name for fault in faults}
     return faults + [check for check in checks if check.name not in told]
+
+
+def _unknown() -> list[Check]:
+    """Variables that nobody reads: a setting that is misspelt has its default, in silence."""
+    return [
+        Check(
+            name, False, "there is no such setting",
+            f"did you mean {near}?" if near else "remove it; README.md has the table of settings",
+            serious=False,
+        )
+        for name, near in unknown_variables().items()
+    ]  # fmt: skip
 
 
 def _settings() -> tuple[Settings | None, list[Check]]:
@@ -83,6 +95,12 @@ def _secret_key(settings: Settings) -> list[Check]:
     mend = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))', then set it"
     if weak:
         return [Check("RINGLINE_SECRET_KEY", False, sentence, mend) for sentence in weak]
+    try:
+        keyring(settings)
+    except VaultError as error:
+        return [
+            Check("RINGLINE_SECRET_KEY", False, str(error), "write keys as id:secret,id:secret")
+        ]
     if settings.environment == "development":
         return [
             Check("RINGLINE_SECRET_KEY", True, "the development key: never store real credentials")

@@ -1,16 +1,21 @@
 """The `ringline` command."""
 
+import traceback
+
 from app.cli import admins, calls, credentials, payloads, servers, tenants
 from app.cli.base import app, fail
-from app.infra.errors import AppError
+from app.cli.faults import OURS, fault_of
+from app.infra.settings import wants_details
 
 __all__ = ["admins", "app", "calls", "credentials", "main", "payloads", "servers", "tenants"]
 
 
 def main() -> None:
-    """Entry point: errors of ours end in one sentence and exit status 1."""
+    """Entry point: whatever goes wrong ends in one sentence and an exit status."""
     try:
         app()
-    except AppError as error:
-        remedy = error.more.get("remedy")
-        fail(f"{error.detail} {remedy}" if remedy else error.detail)
+    except Exception as error:  # noqa: BLE001  (a person reads it)
+        fault = fault_of(error)
+        if fault.status == OURS and wants_details():
+            traceback.print_exc()
+        fail(fault.sentence, code=fault.code, status=fault.status)

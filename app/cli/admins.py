@@ -1,11 +1,11 @@
 """Commands for administrators: who may use the dashboard."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from app.cli.base import actor, err, group, settings_or_fail, with_runtime
+from app.cli.answers import answer, command, step
+from app.cli.base import actor, group, settings_or_fail, with_runtime
 from app.dashboard import admins
 from app.infra.runtime import Runtime
 
@@ -17,7 +17,7 @@ def _group() -> None:
     """Administrators: who may use the dashboard."""
 
 
-@admin_app.command("create")
+@command(admin_app, "create")
 def admin_create(
     email: str,
     role: Annotated[str, typer.Option(help="owner, operator or viewer.")] = "owner",
@@ -32,6 +32,7 @@ def admin_create(
             return await admins.create_or_reset(runtime, email, actor=actor())
         return await admins.create(runtime, email, role, actor=actor())
 
-    sys.stdout.write(with_runtime(work) + "\n")
+    password = with_runtime(work)
     url = f"{settings_or_fail().public_url}/dashboard"
-    err.print(f"Sign in at {url} with this password; you choose your own there.")
+    answer({"email": email, "one_time_password": password, "sign_in_at": url}, password)
+    step(f"Sign in at {url} with this password within a day; you choose your own there.")

@@ -2,21 +2,27 @@
 
 import asyncio
 import getpass
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import NoReturn, TypeVar
+from importlib.metadata import version
+from typing import Annotated, NoReturn, TypeVar
 
+import orjson
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from app.audit.log import Actor
+from app.cli.answers import wants_json
+from app.cli.faults import REFUSED
 from app.credentials import key_check
 from app.infra import clock
 from app.infra.db import connect
-from app.infra.outage import is_transient, name_of
+from app.infra.observe import set_up_logging
+from app.infra.outage import is_transient
 from app.infra.runtime import Runtime, open_runtime
-from app.infra.settings import Settings, get_settings
+from app.infra.settings import Settings, get_settings, wants_details
 from app.infra.vault import keyring
 
 PATIENCE = 5.0
@@ -54,10 +60,31 @@ def now() -> datetime:
     return clock.now()
 
 
-def fail(sentence: str) -> NoReturn:
-    """Say what is wrong and end."""
-    err.print(f"[bold red]ringline:[/] {escape(sentence)}")
-    raise SystemExit(1)
+def fail(sentence: str, *, code: str = "refused", status: int = REFUSED) -> NoReturn:
+    """Say what is wrong, on stderr, and end."""
+    if wants_json():
+        told = {"error": {"code": code, "detail": sentence}}
+        sys.stderr.write(orjson.dumps(told).decode() + "\n")
+    else:
+        err.print(f"[bold red]ringline:[/] {escape(sentence)}", soft_wrap=True)
+    raise SystemExit(status)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"ringline {version('ringline')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    _asked: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say which one this is."),
+    ] = False,
+) -> None:
+    # Commands speak in sentences of their own; what serves sets its logging up by the settings.
+    set_up_logging("debug" if wants_details() else "critical", "text")
 
 
 def with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:
@@ -71,12 +98,7 @@ def with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:
         finally:
             await runtime.close()
 
-    try:
-        return asyncio.run(run())
-    except Exception as error:
-        if not is_transient(error):
-            raise
-        fail(f"the database does not answer ({name_of(error)}); `ringline doctor` says more")
+    return asyncio.run(run())
 
 
 def check_key(settings: Settings) -> bool:
@@ -109,4 +131,5 @@ def settings_or_fail() -> Settings:
     faults = settings.weaknesses() + settings.unreadable()
     if faults:
         fail("; ".join(faults) + ". Try `ringline doctor`.")
+    keyring(settings)  # raises VaultError for ids that cannot be ids
     return settings

@@ -3,18 +3,17 @@
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from app.calls import timeline
-from app.cli.base import group, out, with_runtime
+from app.cli.answers import answer, columns, command
+from app.cli.base import group, with_runtime
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 
 call_app = group("call", "Calls: what happened to a ring.")
 
 
-@call_app.command("show")
+@command(call_app, "show")
 def show(
     call: Annotated[str, typer.Argument(help="`type:id`, or the id of one session.")],
     tenant: Annotated[str, typer.Option(help="Name or id of the tenant.")],
@@ -27,9 +26,6 @@ def show(
     found = with_runtime(work)
     about = found["call"]
     ended = f", {about['reason']}" if about.get("reason") else ""
-    out.print(f"[bold]{escape(about['cid'])}[/]  {about['state']}{ended}  ({about['id']})")
-    table = Table("ms", "Who", "What", box=None, pad_edge=False)
-    for line in found["timeline"]:
-        who = line["user_id"] or ""
-        table.add_row(f"{line['ms']:,}", escape(who), escape(line["text"]))
-    out.print(table)
+    head = f"{about['cid']}  {about['state']}{ended}  ({about['id']})"
+    lines = [(f"{one['ms']:,}", one["user_id"] or "", one["text"]) for one in found["timeline"]]
+    answer(found, head + "\n" + columns(("ms", "Who", "What"), lines))

@@ -1,17 +1,16 @@
 """Commands for credentials, the vault that guards them, and the audit log."""
 
 import re
-import sys
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from app.audit import log as audit
-from app.cli.base import actor, check_key, group, now, out, settings_or_fail, with_runtime
+from app.cli.answers import answer, columns, command, fields, step
+from app.cli.base import actor, check_key, group, now, settings_or_fail, with_runtime
 from app.core.event import rfc3339
 from app.credentials import rotation, service
 from app.credentials.schemas import credential_out, understood_out
@@ -35,6 +34,10 @@ Environments = Annotated[
     list[str] | None, typer.Option("--environment", help="production, sandbox; default: both.")
 ]
 Password = Annotated[bool, typer.Option("--password", help="Ask for the file's password.")]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="A file that holds the password, a line."),
+]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Also if it is the app's last one.")]
 KEY_FILE = re.compile(r"AuthKey_([A-Z0-9]{10})\.p8")
 
@@ -44,29 +47,27 @@ def _key_id(given: str | None, file: Path) -> str | None:
     return given or (named.group(1) if named else None)
 
 
-def _password(asked: bool) -> str | None:
-    return typer.prompt("Password", hide_input=True, default="") if asked else None
-
-
-def _show(fields: dict[str, Any]) -> None:
-    shown = {name: value for name, value in fields.items() if value not in (None, [], {})}
-    width = max(map(len, shown), default=0)
-    for name, value in shown.items():
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        out.print(f"{name:<{width}}  {escape(text)}", soft_wrap=True)
+def _password(asked: bool, file: Path | None) -> str | None:
+    if file is not None:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    if not asked:
+        return None
+    typed: str = typer.prompt("Password", hide_input=True, default="", err=True)
+    return typed
 
 
 def _probe_words(row: Row) -> str:
     return ", ".join(f"{name}: {one['says']}" for name, one in (row["probe"] or {}).items())
 
 
-@credential_app.command("add")
+@command(credential_app, "add")
 def add(
     file: File, tenant: Tenant, app_id: AppId = None, key_id: KeyId = None,
     team_id: TeamId = None, environment: Environments = None, password: Password = False,
+    password_file: PasswordFile = None,
 ) -> None:  # fmt: skip
     """Check a VoIP certificate or key, ask Apple about it, and store it, encrypted."""
-    secret = _password(password)
+    secret = _password(password, password_file)
 
     async def work(runtime: Runtime) -> Row:
         tenant_id = await tenants.find(runtime, tenant)
@@ -75,20 +76,21 @@ def add(
             key_id=_key_id(key_id, file), team_id=team_id, environments=environment, actor=actor(),
         )  # fmt: skip
 
+    step("Reading the file and asking Apple about it (up to 5 s) ...")
     row = with_runtime(work)
-    out.print(
-        f"Stored for [bold]{row['app_id']}[/]: {row['state']}. Apple says: {_probe_words(row)}."
-    )
-    _show(credential_out(row, now()) | {"probe": None})
+    shown = credential_out(row, now())
+    head = f"Stored for {row['app_id']}: {row['state']}. Apple says: {_probe_words(row)}."
+    answer(shown, head + "\n" + fields(shown | {"probe": None}))
 
 
-@credential_app.command("preview")
+@command(credential_app, "preview")
 def preview(
     file: File, tenant: Tenant, app_id: AppId = None, key_id: KeyId = None,
     team_id: TeamId = None, password: Password = False,
+    password_file: PasswordFile = None,
 ) -> None:  # fmt: skip
     """Say what a file is, and store nothing."""
-    secret = _password(password)
+    secret = _password(password, password_file)
 
     async def work(runtime: Runtime) -> Any:
         tenant_id = await tenants.find(runtime, tenant)
@@ -98,10 +100,11 @@ def preview(
         )  # fmt: skip
 
     understood, key_is_here = with_runtime(work)
-    _show(understood_out(understood, now(), key_is_here=key_is_here))
+    shown = understood_out(understood, now(), key_is_here=key_is_here)
+    answer(shown, fields(shown))
 
 
-@credential_app.command("request")
+@command(credential_app, "request")
 def request(
     app_id: Annotated[str, typer.Argument(help="com.example.app")],
     tenant: Tenant,
@@ -117,30 +120,31 @@ def request(
 
     row = with_runtime(work)
     to.write_text(row["request"])
-    out.print(
-        f"Wrote [bold]{escape(str(to))}[/]. At developer.apple.com, Certificates, +, choose\n"
+    answer(
+        credential_out(row, now()) | {"file": str(to)},
+        f"Wrote {to}. At developer.apple.com, Certificates, +, choose\n"
         "“VoIP Services Certificate”, the app, and this file; download the .cer; then\n"
-        f"ringline credential add FILE.cer --tenant {escape(tenant)}\n"
-        "The key stays in the vault; the .cer finds it."
+        f"ringline credential add FILE.cer --tenant {shlex.quote(tenant)}\n"
+        "The key stays in the vault; the .cer finds it.",
     )
 
 
-@credential_app.command("list")
+@command(credential_app, "list")
 def list_all(tenant: Tenant, app_id: AppId = None) -> None:
     """List credentials with their state, health and days left."""
 
     async def work(runtime: Runtime) -> Any:
         return await service.list_all(runtime, await tenants.find(runtime, tenant), app_id)
 
-    table = Table("Id", "App", "Kind", "State", "Health", "Days", "Apple says", box=None)
-    for row in with_runtime(work):
-        shown = credential_out(row, now())
-        days = "" if shown["days_left"] is None else str(shown["days_left"])
-        table.add_row(
-            shown["id"], shown["app_id"], shown["kind"], shown["state"], shown["health"], days,
-            escape(_probe_words(row)),
-        )  # fmt: skip
-    out.print(table)
+    rows = with_runtime(work)
+    shown = [credential_out(row, now()) for row in rows]
+    lines = [
+        (one["id"], one["app_id"], one["kind"], one["state"], one["health"],
+         "" if one["days_left"] is None else one["days_left"], _probe_words(row))
+        for one, row in zip(shown, rows, strict=True)
+    ]  # fmt: skip
+    names = ("Id", "App", "Kind", "State", "Health", "Days", "Apple says")
+    answer(shown, columns(names, lines))
 
 
 def _act(what: str, credential: UUID, tenant: str, **more: Any) -> Any:
@@ -151,33 +155,37 @@ def _act(what: str, credential: UUID, tenant: str, **more: Any) -> Any:
     return with_runtime(work)
 
 
-@credential_app.command("probe")
+@command(credential_app, "probe")
 def probe(credential: UUID, tenant: Tenant) -> None:
     """Ask Apple now whether it takes this credential, and in which environments."""
-    for name, answer in (_act("probe", credential, tenant)["probe"] or {}).items():
-        out.print(f"{name:<10}  {answer['says']:<8} {escape(answer.get('words') or '')}")
+    step("Asking Apple (up to 5 s) ...")
+    found = _act("probe", credential, tenant)["probe"] or {}
+    lines = [(name, one["says"], one.get("words") or "") for name, one in found.items()]
+    answer(found, columns(("Environment", "Apple says", ""), lines))
 
 
-@credential_app.command("activate")
+@command(credential_app, "activate")
 def activate(credential: UUID, tenant: Tenant) -> None:
     """Use this one from now on; also brings back one that was replaced or retired."""
-    out.print(f"{_act('activate', credential, tenant)['state']}")
+    row = _act("activate", credential, tenant)
+    answer(credential_out(row, now()), row["state"])
 
 
-@credential_app.command("retire")
+@command(credential_app, "retire")
 def retire(credential: UUID, tenant: Tenant, confirm: Confirm = False) -> None:
     """Use it no more; it can be brought back with `activate`."""
-    out.print(f"{_act('retire', credential, tenant, confirm=confirm)['state']}")
+    row = _act("retire", credential, tenant, confirm=confirm)
+    answer(credential_out(row, now()), row["state"])
 
 
-@credential_app.command("delete")
+@command(credential_app, "delete")
 def delete(credential: UUID, tenant: Tenant, confirm: Confirm = False) -> None:
     """Delete it and its key for good."""
     _act("delete", credential, tenant, confirm=confirm)
-    out.print("deleted")
+    answer({"id": str(credential), "state": "deleted"}, "deleted")
 
 
-@credential_app.command("test")
+@command(credential_app, "test")
 def ring_test(
     user_id: Annotated[str, typer.Argument(help="Whose phones ring.")],
     tenant: Tenant,
@@ -189,43 +197,45 @@ def ring_test(
         tenant_id = await tenants.find(runtime, tenant)
         return await trial.ring_phones(runtime, tenant_id, user_id, device, actor=actor())
 
-    for tried in with_runtime(work):
-        _show(tried.as_dict())
-        out.print()
+    step("Pushing to each phone (up to 10 s) ...")
+    tried = [one.as_dict() for one in with_runtime(work)]
+    answer(tried, "\n\n".join(fields(one) for one in tried))
 
 
-@vault_app.command("rotate")
+@command(vault_app, "rotate")
 def rotate() -> None:
     """Re-wrap what is stored under the first key of RINGLINE_SECRET_KEY; service goes on."""
-    done = with_runtime(lambda runtime: rotation.rotate(runtime, actor=actor()))
-    out.print(f"{done.rewrapped} re-wrapped under the first key.")
-    for sentence in done.failed:
-        out.print(f"[red]not opened:[/] {escape(sentence)}")
+    step("Wrapping what is stored under the first key; service goes on ...")
+    done = with_runtime(lambda runtime: rotation.rotate(runtime, actor=actor(), say=step))
+    lost = [f"not opened: {sentence}" for sentence in done.failed]
+    head = f"{done.rewrapped} re-wrapped under the first key."
+    answer({"rewrapped": done.rewrapped, "failed": done.failed}, "\n".join([head, *lost]))
     if done.failed:
         raise typer.Exit(1)
 
 
-@vault_app.command("status")
+@command(vault_app, "status")
 def status() -> None:
     """How many rows rest under which key."""
-    table = Table("Table", "Key", "Rows", box=None)
-    for name, keys in with_runtime(rotation.usage).items():
-        for key_id, rows in keys.items():
-            table.add_row(name, key_id, str(rows))
-    out.print(table)
+    found = with_runtime(rotation.usage)
+    lines = [(name, key, rows) for name, keys in found.items() for key, rows in keys.items()]
+    answer(found, columns(("Table", "Key", "Rows"), lines))
     check_key(settings_or_fail())
 
 
-@credential_app.command("audit")
+@command(credential_app, "audit")
 def show_audit(tenant: Tenant, limit: Annotated[int, typer.Option(min=1, max=500)] = 50) -> None:
     """Who did what to credentials, when and from where; the newest first."""
 
     async def work(runtime: Runtime) -> Any:
         return await audit.page(runtime, await tenants.find(runtime, tenant), limit=limit)
 
-    for line in with_runtime(work):
-        who = line["actor"].get("name") or line["actor"].get("id") or ""
-        sys.stdout.write(
-            f"{rfc3339(line['at'])}  {line['action']:<22} {line['target']}  "
-            f"{line['actor']['kind']} {who} {line['source'] or ''}\n"
-        )
+    found = [
+        line | {"id": str(line["id"]), "at": rfc3339(line["at"])} for line in with_runtime(work)
+    ]
+    lines = [
+        (line["at"], line["action"], line["target"], line["actor"]["kind"],
+         line["actor"].get("name") or line["actor"].get("id") or "", line["source"] or "")
+        for line in found
+    ]  # fmt: skip
+    answer(found, columns(("When", "What", "On", "By", "Who", "From"), lines))

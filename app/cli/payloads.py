@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from app.calls import service as calls
+from app.cli.answers import answer, command
 from app.cli.base import err, fail, group, out, with_runtime
 from app.core.payload import (
     DEFAULT_PROFILE,
@@ -17,7 +18,9 @@ from app.core.payload import (
     TOKEN_ROOM,
     VOIP_LIMIT,
     PayloadError,
+    Prepared,
     RingFacts,
+    Template,
     check_template,
     headers,
     problems,
@@ -35,14 +38,13 @@ from app.tenants import service as tenants
 payload_app = group("payload", "Payloads: what a push carries, for each client library.")
 
 
-@payload_app.command("profiles")
+@command(payload_app, "profiles")
 def profiles() -> None:
     """List the payload profiles; set one per bundle id with PUT /v1/settings."""
-    for name in PROFILES:
-        out.print(name)
+    answer(list(PROFILES), "\n".join(PROFILES))
 
 
-@payload_app.command("preview")
+@command(payload_app, "preview")
 def preview(
     profile: Annotated[str, typer.Option(help="One of `ringline payload profiles`.")] = (
         DEFAULT_PROFILE
@@ -55,6 +57,37 @@ def preview(
     app_id: Annotated[str, typer.Option(help="For the headers.")] = "com.example.app",
 ) -> None:
     """Show the payload of a ring, of a made-up call or a real one, its headers and its size."""
+    facts, chosen, prepared = _prepared(profile, template, call, tenant)
+    body = prepared.for_token(SAMPLE_TOKEN)
+    sent = headers("voip", app_id, apns_id=facts.uuid)
+    advice = list(template_advice(chosen)) if chosen is not None else []
+    found = problems(profile, body)
+
+    def human() -> None:
+        for name, value in sent.items():
+            out.print(f"{name}: {value}", soft_wrap=True)
+        out.print()
+        out.print_json(json.dumps(json.loads(body)))
+        out.print(f"\n{len(body):,} of {VOIP_LIMIT:,} bytes; room for a call token: {TOKEN_ROOM}")
+        if prepared.trimmed:
+            out.print(f"[yellow]cut to fit:[/] {', '.join(prepared.trimmed)}")
+        for sentence in advice:
+            err.print(f"[yellow]{escape(sentence)}[/]")
+        for problem in found:
+            err.print(f"[red]{problem.outcome}[/] {problem.path}: {escape(problem.sentence)}")
+
+    data = {"headers": sent, "payload": json.loads(body), "bytes": len(body), "most": VOIP_LIMIT}
+    data |= {"trimmed": list(prepared.trimmed), "advice": advice}
+    data["problems"] = [
+        {"outcome": one.outcome, "path": one.path, "sentence": one.sentence} for one in found
+    ]
+    answer(data, human)
+
+
+def _prepared(
+    profile: str, template: Path | None, call: str | None, tenant: str | None
+) -> tuple[RingFacts, Template | None, Prepared]:
+    """What is known of the ring, the checked template if any, and the payload of both."""
     if profile not in PROFILES:
         fail(f"there is no profile {profile!r}; known are {', '.join(PROFILES)}")
     if profile == "custom" and template is None:
@@ -67,21 +100,9 @@ def preview(
             facts = sample_facts(int(clock.unix() * 1000))
         else:
             facts = with_runtime(_reader(str(tenant), call))
-        prepared = ring_payload(profile, facts, chosen)
+        return facts, chosen, ring_payload(profile, facts, chosen)
     except PayloadError as error:
         fail(str(error))
-    body = prepared.for_token(SAMPLE_TOKEN)
-    for name, value in headers("voip", app_id, apns_id=facts.uuid).items():
-        out.print(f"{name}: {value}")
-    out.print()
-    out.print_json(json.dumps(json.loads(body)))
-    out.print(f"\n{len(body):,} of {VOIP_LIMIT:,} bytes; room for a call token: {TOKEN_ROOM}")
-    if prepared.trimmed:
-        out.print(f"[yellow]cut to fit:[/] {', '.join(prepared.trimmed)}")
-    for sentence in template_advice(chosen) if chosen is not None else ():
-        err.print(f"[yellow]{escape(sentence)}[/]")
-    for problem in problems(profile, body):
-        err.print(f"[red]{problem.outcome}[/] {problem.path}: {escape(problem.sentence)}")
 
 
 def _reader(tenant: str, reference: str) -> Any:

@@ -5,6 +5,8 @@ import contextlib
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +14,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from app.cli.answers import answer, command, step
 from app.cli.base import app, check_key, fail, out, settings_or_fail
 from app.infra import db
+from app.infra.outage import DatabaseAway
 
 START_WITHIN = 60
 """Seconds for a process of several to answer its parent: a busy machine imports slowly."""
@@ -74,30 +78,39 @@ def worker(
     )  # fmt: skip
 
 
-@app.command()
+@command(app, "migrate")
 def migrate() -> None:
     """Bring the database's tables to this version."""
     settings = settings_or_fail()
-    db.upgrade(settings.sqlalchemy_url)
-    out.print(f"The database is at revision [bold]{db.head_revision()}[/].")
-    if check_key(settings):
-        out.print(
+    step("Bringing the database's tables to this version; large tables take a while ...")
+    try:
+        db.upgrade(settings.sqlalchemy_url)
+    except OSError as error:
+        raise DatabaseAway from error
+    revision = db.head_revision()
+    new_key = check_key(settings)
+    answer(
+        {"revision": revision, "key_is_new": new_key}, f"The database is at revision {revision}."
+    )
+    if new_key:
+        step(
             "From now on it belongs to this RINGLINE_SECRET_KEY. Keep that key: without it nobody "
             "can open again what is stored encrypted (credentials, signing secrets)."
         )
 
 
-@app.command()
+@command(app, "doctor")
 def doctor() -> None:
     """Look at settings and servers; say what is wrong and how to mend it."""
     from app.doctor import examine  # noqa: PLC0415
 
+    step("Looking at settings, PostgreSQL, Redis and Apple (up to 5 s each) ...")
     checks = asyncio.run(examine())
     table = Table("", "Check", "Found", "Mend", box=None, pad_edge=False)
     for check in checks:
         mark = "[green]ok[/]" if check.ok else ("[red]no[/]" if check.serious else "[yellow]![/]")
         table.add_row(mark, check.name, escape(check.found), "" if check.ok else escape(check.mend))
-    out.print(table)
+    answer([asdict(check) for check in checks], partial(out.print, table))
     if any(check.serious and not check.ok for check in checks):
         raise typer.Exit(1)
 

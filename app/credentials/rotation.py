@@ -5,7 +5,7 @@ Each row is compared and set, so a row that changes meanwhile keeps its change a
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,13 @@ log = structlog.get_logger(__name__)
 BATCH = 200
 
 
+Say = Callable[[str], None]
+
+
+def _silent(_sentence: str) -> None:
+    """Nobody listens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rotation:
     """What a rotation did, over all sealed columns. `failed` names rows that no key here opens."""
@@ -32,7 +39,9 @@ class Rotation:
     failed: tuple[str, ...]
 
 
-async def rotate(runtime: Runtime, *, batch: int = BATCH, actor: Actor = SERVER) -> Rotation:
+async def rotate(
+    runtime: Runtime, *, batch: int = BATCH, actor: Actor = SERVER, say: Say = _silent
+) -> Rotation:
     """Wrap every data key with the current key-encryption key. May be run again at any time.
 
     Rows that do not open are reported and left as they are: their key must come back.
@@ -41,6 +50,7 @@ async def rotate(runtime: Runtime, *, batch: int = BATCH, actor: Actor = SERVER)
     for column in vault.SEALED:
         count, lost = await _rotate_column(runtime, column, batch)
         rewrapped += count
+        say(f"{column.table}: {count} re-wrapped")
         failed += [f"{column.table} {row_id}: {why}" for row_id, why in lost]
     async with runtime.database.transaction() as session:
         detail = {"rewrapped": rewrapped, "failed": len(failed)}

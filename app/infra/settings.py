@@ -4,6 +4,8 @@ Every setting is an environment variable `RINGLINE_<NAME>`. Secrets are `SecretS
 printed Settings never shows them.
 """
 
+import difflib
+import os
 from functools import lru_cache
 from ipaddress import IPv4Network as Network4
 from ipaddress import IPv6Network as Network6
@@ -266,6 +268,28 @@ def _is_weak(secret: str) -> bool:
         or secret == DEVELOPMENT_SECRET
         or any(lowered.replace(word, "").strip("-_0123456789.") == "" for word in KNOWN_SECRETS)
     )
+
+
+PREFIX = "RINGLINE_"
+OTHERS = ("RINGLINE_TEST_", "RINGLINE_API_", "RINGLINE_BIND")
+"""Variables that are no settings of a server: of the tests, and of deploy/haproxy."""
+
+
+def unknown_variables() -> dict[str, str | None]:
+    """Variables that look like settings and are none, each with the setting of the nearest name."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    found = {}
+    for name in os.environ:
+        ours = name.upper().startswith(PREFIX) and not name.startswith(OTHERS)
+        if ours and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.7)
+            found[name] = near[0] if near else None
+    return found
+
+
+def wants_details() -> bool:
+    """Whether the log level is `debug`, also where other settings cannot be read."""
+    return os.environ.get("RINGLINE_LOG_LEVEL", "").lower() == "debug"
 
 
 @lru_cache(maxsize=1)

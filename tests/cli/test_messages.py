@@ -1,0 +1,259 @@
+"""What a newcomer meets: one sentence that says what is wrong and how to mend it, no traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from sqlalchemy import make_url
+
+from app.cli import app
+from app.cli.faults import AWAY, OURS, REFUSED, fault_of
+from app.infra.settings import unknown_variables
+from tests.cli.test_cli import STRONG
+
+PASSWORD = "sesame-of-the-database"
+SERVERS = {"api", "worker", "simulator", "demo"}
+"""They serve, or wait for servers: an outage is not the end of them."""
+NO_DATABASE = {"payload profiles", "payload preview", "doctor"}
+
+
+def commands(group: object = None, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command there is, as words."""
+    found = []
+    for name, one in (group or typer.main.get_command(app)).commands.items():
+        inner = getattr(one, "commands", None)
+        found += commands(one, (*before, name)) if inner else [(*before, name)]
+    return found
+
+
+ARGUMENTS = {
+    "tenant create": ["acme"], "tenant key": ["acme"], "admin create": ["a@example.com"],
+    "secret list": ["--tenant", "acme"], "secret rotate": ["--tenant", "acme"],
+    "secret revoke": ["rl_kid_x", "--tenant", "acme"],
+    "call show": ["default:abc", "--tenant", "acme"],
+    "credential test": ["bob", "--tenant", "acme"],
+    "credential request": ["com.example.app", "--tenant", "acme"],
+    "credential list": ["--tenant", "acme"], "credential audit": ["--tenant", "acme"],
+}  # fmt: skip
+ONE = "01a216e3-a515-7a15-9088-6dba78e00d85"
+
+
+def arguments(words: tuple[str, ...], file: Path) -> list[str]:
+    name = " ".join(words)
+    if name in {"credential add", "credential preview"}:
+        return [*words, str(file), "--tenant", "acme"]
+    if name.startswith("credential ") and name not in ARGUMENTS:
+        return [*words, ONE, "--tenant", "acme"]
+    return [*words, *ARGUMENTS.get(name, [])]
+
+
+def settings(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RINGLINE_")}
+    return kept | {
+        "RINGLINE_DATABASE_URL": f"postgresql://ringline:{PASSWORD}@127.0.0.1:1/ringline",
+        "RINGLINE_REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:1/0",
+        "RINGLINE_SECRET_KEY": STRONG,
+        **{f"RINGLINE_{name.upper()}": value for name, value in more.items()},
+    }
+
+
+MANY = """
+import contextlib, io, json, os, sys
+from app.cli import main
+from app.infra.settings import get_settings
+plain = dict(os.environ)
+for words, more in json.load(sys.stdin):
+    os.environ.clear()
+    os.environ.update(plain | more)
+    get_settings.cache_clear()
+    out, err = io.StringIO(), io.StringIO()
+    import app.cli.base as base, app.cli.answers as answers
+    base.err.file, base.out.file = err, out
+    answers._style.json = False
+    sys.argv = ["ringline", *words]
+    status = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as ended:
+            status = ended.code or 0
+    sys.__stdout__.write(json.dumps([words, status, out.getvalue(), err.getvalue()]) + "\\n")
+"""
+"""Many commands by one process, each as if it were alone: to start fifty costs a minute."""
+
+
+def run(
+    lines: list[list[str]], env: dict[str, str], more: list[dict[str, str]] | None = None
+) -> list[tuple[list[str], int, str, str]]:
+    """(words, status, stdout, stderr) of each; `more`: what each has in its environment besides."""
+    done = subprocess.run(
+        [sys.executable, "-c", MANY], input=json.dumps(list(zip(lines, more or [{}] * len(lines), strict=True))), env=env, capture_output=True,
+        text=True, check=False, timeout=110,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("files") / "voip.pem"
+    made.write_text("nonsense")
+    return made
+
+
+def test_every_command_with_the_database_down_says_one_sentence(file: Path) -> None:
+    every = {" ".join(words) for words in commands()}
+    assert len(every) > 20
+    asked = [arguments(tuple(name.split()), file) for name in sorted(every - SERVERS - NO_DATABASE)]
+    plain, machines = run(asked, settings()), run([[*one, "--json"] for one in asked], settings())
+    for words, status, out, err in plain:
+        assert status == AWAY, (words, err)
+        said = [line for line in err.splitlines() if line.startswith("ringline:")]
+        assert len(said) == 1, (words, err)
+        assert "RINGLINE_DATABASE_URL" in said[0], words
+        assert "doctor" in said[0]
+        assert "Traceback" not in out + err
+        assert PASSWORD not in out + err
+    for words, status, out, err in machines:
+        assert (status, out) == (AWAY, ""), words
+        assert json.loads(err)["error"]["code"] == "database_unavailable", words
+
+
+WRONG = [
+    ({"log_level": "loud"}, "RINGLINE_LOG_LEVEL"),
+    ({"database_pool": "many"}, "RINGLINE_DATABASE_POOL"),
+    ({"database_url": f"mysql://u:{PASSWORD}@h/db"}, "RINGLINE_DATABASE_URL"),
+    ({"database_url": f"postgresql://u:{PASSWORD}@h:99999/db"}, "RINGLINE_DATABASE_URL"),
+    ({"database_url": f"postgresql://u:p:{PASSWORD}@h@x/db?sslmode=maybe"}, "RINGLINE_DATABASE_URL"),
+    ({"redis_url": f"http://:{PASSWORD}@h"}, "RINGLINE_REDIS_URL"),
+    ({"redis_url": f"redis://:{PASSWORD}@h:port/0"}, "RINGLINE_REDIS_URL"),
+    ({"public_url": f"https://u:{PASSWORD}@example.com"}, "RINGLINE_PUBLIC_URL"),
+    ({"apns_production_url": f"https://u:{PASSWORD}@example.com"}, "RINGLINE_APNS_PRODUCTION_URL"),
+    ({"simulator_url": f"http://u:{PASSWORD}@127.0.0.1:1"}, "RINGLINE_SIMULATOR_URL"),
+    ({"cors_origins": f"https://u:{PASSWORD}@example.com"}, "RINGLINE_CORS_ORIGINS"),
+    ({"secret_key": f"a b:{PASSWORD}{PASSWORD}"}, "RINGLINE_SECRET_KEY"),
+]  # fmt: skip
+
+
+def test_a_wrong_setting_is_named_and_never_shown() -> None:
+    nowhere = dict.fromkeys(("apns_production_url", "apns_sandbox_url"), "https://127.0.0.1:1")
+    env = {"COLUMNS": "250"} | settings(**nowhere)
+    asked = [["tenant", "list"], ["migrate"], ["worker"], ["api"], ["doctor"]]
+    lines = [one for _ in WRONG for one in asked]
+    more = [
+        {f"RINGLINE_{name.upper()}": value for name, value in wrong.items()}
+        for wrong, _ in WRONG
+        for _ in asked
+    ]
+    said = [said for _, said in WRONG for _ in asked]
+    for (words, status, out, err), part in zip(run(lines, env, more), said, strict=True):
+        assert status == REFUSED, (words, part, out, err)
+        assert part in (out if words == ["doctor"] else err), (words, out, err)
+        assert "Traceback" not in out + err, words
+        assert PASSWORD not in out + err, words
+
+
+def test_what_postgresql_says_becomes_what_to_do(database: str) -> None:
+    url = make_url(database).set(database="nothing_of_this_name")
+    wrong_name = url.render_as_string(hide_password=False)
+    ((_, status, _, err),) = run([["tenant", "list"]], settings(database_url=wrong_name))
+    assert status == REFUSED
+    assert "createdb" in err
+    assert "Traceback" not in err
+
+
+def test_without_tables_it_says_migrate(empty_database: str) -> None:
+    for words, status, _, err in run([["tenant", "list"], ["admin", "create", "a@b.cd"]], settings(database_url=empty_database)):  # fmt: skip
+        assert status == REFUSED, words
+        assert "ringline migrate" in err
+        assert "Traceback" not in err
+
+
+def test_errors_of_asyncpg_and_of_ours_have_a_sentence() -> None:
+    import asyncpg
+
+    for kind, part in (
+        (asyncpg.InvalidPasswordError, "password"),
+        (asyncpg.InvalidCatalogNameError, "createdb"),
+        (asyncpg.InvalidAuthorizationSpecificationError, "pg_hba"),
+        (asyncpg.InsufficientPrivilegeError, "owner"),
+    ):
+        assert part in fault_of(kind(f"for {PASSWORD}")).sentence
+        assert PASSWORD not in fault_of(kind(f"for {PASSWORD}")).sentence
+    for error in (ConnectionRefusedError(111, "refused"), TimeoutError(), OSError("Multiple exceptions: [Errno 111] Connect call failed")):  # fmt: skip
+        assert fault_of(error).status == AWAY
+    assert fault_of(FileNotFoundError(2, "No such file", "x.pem")).sentence == "x.pem: No such file"
+    ours = fault_of(KeyError(PASSWORD))
+    assert (ours.status, PASSWORD in ours.sentence) == (OURS, False)
+
+
+def test_every_command_answers_in_json_and_ids_are_never_cut(database: str, tmp_path: Path) -> None:
+    env = settings(database_url=database) | {"COLUMNS": "20"}
+    name = "A tenant with quite a long name " * 2
+    made = run(
+        [["--version"], ["migrate", "--json"], ["tenant", "create", name, "--json"], ["tenant", "list"],
+         ["tenant", "list", "--json"], ["tenant", "key", name, "--json"],
+         ["secret", "list", "--tenant", name, "--json"], ["admin", "create", "a@example.com", "--json"],
+         ["credential", "list", "--tenant", name, "--json"], ["vault", "status", "--json"],
+         ["vault", "rotate", "--json"], ["credential", "audit", "--tenant", name, "--json"],
+         ["payload", "profiles", "--json"], ["payload", "preview", "--json"]],
+        env,
+    )  # fmt: skip
+    assert made[0][2].startswith("ringline 0.")
+    tenant = json.loads(made[2][2])
+    assert tenant["id"] in made[3][2]
+    for words, status, out, err in made:
+        assert status == 0, (words, err)
+        if "--json" in words:
+            assert json.loads(out) is not None, words
+            assert err == "", words
+    for words in commands():
+        if words[0] not in SERVERS:
+            parameters = typer.main.get_command(app)
+            for word in words:
+                parameters = parameters.commands[word]
+            assert any("--json" in one.opts for one in parameters.params), words
+
+
+def test_a_password_from_a_file(database: str, tmp_path: Path) -> None:
+    from devkit.simulator import Simulator
+
+    with Simulator.running() as simulator:
+        made = simulator.voip_certificate("com.example.app")
+        bundle = tmp_path / "voip.p12"
+        bundle.write_bytes(made.p12(PASSWORD))
+        secret = tmp_path / "password"
+        secret.write_text(PASSWORD + "\r\n")
+        env = settings(database_url=database)
+        shown = run(
+            [["tenant", "create", "acme"],
+             ["credential", "preview", str(bundle), "--tenant", "acme", "--password-file", str(secret)],
+             ["credential", "preview", str(bundle), "--tenant", "acme"]],
+            env,
+        )  # fmt: skip
+    assert "com.example.app" in shown[1][2], shown[1]
+    assert shown[2][1] == REFUSED
+
+
+def test_a_misspelt_variable_is_named_with_the_nearest_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in list(os.environ):
+        if name.startswith("RINGLINE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("RINGLINE_PUBLIC_URI", "https://ring.example.com")
+    monkeypatch.setenv("RINGLINE_XYZZY", "1")
+    assert unknown_variables() == {
+        "RINGLINE_PUBLIC_URI": "RINGLINE_PUBLIC_URL",
+        "RINGLINE_XYZZY": None,
+    }
+    env = settings(
+        apns_production_url="https://127.0.0.1:1", apns_sandbox_url="https://127.0.0.1:1"
+    )
+    env |= {"RINGLINE_PUBLIC_URI": "https://ring.example.com", "COLUMNS": "250"}
+    ((_, _, out, _),) = run([["doctor"]], env)
+    assert "did you mean RINGLINE_PUBLIC_URL?" in out
