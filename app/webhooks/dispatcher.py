@@ -22,14 +22,14 @@ from app.infra.safe_http import SafeHttp
 from app.infra.tasks import Tasks
 from app.infra.vault import VaultError
 from app.webhooks import deliveries, endpoints
-from app.webhooks.flights import Flights, key_of
+from app.webhooks.open_deliveries import OpenDeliveries, key_of
 from app.webhooks.recording import (
     AGAIN,
     EVENT_NOT_KEPT,
     INTERNAL_ERROR,
     SECRET_UNFIT,
-    Recorder,
-    Result,
+    DeliveryRecorder,
+    DeliveryResult,
 )
 from app.webhooks.signing import body_of, signed, unseal_secret
 
@@ -53,8 +53,8 @@ class WebhookDispatcher:
         allow_private = runtime.settings.webhook_allow_private
         self._outbound = outbound or SafeHttp(allow_private=allow_private)
         self._tasks = Tasks("webhooks")
-        self._flights = Flights(slowed=self.wake)
-        self._recorder = Recorder(runtime.database, self._tasks, self._recorded)
+        self._flights = OpenDeliveries(slowed=self.wake)
+        self._recorder = DeliveryRecorder(runtime.database, self._tasks, self._recorded)
         self._claims = asyncio.Lock()
         self._claiming: asyncio.Task[None] | None = None
         self._again = False
@@ -177,7 +177,7 @@ class WebhookDispatcher:
 
     def _answered(self, claim: Row, answer: Answer) -> None:
         started, finished = self._flights.answered(claim)
-        self._recorder.add(Result(uuid7(), claim, answer, started, finished))
+        self._recorder.add(DeliveryResult(uuid7(), claim, answer, started, finished))
 
     def _tell(self, event: str, claim: Row, error: Exception) -> None:
         """Once a minute for each kind: a bug that meets every delivery must not fill the log."""
@@ -186,6 +186,6 @@ class WebhookDispatcher:
             self._told[event] = now
             log.error(event, webhook=str(claim["webhook_id"]), exc_info=error)
 
-    def _recorded(self, result: Result, _state: str | None) -> None:
+    def _recorded(self, result: DeliveryResult, _state: str | None) -> None:
         self._flights.end(result.claim)
         self.wake()

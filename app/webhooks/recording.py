@@ -24,7 +24,7 @@ from app.infra.observe import DELIVERIES
 from app.infra.outage import is_transient, name_of
 from app.infra.tasks import Tasks
 from app.webhooks import deliveries, endpoints, publish
-from app.webhooks.flights import Key, key_of
+from app.webhooks.open_deliveries import Key, key_of
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ OURS: Final = frozenset({SECRET_UNFIT, INTERNAL_ERROR})
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class DeliveryResult:
     """One try at a claimed delivery; times are the database's. `id` is the attempt's."""
 
     id: UUID
@@ -52,19 +52,22 @@ class Result:
     finished_at: datetime
 
 
-class Recorder:
+class DeliveryRecorder:
     """Writes the results of one worker. `recorded` hears of each once it is written.
 
     With it comes the state that the delivery now has; None where the claim had been taken over.
     """
 
     def __init__(
-        self, database: Database, tasks: Tasks, recorded: Callable[[Result, str | None], None]
+        self,
+        database: Database,
+        tasks: Tasks,
+        recorded: Callable[[DeliveryResult, str | None], None],
     ) -> None:
         self._database = database
         self._tasks = tasks
         self._recorded = recorded
-        self._waiting: list[Result] = []
+        self._waiting: list[DeliveryResult] = []
         self._writing: asyncio.Task[None] | None = None
 
     @property
@@ -72,7 +75,7 @@ class Recorder:
         """Deliveries whose answer is known and not written yet."""
         return [key_of(result.claim) for result in self._waiting]
 
-    def add(self, result: Result) -> None:
+    def add(self, result: DeliveryResult) -> None:
         """Have a result written: while one commit runs, the next gathers."""
         self._waiting.append(result)
         if self._writing is None:
@@ -95,7 +98,7 @@ class Recorder:
         finally:
             self._writing = None
 
-    async def _try(self, batch: Sequence[Result]) -> list[Result]:
+    async def _try(self, batch: Sequence[DeliveryResult]) -> list[DeliveryResult]:
         """Write what can be written of these; what cannot goes behind all others."""
         try:
             written = await self._write(batch)
@@ -108,7 +111,7 @@ class Recorder:
             return [one for result in batch for one in await self._try([result])]
         return written
 
-    async def _write(self, batch: Sequence[Result]) -> list[Result]:
+    async def _write(self, batch: Sequence[DeliveryResult]) -> list[DeliveryResult]:
         async with self._database.transaction() as session:
             busy = await endpoints.hold_all(
                 session, sorted({result.claim["webhook_id"] for result in batch})
@@ -129,7 +132,7 @@ class Recorder:
         self._set_aside([one for one in batch if one.id not in written])
         return now
 
-    async def _write_bare(self, result: Result) -> list[Result]:
+    async def _write_bare(self, result: DeliveryResult) -> list[DeliveryResult]:
         """What is left when all else fails: that it was tried, with nothing that came from outside.
 
         Nothing in such a row can be at fault; if it fails too it is the database, for all alike.
@@ -150,12 +153,12 @@ class Recorder:
         self._done([result], dict.fromkeys(mine, row["state"]))
         return [result]
 
-    def _set_aside(self, results: Sequence[Result]) -> None:
+    def _set_aside(self, results: Sequence[DeliveryResult]) -> None:
         """Somebody holds their rows locked: others first."""
         aside = {one.id for one in results}
         self._waiting = [one for one in self._waiting if one.id not in aside] + list(results)
 
-    def _done(self, results: Sequence[Result], states: Mapping[Key, str]) -> None:
+    def _done(self, results: Sequence[DeliveryResult], states: Mapping[Key, str]) -> None:
         done = {one.id for one in results}
         self._waiting = [one for one in self._waiting if one.id not in done]
         for result in results:
@@ -170,7 +173,7 @@ def _tell_failure(error: Exception, count: int) -> None:
         log.error("deliveries_not_written", count=count, error=name_of(error))
 
 
-def _tell(result: Result, state: str | None) -> None:
+def _tell(result: DeliveryResult, state: str | None) -> None:
     answer = result.answer
     DELIVERIES.labels(state or "taken_over", answer.error or "").inc()
     if not answer.ok:
@@ -185,7 +188,9 @@ def _tell(result: Result, state: str | None) -> None:
         )
 
 
-async def _judge(session: Connection, batch: Sequence[Result], rows: Mapping[Key, Row]) -> None:
+async def _judge(
+    session: Connection, batch: Sequence[DeliveryResult], rows: Mapping[Key, Row]
+) -> None:
     """What answers say of the endpoints, which are locked: well again, failing, to be left alone,
     disabled."""
     good = {one.claim["webhook_id"] for one in batch if one.answer.ok}
@@ -239,7 +244,7 @@ async def disable(session: Connection, webhook: UUID, why: str) -> None:
     await publish.tenant_events(session, [event])
 
 
-def _row(result: Result) -> dict[str, Any]:
+def _row(result: DeliveryResult) -> dict[str, Any]:
     claim, answer = result.claim, result.answer
     due = None
     if not answer.ok and answer.error != EVENT_NOT_KEPT:
@@ -261,7 +266,7 @@ def _row(result: Result) -> dict[str, Any]:
     }
 
 
-def _attempt(result: Result) -> dict[str, Any]:
+def _attempt(result: DeliveryResult) -> dict[str, Any]:
     return {
         "id": result.id,
         "tenant_id": result.claim["tenant_id"],

@@ -21,7 +21,7 @@ from app.infra.settings import Settings
 from app.tenants import service as tenants
 from app.webhooks import deliveries, publish, service
 from app.webhooks.dispatcher import WebhookDispatcher
-from app.webhooks.flights import Flights
+from app.webhooks.open_deliveries import OpenDeliveries
 from tests.conftest import DatabaseServer
 from tests.e2e.house import SECRET_KEY, eventually
 from tests.webhooks.receiver import Receiver, receiving
@@ -227,7 +227,7 @@ async def test_who_waits_longest_is_first_and_who_cannot_go_yet_takes_no_place(
 
 async def test_times_are_the_databases(database: str, redis: str) -> None:
     """A signature's time goes on from the time that came with the claim, not by the host's clock."""
-    flights = Flights(slowed=lambda: None)
+    flights = OpenDeliveries(slowed=lambda: None)
     there = datetime.now(UTC) + timedelta(hours=1)
     claim = {"webhook_id": uuid7(), "event_id": "e", "tenant_id": uuid7(), "now": there}
     flights.begin([claim])

@@ -407,8 +407,8 @@ async def test_bodies_and_time_are_bounded(backend: Tenant) -> None:
             )
             found = {str(row["webhook_id"]): row for row in rows}
             return len(found) == 2 and (
-                len(found[first["session_id"]]["answer"]) == 1_000
-                and found[second["session_id"]]["error"] == "timeout"
+                len(found[first["id"]]["answer"]) == 1_000
+                and found[second["id"]]["error"] == "timeout"
             )
 
         await eventually(both)

@@ -31,7 +31,7 @@ class Pace:
 
 
 @dataclass(slots=True)
-class Flight:
+class OpenDelivery:
     """One claimed delivery. Loop times: `claimed`, and `started` once it is sent.
 
     `timer` runs from then until it has an answer.
@@ -44,13 +44,13 @@ class Flight:
     timer: asyncio.TimerHandle | None = None
 
 
-class Flights:
+class OpenDeliveries:
     """All of one worker's. `slowed` is called when one that was quick gives its place back."""
 
     def __init__(self, slowed: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._slowed = slowed
-        self._flights: dict[Key, Flight] = {}
+        self._flights: dict[Key, OpenDelivery] = {}
         self._by_webhook: Counter[UUID] = Counter()
         self._paces: dict[UUID, Pace] = {}
 
@@ -66,7 +66,7 @@ class Flights:
         now = self._loop.time()
         for claim in claims:
             slow = self._pace(claim["webhook_id"]).slow
-            self._flights[key_of(claim)] = Flight(claim, slow, now, now)
+            self._flights[key_of(claim)] = OpenDelivery(claim, slow, now, now)
             self._by_webhook[claim["webhook_id"]] += 1
 
     def start(self, claim: Row) -> None:
@@ -128,7 +128,7 @@ class Flights:
             room = 0 if row["flying"] or here else 1
         return Waiting(row["id"], row["tenant_id"], pace.slow, room)
 
-    def _slow_now(self, flight: Flight) -> None:
+    def _slow_now(self, flight: OpenDelivery) -> None:
         flight.slow, flight.timer = True, None
         pace = self._pace(flight.claim["webhook_id"])
         pace.slow, pace.window = True, min(pace.window, SLOW_WINDOW)
@@ -142,6 +142,6 @@ class Flights:
         return pace
 
 
-def _at(flight: Flight, loop_time: float) -> datetime:
+def _at(flight: OpenDelivery, loop_time: float) -> datetime:
     now: datetime = flight.claim["now"]
     return now + timedelta(seconds=loop_time - flight.claimed)
