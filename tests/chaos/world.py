@@ -148,4 +148,4 @@ async def _hook(balancer: Balancer, tenant: Tenant, url: str) -> UUID:
     body = {"url": url, "events": ["*"]}
     reply = await balancer.ask("POST", "/v1/webhooks", bearer=tenant.key, body=body)
     assert reply.status == 201, reply
-    return UUID(reply.json["session_id"])
+    return UUID(reply.json["id"])
