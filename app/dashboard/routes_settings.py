@@ -87,7 +87,7 @@ async def add_secret(request: Request, place: Operator) -> Response:
 
 
 @router.post("/secrets/{kid}/revoke")
-async def revoke_secret(place: Operator, kid: str) -> Response:
+async def revoke_secret(place: Operator, kid: Text) -> Response:
     """Revoke a signing secret; the page has asked whether the last one is meant."""
     await signing_secrets.revoke(place.runtime, place.id, kid, confirm=True, actor=place.actor)
     return moved(f"{place.path}/settings", "secret_revoked")

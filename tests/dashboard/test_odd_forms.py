@@ -1,0 +1,80 @@
+"""Every page and form of the dashboard, fed what nothing can hold: refused in words, never a failure."""
+
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from tests.dashboard.conftest import post
+from tests.fuzz.diet import CURSORS, NUMBERS, TEXTS
+
+DASHBOARD = Path(__file__).resolve().parents[2] / "app" / "dashboard"
+SOURCE = "".join(path.read_text() for path in DASHBOARD.glob("*.py"))
+FIELDS = sorted(
+    {*re.findall(r'text_of\([^"]*"(\w+)"\)', SOURCE), "password", "old", "new", "again", "scope",
+     "ring", "members", "default.ring"}
+)  # fmt: skip
+QUERIES = (
+    "q",
+    "after",
+    "id",
+    "state",
+    "user",
+    "type",
+    "before",
+    "next",
+    "span",
+    "app_id",
+    "profile",
+    "done",
+)
+HASHING = ("/password", "/sign-in", "/admins", "/sign-out")
+"""Each try costs a hash, or the session: tests/dashboard/test_signing_in.py is about them."""
+DIET = [one for one in (*TEXTS, *CURSORS, *map(str, NUMBERS)) if len(one) < 5_000]
+SPELLED = [one.encode("utf-8", "surrogatepass") for one in DIET]
+
+
+def routes(app: object) -> Iterator[tuple[str, str]]:
+    """(method, path) of every page."""
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        path = str(context.path)
+        if isinstance(route, APIRoute) and path.startswith("/dashboard"):
+            yield from ((method, path) for method in sorted(context.methods or ()))
+
+
+async def test_no_page_fails(site, tenant) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    admin: httpx.AsyncClient = await site.admin()
+    pages = [one for one in routes(site.app) if not one[1].endswith(HASHING)]
+    assert len(pages) > 30
+    for method, path in pages * 3:
+        asked = path.replace("{tenant_id}", str(tenant)).replace("{path:path}", "x")
+        asked = re.sub(r"{\w*_id}", lambda _: str(uuid4()), asked)
+        asked = re.sub(r"{\w+}", lambda _: quote(chance.choice(SPELLED), safe="") or "x", asked)
+        if method == "GET":
+            query = {name: chance.choice(SPELLED) for name in chance.sample(QUERIES, 4)}
+            answer = await admin.get(asked, params=query)  # type: ignore[arg-type]
+        else:
+            wanted = {name: chance.choice(DIET) for name in chance.sample(FIELDS, 8)}
+            fields = {name: one.encode("utf-8", "surrogatepass") for name, one in wanted.items()}
+            answer = await post(admin, asked, **fields)  # type: ignore[arg-type]
+        assert answer.status_code < 500, f"{method} {asked}: {answer.text[:300]}"
+
+
+async def test_a_form_without_a_session_is_no_way_in_for_odd_text(site) -> None:
+    visitor = await site.visitor()
+    for email in ("a\x00@b.c", "\u2028", "x" * 10_000):
+        page = await visitor.get("/dashboard/sign-in")
+        mark = re.search(r'name="form" value="([0-9a-f]+)"', page.text)
+        assert mark
+        data = {"form": mark.group(1), "email": email, "password": "x\x00", "next": "\x00"}
+        answer = await visitor.post("/dashboard/sign-in", data=data)
+        assert answer.status_code in {401, 422}, answer.text[:300]
