@@ -109,6 +109,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,  # it would send the key along, to http:// behind a proxy
     )
     headers = app.security = SecurityHeaders(chosen)
+    app.access_log = chosen.access_log
     problems.install(app)
     app.add_exception_handler(DBAPIError, _database_failed)
     app.add_exception_handler(DatabaseAway, _database_failed)

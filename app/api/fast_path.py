@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import Message, Receive, Scope, Send
@@ -18,10 +19,13 @@ from app.calls.ringer import Ringer
 from app.calls.ringing import ring_request
 from app.calls.schemas import RingIn
 from app.core.frozen import frozen
+from app.http.access_log import logged
 from app.http.auth import Gate
 from app.http.security_headers import SecurityHeaders
 
 PATH = "/v1/calls"
+HERE = APIRoute(PATH, lambda: None)
+"""What log lines say of a request that went the short way."""
 HEADERS = ((b"content-type", b"application/json"),)
 
 
@@ -29,9 +33,16 @@ class FastPath(FastAPI):
     """The app, with a short way for plain requests to ring; what it answers has our headers."""
 
     security: SecurityHeaders
+    access_log = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
+        if scope["type"] in {"http", "websocket"}:
+            await logged(self._answer, scope, receive, send, told=self.access_log)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         plain = _plain(scope)
         if plain is None:
             await super().__call__(scope, receive, self.security.around(send))
@@ -43,6 +54,7 @@ class FastPath(FastAPI):
             again = _again(message, receive)
             await super().__call__(scope, again, self.security.around(send))
             return
+        scope["route"] = HERE
         try:
             answer = await self._ring(plain, request)
         except Exception as error:  # noqa: BLE001  (whatever it is, it is answered)

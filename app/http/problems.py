@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.core.text import storable
+from app.http.access_log import request_id
 from app.infra.errors import AppError, TooMany
 
 PROBLEM = "application/problem+json"
@@ -24,6 +25,8 @@ def problem(status: int, code: str, detail: str, **more: Any) -> Response:
     """The one shape of an error's body."""
     body = {"type": "about:blank", "title": code.replace("_", " ").capitalize(), "status": status}
     body |= {"code": code, "detail": storable(detail), **more}
+    if (own := request_id()) is not None:
+        body["request_id"] = own
     return Response(orjson.dumps(body), status_code=status, media_type=PROBLEM)
 
 
@@ -50,6 +53,10 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
                         "status": {"type": "integer"},
                         "code": {"type": "string"},
                         "detail": {"type": "string"},
+                        "request_id": {
+                            "description": "As in the header `X-Request-ID` and the server's log.",
+                            "type": "string",
+                        },
                         "errors": {
                             "description": "With 422 `invalid_field` and its like: each field, "
                             f"of at most {MOST_ERRORS}.",

@@ -41,7 +41,7 @@ async def api(database: str, redis: str, **more: object) -> AsyncIterator[httpx.
 async def worker(database: str) -> AsyncIterator[Database]:
     """A worker's row that lives for long, and the database."""
     made = Database(database, pool=2)
-    async with made.each() as session:
+    async with made.autocommit() as session:
         await session.execute(
             text(
                 "INSERT INTO workers (id, host, pid, started_at, alive_until) VALUES"
@@ -72,7 +72,7 @@ async def test_ready_needs_a_living_worker(database: str, redis: str) -> None:
 async def test_behind_is_unready_and_ahead_is_ready(
     database: str, redis: str, worker: Database, revision: str | None, expected: str
 ) -> None:
-    async with worker.each() as session:
+    async with worker.autocommit() as session:
         await session.execute(text("DELETE FROM alembic_version"))
         if revision is not None:
             await session.execute(text("INSERT INTO alembic_version VALUES (:r)"), {"r": revision})

@@ -100,9 +100,9 @@ async def test_what_the_server_bounds(quick: Database) -> None:
 
 
 async def test_a_pool_that_is_used_up_is_away(quick: Database) -> None:
-    async with quick.each(), quick.each(), quick.each():
+    async with quick.autocommit(), quick.autocommit(), quick.autocommit():
         with pytest.raises(DatabaseAway):
-            async with quick.each():
+            async with quick.autocommit():
                 pass
 
 
@@ -124,13 +124,13 @@ async def test_others_that_may_be_silent_too_are_asked_before_they_are_used(
 ) -> None:
     with proxy_before(database) as proxy:
         through = Database(proxy.url, pool=3, patience=QUICK)
-        async with through.each() as a, through.each() as b, through.each() as c:
+        async with through.autocommit() as a, through.autocommit() as b, through.autocommit() as c:
             for one in (a, b, c):
                 await one.execute(text("SELECT 1"))
         assert proxy.go_silent() == 3
         with pytest.raises(DatabaseAway):
             await show(through, "TimeZone")
-        async with through.each() as a, through.each() as b, through.each() as c:
+        async with through.autocommit() as a, through.autocommit() as b, through.autocommit() as c:
             for one in (a, b, c):
                 await one.execute(text("SELECT 1"))
         await through.close()
@@ -142,12 +142,12 @@ async def test_a_connection_that_was_long_unused_is_asked_first(
     monkeypatch.setattr(connections, "UNUSED", 0.0)
     with proxy_before(database) as proxy:
         through = Database(proxy.url, pool=1, patience=SHORT)
-        async with through.each() as session:
+        async with through.autocommit() as session:
             first = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
-        async with through.each() as session:  # it does answer: it is kept
+        async with through.autocommit() as session:  # it does answer: it is kept
             assert (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one() == first
         proxy.go_silent()
-        async with through.each() as session:
+        async with through.autocommit() as session:
             assert (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one() != first
         await through.close()
 
@@ -173,14 +173,14 @@ async def test_killed_sessions_are_noticed_by_nobody(
     database: str, database_server: DatabaseServer
 ) -> None:
     made = Database(database, pool=3)
-    async with made.each() as a, made.each() as b, made.each() as c:
+    async with made.autocommit() as a, made.autocommit() as b, made.autocommit() as c:
         pids = [
             (await one.execute(text("SELECT pg_backend_pid()"))).scalar_one() for one in (a, b, c)
         ]
     for pid in pids:
         database_server.execute(f"SELECT pg_terminate_backend({pid})")
     await asyncio.sleep(0.05)
-    async with made.each() as a, made.each() as b, made.each() as c:
+    async with made.autocommit() as a, made.autocommit() as b, made.autocommit() as c:
         for one in (a, b, c):
             assert (await one.execute(text("SELECT pg_backend_pid()"))).scalar_one() not in pids
     await made.close()

@@ -58,7 +58,7 @@ async def test_it_lasts_as_long_as_the_work_without_an_open_transaction(
         for _ in range(12):
             await asyncio.sleep(0.1)
             assert not await as_only(made, "test", OTHER, nothing, every=0)
-            async with made.each() as session:
+            async with made.autocommit() as session:
                 idle.append((await session.execute(open_ones)).scalar_one())
 
     assert await as_only(made, "test", ONE, long, every=0)

@@ -147,14 +147,14 @@ async def test_postgresql_over_tls_is_reached_by_every_door(
             url(f"sslmode=verify-ca&sslrootcert={ca_file}", "127.0.0.1"),
         ):
             door = Database(Settings(database_url=one).sqlalchemy_url, pool=2)
-            async with door.reading() as session:
+            async with door.autocommit() as session:
                 assert await clock(session)
             await door.close()
         wrong = Database(
             database_url(url(f"sslmode=verify-full&sslrootcert={other}")).sqlalchemy, pool=2
         )
         with pytest.raises(Exception, match=r"(?i)certificate|no connection"):
-            async with wrong.reading() as session:
+            async with wrong.autocommit() as session:
                 await clock(session)
         await wrong.close()
         await asyncio.to_thread(upgrade, Settings(database_url=good).sqlalchemy_url)

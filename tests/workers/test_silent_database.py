@@ -17,7 +17,7 @@ async def test_the_lease_is_renewed_within_ten_seconds(database: str, redis: str
     direct = Database(database, pool=1)
 
     async def alive_until() -> datetime | None:
-        async with direct.reading() as session:
+        async with direct.autocommit() as session:
             found = await session.execute(text("SELECT max(alive_until) FROM workers"))
             until: datetime | None = found.scalar_one()
         return until

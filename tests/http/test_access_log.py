@@ -1,0 +1,72 @@
+"""Each request has an id, on its log lines, in its answer and in problem documents; one line each."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from structlog.contextvars import clear_contextvars
+from structlog.testing import capture_logs
+
+from app.infra.settings import Settings
+from app.main import create_app
+
+
+@pytest.fixture
+async def client(database: str, redis: str) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(
+        Settings(
+            environment="development",
+            database_url=database.replace("postgresql+asyncpg", "postgresql"),
+            redis_url=redis,
+            log_level="debug",
+        )
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client,
+    ):
+        yield client
+    clear_contextvars()
+
+
+def requests(logs: list[Any]) -> list[Any]:
+    return [line for line in logs if line["event"] == "request"]
+
+
+async def test_a_request_leaves_one_line_without_what_it_asked_for(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    with capture_logs() as logs:
+        answer = await client.get(
+            "/v1/users/bob-the-secret/devices?cursor=hidden",
+            headers={"Authorization": "Bearer rl_sk_nothing"},
+        )
+    assert answer.status_code in {401, 404}
+    (line,) = requests(logs)
+    assert (line["method"], line["status"]) == ("GET", answer.status_code)
+    assert line["ms"] >= 0
+    for secret in ("bob-the-secret", "hidden", "rl_sk_nothing"):
+        assert secret not in repr(logs)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("abc-123", True), ("a" * 64, True), ("a" * 65, False), ("two words", False), ("", False)],
+)
+async def test_the_id_is_told_everywhere(client: httpx.AsyncClient, given: str, kept: bool) -> None:
+    answer = await client.post("/v1/calls", json={}, headers={"X-Request-ID": given})
+    own = answer.headers["x-request-id"]
+    assert (own == given) is kept
+    assert answer.json()["request_id"] == own
+    plain = {"Authorization": "Bearer rl_sk_nothing", "X-Request-ID": given}
+    ring = {"type": "default", "id": "a", "caller": {"id": "a"}, "callees": ["b"]}
+    answer = await client.post("/v1/calls", json=ring, headers=plain)
+    assert (answer.headers["x-request-id"] == given) is kept
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_every_answer_has_an_id_of_its_own(client: httpx.AsyncClient) -> None:
+    ids = {(await client.get("/healthz")).headers["x-request-id"] for _ in range(5)}
+    assert len(ids) == 5
