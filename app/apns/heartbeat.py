@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from app.apns.deadlines import A_TURN, FROZEN
 from app.apns.timing import Timing
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Heartbeat:
         self._dead = dead
         self._timer: asyncio.TimerHandle | None = None
         self._at = 0.0
+        self._read_first = False
 
     def start(self) -> None:
         """Begin, once the connection is in use."""
@@ -59,6 +61,12 @@ class Heartbeat:
         if connection.is_over():
             return
         now = self._loop.time()
+        if now > self._at + FROZEN:
+            # Some loops call timers before they read: a sign of life may be here.
+            self._read_first = not self._read_first
+            if self._read_first:
+                self._timer = self._loop.call_later(A_TURN, self._beat)
+                return
         stalled = connection.stalled_since or connection.slotless_since
         if stalled is not None and now - stalled >= timing.stall - _CLOCK_STEP:
             connection.retire(

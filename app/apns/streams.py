@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _MAX_BODY: Final = 16_384
 
-_FROZEN: Final = 0.5
+_FROZEN: Final = 1.0
 """Seconds between a write and the end of its turn that only a process that was stopped needs."""
 
 

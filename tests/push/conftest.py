@@ -12,6 +12,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.calls import ringing
+from app.push.dispatch import Dispatcher
 from app.push.life import Life
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
@@ -144,6 +145,15 @@ class Bench:
         self._server.execute(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'"
         )
+
+    def on_loops(self, act: Callable[[], None]) -> None:
+        """Do something on the loop of each worker of this test."""
+
+        async def work(_: Dispatcher) -> None:
+            act()
+
+        for worker in self.workers:
+            worker.submit(work)
 
     def life(self, worker: Loop) -> Life:
         """The life that a worker lives now."""

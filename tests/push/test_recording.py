@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.infra.boottime import boottime
+from app.infra.supervision import LongLived, supervised
 from app.push.life import LEASE, Life
 from tests.e2e.house import Phone, eventually
 from tests.push.conftest import Bench
@@ -141,6 +142,26 @@ async def test_a_claim_that_a_crash_took_back_is_taken_back_with_its_record(benc
     rows = await bench.all_in("accepted")
     assert [row["fence"] for row in rows] == [1, 1]
     assert bench.sends(phones) == [1, 1]
+
+
+async def test_a_recorder_that_fails_loses_no_answer(bench: Bench) -> None:
+    """A bug in the middle of a write: its task begins anew, with all that was in hand."""
+    bench.start_worker()
+    phones = await bench.phones(4)
+    faults = await bench.hold(phones)
+    async with bench.failing("53100") as tried:
+        bench.release(faults)
+        await tried()
+        recorders = [task for task in supervised() if task.name == "push.record"]
+        for task in recorders:
+            bench.on_loops(lambda task=task: task.fail(RuntimeError("a drill")))  # type: ignore[misc]
+        await eventually(lambda: _restarted(recorders))
+    await bench.all_in("accepted")
+    assert bench.sends(phones) == [1] * 4
+
+
+async def _restarted(tasks: list[LongLived]) -> bool:
+    return bool(tasks) and all(task.restarts and task.running for task in tasks)
 
 
 async def _accepted(bench: Bench, phones: list[Phone]) -> bool:
