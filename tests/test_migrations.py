@@ -84,3 +84,39 @@ async def test_the_database_clock_moves_within_a_transaction(database: str) -> N
         await session.execute(text("SELECT pg_sleep(0.01)"))
         assert await db.clock(session) > first
     await one.close()
+
+
+async def test_bundle_ids_of_one_app_become_one(empty_database: str) -> None:
+    await on_thread(db.upgrade, empty_database, "0113")
+    engine = create_async_engine(empty_database, poolclass=NullPool)
+    ids = [f"00000000-0000-0000-0000-00000000000{n}" for n in range(9)]
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(f"""
+            INSERT INTO tenants (id, name) VALUES ('{ids[0]}', 't');
+            """)
+        )
+        await connection.execute(
+            text(f"INSERT INTO users (tenant_id, id) VALUES ('{ids[0]}', 'bob')")
+        )
+        await connection.execute(
+            text(f"""
+            INSERT INTO devices (id, tenant_id, user_id, device_id, created_at, registered_at)
+            VALUES ('{ids[1]}', '{ids[0]}', 'bob', 'd', now(), now())
+            """)
+        )
+        spellings = ("com.Example.App", "com.example.app.voip", "com.example.app", "other.app")
+        for n, bundle in enumerate(spellings, 2):
+            await connection.execute(
+                text(f"""
+                INSERT INTO tokens (id, tenant_id, user_id, device_row, kind, bundle_id,
+                    environment, token, registered_at, expires_at)
+                VALUES ('{ids[n]}', '{ids[0]}', 'bob', '{ids[1]}', 'voip', '{bundle}',
+                    'sandbox', 'ab', now() + {n} * interval '1 s', now())
+                """)
+            )
+    await on_thread(db.upgrade, empty_database, "0114")
+    async with engine.connect() as connection:
+        rows = await connection.execute(text("SELECT id::text, bundle_id FROM tokens ORDER BY id"))
+        assert [tuple(row) for row in rows] == [(ids[4], "com.example.app"), (ids[5], "other.app")]
+    await engine.dispose()

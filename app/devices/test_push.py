@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from app.apns import PushRequest, Sender
 from app.audit.log import SERVER, Actor, record
 from app.core.event import milliseconds
+from app.core.identifiers import is_device_id, is_user_id
 from app.core.payload import PayloadError, RingFacts, ring_payload, topic
 from app.core.push_policy import Signal
 from app.credentials import store
@@ -84,6 +85,10 @@ async def ring_phones(
     Raises NotFound (`nothing_to_ring`) when there is no live VoIP token, Invalid when the tenant's
     payload profile cannot make a payload.
     """
+    if not is_user_id(user_id):
+        raise Invalid("invalid_user_id", "user_id: this is not the id of a user")
+    if device_id is not None and not is_device_id(device_id):
+        raise Invalid("invalid_device_id", "device_id: this is not the id of a device")
     async with runtime.database.transaction() as session:
         now, tokens = await push_tokens.pushable(session, (tenant_id, user_id))
         known = await devices_of(session, tenant_id, user_id, device_id)

@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
@@ -10,6 +11,7 @@ from uuid import uuid4
 import httpx
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from app.devices import store
 from tests.dashboard.conftest import post
 from tests.fuzz.diet import CURSORS, NUMBERS, TEXTS
 
@@ -78,3 +80,17 @@ async def test_a_form_without_a_session_is_no_way_in_for_odd_text(site) -> None:
         data = {"form": mark.group(1), "email": email, "password": "x\x00", "next": "\x00"}
         answer = await visitor.post("/dashboard/sign-in", data=data)
         assert answer.status_code in {401, 422}, answer.text[:300]
+
+
+async def test_every_user_has_a_page_whatever_the_id(site, runtime, tenant) -> None:
+    ids = ["@foo/bar:matrix.org", "o'brien@example.com", "a+b&c=d;e", "/", "{x}", "a|b`c^d$(e)!*"]
+    async with runtime.database.transaction() as session:
+        await store.see_users(session, [(tenant, user_id) for user_id in ids])
+    admin = await site.admin()
+    listed = await admin.get(f"/dashboard/t/{tenant}/users")
+    links = re.findall(r'href="(/dashboard/t/[^"]*/user\?id=[^"]*)"', listed.text)
+    titles = [re.search(r"<h1>(.*?)</h1>", (await admin.get(unescape(one))).text) for one in links]
+    assert {unescape(title[1]) for title in titles if title} == set(ids)
+    for user_id in ids:
+        gone = await post(admin, f"/dashboard/t/{tenant}/user/erase", id=user_id)
+        assert gone.status_code == 303, gone.text
