@@ -110,6 +110,8 @@ async def sign_out(request: Request) -> Response:
     await end_session(runtime_of(request), cookie, actor=actor_of(request, visitor))
     response = moved("/sign-in", "signed_out")
     drop_cookie(request, response, COOKIE)
+    # not cookies: one says that this browser is known
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
 
 

@@ -1,0 +1,44 @@
+"""What the outside of the server does not give away."""
+
+import contextlib
+
+from app.main import create_app
+from tests.dashboard.conftest import *  # noqa: F403  (settings, runtime, site)
+from tests.dashboard.conftest import Site, post
+
+
+async def test_no_trace_and_no_listing(site: Site) -> None:
+    visitor = await site.visitor()
+    for path in ("/", "/v1/calls", "/dashboard/sign-in", "/healthz"):
+        assert (await visitor.request("TRACE", path)).status_code == 405, path
+    for path in ("/dashboard/static", "/dashboard/static/", "/dashboard/static/x/", "/.git/config"):
+        answer = await visitor.get(path)
+        assert answer.status_code in {303, 404}, path
+        assert "ringline.css" not in answer.text.split("<body>")[-1]
+
+
+async def test_other_origins_read_nothing(settings, runtime) -> None:
+    named = settings.model_copy(update={"cors_origins": ["https://app.example.com"]})
+    app = create_app(named)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(app.router.lifespan_context(app))
+        visitor = await Site(app, runtime, stack).visitor()
+        for origin, allowed in (
+            ("https://app.example.com", "https://app.example.com"),
+            ("https://evil.example", None),
+            ("null", None),
+        ):
+            answer = await visitor.get("/v1/settings", headers={"Origin": origin})
+            assert answer.headers.get("access-control-allow-origin") == allowed
+            assert "access-control-allow-credentials" not in answer.headers
+
+
+async def test_the_api_takes_no_cookie(site: Site) -> None:
+    owner = await site.admin()
+    for method, path in (("GET", "/v1/settings"), ("PUT", "/v1/settings"), ("POST", "/v1/calls")):
+        assert (await owner.request(method, path, json={})).status_code == 401, path
+
+
+async def test_signing_out_clears_what_the_browser_kept(site: Site) -> None:
+    answer = await post(await site.admin(), "/dashboard/sign-out")
+    assert answer.headers["clear-site-data"] == '"cache", "storage"'
