@@ -28,7 +28,7 @@ class SigningSecretOut(BaseModel):
     """What may be shown of a signing secret."""
 
     kid: str = Field(description="its id: the `kid` in the header of a user token")
-    created_at: datetime
+    created_at: datetime = Field(description="when it was made")
     last_used_at: datetime | None = Field(
         description="when a token signed with it was last seen, to the minute"
     )
@@ -38,7 +38,7 @@ class SigningSecretOut(BaseModel):
 class SigningSecretsOut(BaseModel):
     """A tenant's signing secrets, live ones first, the newest first."""
 
-    signing_secrets: list[SigningSecretOut]
+    signing_secrets: list[SigningSecretOut] = Field(description="at most two are live")
 
 
 class NewSigningSecretOut(BaseModel):

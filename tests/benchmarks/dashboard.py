@@ -29,7 +29,7 @@ ROUNDS = 25
 UUID7 = """CAST(lpad(to_hex(CAST(extract(epoch FROM {at}) * 1000 AS bigint)), 12, '0') || '7'
     || substr(md5({n}::text), 1, 3) || '8' || substr(md5({n}::text), 4, 15) AS uuid)"""
 CALLS = f"""
-INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, video, custom, figures,
+INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, video, custom, limits,
                    created_at, active_at, ended_at, event_seq, version)
 SELECT {UUID7.format(at="at", n="n")}, :tenant, 'default', 'call-' || n, 'ended',
        CASE WHEN n % 5 = 0 THEN 'missed' WHEN n % 1000 = 1 THEN 'failed' ELSE 'completed' END,

@@ -144,7 +144,7 @@ async def moved_in(house: House) -> AsyncIterator[Ready]:
         pem = house.apple.pem_file.read_bytes()
         await credentials.add(runtime, tenant.id, None, pem)
         ready = Ready(house, runtime, tenant)
-        await ready.sql("""UPDATE tenants SET settings = '{"figures": {"members": 400}}'
+        await ready.sql("""UPDATE tenants SET settings = '{"limits": {"members": 400}}'
                            WHERE id = :t""")
         await asyncio.sleep(2.5)  # the worker looks every second for connections to open
         yield ready

@@ -50,7 +50,7 @@ async def token_owners(ready: Ready, prefix: str, last: int) -> dict[str, str]:
 PAST = {
     "calls": f"""
         INSERT INTO calls (id, tenant_id, type, name, state, reason, caller_id, video, custom,
-                           figures, created_at, ended_at, event_seq, version)
+                           limits, created_at, ended_at, event_seq, version)
         SELECT {ID.format(k=1, n="n")}, :t, 'default', 'past' || n, 'ended', 'missed', 'alice', true,
                '{{}}', '{{}}', now() - n * interval '2 seconds', now() - n * interval '2 seconds', 4, 2
         FROM generate_series(1, CAST(:count AS integer)) n""",

@@ -310,7 +310,7 @@ async def test_a_tenant_may_do_without_presence(tenant: Tenant) -> None:
 
     call = await eventually(answered, every=0.3)  # a process may go by what was set a second ago
     await tenant.execute(
-        "UPDATE members SET seen_at = seen_at - interval '1 hour' WHERE call_id = :id",
+        "UPDATE members SET seen_at = seen_at - interval '1 hour' WHERE session_id = :id",
         id=call["id"],
     )
     await tenant.execute(

@@ -163,7 +163,7 @@ async def test_a_client_may_speak_in_binary_frames_and_say_things_nobody_knows(
         await socket.send("ping")
         await heard(socket, "pong")
         call = await tenant.ring("bob")
-        assert (await heard(socket, "ring.started"))["call_id"] == call["id"]
+        assert (await heard(socket, "ring.started"))["session_id"] == call["session_id"]
 
 
 @pytest.mark.parametrize("first", ["", b"", b"\xff", "ping", b"[]", '{"type": "ping"}'])

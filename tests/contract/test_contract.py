@@ -1,0 +1,109 @@
+"""The OpenAPI is one that strangers' tools read: validators, a linter, generators of clients."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from app.infra.settings import Settings
+from app.main import create_app
+from tests.contract.node import PYTHON, run, tools
+from tests.e2e.house import Tenant
+
+USE = """
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+from ringline_generated import AuthenticatedClient
+from ringline_generated.api.calls import accept_call, read_call, ring
+from ringline_generated.api.devices import register_device
+from ringline_generated.models import ActIn, CallerIn, DeviceIn, RingIn, TokenIn
+
+client = AuthenticatedClient(base_url=os.environ["API"], token=os.environ["KEY"])
+token = TokenIn(kind="voip", token="ef" * 32, app_id="com.example.app")
+device = register_device.sync(client=client, body=DeviceIn(user_id="bob", device_id="py", tokens=[token]))
+rung = ring.sync(client=client, body=RingIn(caller=CallerIn(id="alice"), callees=["bob"], video=True))
+act = ActIn(user_id="bob", device_id="py")
+accepted = accept_call.sync(rung.session_id, client=client, body=act)
+read = read_call.sync(rung.session_id, client=client)
+print(json.dumps({
+    "device": device.device_id, "member_token": accepted.member_token[:6], "state": read.state,
+    "members": [[one.user_id, one.state] for one in read.members],
+}))
+"""
+
+
+@pytest.fixture(scope="session")
+def document() -> dict[str, Any]:
+    found: dict[str, Any] = create_app(Settings(environment="development")).openapi()
+    return json.loads(json.dumps(found))
+
+
+@pytest.fixture(scope="session")
+def npm(tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]) -> Path:
+    folder = tools(tmp_path_factory.mktemp("contract"))
+    (folder / "openapi.json").write_text(json.dumps(document))
+    return folder
+
+
+def expected(device: str) -> dict[str, Any]:
+    members = [["alice", "joined"], ["bob", "joined"]]
+    return {"device": device, "member_token": "rl_mt_", "state": "active", "members": members}
+
+
+def test_it_is_a_valid_openapi_document(document: dict[str, Any]) -> None:
+    validate(document)
+
+
+def test_each_operation_has_a_name_a_tag_and_a_model(document: dict[str, Any]) -> None:
+    names = []
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            names.append(operation["operationId"])
+            assert len(operation["tags"]) == 1, path
+            good = next(one for code, one in operation["responses"].items() if code[0] == "2")
+            for content in good.get("content", {}).values():
+                assert (
+                    content["schema"].get("$ref")
+                    or content["schema"].get("anyOf")
+                    or (content["schema"] == {"type": "string"})
+                ), path
+    assert len(set(names)) == len(names) > 40
+
+
+def test_every_field_of_a_response_is_described(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        if name.endswith("Out"):
+            for field, of in schema.get("properties", {}).items():
+                assert of.get("description"), f"{name}.{field}"
+
+
+def test_the_strictest_linter_finds_nothing(npm: Path) -> None:
+    command = ("npx", "redocly", "lint", "--extends", "recommended-strict", "openapi.json")
+    run(npm, *command, REDOCLY_TELEMETRY="off", REDOCLY_SUPPRESS_UPDATE_NOTICE="true")
+
+
+async def test_a_generated_python_client_rings(
+    tenant: Tenant, document: dict[str, Any], tmp_path: Path
+) -> None:
+    source = tmp_path / "openapi.json"
+    source.write_text(json.dumps(document))
+    made = tmp_path / "ringline_generated"
+    said = run(
+        tmp_path, PYTHON, "-m", "openapi_python_client", "generate", "--path", str(source),
+        "--output-path", str(made), "--meta", "none",
+    )  # fmt: skip
+    assert "WARNING" not in said.upper()
+    env = {"API": tenant.house.apis[0].url, "KEY": tenant.key}
+    assert json.loads(run(tmp_path, PYTHON, "-c", USE, str(tmp_path), **env)) == expected("py")
+
+
+async def test_a_generated_typescript_client_rings(tenant: Tenant, npm: Path) -> None:
+    run(
+        npm, "npx", "openapi-ts", "--input", "openapi.json", "--output", "client",
+        "--plugins", "@hey-api/client-fetch", "@hey-api/sdk", "@hey-api/typescript",
+    )  # fmt: skip
+    run(npm, "npx", "tsc", "-p", ".")
+    env = {"API": tenant.house.apis[0].url, "KEY": tenant.key}
+    assert json.loads(run(npm, "node", "out/use.js", **env)) == expected("ts")
