@@ -17,7 +17,7 @@ from app.calls import store as calls
 from app.credentials import store as credentials
 from app.devices import store as devices
 from app.infra.db import as_json
-from app.push import claims, tokens
+from app.push import claims, expiry, tokens
 from app.push import store as pushes
 from workers import retention
 
@@ -101,9 +101,9 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "say claims again": (claims.REASSERT, LOST),
     "look": (claims.LOOK, LOST | {"marks": IDS}),
     "claims of a worker": (claims.CLAIMS_OF, {"worker": IDS[0]}),
-    "expire pending": (claims.EXPIRE_PENDING, {"limit": 500}),
-    "expire orphans": (claims.EXPIRE_ORPHANS, WORKER),
-    "expire lost": (claims.EXPIRE_LOST, LOST),
+    "expire pending": (expiry.EXPIRE_PENDING, {"limit": 500}),
+    "expire orphans": (expiry.EXPIRE_ORPHANS, WORKER),
+    "expire lost": (expiry.EXPIRE_LOST, LOST),
     "drop rings": (pushes.DROP_RINGS, {"rings": IDS}),
     "drop for tokens": (pushes.DROP_TOKENS, {"tokens": IDS, "tenant": TENANT, "why": "x"}),
     "stops": (

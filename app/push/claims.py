@@ -151,7 +151,7 @@ async def claim_again(
     session: Connection, worker: UUID, lost: Sequence[Claim], limit: int
 ) -> list[dict[str, Any]]:
     """Claim anew what this worker has claimed without ever hearing of it."""
-    return await many(session, CLAIM_AGAIN, {"worker": worker, "limit": limit} | _lists(lost))
+    return await many(session, CLAIM_AGAIN, {"worker": worker, "limit": limit} | lists(lost))
 
 
 END_REPEATED = text(f"""
@@ -186,7 +186,7 @@ REASSERT = text("""
 
 async def reassert(session: Connection, worker: UUID, held: Sequence[Claim]) -> None:
     """Say again what this worker has claimed, where a crash of the database took it back."""
-    await session.execute(REASSERT, {"worker": worker} | _lists(held))
+    await session.execute(REASSERT, {"worker": worker} | lists(held))
 
 
 LOOK = text(f"""
@@ -214,11 +214,12 @@ async def look(
 
     `marks`: inherited ones that are about to have their repeat; `marked` says that this is noted.
     """
-    values = {"worker": worker, "marks": list(marks)} | _lists(held)
+    values = {"worker": worker, "marks": list(marks)} | lists(held)
     return {row["id"]: row for row in await many(session, LOOK, values)}
 
 
-def _lists(claims: Sequence[Claim]) -> dict[str, Any]:
+def lists(claims: Sequence[Claim]) -> dict[str, Any]:
+    """Claims as the two arrays that statements take."""
     return {"pushes": [push for push, _ in claims], "fences": [fence for _, fence in claims]}
 
 
@@ -277,36 +278,3 @@ async def record(
         "attempts": as_json(attempts),
     }
     return {row["id"]: row["state"] for row in await many(session, RECORD, values)}
-
-
-EXPIRE = """
-    UPDATE pushes SET state = 'expired', reason = {reason}
-    WHERE id IN (
-        SELECT id FROM pushes WHERE {which} AND deadline <= clock_timestamp()
-        LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
-    )
-"""
-EXPIRE_PENDING = text(
-    EXPIRE.format(
-        which="state = 'pending'",
-        reason="coalesce(reason, CASE WHEN inherited THEN 'unknown' ELSE 'deadline' END)",
-    )
-)
-EXPIRE_ORPHANS = text(EXPIRE.format(which=OF_THE_DEAD, reason="'unknown'"))
-EXPIRE_LOST = text(
-    EXPIRE.format(
-        which=f"id = ANY(CAST(:pushes AS uuid[])) AND {LOST} AND {MINE}", reason="'unknown'"
-    )
-)
-
-
-async def expire(session: Connection, worker: UUID, limit: int) -> None:
-    """Pushes whose deadline has passed unsent, or unanswered in the hands of a dead worker."""
-    await session.execute(EXPIRE_PENDING, {"limit": limit})
-    await session.execute(EXPIRE_ORPHANS, {"limit": limit, "worker": worker})
-
-
-async def expire_lost(session: Connection, worker: UUID, lost: Sequence[Claim], limit: int) -> None:
-    """End what this worker has claimed, does not know of, and could not send any more."""
-    values = {"worker": worker, "limit": limit} | _lists(lost)
-    await session.execute(EXPIRE_LOST, values)

@@ -22,7 +22,7 @@ from app.infra.db import Connection
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
-from app.push import claims, worker_store
+from app.push import claims, expiry, worker_store
 from app.push.claims import Claim
 from app.push.life import LEASE, Life
 from app.push.recording import Recorder
@@ -136,7 +136,7 @@ class Dispatcher:
             lambda session, life: claims.claim_again(session, life.id, lost, BATCH)
         )
         async with self._runtime.database.autocommit() as session:
-            await claims.expire_lost(session, life.id, lost, BATCH)
+            await expiry.expire_lost(session, life.id, lost, BATCH)
 
     def _let_go(self) -> None:
         """Forget claims on which nobody works: there should be none."""
@@ -282,7 +282,7 @@ class Dispatcher:
     async def expire(self) -> None:
         """End pushes whose deadline has passed."""
         async with self._runtime.database.transaction() as session:
-            await claims.expire(session, self.life.id, BATCH)
+            await expiry.expire(session, self.life.id, BATCH)
 
     async def forget_dead_workers(self) -> None:
         """Forget the rows of workers long dead."""
