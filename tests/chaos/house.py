@@ -31,7 +31,7 @@ from devkit.embedded.postgres import Postgres
 from devkit.embedded.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_CONNECTIONS = 90
+MOST_CONNECTIONS = 140
 SMALL_DISK = "1200m"
 STARTING = 60.0
 POSTGRES = {

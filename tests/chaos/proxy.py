@@ -12,7 +12,7 @@ from typing import Any
 
 import uvloop
 
-FORGOTTEN_AFTER = 60.0
+FORGOTTEN_AFTER = 15.0
 """Seconds after which the server's side of a muted connection is closed, as by its keepalives."""
 
 
@@ -73,9 +73,10 @@ class Proxy:
     def connected(self) -> Pipe:
         pair = Pair(self._mute_new)
         self._pairs.append(pair)
-        task = asyncio.get_running_loop().create_task(self._reach(pair))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if not pair.mute:  # else it never gets to the server
+            task = asyncio.get_running_loop().create_task(self._reach(pair))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return pair.client
 
     async def _reach(self, pair: Pair) -> None:
