@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.calls.history import History
+from app.core.sentences import UNSENT
 from app.dashboard.words import REASONS, duration
 from app.infra.db import Row
 
@@ -70,6 +71,8 @@ def _of_push(push: Row) -> str:
             return "it rang; nobody answered."
         case "accepted":
             return "Apple took the push; whether the phone was on, Apple does not tell."
+        case "refused" if reason in UNSENT:
+            return f"nothing was sent: {UNSENT[reason]}."
         case "refused":
             end = "."
             if push["retired_at"]:

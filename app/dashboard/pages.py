@@ -17,7 +17,8 @@ from app.dashboard import words
 from app.http.pages import HEADERS, read_files
 from app.http.problems import field_errors
 from app.infra import clock
-from app.infra.errors import AppError, Invalid, NotFound, TooMany
+from app.infra.errors import AppError, Invalid, NotFound, TooMany, Unavailable
+from app.infra.outage import is_away, is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -93,21 +94,11 @@ class PageRoute(APIRoute):
         async def handle(request: Request) -> Response:
             try:
                 response = await handler(request)
-            except SignInNeeded:
-                response = _sign_in_first(request)
-            except PasswordFirst:
-                response = moved("/password")
-            except AppError as error:
-                response = error_page(request, error)
-            except RequestValidationError as error:
-                if any(one["loc"][0] == "path" for one in error.errors()):
-                    response = error_page(request, nothing_here())
-                else:
-                    first = field_errors(error.errors())[0]
-                    sentence = f"{first['field']}: {first['detail']}"
-                    response = error_page(request, _bad_form(sentence))
-            except HTTPException as error:
-                response = error_page(request, _bad_form(str(error.detail)))
+            except Exception as error:
+                shown = _shown(request, error)
+                if shown is None:
+                    raise
+                response = shown
             finally:
                 await request.close()  # files of a form that were put on disk
             for name, value in HEADERS.items():
@@ -117,6 +108,24 @@ class PageRoute(APIRoute):
         return handle
 
 
+def _shown(request: Request, error: Exception) -> Response | None:
+    """An error as a person meets it; None for a fault of ours."""
+    if isinstance(error, SignInNeeded):
+        return _sign_in_first(request)
+    if isinstance(error, PasswordFirst):
+        return moved("/password")
+    if isinstance(error, AppError):
+        return error_page(request, error)
+    if isinstance(error, RequestValidationError):
+        if any(one["loc"][0] == "path" for one in error.errors()):
+            return error_page(request, nothing_here())
+        first = field_errors(error.errors())[0]
+        return error_page(request, _bad_form(f"{first['field']}: {first['detail']}"))
+    if isinstance(error, HTTPException):
+        return error_page(request, _bad_form(str(error.detail)))
+    return error_page(request, _away(error)) if is_transient(error) else None
+
+
 def nothing_here() -> NotFound:
     """The answer for whatever is not there, or not this tenant's."""
     return NotFound("not_found", "There is nothing at this address.")
@@ -124,6 +133,16 @@ def nothing_here() -> NotFound:
 
 def _bad_form(sentence: str) -> AppError:
     return Invalid("invalid_form", sentence)
+
+
+def _away(error: Exception) -> AppError:
+    """A database that cannot serve now, as a page that says so and asks again by itself."""
+    sentence = (
+        "The database does not answer. Rings that are under way go on as soon as it is back."
+        if is_away(error)
+        else "Something else holds what this page needs. Try again in a moment."
+    )
+    return Unavailable("database_unavailable", sentence)
 
 
 def _sign_in_first(request: Request) -> Response:
@@ -141,6 +160,9 @@ def error_page(request: Request, error: AppError) -> Response:
     response = render(
         request, "error.html", status=error.status, title=title, sentence=error.detail
     )
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = "5"
+        response.headers["Refresh"] = "5"
     if isinstance(error, TooMany):
         response.headers["Retry-After"] = str(round(error.retry_after))
     return response

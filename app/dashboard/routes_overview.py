@@ -6,9 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from app.core.sentences import UNSENT
 from app.credentials import service as credentials
 from app.credentials.schemas import credential_out
-from app.dashboard import charts, store_counts, store_lists
+from app.dashboard import charts, store_counts, store_lists, words
 from app.dashboard.access import TenantPage, Viewer
 from app.dashboard.pages import BASE, PageRoute, render
 from app.infra import clock
@@ -22,7 +23,8 @@ SPANS = {
 }
 NEED_A_HAND = ("failing", "expired", "expiring", "unproven", "requested")
 KINDS = {"accepted": ("Accepted", "good"), "refused": ("Refused", "bad"),
-         "expired": ("Too late", "warn"), "dropped": ("Not needed any more", "plain"),
+         "unsent": ("Not sent", "warn"), "expired": ("Too late", "warn"),
+         "dropped": ("Not needed any more", "plain"),
          "pending": ("Waiting", "live"), "sending": ("On its way", "live")}  # fmt: skip
 
 
@@ -99,6 +101,7 @@ def _drawn(
     for counts in times.values():
         for name, count in counts.items():
             outcomes[name] += count
+    by_count = sorted(pushes.items(), key=lambda one: -one[1])
     settled = sum(count for name, count in outcomes.items() if name != "ringing")
     return {
         "rings": charts.stacked(rings),
@@ -111,12 +114,20 @@ def _drawn(
         "p50": charts.percentile(took, 0.5),
         "p99": charts.percentile(took, 0.99),
         "pushes": _by_outcome(pushes),
-        "push_rows": sorted(pushes.items(), key=lambda one: -one[1]),
+        "push_rows": [(_in_words(name), count) for name, count in by_count],
     }
+
+
+def _in_words(name: str) -> str:
+    """`refused: no_credential` as a person says it."""
+    state, _, reason = name.partition(": ")
+    tag = words.push_tag(state, reason)[1]
+    return f"{tag}: {words.reason(reason)}" if reason else tag
 
 
 def _by_outcome(pushes: dict[str, float]) -> list[dict[str, Any]]:
     summed: dict[str, float] = defaultdict(float)
     for name, count in pushes.items():
-        summed[name.partition(":")[0]] += count
+        state, _, reason = name.partition(": ")
+        summed["unsent" if state == "refused" and reason in UNSENT else state] += count
     return charts.shares([(*KINDS[name], summed[name]) for name in KINDS if summed.get(name)])

@@ -56,6 +56,7 @@ CALLS = {
     "declined": ("warn", "Declined"),
     "busy": ("warn", "Busy"),
     "missed": ("bad", "Missed"),
+    "unreachable": ("bad", "Nobody could be reached"),
     "alone": ("plain", "Left alone"),
     "max_duration": ("plain", "Time was up"),
     "ended_by_server": ("plain", "Ended by the server"),
@@ -69,6 +70,8 @@ MEMBERS = {
     "declined": ("warn", "Declined"),
     "busy": ("warn", "Busy"),
     "missed": ("bad", "Missed"),
+    "unreachable": ("bad", "Could not be reached"),
+    "suppressed": ("plain", "Not rung"),
 }
 PUSHES = {
     "pending": ("plain", "Waiting"),
@@ -138,6 +141,26 @@ REASONS = {
 }
 
 
+def push_tag(state: str, reason: str | None) -> tuple[str, str]:
+    """How a push ended. Refused is Apple's word alone: what never left here was not sent."""
+    if state == "refused" and reason in UNSENT:
+        return "warn", "Not sent"
+    return PUSHES.get(state, ("plain", state))
+
+
+def reason(code: str) -> str:
+    """A reason in words, with Apple's own word where it is Apple's."""
+    said = REASONS.get(code)
+    if said is None or code in UNSENT:
+        return said or code
+    return f"{said} ({code})"
+
+
+def limit(name: str, value: float) -> str:
+    """A limit with its unit: `30 h`, `350`."""
+    return duration(value) if FIGURES[name][1] == "seconds" and value else thousands(value)
+
+
 def thousands(number: float) -> str:
     """12,345."""
     return f"{number:,.0f}"
@@ -150,12 +173,12 @@ def duration(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
-    for size, name, smaller, small in (
-        (86_400, "d", 3_600, "h"),
-        (3_600, "h", 60, "min"),
-        (60, "min", 1, "s"),
+    for least, size, name, smaller, small in (
+        (172_800, 86_400, "d", 3_600, "h"),  # a call lasts at most 30 h, and is set in hours
+        (3_600, 3_600, "h", 60, "min"),
+        (60, 60, "min", 1, "s"),
     ):
-        if whole >= size:
+        if whole >= least:
             rest = whole % size // smaller
             return f"{whole // size} {name}" + (f" {rest} {small}" if rest else "")
     return f"{whole} s"

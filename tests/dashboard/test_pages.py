@@ -154,3 +154,36 @@ async def test_the_first_administrator_is_made_by_a_command(settings: Settings, 
     again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert again.returncode == 1
     assert "already" in again.stderr
+
+
+async def test_with_the_database_away_a_person_gets_a_page(settings: Settings) -> None:
+    """And a machine a problem document."""
+    import httpx
+
+    from app.main import create_app
+
+    nowhere = settings.model_copy(update={"database_url": "postgresql://127.0.0.1:1/nothing"})
+    app = create_app(nowhere)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://ringline.test") as one:
+            page = await one.get("/dashboard/sign-in")
+            signed_in = await one.get("/dashboard/tenants", headers={"Cookie": "ringline_admin=x"})
+            problem = await one.get("/v1/settings", headers={"Authorization": "Bearer rl_sk_x"})
+    for answer in (page, signed_in):
+        assert answer.status_code == 503
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "The database does not answer" in answer.text
+        assert "retry-after" in answer.headers
+        assert "default-src" in answer.headers["content-security-policy"]
+    assert problem.headers["content-type"] == "application/problem+json"
+
+
+def test_refused_is_apples_word_alone() -> None:
+    from app.dashboard import words
+
+    assert words.push_tag("refused", "no_credential") == ("warn", "Not sent")
+    assert words.push_tag("refused", "Unregistered") == ("bad", "Refused")
+    assert "no credential" in words.reason("no_credential")
+    assert words.reason("Unregistered") == "the app is no longer on this phone (Unregistered)"
+    assert words.limit("length", 108_000) == "30 h"

@@ -144,5 +144,5 @@ def test_held_files_open_for_one_admin_in_one_tenant_for_an_hour():
 
 
 def test_lengths_of_time_read_well():
-    said = [words.duration(s) for s in (0.0123, 4.2, 45, 65, 3700, 90000)]
-    assert said == ["12 ms", "4.2 s", "45 s", "1 min 5 s", "1 h 1 min", "1 d 1 h"]
+    said = [words.duration(s) for s in (0.0123, 4.2, 45, 65, 3700, 90000, 108_000, 200_000)]
+    assert said == ["12 ms", "4.2 s", "45 s", "1 min 5 s", "1 h 1 min", "25 h", "30 h", "2 d 7 h"]

@@ -157,6 +157,12 @@ def post(url: str, key: str, body: dict[str, object]) -> dict[str, object]:
         return dict(json.load(answer))
 
 
+def get(url: str, key: str) -> str:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
 def ready(url: str) -> bool:
     try:
         with urllib.request.urlopen(url + "/readyz", timeout=5) as answer:
@@ -176,10 +182,12 @@ def ring(
     wait_for("a worker was alive", lambda: ready(api), shell)
     token = secrets.token_hex(32)
     simulator.live(token, topic=f"{BUNDLE}.voip")
-    phone = {"kind": "voip", "token": token, "app_id": BUNDLE, "environment": "sandbox"}
+    phone = {"kind": "voip", "token": token, "app_id": BUNDLE}
     post(f"{api}/v1/devices", key[0], {"user_id": "bob", "tokens": [phone]})
     post(f"{api}/v1/calls", key[0], {"id": "abc", "caller": {"id": "alice"}, "callees": ["bob"]})
-    wait_for("the ring arrived", lambda: simulator.arrivals(token=token), shell)
+    wait_for("the ring arrived", lambda: simulator.arrivals(token), shell)
+    told = f"{api}/v1/calls/default:abc/timeline"
+    wait_for("Apple's answer was recorded", lambda: "accepted" in get(told, key[0]).lower(), shell)
     print("a ring arrived at the simulator", file=sys.stderr)
     (folder / "rung").touch()
 
