@@ -1,7 +1,7 @@
 """The APNs engine: a push in, an outcome out; always, within its deadline, and once.
 
-The only importer of aioapns. It keeps aioapns's types and entry points (`APNs`,
-`NotificationRequest`, `NotificationResult`) and puts a protocol and a pool of its own under them.
+The only importer of aioapns: its request, its result, its push types and `send_notification` are
+the seam. What carries them is `app.http2`; why it is ours is a decision with figures, in `docs`.
 Values in, an outcome out: no settings, no database, and nothing retries inside; what an answer
 means is `app.apns.policy`'s to say.
 
@@ -23,8 +23,8 @@ means is `app.apns.policy`'s to say.
     outcome.timestamp    # milliseconds, with a 410
     outcome.may_have_reached, .retry_after, .apns_unique_id, .started, .ended, .connection,
     outcome.provider_token_age
-    flight = sender.start(request, deadline)       # `send` without a task, for many at once:
-    outcome = await flight.future                  # or sender.abandon(flight)
+    pending = sender.start(request, deadline)       # `send` without a task, for many at once:
+    outcome = await pending.future                  # or sender.abandon(pending)
     sender.replace_credential(other)               # no gap: old connections serve until new ones do
     sender.stats()                                 # connections, streams, waiting, handshakes, …
     await sender.drain(deadline)                   # a worker stops
@@ -41,19 +41,19 @@ A second kind of sender (FCM, Web Push) is a module beside this one with the sam
 from aioapns.common import PushType
 
 from app.apns.credential import CertificateCredential, Credential, KeyCredential
-from app.apns.flight import Flight
 from app.apns.outcome import PushOutcome
+from app.apns.pending import PendingPush
 from app.apns.request import PushRequest
 from app.apns.sender import Sender, SenderStats
-from app.apns.timing import Timing
 from app.core.push_policy import NoAnswer
+from app.http2.timing import Timing
 
 __all__ = [
     "CertificateCredential",
     "Credential",
-    "Flight",
     "KeyCredential",
     "NoAnswer",
+    "PendingPush",
     "PushOutcome",
     "PushRequest",
     "PushType",

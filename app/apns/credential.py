@@ -13,6 +13,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Final
 
+from app.apns.headers import HeaderWriter
 from app.apns.jwt import ProviderTokens
 from app.core.frozen import frozen
 
@@ -55,6 +56,18 @@ class Identity:
         self._trusting = False
         if isinstance(credential, CertificateCredential):
             load_pem(self.context, credential.pem)
+
+    @property
+    def one_stream_first(self) -> bool:
+        """Apple takes one stream until a provider token has been accepted.
+
+        Source: Apple, "Establishing a token-based connection to APNs".
+        """
+        return self.tokens is not None
+
+    def header_writer(self, authority: str) -> HeaderWriter:
+        """For a new connection."""
+        return HeaderWriter(authority, self.tokens)
 
     def load_trust(self) -> None:
         """Read the trust anchors, once. 20 ms for a system's store: call it off the loop."""

@@ -1,4 +1,4 @@
-"""The engine's entry point, under aioapns's own name for it."""
+"""The engine's entry point: a push in, an outcome out."""
 
 import asyncio
 import math
@@ -6,17 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from random import random as random_float
 
-from aioapns import APNs
 from aioapns.common import NotificationRequest
 
-from app.apns.connect import Endpoint
 from app.apns.credential import Credential, Identity
-from app.apns.flight import Flight
+from app.apns.listener import ApnsListener
 from app.apns.outcome import PushOutcome
-from app.apns.pool import ApnsPool
+from app.apns.pending import PendingPush
 from app.apns.request import PushRequest
-from app.apns.timing import Timing
 from app.core.frozen import frozen
+from app.http2.connect import Endpoint
+from app.http2.pool import Pool
+from app.http2.timing import Timing
 from app.infra import clock
 
 
@@ -38,7 +38,7 @@ class SenderStats:
     last_failure: str | None
 
 
-class Sender(APNs):
+class Sender:
     """Pushes of one credential to one environment, over connections that stay open.
 
     `url` is `https://host[:port]`; `ca_file` a PEM of trust anchors, None for the system's.
@@ -62,20 +62,19 @@ class Sender(APNs):
         random: Callable[[], float] = random_float,
         first_stream: int = 1,
     ) -> None:
-        # Not aioapns's own __init__, which would make one of its pools.
-        self.err_func = None
         self._timing = timing or Timing()
         self._ca_file = ca_file
         self._wall_clock = wall_clock
         self._topic = topic
-        self.pool: ApnsPool = ApnsPool(
+        listener = ApnsListener()
+        self.pool = listener.pool = Pool(
+            listener,
             endpoint=Endpoint(url),
             identity=Identity(credential, ca_file, wall_clock),
-            max_connections=max(max_connections, warm_connections),
+            max_connections=max_connections,
             warm_connections=warm_connections,
             streams_per_connection=streams_per_connection,
             timing=self._timing,
-            wall_clock=wall_clock,
             random=random,
             first_stream=first_stream,
         )
@@ -85,11 +84,11 @@ class Sender(APNs):
 
         Never raises but CancelledError, upon which the stream is reset and its slot returned.
         """
-        flight = self.pool.submit(request, deadline)
+        pending = self.start(request, deadline)
         try:
-            return await flight.future
+            return await pending.future
         except asyncio.CancelledError:
-            self.pool.withdraw(flight)
+            self.pool.withdraw(pending)
             raise
 
     async def send_notification(self, request: NotificationRequest) -> PushOutcome:
@@ -101,58 +100,66 @@ class Sender(APNs):
             deadline = self.pool.loop.time() + self._timing.send
         return await self.send(request, deadline)
 
-    def start(self, request: PushRequest, deadline: float, start_by: float = math.inf) -> Flight:
-        """`send` without a task: the flight's `future` gets the outcome. For many at once.
+    def start(
+        self, request: PushRequest, deadline: float, start_by: float = math.inf
+    ) -> PendingPush:
+        """`send` without a task: its `future` gets the outcome. For many at once.
 
         No stream is opened for it from `start_by` on (`boottime()`), since what is known of the
         push is too old by then: it waits until `renew` says how long it may begin. Whoever loses
         interest calls `abandon`; cancelling the future alone keeps its slot busy until its
         deadline.
         """
-        return self.pool.submit(request, deadline, start_by)
+        loop = self.pool.loop
+        pending = PendingPush(
+            request, deadline, loop.time(), loop.create_future(), self._wall_clock, start_by
+        )
+        self.pool.submit(pending)
+        return pending
 
-    def renew(self, flight: Flight, start_by: float) -> None:
+    def renew(self, pending: PendingPush, start_by: float) -> None:
         """A push that has no stream yet may begin until `start_by`; no harm if it has ended."""
-        self.pool.renew(flight, start_by)
+        self.pool.renew(pending, start_by)
 
-    def is_held_back(self, flight: Flight) -> bool:
+    def is_held_back(self, pending: PendingPush) -> bool:
         """Whether a push had its turn after its `start_by`, and waits to be renewed."""
-        return flight in self.pool.stale
+        return pending in self.pool.stale
 
-    def abandon(self, flight: Flight) -> None:
+    def abandon(self, pending: PendingPush) -> None:
         """Reset the stream of a push that was begun with `start`; no harm if it has ended."""
-        flight.future.cancel()
-        self.pool.withdraw(flight)
+        pending.future.cancel()
+        self.pool.withdraw(pending)
 
     async def warm(self, within: float = 10.0) -> bool:
         """Have the warm connections ready; False after `within` seconds, see `stats()`."""
-        return await self.pool.keeper.warm(within)
+        return await self.pool.manager.warm(within)
 
     def replace_credential(self, credential: Credential) -> None:
         """Push with this credential from now on; raises ValueError and changes nothing if unfit.
 
         Old connections serve until one with the new credential is ready, then finish and close.
         """
-        self.pool.keeper.replace_identity(Identity(credential, self._ca_file, self._wall_clock))
+        identity = Identity(credential, self._ca_file, self._wall_clock)
+        self.pool.manager.replace_identity(identity)
 
     async def drain(self, deadline: float) -> None:
         """Stop: no new streams, open ones may end until `deadline` (`loop.time()`), then close."""
         await self.pool.drain(deadline)
 
     async def close(self) -> None:
-        """Stop at once: pushes in flight end as lost, waiting ones as never sent."""
-        await self.pool.aclose()
+        """Stop at once: pushes in pending end as lost, waiting ones as never sent."""
+        await self.pool.close()
 
     def stats(self) -> SenderStats:
         """The sender at this moment."""
-        keeper = self.pool.keeper
+        manager = self.pool.manager
         return SenderStats(
-            connections=len(keeper.connections),
-            leaving=sum(x.retired is not None for x in keeper.sockets),
-            streams=sum(len(x.streams) for x in keeper.sockets),
+            connections=len(manager.connections),
+            leaving=sum(x.retired is not None for x in manager.sockets),
+            streams=sum(len(x.streams.open) for x in manager.sockets),
             waiting=len(self.pool.waiting) + len(self.pool.stale),
-            slots=sum(x.slots for x in keeper.connections),
-            handshakes=keeper.handshakes,
-            connect_failures=keeper.failures,
-            last_failure=keeper.last_failure,
+            slots=sum(x.slots for x in manager.connections),
+            handshakes=manager.handshakes,
+            connect_failures=manager.failures,
+            last_failure=manager.last_failure,
         )

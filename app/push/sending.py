@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from app.apns import PushOutcome, Sender
-from app.apns.flight import Flight
+from app.apns.pending import PendingPush
 from app.apns.policy import react, row_of_stored
 from app.core.payload import PayloadError
 from app.core.push_policy import Known, OtherEnvironment, Reaction, Verdict
@@ -64,7 +64,7 @@ class InFlight:
     push: Row
     life: Life
     sender: Sender
-    flight: Flight
+    pending: PendingPush
     credential: Usable
     usable: CredentialSet
     deadline: float
@@ -80,11 +80,11 @@ class InFlight:
 
     def waits(self) -> bool:
         """Whether no stream has been opened for it."""
-        return not self.flight.stream and not self.flight.future.done()
+        return not self.pending.stream and not self.pending.future.done()
 
     def is_held_back(self) -> bool:
         """Whether its turn has come, and what is known of it was too old."""
-        return self.sender.is_held_back(self.flight)
+        return self.sender.is_held_back(self.pending)
 
 
 class Sending:
@@ -180,15 +180,15 @@ class Sending:
             return
         unmarked = push["inherited"] and not push["repeated"]
         start_by = NOT_YET if unmarked else self._start_by(life, read, deadline)
-        flight = sender.start(request, deadline, start_by)
+        pending = sender.start(request, deadline, start_by)
         one = InFlight(
-            push, life, sender, flight, credential, usable, deadline, read, unmarked,
+            push, life, sender, pending, credential, usable, deadline, read, unmarked,
             push["repeated"],
         )  # fmt: skip
         self._in_flight[one.claim] = one
         if one.waits():
             self._waiting[one.claim] = one
-        flight.future.add_done_callback(lambda future: self._landed(one, future))
+        pending.future.add_done_callback(lambda future: self._done(one, future))
 
     def _start_by(self, life: Life, read: float, deadline: float) -> float:
         """Until when (`boottime()`) what was read at `read` is good enough to begin with."""
@@ -219,12 +219,12 @@ class Sending:
             if not row["marked"]:
                 return
             one.unmarked, one.repeated = False, True
-        one.sender.renew(one.flight, self._start_by(one.life, read, one.deadline))
+        one.sender.renew(one.pending, self._start_by(one.life, read, one.deadline))
 
     def give_up(self, one: InFlight, end: Result | None) -> None:
         """Take back a push for which no stream was opened."""
         one.end = end
-        one.sender.abandon(one.flight)
+        one.sender.abandon(one.pending)
 
     def forget_unbegun(self, life: Life) -> None:
         """That life has ended: what it had not begun is others' to send."""
@@ -238,7 +238,7 @@ class Sending:
 
     # --- answers -------------------------------------------------------------------------------
 
-    def _landed(self, one: InFlight, future: asyncio.Future[PushOutcome]) -> None:
+    def _done(self, one: InFlight, future: asyncio.Future[PushOutcome]) -> None:
         self._in_flight.pop(one.claim, None)
         if future.cancelled():
             if one.end is None:

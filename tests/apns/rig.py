@@ -74,8 +74,8 @@ class Rig:
         await until(lambda: not self.sender.pool.in_flight)
         stats = self.sender.stats()
         assert (stats.streams, stats.waiting) == (0, 0)
-        assert len(self.sender.pool._deadlines) == 0
-        assert all(not x._blocked for x in self.sender.pool.keeper.sockets)
+        assert len(self.sender.pool.deadlines) == 0
+        assert all(not x.streams.blocked for x in self.sender.pool.manager.sockets)
         self.sim.end_fault()
         assert (await self.push(within=5.0)).code == 200
         await until(lambda: not self.sim.statistics()["open_streams"])
@@ -117,14 +117,14 @@ async def rig_on(
     finally:
         sim.end_fault()
         await sender.close()
-        assert not sender.pool.keeper.sockets
+        assert not sender.pool.manager.sockets
         assert sender.pool.in_flight == 0
         if deaf:
             sim.close_connections(how="rst")
         await until(lambda: not sim.statistics()["open_connections"])
         await until(lambda: open_descriptors() <= descriptors)
         left = [x for x in asyncio.all_tasks() if x is not asyncio.current_task()]
-        assert not [x for x in left if "keeper" in repr(x.get_coro())]
+        assert not [x for x in left if "manager" in repr(x.get_coro())]
 
 
 async def holding(rig: Rig, count: int) -> tuple[int, list[asyncio.Task]]:

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.apns import KeyCredential, NoAnswer, Sender, Timing
-from app.apns import frames as f
-from app.apns.protocol import ApnsConnection
+from app.http2 import frames as f
+from app.http2.connection import Connection
+from app.http2.wire import Wire
 from tests.apns.rig import checked, push_to, some_token
 from tests.apns.test_provider_tokens import KEY
 
@@ -19,7 +20,7 @@ from tests.apns.test_provider_tokens import KEY
 class StandIn(asyncio.Transport):
     """A transport that keeps what is written; `alpn` is what TLS agreed on."""
 
-    def __init__(self, protocol: ApnsConnection) -> None:
+    def __init__(self, protocol: Wire) -> None:
         super().__init__({"ssl_object": self})
         self.protocol = protocol
         self.written = b""
@@ -46,7 +47,7 @@ class StandIn(asyncio.Transport):
     abort = close
 
 
-def connected(*, first_stream: int = 1) -> tuple[Sender, ApnsConnection, StandIn]:
+def connected(*, first_stream: int = 1) -> tuple[Sender, Connection, StandIn]:
     """A sender whose only connection ends in a stand-in, greeted."""
     sender = Sender(
         KeyCredential(KEY, "ABCDE12345", "TEAM123456"),
@@ -56,15 +57,14 @@ def connected(*, first_stream: int = 1) -> tuple[Sender, ApnsConnection, StandIn
         timing=Timing(),
         first_stream=first_stream,
     )
-    keeper = sender.pool.keeper
-    made: list[ApnsConnection] = []
-    connection = keeper._make(keeper.identity, made)
-    transport = StandIn(connection)
-    connection.connection_made(transport)
-    connection.data_received(f.settings((f.MAX_CONCURRENT_STREAMS, 100)))
+    manager = sender.pool.manager
+    connection = manager._make(manager.identity)
+    transport = StandIn(connection.wire)
+    connection.wire.connection_made(transport)
+    connection.wire.data_received(f.settings((f.MAX_CONCURRENT_STREAMS, 100)))
     connection._locked = False
     connection._count_slots()
-    keeper._admit(connection)
+    manager._admit(connection)
     return sender, connection, transport
 
 
@@ -114,21 +114,21 @@ async def act(chunks: list[bytes], cut: int) -> None:
     await asyncio.sleep(0)
     data = b"".join(chunks)
     for start in range(0, len(data), cut):
-        connection.data_received(data[start : start + cut])
-        assert len(connection._in) < f.DEFAULT_FRAME_SIZE + f.HEAD_SIZE
-        assert len(connection._block) <= 65_536 + 16_384
-        assert sum(map(len, connection._out)) < 2**21
+        connection.wire.data_received(data[start : start + cut])
+        assert len(connection.wire._in) < f.DEFAULT_FRAME_SIZE + f.HEAD_SIZE
+        assert len(connection.wire._block) <= 65_536 + 16_384
+        assert sum(map(len, connection.wire._out)) < 2**21
         await asyncio.sleep(0)
-    connection.connection_lost(ConnectionResetError())
+    connection.wire.connection_lost(ConnectionResetError())
     await asyncio.sleep(0)
     for request, flight in zip(requests, flights, strict=False):
         outcome = checked(flight.future.result(), request, deadline)
         assert outcome.code >= 200 or outcome.no_answer is not NoAnswer.OUT_OF_TIME
-    assert connection.streams == {}
-    assert connection._blocked == {}
+    assert connection.streams.open == {}
+    assert connection.streams.blocked == {}
     assert sender.pool.in_flight == 0
-    assert len(sender.pool._deadlines) == 0
-    assert not sender.pool.keeper.sockets
+    assert len(sender.pool.deadlines) == 0
+    assert not sender.pool.manager.sockets
     assert connection.heartbeat._timer is None
     await sender.close()
 
@@ -151,7 +151,7 @@ async def test_many_pushes_of_one_turn_are_one_write() -> None:
     await asyncio.sleep(0)
     assert len(writes) == 1
     assert writes[0].count(b"/3/device/") == 50
-    connection.connection_lost(None)
+    connection.wire.connection_lost(None)
     await sender.close()
 
 
@@ -161,7 +161,7 @@ async def test_a_push_whose_bytes_never_left_was_never_sent() -> None:
     sent = sender.start(push_to(some_token()), deadline)
     await asyncio.sleep(0)
     unsent = sender.start(push_to(some_token()), deadline)
-    connection.connection_lost(ConnectionResetError())
+    connection.wire.connection_lost(ConnectionResetError())
     assert (await sent.future).no_answer is NoAnswer.LOST
     assert (await unsent.future).no_answer is NoAnswer.NEVER_SENT
     await sender.close()
@@ -175,32 +175,32 @@ async def test_a_push_that_expires_in_the_turn_it_was_written_may_have_been_read
     await asyncio.sleep(0)
     assert transport.written.count(b"/3/device/") == 1
     assert (outcome.no_answer, outcome.may_have_reached) == (NoAnswer.LOST, True)
-    connection.connection_lost(None)
+    connection.wire.connection_lost(None)
     await sender.close()
 
 
 async def test_a_transport_that_is_full_gets_no_new_streams() -> None:
     sender, connection, _ = connected()
-    connection.pause_writing()
+    connection.wire.pause_writing()
     flight = sender.start(push_to(some_token()), asyncio.get_running_loop().time() + 5)
     await asyncio.sleep(0)
     assert sender.stats().waiting == 1
-    connection.resume_writing()
+    connection.wire.resume_writing()
     await asyncio.sleep(0)
     assert sender.stats().streams == 1
-    connection.data_received(f.frame(f.HEADERS, 5, 1, b"\x88"))
+    connection.wire.data_received(f.frame(f.HEADERS, 5, 1, b"\x88"))
     assert (await flight.future).code == 200
-    connection.connection_lost(None)
+    connection.wire.connection_lost(None)
     await sender.close()
 
 
 async def test_a_server_that_floods_us_and_reads_nothing_is_left() -> None:
     sender, connection, transport = connected()
-    connection.pause_writing()
+    connection.wire.pause_writing()
     before = len(transport.written)
     for _ in range(100):
-        connection.data_received(f.frame(f.PING, 0, 0, b"12345678") * 1_000)
+        connection.wire.data_received(f.frame(f.PING, 0, 0, b"12345678") * 1_000)
         await asyncio.sleep(0)
-    assert connection.ended == "the server reads nothing"
+    assert connection.wire.ended == "the server reads nothing"
     assert len(transport.written) - before < 2**20 + 20_000
     await sender.close()

@@ -4,10 +4,9 @@ import pytest
 from hpack import Decoder, NeverIndexedHeaderTuple
 from hypothesis import given
 from hypothesis import strategies as st
-from jh2._hazmat import Encoder
 
-from app.apns.frames import COMPRESSION_ERROR, WireError
-from app.apns.headers import AnswerDecoder, RequestEncoder, authorization_field, integer
+from app.apns.headers import HeaderWriter
+from app.apns.pending import PendingPush
 from app.apns.request import PushRequest
 
 TOKEN = "ab" * 32
@@ -22,6 +21,22 @@ pushes = st.builds(
     expiration=st.none() | st.just(0) | st.integers(1, 2**40),
     collapse_key=st.none() | st.text(max_size=64),
 )
+
+
+class Tokens:
+    """Provider tokens that never change."""
+
+    def __init__(self, token: bytes) -> None:
+        self.token = token
+
+    def current(self) -> tuple[bytes, int]:
+        return self.token, 1_790_000_000
+
+
+def pending(request: PushRequest) -> PendingPush:
+    return PendingPush(request, 0.0, 0.0, None, lambda: 0.0)
+
+
 steps = st.lists(pushes | st.integers(0, 10_000), max_size=40)
 
 
@@ -39,14 +54,14 @@ def expected(request: PushRequest, authorization: bytes) -> list[tuple[bytes, by
 
 @given(steps, st.sampled_from([b"", b"e" * 50, b"e" * 300]))
 def test_every_block_reads_as_it_was_meant(steps, authorization: bytes) -> None:
-    encoder, decoder = RequestEncoder("api.push.apple.com"), Decoder()
-    field = authorization_field(authorization) if authorization else b""
+    tokens = Tokens(authorization) if authorization else None
+    encoder, decoder = HeaderWriter("api.push.apple.com", tokens), Decoder()
     for step in steps:
         if isinstance(step, int):
             encoder.set_table_size(step)
             decoder.max_allowed_table_size = max(step, 4_096)
             continue
-        found = decoder.decode(encoder.block(step, field), raw=True)
+        found = decoder.decode(encoder.block(pending(step)), raw=True)
         assert [tuple(x) for x in found] == expected(step, authorization)
         never = {bytes(x[0]) for x in found if isinstance(x, NeverIndexedHeaderTuple)}
         assert {b":path", b"apns-id"} <= never
@@ -54,11 +69,11 @@ def test_every_block_reads_as_it_was_meant(steps, authorization: bytes) -> None:
 
 
 def test_from_the_second_push_on_only_what_differs_is_sent() -> None:
-    encoder, decoder = RequestEncoder("api.push.apple.com"), Decoder()
+    encoder, decoder = HeaderWriter("api.push.apple.com"), Decoder()
     sizes = []
     for number in range(4):
         request = PushRequest(TOKEN, b"{}", topic="com.example.app.voip")
-        block = encoder.block(request, b"")
+        block = encoder.block(pending(request))
         sizes.append(len(block))
         assert len(decoder.decode(block)) == 9, number
     assert sizes[1] == sizes[2] == sizes[3] < 135 < sizes[0]
@@ -73,53 +88,20 @@ def test_from_the_second_push_on_only_what_differs_is_sent() -> None:
 
 
 def test_a_thousand_topics_do_not_overflow_the_table_or_the_memory() -> None:
-    encoder, decoder = RequestEncoder("api.push.apple.com"), Decoder()
+    encoder, decoder = HeaderWriter("api.push.apple.com"), Decoder()
     for number in range(1_000):
         request = PushRequest(TOKEN, b"{}", topic=f"com.example.app{number}.voip")
-        found = dict(decoder.decode(encoder.block(request, b"")))
+        found = dict(decoder.decode(encoder.block(pending(request))))
         assert found["apns-topic"] == f"com.example.app{number}.voip"
     assert len(encoder._kept) <= 256
 
 
 def test_rings_of_many_deadlines_do_not_fill_the_table() -> None:
-    encoder = RequestEncoder("api.push.apple.com")
+    encoder = HeaderWriter("api.push.apple.com")
     for at in range(1_790_000_000, 1_790_001_000):
-        encoder.block(PushRequest(TOKEN, b"{}", topic="com.a.voip", expiration=at), b"")
+        request = PushRequest(TOKEN, b"{}", topic="com.a.voip", expiration=at)
+        encoder.block(pending(request))
     assert len(encoder._table) == 4
-
-
-@pytest.mark.parametrize(
-    ("value", "bits", "coded"),
-    [(10, 5, "0a"), (1_337, 5, "1f9a0a"), (42, 8, "2a"), (127, 7, "7f00")],
-)
-def test_integers_are_those_of_rfc_7541(value: int, bits: int, coded: str) -> None:
-    assert integer(value, bits).hex() == coded
-
-
-def test_answers_are_decoded_with_their_table() -> None:
-    encoder, decoder = Encoder(), AnswerDecoder()
-    for number in range(200):
-        headers = [(b":status", b"410", False), (b"apns-id", b"id-%d" % number, False)]
-        found = decoder.decode(encoder.encode(headers))
-        assert [x[:2] for x in found] == [x[:2] for x in headers]
-
-
-@given(st.binary(max_size=60))
-def test_nonsense_is_a_compression_error_or_headers(block: bytes) -> None:
-    found: list = []
-    code = COMPRESSION_ERROR
-    try:
-        found = AnswerDecoder().decode(block)
-    except WireError as error:
-        code = error.code
-    assert code == COMPRESSION_ERROR
-    assert all(isinstance(x[0], bytes) and isinstance(x[1], bytes) for x in found)
-
-
-def test_a_header_list_that_is_too_long_is_refused() -> None:
-    block = Encoder().encode([(b"x-%d" % n, b"y" * 4_000, True) for n in range(20)])
-    with pytest.raises(WireError):
-        AnswerDecoder().decode(block)
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def tells_the_truth(outcome: PushOutcome, arrival: Arrival | None, fault: dict) 
 async def test_ten_thousand_pushes_with_faults_five_times(sim) -> None:
     chance = random.Random(20_260_930)
     quick = Timing(
-        connect=2.0, ping_busy=0.5, ping_timeout=0.5, body=0.3, stall=0.5, backoff_most=0.2
+        connect=2.0, ping_busy=0.5, ping_timeout=0.5, body=1.0, stall=0.5, backoff_most=0.2
     )
     blocks, descriptors, totals = [], [], Counter()
     async with rig_on(sim, timing=quick, max_connections=4, warm_connections=2) as rig:
@@ -131,7 +131,7 @@ async def test_ten_thousand_pushes_with_faults_five_times(sim) -> None:
             await until(lambda: not rig.sender.stats().leaving)
             gc.collect()
             blocks.append(sys.getallocatedblocks())
-            descriptors.append(open_descriptors() - 2 * len(rig.sender.pool.keeper.sockets))
+            descriptors.append(open_descriptors() - 2 * len(rig.sender.pool.manager.sockets))
             assert not [x for x in gc.get_objects() if isinstance(x, PushOutcome | PushRequest)]
         print(f"memory blocks {blocks}, descriptors {descriptors}, {rig.sender.stats()}")
         await rig.settled()

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from app.apns import CertificateCredential, NoAnswer, Sender, Timing
-from app.apns.connect import Endpoint
+from app.http2.connect import Endpoint
 from tests.apns.rig import (
     QUICK,
     Rig,
@@ -199,18 +199,20 @@ class TestReplacedCredential:
         await rig.settled()
 
     async def test_from_certificate_to_key_in_the_middle_of_traffic(self, rig: Rig) -> None:
-        async def steady() -> list[int]:
-            codes = []
-            for _ in range(40):
-                codes.append((await rig.push()).code)
+        codes, stop = [], asyncio.Event()
+
+        async def steady() -> None:
+            while not stop.is_set():
+                codes.append((await rig.push(within=5.0)).code)
                 await asyncio.sleep(0.005)
-            return codes
 
         traffic = asyncio.create_task(steady())
-        await asyncio.sleep(0.05)
+        await until(lambda: len(codes) > 5)
         rig.sender.replace_credential(provider_key(rig.sim))
-        assert set(await traffic) == {200}
-        assert rig.sim.arrivals()[-1].client["kind"] == "token"
+        await until(lambda: rig.sim.arrivals()[-1].client["kind"] == "token", within=10.0)
+        stop.set()
+        await traffic
+        assert set(codes) == {200}
         await rig.settled()
 
     async def test_one_that_is_unfit_changes_nothing(self, rig: Rig) -> None:
@@ -311,9 +313,9 @@ async def test_every_address_is_tried(sim) -> None:
 async def test_the_socket_does_not_wait_to_fill_packets(rig: Rig) -> None:
     await rig.sender.warm()
     (connection,) = rig.sender.pool.connections
-    sock = connection.transport.get_extra_info("socket")
+    sock = connection.wire.transport.get_extra_info("socket")
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    tls = connection.transport.get_extra_info("ssl_object")
+    tls = connection.wire.transport.get_extra_info("ssl_object")
     assert tls.version() in ("TLSv1.2", "TLSv1.3")
     assert tls.selected_alpn_protocol() == "h2"
 

@@ -165,7 +165,7 @@ async def test_a_refused_device_opens_it_up_as_well(key_rig: Rig) -> None:
 
 
 async def test_a_refused_provider_token_does_not(key_rig: Rig) -> None:
-    key_rig.sim.revoke_key(key_rig.sender.pool.keeper.identity.tokens._key_id)
+    key_rig.sim.revoke_key(key_rig.sender.pool.manager.identity.tokens._key_id)
     outcomes = [await key_rig.push() for _ in range(5)]
     assert {x.reason for x in outcomes} == {"InvalidProviderToken"}
     assert {x.slots for x in key_rig.sender.pool.connections} == {1}

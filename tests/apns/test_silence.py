@@ -40,7 +40,7 @@ async def test_one_silent_phone_costs_the_others_no_connection(short: Rig) -> No
         assert (await short.push(token)).code == 200
         await asyncio.sleep(0.02)
     assert (await lost).no_answer is NoAnswer.LOST
-    first = short.sender.pool.keeper.connections[0]
+    first = short.sender.pool.manager.connections[0]
     assert first.retired is None
     await until(lambda: short.sender.stats().connections == 2)
     assert (await short.push()).connection == 2

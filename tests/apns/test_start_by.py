@@ -2,13 +2,12 @@
 
 import asyncio
 
-from app.apns import NoAnswer
-from app.apns.flight import Flight
+from app.apns import NoAnswer, PendingPush
 from app.infra.boottime import boottime
 from tests.apns.rig import Rig, holding, push_to, rig_on
 
 
-def start(rig: Rig, token: str, start_by: float) -> Flight:
+def start(rig: Rig, token: str, start_by: float) -> PendingPush:
     return rig.sender.start(push_to(token), rig.loop.time() + 5, start_by)
 
 
@@ -63,7 +62,7 @@ async def test_what_was_written_before_the_process_froze_is_not_sent_after_it(ri
     assert (await rig.push()).code == 200
     flight = start(rig, token, boottime() + 5)
     assert flight.connection is not None
-    flight.connection._flush_by = boottime() - 1  # as after a SIGSTOP within this turn
+    flight.connection.streams.flush_by = boottime() - 1  # as after a SIGSTOP within this turn
     outcome = await flight.future
     assert outcome.no_answer is NoAnswer.NEVER_SENT
     assert not outcome.may_have_reached

@@ -1,4 +1,4 @@
-"""The engine's time limits, all in seconds."""
+"""Time limits of connections and exchanges, all in seconds."""
 
 from app.core.frozen import frozen
 
@@ -11,11 +11,11 @@ class Timing:
     ping_idle: quiet after which an idle connection is asked for a sign of life.
     ping_busy: the same while answers are owed. ping_timeout: how long a PONG may take.
     answer: how long an answer may take once a request is whole; then its stream is reset.
-    stall: how long a push may wait without any stream being opened, its body for a window, or a
+    stall: how long a request may wait without any stream being opened, its body for a window, or a
     connection be left without streams or window, before all this is taken for dead.
     body: how long the rest of an answer may take once its status is here.
-    backoff_first, backoff_most: between failed connects (APNS.md: 0.1 to 30).
-    backoff_waiting: the longest such pause while a push waits for a connection.
+    backoff_first, backoff_most: between failed connects.
+    backoff_waiting: the longest such pause while a request waits for a connection.
     rest: how long a connection that answered 500 or 503 is spared when there is another.
     proven: a connection without answers counts as a success after this long.
     send: the deadline of `send_notification` without one.

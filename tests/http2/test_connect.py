@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.apns.connect import Endpoint, in_turn
+from app.http2.connect import Endpoint, in_turn
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 

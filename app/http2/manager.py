@@ -1,34 +1,59 @@
-"""Keeps connections ready: opens, replaces, backs off. Knows nothing of pushes.
+"""Keeps connections ready: opens, replaces, backs off. Knows nothing of what they carry.
 
-Connecting happens in one task of its own, so no push ever waits behind it; between failures it
+Connecting happens in one task of its own, so nobody ever waits behind it; between failures it
 waits 0.1 to 30 s, with jitter, and the latest failure's cause is kept in words.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-from app.apns.connect import Endpoint
-from app.apns.credential import Identity
-from app.apns.protocol import ApnsConnection
-from app.apns.timing import Timing
+from app.http2.connect import Endpoint
+from app.http2.connection import Connection, Owner
+from app.http2.streams import HeaderWriter
+from app.http2.timing import Timing
 from app.infra.tasks import Tasks
 
-if TYPE_CHECKING:
-    from app.apns.pool import ApnsPool
-
-_tasks = Tasks("apns")
+_tasks = Tasks("http2")
 
 TLS_GOODBYE: Final = 1.0
 
 
-class Keeper:
-    """The connections of one pool. `connections` take pushes; `sockets` are all that are open."""
+class Identity(Protocol):
+    """With what connections are opened, and as whom."""
+
+    @property
+    def context(self) -> ssl.SSLContext: ...
+    @property
+    def one_stream_first(self) -> bool:
+        """Whether the server takes one stream until it has accepted us."""
+
+    def load_trust(self) -> None:
+        """Read the trust anchors, once; called off the loop."""
+
+    def header_writer(self, authority: str) -> HeaderWriter:
+        """A writer of header blocks for a new connection."""
+
+
+class ManagerOwner(Owner, Protocol):
+    """Whose connections these are."""
+
+    def has_waiting(self) -> bool:
+        """Whether anybody waits for a connection."""
+
+    def on_turned_away(self, connection: Connection, cause: str) -> None:
+        """A connection ended before it was put to use."""
+
+
+class ConnectionManager:
+    """The connections of one pool. `connections` take exchanges; `sockets` are all open ones."""
 
     def __init__(
         self,
-        pool: "ApnsPool",
+        owner: ManagerOwner,
+        loop: asyncio.AbstractEventLoop,
         *,
         endpoint: Endpoint,
         identity: Identity,
@@ -40,13 +65,13 @@ class Keeper:
         first_stream: int,
     ) -> None:
         self.identity = identity
-        self.connections: list[ApnsConnection] = []
-        self.sockets: set[ApnsConnection] = set()
+        self.connections: list[Connection] = []
+        self.sockets: set[Connection] = set()
         self.handshakes = 0
         self.failures = 0
         self.last_failure: str | None = None
-        self._pool = pool
-        self._loop: asyncio.AbstractEventLoop = pool.loop
+        self._owner = owner
+        self._loop = loop
         self._endpoint = endpoint
         self._most = most
         self._warm = warm
@@ -67,7 +92,7 @@ class Keeper:
     def ensure(self) -> None:
         """See to it that there are as many connections as are wanted now."""
         if self._connector is not None:
-            if self._pool.waiting:
+            if self._owner.has_waiting():
                 self._hurry.set()
         elif self._wanted():
             self._connector = _tasks.spawn("connect", self._connect_as_wanted(), of_all=True)
@@ -107,8 +132,8 @@ class Keeper:
         """A connection did what it is for: the next failure is a first one."""
         self._failed_in_a_row = 0
 
-    def left(self, connection: ApnsConnection, cause: str) -> bool:
-        """Let a connection go that takes no more pushes. False if it had gone before."""
+    def left(self, connection: Connection, cause: str) -> bool:
+        """Let a connection go that takes no more exchanges. False if it had gone before."""
         if connection not in self.connections:
             return False
         self.connections.remove(connection)
@@ -129,16 +154,16 @@ class Keeper:
         """End all connections and wait until their sockets are closed."""
         for connection in list(self.sockets):
             connection.close()
-        going = {connection.closed for connection in self.sockets}
+        going: set[asyncio.Future[None]] = {x.wire.closed for x in self.sockets}
         if self._connector is not None:
             going.add(self._connector)
         if going:
             await asyncio.wait(going, timeout=TLS_GOODBYE)
         deaf = list(self.sockets)
         for connection in deaf:
-            connection.end("closed", abort=True)
+            connection.abort("closed")
         if deaf:
-            await asyncio.wait({x.closed for x in deaf}, timeout=TLS_GOODBYE)
+            await asyncio.wait({x.wire.closed for x in deaf}, timeout=TLS_GOODBYE)
 
     def _current(self) -> int:
         """How many there are with this credential. One that allows no streams does not count."""
@@ -154,7 +179,7 @@ class Keeper:
         if current >= self._most:
             return False
         slots = sum(x.slots for x in self.connections)
-        return bool(self._pool.waiting) or sum(x.free() for x in self.connections) <= slots // 4
+        return self._owner.has_waiting() or sum(x.free() for x in self.connections) <= slots // 4
 
     def _connector_done(self, task: asyncio.Task[None]) -> None:
         self._connector = None
@@ -174,30 +199,32 @@ class Keeper:
             self._tried = self._loop.time()
             try:
                 connection = await self.open()
-            except Exception as error:  # noqa: BLE001 - whatever it was, pushes wait for the next
+            except Exception as error:  # noqa: BLE001 - whatever it was, those who wait have the next
                 self.failures += 1
                 self._failed(f"connecting failed: {_in_words(error)}")
             else:
                 self._admit(connection)
 
     def _back_off(self) -> float:
-        """Seconds until the next try; fewer while a push waits, whose ring lives 45 s."""
+        """Seconds until the next try; fewer while somebody waits."""
         until = self._not_before
-        if self._pool.waiting:
+        if self._owner.has_waiting():
             until = min(until, self._tried + self._timing.backoff_waiting)
         return until - self._loop.time()
 
-    async def open(self) -> ApnsConnection:
+    async def open(self) -> Connection:
         """Open one connection, to where the server has said its SETTINGS. Raises OSError."""
         identity, limit = self.identity, self._timing.connect
-        made: list[ApnsConnection] = []
+        made: list[Connection] = []
         try:
             async with asyncio.timeout(limit):
                 await self._loop.run_in_executor(None, identity.load_trust)
                 sock = await self._endpoint.connect(self._loop, limit, self._random)
                 # From here on the transport owns the socket, whatever happens.
-                _, connection = await self._loop.create_connection(
-                    lambda: self._make(identity, made),
+                connection = self._make(identity)
+                made.append(connection)
+                await self._loop.create_connection(
+                    lambda: connection.wire,
                     sock=sock,
                     ssl=identity.context,
                     server_hostname=self._endpoint.host,
@@ -205,33 +232,32 @@ class Keeper:
                     ssl_shutdown_timeout=TLS_GOODBYE,
                 )
                 self.handshakes += 1
-                await connection.greeted
+                await connection.wire.greeted
         except BaseException:
             for connection in made:
-                connection.end("the connection was not completed", abort=True)
+                connection.abort("the connection was not completed")
             raise
         return connection
 
-    def _make(self, identity: Identity, made: list[ApnsConnection]) -> ApnsConnection:
+    def _make(self, identity: Identity) -> Connection:
         self._made += 1
-        connection = ApnsConnection(
-            self._pool,
+        return Connection(
+            self._owner,
             self._loop,
             number=self._made,
             identity=identity,
-            authority=self._endpoint.authority,
+            writer=identity.header_writer(self._endpoint.authority),
             timing=self._timing,
             stream_cap=self._cap,
             first_stream=self._first_stream,
+            one_first=identity.one_stream_first,
         )
-        made.append(connection)
-        return connection
 
-    def _admit(self, connection: ApnsConnection) -> None:
+    def _admit(self, connection: Connection) -> None:
         """Put a connection to use; those of an older credential have done their service."""
         if connection.retired is not None:
             self._failed(connection.retired)
-            self._pool.turned_away(connection, connection.retired)
+            self._owner.on_turned_away(connection, connection.retired)
             return
         self._asked_for = 0
         self.connections.append(connection)
@@ -246,7 +272,7 @@ class Keeper:
             for waiter in self._waiters:
                 if not waiter.done():
                     waiter.set_result(True)
-        self._pool.room(connection)
+        self._owner.on_room(connection)
 
     def _failed(self, cause: str) -> None:
         self._asked_for = 0

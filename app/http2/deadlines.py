@@ -1,7 +1,7 @@
-"""One timer for all deadlines of a sender, however many pushes are in flight.
+"""One timer for all deadlines of a sender, however many requests are in flight.
 
 Deadlines are put into buckets of 1/64 s, and a bucket fires 5 ms before its beginning: on a loop
-that keeps up a push is concluded before its deadline, by up to 21 ms. Adding and removing cost a
+that keeps up a request is concluded before its deadline, by up to 21 ms. Adding and removing cost a
 dictionary entry; what has ended leaves nothing behind but an empty bucket until its time.
 """
 

@@ -1,20 +1,36 @@
 """Whether a connection still lives: PING when idle, and sooner when answers are owed.
 
 A silent peer is found under steady traffic too: what counts is what was heard, not what was sent.
-Source: RFC 9113 section 6.7; Apple, "Sending notification requests to APNs", on PING.
+Source: RFC 9113 section 6.7.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-from app.apns.deadlines import A_TURN, FROZEN
-from app.apns.timing import Timing
-
-if TYPE_CHECKING:
-    from app.apns.protocol import ApnsConnection
+from app.http2.deadlines import A_TURN, FROZEN
+from app.http2.timing import Timing
 
 _CLOCK_STEP: Final = 0.002
+
+
+class Beating(Protocol):
+    """What a heartbeat looks at; times are `loop.time()` seconds."""
+
+    loop: asyncio.AbstractEventLoop
+    slotless_since: float | None
+
+    @property
+    def last_heard(self) -> float: ...
+    @property
+    def pong_due(self) -> float | None: ...
+    @property
+    def stalled_since(self) -> float | None: ...
+    @property
+    def owes_answers(self) -> bool: ...
+    def is_over(self) -> bool: ...
+    def ping(self) -> None: ...
+    def retire(self, cause: str) -> None: ...
 
 
 class Heartbeat:
@@ -23,9 +39,7 @@ class Heartbeat:
     `asked` is when the PING was sent, in `loop.time()` seconds.
     """
 
-    def __init__(
-        self, connection: "ApnsConnection", timing: Timing, dead: Callable[[float], None]
-    ) -> None:
+    def __init__(self, connection: Beating, timing: Timing, dead: Callable[[float], None]) -> None:
         self._connection = connection
         self._loop = connection.loop
         self._timing = timing
@@ -81,7 +95,7 @@ class Heartbeat:
                 self._dead(asked)
                 left = timing.ping_busy
         else:
-            quiet = timing.ping_busy if connection.streams or stalled else timing.ping_idle
+            quiet = timing.ping_busy if connection.owes_answers or stalled else timing.ping_idle
             left = connection.last_heard + quiet - now
             if left <= _CLOCK_STEP:
                 connection.ping()

@@ -1,7 +1,7 @@
 """HTTP/2 on one connection, for a client that only ever posts: frames in, frames out.
 
-Knows settings, pings, windows and header blocks; knows nothing of pushes. What concerns streams
-is handed to the `on_…` methods of the subclass. Whatever the server sends, memory is bounded:
+Knows settings, pings, windows and header blocks. What concerns streams is told to one listener,
+what concerns the connection as a whole to another. Whatever the server sends, memory is bounded:
 frames by 16 KB, header blocks by 64 KB, acknowledgements that it does not read by 1 MB.
 
 Source: RFC 9113 sections 3.4, 4, 5.4, 6.
@@ -9,13 +9,12 @@ Source: RFC 9113 sections 3.4, 4, 5.4, 6.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, NoReturn, cast
+from typing import Any, ClassVar, Final, NoReturn, Protocol, cast
 
-from aioapns.connection import APNsTLSClientProtocol
-
-from app.apns import frames as f
-from app.apns.frames import HEAD, WireError
-from app.apns.headers import AnswerDecoder
+from app.http2 import frames as f
+from app.http2.frames import HEAD, WireError
+from app.http2.head import Block
+from app.http2.hpack import FieldDecoder
 
 _OUR_WINDOW: Final = 1 << 20
 _MAX_BLOCK: Final = 65_536
@@ -29,11 +28,51 @@ _HELLO: Final = (
 )
 
 
-class Http2Wire(APNsTLSClientProtocol):
-    """The connection part of HTTP/2, under aioapns's protocol type but without its h2."""
+class StreamListener(Protocol):
+    """Who is told what the server does on streams, and whether what was written may go."""
+
+    def on_headers(self, stream: int, block: Block, end: bool) -> None:
+        """A stream's header block, complete."""
+
+    def on_data(self, stream: int, data: bytes, end: bool) -> None:
+        """Part of a stream's body, without padding; the connection's window is seen to."""
+
+    def on_reset(self, stream: int, code: int) -> None:
+        """The server ended this stream."""
+
+    def on_room(self, stream: int, increment: int) -> None:
+        """More may be sent: on this stream, or on the connection for stream 0."""
+
+    def on_flush(self) -> bool:
+        """All that was written until now goes out, unless this says False."""
+
+
+class WireListener(Protocol):
+    """Who is told what becomes of the connection."""
+
+    def on_open(self) -> None:
+        """The transport is there."""
+
+    def on_goaway(self, last_stream: int, code: int, debug: bytes) -> None:
+        """The server takes no streams above this one."""
+
+    def on_settings(self, table_size: int | None) -> None:
+        """The server's settings have changed."""
+
+    def on_end(self, cause: str) -> None:
+        """The connection is of no more use; called once."""
+
+    def on_closed(self) -> None:
+        """The transport is gone."""
+
+
+class Wire(asyncio.Protocol):
+    """The connection part of HTTP/2; `streams` and `listener` are set before it is connected."""
+
+    streams: StreamListener
+    listener: WireListener
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Not aioapns's own __init__: it builds the h2 state machine that this class replaces.
         self.loop = loop
         self.transport: asyncio.Transport | None = None
         self.greeted: asyncio.Future[None] = loop.create_future()
@@ -52,45 +91,11 @@ class Http2Wire(APNsTLSClientProtocol):
         self._out: list[bytes] = []
         self._unread = 0
         self._flush_due = False
-        self._decoder = AnswerDecoder()
+        self._decoder = FieldDecoder()
         self._block = b""
         self._block_stream = 0
         self._block_frames = 0
         self._block_ends_stream = False
-
-    # What the subclass does about streams.
-
-    def on_headers(self, stream: int, block: list[tuple[bytes, bytes, bool]], end: bool) -> None:
-        """A stream's header block, complete."""
-        raise NotImplementedError
-
-    def on_data(self, stream: int, data: bytes, end: bool) -> None:
-        """Part of a stream's body, without padding; the connection's window is seen to."""
-        raise NotImplementedError
-
-    def on_reset(self, stream: int, code: int) -> None:
-        """The server ended this stream."""
-        raise NotImplementedError
-
-    def on_goaway(self, last_stream: int, code: int, debug: bytes) -> None:
-        """The server takes no streams above this one."""
-        raise NotImplementedError
-
-    def on_room(self, stream: int, increment: int) -> None:
-        """More may be sent: on this stream, or on the connection for stream 0."""
-        raise NotImplementedError
-
-    def on_settings(self, table_size: int | None) -> None:
-        """The server's settings have changed."""
-        raise NotImplementedError
-
-    def on_flush(self) -> None:
-        """All that was written until now goes out."""
-        raise NotImplementedError
-
-    def on_end(self, cause: str) -> None:
-        """The connection is of no more use; called once."""
-        raise NotImplementedError
 
     # The transport's side.
 
@@ -98,6 +103,7 @@ class Http2Wire(APNsTLSClientProtocol):
         """Say hello, if the server speaks HTTP/2 at all (Apple: ALPN is required)."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but type
         self.last_heard = self.loop.time()
+        self.listener.on_open()
         tls = self.transport.get_extra_info("ssl_object")
         if tls is None or tls.selected_alpn_protocol() != "h2":
             self.end("the server did not choose h2 by ALPN", abort=True)
@@ -139,6 +145,7 @@ class Http2Wire(APNsTLSClientProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""
         self.transport = None
+        self.listener.on_closed()
         self.end(f"connection lost: {exc}" if exc else "the server closed the connection")
         if not self.closed.done():
             self.closed.set_result(None)
@@ -151,7 +158,7 @@ class Http2Wire(APNsTLSClientProtocol):
         """The buffer has drained."""
         self.paused = False
         self._unread = 0
-        self.on_room(0, 0)
+        self.streams.on_room(0, 0)
 
     # Writing: one write to TLS for all that one turn of the loop has produced.
 
@@ -167,11 +174,14 @@ class Http2Wire(APNsTLSClientProtocol):
         self._flush_due = False
         if not self._out:
             return
+        if self.transport is None or self.transport.is_closing():
+            self._out.clear()
+            return
+        if not self.streams.on_flush():
+            self.end("what was written had waited too long", abort=True)
+            return
         out = b"".join(self._out)
         self._out.clear()
-        if self.transport is None or self.transport.is_closing():
-            return
-        self.on_flush()
         if self.paused:
             # No streams are opened now, so this is acknowledgements that the server provokes.
             self._unread += len(out)
@@ -185,18 +195,23 @@ class Http2Wire(APNsTLSClientProtocol):
         if self.ended is None:
             if not abort:
                 self.flush()
-            self.ended = cause
-            if not self.greeted.done():
-                self.greeted.set_exception(ConnectionError(cause))
-                self.greeted.exception()  # whoever waits is told; nobody need
-            self.on_end(cause)
-            self._out.clear()
-            self._in = self._block = b""
+            self._conclude(cause)
         if self.transport is not None:
             if abort:
                 self.transport.abort()
             else:
                 self.transport.close()
+
+    def _conclude(self, cause: str) -> None:
+        if self.ended is not None:
+            return
+        self.ended = cause
+        if not self.greeted.done():
+            self.greeted.set_exception(ConnectionError(cause))
+            self.greeted.exception()  # whoever waits is told; nobody need
+        self.listener.on_end(cause)
+        self._out.clear()
+        self._in = self._block = b""
 
     def ping(self) -> None:
         """Ask for a sign of life."""
@@ -221,7 +236,7 @@ class Http2Wire(APNsTLSClientProtocol):
         if self._received >= _OUR_WINDOW // 2:
             self.write(f.window_update(0, self._received))
             self._received = 0
-        self.on_data(stream, f.unpadded(flags, payload), bool(flags & f.END_STREAM))
+        self.streams.on_data(stream, f.unpadded(flags, payload), bool(flags & f.END_STREAM))
 
     def _take_headers(self, flags: int, stream: int, payload: bytes) -> None:
         if flags & (f.PADDED | f.PRIORITISED):
@@ -232,7 +247,7 @@ class Http2Wire(APNsTLSClientProtocol):
                 payload = payload[5:]
         end = bool(flags & f.END_STREAM)
         if flags & f.END_HEADERS:
-            self.on_headers(stream, self._decoder.decode(payload), end)
+            self.streams.on_headers(stream, self._decoder.decode(payload), end)
             return
         if stream == 0:
             raise WireError(f.PROTOCOL_ERROR, "HEADERS on stream 0")
@@ -248,12 +263,12 @@ class Http2Wire(APNsTLSClientProtocol):
             raise WireError(f.ENHANCE_YOUR_CALM, "a header block without end")
         if flags & f.END_HEADERS:
             block, self._block, self._block_stream = self._block, b"", 0
-            self.on_headers(stream, self._decoder.decode(block), self._block_ends_stream)
+            self.streams.on_headers(stream, self._decoder.decode(block), self._block_ends_stream)
 
     def _take_rst_stream(self, _flags: int, stream: int, payload: bytes) -> None:
         if len(payload) != 4:
             raise WireError(f.FRAME_SIZE_ERROR, "a RST_STREAM of the wrong size")
-        self.on_reset(stream, f.U32.unpack(payload)[0])
+        self.streams.on_reset(stream, f.U32.unpack(payload)[0])
 
     def _take_settings(self, flags: int, stream: int, payload: bytes) -> None:
         if stream:
@@ -271,7 +286,7 @@ class Http2Wire(APNsTLSClientProtocol):
             else:
                 self._set(key, value)
         self.write(f.frame(f.SETTINGS, f.ACK, 0))
-        self.on_settings(table_size)
+        self.listener.on_settings(table_size)
         if not self.greeted.done():
             self.greeted.set_result(None)
 
@@ -302,7 +317,7 @@ class Http2Wire(APNsTLSClientProtocol):
         if stream or len(payload) < 8:
             raise WireError(f.FRAME_SIZE_ERROR, "a GOAWAY of the wrong size")
         last, code = f.GOAWAY_BODY.unpack_from(payload)
-        self.on_goaway(last & f.LARGEST_STREAM, code, payload[8:])
+        self.listener.on_goaway(last & f.LARGEST_STREAM, code, payload[8:])
 
     def _take_window_update(self, _flags: int, stream: int, payload: bytes) -> None:
         if len(payload) != 4:
@@ -315,7 +330,7 @@ class Http2Wire(APNsTLSClientProtocol):
             if self.send_window > f.LARGEST_WINDOW:
                 raise WireError(f.FLOW_CONTROL_ERROR, "a window above 2^31-1")
             self.stalled_since = None
-        self.on_room(stream, increment)
+        self.streams.on_room(stream, increment)
 
     _handlers: ClassVar[dict[int, Callable[[Any, int, int, bytes], None]]] = {
         f.DATA: _take_data,

@@ -4,7 +4,7 @@ import asyncio
 import tracemalloc
 from dataclasses import dataclass
 
-from app.apns.deadlines import Deadlines
+from app.http2.deadlines import Deadlines
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""The headers of an answer: what Ringline wants to know of them, if they are well-formed."""
+"""The head of an answer: its status, and whether its fields are well-formed."""
 
 import re
 from collections.abc import Callable
@@ -6,12 +6,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from app.apns.outcome import readable
-
 _LONGEST_RETRY_AFTER = 86_400.0
 _ZERO = ord("0")
 _FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
-_APPLES = frozenset((b"apns-id", b"apns-unique-id", b"date", b"retry-after"))
+_KNOWN = frozenset((b"apns-id", b"apns-unique-id", b"content-type", b"date", b"retry-after"))
 _CONNECTION_HEADERS = frozenset(
     (b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade")
 )
@@ -20,19 +18,15 @@ Block = list[tuple[bytes, bytes, bool]]
 """A decoded header block: names, values, and whether they may be indexed."""
 
 
-class Answer(NamedTuple):
-    """Status, sandbox's apns-unique-id, and Retry-After in seconds from now.
-
-    Of a `malformed` one the status is all that is taken: what is known is not thrown away.
-    """
+class Head(NamedTuple):
+    """An answer's status and its other fields, none of a malformed one: what is known stands."""
 
     code: int
-    unique_id: str | None = None
-    retry_after: float | None = None
+    fields: Block
     malformed: bool = False
 
     @classmethod
-    def read(cls, block: Block, wall_clock: Callable[[], float]) -> "Answer | None":
+    def read(cls, block: Block) -> "Head | None":
         """None without one valid `:status` before all else (RFC 9113 section 8.3.2)."""
         if not block or block[0][0] != b":status":
             return None
@@ -42,14 +36,8 @@ class Answer(NamedTuple):
         fields = block[1:]
         if not well_formed(fields):
             again = any(name == b":status" for name, _, _ in fields)
-            return None if again else cls(int(status), malformed=True)
-        unique_id = retry_after = None
-        for name, value, _ in fields:
-            if name == b"apns-unique-id":
-                unique_id = readable(value[:128].decode("ascii", "replace"))
-            elif name == b"retry-after":
-                retry_after = seconds_until(value, wall_clock)
-        return cls(int(status), unique_id, retry_after)
+            return None if again else cls(int(status), [], malformed=True)
+        return cls(int(status), fields)
 
 
 def well_formed(fields: Block) -> bool:
@@ -59,7 +47,7 @@ def well_formed(fields: Block) -> bool:
     for name, value, _ in fields:
         if b"\0" in value or b"\n" in value or b"\r" in value:
             return False
-        if name not in _APPLES and (
+        if name not in _KNOWN and (
             _FIELD_NAME.fullmatch(name) is None or name in _CONNECTION_HEADERS
         ):
             return False

@@ -1,0 +1,88 @@
+"""A push that is owed its outcome."""
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from app.apns.outcome import PushOutcome, read_body, readable
+from app.apns.request import PushRequest
+from app.core.push_policy import NoAnswer
+from app.http2.exchange import Exchange
+from app.http2.head import seconds_until
+
+
+class PendingPush(Exchange):
+    """A push in the engine; `future` gets its outcome.
+
+    `issued_at` is the `iat` of the provider token that it carries, `reason` Apple's once it is
+    here. `wall_clock` gives unix seconds.
+    """
+
+    __slots__ = ("future", "issued_at", "reason", "request", "wall_clock")
+
+    def __init__(
+        self,
+        request: PushRequest,
+        deadline: float,
+        started: float,
+        future: asyncio.Future[PushOutcome],
+        wall_clock: Callable[[], float],
+        start_by: float = math.inf,
+    ) -> None:
+        super().__init__(request.payload, deadline, started, start_by)
+        self.request = request
+        self.future = future
+        self.wall_clock = wall_clock
+        self.issued_at: int | None = None
+        self.reason: str | None = None
+
+    def answered(self, now: float) -> None:
+        self.reason, timestamp = read_body(self.body) if self.body else (None, None)
+        unique_id = retry_after = None
+        for name, value, _ in self.fields:
+            if name == b"apns-unique-id":
+                unique_id = readable(value[:128].decode("ascii", "replace"))
+            elif name == b"retry-after":
+                retry_after = seconds_until(value, self.wall_clock)
+        self._end(
+            PushOutcome(
+                self.request.notification_id,
+                started=self.started,
+                ended=now,
+                code=self.code,
+                reason=self.reason,
+                timestamp=timestamp,
+                apns_unique_id=unique_id,
+                retry_after=retry_after,
+                connection=self.connection.number if self.connection is not None else 0,
+                provider_token_age=(
+                    None if self.issued_at is None else self.wall_clock() - self.issued_at
+                ),
+            )
+        )
+
+    def unanswered(
+        self,
+        kind: NoAnswer,
+        cause: str,
+        *,
+        now: float,
+        may_have_reached: bool = False,
+        reason: str | None = None,
+    ) -> None:
+        self._end(
+            PushOutcome(
+                self.request.notification_id,
+                started=self.started,
+                ended=now,
+                no_answer=kind,
+                cause=cause,
+                reason=reason,
+                may_have_reached=may_have_reached,
+                connection=self.connection.number if self.connection is not None else 0,
+            )
+        )
+
+    def _end(self, outcome: PushOutcome) -> None:
+        if not self.future.done():
+            self.future.set_result(outcome)
