@@ -119,7 +119,14 @@ class Loop:
         self._begin_rounds(self.runtime, self.dispatcher, self.webhook_dispatcher)
         await self._stop.wait()
         await self._rounds.stop()
-        await asyncio.gather(self.webhook_dispatcher.stop(DRAIN), self.dispatcher.stop(DRAIN))
+        stopped = await asyncio.gather(
+            self.webhook_dispatcher.stop(DRAIN),
+            self.dispatcher.stop(DRAIN),
+            return_exceptions=True,  # one must not keep the other from giving back what it has
+        )
+        for error in stopped:
+            if isinstance(error, Exception) and not is_transient(error):
+                log.error("stop_failed", exc_info=error)
         await self._sends.stop()
         await alive.stop()
         await self.runtime.close()

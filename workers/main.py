@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from celery.signals import setup_logging, worker_init, worker_shutdown
+from celery.signals import celeryd_init, setup_logging, worker_init, worker_shutdown
 from prometheus_client import start_http_server
 
 from app.infra.observe import set_up_logging
@@ -13,6 +13,7 @@ from workers.loop import Loop
 from workers.sweep import sweep
 
 settings = get_settings()
+set_up_logging(settings.log_level, settings.log_format)  # before anything can go wrong
 app = make_celery(settings)
 loop = Loop(settings, sweep)
 push.register(app, loop)
@@ -35,6 +36,11 @@ def _stop(**_: Any) -> None:
     loop.stop()
 
 
+def _no_banner(instance: Any, **_: Any) -> None:
+    instance.quiet = True  # no drawing between JSON lines
+
+
+celeryd_init.connect(_no_banner, weak=False)
 setup_logging.connect(_logging, weak=False)
 worker_init.connect(_start, weak=False)
 worker_shutdown.connect(_stop, weak=False)

@@ -59,10 +59,17 @@ Base.metadata.naming_convention = Base.metadata_naming
 class Database:
     """The connections of one process; belongs to one event loop. See `app.infra.connections`."""
 
-    def __init__(self, url: str, *, pool: int = 10, patience: Patience = SHORT) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool: int = 10,
+        patience: Patience = SHORT,
+        outage: Outage | None = None,
+    ) -> None:
         self._url = url
         self._connections = Connections(url, pool=pool, patience=patience)
-        self._outage = Outage("database")
+        self._outage = outage or Outage("database")
         self._patient: Database | None = None
         self._vital: Database | None = None
         self.engine = self._connections.engine
@@ -75,7 +82,7 @@ class Database:
         What nobody waits for must not use up what others wait for, nor be cut off as they are.
         """
         if self._patient is None:
-            self._patient = Database(self._url, pool=2, patience=LONG)
+            self._patient = Database(self._url, pool=2, patience=LONG, outage=self._outage)
         return self._patient
 
     @property
@@ -86,7 +93,7 @@ class Database:
         burst of other work makes them wait for a connection.
         """
         if self._vital is None:
-            self._vital = Database(self._url, pool=3)
+            self._vital = Database(self._url, pool=3, outage=self._outage)
         return self._vital
 
     @asynccontextmanager

@@ -69,6 +69,7 @@ def set_up_logging(level: str = "info", style: str = "json") -> None:
             ],
         )
     )
+    logging.captureWarnings(True)  # a warning is a line like any other
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

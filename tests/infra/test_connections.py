@@ -56,7 +56,11 @@ async def test_every_pool_sets_what_it_needs_whatever_the_servers_defaults(
     ):
         database_server.execute(f"ALTER DATABASE {name} SET {setting}")
     opened = db.connect(Settings(database_url=database))
-    pools: list[tuple[Database, Patience]] = [(opened, SHORT), (opened.patient, LONG)]
+    pools: list[tuple[Database, Patience]] = [
+        (opened, SHORT),
+        (opened.patient, LONG),
+        (opened.vital, SHORT),
+    ]
     for pool, patience in pools:
         expected = {
             "transaction_isolation": "read committed",
