@@ -16,6 +16,7 @@ FRAMEWORK = {"Origin": "https://example.com"}
 SAME_FOR_ALL = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"  # ids
     r"|\d{4}-\d\d-\d\dT[\d:.]+Z"  # times
+    r"|(?<=\"request_id\":\")[0-9a-f]{32}"
 )
 
 BODIES: dict[str, Any] = {

@@ -7,8 +7,10 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 ENDLESS = "^/v1/events$"
 """A stream has no end to wait for; what it is asked with is fed to it in tests/e2e/test_doors.py."""
 
@@ -29,8 +31,12 @@ def fuzz(
         "--request-timeout", "20", "--no-shrink", "--warnings", "off",
         "--suppress-health-check", "all", "--continue-on-failure", "--workers", "2",
     ]  # fmt: skip
-    env = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    env = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks", "PYTHONPATH": str(ROOT)}
+    # it keeps what it found in the folder that it runs in
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(
+            command, env=env, cwd=folder, capture_output=True, text=True, check=False
+        )
 
 
 if __name__ == "__main__":
