@@ -72,7 +72,7 @@ class Balancer:
         while True:
             self.asked += 1
             server = self.choose(but)
-            reply = await self._try(server, head, min(TRY_WITHIN, within))
+            reply = await self._try(server, head, TRY_WITHIN)
             if reply.status and reply.status not in {429, 500, 502, 503}:
                 return reply
             if count:

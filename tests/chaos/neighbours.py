@@ -24,7 +24,7 @@ async def ring(world: World, tenant: Tenant, *users: str, **more: object) -> Rep
     caller, *callees = users
     body = {"caller": {"id": caller}, "callees": callees, "ring_time": 20, **more}
     return await world.balancer.ask(
-        "POST", "/v1/calls", bearer=tenant.key, body=body, within=0.1, count=False
+        "POST", "/v1/calls", bearer=tenant.key, body=body, within=0.0, count=False
     )
 
 
@@ -88,7 +88,7 @@ async def erase(world: World) -> AsyncIterator[None]:
             six = [OUR_WORDS[(n + 5 * k) % len(OUR_WORDS)] for k in range(6)]
             await ring(world, tenant, *six)
             await world.balancer.ask(
-                "DELETE", f"/v1/users/{six[n % 6]}", bearer=tenant.key, within=0.1, count=False
+                "DELETE", f"/v1/users/{six[n % 6]}", bearer=tenant.key, within=0.0, count=False
             )
             await asyncio.sleep(0.1)
 
@@ -138,7 +138,7 @@ async def ringing(world: World, tenant: Tenant) -> AsyncIterator[None]:
             made = await ring(world, tenant, users[n % 8], users[(n + 1) % 8], id=name)
             if made.status == 202:
                 await world.balancer.ask(
-                    "POST", f"/v1/calls/default:{name}/end", bearer=tenant.key, within=0.1,
+                    "POST", f"/v1/calls/default:{name}/end", bearer=tenant.key, within=0.0,
                     count=False,
                 )  # fmt: skip
             await asyncio.sleep(0.12)
