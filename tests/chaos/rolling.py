@@ -26,7 +26,7 @@ from tests.chaos.run import final
 from tests.chaos.world import living_in
 
 CONFIGURATION = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
-RATE = 15.0
+RATE = 8.0
 BETWEEN = 3.0
 
 
