@@ -3,8 +3,8 @@
 The client sends `{"type": "authenticate", "token": ..., "last_event_id": ..., "device_id": ...}`
 within 5 seconds; the token is never in the URL. Sent again with a fresh token, it keeps the stream
 open beyond the first one's expiry. `{"type": "ping"}` is answered by `{"type": "pong"}`. Text and
-binary frames are read alike; whatever else a client says is ignored. `docs/live-streams.md` lists
-the close codes.
+binary frames are read alike; whatever else a client says is ignored. The close codes are listed
+in `docs/guides/events-and-webhooks.md`.
 """
 
 import asyncio

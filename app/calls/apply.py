@@ -65,8 +65,8 @@ def _as_inserted(change: Change) -> Stored:
 async def apply(session: Connection, changes: Sequence[Change], now: datetime) -> Applied:
     """Write what decisions say, set-wise, for calls that this transaction holds locked.
 
-    Tables are written in the lock order of DESIGN: calls, members, rings, pushes, and the users'
-    counters last.
+    Tables are written in the lock order of docs/architecture.md: calls, members, rings, pushes,
+    and the users' counters last.
     """
     known = [
         store.after(change.stored, change.decision) for change in changes if change.decision.changed

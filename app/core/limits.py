@@ -59,7 +59,7 @@ def outside_bounds(values: Mapping[str, float]) -> list[tuple[str, str]]:
     found = []
     for name, value in values.items():
         if name not in BOUNDS:
-            found.append((name, f"is not a figure; known are {', '.join(NAMES)}"))
+            found.append((name, f"is not a limit; known are {', '.join(NAMES)}"))
         elif not BOUNDS[name][0] <= value <= BOUNDS[name][1]:
             low, high = BOUNDS[name]
             found.append((name, f"must be from {low:g} to {high:g}"))

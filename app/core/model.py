@@ -91,7 +91,7 @@ class Ring:
 
 @frozen
 class Member:
-    """A user in a call. `holder`: the device that has joined; `monitored`: it sends heartbeats."""
+    """A user in a call. `device_id`: who has joined; `monitored`: that device sends heartbeats."""
 
     user_id: str
     role: Role

@@ -1,4 +1,4 @@
-"""The queue: one Celery app, its routes, and `kick(task, ids)`.
+"""The queue: one Celery app, its routes, and `enqueue(task, ids)`.
 
 A hint is a hint: the rows say what is to be done and the sweep finds what no hint told of.
 Publishing blocks for about a millisecond, and for seconds when Redis freezes; so it happens on a
@@ -40,7 +40,7 @@ MOST_WAITING = 100_000
 
 
 def make_celery(settings: Settings) -> Celery:
-    """The Celery app that publishes and works: DESIGN's measured options."""
+    """The Celery app that publishes and works; why these options: docs/architecture.md."""
     app = Celery("ringline", set_as_current=False)
     app.conf.update(
         **settings.redis.broker,
@@ -76,7 +76,7 @@ def make_celery(settings: Settings) -> Celery:
 
 
 class Queue:
-    """Publishes hints from one thread. `kick` never blocks and never raises."""
+    """Publishes hints from one thread. `enqueue` never blocks and never raises."""
 
     def __init__(self, settings: Settings) -> None:
         self.celery = make_celery(settings)

@@ -25,7 +25,7 @@ LimitsIn = Annotated[dict[str, float], _LIMITS]
 class TenantSettings(Request):
     """The settings of one tenant; what is absent has its default."""
 
-    limits: LimitsIn = Field({}, description="seconds and counts; see the README's table")
+    limits: LimitsIn = Field({}, description="seconds and counts, by name (docs/guides/limits.md)")
     call_types: Annotated[dict[CallType, LimitsIn], _TYPES] = Field(
         {}, description="limits per call type"
     )

@@ -1,4 +1,4 @@
-"""Each command on each state, one by one: what DESIGN.md's table of calls says."""
+"""Each command on each state, one by one: the table of docs/guides/calls.md."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

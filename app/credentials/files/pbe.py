@@ -21,7 +21,7 @@ from app.credentials.files import rc2
 from app.credentials.files.der import NULL, SEQUENCE, DerError, Element
 
 MOST_ROUNDS = 3_000_000
-"""Hash rounds that one file may cost in all: about 1.2 s of one core (0.25 to 0.5 µs each, [m]).
+"""Hash rounds that one file may cost in all: 1.2 s of one core (0.25 to 0.5 µs each, measured).
 Keychain and OpenSSL write 2,048, Java 10,000, cryptography 20,000, cautious people 600,000."""
 MOST_SCRYPT = 2**18
 """N * r * p of scrypt at most: 32 MiB of memory and 0.1 s. OpenSSL's own default is half of it."""
@@ -63,7 +63,7 @@ class Meter:
 BLOCK_ROUNDS = 3
 """What a block of salt and password costs beside the rounds, for each block of output."""
 RC2_ROUNDS = 150
-"""What a block of RC2 costs: it is done in Python (70 µs, [m])."""
+"""What a block of RC2 costs: it is done in Python (70 µs, measured)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

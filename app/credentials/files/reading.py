@@ -75,7 +75,7 @@ def _load_keys(found: list[bytes]) -> dict[str, PrivateKey]:
 
 def _load_key(der: bytes) -> PrivateKey:
     """A key that TLS or a token can use. Its size is looked at before its primes are tested:
-    that takes 0.25 s at 4,096 bits and 4 s at 8,192 [m]."""
+    that takes 0.25 s at 4,096 bits and 4 s at 8,192 (measured)."""
     if len(der) > MOST_KEY_BYTES:
         raise reject("weak_key", bits="more than 4,096")
     try:

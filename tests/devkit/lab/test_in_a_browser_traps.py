@@ -20,7 +20,7 @@ WORDS = {
     "never_rings": "Never rings",
     "killed_by_watchdog": "Killed by iOS",
 }
-# What CLIENTS.md's authors read in each library's code; the page must come to the same.
+# What was read in each library's own iOS code; the page must come to the same.
 KNOWN = {
     ("stream", "`video` is a JSON boolean"): "Crashes",
     ("flutter_callkit_incoming", "`id` is the call's cid"): "Killed by iOS",

@@ -1,0 +1,120 @@
+"""The papers say what is so: what they link to and name exists, and their tables are the code's."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import migrations.models  # noqa: F401  (every table)
+from app.core.limits import BOUNDS, DEFAULTS
+from app.core.payload import FIELDS, PROFILES
+from app.infra.db import Base
+from app.infra.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = (
+    "app", "workers", "devkit", "tests", "docs", "migrations", "deploy", "certs", "clients",
+    "requirements",
+)  # fmt: skip
+PAGES = sorted(
+    path
+    for path in (*ROOT.glob("*.md"), *(one for name in FOLDERS for one in ROOT.glob(f"{name}/**/*.md")))
+    if path.name != "CHANGELOG.md"  # it tells of what was
+)  # fmt: skip
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+NAMED = re.compile(
+    rf"(?<![\w./-])((?:{'|'.join(FOLDERS)})/[\w./-]*\.(?:py|md|json|toml|txt|html|js|css|cfg|yaml|png))"
+)
+OUTSIDE = re.compile(r"\b(DESIGN|APNS\.md|CLIENTS\.md|ADAPTERS\.md|FAULTS\.md|EXAMPLES\.md)|\[m\]")
+ids = [str(path.relative_to(ROOT)) for path in PAGES]
+
+
+def guide(name: str) -> str:
+    return (ROOT / "docs" / "guides" / f"{name}.md").read_text()
+
+
+def first_cells(text: str) -> list[str]:
+    """The names in backticks of the first column of every table."""
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+
+
+def anchors(page: Path) -> set[str]:
+    heads = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        if target.startswith(("https://", "http://", "mailto:")):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), target
+        if anchor:
+            assert anchor in anchors(found), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_no_line_names_a_file_that_is_missing(page: Path) -> None:
+    missing = [name for name in NAMED.findall(page.read_text()) if not (ROOT / name).exists()]
+    assert missing == []
+
+
+def test_nothing_refers_to_a_paper_that_is_not_here() -> None:
+    suffixes = {".py", ".md", ".toml", ".html", ".js", ".css", ".yaml", ".cfg"}
+    files = [
+        path
+        for name in FOLDERS
+        for path in (ROOT / name).rglob("*")
+        if path.suffix in suffixes and path != Path(__file__).resolve()
+    ]
+    found = {
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for path in (*files, *ROOT.glob("*.md"))
+        if (match := OUTSIDE.search(path.read_text())) is not None
+    }
+    assert found == set()
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for page in pages:
+        assert page.read_text().startswith(f"# {int(page.name[:4])}. "), page.name
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 140
+
+
+def test_the_layers_are_those_of_the_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = "\n".join(contracts["contracts"][0]["layers"])
+    assert f"```\n{layers}\n```" in (ROOT / "docs" / "architecture.md").read_text()
+
+
+def test_every_setting_is_told_of() -> None:
+    told = {name for name in first_cells(guide("operation")) if name.startswith("RINGLINE_")}
+    assert told == {f"RINGLINE_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_every_limit_is_told_of_with_its_default_and_bounds() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) to (\d+) \|", guide("limits"), re.MULTILINE)
+    assert {name: tuple(map(float, rest)) for name, *rest in rows} == {
+        name: (float(getattr(DEFAULTS, name)), *map(float, bounds))
+        for name, bounds in BOUNDS.items()
+    }
+
+
+def test_every_table_is_told_of() -> None:
+    assert set(first_cells(guide("data-model"))) == set(Base.metadata.tables)
+
+
+def test_every_placeholder_and_profile_is_told_of() -> None:
+    page = guide("payloads")
+    told = {name.rstrip("?") for name in first_cells(page)}
+    assert told == {*FIELDS, "token"}
+    assert all(f"`{profile}`" in page for profile in PROFILES)
