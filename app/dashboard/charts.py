@@ -18,9 +18,14 @@ def _ceiling(most: float) -> float:
 
 def _axis(top: float) -> list[dict[str, Any]]:
     return [
-        {"y": round(_y(top * share, top), 1), "label": f"{top * share:,.0f}"}
+        {"y": round(_y(top * share, top), 1), "label": _count(top * share, top)}
         for share in (0, 0.5, 1)
     ]
+
+
+def _count(value: float, top: float) -> str:
+    """A count beside an axis: short, as there is little room."""
+    return f"{value / 1000:g}k" if top >= 10_000 and value else f"{value:,.0f}"
 
 
 def _y(value: float, top: float) -> float:

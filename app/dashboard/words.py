@@ -158,7 +158,9 @@ def reason(code: str) -> str:
 
 def limit(name: str, value: float) -> str:
     """A limit with its unit: `30 h`, `350`."""
-    return duration(value) if FIGURES[name][1] == "seconds" and value else thousands(value)
+    if FIGURES[name][1] != "seconds" or not value:
+        return thousands(value)
+    return duration(value) if value >= 60 else f"{value:g} s"
 
 
 def thousands(number: float) -> str:

@@ -80,6 +80,11 @@ def running_stack(folder: Path, say: Say) -> Iterator[Stack]:
         )  # fmt: skip
         _await_api(api, worker, api_url)
         say("API", api_url)
+        if listener.getsockname()[1] != WISHED_PORT:
+            say(
+                f"PORT {WISHED_PORT} IS TAKEN",
+                f"by another program: everything of this demo is at {api_url} instead",
+            )
         say("Worker", "Celery, threads pool, one asyncio loop")
         yield Stack(api_url, settings, simulator, folder, api, worker)
 
