@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 
 from tests.e2e.house import Tenant
 from tests.fuzz.api import fuzz
@@ -12,7 +13,10 @@ SEED = int(os.environ.get("RINGLINE_FUZZ_SEED", "0")) or None
 
 
 async def test_no_request_is_answered_by_a_failure_of_ours(tenant: Tenant) -> None:
-    url = str(tenant.api.base_url).rstrip("/")
-    done = await asyncio.to_thread(fuzz, url, tenant.key, SECONDS, SEED)
+    url, seed = str(tenant.api.base_url).rstrip("/"), SEED or random.randrange(2**32)
+    done = await asyncio.to_thread(fuzz, url, tenant.key, SECONDS, seed)
+    if "Network Error" in done.stdout and "FAILURES" not in done.stdout:
+        # a connection closed at an unlucky moment is seen once; one that we break, again
+        done = await asyncio.to_thread(fuzz, url, tenant.key, SECONDS, seed)
     assert done.returncode == 0, f"{done.stdout[-6_000:]}\n{done.stderr[-2_000:]}"
     print(done.stdout[-1_500:])
