@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from app.calls import reach
 from app.credentials import key_check
 from app.credentials import service as credentials
 from app.infra import process
@@ -108,7 +109,7 @@ class Loop:
         self._stop = asyncio.Event()
         self.runtime = open_runtime(self._settings)
         await self._check_key(self.runtime)
-        self.dispatcher = Dispatcher(self.runtime)
+        self.dispatcher = Dispatcher(self.runtime, partial(reach.mark, self.runtime))
         self.webhook_dispatcher = WebhookDispatcher(self.runtime, self.dispatcher.worker_id)
         self.dispatcher.on_new_life = self.webhook_dispatcher.known_as
         self._ready.set()

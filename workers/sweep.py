@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import structlog
 
 from app.calls import erase as erasing
+from app.calls import reach
 from app.calls import service as calls
 from app.devices import service as devices
 from app.infra.leases import as_only
@@ -63,6 +65,17 @@ class Steps:
 
 
 STEPS = Steps()
+LOOK_AGAIN = 5.0
+"""Seconds between two looks for rings that a worker's end left without a word: they are few."""
+
+_looked = [0.0]
+
+
+async def _now_and_then(step: Step) -> None:
+    now = time.monotonic()
+    if now >= _looked[0] + LOOK_AGAIN:
+        _looked[0] = now
+        await step()
 
 
 async def sweep(runtime: Runtime, dispatcher: Dispatcher) -> None:
@@ -78,6 +91,7 @@ async def sweep(runtime: Runtime, dispatcher: Dispatcher) -> None:
                 "orphaned pushes": dispatcher.send_orphans,
                 "expired pushes": dispatcher.expire,
                 "dead workers": dispatcher.forget_dead_workers,
+                "unreachable": lambda: _now_and_then(partial(reach.sweep, runtime)),
                 "erasures": lambda: erasing.sweep(runtime),
                 "expired tokens": lambda: devices.sweep(runtime),
             }

@@ -53,6 +53,9 @@ async def start(
     calls = [_as_inserted(change) for change in changes]
     added = await store.add_calls(session, calls, _new_rows(changes, now, tokens))
     taken = [change for change in changes if change.decision.call.id in added]
+    settled = [ring for change in taken for ring in change.decision.settled]
+    if settled:  # given up at once: nothing of theirs can ring
+        await store.settle_rings(session, settled)
     applied = Applied(rings=[ring.uuid for _, _, ring in _rings(taken)])
     applied.webhooks, applied.news = await _write_events(session, taken)
     return added, applied

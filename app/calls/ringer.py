@@ -14,6 +14,7 @@ from uuid import UUID
 from app.calls import ringing, store
 from app.calls.commands import carry_out
 from app.calls.notify_after_commit import notify_after_commit
+from app.calls.reach import unreachable_of
 from app.calls.ringing import Answer, RingRequest
 from app.core.call import Refused
 from app.infra.batching import Lanes
@@ -21,6 +22,7 @@ from app.infra.errors import Conflict, NotFound
 from app.infra.observe import RINGS
 from app.infra.pacing import Pacer
 from app.infra.runtime import Runtime
+from app.push import tokens
 
 AT_ONCE = 200
 """Requests in one commit at most."""
@@ -91,15 +93,18 @@ class Ringer:
         """Ring more members of the live call of this cid; None when there is none any more."""
         async with self._runtime.database.autocommit() as session:
             session_id = await store.id_by_name(session, *one.cid)
-        if session_id is None:
-            return None
+            if session_id is None:
+                return None
+            users = [(one.tenant_id, user) for user in one.request.callees]
+            _, found = await tokens.ringable(session, users)
+            asked = ringing.ring_more(one, await unreachable_of(session, users, found))
         try:
-            done = await carry_out(self._runtime, one.tenant_id, session_id, ringing.ring_more(one))
+            done = await carry_out(self._runtime, one.tenant_id, session_id, asked)
         except NotFound:
             return None
         if done.instead is None and done.decision.refusal is Refused.CALL_ENDED:
             return None  # if time has ended it, that is written, and the cid is free again
-        answer = ringing.answer_more(done)
+        answer = ringing.answer_more(one, done)
         if isinstance(answer, Exception):
             raise answer
         return answer

@@ -12,6 +12,7 @@ from app.calls import idempotency as kept_rows
 from app.calls.apply import Applied, Change, start
 from app.calls.commands import Asked, Done
 from app.calls.idempotency import KeptKey
+from app.calls.reach import User, unreachable_of, warnings_of
 from app.calls.schemas import RingIn, call_out
 from app.calls.store import Stored
 from app.core.call import SERVER, Call, Callee, Decision, Refused, RingMore, Start, decide
@@ -34,7 +35,8 @@ CidKey = tuple[UUID, str, str]
 class RingRequest:
     """One request to ring, ready to be decided: ids made, limits resolved.
 
-    `key` is its Idempotency-Key, among those of `owner`: an API key or a user.
+    `key` is its Idempotency-Key, among those of `owner`: an API key or a user. `give_up`: whether
+    the rings of whom nothing can ring end at once.
     """
 
     tenant_id: UUID
@@ -46,6 +48,7 @@ class RingRequest:
     device: str
     owner: str
     key: str | None
+    give_up: bool
     body_digest: bytes
 
     @property
@@ -56,6 +59,10 @@ class RingRequest:
     def kept_key(self) -> KeptKey | None:
         """By what its answer is kept."""
         return None if self.key is None else (self.tenant_id, self.owner, self.key)
+
+    def among(self, users: frozenset[User]) -> frozenset[str]:
+        """Its callees that are among these."""
+        return frozenset(one for one in self.request.callees if (self.tenant_id, one) in users)
 
     @property
     def ring_time(self) -> float:
@@ -91,6 +98,7 @@ def order(
         device=device,
         owner=owner,
         key=key,
+        give_up=settings.end_unreachable,
         body_digest=b"" if key is None else _digest(request),
     )
 
@@ -132,7 +140,8 @@ async def ring_new(
     users = {(one.tenant_id, user) for one in orders for user in one.request.callees}
     callers = {(one.tenant_id, one.request.caller.id) for one in orders}
     now, tokens = await devices.see_and_find(session, users | callers, users)
-    started = [_start(one, now) for one in orders]
+    unreachable = await unreachable_of(session, users, tokens)
+    started = [_start(one, now, unreachable) for one in orders]
     answers, twins = await _keep(session, orders, started, now)
     first: dict[CidKey, int] = {}
     for n, one in enumerate(orders):
@@ -144,14 +153,16 @@ async def ring_new(
     keys = [key for n in sorted(lost) if (key := orders[n].kept_key)]
     if keys:
         await kept_rows.forget_answers(session, keys)
-    answers |= {n: _answer(started[n]) for n in taken}
+    answers |= {n: _answer(orders[n], started[n]) for n in taken}
     for n, twin in twins.items():
         if twin in answers:
-            answers[n] = _repeat(orders[n], orders[twin].body_digest, _answer(started[twin]))
+            answers[n] = _repeat(
+                orders[n], orders[twin].body_digest, _answer(orders[twin], started[twin])
+            )
     return answers, applied
 
 
-def _start(one: RingRequest, now: datetime) -> Change:
+def _start(one: RingRequest, now: datetime, unreachable: frozenset[User]) -> Change:
     request = one.request
     call = Call(
         id=one.session_id,
@@ -162,14 +173,19 @@ def _start(one: RingRequest, now: datetime) -> Change:
         limits=one.limits,
         created_at=now,
     )
-    decision = decide(call, Start(one.callees, one.ring_time, one.device), now)
+    command = Start(one.callees, one.ring_time, one.device, one.among(unreachable), one.give_up)
+    decision = decide(call, command, now)
     custom = dict(request.custom)
     stored = Stored(decision.call, one.tenant_id, request.caller.name, custom, 0, 1)
     return Change(stored, decision)
 
 
-def _answer(change: Change) -> dict[str, Any]:
-    return call_out(change.stored, change.decision.call)
+def _answer(one: RingRequest, change: Change) -> dict[str, Any]:
+    return _told(one, change.stored, change.decision.call)
+
+
+def _told(one: RingRequest, stored: Stored, call: Call) -> dict[str, Any]:
+    return call_out(stored, call) | {"warnings": warnings_of(call, one.request.callees)}
 
 
 async def _keep(
@@ -193,7 +209,7 @@ async def _keep(
             "key": one.key,
             "body_digest": one.body_digest,
             "session_id": change.decision.call.id,
-            "answer": _answer(change),
+            "answer": _answer(one, change),
             "created_at": now,
         }
     if not rows:
@@ -220,7 +236,7 @@ def _repeat(one: RingRequest, digest: bytes, answer: dict[str, Any]) -> Answer:
     return answer
 
 
-def ring_more(one: RingRequest) -> Asked:
+def ring_more(one: RingRequest, unreachable: frozenset[User]) -> Asked:
     """The command to ring more members of a live call: as `one` asks, and once for its key."""
 
     async def admit(
@@ -231,16 +247,18 @@ def ring_more(one: RingRequest) -> Asked:
         repeated, _ = await _keep(session, [one], [Change(stored, decision)], now)
         return repeated.get(0)
 
-    return Asked(RingMore(one.request.caller.id, one.callees, one.ring_time), admit)
+    lost = one.among(unreachable)
+    command = RingMore(one.request.caller.id, one.callees, one.ring_time, lost, one.give_up)
+    return Asked(command, admit)
 
 
-def answer_more(done: Done) -> Answer:
+def answer_more(one: RingRequest, done: Done) -> Answer:
     """What ringing more members is answered."""
     if done.instead is not None:
         answer: Answer = done.instead
         return answer
     if done.decision.refusal is None:
-        return call_out(done.stored, done.decision.call)
+        return _told(one, done.stored, done.decision.call)
     if done.decision.refusal is Refused.TOO_MANY_MEMBERS:
         return Invalid("too_many_members", "callees: the call would hold more members than it may")
     return Conflict(

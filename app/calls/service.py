@@ -21,7 +21,7 @@ from app.core.call import (
     Command,
     Decline,
     Leave,
-    MemberState,
+    Reachable,
     Ring,
     Tick,
     decide,
@@ -177,28 +177,35 @@ async def ring_late_devices(runtime: Runtime, user: tuple[UUID, str] | None = No
 
     async def write(ids: Sequence[UUID]) -> None:
         async with runtime.database.transaction() as session:
-            rings = await _ring_late(session, await live.lock_free(session, ids), user)
-        notify_after_commit(runtime, Applied(rings=rings))
+            applied = await _ring_late(session, await live.lock_free(session, ids), user)
+        notify_after_commit(runtime, applied)
 
     return await bisection.sweep(find, write, LATE_ASIDE, SWEEP_BATCH)
 
 
 async def _ring_late(
     session: Connection, ids: Sequence[UUID], user: tuple[UUID, str] | None
-) -> list[UUID]:
+) -> Applied:
     if not ids:
-        return []
+        return Applied()
     now, calls = await store.load(session, ids)
     rings = [
         (stored.tenant_id, stored.call.id, member.ring)
         for stored in calls.values()
         for member in view(stored.call, now).members.values()
-        if member.state is MemberState.RINGING and member.ring is not None
+        if member.is_rung and member.ring is not None
         if user is None or user == (stored.tenant_id, member.user_id)
     ]
     tokens = await tokens_of(session, rings)
     await insert_all(session, [ring_pushes(rings, now, tokens)])
-    return [ring.uuid for _, _, ring in rings]
+    reached = {(token["tenant_id"], token["user_id"]) for token in tokens}
+    come = frozenset(ring.uuid for tenant, _, ring in rings if (tenant, ring.user_id) in reached)
+    changes = [
+        Change(stored, decide(stored.call, Reachable(come), now)) for stored in calls.values()
+    ]
+    applied = await apply(session, changes, now)
+    applied.rings += [ring.uuid for _, _, ring in rings]
+    return applied
 
 
 async def take_out(session: Connection, user_id: str, calls: Sequence[UUID]) -> Applied:
@@ -215,6 +222,6 @@ async def take_out(session: Connection, user_id: str, calls: Sequence[UUID]) -> 
 
 def _farewell(call: Call, user_id: str) -> Command:
     member = call.members[user_id]
-    if member.state is MemberState.RINGING:
+    if member.is_rung:
         return Decline(user_id)
     return Cancel() if call.caller_id == user_id and call.active_at is None else Leave(user_id)

@@ -23,6 +23,8 @@ ABOUT_A_MEMBER = frozenset(
         EventType.MEMBER_DECLINED,
         EventType.MEMBER_BUSY,
         EventType.MEMBER_MISSED,
+        EventType.MEMBER_UNREACHABLE,
+        EventType.MEMBER_REACHABLE,
         EventType.MEMBER_AWAY,
         EventType.MEMBER_BACK,
         EventType.MEMBER_LEFT,

@@ -2,6 +2,7 @@
 
     call     ringing -> active -> ended(reason)
     callee   ringing -> joined | declined | busy | missed       (the caller starts joined)
+             ringing <-> unreachable, which may all the same join, decline or end as it is
              joined -> away -> joined | left;  left -> joined while the call lives
 
 Pure: the clock and new ids are arguments. Time passing is itself a command (`Tick`), and each
@@ -33,6 +34,7 @@ from app.core.model import (
     MemberState,
     Outcome,
     Present,
+    Reachable,
     Reason,
     Refused,
     Report,
@@ -42,6 +44,7 @@ from app.core.model import (
     Start,
     Stop,
     Tick,
+    Unreachable,
 )
 from app.core.transition import apply_command
 
@@ -65,6 +68,7 @@ __all__ = [
     "MemberState",
     "Outcome",
     "Present",
+    "Reachable",
     "Reason",
     "Refused",
     "Report",
@@ -74,6 +78,7 @@ __all__ = [
     "Start",
     "Stop",
     "Tick",
+    "Unreachable",
     "combine",
     "decide",
     "due_at",
@@ -120,7 +125,7 @@ def due_at(call: Call) -> datetime | None:
     if call.alone_since is not None:
         times.append(call.alone_since + timedelta(seconds=limits.alone))
     for member in call.members.values():
-        if member.state is MemberState.RINGING and member.ring is not None:
+        if member.is_rung and member.ring is not None:
             times.append(member.ring.deadline)
         elif call.state is CallState.ACTIVE and member.monitored and member.state in LIVE:
             assert member.seen_at is not None

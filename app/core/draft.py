@@ -51,7 +51,8 @@ class Draft:
         return [user for user, member in self.members.items() if member.state in LIVE]
 
     def ringing(self) -> list[Member]:
-        return [m for m in self.members.values() if m.state is MemberState.RINGING]
+        """Members to whom a ring is open."""
+        return [m for m in self.members.values() if m.is_rung]
 
     def decision(self, refusal: Refused | None) -> Decision:
         before = self.before.members
@@ -82,7 +83,8 @@ def end_call(draft: Draft, reason: Reason, at: datetime) -> None:
     told = [*draft.present(), *(member.user_id for member in draft.ringing())]
     for member in draft.ringing():
         settled = settle(draft, member, Outcome.CANCELLED, at, CallKit.REMOTE_ENDED, None)
-        draft.put(replace(settled, state=MemberState.MISSED))
+        if member.state is MemberState.RINGING:
+            draft.put(replace(settled, state=MemberState.MISSED))
     for user in draft.present():
         draft.put(replace(draft.members[user], state=MemberState.LEFT, left_at=at))
     draft.call = replace(

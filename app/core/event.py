@@ -24,6 +24,8 @@ class EventType(StrEnum):
     MEMBER_DECLINED = "member.declined"
     MEMBER_BUSY = "member.busy"
     MEMBER_MISSED = "member.missed"
+    MEMBER_UNREACHABLE = "member.unreachable"
+    MEMBER_REACHABLE = "member.reachable"
     MEMBER_AWAY = "member.away"
     MEMBER_BACK = "member.back"
     MEMBER_LEFT = "member.left"

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     DECLINED = "declined"
     BUSY = "busy"
     MISSED = "missed"
+    UNREACHABLE = "unreachable"
     ALONE = "alone"
     MAX_DURATION = "max_duration"
     ENDED_BY_SERVER = "ended_by_server"
@@ -46,6 +47,7 @@ class MemberState(StrEnum):
     DECLINED = "declined"
     BUSY = "busy"
     MISSED = "missed"
+    UNREACHABLE = "unreachable"
 
 
 LIVE = frozenset({MemberState.JOINED, MemberState.AWAY})
@@ -63,6 +65,7 @@ class Outcome(StrEnum):
     DECLINED = "declined"
     CANCELLED = "cancelled"
     MISSED = "missed"
+    UNREACHABLE = "unreachable"
 
 
 class CallKit(IntEnum):
@@ -103,6 +106,13 @@ class Member:
     seen_at: datetime | None = None
     left_at: datetime | None = None
 
+    @property
+    def is_rung(self) -> bool:
+        """Whether a ring to this member is open. Who is unreachable may still answer by a browser,
+        the backend, or a device that registers meanwhile."""
+        open_ring = self.ring is not None and self.ring.outcome is None
+        return open_ring and self.state in {MemberState.RINGING, MemberState.UNREACHABLE}
+
 
 @frozen
 class Call:
@@ -137,20 +147,27 @@ class Callee:
 
 @frozen
 class Start:
-    """Begin `call` (no members yet) and ring `callees`. `device`: the caller's, or SERVER."""
+    """Begin `call` (no members yet) and ring `callees`. `device`: the caller's, or SERVER.
+
+    `unreachable`: callees who have nothing that could ring; `give_up`: that ends their rings.
+    """
 
     callees: tuple[Callee, ...]
     ring_for: float
     device: str = SERVER
+    unreachable: frozenset[str] = frozenset()
+    give_up: bool = False
 
 
 @frozen
 class RingMore:
-    """Ring more members of a live call, on behalf of `user_id` who has joined it."""
+    """Ring more members of a live call, on behalf of `user_id` who has joined it. As Start."""
 
     user_id: str
     callees: tuple[Callee, ...]
     ring_for: float
+    unreachable: frozenset[str] = frozenset()
+    give_up: bool = False
 
 
 @frozen
@@ -231,6 +248,21 @@ class Present:
 
 
 @frozen
+class Unreachable:
+    """These rings have nothing left that could ring: no device, or none that takes a push."""
+
+    rings: frozenset[UUID]
+    give_up: bool = False
+
+
+@frozen
+class Reachable:
+    """To these rings a device has come that can ring."""
+
+    rings: frozenset[UUID]
+
+
+@frozen
 class Tick:
     """Nothing but time."""
 
@@ -247,6 +279,8 @@ Command = (
     | Heartbeat
     | Present
     | Report
+    | Unreachable
+    | Reachable
     | Tick
 )
 

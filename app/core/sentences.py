@@ -15,6 +15,7 @@ OUTCOMES = {
     "declined": "was declined",
     "cancelled": "was cancelled",
     "missed": "was not answered in time",
+    "unreachable": "reached nobody",
 }
 ENDS = {
     "completed": "everyone had left",
@@ -22,6 +23,7 @@ ENDS = {
     "declined": "everyone had declined",
     "busy": "everyone was busy",
     "missed": "nobody answered",
+    "unreachable": "nobody could be reached",
     "alone": "one member was left alone in it",
     "max_duration": "it had lasted as long as a call may",
     "ended_by_server": "the server ended it",
@@ -86,6 +88,8 @@ MEMBERS = {
     "member.declined": "has declined",
     "member.busy": "is busy",
     "member.missed": "has missed the call",
+    "member.unreachable": "cannot be reached: nothing of theirs can ring",
+    "member.reachable": "can be reached now: a device has come",
     "member.away": "is away: no sign of life",
     "member.back": "is back",
     "member.left": "has left",

@@ -34,7 +34,7 @@ def apply_timeouts(draft: Draft) -> None:
 def _due_members(draft: Draft) -> Iterable[tuple[datetime, str]]:
     limits, active = draft.call.limits, draft.call.state is CallState.ACTIVE
     for user, member in draft.members.items():
-        if member.state is MemberState.RINGING and member.ring is not None:
+        if member.is_rung and member.ring is not None:
             yield member.ring.deadline, user
         elif active and member.monitored and member.state in LIVE and member.seen_at is not None:
             away = member.state is MemberState.AWAY
@@ -46,6 +46,8 @@ def _time_out(draft: Draft, member: Member, at: datetime) -> None:
         member = settle(draft, member, Outcome.MISSED, at, CallKit.UNANSWERED, None)
         draft.put(replace(member, state=MemberState.MISSED))
         draft.tell(EventType.MEMBER_MISSED, at, draft.present(), user_id=member.user_id)
+    elif member.state is MemberState.UNREACHABLE:
+        settle(draft, member, Outcome.UNREACHABLE, at, CallKit.UNANSWERED, None)
     elif member.state is MemberState.JOINED:
         draft.put(replace(member, state=MemberState.AWAY))
         draft.tell(EventType.MEMBER_AWAY, at, (), user_id=member.user_id)
@@ -83,4 +85,6 @@ def _reason_unanswered(draft: Draft) -> Reason:
     states = {m.state for m in draft.members.values() if m.role is Role.CALLEE}
     if MemberState.MISSED in states:
         return Reason.MISSED
-    return Reason.DECLINED if MemberState.DECLINED in states else Reason.BUSY
+    if MemberState.DECLINED in states:
+        return Reason.DECLINED
+    return Reason.BUSY if MemberState.BUSY in states else Reason.UNREACHABLE

@@ -11,7 +11,6 @@ from app.core.model import (
     LIVE,
     SERVER,
     Accept,
-    Callee,
     CallKit,
     CallState,
     Cancel,
@@ -25,6 +24,7 @@ from app.core.model import (
     MemberState,
     Outcome,
     Present,
+    Reachable,
     Reason,
     Refused,
     Report,
@@ -33,6 +33,7 @@ from app.core.model import (
     Role,
     Start,
     Tick,
+    Unreachable,
 )
 from app.core.timeouts import apply_timeouts, follow_rules
 
@@ -73,7 +74,9 @@ def _start(draft: Draft, command: Start) -> Refused | None:
         callees=callees,
         video=call.video,
     )
-    _ring(draft, command.callees, command.ring_for)
+    _ring(draft, command)
+    if command.give_up and command.unreachable:
+        follow_rules(draft, draft.now)  # it may be over before anybody is rung
     return None
 
 
@@ -95,16 +98,16 @@ def _ring_more(draft: Draft, command: RingMore) -> Refused | None:
             user_ids=[callee.user_id for callee in new],
             by=command.user_id,
         )
-    _ring(draft, command.callees, command.ring_for)
+    _ring(draft, command)
     return None
 
 
-def _ring(draft: Draft, callees: tuple[Callee, ...], seconds: float) -> None:
-    deadline = draft.now + timedelta(seconds=seconds)
+def _ring(draft: Draft, command: Start | RingMore) -> None:
+    deadline = draft.now + timedelta(seconds=command.ring_for)
     expires_at = rfc3339(deadline)
-    for callee in callees:
+    for callee in command.callees:
         member = draft.members.get(callee.user_id)
-        if member is not None and (member.state in LIVE or member.state is MemberState.RINGING):
+        if member is not None and (member.state in LIVE or member.is_rung):
             continue
         ring = Ring(callee.ring_uuid, callee.user_id, draft.now, deadline)
         draft.rings[ring.uuid] = ring
@@ -120,6 +123,8 @@ def _ring(draft: Draft, callees: tuple[Callee, ...], seconds: float) -> None:
             caller_id=draft.call.caller_id,
             video=draft.call.video,
         )
+        if callee.user_id in command.unreachable:
+            _lose(draft, draft.members[callee.user_id], give_up=command.give_up)
 
 
 def _accept(draft: Draft, command: Accept | Join) -> Refused | None:
@@ -138,7 +143,7 @@ def _accept(draft: Draft, command: Accept | Join) -> Refused | None:
             return Refused.ANSWERED_ELSEWHERE
         _hear(draft, member, command.device, monitored=member.monitored or command.monitored)
         return None
-    if member.state is not MemberState.RINGING:
+    if not member.is_rung:
         may_join = isinstance(command, Join) and draft.call.state is CallState.ACTIVE
         if not may_join:
             return Refused.RING_SETTLED
@@ -148,7 +153,7 @@ def _accept(draft: Draft, command: Accept | Join) -> Refused | None:
 
 def _join(draft: Draft, member: Member, command: Accept | Join) -> None:
     now = draft.now
-    if member.state is MemberState.RINGING:
+    if member.is_rung:
         member = settle(
             draft, member, Outcome.ACCEPTED, now, CallKit.ANSWERED_ELSEWHERE, command.device
         )
@@ -184,7 +189,7 @@ def _decline(draft: Draft, command: Decline) -> Refused | None:
     member = draft.members.get(command.user_id)
     if member is None:
         return Refused.NOT_A_MEMBER
-    if member.state is not MemberState.RINGING or means_another(command.ring, member):
+    if not member.is_rung or means_another(command.ring, member):
         return None  # late or repeated: CallKit's end action fires for many causes
     state = MemberState.BUSY if command.busy else MemberState.DECLINED
     member = settle(
@@ -212,7 +217,7 @@ def _leave(draft: Draft, command: Leave) -> Refused | None:
     member = draft.members.get(command.user_id)
     if member is None:
         return Refused.NOT_A_MEMBER
-    if member.state is MemberState.RINGING:
+    if member.is_rung:
         return _decline(draft, Decline(command.user_id, command.device))
     if member.state not in LIVE or not holds(member, command.device):
         return None  # a device that does not hold the call cannot take its member out
@@ -231,7 +236,7 @@ def _end(draft: Draft, command: End) -> Refused | None:
     member = draft.members.get(command.user_id)
     if member is None:
         return Refused.NOT_A_MEMBER
-    if member.state is MemberState.RINGING:
+    if member.is_rung:
         return _decline(draft, Decline(command.user_id, command.device))
     if member.state in LIVE and holds(member, command.device):
         ringing = draft.call.state is CallState.RINGING
@@ -293,6 +298,33 @@ def _report(draft: Draft, command: Report) -> Refused | None:
     return None
 
 
+def _unreachable(draft: Draft, command: Unreachable) -> Refused | None:
+    for member in draft.ringing():
+        if member.ring is not None and member.ring.uuid in command.rings:
+            _lose(draft, member, give_up=command.give_up)
+    return None
+
+
+def _lose(draft: Draft, member: Member, *, give_up: bool) -> None:
+    """Nobody can be reached by this member's ring, which goes on unless it is given up."""
+    if member.state is MemberState.UNREACHABLE:
+        return
+    if give_up:
+        member = settle(draft, member, Outcome.UNREACHABLE, draft.now, CallKit.FAILED, None)
+    draft.put(replace(member, state=MemberState.UNREACHABLE))
+    draft.tell(EventType.MEMBER_UNREACHABLE, draft.now, draft.present(), user_id=member.user_id)
+
+
+def _reachable(draft: Draft, command: Reachable) -> Refused | None:
+    for member in draft.ringing():
+        known = member.ring is not None and member.ring.uuid in command.rings
+        if known and member.state is MemberState.UNREACHABLE:
+            draft.put(replace(member, state=MemberState.RINGING))
+            user = member.user_id
+            draft.tell(EventType.MEMBER_REACHABLE, draft.now, draft.present(), user_id=user)
+    return None
+
+
 COMMANDS: dict[type[Any], Callable[[Draft, Any], Refused | None]] = {
     RingMore: _ring_more,
     Accept: _accept,
@@ -304,4 +336,6 @@ COMMANDS: dict[type[Any], Callable[[Draft, Any], Refused | None]] = {
     Heartbeat: _heartbeat,
     Present: _present,
     Report: _report,
+    Unreachable: _unreachable,
+    Reachable: _reachable,
 }

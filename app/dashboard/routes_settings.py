@@ -32,7 +32,7 @@ router = APIRouter(
 APP_ID: TypeAdapter[str] = TypeAdapter(AppId)
 CALL_TYPE: TypeAdapter[str] = TypeAdapter(CallType)
 PROFILE: TypeAdapter[Profile] = TypeAdapter(Profile)
-SWITCHES = ("users_may_ring", "store_and_forward", "voip_stops", "presence")
+SWITCHES = ("users_may_ring", "store_and_forward", "voip_stops", "presence", "end_unreachable")
 
 
 @router.get("")

@@ -114,6 +114,12 @@ ACTS = {
     "member.left": ("leaves", "plain"),
     "member.back": ("is back", "good"),
 }
+NOTES = {
+    "member.missed": (": nobody answered in time", "bad"),
+    "member.unreachable": (": nothing of theirs can ring", "bad"),
+    "member.reachable": (": a device has come", "plain"),
+    "member.away": (" has gone silent", "warn"),
+}
 
 
 def _of_event(line: Line, lane: str | None) -> Step | None:
@@ -125,15 +131,14 @@ def _of_event(line: Line, lane: str | None) -> Step | None:
             return Step(line.at, lane, RINGLINE, what, tone)
         colon = ":" if line.kind.startswith("device.") else ""
         return Step(line.at, RINGLINE, None, f"{user}{colon} {what}", tone)
+    if line.kind in NOTES:
+        what, tone = NOTES[line.kind]
+        return Step(line.at, RINGLINE, None, f"{user}{what}", tone)
     match line.kind:
         case "call.started":
             return Step(line.at, CALLER, RINGLINE, f"ring {_few(data['callees'])}")
         case "member.added":
             return Step(line.at, RINGLINE, None, f"{data['by']} rings {_few(data['user_ids'])} too")
-        case "member.missed":
-            return Step(line.at, RINGLINE, None, f"{user}: nobody answered in time", "bad")
-        case "member.away":
-            return Step(line.at, RINGLINE, None, f"{user} has gone silent", "warn")
         case "ring.settled" if data["outcome"] == "cancelled":
             return Step(line.at, RINGLINE, None, f"stops {user}'s phones")
         case "call.ended":

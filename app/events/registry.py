@@ -109,6 +109,10 @@ class MemberLeft(Data):
 
     user_id: str = UserId
     device_id: str | None = DeviceId
+    reason: Literal["silent"] | None = Field(
+        default=None, description="`silent`: it did not leave, but showed no sign of life"
+    )
+    silent_for: float | None = Field(default=None, description="for so many seconds")
 
 
 class DeviceReport(Data):
@@ -215,6 +219,15 @@ _ENTRIES = (
     Entry(EventType.MEMBER_DECLINED, "A member has declined.", AboutMember, _BOB),
     Entry(EventType.MEMBER_BUSY, "A member has declined, being busy.", AboutMember, _BOB),
     Entry(EventType.MEMBER_MISSED, "A member's ring was not answered in time.", AboutMember, _BOB),
+    Entry(
+        EventType.MEMBER_UNREACHABLE,
+        "Nothing of a member can ring: no device, or none that takes a push. It may still answer.",
+        AboutMember, _BOB,
+    ),
+    Entry(
+        EventType.MEMBER_REACHABLE,
+        "A device has come to a member who could not be reached: it rings.", AboutMember, _BOB,
+    ),
     Entry(EventType.MEMBER_AWAY, "A joined member has been silent for a while.", AboutMember, _BOB),
     Entry(EventType.MEMBER_BACK, "A member who was away shows life again.", AboutMember, _BOB),
     Entry(

@@ -1,6 +1,6 @@
 """Rows of events, and of what each user with a feed is told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -70,6 +70,20 @@ async def tell_users(
         },
     )
     return [(tenant, user, seq) for (tenant, user), seq in last.items()]
+
+
+WITH_FEED = text("""
+    SELECT f.tenant_id, f.user_id FROM feeds f
+    JOIN unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
+        USING (tenant_id, user_id)
+""")
+
+
+async def with_feed(session: Connection, users: Collection[User]) -> set[User]:
+    """Those of these users who have opened a live stream of late."""
+    values = {"tenants": [one[0] for one in users], "users": [one[1] for one in users]}
+    rows = await many(session, WITH_FEED, values)
+    return {(row["tenant_id"], row["user_id"]) for row in rows}
 
 
 CHANGED_MEMBERS = text("""

@@ -9,7 +9,7 @@ import asyncio
 import math
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -45,10 +45,21 @@ FORGOTTEN = 5.0
 Claiming = Callable[[Connection, Life], Awaitable[list[dict[str, Any]]]]
 
 
+Lost = Callable[[Collection[UUID]], Awaitable[object]]
+"""Hears of rings of which a push will not be sent again: they may have nothing left that rings."""
+
+LOST_TOGETHER = 0.02
+
+
+def _is_lost(result: Result) -> bool:
+    return result.push["purpose"] == "ring" and result.state in {"refused", "dropped", "expired"}
+
+
 class Dispatcher:
     """Claims the pushes of one worker process and sees to it that each ends in a record."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, lost: Lost | None = None) -> None:
+        self._lost_target = lost
         self.life = Life()
         self._loop = asyncio.get_running_loop()
         self.clock = DatabaseClock(self._loop)
@@ -59,6 +70,7 @@ class Dispatcher:
         )
         self._sending = Sending(runtime, self.clock, self._recorder.add, self._forget)
         self._retries: set[UUID] = set()
+        self._rings_lost: set[UUID] = set()
         self._held: dict[Claim, float] = {}
         self._claiming: set[asyncio.Future[None]] = set()
         self._renewing = asyncio.Lock()
@@ -206,9 +218,18 @@ class Dispatcher:
         self._held.pop(claim, None)
 
     def _recorded(self, result: Result) -> None:
+        if self._lost_target is not None and _is_lost(result):
+            self._rings_lost.add(result.push["ring"])
+            if len(self._rings_lost) == 1:
+                self._tasks.spawn("lost", self._say_lost(self._lost_target))
         self._forget((result.push["id"], result.push["fence"]))
         if result.retry_at is not None:  # also if it was written before: its answer was lost
             self._loop.call_at(result.retry_at, self._retry_soon, result.push["id"])
+
+    async def _say_lost(self, lost: "Lost") -> None:
+        await asyncio.sleep(LOST_TOGETHER)  # what is refused at the same moment goes together
+        rings, self._rings_lost = self._rings_lost, set()
+        await lost(rings)
 
     def _retry_soon(self, push_id: UUID) -> None:
         if not self._retries:

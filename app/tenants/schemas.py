@@ -34,6 +34,11 @@ class TenantSettings(Request):
         False, description="Apple may keep a ring for a phone that is off, until its deadline"
     )
     voip_stops: bool = Field(False, description="a stop may travel as a VoIP push, as last resort")
+    end_unreachable: bool = Field(
+        False,
+        description="the ring of a user whom nothing can ring ends at once, and the call if nobody "
+        "else is rung; without it that is told, and it rings on for a device that may come",
+    )
     presence: bool = Field(
         True,
         description="devices in a call must show life (`heartbeat_every`); without it nobody is "

@@ -24,13 +24,14 @@ from app.core.call import (
     Heartbeat,
     Join,
     Leave,
-    MemberState,
     Outcome,
     Present,
+    Reachable,
     Ring,
     RingMore,
     Start,
     Tick,
+    Unreachable,
     decide,
     due_at,
     view,
@@ -80,6 +81,8 @@ class Walk:
                 self.callees(first),
                 chance.choice((5.0, 45.0, 180.0)),
                 chance.choice([SERVER, *self.devices["u0"]]),
+                frozenset(chance.sample(first, chance.randint(0, len(first)))),
+                chance.random() < 0.3,
             )
         )
 
@@ -94,7 +97,7 @@ class Walk:
         chance = self.chance
         user = chance.choice(self.users)
         device = chance.choice(self.devices[user])
-        kind = chance.randrange(13)
+        kind = chance.randrange(15)
         if kind <= 2:
             ring = chance.choice([None, None, None, *self.open_rings])
             return Accept(user, device, chance.random() < 0.9, ring)
@@ -116,6 +119,10 @@ class Walk:
         if kind == 11:
             some = chance.sample(self.users, chance.randint(1, len(self.users)))
             return Present(frozenset((one, chance.choice(self.devices[one])) for one in some))
+        if kind == 12:
+            return Unreachable(frozenset(self.open_rings), chance.random() < 0.5)
+        if kind == 13:
+            return Reachable(frozenset(self.open_rings))
         return Tick()
 
     def step(self) -> None:
@@ -170,6 +177,10 @@ class Walk:
             assert not repeated.events
 
     def believe(self, command: Command, decision: Decision) -> None:
+        given_up = {ring.uuid for ring in decision.settled} & {ring.uuid for ring in decision.rings}
+        for ring in decision.rings:  # over before a phone could hear of it
+            if ring.uuid in given_up:
+                self.open_rings[ring.uuid] = ring.user_id
         for stop in decision.stops:
             ringing = self.believed[stop.user_id].ringing
             for device in [d for d, uuid in ringing.items() if uuid == stop.ring_uuid]:
@@ -187,7 +198,8 @@ class Walk:
                     self.believed[user].holding.clear()
                     self.believed[user].told_end = True
         for ring in decision.rings:  # comes last: it may be of one who was removed just now
-            self.note_ring(ring)
+            if ring.uuid not in given_up:
+                self.note_ring(ring)
         if isinstance(command, (Accept, Decline)) and command.ring is not None:
             by_command = [one for one in decision.settled if one.outcome in COMMANDED]
             assert all(one.uuid == command.ring for one in by_command)
@@ -195,7 +207,7 @@ class Walk:
             holding = self.believed[command.user_id].holding
             holding.discard(SERVER)  # the backend vouches for no device in particular
             holding.add(command.device)
-        if isinstance(command, Start):
+        if isinstance(command, Start) and decision.call.state is not CallState.ENDED:
             self.believed["u0"].holding.add(command.device)
 
     def note_ring(self, ring: Ring) -> None:
@@ -211,7 +223,7 @@ class Walk:
             if member is None:
                 assert not believed.ringing
                 continue
-            rings = member.state is MemberState.RINGING
+            rings = member.is_rung
             assert rings == bool(believed.ringing), (user, member, believed)
             assert rings == (member.ring is not None and member.ring.outcome is None)
             if rings:

@@ -14,10 +14,12 @@ from app.core.call import (
     End,
     Heartbeat,
     Leave,
+    Reachable,
     Report,
     RingMore,
     Start,
     Tick,
+    Unreachable,
     decide,
 )
 from app.core.event import USER_FIELDS, USER_LISTS, USER_OBJECTS, Event, EventType
@@ -34,6 +36,8 @@ def events() -> Iterator[Event]:
     now = BEGIN
     for seconds, command in (
         (0, Start(tuple(Callee(u, rings[u]) for u in USERS[1:6]), 45, "phone")),
+        (1, Unreachable(frozenset([rings[USERS[4]]]))),
+        (1, Reachable(frozenset([rings[USERS[4]]]))),
         (1, Report(USERS[1], "phone", rings[USERS[1]], delivered=True)),
         (1, Report(USERS[1], "phone", rings[USERS[1]], delivered=False)),
         (1, Accept(USERS[1], "phone")),

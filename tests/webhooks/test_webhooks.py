@@ -30,6 +30,7 @@ async def webhook(tenant: Tenant, url: str, *events: str) -> dict[str, Any]:
 
 async def whole_call(tenant: Tenant, name: str) -> dict[str, Any]:
     """A call with seven events."""
+    await tenant.phone("bob", "b1")
     call = await tenant.ring("bob", id=name)
     assert (await tenant.act(call, "accept", "bob", "b1")).status_code == 200
     assert (await tenant.act(call, "end")).status_code == 200

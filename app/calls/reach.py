@@ -1,0 +1,119 @@
+"""Whom nothing can ring: no device, or none that takes a push; the caller is told at once.
+
+A user with a live stream's feed can be told by it, and counts as reachable. Who is not may answer
+all the same: by a browser, the backend, or a device that registers while the ring is open. A tenant
+may have the ring given up instead (`end_unreachable`).
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+
+from app.calls.commands import Asked, carry_out
+from app.calls.store import Stored
+from app.core.call import Call, Decision, MemberState, Unreachable
+from app.events import store as events
+from app.infra import bisection
+from app.infra.bisection import Aside
+from app.infra.db import Connection, Row, many
+from app.infra.errors import AppError
+from app.infra.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+User = tuple[UUID, str]
+AT_ONCE = 100
+ASIDE: Final = Aside[UUID]("unreachable")
+
+# A ring with a push that waits, flies or was taken may ring; so may a token without a push yet.
+WITHOUT_TARGET = """
+    SELECT r.uuid, r.session_id, r.tenant_id,
+        coalesce(CAST(n.settings ->> 'end_unreachable' AS boolean), false) AS give_up
+    FROM rings r
+    JOIN members m ON m.session_id = r.session_id AND m.user_id = r.user_id AND m.ring = r.uuid
+    JOIN tenants n ON n.id = r.tenant_id
+    WHERE {which} AND r.outcome IS NULL AND r.deadline > clock_timestamp()
+        AND m.state = 'ringing'
+        AND NOT EXISTS (
+            SELECT FROM pushes p WHERE p.ring = r.uuid AND p.purpose = 'ring'
+                AND p.state IN ('pending', 'sending', 'accepted'))
+        AND NOT EXISTS (
+            SELECT FROM tokens t WHERE t.tenant_id = r.tenant_id AND t.user_id = r.user_id
+                AND t.kind = 'voip' AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
+                AND NOT EXISTS (
+                    SELECT FROM pushes p WHERE p.ring = r.uuid AND p.token_id = t.id))
+        AND NOT EXISTS (
+            SELECT FROM feeds f WHERE f.tenant_id = r.tenant_id AND f.user_id = r.user_id)
+"""
+OF_RINGS = text(WITHOUT_TARGET.format(which="r.uuid = ANY(CAST(:rings AS uuid[]))"))
+OF_ALL = text(
+    WITHOUT_TARGET.format(which="r.uuid <> ALL(CAST(:aside AS uuid[]))") + " LIMIT :limit"
+)
+
+
+async def unreachable_of(
+    session: Connection, users: Collection[User], tokens: Sequence[Row]
+) -> frozenset[User]:
+    """Those of these users that have neither a token, of those given, nor a live stream's feed."""
+    missing = set(users) - {(token["tenant_id"], token["user_id"]) for token in tokens}
+    return frozenset(missing - await events.with_feed(session, missing) if missing else ())
+
+
+def warnings_of(call: Call, users: Collection[str]) -> list[dict[str, Any]]:
+    """What the answer to a ring warns of: callees that nothing can ring."""
+    return [
+        {
+            "code": "unreachable",
+            "detail": "this user has no device that could ring: nobody is told of the call",
+            "user_id": user,
+        }
+        for user in users
+        if user in call.members and call.members[user].state is MemberState.UNREACHABLE
+    ]
+
+
+async def mark(runtime: Runtime, rings: Collection[UUID]) -> None:
+    """Say of those of these rings that have nothing left to ring that nobody is reached."""
+    async with runtime.database.autocommit() as session:
+        found = await many(session, OF_RINGS, {"rings": list(rings)})
+    for row in found:
+        await _mark(runtime, row)
+
+
+async def sweep(runtime: Runtime) -> int:
+    """The same for all rings: for those that a worker's end left; returns how many it found."""
+    rows: dict[UUID, Row] = {}
+
+    async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
+        async with runtime.database.autocommit() as session:
+            found = await many(session, OF_ALL, {"limit": limit, "aside": list(aside)})
+        rows.update((row["uuid"], row) for row in found)
+        return [row["uuid"] for row in found]
+
+    async def write(ids: Sequence[UUID]) -> None:
+        for one in ids:
+            await _mark(runtime, rows[one])
+
+    return await bisection.sweep(find, write, ASIDE, AT_ONCE)
+
+
+async def _mark(runtime: Runtime, row: Row) -> None:
+    rings = frozenset([row["uuid"]])
+    asked = Asked(Unreachable(rings, row["give_up"]), partial(_still, row["uuid"]))
+    try:
+        await carry_out(runtime, row["tenant_id"], row["session_id"], asked)
+    except AppError as error:  # held by somebody, or gone: the next sweep looks again
+        log.info("not_marked_unreachable", ring=str(row["uuid"]), why=error.code)
+
+
+async def _still(
+    ring: UUID, session: Connection, _stored: Stored, _decision: Decision, _now: datetime
+) -> Any:
+    """Whether the ring has nothing to ring, now that its call is held; else the command is off."""
+    found = await many(session, OF_RINGS, {"rings": [ring]})
+    return None if found else "reached"
