@@ -163,6 +163,7 @@ ENDING = text("""
         AND r.deadline > clock_timestamp()
     JOIN pushes p ON p.ring = r.uuid AND p.purpose = 'ring'
         AND p.attempts > 0 AND p.state <> 'refused'
+        AND (p.state <> 'pending' OR p.status IS NULL)
         AND (p.device_row = ANY(CAST(:devices AS uuid[]))
              OR p.token_id = ANY(CAST(:tokens AS uuid[])))
     JOIN tokens t ON t.device_row = p.device_row AND t.app_id = p.app_id

@@ -120,6 +120,7 @@ class Api(Process):
             self.url = url_of(listener)
             command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app"]
             command += ["--fd", str(listener.fileno()), "--no-access-log"]
+            command += ["--timeout-keep-alive", "75"]
             super().__init__(
                 f"api {number}", command, env, folder / f"api-{number}.log", [listener.fileno()]
             )
@@ -357,7 +358,7 @@ async def new_tenant(house: House) -> AsyncIterator[Tenant]:
                 base_url=api.url,
                 headers=bearer(made.api_key),
                 timeout=30,
-                limits=httpx.Limits(max_connections=100),
+                limits=httpx.Limits(max_connections=100, keepalive_expiry=2),
             )
             tenant.clients.append(await stack.enter_async_context(client))
         yield tenant

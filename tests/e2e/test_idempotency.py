@@ -38,7 +38,7 @@ async def test_the_same_key_with_another_body_is_refused_and_stores_nothing(
     answer = await ring(tenant, "k", id="two")
     assert_problem(answer, 409, "idempotency_key_reused")
     rows = await tenant.rows("SELECT id FROM calls WHERE tenant_id = :tenant")
-    assert [str(row["session_id"]) for row in rows] == [first.json()["session_id"]]
+    assert [str(row["id"]) for row in rows] == [first.json()["session_id"]]
 
 
 async def test_the_answer_is_repeated_as_it_was_also_when_the_call_has_ended(

@@ -50,7 +50,7 @@ async def test_a_call_that_cannot_be_read_or_written_keeps_no_other_waiting(
     await trapped(backend, "calls", "id", unwritten["session_id"])
     await service.sweep(backend.runtime)
     states = {
-        str(row["session_id"]): row["state"]
+        str(row["id"]): row["state"]
         for row in await backend.rows("SELECT id, state FROM calls WHERE tenant_id = :tenant")
     }
     assert [states[call["session_id"]] for call in good] == ["ended"] * 3
@@ -59,7 +59,7 @@ async def test_a_call_that_cannot_be_read_or_written_keeps_no_other_waiting(
     later = await backend.ring("b9", caller="c9")
     await overdue(backend, [later])
     await service.sweep(backend.runtime)
-    assert (await backend.read(later))["reason"] == "missed"
+    assert (await backend.read(later))["state"] == "ended"
     await backend.execute("DELETE FROM calls WHERE tenant_id = :t", t=backend.id)
 
 
@@ -137,7 +137,8 @@ async def test_erasing_a_user_with_such_an_id_stops_nothing(tenant: Tenant, name
     async def missed() -> bool:
         return bool(
             await tenant.rows(
-                "SELECT 1 FROM calls WHERE id = :id AND reason = 'missed'", id=other["session_id"]
+                "SELECT 1 FROM calls WHERE id = :id AND ended_at IS NOT NULL",
+                id=other["session_id"],
             )
         )
 
