@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import re
 
 from tests.e2e.house import Tenant
 from tests.fuzz.api import fuzz
@@ -18,5 +19,11 @@ async def test_no_request_is_answered_by_a_failure_of_ours(tenant: Tenant) -> No
     if "Network Error" in done.stdout and "FAILURES" not in done.stdout:
         # a connection closed at an unlucky moment is seen once; one that we break, again
         done = await asyncio.to_thread(fuzz, url, tenant.key, SECONDS, seed)
-    assert done.returncode == 0, f"{done.stdout[-6_000:]}\n{done.stderr[-2_000:]}"
+    told = f"{done.stdout[-6_000:]}\n{done.stderr[-2_000:]}"
+    # a generator that stumbles over a schema of ours ("Runtime Error") says nothing of the server
+    assert "FAILURES" not in done.stdout, told
+    assert "Network Error" not in done.stdout, told
+    passed = re.search(r"generated, (\d+) passed", done.stdout)
+    assert passed, told
+    assert int(passed[1]) > 50, told
     print(done.stdout[-1_500:])
