@@ -10,6 +10,9 @@ from typing import Final, TypeVar
 
 Tenant = TypeVar("Tenant", bound=Hashable)
 
+SURE: Final = 25.0
+"""Requests a second that any tenant may make of a process, however far behind that is."""
+
 MANY_TIMES: Final = 3.0
 """So many times what the least active tenant uses is far more."""
 
@@ -21,14 +24,18 @@ LONGEST_BATCH: Final = 0.1
 LONGEST_PAUSE: Final = 2.0
 
 
-def heavy(used: Mapping[Tenant, float]) -> set[Tenant]:
-    """Those that use far more than the least active one, and half of what the most active does."""
-    if len(used) < 2:
+def heavy(rates: Mapping[Tenant, float]) -> set[Tenant]:
+    """Who is held back when a process falls behind; `rates`: requests a second.
+
+    Those that ask for far more than the least active one, for half of what the most active does,
+    and for more than is sure: a tenant of an ordinary rate is no flood beside one that is idle.
+    """
+    if len(rates) < 2:
         return set()
-    most, least = max(used.values()), min(used.values())
+    most, least = max(rates.values()), min(rates.values())
     if most <= MANY_TIMES * least:
         return set()
-    return {tenant for tenant, count in used.items() if count >= most / 2}
+    return {tenant for tenant, rate in rates.items() if rate >= max(most / 2, SURE)}
 
 
 def strain_after(strain: float, late: float) -> float:
@@ -38,6 +45,9 @@ def strain_after(strain: float, late: float) -> float:
     return strain * 0.95 if strain > 0.5 else 0.0
 
 
-def pause_of(strain: float, took: float) -> float:
-    """Seconds for which a heavy tenant's next batch waits, when its last one took so long."""
-    return min(LONGEST_PAUSE, strain * min(took, LONGEST_BATCH))
+def pause_of(strain: float, took: float, count: int) -> float:
+    """Seconds for which a heavy tenant's next batch waits, when its last one took so long.
+
+    `count`: requests of the next one; never so long that less than SURE would be left.
+    """
+    return min(LONGEST_PAUSE, count / SURE, strain * min(took, LONGEST_BATCH))

@@ -42,7 +42,7 @@ class Pacer:
         if len(self._used) > 1 and not self._looking:
             self._look_again()
         if tenant in self._heavy and self._strain:
-            await asyncio.sleep(pause_of(self._strain, self._took.get(tenant, 0.0)))
+            await asyncio.sleep(pause_of(self._strain, self._took.get(tenant, 0.0), count))
         begun = self._loop.time()
         try:
             yield
@@ -64,7 +64,7 @@ class Pacer:
             one: left for one, count in self._used.items() if (left := count * fade) > ACTIVE
         }
         self._took = {one: took for one, took in self._took.items() if one in self._used}
-        self._heavy = heavy(self._used)
+        self._heavy = heavy({one: count / FORGET for one, count in self._used.items()})
         if len(self._used) > 1 or self._strain:
             self._look_again()
         else:
