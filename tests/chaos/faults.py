@@ -342,7 +342,8 @@ ROWS = (
     Spec("postgres-frozen", "SIGSTOP of PostgreSQL, 5 s", postgres_frozen, 5),
     Spec("read-only", "PostgreSQL read-only, 3 s", read_only, 3),
     Spec("full", "PostgreSQL's disk full, 4 s", full, 4, impossible=no_small_disk),
-    Spec("no-connections", "no connection left, 4 s", no_connections, 4),
+    # one worker may keep a connection while the other is silent for longer than its lease
+    Spec("no-connections", "no connection left, 4 s", no_connections, 4, repeats=True),
     Spec("connections-mute", "open connections mute for ever", connections_mute, 1, repeats=True),
     Spec("database-mute", "all connections mute, 6 s", database_mute, 6, repeats=True),
     Spec("row-locked", "rows of calls locked, 2 s", row_locked, 2),
