@@ -106,7 +106,9 @@ def doctor() -> None:
 
     step("Looking at settings, PostgreSQL, Redis and Apple (up to 5 s each) ...")
     checks = asyncio.run(examine())
-    table = Table("", "Check", "Found", "Mend", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "Check", "Found", "Mend"):
+        table.add_column(heading, overflow="fold")  # nothing is cut
     for check in checks:
         mark = "[green]ok[/]" if check.ok else ("[red]no[/]" if check.serious else "[yellow]![/]")
         table.add_row(mark, check.name, escape(check.found), "" if check.ok else escape(check.mend))

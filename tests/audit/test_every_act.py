@@ -39,7 +39,8 @@ def changing_routes(site: Site) -> set[tuple[str, str]]:
     while pending:
         route = pending.pop()
         if isinstance(route, APIRoute):
-            found |= {(method, route.path) for method in route.methods & CHANGING}
+            path = re.sub(r":\w+}", "}", route.path)  # without its converter
+            found |= {(method, path) for method in route.methods & CHANGING}
         else:
             inner = getattr(route, "original_router", None) or getattr(route, "routes", None)
             pending += getattr(inner, "routes", inner) or []

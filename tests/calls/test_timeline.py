@@ -107,7 +107,10 @@ async def test_what_is_forgotten_early_is_told_from_what_is_kept(tenant: Tenant)
         "device.delivered",
         "call.ended",
     }
-    assert [one["text"] for one in found] == [one["text"] for one in whole if one["kind"] in kept]
+    # two pushes of one moment may stand either way round
+    assert sorted(one["text"] for one in found) == sorted(
+        one["text"] for one in whole if one["kind"] in kept
+    )
     assert "not sent" not in str(found)
 
 

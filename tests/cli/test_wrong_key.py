@@ -6,6 +6,7 @@ import secrets
 import httpx
 import pytest
 
+from app.api.health import Health
 from app.credentials import key_check, rotation
 from app.infra.db import connect
 from app.infra.settings import Settings
@@ -67,6 +68,7 @@ async def test_a_running_server_is_not_ready_with_a_wrong_key(settings: Settings
         **{name: getattr(runtime, name) for name in runtime.__slots__ if name != "keyring"},
         keyring=keyring(wrong),
     )
+    app.state.health = Health(app.state.runtime)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://ringline.test") as client:
         answer = await client.get("/readyz")

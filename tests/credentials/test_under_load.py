@@ -111,7 +111,7 @@ async def only(tenant: Tenant, certificate: Any) -> dict[str, Any]:
     (first,) = await listed(tenant)
     made = await add(tenant, certificate.pem)
     assert made["state"] == "active"
-    assert (await tenant.api.delete(f"/v1/credentials/{first['session_id']}")).status_code == 204
+    assert (await tenant.api.delete(f"/v1/credentials/{first['id']}")).status_code == 204
     return made
 
 
@@ -237,7 +237,7 @@ async def test_the_key_encryption_key_is_rotated_while_rings_go_on(
                 await runtime.close()
             assert before["credentials"] == {"1": 1}
             assert after["credentials"] == {"2026": 1}
-            assert (done.rewrapped, done.failed) == (2, ())
+            assert (done.rewrapped, done.failed) == (3, ())
             await exchange_worker(house, f"2026:{NEW_KEY}")
             await asyncio.sleep(0.5)
             stop.set()

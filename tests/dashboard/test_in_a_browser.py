@@ -247,7 +247,7 @@ async def test_the_list_of_calls_updates_by_itself_and_tells_why(
         ring = {"caller": {"id": "alice"}, "callees": ["bob"], "ring_time": 5, "id": "self-made"}
         (await client.post("/v1/calls", json=ring)).raise_for_status()
         await expect(page.locator("#live")).to_contain_text("default:self-made")
-        await expect(page.locator("#live")).to_contain_text("Missed")
+        await expect(page.locator("#live")).to_contain_text("Nobody could be reached")
         await accessible(page)
         await page.get_by_role("link", name="default:self-made").click()
         await expect(page.locator("main")).to_contain_text("Apple said Unregistered")

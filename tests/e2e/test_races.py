@@ -84,6 +84,8 @@ MAY_BE = {
     ("active", None, "joined", "accepted", 4),
     ("ended", "cancelled", "missed", "cancelled", 2),
     ("ended", "missed", "missed", "missed", 3),
+    # nobody has a phone here: the sweep may have said so before the deadline came
+    ("ended", "unreachable", "unreachable", "unreachable", 3),
 }
 
 

@@ -83,6 +83,8 @@ class Warning_(Out):  # noqa: N801  (Warning is Python's own)
 
     code: str = Field(description="stable, for programs", examples=["no_credential"])
     detail: str = Field(description="what it is, and the way out")
+    user_id: str | None = Field(default=None, description="whom it is about, if a user")
+    app_id: str | None = Field(default=None, description="which app it is about, if one")
 
 
 class CountsOut(Out):
