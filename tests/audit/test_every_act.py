@@ -120,6 +120,9 @@ async def by_http(walk: Walk, simulator) -> None:
     answer = await api.delete("/v1/devices/d1", params={"user_id": "bob"})
     assert answer.status_code == 204
     await walk.look(before, ("DELETE", path), "device.remove", "api_key", BACKEND)
+    assert (await api.post("/v1/devices", json=body)).status_code == 200
+    gone = {"user_id": "bob", "token": body["tokens"][0]["token"]}
+    await walk.http("POST", "/v1/devices/unregister", "device.remove", gone)
     for act in ("cancel", "end"):
         ring = {"id": act, "caller": {"id": "alice"}, "callees": ["bob"]}
         call = (await api.post("/v1/calls", json=ring)).json()["session_id"]
