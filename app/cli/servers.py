@@ -108,7 +108,8 @@ def doctor() -> None:
     checks = asyncio.run(examine())
     table = Table(box=None, pad_edge=False)
     for heading in ("", "Check", "Found", "Mend"):
-        table.add_column(heading, overflow="fold")  # nothing is cut
+        # nothing is cut, and a name is copied whole
+        table.add_column(heading, overflow="fold", no_wrap=heading == "Check")
     for check in checks:
         mark = "[green]ok[/]" if check.ok else ("[red]no[/]" if check.serious else "[yellow]![/]")
         table.add_row(mark, check.name, escape(check.found), "" if check.ok else escape(check.mend))

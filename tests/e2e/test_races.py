@@ -84,7 +84,9 @@ MAY_BE = {
     ("active", None, "joined", "accepted", 4),
     ("ended", "cancelled", "missed", "cancelled", 2),
     ("ended", "missed", "missed", "missed", 3),
-    # nobody has a phone here: the sweep may have said so before the deadline came
+    # nobody has a phone here: the sweep may say so before the cancel or the deadline comes
+    ("ended", "cancelled", "unreachable", "cancelled", 2),
+    ("ended", "missed", "unreachable", "missed", 3),
     ("ended", "unreachable", "unreachable", "unreachable", 3),
 }
 
