@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -112,7 +113,7 @@ def filled(line: str, facts: dict[str, str]) -> str:
     line = line.replace("postgresql://...", facts["postgres"]).replace(
         "redis://...", facts["redis"]
     )
-    line = line.replace("pip install .", f"pip install -q {ROOT}")
+    line = line.replace("pip install .", f"pip install -q {shlex.quote(str(ROOT))}")
     line = line.replace("ringline api ", f"ringline api --port {facts['port']} ")
     if line.startswith("ringline doctor"):
         # before there are tables and workers it says so, and that is no success
