@@ -44,8 +44,9 @@ from app.apns.credential import CertificateCredential, Credential, KeyCredential
 from app.apns.outcome import PushOutcome
 from app.apns.pending import PendingPush
 from app.apns.request import PushRequest
-from app.apns.sender import Sender, SenderStats
+from app.apns.sender import Sender
 from app.core.push_policy import NoAnswer
+from app.http2.sender import SenderStats
 from app.http2.timing import Timing
 
 __all__ = [

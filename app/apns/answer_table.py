@@ -4,37 +4,16 @@ Pure data, read by `apns.policy`. Sources: Apple, "Handling notification respons
 and what Apple's engineers and other servers' code add to it.
 """
 
-from enum import StrEnum
 from typing import Final
 
-from app.core.frozen import frozen
-from app.core.push_policy import Alert, ConnectionAction, CredentialAction, NoAnswer, Signal
-
-
-class Retry(StrEnum):
-    """How often a push may be tried again for answers of one row."""
-
-    NEVER = "never"
-    ONCE = "once"
-    OFTEN = "often"
-
-
-@frozen
-class Row:
-    """A row of the table. `status` is the one that the reason comes with.
-
-    `name` is what a push's attempts are counted by; it is stored, so it must not change.
-    """
-
-    name: str
-    status: int
-    retry: Retry = Retry.NEVER
-    credential: CredentialAction = CredentialAction.KEEP
-    connection: ConnectionAction = ConnectionAction.KEEP
-    alert: Alert | None = None
-    signal: Signal = Signal.NOTHING
-    other_credential: bool = False
-
+from app.core.answer_rows import ACCEPTED, Retry, Row, Table
+from app.core.push_policy import (
+    Alert,
+    ConnectionAction,
+    CredentialAction,
+    ProviderTokenAction,
+    Signal,
+)
 
 STOPPED: Final = Row(
     "credential_refused",
@@ -80,13 +59,12 @@ UNAVAILABLE: Final = Row(
     signal=Signal.TROUBLE,
 )
 
-ACCEPTED: Final = Row("accepted", 200, signal=Signal.GOOD)
-
 EXPIRED: Final = Row(
     "provider_token_expired",
     403,
     Retry.ONCE,
     connection=ConnectionAction.REPLACE,
+    provider_token=ProviderTokenAction.SIGN_ANEW,
     signal=Signal.TROUBLE,
 )
 """A provider token that was old enough to be signed anew; see CLOCK_SKEW."""
@@ -179,33 +157,4 @@ BY_STATUS: Final = {
     500: BY_REASON["InternalServerError"],
     503: UNAVAILABLE,
 }
-UNKNOWN_5XX: Final = Row(
-    "server_error",
-    500,
-    Retry.OFTEN,
-    connection=ConnectionAction.SPARE,
-    signal=Signal.TROUBLE,
-)
-UNKNOWN: Final = Row("unknown", 400, alert=Alert.UNKNOWN_ANSWER)
-UNSENT: Final = Row("unsent", 0, Retry.OFTEN, signal=Signal.UNEXPLAINED, other_credential=True)
-"""Apple cannot have acted on it: it may go again as long as there is time."""
-SILENT: Final = Row("silent", 0, Retry.ONCE, signal=Signal.UNEXPLAINED, other_credential=True)
-"""It may have arrived: a phone is handed a ring a second time at most."""
-
-
-def row_for(
-    status: int, reason: str | None, no_answer: NoAnswer | None, *, may_have_reached: bool = True
-) -> Row:
-    """The row of an answer, or of the lack of one (then `status` is 0)."""
-    row = BY_REASON.get(reason) if reason is not None else None
-    if no_answer is not None:
-        # A GOAWAY may bring a reason that concerns the credential; any other tells us nothing.
-        if row is not None and row.signal is Signal.REFUSED:
-            return row
-        sent = may_have_reached and no_answer is not NoAnswer.NEVER_SENT
-        return SILENT if sent else UNSENT
-    if row is not None and row.status == status:
-        return row
-    if status in BY_STATUS:
-        return BY_STATUS[status]
-    return UNKNOWN_5XX if 500 <= status < 600 else UNKNOWN
+TABLE: Final = Table(BY_REASON, BY_STATUS)

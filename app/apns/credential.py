@@ -4,6 +4,7 @@ A PEM reaches OpenSSL, which only reads files, through a sealed memory file on L
 private temporary file elsewhere; neither is left behind.
 """
 
+import asyncio
 import os
 import ssl
 import sys
@@ -69,10 +70,12 @@ class Identity:
         """For a new connection."""
         return HeaderWriter(authority, self.tokens)
 
-    def load_trust(self) -> None:
-        """Read the trust anchors, once. 20 ms for a system's store: call it off the loop."""
-        if self._trusting:
-            return
+    async def prepare(self) -> None:
+        """Read the trust anchors, once: 20 ms for a system's store, so off the loop."""
+        if not self._trusting:
+            await asyncio.get_running_loop().run_in_executor(None, self._load_trust)
+
+    def _load_trust(self) -> None:
         if self._ca_file is None:
             self.context.load_default_certs(ssl.Purpose.SERVER_AUTH)
         else:

@@ -7,31 +7,29 @@ from collections.abc import Callable
 from app.apns.outcome import PushOutcome, read_body, readable
 from app.apns.request import PushRequest
 from app.core.push_policy import NoAnswer
-from app.http2.exchange import Exchange
 from app.http2.head import seconds_until
+from app.http2.sender import Pending
 
 
-class PendingPush(Exchange):
+class PendingPush(Pending):
     """A push in the engine; `future` gets its outcome.
 
     `issued_at` is the `iat` of the provider token that it carries, `reason` Apple's once it is
     here. `wall_clock` gives unix seconds.
     """
 
-    __slots__ = ("future", "issued_at", "reason", "request", "wall_clock")
+    __slots__ = ("issued_at", "reason", "request", "wall_clock")
 
     def __init__(
         self,
         request: PushRequest,
         deadline: float,
-        started: float,
-        future: asyncio.Future[PushOutcome],
+        loop: asyncio.AbstractEventLoop,
         wall_clock: Callable[[], float],
         start_by: float = math.inf,
     ) -> None:
-        super().__init__(request.payload, deadline, started, start_by)
+        super().__init__(request.payload, deadline, loop, start_by)
         self.request = request
-        self.future = future
         self.wall_clock = wall_clock
         self.issued_at: int | None = None
         self.reason: str | None = None
@@ -44,7 +42,7 @@ class PendingPush(Exchange):
                 unique_id = readable(value[:128].decode("ascii", "replace"))
             elif name == b"retry-after":
                 retry_after = seconds_until(value, self.wall_clock)
-        self._end(
+        self.end(
             PushOutcome(
                 self.request.notification_id,
                 started=self.started,
@@ -70,7 +68,7 @@ class PendingPush(Exchange):
         may_have_reached: bool = False,
         reason: str | None = None,
     ) -> None:
-        self._end(
+        self.end(
             PushOutcome(
                 self.request.notification_id,
                 started=self.started,
@@ -82,7 +80,3 @@ class PendingPush(Exchange):
                 connection=self.connection.number if self.connection is not None else 0,
             )
         )
-
-    def _end(self, outcome: PushOutcome) -> None:
-        if not self.future.done():
-            self.future.set_result(outcome)

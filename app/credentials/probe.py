@@ -125,7 +125,8 @@ async def _send(sender: Sender, request: PushRequest, deadline: float) -> PushOu
         while True:
             done, _ = await asyncio.wait({sending}, timeout=LOOK)
             if done:
-                return sending.result()
+                outcome: PushOutcome = sending.result()
+                return outcome
             stats = sender.stats()
             if stats.connect_failures >= FAILED_CONNECTS and not stats.connections:
                 return None

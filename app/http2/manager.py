@@ -21,6 +21,14 @@ _tasks = Tasks("http2")
 TLS_GOODBYE: Final = 1.0
 
 
+class Refused(Exception):
+    """The service has said, before a connection was opened, that it does not want us: `reason`."""
+
+    def __init__(self, reason: str, words: str) -> None:
+        super().__init__(words)
+        self.reason = reason
+
+
 class Identity(Protocol):
     """With what connections are opened, and as whom."""
 
@@ -30,8 +38,8 @@ class Identity(Protocol):
     def one_stream_first(self) -> bool:
         """Whether the server takes one stream until it has accepted us."""
 
-    def load_trust(self) -> None:
-        """Read the trust anchors, once; called off the loop."""
+    async def prepare(self) -> None:
+        """What is needed before a connection: trust anchors, say. Raises Refused, or any error."""
 
     def header_writer(self, authority: str) -> HeaderWriter:
         """A writer of header blocks for a new connection."""
@@ -45,6 +53,9 @@ class ManagerOwner(Owner, Protocol):
 
     def on_turned_away(self, connection: Connection, cause: str) -> None:
         """A connection ended before it was put to use."""
+
+    def on_refused(self, cause: str, reason: str) -> None:
+        """The service does not want us, and has said so before there was a connection."""
 
 
 class ConnectionManager:
@@ -202,6 +213,8 @@ class ConnectionManager:
             except Exception as error:  # noqa: BLE001 - whatever it was, those who wait have the next
                 self.failures += 1
                 self._failed(f"connecting failed: {_in_words(error)}")
+                if isinstance(error, Refused):
+                    self._owner.on_refused(str(error), error.reason)
             else:
                 self._admit(connection)
 
@@ -218,7 +231,7 @@ class ConnectionManager:
         made: list[Connection] = []
         try:
             async with asyncio.timeout(limit):
-                await self._loop.run_in_executor(None, identity.load_trust)
+                await identity.prepare()
                 sock = await self._endpoint.connect(self._loop, limit, self._random)
                 # From here on the transport owns the socket, whatever happens.
                 connection = self._make(identity)

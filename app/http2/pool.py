@@ -186,8 +186,12 @@ class Pool:
 
     def on_turned_away(self, connection: Connection, cause: str) -> None:
         """If the server said why it wants nothing from us, those who wait may know."""
-        if connection.refusal is not None and not self.connections:
-            self._reject_waiting(cause, connection.refusal)
+        if connection.refusal is not None:
+            self.on_refused(cause, connection.refusal)
+
+    def on_refused(self, cause: str, reason: str) -> None:
+        if not self.connections:
+            self._reject_waiting(cause, reason)
 
     def has_waiting(self) -> bool:
         return bool(self.waiting)

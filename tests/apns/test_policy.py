@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.apns.answer_table import BY_REASON, row_for
+from app.apns.answer_table import BY_REASON, TABLE
 from app.apns.policy import connection_after, react, row_of_stored
 from app.core.push_policy import (
     Alert,
@@ -300,7 +300,9 @@ def test_an_earlier_attempt_is_counted_by_what_is_stored_of_it(
 
 
 def test_rows_are_told_apart_by_their_names() -> None:
-    rows = {row_for(status, reason, None) for status in range(200, 600) for reason in BY_REASON}
+    rows = {
+        TABLE.row_for(status, reason, None) for status in range(200, 600) for reason in BY_REASON
+    }
     assert len({row.name for row in rows}) == len(rows)
 
 
