@@ -85,8 +85,9 @@ plain-install: ## install without locks into a fresh environment, and load all t
 	@build/plain/bin/ringline --help >/dev/null
 
 .PHONY: reference
-reference: $(VENV)/run.stamp ## write the reference of events anew, from the code
+reference: $(VENV)/run.stamp ## write the references of events, metrics and logs anew, from the code
 	@$(BIN)/python -m app.events.reference
+	@$(BIN)/python -m tests.reference
 
 .PHONY: lock
 lock: | $(BIN)/python ## resolve the dependencies anew into requirements/

@@ -10,7 +10,9 @@ import migrations.models  # noqa: F401  (every table)
 from app.core.limits import BOUNDS, DEFAULTS
 from app.core.payload import FIELDS, PROFILES
 from app.infra.db import Base
+from app.infra.log_events import LOG_EVENTS
 from app.infra.settings import Settings
+from tests import reference
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = (
@@ -118,3 +120,9 @@ def test_every_placeholder_and_profile_is_told_of() -> None:
     told = {name.rstrip("?") for name in first_cells(page)}
     assert told == {*FIELDS, "token"}
     assert all(f"`{profile}`" in page for profile in PROFILES)
+
+
+def test_the_references_of_metrics_and_log_events_are_the_codes() -> None:
+    assert set(reference.log_events()) == set(LOG_EVENTS), "each has a sentence in LOG_EVENTS"
+    for path, text in reference.files().items():
+        assert (ROOT / path).read_text() == text, f"{path}: run `make reference`"

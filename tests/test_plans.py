@@ -17,7 +17,7 @@ from app.calls import store as calls
 from app.credentials import store as credentials
 from app.devices import store as devices
 from app.infra.db import as_json
-from app.push import claims, expiry, tokens
+from app.push import claims, expiry, tokens, worker_store
 from app.push import store as pushes
 from workers import retention
 
@@ -100,6 +100,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "claim again": (claims.CLAIM_AGAIN, LOST),
     "say claims again": (claims.REASSERT, LOST),
     "look": (claims.LOOK, LOST | {"marks": IDS}),
+    "standing": (worker_store.STANDING, {}),
     "claims of a worker": (claims.CLAIMS_OF, {"worker": IDS[0]}),
     "expire pending": (expiry.EXPIRE_PENDING, {"limit": 500}),
     "expire orphans": (expiry.EXPIRE_ORPHANS, WORKER),

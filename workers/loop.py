@@ -6,6 +6,7 @@ are swept with no Redis at all. It is drained when the worker shuts down.
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -44,6 +45,9 @@ MISSES = 2
 KEY_WITHIN = 3.0
 """Seconds for the database to say whether the key is its own."""
 
+STUCK = 30.0
+"""Seconds without a turn of the loop after which it is better to be started again."""
+
 Round = Callable[[Runtime, Dispatcher], Awaitable[object]]
 
 
@@ -59,6 +63,7 @@ class Loop:
         self._thread = threading.Thread(target=self._run, name="loop", daemon=True)
         self._stop: asyncio.Event | None = None
         self._missed = 0
+        self._beat = 0.0
         self._rounds = Tasks("worker")
         self._sends = Tasks("worker")
         self.runtime: Runtime | None = None
@@ -67,6 +72,7 @@ class Loop:
 
     def start(self) -> None:
         """Start the thread; returns when the loop takes work."""
+        self._beat = time.monotonic()
         self._thread.start()
         self._ready.wait()
         if self._failed is not None:
@@ -90,6 +96,19 @@ class Loop:
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(DRAIN + 5)
+
+    def stuck(self) -> str | None:
+        """A word if the loop's thread has ended or does not come round; from any thread."""
+        if not self._thread.is_alive():
+            return "loop_ended"
+        return "loop_stuck" if time.monotonic() > self._beat + STUCK else None
+
+    def unready(self) -> str | None:
+        """A word if this worker does not claim: it stops, or its lease has run out."""
+        if self._stop is None or self._stop.is_set():
+            return "stopping"
+        held = self.dispatcher is not None and self.dispatcher.life.is_alive()
+        return None if held else "no_lease"
 
     def _run(self) -> None:
         try:
@@ -145,6 +164,7 @@ class Loop:
         """Renew the lease. A pool that was silent twice is thrown away: new connections may do."""
         assert self.runtime is not None
         assert self.dispatcher is not None
+        self._beat = time.monotonic()
         try:
             async with asyncio.timeout(RENEW_WITHIN):
                 await self.dispatcher.show_life()

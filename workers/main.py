@@ -3,12 +3,11 @@
 from typing import Any
 
 from celery.signals import celeryd_init, setup_logging, worker_init, worker_shutdown
-from prometheus_client import start_http_server
 
 from app.infra.observe import set_up_logging
 from app.infra.queue import make_celery
 from app.infra.settings import get_settings
-from workers import push, webhook
+from workers import health, push, webhook
 from workers.loop import Loop
 from workers.sweep import sweep
 
@@ -29,7 +28,7 @@ def _start(**_more: Any) -> None:
     loop.start()
     if settings.worker_metrics is not None:
         host, _, port = settings.worker_metrics.rpartition(":")
-        start_http_server(int(port), addr=host)
+        health.serve(host, int(port), alive=loop.stuck, ready=loop.unready)
 
 
 def _stop(**_: Any) -> None:

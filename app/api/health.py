@@ -20,6 +20,7 @@ from app.credentials import health, key_check
 from app.infra import clock, db
 from app.infra.errors import AppError, Unauthorized, Unavailable
 from app.infra.exposition import exposition
+from app.infra.observe import OLDEST_PUSH, WORKERS_ALIVE
 from app.infra.outage import is_transient
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
@@ -33,6 +34,9 @@ WITHIN: Final = 2.0
 
 CREDENTIALS_EVERY: Final = 60.0
 CREDENTIALS_WITHIN: Final = 30.0
+
+MEASURE_EVERY: Final = 5.0
+MEASURE_WITHIN: Final = 5.0
 
 
 class Health:
@@ -48,11 +52,12 @@ class Health:
         self._credentials = (b"", b"")
 
     def start(self) -> None:
-        """Begin to read what metrics tell of credentials: a scrape needs no database."""
+        """Begin to read what metrics tell of rows: a scrape needs no database."""
         self._revisions = db.known_revisions()
         self._tasks.every(
             "credentials", CREDENTIALS_EVERY, self._read_credentials, within=CREDENTIALS_WITHIN
         )
+        self._tasks.every("measure", MEASURE_EVERY, self._measure, within=MEASURE_WITHIN)
 
     def stop_soon(self) -> None:
         """Be unready from now on."""
@@ -126,6 +131,13 @@ class Health:
         if not hmac.compare_digest(given, token.get_secret_value().encode()):
             raise Unauthorized("invalid_token", "send `Authorization: Bearer` with the token")
         return exposition() + self._credentials[1]
+
+    async def _measure(self) -> None:
+        """What tells of workers, read by who lives when none of them does."""
+        async with self._runtime.database.autocommit() as session:
+            workers, oldest_due = await worker_store.standing(session)
+        WORKERS_ALIVE.set(workers)
+        OLDEST_PUSH.set(oldest_due)
 
     async def _read_credentials(self) -> None:
         self._credentials = await health.expiry_expositions(self._runtime)

@@ -11,7 +11,7 @@ from app.calls import store
 from app.calls.store import Stored
 from app.core.audience import audience
 from app.core.call import Call, Decision, Ring
-from app.core.event import Event, envelope
+from app.core.event import Event, EventType, envelope
 from app.core.frozen import frozen
 from app.events import store as events
 from app.infra.db import Connection, Insert, Row, insert_all
@@ -33,12 +33,14 @@ class Change:
 class Applied:
     """What to tell after the commit: rings with pushes to send, users and webhooks with news.
 
-    `news`: (tenant, user, number of the user's latest event).
+    `news`: (tenant, user, number of the user's latest event). `events`: what is counted of each:
+    its type, and for a device's report how many seconds after the ring it came.
     """
 
     rings: list[UUID] = field(default_factory=list)
     news: list[tuple[UUID, str, int]] = field(default_factory=list)
     webhooks: set[UUID] = field(default_factory=set)
+    events: list[tuple[EventType, float | None]] = field(default_factory=list)
 
 
 async def start(
@@ -58,6 +60,7 @@ async def start(
         await store.settle_rings(session, settled)
     applied = Applied(rings=[ring.uuid for _, _, ring in _rings(taken)])
     applied.webhooks, applied.news = await _write_events(session, taken)
+    applied.events = _counted(taken)
     return added, applied
 
 
@@ -86,6 +89,7 @@ async def apply(session: Connection, changes: Sequence[Change], now: datetime) -
         await pushes.drop_unsent(session, [ring.uuid for ring in settled])
         applied.rings += await _add_stops(session, changes, now)
     applied.webhooks, applied.news = await _write_events(session, changes)
+    applied.events = _counted(changes)
     return applied
 
 
@@ -199,6 +203,24 @@ async def _write_events(
         if user in feeds
     ]
     return webhooks, await events.tell_users(session, feeds, news)
+
+
+def _counted(changes: Sequence[Change]) -> list[tuple[EventType, float | None]]:
+    return [
+        (event.type, _age_of_ring(change.decision.call, event))
+        for change in changes
+        for event in change.decision.events
+    ]
+
+
+def _age_of_ring(call: Call, event: Event) -> float | None:
+    """Seconds from the ring to a device's word that it rings."""
+    if event.type is not EventType.DEVICE_DELIVERED:
+        return None
+    member = call.members.get(event.data["user_id"])
+    if member is None or member.ring is None or str(member.ring.uuid) != event.data["ring"]:
+        return None
+    return (event.at - member.ring.created_at).total_seconds()
 
 
 def _body(call: Call, seq: int, event: Event) -> dict[str, Any]:

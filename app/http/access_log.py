@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, get_contextvars
 
 from app.infra.ids import uuid7
+from app.infra.observe import RESPONSES
 
 log = structlog.get_logger(__name__)
 ENABLED = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ async def logged(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, to
     try:
         await app(scope, receive, sending)
     finally:
+        if status:
+            RESPONSES.labels(status).inc()
         if told:
             _tell(scope, status, time.perf_counter() - begun)
 

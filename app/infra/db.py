@@ -3,6 +3,7 @@
 PostgreSQL 15 or later, READ COMMITTED. A store takes a `Session` and never commits.
 """
 
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from sqlalchemy.types import DateTime
 
 from app.infra.clock import ask
 from app.infra.connections import LONG, SHORT, Connections, Patience
+from app.infra.observe import DATABASE_WAIT
 from app.infra.outage import DatabaseAway, Outage, is_away
 from app.infra.settings import Settings
 
@@ -151,10 +153,11 @@ class Database:
 
         Tells of outages, once for all who meet them.
         """
-        had = False
+        had, begun = False, time.perf_counter()
         try:
             async with engine.connect() as session:
                 had = True
+                DATABASE_WAIT.observe(time.perf_counter() - begun)
                 yield session
         except (SQLAlchemyError, OSError) as error:
             if not had:

@@ -166,3 +166,29 @@ AWAY = Gauge(
     ("what",),
     multiprocess_mode="livemax",
 )
+CALL_EVENTS = Counter(
+    "ringline_call_events_total", "What has happened in calls, by the type of event", ("type",)
+)
+RING_TO_PHONE = Histogram(
+    "ringline_ring_to_phone_seconds",
+    "From the ring's commit to a device's word that it is on its screen",
+    buckets=(0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 45),
+)
+OLDEST_PUSH = Gauge(
+    "ringline_push_oldest_due_seconds",
+    "How long the oldest push that is due waits for a worker, as each API process reads it",
+    multiprocess_mode="livemax",
+)
+WORKERS_ALIVE = Gauge(
+    "ringline_workers_alive",
+    "Workers that have shown life within their lease, as each API process reads it",
+    multiprocess_mode="livemin",
+)
+RESPONSES = Counter(
+    "ringline_http_responses_total", "HTTP requests answered, by status", ("status",)
+)
+DATABASE_WAIT = Histogram(
+    "ringline_database_wait_seconds",
+    "How long work waits for one of its pool's connections to the database",
+    buckets=(0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1, 2, 5),
+)

@@ -90,3 +90,20 @@ async def live_workers(session: Connection) -> int:
     row = await one(session, LIVE_WORKERS)
     assert row is not None
     return int(row["n"])
+
+
+STANDING = text("""
+    SELECT (SELECT count(*) FROM workers WHERE alive_until > clock_timestamp() AND dead_at IS NULL)
+        AS workers,
+    coalesce(extract(epoch FROM clock_timestamp() - (
+        SELECT due_at FROM pushes WHERE state = 'pending' AND due_at <= clock_timestamp()
+        ORDER BY due_at LIMIT 1
+    )), 0) AS oldest_due
+""")
+
+
+async def standing(session: Connection) -> tuple[int, float]:
+    """How many workers live; how many seconds the oldest due push has waited, 0 when none is."""
+    row = await one(session, STANDING)
+    assert row is not None
+    return int(row["workers"]), float(row["oldest_due"])

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import serialization
 from fastapi import APIRouter
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict
 
 from devkit.simulator import push_certificates
@@ -89,6 +89,18 @@ def _general(made: APIRouter, server: "Server") -> None:
     @made.get("/")
     async def where() -> dict[str, object]:
         return server.as_dict()
+
+    @made.get("/healthz")
+    async def alive() -> dict[str, str]:
+        """This process runs."""
+        return {"status": "ok"}
+
+    @made.get("/readyz")
+    async def ready() -> JSONResponse:
+        """Both environments take connections; a fault that refuses them makes this 503."""
+        refusing = server.refusing()
+        body = {"status": "refusing" if refusing else "ready", "refusing": refusing}
+        return JSONResponse(body, 503 if refusing else 200)
 
     @made.get("/ca.pem", response_class=PlainTextResponse)
     async def authority() -> str:

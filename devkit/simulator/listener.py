@@ -34,6 +34,11 @@ class Port:
             lambda: ApnsConnection(self._apple, self._environment).stream, sock=bound, backlog=1024
         )
 
+    @property
+    def listening(self) -> bool:
+        """Whether connections are taken: a fault in force may say otherwise."""
+        return self._server is not None
+
     def refuse(self) -> None:
         """Stop listening; connections that are open stay."""
         if self._server is None:

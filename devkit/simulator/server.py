@@ -50,6 +50,10 @@ class Server:
     def control_url(self) -> str:
         return f"http://127.0.0.1:{self.control_port}"
 
+    def refusing(self) -> list[str]:
+        """Environments that take no connection."""
+        return [name for name, port in self._ports.items() if not port.listening]
+
     def as_dict(self) -> dict[str, object]:
         """Give where everything is."""
         return {

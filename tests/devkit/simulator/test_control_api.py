@@ -38,6 +38,17 @@ async def test_says_where_everything_is(control: httpx.AsyncClient, sim: Simulat
     assert "/arrivals" in (await control.get("/openapi.json")).json()["paths"]
 
 
+async def test_says_whether_it_takes_connections(control: httpx.AsyncClient) -> None:
+    assert (await control.get("/healthz")).json() == {"status": "ok"}
+    assert (await control.get("/readyz")).status_code == 200
+    fault = {"refuse": True, "environment": "sandbox"}
+    assert (await control.post("/faults/connections", json=fault)).status_code == 200
+    answer = await control.get("/readyz")
+    assert (answer.status_code, answer.json()["refusing"]) == (503, ["sandbox"])
+    assert (await control.delete("/faults")).status_code == 200
+    assert (await control.get("/readyz")).status_code == 200
+
+
 async def test_a_stranger_needs_nothing_but_the_api(
     control: httpx.AsyncClient, sim: Simulator, context: ContextMaker, tmp_path: object
 ) -> None:
