@@ -15,12 +15,24 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis as redis_client
+import structlog
 from sqlalchemy import NullPool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from devkit.embedded import running_postgres, running_valkey
 
 pytest_plugins = ("tests.houses",)
+
+# Before a process has said how it logs, structlog draws tracebacks with all locals: seconds each.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+)
 
 TEMPLATE = f"ringline_template_{secrets.token_hex(4)}"
 

@@ -186,7 +186,13 @@ class Loop:
         every("look", LOOK, dispatcher.look, within=10)
         every("deliver", SWEEP, webhook_dispatcher.look, within=10)
         every("backlog", MEASURE, partial(backlog.measure, runtime.database), within=10)
-        every("forget", FORGET, partial(retention.forget, runtime), within=FORGET)
+        progress = retention.Progress()
+        every(
+            "forget",
+            FORGET,
+            lambda: retention.forget_as_only(runtime, dispatcher.worker_id, progress),
+            within=FORGET,
+        )
         every("probe", SWEEP, partial(credentials.probe_due, runtime), within=60)
 
     def _spawn(self, work: Callable[[Dispatcher], Coroutine[Any, Any, object]]) -> None:

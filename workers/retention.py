@@ -5,6 +5,7 @@ itself; nothing that a call or a push may still need is old enough to be here.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from sqlalchemy import TextClause, text
 
 from app.infra.bisection import Aside, Halt, sweep
 from app.infra.db import Connection, Row, many, one
+from app.infra.leases import as_only
 from app.infra.outage import is_away
 from app.infra.runtime import Runtime
 from app.tenants.schemas import tenant_settings
@@ -32,7 +34,14 @@ PAUSE = 0.02
 
 DAYS = "make_interval(secs => :days * 86400)"
 ONLY_ONE = text("SELECT pg_try_advisory_xact_lock(7465737, 2) AS mine")
-TENANTS = text("SELECT id, settings FROM tenants ORDER BY id")
+TENANTS = text("SELECT id, settings FROM tenants ORDER BY id <= :after, id")
+NOBODY = UUID(int=0)
+
+EVERY: Final = 270.0
+"""Seconds between two rounds, however many workers there are."""
+
+LONGEST: Final = 240.0
+"""Seconds after which a round ends: with very many tenants the next goes on where it stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +101,36 @@ ASIDE: Final = Aside[Hashable]("old rows")
 CALLS_ASIDE: Final = Aside[UUID]("old calls")
 
 
-async def forget(runtime: Runtime) -> int:
+@dataclass(slots=True)
+class Progress:
+    """The tenant whose turn was last: the next round begins after it."""
+
+    after: UUID = NOBODY
+
+
+async def forget_as_only(runtime: Runtime, worker: UUID, progress: Progress) -> bool:
+    """`forget`, unless another worker is at it or has just been; whether it was done."""
+    return await as_only(
+        runtime.database, "forget", worker, partial(forget, runtime, progress), every=EVERY
+    )
+
+
+async def forget(runtime: Runtime, progress: Progress | None = None) -> int:
     """Go once through all that is old enough; returns how many rows it looked at.
 
     Each tenant and each table apart: what fails of one keeps nothing of another. If another worker
     is at it this one stops: it may come back to the rest the next time.
     """
+    progress, end = progress or Progress(), time.monotonic() + LONGEST
     async with runtime.database.patient.autocommit() as session:
-        tenants = await many(session, TENANTS)
+        tenants = await many(session, TENANTS, {"after": progress.after})
     gone = 0
     try:
         for tenant in tenants:
             gone += await _or_aside(tenant["id"], partial(_of_tenant, runtime, tenant))
+            progress.after = tenant["id"]
+            if time.monotonic() > end:
+                return gone
         if tenants:
             days = {"days": max(_days(tenant) for tenant in tenants)}
             gone += await _or_aside("attempts", partial(_table, runtime, OLD_ATTEMPTS, days))
@@ -164,7 +191,6 @@ async def _in_batches(
     batch: int,
 ) -> int:
     async def find(limit: int, passed_over: Sequence[Key]) -> list[Key]:
-        await asyncio.sleep(PAUSE)
         more = {"limit": limit, "aside": passed_over}
         async with runtime.database.patient.autocommit() as session:
             return [row["key"] for row in await many(session, statement, {**values, **more})]
@@ -174,6 +200,7 @@ async def _in_batches(
             if not await _alone(session):
                 raise Halt
             await delete(session, keys)
+        await asyncio.sleep(PAUSE)
 
     return await sweep(find, forget, aside, batch)
 

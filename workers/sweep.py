@@ -16,6 +16,7 @@ from app.infra.observe import SWEEP_FAILING, SWEEP_FAILURES
 from app.infra.outage import is_away
 from app.infra.runtime import Runtime
 from app.push.service import Dispatcher
+from app.webhooks.dispatcher import free_orphans
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +91,7 @@ async def sweep(runtime: Runtime, dispatcher: Dispatcher) -> None:
                 "due pushes": dispatcher.send_due,
                 "orphaned pushes": dispatcher.send_orphans,
                 "expired pushes": dispatcher.expire,
+                "orphaned deliveries": lambda: free_orphans(runtime),
                 "dead workers": dispatcher.forget_dead_workers,
                 "unreachable": lambda: _now_and_then(partial(reach.sweep, runtime)),
                 "erasures": lambda: erasing.sweep(runtime),

@@ -7,22 +7,33 @@ from sqlalchemy import text
 
 from app.infra.db import Connection, many
 
+# Look-ups by key for each registration, whatever the planner thinks: `OFFSET 0` keeps each part as
+# it is written. Joined freely, by statistics older than what rings now, each registration walked
+# over all that rings: 19 s of CPU each second at 8,200 live rings and 4,000 registrations.
 LATE = """
-    SELECT DISTINCT r.session_id FROM tokens t
-    JOIN rings r ON r.tenant_id = t.tenant_id AND r.user_id = t.user_id AND r.outcome IS NULL
-    WHERE r.deadline > clock_timestamp() AND {which}
-        AND r.session_id <> ALL(CAST(:aside AS uuid[]))
-        AND t.kind = 'voip' AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
-        AND NOT EXISTS (
-            SELECT FROM pushes p
-            WHERE p.ring = r.uuid AND p.token_id = t.id AND p.purpose = 'ring')
+    SELECT DISTINCT r.session_id FROM (
+        SELECT id, tenant_id, user_id, kind, retired_at, expires_at FROM tokens
+        WHERE {which} OFFSET 0
+    ) t CROSS JOIN LATERAL (
+        SELECT session_id, uuid, deadline FROM rings
+        WHERE tenant_id = t.tenant_id AND user_id = t.user_id AND outcome IS NULL OFFSET 0
+    ) r CROSS JOIN LATERAL (
+        SELECT EXISTS (
+            SELECT FROM pushes
+            WHERE ring = r.uuid AND token_id = t.id AND purpose = 'ring' OFFSET 0) AS made OFFSET 0
+    ) p
+    WHERE t.kind = 'voip' AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
+        AND r.deadline > clock_timestamp() AND r.session_id <> ALL(CAST(:aside AS uuid[]))
+        AND NOT p.made
     ORDER BY r.session_id LIMIT :limit
 """
 # two statements: one that serves both would have a plan for neither
 LATE_OF_ALL = text(
-    LATE.format(which="t.registered_at > statement_timestamp() - interval '200 seconds'")
+    LATE.format(which="registered_at > statement_timestamp() - interval '200 seconds'")
 )
-LATE_OF_USER = text(LATE.format(which="t.tenant_id = :tenant AND t.user_id = :user"))
+LATE_OF_USER = text(
+    LATE.format(which="tenant_id = :tenant AND user_id = :user AND retired_at IS NULL")
+)
 
 
 async def calls_with_late_devices(

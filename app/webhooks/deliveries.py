@@ -93,6 +93,7 @@ CLAIM = text(f"""
         ) p
     ) c
     WHERE d.webhook_id = c.webhook_id AND d.event_id = c.event_id AND d.claimed_by IS NULL
+        AND (SELECT dead_at IS NULL FROM workers WHERE id = :worker)
     RETURNING d.webhook_id, d.event_id, d.tenant_id, d.session_id, d.seq, d.fence, d.attempts,
         d.created_at, clock_timestamp() AS now
 """)  # noqa: S608  (a constant)
@@ -110,7 +111,10 @@ async def work(session: Connection, full: Sequence[UUID]) -> list[dict[str, Any]
 async def claim(
     session: Connection, worker: UUID, counts: Mapping[UUID, int]
 ) -> list[dict[str, Any]]:
-    """Claim deliveries that may be sent now, so many for each webhook, in order per call."""
+    """Claim deliveries that may be sent now, so many for each webhook, in order per call.
+
+    A worker that is condemned, or has no row, claims nothing.
+    """
     values = {"worker": worker, "webhooks": list(counts), "counts": list(counts.values())}
     return await many(session, CLAIM, values)
 
@@ -215,7 +219,7 @@ ORPHANS = text("""
     WHERE (webhook_id, event_id) IN (
         SELECT d.webhook_id, d.event_id FROM deliveries d
         LEFT JOIN workers w ON w.id = d.claimed_by
-        WHERE d.state = 'sending' AND (w.id IS NULL OR w.alive_until < clock_timestamp())
+        WHERE d.state = 'sending' AND (w.id IS NULL OR w.dead_at IS NOT NULL)
         ORDER BY d.webhook_id, d.event_id LIMIT 1000 FOR NO KEY UPDATE OF d SKIP LOCKED
     ) AND state = 'sending'
 """)
@@ -242,7 +246,10 @@ SOON = text("""
 
 
 async def free_orphans(session: Connection) -> None:
-    """What dead workers had claimed waits again."""
+    """What workers had claimed that are condemned, or have gone, waits again.
+
+    One that is merely late may be sending still: who condemns it says so by a write of its own.
+    """
     await session.execute(ORPHANS)
 
 

@@ -66,9 +66,8 @@ class WebhookDispatcher:
         self._worker_id = worker_id
 
     async def look(self) -> None:
-        """Once a second: what nobody holds waits again, what is due is sent."""
-        async with self._claims, self._runtime.database.transaction() as session:
-            await deliveries.free_orphans(session)
+        """Once a second: what is claimed and not held waits again, what is due is sent."""
+        async with self._claims, self._runtime.database.autocommit() as session:
             await deliveries.free_but(session, self._worker_id, self._flights.keys())
         self.wake()
 
@@ -189,3 +188,9 @@ class WebhookDispatcher:
     def _recorded(self, result: DeliveryResult, _state: str | None) -> None:
         self._flights.end(result.claim)
         self.wake()
+
+
+async def free_orphans(runtime: Runtime) -> None:
+    """What condemned workers had claimed waits again. For the sweep."""
+    async with runtime.database.autocommit() as session:
+        await deliveries.free_orphans(session)

@@ -15,6 +15,10 @@ FILL = """
         CAST(md5('{state}' || n / 6) AS uuid), 1 + n % 6, '{state}', now(), now()
     FROM generate_series(1, {count}) n
 """
+WORKER = """
+    INSERT INTO workers (id, host, pid, started_at, alive_until)
+    VALUES ('{worker}', 'test', 1, now(), now())
+"""
 AS_ONE_PROCESS = (
     "ALTER TABLE deliveries SET (autovacuum_enabled = false)",
     "SET enable_seqscan = off",
@@ -25,16 +29,17 @@ AS_ONE_PROCESS = (
 async def test_by_a_plan_of_an_empty_table_a_claim_looks_up_only_what_is_due(
     database: str,
 ) -> None:
-    webhook = uuid4()
+    webhook, worker = uuid4(), uuid4()
     claim = str(deliveries.CLAIM.text)
     for name, place in ((":worker", "$1"), (":webhooks", "$2"), (":counts", "$3")):
         claim = claim.replace(name, place)
-    execute = f"EXECUTE claim ('{uuid4()}', ARRAY['{webhook}']::uuid[], ARRAY[16])"
+    execute = f"EXECUTE claim ('{worker}', ARRAY['{webhook}']::uuid[], ARRAY[16])"
     engine = create_async_engine(database)
     async with engine.connect() as plain:
         connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
         for statement in AS_ONE_PROCESS:
             await connection.execute(text(statement))
+        await connection.exec_driver_sql(WORKER.format(worker=worker))
         await connection.exec_driver_sql(f"PREPARE claim (uuid, uuid[], integer[]) AS {claim}")
         await connection.exec_driver_sql(execute)
         for state, count in (("delivered", 2_000), ("pending", 400)):

@@ -14,7 +14,7 @@ from app.infra.ids import uuid7
 from app.infra.safe_http import SafeHttp
 from app.webhooks import publish
 from app.webhooks.backlog import condition, measure
-from app.webhooks.dispatcher import WebhookDispatcher
+from app.webhooks.dispatcher import WebhookDispatcher, free_orphans
 from tests.e2e.house import Tenant, eventually, new_tenant
 from tests.houses import HouseMaker, new_webhook_dispatcher
 from tests.webhooks.receiver import receiving
@@ -187,12 +187,20 @@ async def test_a_dead_workers_claims_are_taken_over(
         await dead._tasks.stop()  # as SIGKILL does: nothing is given back
         await dead._outbound.close()
         receiver.delay = 0
-        await webhook_dispatcher.look()
-        await asyncio.sleep(0.2)
-        assert len(receiver.posts) == 1  # its worker is still taken to be alive
+        of_dead = {"w": dead._worker_id}
         await backend.execute(
-            "UPDATE workers SET alive_until = clock_timestamp() WHERE id = :w", w=dead._worker_id
+            "UPDATE workers SET alive_until = clock_timestamp() WHERE id = :w", **of_dead
         )
+        await free_orphans(backend.runtime)
+        assert await in_state(backend, "sending") == 1  # late, and not condemned
+        await backend.execute(
+            "UPDATE workers SET dead_at = clock_timestamp() WHERE id = :w", **of_dead
+        )
+        await free_orphans(backend.runtime)
+        assert await in_state(backend, "pending") == 1
+        late = WebhookDispatcher(backend.runtime, dead._worker_id, SafeHttp(allow_private=True))
+        assert await late._claim() == []  # the condemned one, thawed
+        await late.stop(1)
         await webhook_dispatcher.look()
         posts = await receiver.wait_for(2)
         assert posts[0].headers["webhook-id"] == posts[1].headers["webhook-id"]

@@ -2,9 +2,13 @@
 
 import asyncio
 
+import pytest
+
+from app.infra.ids import uuid7
 from tests.e2e.house import Tenant
 from tests.live.listener import listening
-from workers.retention import BATCH, forget
+from workers import retention
+from workers.retention import BATCH, Progress, forget, forget_as_only
 
 TABLES = {
     "events": "at",
@@ -89,6 +93,21 @@ async def test_two_workers_at_once_and_more_than_a_batch(backend: Tenant) -> Non
     if await count(backend, "user_events"):
         await forget(backend.runtime)
     assert await count(backend, "user_events") == 0
+
+
+async def test_a_round_that_is_too_long_goes_on_where_it_stopped_and_one_worker_does_it(
+    backend: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LONGEST", -1.0)
+    tenants = [row["id"] for row in await backend.rows("SELECT id FROM tenants ORDER BY id")]
+    progress, seen = Progress(tenants[0]), []
+    for _ in (*tenants, 1):
+        await forget(backend.runtime, progress)
+        seen.append(progress.after)
+    assert seen == [*tenants[1:], *tenants[:2]]
+    await backend.execute("DELETE FROM leases WHERE name = 'forget'")
+    assert await forget_as_only(backend.runtime, uuid7(), Progress())
+    assert not await forget_as_only(backend.runtime, uuid7(), Progress())
 
 
 async def test_a_row_a_table_or_a_tenant_that_cannot_be_forgotten_keeps_nothing_of_others(

@@ -1,0 +1,187 @@
+"""Each second's statements touch as many rows as there is work, whatever the statistics say.
+
+Thousands of rings live, registrations are fresh and history is long, while PostgreSQL's statistics
+are from before: as in the first minute of a rush, when plans are made that stay.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from app.calls import late_devices as late
+from app.calls import store as calls
+from app.infra.connections import SHORT, server_settings
+from app.push import claims, expiry
+from app.webhooks import deliveries
+from tests.test_plans import parts
+from workers import retention
+
+TENANT = "00000000-0000-7000-8000-000000000001"
+PAST, RINGING, FRESH, FLYING = 6_000, 2_000, 1_000, 300
+RING = "uuid, session_id, tenant_id, user_id, created_at, deadline, outcome"
+TOKEN = (
+    "id, tenant_id, user_id, device_row, kind, app_id, environment, token, registered_at, "
+    "expires_at"
+)
+PUSH = (
+    "id, ring, session_id, tenant_id, user_id, device_row, token_id, purpose, kind, app_id, "
+    "environment, token, token_registered_at, token_version, created_at, deadline, state, due_at, "
+    "claimed_by, attempts"
+)
+
+
+def some(table: str, columns: str, values: str, first: int, last: int) -> str:
+    return (
+        f"INSERT INTO {table} ({columns}) SELECT {values} FROM generate_series({first}, {last}) n"
+    )
+
+
+def ring(outcome: str) -> str:
+    return (
+        f"CAST(md5('r' || n) AS uuid), CAST(md5('c' || n) AS uuid), '{TENANT}', 'u' || n % 3000, "
+        f"now(), now() + interval '45 s', {outcome}"
+    )
+
+
+def token(registered: str) -> str:
+    return (
+        f"CAST(md5('t' || n) AS uuid), '{TENANT}', 'u' || n % 3000, CAST(md5('d' || n) AS uuid), "
+        f"'voip', 'com.example.app', 'production', md5('x' || n), {registered}, "
+        "now() + interval '9 days'"
+    )
+
+
+def push(state: str) -> str:
+    return (
+        "CAST(md5('p' || n) AS uuid), CAST(md5('r' || n) AS uuid), CAST(md5('c' || n) AS uuid), "
+        f"'{TENANT}', 'u' || n % 3000, CAST(md5('d' || n) AS uuid), CAST(md5('t' || n) AS uuid), "
+        "'ring', 'voip', 'com.example.app', 'production', 'x', now(), 1, now(), "
+        f"now() + interval '45 s', '{state}', now(), CAST(md5('w' || n % 5) AS uuid), 1"
+    )
+
+
+def call(due: str, ended: str) -> str:
+    return (
+        f"CAST(md5('c' || n) AS uuid), '{TENANT}', 'default', 'c' || n, 'ringing', 'u1', false, "
+        f"'{{}}', '{{}}', now(), {ended}, {due}, 5, 1"
+    )
+
+
+CALL = (
+    "id, tenant_id, type, name, state, caller_id, video, custom, limits, created_at, ended_at, "
+    "due_at, event_seq, version"
+)
+DELIVERY = "webhook_id, event_id, tenant_id, type, session_id, seq, created_at, due_at, state"
+EVENT = "session_id, seq, tenant_id, type, at, data"
+LIVE = (PAST + 1, PAST + RINGING)
+BEFORE = (
+    f"INSERT INTO tenants (id, name) VALUES ('{TENANT}', 't')",
+    some("calls", CALL, call("NULL", "now()"), 1, PAST),
+    some("rings", RING, ring("'missed'"), 1, PAST),
+    some("tokens", TOKEN, token("now() - interval '1 hour'"), 1, PAST),
+    some("pushes", PUSH, push("accepted"), 1, PAST),
+    some(
+        "events",
+        EVENT,
+        f"CAST(md5('c' || n) AS uuid), 1, '{TENANT}', 'call.ended', "
+        "now() - CASE WHEN n <= 10 THEN interval '9 days' ELSE interval '1 day' END, '{}'",
+        1,
+        PAST,
+    ),
+    "ANALYZE",
+)
+RUSH = (
+    some("calls", CALL, call("now() + interval '45 s'", "NULL"), *LIVE),
+    some("rings", RING, ring("NULL"), *LIVE),
+    some("tokens", TOKEN, token("now()"), PAST + 1, PAST + FRESH),
+    some("pushes", PUSH, push("sending"), PAST + 1, PAST + FLYING),
+    some("pushes", PUSH, push("accepted"), PAST + FLYING + 1, PAST + RINGING),
+    f"""INSERT INTO webhooks (id, tenant_id, url, events, state, failures, created_at)
+        VALUES ('{TENANT}', '{TENANT}', 'https://a.example', '["*"]', 'active', 0, now())""",
+    some(
+        "deliveries",
+        DELIVERY,
+        f"'{TENANT}', 'e' || n, '{TENANT}', 'call.ended', CAST(md5('c' || n) AS uuid), 1, now(), "
+        "now(), 'delivered'",
+        *LIVE,
+    ),
+)
+WORKER: dict[str, Any] = {"worker": uuid4(), "limit": 500, "since": claims.ALWAYS}
+OLD = {"tenant": TENANT, "days": 7, "limit": retention.BATCH, "aside": []}
+EACH_SECOND: dict[str, tuple[TextClause, dict[str, Any], int]] = {
+    # a look-up for each registration: its token, its ring, its push
+    "late devices": (late.LATE_OF_ALL, {"limit": 200, "aside": []}, 3 * FRESH),
+    "late devices of a user": (
+        late.LATE_OF_USER,
+        {"tenant": TENANT, "user": "u1", "limit": 200, "aside": []},
+        20,
+    ),
+    "calls": (calls.DUE, {"limit": 200, "aside": []}, 0),
+    "due pushes": (claims.CLAIM_DUE, WORKER, 0),
+    "orphans": (claims.CLAIM_ORPHANS, WORKER, 5 * FLYING),
+    "repeated orphans": (claims.END_REPEATED, WORKER, 5 * FLYING),
+    "expired": (expiry.EXPIRE_PENDING, {"limit": 500}, 0),
+    "expired orphans": (expiry.EXPIRE_ORPHANS, WORKER, 5 * FLYING),
+    "webhooks with work": (deliveries.WORK, {"full": []}, 1),
+    "orphaned deliveries": (deliveries.ORPHANS, {}, 0),
+    "old events": (retention.OF_EVENT_DAYS[1].find, OLD, 2 * 10),
+    "old calls": (retention.OLD_CALLS, OLD, 0),
+}
+
+
+def touched(plan: dict[str, Any]) -> int:
+    """Rows that scans gave or threw away, over all their loops."""
+    return sum(
+        round((part["Actual Rows"] + thrown_away(part)) * part["Actual Loops"])
+        for part in parts(plan)
+        if part["Node Type"].endswith("Scan") and "Relation Name" in part
+    )
+
+
+def thrown_away(part: dict[str, Any]) -> float:
+    return float(
+        part.get("Rows Removed by Filter", 0) + part.get("Rows Removed by Index Recheck", 0)
+    )
+
+
+@pytest.fixture
+async def rush(database: str) -> AsyncIterator[AsyncConnection]:
+    options = server_settings(SHORT) | {"session_replication_role": "replica"}
+    engine = create_async_engine(database, connect_args={"server_settings": options})
+    async with engine.connect() as connection:
+        session = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        for sql in (*BEFORE, *RUSH):
+            await session.execute(text(sql))
+        yield session
+    await engine.dispose()
+
+
+def plan_of(found: Any) -> dict[str, Any]:
+    parsed = found if isinstance(found, list) else orjson.loads(found)
+    plan: dict[str, Any] = parsed[0]["Plan"]
+    return plan
+
+
+def too_many(counts: dict[tuple[str, str], int]) -> Iterator[str]:
+    for (name, mode), count in counts.items():
+        if count > EACH_SECOND[name][2]:
+            yield f"{name} ({mode}): {count} rows"
+
+
+async def test_what_runs_each_second_touches_as_many_rows_as_there_is_work(
+    rush: AsyncConnection,
+) -> None:
+    counts = {}
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        await rush.execute(text(f"SET plan_cache_mode = {mode}"))
+        for name, (statement, values, _most) in EACH_SECOND.items():
+            explained = text("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + statement.text)
+            counts[name, mode] = touched(
+                plan_of((await rush.execute(explained, values)).scalar_one())
+            )
+    assert not list(too_many(counts))
