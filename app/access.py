@@ -15,12 +15,14 @@ import binascii
 import re
 import secrets
 import struct
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import jwt
 
 from app.core import claims as user_claims
+from app.core.claims import TokenRules
 from app.core.frozen import frozen
 from app.infra.errors import Unauthorized
 from app.infra.vault import Keyring, Place
@@ -37,6 +39,8 @@ KID = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 MAC = 16
 CALL_TOKEN = struct.Struct(">16s16s16sI")
 MEMBER_TOKEN = struct.Struct(">16s16sIB")
+ISSUED = struct.Struct(">I")
+"""When a call or member token was made, in whole seconds; those of an older version do not say."""
 
 
 @frozen
@@ -46,6 +50,7 @@ class CallToken:
     tenant_id: UUID
     ring: UUID
     device_row: UUID
+    issued: float | None = None
 
 
 @frozen
@@ -56,6 +61,7 @@ class MemberToken:
     session_id: UUID
     user_id: str
     device_id: str
+    issued: float | None = None
 
 
 def new_api_key() -> str:
@@ -105,7 +111,9 @@ ONLY_THE_SIGNATURE: "Options" = {
 """What the claims say is judged by `core.claims`: the library's words teach nothing."""
 
 
-def read_user_token(token: str, secret: bytes, now: float) -> dict[str, Any]:
+def read_user_token(
+    token: str, secret: bytes, now: float, rules: TokenRules = user_claims.ANY
+) -> dict[str, Any]:
     """The claims of a user token, judged at `now` (Unix seconds). Raises Unauthorized (401)."""
     try:
         claims: dict[str, Any] = jwt.decode(
@@ -120,24 +128,36 @@ def read_user_token(token: str, secret: bytes, now: float) -> dict[str, Any]:
             "this user token is not valid: it must be signed (HS256) with the tenant's secret and "
             "hold `sub` (the user id) and `exp`",
         ) from error
-    fault = user_claims.fault(claims, now)
+    fault = user_claims.fault(claims, now, rules)
     if fault is not None:
         raise Unauthorized(fault.code, fault.sentence)
     return claims
 
 
-def sign_user_token(secret: bytes, kid: str, user_id: str, *, now: float, expires: float) -> str:
+def sign_user_token(
+    secret: bytes,
+    kid: str,
+    user_id: str,
+    *,
+    now: float,
+    expires: float,
+    scopes: Sequence[str] | None = None,
+    rules: TokenRules = user_claims.ANY,
+) -> str:
     """A user token as a tenant's backend would sign it; times in Unix seconds."""
     # `iat` to the millisecond: what was made in the second of an erasure is before it or after
-    claims = {"sub": user_id, "iat": round(now, 3), "exp": int(expires)}
+    claims: dict[str, Any] = {"sub": user_id, "iat": round(now, 3), "exp": int(expires)}
+    more = {"iss": rules.issuer, "aud": rules.audience, "scopes": scopes}
+    claims |= {name: value for name, value in more.items() if value is not None}
     return jwt.encode(claims, secret, algorithm="HS256", headers={"kid": kid})
 
 
 def call_token(
-    keyring: Keyring, *, tenant_id: UUID, ring: UUID, device_row: UUID, expires: float
+    keyring: Keyring, *, tenant_id: UUID, ring: UUID, device_row: UUID, now: float, expires: float
 ) -> str:
-    """A call token: good for one ring on one device until `expires` (Unix seconds)."""
+    """A call token: good for one ring on one device until `expires`; times in Unix seconds."""
     body = CALL_TOKEN.pack(tenant_id.bytes, ring.bytes, device_row.bytes, int(expires))
+    body += ISSUED.pack(int(now))
     return _sign(keyring, CALL_PREFIX, body)
 
 
@@ -148,12 +168,14 @@ def member_token(
     session_id: UUID,
     user_id: str,
     device_id: str,
+    now: float,
     expires: float,
 ) -> str:
     """A member token: heartbeat, leave and end for the device that holds the call."""
     user = user_id.encode()
     head = MEMBER_TOKEN.pack(tenant_id.bytes, session_id.bytes, int(expires), len(user))
-    return _sign(keyring, MEMBER_PREFIX, head + user + device_id.encode())
+    tail = device_id.encode() + b"\0" + ISSUED.pack(int(now))
+    return _sign(keyring, MEMBER_PREFIX, head + user + tail)
 
 
 def _sign(keyring: Keyring, prefix: str, body: bytes) -> str:
@@ -163,10 +185,12 @@ def _sign(keyring: Keyring, prefix: str, body: bytes) -> str:
 
 def read_call_token(keyring: Keyring, token: str, now: float) -> CallToken:
     """What a call token of ours says, at `now` (Unix seconds). Raises Unauthorized (401)."""
-    tenant, ring, device, expires = CALL_TOKEN.unpack(_signed(keyring, token, CALL_PREFIX))
+    body = _signed(keyring, token, CALL_PREFIX)
+    tenant, ring, device, expires = CALL_TOKEN.unpack(body[: CALL_TOKEN.size])
     if expires < now:
         raise Unauthorized("expired_token", "this call token has expired, as its ring has")
-    return CallToken(UUID(bytes=tenant), UUID(bytes=ring), UUID(bytes=device))
+    issued = _issued(body[CALL_TOKEN.size :])
+    return CallToken(UUID(bytes=tenant), UUID(bytes=ring), UUID(bytes=device), issued)
 
 
 def read_member_token(keyring: Keyring, token: str, now: float) -> MemberToken:
@@ -176,8 +200,13 @@ def read_member_token(keyring: Keyring, token: str, now: float) -> MemberToken:
     tenant, call, expires, split = MEMBER_TOKEN.unpack(head)
     if expires < now:
         raise Unauthorized("expired_token", "this member token has expired")
-    user, device = tail[:split].decode(), tail[split:].decode()
-    return MemberToken(UUID(bytes=tenant), UUID(bytes=call), user, device)
+    device, _, issued = tail[split:].partition(b"\0")
+    user = tail[:split].decode()
+    return MemberToken(UUID(bytes=tenant), UUID(bytes=call), user, device.decode(), _issued(issued))
+
+
+def _issued(raw: bytes) -> float | None:
+    return float(ISSUED.unpack(raw)[0]) if raw else None
 
 
 def _signed(keyring: Keyring, token: str, prefix: str) -> bytes:

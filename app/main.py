@@ -82,6 +82,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
         app.state.streams = streams
         streams.start()
+        app.state.gate.revocations.listen(streams.revoked)
+        app.state.gate.revocations.start()
         counting = Counting(runtime)
         counting.start()
         if lab is not None:
@@ -97,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await lab.close()
         await counting.close()
         await keeping.stop()
+        await app.state.gate.revocations.stop()
         await streams.close()
         await runtime.close()
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.api.models import says
-from app.api.models.devices import DevicesOut, RegisteredOut, UserTokenOut
+from app.api.models.devices import DevicesOut, RegisteredOut, RevokedOut, UserTokenOut
 from app.calls import erase as erasing
 from app.calls import registration
 from app.core.event import rfc3339
@@ -16,8 +16,10 @@ from app.http.auth import server, server_or_user
 from app.http.encoded_slashes import segment
 from app.infra.fields import DeviceId, UserId
 from app.infra.runtime import Runtime
+from app.tenants import revocations
 from app.tenants import service as tenants
 from app.tenants.caller import Caller, require_scope
+from app.tenants.scopes import minted_scopes
 
 router = APIRouter(prefix="/v1", tags=["devices"])
 ServerOrUser = Annotated[Caller, Depends(server_or_user)]
@@ -96,6 +98,26 @@ async def make_user_token(
     wanted = body or UserTokenIn()
     actor = actor_of(request, caller)
     token, expires = await tenants.user_token(
-        runtime, caller.tenant_id, user_id, wanted.expires_in, actor=actor
+        runtime,
+        caller.tenant_id,
+        user_id,
+        wanted.expires_in,
+        scopes=minted_scopes(caller.scopes, wanted.scopes),
+        actor=actor,
     )
     return {"token": token, "expires_at": rfc3339(expires)}
+
+
+@router.post(f"/users/{segment('user_id')}/revoke", **says("revoke_user_tokens", RevokedOut))
+async def revoke_tokens(user_id: UserId, request: Request, caller: Server) -> dict[str, Any]:
+    """Revoke every token of this user issued by now: user, call and member tokens.
+
+    Within two seconds no process takes them, and streams opened with them have ended. A token
+    whose `iat` is in this very second is dead too, as is one without `iat`; later ones are good.
+    """
+    require_scope(caller, "users")
+    runtime: Runtime = request.app.state.runtime
+    actor = actor_of(request, caller)
+    at = await revocations.revoke(runtime, caller.tenant_id, user_id, actor=actor)
+    request.app.state.gate.revoked(caller.tenant_id, user_id, at.timestamp())
+    return {"user_id": user_id, "revoked_at": rfc3339(at)}

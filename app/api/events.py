@@ -9,6 +9,7 @@ from app.api.models import says
 from app.api.models.calls import TimelineOut
 from app.api.models.server import EventTypesOut
 from app.api.sse import EventStream
+from app.api.stream_fields import stream_of
 from app.calls.timeline import of_call
 from app.core.event import event_filters
 from app.events.registry import REGISTRY, example_of, schema_of
@@ -17,7 +18,7 @@ from app.infra.errors import Forbidden
 from app.infra.fields import DeviceId, UserId
 from app.infra.runtime import Runtime
 from app.live.follow import follow
-from app.live.streams import Stream, Streams
+from app.live.streams import Streams
 from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -48,7 +49,7 @@ async def events(
     streams: Streams = request.app.state.streams
     gate: Gate = request.app.state.gate
     authorization = request.headers.get("authorization")
-    stream = Stream(caller.tenant_id, caller.acting_for(user_id), device_id, caller.expires)
+    stream = stream_of(caller, user_id, device_id)
     streams.open(stream)
     batches = follow(streams, stream, _number(last_event_id), lambda: gate.recognise(authorization))
     return EventStream(streams, stream, batches)

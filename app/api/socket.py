@@ -17,7 +17,7 @@ import structlog
 from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from app.api.stream_fields import Hello
+from app.api.stream_fields import Hello, stream_of
 from app.http.auth import Gate
 from app.infra.errors import AppError, Invalid, Unauthorized
 from app.infra.tasks import beside
@@ -39,6 +39,7 @@ CODES = {
     Ending.UNAUTHORIZED: NOT_RECOGNISED,
     Ending.SLOW_READER: TOO_MANY,
     Ending.USER_ERASED: 4410,
+    Ending.REVOKED: NOT_RECOGNISED,
     Ending.CLIENT_LEFT: 1000,
 }
 """Close codes: 4000 and above are an application's own (RFC 6455, 7.4.2)."""
@@ -94,12 +95,7 @@ async def _read(socket: WebSocket) -> bytes:
 async def _opened(streams: Streams, gate: Gate, hello: Hello) -> tuple[Stream, int | None]:
     try:
         caller = await _recognise(gate, hello)
-        stream = Stream(
-            caller.tenant_id,
-            caller.acting_for(hello.user_id),
-            hello.device_id,
-            caller.expires,
-        )
+        stream = stream_of(caller, hello.user_id, hello.device_id)
         streams.open(stream)
     except AppError as error:
         code = NOT_RECOGNISED if isinstance(error, Unauthorized) else 4000 + error.status
@@ -179,7 +175,8 @@ class _Conversation:
         if (caller.tenant_id, user) != self._stream.key:
             raise Invalid("wrong_user", "a stream stays with its user")
         self._hello = hello
-        self._stream.expires = caller.expires
+        self._stream.expires, self._stream.issued = caller.expires, caller.issued
+        self._stream.of_user = caller.kind == "user"
 
 
 def _kind_of(message: bytes) -> dict[str, Any]:

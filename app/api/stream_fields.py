@@ -1,10 +1,12 @@
-"""What clients send to open a stream."""
+"""What clients send to open a stream, and the stream that it makes."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from app.infra.fields import MOST_BIGINT, DeviceId, Request, Text, UserId
+from app.live.streams import Stream
+from app.tenants.caller import Caller
 
 
 class Hello(Request):
@@ -15,3 +17,15 @@ class Hello(Request):
     user_id: UserId | None = None
     device_id: DeviceId | None = None
     last_event_id: Annotated[int, Field(ge=0, le=MOST_BIGINT)] | None = None
+
+
+def stream_of(caller: Caller, user_id: str | None, device_id: str | None) -> Stream:
+    """A stream for this caller, not yet open. Raises Forbidden or Invalid for a wrong user."""
+    return Stream(
+        caller.tenant_id,
+        caller.acting_for(user_id),
+        device_id,
+        caller.expires,
+        caller.kind == "user",
+        caller.issued,
+    )

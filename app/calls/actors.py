@@ -10,6 +10,7 @@ from app.calls.schemas import call_reference, call_summary, ring_out
 from app.calls.service import Seen, not_found, read
 from app.core.audience import LARGE
 from app.core.frozen import frozen
+from app.infra import clock
 from app.infra.errors import Forbidden, Invalid
 from app.infra.runtime import Runtime
 from app.tenants.caller import Caller
@@ -133,6 +134,7 @@ def member_token(runtime: Runtime, seen: Seen, user_id: str, device_id: str) -> 
         session_id=seen.call.id,
         user_id=user_id,
         device_id=device_id,
+        now=clock.unix(),
         expires=expires,
     )
 

@@ -28,7 +28,7 @@ from app.infra.db import Connection, Row, many
 from app.infra.errors import NotFound
 from app.infra.runtime import Runtime
 from app.push import store as pushes
-from app.tenants import erasures
+from app.tenants import erasures, revocations
 from app.webhooks import deliveries
 
 AT_ONCE = 2.0
@@ -78,6 +78,7 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str, *, actor: Actor
         await _bury(session, erasure, calls)
         if not await devices.erase_user(session, tenant_id, user_id):
             raise NotFound("user_not_found", "there is no such user")
+        await revocations.forget_user(session, tenant_id, user_id)
         await record(session, actor, tenant_id, "user.erase", "user", user=user_id)
         await forget_user(session, tenant_id, user_id)
         await idempotency.forget_user(session, tenant_id, user_id)

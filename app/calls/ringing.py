@@ -111,7 +111,7 @@ def _digest(request: RingIn) -> bytes:
 def ring_request(caller: Caller, request: RingIn, key: str | None) -> RingRequest:
     """The Order of a request to ring. Raises Forbidden (403) or Invalid (422)."""
     require_server_or_user(caller)
-    require_scope(caller, "calls")
+    require_scope(caller, "ring" if caller.kind == "user" else "calls")
     if caller.kind == "user":
         if request.caller.id != caller.user_id:
             raise Forbidden("wrong_user", "caller.id: a user token rings as its own subject only")

@@ -8,12 +8,21 @@ import typer
 from app.cli.answers import answer, columns, command, fields, step
 from app.cli.base import actor, group, with_runtime
 from app.core.event import rfc3339
+from app.core.identifiers import is_user_id
 from app.infra.runtime import Runtime
-from app.tenants import service, signing_secrets
-from app.tenants.scopes import SCOPES
+from app.tenants import revocations, service, signing_secrets
+from app.tenants.scopes import SCOPES, USER_SCOPES, check_scopes
 
+user_app = group("user", "Users of a tenant: their tokens.")
 secret_app = group("secret", "Signing secrets: what a tenant signs user tokens with.")
 tenant_app = group("tenant", "Tenants: the customer apps on this server.")
+
+
+def user_id(text: str) -> str:
+    """A user's id as typed. Raises BadParameter."""
+    if not is_user_id(text):
+        raise typer.BadParameter("that is no user id")
+    return text
 
 
 @command(tenant_app, "create")
@@ -116,3 +125,39 @@ def secret_revoke(
 
     with_runtime(work)
     answer({"kid": kid, "state": "revoked"}, "revoked")
+
+
+@command(user_app, "token")
+def user_token(
+    user: Annotated[str, typer.Argument(help="The user's id.", parser=user_id)],
+    tenant: Tenant,
+    expires_in: Annotated[int, typer.Option(help="Seconds.", min=60)] = 3600,
+    scope: Annotated[
+        list[str] | None, typer.Option(help=f"{', '.join(USER_SCOPES)}; default all.")
+    ] = None,
+) -> None:
+    """Make a user token; prints it, this once."""
+    check_scopes(scope or [], USER_SCOPES)
+
+    async def work(runtime: Runtime) -> tuple[str, datetime]:
+        tenant_id = await service.find(runtime, tenant)
+        return await service.user_token(
+            runtime, tenant_id, user, expires_in, scopes=scope, actor=actor()
+        )
+
+    token, expires = with_runtime(work)
+    answer({"token": token, "expires_at": rfc3339(expires)}, token)
+
+
+@command(user_app, "revoke")
+def user_revoke(
+    user: Annotated[str, typer.Argument(help="The user's id.", parser=user_id)], tenant: Tenant
+) -> None:
+    """Revoke every token of a user: within two seconds none is good, and its streams end."""
+
+    async def work(runtime: Runtime) -> datetime:
+        tenant_id = await service.find(runtime, tenant)
+        return await revocations.revoke(runtime, tenant_id, user, actor=actor())
+
+    at = with_runtime(work)
+    answer({"user_id": user, "revoked_at": rfc3339(at)}, f"revoked at {rfc3339(at)}")

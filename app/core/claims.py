@@ -5,6 +5,7 @@ minute ahead: `nbf` and `iat` have a leeway, for .NET and others set them to the
 has none, as it says itself how long a token is to live.
 """
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -28,7 +29,19 @@ class ClaimFault:
     sentence: str
 
 
-def fault(claims: Mapping[str, Any], now: float) -> ClaimFault | None:
+@frozen
+class TokenRules:
+    """What a tenant asks of user tokens. `longest_life` in seconds, from `iat` to `exp`."""
+
+    longest_life: float | None = None
+    issuer: str | None = None
+    audience: str | None = None
+
+
+ANY: Final = TokenRules()
+
+
+def fault(claims: Mapping[str, Any], now: float, rules: TokenRules = ANY) -> ClaimFault | None:
     """Why these claims will not do at `now` (Unix seconds); None when they will."""
     subject = claims.get("sub")
     if not isinstance(subject, str) or not is_user_id(subject):
@@ -38,6 +51,9 @@ def fault(claims: Mapping[str, Any], now: float) -> ClaimFault | None:
             wrong = _number_fault(name, claims.get(name))
             if wrong is not None:
                 return ClaimFault("invalid_token", wrong)
+    scopes = claims.get("scopes")
+    if scopes is not None and not _is_list_of_text(scopes):
+        return ClaimFault("invalid_token", "the `scopes` of a user token must be a list of names")
     for name, means in (("nbf", "is not valid before"), ("iat", "was issued at")):
         at = claims.get(name)
         if at is not None and at > now + LEEWAY:
@@ -58,7 +74,40 @@ def fault(claims: Mapping[str, Any], now: float) -> ClaimFault | None:
             f"this user token has expired at {_said(claims['exp'])} (`exp`), and here it is "
             f"{_said(now)}; get a new one",
         )
+    return _rule_fault(claims, now, rules)
+
+
+def _rule_fault(claims: Mapping[str, Any], now: float, rules: TokenRules) -> ClaimFault | None:
+    """RFC 7519, 4.1: `iss` is compared as it is; `aud` is one text, or a list that holds it."""
+    since = claims.get("iat")
+    life = claims["exp"] - (now if since is None else since)
+    if rules.longest_life is not None and life > rules.longest_life:
+        return ClaimFault(
+            "token_lives_too_long",
+            f"this user token lives for {life:.0f} seconds, from `iat` (without it, from now) to "
+            f"`exp`; its tenant allows {rules.longest_life:g}",
+        )
+    if rules.issuer is not None and claims.get("iss") != rules.issuer:
+        return ClaimFault("wrong_issuer", "the `iss` of this user token is not its tenant's issuer")
+    if rules.audience is not None and rules.audience not in audiences(claims):
+        return ClaimFault("wrong_audience", "the `aud` of this user token does not name its tenant")
     return None
+
+
+def audiences(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """For whom a token says that it is."""
+    said = claims.get("aud")
+    found = said if isinstance(said, list) else [said]
+    return tuple(one for one in found if isinstance(one, str))
+
+
+def is_revoked(issued: float | None, revoked: float) -> bool:
+    """Whether what was issued then is dead by a revocation (Unix seconds).
+
+    In whole seconds, since most signers write no other: what was issued in the very second of the
+    revocation is dead, and what does not say when it was issued is too.
+    """
+    return issued is None or math.floor(issued) <= math.floor(revoked)
 
 
 def _number_fault(name: str, value: Any) -> str | None:
@@ -72,6 +121,10 @@ def _number_fault(name: str, value: Any) -> str | None:
             "since 1970: divide it by 1,000"
         )
     return f"the `{name}` of this user token is no time; it must be seconds since 1970"
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _said(at: float) -> str:

@@ -20,6 +20,7 @@ from app.devices import store as devices
 from app.devices import test_push as trial
 from app.infra.errors import AppError
 from app.infra.fields import Text
+from app.tenants import revocations
 
 router = APIRouter(prefix=BASE + "/t/{tenant_id}", route_class=PageRoute, include_in_schema=False)
 ON_A_PAGE = 50
@@ -121,6 +122,15 @@ async def remove(request: Request, place: Operator) -> Response:
     device_id = text_of(await fields_of(request), "device_id")
     await registration.remove(place.runtime, place.id, user_id, device_id, actor=place.actor)
     return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "device_removed")
+
+
+@router.post("/user/revoke")
+async def revoke(request: Request, place: Operator) -> Response:
+    """Revoke every token of a user."""
+    user_id = await _user_of(request)
+    at = await revocations.revoke(place.runtime, place.id, user_id, actor=place.actor)
+    request.app.state.gate.revoked(place.id, user_id, at.timestamp())
+    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "user_revoked")
 
 
 @router.post("/user/erase")

@@ -13,6 +13,7 @@ DONE = {
     "retired": "This credential is retired; it can be brought back.",
     "credential_deleted": "The credential and its private key are deleted.",
     "device_removed": "The device is removed: it will not ring again.",
+    "user_revoked": "Every token of this user is revoked; within two seconds none is good.",
     "user_erased": "The user is erased; past calls keep a tombstone in their place.",
     "cancelled": "The call is over; every phone was told to stop.",
     "secret_revoked": "The signing secret is revoked; within two seconds no token of it is good.",

@@ -94,9 +94,20 @@ class UnregisterIn(Request):
 
 
 class UserTokenIn(Request):
-    """How long a user token shall be good, in seconds."""
+    """How long a user token shall be good, in seconds, and for what.
+
+    The tenant's `user_tokens.longest_life` shortens it. Without `scopes` it is good for all that
+    the key that asks for it may do.
+    """
 
     expires_in: Annotated[int, Field(ge=60, le=30 * 24 * 3600)] = 3600
+    scopes: (
+        Annotated[
+            list[Literal["devices", "calls", "ring", "history"]],
+            AtMost(4, "unknown_scope", "there are 4 scopes", 1),
+        ]
+        | None
+    ) = Field(None, description="what the token is good for", examples=[["devices", "calls"]])
 
 
 def device_out(device: dict[str, Any]) -> dict[str, Any]:

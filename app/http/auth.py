@@ -4,18 +4,23 @@ import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from fastapi import Request
 
 from app import access
+from app.calls import store as calls
+from app.core.claims import is_revoked
 from app.infra import clock, vault
 from app.infra.db import Database
 from app.infra.errors import Forbidden, Unauthorized
 from app.infra.tasks import Tasks
 from app.infra.vault import Keyring
-from app.tenants import erasures, store
+from app.tenants import erasures, revocations, store
 from app.tenants.caller import Caller, require_server_or_user
+from app.tenants.revocations import Revocations
 from app.tenants.schemas import tenant_settings
+from app.tenants.scopes import token_scopes
 
 _tasks = Tasks("gate")
 
@@ -29,6 +34,7 @@ class Gate:
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keyring = keyring
+        self.revocations = Revocations(database)
         self._known: dict[bytes, tuple[float, Any]] = {}
         self._reading: dict[bytes, asyncio.Task[Any]] = {}
 
@@ -44,9 +50,9 @@ class Gate:
         if credential.startswith(access.KEY_PREFIX):
             return await self._by_key(credential)
         if credential.startswith(access.CALL_PREFIX):
-            return self._by_call_token(credential)
+            return await self._by_call_token(credential)
         if credential.startswith(access.MEMBER_PREFIX):
-            return self._by_member_token(credential)
+            return await self._by_member_token(credential)
         return await self._by_user_token(credential)
 
     async def _by_key(self, key: str) -> Caller:
@@ -72,14 +78,20 @@ class Gate:
             raise access.unknown_kid()
         place = access.signing_place(row["tenant_id"], row["id"])
         secret = vault.unseal(self._keyring, place, row["sealed"])
-        claims = access.read_user_token(token, secret, clock.unix())
-        await self._refuse_erased(row, str(claims["sub"]), claims.get("iat"))
+        settings = tenant_settings(row["settings"])
+        rules = settings.user_tokens.as_rules()
+        claims = access.read_user_token(token, secret, clock.unix(), rules)
+        user_id, issued = str(claims["sub"]), claims.get("iat")
+        await self._refuse_erased(row, user_id, issued)
+        await self._refuse_revoked(row["tenant_id"], user_id, issued)
         return Caller(
             "user",
             row["tenant_id"],
-            tenant_settings(row["settings"]),
-            user_id=str(claims["sub"]),
+            settings,
+            user_id=user_id,
+            scopes=token_scopes(claims),
             expires=float(claims["exp"]),
+            issued=issued,
         )
 
     async def _refuse_erased(self, secret: Any, user_id: str, made: Any) -> None:
@@ -101,6 +113,26 @@ class Gate:
                 "user_erased",
                 "this user was erased: a token must be made, and say so in `iat`, after that",
             )
+
+    async def _refuse_revoked(self, tenant_id: UUID, user_id: str, issued: float | None) -> None:
+        """Refuse what was issued before all tokens of its user were taken back."""
+        if not self.revocations.may_concern(tenant_id, issued):
+            return
+        row = await self._remembered(
+            b"revoked:" + tenant_id.bytes + user_id.encode(),
+            lambda session: revocations.of_user(session, tenant_id, user_id),
+        )
+        if row is not None and row["at"] is not None and is_revoked(issued, row["at"].timestamp()):
+            raise Unauthorized(
+                "token_revoked",
+                "this user's tokens were revoked: a token must be made, and say so in `iat`, after "
+                "that",
+            )
+
+    def revoked(self, tenant_id: UUID, user_id: str, at: float) -> None:
+        """A user's tokens have just been taken back here: no need to wait until it is read."""
+        self.forget()
+        self.revocations.learn(tenant_id, user_id, at)
 
     def forget(self) -> None:
         """Read anew what is known of keys: something has just been taken back here."""
@@ -128,12 +160,20 @@ class Gate:
             self._known[name] = (time.monotonic() + REMEMBERED, row)
         return row
 
-    def _by_call_token(self, token: str) -> Caller:
+    async def _by_call_token(self, token: str) -> Caller:
         said = access.read_call_token(self._keyring, token, clock.unix())
+        if self.revocations.may_concern(said.tenant_id, said.issued):
+            ring = await self._remembered(
+                b"ring:" + said.ring.bytes,
+                lambda session: calls.ring(session, said.tenant_id, said.ring),
+            )
+            if ring is not None:
+                await self._refuse_revoked(said.tenant_id, ring.user_id, said.issued)
         return Caller("call", said.tenant_id, ring=said.ring, device_row=said.device_row)
 
-    def _by_member_token(self, token: str) -> Caller:
+    async def _by_member_token(self, token: str) -> Caller:
         said = access.read_member_token(self._keyring, token, clock.unix())
+        await self._refuse_revoked(said.tenant_id, said.user_id, said.issued)
         return Caller(
             "member",
             said.tenant_id,

@@ -46,6 +46,9 @@ class Message:
 Batch = list[Message]
 """Messages to send together; empty for a keep-alive."""
 
+ENDING_OF = {"expired_token": Ending.TOKEN_EXPIRED, "token_revoked": Ending.REVOKED}
+"""Why a stream ends whose credential is refused later, by the refusal's code."""
+
 Recognise = Callable[[], Awaitable[Caller]]
 
 
@@ -157,8 +160,7 @@ async def _recognise_again(stream: Stream, recognise: Recognise) -> None:
     try:
         await recognise()
     except Unauthorized as error:
-        expired = error.code == "expired_token"
-        stream.end(Ending.TOKEN_EXPIRED if expired else Ending.UNAUTHORIZED)
+        stream.end(ENDING_OF.get(error.code, Ending.UNAUTHORIZED))
     except AppError as error:
         log.warning("stream_not_recognised", error=type(error).__name__)
     except Exception as error:

@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import text
 
+from app.core.claims import is_revoked
 from app.core.event import rfc3339
 from app.infra.batching import Batcher
 from app.infra.db import Connection, clock, dump_json
@@ -64,17 +65,23 @@ class Ending(StrEnum):
     UNAUTHORIZED = "unauthorized"
     SLOW_READER = "slow_reader"
     USER_ERASED = "user_erased"
+    REVOKED = "token_revoked"
     CLIENT_LEFT = "client_left"
 
 
 @dataclass(eq=False, slots=True)
 class Stream:
-    """One open stream. `position`: the last number given, None before the snapshot."""
+    """One open stream. `position`: the last number given, None before the snapshot.
+
+    `of_user`: opened with a user token, which was issued then (Unix seconds) if it says so.
+    """
 
     tenant_id: UUID
     user_id: str
     device_id: str | None = None
     expires: float | None = None
+    of_user: bool = False
+    issued: float | None = None
     position: int | None = None
     known: int = -1
     renew: bool = False
@@ -182,6 +189,12 @@ class Streams:
             STREAM_ENDS.labels((stream.ending or Ending.CLIENT_LEFT).value).inc()
         if not of_user:
             self._open.pop(stream.key, None)
+
+    def revoked(self, tenant_id: UUID, user_id: str, at: float) -> None:
+        """A user's tokens were taken back then (Unix seconds): streams opened with them end."""
+        for stream in self._open.get((tenant_id, user_id), ()):
+            if stream.of_user and is_revoked(stream.issued, at):
+                stream.end(Ending.REVOKED)
 
     # --- reading -------------------------------------------------------------------------------
 

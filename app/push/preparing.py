@@ -25,6 +25,7 @@ from app.core.payload import (
     topic,
     voip_stop_payload,
 )
+from app.infra import clock
 from app.infra.db import Row
 from app.infra.vault import Keyring
 from app.tenants.schemas import TenantSettings, tenant_settings
@@ -84,6 +85,7 @@ class Preparing:
             tenant_id=push["tenant_id"],
             ring=push["ring"],
             device_row=push["device_row"],
+            now=clock.unix(),
             expires=expires.timestamp(),
         )
         return prepared.for_token(token)

@@ -10,7 +10,10 @@ from app.tenants.schemas import TenantSettings
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling. `user_id` is set for every kind but `server`; `expires` in Unix seconds."""
+    """Who is calling. `user_id` is set for every kind but `server`; times in Unix seconds.
+
+    `scopes`: of a key or a user token; `*` is all that its kind may do.
+    """
 
     kind: Literal["server", "user", "call", "member"]
     tenant_id: UUID
@@ -24,6 +27,7 @@ class Caller:
     session_id: UUID | None = None
     device_id: str | None = None
     expires: float | None = None
+    issued: float | None = None
 
     def acting_for(self, user_id: str | None, *, field_name: str = "user_id") -> str:
         """The user on whose behalf this call is made.
@@ -49,6 +53,8 @@ def require_server_or_user(caller: Caller) -> None:
 
 
 def require_scope(caller: Caller, scope: str) -> None:
-    """Refuse (403) a key that was not given this scope."""
-    if caller.kind == "server" and "*" not in caller.scopes and scope not in caller.scopes:
-        raise Forbidden("missing_scope", f"this API key lacks the scope `{scope}`")
+    """Refuse (403) a key or a user token that was not given this scope."""
+    scoped = caller.kind in {"server", "user"}
+    if scoped and "*" not in caller.scopes and scope not in caller.scopes:
+        what = "API key" if caller.kind == "server" else "user token"
+        raise Forbidden("missing_scope", f"this {what} lacks the scope `{scope}`")

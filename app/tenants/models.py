@@ -55,6 +55,23 @@ class SigningSecret(Base):
     __table_args__ = (Index("ix_signing_secrets_tenant_id", "tenant_id"),)
 
 
+class Revocation(Base):
+    """A user whose tokens were all taken back: those issued by then are dead."""
+
+    __tablename__ = "revocations"
+
+    tenant_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    revoked_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index("ix_revocations_revoked_at", "revoked_at"),
+        Index("ix_revocations_tenant_id_revoked_at", "tenant_id", "revoked_at"),
+    )
+
+
 class Erasure(Base):
     """A user that was erased: what was signed for it before `erased_at` is good for nothing.
 

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Self
 import orjson
 from pydantic import Field, field_validator, model_validator
 
+from app.core.claims import LONGEST_LIFE, TokenRules
 from app.core.limits import BOUNDS, NAMES, CallLimits, outside_bounds, resolve
 from app.core.payload import PROFILES, PayloadError, check_template
-from app.infra.fields import AppId, AtMost, CallType, Request, check_json, refuse
+from app.infra.fields import AppId, AtMost, CallType, Request, Text, check_json, refuse
 
 COUNTS = {"members", "devices"}
 MOST_APPS = 1_000
@@ -20,6 +21,26 @@ _APPS = AtMost(MOST_APPS, "too_many_apps", f"at most {MOST_APPS:,} apps")
 _TYPES = AtMost(MOST_TYPES, "too_many_call_types", f"at most {MOST_TYPES} call types")
 _LIMITS = AtMost(20, "unknown_limit", f"known are {', '.join(NAMES)}")
 LimitsIn = Annotated[dict[str, float], _LIMITS]
+
+
+class UserTokenRules(Request):
+    """What a tenant asks of its users' tokens; without any rule, what RFC 7519 asks."""
+
+    longest_life: Annotated[float, Field(ge=60, le=LONGEST_LIFE)] | None = Field(
+        None,
+        description="seconds from `iat` (without it, from now) to `exp` that a token may have",
+        examples=[86_400],
+    )
+    issuer: Annotated[Text, Field(min_length=1, max_length=500)] | None = Field(
+        None, description="the `iss` that a token must have", examples=["https://id.example.com/"]
+    )
+    audience: Annotated[Text, Field(min_length=1, max_length=500)] | None = Field(
+        None, description="the `aud` that a token must name", examples=["ringline"]
+    )
+
+    def as_rules(self) -> TokenRules:
+        """As `core.claims` judges by them."""
+        return TokenRules(self.longest_life, self.issuer, self.audience)
 
 
 class TenantSettings(Request):
@@ -49,6 +70,9 @@ class TenantSettings(Request):
     )
     templates: Annotated[dict[AppId, dict[str, Any]], _APPS] = Field(
         {}, description="custom payload per bundle id"
+    )
+    user_tokens: UserTokenRules = Field(
+        UserTokenRules(), description="what user tokens must say, beyond `sub` and `exp`"
     )
     keep_events_days: float = Field(7, ge=1, le=90)
     keep_calls_days: float = Field(90, ge=1, le=3650)

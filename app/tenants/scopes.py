@@ -1,10 +1,10 @@
-"""What an API key may do: each scope with the sentence that the dashboard says of it."""
+"""What an API key and a user token may do: each scope with a sentence that says it."""
 
 import difflib
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from app.infra.errors import Invalid
+from app.infra.errors import Forbidden, Invalid
 
 EVERYTHING: Final = "*"
 SCOPES: Final = {
@@ -18,12 +18,47 @@ SCOPES: Final = {
     "secrets": "replace and revoke signing secrets",
 }
 
+USER_SCOPES: Final = {
+    "devices": "register and remove own phones",
+    "calls": "answer, read and end own calls, and listen to them",
+    "ring": "ring others, where the tenant lets its users ring",
+    "history": "read own past calls",
+}
+"""Of a user token, in its claim `scopes`; without that claim it may do all, and erase its user."""
+GRANTS: Final = {"devices": ("devices",), "calls": ("calls", "ring", "history")}
+"""What a key of this scope may let users do."""
 
-def check_scopes(scopes: Iterable[str]) -> None:
+
+def token_scopes(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """The scopes of a user token. Words of others grant nothing here."""
+    said = claims.get("scopes")
+    return (EVERYTHING,) if said is None else tuple(one for one in said if one in USER_SCOPES)
+
+
+def minted_scopes(key: Iterable[str] | None, asked: Iterable[str] | None) -> list[str] | None:
+    """The scopes of a token that a key of these scopes makes; None: all. Without a key: as asked.
+
+    Never more than the key's own. Raises Forbidden (403) when more is asked, or nothing is left.
+    """
+    held = set(key) if key is not None else {EVERYTHING}
+    wanted = None if asked is None else sorted(set(asked))
+    if EVERYTHING in held:
+        return wanted
+    may = {scope for name, scopes in GRANTS.items() if name in held for scope in scopes}
+    beyond = [scope for scope in wanted or () if scope not in may]
+    if beyond or not may:
+        what = f"`{beyond[0]}`" if beyond else "anything"
+        raise Forbidden(
+            "missing_scope", f"this API key may not let a user do {what}: it may not itself"
+        )
+    return sorted(may) if wanted is None else wanted
+
+
+def check_scopes(scopes: Iterable[str], known: Mapping[str, str] = SCOPES) -> None:
     """Refuse (422) a scope that does not exist, naming the nearest: its key could do nothing."""
     for scope in scopes:
-        if scope != EVERYTHING and scope not in SCOPES:
-            near = difflib.get_close_matches(scope, SCOPES, n=1)
+        if scope not in known and (scope != EVERYTHING or known is not SCOPES):
+            near = difflib.get_close_matches(scope, known, n=1)
             meant = f"; did you mean {near[0]!r}?" if near else ""
-            known = ", ".join(SCOPES)
-            raise Invalid("unknown_scope", f"scope: there is no {scope!r}{meant} Known: {known}.")
+            all_ = ", ".join(known)
+            raise Invalid("unknown_scope", f"scope: there is no {scope!r}{meant} Known: {all_}.")

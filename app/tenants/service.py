@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import floor
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from app.infra.db import clock
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
-from app.tenants import signing_secrets, store
+from app.tenants import revocations, signing_secrets, store
 from app.tenants.schemas import TenantSettings, tenant_settings
 from app.tenants.scopes import check_scopes
 
@@ -147,22 +148,40 @@ async def user_token(
     user_id: str,
     expires_in: float,
     *,
+    scopes: list[str] | None = None,
     actor: Actor = SERVER,
 ) -> tuple[str, datetime]:
-    """A user token signed with the tenant's newest secret, and when it expires."""
+    """A user token signed with the tenant's newest secret, and when it expires.
+
+    It keeps the tenant's own rules, and is good also when the user's tokens have just been revoked.
+    """
+    rules = (await settings_of(runtime, tenant_id)).user_tokens.as_rules()
     async with runtime.database.transaction() as session:
         row = await store.newest_signing_secret(session, tenant_id)
         now = await clock(session)
+        revoked = await revocations.of_user(session, tenant_id, user_id)
         if row is None:
             raise Conflict("no_signing_secret", "the tenant has no live signing secret")
-        detail = {"kid": row["kid"], "expires_in": expires_in}
+        expires_in = min(expires_in, rules.longest_life or expires_in)
+        detail: dict[str, Any] = {"kid": row["kid"], "expires_in": expires_in}
+        if scopes is not None:
+            detail["scopes"] = scopes
         await record(
             session, actor, tenant_id, "token.create", "user", detail, at=now, user=user_id
         )
     secret = vault.unseal(runtime.keyring, signing_place(tenant_id, row["id"]), row["sealed"])
+    issued = now.timestamp()
+    if revoked is not None and revoked["at"] is not None:
+        issued = max(issued, floor(revoked["at"].timestamp()) + 1)  # no more the second of that
     expires = now + timedelta(seconds=expires_in)
     token = sign_user_token(
-        secret, row["kid"], user_id, now=now.timestamp(), expires=expires.timestamp()
+        secret,
+        row["kid"],
+        user_id,
+        now=issued,
+        expires=expires.timestamp(),
+        scopes=scopes,
+        rules=rules,
     )
     return token, expires
 

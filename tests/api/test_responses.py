@@ -8,7 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from app.api.models.calls import AcceptedOut, CallOut, OwnCallOut, TimelineOut
 from app.api.models.credentials import CredentialsOut
-from app.api.models.devices import DevicesOut, RegisteredOut, UserTokenOut
+from app.api.models.devices import DevicesOut, RegisteredOut, RevokedOut, UserTokenOut
 from app.api.models.server import AuditOut, EventTypesOut
 from app.api.models.webhooks import DeliveriesOut, NewWebhookOut, WebhooksOut
 from tests.e2e.house import Tenant
@@ -68,6 +68,7 @@ async def test_all_else_reads_as_its_models_say(tenant: Tenant) -> None:
     says(await api.post("/v1/devices", json=device), RegisteredOut)
     says(await api.get("/v1/devices?user_id=bob"), DevicesOut)
     says(await api.post("/v1/users/bob/tokens"), UserTokenOut)
+    says(await api.post("/v1/users/bob/revoke"), RevokedOut)
     hook = says(await api.post("/v1/webhooks", json={"url": "https://example.com/"}), NewWebhookOut)
     says(await api.get("/v1/webhooks"), WebhooksOut)
     says(await api.get(f"/v1/webhooks/{hook.id}/deliveries"), DeliveriesOut)

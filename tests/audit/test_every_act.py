@@ -110,6 +110,7 @@ async def by_http(walk: Walk, simulator) -> None:
     kid = (await walk.http("POST", "/v1/signing-secrets", "secret.create"))["kid"]
     await walk.http("DELETE", "/v1/signing-secrets/{kid}", "secret.revoke", kid=kid)
     await walk.http("POST", "/v1/users/{user_id}/tokens", "token.create", user_id="bob")
+    await walk.http("POST", "/v1/users/{user_id}/revoke", "user.revoke", user_id="bob")
     await credentials_by_http(walk, simulator)
     body = {"user_id": "bob", "device_id": "d1", "tokens": [phone_token(simulator)]}
     assert (await api.post("/v1/devices", json=body)).status_code == 200
@@ -237,6 +238,7 @@ async def users_by_forms(walk: Walk, here: str, ids: dict[str, Any], simulator) 
         call = found.scalar_one()
     await walk.form(here + "/calls/{session_id}/end", "call.end", ids | {"session_id": call})
     await walk.form(here + "/user/remove", "device.remove", ids, id="carol", device_id="d2")
+    await walk.form(here + "/user/revoke", "user.revoke", ids, id="carol")
     await walk.form(here + "/user/erase", "user.erase", ids, id="carol")
 
 

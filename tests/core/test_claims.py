@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.core.claims import LEEWAY, fault
+from app.core.claims import LEEWAY, TokenRules, fault, is_revoked
 
 NOW = 1_790_000_000.0
 GOOD = {"sub": "bob", "exp": NOW + 600}
@@ -56,3 +56,38 @@ def test_both_times_are_said() -> None:
     assert found is not None
     assert "2026-09-21T14:15:20Z" in found.sentence
     assert "2026-09-21T14:13:20Z" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("rules", "more", "code"),
+    [
+        (TokenRules(), {"iss": "x", "aud": "y", "scopes": []}, None),
+        (TokenRules(), {"scopes": ["calls", "openid"]}, None),
+        (TokenRules(), {"scopes": "calls"}, "invalid_token"),
+        (TokenRules(), {"scopes": [1]}, "invalid_token"),
+        (TokenRules(longest_life=600), {}, None),
+        (TokenRules(longest_life=599), {}, "token_lives_too_long"),
+        (TokenRules(longest_life=660), {"iat": NOW - 60}, None),
+        (TokenRules(longest_life=660), {"iat": NOW - 61}, "token_lives_too_long"),
+        (TokenRules(issuer="https://id.example/"), {"iss": "https://id.example/"}, None),
+        (TokenRules(issuer="https://id.example/"), {"iss": "https://id.example"}, "wrong_issuer"),
+        (TokenRules(issuer="https://id.example/"), {}, "wrong_issuer"),
+        (TokenRules(audience="ring"), {"aud": "ring"}, None),
+        (TokenRules(audience="ring"), {"aud": ["other", "ring"]}, None),
+        (TokenRules(audience="ring"), {"aud": ["other", 7]}, "wrong_audience"),
+        (TokenRules(audience="ring"), {"aud": "rings"}, "wrong_audience"),
+        (TokenRules(audience="ring"), {}, "wrong_audience"),
+    ],
+)
+def test_a_tenants_own_rules(rules: TokenRules, more: dict[str, Any], code: str | None) -> None:
+    found = fault(GOOD | more, NOW, rules)
+    assert (found and found.code) == code
+
+
+@pytest.mark.parametrize(
+    ("issued", "dead"),
+    [(None, True), (100, True), (100.999, True), (99.5, True), (101, False), (101.0, False)],
+)
+def test_a_revocation_kills_its_whole_second(issued: float | None, dead: bool) -> None:
+    for revoked in (100.0, 100.4, 100.999):
+        assert is_revoked(issued, revoked) is dead

@@ -52,3 +52,10 @@ class UserTokenOut(Out):
 
     token: str = Field(description="a JWT for this user's app", examples=["eyJ…"])
     expires_at: str = time("until when it is good")
+
+
+class RevokedOut(Out):
+    """A user whose tokens were revoked."""
+
+    user_id: str = Field(description="whose", examples=["bob"])
+    revoked_at: str = time("tokens issued by then, to the second, are dead")

@@ -4,7 +4,7 @@ from typing import Final
 
 from app.core.payload.facts import RingFacts
 
-SAMPLE_TOKEN: Final = "rl_ct_" + "x" * 91
+SAMPLE_TOKEN: Final = "rl_ct_" + "x" * 96
 """As long as a real call token, so that the payload's size is right; it opens nothing."""
 
 
