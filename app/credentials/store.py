@@ -101,7 +101,18 @@ async def wanted_environments(session: Connection) -> list[tuple[Usable, str]]:
 
 
 MOST_WARM = 200
-"""Credentials for which a worker keeps connections open; others connect when they are wanted."""
+"""Credentials for which a worker opens connections before they are wanted: the newest. What has
+been used stays open as well."""
+
+VERSIONS = text(f"""
+    SELECT id, version FROM credentials
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND state IN ('{ACTIVE}', '{STANDBY}')
+""")  # noqa: S608  (constants)
+
+
+async def versions(session: Connection, ids: Sequence[UUID]) -> set[tuple[UUID, int]]:
+    """(id, version) of those of these that may be pushed with."""
+    return {(row["id"], row["version"]) for row in await many(session, VERSIONS, {"ids": ids})}
 
 
 async def add(session: Connection, row: Row) -> None:

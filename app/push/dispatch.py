@@ -296,9 +296,12 @@ class Dispatcher:
 
     async def keep_warm(self) -> None:
         """Have a connection open for each credential and environment that phones may need."""
+        senders = self._sending.senders
         async with self._runtime.database.autocommit() as session:
             wanted = await credentials.wanted_environments(session)
-        await self._sending.senders.keep_warm(wanted)
+            used = sorted({key[0] for key in senders.used()})
+            usable = await credentials.versions(session, used) if used else set()
+        await senders.keep_warm(wanted, usable)
 
     async def expire(self) -> None:
         """End pushes whose deadline has passed."""

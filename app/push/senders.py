@@ -1,7 +1,7 @@
 """The senders of one worker: one pool of connections per credential, version and environment."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -20,12 +20,23 @@ log = structlog.get_logger(__name__)
 GOODBYE = 3.0
 """Seconds that connections which are being opened or closed have when all ends."""
 
+KEPT = 3_600.0
+"""Seconds for which connections stay after the last push by them."""
+
+MOST_OPEN = 1_000
+"""(Credential, environment) pairs that are kept for having been used: the last used stay."""
+
+TOLD_EVERY = 60.0
+
 Key = tuple[UUID, int, str]
 """A credential's id, its version, and the environment."""
 
 
 class Senders:
-    """Opens a sender when it is first wanted; a credential is decrypted here and nowhere else."""
+    """Opens a sender when it is first wanted; a credential is decrypted here and nowhere else.
+
+    Those that are used stay open, however many credentials are newer.
+    """
 
     def __init__(
         self, settings: Settings, keyring: Keyring, wall_clock: Callable[[], float]
@@ -34,14 +45,35 @@ class Senders:
         self._keyring = keyring
         self._wall_clock = wall_clock
         self._senders: dict[Key, Sender] = {}
+        self._used: dict[Key, float] = {}
+        """When a push last went by each, the latest last."""
+        self._warming: set[Key] = set()
+        self._told: dict[Key, float] = {}
         self._tasks = Tasks("push.senders")
 
     def get(self, credential: Usable, environment: str) -> Sender:
-        """The sender of this credential. Raises ValueError or VaultError when it is unfit."""
+        """The sender of a push that goes by this credential now.
+
+        Raises ValueError or VaultError when it is unfit.
+        """
         key = (credential.id, credential.version, environment)
+        self._used.pop(key, None)
+        self._used[key] = asyncio.get_running_loop().time()
+        return self._sender(key, credential)
+
+    def used(self) -> list[Key]:
+        """Those that are kept for having been used of late, the latest last."""
+        oldest = asyncio.get_running_loop().time() - KEPT
+        some = list(self._used.items())
+        for place, (key, at) in enumerate(some):
+            if at < oldest or place < len(some) - MOST_OPEN:
+                del self._used[key]
+        return list(self._used)
+
+    def _sender(self, key: Key, credential: Usable) -> Sender:
         sender = self._senders.get(key)
         if sender is None:
-            sender = self._open(credential, environment)
+            sender = self._open(credential, key[2])
             self._senders[key] = sender
         return sender
 
@@ -56,24 +88,51 @@ class Senders:
             wall_clock=self._wall_clock,
         )
 
-    async def keep_warm(self, wanted: Iterable[tuple[Usable, str]]) -> None:
-        """Have a connection ready for each wanted (credential, environment); let others go."""
-        keys: set[Key] = set()
+    async def keep_warm(
+        self, wanted: Iterable[tuple[Usable, str]], usable: Collection[tuple[UUID, int]]
+    ) -> None:
+        """Have a connection ready for each wanted (credential, environment).
+
+        Those that were used of late stay as they are if their (credential, version) is still
+        `usable`; others go.
+        """
+        keys = {key for key in self.used() if key[:2] in usable}
         for credential, environment in wanted:
-            keys.add((credential.id, credential.version, environment))
+            key = (credential.id, credential.version, environment)
+            keys.add(key)
             try:
-                sender = self.get(credential, environment)
+                sender = self._sender(key, credential)
             except (ValueError, VaultError) as error:
-                log.error("credential_unfit", credential=str(credential.id), why=str(error))  # noqa: TRY400
+                if self._is_news(key):
+                    log.error("credential_unfit", credential=str(credential.id), why=str(error))  # noqa: TRY400
                 continue
-            if not sender.stats().connections:
-                self._later(_warm(sender, credential, environment))
+            if not sender.stats().connections and key not in self._warming:
+                self._later(self._warm(key, sender))
         for key in [key for key in self._senders if key not in keys]:
             sender = self._senders[key]
             if not sender.stats().streams and not sender.stats().waiting:
                 del self._senders[key]
+                self._told.pop(key, None)
                 self._later(sender.close())
         self._measure()
+
+    async def _warm(self, key: Key, sender: Sender) -> None:
+        self._warming.add(key)
+        try:
+            reached = await sender.warm()
+        finally:
+            self._warming.discard(key)
+        if not reached and self._is_news(key):
+            why = sender.stats().last_failure
+            log.warning("apns_not_reached", credential=str(key[0]), environment=key[2], why=why)
+
+    def _is_news(self, key: Key) -> bool:
+        """Once a minute: Apple may be away for all, for hours."""
+        now = asyncio.get_running_loop().time()
+        if now < self._told.get(key, -TOLD_EVERY) + TOLD_EVERY:
+            return False
+        self._told[key] = now
+        return True
 
     def _later(self, work: Any) -> None:
         self._tasks.spawn("connections", work)
@@ -92,13 +151,3 @@ class Senders:
         """Close every connection."""
         await asyncio.gather(*(sender.close() for sender in self._senders.values()))
         await self._tasks.stop(GOODBYE)
-
-
-async def _warm(sender: Sender, credential: Usable, environment: str) -> None:
-    if not await sender.warm():
-        log.warning(
-            "apns_not_reached",
-            credential=str(credential.id),
-            environment=environment,
-            why=sender.stats().last_failure,
-        )

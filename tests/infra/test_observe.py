@@ -16,10 +16,10 @@ KEY = "rl_sk_abcdefghijklmnopqrstuvwxyz0123456789ABCDEF"
 @pytest.fixture(autouse=True)
 def logging_as_it_was():
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, config = root.handlers[:], root.level, structlog.get_config()
     yield
     root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    structlog.configure(**config)
 
 
 @pytest.mark.parametrize("secret", [TOKEN, TOKEN.upper(), JWT, KEY, "rl_ct_AbC-_1", "rl_mt_AbC"])

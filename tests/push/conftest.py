@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-import structlog
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -42,17 +41,6 @@ FAULTS = (
     END $$""",
     "CREATE TRIGGER fail BEFORE UPDATE ON pushes FOR EACH ROW EXECUTE FUNCTION fail()",
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def plain_logs() -> Iterator[None]:
-    """Lines of JSON: a traceback as rich paints it holds up a worker's loop for seconds."""
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
-        cache_logger_on_first_use=False,
-    )
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
