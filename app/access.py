@@ -24,6 +24,7 @@ import jwt
 from app.core import claims as user_claims
 from app.core.claims import TokenRules
 from app.core.frozen import frozen
+from app.core.text import is_storable
 from app.infra.errors import Unauthorized
 from app.infra.vault import Keyring, Place
 
@@ -35,6 +36,8 @@ CALL_PREFIX = "rl_ct_"
 MEMBER_PREFIX = "rl_mt_"
 
 SIGNING_PURPOSE = "signing_secret"
+ASYMMETRIC = frozenset({"RS256", "ES256"})
+MOST_AUDIENCES = 20
 KID = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 MAC = 16
 CALL_TOKEN = struct.Struct(">16s16s16sI")
@@ -79,19 +82,39 @@ def signing_place(tenant_id: UUID, row_id: UUID) -> Place:
     return Place(tenant_id, row_id, SIGNING_PURPOSE)
 
 
-def key_id_of(token: str) -> str:
-    """The `kid` of a JWT: which signing secret it claims to be made with. Raises Unauthorized."""
+@frozen
+class Claimed:
+    """What a JWT says of itself before anything is verified. `issuer`: None with our own secrets.
+
+    `kid` names the signing secret, or the key of the issuer's JWKS.
+    """
+
+    kid: str
+    issuer: str | None = None
+    audiences: tuple[str, ...] = ()
+
+
+def claimed(token: str) -> Claimed:
+    """By which secret or key a JWT claims to be signed. Raises Unauthorized."""
     try:
-        kid = jwt.get_unverified_header(token).get("kid")
+        header = jwt.get_unverified_header(token)
+        theirs = header.get("alg") in ASYMMETRIC
+        claims = jwt.decode(token, options={"verify_signature": False}) if theirs else {}
     except (jwt.InvalidTokenError, RecursionError) as error:
         raise Unauthorized("invalid_token", "this is no API key and no JWT") from error
+    kid, issuer = header.get("kid"), claims.get("iss")
     if not isinstance(kid, str):
         raise Unauthorized(
-            "invalid_token", "the JWT's header lacks `kid`: the id of your signing secret"
+            "invalid_token", "the JWT's header lacks `kid`: the id of your signing secret or key"
         )
+    if theirs:
+        if not isinstance(issuer, str) or not is_storable(issuer):
+            raise Unauthorized("invalid_token", "the JWT lacks `iss`: whose JWKS has its key")
+        named = user_claims.audiences(claims)[:MOST_AUDIENCES]
+        return Claimed(kid, issuer, tuple(one for one in named if is_storable(one)))
     if KID.fullmatch(kid) is None:
         raise unknown_kid()
-    return kid
+    return Claimed(kid)
 
 
 def unknown_kid() -> Unauthorized:
@@ -112,21 +135,29 @@ ONLY_THE_SIGNATURE: "Options" = {
 
 
 def read_user_token(
-    token: str, secret: bytes, now: float, rules: TokenRules = user_claims.ANY
+    token: str,
+    key: Any,
+    now: float,
+    rules: TokenRules = user_claims.ANY,
+    *,
+    algorithm: str = "HS256",
 ) -> dict[str, Any]:
-    """The claims of a user token, judged at `now` (Unix seconds). Raises Unauthorized (401)."""
+    """The claims of a user token, judged at `now` (Unix seconds). Raises Unauthorized (401).
+
+    `key`: a secret's bytes or a public key, good for `algorithm` alone.
+    """
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
-            secret,
-            algorithms=["HS256"],
+            key,
+            algorithms=[algorithm],
             options=ONLY_THE_SIGNATURE,
         )
     except (jwt.InvalidTokenError, RecursionError) as error:
         raise Unauthorized(
             "invalid_token",
-            "this user token is not valid: it must be signed (HS256) with the tenant's secret and "
-            "hold `sub` (the user id) and `exp`",
+            f"this user token is not valid: it must be signed ({algorithm}) with the tenant's "
+            f"{'secret' if algorithm == 'HS256' else 'key'} and hold `sub` (the user id) and `exp`",
         ) from error
     fault = user_claims.fault(claims, now, rules)
     if fault is not None:

@@ -27,7 +27,7 @@ from app.credentials import key_check
 from app.dashboard import routes as dashboard
 from app.dashboard.counting import Counting
 from app.http import problems
-from app.http.auth import Gate
+from app.http.auth import gate_of
 from app.http.body_limit import BodyLimit
 from app.http.encoded_slashes import EncodedSlashes
 from app.http.head import HeadAsGet
@@ -72,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime = open_runtime(chosen)
         app.state.runtime = runtime
-        app.state.gate = Gate(runtime.database, runtime.keyring)
+        app.state.gate = gate_of(runtime)
         app.state.ringer = ringer_of(runtime)
         keeping = Tasks("clock")
         keeping.every("learn", clock.REFRESH, runtime.database.learn_time, within=clock.REFRESH)
@@ -82,8 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
         app.state.streams = streams
         streams.start()
-        app.state.gate.revocations.listen(streams.revoked)
-        app.state.gate.revocations.start()
+        app.state.gate.start(streams.revoked)
         counting = Counting(runtime)
         counting.start()
         if lab is not None:
@@ -99,7 +98,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await lab.close()
         await counting.close()
         await keeping.stop()
-        await app.state.gate.revocations.stop()
+        await app.state.gate.close()
         await streams.close()
         await runtime.close()
 

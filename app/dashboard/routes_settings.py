@@ -32,6 +32,7 @@ router = APIRouter(
 APP_ID: TypeAdapter[str] = TypeAdapter(AppId)
 CALL_TYPE: TypeAdapter[str] = TypeAdapter(CallType)
 PROFILE: TypeAdapter[Profile] = TypeAdapter(Profile)
+TOKEN_RULES = ("longest_life", "issuer", "audience", "jwks_url", "jwks")
 SWITCHES = ("users_may_ring", "store_and_forward", "voip_stops", "presence", "end_unreachable")
 
 
@@ -47,8 +48,17 @@ async def _keys(
     rows = await tenants.keys(place.runtime, place.id)
     secrets = await signing_secrets.every(place.runtime, place.id)
     known = {"rows": rows, "scopes": SCOPES, "made": None, "problem": None, "tab": ""}
-    known |= {"secrets": secrets, "made_secret": None}
+    known |= {"secrets": secrets, "made_secret": None, "rules": _rules(place.settings)}
     return render(request, "settings_keys.html", status=status, **(known | values))
+
+
+def _rules(settings: TenantSettings) -> dict[str, str]:
+    """What user tokens must say, as the form has it."""
+    rules = settings.user_tokens
+    keys = "" if rules.jwks is None else orjson.dumps(rules.jwks, option=orjson.OPT_INDENT_2)
+    shown = {name: getattr(rules, name) or "" for name in TOKEN_RULES}
+    life = "" if rules.longest_life is None else f"{rules.longest_life:g}"
+    return shown | {"longest_life": life, "jwks": keys if isinstance(keys, str) else keys.decode()}
 
 
 @router.post("/keys")
@@ -91,6 +101,28 @@ async def revoke_secret(place: Operator, kid: Text) -> Response:
     """Revoke a signing secret; the page has asked whether the last one is meant."""
     await signing_secrets.revoke(place.runtime, place.id, kid, confirm=True, actor=place.actor)
     return moved(f"{place.path}/settings", "secret_revoked")
+
+
+@router.post("/tokens")
+async def change_token_rules(request: Request, place: Operator) -> Response:
+    """Save what user tokens must say. An empty field asks for nothing."""
+    form = await fields_of(request)
+    values: dict[str, Any] = {name: text_of(form, name) for name in TOKEN_RULES}
+    rules: dict[str, Any] = {name: value for name, value in values.items() if value}
+    try:
+        if "jwks" in rules:
+            rules["jwks"] = orjson.loads(rules["jwks"])
+        settings = TenantSettings.model_validate(
+            place.settings.model_dump() | {"user_tokens": rules}
+        )
+        await tenants.change_settings(place.runtime, place.id, settings, actor=place.actor)
+    except orjson.JSONDecodeError:
+        return await _keys(request, place, status=422, problem="jwks: not JSON.", rules=values)
+    except ValidationError as error:
+        return await _keys(request, place, status=422, problem=_sentence(error), rules=values)
+    except AppError as error:
+        return await _keys(request, place, status=error.status, problem=error.detail, rules=values)
+    return moved(f"{place.path}/settings", "token_rules_saved")
 
 
 @router.get("/calls")

@@ -17,6 +17,7 @@ DONE = {
     "user_erased": "The user is erased; past calls keep a tombstone in their place.",
     "cancelled": "The call is over; every phone was told to stop.",
     "secret_revoked": "The signing secret is revoked; within two seconds no token of it is good.",
+    "token_rules_saved": "Saved. Within a second user tokens are judged by it.",
     "key_revoked": "The API key is revoked; it works for one more second at most.",
     "settings_saved": "Saved. Calls that live keep the limits they began with.",
     "profile_saved": "Saved. The next ring uses this payload.",

@@ -9,17 +9,21 @@ from uuid import UUID
 from fastapi import Request
 
 from app import access
+from app.access import Claimed
 from app.calls import store as calls
 from app.core.claims import is_revoked
 from app.infra import clock, vault
 from app.infra.db import Database
 from app.infra.errors import Forbidden, Unauthorized
+from app.infra.runtime import Runtime
+from app.infra.safe_http import SafeHttp
 from app.infra.tasks import Tasks
 from app.infra.vault import Keyring
 from app.tenants import erasures, revocations, store
 from app.tenants.caller import Caller, require_server_or_user
-from app.tenants.revocations import Revocations
-from app.tenants.schemas import tenant_settings
+from app.tenants.jwks import WITHIN, KeySets, known_key
+from app.tenants.revocations import Revocations, Revoked
+from app.tenants.schemas import UserTokenRules, tenant_settings
 from app.tenants.scopes import token_scopes
 
 _tasks = Tasks("gate")
@@ -31,10 +35,11 @@ REMEMBERED = 1.0
 class Gate:
     """Recognises callers; remembers for a second what it read of a key."""
 
-    def __init__(self, database: Database, keyring: Keyring) -> None:
+    def __init__(self, database: Database, keyring: Keyring, http: SafeHttp) -> None:
         self._database = database
         self._keyring = keyring
         self.revocations = Revocations(database)
+        self.key_sets = KeySets(http)
         self._known: dict[bytes, tuple[float, Any]] = {}
         self._reading: dict[bytes, asyncio.Task[Any]] = {}
 
@@ -70,17 +75,12 @@ class Gate:
         )
 
     async def _by_user_token(self, token: str) -> Caller:
-        kid = access.key_id_of(token)
-        row = await self._remembered(
-            b"kid:" + kid.encode(), lambda session: store.signing_secret(session, kid)
-        )
-        if row is None:
-            raise access.unknown_kid()
-        place = access.signing_place(row["tenant_id"], row["id"])
-        secret = vault.unseal(self._keyring, place, row["sealed"])
+        said = access.claimed(token)
+        row = await self._signer(said)
         settings = tenant_settings(row["settings"])
+        algorithm, key = await self._key_of(said, row, settings.user_tokens)
         rules = settings.user_tokens.as_rules()
-        claims = access.read_user_token(token, secret, clock.unix(), rules)
+        claims = access.read_user_token(token, key, clock.unix(), rules, algorithm=algorithm)
         user_id, issued = str(claims["sub"]), claims.get("iat")
         await self._refuse_erased(row, user_id, issued)
         await self._refuse_revoked(row["tenant_id"], user_id, issued)
@@ -93,6 +93,38 @@ class Gate:
             expires=float(claims["exp"]),
             issued=issued,
         )
+
+    async def _signer(self, said: Claimed) -> Any:
+        """The signing secret, or the tenant of the issuer, with the tenant's settings."""
+        if said.issuer is None:
+            row = await self._remembered(
+                b"kid:" + said.kid.encode(),
+                lambda session: store.signing_secret(session, said.kid),
+            )
+            if row is None:
+                raise access.unknown_kid()
+            return row
+        issuer = said.issuer
+        row = await self._remembered(
+            b"iss:" + vault.digest("\0".join((issuer, *said.audiences))),
+            lambda session: store.tenant_of_issuer(session, issuer, said.audiences),
+        )
+        if row is None:
+            raise Unauthorized(
+                "unknown_issuer", "no tenant takes tokens of this `iss` and `aud` (`user_tokens`)"
+            )
+        return row
+
+    async def _key_of(self, said: Claimed, row: Any, rules: UserTokenRules) -> tuple[str, Any]:
+        """The algorithm, which the key alone decides, and the key."""
+        if said.issuer is None:
+            place = access.signing_place(row["tenant_id"], row["id"])
+            return "HS256", vault.unseal(self._keyring, place, row["sealed"])
+        if rules.jwks_url is not None:
+            key = await self.key_sets.key(row["tenant_id"], rules.jwks_url, said.kid)
+        else:
+            key = known_key(rules.keys, said.kid)
+        return key.algorithm, key.key
 
     async def _refuse_erased(self, secret: Any, user_id: str, made: Any) -> None:
         """Refuse what was signed for a user before the user was erased, or without saying when.
@@ -138,6 +170,16 @@ class Gate:
         """Read anew what is known of keys: something has just been taken back here."""
         self._known.clear()
 
+    def start(self, revoked: Revoked) -> None:
+        """Begin to look for revocations; tell `revoked` of each."""
+        self.revocations.listen(revoked)
+        self.revocations.start()
+
+    async def close(self) -> None:
+        """Look for nothing more."""
+        await self.revocations.stop()
+        await self.key_sets.close()
+
     async def _remembered(self, name: bytes, read: Callable[[Any], Any]) -> Any:
         now = time.monotonic()
         known = self._known.get(name)
@@ -181,6 +223,12 @@ class Gate:
             session_id=said.session_id,
             device_id=said.device_id,
         )
+
+
+def gate_of(runtime: Runtime) -> Gate:
+    """The gate of an API process."""
+    http = SafeHttp(allow_private=runtime.settings.webhook_allow_private, within=WITHIN)
+    return Gate(runtime.database, runtime.keyring, http)
 
 
 async def any_caller(request: Request) -> Caller:

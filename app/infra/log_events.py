@@ -18,6 +18,7 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "delivery_not_begun": "A delivery met a fault before it was sent; once a minute at most",
         "delivery_raised": "A delivery met a fault of ours; once a minute at most",
         "forwarded_headers_ignored": "A peer that is no trusted proxy sent forwarded headers",
+        "jwks_not_fetched": "A tenant's `jwks_url` gave no keys; those of before serve an hour",
         "kick_failed": "A hint could not be published; the sweep finds what it was about",
         "lab_absent": "The lab was asked for, but pushes go to the real provider",
         "lab_ready": "The lab has its phones",

@@ -20,6 +20,7 @@ import httpcore
 
 from app.core.text import storable
 from app.core.webhook_retry import Answer, seconds_asked
+from app.infra.errors import Invalid
 from app.infra.tasks import start_thread
 from app.infra.urls import BadUrl, http_url
 
@@ -67,6 +68,32 @@ def is_public(address: str) -> bool:
 
 _owner: ContextVar[Hashable] = ContextVar("owner", default=None)
 """Whose request it is: what connecting costs is counted by it."""
+
+
+def check_url(text: str, *, allow_private: bool, field: str = "url") -> str:
+    """A tenant's address as it is sent to; what its name resolves to is judged on connecting.
+
+    Raises Invalid, which names the part that is wrong.
+    """
+    try:
+        url = http_url(text)
+    except BadUrl as error:
+        raise Invalid("invalid_url", f"{field}: {error}") from error
+    if url.scheme == "http" and not allow_private:
+        raise Invalid("https_required", f"{field}: must begin with https://")
+    if not allow_private and _is_private(url.host):
+        raise Invalid("private_address", f"{field}: leads to a private network")
+    return str(url)
+
+
+def _is_private(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return not is_public(host)
 
 
 class Names:
@@ -239,10 +266,29 @@ class SafeHttp:
         `now`: what a date in `Retry-After` is compared with. `owner`: whose share of what is
         scarce (look-ups of names) it takes.
         """
+        return await self._try("POST", url, headers, body, now, owner, MOST_KEPT)
+
+    async def get(self, url: str, *, now: datetime, owner: Hashable = None) -> Answer:
+        """GET once, as `post`; the answer's text is whole, or the error is `too_long`."""
+        answer = await self._try("GET", url, {}, b"", now, owner, MOST_READ + 1)
+        if len(answer.text or "") > MOST_READ:
+            return Answer(answer.status, "too_long")
+        return answer
+
+    async def _try(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: datetime,
+        owner: Hashable,
+        keep: int,
+    ) -> Answer:
         _owner.set(owner)
         try:
             async with asyncio.timeout(self._within):
-                return await self._post(url, headers, body, now)
+                return await self._send(method, url, headers, body, now, keep)
         except BadUrl:
             return Answer(None, "invalid_url")
         except PrivateAddress:
@@ -261,8 +307,14 @@ class SafeHttp:
         except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError):
             return Answer(None, "not_http")
 
-    async def _post(
-        self, url: str, headers: Mapping[str, str], body: bytes, now: datetime
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: datetime,
+        keep: int,
     ) -> Answer:
         address = http_url(url)
         # httpcore's own Host header leaves out the brackets of an IPv6 address
@@ -270,7 +322,7 @@ class SafeHttp:
         wire = [(name.encode(), value.encode()) for name, value in headers.items()]
         timeout = {"connect": CONNECT_WITHIN, "pool": self._within, "read": self._within}
         async with self._pool.stream(
-            "POST",
+            method,
             httpcore.URL(
                 scheme=address.scheme, host=address.host, port=address.port, target=address.target
             ),
@@ -283,7 +335,7 @@ class SafeHttp:
                 read += chunk
                 if len(read) > MOST_READ:  # leaving closes the connection
                     break
-        text = read[:MOST_KEPT].decode("utf-8", "replace")
+        text = read[:keep].decode("utf-8", "replace")
         redirect = 300 <= response.status < 400
         return Answer(
             response.status,

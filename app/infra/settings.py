@@ -100,8 +100,8 @@ class Settings(BaseSettings):
     access_log: bool = Field(True, description="a log line for each HTTP request")
     webhook_allow_private: bool = Field(
         False,
-        description="webhooks may go to private addresses and over plain HTTP: for development, or "
-        "when all tenants are your own",
+        description="webhooks and `jwks_url` may lead to private addresses and over plain HTTP: "
+        "for development, or when all tenants are your own",
     )
     simulator_url: str | None = Field(
         None,

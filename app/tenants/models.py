@@ -55,6 +55,21 @@ class SigningSecret(Base):
     __table_args__ = (Index("ix_signing_secrets_tenant_id", "tenant_id"),)
 
 
+class TokenIssuer(Base):
+    """Whose user tokens are a tenant's: found by `iss` and `aud`, before their key is known.
+
+    One tenant per issuer and audience (empty: whatever it is), or one could shut out another.
+    """
+
+    __tablename__ = "token_issuers"
+
+    issuer: Mapped[str] = mapped_column(Text, primary_key=True)
+    audience: Mapped[str] = mapped_column(Text, primary_key=True)
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+
+    __table_args__ = (Index("ix_token_issuers_tenant_id", "tenant_id"),)
+
+
 class Revocation(Base):
     """A user whose tokens were all taken back: those issued by then are dead."""
 

@@ -1,7 +1,7 @@
 """What a tenant may set for itself."""
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Self
 
 import orjson
@@ -11,10 +11,12 @@ from app.core.claims import LONGEST_LIFE, TokenRules
 from app.core.limits import BOUNDS, NAMES, CallLimits, outside_bounds, resolve
 from app.core.payload import PROFILES, PayloadError, check_template
 from app.infra.fields import AppId, AtMost, CallType, Request, Text, check_json, refuse
+from app.tenants.jwks import BadKeySet, KeySet, key_set
 
 COUNTS = {"members", "devices"}
 MOST_APPS = 1_000
 MOST_TYPES = 200
+STORED_JWKS = 32_768
 STORED_TEMPLATE = 8_192
 """Bytes of a template as it rests; what it may have at all is said by `check_template`."""
 _APPS = AtMost(MOST_APPS, "too_many_apps", f"at most {MOST_APPS:,} apps")
@@ -37,6 +39,46 @@ class UserTokenRules(Request):
     audience: Annotated[Text, Field(min_length=1, max_length=500)] | None = Field(
         None, description="the `aud` that a token must name", examples=["ringline"]
     )
+
+    jwks: dict[str, Any] | None = Field(
+        None,
+        description="public keys of the issuer (RFC 7517: RS256, ES256)",
+    )
+    jwks_url: Annotated[Text, Field(min_length=1, max_length=2_048)] | None = Field(
+        None,
+        description="where the issuer's public keys are fetched instead: https, public, cached for "
+        "10 minutes",
+        examples=["https://id.example.com/.well-known/jwks.json"],
+    )
+
+    @field_validator("jwks")
+    @classmethod
+    def _keys(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None:
+            check_json(value, "jwks", STORED_JWKS)
+            try:
+                key_set(value)
+            except BadKeySet as error:
+                raise refuse("invalid_jwks", str(error)) from error
+        return value
+
+    @model_validator(mode="after")
+    def _whose(self) -> Self:
+        if self.jwks is not None and self.jwks_url is not None:
+            raise refuse("two_key_sets", "give `jwks` or `jwks_url`, not both")
+        if self.has_keys and self.issuer is None:
+            raise refuse("missing_issuer", "issuer: a JWKS needs one, by which its tenant is found")
+        return self
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether tokens by the issuer's own keys are taken."""
+        return self.jwks is not None or self.jwks_url is not None
+
+    @cached_property
+    def keys(self) -> KeySet:
+        """The keys of `jwks`."""
+        return {} if self.jwks is None else key_set(self.jwks)
 
     def as_rules(self) -> TokenRules:
         """As `core.claims` judges by them."""

@@ -14,6 +14,7 @@ from app.infra.db import clock
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
+from app.infra.safe_http import check_url
 from app.tenants import revocations, signing_secrets, store
 from app.tenants.schemas import TenantSettings, tenant_settings
 from app.tenants.scopes import check_scopes
@@ -134,10 +135,24 @@ async def settings_of(runtime: Runtime, tenant_id: UUID) -> TenantSettings:
 async def change_settings(
     runtime: Runtime, tenant_id: UUID, settings: TenantSettings, *, actor: Actor = SERVER
 ) -> TenantSettings:
-    """Replace the tenant's settings. Calls that live keep the limits they began with."""
+    """Replace the tenant's settings. Calls that live keep the limits they began with.
+
+    Raises Invalid for an address of keys that will not do, Conflict for another tenant's issuer.
+    """
+    rules = settings.user_tokens
+    if rules.jwks_url is not None:
+        private = runtime.settings.webhook_allow_private
+        check_url(rules.jwks_url, allow_private=private, field="user_tokens.jwks_url")
     stored = settings.model_dump(exclude_defaults=True)
     async with runtime.database.transaction() as session:
         await store.set_settings(session, tenant_id, stored)
+        issuer = rules.issuer if rules.has_keys else None
+        if not await store.set_issuer(session, tenant_id, issuer, rules.audience):
+            raise Conflict(
+                "issuer_taken",
+                "user_tokens: another tenant takes the tokens of this issuer and audience; set an "
+                "`audience` of your own",
+            )
         await record(session, actor, tenant_id, "settings.change", "settings", stored)
     return settings
 

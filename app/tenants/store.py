@@ -1,5 +1,6 @@
 """Rows of tenants, API keys and signing secrets."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -128,6 +129,43 @@ async def signing_secret(session: Connection, kid: str) -> Row | None:
     if row is not None and row["rested"]:
         await session.execute(SECRET_USED, {"id": row["id"]})
     return row
+
+
+FREE_ISSUER = text("DELETE FROM token_issuers WHERE tenant_id = :tenant")
+TAKE_ISSUER = text("""
+    INSERT INTO token_issuers (issuer, audience, tenant_id) VALUES (:issuer, :audience, :tenant)
+    ON CONFLICT DO NOTHING
+""")
+# the one that names the audience goes before one that takes any
+OF_ISSUER = text("""
+    SELECT n.id AS tenant_id, n.settings, count(*) OVER () AS tenants,
+           (SELECT max(e.erased_at) FROM erasures e WHERE e.tenant_id = n.id) AS last_erased_at
+    FROM token_issuers i JOIN tenants n ON n.id = i.tenant_id
+    WHERE i.issuer = :issuer AND i.audience = ANY(CAST(:audiences AS text[]))
+    LIMIT 1
+""")
+
+
+async def set_issuer(
+    session: Connection, tenant_id: UUID, issuer: str | None, audience: str | None
+) -> bool:
+    """Whose tokens are this tenant's (None: nobody's); False when another tenant has them."""
+    await session.execute(FREE_ISSUER, {"tenant": tenant_id})
+    if issuer is None:
+        return True
+    values = {"issuer": issuer, "audience": audience or "", "tenant": tenant_id}
+    return bool((await session.execute(TAKE_ISSUER, values)).rowcount)
+
+
+async def tenant_of_issuer(
+    session: Connection, issuer: str, audiences: Sequence[str]
+) -> Row | None:
+    """The tenant whose token it would be; None for nobody's, and for one that names several."""
+    for named in (list(audiences), [""]):
+        row = await one(session, OF_ISSUER, {"issuer": issuer, "audiences": named})
+        if row is not None:
+            return row if row["tenants"] == 1 else None
+    return None
 
 
 async def signing_secrets(session: Connection, tenant_id: UUID) -> list[dict[str, Any]]:

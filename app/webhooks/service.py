@@ -1,7 +1,6 @@
 """Webhooks: a tenant's endpoints, their secrets, and what was sent to them."""
 
 import base64
-import ipaddress
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,12 +11,11 @@ from app.audit import log as audit
 from app.audit.log import Actor
 from app.infra import vault
 from app.infra.db import Connection, clock, dump_json
-from app.infra.errors import Conflict, Invalid, NotFound
+from app.infra.errors import Conflict, NotFound
 from app.infra.ids import uuid7
 from app.infra.queue import DELIVER
 from app.infra.runtime import Runtime
-from app.infra.safe_http import is_public
-from app.infra.urls import BadUrl, http_url
+from app.infra.safe_http import check_url
 from app.tenants.store import lock_tenant
 from app.webhooks import backlog, deliveries, endpoints
 from app.webhooks.signing import secret_place
@@ -29,32 +27,6 @@ LAST = UUID(int=2**128 - 1)
 def new_secret() -> str:
     """A secret as the Standard Webhooks specification has it: `whsec_` and 32 random bytes."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
-def check_url(text: str, *, allow_private: bool) -> str:
-    """An endpoint's address as it is sent to; what its name resolves to is judged on connecting.
-
-    Raises Invalid, which names the part that is wrong.
-    """
-    try:
-        url = http_url(text)
-    except BadUrl as error:
-        raise Invalid("invalid_url", f"url: {error}") from error
-    if url.scheme == "http" and not allow_private:
-        raise Invalid("https_required", "url: must begin with https://")
-    if not allow_private and _is_private(url.host):
-        raise Invalid("private_address", "url: leads to a private network")
-    return str(url)
-
-
-def _is_private(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return not is_public(host)
 
 
 async def create(

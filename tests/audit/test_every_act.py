@@ -192,6 +192,7 @@ async def by_forms(walk: Walk, tenant: UUID, simulator) -> None:
     page = await walk.form(settings + "/secrets", "secret.create", ids)
     kid = re.findall(r"/settings/secrets/(\w+)/revoke", page)[-1]
     await walk.form(settings + "/secrets/{kid}/revoke", "secret.revoke", ids | {"kid": kid})
+    await walk.form(settings + "/tokens", "settings.change", ids, longest_life="3600")
     await walk.form(settings + "/calls", "settings.change", ids, users_may_ring="yes")
     await walk.form(settings + "/payload", "settings.change", ids, app_id=BUNDLE, profile="stream")
     await webhooks_by_forms(walk, settings + "/webhooks", ids)
