@@ -9,9 +9,9 @@ import httpx
 from pydantic import ValidationError
 from sqlalchemy import text
 
-from app.apns.credential import client_context
 from app.credentials import health, key_check
 from app.dashboard import forwarders
+from app.http2.tls import client_context
 from app.infra import clock
 from app.infra import news as redis
 from app.infra.db import Database, head_revision, one, revision_of

@@ -4,7 +4,6 @@ A PEM reaches OpenSSL, which only reads files, through a sealed memory file on L
 private temporary file elsewhere; neither is left behind.
 """
 
-import asyncio
 import os
 import ssl
 import sys
@@ -17,6 +16,7 @@ from typing import Final
 from app.apns.headers import HeaderWriter
 from app.apns.jwt import ProviderTokens
 from app.core.frozen import frozen
+from app.http2.tls import TrustingContext
 
 
 @frozen
@@ -47,14 +47,13 @@ class Identity:
     def __init__(
         self, credential: Credential, ca_file: str | Path | None, wall_clock: Callable[[], float]
     ) -> None:
-        self.context: Final = client_context()
+        self.tls: Final = TrustingContext(ca_file)
+        self.context: Final = self.tls.context
         self.tokens: Final = (
             ProviderTokens(credential.p8, credential.key_id, credential.team_id, wall_clock)
             if isinstance(credential, KeyCredential)
             else None
         )
-        self._ca_file = ca_file
-        self._trusting = False
         if isinstance(credential, CertificateCredential):
             load_pem(self.context, credential.pem)
 
@@ -71,28 +70,8 @@ class Identity:
         return HeaderWriter(authority, self.tokens)
 
     async def prepare(self) -> None:
-        """Read the trust anchors, once: 20 ms for a system's store, so off the loop."""
-        if not self._trusting:
-            await asyncio.get_running_loop().run_in_executor(None, self._load_trust)
-
-    def _load_trust(self) -> None:
-        if self._ca_file is None:
-            self.context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-        else:
-            self.context.load_verify_locations(cafile=str(self._ca_file))
-        self._trusting = True
-
-
-def client_context() -> ssl.SSLContext:
-    """A context as Apple asks: TLS 1.2 or later, ALPN h2, the server's name and chain checked.
-
-    TLS 1.2 renegotiation is refused, as HTTP/2 wants it (RFC 9113 section 9.2.1).
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    context.set_alpn_protocols(["h2"])
-    return context
+        """Read the trust anchors, once."""
+        await self.tls.load()
 
 
 def load_pem(context: ssl.SSLContext, pem: bytes) -> None:

@@ -1,16 +1,15 @@
 """How a push ended: Apple's answer, or why there is none."""
 
-import re
 from typing import Final
 
 import orjson
 from aioapns.common import NotificationResult
 
+from app.core.outcome import readable
 from app.core.push_policy import Attempt, NoAnswer
 
 _MAX_REASON: Final = 128
 _MAX_TIMESTAMP: Final = 2**53
-_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class PushOutcome(NotificationResult):
@@ -75,6 +74,11 @@ class PushOutcome(NotificationResult):
         """Apple's reason; the same as aioapns's `description`."""
         return self.description
 
+    @property
+    def unique_id(self) -> str | None:
+        """Apple's own name of the push."""
+        return self.apns_unique_id
+
     def attempt(self, number: int, now: float) -> Attempt:
         """This outcome as the `number`th attempt at a push, told to a policy at `now`."""
         return Attempt(
@@ -92,14 +96,6 @@ class PushOutcome(NotificationResult):
     def __repr__(self) -> str:
         end = self.code or self.no_answer
         return f"<PushOutcome {self.notification_id} {end} {self.description or self.cause or ''}>"
-
-
-def readable(text: str) -> str:
-    """Text of the server's without what no database holds and no log should: controls, surrogates.
-
-    Each is shown as U+FFFD.
-    """
-    return _CONTROLS.sub("\ufffd", text)
 
 
 def read_body(body: bytes) -> tuple[str | None, int | None]:

@@ -4,8 +4,9 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from app.apns.outcome import PushOutcome, read_body, readable
+from app.apns.outcome import PushOutcome, read_body
 from app.apns.request import PushRequest
+from app.core.outcome import readable
 from app.core.push_policy import NoAnswer
 from app.http2.head import seconds_until
 from app.http2.sender import Pending

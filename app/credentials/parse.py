@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from app.apns.credential import client_context, load_pem
+from app.apns.credential import load_pem
 from app.core.app_id import VOIP, as_typed
 from app.credentials.files.parsed_file import BOTH, PRODUCTION, SANDBOX, ParsedFile
 from app.credentials.files.reading import clean_app_id, read
 from app.credentials.files.refusals import reject
 from app.credentials.turns import Turns
+from app.http2.tls import client_context
 from app.infra import clock
 
 _TURNS = Turns("credentials")

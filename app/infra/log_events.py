@@ -6,6 +6,7 @@ from typing import Final
 
 LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "access_token_not_renewed": "An access token was not renewed; the old one is used on",
         "answer_not_understood": "An answer to a push met a fault of ours; it is tried again",
         "apns_not_reached": "No connection to the provider for a credential that was to be warm",
         "claim_forgotten": "A claim was found that this worker does not know of; claimed anew",

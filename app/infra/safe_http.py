@@ -260,13 +260,14 @@ class SafeHttp:
         *,
         now: datetime,
         owner: Hashable = None,
+        kept: int = MOST_KEPT,
     ) -> Answer:
         """POST once; never raises for what the other side does.
 
         `now`: what a date in `Retry-After` is compared with. `owner`: whose share of what is
-        scarce (look-ups of names) it takes.
+        scarce (look-ups of names) it takes. `kept`: bytes of the answer's body that are told.
         """
-        return await self._try("POST", url, headers, body, now, owner, MOST_KEPT)
+        return await self._try("POST", url, headers, body, now, owner, kept)
 
     async def get(self, url: str, *, now: datetime, owner: Hashable = None) -> Answer:
         """GET once, as `post`; the answer's text is whole, or the error is `too_long`."""

@@ -67,6 +67,17 @@ class Settings(BaseSettings):
     apns_connections: int = Field(
         4, ge=1, le=64, description="connections to Apple per credential, environment and worker"
     )
+    fcm_url: str = "https://fcm.googleapis.com"
+    google_token_url: str = Field(
+        "https://oauth2.googleapis.com/token",
+        description="where access tokens are fetched, whatever a service account's file says",
+    )
+    google_ca_file: Path | None = Field(
+        None, description="trust this PEM file for Google instead of the system's authorities"
+    )
+    fcm_connections: int = Field(
+        4, ge=1, le=64, description="connections to FCM per credential and worker"
+    )
     cors_origins: Annotated[list[str], NoDecode] = Field(
         [], description="origins of web clients, separated by commas"
     )
@@ -139,7 +150,9 @@ class Settings(BaseSettings):
                 f"{error}: write addresses or networks, as 10.0.0.7,10.1.0.0/16"
             ) from error
 
-    @field_validator("public_url", "apns_production_url", "apns_sandbox_url")
+    @field_validator(
+        "public_url", "apns_production_url", "apns_sandbox_url", "fcm_url", "google_token_url"
+    )
     @classmethod
     def _http_url(cls, value: str) -> str:
         url = http_url(value)
@@ -147,11 +160,11 @@ class Settings(BaseSettings):
             raise BadUrl("query", "must hold no ?")
         return str(url).rstrip("/")
 
-    @field_validator("apns_production_url", "apns_sandbox_url")
+    @field_validator("apns_production_url", "apns_sandbox_url", "fcm_url", "google_token_url")
     @classmethod
-    def _apns_is_tls(cls, value: str) -> str:
+    def _push_is_tls(cls, value: str) -> str:
         if not value.startswith("https://"):
-            raise ValueError("must begin with https://: APNs is HTTP/2 over TLS")
+            raise ValueError("must begin with https://: pushes go over TLS")
         return value
 
     @field_validator("simulator_url")

@@ -1,4 +1,4 @@
-"""A fake Apple Push Notification service: HTTP/2 over TLS, Apple's rules, faults on command.
+"""Fake push services: Apple's (APNs) and Google's (FCM), with their rules, faults on command.
 
 It imports nothing else of ours, so that one wrong value cannot pass on both sides.
 
@@ -28,6 +28,11 @@ In a test (own thread, own event loop; every method may be called from any threa
         sim.wait_for_arrivals(3, token=token, timeout=5)    # blocks
         await sim.arrived(3, token=token, timeout=5)        # the same, awaited
         sim.deliveries(token)                    # what the phone was given
+
+        account = sim.google_account("demo-project")        # .json is what its owner downloads
+        sim.fcm_live(token, project="demo-project")         # None: any; sim.fcm_gone(token)
+        sim.fcm_url, sim.google_token_url                   # faults: environment="fcm",
+                                                            # topic="oauth" for the token endpoint
 
         sim.fault(token=token, status=503, reason="Shutdown", times=1)
         sim.fault(delay=0.2) ; sim.fault(silence=True) ; sim.fault(reset="REFUSED_STREAM")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from devkit.simulator.answers import STATUS_OF_REASON, Answer
+from devkit.simulator.answers import Answer
 from devkit.simulator.fault_book import Scripted
 from devkit.simulator.faults import RequestFault, error_code, named_settings
 from devkit.simulator.requests import Arrival, PushRequest
@@ -49,7 +49,7 @@ def act(
         deliver = None  # It has been delivered, or never will be.
     if fault.settings:
         connection.send_settings(named_settings(fault.settings))
-    shaped = _shape(answer, fault)
+    shaped = shape(answer, fault)
     if fault.delay or fault.hold:
         connection.flush()
         connection.spawn(_later(connection, stream, arrival, shaped, scripted, deliver))
@@ -143,11 +143,10 @@ async def _answer_in_pieces(
     connection.flush()
 
 
-def _shape(answer: Answer, fault: RequestFault) -> Answer:
+def shape(answer: Answer, fault: RequestFault) -> Answer:
     """Change the rules' answer into the fault's."""
     if fault.status is not None or fault.reason is not None:
-        status = fault.status or STATUS_OF_REASON.get(fault.reason or "", 400)
-        answer = Answer(status, fault.reason, apns_id=answer.apns_id)
+        answer = answer.refused(fault.status, fault.reason)
     if fault.timestamp is not None:
         answer = replace(answer, timestamp=fault.timestamp)
     if fault.body is not None:

@@ -79,6 +79,10 @@ class Answer:
         fields.extend((name.lower().encode(), value.encode()) for name, value in self.extra)
         return fields
 
+    def refused(self, status: int | None, reason: str | None) -> "Answer":
+        """Give a refusal in its place; without a status that of the reason."""
+        return Answer(status or STATUS_OF_REASON.get(reason or "", 400), reason, None, self.apns_id)
+
     def body_bytes(self) -> bytes:
         """Give the response's body: empty for a success, JSON with a reason otherwise."""
         if self.body is not None:

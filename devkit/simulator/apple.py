@@ -17,6 +17,7 @@ from devkit.simulator.arrivals import Arrivals
 from devkit.simulator.certificates import Authority
 from devkit.simulator.devices import Device, Devices, Environment, GoneReason
 from devkit.simulator.fault_book import FaultBook
+from devkit.simulator.google.service import Google
 from devkit.simulator.provider_tokens import ProviderTokens, UpdateScope
 from devkit.simulator.requests import Arrival
 from devkit.simulator.statistics import Statistics
@@ -60,6 +61,7 @@ class Apple:
         self.arrivals = Arrivals(keep)
         self.faults = FaultBook()
         self.statistics = Statistics()
+        self.google = Google()
         self.connections: dict[int, ApnsConnection] = {}
         self.last_connection = 0
         self.revoked: set[str] = set()
@@ -119,6 +121,14 @@ class Apple:
     def set_online(self, token: str, *, online: bool) -> None:
         """Switch a device on or off; what was kept for it is delivered unless it has expired."""
         self.devices.set_online(token, online=online)
+        self._bring_stored(token, online=online)
+
+    def set_registration_online(self, token: str, *, online: bool) -> None:
+        """The same for a phone that FCM reaches."""
+        self.google.set_online(token, online=online)
+        self._bring_stored(token, online=online)
+
+    def _bring_stored(self, token: str, *, online: bool) -> None:
         if not online:
             return
         for arrival in self.arrivals.stored(token):
@@ -157,6 +167,7 @@ class Apple:
         self.faults.remove()
         self.arrivals.clear()
         self.devices.clear()
+        self.google.clear()
         self.tokens.forget_history()
         self.revoked.clear()
         self.statistics = Statistics()

@@ -21,7 +21,13 @@ from devkit.simulator import apple_extensions
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 KeyKind = Literal["ec", "rsa"]
-SERVER_NAMES = ("localhost", "api.push.apple.com", "api.sandbox.push.apple.com")
+SERVER_NAMES = (
+    "localhost",
+    "api.push.apple.com",
+    "api.sandbox.push.apple.com",
+    "fcm.googleapis.com",
+    "oauth2.googleapis.com",
+)
 LIFETIME = timedelta(days=395)
 """About 13 months, as Apple's push certificates."""
 
@@ -157,7 +163,7 @@ class Authority:
         not_after: datetime | None = None,
         names: Sequence[str] = SERVER_NAMES,
     ) -> Issued:
-        """Make a server certificate for Apple's host names, localhost and the loopback."""
+        """Make a server certificate for Apple's and Google's names, localhost and loopback."""
         alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
         if "localhost" in names:
             alternatives.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))

@@ -47,16 +47,36 @@ class ApnsConnection(Opening):
             acknowledge_settings=fault.acknowledge_settings,
         )
         self._http2 = Http2(self, habits)
-        # Source: "Establishing a token-based connection to APNs": one stream until the first valid
-        # token, which a client with a certificate does not need.
-        streams = 1 if self.identity is None else self.apple.conduct.max_concurrent_streams
-        initial = {Setting.MAX_CONCURRENT_STREAMS: streams, Setting.MAX_HEADER_LIST_SIZE: 8000}
+        initial = {
+            Setting.MAX_CONCURRENT_STREAMS: self.first_streams(),
+            Setting.MAX_HEADER_LIST_SIZE: 8000,
+        }
         self._http2.send_settings({**initial, **named_settings(fault.settings)})
         if fault.goaway is not None:
             self.goaway(fault.goaway, above=1)
         self.flush()
         if fault.stop_reading == 0:
             self.stream.pause_reading()
+
+    def first_streams(self) -> int:
+        """Give how many streams a new client may open.
+
+        Source: "Establishing a token-based connection to APNs": one until the first valid token,
+        which a client with a certificate does not need.
+        """
+        return 1 if self.identity is None else self.apple.conduct.max_concurrent_streams
+
+    def read(self, stream: Stream) -> PushRequest:
+        """Read a request as this service sees it."""
+        return read_request(stream)
+
+    def judged(self, request: PushRequest, arrival: Arrival) -> tuple[Answer, Callable[[], None]]:
+        """Apply the service's rules; give their answer, and what delivers the push."""
+        return intake.judged(self, request, arrival)
+
+    def unjudged(self, request: PushRequest) -> Answer:
+        """Give an answer for a fault to shape."""
+        return Answer(apns_id=request.apns_id or None)
 
     def received(self, data: bytes) -> None:
         if self._http2 is None or self.stream.closing:
@@ -87,25 +107,25 @@ class ApnsConnection(Opening):
     def on_headers(self, stream: Stream) -> None:
         if not self.apple.faults.any_for_requests:
             return
-        request = read_request(stream)
+        request = self.read(stream)
         scripted = acting.pick(self, request, "headers")
         if scripted is not None:
             stream.dealt_with = True
             arrival = self._record(stream, request)
-            acting.act(self, stream, arrival, Answer(apns_id=request.apns_id or None), scripted)
+            acting.act(self, stream, arrival, self.unjudged(request), scripted)
 
     def on_request(self, stream: Stream) -> None:
         if stream.dealt_with:
             return  # by a fault, at its headers
-        request = read_request(stream)
+        request = self.read(stream)
         scripted = None
         if self.apple.faults.any_for_requests:
             scripted = acting.pick(self, request, "request")
         arrival = self._record(stream, request)
         if scripted is not None and scripted.fault.unprocessed:
-            acting.act(self, stream, arrival, Answer(), scripted)
+            acting.act(self, stream, arrival, self.unjudged(request), scripted)
             return
-        answer, deliver = intake.judged(self, request, arrival)
+        answer, deliver = self.judged(request, arrival)
         if scripted is None:
             self.answer(stream, answer, deliver)
         else:

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from devkit.simulator import control_admin
 from devkit.simulator.arrivals import Delivery
 from devkit.simulator.devices import Environment
+from devkit.simulator.google import control as google_control
 from devkit.simulator.own_pages import OwnPagesOnly
 from devkit.simulator.requests import Arrival
 
@@ -25,7 +26,7 @@ Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="seconds to wai
 
 def control_app(server: "Server") -> FastAPI:
     """Make the control API of a simulator."""
-    app = FastAPI(title="Ringline's APNs simulator", docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="Ringline's simulator of push services", docs_url="/docs", redoc_url=None)
     app.state.server = server
     app.add_middleware(OwnPagesOnly)
     router = APIRouter()
@@ -33,6 +34,7 @@ def control_app(server: "Server") -> FastAPI:
     _pushes_routes(router, server)
     app.include_router(router)
     app.include_router(control_admin.router(server))
+    app.include_router(google_control.router(server))
 
     @app.exception_handler(KeyError)
     async def unknown(_request: Request, error: KeyError) -> JSONResponse:

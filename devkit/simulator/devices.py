@@ -11,7 +11,8 @@ from typing import Literal
 
 from devkit.simulator.answers import Refusal
 
-Environment = Literal["production", "sandbox"]
+Environment = Literal["production", "sandbox", "fcm"]
+"""The door that a push comes by: Apple has two of them, Google one."""
 GoneReason = Literal["Unregistered", "ExpiredToken"]
 
 

@@ -18,6 +18,7 @@ from devkit.simulator import push_certificates
 from devkit.simulator.apple import Apple, Conduct
 from devkit.simulator.certificates import Authority, Issued
 from devkit.simulator.devices import Environment, GoneReason
+from devkit.simulator.google.handle import OfGoogle
 from devkit.simulator.provider_tokens import ProviderCredential
 from devkit.simulator.scripting import Scripting
 from devkit.simulator.server import KEEP, Server, fast_loop, serve
@@ -26,7 +27,7 @@ from devkit.simulator.watching import Watching
 _STARTING_SECONDS = 20
 
 
-class Simulator(Watching, Scripting):
+class Simulator(Watching, Scripting, OfGoogle):
     """A handle on a running simulator: `with Simulator.running() as sim: ...`."""
 
     def __init__(
@@ -43,6 +44,7 @@ class Simulator(Watching, Scripting):
         *,
         production_port: int = 0,
         sandbox_port: int = 0,
+        fcm_port: int = 0,
         control_port: int = 0,
         conduct: Conduct | None = None,
         keep: int = KEEP,
@@ -56,6 +58,7 @@ class Simulator(Watching, Scripting):
                 folder or Path(stack.enter_context(tempfile.TemporaryDirectory())),
                 production_port=production_port,
                 sandbox_port=sandbox_port,
+                fcm_port=fcm_port,
                 control_port=control_port,
                 conduct=conduct,
                 keep=keep,

@@ -1,4 +1,4 @@
-"""The two TLS ports, one for each of Apple's environments."""
+"""The TLS ports: one for each of Apple's environments, and Google's."""
 
 import asyncio
 import socket
@@ -6,6 +6,7 @@ import socket
 from devkit.simulator.apple import Apple
 from devkit.simulator.connection import ApnsConnection
 from devkit.simulator.devices import Environment
+from devkit.simulator.google.connection import GoogleConnection
 
 
 class Port:
@@ -31,13 +32,18 @@ class Port:
         self._holder = None
         self.number = bound.getsockname()[1]
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: ApnsConnection(self._apple, self._environment).stream, sock=bound, backlog=1024
+            lambda: self._accept().stream, sock=bound, backlog=1024
         )
 
     @property
     def listening(self) -> bool:
         """Whether connections are taken: a fault in force may say otherwise."""
         return self._server is not None
+
+    def _accept(self) -> ApnsConnection:
+        if self._environment == "fcm":
+            return GoogleConnection(self._apple)
+        return ApnsConnection(self._apple, self._environment)
 
     def refuse(self) -> None:
         """Stop listening; connections that are open stay."""

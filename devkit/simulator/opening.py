@@ -21,8 +21,10 @@ class Opening:
     """A connection until HTTP/2 begins; `ApnsConnection` is what it becomes.
 
     `number` counts connections from 1, `client` says who is on the other end, and `fault` is what
-    was scripted for this connection.
+    was scripted for this connection. `speaks_old`: HTTP/1.1 is spoken here, too.
     """
+
+    speaks_old = False
 
     def __init__(self, apple: "Apple", environment: Environment) -> None:
         self.apple = apple
@@ -54,7 +56,8 @@ class Opening:
 
     def _begin_tls(self) -> None:
         fault = self.fault
-        self.stream.start(self.apple.contexts.get(fault.certificate, alpn=fault.alpn))
+        context = self.apple.contexts.get(fault.certificate, alpn=fault.alpn, old=self.speaks_old)
+        self.stream.start(context)
 
     def tls_failed(self, reason: str) -> None:
         self.apple.statistics.handshakes_failed += 1

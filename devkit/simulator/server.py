@@ -1,4 +1,4 @@
-"""Runs the simulator: the state, its two TLS ports and the control API, on one event loop."""
+"""Runs the simulator: the state, its TLS ports and the control API, on one event loop."""
 
 import asyncio
 import contextlib
@@ -22,10 +22,10 @@ KEEP = 20_000
 class Server:
     """A running simulator. `apple` is its state; the URLs say where it is."""
 
-    def __init__(self, apple: Apple, production: Port, sandbox: Port, host: str) -> None:
+    def __init__(self, apple: Apple, host: str, **ports: Port) -> None:
         self.apple = apple
         self.host = host
-        self._ports = {"production": production, "sandbox": sandbox}
+        self._ports = ports
         self.control_port = 0
         # Another one after each start: who keeps something of this run can tell that it is over.
         self.run_id = secrets.token_hex(8)
@@ -47,6 +47,18 @@ class Server:
         return f"https://localhost:{self.sandbox_port}"
 
     @property
+    def fcm_port(self) -> int:
+        return self._ports["fcm"].number
+
+    @property
+    def fcm_url(self) -> str:
+        return f"https://localhost:{self.fcm_port}"
+
+    @property
+    def google_token_url(self) -> str:
+        return f"{self.fcm_url}/token"
+
+    @property
     def control_url(self) -> str:
         return f"http://127.0.0.1:{self.control_port}"
 
@@ -59,6 +71,8 @@ class Server:
         return {
             "production_url": self.production_url,
             "sandbox_url": self.sandbox_url,
+            "fcm_url": self.fcm_url,
+            "google_token_url": self.google_token_url,
             "control_url": self.control_url,
             "ca_file": str(self.apple.ca_file),
             "run": self.run_id,
@@ -93,6 +107,7 @@ async def serve(
     *,
     production_port: int = 0,
     sandbox_port: int = 0,
+    fcm_port: int = 0,
     control_port: int = 0,
     host: str = "127.0.0.1",
     conduct: Conduct | None = None,
@@ -105,17 +120,20 @@ async def serve(
     requests are remembered. OSError when a port is taken.
     """
     apple = Apple(folder, conduct or Conduct(), keep)
-    production = Port(apple, "production", host, production_port)
-    sandbox = Port(apple, "sandbox", host, sandbox_port)
-    server = Server(apple, production, sandbox, host)
+    ports = {
+        "production": Port(apple, "production", host, production_port),
+        "sandbox": Port(apple, "sandbox", host, sandbox_port),
+        "fcm": Port(apple, "fcm", host, fcm_port),
+    }
+    server = Server(apple, host, **ports)
     try:
-        await production.open()
-        await sandbox.open()
+        for port in ports.values():
+            await port.open()
         async with _control(server, control_port):
             yield server
     finally:
-        production.close()
-        sandbox.close()
+        for port in ports.values():
+            port.close()
         apple.faults.remove()
         for connection in list(apple.connections.values()):
             connection.stream.abort()
@@ -160,6 +178,7 @@ def run(
     *,
     production_port: int = 0,
     sandbox_port: int = 0,
+    fcm_port: int = 0,
     control_port: int = 0,
     host: str = "127.0.0.1",
     conduct: Conduct | None = None,
@@ -180,6 +199,7 @@ def run(
             folder,
             production_port=production_port,
             sandbox_port=sandbox_port,
+            fcm_port=fcm_port,
             control_port=control_port,
             host=host,
             conduct=conduct,

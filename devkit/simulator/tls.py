@@ -34,16 +34,21 @@ class Contexts:
     def __init__(self, authority: Authority, ca_file: Path) -> None:
         self._authority = authority
         self._ca_file = ca_file
-        self._made: dict[tuple[ServerCertificate, bool], SSL.Context] = {}
+        self._made: dict[tuple[ServerCertificate, bool, bool], SSL.Context] = {}
 
-    def get(self, certificate: ServerCertificate = "valid", *, alpn: bool = True) -> SSL.Context:
-        """Give the context that shows a certificate of a kind and agrees on `h2`, or on nothing."""
-        key = (certificate, alpn)
+    def get(
+        self, certificate: ServerCertificate = "valid", *, alpn: bool = True, old: bool = False
+    ) -> SSL.Context:
+        """Give the context that shows a certificate of a kind and agrees on `h2`, or on nothing.
+
+        `old`: who does not offer `h2` is spoken to in HTTP/1.1.
+        """
+        key = (certificate, alpn, old)
         if key not in self._made:
-            self._made[key] = self._make(certificate, alpn=alpn)
+            self._made[key] = self._make(certificate, alpn=alpn, old=old)
         return self._made[key]
 
-    def _make(self, certificate: ServerCertificate, *, alpn: bool) -> SSL.Context:
+    def _make(self, certificate: ServerCertificate, *, alpn: bool, old: bool) -> SSL.Context:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         authority = Authority.create("Nobody") if certificate == "untrusted" else self._authority
@@ -63,8 +68,12 @@ class Contexts:
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)  # RFC 9113, 9.2.1
         if alpn:
-            context.set_alpn_select_callback(_select_alpn)
+            context.set_alpn_select_callback(_select_any if old else _select_alpn)
         return context
+
+
+def _select_any(_connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    return b"h2" if b"h2" in offered else b"http/1.1"
 
 
 def _select_alpn(_connection: SSL.Connection, offered: list[bytes]) -> bytes:

@@ -24,6 +24,12 @@ Sizes are bytes of UTF-8: 5,120 for a VoIP push, 4,096 for others; what is cut f
 
 from dataclasses import replace
 
+from app.core.payload.android import (
+    ANDROID_PROFILES,
+    AndroidProfile,
+    android_ring,
+    android_stop,
+)
 from app.core.payload.checks import Outcome, Problem, problems
 from app.core.payload.custom import TemplateError, check_template, template_advice
 from app.core.payload.facts import (
@@ -51,6 +57,7 @@ from app.core.payload.sample import SAMPLE_TOKEN, sample_facts
 from app.core.payload.template import Template
 
 __all__ = [
+    "ANDROID_PROFILES",
     "CALLKIT_REASONS",
     "DEFAULT_PROFILE",
     "FIELDS",
@@ -59,6 +66,7 @@ __all__ = [
     "SAMPLE_TOKEN",
     "TOKEN_ROOM",
     "VOIP_LIMIT",
+    "AndroidProfile",
     "Kind",
     "Outcome",
     "PayloadError",
@@ -68,6 +76,8 @@ __all__ = [
     "RingFacts",
     "Template",
     "TemplateError",
+    "android_ring",
+    "android_stop",
     "check_template",
     "headers",
     "number_of",

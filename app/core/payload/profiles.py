@@ -41,7 +41,7 @@ _STOP: Final[dict[str, Any]] = {
     "sent_at": "{{sent_at}}",
     "state_url": "{{state_url}}",
 }
-_RING_FLAT: Final[dict[str, Any]] = {
+RING_FLAT: Final[dict[str, Any]] = {
     "ring_v": "2",
     "ring_uuid": "{{uuid}}",
     "ring_cid": "{{cid}}",
@@ -53,7 +53,7 @@ _RING_FLAT: Final[dict[str, Any]] = {
     "ring_custom": "{{custom_json?}}",
     "ring_token": "{{token}}",
 }
-_STOP_FLAT: Final[dict[str, Any]] = {
+STOP_FLAT: Final[dict[str, Any]] = {
     "ring_v": "2",
     "ring_type": "stop",
     "ring_uuid": "{{uuid}}",
@@ -192,8 +192,8 @@ def _compiled(ring: dict[str, Any], flat: dict[str, Any]) -> dict[str, Template]
     }
 
 
-RING_TEMPLATES: Final = _compiled(RING, _RING_FLAT)
-VOIP_STOP_TEMPLATES: Final = _compiled(_STOP, _STOP_FLAT)
+RING_TEMPLATES: Final = _compiled(RING, RING_FLAT)
+VOIP_STOP_TEMPLATES: Final = _compiled(_STOP, STOP_FLAT)
 BACKGROUND_STOP: Final = compile_template({"aps": {"content-available": 1}, "ring": _STOP})
 
 

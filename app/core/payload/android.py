@@ -1,0 +1,72 @@
+"""What an FCM message says to an Android app: a flat object of strings, shaped for its library.
+
+FCM's `data` holds strings alone ("The message type Message", firebase.google.com). Our own facts
+travel in every profile as flat keys `ring_...`; the mission's `call_cid` and `user_ids` in our own.
+"""
+
+from dataclasses import replace
+from typing import Any, Final, Literal, get_args
+
+from app.core.payload.facts import (
+    CALLKIT_REASONS,
+    OTHER_LIMIT,
+    TOKEN_ROOM,
+    PayloadError,
+    Prepared,
+    RingFacts,
+)
+from app.core.payload.fit import fitted
+from app.core.payload.profiles import RING_FLAT, STOP_FLAT
+from app.core.payload.template import compile_template
+
+AndroidProfile = Literal["ringline", "stream", "flutter_callkit_incoming", "rn_callkeep"]
+ANDROID_PROFILES: Final[tuple[str, ...]] = get_args(AndroidProfile)
+
+_CALLER: Final = {"ring_caller_name": "{{caller_name?}}", "ring_video": "{{video_string}}"}
+_RING: Final[dict[str, Any]] = {"ring_type": "ring"} | RING_FLAT | _CALLER
+_SHAPES: Final[dict[str, dict[str, Any]]] = {
+    "ringline": {"call_cid": "{{cid}}", "user_ids": "{{user_ids}}"},
+    "stream": {
+        "call_cid": "{{cid}}",
+        "call_display_name": "{{call_label}}",
+        "created_by_display_name": "{{caller_label}}",
+        "created_by_id": "{{caller_id}}",
+        "receiver_id": "{{receiver_id}}",
+        "sender": "stream.video",
+        "type": "call.ring",
+        "version": "v2",
+        "video": "{{video_string}}",
+    },
+    # This plugin is shown a call by the app's own handler, which reads strings.
+    "flutter_callkit_incoming": {
+        "id": "{{uuid}}",
+        "nameCaller": "{{caller_label}}",
+        "handle": "{{caller_id}}",
+        "isVideo": "{{video_string}}",
+        "avatar": "{{caller_avatar?}}",
+    },
+    "rn_callkeep": {
+        "uuid": "{{uuid}}",
+        "callerName": "{{caller_label}}",
+        "handle": "{{caller_id}}",
+        "hasVideo": "{{video_string}}",
+    },
+}
+_RINGS: Final = {name: compile_template(shape | _RING) for name, shape in _SHAPES.items()}
+_STOP: Final = compile_template(STOP_FLAT)
+
+
+def android_ring(profile: str, facts: RingFacts, *, token_room: int = TOKEN_ROOM) -> Prepared:
+    """The `data` of a ring, serialised once. Raises PayloadError."""
+    if profile not in _RINGS:
+        raise PayloadError(f"there is no Android payload profile {profile!r}")
+    parts, trimmed = fitted(_RINGS[profile], facts, OTHER_LIMIT, token_room)
+    return Prepared(parts, token_room, trimmed)
+
+
+def android_stop(facts: RingFacts, callkit_reason: int) -> bytes:
+    """The `data` that ends a ringing screen: one shape for all, read by the app's own code."""
+    if callkit_reason not in CALLKIT_REASONS:
+        raise PayloadError(f"CXCallEndedReason is 1 to 5, not {callkit_reason}")
+    parts, _ = fitted(_STOP, replace(facts, callkit_reason=callkit_reason), OTHER_LIMIT, 0)
+    return parts[0]

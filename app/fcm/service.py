@@ -1,0 +1,81 @@
+"""FCM as a sender: what the registry knows of it."""
+
+from collections.abc import Callable
+from typing import Final
+
+from app.core.outcome import Outcome
+from app.core.payload import Prepared, RingFacts, Template, android_ring, android_stop
+from app.core.push_policy import Attempt, Known, Reaction, Signal
+from app.fcm import message, policy
+from app.fcm.account import ServiceAccount
+from app.fcm.message import FcmMessage
+from app.fcm.sender import FcmSender
+from app.infra.sender import OutgoingPush, Secret
+from app.infra.settings import Settings
+
+
+class Fcm:
+    """See `app.infra.sender.Service`."""
+
+    name: Final = "fcm"
+    title: Final = "Google"
+    token_kinds: Final = frozenset({"fcm"})
+    credential_kinds: Final = frozenset({"google_service_account"})
+    device_refusals: Final = policy.DEVICE_REFUSALS
+
+    def open(
+        self,
+        secret: Secret,
+        environment: str,  # noqa: ARG002 - Google has one
+        settings: Settings,
+        wall_clock: Callable[[], float],
+        *,
+        connections: int | None = None,
+    ) -> FcmSender:
+        return FcmSender(
+            ServiceAccount.of(secret.material),
+            settings.fcm_url,
+            settings.google_token_url,
+            ca_file=settings.google_ca_file,
+            wall_clock=wall_clock,
+            max_connections=connections or settings.fcm_connections,
+        )
+
+    def ring_payload(
+        self,
+        profile: str,
+        facts: RingFacts,
+        template: Template | None,  # noqa: ARG002 - there is no custom profile for Android
+    ) -> Prepared:
+        return android_ring(profile, facts)
+
+    def stop_payload(
+        self,
+        kind: str,  # noqa: ARG002
+        profile: str,  # noqa: ARG002
+        facts: RingFacts,
+        reason: int,
+        template: Template | None,  # noqa: ARG002
+    ) -> bytes:
+        return android_stop(facts, reason)
+
+    def request(self, push: OutgoingPush) -> FcmMessage:
+        return message.message_of(push)
+
+    def react(self, attempt: Attempt, known: Known, random: float) -> Reaction:
+        return policy.react(attempt, known, random)
+
+    def row_of_stored(self, status: int | None, reason: str | None) -> str:
+        return policy.row_of_stored(status, reason)
+
+    def probe(self, app: str) -> FcmMessage:  # noqa: ARG002 - Google asks for the project alone
+        return message.probe()
+
+    def verdict(self, outcome: Outcome) -> bool | None:
+        if outcome.code == 200:
+            return True
+        reaction = policy.react(outcome.attempt(1, outcome.ended), Known(outcome.ended), 0.0)
+        return False if reaction.signal is Signal.REFUSED else None
+
+
+FCM: Final = Fcm()

@@ -1,0 +1,42 @@
+"""The TLS of an HTTP/2 client."""
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Final
+
+
+def client_context() -> ssl.SSLContext:
+    """TLS 1.2 or later, ALPN h2, the server's name and chain checked.
+
+    TLS 1.2 renegotiation is refused, as HTTP/2 wants it (RFC 9113 section 9.2.1).
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+class TrustingContext:
+    """A client's context that reads its trust anchors when they are first needed.
+
+    `ca_file` is a PEM of them, None for the system's.
+    """
+
+    def __init__(self, ca_file: str | Path | None) -> None:
+        self.context: Final = client_context()
+        self._ca_file = ca_file
+        self._trusting = False
+
+    async def load(self) -> None:
+        """Read them, once: 20 ms for a system's store, so off the loop."""
+        if not self._trusting:
+            await asyncio.get_running_loop().run_in_executor(None, self._load)
+            self._trusting = True
+
+    def _load(self) -> None:
+        if self._ca_file is None:
+            self.context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        else:
+            self.context.load_verify_locations(cafile=str(self._ca_file))

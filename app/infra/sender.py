@@ -1,0 +1,152 @@
+"""The seam of a sender: what one gives, and what it is given. `app.senders` says who there is.
+
+A sender is a package: it says which kinds of token and of credential it serves, makes a request of
+a push, sends it before a deadline, answers with an outcome (`app.core.outcome`), and says by its
+own table what outcomes mean. Values in, an outcome out: no database, and nothing retries inside.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from typing import Any, Literal, Protocol
+
+from app.core.frozen import frozen
+from app.core.outcome import Outcome
+from app.core.payload import Prepared, RingFacts, Template
+from app.core.push_policy import Attempt, Known, Reaction
+from app.infra.settings import Settings
+
+
+@frozen
+class Secret:
+    """A credential with its secret, opened: `material` is what was sealed.
+
+    `ids` are what else of the credential a sender needs, such as `key_id`.
+    """
+
+    kind: str
+    material: bytes = field(repr=False)
+    ids: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@frozen
+class OutgoingPush:
+    """A push as a sender is to make a request of it.
+
+    `id` stays over retries. `token` is the address, `kind` that of the token, `app` the app's name
+    as its credential spells it. `deadline` is when it is worth nothing any more (unix seconds),
+    `now` by the same clock; `keep`: the service may keep a ring for a phone that is off till then.
+    """
+
+    id: str
+    ring: str
+    purpose: Literal["ring", "stop"]
+    kind: str
+    app: str
+    token: str
+    payload: bytes = field(repr=False)
+    deadline: float = 0.0
+    now: float = 0.0
+    keep: bool = False
+
+
+class Pending(Protocol):
+    """A push that was handed to a sender. `stream` is 0 until it has begun to be sent."""
+
+    future: asyncio.Future[Any]
+    stream: int
+
+
+class Stats(Protocol):
+    """A sender at one moment; see `app.http2.sender.SenderStats`."""
+
+    @property
+    def connections(self) -> int: ...
+    @property
+    def streams(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def connect_failures(self) -> int: ...
+    @property
+    def last_failure(self) -> str | None: ...
+
+
+class Sender(Protocol):
+    """Pushes of one credential to one environment; made and used on one running event loop."""
+
+    def start(self, request: Any, deadline: float, start_by: float = ...) -> Any:
+        """Send before `deadline` (loop time): a Pending. Not begun from `start_by` on."""
+
+    async def send(self, request: Any, deadline: float) -> Any:
+        """The same, awaited: the Outcome."""
+
+    def renew(self, pending: Any, start_by: float) -> None:
+        """One that has not begun may begin until then."""
+
+    def is_held_back(self, pending: Any) -> bool:
+        """Whether one had its turn after its `start_by`, and waits to be renewed."""
+
+    def abandon(self, pending: Any) -> None:
+        """Nobody wants its outcome any more."""
+
+    async def warm(self, within: float = ...) -> bool:
+        """Be ready to send; False if that takes longer than so many seconds."""
+
+    async def drain(self, deadline: float) -> None:
+        """Begin nothing more; what has begun may end until then."""
+
+    async def close(self) -> None:
+        """End everything now."""
+
+    def stats(self) -> Stats:
+        """How it stands."""
+
+
+class Service(Protocol):
+    """What a sender's package says of itself, as one value.
+
+    `name` is its word in metrics; `title` how people call the service. `token_kinds` and
+    `credential_kinds` are what it serves. `device_refusals` are reasons that speak of one device's
+    token alone: many of them together mean a wrong credential.
+    """
+
+    name: str
+    title: str
+    token_kinds: frozenset[str]
+    credential_kinds: frozenset[str]
+    device_refusals: frozenset[str]
+
+    def open(
+        self,
+        secret: Secret,
+        environment: str,
+        settings: Settings,
+        wall_clock: Callable[[], float],
+        *,
+        connections: int | None = None,
+    ) -> Sender:
+        """A sender of this credential. Raises ValueError, in a sentence, when it is unfit."""
+
+    def ring_payload(self, profile: str, facts: RingFacts, template: Template | None) -> Prepared:
+        """What a ring says, made once for all of its devices. Raises PayloadError."""
+
+    def stop_payload(
+        self, kind: str, profile: str, facts: RingFacts, reason: int, template: Template | None
+    ) -> bytes:
+        """What a stop says to a token of this kind. Raises PayloadError."""
+
+    def request(self, push: OutgoingPush) -> Any:
+        """What its senders take. Raises ValueError for what cannot be sent."""
+
+    def react(self, attempt: Attempt, known: Known, random: float) -> Reaction:
+        """What to do about the end of one attempt."""
+
+    def row_of_stored(self, status: int | None, reason: str | None) -> str:
+        """The row of its table that an earlier attempt was of."""
+
+    def probe(self, app: str) -> Any:
+        """A request that reaches nobody, and whose answer shows what the credential is worth."""
+
+    def verdict(self, outcome: Outcome) -> bool | None:
+        """What the answer to a probe says of the credential: taken, refused, or nothing."""

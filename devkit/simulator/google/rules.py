@@ -1,0 +1,125 @@
+"""Google's checks of a message, in its order: who asks, the request, the token, the payload.
+
+Source: "Method: projects.messages.send", "FCM error codes", "About FCM messages".
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from devkit.simulator.google.answers import Refusal
+
+PATH = re.compile(r"/v1/projects/([^/]+)/messages:send")
+LIMIT = 4_096
+LONGEST_TTL = 28 * 24 * 3600
+_DURATION = re.compile(r"(\d{1,9})(?:\.\d{1,9})?s")
+_RESERVED = {"from", "message_type", "notification"}
+_TOKEN = re.compile(r"[A-Za-z0-9_:\-]{20,4096}")
+_TARGETS = ("token", "topic", "condition")
+_MESSAGE_KEYS = {
+    *_TARGETS, "name", "data", "notification", "android", "webpush", "apns", "fcm_options",
+}  # fmt: skip
+_ANDROID_KEYS = {
+    "collapse_key", "priority", "ttl", "restricted_package_name", "data", "notification",
+    "fcm_options", "direct_boot_ok", "bandwidth_constrained_ok", "restricted_satellite_ok",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that may be sent. `ttl` in seconds; `collapse_key` empty for none."""
+
+    target: str
+    token: str
+    data: dict[str, str]
+    high: bool
+    ttl: int
+    collapse_key: str
+    validate_only: bool
+
+
+def read(body: bytes) -> Message:
+    """Check a request's body. Raises Refusal."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        raise Refusal("INVALID_ARGUMENT", "Invalid JSON payload received.") from None
+    whole = _object(content, "")
+    _known(whole, {"message", "validate_only"}, "")
+    message = _object(whole.get("message"), "message")
+    _known(message, _MESSAGE_KEYS, "message")
+    targets = [name for name in _TARGETS if message.get(name)]
+    if len(targets) != 1:
+        raise Refusal(
+            "INVALID_ARGUMENT",
+            "Exactly one of token, topic or condition is required",
+            field="message",
+        )
+    data = _data(message.get("data"), "message.data")
+    android = _object(message.get("android") or {}, "message.android")
+    _known(android, _ANDROID_KEYS, "message.android")
+    priority = str(android.get("priority", "NORMAL")).upper()
+    if priority not in {"HIGH", "NORMAL"}:
+        raise _invalid("message.android.priority", f"Invalid value at priority: {priority}")
+    ttl = _ttl(android.get("ttl"))
+    if sum(len(k.encode()) + len(v.encode()) for k, v in data.items()) > LIMIT:
+        raise Refusal("INVALID_ARGUMENT", "Android message is too big", field="message")
+    return Message(
+        targets[0],
+        str(message.get("token") or ""),
+        data,
+        priority == "HIGH",
+        ttl,
+        str(android.get("collapse_key") or ""),
+        whole.get("validate_only") is True,
+    )
+
+
+def check_token(token: str) -> None:
+    """Refuse what is no registration token at all, as Google does: in words."""
+    if _TOKEN.fullmatch(token) is None:
+        raise Refusal(
+            "INVALID_ARGUMENT",
+            "The registration token is not a valid FCM registration token",
+        )
+
+
+def _data(value: object, path: str) -> dict[str, str]:
+    data = _object({} if value is None else value, path)
+    for key, one in data.items():
+        if not isinstance(one, str):
+            raise _invalid(f"{path}[0].value", f"Invalid value at '{path}[0].value' (TYPE_STRING)")
+        if key in _RESERVED or key.startswith(("google", "gcm")):
+            raise _invalid(path, f"Invalid data payload key: {key}")
+    return data
+
+
+def _ttl(value: object) -> int:
+    if value is None:
+        return LONGEST_TTL
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if found is None or int(found[1]) > LONGEST_TTL:
+        raise _invalid("message.android.ttl", f"Invalid value at 'message.android.ttl': {value}")
+    return int(found[1])
+
+
+def _object(value: object, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _invalid(path or "message", f"Invalid value at '{path or 'message'}'")
+    return value
+
+
+def _known(value: dict[str, Any], names: set[str], path: str) -> None:
+    for name in value:
+        if name not in names:
+            where = f" at {path!r}" if path else ""
+            raise Refusal(
+                "INVALID_ARGUMENT",
+                f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.',
+                field=f"{path}.{name}".strip("."),
+            )
+
+
+def _invalid(field: str, message: str) -> Refusal:
+    return Refusal("INVALID_ARGUMENT", message, field=field)

@@ -1,0 +1,151 @@
+"""FCM's sender against the fake Google: what goes out, what comes back, and access tokens."""
+
+import asyncio
+
+import pytest
+
+from app.core.push_policy import NoAnswer
+from app.fcm import oauth
+from tests.apns.rig import until
+from tests.fcm.conftest import Rig, some_token
+
+
+async def test_a_ring_is_data_alone_and_urgent(rig: Rig) -> None:
+    token = rig.live()
+    outcome = await rig.push(token)
+    assert (outcome.code, outcome.reason) == (200, None)
+    assert (outcome.unique_id or "").startswith("0:")
+    [arrival] = rig.sim.deliveries(token)
+    message = arrival.payload["message"]
+    assert message == {
+        "token": token,
+        "data": {"call_cid": "default:abc"},
+        "android": {"priority": "HIGH", "ttl": message["android"]["ttl"]},
+    }
+    assert message["android"]["ttl"] in {"29s", "30s"}
+    assert arrival.header("content-type") == "application/json"
+    await rig.settled()
+
+
+async def test_many_workers_worth_of_pushes_share_one_access_token(rig: Rig) -> None:
+    outcomes = await asyncio.gather(*(rig.push(within=5.0) for _ in range(200)))
+    assert {one.code for one in outcomes} == {200}
+    assert rig.token_requests() == 1
+    assert rig.sender.stats().handshakes <= 4
+
+
+async def test_an_access_token_is_renewed_before_it_ends_and_only_once(rig: Rig) -> None:
+    rig.sim.set_access_token_life(oauth.LEAST_LEFT.__ceil__() + 4)  # renewed at half of its life
+    assert (await rig.push()).code == 200
+    rig.sim.set_access_token_life(3_599)
+    rig.sender._tokens._renew_soon()
+    await until(lambda: rig.token_requests() == 2)
+    await until(lambda: rig.sender._tokens._good_until > rig.loop.time() + 3_000)
+    assert [(await rig.push()).code for _ in range(3)] == [200, 200, 200]
+    assert rig.token_requests() == 2
+
+
+async def test_while_it_cannot_be_renewed_the_old_one_goes_on(rig: Rig) -> None:
+    assert (await rig.push()).code == 200
+    fault = rig.sim.fault(environment="fcm", topic="oauth", status=503, reason="UNAVAILABLE")
+    rig.sender._tokens._renew_soon()
+    await until(lambda: rig.sim.struck(fault) == 1)
+    assert (await rig.push()).code == 200
+
+
+async def test_who_is_told_that_its_token_is_no_good_fetches_another_once(rig: Rig) -> None:
+    assert (await rig.push()).code == 200
+    rig.sim.end_access_tokens()
+    outcomes = await asyncio.gather(*(rig.push(within=5.0) for _ in range(20)))
+    assert {one.reason for one in outcomes} <= {"UNAUTHENTICATED", None}
+    assert (await rig.push(within=5.0)).code == 200
+    assert rig.token_requests() == 2
+    await rig.settled()
+
+
+async def test_an_account_that_google_does_not_know_is_told_by_its_word(rig: Rig) -> None:
+    rig.sim.change_account(rig.email, disabled=True)
+    outcome = await rig.push()
+    assert (outcome.code, outcome.no_answer) == (0, NoAnswer.NEVER_SENT)
+    assert outcome.reason == "invalid_grant"
+    assert not outcome.may_have_reached
+    assert "account is disabled" in (outcome.cause or "")
+    rig.sim.change_account(rig.email, disabled=False)
+    await rig.settled()
+
+
+async def test_a_token_endpoint_in_trouble_costs_time_and_no_push(rig: Rig) -> None:
+    rig.sim.fault(environment="fcm", topic="oauth", status=503, reason="UNAVAILABLE", times=1)
+    assert (await rig.push(within=5.0)).code == 200
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "reason"),
+    [
+        (lambda rig: some_token(), 404, "UNREGISTERED"),
+        (lambda rig: "no token at all", 400, "INVALID_ARGUMENT message.token"),
+    ],
+)
+async def test_what_google_says_of_a_token(rig: Rig, make, code: int, reason: str) -> None:
+    outcome = await rig.push(make(rig))
+    assert (outcome.code, outcome.reason) == (code, reason)
+    await rig.settled()
+
+
+async def test_a_token_of_another_project_and_an_account_without_the_role(rig: Rig) -> None:
+    token = some_token()
+    rig.sim.fcm_live(token, project="another")
+    assert (await rig.push(token)).reason == "SENDER_ID_MISMATCH"
+    rig.sim.change_account(rig.email, may_send=False)
+    outcome = await rig.push()
+    assert (outcome.code, outcome.reason) == (403, "PERMISSION_DENIED")
+    rig.sim.change_account(rig.email, may_send=True)
+    await rig.settled()
+
+
+ANSWERS = [
+    ({"status": 429, "reason": "QUOTA_EXCEEDED", "retry_after": 7}, 429, "QUOTA_EXCEEDED"),
+    ({"status": 503, "reason": "UNAVAILABLE"}, 503, "UNAVAILABLE"),
+    ({"status": 500, "reason": "INTERNAL"}, 500, "INTERNAL"),
+    ({"status": 401, "reason": "THIRD_PARTY_AUTH_ERROR"}, 401, "THIRD_PARTY_AUTH_ERROR"),
+    ({"status": 502, "body": "<html>Bad Gateway</html>"}, 502, None),
+    ({"status": 404, "body": ""}, 404, None),
+    ({"status": 403, "body": '{"error":[{"status":3}]}'}, 403, None),
+    ({"status": 400, "body": '{"error":{"status":"FAILED\\u0000PRECONDITION"}}'}, 400,
+     "FAILED\ufffdPRECONDITION"),
+    ({"status": 500, "reason": "INTERNAL", "pieces": 3}, 500, "INTERNAL"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "code", "reason"), ANSWERS)
+async def test_any_answer_is_an_outcome(rig: Rig, fault, code: int, reason: str | None) -> None:
+    token = rig.live()
+    rig.sim.fault(token=token, **fault)
+    outcome = await rig.push(token)
+    assert (outcome.code, outcome.reason) == (code, reason)
+    assert outcome.retry_after == fault.get("retry_after")
+    await rig.settled()
+
+
+SILENCES = [
+    ({"silence": True}, True),
+    ({"reset": "REFUSED_STREAM"}, False),
+    ({"reset": "INTERNAL_ERROR"}, True),
+    ({"close": "rst"}, True),
+    ({"close": "tls"}, True),
+    ({"goaway": {"covering": False}}, False),
+    ({"cut": "body", "status": 500, "reason": "INTERNAL", "close": "rst"}, None),
+]
+
+
+@pytest.mark.parametrize(("fault", "reached"), SILENCES)
+async def test_no_answer_is_an_outcome(rig: Rig, fault, reached: bool | None) -> None:
+    """What APNs's connection bears, this one does: they are the same."""
+    token = rig.live()
+    rig.sim.fault(token=token, **fault)
+    outcome = await rig.push(token, within=1.0)
+    if reached is None:
+        assert outcome.code == 500
+    else:
+        assert outcome.may_have_reached is reached
+    await rig.settled()
