@@ -17,7 +17,8 @@ from app.calls import store as calls
 from app.credentials import store as credentials
 from app.devices import store as devices
 from app.infra.db import as_json
-from app.push import claims, expiry, tokens, worker_store
+from app.push import claims, expiry, records, tokens, worker_store
+from app.push import erasure as push_erasure
 from app.push import store as pushes
 from workers import retention
 
@@ -115,7 +116,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "history of pushes": (history.PUSHES, {"call": IDS[0], "limit": 100}),
     "pushes of calls": (retention.PUSHES_OF_CALLS, {"calls": IDS}),
     **{f"forget {n}": (one, {"pushes": IDS}) for n, one in enumerate(retention.OF_PUSHES)},
-    "record": (claims.RECORD, RESULT),
+    "record": (records.RECORD, RESULT),
     "report": (pushes.DELIVERED, {"ring": IDS[0], "device": IDS[1], "now": None}),
     "call by name": (calls.BY_NAME, {"tenant": TENANT, "type": "default", "name": "c9"}),
     "lock": (calls.LOCK, {"ids": IDS, "tenant": TENANT}),
@@ -144,9 +145,9 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "devices": (devices.DEVICES, USER | {"device": None}),
     "tokens given up": (tokens.TOKENS_GIVEN_UP, USER | TOKENS | {"device": IDS[0]}),
     "lock tokens": (tokens.LOCK_TOKENS, TOKENS | {"tenant": TENANT, "devices": IDS}),
-    "bury pushes": (pushes.BURY_REST, ERASED),
-    "open stops": (pushes.OPEN_STOPS, ERASED),
-    "bury pushes of calls": (pushes.BURY_IN, ERASED),
+    "bury pushes": (push_erasure.BURY_REST, ERASED),
+    "open stops": (push_erasure.OPEN_STOPS, ERASED),
+    "bury pushes of calls": (push_erasure.BURY_IN, ERASED),
     "calls naming a user": (erase.NAMING, ERASED | {"before": NOW, "aside": [], "limit": 20}),
     **{
         f"bury {n}": (sql, ERASED)

@@ -13,6 +13,7 @@ from app.core.audience import audience
 from app.core.call import Call, Decision, Ring
 from app.core.event import Event, EventType, envelope
 from app.core.frozen import frozen
+from app.core.push import Purpose
 from app.events import store as events
 from app.infra.db import Connection, Insert, Row, insert_all
 from app.infra.ids import uuid7
@@ -131,7 +132,7 @@ def ring_pushes(
     by_user: dict[tuple[UUID, str], list[Row]] = {}
     for token in tokens:
         by_user.setdefault((token["tenant_id"], token["user_id"]), []).append(token)
-    rows = [
+    rows: list[pushes.NewRing] = [
         {
             "id": uuid7(),
             "ring": ring.uuid,
@@ -139,7 +140,7 @@ def ring_pushes(
             "tenant_id": tenant,
             "user_id": ring.user_id,
             "token_id": token["id"],
-            "purpose": "ring",
+            "purpose": Purpose.RING,
             "created_at": now,
             "deadline": ring.deadline,
         }
@@ -156,9 +157,7 @@ async def _add_stops(session: Connection, changes: Sequence[Change], now: dateti
         for stop in change.decision.stops
     ]
     targets = await pushes.stop_targets(session, stops)
-    rows = pushes.stops_at(targets, now)
-    await insert_all(session, [pushes.new_pushes(rows)])
-    return list({row["ring"] for row in rows})
+    return await pushes.add_stops(session, targets, now)
 
 
 async def _write_events(

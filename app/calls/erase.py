@@ -27,7 +27,7 @@ from app.infra.bisection import Aside
 from app.infra.db import Connection, Row, many
 from app.infra.errors import NotFound
 from app.infra.runtime import Runtime
-from app.push import store as pushes
+from app.push import erasure as pushes
 from app.tenants import erasures, revocations
 from app.webhooks import deliveries
 

@@ -115,6 +115,6 @@ def _reader(tenant: str, reference: str) -> Any:
         async with runtime.database.autocommit() as session:
             ring = await store.facts(session, rings[0])
         assert ring is not None
-        return ring_facts(ring, ring["call"], runtime.settings.public_url)
+        return ring_facts(ring, ring.call, runtime.settings.public_url)
 
     return work

@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from app.core.delivery import DeliveryError
 from app.core.frozen import frozen
 
 TRIED_FOR = timedelta(hours=24)
@@ -26,7 +27,7 @@ class Answer:
     """What came of one try. `status` None: there was no answer, and `error` says why."""
 
     status: int | None
-    error: str | None = None
+    error: DeliveryError | None = None
     text: str | None = None
     retry_after: float | None = None
 

@@ -9,6 +9,9 @@ from app.core.app_id import VOIP, spelled
 
 STANDBY, ACTIVE = "standby", "active"
 
+Key = tuple[UUID, int, str]
+"""A credential's id, its version, and the environment: who has a sender, or a breaker, alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usable:
@@ -34,6 +37,10 @@ class Usable:
     refused: Mapping[str, str]
     proven: tuple[str, ...]
     sealed: bytes = field(repr=False)
+
+    def key(self, environment: str) -> Key:
+        """What belongs to this credential, as it is sealed now, in an environment."""
+        return self.id, self.version, environment
 
     def topic(self, topic: str) -> str:
         """A topic as this credential spells it: Apple compares it exactly."""

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from app.core.frozen import frozen
 from app.core.limits import CallLimits
+from app.core.push import PushReason
 from app.devices import store
 from app.devices.schemas import DeviceIn, device_out
 from app.infra import bisection
@@ -107,7 +108,7 @@ async def _take_tokens(
             session, tenant_id, sorted({user_id, *owners.values()}), beyond, lost, now
         )
         gone = sorted({*given_up, *going})
-        await pushes.drop_for_tokens(session, tenant_id, gone, "token_moved")
+        await pushes.drop_for_tokens(session, tenant_id, gone, PushReason.TOKEN_MOVED)
     await push_tokens.lock_tokens(session, tenant_id, tokens, [device, *beyond])
     if given_up:
         await push_tokens.forget_replaced(
@@ -158,7 +159,7 @@ async def remove(
     tokens = await push_tokens.tokens_of_devices(session, [device])
     now = await clock(session)
     stopped = await pushes.stop_ending(session, tenant_id, [user_id], [device], [], now)
-    await pushes.drop_for_tokens(session, tenant_id, tokens, "device_removed")
+    await pushes.drop_for_tokens(session, tenant_id, tokens, PushReason.DEVICE_REMOVED)
     await push_tokens.lock_tokens(session, tenant_id, [], [device])
     await store.delete_devices(session, [device])
     return DeviceChange(removed=device, stopped=tuple(stopped))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from uuid import UUID
 
 import orjson
@@ -198,6 +198,31 @@ async def many(
 ) -> list[dict[str, Any]]:
     """Every row of an answer."""
     return _dicts(await session.execute(statement, values))
+
+
+class RowValue:
+    """A frozen class that a row makes: its fields are the statement's columns, in their order."""
+
+    __slots__ = ()
+    __match_args__: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """A value of this row; words become enums where a class says so."""
+        return cls(*row)
+
+
+Typed = TypeVar("Typed", bound=RowValue)
+
+
+async def read(
+    session: Connection, statement: Executable, kind: type[Typed], values: Row | None = None
+) -> list[Typed]:
+    """Every row of an answer as a value: no dearer than the dictionaries of `many`."""
+    result = await session.execute(statement, values)
+    if tuple(result.keys()) != kind.__match_args__:
+        raise TypeError(f"{kind.__name__} is not what these columns are: {list(result.keys())}")
+    return [kind.from_row(row) for row in result]
 
 
 def _dicts(result: CursorResult[Any]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpcore
 
+from app.core.delivery import DeliveryError
 from app.core.text import storable
 from app.core.webhook_retry import Answer, seconds_asked
 from app.infra.errors import Invalid
@@ -291,22 +292,24 @@ class SafeHttp:
             async with asyncio.timeout(self._within):
                 return await self._send(method, url, headers, body, now, keep)
         except BadUrl:
-            return Answer(None, "invalid_url")
+            return Answer(None, DeliveryError.INVALID_URL)
         except PrivateAddress:
-            return Answer(None, "private_address")
+            return Answer(None, DeliveryError.PRIVATE_ADDRESS)
         except socket.gaierror:
-            return Answer(None, "name_not_resolved")
+            return Answer(None, DeliveryError.NAME_NOT_RESOLVED)
         except (TimeoutError, httpcore.TimeoutException):
-            return Answer(None, "timeout")
+            return Answer(None, DeliveryError.TIMEOUT)
         except httpcore.ConnectError as error:
-            return Answer(None, "tls_failed" if _is_of_tls(error) else "not_connected")
+            return Answer(
+                None, DeliveryError.TLS_FAILED if _is_of_tls(error) else DeliveryError.NOT_CONNECTED
+            )
         except (httpcore.NetworkError, OSError):
-            return Answer(None, "connection_lost")
+            return Answer(None, DeliveryError.CONNECTION_LOST)
         except httpcore.RemoteProtocolError as error:
             closed = "disconnected" in str(error)
-            return Answer(None, "connection_lost" if closed else "not_http")
+            return Answer(None, DeliveryError.CONNECTION_LOST if closed else DeliveryError.NOT_HTTP)
         except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError):
-            return Answer(None, "not_http")
+            return Answer(None, DeliveryError.NOT_HTTP)
 
     async def _send(
         self,
@@ -337,10 +340,10 @@ class SafeHttp:
                 if len(read) > MOST_READ:  # leaving closes the connection
                     break
         text = read[:keep].decode("utf-8", "replace")
-        redirect = 300 <= response.status < 400
+        error = DeliveryError.REDIRECT if 300 <= response.status < 400 else DeliveryError.REFUSED
         return Answer(
             response.status,
-            "redirect" if redirect else None if 200 <= response.status < 300 else "refused",
+            None if 200 <= response.status < 300 else error,
             storable(text) or None,
             _retry_after(response.headers, now),
         )

@@ -13,12 +13,10 @@ from app.core.breaker import (
     try_failing,
 )
 from app.core.frozen import frozen
+from app.core.push import Environment
 from app.core.push_policy import Alert, Reaction
-from app.credentials.usable import Usable
+from app.credentials.usable import Key, Usable
 from app.infra.observe import BREAKERS_OPEN
-
-Key = tuple[UUID, int, str]
-"""A credential's id, its version, and the environment."""
 
 DEVICE_REFUSED = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic"})
 CLOCK_STEP = 0.005
@@ -47,30 +45,32 @@ class Breakers:
         self._stopped_at: dict[Key, float] = {}
         self._turns: dict[tuple[Key, UUID], float] = {}
 
-    def is_failing(self, credential: Usable, environment: str, now: float) -> bool:
+    def is_failing(self, credential: Usable, environment: Environment, now: float) -> bool:
         """Whether another credential that serves the app should go first."""
-        key = (credential.id, credential.version, environment)
+        key = credential.key(environment)
         breaker = self._breakers.get(key)
         if breaker is None or self._is_mended(breaker, credential, environment, now):
             return False
         return is_failing(breaker, now)
 
     def _is_mended(
-        self, breaker: Breaker, credential: Usable, environment: str, now: float
+        self, breaker: Breaker, credential: Usable, environment: Environment, now: float
     ) -> bool:
         """Whether one that this worker has stopped is no longer called refused by the database."""
         if breaker.phase is not Phase.STOPPED or environment in credential.refused:
             return False
-        key = (credential.id, credential.version, environment)
+        key = credential.key(environment)
         return now - self._stopped_at.get(key, -math.inf) >= SECOND_THOUGHTS
 
-    def wait(self, credential: Usable, environment: str, now: float, one: Try) -> float | None:
+    def wait(
+        self, credential: Usable, environment: Environment, now: float, one: Try
+    ) -> float | None:
         """Seconds until a push may go by this credential; None: now; infinity: it is stopped.
 
         A stopped one goes on when the database no longer calls it refused: a probe, or a person,
         has found it in order. A first attempt that has to wait is given a turn of its own.
         """
-        key = (credential.id, credential.version, environment)
+        key = credential.key(environment)
         breaker = self._breakers.get(key)
         if breaker is None:
             return None
@@ -87,28 +87,40 @@ class Breakers:
                 del self._turns[next(iter(self._turns))]
         return seconds
 
-    def suspicion(self, credential: Usable, environment: str, now: float) -> tuple[bool, bool]:
+    def suspicion(
+        self, credential: Usable, environment: Environment, now: float
+    ) -> tuple[bool, bool]:
         """(a burst of refused device tokens, whether a refused one may be believed dead)."""
-        refusals = self._refusals.get((credential.id, credential.version, environment))
+        refusals = self._refusals.get(credential.key(environment))
         if refusals is None:
             return False, False
         return refusals.burst(now), refusals.may_retire(now)
 
     def note_answer(
-        self, credential: Usable, environment: str, code: int, reason: str | None, now: float
+        self,
+        credential: Usable,
+        environment: Environment,
+        code: int,
+        reason: str | None,
+        now: float,
     ) -> None:
         """Count an answer, before it is known what it means."""
         if code != 200 and reason not in DEVICE_REFUSED:
             return
-        key = (credential.id, credential.version, environment)
+        key = credential.key(environment)
         counted = self._refusals.get(key, TokenRefusals())
         self._refusals[key] = counted.note(refused=code != 200, now=now)
 
     def note_reaction(
-        self, credential: Usable, environment: str, reaction: Reaction, now: float, subject: str
+        self,
+        credential: Usable,
+        environment: Environment,
+        reaction: Reaction,
+        now: float,
+        subject: str,
     ) -> Alert | None:
         """Move the breaker; returns an alarm if one is due. `subject`: who was in this attempt."""
-        key = (credential.id, credential.version, environment)
+        key = credential.key(environment)
         before = self._breakers.get(key, Breaker())
         after, alarm = record(before, reaction, now, subject=subject)
         self._breakers[key] = after

@@ -1,4 +1,4 @@
-"""Claims on pushes: taken, looked at again, recorded, inherited, ended. What workers write.
+"""Claims on pushes: taken, looked at again, said again, inherited.
 
 A claimed row is written by its claimant alone (worker and fencing number), or taken over from one
 who has been condemned.
@@ -6,15 +6,12 @@ who has been condemned.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Connection, Row, as_json, many
-
-Claim = tuple[UUID, int]
-"""A push's id and the fencing number under which a worker has it."""
+from app.infra.db import Connection, many, read
+from app.push.claimed import Claim, ClaimedPush, Look
 
 ALWAYS = datetime(1, 1, 2, tzinfo=UTC)
 """Older than any row."""
@@ -23,8 +20,7 @@ ALWAYS = datetime(1, 1, 2, tzinfo=UTC)
 # wanted, and by its first push what payloads say of a call. A stop is for the phone that rang,
 # whoever uses it by now.
 STANDING = """
-    r.outcome, r.created_at AS ring_created_at, r.deadline AS ring_deadline,
-    (p.purpose = 'stop' OR EXISTS (
+    r.uuid IS NULL AS ring_gone, r.outcome IS NOT NULL AS settled, (p.purpose = 'stop' OR EXISTS (
         SELECT FROM tokens t
         WHERE t.id = p.token_id AND t.user_id = p.user_id AND t.retired_at IS NULL
     )) AS owned
@@ -58,18 +54,24 @@ CLAIM = f"""
             {{order}} LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
         ) AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
             AND (SELECT dead_at IS NULL FROM workers WHERE id = :worker)
-        RETURNING id, ring, session_id, tenant_id, user_id, device_row, token_id, purpose, kind,
-            app_id, environment, token, token_registered_at, token_version, healed, callkit_reason,
+        RETURNING purpose, kind, environment, id, ring, session_id, tenant_id, user_id, device_row,
+            token_id, app_id, token, token_registered_at, token_version, healed, callkit_reason,
             created_at, deadline, claimed_by, fence, attempts, inherited, repeated, reason
     )
-    SELECT p.*, clock_timestamp() AS now, {STANDING},
+    SELECT p.purpose, p.kind, p.environment,
+        CASE WHEN row_number() OVER (PARTITION BY p.session_id) = 1 THEN (
+            {CALL} WHERE c.id = p.session_id
+        ) END AS call,
         CASE WHEN p.attempts > 1 THEN (
             SELECT json_agg(json_build_array(a.status, a.reason)) FROM attempts a
             WHERE a.push_id = p.id
         ) END AS tried,
-        CASE WHEN row_number() OVER (PARTITION BY p.session_id) = 1 THEN (
-            {CALL} WHERE c.id = p.session_id
-        ) END AS call
+        p.id, p.ring, p.session_id, p.tenant_id, p.user_id, p.device_row, p.token_id, p.app_id,
+        p.token, p.token_registered_at, p.token_version, p.healed, p.callkit_reason, p.created_at,
+        p.deadline, p.claimed_by, p.fence, p.attempts, p.inherited, p.repeated, p.reason,
+        clock_timestamp() AS now, {STANDING},
+        coalesce(r.created_at, p.created_at) AS ring_created_at,
+        coalesce(r.deadline, p.deadline) AS ring_deadline
     FROM p {RING_OF_PUSH}
 """  # noqa: S608  (constants)
 CLAIM_RINGS = text(
@@ -116,30 +118,29 @@ CLAIMS_OF = text("SELECT id, fence FROM pushes WHERE state = 'sending' AND claim
 
 async def claim_rings(
     session: Connection, worker: UUID, rings: Sequence[UUID], limit: int, since: datetime = ALWAYS
-) -> list[dict[str, Any]]:
+) -> list[ClaimedPush]:
     """Claim the due pushes of these rings, made after `since`: who changes the row first has it.
 
-    `outcome`, `ring_created_at` (None when the ring is gone) and `owned` say whether a push is
-    still wanted; `tried` holds the (status, reason) of each earlier attempt; `call` of the first
-    push of each call says what payloads tell of it. A worker that is condemned claims nothing.
+    A worker that is condemned claims nothing.
     """
     values = {"worker": worker, "rings": list(rings), "limit": limit, "since": since}
-    return await many(session, CLAIM_RINGS, values)
+    return await read(session, CLAIM_RINGS, ClaimedPush, values)
 
 
 async def claim_pushes(
     session: Connection, worker: UUID, pushes: Sequence[UUID], limit: int, since: datetime = ALWAYS
-) -> list[dict[str, Any]]:
+) -> list[ClaimedPush]:
     """Claim these pushes for their next try."""
     values = {"worker": worker, "pushes": list(pushes), "limit": limit, "since": since}
-    return await many(session, CLAIM_PUSHES, values)
+    return await read(session, CLAIM_PUSHES, ClaimedPush, values)
 
 
 async def claim_due(
     session: Connection, worker: UUID, limit: int, since: datetime = ALWAYS
-) -> list[dict[str, Any]]:
+) -> list[ClaimedPush]:
     """Claim pushes that are due and that nobody has claimed."""
-    return await many(session, CLAIM_DUE, {"worker": worker, "limit": limit, "since": since})
+    values = {"worker": worker, "limit": limit, "since": since}
+    return await read(session, CLAIM_DUE, ClaimedPush, values)
 
 
 async def claims_of(session: Connection, worker: UUID) -> set[Claim]:
@@ -149,9 +150,10 @@ async def claims_of(session: Connection, worker: UUID) -> set[Claim]:
 
 async def claim_again(
     session: Connection, worker: UUID, lost: Sequence[Claim], limit: int
-) -> list[dict[str, Any]]:
+) -> list[ClaimedPush]:
     """Claim anew what this worker has claimed without ever hearing of it."""
-    return await many(session, CLAIM_AGAIN, {"worker": worker, "limit": limit} | lists(lost))
+    values = {"worker": worker, "limit": limit} | lists(lost)
+    return await read(session, CLAIM_AGAIN, ClaimedPush, values)
 
 
 END_REPEATED = text(f"""
@@ -162,14 +164,14 @@ END_REPEATED = text(f"""
 """)  # noqa: S608  (constants)
 
 
-async def claim_orphans(session: Connection, worker: UUID, limit: int) -> list[dict[str, Any]]:
+async def claim_orphans(session: Connection, worker: UUID, limit: int) -> list[ClaimedPush]:
     """Take over the claims of workers that are condemned or have gone: the fencing number rises.
 
     They may have handed them over. What has had its one repeat is not sent again, but ends.
     """
     values = {"worker": worker, "limit": limit}
     await session.execute(END_REPEATED, values)
-    return await many(session, CLAIM_ORPHANS, values)
+    return await read(session, CLAIM_ORPHANS, ClaimedPush, values)
 
 
 REASSERT = text("""
@@ -209,72 +211,15 @@ LOOK = text(f"""
 
 async def look(
     session: Connection, worker: UUID, held: Sequence[Claim], marks: Sequence[UUID]
-) -> dict[UUID, dict[str, Any]]:
+) -> dict[UUID, Look]:
     """Whether these claims still hold and their pushes are still wanted, by push, as a claim says.
 
     `marks`: inherited ones that are about to have their repeat; `marked` says that this is noted.
     """
     values = {"worker": worker, "marks": list(marks)} | lists(held)
-    return {row["id"]: row for row in await many(session, LOOK, values)}
+    return {look.id: look for look in await read(session, LOOK, Look, values)}
 
 
-def lists(claims: Sequence[Claim]) -> dict[str, Any]:
+def lists(claims: Sequence[Claim]) -> dict[str, object]:
     """Claims as the two arrays that statements take."""
     return {"pushes": [push for push, _ in claims], "fences": [fence for _, fence in claims]}
-
-
-RECORD = text("""
-    WITH held AS (
-        SELECT id FROM pushes WHERE id = ANY(CAST(:ids AS uuid[]))
-        ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
-    ), n AS (
-        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(
-            id uuid, worker uuid, fence integer, state text, due_at timestamptz, status integer,
-            reason text, environment text, healed boolean, silent boolean, sent_at timestamptz,
-            answered_at timestamptz)
-    ), tried AS (
-        INSERT INTO attempts (id, push_id, session_id, worker_id, fence, environment, started_at,
-                              finished_at, status, reason, unique_id)
-        SELECT * FROM json_to_recordset(CAST(:attempts AS json)) AS r(
-            id uuid, push_id uuid, session_id uuid, worker_id uuid, fence integer, environment text,
-            started_at timestamptz, finished_at timestamptz, status integer, reason text,
-            unique_id text)
-        ON CONFLICT (id) DO NOTHING
-    ), written AS (
-        UPDATE pushes p SET state = n.state, fence = n.fence,
-            due_at = coalesce(n.due_at, p.due_at),
-            claimed_by = CASE WHEN n.state = 'pending' THEN NULL ELSE n.worker END,
-            inherited = p.inherited OR n.silent, repeated = p.repeated OR n.silent,
-            status = n.status, reason = n.reason, environment = n.environment, healed = n.healed,
-            sent_at = coalesce(p.sent_at, n.sent_at), answered_at = n.answered_at
-        FROM n JOIN held USING (id)
-        WHERE p.id = n.id AND (
-            p.state = 'sending' AND p.claimed_by = n.worker AND p.fence = n.fence
-            OR p.state = 'pending' AND p.claimed_by IS NULL AND p.fence = n.fence - 1
-        )
-        RETURNING p.id, p.state
-    )
-    SELECT n.id, written.state
-    FROM n LEFT JOIN held USING (id) LEFT JOIN written USING (id)
-    WHERE held.id IS NOT NULL OR NOT EXISTS (SELECT FROM pushes p WHERE p.id = n.id)
-""")
-
-
-async def record(
-    session: Connection, results: Sequence[Row], attempts: Sequence[Row]
-) -> dict[UUID, str | None]:
-    """Write results, set-wise, where the claim still holds; the states that pushes now have.
-
-    None where the claim has been taken over, or the same was written before. A row that another
-    transaction has locked is not waited for, and left out of what is returned. A claim that a crash
-    of the database took back (it is committed asynchronously) is taken back with its result.
-
-    `attempts`: what was tried, which is written also of a claim that has been taken over. `silent`
-    in a result: it may have arrived, and the next try is the one repeat.
-    """
-    values = {
-        "ids": [result["id"] for result in results],
-        "rows": as_json(results),
-        "attempts": as_json(attempts),
-    }
-    return {row["id"]: row["state"] for row in await many(session, RECORD, values)}

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from app.core.event import rfc3339
+from app.core.push import PushState
 from app.core.push_policy import Alert, CredentialAction, TokenAction
 from app.credentials.health import apple_accepts, apple_refuses
 from app.infra.db import Connection
@@ -22,7 +23,7 @@ QUIET = frozenset({Alert.CREDENTIAL_REFUSED, Alert.TOPIC_REFUSED})
 
 async def write_tokens(session: Connection, mine: Sequence[Result]) -> None:
     """What answers prove of tokens, as long as these are unchanged."""
-    healed = [r.push for r in mine if r.state == "accepted" and r.push["healed"]]
+    healed = [r.push for r in mine if r.state is PushState.ACCEPTED and r.push.healed]
     retired = [
         (r.push, r.reason or "refused")
         for r in mine
@@ -38,16 +39,16 @@ async def write_credentials(session: Connection, batch: Sequence[Result]) -> Non
     """What answers say of credentials: refused by Apple, or taken again."""
     known = [(r, r.credential) for r in batch if r.credential is not None]
     refused = {
-        (credential.id, r.push["environment"]): (
-            credential, r.push["environment"], r.reason or "refused"
+        (credential.id, r.push.environment): (
+            credential, r.push.environment, r.reason or "refused"
         )
         for r, credential in known
         if r.reaction is not None and r.reaction.credential is not CredentialAction.KEEP
     }  # fmt: skip
     accepted = {
-        (credential.id, r.push["environment"]): (credential, r.push["environment"])
+        (credential.id, r.push.environment): (credential, r.push.environment)
         for r, credential in known
-        if r.state == "accepted" and r.push["environment"] in credential.refused
+        if r.state is PushState.ACCEPTED and r.push.environment in credential.refused
     }
     if refused:
         await apple_refuses(session, list(refused.values()))
@@ -63,21 +64,19 @@ async def write_alarms(session: Connection, batch: Sequence[Result], now: dateti
             credential_id = result.credential.id if result.credential is not None else None
             alarms.setdefault((credential_id, result.alarm), result)
     for (credential_id, alarm), result in alarms.items():
-        log.error(
-            "push_alarm", alarm=alarm.value, reason=result.reason, push=str(result.push["id"])
-        )
+        log.error("push_alarm", alarm=alarm.value, reason=result.reason, push=str(result.push.id))
         await publish.alarm(
             session,
             {
                 "id": result.id,
-                "tenant_id": result.push["tenant_id"],
+                "tenant_id": result.push.tenant_id,
                 "type": "push.alarm",
                 "at": now,
                 "data": {
                     "alarm": alarm.value,
                     "credential_id": None if credential_id is None else str(credential_id),
-                    "app_id": result.push["app_id"],
-                    "environment": result.push["environment"],
+                    "app_id": result.push.app_id,
+                    "environment": result.push.environment,
                     "reason": result.reason,
                     "at": rfc3339(now),
                 },

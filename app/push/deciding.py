@@ -1,34 +1,35 @@
-"""What to do with a claimed push: pure decisions, on rows as a claim gives them."""
+"""What to do with a claimed push: pure decisions."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+from app.core.push import Environment, Purpose, PushReason, PushState, TokenKind
 from app.core.push_policy import NoAnswer, OtherEnvironment, Reaction, Verdict
 from app.credentials.usable import Usable, in_order
-from app.infra.db import Row
 from app.push.breakers import Try
+from app.push.claimed import ClaimedPush, Standing
 from app.push.results import Result
 
 STATES: Final = {
-    Verdict.ACCEPTED: "accepted",
-    Verdict.REFUSED: "refused",
-    Verdict.OUT_OF_TIME: "expired",
-    Verdict.RETRY: "pending",
+    Verdict.ACCEPTED: PushState.ACCEPTED,
+    Verdict.REFUSED: PushState.REFUSED,
+    Verdict.OUT_OF_TIME: PushState.EXPIRED,
+    Verdict.RETRY: PushState.PENDING,
 }
-OTHER: Final = {"production": "sandbox", "sandbox": "production"}
-UNKNOWN: Final = "unknown"
-"""Reason of a push that may have been handed over, nobody knows, and that is not sent again."""
 
 
 class Breakers(Protocol):
     """What is asked of the breakers."""
 
-    def wait(self, credential: Usable, environment: str, now: float, one: Try) -> float | None:
+    def wait(
+        self, credential: Usable, environment: Environment, now: float, one: Try
+    ) -> float | None:
         """Seconds to wait, None for now, infinity for a stopped one."""
 
-    def is_failing(self, credential: Usable, environment: str, now: float) -> bool:
+    def is_failing(self, credential: Usable, environment: Environment, now: float) -> bool:
         """Whether another should go first."""
 
 
@@ -39,23 +40,27 @@ class CredentialSet:
         self._rows = rows
         self._ordered: dict[tuple[Any, ...], list[Usable]] = {}
 
-    def serving(self, push: Row, environment: str) -> list[Usable]:
+    def serving(self, push: ClaimedPush, environment: Environment) -> list[Usable]:
         """Those that serve a push's app in this environment, the fittest first."""
-        app = (push["tenant_id"], push["app_id"])
-        topic = None if push["kind"] == "voip" else push["app_id"]
+        app = (push.tenant_id, push.app_id)
+        topic = None if push.kind is TokenKind.VOIP else push.app_id
         key = (*app, environment, topic)
         if key not in self._ordered:
             self._ordered[key] = in_order(self._rows, *app, environment, topic)
         return self._ordered[key]
 
 
-def try_of(push: Row) -> Try:
+def try_of(push: ClaimedPush) -> Try:
     """What breakers look at. A push that was only held back has not been tried."""
-    return Try(push["id"], push["token"], first=not push["tried"])
+    return Try(push.id, push.token, first=not push.tried)
 
 
 def choose(
-    push: Row, usable: CredentialSet, breakers: Breakers, now: float, failed: Sequence[UUID] = ()
+    push: ClaimedPush,
+    usable: CredentialSet,
+    breakers: Breakers,
+    now: float,
+    failed: Sequence[UUID] = (),
 ) -> tuple[Usable | None, float | None]:
     """The credential to go by, and how long its breaker holds the push back (None: not at all).
 
@@ -63,7 +68,7 @@ def choose(
     the app, though the database may not know of it yet; so are those by which this push has
     `failed` (in that order), until it has failed by all.
     """
-    environment, one = push["environment"], try_of(push)
+    environment, one = push.environment, try_of(push)
     found = usable.serving(push, environment)
     if not found:
         return None, None
@@ -86,60 +91,63 @@ def choose(
 
 
 def another(
-    push: Row, usable: CredentialSet, breakers: Breakers, now: float, failed: Sequence[UUID]
+    push: ClaimedPush, usable: CredentialSet, breakers: Breakers, now: float, failed: Sequence[UUID]
 ) -> Usable | None:
     """A credential by which this push has not failed yet, and that this worker would use."""
-    environment = push["environment"]
+    environment = push.environment
     for credential in usable.serving(push, environment):
         if credential.id not in failed and not breakers.is_failing(credential, environment, now):
             return credential
     return None
 
 
-def not_to_be_sent(push: Row) -> str | None:
+def not_to_be_sent(purpose: Purpose, known: Standing) -> PushReason | None:
     """Why a claimed push must not go out after all: the ring settled, or the token moved on."""
-    if push["ring_created_at"] is None:
-        return "ring_gone"
-    if push["purpose"] == "ring" and push["outcome"] is not None:
-        return "ring_settled"
-    return None if push["owned"] else "token_moved"
+    if known.ring_gone:
+        return PushReason.RING_GONE
+    if purpose is Purpose.RING and known.settled:
+        return PushReason.RING_SETTLED
+    return None if known.owned else PushReason.TOKEN_MOVED
 
 
-def where_served(push: Row, usable: CredentialSet) -> Row:
+def where_served(push: ClaimedPush, usable: CredentialSet) -> ClaimedPush:
     """The push as it is sent: in the only environment that has a credential, whatever it says.
 
     An app of which there is only a production certificate may say sandbox all the same; what is
     accepted is remembered of its token (`healed`).
     """
-    other = OTHER[push["environment"]]
-    if usable.serving(push, push["environment"]) or not usable.serving(push, other):
+    other = push.environment.other
+    if usable.serving(push, push.environment) or not usable.serving(push, other):
         return push
-    return {**push, "environment": other, "healed": True}
+    return replace(push, environment=other, healed=True)
 
 
-def other_environment(push: Row, usable: CredentialSet) -> OtherEnvironment:
+def other_environment(push: ClaimedPush, usable: CredentialSet) -> OtherEnvironment:
     """What is known of a push's token at the other host: nothing, if that cannot be asked."""
-    if not usable.serving(push, OTHER[push["environment"]]):
+    if not usable.serving(push, push.environment.other):
         return OtherEnvironment.UNAVAILABLE
-    return OtherEnvironment.REFUSED if push["healed"] else OtherEnvironment.UNTRIED
+    return OtherEnvironment.REFUSED if push.healed else OtherEnvironment.UNTRIED
 
 
-def held_back(push: Row, credential: Usable, until: float, deadline: float) -> Result:
+def held_back(push: ClaimedPush, credential: Usable, until: float, deadline: float) -> Result:
     """A push that its credential's breaker does not let pass now."""
     if math.isinf(until):
-        return not_sent(push, "refused", "credential_stopped", credential)
+        return not_sent(push, PushState.REFUSED, PushReason.CREDENTIAL_STOPPED, credential)
     if until >= deadline:
-        return not_sent(push, "expired", "apns_in_trouble", credential)
-    return Result(push, "pending", "apns_in_trouble", credential, retry_at=until)
+        return not_sent(push, PushState.EXPIRED, PushReason.APNS_IN_TROUBLE, credential)
+    reason = PushReason.APNS_IN_TROUBLE
+    return Result(push, PushState.PENDING, reason, credential, retry_at=until)
 
 
-def not_sent(push: Row, state: str, reason: str, credential: Usable | None = None) -> Result:
+def not_sent(
+    push: ClaimedPush, state: PushState, reason: PushReason, credential: Usable | None = None
+) -> Result:
     """The end of a push that this worker has not handed over, and will not.
 
     Of one that another may have handed over nobody knows: its phone may ring.
     """
-    if push["inherited"]:
-        return Result(push, "expired", UNKNOWN, credential)
+    if push.inherited:
+        return Result(push, PushState.EXPIRED, PushReason.UNKNOWN, credential)
     return Result(push, state, reason, credential)
 
 
@@ -148,6 +156,6 @@ def is_silent(no_answer: NoAnswer | None, *, may_have_reached: bool) -> bool:
     return no_answer is not None and may_have_reached
 
 
-def state_after(reaction: Reaction) -> tuple[str, float | None]:
+def state_after(reaction: Reaction) -> tuple[PushState, float | None]:
     """What a push is after a try, and when it is to be tried again (loop time)."""
     return STATES[reaction.verdict], reaction.retry_at

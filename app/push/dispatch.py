@@ -10,11 +10,11 @@ import math
 import os
 import socket
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any
 from uuid import UUID
 
 import structlog
 
+from app.core.push import Environment, Purpose, PushState
 from app.credentials import store as credentials
 from app.infra import clock
 from app.infra.boottime import boottime
@@ -22,11 +22,11 @@ from app.infra.db import Connection
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
-from app.push import claims, expiry, worker_store
-from app.push.claims import Claim
+from app.push import claims, expiry, records, worker_store
+from app.push.claimed import Claim, ClaimedPush
 from app.push.life import LEASE, Life
 from app.push.recording import Recorder
-from app.push.results import DatabaseClock, Result, row_of
+from app.push.results import DatabaseClock, Result
 from app.push.sending import Sending
 from app.push.store import STOP_LATER
 
@@ -42,17 +42,17 @@ LONG_AGO = 0.5
 FORGOTTEN = 5.0
 """Seconds after its deadline at which a claim that nobody works on is let go, and so expires."""
 
-Claiming = Callable[[Connection, Life], Awaitable[list[dict[str, Any]]]]
-
+Claiming = Callable[[Connection, Life], Awaitable[list[ClaimedPush]]]
 
 Lost = Callable[[Collection[UUID]], Awaitable[object]]
 """Hears of rings of which a push will not be sent again: they may have nothing left that rings."""
 
 LOST_TOGETHER = 0.02
+NOT_SENT_AGAIN = frozenset({PushState.REFUSED, PushState.DROPPED, PushState.EXPIRED})
 
 
 def _is_lost(result: Result) -> bool:
-    return result.push["purpose"] == "ring" and result.state in {"refused", "dropped", "expired"}
+    return result.push.purpose is Purpose.RING and result.state in NOT_SENT_AGAIN
 
 
 class Dispatcher:
@@ -176,14 +176,14 @@ class Dispatcher:
             claimed, read = await self._claim(claim, life)
             if claimed:
                 await self._sending.send(claimed, life, read)
-                if any(push["inherited"] and not push["repeated"] for push in claimed):
+                if any(push.inherited and not push.repeated for push in claimed):
                     await self.look()
-            rung |= any(push["purpose"] == "ring" for push in claimed)
+            rung |= any(push.purpose is Purpose.RING for push in claimed)
             if len(claimed) < BATCH:
                 break
         return rung
 
-    async def _claim(self, claim: Claiming, life: Life) -> tuple[list[dict[str, Any]], float]:
+    async def _claim(self, claim: Claiming, life: Life) -> tuple[list[ClaimedPush], float]:
         """What a claim got, and when (`boottime()`) its statement began to read."""
         concluded: asyncio.Future[None] = self._loop.create_future()
         self._claiming.add(concluded)
@@ -192,8 +192,7 @@ class Dispatcher:
                 read = boottime()
                 claimed = await claim(session, life)
                 for push in claimed:
-                    left = (push["deadline"] - push["now"]).total_seconds()
-                    self._held[push["id"], push["fence"]] = read + left
+                    self._held[push.claim] = read + (push.deadline - push.now).total_seconds()
         finally:
             self._claiming.discard(concluded)
             concluded.set_result(None)
@@ -207,24 +206,24 @@ class Dispatcher:
             some = [one for one in waiting[start : start + BATCH] if one.life is life]
             if not some or not life.is_alive():
                 return
-            marks = [one.push["id"] for one in some if one.unmarked and one.is_held_back()]
+            marks = [one.push.id for one in some if one.unmarked and one.is_held_back()]
             async with self._runtime.database.vital.autocommit() as session:
                 read = boottime()
                 rows = await claims.look(session, life.id, [one.claim for one in some], marks)
             for one in some:
-                self._sending.looked_at(one, rows.get(one.push["id"]), read)
+                self._sending.looked_at(one, rows.get(one.push.id), read)
 
     def _forget(self, claim: Claim) -> None:
         self._held.pop(claim, None)
 
     def _recorded(self, result: Result) -> None:
         if self._lost_target is not None and _is_lost(result):
-            self._rings_lost.add(result.push["ring"])
+            self._rings_lost.add(result.push.ring)
             if len(self._rings_lost) == 1:
                 self._tasks.spawn("lost", self._say_lost(self._lost_target))
-        self._forget((result.push["id"], result.push["fence"]))
+        self._forget(result.push.claim)
         if result.retry_at is not None:  # also if it was written before: its answer was lost
-            self._loop.call_at(result.retry_at, self._retry_soon, result.push["id"])
+            self._loop.call_at(result.retry_at, self._retry_soon, result.push.id)
 
     async def _say_lost(self, lost: "Lost") -> None:
         await asyncio.sleep(LOST_TOGETHER)  # what is refused at the same moment goes together
@@ -241,18 +240,16 @@ class Dispatcher:
     async def rehearse(self) -> None:
         """Go once through the statements of a push, before a ring needs them; nothing stays."""
         ring = uuid7()
-        nothing = {
-            "id": uuid7(),
-            "claimed_by": self.life.id,
-            "fence": 0,
-            "environment": "sandbox",
-            "healed": False,
-        }
+        nothing: records.Ended = {
+            "id": uuid7(), "worker": self.life.id, "fence": 0, "state": PushState.REFUSED,
+            "environment": Environment.SANDBOX, "healed": False, "silent": False, "due_at": None,
+            "status": None, "reason": None, "sent_at": None, "answered_at": None,
+        }  # fmt: skip
         async with self._runtime.database.rehearsal() as session:
             await claims.claim_rings(session, self.life.id, [ring], BATCH)
         async with self._runtime.database.vital.rehearsal() as session:
             await claims.look(session, self.life.id, [(ring, 0)], [])
-            await claims.record(session, [row_of(Result(nothing, "refused", None), self.clock)], [])
+            await records.record(session, [nothing], [])
         async with self._runtime.database.autocommit() as session:
             await credentials.for_apps(session, {(ring, "rehearsal")})
 

@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.infra.db import Connection
-from app.push.claims import LOST, MINE, OF_THE_DEAD, Claim, lists
+from app.push.claimed import Claim
+from app.push.claims import LOST, MINE, OF_THE_DEAD, lists
 
 EXPIRE = """
     UPDATE pushes SET state = 'expired', reason = {reason}

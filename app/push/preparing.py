@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -25,9 +24,10 @@ from app.core.payload import (
     topic,
     voip_stop_payload,
 )
+from app.core.push import Purpose, TokenKind
 from app.infra import clock
-from app.infra.db import Row
 from app.infra.vault import Keyring
+from app.push.claimed import CallFacts, ClaimedPush, Rung
 from app.tenants.schemas import TenantSettings, tenant_settings
 
 log = structlog.get_logger(__name__)
@@ -39,86 +39,89 @@ TOKEN_OUTLIVES_RING = timedelta(minutes=5)
 class Preparing:
     """What making requests for one batch needs; `calls` as a claim gives them, by id."""
 
-    calls: Mapping[UUID, Row]
+    calls: Mapping[UUID, CallFacts]
     public_url: str
     keyring: Keyring
     payloads: dict[tuple[UUID, str], Prepared] = field(default_factory=dict)
     settings: dict[UUID, TenantSettings] = field(default_factory=dict)
 
-    def request(self, push: Row, now: datetime, topics: Sequence[str] = ()) -> PushRequest:
+    def request(self, push: ClaimedPush, now: datetime, topics: Sequence[str] = ()) -> PushRequest:
         """The request of a claimed push, its topic spelled as in its credential's `topics`.
 
         Raises PayloadError when its payload cannot be made.
         """
-        settings = self.settings.get(push["session_id"])
+        settings = self.settings.get(push.session_id)
         if settings is None:
-            settings = tenant_settings(self.calls[push["session_id"]]["settings"])
-            self.settings[push["session_id"]] = settings
-        keep = settings.store_and_forward and push["purpose"] == "ring"
-        voip = push["kind"] == "voip"
-        wanted = topic("voip" if voip else "background", push["app_id"])
+            settings = tenant_settings(self.calls[push.session_id].settings)
+            self.settings[push.session_id] = settings
+        keep = settings.store_and_forward and push.purpose is Purpose.RING
+        voip = push.kind is TokenKind.VOIP
+        wanted = topic("voip" if voip else "background", push.app_id)
         return PushRequest(
-            push["token"],
+            push.token,
             self._ring_body(push, settings)
-            if push["purpose"] == "ring"
+            if push.purpose is Purpose.RING
             else self._stop_body(push, settings, now),
             topic=spelled(wanted, topics) or wanted,
-            notification_id=str(push["id"]),
+            notification_id=str(push.id),
             push_type="voip" if voip else "background",
             priority=10 if voip else 5,
-            expiration=int(push["ring_deadline"].timestamp()) if keep else 0,
+            expiration=int(push.ring_deadline.timestamp()) if keep else 0,
         )
 
-    def _ring_body(self, push: Row, settings: TenantSettings) -> bytes:
-        key = (push["ring"], push["app_id"])
+    def _ring_body(self, push: ClaimedPush, settings: TenantSettings) -> bytes:
+        key = (push.ring, push.app_id)
         prepared = self.payloads.get(key)
         if prepared is None:
-            profile, template = profile_for(settings, push["app_id"])
-            facts = ring_facts(push, self.calls[push["session_id"]], self.public_url)
+            profile, template = profile_for(settings, push.app_id)
+            facts = ring_facts(push, self.calls[push.session_id], self.public_url)
             prepared = ring_payload(profile, facts, template)
             self.payloads[key] = prepared
         if not prepared.carries_token:
             return prepared.for_token("")
-        expires = push["ring_deadline"] + TOKEN_OUTLIVES_RING
+        expires = push.ring_deadline + TOKEN_OUTLIVES_RING
         token = call_token(
             self.keyring,
-            tenant_id=push["tenant_id"],
-            ring=push["ring"],
-            device_row=push["device_row"],
+            tenant_id=push.tenant_id,
+            ring=push.ring,
+            device_row=push.device_row,
             now=clock.unix(),
             expires=expires.timestamp(),
         )
         return prepared.for_token(token)
 
-    def _stop_body(self, push: Row, settings: TenantSettings, now: datetime) -> bytes:
-        ring = ring_facts(push, self.calls[push["session_id"]], self.public_url, sent_at=now)
-        if push["kind"] == "voip":
-            profile, template = profile_for(settings, push["app_id"])
-            return voip_stop_payload(profile, ring, push["callkit_reason"], template)
-        return stop_payload(ring, push["callkit_reason"])
+    def _stop_body(self, push: ClaimedPush, settings: TenantSettings, now: datetime) -> bytes:
+        ring = ring_facts(push, self.calls[push.session_id], self.public_url, sent_at=now)
+        assert push.callkit_reason is not None  # a stop has one
+        if push.kind is TokenKind.VOIP:
+            profile, template = profile_for(settings, push.app_id)
+            return voip_stop_payload(profile, ring, push.callkit_reason, template)
+        return stop_payload(ring, push.callkit_reason)
 
 
-def ring_facts(ring: Row, call: Row, public_url: str, sent_at: datetime | None = None) -> RingFacts:
+def ring_facts(
+    ring: Rung, call: CallFacts, public_url: str, sent_at: datetime | None = None
+) -> RingFacts:
     """What a payload says of a ring, from what a claim or `store.facts` reads."""
-    receiver = ring["user_id"]
-    joined = [user for user in call["joined"] or () if user != receiver]
+    receiver = ring.user_id
+    joined = [user for user in call.joined or () if user != receiver]
     # a caller who has left and is rung to come back is called by those who are there
-    back = call["caller_id"] == receiver and bool(joined)
-    caller = joined[0] if back else call["caller_id"]
+    back = call.caller_id == receiver and bool(joined)
+    caller = joined[0] if back else call.caller_id
     others = [user for user in joined if user != caller]
     return RingFacts(
-        uuid=str(ring["ring"]),
-        cid=f"{call['type']}:{call['name']}",
-        session_id=call["id"],
+        uuid=str(ring.ring),
+        cid=f"{call.type}:{call.name}",
+        session_id=call.id,
         caller_id=caller,
-        caller_name=None if back else call["caller_name"],
+        caller_name=None if back else call.caller_name,
         user_ids=(caller, *others),
         receiver_id=receiver,
-        video=call["video"],
-        sent_at_ms=milliseconds(sent_at or ring["ring_created_at"]),
-        expires_at_ms=milliseconds(ring["ring_deadline"]),
-        state_url=f"{public_url}/v1/calls/{call['id']}",
-        custom=call["custom"] or None,
+        video=call.video,
+        sent_at_ms=milliseconds(sent_at or ring.ring_created_at),
+        expires_at_ms=milliseconds(ring.ring_deadline),
+        state_url=f"{public_url}/v1/calls/{call.id}",
+        custom=call.custom or None,
     )
 
 
@@ -130,6 +133,6 @@ def profile_for(settings: TenantSettings, app_id: str) -> tuple[str, Template | 
     return profile, check_template(settings.templates.get(app_id, {}))
 
 
-def refused_payload(push: Row, error: PayloadError) -> dict[str, Any]:
+def refused_payload(push: ClaimedPush, error: PayloadError) -> dict[str, str]:
     """What is logged of a payload that could not be made: our fault or the template's."""
-    return {"push": str(push["id"]), "app_id": push["app_id"], "why": str(error)}
+    return {"push": str(push.id), "app_id": push.app_id, "why": str(error)}

@@ -13,13 +13,14 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
+from app.core.push import PushState
 from app.infra.outage import is_row_fault, is_transient
 from app.infra.runtime import Runtime
 from app.infra.supervision import Health
 from app.infra.tasks import Tasks
-from app.push import claims
+from app.push import records
 from app.push.consequences import write_alarms, write_credentials, write_tokens
-from app.push.results import DatabaseClock, Result, attempt_of, observe, row_of
+from app.push.results import DatabaseClock, Result, ended, observe, tried
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,7 @@ TENANTS_AT_ONCE = 4
 LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '500ms'")
 """What a tenant's token or credential may cost those whose results are written beside."""
 
-Write = Callable[[Sequence[Result]], Awaitable[dict[UUID, str | None]]]
+Write = Callable[[Sequence[Result]], Awaitable[dict[UUID, PushState | None]]]
 """Writes results; returns the state that each push now has, None where the claim was lost, and
 leaves out those that another transaction has locked."""
 
@@ -50,7 +51,7 @@ class Lane:
         name: str,
         write: Write,
         split: Callable[[Sequence[Result]], list[list[Result]]],
-        told: Callable[[Result, str | None], None],
+        told: Callable[[Result, PushState | None], None],
         pause: Callable[[int], float],
         at_once: int,
     ) -> None:
@@ -114,12 +115,12 @@ class Lane:
         except Exception as error:  # noqa: BLE001  (whatever it is, the answers are kept)
             return self._not_written(unit, error)
         self._units.remove(unit)
-        left = [result for result in unit if result.push["id"] not in states]
+        left = [result for result in unit if result.push.id not in states]
         if left:
             self._units.append(left)
         for result in unit:
-            if result.push["id"] in states:
-                self._tell(result, states[result.push["id"]])
+            if result.push.id in states:
+                self._tell(result, states[result.push.id])
         return not left
 
     def _not_written(self, unit: list[Result], error: Exception) -> bool:
@@ -131,17 +132,17 @@ class Lane:
             half = len(unit) // 2
             self._units += [unit[:half], unit[half:]]
         elif not unit[0].bare:
-            log.error("result_written_bare", push=str(unit[0].push["id"]), exc_info=error)
+            log.error("result_written_bare", push=str(unit[0].push.id), exc_info=error)
             self._units.append([unit[0].laid_bare()])
         else:  # its claim ends at the deadline, see `Dispatcher.send_lost`
-            log.critical("result_not_written", push=str(unit[0].push["id"]), exc_info=error)
+            log.critical("result_not_written", push=str(unit[0].push.id), exc_info=error)
         return True
 
-    def _tell(self, result: Result, state: str | None) -> None:
+    def _tell(self, result: Result, state: PushState | None) -> None:
         try:
             self._told(result, state)
         except Exception:
-            log.exception("result_not_told", push=str(result.push["id"]))
+            log.exception("result_not_told", push=str(result.push.id))
 
 
 def _at_fault(error: Exception) -> bool:
@@ -205,33 +206,33 @@ class Recorder:
     def _pause(self, new: int) -> float:
         return min(LONGEST_PAUSE, PAUSE_FOR_EACH * max(0, self._held() - new))
 
-    async def _write(self, batch: Sequence[Result]) -> dict[UUID, str | None]:
+    async def _write(self, batch: Sequence[Result]) -> dict[UUID, PushState | None]:
         async with self._runtime.database.vital.autocommit() as session:
-            states = await claims.record(session, *self._rows(batch))
-        accepted = sum(result.state == "accepted" for result in batch)
+            states = await records.record(session, *self._rows(batch))
+        accepted = sum(result.state is PushState.ACCEPTED for result in batch)
         if accepted:
             log.info("pushes_accepted", count=accepted)
         return states
 
-    async def _write_more(self, batch: Sequence[Result]) -> dict[UUID, str | None]:
+    async def _write_more(self, batch: Sequence[Result]) -> dict[UUID, PushState | None]:
         """Results of one tenant and what follows from them, in one transaction."""
         async with self._runtime.database.transaction() as session:
             await session.execute(LOCK_TIMEOUT)
-            states = await claims.record(session, *self._rows(batch))
-            mine = [result for result in batch if states.get(result.push["id"]) is not None]
-            seen = [result for result in batch if result.push["id"] in states and not result.bare]
+            states = await records.record(session, *self._rows(batch))
+            mine = [result for result in batch if states.get(result.push.id) is not None]
+            seen = [result for result in batch if result.push.id in states and not result.bare]
             await write_tokens(session, [result for result in mine if not result.bare])
             await write_credentials(session, seen)
             await write_alarms(session, seen, self._clock.now())
         return states
 
-    def _rows(self, batch: Sequence[Result]) -> tuple[list[dict[str, object]], ...]:
+    def _rows(self, batch: Sequence[Result]) -> tuple[list[records.Ended], list[records.Tried]]:
         return (
-            [row_of(result, self._clock) for result in batch],
-            [attempt_of(result, self._clock) for result in batch if result.outcome is not None],
+            [ended(result, self._clock) for result in batch],
+            [tried(result, self._clock) for result in batch if result.outcome is not None],
         )
 
-    def _told(self, result: Result, state: str | None) -> None:
+    def _told(self, result: Result, state: PushState | None) -> None:
         self._recorded(result)
         observe(result, state, self._clock)
 
@@ -243,5 +244,5 @@ def _by_batch(results: Sequence[Result]) -> list[list[Result]]:
 def _by_tenant(results: Sequence[Result]) -> list[list[Result]]:
     tenants: dict[UUID, list[Result]] = {}
     for result in results:
-        tenants.setdefault(result.push["tenant_id"], []).append(result)
+        tenants.setdefault(result.push.tenant_id, []).append(result)
     return [unit for some in tenants.values() for unit in _by_batch(some)]

@@ -4,19 +4,20 @@ import asyncio
 import logging
 from dataclasses import field, replace
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import structlog
 
 from app.apns import PushOutcome
 from app.core.frozen import frozen
+from app.core.push import Purpose, PushState
 from app.core.push_policy import Alert, CredentialAction, Reaction, TokenAction
 from app.credentials.usable import Usable
 from app.infra import clock
-from app.infra.db import Row
 from app.infra.ids import uuid7
 from app.infra.observe import PUSHES, RING_TO_ACCEPTED
+from app.push.claimed import ClaimedPush
+from app.push.records import Ended, Tried
 
 log = structlog.get_logger(__name__)
 DETAILED = logging.getLogger(__name__)
@@ -34,8 +35,8 @@ class Result:
     arrived: the next try is its one repeat.
     """
 
-    push: Row
-    state: str
+    push: ClaimedPush
+    state: PushState
     reason: str | None
     credential: Usable | None = None
     outcome: PushOutcome | None = None
@@ -53,11 +54,11 @@ class Result:
         reaction = self.reaction
         return (
             self.alarm is not None
-            or (self.state == "accepted" and self.push["healed"])
+            or (self.state is PushState.ACCEPTED and self.push.healed)
             or (
-                self.state == "accepted"
+                self.state is PushState.ACCEPTED
                 and self.credential is not None
-                and self.push["environment"] in self.credential.refused
+                and self.push.environment in self.credential.refused
             )
             or (
                 reaction is not None
@@ -94,38 +95,37 @@ class DatabaseClock:
         return datetime.fromtimestamp(self.unix() - ago, UTC)
 
 
-def row_of(result: Result, clock: DatabaseClock) -> dict[str, Any]:
-    """What `store.record` writes of a result."""
+def ended(result: Result, clock: DatabaseClock) -> Ended:
+    """What its row shall say of a result."""
     push, outcome, reaction = result.push, result.outcome, result.reaction
     heal = reaction is not None and reaction.token is TokenAction.TRY_OTHER_ENVIRONMENT
-    other = "sandbox" if push["environment"] == "production" else "production"
     return {
-        "id": push["id"],
-        "worker": push["claimed_by"],
-        "fence": push["fence"],
+        "id": push.id,
+        "worker": push.claimed_by,
+        "fence": push.fence,
         "state": result.state,
+        "environment": push.environment.other if heal else push.environment,
+        "healed": push.healed or heal,
+        "silent": result.silent,
         "due_at": None if result.retry_at is None else clock.at(result.retry_at),
         "status": outcome.code or None if outcome is not None else None,
         "reason": result.reason,
-        "environment": other if heal else push["environment"],
-        "healed": push["healed"] or heal,
-        "silent": result.silent,
         "sent_at": clock.at(outcome.started) if outcome is not None else None,
         "answered_at": clock.at(outcome.ended) if outcome is not None else None,
     }
 
 
-def attempt_of(result: Result, clock: DatabaseClock) -> dict[str, Any]:
+def tried(result: Result, clock: DatabaseClock) -> Tried:
     """The row of a try that was made."""
     push, outcome = result.push, result.outcome
     assert outcome is not None
     return {
         "id": result.id,
-        "push_id": push["id"],
-        "session_id": push["session_id"],
-        "worker_id": push["claimed_by"],
-        "fence": push["fence"],
-        "environment": push["environment"],
+        "push_id": push.id,
+        "session_id": push.session_id,
+        "worker_id": push.claimed_by,
+        "fence": push.fence,
+        "environment": push.environment,
         "started_at": clock.at(outcome.started),
         "finished_at": clock.at(outcome.ended),
         "status": outcome.code or None,
@@ -134,28 +134,28 @@ def attempt_of(result: Result, clock: DatabaseClock) -> dict[str, Any]:
     }
 
 
-def observe(result: Result, state: str | None, clock: DatabaseClock) -> None:
+def observe(result: Result, state: PushState | None, clock: DatabaseClock) -> None:
     """The metrics of a try, and a log line; of the token its last four digits only.
 
     A push that was taken gets its line when all is told (`debug`): at rest there is a line for each
     anyhow, and under load a thousand a second say less than a count.
     """
     push, outcome = result.push, result.outcome
-    PUSHES.labels(push["purpose"], result.state, result.reason or "").inc()
-    if state == "accepted" and outcome is not None and push["purpose"] == "ring":
-        waited = clock.at(outcome.ended) - push["created_at"]
+    PUSHES.labels(push.purpose, result.state, result.reason or "").inc()
+    if state is PushState.ACCEPTED and outcome is not None and push.purpose is Purpose.RING:
+        waited = clock.at(outcome.ended) - push.created_at
         RING_TO_ACCEPTED.observe(max(0.0, waited.total_seconds()))
-    if state == "accepted" and not DETAILED.isEnabledFor(logging.DEBUG):
+    if state is PushState.ACCEPTED and not DETAILED.isEnabledFor(logging.DEBUG):
         return
     log.log(
-        logging.DEBUG if state == "accepted" else logging.INFO,
+        logging.DEBUG if state is PushState.ACCEPTED else logging.INFO,
         "push",
-        push=str(push["id"]),
-        ring=str(push["ring"]),
-        purpose=push["purpose"],
-        token=f"...{push['token'][-4:]}",
-        environment=push["environment"],
-        attempt=push["attempts"],
+        push=str(push.id),
+        ring=str(push.ring),
+        purpose=push.purpose,
+        token=f"...{push.token[-4:]}",
+        environment=push.environment,
+        attempt=push.attempts,
         outcome=result.state,
         status=outcome.code if outcome is not None else None,
         reason=result.reason,

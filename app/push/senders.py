@@ -9,7 +9,7 @@ import structlog
 
 from app.apns import Sender
 from app.credentials.decrypt import decrypt
-from app.credentials.store import Usable
+from app.credentials.usable import Key, Usable
 from app.infra.observe import APNS_CONNECTIONS, APNS_STREAMS
 from app.infra.settings import Settings
 from app.infra.tasks import Tasks
@@ -27,9 +27,6 @@ MOST_OPEN = 1_000
 """(Credential, environment) pairs that are kept for having been used: the last used stay."""
 
 TOLD_EVERY = 60.0
-
-Key = tuple[UUID, int, str]
-"""A credential's id, its version, and the environment."""
 
 
 class Senders:
@@ -56,7 +53,7 @@ class Senders:
 
         Raises ValueError or VaultError when it is unfit.
         """
-        key = (credential.id, credential.version, environment)
+        key = credential.key(environment)
         self._used.pop(key, None)
         self._used[key] = asyncio.get_running_loop().time()
         return self._sender(key, credential)
@@ -98,7 +95,7 @@ class Senders:
         """
         keys = {key for key in self.used() if key[:2] in usable}
         for credential, environment in wanted:
-            key = (credential.id, credential.version, environment)
+            key = credential.key(environment)
             keys.add(key)
             try:
                 sender = self._sender(key, credential)

@@ -13,17 +13,16 @@ from app.apns import PushOutcome, Sender
 from app.apns.pending import PendingPush
 from app.apns.policy import react, row_of_stored
 from app.core.payload import PayloadError
+from app.core.push import PushReason, PushState
 from app.core.push_policy import Known, OtherEnvironment, Reaction, Verdict
 from app.credentials import store as credentials
 from app.credentials.usable import Usable
 from app.infra.boottime import boottime
-from app.infra.db import Row
 from app.infra.runtime import Runtime
 from app.infra.vault import VaultError
 from app.push.breakers import Breakers
-from app.push.claims import Claim
+from app.push.claimed import Claim, ClaimedPush, Look
 from app.push.deciding import (
-    UNKNOWN,
     CredentialSet,
     another,
     choose,
@@ -61,7 +60,7 @@ class InFlight:
     taken back; None then means that nothing is to be said of it, since it is another's.
     """
 
-    push: Row
+    push: ClaimedPush
     life: Life
     sender: Sender
     pending: PendingPush
@@ -76,7 +75,7 @@ class InFlight:
     @property
     def claim(self) -> Claim:
         """Under what the worker has it."""
-        return self.push["id"], self.push["fence"]
+        return self.push.claim
 
     def waits(self) -> bool:
         """Whether no stream has been opened for it."""
@@ -112,23 +111,21 @@ class Sending:
         self._waiting: dict[Claim, InFlight] = {}
         """Those of them that had no stream when it was last looked."""
 
-    async def send(self, claimed: Sequence[Row], life: Life, read: float) -> None:
+    async def send(self, claimed: Sequence[ClaimedPush], life: Life, read: float) -> None:
         """Send pushes that were claimed by a statement which began at `read` (`boottime()`).
 
         What it does not come to, when it fails or is cancelled, goes back to be claimed again.
         """
         # Who has not been tried yet goes before those that are tried again.
-        left = deque(sorted(claimed, key=lambda push: bool(push["tried"])))
+        left = deque(sorted(claimed, key=lambda push: bool(push.tried)))
         try:
             async with self._runtime.database.autocommit() as session:
                 usable = CredentialSet(
                     await credentials.for_apps(
-                        session, {(push["tenant_id"], push["app_id"]) for push in claimed}
+                        session, {(push.tenant_id, push.app_id) for push in claimed}
                     )
                 )
-            calls = {
-                push["session_id"]: push["call"] for push in claimed if push["call"] is not None
-            }
+            calls = {push.session_id: push.call for push in claimed if push.call is not None}
             preparing = Preparing(calls, self._runtime.settings.public_url, self._runtime.keyring)
             while left:
                 for _ in range(min(AT_A_STRETCH, len(left))):
@@ -136,54 +133,65 @@ class Sending:
                 await asyncio.sleep(0)  # what is written so far leaves
         finally:
             for push in left:
-                self._finish(Result(push, "pending", push["reason"]))
+                self._finish(Result(push, PushState.PENDING, push.reason))
 
     def _send_one(
-        self, push: Row, life: Life, read: float, preparing: Preparing, usable: CredentialSet
+        self,
+        push: ClaimedPush,
+        life: Life,
+        read: float,
+        preparing: Preparing,
+        usable: CredentialSet,
     ) -> None:
-        unwanted = not_to_be_sent(push)
+        unwanted = not_to_be_sent(push.purpose, push)
         try:
             if life.ended:  # condemned: others have it, or will
-                self._forget((push["id"], push["fence"]))
+                self._forget(push.claim)
             elif unwanted is not None:
-                self._finish(not_sent(push, "dropped", unwanted))
+                self._finish(not_sent(push, PushState.DROPPED, unwanted))
             else:
                 self._start(push, life, read, preparing, usable)
         except Exception:
-            log.exception("push_failed", push=str(push["id"]))
-            self._finish(not_sent(push, "refused", "internal_error"))
+            log.exception("push_failed", push=str(push.id))
+            self._finish(not_sent(push, PushState.REFUSED, PushReason.INTERNAL_ERROR))
 
     def _start(
-        self, push: Row, life: Life, read: float, preparing: Preparing, usable: CredentialSet
+        self,
+        push: ClaimedPush,
+        life: Life,
+        read: float,
+        preparing: Preparing,
+        usable: CredentialSet,
     ) -> None:
         push = where_served(push, usable)
         now = self._loop.time()
-        deadline = now - self._clock.unix() + push["deadline"].timestamp()
-        failed = self._failed.get(push["id"], ())
+        deadline = now - self._clock.unix() + push.deadline.timestamp()
+        failed = self._failed.get(push.id, ())
         credential, wait = choose(push, usable, self._breakers, now, failed)
         if credential is None:
-            self._finish(not_sent(push, "refused", "no_credential"))
+            self._finish(not_sent(push, PushState.REFUSED, PushReason.NO_CREDENTIAL))
             return
         if wait is not None:
             self._finish(held_back(push, credential, now + wait, deadline))
             return
         try:
             request = preparing.request(push, self._clock.now(), credential.topics)
-            sender = self.senders.get(credential, push["environment"])
+            sender = self.senders.get(credential, push.environment)
         except PayloadError as error:
             log.error("payload_refused", **refused_payload(push, error))  # noqa: TRY400
-            self._finish(not_sent(push, "refused", "payload", credential))
+            self._finish(not_sent(push, PushState.REFUSED, PushReason.PAYLOAD, credential))
             return
         except (ValueError, VaultError) as error:
             log.error("credential_unfit", credential=str(credential.id), why=str(error))  # noqa: TRY400
-            self._finish(not_sent(push, "refused", "credential_unfit", credential))
+            unfit = PushReason.CREDENTIAL_UNFIT
+            self._finish(not_sent(push, PushState.REFUSED, unfit, credential))
             return
-        unmarked = push["inherited"] and not push["repeated"]
+        unmarked = push.inherited and not push.repeated
         start_by = NOT_YET if unmarked else self._start_by(life, read, deadline)
         pending = sender.start(request, deadline, start_by)
         one = InFlight(
             push, life, sender, pending, credential, usable, deadline, read, unmarked,
-            push["repeated"],
+            push.repeated,
         )  # fmt: skip
         self._in_flight[one.claim] = one
         if one.waits():
@@ -203,20 +211,20 @@ class Sending:
                 del self._waiting[one.claim]
         return [one for one in self._waiting.values() if one.is_held_back() or one.looked < older]
 
-    def looked_at(self, one: InFlight, row: Row | None, read: float) -> None:
+    def looked_at(self, one: InFlight, look: Look | None, read: float) -> None:
         """Act on what a look that began at `read` says; None: the claim is another's now."""
         if not one.waits():
             return
-        if row is None:
+        if look is None:
             self.give_up(one, None)
             return
-        unwanted = not_to_be_sent({**one.push, **row})
+        unwanted = not_to_be_sent(one.push.purpose, look)
         if unwanted is not None:
-            self.give_up(one, not_sent(one.push, "dropped", unwanted))
+            self.give_up(one, not_sent(one.push, PushState.DROPPED, unwanted))
             return
         one.looked = read
         if one.unmarked:
-            if not row["marked"]:
+            if not look.marked:
                 return
             one.unmarked, one.repeated = False, True
         one.sender.renew(one.pending, self._start_by(one.life, read, one.deadline))
@@ -250,34 +258,34 @@ class Sending:
         try:
             self._finish(self._judge(one, outcome))
         except Exception:  # the answer is known all the same
-            log.exception("answer_not_understood", push=str(one.push["id"]))
-            state = "accepted" if outcome.code == 200 else "refused"
-            self._finish(Result(one.push, state, "internal_error", outcome=outcome))
+            log.exception("answer_not_understood", push=str(one.push.id))
+            state = PushState.ACCEPTED if outcome.code == 200 else PushState.REFUSED
+            self._finish(Result(one.push, state, PushReason.INTERNAL_ERROR, outcome=outcome))
 
     def _judge(self, one: InFlight, outcome: PushOutcome) -> Result:
         """What a push's outcome means for it."""
-        push, credential, environment = one.push, one.credential, one.push["environment"]
+        push, credential, environment = one.push, one.credential, one.push.environment
         now = self._loop.time()
         self._breakers.note_answer(credential, environment, outcome.code, outcome.reason, now)
         reaction = self._react(one, outcome, now)
         silent = is_silent(outcome.no_answer, may_have_reached=outcome.may_have_reached)
         # What was never sent says nothing of the phone; anything else may be the phone's own.
         unsent = outcome.no_answer is not None and not silent
-        subject = str(push["id"]) if unsent else push["token"]
+        subject = str(push.id) if unsent else push.token
         alarm = self._breakers.note_reaction(credential, environment, reaction, now, subject)
         reason = outcome.reason or (outcome.no_answer.value if outcome.no_answer else None)
         state, retry_at = state_after(reaction)
         if reaction.other_credential:
-            failed = self._note_failed(push["id"], credential.id)
+            failed = self._note_failed(push.id, credential.id)
             if reaction.verdict is Verdict.REFUSED and another(
                 push, one.usable, self._breakers, now, failed
             ):  # the ring need not suffer for this one
-                state, retry_at = "pending", now
+                state, retry_at = PushState.PENDING, now
         if silent and one.repeated:
             # what may have arrived is repeated once, whoever did not hear of it
-            state, retry_at, reason = "expired", None, UNKNOWN
-        if state != "pending":
-            self._failed.pop(push["id"], None)
+            state, retry_at, reason = PushState.EXPIRED, None, PushReason.UNKNOWN
+        if state is not PushState.PENDING:
+            self._failed.pop(push.id, None)
         return Result(
             push, state, reason, credential, outcome, reaction, retry_at, alarm, silent=silent
         )
@@ -293,11 +301,11 @@ class Sending:
 
     def _react(self, one: InFlight, outcome: PushOutcome, now: float) -> Reaction:
         push = one.push
-        burst, may_retire = self._breakers.suspicion(one.credential, push["environment"], now)
+        burst, may_retire = self._breakers.suspicion(one.credential, push.environment, now)
         known = Known(
             one.deadline,
-            earlier=Counter(row_of_stored(status, why) for status, why in push["tried"] or ()),
-            registered_at=int(push["token_registered_at"].timestamp() * 1000),
+            earlier=Counter(row_of_stored(status, why) for status, why in push.tried),
+            registered_at=int(push.token_registered_at.timestamp() * 1000),
             other_environment=(
                 OtherEnvironment.UNAVAILABLE  # nobody asks of a push that was taken
                 if outcome.code == 200
@@ -306,5 +314,5 @@ class Sending:
             burst=burst,
             may_retire=may_retire,
         )
-        attempt = outcome.attempt(push["attempts"], now)
+        attempt = outcome.attempt(push.attempts, now)
         return react(attempt, known, random.random())  # noqa: S311  (jitter)

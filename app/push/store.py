@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TypedDict
 from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Connection, Insert, Joined, Row, insert_all, many, one
+from app.core.frozen import frozen
+from app.core.push import Purpose, PushReason
+from app.infra.db import Connection, Insert, Joined, RowValue, insert_all, many, read
 from app.infra.ids import uuid7
+from app.push.claimed import RingRow
 from app.push.claims import CALL
 from app.push.life import FRESH
 from app.push.models import Push
@@ -31,6 +34,27 @@ OF_TOKEN = Joined(
 )
 
 
+class NewRing(TypedDict):
+    """A push that rings, to be written."""
+
+    id: UUID
+    ring: UUID
+    session_id: UUID
+    tenant_id: UUID
+    user_id: str
+    token_id: UUID
+    purpose: Purpose
+    created_at: datetime
+    deadline: datetime
+
+
+class NewStop(NewRing):
+    """A push that tells a phone to stop, for CallKit's reason, once it is due."""
+
+    callkit_reason: int
+    due_at: datetime
+
+
 OF_TOKEN_DATED = Joined(
     OF_TOKEN.join, tuple(column for column in OF_TOKEN.columns if column[0] != "due_at")
 )
@@ -41,7 +65,7 @@ STOP_LATER = FRESH + 0.1
 may begin for a moment after it."""
 
 
-def new_pushes(rows: Sequence[Row]) -> Insert:
+def new_pushes(rows: Sequence[NewRing] | Sequence[NewStop]) -> Insert:
     """Pushes to be written: these rows are the outbox. One that is there already stays as it is.
 
     None is made to a token that is not the user's any more; the token's columns are the server's to
@@ -103,7 +127,7 @@ DROP_TOKENS = text("""
 
 
 async def drop_for_tokens(
-    session: Connection, tenant_id: UUID, tokens: Sequence[UUID], why: str
+    session: Connection, tenant_id: UUID, tokens: Sequence[UUID], why: PushReason
 ) -> None:
     """Drop unsent pushes to tokens that change hands or go.
 
@@ -117,6 +141,20 @@ STOP_LIVES = timedelta(seconds=30)
 
 ENDED_HERE = 2
 """CallKit's reason for a device that is taken out of a ring which may go on elsewhere."""
+
+
+@frozen
+class StopTarget(RowValue):
+    """Where a stop goes; `in_hand`: a worker has the push that rang there at this moment."""
+
+    ring: UUID
+    session_id: UUID
+    tenant_id: UUID
+    user_id: str
+    callkit_reason: int
+    token_id: UUID
+    in_hand: bool
+
 
 STOPS = text("""
     SELECT p.ring, p.session_id, p.tenant_id, p.user_id, s.callkit_reason, t.id AS token_id,
@@ -140,18 +178,17 @@ STOPS = text("""
 
 async def stop_targets(
     session: Connection, stops: Sequence[tuple[UUID, int, str | None]]
-) -> list[dict[str, Any]]:
+) -> list[StopTarget]:
     """Where a stop goes for each (ring, CallKit reason, spared device): to alert tokens.
 
-    To a device that has none it goes by VoIP push, if the tenant has turned that on. `in_hand`: a
-    worker has the push at this moment.
+    To a device that has none it goes by VoIP push, if the tenant has turned that on.
     """
     values = {
         "rings": [stop[0] for stop in stops],
         "callkit_reasons": [stop[1] for stop in stops],
         "spared": [stop[2] for stop in stops],
     }
-    return await many(session, STOPS, values)
+    return await read(session, STOPS, StopTarget, values)
 
 
 ENDING = text("""
@@ -193,23 +230,35 @@ async def stop_ending(
     """
     values = {"tenant": tenant_id, "users": list(users), "callkit_reason": ENDED_HERE}
     values |= {"devices": list(devices), "tokens": list(tokens)}
-    rows = stops_at(await many(session, ENDING, values), now)
-    await insert_all(session, [new_pushes(rows)])
-    return sorted({row["ring"] for row in rows})
+    return await add_stops(session, await read(session, ENDING, StopTarget, values), now)
 
 
-def stops_at(targets: Sequence[Row], now: datetime) -> list[dict[str, Any]]:
-    """Stops to be written for targets as `stop_targets` gives them.
+async def add_stops(
+    session: Connection, targets: Sequence[StopTarget], now: datetime
+) -> list[UUID]:
+    """Write the stops of these targets; returns their rings.
 
     A push that a worker has in hand may still be handed over for a moment: its stop is due later.
     """
-    more = {"purpose": "stop", "created_at": now, "deadline": now + STOP_LIVES}
     later = now + timedelta(seconds=STOP_LATER)
-    return [
-        {name: value for name, value in target.items() if name != "in_hand"}
-        | {"id": uuid7(), "due_at": later if target["in_hand"] else now, **more}
+    rows: list[NewStop] = [
+        {
+            "id": uuid7(),
+            "ring": target.ring,
+            "session_id": target.session_id,
+            "tenant_id": target.tenant_id,
+            "user_id": target.user_id,
+            "token_id": target.token_id,
+            "purpose": Purpose.STOP,
+            "callkit_reason": target.callkit_reason,
+            "created_at": now,
+            "due_at": later if target.in_hand else now,
+            "deadline": now + STOP_LIVES,
+        }
         for target in targets
     ]
+    await insert_all(session, [new_pushes(rows)])
+    return sorted({target.ring for target in targets})
 
 
 FACTS = text(f"""
@@ -219,59 +268,6 @@ FACTS = text(f"""
 """)  # noqa: S608  (constants)
 
 
-async def facts(session: Connection, ring: UUID) -> dict[str, Any] | None:
+async def facts(session: Connection, ring: UUID) -> RingRow | None:
     """What the payloads of a ring say: as a claim gives it with the first push of its call."""
-    return await one(session, FACTS, {"ring": ring})
-
-
-OPEN_STOP = "p.purpose = 'stop' AND p.state IN ('pending', 'sending')"
-BURY = """
-    UPDATE pushes p SET user_id = :tombstone, token = '',
-        state = CASE WHEN p.state <> 'pending' THEN p.state WHEN p.inherited THEN 'expired'
-            ELSE 'dropped' END
-    WHERE p.tenant_id = :tenant AND p.user_id = :user AND p.ring IN ({rings}) AND NOT ({stop})
-"""
-BURY_IN = text(
-    BURY.format(
-        stop=OPEN_STOP,
-        rings="SELECT r.uuid FROM rings r WHERE r.session_id = ANY(CAST(:calls AS uuid[]))",
-    )
-)
-OF_TOMBSTONE = """
-    SELECT r.uuid FROM members m
-    JOIN rings r ON r.session_id = m.session_id AND r.user_id = :tombstone
-    WHERE m.tenant_id = :tenant AND m.user_id = :tombstone
-"""
-BURY_REST = text(BURY.format(stop=OPEN_STOP, rings=OF_TOMBSTONE))
-OPEN_STOPS = text(f"""
-    SELECT count(*) AS n FROM pushes p
-    WHERE p.ring IN ({OF_TOMBSTONE}) AND {OPEN_STOP} AND p.deadline > clock_timestamp()
-""")  # noqa: S608  (constants)
-
-
-async def bury_in(session: Connection, erasure: Row, calls: Sequence[UUID]) -> None:
-    """Take an erased user and their tokens out of the pushes of these calls.
-
-    What is unsent is dropped, but not the stops: a phone that rings is to be told that it is over.
-    """
-    await session.execute(BURY_IN, _erased(erasure) | {"calls": list(calls)})
-
-
-async def bury(session: Connection, erasure: Row) -> int:
-    """The same for what has been sent since; returns how many stops are still under way.
-
-    Comes after members and rings have the tombstone: by them the pushes are found.
-    """
-    values = _erased(erasure)
-    await session.execute(BURY_REST, values)
-    row = await one(session, OPEN_STOPS, {name: values[name] for name in ("tenant", "tombstone")})
-    assert row is not None
-    return int(row["n"])
-
-
-def _erased(erasure: Row) -> dict[str, Any]:
-    return {
-        "tenant": erasure["tenant_id"],
-        "user": erasure["user_id"],
-        "tombstone": erasure["tombstone"],
-    }
+    return next(iter(await read(session, FACTS, RingRow, {"ring": ring})), None)

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.infra.db import Connection, Row, many
+from app.push.claimed import ClaimedPush
 
 User = tuple[UUID, str]
 """A tenant and one of its users."""
@@ -239,23 +240,23 @@ RETIRE = text("""
 """)
 
 
-async def heal_tokens(session: Connection, pushes: Sequence[Row]) -> None:
+async def heal_tokens(session: Connection, pushes: Sequence[ClaimedPush]) -> None:
     """Remember the environment in which Apple took these pushes, if the tokens are unchanged."""
-    ordered = sorted(pushes, key=lambda push: push["token_id"])
+    ordered = sorted(pushes, key=lambda push: push.token_id)
     values = {
-        "ids": [push["token_id"] for push in ordered],
-        "versions": [push["token_version"] for push in ordered],
-        "environments": [push["environment"] for push in ordered],
+        "ids": [push.token_id for push in ordered],
+        "versions": [push.token_version for push in ordered],
+        "environments": [push.environment for push in ordered],
     }
     await session.execute(HEAL, values)
 
 
-async def retire_tokens(session: Connection, pushes: Sequence[tuple[Row, str]]) -> None:
+async def retire_tokens(session: Connection, pushes: Sequence[tuple[ClaimedPush, str]]) -> None:
     """Retire tokens that Apple has proved dead, unless they were registered anew meanwhile."""
-    ordered = sorted(pushes, key=lambda pair: pair[0]["token_id"])
+    ordered = sorted(pushes, key=lambda pair: pair[0].token_id)
     values = {
-        "ids": [push["token_id"] for push, _ in ordered],
-        "versions": [push["token_version"] for push, _ in ordered],
+        "ids": [push.token_id for push, _ in ordered],
+        "versions": [push.token_version for push, _ in ordered],
         "whys": [why for _, why in ordered],
     }
     await session.execute(RETIRE, values)

@@ -6,7 +6,15 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Connection, Row, insert_rows, many
+from app.infra.db import Connection, Row, as_json, insert_rows, many, read
+from app.webhooks.claimed import (
+    Delivery,
+    DeliveryEnd,
+    DeliveryFacts,
+    DeliveryTry,
+    DueWebhook,
+    Key,
+)
 from app.webhooks.models import DeliveryAttempt
 
 
@@ -66,9 +74,9 @@ of CPU for 350 behind a frozen transaction, which is the statement's time.
 """
 
 WORK = text(f"""
-    SELECT w.id, w.tenant_id, w.failures, CASE WHEN w.failures > 0 THEN (
+    SELECT w.id AS webhook, w.tenant_id, w.failures, CASE WHEN w.failures > 0 THEN (
         SELECT count(*) FROM deliveries s WHERE s.webhook_id = w.id AND s.state = 'sending'
-    ) ELSE 0 END AS flying
+    ) ELSE 0 END AS under_way
     FROM webhooks w
     CROSS JOIN LATERAL (
         SELECT p.due_at FROM deliveries p
@@ -99,24 +107,18 @@ CLAIM = text(f"""
 """)  # noqa: S608  (a constant)
 
 
-async def work(session: Connection, full: Sequence[UUID]) -> list[dict[str, Any]]:
-    """Webhooks with deliveries that may be sent now, but for `full`, who waits longest first.
-
-    (id, tenant_id, failures, flying) each. `flying`: how many are under way to one that fails, from
-    any worker.
-    """
-    return await many(session, WORK, {"full": list(full)})
+async def work(session: Connection, full: Sequence[UUID]) -> list[DueWebhook]:
+    """Webhooks with deliveries that may be sent now, but for `full`, who waits longest first."""
+    return await read(session, WORK, DueWebhook, {"full": list(full)})
 
 
-async def claim(
-    session: Connection, worker: UUID, counts: Mapping[UUID, int]
-) -> list[dict[str, Any]]:
+async def claim(session: Connection, worker: UUID, counts: Mapping[UUID, int]) -> list[Delivery]:
     """Claim deliveries that may be sent now, so many for each webhook, in order per call.
 
     A worker that is condemned, or has no row, claims nothing.
     """
     values = {"worker": worker, "webhooks": list(counts), "counts": list(counts.values())}
-    return await many(session, CLAIM, values)
+    return await read(session, CLAIM, Delivery, values)
 
 
 FACTS = text("""
@@ -137,28 +139,22 @@ FACTS = text("""
 """)
 
 
-async def facts(
-    session: Connection, claimed: Sequence[Row]
-) -> dict[tuple[UUID, str], dict[str, Any]]:
+async def facts(session: Connection, claimed: Sequence[Delivery]) -> dict[Key, DeliveryFacts]:
     """Where claimed deliveries go and what they say; what is missing is not kept any more."""
     values = {
-        "webhooks": [row["webhook_id"] for row in claimed],
-        "events": [row["event_id"] for row in claimed],
-        "ids": [
-            UUID(hex=row["event_id"][4:]) if row["session_id"] is None else None for row in claimed
-        ],
+        "webhooks": [one.webhook_id for one in claimed],
+        "events": [one.event_id for one in claimed],
+        "ids": [UUID(hex=one.event_id[4:]) if one.session_id is None else None for one in claimed],
     }
-    rows = await many(session, FACTS, values)
-    return {(row["webhook_id"], row["event_id"]): row for row in rows}
+    found = await read(session, FACTS, DeliveryFacts, values)
+    return {(one.webhook_id, one.event_id): one for one in found}
 
 
 RECORD = text("""
     WITH n AS (
-        SELECT * FROM unnest(
-            CAST(:webhooks AS uuid[]), CAST(:events AS text[]), CAST(:fences AS integer[]),
-            CAST(:states AS text[]), CAST(:dues AS timestamptz[]), CAST(:statuses AS integer[]),
-            CAST(:errors AS text[]))
-            AS n(webhook_id, event_id, fence, state, due_at, status, error)
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS n(
+            webhook_id uuid, event_id text, fence integer, state text, due_at timestamptz,
+            status integer, error text)
     ), mine AS (
         SELECT d.webhook_id, d.event_id FROM deliveries d JOIN n USING (webhook_id, event_id)
         WHERE d.fence = n.fence AND d.state = 'sending'
@@ -182,32 +178,20 @@ RECORD = text("""
 """)
 
 
-async def record(
-    session: Connection, results: Sequence[Row]
-) -> tuple[set[tuple[UUID, str]], set[tuple[UUID, str]]]:
+async def record(session: Connection, results: Sequence[DeliveryEnd]) -> tuple[set[Key], set[Key]]:
     """Write results where the claim still holds.
 
     Returns those that were written, and those whose row somebody else holds locked: they go with
     the next. The rest had been taken over.
     """
-    columns = {
-        "webhooks": "webhook_id",
-        "events": "event_id",
-        "fences": "fence",
-        "states": "state",
-        "dues": "due_at",
-        "statuses": "status",
-        "errors": "error",
-    }
-    values = {name: [row[key] for row in results] for name, key in columns.items()}
-    written: set[tuple[UUID, str]] = set()
-    locked: set[tuple[UUID, str]] = set()
-    for row in await many(session, RECORD, values):
-        (written if row["written"] else locked).add((row["webhook_id"], row["event_id"]))
+    written: set[Key] = set()
+    locked: set[Key] = set()
+    for webhook, event, mine in await session.execute(RECORD, {"rows": as_json(results)}):
+        (written if mine else locked).add((webhook, event))
     return written, locked
 
 
-async def add_attempts(session: Connection, rows: Sequence[Row]) -> None:
+async def add_attempts(session: Connection, rows: Sequence[DeliveryTry]) -> None:
     """Write what was tried; an attempt that is there already stays as it is."""
     await insert_rows(
         session, DeliveryAttempt.__table__, rows, suffix="ON CONFLICT (id) DO NOTHING"
@@ -253,7 +237,7 @@ async def free_orphans(session: Connection) -> None:
     await session.execute(ORPHANS)
 
 
-async def free_but(session: Connection, worker: UUID, kept: Sequence[tuple[UUID, str]]) -> None:
+async def free_but(session: Connection, worker: UUID, kept: Sequence[Key]) -> None:
     """What a worker has claimed and does not hold waits again: `kept` is what it holds.
 
     A claim may be committed and its answer lost with the connection; then nobody has it.

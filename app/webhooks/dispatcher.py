@@ -7,14 +7,15 @@ try raises is a result like any other, so that no claim and no place is kept for
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
 
+from app.core.delivery import DeliveryError, DeliveryState
 from app.core.webhook_retry import Answer
 from app.core.webhook_share import share
-from app.infra.db import Row, dump_json
+from app.infra.db import dump_json
 from app.infra.ids import uuid7
 from app.infra.outage import is_transient
 from app.infra.runtime import Runtime
@@ -22,12 +23,10 @@ from app.infra.safe_http import SafeHttp
 from app.infra.tasks import Tasks
 from app.infra.vault import VaultError
 from app.webhooks import deliveries, endpoints
-from app.webhooks.open_deliveries import OpenDeliveries, key_of
+from app.webhooks.claimed import Delivery, DeliveryFacts, Key, SealedSecret
+from app.webhooks.open_deliveries import OpenDeliveries
 from app.webhooks.recording import (
     AGAIN,
-    EVENT_NOT_KEPT,
-    INTERNAL_ERROR,
-    SECRET_UNFIT,
     DeliveryRecorder,
     DeliveryResult,
 )
@@ -40,8 +39,8 @@ LAST_WRITES: Final = 2.0
 
 TOLD_EVERY: Final = 60.0
 
-Secrets = Mapping[UUID, Sequence[Row]]
-Facts = Mapping[tuple[UUID, str], Row]
+Secrets = Mapping[UUID, Sequence[SealedSecret]]
+Facts = Mapping[Key, DeliveryFacts]
 
 
 class WebhookDispatcher:
@@ -108,7 +107,7 @@ class WebhookDispatcher:
         finally:
             self._claiming = None
 
-    async def _claim(self) -> list[dict[str, Any]]:
+    async def _claim(self) -> list[Delivery]:
         async with self._claims:
             async with self._runtime.database.transaction() as session:
                 found = await deliveries.work(session, self._flights.full())
@@ -119,7 +118,7 @@ class WebhookDispatcher:
             self._flights.begin(claimed)
         return claimed
 
-    async def _send(self, claimed: Sequence[Row]) -> None:
+    async def _send(self, claimed: Sequence[Delivery]) -> None:
         try:
             facts, sealed = await self._read(claimed)
         except Exception as error:  # noqa: BLE001  (whatever it is: a result, told and counted)
@@ -128,64 +127,68 @@ class WebhookDispatcher:
                     await self._send([one])
                 return
             self._tell("delivery_not_begun", claimed[0], error)
-            self._answered(claimed[0], Answer(None, INTERNAL_ERROR))
+            self._answered(claimed[0], Answer(None, DeliveryError.INTERNAL_ERROR))
             return
         for one in claimed:
-            secrets = sealed.get(one["webhook_id"], [])
-            self._tasks.spawn("send", self._send_one(one, facts.get(key_of(one)), secrets))
+            secrets = sealed.get(one.webhook_id, [])
+            self._tasks.spawn("send", self._send_one(one, facts.get(one.key), secrets))
 
-    async def _read(self, claimed: Sequence[Row]) -> tuple[Facts, Secrets]:
+    async def _read(self, claimed: Sequence[Delivery]) -> tuple[Facts, Secrets]:
         """What they say and what signs it. While the database is away they wait: it is no try."""
         while True:
             try:
                 async with self._runtime.database.autocommit() as session:
                     facts = await deliveries.facts(session, claimed)
-                    webhooks = list({one["webhook_id"] for one in claimed})
+                    webhooks = list({one.webhook_id for one in claimed})
                     return facts, await endpoints.secrets_of(session, webhooks)
             except Exception as error:
                 if not is_transient(error):
                     raise
             await asyncio.sleep(AGAIN)
 
-    async def _send_one(self, claim: Row, fact: Row | None, sealed: Sequence[Row]) -> None:
+    async def _send_one(
+        self, claim: Delivery, fact: DeliveryFacts | None, sealed: Sequence[SealedSecret]
+    ) -> None:
         self._flights.start(claim)
         try:
             answer = await self._answer_to(claim, fact, sealed)
         except Exception as error:  # noqa: BLE001  (whatever it is: a result, told and counted)
             self._tell("delivery_raised", claim, error)
-            answer = Answer(None, INTERNAL_ERROR)
+            answer = Answer(None, DeliveryError.INTERNAL_ERROR)
         except BaseException:
             self._flights.end(claim)
             raise
         self._answered(claim, answer)
 
-    async def _answer_to(self, claim: Row, fact: Row | None, sealed: Sequence[Row]) -> Answer:
+    async def _answer_to(
+        self, claim: Delivery, fact: DeliveryFacts | None, sealed: Sequence[SealedSecret]
+    ) -> Answer:
         if fact is None:
-            return Answer(None, EVENT_NOT_KEPT)
+            return Answer(None, DeliveryError.EVENT_NOT_KEPT)
         try:
-            secrets = [unseal_secret(self._runtime.keyring, row) for row in sealed]
+            secrets = [unseal_secret(self._runtime.keyring, secret) for secret in sealed]
         except VaultError as error:
             self._tell("webhook_secret_unfit", claim, error)
-            return Answer(None, SECRET_UNFIT)
+            return Answer(None, DeliveryError.SECRET_UNFIT)
         body = dump_json(body_of(claim, fact))
         now = self._flights.now(claim)
-        headers = signed(claim["event_id"], now, body, secrets)
+        headers = signed(claim.event_id, now, body, secrets)
         return await self._outbound.post(
-            fact["url"], headers, body.encode(), now=now, owner=claim["tenant_id"]
+            fact.url, headers, body.encode(), now=now, owner=claim.tenant_id
         )
 
-    def _answered(self, claim: Row, answer: Answer) -> None:
+    def _answered(self, claim: Delivery, answer: Answer) -> None:
         started, finished = self._flights.answered(claim)
         self._recorder.add(DeliveryResult(uuid7(), claim, answer, started, finished))
 
-    def _tell(self, event: str, claim: Row, error: Exception) -> None:
+    def _tell(self, event: str, claim: Delivery, error: Exception) -> None:
         """Once a minute for each kind: a bug that meets every delivery must not fill the log."""
         now = asyncio.get_running_loop().time()
         if now > self._told.get(event, -TOLD_EVERY) + TOLD_EVERY:
             self._told[event] = now
-            log.error(event, webhook=str(claim["webhook_id"]), exc_info=error)
+            log.error(event, webhook=str(claim.webhook_id), exc_info=error)
 
-    def _recorded(self, result: DeliveryResult, _state: str | None) -> None:
+    def _recorded(self, result: DeliveryResult, _state: DeliveryState | None) -> None:
         self._flights.end(result.claim)
         self.wake()
 

@@ -7,7 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Connection, Row, insert_rows, many, one
+from app.core.delivery import DisabledReason
+from app.infra.db import Connection, Row, insert_rows, many, one, read
+from app.webhooks.claimed import FailingWebhook, SealedSecret
 from app.webhooks.models import Webhook, WebhookSecret
 
 COLUMNS = """id, tenant_id, url, events, description, state, disabled_at, disabled_reason, failures,
@@ -27,7 +29,7 @@ ENABLE = text("""
 """)
 REMOVE = text("DELETE FROM webhooks WHERE id = :id AND tenant_id = :tenant RETURNING id")
 SECRETS = text("""
-    SELECT id, tenant_id, webhook_id, sealed, created_at, expires_at FROM webhook_secrets
+    SELECT id, tenant_id, webhook_id, sealed FROM webhook_secrets
     WHERE webhook_id = ANY(CAST(:webhooks AS uuid[]))
         AND (expires_at IS NULL OR expires_at > clock_timestamp())
     ORDER BY id DESC
@@ -79,11 +81,13 @@ async def remove(session: Connection, tenant_id: UUID, webhook: UUID) -> bool:
     return await one(session, REMOVE, {"id": webhook, "tenant": tenant_id}) is not None
 
 
-async def secrets_of(session: Connection, webhooks: Sequence[UUID]) -> dict[UUID, list[Row]]:
+async def secrets_of(
+    session: Connection, webhooks: Sequence[UUID]
+) -> dict[UUID, list[SealedSecret]]:
     """The live secrets of each webhook, the newest first."""
-    found: dict[UUID, list[Row]] = {}
-    for row in await many(session, SECRETS, {"webhooks": list(webhooks)}):
-        found.setdefault(row["webhook_id"], []).append(row)
+    found: dict[UUID, list[SealedSecret]] = {}
+    for secret in await read(session, SECRETS, SealedSecret, {"webhooks": list(webhooks)}):
+        found.setdefault(secret.webhook_id, []).append(secret)
     return found
 
 
@@ -146,10 +150,11 @@ async def succeeded(session: Connection, ids: Sequence[UUID]) -> dict[UUID, int]
     return {row["id"]: row["failures"] for row in rows}
 
 
-async def failed(session: Connection, counts: dict[UUID, int]) -> list[dict[str, Any]]:
+async def failed(session: Connection, counts: dict[UUID, int]) -> list[FailingWebhook]:
     """These endpoints have failed so many times more; returns how they stand."""
     ids = sorted(counts)
-    return await many(session, FAILED, {"ids": ids, "counts": [counts[one] for one in ids]})
+    values = {"ids": ids, "counts": [counts[one] for one in ids]}
+    return await read(session, FAILED, FailingWebhook, values)
 
 
 async def leave_alone(session: Connection, rests: dict[UUID, float]) -> None:
@@ -158,6 +163,6 @@ async def leave_alone(session: Connection, rests: dict[UUID, float]) -> None:
     await session.execute(REST, {"ids": ids, "rests": [rests[one] for one in ids]})
 
 
-async def disable(session: Connection, webhook: UUID, why: str) -> dict[str, Any] | None:
+async def disable(session: Connection, webhook: UUID, why: DisabledReason) -> dict[str, Any] | None:
     """Send to this endpoint no more; None when it is disabled already."""
     return await one(session, DISABLE, {"id": webhook, "why": why})

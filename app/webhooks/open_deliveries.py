@@ -8,18 +8,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core.webhook_share import FIRST_WINDOW, SLOW_AFTER, SLOW_WINDOW, Waiting, window_after
-from app.infra.db import Row
+from app.webhooks.claimed import Delivery, DueWebhook, Key
 
 MOST_KNOWN = 20_000
 """Webhooks whose pace is remembered; one that is forgotten begins anew."""
-
-Key = tuple[UUID, str]
-"""(webhook, event): a delivery."""
-
-
-def key_of(row: Row) -> Key:
-    """Which delivery a row is about."""
-    return row["webhook_id"], row["event_id"]
 
 
 @dataclass(slots=True)
@@ -37,7 +29,7 @@ class OpenDelivery:
     `timer` runs from then until it has an answer.
     """
 
-    claim: Row
+    claim: Delivery
     slow: bool
     claimed: float
     started: float
@@ -61,47 +53,47 @@ class OpenDeliveries:
         """Which deliveries this worker holds."""
         return list(self._flights)
 
-    def begin(self, claims: Iterable[Row]) -> None:
+    def begin(self, claims: Iterable[Delivery]) -> None:
         """These have just been claimed."""
         now = self._loop.time()
         for claim in claims:
-            slow = self._pace(claim["webhook_id"]).slow
-            self._flights[key_of(claim)] = OpenDelivery(claim, slow, now, now)
-            self._by_webhook[claim["webhook_id"]] += 1
+            slow = self._pace(claim.webhook_id).slow
+            self._flights[claim.key] = OpenDelivery(claim, slow, now, now)
+            self._by_webhook[claim.webhook_id] += 1
 
-    def start(self, claim: Row) -> None:
+    def start(self, claim: Delivery) -> None:
         """It is sent now."""
-        flight = self._flights[key_of(claim)]
+        flight = self._flights[claim.key]
         flight.started = self._loop.time()
         if not flight.slow:
             flight.timer = self._loop.call_later(SLOW_AFTER, self._slow_now, flight)
 
-    def now(self, claim: Row) -> datetime:
+    def now(self, claim: Delivery) -> datetime:
         """The database's time: it was told with the claim, and has gone on since."""
-        return _at(self._flights[key_of(claim)], self._loop.time())
+        return _at(self._flights[claim.key], self._loop.time())
 
-    def answered(self, claim: Row) -> tuple[datetime, datetime]:
+    def answered(self, claim: Delivery) -> tuple[datetime, datetime]:
         """It has an answer, and keeps its place until that is recorded.
 
         Returns when it was sent and when it was answered, by the database's clock.
         """
-        flight, now = self._flights[key_of(claim)], self._loop.time()
+        flight, now = self._flights[claim.key], self._loop.time()
         if flight.timer is not None:
             flight.timer.cancel()
         seconds = now - flight.started
-        pace = self._pace(claim["webhook_id"])
+        pace = self._pace(claim.webhook_id)
         pace.slow = seconds >= SLOW_AFTER
         pace.window = window_after(pace.window, seconds=seconds)
         return _at(flight, flight.started), _at(flight, now)
 
-    def end(self, claim: Row) -> None:
+    def end(self, claim: Delivery) -> None:
         """It is recorded, or given up: its place is free."""
-        flight = self._flights.pop(key_of(claim), None)
+        flight = self._flights.pop(claim.key, None)
         if flight is None:
             return
         if flight.timer is not None:
             flight.timer.cancel()
-        webhook = claim["webhook_id"]
+        webhook = claim.webhook_id
         self._by_webhook[webhook] -= 1
         if not self._by_webhook[webhook]:
             del self._by_webhook[webhook]
@@ -112,25 +104,25 @@ class OpenDeliveries:
 
     def taken(self) -> Counter[tuple[UUID, bool]]:
         """Places in use by (tenant, slow)."""
-        return Counter((one.claim["tenant_id"], one.slow) for one in self._flights.values())
+        return Counter((one.claim.tenant_id, one.slow) for one in self._flights.values())
 
-    def waiting(self, found: Sequence[Row]) -> list[Waiting]:
-        """How webhooks with due deliveries stand: (id, tenant_id, failures, flying).
+    def waiting(self, found: Sequence[DueWebhook]) -> list[Waiting]:
+        """How webhooks with due deliveries stand.
 
         One that fails may be down: it gets one at a time, from all workers together.
         """
         return [self._waiting(row) for row in found]
 
-    def _waiting(self, row: Row) -> Waiting:
-        pace, here = self._pace(row["id"]), self._by_webhook.get(row["id"], 0)
+    def _waiting(self, due: DueWebhook) -> Waiting:
+        pace, here = self._pace(due.webhook), self._by_webhook.get(due.webhook, 0)
         room = pace.window - here
-        if row["failures"]:
-            room = 0 if row["flying"] or here else 1
-        return Waiting(row["id"], row["tenant_id"], pace.slow, room)
+        if due.failures:
+            room = 0 if due.under_way or here else 1
+        return Waiting(due.webhook, due.tenant_id, pace.slow, room)
 
     def _slow_now(self, flight: OpenDelivery) -> None:
         flight.slow, flight.timer = True, None
-        pace = self._pace(flight.claim["webhook_id"])
+        pace = self._pace(flight.claim.webhook_id)
         pace.slow, pace.window = True, min(pace.window, SLOW_WINDOW)
         self._slowed()
 
@@ -143,5 +135,4 @@ class OpenDeliveries:
 
 
 def _at(flight: OpenDelivery, loop_time: float) -> datetime:
-    now: datetime = flight.claim["now"]
-    return now + timedelta(seconds=loop_time - flight.claimed)
+    return flight.claim.now + timedelta(seconds=loop_time - flight.claimed)

@@ -11,20 +11,21 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
 
+from app.core.delivery import DeliveryError, DeliveryState, DisabledReason
 from app.core.event import rfc3339
 from app.core.webhook_retry import TRIED_FOR, Answer, next_try, rest
-from app.infra.db import Connection, Database, Row
+from app.infra.db import Connection, Database
 from app.infra.ids import uuid7
 from app.infra.observe import DELIVERIES
 from app.infra.outage import is_transient, name_of
 from app.infra.tasks import Tasks
 from app.webhooks import deliveries, endpoints, publish
-from app.webhooks.open_deliveries import Key, key_of
+from app.webhooks.claimed import Delivery, DeliveryEnd, DeliveryTry, Key
 
 log = structlog.get_logger(__name__)
 
@@ -34,10 +35,7 @@ AGAIN: Final = 0.25
 """Seconds before what could not be written is tried again: another worker's commit is soon over,
 and a database that is away is not asked all the time."""
 
-EVENT_NOT_KEPT: Final = "event_not_kept"
-SECRET_UNFIT: Final = "secret_unfit"  # noqa: S105
-INTERNAL_ERROR: Final = "internal_error"
-OURS: Final = frozenset({SECRET_UNFIT, INTERNAL_ERROR})
+OURS: Final = frozenset({DeliveryError.SECRET_UNFIT, DeliveryError.INTERNAL_ERROR})
 """What may be no fault of the endpoint's: it is asked more seldom, and never disabled for it."""
 
 
@@ -46,7 +44,7 @@ class DeliveryResult:
     """One try at a claimed delivery; times are the database's. `id` is the attempt's."""
 
     id: UUID
-    claim: Row
+    claim: Delivery
     answer: Answer
     started_at: datetime
     finished_at: datetime
@@ -62,7 +60,7 @@ class DeliveryRecorder:
         self,
         database: Database,
         tasks: Tasks,
-        recorded: Callable[[DeliveryResult, str | None], None],
+        recorded: Callable[[DeliveryResult, DeliveryState | None], None],
     ) -> None:
         self._database = database
         self._tasks = tasks
@@ -73,7 +71,7 @@ class DeliveryRecorder:
     @property
     def unwritten(self) -> list[Key]:
         """Deliveries whose answer is known and not written yet."""
-        return [key_of(result.claim) for result in self._waiting]
+        return [result.claim.key for result in self._waiting]
 
     def add(self, result: DeliveryResult) -> None:
         """Have a result written: while one commit runs, the next gathers."""
@@ -114,18 +112,18 @@ class DeliveryRecorder:
     async def _write(self, batch: Sequence[DeliveryResult]) -> list[DeliveryResult]:
         async with self._database.transaction() as session:
             busy = await endpoints.hold_all(
-                session, sorted({result.claim["webhook_id"] for result in batch})
+                session, sorted({result.claim.webhook_id for result in batch})
             )
-            now = [result for result in batch if result.claim["webhook_id"] not in busy]
+            now = [result for result in batch if result.claim.webhook_id not in busy]
             if not now:
                 self._set_aside(batch)
                 return []
-            rows = {key_of(result.claim): _row(result) for result in now}
+            rows = {result.claim.key: _end(result) for result in now}
             mine, locked = await deliveries.record(session, list(rows.values()))
-            now = [result for result in now if key_of(result.claim) not in locked]
+            now = [result for result in now if result.claim.key not in locked]
             if now:
                 await deliveries.add_attempts(session, [_attempt(result) for result in now])
-            counted = [result for result in now if key_of(result.claim) in mine]
+            counted = [result for result in now if result.claim.key in mine]
             await _judge(session, counted, rows)
         self._done(now, {key: rows[key]["state"] for key in mine})
         written = {one.id for one in now}
@@ -137,16 +135,16 @@ class DeliveryRecorder:
 
         Nothing in such a row can be at fault; if it fails too it is the database, for all alike.
         """
-        bare = replace(result, answer=Answer(None, INTERNAL_ERROR))
+        bare = replace(result, answer=Answer(None, DeliveryError.INTERNAL_ERROR))
         if result.answer.ok:
             bare = replace(result, answer=Answer(200))
-        row = _row(bare)
+        row = _end(bare)
         try:
             async with self._database.transaction() as session:
                 mine, locked = await deliveries.record(session, [row])
         except Exception as error:  # noqa: BLE001  (tried again until it is written)
             _tell_failure(error, 1)
-            locked = {key_of(result.claim)}
+            locked = {result.claim.key}
         if locked:
             self._set_aside([result])
             return []
@@ -158,11 +156,11 @@ class DeliveryRecorder:
         aside = {one.id for one in results}
         self._waiting = [one for one in self._waiting if one.id not in aside] + list(results)
 
-    def _done(self, results: Sequence[DeliveryResult], states: Mapping[Key, str]) -> None:
+    def _done(self, results: Sequence[DeliveryResult], states: Mapping[Key, DeliveryState]) -> None:
         done = {one.id for one in results}
         self._waiting = [one for one in self._waiting if one.id not in done]
         for result in results:
-            state = states.get(key_of(result.claim))
+            state = states.get(result.claim.key)
             _tell(result, state)
             self._recorded(result, state)
 
@@ -173,15 +171,15 @@ def _tell_failure(error: Exception, count: int) -> None:
         log.error("deliveries_not_written", count=count, error=name_of(error))
 
 
-def _tell(result: DeliveryResult, state: str | None) -> None:
+def _tell(result: DeliveryResult, state: DeliveryState | None) -> None:
     answer = result.answer
     DELIVERIES.labels(state or "taken_over", answer.error or "").inc()
     if not answer.ok:
         log.info(
             "webhook_not_delivered",
-            webhook=str(result.claim["webhook_id"]),
-            delivery=result.claim["event_id"],
-            attempt=result.claim["attempts"],
+            webhook=str(result.claim.webhook_id),
+            delivery=result.claim.event_id,
+            attempt=result.claim.attempts,
             status=answer.status,
             error=answer.error,
             state=state,
@@ -189,15 +187,15 @@ def _tell(result: DeliveryResult, state: str | None) -> None:
 
 
 async def _judge(
-    session: Connection, batch: Sequence[DeliveryResult], rows: Mapping[Key, Row]
+    session: Connection, batch: Sequence[DeliveryResult], rows: Mapping[Key, DeliveryEnd]
 ) -> None:
     """What answers say of the endpoints, which are locked: well again, failing, to be left alone,
     disabled."""
-    good = {one.claim["webhook_id"] for one in batch if one.answer.ok}
+    good = {one.claim.webhook_id for one in batch if one.answer.ok}
     bad = Counter(
-        one.claim["webhook_id"]
+        one.claim.webhook_id
         for one in batch
-        if not one.answer.ok and one.answer.error != EVENT_NOT_KEPT
+        if not one.answer.ok and one.answer.error is not DeliveryError.EVENT_NOT_KEPT
     )
     if good:
         before = await endpoints.succeeded(session, sorted(good))
@@ -208,21 +206,21 @@ async def _judge(
     if not failing:
         return
     stand = await endpoints.failed(session, failing)
-    await endpoints.leave_alone(session, {one["id"]: rest(one["failures"]) for one in stand})
+    await endpoints.leave_alone(session, {one.id: rest(one.failures) for one in stand})
     given_up = [
         one
         for one in batch
-        if rows[key_of(one.claim)]["state"] == "failed" and one.answer.error not in OURS
+        if rows[one.claim.key]["state"] is DeliveryState.FAILED and one.answer.error not in OURS
     ]
     for one in stand:
-        last = [result for result in given_up if result.claim["webhook_id"] == one["id"]]
+        last = [result for result in given_up if result.claim.webhook_id == one.id]
         if any(result.answer.gone for result in last):
-            await disable(session, one["id"], "gone")
-        elif any(r.finished_at - one["failing_since"] >= TRIED_FOR for r in last):
-            await disable(session, one["id"], "failing_for_a_day")
+            await disable(session, one.id, DisabledReason.GONE)
+        elif any(r.finished_at - one.failing_since >= TRIED_FOR for r in last):
+            await disable(session, one.id, DisabledReason.FAILING_FOR_A_DAY)
 
 
-async def disable(session: Connection, webhook: UUID, why: str) -> None:
+async def disable(session: Connection, webhook: UUID, why: DisabledReason) -> None:
     """Stop sending to an endpoint, and raise the alarm: an event of the tenant's own."""
     row = await endpoints.disable(session, webhook, why)
     if row is None:
@@ -244,34 +242,35 @@ async def disable(session: Connection, webhook: UUID, why: str) -> None:
     await publish.tenant_events(session, [event])
 
 
-def _row(result: DeliveryResult) -> dict[str, Any]:
+def _end(result: DeliveryResult) -> DeliveryEnd:
     claim, answer = result.claim, result.answer
     due = None
-    if not answer.ok and answer.error != EVENT_NOT_KEPT:
+    if not answer.ok and answer.error is not DeliveryError.EVENT_NOT_KEPT:
         due = next_try(
             answer,
-            attempts=claim["attempts"],
-            created_at=claim["created_at"],
+            attempts=claim.attempts,
+            created_at=claim.created_at,
             now=result.finished_at,
             random=random.random(),  # noqa: S311  (jitter)
         )
+    ended = DeliveryState.DELIVERED if answer.ok else DeliveryState.FAILED
     return {
-        "webhook_id": claim["webhook_id"],
-        "event_id": claim["event_id"],
-        "fence": claim["fence"],
-        "state": "delivered" if answer.ok else "failed" if due is None else "pending",
+        "webhook_id": claim.webhook_id,
+        "event_id": claim.event_id,
+        "fence": claim.fence,
+        "state": ended if due is None else DeliveryState.PENDING,
         "due_at": due,
         "status": answer.status,
         "error": answer.error,
     }
 
 
-def _attempt(result: DeliveryResult) -> dict[str, Any]:
+def _attempt(result: DeliveryResult) -> DeliveryTry:
     return {
         "id": result.id,
-        "tenant_id": result.claim["tenant_id"],
-        "webhook_id": result.claim["webhook_id"],
-        "event_id": result.claim["event_id"],
+        "tenant_id": result.claim.tenant_id,
+        "webhook_id": result.claim.webhook_id,
+        "event_id": result.claim.event_id,
         "started_at": result.started_at,
         "finished_at": result.finished_at,
         "status": result.answer.status,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.audit import log as audit
 from app.audit.log import Actor
+from app.core.delivery import DisabledReason
 from app.infra import vault
 from app.infra.db import Connection, clock, dump_json
 from app.infra.errors import Conflict, NotFound
@@ -101,7 +102,7 @@ async def change(
             await endpoints.enable(session, webhook)
             await deliveries.bring_forward(session, [webhook])
         elif enabled is False:
-            await endpoints.disable(session, webhook, "by_hand")
+            await endpoints.disable(session, webhook, DisabledReason.BY_HAND)
         await audit.record(session, actor, tenant_id, "webhook.change", _target(webhook), changes)
     runtime.queue.enqueue(DELIVER, [webhook])
     return await get(runtime, tenant_id, webhook)

@@ -9,30 +9,30 @@ from standardwebhooks import Webhook
 
 from app.core.event import envelope, rfc3339
 from app.infra import vault
-from app.infra.db import Row
 from app.infra.vault import Keyring, Place
+from app.webhooks.claimed import Delivery, DeliveryFacts, SealedSecret
 
 SECRET_PURPOSE = "webhook_secret"  # noqa: S105
 
 
-def body_of(claim: Row, fact: Row) -> dict[str, Any]:
+def body_of(claim: Delivery, fact: DeliveryFacts) -> dict[str, Any]:
     """What an endpoint is sent: the event as live streams tell it, with its id."""
-    if claim["session_id"] is None:
+    if claim.session_id is None or claim.seq is None or fact.cid is None:
         return {
-            "id": claim["event_id"],
-            "type": fact["type"],
-            "at": rfc3339(fact["at"]),
-            "data": fact["data"],
+            "id": claim.event_id,
+            "type": fact.type,
+            "at": rfc3339(fact.at),
+            "data": fact.data,
         }
     body = envelope(
-        session_id=claim["session_id"],
-        cid=fact["cid"],
-        seq=claim["seq"],
-        kind=fact["type"],
-        at=fact["at"],
-        data=fact["data"],
+        session_id=claim.session_id,
+        cid=fact.cid,
+        seq=claim.seq,
+        kind=fact.type,
+        at=fact.at,
+        data=fact.data,
     )
-    return {"id": claim["event_id"], **body}
+    return {"id": claim.event_id, **body}
 
 
 def signed(event: str, at: datetime, body: str, secrets: Sequence[str]) -> dict[str, str]:
@@ -52,7 +52,7 @@ def secret_place(tenant_id: UUID, row_id: UUID) -> Place:
     return Place(tenant_id, row_id, SECRET_PURPOSE)
 
 
-def unseal_secret(keyring: Keyring, row: Row) -> str:
+def unseal_secret(keyring: Keyring, secret: SealedSecret) -> str:
     """A webhook secret in the clear."""
-    place = secret_place(row["tenant_id"], row["id"])
-    return vault.unseal(keyring, place, row["sealed"]).decode()
+    place = secret_place(secret.tenant_id, secret.id)
+    return vault.unseal(keyring, place, secret.sealed).decode()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.delivery import DeliveryError
 from app.core.webhook_retry import (
     LONGEST_REST,
     LONGEST_RETRY_AFTER,
@@ -17,7 +18,7 @@ from app.core.webhook_retry import (
 )
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-FAILED = Answer(500, "refused")
+FAILED = Answer(500, DeliveryError.REFUSED)
 
 
 def tried(answer: Answer = FAILED, attempts: int = 1, age: float = 0) -> float | None:
@@ -42,9 +43,9 @@ def test_a_day_is_covered_and_then_it_is_given_up() -> None:
 
 
 def test_retry_after_is_heeded_within_an_hour() -> None:
-    assert tried(Answer(429, "refused", retry_after=60)) == 60
-    assert tried(Answer(429, "refused", retry_after=1)) == 5
-    assert tried(Answer(503, "refused", retry_after=1e9)) == 3_600
+    assert tried(Answer(429, DeliveryError.REFUSED, retry_after=60)) == 60
+    assert tried(Answer(429, DeliveryError.REFUSED, retry_after=1)) == 5
+    assert tried(Answer(503, DeliveryError.REFUSED, retry_after=1e9)) == 3_600
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
@@ -58,7 +59,7 @@ def test_not_taken(status: int | None) -> None:
 
 
 def test_gone_is_given_up_at_once() -> None:
-    assert tried(Answer(410, "refused")) is None
+    assert tried(Answer(410, DeliveryError.REFUSED)) is None
 
 
 @given(st.integers(0, 10_000))
@@ -91,6 +92,6 @@ def test_what_a_retry_after_asks(header: str, seconds: float | None) -> None:
 def test_whatever_a_retry_after_says_there_is_a_next_try(header: str) -> None:
     asked = seconds_asked(header, NOW)
     assert asked is None or asked >= 0
-    wait = tried(Answer(429, "refused", retry_after=asked))
+    wait = tried(Answer(429, DeliveryError.REFUSED, retry_after=asked))
     assert wait is not None
     assert 0 < wait <= LONGEST_RETRY_AFTER

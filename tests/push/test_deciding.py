@@ -2,20 +2,22 @@
 
 import math
 from types import MappingProxyType
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from app.apns.policy import react
 from app.core.breaker import FAILING, FAILING_FOR, TROUBLES
+from app.core.push import Environment
 from app.core.push_policy import Attempt, Known, NoAnswer, Reaction
 from app.credentials.usable import Usable
 from app.push.breakers import Breakers
+from app.push.claimed import ClaimedPush
 from app.push.deciding import CredentialSet, another, choose
+from tests.push.values import claimed
 
 TENANT = uuid4()
-ENVIRONMENT = "production"
+ENVIRONMENT = Environment.PRODUCTION
 
 
 def credential(name: str) -> Usable:
@@ -41,16 +43,8 @@ def credential(name: str) -> Usable:
 NEW, OLD = credential("new"), credential("old")
 
 
-def push(tried: list[list[Any]] | None = None, token: str = "ab") -> dict[str, Any]:
-    return {
-        "id": uuid4(),
-        "tenant_id": TENANT,
-        "app_id": "com.example.app",
-        "kind": "voip",
-        "environment": ENVIRONMENT,
-        "token": token,
-        "tried": tried,
-    }
+def push(*tried: tuple[int | None, str | None]) -> ClaimedPush:
+    return claimed(id=uuid4(), tenant_id=TENANT, environment=ENVIRONMENT, tried=tried)
 
 
 def ended(status: int = 0, reason: str | None = None) -> Reaction:
@@ -98,7 +92,7 @@ def test_one_that_fails_without_a_reason_is_passed_over_for_a_while(both: Creden
 def test_a_push_goes_by_what_it_has_not_failed_by_then_by_the_first_again(
     both: CredentialSet,
 ) -> None:
-    breakers, one = Breakers(), push([[None, "never_sent"]])
+    breakers, one = Breakers(), push((None, "never_sent"))
     assert choose(one, both, breakers, 0.0, (NEW.id,)) == (OLD, None)
     assert choose(one, both, breakers, 0.0, (NEW.id, OLD.id)) == (NEW, None)
     assert another(one, both, breakers, 0.0, (NEW.id,)) is OLD
@@ -116,6 +110,6 @@ def test_in_trouble_first_attempts_pass_and_retries_take_another_way(both: Crede
     for _ in range(3):
         choose(push(), alone, breakers, 0.1)
     assert choose(waiting, alone, breakers, 0.1 + wait) == (NEW, None)  # it has its turn
-    tried = push([[503, None]])
+    tried = push((503, None))
     assert choose(tried, alone, breakers, 0.1) == (NEW, pytest.approx(0.4))
     assert choose(tried, both, breakers, 0.1) == (OLD, None)

@@ -6,8 +6,10 @@ from uuid import UUID
 
 import pytest
 
+from app.core.push import Purpose, PushReason, PushState
 from app.core.push_policy import NoAnswer, OtherEnvironment, Reaction, Verdict
 from app.credentials.usable import Usable
+from app.push.claimed import ClaimedPush
 from app.push.deciding import (
     CredentialSet,
     held_back,
@@ -18,6 +20,7 @@ from app.push.deciding import (
     state_after,
 )
 from app.push.results import Result
+from tests.push.values import claimed
 
 TENANT = UUID(int=1)
 BUNDLE = "com.example.app"
@@ -47,36 +50,24 @@ def credential(number: int, **fields: Any) -> Usable:
 FIRST = credential(1)
 
 
-def push(**fields: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "id": UUID(int=7),
-        "tenant_id": TENANT,
-        "app_id": BUNDLE,
-        "kind": "voip",
-        "purpose": "ring",
-        "environment": "production",
-        "healed": False,
-        "inherited": False,
-        "ring_created_at": "then",
-        "outcome": None,
-        "owned": True,
-    }
-    return values | fields
+def push(**fields: Any) -> ClaimedPush:
+    return claimed(tenant_id=TENANT, app_id=BUNDLE, **fields)
 
 
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
         ({}, None),
-        ({"ring_created_at": None}, "ring_gone"),
-        ({"outcome": "accepted"}, "ring_settled"),
-        ({"outcome": "accepted", "purpose": "stop"}, None),
+        ({"ring_gone": True}, "ring_gone"),
+        ({"settled": True}, "ring_settled"),
+        ({"settled": True, "purpose": Purpose.STOP}, None),
         ({"owned": False}, "token_moved"),
-        ({"owned": False, "outcome": "missed"}, "ring_settled"),
+        ({"owned": False, "settled": True}, "ring_settled"),
     ],
 )
 def test_what_is_not_to_be_sent_after_all(fields: dict[str, Any], why: str | None) -> None:
-    assert not_to_be_sent(push(**fields)) == why
+    one = push(**fields)
+    assert not_to_be_sent(one.purpose, one) == why
 
 
 def test_what_is_known_of_the_other_environment() -> None:
@@ -92,10 +83,22 @@ def ends(result: Result) -> tuple[str, str | None, float | None]:
 
 
 def test_what_is_never_sent_by_its_heir_ends_unknown_since_its_phone_may_ring() -> None:
-    assert ends(not_sent(push(), "dropped", "ring_settled")) == ("dropped", "ring_settled", None)
+    assert ends(not_sent(push(), PushState.DROPPED, PushReason.RING_SETTLED)) == (
+        "dropped",
+        "ring_settled",
+        None,
+    )
     inherited = push(inherited=True)
-    assert ends(not_sent(inherited, "dropped", "ring_settled")) == ("expired", "unknown", None)
-    assert ends(not_sent(inherited, "refused", "payload")) == ("expired", "unknown", None)
+    assert ends(not_sent(inherited, PushState.DROPPED, PushReason.RING_SETTLED)) == (
+        "expired",
+        "unknown",
+        None,
+    )
+    assert ends(not_sent(inherited, PushState.REFUSED, PushReason.PAYLOAD)) == (
+        "expired",
+        "unknown",
+        None,
+    )
 
 
 def test_what_a_breaker_holds_back_waits_or_ends() -> None:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from app.audit.log import Actor
+from app.core.delivery import DeliveryError
 from app.core.webhook_retry import Answer
 from app.infra.db import many
 from app.infra.ids import uuid7
@@ -20,6 +21,7 @@ from app.infra.safe_http import SafeHttp
 from app.infra.settings import Settings
 from app.tenants import service as tenants
 from app.webhooks import deliveries, publish, service
+from app.webhooks.claimed import Delivery
 from app.webhooks.dispatcher import WebhookDispatcher
 from app.webhooks.open_deliveries import OpenDeliveries
 from tests.conftest import DatabaseServer
@@ -172,7 +174,7 @@ class Answering:
 
 
 @pytest.mark.parametrize(
-    "bad", [Answer(2**40, "refused"), Answer(200, None, "\0"), Answer(500, "\ud800")]
+    "bad", [Answer(2**40, DeliveryError.REFUSED), Answer(200, None, "\0"), Answer(500, "\ud800")]
 )
 async def test_a_result_that_fits_no_column_holds_up_nobody(
     database: str, redis: str, bad: Answer
@@ -222,14 +224,14 @@ async def test_who_waits_longest_is_first_and_who_cannot_go_yet_takes_no_place(
             )  # fmt: skip
         async with here.outside.database.autocommit() as session:
             found = await deliveries.work(session, [])
-        assert [row["tenant_id"] for row in found] == [tenants_[1], tenants_[2], tenants_[0]]
+        assert [one.tenant_id for one in found] == [tenants_[1], tenants_[2], tenants_[0]]
 
 
 async def test_times_are_the_databases(database: str, redis: str) -> None:
     """A signature's time goes on from the time that came with the claim, not by the host's clock."""
     flights = OpenDeliveries(slowed=lambda: None)
     there = datetime.now(UTC) + timedelta(hours=1)
-    claim = {"webhook_id": uuid7(), "event_id": "e", "tenant_id": uuid7(), "now": there}
+    claim = Delivery(uuid7(), "e", uuid7(), None, None, 1, 1, there, there)
     flights.begin([claim])
     flights.start(claim)
     assert timedelta() <= flights.now(claim) - there < timedelta(seconds=5)

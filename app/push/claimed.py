@@ -1,0 +1,155 @@
+"""What a claim reads: a push with all that must be known to send it, as values."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol, Self
+from uuid import UUID
+
+from app.core.frozen import frozen
+from app.core.push import ENVIRONMENTS, PURPOSES, TOKEN_KINDS, Environment, Purpose, TokenKind
+from app.infra.db import RowValue
+
+Claim = tuple[UUID, int]
+"""A push's id and the fencing number under which a worker has it."""
+
+
+@frozen
+class CallFacts:
+    """What payloads tell of a call; `joined` are those who are in it, the longest first.
+
+    `settings` are its tenant's. Read by `claims.CALL`, one JSON object of these names.
+    """
+
+    id: str
+    type: str
+    name: str
+    caller_id: str
+    caller_name: str | None
+    video: bool
+    custom: Mapping[str, Any] | None
+    settings: dict[str, Any]
+    joined: Sequence[str] | None
+
+
+class Rung(Protocol):
+    """Whose ring it is, and its times."""
+
+    @property
+    def ring(self) -> UUID:
+        """The ring's uuid."""
+
+    @property
+    def user_id(self) -> str:
+        """Whom it rings."""
+
+    @property
+    def ring_created_at(self) -> datetime:
+        """When it began."""
+
+    @property
+    def ring_deadline(self) -> datetime:
+        """When it is missed."""
+
+
+class Standing(Protocol):
+    """What is looked at again before a push goes out."""
+
+    @property
+    def ring_gone(self) -> bool:
+        """Whether there is no such ring any more."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the ring has an outcome."""
+
+    @property
+    def owned(self) -> bool:
+        """Whether the token is still this user's."""
+
+
+@frozen
+class RingRow(RowValue):
+    """A ring, and what payloads tell of its call."""
+
+    ring: UUID
+    user_id: str
+    ring_created_at: datetime
+    ring_deadline: datetime
+    call: CallFacts
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """With the call's facts as a value."""
+        ring, user_id, created_at, deadline, call = row
+        return cls(ring, user_id, created_at, deadline, CallFacts(**call))
+
+
+@frozen
+class ClaimedPush(RowValue):
+    """A push in this worker's hands.
+
+    `call` comes with the first push of each call; `tried` is the (status, reason) of each earlier
+    attempt. `now` is the database's clock. Where the ring is gone its times are the push's own.
+    """
+
+    purpose: Purpose
+    kind: TokenKind
+    environment: Environment
+    call: CallFacts | None
+    tried: Sequence[tuple[int | None, str | None]]
+    id: UUID
+    ring: UUID
+    session_id: UUID
+    tenant_id: UUID
+    user_id: str
+    device_row: UUID
+    token_id: UUID
+    app_id: str
+    token: str
+    token_registered_at: datetime
+    token_version: int
+    healed: bool
+    callkit_reason: int | None
+    created_at: datetime
+    deadline: datetime
+    claimed_by: UUID
+    fence: int
+    attempts: int
+    inherited: bool
+    repeated: bool
+    reason: str | None
+    now: datetime
+    ring_gone: bool
+    settled: bool
+    owned: bool
+    ring_created_at: datetime
+    ring_deadline: datetime
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """With enums for words; it is made for each push, so the columns come in their order."""
+        purpose, kind, environment, call, tried, *rest = row
+        return cls(
+            PURPOSES[purpose],
+            TOKEN_KINDS[kind],
+            ENVIRONMENTS[environment],
+            None if call is None else CallFacts(**call),
+            () if tried is None else [(status, reason) for status, reason in tried],
+            *rest,
+        )
+
+    @property
+    def claim(self) -> Claim:
+        """Under what the worker has it."""
+        return self.id, self.fence
+
+
+@frozen
+class Look(RowValue):
+    """What a second look says of a claim that still holds; `marked`: its repeat is noted."""
+
+    id: UUID
+    marked: bool
+    ring_gone: bool
+    settled: bool
+    owned: bool

@@ -1,0 +1,103 @@
+"""What a worker writes of the pushes that it had claimed: how each try ended."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypedDict
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.core.push import PUSH_STATES, Environment, PushState
+from app.infra.db import Connection, as_json
+
+
+class Ended(TypedDict):
+    """How a try at a claimed push ended, as its row shall say. `silent`: it may have arrived."""
+
+    id: UUID
+    worker: UUID
+    fence: int
+    state: PushState
+    environment: Environment
+    healed: bool
+    silent: bool
+    due_at: datetime | None
+    status: int | None
+    reason: str | None
+    sent_at: datetime | None
+    answered_at: datetime | None
+
+
+class Tried(TypedDict):
+    """The row of a try that was made."""
+
+    id: UUID
+    push_id: UUID
+    session_id: UUID
+    worker_id: UUID
+    fence: int
+    environment: Environment
+    started_at: datetime
+    finished_at: datetime
+    status: int | None
+    reason: str | None
+    unique_id: str | None
+
+
+RECORD = text("""
+    WITH held AS (
+        SELECT id FROM pushes WHERE id = ANY(CAST(:ids AS uuid[]))
+        ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    ), n AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(
+            id uuid, worker uuid, fence integer, state text, due_at timestamptz, status integer,
+            reason text, environment text, healed boolean, silent boolean, sent_at timestamptz,
+            answered_at timestamptz)
+    ), tried AS (
+        INSERT INTO attempts (id, push_id, session_id, worker_id, fence, environment, started_at,
+                              finished_at, status, reason, unique_id)
+        SELECT * FROM json_to_recordset(CAST(:attempts AS json)) AS r(
+            id uuid, push_id uuid, session_id uuid, worker_id uuid, fence integer, environment text,
+            started_at timestamptz, finished_at timestamptz, status integer, reason text,
+            unique_id text)
+        ON CONFLICT (id) DO NOTHING
+    ), written AS (
+        UPDATE pushes p SET state = n.state, fence = n.fence,
+            due_at = coalesce(n.due_at, p.due_at),
+            claimed_by = CASE WHEN n.state = 'pending' THEN NULL ELSE n.worker END,
+            inherited = p.inherited OR n.silent, repeated = p.repeated OR n.silent,
+            status = n.status, reason = n.reason, environment = n.environment, healed = n.healed,
+            sent_at = coalesce(p.sent_at, n.sent_at), answered_at = n.answered_at
+        FROM n JOIN held USING (id)
+        WHERE p.id = n.id AND (
+            p.state = 'sending' AND p.claimed_by = n.worker AND p.fence = n.fence
+            OR p.state = 'pending' AND p.claimed_by IS NULL AND p.fence = n.fence - 1
+        )
+        RETURNING p.id, p.state
+    )
+    SELECT n.id, written.state
+    FROM n LEFT JOIN held USING (id) LEFT JOIN written USING (id)
+    WHERE held.id IS NOT NULL OR NOT EXISTS (SELECT FROM pushes p WHERE p.id = n.id)
+""")
+
+
+async def record(
+    session: Connection, results: Sequence[Ended], attempts: Sequence[Tried]
+) -> dict[UUID, PushState | None]:
+    """Write results, set-wise, where the claim still holds; the states that pushes now have.
+
+    None where the claim has been taken over, or the same was written before. A row that another
+    transaction has locked is not waited for, and left out of what is returned. A claim that a crash
+    of the database took back (it is committed asynchronously) is taken back with its result.
+
+    `attempts`: what was tried, which is written also of a claim that has been taken over.
+    """
+    values = {
+        "ids": [result["id"] for result in results],
+        "rows": as_json(results),
+        "attempts": as_json(attempts),
+    }
+    return {
+        push: None if state is None else PUSH_STATES[state]
+        for push, state in await session.execute(RECORD, values)
+    }

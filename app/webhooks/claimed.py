@@ -1,0 +1,106 @@
+"""What a worker reads of deliveries and of the endpoints that they go to, as values."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypedDict
+from uuid import UUID
+
+from app.core.delivery import DeliveryError, DeliveryState
+from app.core.frozen import frozen
+from app.infra.db import RowValue
+
+Key = tuple[UUID, str]
+"""(webhook, event): a delivery."""
+
+
+@frozen
+class DueWebhook(RowValue):
+    """A webhook with deliveries that may be sent now.
+
+    `under_way`: how many are being sent to one that fails, from any worker.
+    """
+
+    webhook: UUID
+    tenant_id: UUID
+    failures: int
+    under_way: int
+
+
+@frozen
+class Delivery(RowValue):
+    """A claimed delivery; of a tenant's own event it names no call. `now`: the database's clock."""
+
+    webhook_id: UUID
+    event_id: str
+    tenant_id: UUID
+    session_id: UUID | None
+    seq: int | None
+    fence: int
+    attempts: int
+    created_at: datetime
+    now: datetime
+
+    @property
+    def key(self) -> Key:
+        """Which delivery it is."""
+        return self.webhook_id, self.event_id
+
+
+class DeliveryEnd(TypedDict):
+    """What a delivery's row shall say of a try; `due_at` with state `pending`."""
+
+    webhook_id: UUID
+    event_id: str
+    fence: int
+    state: DeliveryState
+    due_at: datetime | None
+    status: int | None
+    error: DeliveryError | None
+
+
+class DeliveryTry(TypedDict):
+    """The row of a try that was made."""
+
+    id: UUID
+    tenant_id: UUID
+    webhook_id: UUID
+    event_id: str
+    started_at: datetime
+    finished_at: datetime
+    status: int | None
+    error: DeliveryError | None
+    answer: str | None
+
+
+@frozen
+class DeliveryFacts(RowValue):
+    """Where a delivery goes and what it says; `cid` of an event of a call."""
+
+    webhook_id: UUID
+    event_id: str
+    url: str
+    type: str
+    at: datetime
+    data: Mapping[str, Any]
+    cid: str | None
+
+
+@frozen
+class SealedSecret(RowValue):
+    """A secret that signs what a webhook is sent."""
+
+    id: UUID
+    tenant_id: UUID
+    webhook_id: UUID
+    sealed: bytes
+
+
+@frozen
+class FailingWebhook(RowValue):
+    """How an endpoint stands that has failed."""
+
+    id: UUID
+    tenant_id: UUID
+    url: str
+    failures: int
+    failing_since: datetime
