@@ -14,8 +14,9 @@ from app.dashboard import forwarders
 from app.http2.tls import client_context
 from app.infra import clock
 from app.infra import news as redis
-from app.infra.db import Database, head_revision, one, revision_of
+from app.infra.db import Database, one
 from app.infra.outage import DatabaseAway
+from app.infra.schema import head_revision, revision_of
 from app.infra.settings import LOOPBACK, Settings, unknown_variables
 from app.infra.urls import http_url
 from app.infra.vault import VaultError, keyring

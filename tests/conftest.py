@@ -77,7 +77,7 @@ class DatabaseServer:
 
 def migrate(url: str) -> None:
     """Bring an empty database up to date, by the migrations themselves."""
-    from app.infra.db import upgrade
+    from app.infra.schema import upgrade
 
     upgrade(url)
 

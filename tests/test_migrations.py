@@ -4,7 +4,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.infra import db
+from app.infra import db, schema
 from app.infra.settings import Settings
 
 
@@ -39,12 +39,12 @@ async def on_thread(work, *arguments):
 
 async def test_up_from_nothing_down_and_up_again(empty_database: str) -> None:
     assert await tables_of(empty_database) == set()
-    await on_thread(db.upgrade, empty_database)
+    await on_thread(schema.upgrade, empty_database)
     full = await tables_of(empty_database)
     assert {"calls", "members", "rings", "pushes", "events", "tokens"} <= full
-    await on_thread(db.downgrade, empty_database, "base")
+    await on_thread(schema.downgrade, empty_database, "base")
     assert await tables_of(empty_database) == set()
-    await on_thread(db.upgrade, empty_database)
+    await on_thread(schema.upgrade, empty_database)
     assert await tables_of(empty_database) == full
 
 
@@ -55,11 +55,11 @@ async def test_every_revision_can_be_left_and_taken_again(empty_database: str) -
     config = Config()
     config.set_main_option("script_location", str(db.MIGRATIONS))
     revisions = [r.revision for r in ScriptDirectory.from_config(config).walk_revisions()]
-    await on_thread(db.upgrade, empty_database)
+    await on_thread(schema.upgrade, empty_database)
     for revision in revisions:
-        await on_thread(db.downgrade, empty_database, "-1")
-        await on_thread(db.upgrade, empty_database, revision)
-        await on_thread(db.downgrade, empty_database, "-1")
+        await on_thread(schema.downgrade, empty_database, "-1")
+        await on_thread(schema.upgrade, empty_database, revision)
+        await on_thread(schema.downgrade, empty_database, "-1")
     assert await tables_of(empty_database) == set()
 
 
@@ -70,10 +70,10 @@ async def test_models_and_migrations_agree(database: str) -> None:
 async def test_revision_is_known(database: str, empty_database: str) -> None:
     settings = Settings(database_url=database)
     one = db.connect(settings)
-    assert await db.revision_of(one) == db.head_revision()
+    assert await schema.revision_of(one) == schema.head_revision()
     await one.close()
     other = db.connect(Settings(database_url=empty_database))
-    assert await db.revision_of(other) is None
+    assert await schema.revision_of(other) is None
     await other.close()
 
 
@@ -87,7 +87,7 @@ async def test_the_database_clock_moves_within_a_transaction(database: str) -> N
 
 
 async def test_bundle_ids_of_one_app_become_one(empty_database: str) -> None:
-    await on_thread(db.upgrade, empty_database, "0113")
+    await on_thread(schema.upgrade, empty_database, "0113")
     engine = create_async_engine(empty_database, poolclass=NullPool)
     ids = [f"00000000-0000-0000-0000-00000000000{n}" for n in range(9)]
     async with engine.begin() as connection:
@@ -115,7 +115,7 @@ async def test_bundle_ids_of_one_app_become_one(empty_database: str) -> None:
                     'sandbox', 'ab', now() + {n} * interval '1 s', now())
                 """)
             )
-    await on_thread(db.upgrade, empty_database, "0114")
+    await on_thread(schema.upgrade, empty_database, "0114")
     async with engine.connect() as connection:
         rows = await connection.execute(text("SELECT id::text, bundle_id FROM tokens ORDER BY id"))
         assert [tuple(row) for row in rows] == [(ids[4], "com.example.app"), (ids[5], "other.app")]

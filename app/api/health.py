@@ -17,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from app.api.models import says
 from app.api.models.server import AliveOut, ReadyOut
 from app.credentials import health, key_check
-from app.infra import clock, db
+from app.infra import clock, schema
 from app.infra.errors import AppError, Unauthorized, Unavailable
 from app.infra.exposition import exposition
 from app.infra.observe import OLDEST_PUSH, WORKERS_ALIVE
@@ -53,7 +53,7 @@ class Health:
 
     def start(self) -> None:
         """Begin to read what metrics tell of rows: a scrape needs no database."""
-        self._revisions = db.known_revisions()
+        self._revisions = schema.known_revisions()
         self._tasks.every(
             "credentials", CREDENTIALS_EVERY, self._read_credentials, within=CREDENTIALS_WITHIN
         )
@@ -99,8 +99,8 @@ class Health:
 
     async def _look(self) -> dict[str, Any]:
         database = self._runtime.database
-        revision = await db.revision_of(database)
-        if revision is None or (revision in self._revisions and revision != db.head_revision()):
+        revision = await schema.revision_of(database)
+        if revision is None or (revision in self._revisions and revision != schema.head_revision()):
             raise Unavailable(
                 "database_not_migrated",
                 "run `ringline migrate`: the database is older than this version",

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from app.cli.answers import answer, command, step
 from app.cli.base import app, check_key, fail, out, settings_or_fail
-from app.infra import db
+from app.infra import schema
 from app.infra.outage import DatabaseAway
 
 START_WITHIN = 60
@@ -84,10 +84,10 @@ def migrate() -> None:
     settings = settings_or_fail()
     step("Bringing the database's tables to this version; large tables take a while ...")
     try:
-        db.upgrade(settings.sqlalchemy_url)
+        schema.upgrade(settings.sqlalchemy_url)
     except OSError as error:
         raise DatabaseAway from error
-    revision = db.head_revision()
+    revision = schema.head_revision()
     new_key = check_key(settings)
     answer(
         {"revision": revision, "key_is_new": new_key}, f"The database is at revision {revision}."

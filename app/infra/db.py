@@ -9,8 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 from uuid import UUID
 
 import orjson
@@ -27,9 +26,6 @@ from app.infra.connections import LONG, SHORT, Connections, Patience
 from app.infra.observe import DATABASE_WAIT
 from app.infra.outage import DatabaseAway, Outage, is_away
 from app.infra.settings import Settings
-
-if TYPE_CHECKING:
-    from alembic.script import ScriptDirectory
 
 Connection = AsyncConnection
 """What a store works on: one connection inside one transaction, with no ORM objects."""
@@ -345,58 +341,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, bytes):
         return "\\x" + value.hex()
     raise TypeError(f"a column cannot hold a {type(value).__name__}")
-
-
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-
-
-def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database at `url` to `revision` (Alembic). Blocks; needs no running loop."""
-    _alembic("upgrade", url, revision)
-
-
-def downgrade(url: str, revision: str) -> None:
-    """Take the database at `url` back to `revision` (Alembic)."""
-    _alembic("downgrade", url, revision)
-
-
-def _alembic(command: str, url: str, revision: str) -> None:
-    from alembic import command as commands  # noqa: PLC0415  (slow to import, rarely wanted)
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["url"] = url
-    getattr(commands, command)(config, revision)
-
-
-async def revision_of(database: Database) -> str | None:
-    """The Alembic revision that the database is at; None when it is empty."""
-    async with database.autocommit() as session:
-        found = await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
-        if not found.scalar_one():
-            return None
-        result = await session.execute(text("SELECT version_num FROM alembic_version"))
-        return result.scalar_one_or_none()
-
-
-@lru_cache(maxsize=1)
-def head_revision() -> str:
-    """The newest revision that this code has."""
-    head = _script().get_current_head()
-    assert head is not None
-    return head
-
-
-def known_revisions() -> frozenset[str]:
-    """All revisions that this code has; a database at another one is newer."""
-    return frozenset(str(one.revision) for one in _script().walk_revisions())
-
-
-def _script() -> "ScriptDirectory":
-    from alembic.config import Config  # noqa: PLC0415  (slow to import)
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return ScriptDirectory.from_config(config)

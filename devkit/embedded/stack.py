@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from app.infra import db
+from app.infra import schema
 from app.infra.settings import Settings
 from devkit.embedded.children import Child, EmbeddedError, last_lines
 from devkit.embedded.postgres import running_postgres
@@ -71,7 +71,7 @@ def running_stack(folder: Path, say: Say) -> Iterator[Stack]:
             "RINGLINE_SIMULATOR_URL": simulator.control_url,
         }
         settings = _settings(environment)
-        db.upgrade(settings.sqlalchemy_url)
+        schema.upgrade(settings.sqlalchemy_url)
         say("Tables", "migrated by Alembic")
         worker = _child(parts, folder, "worker", ["worker"], environment)
         api = _child(

@@ -16,7 +16,7 @@ import httpx
 from sqlalchemy import text
 
 from app.dashboard import admins, counting
-from app.infra import db
+from app.infra import schema
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 from devkit.embedded import running_postgres, running_valkey
@@ -134,7 +134,7 @@ def main() -> None:
             postgres.url, valkey.url, simulator, Path(folder), apis=0, workers=0
         ) as house,
     ):
-        db.upgrade(postgres.url)
+        schema.upgrade(postgres.url)
         good = asyncio.run(measure(house, pushes, calls))
     sys.exit(0 if good else "a page is beyond its limit")
 

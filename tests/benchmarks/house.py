@@ -17,7 +17,7 @@ import httpx
 from sqlalchemy import text
 
 from app.credentials import service as credentials
-from app.infra import db
+from app.infra import schema
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
 from app.tenants import service as tenants
@@ -89,7 +89,7 @@ def running_house(apple: FastServer) -> Iterator[House]:
         }
         settings = Settings.model_validate(values)
         environment = {f"RINGLINE_{key.upper()}": value for key, value in values.items()}
-        db.upgrade(settings.sqlalchemy_url)
+        schema.upgrade(settings.sqlalchemy_url)
         worker = parts.enter_context(_process("worker", ["worker"], folder, environment))
         fd = listener.fileno()
         api = parts.enter_context(

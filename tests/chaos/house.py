@@ -24,7 +24,7 @@ import asyncpg
 import httpx
 import psutil
 
-from app.infra import db
+from app.infra import schema
 from app.infra.settings import Settings
 from devkit.embedded.children import Child
 from devkit.embedded.postgres import Postgres
@@ -266,7 +266,7 @@ def _make_database(postgres: Postgres, settings: Settings) -> None:
     end = time.monotonic() + 10
     while True:  # the proxy may still be starting
         try:
-            db.upgrade(settings.sqlalchemy_url)
+            schema.upgrade(settings.sqlalchemy_url)
         except OSError:
             if time.monotonic() > end:
                 raise

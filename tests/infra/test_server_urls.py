@@ -10,8 +10,9 @@ from sqlalchemy import make_url
 
 from app.doctor import examine
 from app.infra import news
-from app.infra.db import Database, clock, upgrade
+from app.infra.db import Database, clock
 from app.infra.queue import make_celery
+from app.infra.schema import upgrade
 from app.infra.server_urls import RedisUrl, database_url, redis_url
 from app.infra.settings import Settings
 from devkit.simulator.certificates import Authority
