@@ -28,7 +28,7 @@ class DeliveryState(StrEnum):
 
 
 class DeliveryError(StrEnum):
-    """Why a try at a delivery was none that the endpoint took."""
+    """Why a request to a tenant's address came to nothing."""
 
     INVALID_URL = "invalid_url"
     PRIVATE_ADDRESS = "private_address"
@@ -40,6 +40,7 @@ class DeliveryError(StrEnum):
     NOT_HTTP = "not_http"
     REDIRECT = "redirect"
     REFUSED = "refused"
+    TOO_LONG = "too_long"
     EVENT_NOT_KEPT = "event_not_kept"
     SECRET_UNFIT = "secret_unfit"  # noqa: S105 - not a password
     INTERNAL_ERROR = "internal_error"

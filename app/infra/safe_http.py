@@ -274,7 +274,7 @@ class SafeHttp:
         """GET once, as `post`; the answer's text is whole, or the error is `too_long`."""
         answer = await self._try("GET", url, {}, b"", now, owner, MOST_READ + 1)
         if len(answer.text or "") > MOST_READ:
-            return Answer(answer.status, "too_long")
+            return Answer(answer.status, DeliveryError.TOO_LONG)
         return answer
 
     async def _try(

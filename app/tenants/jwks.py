@@ -156,7 +156,7 @@ class KeySets:
     async def _ask(self, place: tuple[UUID, str]) -> None:
         tenant_id, url = place
         answer = await self._http.get(url, now=clock.now(), owner=tenant_id)
-        why = answer.error
+        why: str | None = answer.error
         if answer.ok and why is None:
             try:
                 keys = key_set(orjson.loads(answer.text or ""))
