@@ -9,6 +9,7 @@ from app.dashboard.words import REASONS, duration
 from app.infra.db import Row
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+NOT_REACHED = ("missed", "unreachable")
 
 
 def explain(story: History, tokens: Sequence[Row]) -> list[str]:
@@ -18,8 +19,8 @@ def explain(story: History, tokens: Sequence[Row]) -> list[str]:
     """
     found = []
     for ring in story.rings:
-        if ring["outcome"] == "missed" or (
-            ring["outcome"] == "cancelled" and story.call["reason"] in {"missed", "failed"}
+        if ring["outcome"] in NOT_REACHED or (
+            ring["outcome"] == "cancelled" and story.call["reason"] in {*NOT_REACHED, "failed"}
         ):
             found += _of_ring(ring, story, [t for t in tokens if t["user_id"] == ring["user_id"]])
     return found

@@ -19,13 +19,13 @@ class Watching(Remote):
         return self._do(lambda apple: [d.arrival for d in apple.arrivals.deliveries(token)])
 
     def wait_for_arrivals(
-        self, count: int = 1, *, token: str | None = None, after: int = 0, timeout: float = 5
+        self, count: int = 1, *, token: str | None = None, after: int = 0, timeout: float = 60
     ) -> list[Arrival]:
         """Block until `count` requests with numbers above `after` are there; TimeoutError."""
         return self._run(self._arrived(count, token, after, timeout)).result()
 
     async def arrived(
-        self, count: int = 1, *, token: str | None = None, after: int = 0, timeout: float = 5
+        self, count: int = 1, *, token: str | None = None, after: int = 0, timeout: float = 60
     ) -> list[Arrival]:
         """Await `count` requests with numbers above `after`; TimeoutError."""
         return await asyncio.wrap_future(self._run(self._arrived(count, token, after, timeout)))

@@ -109,7 +109,7 @@ async def test_a_silent_database_makes_unready_within_a_bound_and_metrics_go_on(
                 proxy.go_silent()
                 return await code(client) == "database_unavailable"
 
-            await eventually(unready, timeout=10)
+            await eventually(unready)
 
 
 async def test_metrics_name_nobody_without_the_token(
@@ -135,14 +135,14 @@ async def test_a_process_that_stops_is_unready_first_and_serves_on(make_house: H
         async def ready() -> bool:
             return (await client.get(f"{url}/readyz")).status_code == 200
 
-        await eventually(ready, timeout=20)
+        await eventually(ready)
         house.apis[0].send(signal.SIGTERM)
 
         async def stopping() -> bool:
             answer = await client.get(f"{url}/readyz")
             return answer.status_code == 503 and answer.json()["code"] == "stopping"
 
-        await eventually(stopping, timeout=2)
+        await eventually(stopping)
         async with httpx.AsyncClient() as other:  # a new connection is still taken
             answer = await other.get(f"{url}/healthz")
         assert answer.status_code == 200

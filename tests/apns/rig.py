@@ -5,6 +5,7 @@ import secrets
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.apns import (
     CertificateCredential,
@@ -108,8 +109,9 @@ async def rig_on(
 
     `deaf`: the server has stopped reading and so will not see that; it is closed by force.
     """
-    descriptors = open_descriptors()
     url = options.pop("url", sim.production_url)
+    port = urlsplit(url).port or 443
+    descriptors = open_descriptors(port)
     settings = {"ca_file": sim.ca_file, "timing": QUICK} | options
     sender = Sender(credential or certificate(sim), url, **settings)
     try:
@@ -122,7 +124,7 @@ async def rig_on(
         if deaf:
             sim.close_connections(how="rst")
         await until(lambda: not sim.statistics()["open_connections"])
-        await until(lambda: open_descriptors() <= descriptors)
+        await until(lambda: open_descriptors(port) <= descriptors)
         left = [x for x in asyncio.all_tasks() if x is not asyncio.current_task()]
         assert not [x for x in left if "manager" in repr(x.get_coro())]
 
@@ -161,7 +163,7 @@ class Metronome:
         self._timer.cancel()
 
 
-async def until(condition, within: float = 3.0) -> None:
+async def until(condition, within: float = 60.0) -> None:
     """Wait for a condition that comes about by itself."""
     loop = asyncio.get_running_loop()
     end = loop.time() + within
@@ -170,17 +172,33 @@ async def until(condition, within: float = 3.0) -> None:
         await asyncio.sleep(0.005)
 
 
-def open_descriptors() -> int:
-    """How many sockets and files this process has open; 0 where that cannot be known.
+def open_descriptors(port: int = 0) -> int:
+    """How many files, and sockets from or to `port`, this process has open; 0 where not known.
 
-    Without what event loops open for themselves when they first need it.
+    Without what event loops open for themselves when they first need it, and without what the
+    rest of this process is connected to: other tests' houses come and go meanwhile.
     """
     path = Path("/proc/self/fd")
     if not path.is_dir():
         return 0
-    count = 0
+    opened = []
     for descriptor in path.iterdir():
         with suppress(OSError):  # the one that lists them is gone by now
-            target = str(descriptor.readlink())
-            count += not target.startswith(("anon_inode:", "pipe:", "/dev/null"))
-    return count
+            opened.append(str(descriptor.readlink()))
+    foreign = _sockets_of_others(port)
+    own = ("anon_inode:", "pipe:", "/dev/null")
+    return sum(not one.startswith(own) and one not in foreign for one in opened)
+
+
+def _sockets_of_others(port: int) -> set[str]:
+    """Sockets, as /proc/self/fd names them, with neither end at `port`. Who is cut off has none."""
+    found = {line.split()[6] for line in _table("unix")}
+    for line in (*_table("tcp"), *_table("tcp6")):
+        cells = line.split()
+        if port not in {int(cells[n].rsplit(":", 1)[1], 16) for n in (1, 2)}:
+            found.add(cells[9])
+    return {f"socket:[{inode}]" for inode in found}
+
+
+def _table(kind: str) -> list[str]:
+    return Path(f"/proc/self/net/{kind}").read_text(encoding="ascii").splitlines()[1:]

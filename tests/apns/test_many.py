@@ -131,7 +131,8 @@ async def test_ten_thousand_pushes_with_faults_five_times(sim) -> None:
             await until(lambda: not rig.sender.stats().leaving)
             gc.collect()
             blocks.append(sys.getallocatedblocks())
-            descriptors.append(open_descriptors() - 2 * len(rig.sender.pool.manager.sockets))
+            here = open_descriptors(sim.production_port)
+            descriptors.append(here - 2 * len(rig.sender.pool.manager.sockets))
             assert not [x for x in gc.get_objects() if isinstance(x, PushOutcome | PushRequest)]
         print(f"memory blocks {blocks}, descriptors {descriptors}, {rig.sender.stats()}")
         await rig.settled()

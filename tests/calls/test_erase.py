@@ -126,7 +126,7 @@ async def test_what_was_signed_for_an_erased_user_is_good_for_nothing(tenant: Te
     async def refused_elsewhere() -> bool:
         return (await tenant.clients[1].get("/v1/devices", headers=old)).status_code == 401
 
-    assert await eventually(refused_elsewhere, timeout=3)
+    assert await eventually(refused_elsewhere)
     for token in (call_token, member_token):
         for what in ("", "/heartbeat", "/accept", "/decline", "/leave", "/end"):
             method = "GET" if not what else "POST"
@@ -142,7 +142,7 @@ async def test_what_was_signed_for_an_erased_user_is_good_for_nothing(tenant: Te
         answer = await tenant.api.get("/v1/devices", headers=tenant.as_user("bob"))
         return answer.status_code == 200
 
-    assert await eventually(good_again, timeout=3), "a token that is made afterwards is good"
+    assert await eventually(good_again), "a token that is made afterwards is good"
     assert_problem(await tenant.api.get("/v1/devices", headers=old), 401, "user_erased")
 
 

@@ -68,7 +68,7 @@ async def all_rang(tenant: Tenant, calls: list[str]) -> None:
         )
         return bool(rows[0]["n"] == 0)
 
-    await eventually(settled, timeout=25)
+    await eventually(settled)
     states = await tenant.rows(
         "SELECT state, reason, count(*) AS n FROM pushes WHERE tenant_id = :tenant "
         "AND purpose = 'ring' GROUP BY state, reason"

@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from app.dashboard import admins
 from app.infra.runtime import Runtime, open_runtime
@@ -118,6 +118,7 @@ async def post(client: httpx.AsyncClient, path: str, **fields: str) -> httpx.Res
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
+    expect.set_options(timeout=60_000)  # ends a hang; a busy machine takes its seconds
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=browsers.program(), args=browsers.ARGUMENTS

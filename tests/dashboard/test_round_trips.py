@@ -66,7 +66,7 @@ async def test_a_delivery_is_seen_and_sent_again(
         ) as client:
             ring = {"caller": {"id": "alice"}, "callees": ["bob"]}
             (await client.post("/v1/calls", json=ring)).raise_for_status()
-        (first,) = await receiver.wait_for(1, timeout=10)
+        (first,) = await receiver.wait_for(1)
         assert first.verified(secret)["type"] == "call.started"
         await page.get_by_role("link", name=receiver.url).click()
         for _ in range(50):  # it is recorded after it was received
@@ -76,6 +76,6 @@ async def test_a_delivery_is_seen_and_sent_again(
         await expect(page.locator("main")).to_contain_text("Delivered")
         await accessible(page)
         await page.get_by_role("button", name="Send again").click()
-        first, again = await receiver.wait_for(2, timeout=10)
+        first, again = await receiver.wait_for(2)
         assert again.verified(secret) == first.verified(secret)
         assert again.headers["webhook-id"] == first.headers["webhook-id"]

@@ -369,7 +369,7 @@ def bearer(credential: str) -> dict[str, str]:
 
 
 async def eventually(
-    check: Callable[[], Awaitable[Any]], *, timeout: float = 5, every: float = 0.05
+    check: Callable[[], Awaitable[Any]], *, timeout: float = 60, every: float = 0.05
 ) -> Any:
     """What `check` answers, as soon as that is true in the sense of Python."""
     end = time.monotonic() + timeout

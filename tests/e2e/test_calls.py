@@ -71,7 +71,7 @@ async def test_a_caller_that_vanishes_leaves_a_ring_that_ends_at_its_deadline(
     phone = await tenant.phone("bob")
     call = await tenant.ring("bob", ring_time=5)
     begun = time.monotonic()
-    (stop,) = await tenant.sim.arrived(1, token=phone.alert, timeout=8)
+    (stop,) = await tenant.sim.arrived(1, token=phone.alert)
     assert 4.9 < time.monotonic() - begun < 6.5
     assert stop.header("apns-push-type") == "background"
     seen = await tenant.read(call)
@@ -161,7 +161,7 @@ async def test_a_call_that_cannot_be_decided_does_not_keep_the_others_from_endin
     )
     try:
         ended = "SELECT 1 FROM calls WHERE id = :id AND ended_at IS NOT NULL"
-        await eventually(lambda: tenant.rows(ended, id=other["session_id"]), timeout=8)
+        await eventually(lambda: tenant.rows(ended, id=other["session_id"]))
         assert not await tenant.rows(ended, id=broken["session_id"])
     finally:
         await tenant.execute("DELETE FROM calls WHERE id = :id", id=broken["session_id"])

@@ -155,7 +155,7 @@ async def test_a_device_that_registers_while_its_user_rings_is_rung(
             "UPDATE tokens t SET user_id = 'bob' FROM d WHERE t.device_row = d.id",
             device=phone.device_id,
         )
-    (arrival,) = await tenant.sim.arrived(1, token=phone.voip, timeout=3)
+    (arrival,) = await tenant.sim.arrived(1, token=phone.voip)
     assert arrival.payload["ring"]["uuid"] == member(call, "bob")["ring"]["uuid"]
     await tenant.act(call, "accept", "bob")
     await tenant.phone("bob")

@@ -73,7 +73,7 @@ async def test_a_claim_whose_commit_went_unanswered_is_found_again(tenant: Tenan
             ),
             {"id": tenant.id},
         )
-    await tenant.sim.arrived(1, token=phone.voip, timeout=5)
+    await tenant.sim.arrived(1, token=phone.voip)
     await asyncio.sleep(2.5)
     assert len(tenant.sim.arrivals(phone.voip)) == 1
 
@@ -94,7 +94,7 @@ async def test_a_connection_lost_between_claim_and_send_costs_no_ring(tenant: Te
         )
         assert killed
         await eventually(lambda: pushes(tenant, "pending"))
-    await tenant.sim.arrived(1, token=phone.voip, timeout=5)
+    await tenant.sim.arrived(1, token=phone.voip)
     await asyncio.sleep(0.5)
     assert len(tenant.sim.arrivals(phone.voip)) == 1
 

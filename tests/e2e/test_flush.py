@@ -51,7 +51,7 @@ async def test_redis_flushed_in_the_middle_of_100_calls(make_house: HouseMaker) 
         async def all_rung() -> bool:
             return all(tenant.sim.arrivals(token) for token in tokens.values())
 
-        await eventually(all_rung, timeout=15)
+        await eventually(all_rung)
         for n in range(0, CALLS, 2):
             answer = await tenant.act(calls[n], "accept", f"u{n}", "d")
             assert answer.status_code == 200, answer.text

@@ -32,7 +32,7 @@ async def test_a_worker_serves_its_metrics_and_no_secret(make_house: HouseMaker)
                 text = (await client.get(f"{house.apis[0].url}/metrics")).text
                 return text if "ringline_workers_alive 1.0" in text else ""
 
-            api = await eventually(of_api, timeout=20)
+            api = await eventually(of_api)
         assert 'ringline_pushes_total{outcome="accepted",purpose="ring",reason=""} 1.0' in worker
         assert 'reason="BadDeviceToken"' in worker
         assert "ringline_ring_to_accepted_seconds_count 1.0" in worker
@@ -58,14 +58,14 @@ async def test_a_worker_says_whether_it_lives_and_claims(make_house: HouseMaker)
             answer = await client.get(path)
             return (answer.status_code, answer.json()) == (status, {"status": word})
 
-        await eventually(lambda: says("/readyz", 200, "ready"), timeout=20)
+        await eventually(lambda: says("/readyz", 200, "ready"))
         assert await says("/healthz", 200, "ok")
         assert (await client.get("/elsewhere")).status_code == 404
         database = Database(house.database_url)
         async with database.transaction() as session:  # its lease cannot be renewed
             await session.execute(text("LOCK TABLE workers"))
-            await eventually(lambda: says("/readyz", 503, "no_lease"), timeout=20)
+            await eventually(lambda: says("/readyz", 503, "no_lease"))
             assert await says("/healthz", 200, "ok")  # no reason to be started again
         await database.close()
-        await eventually(lambda: says("/readyz", 200, "ready"), timeout=20)
+        await eventually(lambda: says("/readyz", 200, "ready"))
         house.may_log.add("task_failed")

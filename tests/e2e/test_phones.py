@@ -102,7 +102,7 @@ async def test_a_late_push_after_flight_mode_is_shown_as_over_as_missed(
     async def over() -> bool:
         return bool((await tenant.read(call))["state"] == "ended")
 
-    await eventually(over, timeout=8)
+    await eventually(over)
     phone.set_flight_mode(False)
     ended = await phone.log.wait_for(Step.ENDED, uuid=uuid, seconds=5)
     assert ended.detail["reason"] == EndedReason.UNANSWERED
@@ -227,8 +227,8 @@ async def test_heartbeats_keep_and_silence_removes_a_member_who_may_come_back(
     async def state(wanted: str) -> bool:
         return bool(member(await tenant.read(call), "bob")["state"] == wanted)
 
-    await eventually(lambda: state("away"), timeout=8)
-    await eventually(lambda: state("left"), timeout=12)
+    await eventually(lambda: state("away"))
+    await eventually(lambda: state("left"))
     back = await tenant.api.post(
         f"/v1/calls/{call['session_id']}/join",
         headers=tenant.as_user("bob"),

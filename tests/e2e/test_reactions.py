@@ -25,7 +25,7 @@ async def pushes(tenant: Tenant, ring: str | None = None) -> list[dict[str, Any]
     )
 
 
-async def ended(tenant: Tenant, call: dict[str, Any], timeout: float = 10) -> list[dict[str, Any]]:
+async def ended(tenant: Tenant, call: dict[str, Any], timeout: float = 60) -> list[dict[str, Any]]:
     """The call's pushes once each has come to its end."""
 
     async def all_ended() -> list[dict[str, Any]] | None:
@@ -197,11 +197,11 @@ async def test_sigterm_with_500_pushes_in_flight_loses_none_and_repeats_none(
         async def all_arrived() -> bool:
             return len([a for a in house.sim.arrivals() if a.token in mine]) >= 450
 
-        await eventually(all_arrived, timeout=20, every=0.02)
+        await eventually(all_arrived, every=0.02)
         first, house.workers = house.workers[0], house.workers[1:]
         first.send(signal.SIGTERM)
         house.start(workers=1)
-        rows = await ended(tenant, call, timeout=40)
+        rows = await ended(tenant, call)
         house.sim.end_fault(slow)
         first.stop()
         assert len(rows) == 500

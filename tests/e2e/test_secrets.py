@@ -38,7 +38,7 @@ async def test_logs_hold_no_token_key_or_password(make_house: HouseMaker) -> Non
             rows = await tenant.rows("SELECT state FROM pushes WHERE tenant_id = :tenant")
             return not {row["state"] for row in rows} & {"pending", "sending"}
 
-        await eventually(finished, timeout=10)
+        await eventually(finished)
     house.close()
     written = "".join(one.output() for one in (*house.apis, *house.workers))
     assert "database_error" in written

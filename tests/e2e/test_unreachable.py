@@ -84,7 +84,7 @@ async def test_the_last_token_that_is_refused_makes_unreachable(tenant: Tenant) 
     async def known() -> bool:
         return member(await tenant.read(call), "bob")["state"] == "unreachable"
 
-    assert await eventually(known, timeout=3)
+    assert await eventually(known)
     assert len(await told(tenant, call, "member.unreachable")) == 1
     await tenant.sim.arrived(1, token=alive.voip)
     assert member(await tenant.read(call), "carol")["state"] == "ringing"

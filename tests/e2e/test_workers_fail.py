@@ -8,7 +8,7 @@ from tests.houses import HouseMaker
 
 
 async def _worker_of(tenant: Tenant, workers: list[Worker], sql: str) -> Worker:
-    rows = await eventually(lambda: tenant.rows(sql), timeout=5)
+    rows = await eventually(lambda: tenant.rows(sql))
     return next(one for one in workers if one.pid == rows[0]["pid"])
 
 
@@ -34,7 +34,7 @@ async def test_a_worker_killed_between_claim_and_send_is_replaced_within_3_s(
         victim.kill()
         died = time.time()
         tenant.sim.end_fault(barrier)
-        (arrival,) = await tenant.sim.arrived(1, token=phone.voip, timeout=5)
+        (arrival,) = await tenant.sim.arrived(1, token=phone.voip)
         assert arrival.received_ns / 1e9 - died < 3
         assert arrival.apns_id == str(push["id"])
         assert arrival.payload["ring"]["uuid"] == member(call, "bob")["ring"]["uuid"]
@@ -55,10 +55,10 @@ async def test_a_worker_killed_after_sending_may_repeat_once_with_the_same_id(
         phone = await tenant.phone("bob")
         tenant.sim.fault(token=phone.voip, silence=True, times=1)
         await tenant.ring("bob", ring_time=30)
-        (first,) = await tenant.sim.arrived(1, token=phone.voip, timeout=5)
+        (first,) = await tenant.sim.arrived(1, token=phone.voip)
         victim = await _worker_of(tenant, house.workers, SENDING)
         victim.kill()
-        arrivals = await tenant.sim.arrived(2, token=phone.voip, timeout=4)
+        arrivals = await tenant.sim.arrived(2, token=phone.voip)
         await asyncio.sleep(1.5)
         assert {one.apns_id for one in arrivals} == {first.apns_id}
         assert len(tenant.sim.arrivals(phone.voip)) == 2
@@ -78,12 +78,12 @@ async def test_what_a_frozen_worker_says_late_is_kept_and_changes_nothing(
             timestamp=int((time.time() + 600) * 1000),
         )  # fmt: skip
         await tenant.ring("bob", ring_time=30)
-        await tenant.sim.arrived(1, token=phone.voip, timeout=5)
+        await tenant.sim.arrived(1, token=phone.voip)
         frozen = await _worker_of(tenant, house.workers, SENDING)
         frozen.freeze()
         try:
             tenant.sim.release(held)
-            await tenant.sim.arrived(2, token=phone.voip, timeout=4)
+            await tenant.sim.arrived(2, token=phone.voip)
             (before,) = await eventually(
                 lambda: tenant.rows(
                     "SELECT * FROM pushes WHERE tenant_id = :tenant AND state = 'accepted'"
@@ -92,7 +92,7 @@ async def test_what_a_frozen_worker_says_late_is_kept_and_changes_nothing(
             await asyncio.sleep(2)
         finally:
             frozen.thaw()
-        attempts = await eventually(lambda: _attempts(tenant, 2), timeout=5)
+        attempts = await eventually(lambda: _attempts(tenant, 2))
         (after,) = await tenant.rows("SELECT * FROM pushes WHERE tenant_id = :tenant")
         assert after == before
         assert [(one["fence"], one["status"]) for one in attempts] == [(1, 410), (2, 200)]
@@ -133,9 +133,9 @@ async def test_a_thawed_worker_hands_over_nothing_that_is_not_its_own_any_more(
             assert held
             assert (await tenant.act(call, "cancel")).status_code == 200
             settled = time.time()
-            await eventually(lambda: _all_ended(tenant), timeout=15)
+            await eventually(lambda: _all_ended(tenant))
             frozen.thaw()
-            await eventually(lambda: _alive(tenant, frozen), timeout=5)
+            await eventually(lambda: _alive(tenant, frozen))
             phone = await tenant.phone("dave")  # and it goes on working
             await tenant.ring("dave")
             await house.sim.arrived(1, token=phone.voip)

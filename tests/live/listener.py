@@ -83,7 +83,7 @@ class Listener:
             with contextlib.suppress(OSError):
                 await self.writer.wait_closed()
 
-    async def wait_for(self, wanted: Callable[[Heard], bool] | str, timeout: float = 5) -> Heard:
+    async def wait_for(self, wanted: Callable[[Heard], bool] | str, timeout: float = 60) -> Heard:
         """The first thing heard, ever, that is wanted."""
         end = time.monotonic() + timeout
         seen = 0
@@ -101,7 +101,7 @@ class Listener:
             except TimeoutError:
                 raise TimeoutError(f"heard only {self.kinds()}") from None
 
-    async def until_ended(self, timeout: float = 10) -> None:
+    async def until_ended(self, timeout: float = 60) -> None:
         assert self._task is not None
         await asyncio.wait_for(asyncio.shield(self._task), timeout)
 

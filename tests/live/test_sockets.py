@@ -27,7 +27,7 @@ async def opened(url: str, **hello: Any) -> AsyncIterator[ClientConnection]:
         yield socket
 
 
-async def heard(socket: ClientConnection, kind: str, timeout: float = 5) -> dict[str, Any]:
+async def heard(socket: ClientConnection, kind: str, timeout: float = 60) -> dict[str, Any]:
     async with asyncio.timeout(timeout):
         while True:
             message: dict[str, Any] = json.loads(await socket.recv())
@@ -35,7 +35,7 @@ async def heard(socket: ClientConnection, kind: str, timeout: float = 5) -> dict
                 return message
 
 
-async def closed(socket: ClientConnection, timeout: float = 6) -> tuple[int, str]:
+async def closed(socket: ClientConnection, timeout: float = 60) -> tuple[int, str]:
     async with asyncio.timeout(timeout):
         with contextlib.suppress(ConnectionClosed):
             while True:

@@ -170,7 +170,7 @@ async def test_ten_writers_and_no_number_is_missed_or_told_twice(tenant: Tenant)
         async def complete() -> bool:
             return all(len(one.numbers()) >= len(written[u]) for u, one in listeners.items())
 
-        await eventually(complete, timeout=6)
+        await eventually(complete)
         done.set()
         await breaking
         for user, listener in listeners.items():

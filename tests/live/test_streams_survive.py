@@ -66,7 +66,7 @@ async def test_killed_api_with_many_streams_open(make_house: HouseMaker) -> None
             async def all_told() -> bool:
                 return all(len(one.numbers()) >= count for one in streams)
 
-            await eventually(all_told, timeout=15)
+            await eventually(all_told)
             print(f"{MANY} streams resumed, {count} events each, {time.monotonic() - began:.2f} s")
             for one in streams:
                 told = [heard.data["what"] for heard in one.heard if heard.event == "test"]
@@ -167,7 +167,7 @@ async def test_a_reader_that_stalls_is_cut(tenant: Tenant) -> None:
             async def cut() -> bool:
                 return streams.count == 1
 
-            await eventually(cut, timeout=3)
+            await eventually(cut)
             await quick.wait_for(lambda one: one.data.get("what") == str(wrote - 1))
             assert len(quick.numbers()) == wrote
         assert stalled.writer is not None

@@ -111,7 +111,7 @@ class Bench:
     async def pushes(self) -> list[dict[str, Any]]:
         return await self.tenant.rows("SELECT * FROM pushes WHERE tenant_id = :tenant ORDER BY id")
 
-    async def all_in(self, *states: str, timeout: float = 10) -> list[dict[str, Any]]:
+    async def all_in(self, *states: str, timeout: float = 60) -> list[dict[str, Any]]:
         """The tenant's pushes, as soon as all are in one of these states."""
 
         async def look() -> list[dict[str, Any]] | None:

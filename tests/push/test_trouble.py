@@ -23,7 +23,7 @@ def fingerprint(issued: Issued) -> str:
     return issued.certificate.fingerprint(hashes.SHA256()).hex()
 
 
-async def ended(bench: Bench, call: dict[str, Any], timeout: float) -> dict[str, Any]:
+async def ended(bench: Bench, call: dict[str, Any], timeout: float = 60) -> dict[str, Any]:
     session = call.get("session_id", call["session_id"])
 
     async def look() -> dict[str, Any] | None:
@@ -40,10 +40,10 @@ async def test_three_phones_in_trouble_hold_up_nobody_else(bench: Bench) -> None
         (phone,) = await bench.phones(1, user)
         bench.sim.fault(token=phone.voip, status=503, reason="ServiceUnavailable")
     await bench.ring("bob", "carol", "dave")
-    await eventually(lambda: enough_sends(bench, 15), timeout=15)
+    await eventually(lambda: enough_sends(bench, 15))
     for user in ("erin", "frank"):
         await bench.phones(1, user)
-        push = await ended(bench, await bench.ring(user), timeout=5)
+        push = await ended(bench, await bench.ring(user))
         assert (push["state"], push["attempts"]) == ("accepted", 1)
 
 
@@ -61,9 +61,9 @@ async def test_first_attempts_pass_though_twenty_phones_are_in_trouble(bench: Be
     for phone in phones:
         bench.sim.fault(token=phone.voip, status=503, reason="ServiceUnavailable")
     await bench.ring(*(phone.user for phone in phones))
-    await eventually(lambda: enough_sends(bench, 24), timeout=15)
+    await eventually(lambda: enough_sends(bench, 24))
     await bench.phones(1, "erin")
-    push = await ended(bench, await bench.ring("erin"), timeout=5)
+    push = await ended(bench, await bench.ring("erin"))
     assert push["state"] == "accepted"
 
 
@@ -73,7 +73,7 @@ async def test_429_without_a_body_and_503_in_turn_are_each_counted(bench: Bench)
     (phone,) = await bench.phones(1)
     for status in (429, 503, 429):
         bench.sim.fault(token=phone.voip, status=status, body="", times=1)
-    push = await ended(bench, await bench.ring("bob"), timeout=10)
+    push = await ended(bench, await bench.ring("bob"))
     assert (push["state"], push["status"], push["attempts"]) == ("refused", 429, 3)
     assert bench.sends([phone]) == [3]
 
@@ -93,10 +93,10 @@ async def test_a_credential_that_breaks_without_a_reason_costs_no_ring(
     for user in users:
         await bench.phones(1, user)
     await bench.ring(*users)
-    rows = await bench.all_in("accepted", timeout=12)
+    rows = await bench.all_in("accepted")
     assert {row["attempts"] for row in rows} <= {2, 3}
     # It is known now: the next goes by the other one at once, and a person is told once.
-    push = await ended(bench, await bench.ring("bob"), timeout=5)
+    push = await ended(bench, await bench.ring("bob"))
     assert (push["state"], push["attempts"]) == ("accepted", 1)
     assert await alarms(bench) == [Alert.CREDENTIAL_FAILING.value]
 
@@ -113,12 +113,12 @@ async def test_a_403_of_an_unknown_reason_deserves_one_try_by_another(bench: Ben
     bench.start_worker()
     (phone,) = await bench.phones(1)
     bench.sim.fault(token=phone.voip, status=403, reason="SomethingNew", times=1)
-    push = await ended(bench, await bench.ring("bob"), timeout=5)
+    push = await ended(bench, await bench.ring("bob"))
     assert (push["state"], push["attempts"]) == ("accepted", 2)
     kinds = {str(arrival.client["fingerprint"]) for arrival in bench.sim.arrivals(phone.voip)}
     assert len(kinds) == 2
     bench.sim.fault(token=phone.voip, status=403, reason="SomethingNew")
-    push = await ended(bench, await bench.ring("bob"), timeout=5)
+    push = await ended(bench, await bench.ring("bob"))
     assert (push["state"], push["reason"], push["attempts"]) == ("refused", "SomethingNew", 2)
 
 
@@ -127,7 +127,7 @@ async def test_one_silence_does_not_cost_the_ring(bench: Bench) -> None:
     bench.start_worker()
     (phone,) = await bench.phones(1)
     bench.sim.fault(token=phone.voip, silence=True, times=1)
-    push = await ended(bench, await bench.ring("bob"), timeout=10)
+    push = await ended(bench, await bench.ring("bob"))
     assert (push["state"], push["attempts"]) == ("accepted", 2)
     first, second = bench.sim.arrivals(phone.voip)
     assert first.apns_id == second.apns_id

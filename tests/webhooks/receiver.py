@@ -54,7 +54,7 @@ class Receiver:
     def taken(self) -> list[Post]:
         return [post for post in self.posts if 200 <= post.status < 300]
 
-    async def wait_for(self, count: int, timeout: float = 5) -> list[Post]:
+    async def wait_for(self, count: int, timeout: float = 60) -> list[Post]:
         """When so many have been taken."""
         end = time.monotonic() + timeout
         while len(self.taken) < count:

@@ -75,7 +75,7 @@ async def attempted(tenant: Tenant, count: int) -> list[dict[str, Any]]:
         )
         return rows if len(rows) >= count else []
 
-    found: list[dict[str, Any]] = await eventually(tried, timeout=15)
+    found: list[dict[str, Any]] = await eventually(tried)
     return found
 
 
@@ -138,7 +138,7 @@ async def test_twenty_that_crawl_hold_up_nobody(
         for one in crawling:
             await endpoints(one, [slow.url] * (20 // tenants), 30)
         webhook_dispatcher.wake()
-        await eventually(lambda: _some(slow), timeout=5)
+        await eventually(lambda: _some(slow))
         await arrivals(webhook_dispatcher, tenant, receiver, 7)
         assert len(slow.posts) <= 100
         await webhook_dispatcher.stop(0)

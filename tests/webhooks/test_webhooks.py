@@ -165,7 +165,7 @@ async def test_order_per_call_while_some_tries_fail(backend: Tenant) -> None:
                 one.wake()
             return await in_state(backend, "delivered") == 120
 
-        await eventually(all_delivered, timeout=20)
+        await eventually(all_delivered)
         told: dict[str, list[int]] = defaultdict(list)
         for post in receiver.taken:
             told[post.data["session_id"]].append(post.data["seq"])

@@ -47,7 +47,7 @@ async def test_the_worker_outlives_its_consumer(make_house: HouseMaker, redis: s
                 assert time.monotonic() < end, house.workers[0].output()[-3000:]
                 time.sleep(0.05)
         await tenant.ring("bob", ring_time=30)
-        await tenant.sim.arrived(1, token=phone.voip, timeout=10)
+        await tenant.sim.arrived(1, token=phone.voip)
     worker = house.workers[0]
     assert worker._child.poll() is None
     assert '"task": "worker.consume"' in worker.output() or "worker.consume" in worker.output()

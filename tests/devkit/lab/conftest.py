@@ -20,7 +20,7 @@ from tests.e2e.house import House, listening, running_house, url_of
 
 __all__ = ["chromium"]
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 Json = dict[str, Any]
 
 

@@ -14,7 +14,7 @@ from tests.e2e.house import eventually
 
 MINE, TWIN, CAROL = "Bob's iPhone", "Bob's second iPhone", "Carol's iPhone"
 DEVICES = {MINE: "bob-1", TWIN: "bob-2", CAROL: "carol-1"}
-PATIENCE = 20.0
+PATIENCE = 60.0
 # For what takes the model or the server its seconds: the watchdog, a ring time, a call's length.
 SLOW = PATIENCE * 1000
 
