@@ -12,6 +12,7 @@ from app.calls.schemas import call_reference, call_summary, member_out, ring_out
 from app.calls.store import Stored
 from app.core.call import Call, CallKit, Decision, Outcome, Report, view
 from app.core.event import rfc3339
+from app.core.person import person_from, person_json
 from app.infra.db import Connection, Row, one
 from app.infra.errors import Forbidden
 from app.infra.runtime import Runtime
@@ -19,9 +20,10 @@ from app.push import store as pushes
 from app.tenants.caller import Caller
 
 SUMMARY = """
-    c.id, c.type, c.name, c.state, c.reason, c.caller_id, c.caller_name, c.video, c.custom,
-    c.created_at, c.active_at, c.ended_at, m.user_id, m.role, m.state AS member_state, m.device_id,
-    m.joined_at, m.left_at, r.uuid, r.deadline, r.outcome, r.settled_at, r.callkit_reason,
+    c.id, c.type, c.name, c.state, c.reason, c.caller_id, c.caller_name, c.caller_avatar_url,
+    c.caller_handle, c.title, c.video, c.custom, c.created_at, c.active_at, c.ended_at,
+    m.user_id, m.person, m.role, m.state AS member_state, m.device_id, m.joined_at, m.left_at,
+    r.uuid, r.deadline, r.outcome, r.settled_at, r.callkit_reason,
     n.members, n.joined, n.ringing
 """
 COUNTS = """
@@ -83,7 +85,8 @@ def summary_of(row: Row) -> dict[str, Any]:
         "type": row["type"],
         "state": row["state"],
         "reason": row["reason"],
-        "caller": {"id": row["caller_id"], "name": row["caller_name"]},
+        "title": row["title"],
+        "caller": {"id": row["caller_id"], **person_json(store.caller_of(row))},
         "video": row["video"],
         "custom": row["custom"],
         "created_at": rfc3339(row["created_at"]),
@@ -92,6 +95,7 @@ def summary_of(row: Row) -> dict[str, Any]:
         "members": [
             {
                 "user_id": row["user_id"],
+                **person_json(person_from(row["person"])),
                 "role": row["role"],
                 "state": row["member_state"],
                 "device_id": row["device_id"],

@@ -44,13 +44,14 @@ CALLS_ASIDE: Final = Aside[UUID]("erasures in calls")
 BURY: Final = tuple(
     text(f"UPDATE {statement}")
     for statement in (
-        """calls SET caller_name = NULL, custom = '{}', caller_id = :tombstone
+        """calls SET caller_name = NULL, caller_avatar_url = NULL, caller_handle = NULL,
+            title = NULL, custom = '{}', caller_id = :tombstone
         WHERE id = ANY(CAST(:calls AS uuid[])) AND caller_id = :user""",
         f"""idempotency i SET answer = {buried_call("i.answer")}
         WHERE i.session_id = ANY(CAST(:calls AS uuid[])) AND i.answer IS NOT NULL""",
         """rings SET user_id = :tombstone, device = NULL
         WHERE session_id = ANY(CAST(:calls AS uuid[])) AND user_id = :user""",
-        """members SET user_id = :tombstone, device_id = NULL
+        """members SET user_id = :tombstone, device_id = NULL, person = NULL
         WHERE session_id = ANY(CAST(:calls AS uuid[])) AND user_id = :user""",
     )
 )

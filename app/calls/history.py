@@ -9,8 +9,8 @@ from sqlalchemy import text
 from app.infra.db import Connection, Row, many, one
 
 CALL = text("""
-    SELECT id, type, name, state, reason, caller_id, caller_name, video, created_at, active_at,
-           ended_at
+    SELECT id, type, name, state, reason, caller_id, caller_name, caller_avatar_url, caller_handle,
+           title, video, created_at, active_at, ended_at
     FROM calls WHERE id = :call AND tenant_id = :tenant
 """)
 EVENTS = text("""

@@ -27,6 +27,9 @@ class Call(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     caller_id: Mapped[str] = mapped_column(Text)
     caller_name: Mapped[str | None] = mapped_column(Text)
+    caller_avatar_url: Mapped[str | None] = mapped_column(Text)
+    caller_handle: Mapped[dict[str, Any] | None]
+    title: Mapped[str | None] = mapped_column(Text)
     video: Mapped[bool] = mapped_column(Boolean)
     custom: Mapped[dict[str, Any]]
     limits: Mapped[dict[str, Any]]
@@ -67,7 +70,7 @@ class Call(Base):
 
 
 class Member(Base):
-    """A user in a call."""
+    """A user in a call. `person`: what is shown of them (`app.core.person`)."""
 
     __tablename__ = "members"
 
@@ -84,6 +87,7 @@ class Member(Base):
     joined_at: Mapped[datetime | None]
     seen_at: Mapped[datetime | None]
     left_at: Mapped[datetime | None]
+    person: Mapped[dict[str, Any] | None]
 
     __table_args__ = (Index("ix_members_user", "tenant_id", "user_id", "session_id"),)
 

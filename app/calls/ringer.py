@@ -95,7 +95,7 @@ class Ringer:
             session_id = await store.id_by_name(session, *one.cid)
             if session_id is None:
                 return None
-            users = [(one.tenant_id, user) for user in one.request.callees]
+            users = [(one.tenant_id, user) for user in one.request.callee_ids]
             _, found = await tokens.ringable(session, users)
             asked = ringing.ring_more(one, await unreachable_of(session, users, found))
         try:

@@ -13,7 +13,7 @@ from app.calls.apply import Applied, Change, start
 from app.calls.commands import Asked, Done
 from app.calls.idempotency import KeptKey
 from app.calls.reach import User, unreachable_of, warnings_of
-from app.calls.schemas import RingIn, call_out
+from app.calls.schemas import PersonIn, RingIn, call_out
 from app.calls.store import Stored
 from app.core.call import SERVER, Call, Callee, Decision, Refused, RingMore, Start, decide
 from app.core.frozen import frozen
@@ -62,7 +62,7 @@ class RingRequest:
 
     def among(self, users: frozenset[User]) -> frozenset[str]:
         """Its callees that are among these."""
-        return frozenset(one for one in self.request.callees if (self.tenant_id, one) in users)
+        return frozenset(one for one in self.request.callee_ids if (self.tenant_id, one) in users)
 
     @property
     def ring_time(self) -> float:
@@ -94,13 +94,19 @@ def order(
         session_id=session_id,
         name=request.id or str(session_id),
         limits=limits,
-        callees=tuple(Callee(user, uuid7()) for user in request.callees),
+        callees=tuple(map(_callee, request.callees)),
         device=device,
         owner=owner,
         key=key,
         give_up=settings.end_unreachable,
         body_digest=b"" if key is None else _digest(request),
     )
+
+
+def _callee(one: str | PersonIn) -> Callee:
+    if isinstance(one, str):
+        return Callee(one, uuid7())
+    return Callee(one.id, uuid7(), one.person)
 
 
 def _digest(request: RingIn) -> bytes:
@@ -137,7 +143,7 @@ async def ring_new(
 
     A place without an answer is an order whose cid has a live call.
     """
-    users = {(one.tenant_id, user) for one in orders for user in one.request.callees}
+    users = {(one.tenant_id, user) for one in orders for user in one.request.callee_ids}
     callers = {(one.tenant_id, one.request.caller.id) for one in orders}
     now, tokens = await devices.see_and_find(session, users | callers, users)
     unreachable = await unreachable_of(session, users, tokens)
@@ -172,11 +178,13 @@ def _start(one: RingRequest, now: datetime, unreachable: frozenset[User]) -> Cha
         video=request.video,
         limits=one.limits,
         created_at=now,
+        title=request.title,
+        caller=request.caller.person,
     )
     command = Start(one.callees, one.ring_time, one.device, one.among(unreachable), one.give_up)
     decision = decide(call, command, now)
     custom = dict(request.custom)
-    stored = Stored(decision.call, one.tenant_id, request.caller.name, custom, 0, 1)
+    stored = Stored(decision.call, one.tenant_id, custom, 0, 1)
     return Change(stored, decision)
 
 
@@ -185,7 +193,7 @@ def _answer(one: RingRequest, change: Change) -> dict[str, Any]:
 
 
 def _told(one: RingRequest, stored: Stored, call: Call) -> dict[str, Any]:
-    return call_out(stored, call) | {"warnings": warnings_of(call, one.request.callees)}
+    return call_out(stored, call) | {"warnings": warnings_of(call, one.request.callee_ids)}
 
 
 async def _keep(

@@ -1,22 +1,28 @@
 """What clients send to ring and to answer, and how a call reads."""
 
+import re
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, model_validator
+from pydantic_core import CoreSchema
 
 from app.calls.store import Stored
 from app.core.call import LIVE, Call, Member, MemberState, Ring
 from app.core.event import rfc3339
 from app.core.identifiers import is_call_name, is_call_type
 from app.core.limits import BOUNDS
+from app.core.person import Handle, HandleKind, Person, person_json
 from app.infra.fields import (
+    UNTOLD,
     AtMost,
+    AvatarUrl,
     CallName,
     CallType,
     Custom,
     DeviceId,
+    Name,
     OptionalName,
     Request,
     UserId,
@@ -25,26 +31,89 @@ from app.infra.fields import (
 )
 
 MOST_CALLEES = 999
+MOST_HANDLE = 128
 RING_LOW, RING_HIGH = BOUNDS["ring"]
 RingTime = Annotated[float, Within(RING_LOW, RING_HIGH, "ring_time_out_of_bounds", " seconds")]
+PHONE = re.compile(r"\+?[0-9*#(][0-9 ().\-/*#]*")
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+class HandleIn(Request):
+    """What contacts and redial know a person by; a phone shows it where there is no name."""
+
+    kind: HandleKind
+    value: Annotated[Name, Field(min_length=1, max_length=MOST_HANDLE)]
+
+    @model_validator(mode="after")
+    def _sense(self) -> Self:
+        if self.kind is HandleKind.PHONE and not PHONE.fullmatch(self.value):
+            raise refuse("invalid_handle", "value: a phone number, such as +49 30 1234567")
+        if self.kind is HandleKind.EMAIL and not EMAIL.fullmatch(self.value):
+            raise refuse("invalid_handle", "value: a mail address, such as alice@example.com")
+        return self
+
+
+class PersonIn(Request):
+    """A user, and how screens show them in this call."""
+
+    id: UserId
+    name: OptionalName = None
+    avatar_url: AvatarUrl | None = None
+    handle: HandleIn | None = None
+
+    @property
+    def person(self) -> Person:
+        given = self.handle
+        handle = None if given is None else Handle(given.kind, given.value)
+        return Person(self.name, self.avatar_url, handle)
+
+
+class CallerIn(PersonIn):
+    """Who is calling."""
+
+    device_id: DeviceId | None = None
+
+
+IDS, USERS = UNTOLD
+"""Tags of the two ways to name callees: all by their ids, or some with what is shown of them."""
+
+
+def _how_named(value: Any) -> str:
+    plain = not isinstance(value, list) or not any(isinstance(one, dict) for one in value)
+    return IDS if plain else USERS
+
+
+class _OneList:
+    """For the OpenAPI the second way alone, which holds the first. Two ways cost half as much."""
+
+    @staticmethod
+    def __get_pydantic_json_schema__(
+        schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = handler(schema)["oneOf"][1]
+        return found
+
+
+_Named = Annotated[
+    Annotated[UserId, Tag(IDS)] | Annotated[PersonIn, Tag(USERS)],
+    Discriminator(lambda value: USERS if isinstance(value, dict) else IDS),
+]
 Callees = Annotated[
-    list[UserId],
+    Annotated[list[UserId], Tag(IDS)] | Annotated[list[_Named], Tag(USERS)],
+    Discriminator(_how_named),
+    _OneList,
     AtMost(MOST_CALLEES, "too_many_members", "a call holds at most 1,000 with its caller", 1),
 ]
 
 
-class CallerIn(Request):
-    """Who is calling."""
-
-    id: UserId
-    name: OptionalName = None
-    device_id: DeviceId | None = None
-
-
 class RingIn(Request):
-    """A request to ring. `ring_time` in seconds; without an `id` one is made."""
+    """A request to ring. `ring_time` in seconds; without an `id` one is made.
+
+    `callees`: ids of users, or users with what screens show of them.
+    """
 
     type: CallType = "default"
+    title: OptionalName = None
     id: CallName | None = None
     caller: CallerIn
     callees: Callees
@@ -56,11 +125,17 @@ class RingIn(Request):
     def _sense(self) -> Self:
         if not self.callees:
             raise refuse("no_callees", "callees: name at least one user to ring")
-        if len(set(self.callees)) < len(self.callees):
+        ids = self.callee_ids
+        if len(set(ids)) < len(ids):
             raise refuse("duplicate_callee", "callees: a user is named twice")
-        if self.caller.id in self.callees:
+        if self.caller.id in ids:
             raise refuse("caller_among_callees", "callees: the caller cannot be rung by this call")
         return self
+
+    @property
+    def callee_ids(self) -> list[str]:
+        """Who is rung."""
+        return [one if isinstance(one, str) else one.id for one in self.callees]
 
 
 class ActIn(Request):
@@ -91,7 +166,8 @@ def call_out(stored: Stored, call: Call) -> dict[str, Any]:
         "type": call.type,
         "state": call.state.value,
         "reason": call.reason.value if call.reason else None,
-        "caller": {"id": call.caller_id, "name": stored.caller_name},
+        "title": call.title,
+        "caller": {"id": call.caller_id, **person_json(call.caller)},
         "video": call.video,
         "custom": stored.custom,
         "created_at": rfc3339(call.created_at),
@@ -118,6 +194,7 @@ def member_out(member: Member) -> dict[str, Any]:
     """A member with the latest ring that was made to reach them."""
     return {
         "user_id": member.user_id,
+        **person_json(member.person),
         "role": member.role.value,
         "state": member.state.value,
         "device_id": member.device_id,

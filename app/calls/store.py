@@ -27,6 +27,7 @@ from app.core.call import (
     due_at,
 )
 from app.core.frozen import frozen
+from app.core.person import Person, handle_from, handle_json, person_from, stored_person
 from app.infra.db import Connection, Insert, Row, insert_with, many, one
 
 
@@ -36,14 +37,14 @@ class Stored:
 
     call: Call
     tenant_id: UUID
-    caller_name: str | None
     custom: dict[str, Any]
     event_seq: int
     version: int
 
 
-CALL_COLUMNS = """id, tenant_id, type, name, state, reason, caller_id, caller_name, video,
-    custom, limits, created_at, active_at, ended_at, alone_since, event_seq, version"""
+CALL_COLUMNS = """id, tenant_id, type, name, state, reason, caller_id, caller_name,
+    caller_avatar_url, caller_handle, title, video, custom, limits, created_at, active_at, ended_at,
+    alone_since, event_seq, version"""
 BY_NAME = text("""
     SELECT id FROM calls WHERE tenant_id = :tenant AND type = :type AND name = :name
     ORDER BY ended_at IS NULL DESC, created_at DESC, id DESC LIMIT 1
@@ -67,7 +68,7 @@ CALLS = text(
 )
 MEMBERS = text("""
     SELECT m.session_id, m.user_id, m.role, m.state, m.device_id, m.monitored,
-           m.joined_at, m.seen_at, m.left_at, r.uuid, r.created_at, r.deadline, r.outcome,
+           m.joined_at, m.seen_at, m.left_at, m.person, r.uuid, r.created_at, r.deadline, r.outcome,
            r.settled_at, r.callkit_reason, r.device
     FROM members m LEFT JOIN rings r ON r.uuid = m.ring
     WHERE m.session_id = ANY(CAST(:ids AS uuid[]))
@@ -148,11 +149,16 @@ def _stored(row: Row, members: dict[str, Member]) -> Stored:
         active_at=row["active_at"],
         ended_at=row["ended_at"],
         alone_since=row["alone_since"],
+        title=row["title"],
+        caller=caller_of(row),
         members=MappingProxyType(members),
     )
-    return Stored(
-        call, row["tenant_id"], row["caller_name"], row["custom"], row["event_seq"], row["version"]
-    )
+    return Stored(call, row["tenant_id"], row["custom"], row["event_seq"], row["version"])
+
+
+def caller_of(row: Row) -> Person:
+    """What is shown of the caller, from a call's row."""
+    return Person(row["caller_name"], row["caller_avatar_url"], handle_from(row["caller_handle"]))
 
 
 def _member(row: Row) -> Member:
@@ -167,6 +173,7 @@ def _member(row: Row) -> Member:
         row["joined_at"],
         row["seen_at"],
         row["left_at"],
+        person_from(row["person"]),
     )
 
 
@@ -209,7 +216,10 @@ def _call_row(stored: Stored) -> dict[str, Any]:
         "state": call.state,
         "reason": call.reason,
         "caller_id": call.caller_id,
-        "caller_name": stored.caller_name,
+        "caller_name": call.caller.name,
+        "caller_avatar_url": call.caller.avatar_url,
+        "caller_handle": handle_json(call.caller.handle),
+        "title": call.title,
         "video": call.video,
         "custom": stored.custom,
         "limits": limits.to_json(call.limits),
@@ -267,6 +277,7 @@ def members_as_rows(members: Sequence[tuple[UUID, UUID, Member]]) -> Insert:
             "joined_at": member.joined_at,
             "seen_at": member.seen_at,
             "left_at": member.left_at,
+            "person": stored_person(member.person),
         }
         for tenant_id, session_id, member in members
     ]
@@ -276,7 +287,7 @@ def members_as_rows(members: Sequence[tuple[UUID, UUID, Member]]) -> Insert:
         """ON CONFLICT (session_id, user_id) DO UPDATE SET
             state = excluded.state, device_id = excluded.device_id, monitored = excluded.monitored,
             ring = excluded.ring, joined_at = excluded.joined_at, seen_at = excluded.seen_at,
-            left_at = excluded.left_at""",
+            left_at = excluded.left_at, person = excluded.person""",
     )
 
 

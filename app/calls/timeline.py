@@ -12,6 +12,7 @@ from app.calls.history import History
 from app.calls.schemas import call_reference
 from app.core import sentences as story
 from app.core.event import milliseconds, rfc3339
+from app.core.person import person_json
 from app.infra.db import Connection, Row
 from app.infra.errors import AppError, NotFound
 from app.infra.runtime import Runtime
@@ -62,7 +63,9 @@ async def of_call(runtime: Runtime, tenant_id: UUID, reference: str) -> dict[str
             "cid": f"{call['type']}:{call['name']}",
             "state": call["state"],
             "reason": call["reason"],
+            "title": call["title"],
             "caller_id": call["caller_id"],
+            "caller": {"id": call["caller_id"], **person_json(calls.caller_of(call))},
             "created_at": rfc3339(began),
             "ended_at": rfc3339(call["ended_at"]) if call["ended_at"] else None,
         },

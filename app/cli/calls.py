@@ -3,14 +3,61 @@
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from app.calls import timeline
+from app.calls.ringer import ringer_of
+from app.calls.ringing import order
+from app.calls.schemas import RingIn
 from app.cli.answers import answer, columns, command
-from app.cli.base import group, with_runtime
+from app.cli.base import fail, group, with_runtime
+from app.core.call import SERVER
+from app.http.problems import field_errors
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 
-call_app = group("call", "Calls: what happened to a ring.")
+call_app = group("call", "Calls: ring, and what happened to a ring.")
+
+
+@command(call_app, "ring")
+def ring(
+    caller: Annotated[str, typer.Argument(help="User id of the caller.")],
+    callees: Annotated[list[str], typer.Argument(help="User ids to ring.")],
+    tenant: Annotated[str, typer.Option(help="Name or id of the tenant.")],
+    caller_name: Annotated[str | None, typer.Option(help="As the phones show it.")] = None,
+    caller_avatar: Annotated[str | None, typer.Option(help="https address of a picture.")] = None,
+    caller_handle: Annotated[
+        str | None, typer.Option(help="phone:NUMBER, email:ADDRESS or generic:TEXT.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="The call's title.")] = None,
+    cid: Annotated[str | None, typer.Option(help="`type:id` of the call.")] = None,
+    video: Annotated[bool, typer.Option(help="A video call.")] = False,
+    ring_time: Annotated[float | None, typer.Option(help="Seconds.")] = None,
+) -> None:
+    """Ring users' phones, as the tenant's backend would; prints the call."""
+    person: dict[str, Any] = {"id": caller, "name": caller_name, "avatar_url": caller_avatar}
+    if caller_handle is not None:
+        kind, _, value = caller_handle.partition(":")
+        person["handle"] = {"kind": kind, "value": value}
+    asked: dict[str, Any] = {"caller": person, "callees": callees, "title": title}
+    asked |= {"video": video, "ring_time": ring_time}
+    if cid is not None:
+        asked["type"], _, asked["id"] = cid.partition(":")
+    try:
+        request = RingIn.model_validate(asked)
+    except ValidationError as error:
+        first = field_errors(error.errors())[0]
+        fail(f"{first['field']}: {first['detail']}", code=first["code"])
+
+    async def work(runtime: Runtime) -> dict[str, Any]:
+        tenant_id = await tenants.find(runtime, tenant)
+        settings = await tenants.settings_of(runtime, tenant_id)
+        one = order(tenant_id, settings, request, device=SERVER, key=None)
+        return await ringer_of(runtime).submit(one)
+
+    rung = with_runtime(work)
+    warnings = "".join(f"\n{one['detail']}" for one in rung["warnings"])
+    answer(rung, f"{rung['cid']}  {rung['state']}  ({rung['session_id']}){warnings}")
 
 
 @command(call_app, "show")
@@ -26,6 +73,7 @@ def show(
     found = with_runtime(work)
     about = found["call"]
     ended = f", {about['reason']}" if about.get("reason") else ""
-    head = f"{about['cid']}  {about['state']}{ended}  ({about['id']})"
+    title = f"  {about['title']}" if about["title"] else ""
+    head = f"{about['cid']}{title}  {about['state']}{ended}  ({about['session_id']})"
     lines = [(f"{one['ms']:,}", one["user_id"] or "", one["text"]) for one in found["timeline"]]
     answer(found, head + "\n" + columns(("ms", "Who", "What"), lines))

@@ -13,6 +13,7 @@ from uuid import UUID
 from app.core.event import Event
 from app.core.frozen import frozen
 from app.core.limits import CallLimits
+from app.core.person import NOBODY, Person
 
 SERVER = "server"
 """The holder of a member that the tenant's backend vouches for: it sends no heartbeats."""
@@ -105,6 +106,7 @@ class Member:
     joined_at: datetime | None = None
     seen_at: datetime | None = None
     left_at: datetime | None = None
+    person: Person = NOBODY
 
     @property
     def is_rung(self) -> bool:
@@ -116,7 +118,10 @@ class Member:
 
 @frozen
 class Call:
-    """One session of a cid, as the database holds it or as `view` sees it."""
+    """One session of a cid, as the database holds it or as `view` sees it.
+
+    `caller`: what is shown of who calls; of other members it stands with them.
+    """
 
     id: UUID
     type: str
@@ -130,6 +135,8 @@ class Call:
     active_at: datetime | None = None
     ended_at: datetime | None = None
     alone_since: datetime | None = None
+    title: str | None = None
+    caller: Person = NOBODY
     members: Mapping[str, Member] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -139,10 +146,14 @@ class Call:
 
 @frozen
 class Callee:
-    """Someone to be rung, with the uuid that their ring shall have if there is one."""
+    """Someone to be rung, with the uuid that their ring shall have if there is one.
+
+    `person`: what is shown of them; NOBODY leaves what is known.
+    """
 
     user_id: str
     ring_uuid: UUID
+    person: Person = NOBODY
 
 
 @frozen

@@ -48,7 +48,8 @@ def of_event(kind: str, data: Mapping[str, Any]) -> str:
     device = f" on {data['device_id']}" if data.get("device_id") else ""
     match kind:
         case "call.started":
-            return f"{data.get('caller_id')} calls {_names(data.get('callees', ()))}"
+            about = f": {data['title']}" if data.get("title") else ""
+            return f"{_caller(data)} calls {_names(data.get('callees', ()))}{about}"
         case "call.active":
             return "somebody has joined: the call is active"
         case "call.updated":
@@ -94,6 +95,11 @@ MEMBERS = {
     "member.back": "is back",
     "member.left": "has left",
 }
+
+
+def _caller(data: Mapping[str, Any]) -> str:
+    name = (data.get("caller") or {}).get("name")
+    return f"{name} ({data.get('caller_id')})" if name else str(data.get("caller_id"))
 
 
 def _names(users: Any) -> str:

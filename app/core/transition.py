@@ -11,6 +11,7 @@ from app.core.model import (
     LIVE,
     SERVER,
     Accept,
+    Call,
     CallKit,
     CallState,
     Cancel,
@@ -35,6 +36,7 @@ from app.core.model import (
     Tick,
     Unreachable,
 )
+from app.core.person import NOBODY, stored_person
 from app.core.timeouts import apply_timeouts, follow_rules
 
 
@@ -63,6 +65,7 @@ def _start(draft: Draft, command: Start) -> Refused | None:
         monitored=command.device != SERVER and call.limits.presence,
         joined_at=draft.now,
         seen_at=draft.now,
+        person=call.caller,
     )
     draft.put(caller)
     callees = [callee.user_id for callee in command.callees]
@@ -73,6 +76,7 @@ def _start(draft: Draft, command: Start) -> Refused | None:
         caller_id=call.caller_id,
         callees=callees,
         video=call.video,
+        **_shown(call),
     )
     _ring(draft, command)
     if command.give_up and command.unreachable:
@@ -104,7 +108,7 @@ def _ring_more(draft: Draft, command: RingMore) -> Refused | None:
 
 def _ring(draft: Draft, command: Start | RingMore) -> None:
     deadline = draft.now + timedelta(seconds=command.ring_for)
-    expires_at = rfc3339(deadline)
+    expires_at, shown = rfc3339(deadline), _shown(draft.call)
     for callee in command.callees:
         member = draft.members.get(callee.user_id)
         if member is not None and (member.state in LIVE or member.is_rung):
@@ -112,7 +116,8 @@ def _ring(draft: Draft, command: Start | RingMore) -> None:
         ring = Ring(callee.ring_uuid, callee.user_id, draft.now, deadline)
         draft.rings[ring.uuid] = ring
         role = member.role if member is not None else Role.CALLEE
-        draft.put(Member(callee.user_id, role, MemberState.RINGING, ring))
+        known = callee.person if member is None or callee.person != NOBODY else member.person
+        draft.put(Member(callee.user_id, role, MemberState.RINGING, ring, person=known))
         draft.tell(
             EventType.RING_STARTED,
             draft.now,
@@ -122,9 +127,16 @@ def _ring(draft: Draft, command: Start | RingMore) -> None:
             expires_at=expires_at,
             caller_id=draft.call.caller_id,
             video=draft.call.video,
+            **shown,
         )
         if callee.user_id in command.unreachable:
             _lose(draft, draft.members[callee.user_id], give_up=command.give_up)
+
+
+def _shown(call: Call) -> dict[str, Any]:
+    """What a screen shows of a call, in the data of an event; nothing where nothing was said."""
+    shown = {"caller": stored_person(call.caller), "title": call.title}
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def _accept(draft: Draft, command: Accept | Join) -> Refused | None:

@@ -16,6 +16,7 @@ from app.core.payload import (
     ring_payload,
     template_advice,
 )
+from app.core.person import Handle, HandleKind
 
 CALL = "01938a4e-7c1f-7d3a-9c52-6b1f0e8d2a44"
 RING = "01938a4e-7c20-7f11-8a3e-2d4c6f8091b2"
@@ -44,6 +45,9 @@ def preview(profile: str, template: str, public_url: str) -> Preview:
         session_id=CALL,
         caller_id="alice",
         caller_name="Alice Adams",
+        caller_avatar="https://example.com/alice.png",
+        caller_handle=Handle(HandleKind.PHONE, "+49 30 1234567"),
+        display_name="Morning round",
         receiver_id="bob",
         user_ids=("alice", "carol"),
         video=True,

@@ -90,6 +90,7 @@ async def one_page(request: Request, place: Viewer, session_id: UUID) -> Respons
             raise nothing_here()
         members = await store_lists.members(session, session_id, MOST_ROWS)
         users = [ring["user_id"] for ring in story.rings]
+        names = {one["user_id"]: (one["person"] or {}).get("name") for one in members}
         tokens = await store_lists.ringing_tokens(session, place.id, users)
     return part_or_page(
         request,
@@ -97,6 +98,7 @@ async def one_page(request: Request, place: Viewer, session_id: UUID) -> Respons
         story=story,
         members=members,
         call=story.call,
+        rung=[names.get(user) or user for user in dict.fromkeys(users)],
         drawing=timeline.drawing(story),
         sentences=explaining.explain(story, tokens),
     )

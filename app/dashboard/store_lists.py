@@ -79,8 +79,9 @@ async def last_pushes(session: Connection, devices: Sequence[UUID]) -> dict[UUID
 # The members of a call as far as a list shows them: the first four callees and how many there are.
 CALLEES = """
     LEFT JOIN LATERAL (
-        SELECT jsonb_agg(jsonb_build_object('user_id', f.user_id, 'state', f.state)) AS callees
-        FROM (SELECT user_id, state FROM members m
+        SELECT jsonb_agg(jsonb_build_object(
+                'user_id', f.user_id, 'name', f.person ->> 'name', 'state', f.state)) AS callees
+        FROM (SELECT user_id, state, person FROM members m
               WHERE m.session_id = c.id AND m.role = 'callee' ORDER BY user_id LIMIT 4) f
     ) s ON true
     LEFT JOIN LATERAL (
@@ -89,8 +90,8 @@ CALLEES = """
     ) n ON true
 """
 COLUMNS = """
-    c.id, c.type, c.name, c.state, c.reason, c.caller_id, c.caller_name, c.video, c.created_at,
-    c.active_at, c.ended_at, s.callees, n.callee_count
+    c.id, c.type, c.name, c.state, c.reason, c.caller_id, c.caller_name, c.title, c.video,
+    c.created_at, c.active_at, c.ended_at, s.callees, n.callee_count
 """
 CONDITIONS = {
     "live": "c.ended_at IS NULL",
@@ -137,7 +138,7 @@ async def calls(
 
 
 MEMBERS = text("""
-    SELECT user_id, role, state FROM members
+    SELECT user_id, role, state, person FROM members
     WHERE session_id = :call ORDER BY role DESC, user_id LIMIT :limit
 """)
 

@@ -30,10 +30,31 @@ class Data(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+class Handle(BaseModel):
+    """What contacts and redial know a person by."""
+
+    kind: Literal["phone", "email", "generic"] = Field(description="what it is")
+    value: str = Field(description="the number, address or name")
+
+
+class Person(BaseModel):
+    """How screens show a user."""
+
+    name: str | None = Field(description="their name")
+    avatar_url: str | None = Field(description="an https address of a picture")
+    handle: Handle | None = Field(description="what contacts and redial know them by")
+
+
+Caller = Field(default=None, description="how screens show the caller; absent when not said")
+Title = Field(default=None, description="the call's title; absent when it has none")
+
+
 class CallStarted(Data):
     """Somebody rings: the call has begun."""
 
     caller_id: str = Field(description="who is calling")
+    caller: Person | None = Caller
+    title: str | None = Title
     callees: list[str] = Field(description="who is rung")
     video: bool = Field(description="whether it is a video call")
 
@@ -71,6 +92,8 @@ class RingStarted(Data):
     ring: str = RingId
     expires_at: str = Field(description="until when it rings: RFC 3339, UTC")
     caller_id: str = Field(description="who is calling")
+    caller: Person | None = Caller
+    title: str | None = Title
     video: bool = Field(description="whether it is a video call")
 
 
@@ -183,13 +206,22 @@ class Entry:
 
 
 CALL_TYPES = frozenset(one.value for one in EventType)
+_ALICE: dict[str, Any] = {
+    "caller_id": "alice",
+    "caller": {
+        "name": "Alice",
+        "avatar_url": "https://example.com/alice.png",
+        "handle": {"kind": "phone", "value": "+49 30 1234567"},
+    },
+    "title": "Standup",
+}
 _BOB = {"user_id": "bob"}
 _PHONE = _BOB | {"device_id": "bobs-phone"}
 _EXPIRY = {"credential_id": CREDENTIAL, "app_id": "com.example.app", "reason": None}
 _ENTRIES = (
     Entry(
         EventType.CALL_STARTED, "Somebody rings: the call has begun.", CallStarted,
-        {"caller_id": "alice", "callees": ["bob"], "video": True},
+        _ALICE | {"callees": ["bob"], "video": True},
     ),
     Entry(EventType.CALL_ACTIVE, "The first callee has joined.", CallActive, {}),
     Entry(
@@ -204,8 +236,7 @@ _ENTRIES = (
     ),
     Entry(
         EventType.RING_STARTED, "A member is rung: show the call.", RingStarted,
-        _BOB | {"ring": RING, "expires_at": "2026-11-21T08:00:45.123Z", "caller_id": "alice",
-                "video": True},
+        _BOB | {"ring": RING, "expires_at": "2026-11-21T08:00:45.123Z", "video": True} | _ALICE,
     ),
     Entry(
         EventType.RING_SETTLED, "A ring is over: the member's other devices stop.", RingSettled,

@@ -28,9 +28,12 @@ def _list(doc: str, name: str) -> str:
     )
 
 
-def _objects(doc: str, name: str) -> str:
+PERSON = "'name', NULL, 'avatar_url', NULL, 'handle', NULL"
+
+
+def _objects(doc: str, name: str, shown: str = "") -> str:
     objects = f"{doc} -> '{name}'"
-    gone = f"jsonb_build_object('user_id', {TOMBSTONE}, 'device_id', NULL)"
+    gone = f"jsonb_build_object('user_id', {TOMBSTONE}, 'device_id', NULL{shown})"
     return (
         f"CASE WHEN jsonb_typeof({objects}) = 'array' AND ({objects}) @> {_one_of(USER)}"
         f" THEN jsonb_build_object('{name}', ("
@@ -52,6 +55,14 @@ def _device(doc: str) -> str:
     )
 
 
+def _shown(doc: str) -> str:
+    """What the caller had screens show goes with the caller."""
+    return (
+        f"CASE WHEN {doc} ->> 'caller_id' = {USER} AND {doc} ?| ARRAY['caller', 'title']"
+        " THEN jsonb_build_object('caller', NULL, 'title', NULL) ELSE '{}' END"
+    )
+
+
 def named(doc: str) -> str:
     """SQL: whether an event's data names `:user`."""
     fields = (f"{doc} ->> '{name}' = {USER}" for name in USER_FIELDS)
@@ -66,6 +77,7 @@ def buried(doc: str) -> str:
         (
             doc,
             _device(doc),
+            _shown(doc),
             *(_field(doc, name) for name in USER_FIELDS),
             *(_list(doc, name) for name in USER_LISTS),
             *(_objects(doc, name) for name in USER_OBJECTS),
@@ -77,7 +89,9 @@ def buried_call(doc: str) -> str:
     """SQL: a call as clients read it, with `:tombstone` in the place of `:user`."""
     caller = (
         f"CASE WHEN {doc} #>> '{{caller,id}}' = {USER} THEN jsonb_build_object("
-        f"'caller', jsonb_build_object('id', {TOMBSTONE}, 'name', NULL), 'custom', '{{}}'::jsonb)"
+        f"'caller', jsonb_build_object('id', {TOMBSTONE}, {PERSON}),"
+        " 'title', NULL, 'custom', '{}'::jsonb)"
         " ELSE '{}' END"
     ).replace("'{}'::jsonb", "CAST('{}' AS jsonb)")
-    return " || ".join((doc, caller, *(_objects(doc, name) for name in ("members", "warnings"))))
+    members = _objects(doc, "members", f", {PERSON}")
+    return " || ".join((doc, caller, members, _objects(doc, "warnings")))

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from app.core.text import storable
 from app.http.access_log import request_id
 from app.infra.errors import AppError, TooMany
+from app.infra.fields import UNTOLD
 
 PROBLEM = "application/problem+json"
 MOST_PLACE = 200
@@ -113,7 +114,7 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
     """pydantic's errors as (field, code, detail): the input itself is never repeated."""
     found = []
     for error in errors[:MOST_ERRORS]:
-        place = [str(part) for part in error["loc"]]
+        place = [str(part) for part in error["loc"] if part not in UNTOLD]
         if place and place[0] in {"body", "query", "path", "header"}:
             place = place[1:]
         code = str(error["type"])

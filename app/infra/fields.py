@@ -20,10 +20,15 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from app.core import identifiers
 from app.core.app_id import APP_ID_PATTERN, LONGEST, app_id_of
 from app.core.text import clean_name, is_storable
+from app.infra.urls import BadUrl, http_url
 
 MOST_FIELDS = 50
 MOST_BIGINT = 2**63 - 1
 """What PostgreSQL's bigint holds."""
+
+
+UNTOLD = ("~ids", "~objects")
+"""Tags of a union, which pydantic puts into the place of an error: they are no part of it."""
 
 
 def refuse(code: str, sentence: str) -> PydanticCustomError:
@@ -117,6 +122,28 @@ OptionalName = Annotated[
     Annotated[str, Field(max_length=MOST_NAME)] | None, BeforeValidator(_cleaned_or_none)
 ]
 """A name, or None: also for one of which nothing is left."""
+
+
+LONGEST_AVATAR_URL = 1_024
+
+
+def _https(value: str) -> str:
+    if len(value) > LONGEST_AVATAR_URL:
+        raise refuse("avatar_url_too_long", f"must have at most {LONGEST_AVATAR_URL} characters")
+    try:
+        return str(http_url(value, schemes=("https",)))
+    except BadUrl as error:
+        raise PydanticCustomError(
+            "ringline_invalid_avatar_url", "{why}", {"why": str(error)}
+        ) from error
+
+
+AvatarUrl = Annotated[
+    str,
+    AfterValidator(_https),
+    WithJsonSchema({"type": "string", "format": "uri", "maxLength": LONGEST_AVATAR_URL}),
+]
+"""An https address of a picture. It is handed on and never fetched."""
 
 
 # --- ids ----------------------------------------------------------------------------------------

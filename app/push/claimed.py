@@ -6,6 +6,7 @@ from typing import Any, Protocol, Self
 from uuid import UUID
 
 from app.core.frozen import frozen
+from app.core.person import Person, handle_from
 from app.core.push import ENVIRONMENTS, PURPOSES, TOKEN_KINDS, Environment, Purpose, TokenKind
 from app.infra.db import RowValue
 
@@ -15,7 +16,8 @@ Claim = tuple[UUID, int]
 
 @frozen
 class CallFacts:
-    """What payloads tell of a call; `joined` are those who are in it, the longest first.
+    """What payloads tell of a call; `joined` are those who are in it with what is shown of them,
+    the longest first.
 
     `settings` are its tenant's. Read by `claims.CALL`, one JSON object of these names.
     """
@@ -25,10 +27,18 @@ class CallFacts:
     name: str
     caller_id: str
     caller_name: str | None
+    caller_avatar_url: str | None
+    caller_handle: Mapping[str, str] | None
+    title: str | None
     video: bool
     custom: Mapping[str, Any] | None
     settings: dict[str, Any]
-    joined: Sequence[str] | None
+    joined: Sequence[tuple[str, Mapping[str, Any] | None]] | None
+
+    @property
+    def caller(self) -> Person:
+        """What is shown of the caller."""
+        return Person(self.caller_name, self.caller_avatar_url, handle_from(self.caller_handle))
 
 
 class Rung(Protocol):

@@ -33,10 +33,12 @@ RING_OF_PUSH = """
 CALL = """
     SELECT json_build_object(
         'id', c.id, 'type', c.type, 'name', c.name, 'caller_id', c.caller_id,
-        'caller_name', c.caller_name, 'video', c.video, 'custom', c.custom,
+        'caller_name', c.caller_name, 'caller_avatar_url', c.caller_avatar_url,
+        'caller_handle', c.caller_handle, 'title', c.title, 'video', c.video, 'custom', c.custom,
         'settings', n.settings,
         'joined', CASE WHEN c.state = 'active' THEN (
-            SELECT json_agg(m.user_id ORDER BY m.joined_at, m.user_id) FROM members m
+            SELECT json_agg(json_build_array(m.user_id, m.person) ORDER BY m.joined_at, m.user_id)
+            FROM members m
             WHERE m.session_id = c.id AND m.state IN ('joined', 'away')
         ) END)
     FROM calls c JOIN tenants n ON n.id = c.tenant_id

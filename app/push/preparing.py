@@ -24,6 +24,7 @@ from app.core.payload import (
     topic,
     voip_stop_payload,
 )
+from app.core.person import person_from
 from app.core.push import Purpose, TokenKind
 from app.infra import clock
 from app.infra.vault import Keyring
@@ -104,17 +105,21 @@ def ring_facts(
 ) -> RingFacts:
     """What a payload says of a ring, from what a claim or `store.facts` reads."""
     receiver = ring.user_id
-    joined = [user for user in call.joined or () if user != receiver]
+    joined = {user: person for user, person in call.joined or () if user != receiver}
     # a caller who has left and is rung to come back is called by those who are there
     back = call.caller_id == receiver and bool(joined)
-    caller = joined[0] if back else call.caller_id
+    caller = next(iter(joined)) if back else call.caller_id
+    shown = person_from(joined[caller]) if back else call.caller
     others = [user for user in joined if user != caller]
     return RingFacts(
         uuid=str(ring.ring),
         cid=f"{call.type}:{call.name}",
         session_id=call.id,
         caller_id=caller,
-        caller_name=None if back else call.caller_name,
+        caller_name=shown.name,
+        caller_avatar=shown.avatar_url,
+        caller_handle=shown.handle,
+        display_name=call.title,
         user_ids=(caller, *others),
         receiver_id=receiver,
         video=call.video,

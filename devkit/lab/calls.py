@@ -12,6 +12,7 @@ from devkit.lab.story import Followed
 from devkit.phone.events import Lines, StreamAbsent, StreamLost, follow
 
 CALLER: Final = "alice"
+ALICES: Final = {"kind": "phone", "value": "+49 30 1234567"}
 KEPT: Final = 5
 _POLL: Final = 1.0
 _AGAIN: Final = 0.5
@@ -35,8 +36,8 @@ class Calls:
         """Ring, as Alice's backend does. Raises Refused, Unavailable."""
         body = {
             "type": call_type,
-            "caller": {"id": CALLER, "name": "Alice"},
-            "callees": callees,
+            "caller": {"id": CALLER, "name": "Alice", "handle": ALICES},
+            "callees": [{"id": one, "name": one.capitalize()} for one in callees],
             "video": video,
             "ring_time": ring_time,
         }

@@ -74,9 +74,11 @@ def _ringline(body: Body, ring: OurRing) -> _Shown:
     uuid = needs_uuid(ring.uuid, "ring.uuid", Outcome.NEVER_RINGS)
     ids = (string(mapping(mapping(body, "aps"), "alert"), "user_ids") or "").split(",")
     caller = mapping(mapping(body, "ring"), "caller")
-    name = string(caller, "name") or ids[0] or "Unknown"
+    title = string(mapping(body, "ring"), "title")
+    name = title or string(caller, "name") or ids[0] or "Unknown"
+    handle = string(mapping(caller, "handle"), "value") or ids[0]
     video = mapping(body, "ring").get("video")
-    return _Shown(uuid, name, ids[0], video is True)
+    return _Shown(uuid, name, handle, video is True)
 
 
 def _stream(body: Body, ring: OurRing) -> _Shown:

@@ -37,7 +37,8 @@ def says(answer: httpx.Response, model: Any) -> Any:
 async def test_a_ring_is_what_its_model_says(tenant: Tenant, plain: bool) -> None:
     await tenant.phone("bob")
     headers = {} if plain else {"X-Forwarded-Prefix": "/x", "Expect": ""}
-    body = {"caller": {"id": "alice", "name": "Alice"}, "callees": ["bob"], "custom": {"room": 7}}
+    alice = {"id": "alice", "name": "Alice", "handle": {"kind": "generic", "value": "al"}}
+    body = {"caller": alice, "callees": ["bob"], "custom": {"room": 7}, "title": "Standup"}
     rung = says(await tenant.api.post("/v1/calls", json=body, headers=headers), CallOut)
     assert (rung.cid, rung.type) == (f"default:{rung.id}", "default")
 

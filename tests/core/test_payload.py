@@ -20,6 +20,7 @@ from app.core.payload import (
     voip_stop_payload,
 )
 from app.core.payload.fit import cut_text
+from app.core.person import Handle, HandleKind
 
 UUID = "0190b1a2-7c3d-7000-8000-000000000001"
 CALL = "0190b1a2-7c3d-7000-8000-000000000002"
@@ -69,6 +70,9 @@ def any_facts(draw):
         caller_name=draw(names),
         display_name=draw(names),
         caller_avatar=draw(st.none() | st.just("https://cdn.example.com/" + "p" * 400)),
+        caller_handle=draw(
+            st.none() | st.builds(Handle, st.sampled_from(HandleKind), st.text(max_size=128))
+        ),
         video=draw(st.booleans()),
         user_ids=(caller, *draw(st.lists(user_ids, max_size=60))),
         custom=draw(custom),
@@ -246,6 +250,60 @@ def test_nothing_is_cut_that_would_have_fitted(facts, token):
         assert body["ring"].get("custom") == (facts.custom or None)
     if "names" not in prepared.trimmed:
         assert body["ring"]["caller"].get("name") == (facts.caller_name or None)
+
+
+PHONE = Handle(HandleKind.PHONE, "+49 30 1234567")
+MAIL = Handle(HandleKind.EMAIL, "alice@example.com")
+
+
+def test_names_and_handles_stand_where_each_library_reads_them():
+    avatar = "https://example.com/a.png"
+    shown = replace(FACTS, display_name="Standup", caller_avatar=avatar, caller_handle=PHONE)
+    mail = replace(shown, caller_handle=MAIL)
+    ring = body_of("ringline", shown)["ring"]
+    assert ring["title"] == "Standup"
+    assert ring["caller"] == {
+        "id": "alice",
+        "name": "Alice",
+        "avatar_url": avatar,
+        "handle": {"kind": "phone", "value": "+49 30 1234567"},
+    }
+    assert body_of("stream", shown)["stream"]["call_display_name"] == "Standup"
+    assert body_of("flutter_callkit_incoming", shown)["handle"] == "+49 30 1234567"
+    assert body_of("rn_callkeep", mail)["handle"] == "alice@example.com"
+    flat = json.loads(body_of("connectycube", shown)["user_info"])
+    assert (flat["ring_title"], flat["ring_caller_name"]) == ("Standup", "Alice")
+    assert json.loads(flat["ring_caller_handle"]) == {"kind": "phone", "value": "+49 30 1234567"}
+    webrtc = [body_of("flutter_webrtc_callkeep", facts) for facts in (FACTS, shown, mail)]
+    assert [(one["caller_id"], one["caller_id_type"]) for one in webrtc] == [
+        ("alice", "number"),
+        ("+49 30 1234567", "number"),
+        ("alice@example.com", "email"),
+    ]
+    expo = [body_of("expo_callkit_telecom", f)["incoming_call"]["caller"] for f in (shown, mail)]
+    assert expo[0].pop("phoneNumber") == "+49 30 1234567"
+    assert expo[1].pop("email") == "alice@example.com"
+    assert expo == [{"id": "alice", "displayName": "Alice", "avatarUrl": avatar}] * 2
+    assert body_of("rocketchat", shown)["caller"]["avatarUrl"] == avatar
+    for profile in BUILT_IN:
+        assert problems(profile, ring_payload(profile, shown).for_token("t")) == []
+
+
+def test_the_title_and_the_handle_go_before_the_name_is_cut_short():
+    long = {"display_name": "T" * 200, "caller_name": "N" * 200}
+    said = replace(FACTS, user_ids=("alice",), caller_handle=PHONE, **long)
+    room = VOIP_LIMIT - ring_payload("ringline", said).size_for("t" * 512)
+    for more, cut, left in (
+        (room + 5, "names", {"title": "T" * 63 + "…", "handle": True, "name": 64}),
+        (room + 300, "title", {"title": None, "handle": True, "name": 64}),
+        (room + 370, "caller_handle", {"title": None, "handle": False, "name": 64}),
+    ):
+        facts = replace(said, state_url=said.state_url + "x" * more)
+        prepared = ring_payload("ringline", facts)
+        ring = json.loads(prepared.for_token("t"))["ring"]
+        assert prepared.trimmed[-1] == cut
+        assert (ring.get("title"), "handle" in ring["caller"]) == (left["title"], left["handle"])
+        assert len(ring["caller"]["name"]) == left["name"]
 
 
 def test_what_goes_first():

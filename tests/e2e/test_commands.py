@@ -1,12 +1,13 @@
 """Commands that look at a living system: the timeline of a call, the payload of a ring."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.house import Tenant
+from tests.e2e.house import Tenant, bearer, member
 from tests.e2e.test_reactions import ended
 
 
@@ -41,6 +42,51 @@ async def test_call_show_tells_the_story_in_order(tenant: Tenant) -> None:
         tenant, "call", "show", "default:none", "--tenant", str(tenant.id), status=1
     )
     assert "no such call" in nothing
+
+
+async def test_a_ring_by_command_shows_its_names_everywhere(tenant: Tenant) -> None:
+    phone = await tenant.phone("bob")
+    avatar = "https://example.com/alice.png"
+    said = await ringline(
+        tenant, "call", "ring", "alice", "bob", "--tenant", str(tenant.id), "--json",
+        "--caller-name", "Alice", "--caller-avatar", avatar, "--title", "Standup",
+        "--caller-handle", "phone:+49 30 1234567", "--cid", "work:named", "--ring-time", "20",
+    )  # fmt: skip
+    alice = {
+        "name": "Alice",
+        "avatar_url": avatar,
+        "handle": {"kind": "phone", "value": "+49 30 1234567"},
+    }
+    call = json.loads(said)
+    assert (call["cid"], call["title"], call["caller"]) == (
+        "work:named",
+        "Standup",
+        alice | {"id": "alice"},
+    )
+    (arrival,) = await tenant.sim.arrived(1, token=phone.voip)
+    ring = arrival.payload["ring"]
+    assert (ring["title"], ring["caller"]) == ("Standup", alice | {"id": "alice"})
+    seen = await tenant.api.get("/v1/calls/work:named", headers=bearer(ring["token"]))
+    assert (seen.json()["title"], seen.json()["caller"]) == ("Standup", alice | {"id": "alice"})
+    more = {
+        "type": "work",
+        "id": "named",
+        "caller": {"id": "alice"},
+        "callees": [{"id": "carol"} | alice],
+    }
+    rung = (await tenant.api.post("/v1/calls", json=more)).json()
+    assert {k: v for k, v in member(rung, "carol").items() if k in alice} == alice
+    assert member(rung, "bob")["name"] is None
+    rows = await tenant.rows(
+        "SELECT type, data FROM events WHERE session_id = :id AND type IN ('call.started', 'ring.started')",
+        id=call["session_id"],
+    )
+    assert len(rows) == 3
+    assert all((r["data"]["caller"], r["data"]["title"]) == (alice, "Standup") for r in rows)
+    shown = await ringline(tenant, "call", "show", "work:named", "--tenant", str(tenant.id))
+    assert "Alice (alice) calls bob: Standup" in shown
+    wrong = ("call", "ring", "alice", "bob", "--tenant", str(tenant.id), "--caller-handle", "tel:1")
+    assert "caller.handle.kind" in await ringline(tenant, *wrong, status=1)
 
 
 async def test_payload_preview_of_a_template_says_what_will_be_missed(

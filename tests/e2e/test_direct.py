@@ -25,6 +25,16 @@ BODIES: dict[str, Any] = {
         "type": "work", "caller": {"id": "alice", "device_id": "web"}, "callees": ["bob"],
         "video": True, "ring_time": 20, "custom": {"a": [1, 2.5, None, {"b": "ü"}]},
     },
+    "names for screens": {
+        "title": " Stand\nup ", "caller": {
+            "id": "alice", "name": "Alice", "avatar_url": "https://müller.example/ä.png",
+            "handle": {"kind": "phone", "value": "+49 30 1234567"},
+        },
+        "callees": ["bob", {"id": "carol", "name": "Carol", "handle": {"kind": "email", "value": "c@d"}}],
+    },
+    "a picture by http": {"caller": {"id": "alice", "avatar_url": "http://a.example/"}, "callees": ["bob"]},
+    "a handle that is none": {"caller": {"id": "a", "handle": {"kind": "phone", "value": "x"}}, "callees": ["b"]},
+    "a wrong one among named ones": {"caller": {"id": "alice"}, "callees": ["", {"id": "bob", "nam": ""}, 5]},
     "loose types": {"caller": {"id": "alice"}, "callees": ["bob"], "video": "true", "ring_time": "9"},
     "number for text": {"caller": {"id": 5}, "callees": ["bob"]},
     "unknown field": {"caller": {"id": "alice"}, "callees": ["bob"], "vidio": True},
@@ -73,7 +83,7 @@ CASES = {name: json.dumps(body).encode() for name, body in BODIES.items()} | RAW
 
 TAKEN = {
     "good", "all fields", "loose types", "twice the same key", "a byte order mark", "lone surrogate",
-    "odd names",
+    "odd names", "names for screens",
 }  # fmt: skip
 
 

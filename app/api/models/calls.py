@@ -16,11 +16,27 @@ Reason = Literal[
 ]  # fmt: skip
 
 
-class CallerOut(Out):
+class HandleOut(Out):
+    """What contacts and redial know a person by."""
+
+    kind: Literal["phone", "email", "generic"] = Field(description="what it is")
+    value: str = Field(description="the number, address or name", examples=["+49 30 1234567"])
+
+
+class PersonOut(Out):
+    """How screens show a user in this call."""
+
+    name: str | None = Field(description="as screens show it", examples=["Alice"])
+    avatar_url: str | None = Field(
+        description="an https address of a picture", examples=["https://example.com/alice.png"]
+    )
+    handle: HandleOut | None = Field(description="what contacts and redial know them by")
+
+
+class CallerOut(PersonOut):
     """Who is calling."""
 
     id: str = Field(description="the caller's user id", examples=["alice"])
-    name: str | None = Field(description="as phones show it", examples=["Alice"])
 
 
 class RingOut(Out):
@@ -38,7 +54,7 @@ class RingOut(Out):
     )
 
 
-class MemberOut(Out):
+class MemberOut(PersonOut):
     """A user in a call, with the latest ring that was made to reach them."""
 
     user_id: str = Field(description="who", examples=["bob"])
@@ -61,6 +77,7 @@ class CallCore(Out):
     type: str = Field(description="the call type", examples=["default"])
     state: State = Field(description="how the call stands")
     reason: Reason | None = Field(description="why it ended; null while it lives")
+    title: str | None = Field(description="as screens show it", examples=["Standup"])
     caller: CallerOut = Field(description="who is calling")
     video: bool = Field(description="whether it is a video call")
     custom: dict[str, Any] = Field(description="the backend's own data", examples=[{"room": 7}])
@@ -123,7 +140,9 @@ class TimelineCallOut(Out):
     cid: str = Field(description="`type:id`", examples=["default:abc"])
     state: State = Field(description="how the call stands")
     reason: Reason | None = Field(description="why it ended")
+    title: str | None = Field(description="as screens show it", examples=["Standup"])
     caller_id: str = Field(description="who called", examples=["alice"])
+    caller: CallerOut = Field(description="who called, as screens show them")
     created_at: str = time("when it began")
     ended_at: str | None = maybe_time("when it ended")
 

@@ -5,6 +5,7 @@ from dataclasses import field
 from typing import Any, Final, Literal, get_args
 
 from app.core.frozen import frozen
+from app.core.person import Handle
 
 Profile = Literal[
     "ringline",
@@ -57,6 +58,7 @@ class RingFacts:
     state_url: str
     caller_name: str | None = None
     caller_avatar: str | None = None
+    caller_handle: Handle | None = None
     display_name: str | None = None
     user_ids: tuple[str, ...] = ()
     custom: Mapping[str, Any] | None = None
@@ -68,7 +70,8 @@ class Prepared:
     """A payload serialised once for a ring; each device's call token is spliced in.
 
     `parts` are the bytes before, between and after the places of the token. `trimmed` names
-    what had to go for the size: `user_ids`, `caller_avatar`, `names`, `custom`.
+    what had to go for the size: `user_ids`, `caller_avatar`, `names`, `custom`,
+    `caller_handle`, `title`.
     """
 
     parts: tuple[bytes, ...]

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from app.core.frozen import frozen
 from app.core.payload.facts import RingFacts
+from app.core.person import HandleKind, handle_json
 
 ValueType = Literal["string", "integer", "boolean", "object", "array"]
 
@@ -66,6 +67,32 @@ def _caller_label(facts: RingFacts) -> str:
     return facts.caller_name or facts.caller_id
 
 
+def _handle(facts: RingFacts) -> Mapping[str, Any] | None:
+    return handle_json(facts.caller_handle)
+
+
+def _handle_json(facts: RingFacts) -> str | None:
+    return _TO_JSON(_handle(facts)) if facts.caller_handle else None
+
+
+def _handle_label(facts: RingFacts) -> str:
+    return facts.caller_handle.value if facts.caller_handle else facts.caller_id
+
+
+def _handle_type(facts: RingFacts) -> str:
+    # without a handle the id stands there, as these libraries have always been sent it
+    handle = facts.caller_handle
+    return "number" if handle is None or handle.kind is HandleKind.PHONE else handle.kind.value
+
+
+def _handle_of(kind: HandleKind) -> Callable[[RingFacts], str | None]:
+    def read(facts: RingFacts) -> str | None:
+        handle = facts.caller_handle
+        return handle.value if handle is not None and handle.kind is kind else None
+
+    return read
+
+
 def _call_label(facts: RingFacts) -> str:
     return facts.display_name or facts.caller_name or facts.caller_id
 
@@ -107,6 +134,16 @@ FIELDS: Final[dict[str, Field]] = {
     "caller_avatar": Field("string", True, lambda f: f.caller_avatar or None, "a picture's URL"),
     "caller_number": Field(
         "integer", False, lambda f: number_of(f.caller_id), "the caller's id as a positive integer"
+    ),
+    "caller_handle": Field("object", True, _handle, "the caller's handle: `kind` and `value`"),
+    "caller_handle_json": Field("string", True, _handle_json, "the handle as JSON in a string"),
+    "handle_label": Field("string", False, _handle_label, "the handle's value, else the id"),
+    "handle_type": Field("string", False, _handle_type, "`number`, `email` or `generic`"),
+    "caller_phone": Field(
+        "string", True, _handle_of(HandleKind.PHONE), "the handle, if it is a phone number"
+    ),
+    "caller_email": Field(
+        "string", True, _handle_of(HandleKind.EMAIL), "the handle, if it is a mail address"
     ),
     "display_name": Field("string", True, lambda f: f.display_name or None, "the call's title"),
     "call_label": Field("string", False, _call_label, "the title, else the caller's name or id"),

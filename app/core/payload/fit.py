@@ -5,9 +5,11 @@ The order, each step kept when the next is needed:
 1. `user_ids` loses who joined last, then the next, down to the caller, who always stays. Whatever
    the later steps free is given back to it.
 2. The avatar's URL goes: CallKit has no place for it.
-3. Names are cut to 64 characters: no call screen shows more.
+3. The name and the title are cut to 64 characters: no call screen shows more.
 4. Custom data goes, whole: half of an object would be a lie, and the state URL has all of it.
-5. Names are cut as far as it takes.
+5. The title goes: who is calling says more.
+6. The handle goes, whole: half of a number would ring somebody else.
+7. The name is cut as far as it takes.
 
 The caller's id, the uuid, the deadline, the state URL and the token are never cut. If they alone
 do not fit the tenant's template or URL is at fault: PayloadError.
@@ -95,6 +97,8 @@ _STEPS: Final[tuple[tuple[str, Callable[[RingFacts], RingFacts]], ...]] = (
     ("caller_avatar", lambda facts: replace(facts, caller_avatar=None)),
     ("names", lambda facts: _with_names(facts, _ENOUGH_OF_A_NAME)),
     ("custom", lambda facts: replace(facts, custom=None)),
+    ("title", lambda facts: replace(facts, display_name=None)),
+    ("caller_handle", lambda facts: replace(facts, caller_handle=None)),
 )
 
 

@@ -22,7 +22,13 @@ RING: Final[dict[str, Any]] = {
     "uuid": "{{uuid}}",
     "cid": "{{cid}}",
     "session_id": "{{session_id}}",
-    "caller": {"id": "{{caller_id}}", "name": "{{caller_name?}}"},
+    "title": "{{display_name?}}",
+    "caller": {
+        "id": "{{caller_id}}",
+        "name": "{{caller_name?}}",
+        "avatar_url": "{{caller_avatar?}}",
+        "handle": "{{caller_handle?}}",
+    },
     "video": "{{video}}",
     "sent_at": "{{sent_at}}",
     "expires_at": "{{expires_at}}",
@@ -46,7 +52,11 @@ RING_FLAT: Final[dict[str, Any]] = {
     "ring_uuid": "{{uuid}}",
     "ring_cid": "{{cid}}",
     "ring_session_id": "{{session_id}}",
+    "ring_title": "{{display_name?}}",
     "ring_caller_id": "{{caller_id}}",
+    "ring_caller_name": "{{caller_name?}}",
+    "ring_caller_avatar_url": "{{caller_avatar?}}",
+    "ring_caller_handle": "{{caller_handle_json?}}",
     "ring_sent_at": "{{sent_at_string}}",
     "ring_expires_at": "{{expires_at_string}}",
     "ring_state_url": "{{state_url}}",
@@ -98,7 +108,7 @@ def _flutter_callkit_incoming(ring: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": "{{uuid}}",
         "nameCaller": "{{caller_label}}",
-        "handle": "{{caller_id}}",
+        "handle": "{{handle_label}}",
         "isVideo": "{{video}}",
         "ring": ring,
     }
@@ -108,7 +118,7 @@ def _rn_callkeep(ring: dict[str, Any]) -> dict[str, Any]:
     return {
         "uuid": "{{uuid}}",
         "callerName": "{{caller_label}}",
-        "handle": "{{caller_id}}",
+        "handle": "{{handle_label}}",
         "ring": ring,
     }
 
@@ -127,11 +137,12 @@ def _connectycube(ring: dict[str, Any]) -> dict[str, Any]:
 
 def _flutter_webrtc_callkeep(ring: dict[str, Any]) -> dict[str, Any]:
     # No `aps` key, ever: with one the plugin does not report and iOS kills the app.
+    # `caller_id` is what it gives CallKit as the handle, of the type beside it.
     return {
         "uuid": "{{uuid}}",
-        "caller_id": "{{caller_id}}",
+        "caller_id": "{{handle_label}}",
         "caller_name": "{{caller_label}}",
-        "caller_id_type": "number",
+        "caller_id_type": "{{handle_type}}",
         "has_video": "{{video}}",
         "ring": ring,
     }
@@ -148,6 +159,8 @@ def _expo_callkit_telecom(ring: dict[str, Any]) -> dict[str, Any]:
             "id": "{{caller_id}}",
             "displayName": "{{caller_label}}",
             "avatarUrl": "{{caller_avatar?}}",
+            "phoneNumber": "{{caller_phone?}}",
+            "email": "{{caller_email?}}",
         },
         "metadata": {"ring": ring},
     }

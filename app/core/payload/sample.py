@@ -3,6 +3,7 @@
 from typing import Final
 
 from app.core.payload.facts import RingFacts
+from app.core.person import Handle, HandleKind
 
 SAMPLE_TOKEN: Final = "rl_ct_" + "x" * 96
 """As long as a real call token, so that the payload's size is right; it opens nothing."""
@@ -16,6 +17,7 @@ def sample_facts(sent_at_ms: int) -> RingFacts:
         session_id="01a1fd6e-a275-7c7d-804c-7f991b58d0d7",
         caller_id="alice",
         caller_name="Alice",
+        caller_handle=Handle(HandleKind.PHONE, "+49 30 1234567"),
         user_ids=("alice",),
         receiver_id="bob",
         video=True,
