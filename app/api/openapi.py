@@ -1,5 +1,6 @@
 """The OpenAPI document: what FastAPI makes of the routes, and what it cannot know of itself."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -81,8 +82,7 @@ def _webhook(name: str) -> dict[str, Any]:
     schema = schema_of(entry)
     schema.pop("$schema")
     definitions = schema.pop("$defs", {})
-    for inner in definitions.values():  # one level: an event's data has no deeper parts
-        schema["properties"]["data"] = _inlined(schema["properties"]["data"], inner)
+    schema["properties"]["data"] = _inlined(schema["properties"]["data"], definitions)
     return {
         "post": {
             "operationId": f"on_{name.replace('.', '_')}",
@@ -98,11 +98,12 @@ def _webhook(name: str) -> dict[str, Any]:
     }
 
 
-def _inlined(value: Any, definition: dict[str, Any]) -> Any:
+def _inlined(value: Any, definitions: Mapping[str, Any]) -> Any:
+    """A schema with every definition where it is named."""
     if isinstance(value, dict):
-        if value.get("$ref") == f"#/$defs/{definition['title']}":
-            return definition
-        return {key: _inlined(inner, definition) for key, inner in value.items()}
+        if "$ref" in value:
+            return _inlined(definitions[value["$ref"].rpartition("/")[2]], definitions)
+        return {key: _inlined(inner, definitions) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_inlined(inner, definition) for inner in value]
+        return [_inlined(inner, definitions) for inner in value]
     return value

@@ -1,15 +1,15 @@
 """names for screens: a caller's and a member's picture and handle, a call's title
 
-Revision ID: 0122
-Revises: 0121
+Revision ID: 0123
+Revises: 0122
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0122"
-down_revision = "0121"
+revision = "0123"
+down_revision = "0122"
 branch_labels = None
 depends_on = None
 
