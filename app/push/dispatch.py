@@ -92,27 +92,30 @@ class Dispatcher:
         the next are claimed. A stop may be due in a moment only, when nothing of its ring can be
         handed over any more.
         """
-        if not await self._send_rings(rings):
+        rung = await self._send_rings(rings)
+        if others := [ring for ring in rings if ring not in rung]:
             await asyncio.sleep(STOP_LATER)
-            await self._send_rings(rings)
+            await self._send_rings(others)
 
-    async def _send_rings(self, rings: Sequence[UUID]) -> bool:
-        """Whether any ring itself was sent: then no stop is about to be."""
+    async def _send_rings(self, rings: Sequence[UUID]) -> set[UUID]:
+        """Which of them rang: of these no stop is about to be sent."""
         starts = iter(range(0, len(rings), RINGS_AT_ONCE))
+        rung: set[UUID] = set()
 
-        async def go_on() -> bool:
-            rung = False
+        async def go_on() -> None:
             for start in starts:
                 some = rings[start : start + RINGS_AT_ONCE]
-                rung |= await self._claim_all(
-                    lambda session, life, some=some: claims.claim_rings(  # type: ignore[misc]
-                        session, life.id, some, BATCH, life.since
+                rung.update(
+                    await self._claim_all(
+                        lambda session, life, some=some: claims.claim_rings(  # type: ignore[misc]
+                            session, life.id, some, BATCH, life.since
+                        )
                     )
                 )
-            return rung
 
         at_once = min(2, math.ceil(len(rings) / RINGS_AT_ONCE))
-        return any(await asyncio.gather(*(go_on() for _ in range(at_once))))
+        await asyncio.gather(*(go_on() for _ in range(at_once)))
+        return rung
 
     async def send_due(self) -> None:
         """Claim and send whatever is due: hints that were lost, retries that were inherited."""
@@ -166,9 +169,9 @@ class Dispatcher:
             lambda session, life: claims.claim_pushes(session, life.id, pushes, BATCH, life.since)
         )
 
-    async def _claim_all(self, claim: Claiming) -> bool:
-        """Claim, a batch at a time, and send; whether any of them was a ring."""
-        rung = False
+    async def _claim_all(self, claim: Claiming) -> set[UUID]:
+        """Claim, a batch at a time, and send; the rings of which a phone is rung."""
+        rung: set[UUID] = set()
         while not self._stopping:
             if not self.life.is_alive():
                 await self.show_life()
@@ -178,7 +181,7 @@ class Dispatcher:
                 await self._sending.send(claimed, life, read)
                 if any(push.inherited and not push.repeated for push in claimed):
                     await self.look()
-            rung |= any(push.purpose is Purpose.RING for push in claimed)
+            rung.update(push.ring for push in claimed if push.purpose is Purpose.RING)
             if len(claimed) < BATCH:
                 break
         return rung

@@ -18,7 +18,7 @@ from devkit.simulator import Simulator
 from tests.conftest import TEMPLATE, DatabaseServer
 from tests.e2e.house import House, Phone, Tenant, eventually, new_tenant, running_house
 from tests.e2e.test_races import order
-from workers.loop import Loop
+from workers.loop import Loop, Round
 from workers.sweep import sweep
 
 # Counts the tries in a sequence, which no rollback takes back; then fails as it is told.
@@ -73,8 +73,8 @@ class Bench:
         self.sim = tenant.sim
         self.workers: list[Loop] = []
 
-    def start_worker(self) -> Loop:
-        worker = Loop(self.tenant.house.settings(), sweep)
+    def start_worker(self, swept: Round = sweep) -> Loop:
+        worker = Loop(self.tenant.house.settings(), swept)
         worker.start()
         self.workers.append(worker)
         return worker

@@ -18,6 +18,10 @@ async def condemn(bench: Bench, worker: Loop) -> None:
     )
 
 
+async def without_sweep(*_: Any) -> None:
+    """What a worker does each second where another does it."""
+
+
 async def new_life(bench: Bench, worker: Loop, old: Life) -> bool:
     return bench.life(worker) is not old and bench.life(worker).is_alive()
 
@@ -132,12 +136,20 @@ async def test_a_claim_whose_answer_is_still_to_come_is_not_claimed_again(bench:
 async def test_the_stop_of_a_push_in_a_workers_hands_comes_when_it_cannot_be_handed_over(
     bench: Bench,
 ) -> None:
-    bench.start_worker()
-    phone = await bench.tenant.phone("bob")
+    """Also if the hint of it comes with that of another ring, and nobody sweeps."""
+    worker = bench.start_worker(without_sweep)
+    phone, other = await bench.tenant.phone("bob"), await bench.tenant.phone("carol")
     fault = bench.sim.fault(token=phone.voip, hold=True)
     call = await bench.ring("bob")
     await bench.sim.arrived(1, token=phone.voip)
+    await bench.tenant.ring("carol")
+    rings = [
+        row["uuid"]
+        for row in await bench.tenant.rows("SELECT uuid FROM rings WHERE tenant_id = :tenant")
+    ]
     await bench.tenant.act(call, "cancel")
+    worker.submit(lambda dispatcher: dispatcher.send(rings))
+    await bench.sim.arrived(1, token=other.voip)
     (stop,) = await bench.tenant.rows(
         "SELECT * FROM pushes WHERE tenant_id = :tenant AND purpose = 'stop'"
     )
