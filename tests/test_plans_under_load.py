@@ -107,11 +107,11 @@ RUSH = (
         "deliveries",
         DELIVERY,
         f"'{TENANT}', 'e' || n, '{TENANT}', 'call.ended', CAST(md5('c' || n) AS uuid), 1, now(), "
-        "now(), 'delivered'",
+        "now(), CASE n % 10 WHEN 0 THEN 'sending' ELSE 'delivered' END",
         *LIVE,
     ),
 )
-WORKER: dict[str, Any] = {"worker": uuid4(), "limit": 500, "since": claims.ALWAYS}
+WORKER: dict[str, Any] = {"worker": uuid4(), "limit": 500, "since": claims.ALWAYS, "aside": []}
 OLD = {"tenant": TENANT, "days": 7, "limit": retention.BATCH, "aside": []}
 EACH_SECOND: dict[str, tuple[TextClause, dict[str, Any], int]] = {
     # a look-up for each registration: its token, its ring, its push
@@ -122,13 +122,11 @@ EACH_SECOND: dict[str, tuple[TextClause, dict[str, Any], int]] = {
         20,
     ),
     "calls": (calls.DUE, {"limit": 200, "aside": []}, 0),
-    "due pushes": (claims.CLAIM_DUE, WORKER, 0),
-    "orphans": (claims.CLAIM_ORPHANS, WORKER, 5 * FLYING),
-    "repeated orphans": (claims.END_REPEATED, WORKER, 5 * FLYING),
-    "expired": (expiry.EXPIRE_PENDING, {"limit": 500}, 0),
-    "expired orphans": (expiry.EXPIRE_ORPHANS, WORKER, 5 * FLYING),
-    "webhooks with work": (deliveries.WORK, {"full": []}, 1),
-    "orphaned deliveries": (deliveries.ORPHANS, {}, 0),
+    "due pushes": (expiry.DUE, WORKER, 0),
+    "orphans": (expiry.ORPHANS, WORKER, 2 * FLYING),
+    "expired": (expiry.OVER, WORKER, 0),
+    "webhooks with work": (deliveries.WORK, {"full": []}, 2),
+    "orphaned deliveries": (deliveries.ORPHANS, {}, 4 * RINGING // 10),
     "old events": (retention.OF_EVENT_DAYS[1].find, OLD, 2 * 10),
     "old calls": (retention.OLD_CALLS, OLD, 0),
 }

@@ -44,8 +44,7 @@ CALL = """
     FROM calls c JOIN tenants n ON n.id = c.tenant_id
 """
 # A claim need not outlive the server: what a crash takes back is said again, by its record or when
-# its worker renews. In no order, or that of an index: nothing waits for a lock here, and `ORDER BY
-# id LIMIT` can make PostgreSQL walk the whole table by its key.
+# its worker renews. In no order: nothing waits for a lock here.
 CLAIM = f"""
     WITH p AS (
         UPDATE pushes SET state = 'sending', claimed_by = :worker, fence = fence + 1,
@@ -53,7 +52,7 @@ CLAIM = f"""
         WHERE id IN (
             SELECT id FROM pushes WHERE {{which}}
                 AND deadline > clock_timestamp()
-            {{order}} LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+            LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
         ) AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
             AND (SELECT dead_at IS NULL FROM workers WHERE id = :worker)
         RETURNING purpose, kind, environment, id, ring, session_id, tenant_id, user_id, device_row,
@@ -80,7 +79,6 @@ CLAIM_RINGS = text(
     CLAIM.format(
         which="ring = ANY(CAST(:rings AS uuid[])) AND state = 'pending' "
         "AND due_at <= clock_timestamp() AND created_at > :since",
-        order="",
         more="",
     )
 )
@@ -88,32 +86,31 @@ CLAIM_PUSHES = text(
     CLAIM.format(
         which="id = ANY(CAST(:pushes AS uuid[])) AND state = 'pending' "
         "AND due_at <= clock_timestamp() + interval '5 milliseconds' AND created_at > :since",
-        order="",
-        more="",
-    )
-)
-CLAIM_DUE = text(
-    CLAIM.format(
-        which="state = 'pending' AND due_at <= statement_timestamp() AND created_at > :since",
-        order="ORDER BY due_at",
         more="",
     )
 )
 LOST = "(id, fence) IN (SELECT * FROM unnest(CAST(:pushes AS uuid[]), CAST(:fences AS integer[])))"
 MINE = "state = 'sending' AND claimed_by = :worker"
 CLAIM_AGAIN = text(
-    CLAIM.format(
-        which=f"id = ANY(CAST(:pushes AS uuid[])) AND {LOST} AND {MINE}", order="", more=""
-    )
+    CLAIM.format(which=f"id = ANY(CAST(:pushes AS uuid[])) AND {LOST} AND {MINE}", more="")
 )
+# Once who claims, then by the index: joined freely, a plan made while nothing was claimed reads all
+# pushes for each claimant.
 OF_THE_DEAD = """
-    state = 'sending' AND claimed_by IN (
-        SELECT DISTINCT p.claimed_by FROM pushes p LEFT JOIN workers w ON w.id = p.claimed_by
-        WHERE p.state = 'sending' AND p.claimed_by <> :worker
-            AND (w.id IS NULL OR w.dead_at IS NOT NULL))
+    state = 'sending' AND claimed_by = ANY(ARRAY(
+        SELECT d.claimed_by FROM (
+            SELECT DISTINCT p.claimed_by FROM pushes p
+            WHERE p.state = 'sending' AND p.claimed_by <> :worker OFFSET 0
+        ) d
+        WHERE NOT EXISTS (
+            SELECT FROM workers w WHERE w.id = d.claimed_by AND w.dead_at IS NULL)
+    ))
 """
 CLAIM_ORPHANS = text(
-    CLAIM.format(which=f"{OF_THE_DEAD} AND NOT repeated", order="", more=", inherited = true")
+    CLAIM.format(
+        which=f"id = ANY(CAST(:pushes AS uuid[])) AND {OF_THE_DEAD} AND NOT repeated",
+        more=", inherited = true",
+    )
 )
 CLAIMS_OF = text("SELECT id, fence FROM pushes WHERE state = 'sending' AND claimed_by = :worker")
 
@@ -137,14 +134,6 @@ async def claim_pushes(
     return await read(session, CLAIM_PUSHES, ClaimedPush, values)
 
 
-async def claim_due(
-    session: Connection, worker: UUID, limit: int, since: datetime = ALWAYS
-) -> list[ClaimedPush]:
-    """Claim pushes that are due and that nobody has claimed."""
-    values = {"worker": worker, "limit": limit, "since": since}
-    return await read(session, CLAIM_DUE, ClaimedPush, values)
-
-
 async def claims_of(session: Connection, worker: UUID) -> set[Claim]:
     """What this worker has claimed and not yet recorded."""
     return {(row["id"], row["fence"]) for row in await many(session, CLAIMS_OF, {"worker": worker})}
@@ -160,20 +149,23 @@ async def claim_again(
 
 END_REPEATED = text(f"""
     UPDATE pushes SET state = 'expired', reason = 'unknown' WHERE id IN (
-        SELECT id FROM pushes WHERE {OF_THE_DEAD} AND repeated
-        LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+        SELECT id FROM pushes
+        WHERE id = ANY(CAST(:pushes AS uuid[])) AND {OF_THE_DEAD} AND repeated
+        FOR NO KEY UPDATE SKIP LOCKED
     ) AND (SELECT dead_at IS NULL FROM workers WHERE id = :worker)
 """)  # noqa: S608  (constants)
 
 
-async def claim_orphans(session: Connection, worker: UUID, limit: int) -> list[ClaimedPush]:
-    """Take over the claims of workers that are condemned or have gone: the fencing number rises.
+async def claim_orphans(
+    session: Connection, worker: UUID, pushes: Sequence[UUID]
+) -> list[ClaimedPush]:
+    """Take over those of these that the condemned had claimed: the fencing number rises.
 
     They may have handed them over. What has had its one repeat is not sent again, but ends.
     """
-    values = {"worker": worker, "limit": limit}
+    values = {"worker": worker, "pushes": list(pushes)}
     await session.execute(END_REPEATED, values)
-    return await read(session, CLAIM_ORPHANS, ClaimedPush, values)
+    return await read(session, CLAIM_ORPHANS, ClaimedPush, values | {"limit": len(pushes)})
 
 
 REASSERT = text("""

@@ -18,7 +18,6 @@ from app.core.push import Environment, Purpose, PushState
 from app.credentials import store as credentials
 from app.infra import clock
 from app.infra.boottime import boottime
-from app.infra.db import Connection
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
@@ -29,6 +28,7 @@ from app.push.recording import Recorder
 from app.push.results import DatabaseClock, Result
 from app.push.sending import Sending
 from app.push.store import STOP_LATER
+from app.push.sweeping import Claiming, Sweeping
 
 __all__ = ["LEASE", "Dispatcher"]
 
@@ -42,7 +42,6 @@ LONG_AGO = 0.5
 FORGOTTEN = 5.0
 """Seconds after its deadline at which a claim that nobody works on is let go, and so expires."""
 
-Claiming = Callable[[Connection, Life], Awaitable[list[ClaimedPush]]]
 
 Lost = Callable[[Collection[UUID]], Awaitable[object]]
 """Hears of rings of which a push will not be sent again: they may have nothing left that rings."""
@@ -73,6 +72,7 @@ class Dispatcher:
         self._rings_lost: set[UUID] = set()
         self._held: dict[Claim, float] = {}
         self._claiming: set[asyncio.Future[None]] = set()
+        self.sweeping = Sweeping(runtime, lambda: self.life, self._claim_all)
         self._renewing = asyncio.Lock()
         self._stopping = False
         self.on_new_life: Callable[[UUID], None] = lambda _: None
@@ -117,21 +117,6 @@ class Dispatcher:
         await asyncio.gather(*(go_on() for _ in range(at_once)))
         return rung
 
-    async def send_due(self) -> None:
-        """Claim and send whatever is due: hints that were lost, retries that were inherited."""
-        await self._claim_all(
-            lambda session, life: claims.claim_due(session, life.id, BATCH, life.since)
-        )
-
-    async def send_orphans(self) -> None:
-        """Condemn who has not shown life in time; take over and send what they had claimed."""
-        async with self._runtime.database.autocommit() as session:
-            for dead in await worker_store.condemn_workers(session, self.life.id, LEASE):
-                log.error(
-                    "worker_condemned", worker=str(dead["id"]), host=dead["host"], pid=dead["pid"]
-                )
-        await self._claim_all(lambda session, life: claims.claim_orphans(session, life.id, BATCH))
-
     async def send_lost(self) -> None:
         """Claim anew what the database says that this worker has, and it does not know of.
 
@@ -151,7 +136,7 @@ class Dispatcher:
             lambda session, life: claims.claim_again(session, life.id, lost, BATCH)
         )
         async with self._runtime.database.autocommit() as session:
-            await expiry.expire_lost(session, life.id, lost, BATCH)
+            await expiry.expire_lost(session, life.id, lost)
 
     def _let_go(self) -> None:
         """Forget claims on which nobody works: there should be none."""
@@ -165,9 +150,7 @@ class Dispatcher:
 
     async def _retry(self) -> None:
         pushes, self._retries = sorted(self._retries), set()
-        await self._claim_all(
-            lambda session, life: claims.claim_pushes(session, life.id, pushes, BATCH, life.since)
-        )
+        await self.sweeping.claim(pushes)
 
     async def _claim_all(self, claim: Claiming) -> set[UUID]:
         """Claim, a batch at a time, and send; the rings of which a phone is rung."""
@@ -302,16 +285,6 @@ class Dispatcher:
             used = sorted({key[0] for key in senders.used()})
             usable = await credentials.versions(session, used) if used else set()
         await senders.keep_warm(wanted, usable)
-
-    async def expire(self) -> None:
-        """End pushes whose deadline has passed."""
-        async with self._runtime.database.transaction() as session:
-            await expiry.expire(session, self.life.id, BATCH)
-
-    async def forget_dead_workers(self) -> None:
-        """Forget the rows of workers long dead."""
-        async with self._runtime.database.autocommit() as session:
-            await worker_store.forget_dead_workers(session)
 
     async def stop(self, within: float) -> None:
         """Claim nothing more, let what flies end within `within` seconds, record it, go."""

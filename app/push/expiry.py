@@ -1,19 +1,36 @@
-"""Pushes whose time is over: unsent, in a dead worker's hands, or forgotten by a live one."""
+"""What the sweep finds of pushes: due, in a condemned worker's hands, or over.
+
+It finds ids, and works on these: a row that makes the work fail can so be left aside.
+"""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
-from app.infra.db import Connection
+from app.infra.db import Connection, Row, many
 from app.push.claimed import Claim
 from app.push.claims import LOST, MINE, OF_THE_DEAD, lists
 
+FIND = """
+    SELECT id FROM pushes WHERE {which} AND id <> ALL(CAST(:aside AS uuid[])) {order} LIMIT :limit
+"""
+DUE = text(
+    FIND.format(
+        which="state = 'pending' AND due_at <= statement_timestamp() AND created_at > :since "
+        "AND deadline > clock_timestamp()",
+        order="ORDER BY due_at",  # of an index: by id, PostgreSQL can walk the table by its key
+    )
+)
+ORPHANS = text(FIND.format(which=OF_THE_DEAD, order=""))
+OVER = text(FIND.format(which="state = 'pending' AND deadline <= clock_timestamp()", order=""))
 EXPIRE = """
     UPDATE pushes SET state = 'expired', reason = {reason}
     WHERE id IN (
-        SELECT id FROM pushes WHERE {which} AND deadline <= clock_timestamp()
-        LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+        SELECT id FROM pushes
+        WHERE id = ANY(CAST(:pushes AS uuid[])) AND {which} AND deadline <= clock_timestamp()
+        FOR NO KEY UPDATE SKIP LOCKED
     )
 """
 EXPIRE_PENDING = text(
@@ -23,20 +40,43 @@ EXPIRE_PENDING = text(
     )
 )
 EXPIRE_ORPHANS = text(EXPIRE.format(which=OF_THE_DEAD, reason="'unknown'"))
-EXPIRE_LOST = text(
-    EXPIRE.format(
-        which=f"id = ANY(CAST(:pushes AS uuid[])) AND {LOST} AND {MINE}", reason="'unknown'"
-    )
-)
+EXPIRE_LOST = text(EXPIRE.format(which=f"{LOST} AND {MINE}", reason="'unknown'"))
 
 
-async def expire(session: Connection, worker: UUID, limit: int) -> None:
-    """Pushes whose deadline has passed unsent, or unanswered in the hands of a dead worker."""
-    await session.execute(EXPIRE_PENDING, {"limit": limit})
-    await session.execute(EXPIRE_ORPHANS, {"limit": limit, "worker": worker})
+async def due(
+    session: Connection, limit: int, aside: Sequence[UUID], since: datetime
+) -> list[UUID]:
+    """Pushes that are due and that nobody has claimed, made after `since`; but for `aside`."""
+    return await _ids(session, DUE, {"limit": limit, "aside": list(aside), "since": since})
 
 
-async def expire_lost(session: Connection, worker: UUID, lost: Sequence[Claim], limit: int) -> None:
+async def orphans(
+    session: Connection, worker: UUID, limit: int, aside: Sequence[UUID]
+) -> list[UUID]:
+    """What is claimed by workers that are condemned or have gone, whatever its deadline."""
+    values = {"worker": worker, "limit": limit, "aside": list(aside)}
+    return await _ids(session, ORPHANS, values)
+
+
+async def over(session: Connection, limit: int, aside: Sequence[UUID]) -> list[UUID]:
+    """Pushes whose deadline has passed while nobody had claimed them."""
+    return await _ids(session, OVER, {"limit": limit, "aside": list(aside)})
+
+
+async def _ids(session: Connection, statement: TextClause, values: Row) -> list[UUID]:
+    return [row["id"] for row in await many(session, statement, values)]
+
+
+async def expire(session: Connection, pushes: Sequence[UUID]) -> None:
+    """End those of these whose deadline has passed unclaimed."""
+    await session.execute(EXPIRE_PENDING, {"pushes": list(pushes)})
+
+
+async def expire_orphans(session: Connection, worker: UUID, pushes: Sequence[UUID]) -> None:
+    """End those of these whose deadline has passed in the hands of the condemned."""
+    await session.execute(EXPIRE_ORPHANS, {"worker": worker, "pushes": list(pushes)})
+
+
+async def expire_lost(session: Connection, worker: UUID, lost: Sequence[Claim]) -> None:
     """End what this worker has claimed, does not know of, and could not send any more."""
-    values = {"worker": worker, "limit": limit} | lists(lost)
-    await session.execute(EXPIRE_LOST, values)
+    await session.execute(EXPIRE_LOST, {"worker": worker} | lists(lost))

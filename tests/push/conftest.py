@@ -94,7 +94,7 @@ class Bench:
         """Ring them; the workers of this process look at once, since they hear of no queue."""
         call = await self.tenant.ring(*users, ring_time=60)
         for worker in self.workers:
-            worker.submit(lambda dispatcher: dispatcher.send_due())
+            worker.submit(lambda dispatcher: dispatcher.sweeping.send_due())
         return call
 
     async def unsent(self, session: AsyncConnection, *users: str) -> None:

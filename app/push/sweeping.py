@@ -1,0 +1,92 @@
+"""What the sweep does about pushes, each row apart: those due, of the condemned, or over."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+import structlog
+
+from app.infra.bisection import Aside, sweep
+from app.infra.db import Connection
+from app.infra.runtime import Runtime
+from app.push import claims, expiry, worker_store
+from app.push.claimed import ClaimedPush
+from app.push.life import LEASE, Life
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+
+Claiming = Callable[[Connection, Life], Awaitable[list[ClaimedPush]]]
+
+
+class Sweeping:
+    """The sweep's steps of one worker, of which `life` is the present one.
+
+    `claim_all` claims and sends. A row that makes a step fail is left aside.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        life: Callable[[], Life],
+        claim_all: Callable[[Claiming], Awaitable[object]],
+    ) -> None:
+        self._database = runtime.database
+        self._life = life
+        self._claim_all = claim_all
+        self._due = Aside[UUID]("due pushes")
+        self._orphans = Aside[UUID]("orphaned pushes")
+        self._over = Aside[UUID]("expired pushes")
+
+    async def claim(self, pushes: Sequence[UUID]) -> None:
+        """Claim and send those of these that are due."""
+        most = len(pushes)
+        await self._claim_all(
+            lambda session, life: claims.claim_pushes(session, life.id, pushes, most, life.since)
+        )
+
+    async def send_due(self) -> None:
+        """Claim and send whatever is due: hints that were lost, retries that were inherited."""
+
+        async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
+            async with self._database.autocommit() as session:
+                return await expiry.due(session, limit, aside, self._life().since)
+
+        await sweep(find, self.claim, self._due, BATCH)
+
+    async def send_orphans(self) -> None:
+        """Condemn who has not shown life in time; take over and send what they had claimed."""
+        async with self._database.autocommit() as session:
+            for dead in await worker_store.condemn_workers(session, self._life().id, LEASE):
+                log.error(
+                    "worker_condemned", worker=str(dead["id"]), host=dead["host"], pid=dead["pid"]
+                )
+
+        async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
+            async with self._database.autocommit() as session:
+                return await expiry.orphans(session, self._life().id, limit, aside)
+
+        await sweep(find, self._inherit, self._orphans, BATCH)
+
+    async def _inherit(self, pushes: Sequence[UUID]) -> None:
+        await self._claim_all(lambda session, life: claims.claim_orphans(session, life.id, pushes))
+        async with self._database.autocommit() as session:
+            await expiry.expire_orphans(session, self._life().id, pushes)
+
+    async def expire(self) -> None:
+        """End pushes whose deadline has passed."""
+
+        async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
+            async with self._database.autocommit() as session:
+                return await expiry.over(session, limit, aside)
+
+        async def end(pushes: Sequence[UUID]) -> None:
+            async with self._database.autocommit() as session:
+                await expiry.expire(session, pushes)
+
+        await sweep(find, end, self._over, BATCH)
+
+    async def forget_dead_workers(self) -> None:
+        """Forget the rows of workers long dead."""
+        async with self._database.autocommit() as session:
+            await worker_store.forget_dead_workers(session)
