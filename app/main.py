@@ -16,6 +16,7 @@ from app.api import credentials as credentials_api
 from app.api import devices as devices_api
 from app.api import events as events_api
 from app.api import health, openapi
+from app.api import histories as histories_api
 from app.api import signing_secrets as signing_secrets_api
 from app.api import tenants as tenants_api
 from app.api import webhooks as webhook_api
@@ -117,6 +118,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(DatabaseAway, _database_failed)
     for api in (
         signing_secrets_api,
+        histories_api,
         calls_api,
         events_api,
         devices_api,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
@@ -11,7 +11,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app.calls import call_token_view as state
-from app.calls import erase, heartbeats, history
+from app.calls import erase, heartbeats, histories, history
 from app.calls import late_devices as late
 from app.calls import store as calls
 from app.credentials import store as credentials
@@ -90,6 +90,16 @@ RESULT = {
 }
 NOW = datetime.now(UTC)
 ERASED = USER | {"tombstone": "erased~1", "calls": IDS}
+PAGE = USER | {
+    **dict.fromkeys(("state", "reason", "type", "direction", "missed")),
+    "since": histories.EARLIEST,
+    "until": histories.LATEST,
+    "since_id": UUID(int=0),
+    "before": NOW,
+    "before_id": histories.NEWEST,
+    "window": 51,
+    "limit": 51,
+}
 WORKER = {"worker": uuid4(), "limit": 500, "since": claims.ALWAYS}
 LOST = {"worker": IDS[0], "pushes": IDS, "fences": [1, 2], "limit": 500}
 STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
@@ -135,6 +145,11 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         devices.SEE_AND_FIND,
         {"seen_tenants": [TENANT], "seen_users": ["u7"], "tenants": [TENANT], "users": ["u7"]},
     ),
+    "calls of a tenant": (histories.OF_TENANT, PAGE),
+    "calls of a user": (histories.OF_USER, PAGE),
+    "sizes of calls": (histories.SIZES, {"ids": IDS}),
+    "own calls": (histories.OWN, {"ids": IDS, "user": "u7"}),
+    "missed calls": (histories.COUNT, USER),
     "heartbeat": (heartbeats.BY_ID, USER | {"id": IDS[0], "device": "d"}),
     "heartbeat by name": (
         heartbeats.BY_NAME,
@@ -254,3 +269,51 @@ async def test_no_statement_reads_a_large_table_from_end_to_end(filled: str) -> 
         assert not wrong
     finally:
         await engine.dispose()
+
+
+HEAVY = f"""INSERT INTO members (session_id, user_id, tenant_id, role, state, monitored)
+    SELECT CAST(md5('c' || n) AS uuid), 'heavy', '{TENANT}', 'callee', 'missed', false
+    FROM generate_series(1, {ROWS}) n"""
+NTH = """SELECT c.created_at, c.id FROM members m JOIN calls c ON c.id = m.session_id
+    WHERE m.user_id = :user ORDER BY m.session_id DESC OFFSET :offset LIMIT 1"""
+NTH_OF_ALL = (
+    "SELECT created_at, id FROM calls ORDER BY created_at DESC, id DESC OFFSET :offset LIMIT 1"
+)
+
+
+async def test_a_page_of_history_reads_as_little_at_the_end_as_at_the_beginning(
+    filled: str,
+) -> None:
+    """Blocks read by pages of a tenant and of a user with 40,000 calls each, filtered and not."""
+    engine = create_async_engine(filled)
+    try:
+        async with engine.begin() as session:
+            if not await session.scalar(text("SELECT count(*) FROM calls")):
+                for sql in FILL:
+                    await session.execute(text(sql))
+            await session.execute(text(HEAVY))
+            await session.execute(text("ANALYZE members"))
+            for statement, nth in ((histories.OF_TENANT, NTH_OF_ALL), (histories.OF_USER, NTH)):
+                for window, chosen in ((51, {}), (histories.WINDOW, {"reason": "busy"})):
+                    values = PAGE | {"user": "heavy", "window": window} | chosen
+                    first = await blocks(session, statement, values)
+                    at = {"offset": ROWS - 5_000, "user": "heavy"}
+                    wanted = {name: at[name] for name in text(nth).compile().params}
+                    before, below = (await session.execute(text(nth), wanted)).one()
+                    place = {"before": before, "before_id": below}
+                    late = await blocks(session, statement, values | place)
+                    assert late <= 2 * first, (statement.text, window, first, late)
+            counted = await blocks(session, histories.COUNT, {"tenant": TENANT, "user": "heavy"})
+            assert counted <= 12 * histories.COUNTED
+            await session.rollback()
+    finally:
+        await engine.dispose()
+
+
+async def blocks(session: AsyncConnection, statement: TextClause, values: dict[str, Any]) -> int:
+    """How many blocks a statement reads, when it is run."""
+    clause = text("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement.text)
+    wanted = {name: values[name] for name in clause.compile().params}
+    found = (await session.execute(clause, wanted)).scalar_one()
+    plan = (found if isinstance(found, list) else orjson.loads(found))[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 
 from app.audit.log import SERVER, Actor, forget_user, record
-from app.calls import idempotency, queries, store
+from app.calls import histories, idempotency, queries, store
 from app.calls.apply import Applied
 from app.calls.notify_after_commit import notify_after_commit
 from app.calls.service import take_out
@@ -80,6 +80,7 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str, *, actor: Actor
         if not await devices.erase_user(session, tenant_id, user_id):
             raise NotFound("user_not_found", "there is no such user")
         await revocations.forget_user(session, tenant_id, user_id)
+        await histories.forget_user(session, tenant_id, user_id)
         await record(session, actor, tenant_id, "user.erase", "user", user=user_id)
         await forget_user(session, tenant_id, user_id)
         await idempotency.forget_user(session, tenant_id, user_id)

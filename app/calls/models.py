@@ -92,6 +92,18 @@ class Member(Base):
     __table_args__ = (Index("ix_members_user", "tenant_id", "user_id", "session_id"),)
 
 
+class SeenMark(Base):
+    """Until when a user has seen what was missed."""
+
+    __tablename__ = "seen_marks"
+
+    tenant_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    seen_at: Mapped[datetime]
+
+
 class Ring(Base):
     """One attempt to reach one member. `uuid` is CallKit's."""
 

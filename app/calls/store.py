@@ -120,13 +120,16 @@ async def due(session: Connection, limit: int, aside: Sequence[UUID]) -> list[UU
     return [row["id"] for row in await many(session, DUE, values)]
 
 
-async def load(session: Connection, ids: Sequence[UUID]) -> tuple[datetime, dict[UUID, Stored]]:
+async def load(
+    session: Connection, ids: Sequence[UUID], *, members_of: Sequence[UUID] | None = None
+) -> tuple[datetime, dict[UUID, Stored]]:
     """The database clock, and these calls with their members and latest rings.
 
-    Comes after the lock, as statements of their own.
+    Comes after the lock, as statements of their own. `members_of`: only these get their members.
     """
     calls = await many(session, CALLS, {"ids": list(ids)})
-    members = await many(session, MEMBERS, {"ids": list(ids)})
+    of = ids if members_of is None else members_of
+    members = await many(session, MEMBERS, {"ids": list(of)})
     now = await one(session, CLOCK)
     assert now is not None
     by_call: dict[UUID, dict[str, Member]] = {row["id"]: {} for row in calls}

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from app.calls import timeline
+from app.calls import histories, timeline
+from app.calls.histories import Wanted
 from app.calls.ringer import ringer_of
 from app.calls.ringing import order
 from app.calls.schemas import RingIn
@@ -58,6 +59,32 @@ def ring(
     rung = with_runtime(work)
     warnings = "".join(f"\n{one['detail']}" for one in rung["warnings"])
     answer(rung, f"{rung['cid']}  {rung['state']}  ({rung['session_id']}){warnings}")
+
+
+@command(call_app, "list")
+def list_calls(
+    tenant: Annotated[str, typer.Option(help="Name or id of the tenant.")],
+    user: Annotated[str | None, typer.Option(help="Only calls of this user.")] = None,
+    state: Annotated[str | None, typer.Option(help="ringing, active or ended.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why it ended: missed, declined ...")] = None,
+    type: Annotated[str | None, typer.Option(help="The call type.")] = None,  # noqa: A002
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 50,
+) -> None:
+    """The newest calls of a tenant, or of one of its users."""
+
+    async def work(runtime: Runtime) -> histories.Page:
+        wanted = Wanted(user, state, reason, type)
+        tenant_id = await tenants.find(runtime, tenant)
+        return await histories.of_tenant(runtime, tenant_id, wanted, None, limit)
+
+    calls = with_runtime(work).calls
+    lines = [
+        (one["created_at"], one["cid"], one["caller"]["id"], one["reason"] or one["state"],
+         f"{one['count']['members']}", one["session_id"])
+        for one in calls
+    ]  # fmt: skip
+    heads = ("Began", "Call", "Caller", "State", "Members", "Session")
+    answer({"calls": calls}, columns(heads, lines))
 
 
 @command(call_app, "show")

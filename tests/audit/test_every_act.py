@@ -25,6 +25,7 @@ UNAUDITED = {
         ("POST", f"/v1/calls/{{reference}}/{act}"): EVENTS
         for act in ("accept", "join", "decline", "leave", "heartbeat", "report")
     },
+    ("POST", "/v1/users/{user_id}/calls/seen"): "what somebody has seen concerns nobody else",
     ("POST", "/v1/devices"): "apps do so at each start: the device's row says when and what",
     ("POST", "/v1/credentials/preview"): NOTHING,
     ("POST", "/dashboard/t/{tenant_id}/credentials/preview"): NOTHING,

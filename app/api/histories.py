@@ -1,0 +1,135 @@
+"""HTTP: calls of the past, a tenant's and a user's own."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import AwareDatetime, Field
+
+from app.api.models import says
+from app.api.models.calls import Reason, State
+from app.api.models.histories import CallsOut, MissedOut, OwnCallsOut
+from app.calls import histories
+from app.calls.histories import Page, Place, Wanted
+from app.core.cursor import YEARS, cursor_of, place_of
+from app.http.auth import server, server_or_user
+from app.http.encoded_slashes import segment
+from app.infra.errors import Invalid
+from app.infra.fields import CallType, Text, UserId
+from app.infra.fields import Request as Body
+from app.infra.runtime import Runtime
+from app.tenants.caller import Caller, require_scope
+
+router = APIRouter(prefix="/v1", tags=["calls"])
+MOST = 100
+Limit = Annotated[int, Query(ge=1, le=MOST, description="calls on a page")]
+Cursor = Annotated[
+    Text | None, Query(max_length=100, description="`next_cursor` of the page before")
+]
+Moment = Annotated[AwareDatetime | None, Query(examples=["2026-11-21T08:00:00Z"])]
+
+
+class SeenIn(Body):
+    """Until when missed calls have been seen; without it, until now."""
+
+    until: AwareDatetime | None = Field(None, examples=["2026-11-21T08:00:00Z"])
+
+
+@router.get("/calls", **says("list_calls", CallsOut))
+async def of_tenant(
+    request: Request,
+    caller: Annotated[Caller, Depends(server)],
+    user_id: Annotated[UserId | None, Query(description="only calls of this user")] = None,
+    state: State | None = None,
+    reason: Reason | None = None,
+    type: CallType | None = None,  # noqa: A002
+    since: Moment = None,
+    until: Moment = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> dict[str, Any]:
+    """The tenant's calls, the newest first. A page may be short and still have a next one.
+
+    `since` and `until` bound `created_at`, the latter exclusively.
+    """
+    require_scope(caller, "calls")
+    wanted = Wanted(user_id, state, reason, type, since=_near(since), until=_near(until))
+    page = await histories.of_tenant(
+        _runtime(request), caller.tenant_id, wanted, _place(cursor), limit
+    )
+    return _page_out(page)
+
+
+@router.get(f"/users/{segment('user_id')}/calls", **says("list_user_calls", OwnCallsOut))
+async def of_user(
+    user_id: UserId,
+    request: Request,
+    caller: Annotated[Caller, Depends(server_or_user)],
+    direction: Literal["incoming", "outgoing"] | None = None,
+    missed: bool | None = None,
+    state: State | None = None,
+    type: CallType | None = None,  # noqa: A002
+    since: Moment = None,
+    until: Moment = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> dict[str, Any]:
+    """A user's own calls, the newest first, with direction, what was missed, and what is unseen.
+
+    By a key, or by the user's own token. The first page says how many are missed and unseen.
+    """
+    user = _whose(caller, user_id)
+    wanted = Wanted(
+        user, state, None, type, direction, missed, since=_near(since), until=_near(until)
+    )
+    runtime = _runtime(request)
+    page = await histories.of_user(runtime, caller.tenant_id, wanted, _place(cursor), limit)
+    counts = None if cursor else await histories.counts(runtime, caller.tenant_id, user)
+    return _page_out(page) | {"counts": counts}
+
+
+@router.post(f"/users/{segment('user_id')}/calls/seen", **says("see_user_calls", MissedOut))
+async def see(
+    user_id: UserId,
+    request: Request,
+    caller: Annotated[Caller, Depends(server_or_user)],
+    body: SeenIn | None = None,
+) -> dict[str, Any]:
+    """Mark what was missed as seen, on all the user's devices; returns what is still unseen."""
+    user = _whose(caller, user_id)
+    until = _near(body.until) if body else None
+    return await histories.see(_runtime(request), caller.tenant_id, user, until)
+
+
+def _whose(caller: Caller, user_id: str) -> str:
+    require_scope(caller, "history" if caller.kind == "user" else "calls")
+    return caller.acting_for(user_id)
+
+
+def _runtime(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+def _near(at: datetime | None) -> datetime | None:
+    if at is not None and at.year not in YEARS:
+        raise Invalid("invalid_time", "since, until: a time that calls can have")
+    return at
+
+
+def _page_out(page: Page) -> dict[str, Any]:
+    following = None if page.next is None else cursor_of(page.next[0], str(page.next[1]))
+    return {"calls": page.calls, "next_cursor": following}
+
+
+def _place(cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
+    place = place_of(cursor)
+    try:
+        if place is not None:
+            return place[0], UUID(place[1])
+    except ValueError:
+        pass
+    raise Invalid("invalid_cursor", "cursor: give `next_cursor` as it was answered")

@@ -1,0 +1,47 @@
+"""How lists of past calls read."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from app.api.models import Cursor, Out
+from app.api.models.calls import CallCore, CountsOut, OwnCallOut
+
+
+class ListedCallOut(CallCore):
+    """A call in a list: of one with more than ten members none is listed, only how many."""
+
+    count: CountsOut = Field(description="how many members there are")
+
+
+class CallsOut(Out):
+    """A page of calls, the newest first."""
+
+    calls: list[ListedCallOut] = Field(description="at most `limit`; perhaps fewer")
+    next_cursor: str | None = Cursor
+
+
+class PastCallOut(OwnCallOut):
+    """A call as its member reads it in the own history."""
+
+    direction: Literal["incoming", "outgoing"] = Field(description="who called whom")
+    missed: bool = Field(description="whether it rang, or should have, and was not answered")
+    seen: bool = Field(description="false for a missed call that has not been seen")
+    others: list[str] = Field(
+        description="ten of the others at most, the caller first", examples=[["alice"]]
+    )
+
+
+class MissedOut(Out):
+    """Among the user's newest 1,000 calls."""
+
+    missed: int = Field(description="how many were missed", ge=0)
+    unseen: int = Field(description="how many of those have not been seen: a badge", ge=0)
+
+
+class OwnCallsOut(Out):
+    """A page of a user's own calls, the newest first."""
+
+    calls: list[PastCallOut] = Field(description="at most `limit`; perhaps fewer")
+    next_cursor: str | None = Cursor
+    counts: MissedOut | None = Field(description="on the first page; null on others")
