@@ -17,7 +17,7 @@ from app.http.problems import field_errors
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 
-call_app = group("call", "Calls: ring, and what happened to a ring.")
+call_app = group("call", "Calls: ring, list them, and what happened to a ring.")
 
 
 @command(call_app, "ring")
