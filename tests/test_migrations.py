@@ -53,7 +53,7 @@ async def test_every_revision_can_be_left_and_taken_again(empty_database: str) -
     from alembic.script import ScriptDirectory
 
     config = Config()
-    config.set_main_option("script_location", str(db.MIGRATIONS))
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
     revisions = [r.revision for r in ScriptDirectory.from_config(config).walk_revisions()]
     await on_thread(schema.upgrade, empty_database)
     for revision in revisions:
