@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from datetime import timedelta
 
 from sqlalchemy import text
@@ -17,6 +15,7 @@ from app.dashboard import admins, counting, sign_in, store_counts
 from app.infra.db import clock
 from app.infra.settings import Settings
 from app.tenants.schemas import TenantSettings
+from tests import forks
 from tests.dashboard.conftest import Site, post
 
 OLDER = """
@@ -143,15 +142,16 @@ async def test_the_first_administrator_is_made_by_a_command(settings: Settings, 
         "RINGLINE_DATABASE_URL": settings.database_url.replace("postgresql+asyncpg", "postgresql"),
         "RINGLINE_REDIS_URL": settings.redis_url,
     }
-    command = [sys.executable, "-m", "app.cli", "admin", "create", "Ada@Example.com"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    command = ("app.cli", "admin", "create", "Ada@Example.com")
+    done = forks.run(*command, env=environment)
+    assert done.returncode == 0, done.stderr
     password = done.stdout.strip()
     made = await sign_in.sign_in(runtime, "ada@example.com", password, sign_in.Browser("192.0.2.1"))
     cookie = made.session
     visitor = await admins.recognise(runtime, cookie)
     assert visitor is not None
     assert (visitor.role, visitor.one_time) == ("owner", True)
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    again = forks.run(*command, env=environment)
     assert again.returncode == 1
     assert "already" in again.stderr
 

@@ -8,7 +8,6 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,11 +25,12 @@ from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
 from app.tenants import service as tenants
 from devkit.simulator import Simulator
+from tests import forks
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = "com.example.app"
 SECRET_KEY = "zH3kP0q8sV5tB1nM7wXe4yRu2aJc6LdF"
-STARTING = 60
+STARTING = 240
 TROUBLES = {
     "claims_given_back",
     "database_error",
@@ -46,12 +46,12 @@ TROUBLES = {
 
 
 class Process:
-    """A child whose output goes to a file."""
+    """`python -m WORDS`, whose output goes to a file."""
 
     def __init__(
         self,
         name: str,
-        command: Sequence[str],
+        words: Sequence[str],
         env: Mapping[str, str],
         log: Path,
         keep_open: Sequence[int] = (),
@@ -59,15 +59,8 @@ class Process:
         self.name = name
         self.log = log
         with log.open("ab") as output:
-            self._child = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=keep_open,
-                start_new_session=True,
+            self._child = forks.start(
+                *words, env=env, stdout=output.fileno(), stderr=output.fileno(), keep_open=keep_open
             )
 
     @property
@@ -118,7 +111,7 @@ class Api(Process):
     ) -> None:
         with given or listening() as listener:
             self.url = url_of(listener)
-            command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app"]
+            command = ["uvicorn", "--factory", "app.main:create_app"]
             command += ["--fd", str(listener.fileno()), "--no-access-log"]
             command += ["--timeout-keep-alive", "75"]
             super().__init__(
@@ -147,7 +140,7 @@ class Worker(Process):
     """One worker process."""
 
     def __init__(self, number: int, env: Mapping[str, str], folder: Path) -> None:
-        command = [sys.executable, "-m", "celery", "-A", "workers.main", "worker"]
+        command = ["celery", "-A", "workers.main", "worker"]
         command += ["--without-gossip", "--without-mingle", "-n", f"w{number}@%h"]
         super().__init__(f"worker {number}", command, env, folder / f"worker-{number}.log")
 

@@ -3,21 +3,17 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
+from tests import forks
 from tests.e2e.house import Tenant, bearer, member
 from tests.e2e.test_reactions import ended
 
 
 async def ringline(tenant: Tenant, *words: str, status: int = 0) -> str:
     def run() -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "app.cli", *words],
-            env=tenant.house.env | {"COLUMNS": "200", "PATH": os.environ["PATH"]},
-            capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+        env = tenant.house.env | {"COLUMNS": "200", "PATH": os.environ["PATH"]}
+        done = forks.run("app.cli", *words, env=env)
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr
 

@@ -1,0 +1,236 @@
+"""Our own programs as processes of their own, without a new Python for each.
+
+To import Ringline costs a process about a second of CPU, and the tests start hundreds of them. So
+each pytest process has one parent that has imported what all of them need and nothing that looks
+at its environment (that, each does for itself); it forks them, and each then runs its module as
+`python -m` does, in a session of its own. It has one thread, so that a fork is whole.
+
+Elsewhere than on Linux, and for what must be seen from the first line on (`make demo`, the commands
+of an installed wheel), a process is started as usual.
+"""
+
+import atexit
+import contextlib
+import fcntl
+import functools
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MOST = 200_000
+"""Bytes of one request: the words, the environment."""
+
+BEFOREHAND = (
+    "alembic.command", "app.doctor", "app.main", "asyncpg", "celery.apps.worker", "celery.bin.celery",
+    "celery.bin.worker", "celery.concurrency.thread", "celery.worker.components",
+    "celery.worker.consumer", "celery.worker.strategy", "kombu.transport.redis", "rich.console",
+    "rich.table", "sqlalchemy.dialects.postgresql.asyncpg", "typer", "uvicorn.lifespan.on",
+    "uvicorn.loops.auto", "uvicorn.main", "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto", "uvicorn.supervisors", "workers.health", "workers.loop",
+    "workers.push", "workers.sweep", "workers.webhook",
+)  # fmt: skip
+
+
+class Child:
+    """A process of the parent's, for whoever asked for it: `subprocess.Popen` as far as needed."""
+
+    def __init__(self, reply: socket.socket) -> None:
+        self._reply = reply
+        self.pid = int(reply.recv(64))
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """How it ended, negative if by a signal; None while it runs."""
+        return self._ended(0.0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The same, once it has ended. Raises subprocess.TimeoutExpired."""
+        found = self._ended(timeout)
+        if found is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+        return found
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):  # its end is being told
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _ended(self, timeout: float | None) -> int | None:
+        if self.returncode is not None:
+            return self.returncode
+        self._reply.settimeout(timeout)
+        with contextlib.suppress(BlockingIOError, TimeoutError):
+            said = self._reply.recv(64)
+            assert said, "the parent of our processes is gone"
+            self.returncode = int(said)
+            self._reply.close()
+        return self.returncode
+
+
+Process = Child | subprocess.Popen[bytes]
+
+
+def start(
+    *words: str,
+    env: Mapping[str, str],
+    stdout: int,
+    stderr: int,
+    keep_open: Sequence[int] = (),
+) -> Process:
+    """Start `python -m WORDS` in the project's folder; descriptors keep their numbers."""
+    if sys.platform != "linux":
+        return subprocess.Popen(
+            [sys.executable, "-m", *words], cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
+            stdout=stdout, stderr=stderr, pass_fds=keep_open, start_new_session=True,
+        )  # fmt: skip
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    asked = json.dumps({"words": words, "env": dict(env), "keep": list(keep_open)}).encode()
+    with theirs, open(os.devnull, "rb") as nothing:  # noqa: PTH123
+        fds = [theirs.fileno(), nothing.fileno(), stdout, stderr, *keep_open]
+        socket.send_fds(_parent(), [asked], fds)
+        return Child(mine)
+
+
+def run(
+    *words: str, env: Mapping[str, str], timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m WORDS` to its end. Raises subprocess.TimeoutExpired, and ends it then."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = start(*words, env=env, stdout=out.fileno(), stderr=err.fileno())
+        try:
+            status = child.wait(timeout)
+        finally:
+            child.kill()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(words, status, out.read().decode(), err.read().decode())
+
+
+@functools.cache
+def _parent() -> socket.socket:
+    """The way to the parent, which is started now and ends with this process."""
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for way in (mine, theirs):
+        way.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST)
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.forks", str(theirs.fileno())],
+            cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+
+    def end() -> None:
+        mine.close()
+        process.wait(10)
+
+    atexit.register(end)
+    return mine
+
+
+# --- in the parent --------------------------------------------------------------------------------
+
+
+@dataclass
+class Parent:
+    """Forks what is asked for and tells how each ended."""
+
+    way: socket.socket
+    selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    replies: dict[int, tuple[int, socket.socket]] = field(default_factory=dict)
+    """By the pidfd of a child: its pid, and who waits for it."""
+
+    def serve(self) -> tuple[list[str], dict[str, str]] | None:
+        """Until the tests end (None); or, in a child, what it is to run and in what environment."""
+        self.selector.register(self.way, selectors.EVENT_READ)
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj is not self.way:
+                    self._ended(key.fd)
+                    continue
+                data, fds, _, _ = socket.recv_fds(self.way, MOST, 64)
+                if not data:
+                    return None
+                asked = json.loads(data)
+                if self._fork(fds) == 0:
+                    _become(fds[1:], [0, 1, 2, *asked["keep"]])
+                    return asked["words"], asked["env"]
+
+    def _fork(self, fds: list[int]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            self.selector.close()
+            self.way.close()
+            for pidfd, (_, reply) in self.replies.items():
+                os.close(pidfd)
+                reply.close()
+            os.close(fds[0])
+            return 0
+        for one in fds[1:]:
+            os.close(one)
+        reply = socket.socket(fileno=fds[0])
+        reply.sendall(str(pid).encode())
+        pidfd = os.pidfd_open(pid)
+        self.replies[pidfd] = (pid, reply)
+        self.selector.register(pidfd, selectors.EVENT_READ)
+        return pid
+
+    def _ended(self, pidfd: int) -> None:
+        pid, reply = self.replies.pop(pidfd)
+        self.selector.unregister(pidfd)
+        os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        with reply, contextlib.suppress(OSError):  # who asked may be gone
+            reply.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _become(received: list[int], wanted: list[int]) -> None:
+    """Be a process of its own, with the descriptors received under the numbers wanted."""
+    os.setsid()
+    aside = [fcntl.fcntl(one, fcntl.F_DUPFD, 1_000) for one in received]
+    for one in received:
+        os.close(one)
+    for one, number in zip(aside, wanted, strict=True):
+        os.dup2(one, number)
+        os.close(one)
+
+
+def main() -> None:
+    """Import, serve, and in a child run what was asked for, to the end of the process."""
+    gc.disable()
+    for name in BEFOREHAND:
+        importlib.import_module(name)
+    gc.freeze()  # no child walks it all again, least of all at its end
+    gc.enable()
+    asked = Parent(socket.socket(fileno=int(sys.argv[1]))).serve()
+    if asked is None:
+        return
+    (module, *words), env = asked
+    os.environ.clear()
+    os.environ.update(env)
+    tempfile.tempdir = None
+    time.tzset()
+    sys.argv = [module, *words]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
