@@ -10,33 +10,57 @@ from typing import Any
 
 from celery.worker.consumer import Consumer
 
-from app.infra.supervision import STEADY, Health, pause
+from app.infra.supervision import STEADY, Health, pause, registry
 
 LONGEST = 1.0
 """Seconds of rest at most: what waits in the queue may be fine."""
 
 
 class EnduringConsumer(Consumer):  # type: ignore[misc]
-    """Consumes until the worker is to stop."""
+    """Consumes until the worker is to stop; in the registry of what runs as long as its process."""
+
+    name = "worker.consume"
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._health = Health("worker.consume")
+        self.restarts = 0
+        self.running = False
+        self.health = Health(self.name)
+
+    def fail(self, error: Exception) -> None:
+        """Have its work fail with `error`: a drill. From any thread."""
+
+        def fails() -> None:
+            raise error
+
+        self.hub.call_soon(fails)
 
     def start(self) -> None:
         """Consume; returns when the worker stops. SystemExit, by which Celery stops, passes."""
-        while True:
-            begun = time.monotonic()
+        registry.add(self)
+        try:
+            while not self._consume():
+                self.restarts += 1
+        finally:
+            registry.discard(self)
+
+    def _consume(self) -> bool:
+        """Whether the worker is to stop; if not, it has failed and may begin anew."""
+        begun, self.running = time.monotonic(), True
+        try:
+            super().start()
+        except Exception as error:  # noqa: BLE001  (counted, told, begun anew)
+            self.running = False
+            if time.monotonic() > begun + STEADY:
+                self.health.well()
+            self.health.failed(error)
+            time.sleep(min(LONGEST, pause(self.health)))
             try:
-                super().start()
-            except Exception as error:  # noqa: BLE001  (counted, told, begun anew)
-                if time.monotonic() > begun + STEADY:
-                    self._health.well()
-                self._health.failed(error)
-                time.sleep(min(LONGEST, pause(self._health)))
                 self._begin_anew(error)
-            else:
-                return
+            except Exception as another:  # noqa: BLE001  (what is left of it is tried all the same)
+                self.health.failed(another)
+            return False
+        return True
 
     def _begin_anew(self, error: Exception) -> None:
         """What Celery does when a connection is lost (`Consumer.start`)."""
@@ -61,7 +85,7 @@ class EnduringConsumer(Consumer):  # type: ignore[misc]
                         channel.client.hdel(channel.unacked_key, tag)
                         channel.client.zrem(channel.unacked_index_key, tag)
         except Exception as error:  # noqa: BLE001  (the broker may be away: the next time, then)
-            self._health.failed(error)
+            self.health.failed(error)
 
 
 def _readable(stored: bytes) -> bool:

@@ -1,7 +1,10 @@
 """`celery -A workers.main worker`, or `ringline worker`: the Celery app that workers run."""
 
+import sys
 from typing import Any
 
+import structlog
+from celery.apps import worker as celery_worker
 from celery.signals import celeryd_init, setup_logging, worker_init, worker_shutdown
 
 from app.infra.observe import set_up_logging
@@ -11,6 +14,7 @@ from workers import health, push, webhook
 from workers.loop import Loop
 from workers.sweep import sweep
 
+log = structlog.get_logger(__name__)
 settings = get_settings()
 set_up_logging(settings.log_level, settings.log_format)  # before anything can go wrong
 app = make_celery(settings)
@@ -32,6 +36,7 @@ def _start(**_more: Any) -> None:
 
 
 def _stop(**_: Any) -> None:
+    log.info("worker_stops")
     loop.stop()
 
 
@@ -39,6 +44,16 @@ def _no_banner(instance: Any, **_: Any) -> None:
     instance.quiet = True  # no drawing between JSON lines
 
 
+_safe_say = celery_worker.safe_say
+
+
+def _say(message: str, f: Any = sys.__stderr__) -> None:
+    """What a signal's handler says past all logging: stacks that were asked for, and no more."""
+    if f is not sys.__stdout__:
+        _safe_say(message, f)
+
+
+celery_worker.safe_say = _say
 celeryd_init.connect(_no_banner, weak=False)
 setup_logging.connect(_logging, weak=False)
 worker_init.connect(_start, weak=False)

@@ -55,6 +55,7 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "webhook_not_delivered": "A try at a webhook failed",
         "webhook_secret_unfit": "A webhook's signing secret cannot be used",
         "worker_condemned": "This worker declared another dead, and takes over its claims",
+        "worker_stops": "A worker was asked to stop; it drains",
         "wrong_secret_key": "RINGLINE_SECRET_KEY is not the database's; the process does not start",
     }
 )

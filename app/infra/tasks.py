@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from typing import Any, TypeVar
 
 from app.infra.observe import TASKS
-from app.infra.supervision import STEADY, Health, pause, registry, supervised
+from app.infra.supervision import FIRST_PAUSE, STEADY, Health, pause, registry, supervised
 
 __all__ = ["Supervised", "Tasks", "beside", "supervised"]
 
@@ -59,9 +59,18 @@ class Supervised:
         self.loop.call_soon_threadsafe(self._fail, error)
 
     def _fail(self, error: Exception) -> None:
-        if self._inner is not None and self.running:
-            self._fault = error
-            self._inner.cancel()
+        if self._task.done():
+            return
+        if self._inner is None or self._inner.done():  # it is about to begin (again)
+            self.loop.call_later(FIRST_PAUSE, self._fail, error)
+            return
+        self._fault = error
+        self._cancel_work(self._inner)
+
+    def _cancel_work(self, inner: asyncio.Task[object]) -> None:
+        if not inner.done():
+            inner.cancel()
+            self.loop.call_later(DEAF, self._cancel_work, inner)
 
     async def stop(self) -> None:
         """End it; it is not started again."""

@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from app.infra import connections, db
+from app.infra import connections, db, outage
 from app.infra.connections import LONG, SHORT, Patience
 from app.infra.db import Database
 from app.infra.outage import DatabaseAway, is_away, is_busy, is_row_fault, is_transient
@@ -188,6 +189,25 @@ async def test_killed_sessions_are_noticed_by_nobody(
         for one in (a, b, c):
             assert (await one.execute(text("SELECT pg_backend_pid()"))).scalar_one() not in pids
     await made.close()
+
+
+def test_an_outage_is_told_when_it_begins_once_a_minute_and_when_it_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(outage, "time", SimpleNamespace(monotonic=lambda: now))
+    told = outage.Outage("test")
+    with capture_logs() as logs:
+        for _ in range(1_000):  # 125 s of it
+            told.seen(ConnectionRefusedError())
+            now += 0.125
+        told.over()
+        told.over()
+    assert [line["event"] for line in logs] == [
+        "server_away", "server_still_away", "server_still_away", "server_back",
+    ]  # fmt: skip
+    assert [line.get("seconds") for line in logs] == [None, 60, 120, 125.0]
+    assert logs[-1]["failures"] == 1_000
 
 
 async def test_nobody_there_is_told_once_and_when_it_is_over(database: str) -> None:

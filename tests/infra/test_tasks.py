@@ -2,16 +2,19 @@
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.worker import WorkController, state
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from app.infra.outage import DatabaseAway
+from app.infra.queue import make_celery
 from app.infra.settings import Settings
 from app.infra.supervision import LongLived
 from app.infra.tasks import Tasks, beside, supervised
@@ -95,6 +98,29 @@ def test_every_task_of_a_worker_is_started_again(settings: Settings, logs: list[
     drill(OF_WORKER, logs)
     loop.stop()
     assert supervised() == []
+
+
+@pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
+def test_the_brokers_consumer_is_started_again(settings: Settings, logs: list[Any]) -> None:
+    worker = WorkController(app=make_celery(settings), pool="threads", concurrency=1)
+    thread = threading.Thread(target=worker.start)
+    thread.start()
+    try:
+        end = time.monotonic() + 20
+        while not any(one.name == "worker.consume" and ready(one) for one in supervised()):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        drill({"worker.consume"}, logs)
+    finally:
+        state.should_stop = 0
+        thread.join(20)
+        state.should_stop = None
+    assert supervised() == []
+
+
+def ready(consumer: Any) -> bool:
+    """Whether it has connected: what a drill raises before that is never seen."""
+    return consumer.running and consumer.task_consumer is not None
 
 
 async def test_what_returns_or_is_cancelled_has_failed_too(logs: list[Any]) -> None:
