@@ -129,6 +129,8 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "pushes of calls": (retention.PUSHES_OF_CALLS, {"calls": IDS}),
     **{f"forget {n}": (one, {"pushes": IDS}) for n, one in enumerate(retention.OF_PUSHES)},
     "record": (records.RECORD, RESULT),
+    "decline here": (pushes.DECLINED, {"ring": IDS[0], "device": "d", "now": None}),
+    "others that ring": (pushes.OTHERS_RING, {"ring": IDS[0], "device": "d"}),
     "report": (pushes.DELIVERED, {"ring": IDS[0], "device": IDS[1], "now": None}),
     "call by name": (calls.BY_NAME, {"tenant": TENANT, "type": "default", "name": "c9"}),
     "lock": (calls.LOCK, {"ids": IDS, "tenant": TENANT}),

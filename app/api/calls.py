@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from app.api.models import says
 from app.api.models.calls import AcceptedOut, CallOut, OwnCallOut
-from app.calls import actors, heartbeats, service
+from app.calls import actors, declining, heartbeats, service
 from app.calls import call_token_view as state
 from app.calls.actors import Actor
 from app.calls.ringer import Ringer
@@ -126,9 +126,19 @@ async def _join(
 async def decline(
     reference: str, request: Request, caller: Anyone, body: DeclineIn | None = None
 ) -> dict[str, Any]:
-    """Decline for all devices of this member. Late or repeated: no harm."""
+    """Decline for all devices of this member, or for this one. Late or repeated: no harm.
+
+    With `reach` `device` the others ring on; once none is left the member has declined.
+    """
     actors.refuse_kinds(caller, "member")
     actor = await _actor(reference, request, caller, body)
+    said = body.reach if body is not None else None
+    if await declining.reach_of(_runtime(request), caller, actor, said) == "device":
+        seen = await declining.on_this_device(_runtime(request), actor)
+        if seen is not None and caller.kind == "call":
+            return await actors.read_as(_runtime(request), caller, reference)
+        if seen is not None:
+            return actors.as_told(caller, seen, actor.user_id)
     busy = body is not None and body.reason == "busy"
     command = Decline(actor.user_id, actor.device, busy, actor.ring)
     return actors.as_told(caller, await _act(request, actor, command), actor.user_id)
@@ -187,6 +197,11 @@ async def _actor(
     device = body.device_id if body else None
     runtime: Runtime = request.app.state.runtime
     return await actors.actor(runtime, caller, reference, user, device)
+
+
+def _runtime(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
 
 
 def _audited(request: Request, caller: Caller, actor: Actor, act: str) -> Audited | None:

@@ -34,7 +34,9 @@ COUNTS = """
         FROM members o WHERE o.session_id = c.id) n
 """
 STATE = text(f"""
-    SELECT {SUMMARY}, c.due_at <= clock_timestamp() AS overdue, {store.GONE_AT} AS gone_at
+    SELECT {SUMMARY}, c.due_at <= clock_timestamp() AS overdue, {store.GONE_AT} AS gone_at,
+           (SELECT max(p.declined_at) FROM pushes p
+            WHERE p.ring = r.uuid AND p.device_row = :device) AS declined_at
     FROM rings r
     JOIN calls c ON c.id = r.session_id
     JOIN members m ON m.session_id = r.session_id AND m.user_id = r.user_id
@@ -48,8 +50,8 @@ async def read_state(runtime: Runtime, caller: Caller, reference: str) -> dict[s
     """The call as the holder of a call token may see it: itself, its ring, and how many others.
 
     The ring is the token's own, also when a later one has been made to reach the member.
-    To a device that is no more the user's it is over, whatever becomes of it elsewhere. Raises
-    NotFound when the token is about another call.
+    To a device that is no more the user's, or has declined for itself, it is over, whatever becomes
+    of it elsewhere. Raises NotFound when the token is about another call.
     """
     values = {"tenant": caller.tenant_id, "ring": caller.ring, "device": caller.device_row}
     async with runtime.database.autocommit() as session:
@@ -61,11 +63,13 @@ async def read_state(runtime: Runtime, caller: Caller, reference: str) -> dict[s
     else:
         out = summary_of(row)
         out |= {"ring": out["members"][0]["ring"]}
-    if row["gone_at"] is None or out["ring"]["state"] != "ringing":
+    over = row["gone_at"] or row["declined_at"]
+    if over is None or out["ring"]["state"] != "ringing":
         return out
+    outcome = Outcome.DECLINED if row["gone_at"] is None else Outcome.CANCELLED
     settled = {
-        "state": Outcome.CANCELLED.value,
-        "settled_at": rfc3339(row["gone_at"]),
+        "state": outcome.value,
+        "settled_at": rfc3339(over),
         "callkit_reason": CallKit.REMOTE_ENDED.value,
     }
     return out | {"ring": out["ring"] | settled}

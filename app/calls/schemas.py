@@ -146,9 +146,11 @@ class ActIn(Request):
 
 
 class DeclineIn(ActIn):
-    """`reason`: `declined` or `busy`."""
+    """`reason`: `declined` or `busy`. `reach`: all the user's devices, or this one while others
+    ring on; without it, as the tenant's `decline_reach` says."""
 
     reason: Annotated[str, Field(pattern="^(declined|busy)$")] = "declined"
+    reach: Literal["user", "device"] | None = None
 
 
 class ReportIn(Request):

@@ -120,6 +120,7 @@ def _of_forgotten_events(known: History) -> Iterator[Line]:
         for kind, at in (
             ("device.delivered", push["delivered_at"]),
             ("device.unavailable", push["unavailable_at"]),
+            ("device.declined", push["declined_at"]),
         ):
             if at is not None:
                 yield _told(at, AFTER_EVENTS, kind, data)

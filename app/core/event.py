@@ -31,6 +31,7 @@ class EventType(StrEnum):
     MEMBER_LEFT = "member.left"
     DEVICE_DELIVERED = "device.delivered"
     DEVICE_UNAVAILABLE = "device.unavailable"
+    DEVICE_DECLINED = "device.declined"
 
 
 class TenantEventType(StrEnum):

@@ -243,12 +243,14 @@ class Heartbeat:
 
 @frozen
 class Report:
-    """A device says that the ring has come to its screen, or that it cannot ring."""
+    """A device says that the ring has come to its screen, that it cannot ring, or `declined`:
+    that it alone has been told to be quiet."""
 
     user_id: str
     device: str
     ring: UUID
-    delivered: bool
+    delivered: bool = False
+    declined: bool = False
 
 
 @frozen

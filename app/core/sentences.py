@@ -83,6 +83,7 @@ def _of_member(kind: str, user: str, device: str, data: Mapping[str, Any]) -> st
 DEVICES = {
     "device.delivered": "the phone rings",
     "device.unavailable": "the phone says that it cannot ring",
+    "device.declined": "declined on this phone alone; others ring on",
 }
 MEMBERS = {
     "member.joined": "has joined",

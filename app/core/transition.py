@@ -299,10 +299,12 @@ def _report(draft: Draft, command: Report) -> Refused | None:
     if command.user_id not in draft.members:
         return Refused.NOT_A_MEMBER
     kind = EventType.DEVICE_DELIVERED if command.delivered else EventType.DEVICE_UNAVAILABLE
+    if command.declined:
+        kind = EventType.DEVICE_DECLINED
     draft.tell(
         kind,
         draft.now,
-        (),
+        (command.user_id,) if command.declined else (),
         user_id=command.user_id,
         device_id=command.device,
         ring=str(command.ring),

@@ -151,6 +151,7 @@ async def change_calls(request: Request, place: Operator) -> Response:
             types.setdefault(CALL_TYPE.validate_python(new), {})
         values["call_types"] = types
         values |= {name: bool(text_of(form, name)) for name in SWITCHES}
+        values["decline_reach"] = text_of(form, "decline_reach") or "user"
         for name in ("keep_events_days", "keep_calls_days"):
             values[name] = float(text_of(form, name) or getattr(TenantSettings(), name))
         settings = TenantSettings.model_validate(values)

@@ -108,6 +108,7 @@ def _of_push(line: Line, push: Row) -> Step:
 ACTS = {
     "device.delivered": ("the phone has it", "good"),
     "device.unavailable": ("cannot ring", "warn"),
+    "device.declined": ("declines here", "warn"),
     "member.joined": ("accepts", "good"),
     "member.declined": ("declines", "warn"),
     "member.busy": ("is busy", "warn"),

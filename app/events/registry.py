@@ -274,6 +274,10 @@ _ENTRIES = (
         DeviceReport, _PHONE | {"ring": RING},
     ),
     Entry(
+        EventType.DEVICE_DECLINED, "A device has declined for itself alone; others ring on.",
+        DeviceReport, _PHONE | {"ring": RING},
+    ),
+    Entry(
         TenantEventType.CREDENTIAL_EXPIRING, "A credential runs out soon.", CredentialExpiry,
         _EXPIRY | {"days": 30, "not_after": "2026-12-21T08:00:00.000Z"},
     ),

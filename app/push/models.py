@@ -96,6 +96,7 @@ class Push(Base):
     answered_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
     unavailable_at: Mapped[datetime | None]
+    declined_at: Mapped[datetime | None]
 
     __table_args__ = (
         UniqueConstraint("ring", "token_id", "purpose", name="uq_pushes_ring"),

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.core.frozen import frozen
 from app.core.push import Purpose, PushReason
-from app.infra.db import Connection, Insert, Joined, RowValue, insert_all, many, read
+from app.infra.db import Connection, Insert, Joined, RowValue, insert_all, many, one, read
 from app.infra.ids import uuid7
 from app.push.claimed import RingRow
 from app.push.claims import CALL
@@ -103,6 +103,21 @@ REPORT = """
 """
 DELIVERED = text(REPORT.format(column="delivered_at"))
 UNAVAILABLE = text(REPORT.format(column="unavailable_at"))
+DECLINED = text("""
+    UPDATE pushes p SET declined_at = :now
+    FROM devices d
+    WHERE p.ring = :ring AND p.purpose = 'ring' AND p.declined_at IS NULL
+        AND d.id = p.device_row AND d.device_id = :device
+    RETURNING p.id
+""")
+OTHERS_RING = text("""
+    SELECT EXISTS (
+        SELECT FROM pushes p LEFT JOIN devices d ON d.id = p.device_row
+        WHERE p.ring = :ring AND p.purpose = 'ring' AND p.declined_at IS NULL
+            AND p.unavailable_at IS NULL AND p.state IN ('pending', 'sending', 'accepted')
+            AND d.device_id <> :device
+    ) AS others
+""")
 
 
 async def note_report(
@@ -112,6 +127,18 @@ async def note_report(
     statement = DELIVERED if delivered else UNAVAILABLE
     values = {"ring": ring, "device": device, "now": now}
     return bool(await many(session, statement, values))
+
+
+async def note_declined(session: Connection, ring: UUID, device_id: str, now: datetime) -> bool:
+    """Note that a device, by the app's own id, has declined for itself; False if it has before."""
+    values = {"ring": ring, "device": device_id, "now": now}
+    return bool(await many(session, DECLINED, values))
+
+
+async def others_ring(session: Connection, ring: UUID, device_id: str) -> bool:
+    """Whether another device still rings, or is to, as far as is known."""
+    row = await one(session, OTHERS_RING, {"ring": ring, "device": device_id})
+    return row is not None and bool(row["others"])
 
 
 DROP_TOKENS = text("""

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import orjson
 from pydantic import Field, field_validator, model_validator
@@ -101,6 +101,11 @@ class TenantSettings(Request):
         False,
         description="the ring of a user whom nothing can ring ends at once, and the call if nobody "
         "else is rung; without it that is told, and it rings on for a device that may come",
+    )
+    decline_reach: Literal["user", "device"] = Field(
+        "user",
+        description="whom a decline that does not say so is for: all the user's devices, or only "
+        "the one that declines while others ring on",
     )
     presence: bool = Field(
         True,

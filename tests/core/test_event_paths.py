@@ -40,6 +40,7 @@ def events() -> Iterator[Event]:
         (1, Reachable(frozenset([rings[USERS[4]]]))),
         (1, Report(USERS[1], "phone", rings[USERS[1]], delivered=True)),
         (1, Report(USERS[1], "phone", rings[USERS[1]], delivered=False)),
+        (1, Report(USERS[2], "phone", rings[USERS[2]], declined=True)),
         (1, Accept(USERS[1], "phone")),
         (1, Accept(USERS[5], "phone")),
         (1, Decline(USERS[2])),

@@ -27,7 +27,7 @@ def push(**more):
         "kind": "voip", "environment": "production", "ending": "9f3c", "created_at": AT,
         "deadline": AT + timedelta(seconds=45), "state": "accepted", "status": 200, "reason": None,
         "attempts": 1, "sent_at": None, "answered_at": None, "device_name": None, "device_id": "d1",
-        "delivered_at": None, "unavailable_at": None, "retired_at": None, "retired_reason": None,
+        "delivered_at": None, "unavailable_at": None, "declined_at": None, "retired_at": None, "retired_reason": None,
     }  # fmt: skip
     return row | more
 

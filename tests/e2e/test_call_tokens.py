@@ -47,6 +47,41 @@ async def test_a_killed_app_declines_with_the_call_token_alone(tenant: Tenant) -
     assert (state["ring"]["state"], state["ring"]["callkit_reason"]) == ("declined", 5)
 
 
+async def test_a_decline_on_one_device_alone(tenant: Tenant) -> None:
+    first, second, third = await rung(tenant, count=3)
+    alone = await first.post("decline", reach="device")
+    assert (alone.status_code, alone.json()["ring"]["state"]) == (200, "declined")
+    assert (await first.post("decline", reach="device")).status_code == 200, "again: no harm"
+    assert (await first.state()).json()["ring"]["state"] == "declined"
+    assert (await second.state()).json()["ring"]["state"] == "ringing"
+    await tenant.api.put("/v1/settings", json={"decline_reach": "device"})
+    await second.post("decline")
+    assert (await third.state()).json()["ring"]["state"] == "ringing"
+    assert (await third.post("decline")).json()["ring"]["state"] == "declined"
+    call = (await tenant.api.get(f"/v1/calls/{third.ring['session_id']}")).json()
+    assert member(call, "bob")["state"] == "declined"
+    told = await tenant.rows(
+        "SELECT data ->> 'device_id' AS device FROM events "
+        "WHERE tenant_id = :tenant AND type = 'device.declined' ORDER BY seq"
+    )
+    phones = [one.phone.device_id for one in (first, second, third)]
+    assert [one["device"] for one in told] == phones
+    lines = (await tenant.api.get(f"/v1/calls/{call['session_id']}/timeline")).json()["timeline"]
+    assert sum("on this phone alone" in line["text"] for line in lines) == 3
+
+
+async def test_a_key_declines_for_the_user_where_no_device_is_named(tenant: Tenant) -> None:
+    await tenant.api.put("/v1/settings", json={"decline_reach": "device"})
+    call = await tenant.ring("bob", "carol")
+    assert member((await tenant.act(call, "decline", "bob")).json(), "bob")["state"] == "declined"
+    path = f"/v1/calls/{call['session_id']}/decline"
+    body = {"user_id": "carol", "reach": "device"}
+    unnamed = await tenant.api.post(path, json=body)
+    assert (unnamed.status_code, unnamed.json()["code"]) == (422, "missing_field")
+    answer = await tenant.api.post(path, json=body | {"device_id": "web"})
+    assert member(answer.json(), "carol")["state"] == "declined", "nothing else of hers rings"
+
+
 async def test_state_is_small_has_an_etag_and_tells_how_it_ended(tenant: Tenant) -> None:
     (phone,) = await rung(tenant)
     answer = await phone.state()
