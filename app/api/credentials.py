@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.api.models import says
 from app.api.models.credentials import CredentialOut, CredentialsOut, PreviewOut, TestPushOut
 from app.credentials import service
+from app.credentials.rows import CredentialRow
 from app.credentials.schemas import (
     ConfirmIn,
     CredentialIn,
@@ -21,7 +22,6 @@ from app.devices import test_push as trial
 from app.http.acting import actor_of
 from app.http.auth import server
 from app.infra import clock
-from app.infra.db import Row
 from app.infra.fields import AppId
 from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope
@@ -42,7 +42,7 @@ def _runtime(request: Request) -> Runtime:
     return runtime
 
 
-def _out(row: Row) -> dict[str, Any]:
+def _out(row: CredentialRow) -> dict[str, Any]:
     return credential_out(row, clock.now())
 
 
@@ -50,14 +50,7 @@ def _out(row: Row) -> dict[str, Any]:
 async def preview(body: CredentialIn, request: Request, caller: Admin) -> dict[str, Any]:
     """What is understood of a file; nothing is stored, and Apple is not asked."""
     understood, key_is_here = await service.preview(
-        _runtime(request),
-        caller.tenant_id,
-        body.app_id,
-        body.data,
-        body.secret,
-        key_id=body.key_id,
-        team_id=body.team_id,
-        environments=body.environments,
+        _runtime(request), caller.tenant_id, body.upload
     )
     return understood_out(understood, clock.now(), key_is_here=key_is_here)
 
@@ -65,18 +58,8 @@ async def preview(body: CredentialIn, request: Request, caller: Admin) -> dict[s
 @router.post("", status_code=201, **says("add_credential", CredentialOut))
 async def add(body: CredentialIn, request: Request, caller: Admin) -> dict[str, Any]:
     """Add a credential. Apple is asked about it, so this takes up to 5 s."""
-    row = await service.add(
-        _runtime(request),
-        caller.tenant_id,
-        body.app_id,
-        body.data,
-        body.secret,
-        key_id=body.key_id,
-        team_id=body.team_id,
-        environments=body.environments,
-        actor=actor_of(request, caller),
-    )
-    return _out(row)
+    actor = actor_of(request, caller)
+    return _out(await service.add(_runtime(request), caller.tenant_id, body.upload, actor=actor))
 
 
 @router.get("", **says("list_credentials", CredentialsOut))

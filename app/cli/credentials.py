@@ -13,9 +13,10 @@ from app.cli.answers import answer, columns, command, fields, step
 from app.cli.base import actor, check_key, group, now, settings_or_fail, with_runtime
 from app.core.event import rfc3339
 from app.credentials import rotation, service
+from app.credentials.parse import Upload
+from app.credentials.rows import CredentialRow
 from app.credentials.schemas import credential_out, understood_out
 from app.devices import test_push as trial
-from app.infra.db import Row
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 
@@ -56,8 +57,8 @@ def _password(asked: bool, file: Path | None) -> str | None:
     return typed
 
 
-def _probe_words(row: Row) -> str:
-    return ", ".join(f"{name}: {one['says']}" for name, one in (row["probe"] or {}).items())
+def _probe_words(row: CredentialRow) -> str:
+    return ", ".join(f"{name}: {one['says']}" for name, one in (row.probe or {}).items())
 
 
 @command(credential_app, "add")
@@ -69,17 +70,21 @@ def add(
     """Check a VoIP certificate or key, ask Apple about it, and store it, encrypted."""
     secret = _password(password, password_file)
 
-    async def work(runtime: Runtime) -> Row:
+    async def work(runtime: Runtime) -> CredentialRow:
         tenant_id = await tenants.find(runtime, tenant)
         return await service.add(
-            runtime, tenant_id, app_id, file.read_bytes(), secret,
-            key_id=_key_id(key_id, file), team_id=team_id, environments=environment, actor=actor(),
+            runtime, tenant_id,
+            Upload(
+                data=file.read_bytes(), password=secret, app_id=app_id,
+                key_id=_key_id(key_id, file), team_id=team_id, environments=environment,
+            ),
+            actor=actor(),
         )  # fmt: skip
 
     step("Reading the file and asking Apple about it (up to 5 s) ...")
     row = with_runtime(work)
     shown = credential_out(row, now())
-    head = f"Stored for {row['app_id']}: {row['state']}. Apple says: {_probe_words(row)}."
+    head = f"Stored for {row.app_id}: {row.state}. Apple says: {_probe_words(row)}."
     answer(shown, head + "\n" + fields(shown | {"probe": None}))
 
 
@@ -95,8 +100,11 @@ def preview(
     async def work(runtime: Runtime) -> Any:
         tenant_id = await tenants.find(runtime, tenant)
         return await service.preview(
-            runtime, tenant_id, app_id, file.read_bytes(), secret,
-            key_id=_key_id(key_id, file), team_id=team_id,
+            runtime, tenant_id,
+            Upload(
+                data=file.read_bytes(), password=secret, app_id=app_id,
+                key_id=_key_id(key_id, file), team_id=team_id,
+            ),
         )  # fmt: skip
 
     understood, key_is_here = with_runtime(work)
@@ -114,12 +122,12 @@ def request(
 ) -> None:
     """Make a key that never leaves, and the signing request for Apple's portal."""
 
-    async def work(runtime: Runtime) -> Row:
+    async def work(runtime: Runtime) -> CredentialRow:
         tenant_id = await tenants.find(runtime, tenant)
         return await service.request(runtime, tenant_id, app_id, actor=actor())
 
     row = with_runtime(work)
-    to.write_text(row["request"])
+    to.write_text(row.request or "")
     answer(
         credential_out(row, now()) | {"file": str(to)},
         f"Wrote {to}. At developer.apple.com, Certificates, +, choose\n"
@@ -168,14 +176,14 @@ def probe(credential: UUID, tenant: Tenant) -> None:
 def activate(credential: UUID, tenant: Tenant) -> None:
     """Use this one from now on; also brings back one that was replaced or retired."""
     row = _act("activate", credential, tenant)
-    answer(credential_out(row, now()), row["state"])
+    answer(credential_out(row, now()), row.state)
 
 
 @command(credential_app, "retire")
 def retire(credential: UUID, tenant: Tenant, confirm: Confirm = False) -> None:
     """Use it no more; it can be brought back with `activate`."""
     row = _act("retire", credential, tenant, confirm=confirm)
-    answer(credential_out(row, now()), row["state"])
+    answer(credential_out(row, now()), row.state)
 
 
 @command(credential_app, "delete")

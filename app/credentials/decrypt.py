@@ -7,7 +7,7 @@ gives no longer than that.
 from uuid import UUID
 
 from app.apns.credential import CertificateCredential, Credential, KeyCredential
-from app.credentials.store import Usable
+from app.credentials.usable import Usable
 from app.infra import vault
 from app.infra.vault import Keyring, Place
 

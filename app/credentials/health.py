@@ -8,12 +8,13 @@ from uuid import UUID
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import text
 
+from app.core.credential import IN_USE, CredentialState, Health
 from app.core.event import rfc3339
 from app.credentials import store
-from app.credentials.usable import ACTIVE, Usable
-from app.infra.db import Connection, Database, Row, clock, many
+from app.credentials.rows import CredentialRow, HealthNews
+from app.credentials.usable import Usable
+from app.infra.db import Connection, Database, clock
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
 from app.webhooks import publish
@@ -41,20 +42,20 @@ async def apple_accepts(session: Connection, accepted: Collection[tuple[Usable, 
         await tell(session, "credential.recovered", whole)
 
 
-async def tell(session: Connection, kind: str, rows: Sequence[Row], **more: Any) -> None:
+async def tell(session: Connection, kind: str, rows: Sequence[HealthNews], **more: Any) -> None:
     """An event of the tenant's for each of these credentials."""
     await publish.tenant_events(
         session,
         [
             {
                 "id": uuid7(),
-                "tenant_id": row["tenant_id"],
+                "tenant_id": row.tenant_id,
                 "type": kind,
-                "at": row["at"],
+                "at": row.at,
                 "data": {
-                    "credential_id": str(row["id"]),
-                    "app_id": row["app_id"],
-                    "reason": row.get("trouble"),
+                    "credential_id": str(row.id),
+                    "app_id": row.app_id,
+                    "reason": row.reason,
                     **more,
                 },
             }
@@ -63,59 +64,54 @@ async def tell(session: Connection, kind: str, rows: Sequence[Row], **more: Any)
     )
 
 
-def alarm_due(row: Row, now: datetime) -> int | None:
+def alarm_due(row: CredentialRow, now: datetime) -> int | None:
     """Which alarm about expiry is to be raised for a credential now: days ahead, 0 at expiry."""
-    if row["not_after"] is None or row["state"] != ACTIVE:
+    if row.not_after is None or row.state is not CredentialState.ACTIVE:
         return None
-    left = row["not_after"] - now
+    left = row.not_after - now
     reached = [days for days in (*ALARM_DAYS, 0) if left <= days * DAY]
-    if not reached or (row["alarmed_days"] is not None and row["alarmed_days"] <= reached[-1]):
+    if not reached or (row.alarmed_days is not None and row.alarmed_days <= reached[-1]):
         return None
     return reached[-1]
 
 
-def next_alarm_at(row: Row, now: datetime) -> datetime | None:
+def next_alarm_at(row: CredentialRow, now: datetime) -> datetime | None:
     """When the next alarm about this credential's expiry comes due; None after the last."""
-    if row["not_after"] is None:
+    if row.not_after is None:
         return None
-    times = (row["not_after"] - days * DAY for days in (*ALARM_DAYS, 0))
+    times = (row.not_after - days * DAY for days in (*ALARM_DAYS, 0))
     return min((at for at in times if at > now), default=None)
 
 
-async def raise_alarm(session: Connection, row: Row, now: datetime) -> None:
+async def raise_alarm(session: Connection, row: CredentialRow, now: datetime) -> None:
     """Raise the alarm that is due for a locked row, once."""
     days = alarm_due(row, now)
     if days is None:
         return
-    await store.change(session, row["id"], alarmed_days=days)
+    await store.change(session, row.id, alarmed_days=days)
     kind = "credential.expiring" if days else "credential.expired"
-    at = {"id": row["id"], "tenant_id": row["tenant_id"], "app_id": row["app_id"], "at": now}
-    await tell(session, kind, [at], days=days, not_after=rfc3339(row["not_after"]))
+    assert row.not_after is not None  # else no alarm is due
+    news = HealthNews(row.id, row.tenant_id, row.app_id, None, now)
+    await tell(session, kind, [news], days=days, not_after=rfc3339(row.not_after))
 
 
-def health_of(row: Row, now: datetime) -> str:
-    """`working`, `failing`, `expiring`, `expired`, `unproven`; else its state."""
-    if row["state"] in {store.REQUESTED, store.RETIRED}:
-        return str(row["state"])
-    if row["not_after"] is not None and row["not_after"] <= now:
-        return "expired"
-    if row["refused"] or row["trouble"]:
-        return "failing"
-    if row["not_after"] is not None and row["not_after"] - now <= EXPIRING:
-        return "expiring"
-    proven = any(answer.get("says") == "yes" for answer in row["probe"].values())
-    return "working" if proven else "unproven"
+def health_of(row: CredentialRow, now: datetime) -> Health:
+    """How a credential fares: of one that is not in use its state, else what is known of it."""
+    if row.state not in IN_USE:
+        return Health(row.state.value)
+    if row.not_after is not None and row.not_after <= now:
+        return Health.EXPIRED
+    if row.refused or row.trouble:
+        return Health.FAILING
+    if row.not_after is not None and row.not_after - now <= EXPIRING:
+        return Health.EXPIRING
+    proven = any(answer.get("says") == "yes" for answer in row.probe.values())
+    return Health.WORKING if proven else Health.UNPROVEN
 
 
-OF_ALL = text("""
-    SELECT k.id, k.tenant_id, t.name AS tenant, k.app_id, k.kind, k.state, k.subject, k.refused,
-        k.trouble, k.probe, k.not_after, k.failing_since, k.team_id, k.key_id
-    FROM credentials k JOIN tenants t ON t.id = k.tenant_id
-    WHERE k.state IN ('active', 'standby') ORDER BY t.name, k.app_id, k.id
-""")
-
-
-def _expiry_metrics(rows: Sequence[Row], now: datetime, *, named: bool) -> bytes:
+def _expiry_metrics(
+    rows: Sequence[tuple[str, CredentialRow]], now: datetime, *, named: bool
+) -> bytes:
     names = ("tenant", "app_id") if named else ()
     labels = (*names, "credential", "state")
     expiry = GaugeMetricFamily(
@@ -128,11 +124,11 @@ def _expiry_metrics(rows: Sequence[Row], now: datetime, *, named: bool) -> bytes
         "1 when Apple takes a credential, 0 when it refuses it or it has expired",
         labels=labels,
     )
-    for row in rows:
-        values = (*(row[name] for name in names), str(row["id"]), row["state"])
-        if row["not_after"] is not None:
-            expiry.add_metric(values, row["not_after"].timestamp())
-        fails = health_of(row, now) in {"failing", "expired"}
+    for tenant, row in rows:
+        values = (*((tenant, row.app_id) if named else ()), str(row.id), row.state)
+        if row.not_after is not None:
+            expiry.add_metric(values, row.not_after.timestamp())
+        fails = health_of(row, now) in {Health.FAILING, Health.EXPIRED}
         working.add_metric(values, 0.0 if fails else 1.0)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Families([expiry, working]))
@@ -156,7 +152,7 @@ async def expiry_expositions(runtime: Runtime) -> tuple[bytes, bytes]:
     """
     async with runtime.database.autocommit() as session:
         now = await clock(session)
-        rows = await many(session, OF_ALL)
+        rows = await store.in_use(session)
     return _expiry_metrics(rows, now, named=False), _expiry_metrics(rows, now, named=True)
 
 
@@ -169,26 +165,26 @@ async def troubles(database: Database, tenant_id: UUID | None = None) -> list[st
     async with database.autocommit() as session:
         now = await clock(session)
         active = [
-            row
-            for row in await many(session, OF_ALL)
-            if tenant_id in {None, row["tenant_id"]} and row["state"] == ACTIVE
+            (tenant, row)
+            for tenant, row in await store.in_use(session)
+            if tenant_id in {None, row.tenant_id} and row.state is CredentialState.ACTIVE
         ]
-    for row in active:
-        found += _sentence(row, health_of(row, now), now)
-    return found + shared_teams(active)
+    for tenant, row in active:
+        found += _sentence(f"{tenant}: the {row.kind} for {row.app_id}", row, now)
+    return found + shared_teams((row.team_id, row.key_id) for _, row in active)
 
 
-def shared_teams(rows: Iterable[Row]) -> list[str]:
-    """A sentence for each team with several live keys.
+def shared_teams(live: Iterable[tuple[str | None, str | None]]) -> list[str]:
+    """A sentence for each team with several keys among these (team, key).
 
     Apple counts changes of provider tokens by team, across keys (429 TooManyProviderTokenUpdates):
     pushes by two keys of one team in turn may be refused. Source: Apple, "Establishing a
     token-based connection to APNs".
     """
     keys: dict[str, set[str]] = {}
-    for row in rows:
-        if row["team_id"] is not None and row["key_id"] is not None:
-            keys.setdefault(row["team_id"], set()).add(row["key_id"])
+    for team, key in live:
+        if team is not None and key is not None:
+            keys.setdefault(team, set()).add(key)
     return [
         f"team {team} pushes by {len(found)} keys ({', '.join(sorted(found))}): Apple counts "
         "changes of token by team, so use one key for all of its apps"
@@ -197,16 +193,15 @@ def shared_teams(rows: Iterable[Row]) -> list[str]:
     ]
 
 
-def _sentence(row: Row, health: str, now: datetime) -> list[str]:
-    name = f"{row['tenant']}: the {row['kind']} for {row['app_id']}"
-    match health:
-        case "failing":
-            return [f"{name} is refused by Apple: {row['trouble']}"]
-        case "expired":
-            return [f"{name} expired on {row['not_after']:%Y-%m-%d}: add a new one"]
-        case "expiring":
-            days = (row["not_after"] - now) // DAY
-            return [f"{name} expires in {days} days ({row['not_after']:%Y-%m-%d}): add a new one"]
-        case "unproven":
-            return [f"{name} has not been seen to work: `ringline credential probe {row['id']}`"]
+def _sentence(name: str, row: CredentialRow, now: datetime) -> list[str]:
+    match health_of(row, now):
+        case Health.FAILING:
+            return [f"{name} is refused by Apple: {row.trouble}"]
+        case Health.EXPIRED:
+            return [f"{name} expired on {row.not_after:%Y-%m-%d}: add a new one"]
+        case Health.EXPIRING:
+            days = row.days_left(now)
+            return [f"{name} expires in {days} days ({row.not_after:%Y-%m-%d}): add a new one"]
+        case Health.UNPROVEN:
+            return [f"{name} has not been seen to work: `ringline credential probe {row.id}`"]
     return []

@@ -6,17 +6,18 @@ Everything here happens inside one transaction that holds all rows of the app's 
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from app.audit.log import Actor, record
 from app.core.app_id import VOIP
+from app.core.credential import IN_USE, CredentialState, Health
 from app.credentials import store
 from app.credentials.health import health_of, next_alarm_at, raise_alarm, tell
-from app.credentials.probe import OTHER_ENVIRONMENT, Answer
-from app.credentials.store import RETIRED
-from app.credentials.usable import ACTIVE, STANDBY
-from app.infra.db import Connection, Row
+from app.credentials.probe import OTHER_ENVIRONMENT, ProbeAnswer
+from app.credentials.rows import CredentialRow, HealthNews
+from app.infra.db import Connection
 from app.infra.errors import Conflict
 
 DAILY = timedelta(hours=24)
@@ -24,122 +25,131 @@ SOONEST, LATEST = timedelta(minutes=1), timedelta(hours=1)
 """A refused credential is asked about after a minute, then ever more rarely, up to an hour."""
 UNKNOWN_AGAIN = timedelta(minutes=10)
 
-Rows = Sequence[Row]
+Rows = Sequence[CredentialRow]
 
 
-def target(row: Row) -> str:
+def target(row: CredentialRow) -> str:
     """How the audit log names a credential."""
-    return f"credential:{row['id']}"
+    return f"credential:{row.id}"
 
 
-def facts(row: Row) -> dict[str, Any]:
+def facts(row: CredentialRow) -> dict[str, Any]:
     """What the audit log keeps of a credential: enough to know it by once it is deleted."""
     return {
-        "app_id": row["app_id"],
-        "kind": row["kind"],
-        "fingerprint": row["fingerprint"],
-        "subject": row["subject"],
-        "key_id": row["key_id"],
+        "app_id": row.app_id,
+        "kind": row.kind,
+        "fingerprint": row.fingerprint,
+        "subject": row.subject,
+        "key_id": row.key_id,
     }
 
 
-async def activate(session: Connection, rows: Rows, row: Row, now: datetime, actor: Actor) -> None:
+async def activate(
+    session: Connection, rows: Rows, row: CredentialRow, now: datetime, actor: Actor
+) -> None:
     """Let new connections use this one. Whom it replaces in all respects goes on standby.
 
     One that serves something this one does not (the other environment, alerts beside rings) stays.
     """
     await store.change(
         session,
-        row["id"],
-        state=ACTIVE,
+        row.id,
+        state=CredentialState.ACTIVE,
         activated_at=now,
         replaced_at=None,
         retired_at=None,
-        probe_due_at=row["probe_due_at"] or now,
+        probe_due_at=row.probe_due_at or now,
     )
     replaced = []
     for other in rows:
-        if other["id"] != row["id"] and other["state"] == ACTIVE and _serves(other) <= _serves(row):
-            await store.change(session, other["id"], state=STANDBY, replaced_at=now)
-            replaced.append(str(other["id"]))
+        if (
+            other.id != row.id
+            and other.state is CredentialState.ACTIVE
+            and _serves(other) <= _serves(row)
+        ):
+            await store.change(session, other.id, state=CredentialState.STANDBY, replaced_at=now)
+            replaced.append(str(other.id))
     detail = facts(row) | {"replaces": replaced}
-    await record(
-        session, actor, row["tenant_id"], "credential.activate", target(row), detail, at=now
-    )
+    await record(session, actor, row.tenant_id, "credential.activate", target(row), detail, at=now)
 
 
-def is_first(rows: Rows, row: Row) -> bool:
+def is_first(rows: Rows, row: CredentialRow) -> bool:
     """Whether no other active credential serves anything that this one is for."""
     return not any(
-        other["state"] == ACTIVE and _serves(other) & _serves(row)
+        other.state is CredentialState.ACTIVE and _serves(other) & _serves(row)
         for other in rows
-        if other["id"] != row["id"]
+        if other.id != row.id
     )
 
 
-def _serves(row: Row) -> set[tuple[str, str]]:
+def _serves(row: CredentialRow) -> set[tuple[str, str]]:
     """The (environment, topic) that a credential is there for, whether Apple takes it or not."""
-    topics = {row["app_id"], row["app_id"] + VOIP} & {topic.lower() for topic in row["topics"]}
-    return {(environment, topic) for environment in row["environments"] for topic in topics}
+    topics = {row.app_id, row.app_id + VOIP} & {topic.lower() for topic in row.topics}
+    return {(environment, topic) for environment in row.environments for topic in topics}
 
 
 async def note_probe(
     session: Connection,
     rows: Rows,
-    row: Row,
-    answers: Mapping[str, Answer],
+    row: CredentialRow,
+    answers: Mapping[str, ProbeAnswer],
     now: datetime,
     actor: Actor,
 ) -> None:
     """Record a probe's answers, and what follows: health, an alarm, taking over, the next look."""
     environments = _environments(row, answers)
-    refused = {name: why for name, why in row["refused"].items() if name in environments}
+    refused = {name: why for name, why in row.refused.items() if name in environments}
     for name in environments:
         if name in answers and answers[name].says == "yes":
             refused.pop(name, None)
         elif name in answers and answers[name].says == "no":
             refused[name] = answers[name].words or "refused"
-    failing_since = (row["failing_since"] or now) if refused else None
+    failing_since = (row.failing_since or now) if refused else None
     trouble = next(iter(refused.values()), None)
     changes: dict[str, Any] = {
         "environments": environments,
         "refused": refused,
         "trouble": trouble,
         "failing_since": failing_since,
-        "probe": row["probe"] | {name: one.as_dict() for name, one in answers.items()},
+        "probe": {**row.probe, **{name: one.as_dict() for name, one in answers.items()}},
         "probed_at": now,
     }
-    after = dict(row) | changes
-    changes["probe_due_at"] = _next_look(after, answers, now)
-    await store.change(session, row["id"], **changes)
+    changes["probe_due_at"] = _next_look(replace(row, **changes), answers, now)
+    after = replace(row, **changes)
+    await store.change(session, row.id, **changes)
     await _tell_change(session, row, after, now)
     accepted = any(one.says == "yes" for one in answers.values())
-    if accepted and row["state"] == STANDBY and row["activated_at"] is None:
-        await activate(session, rows, after | changes, now, actor)
-        after["state"] = ACTIVE
+    if accepted and row.state is CredentialState.STANDBY and row.activated_at is None:
+        await activate(session, rows, after, now, actor)
+        after = replace(after, state=CredentialState.ACTIVE)
     await raise_alarm(session, after, now)
 
 
-def _environments(row: Row, answers: Mapping[str, Answer]) -> list[str]:
+def _environments(row: CredentialRow, answers: Mapping[str, ProbeAnswer]) -> list[str]:
     """Those it is good for, once Apple has said that it belongs to the other one only."""
     accepted = any(one.says == "yes" for one in answers.values())
     elsewhere = {name for name, one in answers.items() if one.words in OTHER_ENVIRONMENT}
-    return [name for name in row["environments"] if not (accepted and name in elsewhere)]
+    return [name for name in row.environments if not (accepted and name in elsewhere)]
 
 
-async def _tell_change(session: Connection, before: Row, after: Row, now: datetime) -> None:
-    if bool(before["refused"]) == bool(after["refused"]) or before["state"] == RETIRED:
+async def _tell_change(
+    session: Connection, before: CredentialRow, after: CredentialRow, now: datetime
+) -> None:
+    if bool(before.refused) == bool(after.refused) or before.state is CredentialState.RETIRED:
         return
-    kind = "credential.failing" if after["refused"] else "credential.recovered"
-    await tell(session, kind, [dict(after) | {"at": now}])
+    kind = "credential.failing" if after.refused else "credential.recovered"
+    news = HealthNews(after.id, after.tenant_id, after.app_id, after.trouble, now)
+    await tell(session, kind, [news])
 
 
-def _next_look(row: Row, answers: Mapping[str, Answer], now: datetime) -> datetime | None:
-    if row["state"] not in {ACTIVE, STANDBY} or health_of(row, now) == "expired":
+def _next_look(
+    row: CredentialRow, answers: Mapping[str, ProbeAnswer], now: datetime
+) -> datetime | None:
+    if row.state not in IN_USE or health_of(row, now) is Health.EXPIRED:
         return None
     pause: timedelta
-    if row["failing_since"] is not None:
-        pause = min(max(now - row["failing_since"], SOONEST), LATEST)
+    if row.failing_since is not None:
+        pause = min(max(now - row.failing_since, SOONEST), LATEST)
     elif any(one.says == "unknown" for one in answers.values()):
         pause = UNKNOWN_AGAIN
     else:
@@ -149,31 +159,35 @@ def _next_look(row: Row, answers: Mapping[str, Answer], now: datetime) -> dateti
     return look if alarm is None else min(look, alarm)
 
 
-def check_not_last(rows: Rows, row: Row, now: datetime, *, confirm: bool) -> None:
+def check_not_last(rows: Rows, row: CredentialRow, now: datetime, *, confirm: bool) -> None:
     """Refuse (409 `last_credential`) to take away the last one that works, unless confirmed."""
-    if confirm or row["state"] not in {ACTIVE, STANDBY} or not _works(row, now):
+    if confirm or row.state not in IN_USE or not _works(row, now):
         return
-    if any(other["id"] != row["id"] and _works(other, now) for other in rows):
+    if any(other.id != row.id and _works(other, now) for other in rows):
         return
     raise Conflict(
         "last_credential",
-        f"This is the last working credential for {row['app_id']}: without it no phone with "
+        f"This is the last working credential for {row.app_id}: without it no phone with "
         "this app rings. Say so again with confirm=true, or add another one first.",
     )
 
 
-def _works(row: Row, now: datetime) -> bool:
-    return row["state"] in {ACTIVE, STANDBY} and health_of(row, now) not in {"failing", "expired"}
+def _works(row: CredentialRow, now: datetime) -> bool:
+    return row.state in IN_USE and health_of(row, now) not in {Health.FAILING, Health.EXPIRED}
 
 
-async def promote(session: Connection, rows: Rows, gone: Row, now: datetime, actor: Actor) -> None:
+async def promote(
+    session: Connection, rows: Rows, gone: CredentialRow, now: datetime, actor: Actor
+) -> None:
     """When the active one goes, let the best one on standby take over, if there is any."""
-    if gone["state"] != ACTIVE:
+    if gone.state is not CredentialState.ACTIVE:
         return
-    left = [row for row in rows if row["id"] != gone["id"]]
-    serving = set[tuple[str, str]]().union(*(_serves(r) for r in left if r["state"] == ACTIVE))
-    standby = [r for r in left if r["state"] == STANDBY and _works(r, now)]
-    standby.sort(key=lambda r: (health_of(r, now) == "unproven", -r["id"].int))
+    left = [row for row in rows if row.id != gone.id]
+    serving = set[tuple[str, str]]().union(
+        *(_serves(r) for r in left if r.state is CredentialState.ACTIVE)
+    )
+    standby = [r for r in left if r.state is CredentialState.STANDBY and _works(r, now)]
+    standby.sort(key=lambda r: (health_of(r, now) is Health.UNPROVEN, -r.id.int))
     for row in standby:
         if _serves(row) - serving:
             await activate(session, left, row, now, actor)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -31,44 +31,32 @@ async def off_the_loop(tenant_id: UUID, work: Callable[[], T]) -> T:
     return await asyncio.wrap_future(_TURNS.take(tenant_id, work))
 
 
-async def parse(
-    tenant_id: UUID,
-    data: bytes,
-    password: str | None = None,
-    *,
-    app_id: str | None = None,
-    key_id: str | None = None,
-    team_id: str | None = None,
-    environments: Sequence[str] | None = None,
-) -> ParsedFile:
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Upload:
+    """A file as somebody brings it, and what they say of it.
+
+    `app_id` may be None for a certificate, which names its own.
+    """
+
+    data: bytes = field(repr=False)
+    password: str | None = field(default=None, repr=False)
+    app_id: str | None = None
+    key_id: str | None = None
+    team_id: str | None = None
+    environments: Sequence[str] | None = None
+
+
+async def parse(tenant_id: UUID, upload: Upload) -> ParsedFile:
     """What a file is, checked against what is wanted of it; nothing is stored. Raises Refused."""
-    return await off_the_loop(
-        tenant_id,
-        lambda: examine(
-            data,
-            password,
-            app_id=app_id,
-            key_id=key_id,
-            team_id=team_id,
-            environments=environments,
-            now=clock.now(),
-        ),
-    )
+    return await off_the_loop(tenant_id, lambda: examine(upload, clock.now()))
 
 
-def examine(
-    data: bytes,
-    password: str | None = None,
-    *,
-    app_id: str | None = None,
-    key_id: str | None = None,
-    team_id: str | None = None,
-    environments: Sequence[str] | None = None,
-    now: datetime,
-) -> ParsedFile:
+def examine(upload: Upload, now: datetime) -> ParsedFile:
     """The same without a loop: up to two seconds of CPU. Raises Refused."""
-    parsed = read(data, password, key_id=key_id, team_id=team_id, now=now)
-    wanted = fit(parsed, app_id, environments)
+    parsed = read(
+        upload.data, upload.password, key_id=upload.key_id, team_id=upload.team_id, now=now
+    )
+    wanted = fit(parsed, upload.app_id, upload.environments)
     if wanted.kind == "certificate":
         try:
             load_pem(client_context(), wanted.private)

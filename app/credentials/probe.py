@@ -17,6 +17,7 @@ from uuid import uuid4
 from app.apns import Credential, PushOutcome, PushRequest, Sender
 from app.apns.policy import react
 from app.core.app_id import VOIP, spelled
+from app.core.push import Environment
 from app.core.push_policy import Known, Signal, Verdict
 from app.credentials.usable import Usable
 from app.infra.settings import Settings
@@ -41,7 +42,7 @@ _REFUSING_ALERT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeAnswer:
     """What one environment says: `yes`, `no` or `unknown`; `words` are Apple's, or what failed."""
 
     says: Literal["yes", "no", "unknown"]
@@ -52,29 +53,33 @@ class Answer:
         return {"says": self.says, "words": self.words, "status": self.status}
 
 
-async def ask_all(settings: Settings, row: Usable, credential: Credential) -> dict[str, Answer]:
+async def ask_all(
+    settings: Settings, row: Usable, credential: Credential
+) -> dict[str, ProbeAnswer]:
     """The answer of each environment that the credential is for, asked at the same time."""
     voip = row.app_id + VOIP
     topic = spelled(voip, row.topics) or (row.topics[0] if row.topics else voip)
     answers = await asyncio.gather(
         *(ask(credential, name, topic, settings) for name in row.environments)
     )
-    return dict(zip(row.environments, answers, strict=True))
+    return {name.value: one for name, one in zip(row.environments, answers, strict=True)}
 
 
-def sender_for(credential: Credential, environment: str, settings: Settings) -> Sender:
+def sender_for(credential: Credential, environment: Environment, settings: Settings) -> Sender:
     """A sender of one connection, for asking. Raises ValueError for an unfit credential."""
-    sandbox = environment == "sandbox"
+    sandbox = environment is Environment.SANDBOX
     url = settings.apns_sandbox_url if sandbox else settings.apns_production_url
     return Sender(credential, url, ca_file=settings.apns_ca_file, max_connections=1)
 
 
-async def ask(credential: Credential, environment: str, topic: str, settings: Settings) -> Answer:
+async def ask(
+    credential: Credential, environment: Environment, topic: str, settings: Settings
+) -> ProbeAnswer:
     """One environment's answer, within `WITHIN` seconds. Never raises but CancelledError."""
     try:
         sender = sender_for(credential, environment, settings)
     except ValueError as error:
-        return Answer("no", str(error))
+        return ProbeAnswer("no", str(error))
     loop = asyncio.get_running_loop()
     try:
         return await _answer(sender, topic, loop.time() + WITHIN)
@@ -82,7 +87,7 @@ async def ask(credential: Credential, environment: str, topic: str, settings: Se
         await sender.close()
 
 
-async def _answer(sender: Sender, topic: str, deadline: float) -> Answer:
+async def _answer(sender: Sender, topic: str, deadline: float) -> ProbeAnswer:
     request = PushRequest(
         secrets.token_hex(32),
         b'{"aps":{},"ringline":"probe"}',
@@ -132,18 +137,18 @@ async def _send(sender: Sender, request: PushRequest, deadline: float) -> PushOu
                 return None
 
 
-def _meaning(outcome: PushOutcome, signal: Signal, sender: Sender) -> Answer:
+def _meaning(outcome: PushOutcome, signal: Signal, sender: Sender) -> ProbeAnswer:
     status = outcome.code or None
     if outcome.code == 200 or outcome.reason in ACCEPTING:
-        return Answer("yes", outcome.reason, status)
+        return ProbeAnswer("yes", outcome.reason, status)
     if signal is Signal.REFUSED:
-        return Answer("no", outcome.reason, status)
+        return ProbeAnswer("no", outcome.reason, status)
     if status is None:
         return unreachable(sender, outcome.cause)
-    return Answer("unknown", outcome.reason or f"status {status}", status)
+    return ProbeAnswer("unknown", outcome.reason or f"status {status}", status)
 
 
-def unreachable(sender: Sender, cause: str | None = None) -> Answer:
+def unreachable(sender: Sender, cause: str | None = None) -> ProbeAnswer:
     """No answer. A TLS alert about our certificate is Apple's word all the same."""
     why = sender.stats().last_failure or cause or "no answer in time"
-    return Answer("no" if _REFUSING_ALERT.search(why) else "unknown", why)
+    return ProbeAnswer("no" if _REFUSING_ALERT.search(why) else "unknown", why)

@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from app.audit.log import SERVER, Actor, record
 from app.core.app_id import VOIP
+from app.core.credential import CredentialKind, CredentialState
 from app.credentials import store
 from app.credentials.decrypt import place_of
 from app.credentials.files.apple import fingerprint_of
@@ -21,9 +22,9 @@ from app.credentials.files.parsed_file import BOTH
 from app.credentials.files.reading import clean_app_id
 from app.credentials.lifecycle import target
 from app.credentials.parse import off_the_loop
-from app.credentials.store import REQUESTED
+from app.credentials.rows import CredentialRow
 from app.infra import vault
-from app.infra.db import Row, clock
+from app.infra.db import clock
 from app.infra.errors import Conflict
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
@@ -33,7 +34,9 @@ MOST_WAITING = 20
 """Keys of one tenant that may wait for their certificate at once."""
 
 
-async def request(runtime: Runtime, tenant_id: UUID, app_id: str, *, actor: Actor = SERVER) -> Row:
+async def request(
+    runtime: Runtime, tenant_id: UUID, app_id: str, *, actor: Actor = SERVER
+) -> CredentialRow:
     """Make a key that stays here, and the signing request (`request`, PEM) for Apple's portal.
 
     The `.cer` that Apple gives for it goes to `add`. Raises Refused, Conflict (too many waiting).
@@ -54,21 +57,21 @@ async def request(runtime: Runtime, tenant_id: UUID, app_id: str, *, actor: Acto
             "id": row_id,
             "tenant_id": tenant_id,
             "app_id": app_id,
-            "kind": "certificate",
+            "kind": CredentialKind.CERTIFICATE,
             "environments": list(BOTH),
             "topics": [app_id + VOIP],
             "fingerprint": fingerprint,
             "key_fingerprint": fingerprint,
             "sealed": vault.seal(runtime.keyring, place_of(tenant_id, row_id), private),
             "request": pem,
-            "state": REQUESTED,
+            "state": CredentialState.REQUESTED,
             "created_at": now,
         }
         await store.add(session, row)
-        detail = {"app_id": app_id, "key_fingerprint": fingerprint}
-        await record(session, actor, tenant_id, "credential.request", target(row), detail, at=now)
         shown = await store.get(session, tenant_id, row_id)
-    assert shown is not None
+        assert shown is not None
+        detail = {"app_id": app_id, "key_fingerprint": fingerprint}
+        await record(session, actor, tenant_id, "credential.request", target(shown), detail, at=now)
     return shown
 
 

@@ -1,16 +1,18 @@
 """What admins send about credentials, and how one reads. Nothing private is in any answer."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from app.core.credential import CredentialState
 from app.core.event import rfc3339
 from app.credentials.files.parsed_file import ParsedFile
 from app.credentials.files.pbe import MOST_PASSWORD
 from app.credentials.files.unwrap import from_base64, is_hexadecimal, unwrap
 from app.credentials.health import health_of
-from app.infra.db import Row
+from app.credentials.parse import Upload
+from app.credentials.rows import CredentialRow
 from app.infra.fields import AtMost, DeviceId, Request, Text, UserId, refuse
 
 MOST_FILE = 1_000_000
@@ -64,6 +66,17 @@ class CredentialIn(FileIn):
     team_id: Name | None = None
     environments: Environments | None = None
 
+    @property
+    def upload(self) -> Upload:
+        return Upload(
+            data=self.data,
+            password=self.secret,
+            app_id=self.app_id,
+            key_id=self.key_id,
+            team_id=self.team_id,
+            environments=self.environments,
+        )
+
 
 class RequestIn(Request):
     """For which app a key and a signing request are to be made."""
@@ -106,36 +119,35 @@ def understood_out(parsed: ParsedFile, now: datetime, *, key_is_here: bool) -> d
     }  # fmt: skip
 
 
-def credential_out(row: Row, now: datetime) -> dict[str, Any]:
+def credential_out(row: CredentialRow, now: datetime) -> dict[str, Any]:
     """A credential as admins read it."""
-    not_after = row["not_after"]
     return {
-        "id": str(row["id"]),
-        "app_id": row["app_id"],
-        "kind": row["kind"],
-        "state": row["state"],
+        "id": str(row.id),
+        "app_id": row.app_id,
+        "kind": row.kind,
+        "state": row.state,
         "health": health_of(row, now),
-        "reason": row["trouble"],
-        "failing_since": _time(row["failing_since"]),
-        "environments": row["environments"],
-        "topics": row["topics"],
-        "team_id": row["team_id"],
-        "key_id": row["key_id"],
-        "subject": row["subject"],
-        "serial": row["serial"],
-        "fingerprint": row["fingerprint"],
-        "key_fingerprint": row["key_fingerprint"],
-        "not_before": _time(row["not_before"]),
-        "not_after": _time(not_after),
-        "days_left": None if not_after is None else (not_after - now) // timedelta(days=1),
-        "probe": row["probe"],
-        "probed_at": _time(row["probed_at"]),
-        "request": row["request"] if row["state"] == "requested" else None,
-        "version": row["version"],
-        "created_at": _time(row["created_at"]),
-        "activated_at": _time(row["activated_at"]),
-        "replaced_at": _time(row["replaced_at"]),
-        "retired_at": _time(row["retired_at"]),
+        "reason": row.trouble,
+        "failing_since": _time(row.failing_since),
+        "environments": row.environments,
+        "topics": row.topics,
+        "team_id": row.team_id,
+        "key_id": row.key_id,
+        "subject": row.subject,
+        "serial": row.serial,
+        "fingerprint": row.fingerprint,
+        "key_fingerprint": row.key_fingerprint,
+        "not_before": _time(row.not_before),
+        "not_after": _time(row.not_after),
+        "days_left": row.days_left(now),
+        "probe": row.probe,
+        "probed_at": _time(row.probed_at),
+        "request": row.request if row.state is CredentialState.REQUESTED else None,
+        "version": row.version,
+        "created_at": _time(row.created_at),
+        "activated_at": _time(row.activated_at),
+        "replaced_at": _time(row.replaced_at),
+        "retired_at": _time(row.retired_at),
     }
 
 

@@ -1,13 +1,12 @@
 """What one can do with credentials. Commits."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import structlog
 
 from app.audit.log import SERVER, Actor, record
+from app.core.credential import CredentialState
 from app.credentials import lifecycle, store
 from app.credentials import upload as storing
 from app.credentials.decrypt import decrypt
@@ -16,12 +15,12 @@ from app.credentials.files.reading import clean_app_id
 from app.credentials.files.refusals import reject
 from app.credentials.health import raise_alarm
 from app.credentials.lifecycle import facts, target
-from app.credentials.parse import parse
-from app.credentials.probe import Answer, ask_all
+from app.credentials.parse import Upload, parse
+from app.credentials.probe import ProbeAnswer, ask_all
 from app.credentials.requests import request
-from app.credentials.store import REQUESTED, RETIRED
+from app.credentials.rows import CredentialRow
 from app.credentials.usable import Usable
-from app.infra.db import Connection, Row, clock
+from app.infra.db import Connection, clock
 from app.infra.errors import Conflict, NotFound
 from app.infra.runtime import Runtime
 from app.infra.vault import VaultError
@@ -49,26 +48,18 @@ AT_ONCE = 4
 async def add(
     runtime: Runtime,
     tenant_id: UUID,
-    app_id: str | None,
-    data: bytes,
-    password: str | None = None,
+    upload: Upload,
     *,
-    key_id: str | None = None,
-    team_id: str | None = None,
-    environments: Sequence[str] | None = None,
     actor: Actor = SERVER,
     probe_now: bool = True,
-) -> Row:
+) -> CredentialRow:
     """Check a file, seal and store it, ask Apple about it, and return what may be shown of it.
 
-    `app_id` may be None for a certificate, which names its own. A bare `.cer` is matched to the
-    key of its request. The first credential of an app is used at once; a later one takes over when
-    its probe succeeds. Raises Refused (422), Conflict (409 `credential_exists`).
+    A bare `.cer` is matched to the key of its request. The first credential of an app is used at
+    once; a later one takes over when its probe succeeds. Raises Refused (422), Conflict (409
+    `credential_exists`).
     """
-    parsed = await parse(
-        tenant_id, data, password, app_id=app_id, key_id=key_id, team_id=team_id,
-        environments=environments,
-    )  # fmt: skip
+    parsed = await parse(tenant_id, upload)
     key = None
     if parsed.kind == "certificate_only":
         key = await storing.find_key(runtime, tenant_id, parsed)
@@ -78,19 +69,12 @@ async def add(
     return await get(runtime, tenant_id, credential_id)
 
 
-async def preview(
-    runtime: Runtime,
-    tenant_id: UUID,
-    app_id: str | None,
-    data: bytes,
-    password: str | None = None,
-    **given: Any,
-) -> tuple[ParsedFile, bool]:
+async def preview(runtime: Runtime, tenant_id: UUID, upload: Upload) -> tuple[ParsedFile, bool]:
     """What is understood of a file, and whether a bare certificate's private key is held here.
 
-    `given` as for `add`. Nothing is stored. Raises Refused (422).
+    Nothing is stored. Raises Refused (422).
     """
-    parsed = await parse(tenant_id, data, password, app_id=app_id, **given)
+    parsed = await parse(tenant_id, upload)
     return parsed, await storing.has_key(runtime, tenant_id, parsed)
 
 
@@ -102,17 +86,17 @@ async def complete(
     *,
     actor: Actor = SERVER,
     probe_now: bool = True,
-) -> Row:
+) -> CredentialRow:
     """Bring the `.cer` of the request `credential_id`. Raises Refused, Conflict, NotFound."""
     row = await get(runtime, tenant_id, credential_id)
-    parsed = await parse(tenant_id, data, app_id=row["app_id"])
-    if parsed.key_fingerprint != row["key_fingerprint"]:
+    upload = Upload(data=data, app_id=row.app_id)
+    parsed = await parse(tenant_id, upload)
+    if parsed.key_fingerprint != row.key_fingerprint:
         raise reject("key_mismatch", subject=parsed.subject)
-    app_id = row["app_id"]
-    return await add(runtime, tenant_id, app_id, data, actor=actor, probe_now=probe_now)
+    return await add(runtime, tenant_id, upload, actor=actor, probe_now=probe_now)
 
 
-async def get(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> Row:
+async def get(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> CredentialRow:
     """What may be shown of one credential. Raises NotFound."""
     async with runtime.database.autocommit() as session:
         row = await store.get(session, tenant_id, credential_id)
@@ -121,7 +105,9 @@ async def get(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> Row:
     return row
 
 
-async def list_all(runtime: Runtime, tenant_id: UUID, app_id: str | None = None) -> Sequence[Row]:
+async def list_all(
+    runtime: Runtime, tenant_id: UUID, app_id: str | None = None
+) -> list[CredentialRow]:
     """What may be shown of a tenant's credentials (of one app's), the newest first."""
     if app_id is not None:
         app_id = clean_app_id(app_id)
@@ -131,7 +117,7 @@ async def list_all(runtime: Runtime, tenant_id: UUID, app_id: str | None = None)
 
 async def probe(
     runtime: Runtime, tenant_id: UUID, credential_id: UUID, *, actor: Actor = SERVER
-) -> Row:
+) -> CredentialRow:
     """Ask Apple, in each environment, whether it takes the credential; record the answers.
 
     Takes up to 5 s. One on standby that was never in use takes over if any answer is yes.
@@ -140,7 +126,7 @@ async def probe(
     answers = await _ask(runtime, usable)
     async with runtime.database.transaction() as session:
         rows, row = await _locked(session, tenant_id, usable.app_id, credential_id)
-        if row["version"] == usable.version:
+        if row.version == usable.version:
             now = await clock(session)
             await lifecycle.note_probe(session, rows, row, answers, now, actor)
             if actor is not SERVER:
@@ -151,18 +137,18 @@ async def probe(
     return await get(runtime, tenant_id, credential_id)
 
 
-async def _ask(runtime: Runtime, usable: Usable) -> dict[str, Answer]:
+async def _ask(runtime: Runtime, usable: Usable) -> dict[str, ProbeAnswer]:
     try:
         credential = decrypt(runtime.keyring, usable)
     except VaultError as error:
         log.warning("credential_does_not_open", credential=str(usable.id), why=str(error))
-        return {name: Answer("no", str(error)) for name in usable.environments}
+        return {name.value: ProbeAnswer("no", str(error)) for name in usable.environments}
     return await ask_all(runtime.settings, usable, credential)
 
 
 async def activate(
     runtime: Runtime, tenant_id: UUID, credential_id: UUID, *, actor: Actor = SERVER
-) -> Row:
+) -> CredentialRow:
     """Use this one from now on: brings back what was replaced or retired. Asks Apple first.
 
     Raises Conflict: `credential_expired`, or `credential_refused` when Apple says no everywhere.
@@ -171,7 +157,7 @@ async def activate(
     if usable.expired:
         raise Conflict("credential_expired", "This certificate has expired; add a new one.")
     row = await probe(runtime, tenant_id, credential_id)
-    answers = [row["probe"].get(name, {}) for name in row["environments"]]
+    answers = [row.probe.get(name, {}) for name in row.environments]
     if answers and all(answer.get("says") == "no" for answer in answers):
         words = answers[0].get("words")
         raise Conflict("credential_refused", f"Apple refuses this credential: {words}.")
@@ -189,7 +175,7 @@ async def retire(
     *,
     confirm: bool = False,
     actor: Actor = SERVER,
-) -> Row:
+) -> CredentialRow:
     """Use it no more, and keep it: `activate` brings it back. One on standby takes its place.
 
     Raises Conflict: `last_credential` unless confirmed, `no_certificate_yet` for a mere request.
@@ -197,11 +183,15 @@ async def retire(
     usable = await _usable(runtime, tenant_id, credential_id)
     async with runtime.database.transaction() as session:
         rows, row = await _locked(session, tenant_id, usable.app_id, credential_id)
-        if row["state"] != RETIRED:
+        if row.state is not CredentialState.RETIRED:
             now = await clock(session)
             lifecycle.check_not_last(rows, row, now, confirm=confirm)
             await store.change(
-                session, credential_id, state=RETIRED, retired_at=now, probe_due_at=None
+                session,
+                credential_id,
+                state=CredentialState.RETIRED,
+                retired_at=now,
+                probe_due_at=None,
             )
             await record(
                 session, actor, tenant_id, "credential.retire", target(row), facts(row), at=now
@@ -224,7 +214,7 @@ async def delete(
     """
     shown = await get(runtime, tenant_id, credential_id)
     async with runtime.database.transaction() as session:
-        rows, row = await _locked(session, tenant_id, shown["app_id"], credential_id)
+        rows, row = await _locked(session, tenant_id, shown.app_id, credential_id)
         now = await clock(session)
         lifecycle.check_not_last(rows, row, now, confirm=confirm)
         await store.remove(session, credential_id)
@@ -244,16 +234,16 @@ async def probe_due(runtime: Runtime, limit: int = 8) -> int:
         due = await store.claim_due(session, limit)
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def look(row: dict[str, Any]) -> None:
+    async def look(tenant_id: UUID, credential_id: UUID) -> None:
         async with gate:
             try:
-                await _look_after(runtime, row["tenant_id"], row["id"])
+                await _look_after(runtime, tenant_id, credential_id)
             except (NotFound, Conflict):
                 return  # deleted meanwhile
             except Exception:
-                log.exception("credential_not_looked_after", credential=str(row["id"]))
+                log.exception("credential_not_looked_after", credential=str(credential_id))
 
-    await asyncio.gather(*(look(row) for row in due))
+    await asyncio.gather(*(look(*one) for one in due))
     return len(due)
 
 
@@ -273,7 +263,7 @@ async def _usable(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> Usa
         usable = await store.get_usable(session, tenant_id, credential_id)
     if usable is None:
         raise _not_found()
-    if usable.state == REQUESTED:
+    if usable.state is CredentialState.REQUESTED:
         raise Conflict(
             "no_certificate_yet",
             "This is a request: take it to Apple's portal and bring the .cer; or delete it.",
@@ -283,9 +273,9 @@ async def _usable(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> Usa
 
 async def _locked(
     session: Connection, tenant_id: UUID, app_id: str, credential_id: UUID
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+) -> tuple[list[CredentialRow], CredentialRow]:
     rows = await store.lock_bundle(session, tenant_id, app_id)
-    row = next((one for one in rows if one["id"] == credential_id), None)
+    row = next((one for one in rows if one.id == credential_id), None)
     if row is None:
         raise _not_found()
     return rows, row

@@ -7,16 +7,16 @@ from uuid import UUID
 from sqlalchemy import Table, delete, func, select, text, update
 
 from app.core.app_id import VOIP, spelled
+from app.core.credential import CredentialKind, CredentialState
+from app.core.push import ENVIRONMENTS, Environment
 from app.credentials.models import Credential
-from app.credentials.usable import ACTIVE, STANDBY, Usable, pick
-from app.infra.db import Connection, Row, insert_rows, many, one
-
-__all__ = ["ACTIVE", "STANDBY", "Usable", "pick"]  # read through this module by other rooms
+from app.credentials.rows import CredentialRow, HealthNews, KeyRow
+from app.credentials.usable import Usable
+from app.infra.db import Connection, Row, insert_rows, many, one, read
 
 credentials = cast("Table", Credential.__table__)
 c = credentials.c
 
-REQUESTED, RETIRED = "requested", "retired"
 PUBLIC = tuple(column for column in c if column.name != "sealed")
 """Every column but the secret: what is read for showing."""
 
@@ -35,7 +35,7 @@ FOR_BUNDLES = text(f"""
     FROM credentials c
     JOIN unnest(CAST(:tenants AS uuid[]), CAST(:bundles AS text[])) AS w(tenant_id, app_id)
         USING (tenant_id, app_id)
-    WHERE c.state IN ('{ACTIVE}', '{STANDBY}')
+    WHERE c.state IN ('active', 'standby')
     ORDER BY c.activated_at DESC NULLS LAST, c.id DESC
 """)  # noqa: S608  (constants)
 
@@ -69,7 +69,8 @@ async def ringable_apps(session: Connection, tenant_id: UUID) -> set[str]:
 def usable(row: Row) -> Usable:
     """A row with the columns of `_USABLE`."""
     values = {name: row[name] for name in _COLUMNS if name != "probe"}
-    values["environments"] = tuple(values["environments"])
+    values["kind"], values["state"] = CredentialKind(row["kind"]), CredentialState(row["state"])
+    values["environments"] = tuple(ENVIRONMENTS[name] for name in row["environments"])
     values["topics"] = tuple(values["topics"])
     proven = tuple(name for name, answer in row["probe"].items() if answer.get("says") == "yes")
     return Usable(**values, expired=bool(row["expired"]), proven=proven)
@@ -88,26 +89,26 @@ WANTED = text(f"""
             AND (t.tenant_id, t.app_id, t.environment)
                 >= (c.tenant_id, c.app_id, e.environment)
         ORDER BY t.tenant_id, t.app_id, t.environment LIMIT 1) t
-    WHERE c.state = '{ACTIVE}' AND c.environments ? e.environment AND t.tenant_id = c.tenant_id
+    WHERE c.state = 'active' AND c.environments ? e.environment AND t.tenant_id = c.tenant_id
         AND t.app_id = c.app_id AND t.environment = e.environment
     ORDER BY c.id DESC LIMIT :most
 """)  # noqa: S608  (constants)
 
 
-async def wanted_environments(session: Connection) -> list[tuple[Usable, str]]:
+async def wanted_environments(session: Connection) -> list[tuple[Usable, Environment]]:
     """Each active credential with each environment for which a phone has registered."""
     rows = await many(session, WANTED, {"most": MOST_WARM})
-    return [(usable(row), row["environment"]) for row in rows]
+    return [(usable(row), ENVIRONMENTS[row["environment"]]) for row in rows]
 
 
 MOST_WARM = 200
 """Credentials for which a worker opens connections before they are wanted: the newest. What has
 been used stays open as well."""
 
-VERSIONS = text(f"""
+VERSIONS = text("""
     SELECT id, version FROM credentials
-    WHERE id = ANY(CAST(:ids AS uuid[])) AND state IN ('{ACTIVE}', '{STANDBY}')
-""")  # noqa: S608  (constants)
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND state IN ('active', 'standby')
+""")
 
 
 async def versions(session: Connection, ids: Sequence[UUID]) -> set[tuple[UUID, int]]:
@@ -120,11 +121,10 @@ async def add(session: Connection, row: Row) -> None:
     await insert_rows(session, credentials, [row])
 
 
-async def get(session: Connection, tenant_id: UUID, credential_id: UUID) -> Row | None:
+async def get(session: Connection, tenant_id: UUID, credential_id: UUID) -> CredentialRow | None:
     """What may be shown of one credential."""
-    return await one(
-        session, select(*PUBLIC).where(c.id == credential_id, c.tenant_id == tenant_id)
-    )
+    statement = select(*PUBLIC).where(c.id == credential_id, c.tenant_id == tenant_id)
+    return next(iter(await read(session, statement, CredentialRow)), None)
 
 
 USABLE_BY_ID = text(
@@ -140,15 +140,15 @@ async def get_usable(session: Connection, tenant_id: UUID, credential_id: UUID) 
 
 async def by_tenant(
     session: Connection, tenant_id: UUID, app_id: str | None = None
-) -> Sequence[Row]:
+) -> list[CredentialRow]:
     """What may be shown of a tenant's credentials, the newest first."""
     statement = select(*PUBLIC).where(c.tenant_id == tenant_id).order_by(c.id.desc())
     if app_id is not None:
         statement = statement.where(c.app_id == app_id)
-    return await many(session, statement)
+    return await read(session, statement, CredentialRow)
 
 
-async def lock_bundle(session: Connection, tenant_id: UUID, app_id: str) -> list[dict[str, Any]]:
+async def lock_bundle(session: Connection, tenant_id: UUID, app_id: str) -> list[CredentialRow]:
     """Every credential of one app, locked until the transaction ends, the newest first.
 
     The advisory lock also holds off a first one being added at the same time.
@@ -163,30 +163,28 @@ async def lock_bundle(session: Connection, tenant_id: UUID, app_id: str) -> list
         .order_by(c.id.desc())
         .with_for_update(key_share=True)
     )
-    return await many(session, statement)
+    return await read(session, statement, CredentialRow)
 
 
-async def by_key(
-    session: Connection, tenant_id: UUID, key_fingerprint: str
-) -> list[dict[str, Any]]:
+async def by_key(session: Connection, tenant_id: UUID, key_fingerprint: str) -> list[KeyRow]:
     """A tenant's credentials of this private key; those that wait for a certificate first."""
     statement = (
-        select(*PUBLIC, c.sealed)
+        select(c.id, c.app_id, c.sealed)
         .where(
             c.tenant_id == tenant_id,
             c.key_fingerprint == key_fingerprint,
-            c.kind == "certificate",
+            c.kind == CredentialKind.CERTIFICATE,
         )
-        .order_by((c.state == REQUESTED).desc(), c.id.desc())
+        .order_by((c.state == CredentialState.REQUESTED).desc(), c.id.desc())
     )
-    return await many(session, statement)
+    return await read(session, statement, KeyRow)
 
 
 async def count_requests(session: Connection, tenant_id: UUID) -> int:
     """How many of a tenant's keys wait for their certificate."""
     statement = (
         select(func.count()).select_from(credentials)
-        .where(c.tenant_id == tenant_id, c.state == REQUESTED)
+        .where(c.tenant_id == tenant_id, c.state == CredentialState.REQUESTED)
     )  # fmt: skip
     return int((await session.execute(statement)).scalar_one())
 
@@ -201,6 +199,18 @@ async def remove(session: Connection, credential_id: UUID) -> None:
     await session.execute(delete(credentials).where(c.id == credential_id))
 
 
+OF_ALL = text(f"""
+    SELECT t.name, {", ".join(f"k.{column.name}" for column in PUBLIC)}
+    FROM credentials k JOIN tenants t ON t.id = k.tenant_id
+    WHERE k.state IN ('active', 'standby') ORDER BY t.name, k.app_id, k.id
+""")  # noqa: S608  (names of ours)
+
+
+async def in_use(session: Connection) -> list[tuple[str, CredentialRow]]:
+    """Every credential that may be pushed with, by the name of its tenant."""
+    return [(tenant, CredentialRow.from_row(row)) for tenant, *row in await session.execute(OF_ALL)]
+
+
 CLAIM_DUE = text("""
     UPDATE credentials SET probe_due_at = clock_timestamp() + interval '5 minutes'
     WHERE id IN (
@@ -212,9 +222,12 @@ CLAIM_DUE = text("""
 """)
 
 
-async def claim_due(session: Connection, limit: int) -> list[dict[str, Any]]:
-    """Credentials whose daily look is due; nobody else gets them for five minutes."""
-    return await many(session, CLAIM_DUE, {"limit": limit})
+async def claim_due(session: Connection, limit: int) -> list[tuple[UUID, UUID]]:
+    """(tenant, id) of those whose daily look is due; nobody else gets them for five minutes."""
+    return [
+        (tenant_id, credential_id)
+        for credential_id, tenant_id in await session.execute(CLAIM_DUE, {"limit": limit})
+    ]
 
 
 NOTE_REFUSAL = text("""
@@ -236,20 +249,20 @@ NOTE_REFUSAL = text("""
         failing_since = coalesce(k.failing_since, clock_timestamp()),
         probe_due_at = clock_timestamp() + interval '1 minute'
     FROM old WHERE old.id = k.id
-    RETURNING k.id, k.tenant_id, k.app_id, k.trouble, k.failing_since AS at,
+    RETURNING k.id, k.tenant_id, k.app_id, k.trouble AS reason, k.failing_since AS at,
         old.failing_since IS NULL AS first
 """)
 
 
 async def note_refusals(
     session: Connection, refusals: Collection[tuple[Usable, str, str]]
-) -> list[dict[str, Any]]:
+) -> list[HealthNews]:
     """Record that Apple refuses these (credential, environment, reason).
 
     Returns those that were not known to be refused in any environment until now: one alarm each.
     """
-    rows = await many(session, NOTE_REFUSAL, _news(refusals))
-    return [row for row in rows if row["first"]]
+    news = await read(session, NOTE_REFUSAL, HealthNews, _news(refusals))
+    return [one for one in news if one.first]
 
 
 NOTE_ACCEPTANCE = text("""
@@ -267,22 +280,22 @@ NOTE_ACCEPTANCE = text("""
         GROUP BY k.id ORDER BY k.id
     ) n
     WHERE k.id = n.id
-    RETURNING k.id, k.tenant_id, k.app_id, clock_timestamp() AS at, k.refused = '{}' AS whole
+    RETURNING k.id, k.tenant_id, k.app_id, NULL AS reason, clock_timestamp() AS at,
+        k.refused = '{}' AS first
 """)
 
 
 async def note_acceptances(
     session: Connection, accepted: Collection[tuple[Usable, str]]
-) -> list[dict[str, Any]]:
+) -> list[HealthNews]:
     """Record that Apple takes these (credential, environment) again, where it was refused.
 
     Returns those that are refused nowhere any more.
     """
-    news = [(row, environment, "") for row, environment in accepted]
-    values = _news(news)
+    values = _news([(row, environment, "") for row, environment in accepted])
     del values["reasons"]
-    rows = await many(session, NOTE_ACCEPTANCE, values)
-    return [row for row in rows if row["whole"]]
+    news = await read(session, NOTE_ACCEPTANCE, HealthNews, values)
+    return [one for one in news if one.first]
 
 
 def _news(news: Collection[tuple[Usable, str, str]]) -> dict[str, list[Any]]:

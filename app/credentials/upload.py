@@ -1,19 +1,20 @@
 """Putting a credential that was understood into its row."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from app.audit.log import Actor, record
+from app.core.credential import CredentialKind, CredentialState
 from app.credentials import lifecycle, store
 from app.credentials.decrypt import place_of
 from app.credentials.files.parsed_file import ParsedFile
 from app.credentials.files.refusals import reject
 from app.credentials.lifecycle import facts, target
-from app.credentials.store import REQUESTED
-from app.credentials.usable import STANDBY
+from app.credentials.rows import CredentialRow, KeyRow
 from app.infra import vault
-from app.infra.db import Connection, Row, clock
+from app.infra.db import Connection, clock
 from app.infra.errors import Conflict
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
@@ -21,7 +22,7 @@ from app.infra.vault import Keyring
 
 
 async def keep(
-    runtime: Runtime, tenant_id: UUID, parsed: ParsedFile, key: Row | None, actor: Actor
+    runtime: Runtime, tenant_id: UUID, parsed: ParsedFile, key: KeyRow | None, actor: Actor
 ) -> UUID:
     """Store it, in the row of its request if there is one; use it at once if nothing else serves.
 
@@ -35,41 +36,45 @@ async def keep(
         _check_new(rows, parsed)
         secret = parsed.private
         if key is not None:
-            sealed_at = place_of(tenant_id, key["id"])
-            secret += key_of(vault.unseal(runtime.keyring, sealed_at, key["sealed"]))
-        waiting = next((r for r in rows if key and r["id"] == key["id"]), None)
-        if waiting is not None and waiting["state"] != REQUESTED:
+            sealed_at = place_of(tenant_id, key.id)
+            secret += key_of(vault.unseal(runtime.keyring, sealed_at, key.sealed))
+        waiting = next((r for r in rows if key and r.id == key.id), None)
+        if waiting is not None and waiting.state is not CredentialState.REQUESTED:
             waiting = None
-        row = _row(runtime.keyring, tenant_id, parsed, secret, now, waiting)
+        values = _row(runtime.keyring, tenant_id, parsed, secret, now, waiting)
+        credential_id: UUID = values["id"]
         if waiting is None:
-            await store.add(session, row)
+            await store.add(session, values)
         else:
-            await store.change(session, row["id"], **row)
+            await store.change(session, credential_id, **values)
+        rows = await store.lock_bundle(session, tenant_id, parsed.app_id)
+        row = next(one for one in rows if one.id == credential_id)
         act = "credential.add" if waiting is None else "credential.complete"
         await record(session, actor, tenant_id, act, target(row), facts(row), at=now)
-        await _use_at_once(session, tenant_id, parsed.app_id, row["id"], now, actor)
-    credential_id: UUID = row["id"]
+        await _use_at_once(session, rows, row, now, actor)
     return credential_id
 
 
 async def _use_at_once(
-    session: Connection, tenant_id: UUID, app_id: str, row_id: UUID, now: datetime, actor: Actor
+    session: Connection,
+    rows: Sequence[CredentialRow],
+    row: CredentialRow,
+    now: datetime,
+    actor: Actor,
 ) -> None:
     """Where nothing is in use there is nothing to lose: no probe is waited for."""
-    rows = await store.lock_bundle(session, tenant_id, app_id)
-    row = next(one for one in rows if one["id"] == row_id)
     if lifecycle.is_first(rows, row):
         await lifecycle.activate(session, rows, row, now, actor)
 
 
-def _check_new(rows: list[dict[str, Any]], parsed: ParsedFile) -> None:
+def _check_new(rows: Sequence[CredentialRow], parsed: ParsedFile) -> None:
     for row in rows:
-        if row["fingerprint"] == parsed.fingerprint:
+        if row.fingerprint == parsed.fingerprint:
             raise Conflict(
                 "credential_exists",
-                f"This {row['kind']} is stored already, and is {row['state']}; to use it again, "
+                f"This {row.kind} is stored already, and is {row.state}; to use it again, "
                 "activate it.",
-                id=str(row["id"]),
+                id=str(row.id),
             )
 
 
@@ -79,14 +84,14 @@ def _row(
     parsed: ParsedFile,
     secret: bytes,
     now: datetime,
-    waiting: Row | None,
+    waiting: CredentialRow | None,
 ) -> dict[str, Any]:
-    row_id: UUID = uuid7() if waiting is None else waiting["id"]
+    row_id: UUID = uuid7() if waiting is None else waiting.id
     return {
         "id": row_id,
         "tenant_id": tenant_id,
         "app_id": parsed.app_id,
-        "kind": "key" if parsed.kind == "key" else "certificate",
+        "kind": CredentialKind.KEY if parsed.kind == "key" else CredentialKind.CERTIFICATE,
         "environments": list(parsed.environments),
         "topics": list(parsed.topics),
         "team_id": parsed.team_id,
@@ -98,10 +103,10 @@ def _row(
         "not_before": parsed.not_before,
         "not_after": parsed.not_after,
         "sealed": vault.seal(keyring, place_of(tenant_id, row_id), secret),
-        "version": 1 if waiting is None else waiting["version"] + 1,
-        "state": STANDBY,
+        "version": 1 if waiting is None else waiting.version + 1,
+        "state": CredentialState.STANDBY,
         "probe_due_at": now,
-        "created_at": now if waiting is None else waiting["created_at"],
+        "created_at": now if waiting is None else waiting.created_at,
     }
 
 
@@ -116,17 +121,17 @@ async def has_key(runtime: Runtime, tenant_id: UUID, parsed: ParsedFile) -> bool
         return False
     async with runtime.database.autocommit() as session:
         rows = await store.by_key(session, tenant_id, parsed.key_fingerprint)
-    return any(row["app_id"] == parsed.app_id for row in rows)
+    return any(row.app_id == parsed.app_id for row in rows)
 
 
-async def find_key(runtime: Runtime, tenant_id: UUID, parsed: ParsedFile) -> Row:
+async def find_key(runtime: Runtime, tenant_id: UUID, parsed: ParsedFile) -> KeyRow:
     """The row that holds the private key of a bare certificate. Raises Refused if none does."""
     async with runtime.database.autocommit() as session:
         rows = await store.by_key(session, tenant_id, parsed.key_fingerprint)
     if not rows:
         raise reject("no_private_key", subject=parsed.subject)
     for row in rows:
-        if row["app_id"] == parsed.app_id:
+        if row.app_id == parsed.app_id:
             return row
-    given = rows[0]["app_id"]
+    given = rows[0].app_id
     raise reject("app_id_mismatch", found=parsed.app_id, given=given)

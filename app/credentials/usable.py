@@ -1,19 +1,20 @@
 """Which credential a push goes by."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from uuid import UUID
 
 from app.core.app_id import VOIP, spelled
+from app.core.credential import CredentialKind, CredentialState
+from app.core.frozen import frozen
+from app.core.push import Environment
 
-STANDBY, ACTIVE = "standby", "active"
-
-Key = tuple[UUID, int, str]
+Key = tuple[UUID, int, Environment]
 """A credential's id, its version, and the environment: who has a sender, or a breaker, alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Usable:
     """A credential that pushes may be sent with now.
 
@@ -26,19 +27,19 @@ class Usable:
     version: int
     tenant_id: UUID
     app_id: str
-    kind: str
-    environments: tuple[str, ...]
+    kind: CredentialKind
+    environments: tuple[Environment, ...]
     topics: tuple[str, ...]
     team_id: str | None
     key_id: str | None
-    state: str
+    state: CredentialState
     activated_at: datetime | None
     expired: bool
     refused: Mapping[str, str]
     proven: tuple[str, ...]
     sealed: bytes = field(repr=False)
 
-    def key(self, environment: str) -> Key:
+    def key(self, environment: Environment) -> Key:
         """What belongs to this credential, as it is sealed now, in an environment."""
         return self.id, self.version, environment
 
@@ -46,11 +47,11 @@ class Usable:
         """A topic as this credential spells it: Apple compares it exactly."""
         return spelled(topic, self.topics) or topic
 
-    def rank(self, environment: str) -> int:
+    def rank(self, environment: Environment) -> int:
         """How fit it is, 0 the fittest. A refused one comes last, but before ringing nobody."""
         if self.expired or environment in self.refused:
             return 3
-        if self.state == ACTIVE:
+        if self.state is CredentialState.ACTIVE:
             return 0
         return 1 if environment in self.proven else 2
 
@@ -59,7 +60,7 @@ def pick(
     rows: Sequence[Usable],
     tenant_id: UUID,
     app_id: str,
-    environment: str,
+    environment: Environment,
     topic: str | None = None,
 ) -> Usable | None:
     """The first `in_order`; None when none serves this app."""
@@ -70,7 +71,7 @@ def in_order(
     rows: Sequence[Usable],
     tenant_id: UUID,
     app_id: str,
-    environment: str,
+    environment: Environment,
     topic: str | None = None,
 ) -> list[Usable]:
     """Which of `for_apps`' rows serve this app in this environment, the fittest first.

@@ -10,13 +10,14 @@ from starlette.datastructures import FormData
 
 from app.audit import log as audit
 from app.credentials import service
+from app.credentials.parse import Upload
+from app.credentials.rows import CredentialRow
 from app.credentials.schemas import credential_out, understood_out
 from app.dashboard import sealed_upload as held
 from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, file_of, text_of
 from app.dashboard.pages import BASE, PageRoute, file, moved, render
 from app.dashboard.sealed_upload import Held
 from app.infra import clock
-from app.infra.db import Row
 from app.infra.errors import AppError, Conflict
 
 router = APIRouter(
@@ -26,7 +27,7 @@ KEY_NAME = re.compile(r"AuthKey_([A-Z0-9]{10})\.p8")
 MOST_BYTES = 512 * 1024
 
 
-def _out(row: Row) -> dict[str, Any]:
+def _out(row: CredentialRow) -> dict[str, Any]:
     return credential_out(row, clock.now())
 
 
@@ -55,16 +56,7 @@ async def preview(request: Request, place: Operator) -> Response:
     values: dict[str, Any] = {"understood": None, "refusal": None}
     status = 200
     try:
-        understood, here = await service.preview(
-            place.runtime,
-            place.id,
-            given["app_id"],
-            brought.data,
-            brought.password,
-            key_id=given["key_id"],
-            team_id=given["team_id"],
-            environments=given["environments"],
-        )
+        understood, here = await service.preview(place.runtime, place.id, given)
         values["understood"] = understood_out(understood, clock.now(), key_is_here=here)
     except AppError as error:
         values["refusal"], status = error, error.status
@@ -83,20 +75,10 @@ async def add(request: Request, place: Operator) -> Response:
     brought = await _brought(place, form)
     given = _given(form, brought)
     try:
-        row = await service.add(
-            place.runtime,
-            place.id,
-            given["app_id"],
-            brought.data,
-            brought.password,
-            key_id=given["key_id"],
-            team_id=given["team_id"],
-            environments=given["environments"],
-            actor=place.actor,
-        )
+        row = await service.add(place.runtime, place.id, given, actor=place.actor)
     except AppError as error:
         return await _list(request, place, status=error.status, problem=error)
-    return moved(f"{place.path}/credentials/{row['id']}", "credential_stored")
+    return moved(f"{place.path}/credentials/{row.id}", "credential_stored")
 
 
 async def _brought(place: TenantPage, form: FormData) -> Held:
@@ -109,14 +91,16 @@ async def _brought(place: TenantPage, form: FormData) -> Held:
     return Held(name[-120:], data[: MOST_BYTES + 1], password)
 
 
-def _given(form: FormData, brought: Held) -> dict[str, Any]:
+def _given(form: FormData, brought: Held) -> Upload:
     named = KEY_NAME.fullmatch(brought.name)
-    return {
-        "app_id": text_of(form, "app_id") or None,
-        "key_id": text_of(form, "key_id") or (named.group(1) if named else None),
-        "team_id": text_of(form, "team_id") or None,
-        "environments": ["sandbox"] if text_of(form, "sandbox") else None,
-    }
+    return Upload(
+        data=brought.data,
+        password=brought.password,
+        app_id=text_of(form, "app_id") or None,
+        key_id=text_of(form, "key_id") or (named.group(1) if named else None),
+        team_id=text_of(form, "team_id") or None,
+        environments=["sandbox"] if text_of(form, "sandbox") else None,
+    )
 
 
 def _wants(refusal: AppError | None, brought: Held) -> set[str]:
@@ -139,7 +123,7 @@ async def make_request(request: Request, place: Operator) -> Response:
         row = await service.request(place.runtime, place.id, app_id, actor=place.actor)
     except AppError as error:
         return await _list(request, place, status=error.status, problem=error)
-    return moved(f"{place.path}/credentials/{row['id']}")
+    return moved(f"{place.path}/credentials/{row.id}")
 
 
 @router.get("/{credential_id}")

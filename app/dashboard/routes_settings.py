@@ -198,7 +198,7 @@ async def _payload(
 ) -> Response:
     settings = place.settings
     rows = await credentials.list_all(place.runtime, place.id)
-    apps = sorted({row["app_id"] for row in rows} | set(settings.profiles))
+    apps = sorted({row.app_id for row in rows} | set(settings.profiles))
     app_id = app_id_of(app_id) or app_id or (apps[0] if apps else "")
     profile = profile or settings.profiles.get(app_id, "ringline")
     if template is None:

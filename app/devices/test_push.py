@@ -14,11 +14,12 @@ from app.audit.log import SERVER, Actor, record
 from app.core.event import milliseconds
 from app.core.identifiers import is_device_id, is_user_id
 from app.core.payload import PayloadError, RingFacts, ring_payload, topic
+from app.core.push import ENVIRONMENTS, Environment
 from app.core.push_policy import Signal
 from app.credentials import store
 from app.credentials.decrypt import decrypt
 from app.credentials.probe import converse, sender_for, unreachable
-from app.credentials.usable import Usable
+from app.credentials.usable import Usable, pick
 from app.devices.store import devices_of
 from app.infra.db import Row
 from app.infra.errors import Invalid, NotFound
@@ -145,9 +146,9 @@ class _Senders:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._senders: dict[tuple[UUID, str], Sender] = {}
+        self._senders: dict[tuple[UUID, Environment], Sender] = {}
 
-    def get(self, credential: Usable, environment: str) -> Sender:
+    def get(self, credential: Usable, environment: Environment) -> Sender:
         key = (credential.id, environment)
         if key not in self._senders:
             opened = decrypt(self._runtime.keyring, credential)
@@ -161,8 +162,8 @@ class _Senders:
 async def _try(
     senders: _Senders, rows: list[Usable], token: Row, device: Row, body: _Body
 ) -> Tried:
-    app_id, environment = token["app_id"], token["environment"]
-    credential = store.pick(rows, token["tenant_id"], app_id, environment)
+    app_id, environment = token["app_id"], ENVIRONMENTS[token["environment"]]
+    credential = pick(rows, token["tenant_id"], app_id, environment)
 
     def tried(says: str, **more: Any) -> Tried:
         return Tried(device["device_id"], device["name"], token, credential, says, **more)

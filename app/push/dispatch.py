@@ -226,7 +226,7 @@ class Dispatcher:
     async def rehearse(self) -> None:
         """Go once through the statements of a push, before a ring needs them; nothing stays."""
         ring = uuid7()
-        nothing: records.Ended = {
+        nothing: records.PushEnd = {
             "id": uuid7(), "worker": self.life.id, "fence": 0, "state": PushState.REFUSED,
             "environment": Environment.SANDBOX, "healed": False, "silent": False, "due_at": None,
             "status": None, "reason": None, "sent_at": None, "answered_at": None,

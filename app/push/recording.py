@@ -226,7 +226,7 @@ class Recorder:
             await write_alarms(session, seen, self._clock.now())
         return states
 
-    def _rows(self, batch: Sequence[Result]) -> tuple[list[records.Ended], list[records.Tried]]:
+    def _rows(self, batch: Sequence[Result]) -> tuple[list[records.PushEnd], list[records.PushTry]]:
         return (
             [ended(result, self._clock) for result in batch],
             [tried(result, self._clock) for result in batch if result.outcome is not None],

@@ -11,7 +11,7 @@ from app.core.push import PUSH_STATES, Environment, PushState
 from app.infra.db import Connection, as_json
 
 
-class Ended(TypedDict):
+class PushEnd(TypedDict):
     """How a try at a claimed push ended, as its row shall say. `silent`: it may have arrived."""
 
     id: UUID
@@ -28,7 +28,7 @@ class Ended(TypedDict):
     answered_at: datetime | None
 
 
-class Tried(TypedDict):
+class PushTry(TypedDict):
     """The row of a try that was made."""
 
     id: UUID
@@ -82,7 +82,7 @@ RECORD = text("""
 
 
 async def record(
-    session: Connection, results: Sequence[Ended], attempts: Sequence[Tried]
+    session: Connection, results: Sequence[PushEnd], attempts: Sequence[PushTry]
 ) -> dict[UUID, PushState | None]:
     """Write results, set-wise, where the claim still holds; the states that pushes now have.
 

@@ -17,7 +17,7 @@ from app.infra import clock
 from app.infra.ids import uuid7
 from app.infra.observe import PUSHES, RING_TO_ACCEPTED
 from app.push.claimed import ClaimedPush
-from app.push.records import Ended, Tried
+from app.push.records import PushEnd, PushTry
 
 log = structlog.get_logger(__name__)
 DETAILED = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class DatabaseClock:
         return datetime.fromtimestamp(self.unix() - ago, UTC)
 
 
-def ended(result: Result, clock: DatabaseClock) -> Ended:
+def ended(result: Result, clock: DatabaseClock) -> PushEnd:
     """What its row shall say of a result."""
     push, outcome, reaction = result.push, result.outcome, result.reaction
     heal = reaction is not None and reaction.token is TokenAction.TRY_OTHER_ENVIRONMENT
@@ -115,7 +115,7 @@ def ended(result: Result, clock: DatabaseClock) -> Ended:
     }
 
 
-def tried(result: Result, clock: DatabaseClock) -> Tried:
+def tried(result: Result, clock: DatabaseClock) -> PushTry:
     """The row of a try that was made."""
     push, outcome = result.push, result.outcome
     assert outcome is not None

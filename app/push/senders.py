@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 
 from app.apns import Sender
+from app.core.push import Environment
 from app.credentials.decrypt import decrypt
 from app.credentials.usable import Key, Usable
 from app.infra.observe import APNS_CONNECTIONS, APNS_STREAMS
@@ -48,7 +49,7 @@ class Senders:
         self._told: dict[Key, float] = {}
         self._tasks = Tasks("push.senders")
 
-    def get(self, credential: Usable, environment: str) -> Sender:
+    def get(self, credential: Usable, environment: Environment) -> Sender:
         """The sender of a push that goes by this credential now.
 
         Raises ValueError or VaultError when it is unfit.
@@ -74,9 +75,9 @@ class Senders:
             self._senders[key] = sender
         return sender
 
-    def _open(self, credential: Usable, environment: str) -> Sender:
+    def _open(self, credential: Usable, environment: Environment) -> Sender:
         settings = self._settings
-        sandbox = environment == "sandbox"
+        sandbox = environment is Environment.SANDBOX
         return Sender(
             decrypt(self._keyring, credential),
             settings.apns_sandbox_url if sandbox else settings.apns_production_url,
@@ -86,7 +87,7 @@ class Senders:
         )
 
     async def keep_warm(
-        self, wanted: Iterable[tuple[Usable, str]], usable: Collection[tuple[UUID, int]]
+        self, wanted: Iterable[tuple[Usable, Environment]], usable: Collection[tuple[UUID, int]]
     ) -> None:
         """Have a connection ready for each wanted (credential, environment).
 
@@ -135,7 +136,7 @@ class Senders:
         self._tasks.spawn("connections", work)
 
     def _measure(self) -> None:
-        for environment in ("production", "sandbox"):
+        for environment in Environment:
             stats = [s.stats() for key, s in self._senders.items() if key[2] == environment]
             APNS_CONNECTIONS.labels(environment).set(sum(one.connections for one in stats))
             APNS_STREAMS.labels(environment).set(sum(one.streams for one in stats))

@@ -173,7 +173,7 @@ async def _take_over(runtime: Runtime) -> str:
         for device in await devices.list_of(runtime, tenant_id, user):
             await registration.remove(runtime, tenant_id, user, device["device_id"])
     for row in await credentials.list_all(runtime, tenant_id):
-        await credentials.delete(runtime, tenant_id, row["id"], confirm=True)
+        await credentials.delete(runtime, tenant_id, row.id, confirm=True)
     return await tenants.add_key(runtime, tenant_id, "the demo's backend", ["*"])
 
 

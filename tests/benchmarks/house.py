@@ -17,6 +17,7 @@ import httpx
 from sqlalchemy import text
 
 from app.credentials import service as credentials
+from app.credentials.parse import Upload
 from app.infra import schema
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
@@ -142,7 +143,7 @@ async def moved_in(house: House) -> AsyncIterator[Ready]:
     try:
         tenant = await tenants.create(runtime, f"bench {secrets.token_hex(4)}")
         pem = house.apple.pem_file.read_bytes()
-        await credentials.add(runtime, tenant.id, None, pem)
+        await credentials.add(runtime, tenant.id, Upload(data=pem))
         ready = Ready(house, runtime, tenant)
         await ready.sql("""UPDATE tenants SET settings = '{"limits": {"members": 400}}'
                            WHERE id = :t""")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from app.credentials import service as credentials
+from app.credentials.parse import Upload
 from app.infra.runtime import open_runtime
 from app.tenants import service as tenants
 from tests.chaos.apple import Apple
@@ -109,7 +110,7 @@ async def _tenant(
     runtime = open_runtime(house.settings)  # a new one: faults may have spoiled its connections
     try:
         made = await tenants.create(runtime, f"chaos {secrets.token_hex(4)}")
-        await credentials.add(runtime, made.id, None, await apple.certificate(BUNDLE))
+        await credentials.add(runtime, made.id, Upload(data=await apple.certificate(BUNDLE)))
     finally:
         await runtime.close()
     tenant = Tenant(made.id, made.api_key)

@@ -1,6 +1,7 @@
 """Health: what pushes learn, the daily look, alarms ahead of expiry, metrics, the doctor."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from app.credentials import health, service, store
+from app.credentials.parse import Upload
 from app.events import store as events
 
 APP, OTHER = "com.example.app", "com.example.other"
@@ -25,8 +27,8 @@ async def tenant_events(runtime, tenant):
 
 async def test_a_credential_that_apple_starts_to_refuse(runtime, tenant, simulator):
     """One alarm however many pushes learn of it; other bundle ids go on."""
-    row = await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
-    other = await service.add(runtime, tenant, None, simulator.voip_certificate(OTHER).pem)
+    row = await service.add(runtime, tenant, Upload(data=simulator.voip_certificate(APP).pem))
+    other = await service.add(runtime, tenant, Upload(data=simulator.voip_certificate(OTHER).pem))
     one = (await usable(runtime, tenant))[0]
 
     async def learn(environment: str) -> None:
@@ -34,25 +36,25 @@ async def test_a_credential_that_apple_starts_to_refuse(runtime, tenant, simulat
             await health.apple_refuses(session, [(one, environment, "BadCertificate")] * 50)
 
     await asyncio.gather(*(learn(name) for name in ("production", "sandbox") * 10))
-    row = await service.get(runtime, tenant, row["id"])
-    assert row["refused"] == {"production": "BadCertificate", "sandbox": "BadCertificate"}
-    assert row["trouble"] == "BadCertificate"
+    row = await service.get(runtime, tenant, row.id)
+    assert row.refused == {"production": "BadCertificate", "sandbox": "BadCertificate"}
+    assert row.trouble == "BadCertificate"
     assert health.health_of(row, datetime.now(UTC)) == "failing"
     told = await tenant_events(runtime, tenant)
     assert [event["type"] for event in told] == ["credential.failing"]
     assert told[0]["data"] == {
-        "credential_id": str(row["id"]),
+        "credential_id": str(row.id),
         "app_id": APP,
         "reason": "BadCertificate",
     }
-    other = await service.get(runtime, tenant, other["id"])
+    other = await service.get(runtime, tenant, other.id)
     assert health.health_of(other, datetime.now(UTC)) == "working"
     # asked again within a minute, not a day
-    assert row["probe_due_at"] - row["failing_since"] < timedelta(seconds=70)
+    assert row.probe_due_at - row.failing_since < timedelta(seconds=70)
 
 
 async def test_apple_takes_it_again(runtime, tenant, simulator):
-    row = await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
+    row = await service.add(runtime, tenant, Upload(data=simulator.voip_certificate(APP).pem))
     one = (await usable(runtime, tenant))[0]
     async with runtime.database.transaction() as session:
         await health.apple_refuses(session, [(one, "production", "Forbidden")])
@@ -64,8 +66,8 @@ async def test_apple_takes_it_again(runtime, tenant, simulator):
     assert [e["type"] for e in await tenant_events(runtime, tenant)] == ["credential.failing"]
     async with runtime.database.transaction() as session:
         await health.apple_accepts(session, [(one, "sandbox"), (one, "production")])
-    row = await service.get(runtime, tenant, row["id"])
-    assert (row["refused"], row["trouble"], row["failing_since"]) == ({}, None, None)
+    row = await service.get(runtime, tenant, row.id)
+    assert (row.refused, row.trouble, row.failing_since) == ({}, None, None)
     assert [e["type"] for e in await tenant_events(runtime, tenant)] == [
         "credential.failing",
         "credential.recovered",
@@ -73,7 +75,7 @@ async def test_apple_takes_it_again(runtime, tenant, simulator):
 
 
 async def test_news_of_an_older_version_changes_nothing(runtime, tenant, simulator, query):
-    await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
+    await service.add(runtime, tenant, Upload(data=simulator.voip_certificate(APP).pem))
     one = (await usable(runtime, tenant))[0]
     await query("UPDATE credentials SET version = version + 1 RETURNING id")
     async with runtime.database.transaction() as session:
@@ -83,21 +85,21 @@ async def test_news_of_an_older_version_changes_nothing(runtime, tenant, simulat
 
 async def test_the_daily_look_finds_what_nobody_pushed(runtime, tenant, simulator, query):
     certificate = simulator.voip_certificate(APP)
-    row = await service.add(runtime, tenant, None, certificate.pem)
+    row = await service.add(runtime, tenant, Upload(data=certificate.pem))
     assert await service.probe_due(runtime) == 0
     simulator.revoke_certificate(certificate)
     await query("UPDATE credentials SET probe_due_at = now() RETURNING id")
     looks = await asyncio.gather(*(service.probe_due(runtime) for _ in range(4)))
     assert sum(looks) == 1  # by whoever comes first
-    row = await service.get(runtime, tenant, row["id"])
-    assert row["trouble"] == "BadCertificate"
-    assert row["probe_due_at"] - row["probed_at"] == timedelta(minutes=1)
+    row = await service.get(runtime, tenant, row.id)
+    assert row.trouble == "BadCertificate"
+    assert row.probe_due_at - row.probed_at == timedelta(minutes=1)
     assert [e["type"] for e in await tenant_events(runtime, tenant)] == ["credential.failing"]
 
 
 async def test_alarms_30_14_7_3_and_1_days_ahead_and_at_the_end(runtime, tenant, simulator, query):
     certificate = simulator.voip_certificate(APP)
-    row = await service.add(runtime, tenant, None, certificate.pem)
+    row = await service.add(runtime, tenant, Upload(data=certificate.pem))
     for days in (40, 30, 29, 14, 13, 7, 5, 3, 2, 1, 0.5):
         await query(
             "UPDATE credentials SET probe_due_at = now(), "
@@ -105,10 +107,10 @@ async def test_alarms_30_14_7_3_and_1_days_ahead_and_at_the_end(runtime, tenant,
             days=days,
         )
         assert await service.probe_due(runtime) == 1
-        row = await service.get(runtime, tenant, row["id"])
+        row = await service.get(runtime, tenant, row.id)
         upcoming = [a for a in (30, 14, 7, 3, 1, 0) if a < days]
-        next_alarm = row["not_after"] - timedelta(days=upcoming[0])
-        assert row["probe_due_at"] <= next_alarm
+        next_alarm = row.not_after - timedelta(days=upcoming[0])
+        assert row.probe_due_at <= next_alarm
     await query(
         "UPDATE credentials SET probe_due_at = now(), not_after = now() - interval '1 s' "
         "RETURNING id"
@@ -124,15 +126,15 @@ async def test_alarms_30_14_7_3_and_1_days_ahead_and_at_the_end(runtime, tenant,
         ("credential.expiring", 1),
         ("credential.expired", 0),
     ]
-    row = await service.get(runtime, tenant, row["id"])
+    row = await service.get(runtime, tenant, row.id)
     assert health.health_of(row, datetime.now(UTC)) == "expired"
-    assert row["probe_due_at"] is None
+    assert row.probe_due_at is None
 
 
 async def test_one_added_late_raises_one_alarm_not_five(runtime, tenant, simulator):
     soon = datetime.now(UTC) + timedelta(days=2)
     row = await service.add(
-        runtime, tenant, None, simulator.voip_certificate(APP, not_after=soon).pem
+        runtime, tenant, Upload(data=simulator.voip_certificate(APP, not_after=soon).pem)
     )
     told = await tenant_events(runtime, tenant)
     assert [(e["type"], e["data"]["days"]) for e in told] == [("credential.expiring", 3)]
@@ -141,22 +143,22 @@ async def test_one_added_late_raises_one_alarm_not_five(runtime, tenant, simulat
 
 async def test_one_on_standby_raises_no_alarm(runtime, tenant, simulator):
     soon = datetime.now(UTC) + timedelta(days=2)
-    await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
-    new = await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
+    await service.add(runtime, tenant, Upload(data=simulator.voip_certificate(APP).pem))
+    new = await service.add(runtime, tenant, Upload(data=simulator.voip_certificate(APP).pem))
     first = await service.list_all(runtime, tenant)
-    assert first[1]["state"] == "standby"
-    row = dict(first[1]) | {"not_after": soon}
+    assert first[1].state == "standby"
+    row = replace(first[1], not_after=soon)
     assert health.alarm_due(row, datetime.now(UTC)) is None
-    assert health.alarm_due(dict(new) | {"not_after": soon}, datetime.now(UTC)) == 3
+    assert health.alarm_due(replace(new, not_after=soon), datetime.now(UTC)) == 3
 
 
 async def test_metrics_and_the_doctor(runtime, tenant, simulator, query):
-    row = await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem)
-    await service.add(runtime, tenant, None, simulator.voip_certificate(OTHER).pem)
+    row = await service.add(runtime, tenant, Upload(data=simulator.voip_certificate(APP).pem))
+    await service.add(runtime, tenant, Upload(data=simulator.voip_certificate(OTHER).pem))
     text = (await health.expiry_expositions(runtime))[1].decode()
-    labels = f'{{app_id="{APP}",credential="{row["id"]}",state="active",tenant="acme"}}'
+    labels = f'{{app_id="{APP}",credential="{row.id}",state="active",tenant="acme"}}'
     line = next(one for one in text.splitlines() if labels in one and "expiry" in one)
-    assert float(line.split()[-1]) == row["not_after"].timestamp()
+    assert float(line.split()[-1]) == row.not_after.timestamp()
     assert f"ringline_credential_working{labels} 1.0" in text
     assert await health.troubles(runtime.database) == []
     await query(
@@ -180,10 +182,10 @@ def test_two_live_keys_of_one_team_are_told_of():
         ("TEAM123456", "KEYB123456"),
         ("TEAM123456", "KEYA123456"),
     ]
-    rows = [{"team_id": team, "key_id": key} for team, key in [*keys, ("OTHERTEAM1", "KEYC123456")]]
-    (said,) = health.shared_teams([*rows, {"team_id": "TEAM123456", "key_id": None}])
+    live = [*keys, ("OTHERTEAM1", "KEYC123456")]
+    (said,) = health.shared_teams([*live, ("TEAM123456", None)])
     assert "team TEAM123456 pushes by 2 keys (KEYA123456, KEYB123456)" in said
-    assert health.shared_teams(rows[2:]) == []
+    assert health.shared_teams(live[2:]) == []
 
 
 @pytest.mark.parametrize(
@@ -196,7 +198,9 @@ def test_two_live_keys_of_one_team_are_told_of():
     ],
 )
 async def test_the_audit_log_cannot_be_rewritten(runtime, tenant, simulator, query, statement):
-    await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem, probe_now=False)
+    await service.add(
+        runtime, tenant, Upload(data=simulator.voip_certificate(APP).pem), probe_now=False
+    )
     before = await query("SELECT count(*) AS n FROM audit")
 
     async def run() -> None:
@@ -210,7 +214,9 @@ async def test_the_audit_log_cannot_be_rewritten(runtime, tenant, simulator, que
 
 
 async def test_the_audit_log_outlives_its_tenant(runtime, tenant, simulator, query):
-    await service.add(runtime, tenant, None, simulator.voip_certificate(APP).pem, probe_now=False)
+    await service.add(
+        runtime, tenant, Upload(data=simulator.voip_certificate(APP).pem), probe_now=False
+    )
     await query("DELETE FROM tenants RETURNING id")
     assert await query("SELECT id FROM credentials") == []
     kept = [row["action"] for row in await query("SELECT action FROM audit ORDER BY id")]

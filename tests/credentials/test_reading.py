@@ -8,7 +8,7 @@ import pytest
 
 from app.credentials.files.reading import read
 from app.credentials.files.refusals import EXPLANATIONS, Refused
-from app.credentials.parse import examine
+from app.credentials.parse import Upload, examine
 from tests.credentials.files import FILES_MAKER as MAKER
 from tests.credentials.files import IDS, NOW, Made
 
@@ -19,14 +19,14 @@ MOST_MEMORY = 20 * 1024 * 1024
 
 
 def parse(made: Made, now: datetime = NOW):
-    return examine(
-        made.data,
-        made.password,
+    upload = Upload(
+        data=made.data,
+        password=made.password,
         app_id=made.app_id,
         environments=made.environments,
         **made.ids,
-        now=now,
     )
+    return examine(upload, now)
 
 
 def test_there_are_more_than_forty_and_no_name_twice():

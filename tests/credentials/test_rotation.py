@@ -8,6 +8,7 @@ import pytest
 from app.access import signing_place
 from app.credentials import rotation, service, store
 from app.credentials.decrypt import decrypt
+from app.credentials.parse import Upload
 from app.infra import vault
 from app.infra.ids import uuid7
 from app.infra.vault import VaultError, keyring
@@ -45,16 +46,18 @@ async def test_every_row_of_every_table_is_wrapped_anew(
     made = []
     for i in range(5):
         certificate = simulator.voip_certificate(f"com.example.a{i}")
-        made.append(await service.add(runtime, tenant, None, certificate.pem, probe_now=False))
+        made.append(
+            await service.add(runtime, tenant, Upload(data=certificate.pem), probe_now=False)
+        )
     assert await usage(both) == [{"1": 5}, {"1": 1}]
     done = await rotation.rotate(both, batch=2)
     assert (done.rewrapped, done.failed) == (6, ())
     assert await usage(both) == [{"2026": 5}, {"2026": 1}]
     async with runtime.database.autocommit() as session:
         for row in made:
-            usable = await store.get_usable(session, tenant, row["id"])
+            usable = await store.get_usable(session, tenant, row.id)
             assert usable is not None
-            assert usable.version == row["version"]  # pools of connections need not change
+            assert usable.version == row.version  # pools of connections need not change
             assert b"PRIVATE KEY" in decrypt(new_alone.keyring, usable).pem
     token, _ = await tenants.user_token(new_alone, tenant, "alice", 60)
     assert token
@@ -63,26 +66,26 @@ async def test_every_row_of_every_table_is_wrapped_anew(
 
 async def test_a_row_that_does_not_open_is_named_and_left(both, runtime, tenant, simulator, query):
     one = await service.add(
-        runtime, tenant, None, simulator.voip_certificate(APP).pem, probe_now=False
+        runtime, tenant, Upload(data=simulator.voip_certificate(APP).pem), probe_now=False
     )
     two = await service.add(
-        runtime, tenant, None, simulator.voip_certificate("x.y").pem, probe_now=False
+        runtime, tenant, Upload(data=simulator.voip_certificate("x.y").pem), probe_now=False
     )
     await query(
         "UPDATE credentials SET sealed = (SELECT sealed FROM credentials WHERE id = :two) "
         "WHERE id = :one RETURNING id",
-        one=one["id"],
-        two=two["id"],
+        one=one.id,
+        two=two.id,
     )
     done = await rotation.rotate(both)
     assert done.rewrapped == 2
     assert len(done.failed) == 1
-    assert str(one["id"]) in done.failed[0]
+    assert str(one.id) in done.failed[0]
 
 
 async def test_rows_copied_to_another_id_or_tenant_do_not_open(runtime, tenant, simulator, query):
     row = await service.add(
-        runtime, tenant, None, simulator.voip_certificate(APP).pem, probe_now=False
+        runtime, tenant, Upload(data=simulator.voip_certificate(APP).pem), probe_now=False
     )
     other = (await tenants.create(runtime, "other")).id
     copy = (
@@ -93,7 +96,7 @@ async def test_rows_copied_to_another_id_or_tenant_do_not_open(runtime, tenant, 
     )
     for place in (tenant, other):
         new = uuid7()
-        await query(copy, id=new, tenant=place, source=row["id"])
+        await query(copy, id=new, tenant=place, source=row.id)
         async with runtime.database.autocommit() as session:
             usable = await store.get_usable(session, place, new)
         assert usable is not None
@@ -103,18 +106,18 @@ async def test_rows_copied_to_another_id_or_tenant_do_not_open(runtime, tenant, 
 
 async def test_a_probe_tells_of_a_row_that_does_not_open(runtime, new_alone, tenant, simulator):
     row = await service.add(
-        runtime, tenant, None, simulator.voip_certificate(APP).pem, probe_now=False
+        runtime, tenant, Upload(data=simulator.voip_certificate(APP).pem), probe_now=False
     )
-    probed = await service.probe(new_alone, tenant, row["id"])
-    assert set(probed["refused"]) == {"production", "sandbox"}
-    assert "RINGLINE_SECRET_KEY" in probed["trouble"]
+    probed = await service.probe(new_alone, tenant, row.id)
+    assert set(probed.refused) == {"production", "sandbox"}
+    assert "RINGLINE_SECRET_KEY" in probed.trouble
 
 
 async def test_service_goes_on_while_keys_are_rotated(runtime, both, tenant, simulator):
     """Adding, opening and rotating at the same time: nothing fails, all ends under the new key."""
     rows = [
         await service.add(
-            runtime, tenant, None, simulator.voip_certificate(f"a.b{i}").pem, probe_now=False
+            runtime, tenant, Upload(data=simulator.voip_certificate(f"a.b{i}").pem), probe_now=False
         )
         for i in range(10)
     ]
@@ -124,7 +127,7 @@ async def test_service_goes_on_while_keys_are_rotated(runtime, both, tenant, sim
         count = 0
         while not stop.is_set():
             async with runtime.database.autocommit() as session:
-                usable = await store.for_apps(session, {(tenant, row["app_id"]) for row in rows})
+                usable = await store.for_apps(session, {(tenant, row.app_id) for row in rows})
             for one in usable:
                 decrypt(both.keyring, one)
                 count += 1
@@ -134,7 +137,7 @@ async def test_service_goes_on_while_keys_are_rotated(runtime, both, tenant, sim
     async def add_more() -> None:
         for i in range(10):
             pem = simulator.voip_certificate(f"c.d{i}").pem
-            await service.add(runtime, tenant, None, pem, probe_now=False)
+            await service.add(runtime, tenant, Upload(data=pem), probe_now=False)
 
     opening = asyncio.create_task(open_all())
     await asyncio.gather(rotation.rotate(both, batch=1), add_more())

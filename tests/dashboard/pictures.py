@@ -17,6 +17,7 @@ from playwright.async_api import Browser, async_playwright
 from sqlalchemy import text
 
 from app.credentials import service as credentials
+from app.credentials.parse import Upload
 from app.dashboard import admins, counting
 from app.infra.runtime import open_runtime
 from app.tenants import service as tenants
@@ -70,7 +71,7 @@ async def furnish(stack: Stack) -> tuple[str, str, dict[str, str]]:
         first = await admins.create_or_reset(runtime, "ada@example.com")
         made = await tenants.create(runtime, f"Talk {uuid4().hex[:3]}")
         certificate = stack.simulator.voip_certificate(BUNDLE)
-        await credentials.add(runtime, made.id, None, certificate.pem)
+        await credentials.add(runtime, made.id, Upload(data=certificate.pem))
         values = {"tenant": made.id, "bundle": BUNDLE}
         async with runtime.database.transaction() as session:
             for statement in (PAST, RINGS, PUSHES):

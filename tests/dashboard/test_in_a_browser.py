@@ -76,12 +76,13 @@ async def signed_in(page: Page, house: House, role: str = "owner") -> str:
 async def furnished(house: House, simulator: Simulator, **device: Any) -> tuple[str, str, str]:
     """A tenant with a credential and a live phone of bob's: (tenant id, key, token)."""
     from app.credentials import service as credentials
+    from app.credentials.parse import Upload
 
     token = secrets.token_hex(32)
     simulator.live(token, topic=f"{BUNDLE}.voip")
     async with house.runtime() as runtime:
         made = await tenants.create(runtime, f"t-{secrets.token_hex(4)}")
-        await credentials.add(runtime, made.id, None, simulator.voip_certificate(BUNDLE).pem)
+        await credentials.add(runtime, made.id, Upload(data=simulator.voip_certificate(BUNDLE).pem))
     body = {"user_id": "bob", "device_id": "d1", "name": "Bob's iPhone"} | device
     body |= {"tokens": [{"kind": "voip", "token": token, "app_id": BUNDLE}]}
     async with api(house, made.api_key) as client:

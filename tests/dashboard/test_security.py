@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from app.calls import registration
 from app.credentials import service as credentials
+from app.credentials.parse import Upload
 from app.dashboard import admins, passwords, routes_people
 from app.dashboard.pages import PageRoute
 from app.devices import service as devices
@@ -117,7 +118,7 @@ async def test_nothing_of_another_tenant_is_under_this_one(site: Site, tenant, s
     owner = await site.admin()
     other = (await tenants.create(site.runtime, "other")).id
     made = await credentials.add(
-        site.runtime, other, None, simulator.voip_certificate(BUNDLE).pem, probe_now=False
+        site.runtime, other, Upload(data=simulator.voip_certificate(BUNDLE).pem), probe_now=False
     )
     body = DeviceIn(device_id="d1", tokens=[{"kind": "voip", "token": "ab" * 32, "app_id": BUNDLE}])
     await registration.register(site.runtime, other, TenantSettings(), "bob", body)

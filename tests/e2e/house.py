@@ -20,6 +20,7 @@ from sqlalchemy import text
 
 from app.access import sign_user_token
 from app.credentials import service as credentials
+from app.credentials.parse import Upload
 from app.infra.db import many
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
@@ -344,7 +345,7 @@ async def new_tenant(house: House) -> AsyncIterator[Tenant]:
         runtime = await stack.enter_async_context(house.runtime())
         made = await tenants.create(runtime, f"t-{secrets.token_hex(6)}")
         certificate = house.sim.voip_certificate(BUNDLE)
-        await credentials.add(runtime, made.id, None, certificate.pem)
+        await credentials.add(runtime, made.id, Upload(data=certificate.pem))
         tenant = Tenant(house, runtime, made.id, made.api_key, made.kid, made.signing_secret)
         for api in house.apis:
             client = httpx.AsyncClient(

@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from app.credentials import service as credentials
+from app.credentials.parse import Upload
 from tests.e2e.house import BUNDLE, Tenant, bearer, eventually, member
 
 ODD_NAMES = {
@@ -136,7 +137,9 @@ async def phone_rings(tenant: Tenant, typed: str) -> None:
 async def test_a_topic_is_spelled_as_apple_has_it(tenant: Tenant) -> None:
     async with tenant.house.runtime() as runtime:
         pem = tenant.sim.voip_certificate("com.Mixed.App").pem
-        added = await credentials.add(runtime, tenant.id, "com.mixed.APP.voip", pem)
+        added = await credentials.add(
+            runtime, tenant.id, Upload(data=pem, app_id="com.mixed.APP.voip")
+        )
     assert (added["app_id"], added["state"]) == ("com.mixed.app", "active")
     token = secrets.token_hex(32)
     tenant.sim.live(token, topic="com.Mixed.App.voip")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.credentials import service as credentials
+from app.credentials.parse import Upload
 from tests.e2e.house import House, Phone, Tenant, eventually, new_tenant
 from tests.houses import HouseMaker
 
@@ -141,10 +142,10 @@ async def test_a_refused_credential_alarms_once_and_other_apps_go_on(
     other = f"com.example.other{secrets.token_hex(3)}"
     (row,) = await credentials.list_all(tenant.runtime, tenant.id)
     revoked = house.sim.voip_certificate(BUNDLE)
-    await credentials.add(tenant.runtime, tenant.id, None, revoked.pem)
+    await credentials.add(tenant.runtime, tenant.id, Upload(data=revoked.pem))
     await credentials.retire(tenant.runtime, tenant.id, row["id"])
     works = house.sim.voip_certificate(other)
-    await credentials.add(tenant.runtime, tenant.id, None, works.pem)
+    await credentials.add(tenant.runtime, tenant.id, Upload(data=works.pem))
     phone = await tenant.phone("bob")
     assert (await ended(tenant, await tenant.ring("bob")))[0]["state"] == "accepted"
     house.sim.revoke_certificate(revoked)
@@ -171,7 +172,7 @@ async def test_a_ring_goes_by_another_credential_when_one_is_refused(
     """The old certificate is refused in the middle of things: the new one rings the phone."""
     house, tenant = lone
     revoked = house.sim.voip_certificate(BUNDLE)
-    await credentials.add(tenant.runtime, tenant.id, None, revoked.pem)
+    await credentials.add(tenant.runtime, tenant.id, Upload(data=revoked.pem))
     await tenant.phone("bob")
     assert (await ended(tenant, await tenant.ring("bob")))[0]["state"] == "accepted"
     house.sim.revoke_certificate(revoked)
@@ -217,10 +218,7 @@ async def test_a_clock_two_hours_wrong_makes_one_alarm_and_no_storm_of_tokens(
     async with new_tenant(house) as tenant:
         (row,) = await credentials.list_all(tenant.runtime, tenant.id)
         key = house.sim.provider_key(team_id="TEAM123456", key_id="KEY1234567")
-        await credentials.add(
-            tenant.runtime, tenant.id, BUNDLE, key.p8.encode() if isinstance(key.p8, str) else key.p8,
-            key_id=key.key_id, team_id=key.team_id,
-        )  # fmt: skip
+        await credentials.add(tenant.runtime, tenant.id, Upload(data=key.p8.encode() if isinstance(key.p8, str) else key.p8, app_id=BUNDLE, key_id=key.key_id, team_id=key.team_id))  # fmt: skip
         await credentials.retire(tenant.runtime, tenant.id, row["id"])
         await tenant.phone("bob")
         assert (await ended(tenant, await tenant.ring("bob")))[0]["state"] == "accepted"

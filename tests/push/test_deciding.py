@@ -8,6 +8,7 @@ import pytest
 
 from app.apns.policy import react
 from app.core.breaker import FAILING, FAILING_FOR, TROUBLES
+from app.core.credential import CredentialKind, CredentialState
 from app.core.push import Environment
 from app.core.push_policy import Attempt, Known, NoAnswer, Reaction
 from app.credentials.usable import Usable
@@ -26,12 +27,12 @@ def credential(name: str) -> Usable:
         version=1,
         tenant_id=TENANT,
         app_id="com.example.app",
-        kind="apns_key",
-        environments=("production",),
+        kind=CredentialKind.KEY,
+        environments=(Environment.PRODUCTION,),
         topics=("com.example.app.voip", "com.example.app"),
         team_id=None,
         key_id=None,
-        state="active",
+        state=CredentialState.ACTIVE,
         activated_at=None,
         expired=False,
         refused=MappingProxyType({}),

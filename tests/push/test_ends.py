@@ -6,7 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from app.core.push import Purpose, PushReason, PushState
+from app.core.credential import CredentialKind, CredentialState
+from app.core.push import Environment, Purpose, PushReason, PushState
 from app.core.push_policy import NoAnswer, OtherEnvironment, Reaction, Verdict
 from app.credentials.usable import Usable
 from app.push.claimed import ClaimedPush
@@ -32,12 +33,12 @@ def credential(number: int, **fields: Any) -> Usable:
         "version": 1,
         "tenant_id": TENANT,
         "app_id": BUNDLE,
-        "kind": "certificate",
-        "environments": ("production", "sandbox"),
+        "kind": CredentialKind.CERTIFICATE,
+        "environments": tuple(Environment),
         "topics": (f"{BUNDLE}.voip",),
         "team_id": None,
         "key_id": None,
-        "state": "active",
+        "state": CredentialState.ACTIVE,
         "activated_at": None,
         "expired": False,
         "refused": {},
@@ -72,7 +73,7 @@ def test_what_is_not_to_be_sent_after_all(fields: dict[str, Any], why: str | Non
 
 def test_what_is_known_of_the_other_environment() -> None:
     everywhere = CredentialSet((FIRST,))
-    here = CredentialSet((credential(4, environments=("production",)),))
+    here = CredentialSet((credential(4, environments=(Environment.PRODUCTION,)),))
     assert other_environment(push(), everywhere) is OtherEnvironment.UNTRIED
     assert other_environment(push(), here) is OtherEnvironment.UNAVAILABLE
     assert other_environment(push(healed=True), everywhere) is OtherEnvironment.REFUSED

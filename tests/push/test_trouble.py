@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives import hashes
 
 from app.core.push_policy import Alert
 from app.credentials import service as credentials
+from app.credentials.parse import Upload
 from devkit.simulator import Issued
 from tests.e2e.house import BUNDLE, eventually
 from tests.push.conftest import Bench
@@ -15,7 +16,7 @@ from tests.push.conftest import Bench
 async def newest(bench: Bench) -> Issued:
     """A certificate beside the tenant's own, which goes first."""
     issued = bench.sim.voip_certificate(BUNDLE)
-    await credentials.add(bench.tenant.runtime, bench.tenant.id, None, issued.pem)
+    await credentials.add(bench.tenant.runtime, bench.tenant.id, Upload(data=issued.pem))
     return issued
 
 
