@@ -64,6 +64,11 @@ chaos: $(VENV)/dev.stamp ## 10 to 15 minutes of faults under load, and a table; 
 promises: $(VENV)/browser.stamp ## run what docs/promises.md names as proofs; ARGS="Solid" for some
 	@$(BIN)/python -m tests.promises $(ARGS)
 
+.PHONY: clients
+clients: $(VENV)/dev.stamp ## build the Python and TypeScript clients into build/clients, and test both
+	@$(BIN)/python -m tests.clients.packing build/clients
+	@$(BIN)/python -m pytest -n0 tests/clients $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## ruff, mypy --strict and the import rules
 	@$(BIN)/ruff check .
@@ -85,9 +90,10 @@ plain-install: ## install without locks into a fresh environment, and load all t
 	@build/plain/bin/ringline --help >/dev/null
 
 .PHONY: reference
-reference: $(VENV)/run.stamp ## write the references of events, metrics and logs anew, from the code
+reference: $(VENV)/dev.stamp ## write the references, and what is generated in the clients, anew from the code
 	@$(BIN)/python -m app.events.reference
 	@$(BIN)/python -m tests.reference
+	@$(BIN)/python -m clients.generator
 
 .PHONY: lock
 lock: | $(BIN)/python ## resolve the dependencies anew into requirements/

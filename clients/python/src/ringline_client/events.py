@@ -1,0 +1,165 @@
+"""The live stream: server-sent events (HTML Standard, 9.2), resumed until there is no more use."""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from ringline_client.errors import StreamEnded, Unauthorized, error_of
+from ringline_client.requests import MAYBE_DONE, NOTHING_DONE, Request
+
+SILENCE = 40.0
+"""Seconds without a byte after which a stream is dead: the server says something every 15."""
+LONGEST_WAIT = 30.0
+FOR_GOOD = frozenset({"user_erased"})
+"""Reasons after which connecting again is of no use."""
+OF_TOKEN = frozenset({"token_expired", "token_revoked", "unauthorized"})
+"""Reasons after which a new token is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """One message. `id`: where to resume after it; `body`: all of it, with `session_id` and `data`
+    for an event of a call, `calls` for a `snapshot`, `reason` for a `reset`."""
+
+    id: int | None
+    type: str
+    body: Mapping[str, Any]
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """What the event says; {} where it says nothing."""
+        found: Mapping[str, Any] = self.body.get("data") or {}
+        return found
+
+
+@dataclass(slots=True)
+class Lines:
+    """Puts messages together from lines. `retry`: seconds that the server asks to wait."""
+
+    retry: float = 1.0
+    _id: int | None = None
+    _event: str = ""
+    _data: list[str] = field(default_factory=list)
+
+    def feed(self, line: str) -> StreamEvent | None:
+        """Take a line without its end; gives a message at an empty line."""
+        if line == "":
+            return self._message()
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._data.append(value)
+        elif name == "event":
+            self._event = value
+        elif name == "id" and value.isdigit():
+            self._id = int(value)
+        elif name == "retry" and value.isdigit():
+            self.retry = int(value) / 1000
+        return None
+
+    def _message(self) -> StreamEvent | None:
+        text, event, number = "\n".join(self._data), self._event or "message", self._id
+        self._data, self._event, self._id = [], "", None
+        if not text:
+            return None
+        body = json.loads(text)
+        return StreamEvent(number, event, body if isinstance(body, dict) else {})
+
+
+@dataclass(slots=True)
+class Position:
+    """Where a reader is. `after`: the number of the last message that was given."""
+
+    after: int | None
+
+    def takes(self, event: StreamEvent) -> bool:
+        """Whether a message is new; moves on if it is."""
+        if event.type == "reset":
+            self.after = None
+            return True
+        if event.type == "snapshot":
+            self.after = event.id
+            return True
+        if event.id is not None:
+            if self.after is not None and event.id <= self.after:
+                return False
+            self.after = event.id
+        return True
+
+
+class Ended(Exception):
+    """The server has ended this connection, for a reason that connecting again mends."""
+
+
+Open = Callable[[Request, Mapping[str, str]], Awaitable[httpx.Response]]
+
+
+async def follow(
+    open_stream: Open, request: Request, after: int | None, renew: Callable[[], bool]
+) -> AsyncIterator[StreamEvent]:
+    """Messages of one connection after the other. Raises ApiError or StreamEnded."""
+    position, lines, failures, refused = Position(after), Lines(), 0, False
+    while True:
+        try:
+            async for event in _connection(open_stream, request, position, lines):
+                failures, refused = 0, False
+                yield event
+        except Unauthorized:
+            if refused or not renew():
+                raise
+            refused = True
+            continue
+        except (httpx.HTTPError, Ended):
+            pass
+        failures += 1
+        wait = min(lines.retry * 2 ** (failures - 1), LONGEST_WAIT)
+        await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  (spreads the work)
+
+
+async def _connection(
+    open_stream: Open, request: Request, position: Position, lines: Lines
+) -> AsyncIterator[StreamEvent]:
+    headers = {"Accept": "text/event-stream"}
+    if position.after is not None:
+        headers["Last-Event-ID"] = str(position.after)
+    response = await open_stream(request, headers)
+    try:
+        await _let_in(response)
+        broken = Lines(retry=lines.retry)  # what an earlier connection left half said is gone
+        async for line in response.aiter_lines():
+            event = broken.feed(line)
+            lines.retry = broken.retry
+            if event is None:
+                continue
+            if event.type == "closing":
+                _closed(str(event.body.get("reason")))
+            if position.takes(event):
+                yield event
+    finally:
+        await response.aclose()
+
+
+async def _let_in(response: httpx.Response) -> None:
+    """Raises ApiError where asking again is of no use, Ended where it is."""
+    if response.is_success:
+        return
+    if response.status_code in NOTHING_DONE | MAYBE_DONE:
+        raise Ended
+    try:
+        body = json.loads(await response.aread())
+    except ValueError:
+        body = None
+    raise error_of(response.status_code, body)
+
+
+def _closed(reason: str) -> None:
+    if reason in FOR_GOOD:
+        raise StreamEnded(reason)
+    if reason in OF_TOKEN:
+        raise Unauthorized(401, {"code": reason, "detail": "the stream's token is good no more"})
+    raise Ended

@@ -1,0 +1,1166 @@
+"""What the server sends and takes.
+
+Made from the OpenAPI document by `make reference`: change the server, not this file.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class Accepted(TypedDict):
+    """A call that was answered; with a call token only the member's own part of it."""
+
+    id: str
+    """the client's own id of the call"""
+    session_id: str
+    """UUID of this session"""
+    cid: str
+    """`type:id`"""
+    type: str
+    """the call type"""
+    state: Literal["ringing", "active", "ended"]
+    """how the call stands"""
+    reason: (
+        Literal[
+            "completed",
+            "cancelled",
+            "declined",
+            "busy",
+            "missed",
+            "unreachable",
+            "alone",
+            "max_duration",
+            "ended_by_server",
+            "failed",
+        ]
+        | None
+    )
+    """why it ended; null while it lives"""
+    title: str | None
+    """as screens show it"""
+    caller: Caller
+    """who is calling"""
+    video: bool
+    """whether it is a video call"""
+    custom: dict[str, Any]
+    """the backend's own data"""
+    created_at: str
+    """when it began; RFC 3339, UTC, with milliseconds"""
+    active_at: str | None
+    """when the first callee joined; RFC 3339, UTC, with milliseconds"""
+    ended_at: str | None
+    """when it ended; RFC 3339, UTC, with milliseconds"""
+    members: list[Member]
+    """everybody in it, the caller first"""
+    member_token: str
+    """keeps, leaves and ends the call without login"""
+    count: NotRequired[Counts | None]
+    """with a call token: how many"""
+    ring: NotRequired[Ring | None]
+    """with a call token: its own ring"""
+    heartbeat_every: NotRequired[float | None]
+    """seconds at most between two signs of life; null: none needed"""
+
+
+class ActIn(TypedDict):
+    """Who acts on a call: with a user token the token's subject, with a key `user_id`."""
+
+    user_id: NotRequired[str | None]
+    device_id: NotRequired[str | None]
+
+
+class Actor(TypedDict):
+    """Who acted."""
+
+    kind: str
+    """api_key, user, command, dashboard or server"""
+    id: str | None
+    """an API key's or a person's id"""
+    name: str | None
+    """a key's, a person's or a command's name"""
+
+
+class Alive(TypedDict):
+    """This process runs."""
+
+    status: Literal["ok"]
+    """always `ok`"""
+
+
+class Attempt(TypedDict):
+    """One try, with the beginning of what the endpoint answered."""
+
+    id: str
+    """its id"""
+    event_id: str
+    """the event"""
+    started_at: str
+    """when it was sent; RFC 3339, UTC, with milliseconds"""
+    finished_at: str
+    """when it was over; RFC 3339, UTC, with milliseconds"""
+    status: int | None
+    """the HTTP status, if one came"""
+    error: str | None
+    """what went wrong, if none came"""
+    answer: str | None
+    """the beginning of the body"""
+
+
+class Attempts(TypedDict):
+    """A page of attempts, the newest first."""
+
+    attempts: list[Attempt]
+    """of this endpoint"""
+    next_cursor: str | None
+    """give it as `cursor` for the next page; null on the last"""
+
+
+class AuditLine(TypedDict):
+    """Who did what, when and from where."""
+
+    id: str
+    """its id"""
+    at: str
+    """when; RFC 3339, UTC, with milliseconds"""
+    actor: Actor
+    """who"""
+    action: str
+    """what"""
+    target: str
+    """to what"""
+    source: str | None
+    """from which address"""
+    detail: dict[str, Any]
+    """the particulars; never a secret"""
+
+
+class Audit(TypedDict):
+    """A page of the audit log, the newest first."""
+
+    audit: list[AuditLine]
+    """lines"""
+    next_cursor: str | None
+    """give it as `cursor` for the next page; null on the last"""
+
+
+class Call(TypedDict):
+    """A call as a backend or a member reads it."""
+
+    id: str
+    """the client's own id of the call"""
+    session_id: str
+    """UUID of this session"""
+    cid: str
+    """`type:id`"""
+    type: str
+    """the call type"""
+    state: Literal["ringing", "active", "ended"]
+    """how the call stands"""
+    reason: (
+        Literal[
+            "completed",
+            "cancelled",
+            "declined",
+            "busy",
+            "missed",
+            "unreachable",
+            "alone",
+            "max_duration",
+            "ended_by_server",
+            "failed",
+        ]
+        | None
+    )
+    """why it ended; null while it lives"""
+    title: str | None
+    """as screens show it"""
+    caller: Caller
+    """who is calling"""
+    video: bool
+    """whether it is a video call"""
+    custom: dict[str, Any]
+    """the backend's own data"""
+    created_at: str
+    """when it began; RFC 3339, UTC, with milliseconds"""
+    active_at: str | None
+    """when the first callee joined; RFC 3339, UTC, with milliseconds"""
+    ended_at: str | None
+    """when it ended; RFC 3339, UTC, with milliseconds"""
+    members: list[Member]
+    """everybody in it, the caller first"""
+    warnings: NotRequired[list[Notice] | None]
+    """what did not keep it from being rung, and should be looked at"""
+
+
+class CallerIn(TypedDict):
+    """Who is calling."""
+
+    id: str
+    name: NotRequired[str | None]
+    avatar_url: NotRequired[str | None]
+    handle: NotRequired[HandleIn | None]
+    device_id: NotRequired[str | None]
+
+
+class Caller(TypedDict):
+    """Who is calling."""
+
+    name: str | None
+    """as screens show it"""
+    avatar_url: str | None
+    """an https address of a picture"""
+    handle: Handle | None
+    """what contacts and redial know them by"""
+    id: str
+    """the caller's user id"""
+
+
+class Calls(TypedDict):
+    """A page of calls, the newest first."""
+
+    calls: list[ListedCall]
+    """at most `limit`; perhaps fewer"""
+    next_cursor: str | None
+    """give it as `cursor` for the next page; null on the last"""
+
+
+class ChangeIn(TypedDict):
+    """What to change; `enabled: true` also takes an endpoint back that Ringline has disabled."""
+
+    url: NotRequired[str | None]
+    events: NotRequired[list[str] | None]
+    description: NotRequired[str | None]
+    enabled: NotRequired[bool | None]
+
+
+class ConfirmIn(TypedDict):
+    """`confirm` is needed for the last working credential of an app."""
+
+    confirm: NotRequired[bool]
+
+
+class Counts(TypedDict):
+    """How many members a call has."""
+
+    members: int
+    """in all, the caller included"""
+    joined: int
+    """who have joined, away or not"""
+    ringing: int
+    """who still ring"""
+
+
+class CredentialIn(TypedDict):
+    """A credential to look at or to add. A `.p8` needs `app_id`, `key_id` and `team_id`."""
+
+    file: str
+    password: NotRequired[str | None]
+    app_id: NotRequired[str | None]
+    key_id: NotRequired[str | None]
+    team_id: NotRequired[str | None]
+    environments: NotRequired[list[Literal["production", "sandbox"]] | None]
+
+
+class Credential(TypedDict):
+    """A credential as admins read it."""
+
+    kind: str
+    """`certificate` or `key`"""
+    app_id: str | None
+    """the app"""
+    topics: list[str]
+    """what it may push to"""
+    environments: list[Literal["production", "sandbox"]]
+    """where it may push"""
+    team_id: str | None
+    """Apple's team"""
+    key_id: str | None
+    """of a key"""
+    subject: str | None
+    """of a certificate"""
+    serial: str | None
+    """of a certificate, hexadecimal"""
+    fingerprint: str | None
+    """SHA-256, hexadecimal"""
+    not_before: str | None
+    """from when it is good; RFC 3339, UTC, with milliseconds"""
+    not_after: str | None
+    """until when it is good; RFC 3339, UTC, with milliseconds"""
+    days_left: int | None
+    """whole days until it runs out"""
+    id: str
+    """its id"""
+    state: str
+    """requested, standby, active or retired"""
+    health: str
+    """working, failing, expiring, expired or unproven"""
+    reason: str | None
+    """Apple's own word while it refuses"""
+    failing_since: str | None
+    """since when Apple refuses it; RFC 3339, UTC, with milliseconds"""
+    key_fingerprint: str | None
+    """of its public key, SHA-256, hexadecimal"""
+    probe: dict[str, Any]
+    """Apple's answer by environment, when last asked"""
+    probed_at: str | None
+    """when Apple was last asked; RFC 3339, UTC, with milliseconds"""
+    request: str | None
+    """the signing request, while it waits for a certificate"""
+    version: int
+    """moves when what is sealed does"""
+    created_at: str
+    """when it was stored; RFC 3339, UTC, with milliseconds"""
+    activated_at: str | None
+    """when it came into use; RFC 3339, UTC, with milliseconds"""
+    replaced_at: str | None
+    """when another took its place; RFC 3339, UTC, with milliseconds"""
+    retired_at: str | None
+    """when it was retired; RFC 3339, UTC, with milliseconds"""
+
+
+class Credentials(TypedDict):
+    """Every credential, the newest first."""
+
+    credentials: list[Credential]
+    """of the tenant, or of one app"""
+
+
+class DeclineIn(TypedDict):
+    """`reason`: `declined` or `busy`. `reach`: all the user's devices, or this one while
+    others ring on; without it, as the tenant's `decline_reach` says.
+    """
+
+    user_id: NotRequired[str | None]
+    device_id: NotRequired[str | None]
+    reason: NotRequired[str]
+    reach: NotRequired[Literal["user", "device"] | None]
+
+
+class Deliveries(TypedDict):
+    """A page of deliveries, the newest first."""
+
+    deliveries: list[Delivery]
+    """of this endpoint"""
+    next_cursor: str | None
+    """give it as `cursor` for the next page; null on the last"""
+
+
+class Delivery(TypedDict):
+    """One event for one endpoint."""
+
+    event_id: str
+    """the same for each try"""
+    type: str
+    """the event's type"""
+    session_id: str | None
+    """the call's session, if it is of one"""
+    seq: int | None
+    """its number within the call"""
+    state: Literal["pending", "sending", "delivered", "failed"]
+    """how far it is"""
+    attempts: int
+    """how often it was tried"""
+    status: int | None
+    """the last HTTP status"""
+    error: str | None
+    """what went wrong, if no status came"""
+    created_at: str | None
+    """when it was made; RFC 3339, UTC, with milliseconds"""
+    due_at: str | None
+    """when it is tried next; RFC 3339, UTC, with milliseconds"""
+    finished_at: str | None
+    """when it was delivered or given up; RFC 3339, UTC, with milliseconds"""
+
+
+class DeviceIn(TypedDict):
+    """A registration. `expires_in` in seconds, 300 to 180 days; `user_id` only with an API
+    key.
+    """
+
+    user_id: NotRequired[str | None]
+    device_id: NotRequired[str | None]
+    name: NotRequired[str | None]
+    platform: NotRequired[str | None]
+    tokens: NotRequired[list[TokenIn]]
+    expires_in: NotRequired[int]
+
+
+class Device(TypedDict):
+    """One app installation of a user."""
+
+    device_id: str
+    """as the app names it"""
+    user_id: str
+    """whose"""
+    name: str | None
+    """as people know it"""
+    platform: str | None
+    """as the app says"""
+    created_at: str
+    """when it was first seen; RFC 3339, UTC, with milliseconds"""
+    registered_at: str
+    """when it last registered; RFC 3339, UTC, with milliseconds"""
+    tokens: list[Token]
+    """its push tokens"""
+
+
+class Devices(TypedDict):
+    """A user's devices, the newest first."""
+
+    devices: list[Device]
+    """at most as many as the limit `devices` allows"""
+
+
+class EventType(TypedDict):
+    """One type of event."""
+
+    type: str
+    """its name"""
+    about: str
+    """what it means"""
+    example: dict[str, Any]
+    """one, as a webhook is sent it"""
+    json_schema: dict[str, Any]
+    """JSON Schema 2020-12"""
+
+
+class EventTypes(TypedDict):
+    """Every type of event, and what a webhook may subscribe to."""
+
+    types: list[EventType]
+    """in the order of a call"""
+    filters: list[str]
+    """what a webhook's `events` may hold"""
+
+
+class FileIn(TypedDict):
+    """A file as an admin has it."""
+
+    file: str
+    password: NotRequired[str | None]
+
+
+class HandleIn(TypedDict):
+    """What contacts and redial know a person by; a phone shows it where there is no name."""
+
+    kind: HandleKind
+    value: str
+
+
+class HandleKind(TypedDict):
+    """CXHandle.HandleType: what a handle is, so that a phone finds its contact and can redial."""
+
+
+class Handle(TypedDict):
+    """What contacts and redial know a person by."""
+
+    kind: Literal["phone", "email", "generic"]
+    """what it is"""
+    value: str
+    """the number, address or name"""
+
+
+class Line(TypedDict):
+    """One thing that happened."""
+
+    at: str
+    """when; RFC 3339, UTC, with milliseconds"""
+    ms: int
+    """milliseconds since the call began"""
+    kind: str
+    """an event's type, or what a push did"""
+    text: str
+    """the same as a sentence"""
+    user_id: str | None
+    """whom it is about"""
+    device_id: str | None
+    """on which device"""
+    data: dict[str, Any]
+    """the particulars"""
+
+
+class ListedCall(TypedDict):
+    """A call in a list: of one with more than ten members none is listed, only how many."""
+
+    id: str
+    """the client's own id of the call"""
+    session_id: str
+    """UUID of this session"""
+    cid: str
+    """`type:id`"""
+    type: str
+    """the call type"""
+    state: Literal["ringing", "active", "ended"]
+    """how the call stands"""
+    reason: (
+        Literal[
+            "completed",
+            "cancelled",
+            "declined",
+            "busy",
+            "missed",
+            "unreachable",
+            "alone",
+            "max_duration",
+            "ended_by_server",
+            "failed",
+        ]
+        | None
+    )
+    """why it ended; null while it lives"""
+    title: str | None
+    """as screens show it"""
+    caller: Caller
+    """who is calling"""
+    video: bool
+    """whether it is a video call"""
+    custom: dict[str, Any]
+    """the backend's own data"""
+    created_at: str
+    """when it began; RFC 3339, UTC, with milliseconds"""
+    active_at: str | None
+    """when the first callee joined; RFC 3339, UTC, with milliseconds"""
+    ended_at: str | None
+    """when it ended; RFC 3339, UTC, with milliseconds"""
+    members: list[Member]
+    """everybody in it, the caller first"""
+    count: Counts
+    """how many members there are"""
+
+
+class Member(TypedDict):
+    """A user in a call, with the latest ring that was made to reach them."""
+
+    name: str | None
+    """as screens show it"""
+    avatar_url: str | None
+    """an https address of a picture"""
+    handle: Handle | None
+    """what contacts and redial know them by"""
+    user_id: str
+    """who"""
+    role: Literal["caller", "callee"]
+    """what they are in this call"""
+    state: Literal[
+        "ringing",
+        "joined",
+        "away",
+        "left",
+        "declined",
+        "busy",
+        "missed",
+        "unreachable",
+        "suppressed",
+    ]
+    """how they stand"""
+    device_id: str | None
+    """the device that holds the call, or `server`"""
+    joined_at: str | None
+    """when they joined; RFC 3339, UTC, with milliseconds"""
+    left_at: str | None
+    """when they left; RFC 3339, UTC, with milliseconds"""
+    ring: Ring | None
+    """their latest ring; null for the caller"""
+
+
+class Missed(TypedDict):
+    """Among the user's newest 1,000 calls."""
+
+    missed: int
+    """how many were missed"""
+    unseen: int
+    """how many of those have not been seen: a badge"""
+
+
+class NewSecret(TypedDict):
+    """A new secret of an endpoint."""
+
+    id: str
+    """the endpoint's id"""
+    secret: str
+    """signs deliveries; shown this once"""
+    overlap: float
+    """seconds for which the old one signs too"""
+
+
+class NewSigningSecret(TypedDict):
+    """A signing secret just made."""
+
+    kid: str
+    """its id: the `kid` in the header of a user token"""
+    secret: str
+    """signs user tokens (JWT, HS256); it is shown this once"""
+
+
+class NewWebhook(TypedDict):
+    """An endpoint just made, with its secret."""
+
+    id: str
+    """its id"""
+    url: str
+    """where events are sent"""
+    events: list[str]
+    """`*`, groups or types"""
+    description: str
+    """for people"""
+    state: Literal["active", "disabled"]
+    """whether anything is sent"""
+    disabled_at: str | None
+    """when it was turned off; RFC 3339, UTC, with milliseconds"""
+    disabled_reason: str | None
+    """why"""
+    failures: int
+    """failed deliveries in a row"""
+    failing_since: str | None
+    """since when it fails; RFC 3339, UTC, with milliseconds"""
+    succeeded_at: str | None
+    """when it last took one; RFC 3339, UTC, with milliseconds"""
+    created_at: str | None
+    """when it was made; RFC 3339, UTC, with milliseconds"""
+    secret: str
+    """signs deliveries; shown this once"""
+
+
+class OwnCall(TypedDict):
+    """A call as one member's phone reads it: that member alone, and how many others there are."""
+
+    id: str
+    """the client's own id of the call"""
+    session_id: str
+    """UUID of this session"""
+    cid: str
+    """`type:id`"""
+    type: str
+    """the call type"""
+    state: Literal["ringing", "active", "ended"]
+    """how the call stands"""
+    reason: (
+        Literal[
+            "completed",
+            "cancelled",
+            "declined",
+            "busy",
+            "missed",
+            "unreachable",
+            "alone",
+            "max_duration",
+            "ended_by_server",
+            "failed",
+        ]
+        | None
+    )
+    """why it ended; null while it lives"""
+    title: str | None
+    """as screens show it"""
+    caller: Caller
+    """who is calling"""
+    video: bool
+    """whether it is a video call"""
+    custom: dict[str, Any]
+    """the backend's own data"""
+    created_at: str
+    """when it began; RFC 3339, UTC, with milliseconds"""
+    active_at: str | None
+    """when the first callee joined; RFC 3339, UTC, with milliseconds"""
+    ended_at: str | None
+    """when it ended; RFC 3339, UTC, with milliseconds"""
+    members: list[Member]
+    """everybody in it, the caller first"""
+    count: Counts
+    """how many members there are"""
+    ring: NotRequired[Ring | None]
+    """the ring that the call token is for"""
+
+
+class OwnCalls(TypedDict):
+    """A page of a user's own calls, the newest first."""
+
+    calls: list[PastCall]
+    """at most `limit`; perhaps fewer"""
+    next_cursor: str | None
+    """give it as `cursor` for the next page; null on the last"""
+    counts: Missed | None
+    """on the first page; null on others"""
+
+
+class PastCall(TypedDict):
+    """A call as its member reads it in the own history."""
+
+    id: str
+    """the client's own id of the call"""
+    session_id: str
+    """UUID of this session"""
+    cid: str
+    """`type:id`"""
+    type: str
+    """the call type"""
+    state: Literal["ringing", "active", "ended"]
+    """how the call stands"""
+    reason: (
+        Literal[
+            "completed",
+            "cancelled",
+            "declined",
+            "busy",
+            "missed",
+            "unreachable",
+            "alone",
+            "max_duration",
+            "ended_by_server",
+            "failed",
+        ]
+        | None
+    )
+    """why it ended; null while it lives"""
+    title: str | None
+    """as screens show it"""
+    caller: Caller
+    """who is calling"""
+    video: bool
+    """whether it is a video call"""
+    custom: dict[str, Any]
+    """the backend's own data"""
+    created_at: str
+    """when it began; RFC 3339, UTC, with milliseconds"""
+    active_at: str | None
+    """when the first callee joined; RFC 3339, UTC, with milliseconds"""
+    ended_at: str | None
+    """when it ended; RFC 3339, UTC, with milliseconds"""
+    members: list[Member]
+    """everybody in it, the caller first"""
+    count: Counts
+    """how many members there are"""
+    direction: Literal["incoming", "outgoing"]
+    """who called whom"""
+    missed: bool
+    """whether it rang, or should have, and was not answered"""
+    seen: bool
+    """false for a missed call that has not been seen"""
+    others: list[str]
+    """ten of the others at most, the caller first"""
+    ring: NotRequired[Ring | None]
+    """the ring that the call token is for"""
+
+
+class PersonIn(TypedDict):
+    """A user, and how screens show them in this call."""
+
+    id: str
+    name: NotRequired[str | None]
+    avatar_url: NotRequired[str | None]
+    handle: NotRequired[HandleIn | None]
+
+
+class Preview(TypedDict):
+    """What was understood of a file; nothing has been stored."""
+
+    kind: str
+    """`certificate` or `key`"""
+    app_id: str | None
+    """the app"""
+    topics: list[str]
+    """what it may push to"""
+    environments: list[Literal["production", "sandbox"]]
+    """where it may push"""
+    team_id: str | None
+    """Apple's team"""
+    key_id: str | None
+    """of a key"""
+    subject: str | None
+    """of a certificate"""
+    serial: str | None
+    """of a certificate, hexadecimal"""
+    fingerprint: str | None
+    """SHA-256, hexadecimal"""
+    not_before: str | None
+    """from when it is good; RFC 3339, UTC, with milliseconds"""
+    not_after: str | None
+    """until when it is good; RFC 3339, UTC, with milliseconds"""
+    days_left: int | None
+    """whole days until it runs out"""
+    form: str
+    """what the file is"""
+    private_key: Literal["in_file", "held_here", "missing"]
+    """where its private key is"""
+    notes: list[str]
+    """what was odd about the file, in sentences"""
+
+
+class Ready(TypedDict):
+    """This process can serve."""
+
+    status: Literal["ready"]
+    """always `ready`; 503 while it is not"""
+    workers: int
+    """workers that have shown life lately"""
+    clock_skew_seconds: float
+    """by how much this host's clock is off"""
+    warnings: list[str]
+    """what a person should look at, in sentences"""
+
+
+class Registered(TypedDict):
+    """A device as it is registered now."""
+
+    device_id: str
+    """as the app names it"""
+    user_id: str
+    """whose"""
+    name: str | None
+    """as people know it"""
+    platform: str | None
+    """as the app says"""
+    created_at: str
+    """when it was first seen; RFC 3339, UTC, with milliseconds"""
+    registered_at: str
+    """when it last registered; RFC 3339, UTC, with milliseconds"""
+    tokens: list[Token]
+    """its push tokens"""
+    warnings: NotRequired[list[Notice] | None]
+    """what keeps it from being rung, such as no credential"""
+
+
+class ReportIn(TypedDict):
+    """What a device says of a ring that was pushed to it."""
+
+    status: Literal["delivered", "unavailable"]
+
+
+class RequestIn(TypedDict):
+    """For which app a key and a signing request are to be made."""
+
+    app_id: str
+
+
+class Resent(TypedDict):
+    """An event that will be sent once more."""
+
+    event_id: str
+    """the event"""
+    state: Literal["pending"]
+    """it waits for a worker"""
+
+
+class Revoked(TypedDict):
+    """A user whose tokens were revoked."""
+
+    user_id: str
+    """whose"""
+    revoked_at: str
+    """tokens issued by then, to the second, are dead; RFC 3339, UTC, with milliseconds"""
+
+
+class RingIn(TypedDict):
+    """A request to ring. `ring_time` in seconds; without an `id` one is made.
+
+    `callees`: ids of users, or users with what screens show of them.
+    """
+
+    caller: CallerIn
+    callees: list[str | PersonIn]
+    type: NotRequired[str]
+    title: NotRequired[str | None]
+    id: NotRequired[str | None]
+    video: NotRequired[bool]
+    ring_time: NotRequired[float | None]
+    custom: NotRequired[dict[str, Any]]
+
+
+class Ring(TypedDict):
+    """One attempt to reach one member."""
+
+    uuid: str
+    """CallKit's UUID, never used again"""
+    state: str
+    """`ringing`, or how it settled: accepted, declined, cancelled, missed, …"""
+    expires_at: str
+    """until when it rings; RFC 3339, UTC, with milliseconds"""
+    settled_at: str | None
+    """when it settled; RFC 3339, UTC, with milliseconds"""
+    callkit_reason: int | None
+    """CXCallEndedReason for devices that are to stop"""
+
+
+class RotateIn(TypedDict):
+    """`overlap`: seconds for which the old secret signs too."""
+
+    overlap: NotRequired[float]
+
+
+class SeenIn(TypedDict):
+    """Until when missed calls have been seen; without it, until now."""
+
+    until: NotRequired[str | None]
+
+
+class SigningSecret(TypedDict):
+    """What may be shown of a signing secret."""
+
+    kid: str
+    """its id: the `kid` in the header of a user token"""
+    created_at: str
+    """when it was made"""
+    last_used_at: str | None
+    """when a token signed with it was last seen, to the minute"""
+    revoked_at: str | None
+    """null while it is live"""
+
+
+class SigningSecrets(TypedDict):
+    """A tenant's signing secrets, live ones first, the newest first."""
+
+    signing_secrets: list[SigningSecret]
+    """at most two are live"""
+
+
+class TenantSettings(TypedDict):
+    """The settings of one tenant; what is absent has its default."""
+
+    limits: NotRequired[dict[str, float]]
+    """seconds and counts, by name (docs/guides/limits.md)"""
+    call_types: NotRequired[dict[str, dict[str, float]]]
+    """limits per call type"""
+    users_may_ring: NotRequired[bool]
+    """a user token may ring, as its own subject"""
+    store_and_forward: NotRequired[bool]
+    """Apple may keep a ring for a phone that is off, until its deadline"""
+    voip_stops: NotRequired[bool]
+    """a stop may travel as a VoIP push, as last resort"""
+    end_unreachable: NotRequired[bool]
+    """the ring of a user whom nothing can ring ends at once, and the call if nobody else is
+    rung; without it that is told, and it rings on for a device that may come
+    """
+    decline_reach: NotRequired[Literal["user", "device"]]
+    """whom a decline that does not say so is for: all the user's devices, or only the one that
+    declines while others ring on
+    """
+    presence: NotRequired[bool]
+    """devices in a call must show life (`heartbeat_every`); without it nobody is away, or
+    removed for silence
+    """
+    profiles: NotRequired[dict[str, str]]
+    """payload profile per bundle id"""
+    templates: NotRequired[dict[str, dict[str, Any]]]
+    """custom payload per bundle id"""
+    user_tokens: NotRequired[UserTokenRules]
+    """what user tokens must say, beyond `sub` and `exp`"""
+    keep_events_days: NotRequired[float]
+    keep_calls_days: NotRequired[float]
+
+
+class TestPushIn(TypedDict):
+    """Whose phones are to ring as a test; one of them if `device_id` is given."""
+
+    user_id: str
+    device_id: NotRequired[str | None]
+
+
+class TestPush(TypedDict):
+    """A test push to each phone of a user."""
+
+    devices: list[Tried]
+    """what Apple said of each"""
+
+
+class TimelineCall(TypedDict):
+    """The call that a timeline is of."""
+
+    id: str
+    """the client's own id"""
+    session_id: str
+    """UUID of the session"""
+    cid: str
+    """`type:id`"""
+    state: Literal["ringing", "active", "ended"]
+    """how the call stands"""
+    reason: (
+        Literal[
+            "completed",
+            "cancelled",
+            "declined",
+            "busy",
+            "missed",
+            "unreachable",
+            "alone",
+            "max_duration",
+            "ended_by_server",
+            "failed",
+        ]
+        | None
+    )
+    """why it ended"""
+    title: str | None
+    """as screens show it"""
+    caller_id: str
+    """who called"""
+    caller: Caller
+    """who called, as screens show them"""
+    created_at: str
+    """when it began; RFC 3339, UTC, with milliseconds"""
+    ended_at: str | None
+    """when it ended; RFC 3339, UTC, with milliseconds"""
+
+
+class Timeline(TypedDict):
+    """Everything that happened in a call, in order."""
+
+    call: TimelineCall
+    """which call"""
+    timeline: list[Line]
+    """what happened, the earliest first"""
+
+
+class TokenIn(TypedDict):
+    """A push address as the phone has it."""
+
+    kind: str
+    token: str
+    app_id: str
+    environment: NotRequired[Literal["production", "sandbox"]]
+
+
+class Token(TypedDict):
+    """A push token, of which the last four digits are shown."""
+
+    kind: Literal["voip", "alert"]
+    """which push it takes"""
+    app_id: str
+    """the app"""
+    environment: Literal["production", "sandbox"]
+    """Apple's environment"""
+    ends_with: str
+    """its last four digits"""
+    registered_at: str
+    """when it was last registered; RFC 3339, UTC, with milliseconds"""
+    expires_at: str
+    """until when it is rung; RFC 3339, UTC, with milliseconds"""
+    retired_at: str | None
+    """when it was found dead; RFC 3339, UTC, with milliseconds"""
+    retired_reason: str | None
+    """why"""
+
+
+class Tried(TypedDict):
+    """What Apple said of one phone."""
+
+    device_id: str
+    """the phone"""
+    name: str | None
+    """as people know it"""
+    app_id: str
+    """the app"""
+    environment: Literal["production", "sandbox"]
+    """Apple's environment"""
+    token: str
+    """its end"""
+    credential_id: str | None
+    """which credential was used"""
+    says: Literal["accepted", "refused", "unknown"]
+    """Apple's answer"""
+    status: int | None
+    """the HTTP status"""
+    words: str | None
+    """Apple's reason, or what failed"""
+    hint: str | None
+    """what to look at"""
+    milliseconds: float | None
+    """how long it took"""
+
+
+class UnregisterIn(TypedDict):
+    """Which device to remove, by a push token that it holds; `user_id` only with an API key."""
+
+    token: str
+    user_id: NotRequired[str | None]
+
+
+class UserTokenIn(TypedDict):
+    """How long a user token shall be good, in seconds, and for what.
+
+    The tenant's `user_tokens.longest_life` shortens it. Without `scopes` it is good for all
+    that the key that asks for it may do.
+    """
+
+    expires_in: NotRequired[int]
+    scopes: NotRequired[list[Literal["devices", "calls", "ring", "history"]] | None]
+    """what the token is good for"""
+
+
+class UserToken(TypedDict):
+    """A user token, signed by Ringline with the tenant's secret."""
+
+    token: str
+    """a JWT for this user's app"""
+    expires_at: str
+    """until when it is good; RFC 3339, UTC, with milliseconds"""
+
+
+class UserTokenRules(TypedDict):
+    """What a tenant asks of its users' tokens; without any rule, what RFC 7519 asks."""
+
+    longest_life: NotRequired[float | None]
+    """seconds from `iat` (without it, from now) to `exp` that a token may have"""
+    issuer: NotRequired[str | None]
+    """the `iss` that a token must have"""
+    audience: NotRequired[str | None]
+    """the `aud` that a token must name"""
+    jwks: NotRequired[dict[str, Any] | None]
+    """public keys of the issuer (RFC 7517: RS256, ES256)"""
+    jwks_url: NotRequired[str | None]
+    """where the issuer's public keys are fetched instead: https, public, cached for 10 minutes"""
+
+
+class Notice(TypedDict):
+    """Something that does not refuse the request, and that a person should know."""
+
+    code: str
+    """stable, for programs"""
+    detail: str
+    """what it is, and the way out"""
+    user_id: NotRequired[str | None]
+    """whom it is about, if a user"""
+    app_id: NotRequired[str | None]
+    """which app it is about, if one"""
+
+
+class WebhookIn(TypedDict):
+    """A new endpoint. `events`: `*`, `call.*` or whole types."""
+
+    url: str
+    events: NotRequired[list[str]]
+    description: NotRequired[str]
+
+
+class Webhook(TypedDict):
+    """An endpoint of the backend, and how it does."""
+
+    id: str
+    """its id"""
+    url: str
+    """where events are sent"""
+    events: list[str]
+    """`*`, groups or types"""
+    description: str
+    """for people"""
+    state: Literal["active", "disabled"]
+    """whether anything is sent"""
+    disabled_at: str | None
+    """when it was turned off; RFC 3339, UTC, with milliseconds"""
+    disabled_reason: str | None
+    """why"""
+    failures: int
+    """failed deliveries in a row"""
+    failing_since: str | None
+    """since when it fails; RFC 3339, UTC, with milliseconds"""
+    succeeded_at: str | None
+    """when it last took one; RFC 3339, UTC, with milliseconds"""
+    created_at: str | None
+    """when it was made; RFC 3339, UTC, with milliseconds"""
+
+
+class Webhooks(TypedDict):
+    """Every endpoint."""
+
+    webhooks: list[Webhook]
+    """the oldest first"""

@@ -1,0 +1,232 @@
+import { Conflict, Gone, type RinglineError } from "./errors.js";
+import { Stream, type StreamEvent } from "./events.js";
+import type { Accepted, Call, OwnCall } from "./models.js";
+import { segment, Sender } from "./requests.js";
+import { Screen, type IncomingRing } from "./screen.js";
+
+export * from "./errors.js";
+export type { StreamEvent } from "./events.js";
+export type * from "./models.js";
+export type { IncomingRing } from "./screen.js";
+
+export interface PhoneOptions {
+  /** Where the server is: `https://ring.example.com`. */
+  url: string;
+  /** Gives a user token of this user's, from your backend; asked again when one expires. */
+  token: () => string | Promise<string>;
+  /** Whose phone this is: the token's subject. */
+  userId: string;
+  /** This installation's own and lasting id: keep it in `localStorage`. */
+  deviceId: string;
+  /** Milliseconds of silence after which the stream is dead: 40,000 by default. */
+  silence?: number;
+}
+
+/** What a phone tells its page. */
+export interface PhoneEvents {
+  /** Somebody calls: show it. */
+  ring: [ring: IncomingRing];
+  /** It rings no more. CallKit's reasons: 2 ended, 3 missed, 4 answered, 5 declined elsewhere. */
+  stop: [ring: IncomingRing, reason: number];
+  /** This device, which is in a call, was silent for 30 s (or as the tenant says). */
+  away: [sessionId: string];
+  /** It is there again. */
+  back: [sessionId: string];
+  /** It was silent for 120 s and was taken out; `join` comes back in while the call lives. */
+  removed: [sessionId: string];
+  /** A call that this device is in is over. */
+  ended: [sessionId: string, reason: string];
+  /** The live stream is open, or is not. */
+  connection: [open: boolean];
+  /** Every message of the stream. */
+  message: [message: StreamEvent];
+  /** Nothing will come any more: the token is refused, or the user was erased. */
+  error: [error: RinglineError];
+}
+
+type Handlers = { [Name in keyof PhoneEvents]?: Set<(...args: PhoneEvents[Name]) => void> };
+
+const WAKING = ["visibilitychange", "resume"] as const;
+const RETURNING = ["pageshow", "focus"] as const;
+/** Milliseconds of silence that are longer than the server's: it speaks every 15 s. */
+const QUIET = 20_000;
+
+/**
+ * A phone in a page: rings, answers, stops, and stays in step with the user's other devices. An
+ * open stream is its sign of life; coming back from sleep it connects at once.
+ */
+export class RinglinePhone extends Sender {
+  readonly #options: PhoneOptions;
+  readonly #screen: Screen;
+  readonly #handlers: Handlers = {};
+  readonly #page = new AbortController();
+  #stream: Stream | undefined;
+
+  constructor(options: PhoneOptions) {
+    super({ url: options.url, credential: options.token });
+    this.#options = options;
+    const { userId, deviceId } = options;
+    this.#screen = new Screen(userId, deviceId, () => Date.now() + this.clockOffset);
+  }
+
+  /** Hear of something; what it returns ends that. */
+  on<Name extends keyof PhoneEvents>(
+    name: Name,
+    handler: (...args: PhoneEvents[Name]) => void,
+  ): () => void {
+    const handlers = (this.#handlers[name] ??= new Set() as never) as Set<typeof handler>;
+    handlers.add(handler);
+    return () => handlers.delete(handler);
+  }
+
+  /** What rings now. */
+  get rings(): IncomingRing[] {
+    return [...this.#screen.rings.values()];
+  }
+
+  /** Sessions of the calls that this device is in. */
+  get held(): string[] {
+    return [...this.#screen.held.keys()];
+  }
+
+  /** Open the stream and keep it open; returns at once. */
+  start(): this {
+    if (this.#stream !== undefined) return this;
+    const opener = {
+      open: (headers: Record<string, string>, signal: AbortSignal) => this.#open(headers, signal),
+      renew: () => this.renew(),
+    };
+    const told = (open: boolean): void => this.#tell("connection", open);
+    this.#stream = new Stream(opener, undefined, this.#options.silence, told);
+    this.#watchPage(this.#stream);
+    void this.#follow(this.#stream);
+    return this;
+  }
+
+  /** Close the stream: this device shows no more life. */
+  stop(): void {
+    this.#page.abort();
+    this.#stream?.stop();
+  }
+
+  /** Ring others (the tenant's setting `users_may_ring`); this device is in the call. */
+  async call(callees: string[], more: Record<string, unknown> = {}): Promise<Call> {
+    const { userId: id, deviceId: device_id } = this.#options;
+    const { name, ...rest } = more;
+    const body = { ...rest, callees, caller: { id, device_id, ...(name ? { name } : {}) } };
+    const request = { method: "POST", path: "/v1/calls", body, keyed: true, repeatable: true };
+    const call = await this.send<Call>(request);
+    this.#screen.join(call.session_id);
+    return call;
+  }
+
+  /** Answer. The first device wins: `Conflict` or `Gone` say that it rings no more, as `stop` does. */
+  async accept(ring: IncomingRing): Promise<Accepted> {
+    try {
+      const accepted = await this.#act<Accepted>(ring.sessionId, "accept");
+      this.#screen.join(ring.sessionId);
+      return accepted;
+    } catch (error) {
+      if (error instanceof Conflict || error instanceof Gone) {
+        const elsewhere = error instanceof Conflict ? 4 : 2;
+        this.#over(ring, Number(error.body["callkit_reason"] ?? elsewhere));
+      }
+      throw error;
+    }
+  }
+
+  /** Decline, for all of this user's devices. Late or repeated: no harm. */
+  async decline(ring: IncomingRing, reason: "declined" | "busy" = "declined"): Promise<void> {
+    this.#screen.settle(ring.uuid);
+    await this.#act(ring.sessionId, "decline", { reason });
+  }
+
+  /** Come into a call again that still lives, after `removed` or `leave`. */
+  async join(sessionId: string): Promise<Accepted> {
+    const accepted = await this.#act<Accepted>(sessionId, "join");
+    this.#screen.join(sessionId);
+    return accepted;
+  }
+
+  /** Leave; the others go on. */
+  async leave(sessionId: string): Promise<void> {
+    this.#screen.leave(sessionId);
+    await this.#act(sessionId, "leave");
+  }
+
+  /** End it for everyone. */
+  async end(sessionId: string): Promise<void> {
+    this.#screen.leave(sessionId);
+    await this.#act(sessionId, "end");
+  }
+
+  /** Give up before anybody has joined. */
+  async cancel(sessionId: string): Promise<void> {
+    this.#screen.leave(sessionId);
+    await this.send({ method: "POST", path: path(sessionId, "cancel"), body: {}, repeatable: true });
+  }
+
+  /** A call as it stands. */
+  read(reference: string): Promise<Call | OwnCall> {
+    return this.send({ method: "GET", path: `/v1/calls/${segment(reference)}`, repeatable: true });
+  }
+
+  #act<T>(sessionId: string, what: string, more: object = {}): Promise<T> {
+    const body = { ...more, device_id: this.#options.deviceId };
+    return this.send<T>({ method: "POST", path: path(sessionId, what), body, repeatable: true });
+  }
+
+  async #open(headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+    const query = { device_id: this.#options.deviceId };
+    const address = this.address({ method: "GET", path: "/v1/events", query });
+    const authorization = await this.authorization();
+    const answer = await fetch(address, {
+      headers: { ...headers, ...authorization },
+      signal,
+      cache: "no-store",
+    });
+    this.learn(answer);
+    return answer;
+  }
+
+  async #follow(stream: Stream): Promise<void> {
+    try {
+      for await (const message of stream.messages()) {
+        this.#tell("message", message);
+        for (const what of this.#screen.take(message)) {
+          if (what.do === "ring") this.#tell("ring", what.ring);
+          else if (what.do === "stop") this.#tell("stop", what.ring, what.reason);
+          else if (what.do === "ended") this.#tell("ended", what.sessionId, what.reason);
+          else this.#tell(what.do, what.sessionId);
+        }
+      }
+    } catch (error) {
+      this.#tell("error", error as RinglineError);
+    }
+  }
+
+  /** Pages sleep: their timers and connections die, and nobody tells them. */
+  #watchPage(stream: Stream): void {
+    if (typeof document === "undefined") return;
+    const { signal } = this.#page;
+    const woken = (): void => {
+      if (document.visibilityState === "visible") stream.hurry(QUIET);
+    };
+    for (const name of WAKING) document.addEventListener(name, woken, { signal });
+    for (const name of RETURNING) addEventListener(name, woken, { signal });
+    addEventListener("online", () => stream.hurry(), { signal });
+  }
+
+  #over(ring: IncomingRing, reason: number): void {
+    const known = this.#screen.rings.has(ring.uuid);
+    this.#screen.settle(ring.uuid);
+    if (known) this.#tell("stop", ring, reason);
+  }
+
+  #tell<Name extends keyof PhoneEvents>(name: Name, ...args: PhoneEvents[Name]): void {
+    const handlers = this.#handlers[name] as Set<(...args: PhoneEvents[Name]) => void> | undefined;
+    for (const handler of handlers ?? []) handler(...args);
+  }
+}
+
+const path = (sessionId: string, what: string): string => `/v1/calls/${segment(sessionId)}/${what}`;

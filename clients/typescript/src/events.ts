@@ -1,0 +1,202 @@
+import { errorOf, RinglineError, StreamEnded, Unauthorized } from "./errors.js";
+import { isAway, json, spread } from "./requests.js";
+
+/**
+ * One message of a live stream. `id`: where to resume after it; `body`: all of it, with
+ * `session_id` and `data` for an event of a call, `calls` for a `snapshot`, `reason` for a `reset`.
+ */
+export interface StreamEvent {
+  id: number | undefined;
+  type: string;
+  body: Record<string, any>;
+}
+
+/** Milliseconds without a byte after which a stream is dead: the server speaks every 15 s. */
+export const SILENCE = 40_000;
+const LONGEST_WAIT = 30_000;
+/** Reasons after which connecting again is of no use. */
+const FOR_GOOD = ["user_erased"];
+/** Reasons after which a new token is needed. */
+const OF_TOKEN = ["token_expired", "token_revoked", "unauthorized"];
+
+/** Puts messages together from text (HTML Standard, 9.2). `retry`: ms that the server asks for. */
+export class Lines {
+  retry = 1000;
+  #rest = "";
+  #id: number | undefined;
+  #event = "";
+  #data: string[] = [];
+
+  /** Take text as it comes; gives the messages that are whole. */
+  feed(text: string): StreamEvent[] {
+    const lines = (this.#rest + text).split(/\r\n|\n|\r/);
+    this.#rest = lines.pop()!;
+    return lines.flatMap((line) => this.#line(line));
+  }
+
+  #line(line: string): StreamEvent[] {
+    if (line === "") return this.#message();
+    const colon = line.indexOf(":");
+    const name = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+    if (name === "data") this.#data.push(value);
+    else if (name === "event") this.#event = value;
+    else if (name === "id" && /^\d+$/.test(value)) this.#id = Number(value);
+    else if (name === "retry" && /^\d+$/.test(value)) this.retry = Number(value);
+    return [];
+  }
+
+  #message(): StreamEvent[] {
+    const text = this.#data.join("\n");
+    const message = { id: this.#id, type: this.#event || "message", body: {} };
+    this.#data = [];
+    this.#event = "";
+    this.#id = undefined;
+    return text ? [{ ...message, body: JSON.parse(text) }] : [];
+  }
+}
+
+/** Where a reader is. `after`: the number of the last message that was given. */
+export class Position {
+  constructor(public after: number | undefined) {}
+
+  /** Whether a message is new; moves on if it is. */
+  takes(event: StreamEvent): boolean {
+    if (event.type === "reset") this.after = undefined;
+    else if (event.type === "snapshot") this.after = event.id;
+    else if (event.id !== undefined) {
+      if (this.after !== undefined && event.id <= this.after) return false;
+      this.after = event.id;
+    }
+    return true;
+  }
+}
+
+/** What a stream asks of its client. */
+export interface Opener {
+  /** Open a connection; `signal` ends it. */
+  open(headers: Record<string, string>, signal: AbortSignal): Promise<Response>;
+  /** Forget the token; false if no other can be had. */
+  renew(): boolean;
+}
+
+/** A live stream that connects again by itself, and gives each message once and in order. */
+export class Stream {
+  #connection: AbortController | undefined;
+  #wake: (() => void) | undefined;
+  #heard = 0;
+  #stopped = false;
+  readonly #position: Position;
+  #retry = 1000;
+
+  constructor(
+    private readonly opener: Opener,
+    after: number | undefined,
+    private readonly silence: number = SILENCE,
+    private readonly onState: (open: boolean) => void = () => undefined,
+  ) {
+    this.#position = new Position(after);
+  }
+
+  /** End it. */
+  stop(): void {
+    this.#stopped = true;
+    this.#connection?.abort();
+    this.#wake?.();
+  }
+
+  /**
+   * Connect now if nothing was heard for so many milliseconds: after sleep a connection looks open
+   * and is dead, and a wait is longer than it need be.
+   */
+  hurry(quietFor = 0): void {
+    this.#wake?.();
+    if (this.#quiet() > quietFor) this.#connection?.abort();
+  }
+
+  /** The messages, until `stop`. Throws ApiError or StreamEnded when connecting is of no use. */
+  async *messages(): AsyncGenerator<StreamEvent> {
+    let failures = 0;
+    let refused = false;
+    while (!this.#stopped) {
+      try {
+        for await (const message of this.#connect()) {
+          failures = 0;
+          refused = false;
+          yield message;
+        }
+      } catch (error) {
+        if (error instanceof Unauthorized && !refused && this.opener.renew()) {
+          refused = true;
+          continue;
+        }
+        if (error instanceof RinglineError) throw error;
+      }
+      if (this.#stopped) return;
+      await this.#rest(spread(Math.min(this.#retry * 2 ** failures++, LONGEST_WAIT)));
+    }
+  }
+
+  async *#connect(): AsyncGenerator<StreamEvent> {
+    const connection = (this.#connection = new AbortController());
+    const watch = this.#watch(connection);
+    try {
+      const headers: Record<string, string> = { Accept: "text/event-stream" };
+      const { after } = this.#position;
+      if (after !== undefined) headers["Last-Event-ID"] = String(after);
+      const response = await this.opener.open(headers, connection.signal);
+      if (isAway(response.status)) return;
+      if (!response.ok) throw errorOf(response.status, await json(response));
+      this.onState(true);
+      yield* this.#read(response.body!.getReader());
+    } finally {
+      clearInterval(watch);
+      connection.abort();
+      this.onState(false);
+    }
+  }
+
+  async *#read(reader: ReadableStreamDefaultReader<Uint8Array>): AsyncGenerator<StreamEvent> {
+    const lines = new Lines();
+    const decoder = new TextDecoder();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      this.#heard = Date.now();
+      for (const message of lines.feed(decoder.decode(value, { stream: true }))) {
+        if (message.type === "closing") return closed(String(message.body["reason"]));
+        if (this.#position.takes(message)) yield message;
+      }
+      this.#retry = lines.retry;
+    }
+  }
+
+  /** Ends a connection on which nothing is heard. */
+  #watch(connection: AbortController): ReturnType<typeof setInterval> {
+    this.#heard = Date.now();
+    return setInterval(
+      () => this.#quiet() > this.silence && connection.abort(),
+      this.silence / 8,
+    );
+  }
+
+  /** Milliseconds since anything was heard, or since somebody set this clock. */
+  #quiet(): number {
+    return Math.abs(Date.now() - this.#heard);
+  }
+
+  async #rest(ms: number): Promise<void> {
+    await new Promise<void>((done) => {
+      const timer = setTimeout(done, ms);
+      this.#wake = () => (clearTimeout(timer), done());
+    });
+    this.#wake = undefined;
+  }
+}
+
+function closed(reason: string): void {
+  if (FOR_GOOD.includes(reason)) throw new StreamEnded(reason);
+  if (OF_TOKEN.includes(reason)) {
+    throw errorOf(401, { code: reason, detail: "the stream's token is good no more" });
+  }
+}

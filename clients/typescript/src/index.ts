@@ -1,0 +1,53 @@
+import { Stream, type StreamEvent } from "./events.js";
+import { Operations } from "./operations.js";
+
+export * from "./errors.js";
+export type { StreamEvent } from "./events.js";
+export type * from "./models.js";
+export type { Credential, Options } from "./requests.js";
+export { signUserToken, type TokenOptions } from "./tokens.js";
+export { verifyWebhook, type WebhookOptions } from "./webhooks.js";
+
+/** Whose stream, and from where. */
+export interface EventsOptions {
+  /** With an API key only; with a user token it is its subject's. */
+  userId?: string;
+  /** An open stream is this device's sign of life. */
+  deviceId?: string;
+  /** Go on after this message. */
+  lastEventId?: number;
+  /** Milliseconds of silence after which a connection is dead: 40,000 by default. */
+  silence?: number;
+  /** Ends it. */
+  signal?: AbortSignal;
+}
+
+/** A client for servers: every operation of the API, and live events. */
+export class Ringline extends Operations {
+  /**
+   * What a user is told, for ever: it connects again and goes on where it was. First comes a
+   * `snapshot` of the user's live calls, then each event once, in order. `reset` says that too
+   * much was missed; a new snapshot follows. Throws ApiError or StreamEnded when connecting again
+   * is of no use.
+   */
+  async *events(options: EventsOptions = {}): AsyncGenerator<StreamEvent> {
+    const query = { user_id: options.userId, device_id: options.deviceId };
+    const address = this.address({ method: "GET", path: "/v1/events", query });
+    const opener = {
+      open: async (headers: Record<string, string>, signal: AbortSignal) => {
+        const authorization = await this.authorization();
+        const answer = await fetch(address, { headers: { ...headers, ...authorization }, signal });
+        this.learn(answer);
+        return answer;
+      },
+      renew: () => this.renew(),
+    };
+    const stream = new Stream(opener, options.lastEventId, options.silence);
+    options.signal?.addEventListener("abort", () => stream.stop(), { once: true });
+    try {
+      yield* stream.messages();
+    } finally {
+      stream.stop();
+    }
+  }
+}

@@ -1,0 +1,998 @@
+// Made from the OpenAPI document by `make reference`: change the server, not this file.
+
+/** A call that was answered; with a call token only the member's own part of it. */
+export interface Accepted {
+  /** the client's own id of the call */
+  id: string;
+  /** UUID of this session */
+  session_id: string;
+  /** `type:id` */
+  cid: string;
+  /** the call type */
+  type: string;
+  /** how the call stands */
+  state: "ringing" | "active" | "ended" | (string & {});
+  /** why it ended; null while it lives */
+  reason: "completed" | "cancelled" | "declined" | "busy" | "missed" | "unreachable" | "alone" | "max_duration" | "ended_by_server" | "failed" | (string & {}) | null;
+  /** as screens show it */
+  title: string | null;
+  /** who is calling */
+  caller: Caller;
+  /** whether it is a video call */
+  video: boolean;
+  /** the backend's own data */
+  custom: Record<string, unknown>;
+  /** when it began; RFC 3339, UTC, with milliseconds */
+  created_at: string;
+  /** when the first callee joined; RFC 3339, UTC, with milliseconds */
+  active_at: string | null;
+  /** when it ended; RFC 3339, UTC, with milliseconds */
+  ended_at: string | null;
+  /** everybody in it, the caller first */
+  members: Member[];
+  /** keeps, leaves and ends the call without login */
+  member_token: string;
+  /** with a call token: how many */
+  count?: Counts | null;
+  /** with a call token: its own ring */
+  ring?: Ring | null;
+  /** seconds at most between two signs of life; null: none needed */
+  heartbeat_every?: number | null;
+}
+
+/** Who acts on a call: with a user token the token's subject, with a key `user_id`. */
+export interface ActIn {
+  user_id?: string | null;
+  device_id?: string | null;
+}
+
+/** Who acted. */
+export interface Actor {
+  /** api_key, user, command, dashboard or server */
+  kind: string;
+  /** an API key's or a person's id */
+  id: string | null;
+  /** a key's, a person's or a command's name */
+  name: string | null;
+}
+
+/** This process runs. */
+export interface Alive {
+  /** always `ok` */
+  status: "ok";
+}
+
+/** One try, with the beginning of what the endpoint answered. */
+export interface Attempt {
+  /** its id */
+  id: string;
+  /** the event */
+  event_id: string;
+  /** when it was sent; RFC 3339, UTC, with milliseconds */
+  started_at: string;
+  /** when it was over; RFC 3339, UTC, with milliseconds */
+  finished_at: string;
+  /** the HTTP status, if one came */
+  status: number | null;
+  /** what went wrong, if none came */
+  error: string | null;
+  /** the beginning of the body */
+  answer: string | null;
+}
+
+/** A page of attempts, the newest first. */
+export interface Attempts {
+  /** of this endpoint */
+  attempts: Attempt[];
+  /** give it as `cursor` for the next page; null on the last */
+  next_cursor: string | null;
+}
+
+/** Who did what, when and from where. */
+export interface AuditLine {
+  /** its id */
+  id: string;
+  /** when; RFC 3339, UTC, with milliseconds */
+  at: string;
+  /** who */
+  actor: Actor;
+  /** what */
+  action: string;
+  /** to what */
+  target: string;
+  /** from which address */
+  source: string | null;
+  /** the particulars; never a secret */
+  detail: Record<string, unknown>;
+}
+
+/** A page of the audit log, the newest first. */
+export interface Audit {
+  /** lines */
+  audit: AuditLine[];
+  /** give it as `cursor` for the next page; null on the last */
+  next_cursor: string | null;
+}
+
+/** A call as a backend or a member reads it. */
+export interface Call {
+  /** the client's own id of the call */
+  id: string;
+  /** UUID of this session */
+  session_id: string;
+  /** `type:id` */
+  cid: string;
+  /** the call type */
+  type: string;
+  /** how the call stands */
+  state: "ringing" | "active" | "ended" | (string & {});
+  /** why it ended; null while it lives */
+  reason: "completed" | "cancelled" | "declined" | "busy" | "missed" | "unreachable" | "alone" | "max_duration" | "ended_by_server" | "failed" | (string & {}) | null;
+  /** as screens show it */
+  title: string | null;
+  /** who is calling */
+  caller: Caller;
+  /** whether it is a video call */
+  video: boolean;
+  /** the backend's own data */
+  custom: Record<string, unknown>;
+  /** when it began; RFC 3339, UTC, with milliseconds */
+  created_at: string;
+  /** when the first callee joined; RFC 3339, UTC, with milliseconds */
+  active_at: string | null;
+  /** when it ended; RFC 3339, UTC, with milliseconds */
+  ended_at: string | null;
+  /** everybody in it, the caller first */
+  members: Member[];
+  /** what did not keep it from being rung, and should be looked at */
+  warnings?: Notice[] | null;
+}
+
+/** Who is calling. */
+export interface CallerIn {
+  id: string;
+  name?: string | null;
+  avatar_url?: string | null;
+  handle?: HandleIn | null;
+  device_id?: string | null;
+}
+
+/** Who is calling. */
+export interface Caller {
+  /** as screens show it */
+  name: string | null;
+  /** an https address of a picture */
+  avatar_url: string | null;
+  /** what contacts and redial know them by */
+  handle: Handle | null;
+  /** the caller's user id */
+  id: string;
+}
+
+/** A page of calls, the newest first. */
+export interface Calls {
+  /** at most `limit`; perhaps fewer */
+  calls: ListedCall[];
+  /** give it as `cursor` for the next page; null on the last */
+  next_cursor: string | null;
+}
+
+/** What to change; `enabled: true` also takes an endpoint back that Ringline has disabled. */
+export interface ChangeIn {
+  url?: string | null;
+  events?: string[] | null;
+  description?: string | null;
+  enabled?: boolean | null;
+}
+
+/** `confirm` is needed for the last working credential of an app. */
+export interface ConfirmIn {
+  confirm?: boolean;
+}
+
+/** How many members a call has. */
+export interface Counts {
+  /** in all, the caller included */
+  members: number;
+  /** who have joined, away or not */
+  joined: number;
+  /** who still ring */
+  ringing: number;
+}
+
+/** A credential to look at or to add. A `.p8` needs `app_id`, `key_id` and `team_id`. */
+export interface CredentialIn {
+  file: string;
+  password?: string | null;
+  app_id?: string | null;
+  key_id?: string | null;
+  team_id?: string | null;
+  environments?: ("production" | "sandbox")[] | null;
+}
+
+/** A credential as admins read it. */
+export interface Credential {
+  /** `certificate` or `key` */
+  kind: string;
+  /** the app */
+  app_id: string | null;
+  /** what it may push to */
+  topics: string[];
+  /** where it may push */
+  environments: ("production" | "sandbox" | (string & {}))[];
+  /** Apple's team */
+  team_id: string | null;
+  /** of a key */
+  key_id: string | null;
+  /** of a certificate */
+  subject: string | null;
+  /** of a certificate, hexadecimal */
+  serial: string | null;
+  /** SHA-256, hexadecimal */
+  fingerprint: string | null;
+  /** from when it is good; RFC 3339, UTC, with milliseconds */
+  not_before: string | null;
+  /** until when it is good; RFC 3339, UTC, with milliseconds */
+  not_after: string | null;
+  /** whole days until it runs out */
+  days_left: number | null;
+  /** its id */
+  id: string;
+  /** requested, standby, active or retired */
+  state: string;
+  /** working, failing, expiring, expired or unproven */
+  health: string;
+  /** Apple's own word while it refuses */
+  reason: string | null;
+  /** since when Apple refuses it; RFC 3339, UTC, with milliseconds */
+  failing_since: string | null;
+  /** of its public key, SHA-256, hexadecimal */
+  key_fingerprint: string | null;
+  /** Apple's answer by environment, when last asked */
+  probe: Record<string, unknown>;
+  /** when Apple was last asked; RFC 3339, UTC, with milliseconds */
+  probed_at: string | null;
+  /** the signing request, while it waits for a certificate */
+  request: string | null;
+  /** moves when what is sealed does */
+  version: number;
+  /** when it was stored; RFC 3339, UTC, with milliseconds */
+  created_at: string;
+  /** when it came into use; RFC 3339, UTC, with milliseconds */
+  activated_at: string | null;
+  /** when another took its place; RFC 3339, UTC, with milliseconds */
+  replaced_at: string | null;
+  /** when it was retired; RFC 3339, UTC, with milliseconds */
+  retired_at: string | null;
+}
+
+/** Every credential, the newest first. */
+export interface Credentials {
+  /** of the tenant, or of one app */
+  credentials: Credential[];
+}
+
+/**
+ * `reason`: `declined` or `busy`. `reach`: all the user's devices, or this one while others
+ * ring on; without it, as the tenant's `decline_reach` says.
+ */
+export interface DeclineIn {
+  user_id?: string | null;
+  device_id?: string | null;
+  reason?: string;
+  reach?: "user" | "device" | null;
+}
+
+/** A page of deliveries, the newest first. */
+export interface Deliveries {
+  /** of this endpoint */
+  deliveries: Delivery[];
+  /** give it as `cursor` for the next page; null on the last */
+  next_cursor: string | null;
+}
+
+/** One event for one endpoint. */
+export interface Delivery {
+  /** the same for each try */
+  event_id: string;
+  /** the event's type */
+  type: string;
+  /** the call's session, if it is of one */
+  session_id: string | null;
+  /** its number within the call */
+  seq: number | null;
+  /** how far it is */
+  state: "pending" | "sending" | "delivered" | "failed" | (string & {});
+  /** how often it was tried */
+  attempts: number;
+  /** the last HTTP status */
+  status: number | null;
+  /** what went wrong, if no status came */
+  error: string | null;
+  /** when it was made; RFC 3339, UTC, with milliseconds */
+  created_at: string | null;
+  /** when it is tried next; RFC 3339, UTC, with milliseconds */
+  due_at: string | null;
+  /** when it was delivered or given up; RFC 3339, UTC, with milliseconds */
+  finished_at: string | null;
+}
+
+/** A registration. `expires_in` in seconds, 300 to 180 days; `user_id` only with an API key. */
+export interface DeviceIn {
+  user_id?: string | null;
+  device_id?: string | null;
+  name?: string | null;
+  platform?: string | null;
+  tokens?: TokenIn[];
+  expires_in?: number;
+}
+
+/** One app installation of a user. */
+export interface Device {
+  /** as the app names it */
+  device_id: string;
+  /** whose */
+  user_id: string;
+  /** as people know it */
+  name: string | null;
+  /** as the app says */
+  platform: string | null;
+  /** when it was first seen; RFC 3339, UTC, with milliseconds */
+  created_at: string;
+  /** when it last registered; RFC 3339, UTC, with milliseconds */
+  registered_at: string;
+  /** its push tokens */
+  tokens: Token[];
+}
+
+/** A user's devices, the newest first. */
+export interface Devices {
+  /** at most as many as the limit `devices` allows */
+  devices: Device[];
+}
+
+/** One type of event. */
+export interface EventType {
+  /** its name */
+  type: string;
+  /** what it means */
+  about: string;
+  /** one, as a webhook is sent it */
+  example: Record<string, unknown>;
+  /** JSON Schema 2020-12 */
+  json_schema: Record<string, unknown>;
+}
+
+/** Every type of event, and what a webhook may subscribe to. */
+export interface EventTypes {
+  /** in the order of a call */
+  types: EventType[];
+  /** what a webhook's `events` may hold */
+  filters: string[];
+}
+
+/** A file as an admin has it. */
+export interface FileIn {
+  file: string;
+  password?: string | null;
+}
+
+/** What contacts and redial know a person by; a phone shows it where there is no name. */
+export interface HandleIn {
+  kind: HandleKind;
+  value: string;
+}
+
+/** CXHandle.HandleType: what a handle is, so that a phone finds its contact and can redial. */
+export interface HandleKind {
+}
+
+/** What contacts and redial know a person by. */
+export interface Handle {
+  /** what it is */
+  kind: "phone" | "email" | "generic" | (string & {});
+  /** the number, address or name */
+  value: string;
+}
+
+/** One thing that happened. */
+export interface Line {
+  /** when; RFC 3339, UTC, with milliseconds */
+  at: string;
+  /** milliseconds since the call began */
+  ms: number;
+  /** an event's type, or what a push did */
+  kind: string;
+  /** the same as a sentence */
+  text: string;
+  /** whom it is about */
+  user_id: string | null;
+  /** on which device */
+  device_id: string | null;
+  /** the particulars */
+  data: Record<string, unknown>;
+}
+
+/** A call in a list: of one with more than ten members none is listed, only how many. */
+export interface ListedCall {
+  /** the client's own id of the call */
+  id: string;
+  /** UUID of this session */
+  session_id: string;
+  /** `type:id` */
+  cid: string;
+  /** the call type */
+  type: string;
+  /** how the call stands */
+  state: "ringing" | "active" | "ended" | (string & {});
+  /** why it ended; null while it lives */
+  reason: "completed" | "cancelled" | "declined" | "busy" | "missed" | "unreachable" | "alone" | "max_duration" | "ended_by_server" | "failed" | (string & {}) | null;
+  /** as screens show it */
+  title: string | null;
+  /** who is calling */
+  caller: Caller;
+  /** whether it is a video call */
+  video: boolean;
+  /** the backend's own data */
+  custom: Record<string, unknown>;
+  /** when it began; RFC 3339, UTC, with milliseconds */
+  created_at: string;
+  /** when the first callee joined; RFC 3339, UTC, with milliseconds */
+  active_at: string | null;
+  /** when it ended; RFC 3339, UTC, with milliseconds */
+  ended_at: string | null;
+  /** everybody in it, the caller first */
+  members: Member[];
+  /** how many members there are */
+  count: Counts;
+}
+
+/** A user in a call, with the latest ring that was made to reach them. */
+export interface Member {
+  /** as screens show it */
+  name: string | null;
+  /** an https address of a picture */
+  avatar_url: string | null;
+  /** what contacts and redial know them by */
+  handle: Handle | null;
+  /** who */
+  user_id: string;
+  /** what they are in this call */
+  role: "caller" | "callee" | (string & {});
+  /** how they stand */
+  state: "ringing" | "joined" | "away" | "left" | "declined" | "busy" | "missed" | "unreachable" | "suppressed" | (string & {});
+  /** the device that holds the call, or `server` */
+  device_id: string | null;
+  /** when they joined; RFC 3339, UTC, with milliseconds */
+  joined_at: string | null;
+  /** when they left; RFC 3339, UTC, with milliseconds */
+  left_at: string | null;
+  /** their latest ring; null for the caller */
+  ring: Ring | null;
+}
+
+/** Among the user's newest 1,000 calls. */
+export interface Missed {
+  /** how many were missed */
+  missed: number;
+  /** how many of those have not been seen: a badge */
+  unseen: number;
+}
+
+/** A new secret of an endpoint. */
+export interface NewSecret {
+  /** the endpoint's id */
+  id: string;
+  /** signs deliveries; shown this once */
+  secret: string;
+  /** seconds for which the old one signs too */
+  overlap: number;
+}
+
+/** A signing secret just made. */
+export interface NewSigningSecret {
+  /** its id: the `kid` in the header of a user token */
+  kid: string;
+  /** signs user tokens (JWT, HS256); it is shown this once */
+  secret: string;
+}
+
+/** An endpoint just made, with its secret. */
+export interface NewWebhook {
+  /** its id */
+  id: string;
+  /** where events are sent */
+  url: string;
+  /** `*`, groups or types */
+  events: string[];
+  /** for people */
+  description: string;
+  /** whether anything is sent */
+  state: "active" | "disabled" | (string & {});
+  /** when it was turned off; RFC 3339, UTC, with milliseconds */
+  disabled_at: string | null;
+  /** why */
+  disabled_reason: string | null;
+  /** failed deliveries in a row */
+  failures: number;
+  /** since when it fails; RFC 3339, UTC, with milliseconds */
+  failing_since: string | null;
+  /** when it last took one; RFC 3339, UTC, with milliseconds */
+  succeeded_at: string | null;
+  /** when it was made; RFC 3339, UTC, with milliseconds */
+  created_at: string | null;
+  /** signs deliveries; shown this once */
+  secret: string;
+}
+
+/** A call as one member's phone reads it: that member alone, and how many others there are. */
+export interface OwnCall {
+  /** the client's own id of the call */
+  id: string;
+  /** UUID of this session */
+  session_id: string;
+  /** `type:id` */
+  cid: string;
+  /** the call type */
+  type: string;
+  /** how the call stands */
+  state: "ringing" | "active" | "ended" | (string & {});
+  /** why it ended; null while it lives */
+  reason: "completed" | "cancelled" | "declined" | "busy" | "missed" | "unreachable" | "alone" | "max_duration" | "ended_by_server" | "failed" | (string & {}) | null;
+  /** as screens show it */
+  title: string | null;
+  /** who is calling */
+  caller: Caller;
+  /** whether it is a video call */
+  video: boolean;
+  /** the backend's own data */
+  custom: Record<string, unknown>;
+  /** when it began; RFC 3339, UTC, with milliseconds */
+  created_at: string;
+  /** when the first callee joined; RFC 3339, UTC, with milliseconds */
+  active_at: string | null;
+  /** when it ended; RFC 3339, UTC, with milliseconds */
+  ended_at: string | null;
+  /** everybody in it, the caller first */
+  members: Member[];
+  /** how many members there are */
+  count: Counts;
+  /** the ring that the call token is for */
+  ring?: Ring | null;
+}
+
+/** A page of a user's own calls, the newest first. */
+export interface OwnCalls {
+  /** at most `limit`; perhaps fewer */
+  calls: PastCall[];
+  /** give it as `cursor` for the next page; null on the last */
+  next_cursor: string | null;
+  /** on the first page; null on others */
+  counts: Missed | null;
+}
+
+/** A call as its member reads it in the own history. */
+export interface PastCall {
+  /** the client's own id of the call */
+  id: string;
+  /** UUID of this session */
+  session_id: string;
+  /** `type:id` */
+  cid: string;
+  /** the call type */
+  type: string;
+  /** how the call stands */
+  state: "ringing" | "active" | "ended" | (string & {});
+  /** why it ended; null while it lives */
+  reason: "completed" | "cancelled" | "declined" | "busy" | "missed" | "unreachable" | "alone" | "max_duration" | "ended_by_server" | "failed" | (string & {}) | null;
+  /** as screens show it */
+  title: string | null;
+  /** who is calling */
+  caller: Caller;
+  /** whether it is a video call */
+  video: boolean;
+  /** the backend's own data */
+  custom: Record<string, unknown>;
+  /** when it began; RFC 3339, UTC, with milliseconds */
+  created_at: string;
+  /** when the first callee joined; RFC 3339, UTC, with milliseconds */
+  active_at: string | null;
+  /** when it ended; RFC 3339, UTC, with milliseconds */
+  ended_at: string | null;
+  /** everybody in it, the caller first */
+  members: Member[];
+  /** how many members there are */
+  count: Counts;
+  /** who called whom */
+  direction: "incoming" | "outgoing" | (string & {});
+  /** whether it rang, or should have, and was not answered */
+  missed: boolean;
+  /** false for a missed call that has not been seen */
+  seen: boolean;
+  /** ten of the others at most, the caller first */
+  others: string[];
+  /** the ring that the call token is for */
+  ring?: Ring | null;
+}
+
+/** A user, and how screens show them in this call. */
+export interface PersonIn {
+  id: string;
+  name?: string | null;
+  avatar_url?: string | null;
+  handle?: HandleIn | null;
+}
+
+/** What was understood of a file; nothing has been stored. */
+export interface Preview {
+  /** `certificate` or `key` */
+  kind: string;
+  /** the app */
+  app_id: string | null;
+  /** what it may push to */
+  topics: string[];
+  /** where it may push */
+  environments: ("production" | "sandbox" | (string & {}))[];
+  /** Apple's team */
+  team_id: string | null;
+  /** of a key */
+  key_id: string | null;
+  /** of a certificate */
+  subject: string | null;
+  /** of a certificate, hexadecimal */
+  serial: string | null;
+  /** SHA-256, hexadecimal */
+  fingerprint: string | null;
+  /** from when it is good; RFC 3339, UTC, with milliseconds */
+  not_before: string | null;
+  /** until when it is good; RFC 3339, UTC, with milliseconds */
+  not_after: string | null;
+  /** whole days until it runs out */
+  days_left: number | null;
+  /** what the file is */
+  form: string;
+  /** where its private key is */
+  private_key: "in_file" | "held_here" | "missing" | (string & {});
+  /** what was odd about the file, in sentences */
+  notes: string[];
+}
+
+/** This process can serve. */
+export interface Ready {
+  /** always `ready`; 503 while it is not */
+  status: "ready";
+  /** workers that have shown life lately */
+  workers: number;
+  /** by how much this host's clock is off */
+  clock_skew_seconds: number;
+  /** what a person should look at, in sentences */
+  warnings: string[];
+}
+
+/** A device as it is registered now. */
+export interface Registered {
+  /** as the app names it */
+  device_id: string;
+  /** whose */
+  user_id: string;
+  /** as people know it */
+  name: string | null;
+  /** as the app says */
+  platform: string | null;
+  /** when it was first seen; RFC 3339, UTC, with milliseconds */
+  created_at: string;
+  /** when it last registered; RFC 3339, UTC, with milliseconds */
+  registered_at: string;
+  /** its push tokens */
+  tokens: Token[];
+  /** what keeps it from being rung, such as no credential */
+  warnings?: Notice[] | null;
+}
+
+/** What a device says of a ring that was pushed to it. */
+export interface ReportIn {
+  status: "delivered" | "unavailable";
+}
+
+/** For which app a key and a signing request are to be made. */
+export interface RequestIn {
+  app_id: string;
+}
+
+/** An event that will be sent once more. */
+export interface Resent {
+  /** the event */
+  event_id: string;
+  /** it waits for a worker */
+  state: "pending";
+}
+
+/** A user whose tokens were revoked. */
+export interface Revoked {
+  /** whose */
+  user_id: string;
+  /** tokens issued by then, to the second, are dead; RFC 3339, UTC, with milliseconds */
+  revoked_at: string;
+}
+
+/**
+ * A request to ring. `ring_time` in seconds; without an `id` one is made. `callees`: ids of
+ * users, or users with what screens show of them.
+ */
+export interface RingIn {
+  caller: CallerIn;
+  callees: (string | PersonIn)[];
+  type?: string;
+  title?: string | null;
+  id?: string | null;
+  video?: boolean;
+  ring_time?: number | null;
+  custom?: Record<string, unknown>;
+}
+
+/** One attempt to reach one member. */
+export interface Ring {
+  /** CallKit's UUID, never used again */
+  uuid: string;
+  /** `ringing`, or how it settled: accepted, declined, cancelled, missed, … */
+  state: string;
+  /** until when it rings; RFC 3339, UTC, with milliseconds */
+  expires_at: string;
+  /** when it settled; RFC 3339, UTC, with milliseconds */
+  settled_at: string | null;
+  /** CXCallEndedReason for devices that are to stop */
+  callkit_reason: number | null;
+}
+
+/** `overlap`: seconds for which the old secret signs too. */
+export interface RotateIn {
+  overlap?: number;
+}
+
+/** Until when missed calls have been seen; without it, until now. */
+export interface SeenIn {
+  until?: string | null;
+}
+
+/** What may be shown of a signing secret. */
+export interface SigningSecret {
+  /** its id: the `kid` in the header of a user token */
+  kid: string;
+  /** when it was made */
+  created_at: string;
+  /** when a token signed with it was last seen, to the minute */
+  last_used_at: string | null;
+  /** null while it is live */
+  revoked_at: string | null;
+}
+
+/** A tenant's signing secrets, live ones first, the newest first. */
+export interface SigningSecrets {
+  /** at most two are live */
+  signing_secrets: SigningSecret[];
+}
+
+/** The settings of one tenant; what is absent has its default. */
+export interface TenantSettings {
+  /** seconds and counts, by name (docs/guides/limits.md) */
+  limits?: Record<string, number>;
+  /** limits per call type */
+  call_types?: Record<string, Record<string, number>>;
+  /** a user token may ring, as its own subject */
+  users_may_ring?: boolean;
+  /** Apple may keep a ring for a phone that is off, until its deadline */
+  store_and_forward?: boolean;
+  /** a stop may travel as a VoIP push, as last resort */
+  voip_stops?: boolean;
+  /**
+   * the ring of a user whom nothing can ring ends at once, and the call if nobody else is
+   * rung; without it that is told, and it rings on for a device that may come
+   */
+  end_unreachable?: boolean;
+  /**
+   * whom a decline that does not say so is for: all the user's devices, or only the one that
+   * declines while others ring on
+   */
+  decline_reach?: "user" | "device";
+  /**
+   * devices in a call must show life (`heartbeat_every`); without it nobody is away, or
+   * removed for silence
+   */
+  presence?: boolean;
+  /** payload profile per bundle id */
+  profiles?: Record<string, string>;
+  /** custom payload per bundle id */
+  templates?: Record<string, Record<string, unknown>>;
+  /** what user tokens must say, beyond `sub` and `exp` */
+  user_tokens?: UserTokenRules;
+  keep_events_days?: number;
+  keep_calls_days?: number;
+}
+
+/** Whose phones are to ring as a test; one of them if `device_id` is given. */
+export interface TestPushIn {
+  user_id: string;
+  device_id?: string | null;
+}
+
+/** A test push to each phone of a user. */
+export interface TestPush {
+  /** what Apple said of each */
+  devices: Tried[];
+}
+
+/** The call that a timeline is of. */
+export interface TimelineCall {
+  /** the client's own id */
+  id: string;
+  /** UUID of the session */
+  session_id: string;
+  /** `type:id` */
+  cid: string;
+  /** how the call stands */
+  state: "ringing" | "active" | "ended" | (string & {});
+  /** why it ended */
+  reason: "completed" | "cancelled" | "declined" | "busy" | "missed" | "unreachable" | "alone" | "max_duration" | "ended_by_server" | "failed" | (string & {}) | null;
+  /** as screens show it */
+  title: string | null;
+  /** who called */
+  caller_id: string;
+  /** who called, as screens show them */
+  caller: Caller;
+  /** when it began; RFC 3339, UTC, with milliseconds */
+  created_at: string;
+  /** when it ended; RFC 3339, UTC, with milliseconds */
+  ended_at: string | null;
+}
+
+/** Everything that happened in a call, in order. */
+export interface Timeline {
+  /** which call */
+  call: TimelineCall;
+  /** what happened, the earliest first */
+  timeline: Line[];
+}
+
+/** A push address as the phone has it. */
+export interface TokenIn {
+  kind: string;
+  token: string;
+  app_id: string;
+  environment?: "production" | "sandbox";
+}
+
+/** A push token, of which the last four digits are shown. */
+export interface Token {
+  /** which push it takes */
+  kind: "voip" | "alert" | (string & {});
+  /** the app */
+  app_id: string;
+  /** Apple's environment */
+  environment: "production" | "sandbox" | (string & {});
+  /** its last four digits */
+  ends_with: string;
+  /** when it was last registered; RFC 3339, UTC, with milliseconds */
+  registered_at: string;
+  /** until when it is rung; RFC 3339, UTC, with milliseconds */
+  expires_at: string;
+  /** when it was found dead; RFC 3339, UTC, with milliseconds */
+  retired_at: string | null;
+  /** why */
+  retired_reason: string | null;
+}
+
+/** What Apple said of one phone. */
+export interface Tried {
+  /** the phone */
+  device_id: string;
+  /** as people know it */
+  name: string | null;
+  /** the app */
+  app_id: string;
+  /** Apple's environment */
+  environment: "production" | "sandbox" | (string & {});
+  /** its end */
+  token: string;
+  /** which credential was used */
+  credential_id: string | null;
+  /** Apple's answer */
+  says: "accepted" | "refused" | "unknown" | (string & {});
+  /** the HTTP status */
+  status: number | null;
+  /** Apple's reason, or what failed */
+  words: string | null;
+  /** what to look at */
+  hint: string | null;
+  /** how long it took */
+  milliseconds: number | null;
+}
+
+/** Which device to remove, by a push token that it holds; `user_id` only with an API key. */
+export interface UnregisterIn {
+  token: string;
+  user_id?: string | null;
+}
+
+/**
+ * How long a user token shall be good, in seconds, and for what. The tenant's
+ * `user_tokens.longest_life` shortens it. Without `scopes` it is good for all that the key
+ * that asks for it may do.
+ */
+export interface UserTokenIn {
+  expires_in?: number;
+  /** what the token is good for */
+  scopes?: ("devices" | "calls" | "ring" | "history")[] | null;
+}
+
+/** A user token, signed by Ringline with the tenant's secret. */
+export interface UserToken {
+  /** a JWT for this user's app */
+  token: string;
+  /** until when it is good; RFC 3339, UTC, with milliseconds */
+  expires_at: string;
+}
+
+/** What a tenant asks of its users' tokens; without any rule, what RFC 7519 asks. */
+export interface UserTokenRules {
+  /** seconds from `iat` (without it, from now) to `exp` that a token may have */
+  longest_life?: number | null;
+  /** the `iss` that a token must have */
+  issuer?: string | null;
+  /** the `aud` that a token must name */
+  audience?: string | null;
+  /** public keys of the issuer (RFC 7517: RS256, ES256) */
+  jwks?: Record<string, unknown> | null;
+  /** where the issuer's public keys are fetched instead: https, public, cached for 10 minutes */
+  jwks_url?: string | null;
+}
+
+/** Something that does not refuse the request, and that a person should know. */
+export interface Notice {
+  /** stable, for programs */
+  code: string;
+  /** what it is, and the way out */
+  detail: string;
+  /** whom it is about, if a user */
+  user_id?: string | null;
+  /** which app it is about, if one */
+  app_id?: string | null;
+}
+
+/** A new endpoint. `events`: `*`, `call.*` or whole types. */
+export interface WebhookIn {
+  url: string;
+  events?: string[];
+  description?: string;
+}
+
+/** An endpoint of the backend, and how it does. */
+export interface Webhook {
+  /** its id */
+  id: string;
+  /** where events are sent */
+  url: string;
+  /** `*`, groups or types */
+  events: string[];
+  /** for people */
+  description: string;
+  /** whether anything is sent */
+  state: "active" | "disabled" | (string & {});
+  /** when it was turned off; RFC 3339, UTC, with milliseconds */
+  disabled_at: string | null;
+  /** why */
+  disabled_reason: string | null;
+  /** failed deliveries in a row */
+  failures: number;
+  /** since when it fails; RFC 3339, UTC, with milliseconds */
+  failing_since: string | null;
+  /** when it last took one; RFC 3339, UTC, with milliseconds */
+  succeeded_at: string | null;
+  /** when it was made; RFC 3339, UTC, with milliseconds */
+  created_at: string | null;
+}
+
+/** Every endpoint. */
+export interface Webhooks {
+  /** the oldest first */
+  webhooks: Webhook[];
+}

@@ -1,0 +1,184 @@
+import { errorOf, Unauthorized, Unreachable } from "./errors.js";
+
+/** An API key or any token of Ringline's, or a function that gives one when it is needed. */
+export type Credential = string | (() => string | Promise<string>);
+
+export interface Options {
+  /** Where the server is: `https://ring.example.com`. */
+  url: string;
+  /** Who acts. A function is asked again when the server refuses what it gave. */
+  credential: Credential;
+  /** Milliseconds for each try. */
+  timeout?: number;
+}
+
+/** What to ask. `keyed`: it carries an idempotency key; `repeatable`: twice does no harm. */
+export interface Request {
+  method: string;
+  path: string;
+  repeatable?: boolean;
+  query?: Record<string, unknown>;
+  body?: unknown;
+  keyed?: boolean;
+  idempotencyKey?: string | undefined;
+}
+
+const TRIES = 5;
+/** Milliseconds between tries, half to one and a half times. */
+const WAITS = [200, 500, 1000, 2000];
+/** A `Retry-After` beyond this is for the caller to wait. */
+const LONGEST_WAIT = 30_000;
+const NOTHING_DONE = [429];
+const MAYBE_DONE = [502, 503, 504];
+
+export const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+export const spread = (ms: number): number => ms * (0.5 + Math.random());
+
+/** Whether an answer says: later. */
+export const isAway = (status: number): boolean => [...NOTHING_DONE, ...MAYBE_DONE].includes(status);
+
+/** Text as one segment of a path: ids may hold a slash. */
+export const segment = (text: string): string =>
+  encodeURIComponent(text).replaceAll("%3A", ":").replaceAll("%40", "@");
+
+/** An answer's JSON; undefined where it has none. */
+export async function json(response: Response): Promise<unknown> {
+  const text = await response.text();
+  try {
+    return text ? JSON.parse(text) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Milliseconds before the next try after an answer; undefined: this answer counts. */
+export function waitAfter(
+  request: Request,
+  tries: number,
+  status: number,
+  retryAfter: string | null,
+): number | undefined {
+  if (tries >= TRIES) return undefined;
+  const again = NOTHING_DONE.includes(status) || (MAYBE_DONE.includes(status) && request.repeatable);
+  if (!again) return undefined;
+  const asked = /^\d+$/.test(retryAfter ?? "") ? Number(retryAfter) * 1000 : 0;
+  return asked > LONGEST_WAIT ? undefined : Math.max(asked, waitBefore(tries));
+}
+
+const waitBefore = (tries: number): number => spread(WAITS[Math.min(tries, WAITS.length) - 1]!);
+
+/** Asks, and asks again. */
+export class Sender {
+  readonly url: string;
+  /** By how many milliseconds the server's clock is ahead of ours; 0 before an answer. */
+  clockOffset = 0;
+  readonly #credential: Credential;
+  readonly #timeout: number;
+  #token: string | undefined;
+
+  constructor(options: Options) {
+    this.url = options.url.replace(/\/+$/, "");
+    this.#credential = options.credential;
+    this.#timeout = options.timeout ?? 10_000;
+  }
+
+  /** A request that this version has no method for; the answer's JSON. */
+  request<T = unknown>(method: string, path: string, body?: unknown): Promise<T> {
+    return this.send<T>({ method, path, body, repeatable: method === "GET" });
+  }
+
+  protected async send<T>(request: Request): Promise<T> {
+    const headers: Record<string, string> = {};
+    if (request.body !== undefined) headers["Content-Type"] = "application/json";
+    if (request.keyed) headers["Idempotency-Key"] = request.idempotencyKey ?? newKey();
+    let renewed = false;
+    for (let tries = 1; ; tries++) {
+      const response = await this.#tried(request, headers, tries);
+      if (response === undefined) continue;
+      if (response.ok) return (await json(response)) as T;
+      // an earlier try, whose answer was lost, has removed it
+      if (request.method === "DELETE" && response.status === 404 && tries > 1) return undefined as T;
+      const wait = waitAfter(request, tries, response.status, response.headers.get("Retry-After"));
+      if (wait !== undefined) {
+        await response.body?.cancel();
+        await sleep(wait);
+        continue;
+      }
+      const error = errorOf(response.status, await json(response));
+      if (!(error instanceof Unauthorized) || renewed || !this.renew()) throw error;
+      renewed = true;
+    }
+  }
+
+  /** An answer; undefined when none came and it may be asked again. */
+  async #tried(
+    request: Request,
+    headers: Record<string, string>,
+    tries: number,
+  ): Promise<Response | undefined> {
+    const authorization = await this.authorization();
+    try {
+      const answer = await fetch(this.address(request), {
+        method: request.method,
+        headers: { ...headers, ...authorization },
+        body: request.body === undefined ? null : JSON.stringify(request.body),
+        signal: AbortSignal.timeout(this.#timeout),
+      });
+      this.learn(answer);
+      return answer;
+    } catch (error) {
+      // fetch does not say whether anything was sent
+      if (!request.repeatable || tries >= TRIES) {
+        throw new Unreachable(String(error), { cause: error });
+      }
+      await sleep(waitBefore(tries));
+      return undefined;
+    }
+  }
+
+  /** Where a request goes. */
+  protected address(request: Request): string {
+    const given = Object.entries(request.query ?? {}).filter(([, value]) => value != null);
+    const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
+    return `${this.url}${request.path}${given.length ? `?${query}` : ""}`;
+  }
+
+  /** The header that says who acts. */
+  protected async authorization(): Promise<{ Authorization: string }> {
+    this.#token ??=
+      typeof this.#credential === "string" ? this.#credential : await this.#credential();
+    return { Authorization: `Bearer ${this.#token}` };
+  }
+
+  /** Forget the token, so that the next request asks for one; false if nobody can be asked. */
+  protected renew(): boolean {
+    if (typeof this.#credential === "string") return false;
+    this.#token = undefined;
+    return true;
+  }
+
+  /** The rows of all pages; the next page is asked for when it is needed. */
+  protected async *pages<T>(request: Request, rows: string): AsyncGenerator<T> {
+    let cursor: unknown;
+    do {
+      const query = { ...request.query, cursor };
+      const page = await this.send<Record<string, unknown>>({ ...request, query });
+      yield* page[rows] as T[];
+      cursor = page["next_cursor"];
+    } while (cursor);
+  }
+
+  /** By how much the server's clock is ahead, from an answer. */
+  protected learn(answer: Response): void {
+    const told = Date.parse(answer.headers.get("Date") ?? "");
+    const ahead = told - Date.now();
+    // `Date` has whole seconds
+    if (!Number.isNaN(told)) this.clockOffset = Math.abs(ahead) > 1000 ? ahead : 0;
+  }
+}
+
+/** A UUID; `randomUUID` is there in secure contexts alone. */
+function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,167 @@
+import type { StreamEvent } from "./events.js";
+
+/** A call that rings on this device. */
+export interface IncomingRing {
+  /** The ring's UUID: never used for another one. */
+  uuid: string;
+  sessionId: string;
+  cid: string;
+  /** Who is calling, as much as the server told: `id`, and `name` where it is known. */
+  caller: { id: string } & Record<string, unknown>;
+  video: boolean;
+  /** Until when it rings: RFC 3339, UTC. */
+  expiresAt: string;
+}
+
+/** What a device does about a message. `reason` is CallKit's: 2 ended, 3 missed, 4 and 5 elsewhere. */
+export type Reaction =
+  | { do: "ring"; ring: IncomingRing }
+  | { do: "stop"; ring: IncomingRing; reason: number }
+  | { do: "away" | "back" | "removed"; sessionId: string }
+  | { do: "ended"; sessionId: string; reason: string };
+
+const REMOTE_ENDED = 2;
+const LIVE = ["joined", "away"];
+
+/** What is on one device's screen, and which calls it holds: messages in, reactions out. */
+export class Screen {
+  readonly rings = new Map<string, IncomingRing>();
+  /** Sessions that this device has joined, and whether it is away there. */
+  readonly held = new Map<string, boolean>();
+  readonly #settled = new Set<string>();
+
+  constructor(
+    private readonly userId: string,
+    private readonly deviceId: string,
+    /** The server's time in Unix milliseconds: this device's clock may be wrong. */
+    private readonly now: () => number = Date.now,
+  ) {}
+
+  /** Take the next message of the stream. Types that it does not know do nothing. */
+  take(message: StreamEvent): Reaction[] {
+    if (message.type === "snapshot") return this.#snapshot(message.body["calls"] ?? []);
+    const data = message.body["data"] ?? {};
+    const sessionId = String(message.body["session_id"]);
+    if (message.type === "call.ended") return this.#ended(sessionId, String(data["reason"]));
+    if (data["user_id"] !== this.userId) return [];
+    if (message.type === "ring.started") return this.#started(message.body, data);
+    if (message.type === "ring.settled") return this.#settle(data);
+    return this.#presence(message.type, sessionId, data);
+  }
+
+  /** This device has answered or joined; what rang of that call is answered. */
+  join(sessionId: string): void {
+    this.held.set(sessionId, false);
+    for (const ring of this.#of(sessionId)) this.settle(ring.uuid);
+  }
+
+  /** A ring is over here; it never rings again, however late it is told. */
+  settle(uuid: string): void {
+    this.rings.delete(uuid);
+    this.#settled.add(uuid);
+  }
+
+  /** This device has left of its own accord. */
+  leave(sessionId: string): void {
+    this.held.delete(sessionId);
+  }
+
+  #started(body: Record<string, any>, data: Record<string, any>): Reaction[] {
+    const caller = { ...(data["caller"] ?? {}), id: data["caller_id"] };
+    return this.#ring({
+      uuid: data["ring"],
+      sessionId: body["session_id"],
+      cid: body["cid"],
+      caller,
+      video: Boolean(data["video"]),
+      expiresAt: data["expires_at"],
+    });
+  }
+
+  #ring(ring: IncomingRing): Reaction[] {
+    const over = Date.parse(ring.expiresAt) <= this.now();
+    if (over || this.#settled.has(ring.uuid) || this.rings.has(ring.uuid)) return [];
+    this.rings.set(ring.uuid, ring);
+    return [{ do: "ring", ring }];
+  }
+
+  #settle(data: Record<string, any>): Reaction[] {
+    const ring = this.rings.get(data["ring"]);
+    this.settle(data["ring"]);
+    if (ring === undefined || data["device_id"] === this.deviceId) return [];
+    return [{ do: "stop", ring, reason: data["callkit_reason"] ?? REMOTE_ENDED }];
+  }
+
+  #ended(sessionId: string, reason: string): Reaction[] {
+    const stops = this.#stopAll(this.#of(sessionId));
+    if (!this.held.delete(sessionId)) return stops;
+    return [...stops, { do: "ended", sessionId, reason }];
+  }
+
+  #presence(type: string, sessionId: string, data: Record<string, any>): Reaction[] {
+    if (!this.held.has(sessionId)) return [];
+    if (type === "member.away") return this.#away(sessionId, true);
+    if (type === "member.back") return this.#away(sessionId, false);
+    if (type !== "member.left") return [];
+    this.held.delete(sessionId);
+    return data["reason"] === "silent" ? [{ do: "removed", sessionId }] : [];
+  }
+
+  #away(sessionId: string, away: boolean): Reaction[] {
+    if (this.held.get(sessionId) === away) return [];
+    this.held.set(sessionId, away);
+    return [{ do: away ? "away" : "back", sessionId }];
+  }
+
+  /** The truth after a gap: what it does not name has ended. */
+  #snapshot(calls: Record<string, any>[]): Reaction[] {
+    const found: Reaction[] = [];
+    const rings = new Set<string>();
+    const lives = new Set<string>();
+    for (const call of calls) {
+      lives.add(call["session_id"]);
+      for (const member of call["members"] ?? []) {
+        if (member["user_id"] !== this.userId) continue;
+        if (member["ring"]?.["state"] === "ringing" && member["state"] === "ringing") {
+          rings.add(member["ring"]["uuid"]);
+          found.push(...this.#ring(ringOf(call, member["ring"])));
+        }
+        found.push(...this.#member(call["session_id"], member));
+      }
+    }
+    const gone = [...this.rings.values()].filter((ring) => !rings.has(ring.uuid));
+    const ended = [...this.held.keys()].filter((sessionId) => !lives.has(sessionId));
+    found.push(...this.#stopAll(gone));
+    found.push(...ended.flatMap((sessionId) => this.#ended(sessionId, "unknown")));
+    return found;
+  }
+
+  #member(sessionId: string, member: Record<string, any>): Reaction[] {
+    const mine = member["device_id"] === this.deviceId;
+    if (mine && LIVE.includes(member["state"])) {
+      if (!this.held.has(sessionId)) this.held.set(sessionId, false);
+      return this.#away(sessionId, member["state"] === "away");
+    }
+    return this.held.delete(sessionId) ? [{ do: "removed", sessionId }] : [];
+  }
+
+  #of(sessionId: string): IncomingRing[] {
+    return [...this.rings.values()].filter((ring) => ring.sessionId === sessionId);
+  }
+
+  #stopAll(rings: IncomingRing[]): Reaction[] {
+    for (const ring of rings) this.settle(ring.uuid);
+    return rings.map((ring) => ({ do: "stop", ring, reason: REMOTE_ENDED }));
+  }
+}
+
+function ringOf(call: Record<string, any>, ring: Record<string, any>): IncomingRing {
+  return {
+    uuid: ring["uuid"],
+    sessionId: call["session_id"],
+    cid: call["cid"],
+    caller: call["caller"],
+    video: Boolean(call["video"]),
+    expiresAt: ring["expires_at"],
+  };
+}

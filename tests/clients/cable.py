@@ -1,0 +1,81 @@
+"""A TCP proxy before an API, whose cable can be pulled: connections break, or bytes vanish."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+
+class Cable:
+    """Where clients connect. `url` is its address; `target` the address of an API, or None."""
+
+    def __init__(self, target: str) -> None:
+        self.target: str | None = target
+        self.url = ""
+        self.connections = 0
+        self.swallow = 0
+        """So many answers are lost: the server has done what was asked, and the client is not told."""
+        self._mute = False
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def cut(self) -> None:
+        """Break every connection, and refuse new ones until `mend`."""
+        self.target = None
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def mute(self) -> None:
+        """Let bytes vanish on what is open; nothing is closed, new connections work."""
+        self._mute = True
+
+    def mend(self, target: str) -> None:
+        self.target = target
+
+    @contextlib.asynccontextmanager
+    async def laid(self) -> AsyncIterator["Cable"]:
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            server.close()
+            for writer in self._writers:
+                writer.transport.abort()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self._mute = False
+        try:
+            if self.target is None:
+                writer.transport.abort()
+                return
+            self.connections += 1
+            there = urlsplit(self.target)
+            try:
+                far_reader, far = await asyncio.open_connection(there.hostname, there.port)
+            except OSError:
+                writer.transport.abort()
+                return
+            self._writers |= {writer, far}
+            both = (self._carry(reader, far), self._carry(far_reader, writer, answers=True))
+            await asyncio.gather(*both)
+            self._writers -= {writer, far}
+        finally:
+            self._tasks.discard(task)
+
+    async def _carry(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(2**16):
+                if answers and self._mute:
+                    return
+                if answers and self.swallow:
+                    self.swallow -= 1
+                    break
+                writer.write(data)
+        writer.transport.abort()

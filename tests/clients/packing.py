@@ -1,0 +1,44 @@
+"""Makes the packages of both clients, as one publishes them: `python -m tests.clients.packing FOLDER`."""
+
+import shutil
+import sys
+import tarfile
+from pathlib import Path
+
+from tests.contract.node import PYTHON, run
+
+CLIENTS = Path(__file__).resolve().parents[2] / "clients"
+
+
+def pack_python(folder: Path) -> None:
+    """A wheel and a source archive."""
+    run(folder, PYTHON, "-m", "build", "--no-isolation", "--outdir", ".", str(CLIENTS / "python"))
+
+
+def pack_typescript(folder: Path) -> Path:
+    """An npm package; built in a copy, so that nothing is left among the sources."""
+    source = folder / "typescript"
+    shutil.copytree(CLIENTS / "typescript", source, ignore=shutil.ignore_patterns("node_modules"))
+    run(source, "npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit", "--silent")
+    run(source, "npm", "run", "--silent", "build")
+    run(source, "npm", "pack", "--silent", "--pack-destination", str(folder))
+    (made,) = folder.glob("*.tgz")
+    return made
+
+
+def install_typescript(package: Path, project: Path) -> None:
+    """Put the package where Node finds it, as npm would."""
+    target = project / "node_modules" / "ringline-client"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(package) as packed:
+        packed.extractall(target.parent, filter="data")
+    (target.parent / "package").rename(target)
+
+
+if __name__ == "__main__":
+    where = Path(sys.argv[1]).resolve()
+    shutil.rmtree(where, ignore_errors=True)
+    where.mkdir(parents=True)
+    pack_python(where)
+    pack_typescript(where)
+    shutil.rmtree(where / "typescript")
