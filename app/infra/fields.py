@@ -235,6 +235,8 @@ def check_json(value: Any, code: str, most: int) -> None:
         ) from error
     if len(encoded) > most:
         raise refuse(f"{code}_too_large", f"must be at most {most} bytes as JSON")
+    if orjson.loads(encoded) != value:  # NaN, and 1e400, which is infinite, become null
+        raise refuse(f"invalid_{code}", "must not hold a number that JSON cannot")
     if b"\\u0000" in encoded.replace(rb"\\", b""):
         raise refuse(f"invalid_{code}", "must not hold the character U+0000")
 
