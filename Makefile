@@ -103,6 +103,25 @@ lock: | $(BIN)/python ## resolve the dependencies anew into requirements/
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 			--no-annotate --no-emit-index-url --no-emit-find-links $(if $(KEEP),,--upgrade) \
 			pyproject.toml $$extras -o requirements/$$1.txt; done
+	@echo "cyclonedx-bom>=7" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(KEEP),,--upgrade) \
+		- -o requirements/sbom.txt
+
+.PHONY: operating
+operating: $(VENV)/dev.stamp ## promtool, Helm, systemd-analyze and others look at deploy/, where they can be had
+	@.ci/operating
+
+.PHONY: sbom
+sbom: | $(BIN)/python ## list what the image holds, in CycloneDX: build/ringline.cdx.json
+	@test -x build/sbom/bin/cyclonedx-py || { "$(PYTHON)" -m venv build/sbom && build/sbom/bin/python -m pip \
+		--disable-pip-version-check --quiet install --require-hashes -r requirements/sbom.txt; }
+	@build/sbom/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml \
+		--mc-type application --output-reproducible --of JSON -o build/ringline.cdx.json
+
+.PHONY: kubernetes
+kubernetes: ## render deploy/kubernetes/ anew from the chart; needs Helm
+	@for set in one-node three-zones; do helm template ringline deploy/helm/ringline --kube-version 1.30.0 \
+		-f deploy/helm/ringline/values/$$set.yaml > deploy/kubernetes/$$set.yaml; done
 
 .PHONY: clean
 clean: ## remove what the commands above made

@@ -13,6 +13,7 @@ from app.infra.db import Base
 from app.infra.log_events import LOG_EVENTS
 from app.infra.settings import Settings
 from tests import reference
+from tests.operating import rules
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = (
@@ -126,3 +127,16 @@ def test_the_references_of_metrics_and_log_events_are_the_codes() -> None:
     assert set(reference.log_events()) == set(LOG_EVENTS), "each has a sentence in LOG_EVENTS"
     for path, text in reference.files().items():
         assert (ROOT / path).read_text() == text, f"{path}: run `make reference`"
+
+
+def test_rules_and_board_read_metrics_that_the_code_makes() -> None:
+    made = reference.metrics()
+    series = {
+        f"{name}{end}" if kind == "histogram" else name
+        for name, (kind, *_) in made.items()
+        for end in ("_bucket", "_sum", "_count")
+    }
+    for path in (rules.RULES, rules.BOARD):
+        read = rules.names_in(path.read_text())
+        assert read, path
+        assert read <= series, path.name

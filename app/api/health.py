@@ -20,7 +20,7 @@ from app.credentials import health, key_check
 from app.infra import clock, schema
 from app.infra.errors import AppError, Unauthorized, Unavailable
 from app.infra.exposition import exposition
-from app.infra.observe import OLDEST_PUSH, WORKERS_ALIVE
+from app.infra.observe import OLDEST_DUE, WORKERS
 from app.infra.outage import is_transient
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
@@ -136,8 +136,8 @@ class Health:
         """What tells of workers, read by who lives when none of them does."""
         async with self._runtime.database.autocommit() as session:
             workers, oldest_due = await worker_store.standing(session)
-        WORKERS_ALIVE.set(workers)
-        OLDEST_PUSH.set(oldest_due)
+        WORKERS.labels("alive").set(workers)
+        OLDEST_DUE.labels("pushes").set(oldest_due)
 
     async def _read_credentials(self) -> None:
         self._credentials = await health.expiry_expositions(self._runtime)

@@ -2,12 +2,22 @@
 
 import traceback
 
-from app.cli import admins, calls, credentials, payloads, servers, tenants
+from app.cli import admins, backups, calls, credentials, payloads, servers, tenants
 from app.cli.base import app, fail
 from app.cli.faults import OURS, fault_of
 from app.infra.settings import wants_details
 
-__all__ = ["admins", "app", "calls", "credentials", "main", "payloads", "servers", "tenants"]
+__all__ = [
+    "admins",
+    "app",
+    "backups",
+    "calls",
+    "credentials",
+    "main",
+    "payloads",
+    "servers",
+    "tenants",
+]
 
 
 def main() -> None:

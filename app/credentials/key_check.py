@@ -19,6 +19,7 @@ ONLY: Final = UUID(int=1)
 """The row's id, and its tenant's, who is nobody."""
 PLACE: Final = Place(ONLY, ONLY, "key_check")
 SAMPLE: Final = 3
+BATCH: Final = 200
 
 THERE = text("SELECT to_regclass('key_checks') IS NOT NULL")
 CHECK = text("SELECT sealed FROM key_checks WHERE id = :id")
@@ -80,3 +81,26 @@ async def _opens_what_there_is(session: Connection, keyring: Keyring) -> bool:
             except VaultError:
                 return False
     return True
+
+
+async def open_all(session: Connection, keyring: Keyring) -> tuple[dict[str, int], list[str]]:
+    """Open every sealed row, in batches: how many opened of each table, and which did not."""
+    opened, failed = dict[str, int](), list[str]()
+    for column in vault.SEALED:
+        batch = text(f"""
+            SELECT id, tenant_id, {column.column} AS sealed FROM {column.table}
+            WHERE {column.column} IS NOT NULL AND id > :after ORDER BY id LIMIT {BATCH}
+        """)  # noqa: S608  (names of ours)
+        after, opened[column.table] = UUID(int=0), 0
+        while rows := await many(session, batch, {"after": after}):
+            after = rows[-1]["id"]
+            for row in rows:
+                try:
+                    vault.unseal(
+                        keyring, Place(row["tenant_id"], row["id"], column.purpose), row["sealed"]
+                    )
+                except VaultError:
+                    failed.append(f"{column.table} {row['id']}")
+                else:
+                    opened[column.table] += 1
+    return opened, failed

@@ -15,7 +15,7 @@ from sqlalchemy import TextClause, text
 
 from app.audit.log import SERVER, WHOLE_SERVER, Actor, record
 from app.infra import vault
-from app.infra.db import many
+from app.infra.db import Connection, many
 from app.infra.runtime import Runtime
 from app.infra.vault import Keyring, Place, SealedColumn, VaultError
 
@@ -72,6 +72,19 @@ async def usage(runtime: Runtime) -> dict[str, dict[str, int]]:
             found[column.table] = {
                 names.get(row["key_id"], row["key_id"]): row["rows"] for row in rows
             }
+    return found
+
+
+async def marks(session: Connection) -> set[str]:
+    """The marks of all keys that something rests under; of version 1 it is not told."""
+    found = set[str]()
+    for column in vault.SEALED:
+        under = f"{column.column} FROM 3 FOR get_byte({column.column}, 1)"
+        marked = text(f"""
+            SELECT DISTINCT convert_from(substring({under}), 'UTF8') AS mark FROM {column.table}
+            WHERE get_byte({column.column}, 0) = {vault.VERSION}
+        """)  # noqa: S608
+        found |= {row["mark"] for row in await many(session, marked)}
     return found
 
 

@@ -178,3 +178,9 @@ async def tenant_events_after(
     """Up to `limit` of the tenant's own events with an id above `after`, in order."""
     values = {"tenant": tenant_id, "after": after, "limit": limit}
     return await many(session, TENANT_EVENTS, values)
+
+
+async def forget_feeds(session: Connection) -> None:
+    """Begin every feed anew: a client that resumes an old one is told to read anew."""
+    await session.execute(text("DELETE FROM user_events"))
+    await session.execute(text("DELETE FROM feeds"))

@@ -50,7 +50,7 @@ async def logged(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, to
     try:
         await app(scope, receive, sending)
     finally:
-        if status:
+        if status and scope["path"] not in QUIET:
             RESPONSES.labels(status).inc()
         if told:
             _tell(scope, status, time.perf_counter() - begun)

@@ -174,14 +174,16 @@ RING_TO_PHONE = Histogram(
     "From the ring's commit to a device's word that it is on its screen",
     buckets=(0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 45),
 )
-OLDEST_PUSH = Gauge(
-    "ringline_push_oldest_due_seconds",
-    "How long the oldest push that is due waits for a worker, as each API process reads it",
+OLDEST_DUE = Gauge(
+    "ringline_oldest_due_seconds",
+    "How long the oldest row of an outbox (pushes) waits for a worker, as an API process reads it",
+    ("outbox",),
     multiprocess_mode="livemax",
 )
-WORKERS_ALIVE = Gauge(
-    "ringline_workers_alive",
-    "Workers that have shown life within their lease, as each API process reads it",
+WORKERS = Gauge(
+    "ringline_workers",
+    "Workers that have shown life within their lease (alive), as an API process reads it",
+    ("state",),  # with no label every worker would say 0
     multiprocess_mode="livemin",
 )
 RESPONSES = Counter(

@@ -77,6 +77,24 @@ class DatabaseUrl:
             query=query,
         ).render_as_string(hide_password=False)
 
+    @property
+    def libpq(self) -> str:
+        """The address for PostgreSQL's own tools, without the password, which has no place there.
+
+        Keywords and values ("34.1.1.1. Keyword/Value Connection Strings").
+        """
+        words = dict(self.options)
+        if self.hosts:
+            words["host"] = ",".join(host for host, _ in self.hosts)
+            words["port"] = ",".join(str(port or 5432) for _, port in self.hosts)
+        words |= {"user": self.user or "", "dbname": self.database or ""}
+        return " ".join(f"{name}={_quoted(value)}" for name, value in words.items() if value)
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
 
 def database_url(text: str) -> DatabaseUrl:
     """Read PostgreSQL's address. Raises ValueError, which repeats nothing of it."""

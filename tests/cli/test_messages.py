@@ -34,6 +34,7 @@ ARGUMENTS = {
     "tenant create": ["acme"], "tenant key": ["acme"], "admin create": ["a@example.com"],
     "secret list": ["--tenant", "acme"], "secret rotate": ["--tenant", "acme"],
     "secret revoke": ["rl_kid_x", "--tenant", "acme"],
+    "backup": ["build/no-such-folder"], "restore": ["build/no-such-folder"],
     "call show": ["default:abc", "--tenant", "acme"],
     "credential test": ["bob", "--tenant", "acme"],
     "credential request": ["com.example.app", "--tenant", "acme"],

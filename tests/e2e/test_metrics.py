@@ -30,7 +30,7 @@ async def test_a_worker_serves_its_metrics_and_no_secret(make_house: HouseMaker)
 
             async def of_api() -> str:
                 text = (await client.get(f"{house.apis[0].url}/metrics")).text
-                return text if "ringline_workers_alive 1.0" in text else ""
+                return text if 'ringline_workers{state="alive"} 1.0' in text else ""
 
             api = await eventually(of_api)
         assert 'ringline_pushes_total{outcome="accepted",purpose="ring",reason=""} 1.0' in worker
@@ -41,9 +41,10 @@ async def test_a_worker_serves_its_metrics_and_no_secret(make_house: HouseMaker)
         assert "ringline_breakers_open 0.0" in worker
         assert 'ringline_rings_total{outcome="taken"} 2.0' in api
         assert 'ringline_call_events_total{type="call.started"} 2.0' in api
-        assert "ringline_push_oldest_due_seconds" in api
+        assert 'ringline_oldest_due_seconds{outbox="pushes"}' in api
         assert "ringline_database_wait_seconds_count" in api
         assert 'ringline_http_responses_total{status="202"} 2.0' in api
+        assert "ringline_workers{" not in worker
         for text in (worker, api):
             for secret in (phone.voip, tenant.key, tenant.secret):
                 assert secret not in text

@@ -1,0 +1,197 @@
+"""`ringline backup` and `ringline restore`: PostgreSQL's own tools, and proof that the keys fit.
+
+A backup is a folder: `database.dump` (pg_dump's custom format) and `manifest.json`. The keys are
+not in it: who has the backup alone can open nothing that rests sealed. Every sealed row is opened
+in the very snapshot that is dumped, and again after a restore. What came after the backup is lost:
+live clients are told so (their feeds begin anew), and a ring whose deadline has passed is a missed
+call, which rings nowhere.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+from datetime import UTC
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from app.audit.log import WHOLE_SERVER, Actor, record
+from app.credentials import key_check, rotation
+from app.events import store as events
+from app.infra import db, postgres_tools
+from app.infra.db import Connection, one
+from app.infra.errors import AppError
+from app.infra.runtime import Runtime
+from app.infra.server_urls import database_url
+
+DUMP: Final = "database.dump"
+MANIFEST: Final = "manifest.json"
+FORMAT: Final = 1
+CHUNK: Final = 2**20
+UNBOUNDED: Final = (
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+    "SET LOCAL statement_timeout = 0",
+)
+"""A snapshot is held for as long as the dump takes."""
+
+
+class BackupRefused(AppError):
+    """It cannot be done as asked; says why."""
+
+    status = 409
+
+
+async def make(runtime: Runtime, folder: Path, actor: Actor, tools: Path | None) -> dict[str, Any]:
+    """Back the database up into `folder`, which must not exist yet; returns the manifest.
+
+    Raises BackupRefused when a sealed row does not open, ToolFailed when pg_dump cannot be had.
+    """
+    async with runtime.database.autocommit() as session:
+        server = await _server_version(session)
+    tool = postgres_tools.find("pg_dump", server, tools)
+    begun = await asyncio.to_thread(_begin, folder)
+    try:
+        manifest = await _dump(runtime, tool, begun / DUMP)
+        manifest |= {"server_version": server, **await asyncio.to_thread(_digest, begun / DUMP)}
+        await asyncio.to_thread(_write, begun / MANIFEST, manifest)
+        await asyncio.to_thread(begun.rename, folder)  # half a backup is never taken for one
+    finally:
+        await asyncio.to_thread(shutil.rmtree, begun, ignore_errors=True)
+    async with runtime.database.transaction() as session:
+        told = {"sha256": manifest["sha256"], "bytes": manifest["bytes"]}
+        await record(session, actor, WHOLE_SERVER, "backup.make", "database", told)
+    return manifest
+
+
+async def _dump(runtime: Runtime, tool: Path, file: Path) -> dict[str, Any]:
+    async with runtime.database.snapshot() as session:
+        for setting in UNBOUNDED:
+            await session.execute(text(setting))
+        opened, failed = await key_check.open_all(session, runtime.keyring)
+        _refuse_unopened(failed)
+        found = await one(
+            session, text("SELECT pg_export_snapshot() AS snapshot, clock_timestamp() AS at")
+        )
+        assert found is not None
+        words = ["--format=custom", "--no-owner", "--no-privileges", f"--file={file}"]
+        url = database_url(runtime.settings.database_url)
+        await postgres_tools.run(tool, [*words, f"--snapshot={found['snapshot']}"], url)
+        revision = await session.execute(text("SELECT version_num FROM alembic_version"))
+        return {
+            "format": FORMAT,
+            "ringline": version("ringline"),
+            "at": found["at"].astimezone(UTC).isoformat(timespec="milliseconds"),
+            "revision": revision.scalar_one(),
+            "sealed": opened,
+            "keys": sorted(await rotation.marks(session)),
+        }
+
+
+async def restore(
+    runtime: Runtime, folder: Path, actor: Actor, tools: Path | None
+) -> dict[str, Any]:
+    """Restore into the empty database of the settings; returns what was restored.
+
+    Raises BackupRefused before anything is written: the backup is damaged or newer than this
+    version, its key is not in RINGLINE_SECRET_KEY, or the database is not empty.
+    """
+    async with runtime.database.autocommit() as session:
+        server = await _server_version(session)
+        tables = await session.execute(
+            text("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()")
+        )
+        if tables.scalar_one():
+            raise BackupRefused(
+                "not_empty", "the database of RINGLINE_DATABASE_URL is not empty: make a new one"
+            )
+    manifest = await asyncio.to_thread(_read, folder)
+    _check(runtime, manifest, server)
+    tool = postgres_tools.find("pg_restore", max(server, manifest["server_version"]), tools)
+    words = ["--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]
+    url = database_url(runtime.settings.database_url)
+    await postgres_tools.run(tool, [*words, str(folder / DUMP)], url)
+    async with runtime.database.transaction() as session:
+        opened, failed = await key_check.open_all(session, runtime.keyring)
+        _refuse_unopened(failed)
+        await events.forget_feeds(session)
+        told = {"sha256": manifest["sha256"], "made_at": manifest["at"]}
+        await record(session, actor, WHOLE_SERVER, "backup.restore", "database", told)
+    behind = manifest["revision"] != db.head_revision()
+    return {"at": manifest["at"], "revision": manifest["revision"], "sealed": opened,
+            "needs_migration": behind}  # fmt: skip
+
+
+def _check(runtime: Runtime, manifest: dict[str, Any], server: int) -> None:
+    if manifest["revision"] not in db.known_revisions():
+        raise BackupRefused(
+            "backup_is_newer",
+            f"the backup was made by a newer Ringline (revision {manifest['revision']}): install "
+            "that one",
+        )
+    if manifest["server_version"] > server:
+        raise BackupRefused(
+            "server_is_older",
+            f"the backup is of PostgreSQL {manifest['server_version']}, this server is {server}",
+        )
+    missing = set(manifest["keys"]) - set(runtime.keyring.keys)
+    if missing:
+        raise BackupRefused(
+            "wrong_key",
+            "RINGLINE_SECRET_KEY does not hold the key that this backup rests under "
+            f"(mark {', '.join(sorted(missing))}): set it again, as new:secret,old:secret",
+        )
+
+
+def _refuse_unopened(failed: list[str]) -> None:
+    if failed:
+        shown = ", ".join(failed[:5])
+        raise BackupRefused(
+            "does_not_open",
+            f"{len(failed)} sealed rows do not open with RINGLINE_SECRET_KEY ({shown}): add the "
+            "key that they rest under, or delete them",
+        )
+
+
+async def _server_version(session: Connection) -> int:
+    found = await session.execute(text("SELECT current_setting('server_version_num')::int"))
+    return int(found.scalar_one()) // 10_000
+
+
+def _begin(folder: Path) -> Path:
+    if folder.exists():
+        raise BackupRefused("folder_exists", f"{folder} exists already: name a new folder")
+    begun = folder.with_name(folder.name + ".part")
+    begun.mkdir(mode=0o700)
+    return begun
+
+
+def _digest(file: Path) -> dict[str, Any]:
+    """Its size and digest, once it is on the disk for good."""
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+        while chunk := opened.read(CHUNK):
+            digest.update(chunk)
+    return {"bytes": file.stat().st_size, "sha256": digest.hexdigest()}
+
+
+def _write(file: Path, manifest: dict[str, Any]) -> None:
+    with file.open("w") as opened:
+        json.dump(manifest, opened, indent=2)
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        known = manifest["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BackupRefused("no_backup", f"{folder} holds no backup of Ringline's") from error
+    if not known or manifest["sha256"] != _digest(folder / DUMP)["sha256"]:
+        raise BackupRefused("damaged", f"{folder / DUMP} is not what its manifest says")
+    return manifest

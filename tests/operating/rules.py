@@ -1,0 +1,36 @@
+"""The rules, the board, which metrics they read, and commands that papers and files name."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = ROOT / "deploy" / "prometheus" / "ringline.rules.yaml"
+RECORDED = ROOT / "deploy" / "prometheus" / "tests"
+BOARD = ROOT / "deploy" / "grafana" / "ringline.json"
+RUNBOOK = ROOT / "docs" / "runbook"
+
+
+def alarms() -> list[str]:
+    """Every alarm, in the rules' order."""
+    return re.findall(r"^\s*- alert: (\w+)$", RULES.read_text(), re.MULTILINE)
+
+
+def names_in(text: str) -> set[str]:
+    """The series of ours that queries read."""
+    return set(re.findall(r"\bringline_\w+", text))
+
+
+def check_command(words: Sequence[str]) -> None:
+    """Fail unless these are a command of ours with options that it has."""
+    import typer
+
+    from app.cli import app
+
+    left: list[str] = list(words)
+    found: Any = typer.main.get_command(app)
+    while hasattr(found, "commands") and left:
+        found = found.commands[left.pop(0)]
+    known = {name for one in found.params for name in one.opts}
+    assert {word for word in left if word.startswith("--")} <= known, words

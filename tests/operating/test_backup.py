@@ -1,0 +1,101 @@
+"""Ring, back up, destroy, restore, ring: what was there is there, and nothing rings too late."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import make_url
+
+from app.infra import postgres_tools
+from app.infra.postgres_tools import ToolFailed
+from app.infra.server_urls import database_url
+from tests.conftest import DatabaseServer
+from tests.e2e.house import ROOT, SECRET_KEY, House, eventually, new_tenant
+from tests.houses import HouseMaker
+
+
+def ringline(house: House, *words: str, **more: str) -> tuple[int, dict[str, Any]]:
+    """A command of ours with the house's settings; its status, and what it said in JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", *words, "--json"], cwd=ROOT, env=house.env | more,
+        capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert SECRET_KEY not in done.stdout + done.stderr
+    return done.returncode, json.loads(done.stdout or done.stderr)
+
+
+@pytest.mark.timeout(180)
+async def test_what_was_backed_up_rings_again_and_nothing_rings_past_its_deadline(
+    make_house: HouseMaker, database_server: DatabaseServer, tmp_path: Path
+) -> None:
+    house = make_house(apis=1, workers=1)
+    name = make_url(house.database_url).database
+    async with new_tenant(house) as tenant:
+        phone, late = await tenant.phone("bob"), await tenant.phone("carol")
+        await tenant.ring("bob")
+        await tenant.sim.arrived(1, token=phone.voip, timeout=10)
+        house.workers[0].stop()
+        unsent = await tenant.ring("carol", ring_time=5)  # nobody pushes it now
+
+        status, made = ringline(house, "backup", str(tmp_path / "one"))
+        assert (status, made["sealed"]["credentials"]) == (0, 1)
+        assert SECRET_KEY.encode() not in (tmp_path / "one" / "database.dump").read_bytes()
+        assert (
+            ringline(house, "backup", str(tmp_path / "one"))[1]["error"]["code"] == "folder_exists"
+        )
+        assert ringline(house, "restore", str(tmp_path / "one"))[1]["error"]["code"] == "not_empty"
+        lost = await tenant.ring("bob", id="after-the-backup")
+
+        house.apis[0].stop()
+        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        database_server.execute(f"CREATE DATABASE {name}")
+        other = "rX9kP0q8sV5tB1nM7wXe4yRu2aJc6LdF"
+        refused = ringline(house, "restore", str(tmp_path / "one"), RINGLINE_SECRET_KEY=other)
+        assert refused[1]["error"]["code"] == "wrong_key"
+        damaged = tmp_path / "damaged"
+        shutil.copytree(tmp_path / "one", damaged)
+        with (damaged / "database.dump").open("ab") as file:
+            file.write(b"more")
+        assert ringline(house, "restore", str(damaged))[1]["error"]["code"] == "damaged"
+        status, restored = ringline(house, "restore", str(tmp_path / "one"))
+        assert (status, restored["sealed"]) == (0, made["sealed"])
+
+        house.start(apis=1, workers=1)
+        async with httpx.AsyncClient(
+            base_url=house.apis[1].url, headers={"Authorization": f"Bearer {tenant.key}"}
+        ) as client:
+            path = f"/v1/calls/{unsent['session_id']}"
+
+            async def ended() -> bool:
+                return bool((await client.get(path)).json()["state"] == "ended")
+
+            await eventually(ended, timeout=20)
+            assert (await client.get(f"/v1/calls/{lost['session_id']}")).status_code == 404
+            body = {"caller": {"id": "alice"}, "callees": ["bob"]}
+            assert (await client.post("/v1/calls", json=body)).status_code == 202
+        await tenant.sim.arrived(2, token=phone.voip, timeout=10)
+        assert not tenant.sim.arrivals(token=late.voip)
+
+
+def test_a_tool_is_of_the_servers_version_or_newer(tmp_path: Path) -> None:
+    old = tmp_path / "pg_dump"
+    old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 14.2'\n")
+    old.chmod(0o755)
+    assert postgres_tools.find("pg_dump", 14, tmp_path) == old
+    with pytest.raises(ToolFailed) as failed:
+        postgres_tools.find("pg_dump", 18, tmp_path)
+    assert "is of version 14" in failed.value.detail
+    assert "postgresql-client-18" in failed.value.more["remedy"]
+    with pytest.raises(ToolFailed, match="none was found"):
+        postgres_tools.find("pg_restore", 18, tmp_path)
+
+
+def test_a_password_is_in_no_command_line() -> None:
+    url = database_url("postgresql://u:se'cret@h1:1,h2/d%27b?sslmode=require")
+    assert url.libpq == r"sslmode='require' host='h1,h2' port='1,5432' user='u' dbname='d\'b'"
