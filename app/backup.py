@@ -22,7 +22,7 @@ from sqlalchemy import text
 from app.audit.log import WHOLE_SERVER, Actor, record
 from app.credentials import key_check, rotation
 from app.events import store as events
-from app.infra import db, postgres_tools
+from app.infra import postgres_tools, schema
 from app.infra.db import Connection, one
 from app.infra.errors import AppError
 from app.infra.runtime import Runtime
@@ -120,13 +120,13 @@ async def restore(
         await events.forget_feeds(session)
         told = {"sha256": manifest["sha256"], "made_at": manifest["at"]}
         await record(session, actor, WHOLE_SERVER, "backup.restore", "database", told)
-    behind = manifest["revision"] != db.head_revision()
+    behind = manifest["revision"] != schema.head_revision()
     return {"at": manifest["at"], "revision": manifest["revision"], "sealed": opened,
             "needs_migration": behind}  # fmt: skip
 
 
 def _check(runtime: Runtime, manifest: dict[str, Any], server: int) -> None:
-    if manifest["revision"] not in db.known_revisions():
+    if manifest["revision"] not in schema.known_revisions():
         raise BackupRefused(
             "backup_is_newer",
             f"the backup was made by a newer Ringline (revision {manifest['revision']}): install "
