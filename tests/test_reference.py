@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.http.problems import RESPONSES
+from app.api.openapi import PROBLEM_SCHEMA
+from app.api.problem_codes import CODES, OF_OPERATION
 from app.infra.settings import Settings
 from app.main import create_app
 
@@ -42,11 +43,32 @@ async def test_it_has_every_request_that_the_readme_names(reference: dict[str, A
 async def test_it_describes_errors_as_they_are(reference: dict[str, Any]) -> None:
     for path, methods in reference["paths"].items():
         for operation in methods.values():
-            assert "4XX" in operation["responses"], path
-            assert "422" not in operation["responses"], "FastAPI's own shape, which is not ours"
+            for status, said in operation["responses"].items():
+                if status[0] in "45" and path.startswith("/v1/"):
+                    content = said["content"]["application/problem+json"]
+                    assert content["schema"]["$ref"].endswith("/Problem"), "not FastAPI's own shape"
+                    examples = content["examples"]
+                    assert {one["value"]["code"] for one in examples.values()} == set(examples)
+                    assert {one["value"]["status"] for one in examples.values()} == {int(status)}
+            if path.startswith("/v1/"):
+                assert {"401", "403", "503"} <= set(operation["responses"])
+                assert "Retry-After" in operation["responses"]["503"]["headers"]
     app = create_app(Settings(environment="development"))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://ringline.test") as client:
         answer = await client.get("/nothing-here")
-    described = RESPONSES["4XX"]["content"][answer.headers["content-type"]]["schema"]
-    assert set(described["required"]) <= set(answer.json()) <= set(described["properties"])
+    assert answer.headers["content-type"] == "application/problem+json"
+    said = set(answer.json())
+    assert set(PROBLEM_SCHEMA["required"]) <= said <= set(PROBLEM_SCHEMA["properties"])
+
+
+def test_each_code_that_is_declared_is_told_somewhere_and_each_is_of_an_operation() -> None:
+    app = Path(__file__).resolve().parent.parent / "app"
+    told = "".join(
+        path.read_text() for path in app.rglob("*.py") if path.name != "problem_codes.py"
+    )
+    made = {"invalid_custom", "custom_too_large"}  # of the field's name
+    nowhere = [code for code in CODES if f'"{code}"' not in told.replace('"ringline_', '"')]
+    assert set(nowhere) <= made
+    declared = {code for codes in OF_OPERATION.values() for code in codes.split()}
+    assert declared - CODES.keys() == set()

@@ -1,11 +1,13 @@
 """The OpenAPI document: what FastAPI makes of the routes, and what it cannot know of itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 
+from app.api.problem_codes import CODES, codes_of
 from app.events.registry import REGISTRY, schema_of
+from app.http.problems import MOST_ERRORS, PROBLEM
 
 DESCRIPTION = """A self-hosted ring service for apps with native call screens.
 
@@ -54,7 +56,14 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
     }
     for path, operations in schema["paths"].items():
         for operation in operations.values():
-            operation["security"] = _security(path, operation["operationId"])
+            name = operation["operationId"]
+            operation["security"] = _security(path, name)
+            problems = {str(status): _problems(codes) for status, codes in codes_of(name).items()}
+            if any(status[0] == "4" for status in problems):
+                del operation["responses"]["4XX"]
+            operation["responses"] |= problems
+    schema["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
+    schema["components"]["schemas"]["FieldProblem"] = FIELD_SCHEMA
     schema["webhooks"] = {name: _webhook(name) for name in REGISTRY}
     return schema
 
@@ -75,6 +84,83 @@ def _security(path: str, operation: str) -> list[dict[str, list[str]]]:
     if operation in OF_MEMBER_TOKEN:
         kinds.append("memberToken")
     return [{kind: []} for kind in kinds]
+
+
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "An error (RFC 9457). Some codes carry more members, such as `remedy`.",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string", "const": "about:blank", "description": "no page of its own"},
+        "title": {"type": "string", "maxLength": 100, "description": "the code in words"},
+        "status": {
+            "type": "integer", "minimum": 400, "maximum": 599, "description": "the HTTP status",
+        },
+        "code": {
+            "type": "string", "maxLength": 100, "pattern": "^[a-z_0-9]+$",
+            "description": "stable, for programs",
+        },
+        "detail": {
+            "type": "string", "maxLength": 10_000,
+            "description": "what is wrong and what to do, for people",
+        },
+        "request_id": {
+            "type": "string", "maxLength": 128,
+            "description": "as in the header `X-Request-ID` and the server's log",
+        },
+        "errors": {
+            "type": "array", "maxItems": MOST_ERRORS, "description": "with 422: each fault",
+            "items": {"$ref": "#/components/schemas/FieldProblem"},
+        },
+    },
+    "example": {
+        "type": "about:blank", "title": "Call not found", "status": 404, "code": "call_not_found",
+        "detail": "there is no such call",
+    },
+}  # fmt: skip
+FIELD_SCHEMA = {
+    "type": "object",
+    "description": "What is wrong with one field.",
+    "required": ["field", "code", "detail"],
+    "properties": {
+        "field": {"type": "string", "maxLength": 200, "description": "where, with dots between"},
+        "code": {"type": "string", "maxLength": 100, "description": "stable, for programs"},
+        "detail": {"type": "string", "maxLength": 10_000, "description": "what is wrong"},
+    },
+    "example": {"field": "callees.0", "code": "invalid_user_id", "detail": "must be 1 to 128 …"},
+}
+RETRY_AFTER = {
+    "description": "seconds after which another try can succeed",
+    "schema": {"type": "integer", "minimum": 0, "maximum": 86_400},
+}
+AUTHENTICATE = {
+    "description": "how to authenticate (RFC 9110)",
+    "schema": {"type": "string", "maxLength": 200},
+}
+HEADERS = {
+    401: {"WWW-Authenticate": AUTHENTICATE},
+    429: {"Retry-After": RETRY_AFTER},
+    503: {"Retry-After": RETRY_AFTER},
+}
+
+
+def _problems(codes: Sequence[str]) -> dict[str, Any]:
+    """A response that tells one of these codes, which have one status."""
+    status = CODES[codes[0]][0]
+    content = {
+        "schema": {"$ref": "#/components/schemas/Problem"},
+        "examples": {code: {"value": _example(code)} for code in codes},
+    }
+    found = {"description": ", ".join(f"`{code}`" for code in codes), "content": {PROBLEM: content}}
+    return found | ({"headers": HEADERS[status]} if status in HEADERS else {})
+
+
+def _example(code: str) -> dict[str, Any]:
+    status, detail = CODES[code]
+    title = code.replace("_", " ").capitalize()
+    return {
+        "type": "about:blank", "title": title, "status": status, "code": code, "detail": detail
+    }  # fmt: skip
 
 
 def _webhook(name: str) -> dict[str, Any]:

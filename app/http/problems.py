@@ -43,34 +43,10 @@ def problem_of(error: AppError) -> Response:
 RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {
         "description": "A problem (RFC 9457): `code` is stable, `detail` says what to do.",
-        "content": {
-            "application/problem+json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["type", "title", "status", "code", "detail"],
-                    "properties": {
-                        "type": {"type": "string"},
-                        "title": {"type": "string"},
-                        "status": {"type": "integer"},
-                        "code": {"type": "string"},
-                        "detail": {"type": "string"},
-                        "request_id": {
-                            "description": "As in the header `X-Request-ID` and the server's log.",
-                            "type": "string",
-                        },
-                        "errors": {
-                            "description": "With 422 `invalid_field` and its like: each field, "
-                            f"of at most {MOST_ERRORS}.",
-                            "type": "array",
-                            "items": {"type": "object"},
-                        },
-                    },
-                }
-            }
-        },
+        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 }
-"""How the reference at `/docs` describes every error."""
+"""What every route says of errors; which codes each tells is `app.api.problem_codes`."""
 
 
 def install(app: FastAPI) -> None:

@@ -27,6 +27,7 @@ from app.infra.settings import Settings
 from app.tenants import service as tenants
 from devkit.simulator import Simulator
 from tests import forks
+from tests.declared import declared
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = "com.example.app"
@@ -353,6 +354,7 @@ async def new_tenant(house: House) -> AsyncIterator[Tenant]:
                 headers=bearer(made.api_key),
                 timeout=30,
                 limits=httpx.Limits(max_connections=100, keepalive_expiry=2),
+                event_hooks={"response": [declared]},
             )
             tenant.clients.append(await stack.enter_async_context(client))
         yield tenant

@@ -1,0 +1,208 @@
+"""Which problem codes each operation can tell, with their status and an example each.
+
+The tests' clients hold every refusal against this table: a code that is told and not declared for
+its operation fails the test that met it, and so does one that is declared and nowhere raised.
+"""
+
+from typing import Final
+
+from app.credentials.files.refusals import EXPLANATIONS
+
+CODES: Final[dict[str, tuple[int, str]]] = {
+    "missing_credential": (401, "send `Authorization: Bearer` with an API key or a user token"),
+    "invalid_api_key": (401, "this API key is unknown or has been revoked"),
+    "invalid_token": (401, "the token's signature does not fit"),
+    "expired_token": (401, "this token has expired"),
+    "unknown_issuer": (401, "no tenant takes tokens of this `iss` and `aud` (`user_tokens`)"),
+    "user_erased": (401, "this user was erased: a token must be made after that"),
+    "token_revoked": (401, "this user's tokens were revoked: a token must be made after that"),
+    "not_allowed": (403, "this needs an API key or a user token"),
+    "missing_scope": (403, "this API key lacks the scope `calls`"),
+    "wrong_user": (403, "user_id: this user token cannot act for another user"),
+    "wrong_device": (403, "device_id: this token cannot act for another device"),
+    "ringing_not_allowed": (403, "users of this tenant may not ring; ring with an API key"),
+    "not_the_caller": (403, "only the caller or the server can cancel a call"),
+    "call_not_found": (404, "there is no such call"),
+    "not_a_member": (404, "user_id: this user is no member of the call"),
+    "device_not_found": (404, "there is no such device"),
+    "user_not_found": (404, "there is no such user"),
+    "credential_not_found": (404, "there is no such credential"),
+    "nothing_to_ring": (404, "there is no phone with a live VoIP token to ring"),
+    "webhook_not_found": (404, "there is no such webhook"),
+    "delivery_not_found": (404, "this event was not for this webhook"),
+    "secret_not_found": (404, "there is no such signing secret"),
+    "call_in_progress": (409, "a call with this cid is live and the caller has not joined it"),
+    "idempotency_key_reused": (409, "this key came with another body in the last 24 hours"),
+    "answered_elsewhere": (409, "another device of this user has the call"),
+    "call_active": (409, "somebody has joined: `leave` or `end` it instead"),
+    "not_joined": (409, "this user has not joined the call"),
+    "no_signing_secret": (409, "this tenant has no live signing secret: make one"),
+    "issuer_taken": (409, "another tenant takes tokens of this issuer and audience"),
+    "too_many_requests": (409, "20 keys wait for their certificate; delete those not needed"),
+    "no_certificate_yet": (409, "this key still waits for its certificate"),
+    "credential_exists": (409, "this certificate is stored already; to use it again, activate it"),
+    "credential_expired": (409, "this certificate has expired; add a new one"),
+    "credential_refused": (409, "Apple refuses this credential"),
+    "last_credential": (409, "this is the last working credential: say so with confirm=true"),
+    "too_many_webhooks": (409, "a tenant has at most 20 webhooks"),
+    "too_many_signing_secrets": (409, "two secrets are live: revoke one first"),
+    "last_signing_secret": (409, "this is the only live secret: say so with confirm=true"),
+    "ring_settled": (410, "this ring is over: missed"),
+    "call_ended": (410, "this call is over: completed"),
+    "device_removed": (410, "this device is no more the user's: it cannot answer"),
+    "body_too_large": (413, "the body is larger than 262144 bytes"),
+    "invalid_json": (422, "the body is not valid JSON"),
+    "invalid_field": (422, "video: Input should be a valid boolean"),
+    "invalid_text": (422, "must not hold U+0000 or half a surrogate pair"),
+    "missing_field": (422, "user_id: an API key must say for which user"),
+    "unknown_field": (422, "this field is not known here; remove it or correct its spelling"),
+    "invalid_user_id": (422, "must be 1 to 128 printable ASCII characters"),
+    "invalid_device_id": (422, "must be 1 to 128 printable ASCII characters"),
+    "invalid_call_type": (422, "must be 1 to 64 of a-z 0-9 _ -"),
+    "invalid_session_id": (422, "must be 1 to 64 of A-Z a-z 0-9 _ -"),
+    "invalid_app_id": (422, "must look like com.example.app: letters, digits, dots and hyphens"),
+    "invalid_custom": (422, "must be JSON that others can read"),
+    "custom_too_large": (422, "must be at most 2048 bytes as JSON"),
+    "invalid_avatar_url": (422, "scheme: must begin with https://"),
+    "avatar_url_too_long": (422, "must have at most 1024 characters"),
+    "invalid_handle": (422, "value: a phone number, such as +49 30 1234567"),
+    "ring_time_out_of_bounds": (422, "must be from 5 to 180 seconds"),
+    "no_callees": (422, "callees: name at least one user to ring"),
+    "duplicate_callee": (422, "callees: a user is named twice"),
+    "caller_among_callees": (422, "callees: the caller cannot be rung by this call"),
+    "too_many_members": (422, "callees: a call holds at most 350 members, the caller included"),
+    "invalid_idempotency_key": (422, "must have 1 to 255 printable characters"),
+    "no_tokens": (422, "tokens: a device is registered with at least one token"),
+    "too_many_tokens": (422, "a device has at most 20 tokens"),
+    "duplicate_token": (422, "tokens: a device has one token of each kind for a bundle id"),
+    "unknown_kind": (422, "must be `voip` (PushKit) or `alert` (UserNotifications)"),
+    "token_not_hex": (422, "must be hexadecimal digits: the bytes of PushKit's token"),
+    "token_odd_length": (422, "has an odd number of digits: one was lost on the way"),
+    "token_wrong_length": (422, "must have 64 to 200 hexadecimal digits"),
+    "expiry_out_of_bounds": (422, "must be from 300 to 15552000 seconds"),
+    "unknown_scope": (422, "scope: there is no 'call'; did you mean 'calls'?"),
+    "invalid_base64": (422, "must be the file's bytes in base64, or the text of a PEM file"),
+    "invalid_environments": (422, "must name production, sandbox or both"),
+    "payload": (422, "the tenant's payload cannot be made"),
+    "invalid_url": (422, "url: must begin with https://"),
+    "https_required": (422, "url: must begin with https://"),
+    "private_address": (422, "url: this address is not public"),
+    "no_events": (422, "events: name at least one, or `*` for all"),
+    "unknown_event": (422, "call.statred: there is no such event; did you mean call.started?"),
+    "too_many_events": (422, "name at most 100"),
+    "invalid_cursor": (422, "cursor: use `next_cursor` of the page before"),
+    "unknown_limit": (422, "limits: there is no limit of this name"),
+    "limit_out_of_bounds": (422, "ring must be from 5 to 180"),
+    "limits_disagree": (422, "`removed` must not be less than `away`"),
+    "too_many_call_types": (422, "at most 50 call types"),
+    "too_many_apps": (422, "at most 100 apps"),
+    "unknown_profile": (422, "com.example.app: there is no profile of this name"),
+    "invalid_template": (422, "com.example.app: {{uuid}} is missing"),
+    "missing_template": (422, "templates: the custom profile of com.example.app needs one"),
+    "invalid_jwks": (422, "keys: at least one public key (RS256 or ES256)"),
+    "two_key_sets": (422, "give `jwks` or `jwks_url`, not both"),
+    "missing_issuer": (422, "issuer: a JWKS needs one, by which its tenant is found"),
+    "too_many_files": (429, "100 files of this tenant wait to be read; try again later"),
+    "too_many_streams": (429, "a user may have 100 streams open"),
+    "database_unavailable": (503, "the database does not answer; try again"),
+    "busy": (503, "another request holds what this one needs; try again"),
+    "jwks_unavailable": (503, "the tenant's `jwks_url` gives no keys"),
+    "shutting_down": (503, "this server is stopping; connect again"),
+    "stopping": (503, "this process is about to stop"),
+    "database_not_migrated": (503, "run `ringline migrate`: the database is older"),
+    "wrong_secret_key": (503, "RINGLINE_SECRET_KEY is not the key of this database"),
+    "no_worker": (503, "no worker is alive: start one with `ringline worker`"),
+} | {code: (422, f"{one.what} {one.why}") for code, one in EXPLANATIONS.items()}
+
+_ALL: Final = (
+    "missing_credential invalid_api_key invalid_token expired_token unknown_issuer user_erased "
+    "token_revoked not_allowed database_unavailable busy jwks_unavailable"
+)
+_BODY: Final = "body_too_large invalid_json invalid_field invalid_text missing_field unknown_field"
+_ACT: Final = (
+    f"{_BODY} missing_scope wrong_user wrong_device invalid_user_id invalid_device_id "
+    "call_not_found not_a_member"
+)
+_DEVICE: Final = (
+    "missing_scope wrong_user missing_field invalid_field invalid_user_id invalid_device_id"
+)
+_APP: Final = "app_id_missing app_id_malformed"
+_FILE: Final = f"{_BODY} missing_scope invalid_base64 too_many_files {' '.join(EXPLANATIONS)}"
+_WEBHOOK: Final = f"{_BODY} missing_scope"
+_EVENTS: Final = (
+    "invalid_url https_required private_address no_events unknown_event too_many_events"
+)
+_ONE: Final = "missing_scope invalid_field"
+
+OF_OPERATION: Final[dict[str, str]] = {
+    "ring": f"{_BODY} missing_scope wrong_user ringing_not_allowed invalid_user_id "
+    "invalid_device_id invalid_call_type invalid_session_id invalid_custom custom_too_large "
+    "invalid_avatar_url avatar_url_too_long invalid_handle ring_time_out_of_bounds no_callees "
+    "duplicate_callee caller_among_callees too_many_members invalid_idempotency_key "
+    "idempotency_key_reused call_in_progress",
+    "read_call": "missing_scope call_not_found",
+    "report_ring": f"{_BODY} call_not_found",
+    "accept_call": f"{_ACT} answered_elsewhere ring_settled call_ended device_removed",
+    "join_call": f"{_ACT} answered_elsewhere ring_settled call_ended",
+    "decline_call": _ACT,
+    "cancel_call": f"{_ACT} not_the_caller call_active",
+    "leave_call": _ACT,
+    "end_call": _ACT,
+    "heartbeat": f"{_ACT} answered_elsewhere call_ended not_joined",
+    "stream_events": f"{_DEVICE} too_many_streams shutting_down",
+    "list_event_types": "",
+    "read_timeline": "missing_scope call_not_found",
+    "register_device": f"{_DEVICE} {_BODY} invalid_app_id no_tokens too_many_tokens "
+    "duplicate_token unknown_kind token_not_hex token_odd_length token_wrong_length "
+    "expiry_out_of_bounds",
+    "list_devices": _DEVICE,
+    "unregister_device": f"{_DEVICE} {_BODY} token_not_hex token_odd_length token_wrong_length "
+    "device_not_found",
+    "remove_device": f"{_DEVICE} device_not_found",
+    "erase_user": f"{_DEVICE} user_not_found",
+    "create_user_token": f"{_DEVICE} {_BODY} unknown_scope no_signing_secret",
+    "revoke_user_tokens": _DEVICE,
+    "preview_credential": f"{_FILE} invalid_environments",
+    "add_credential": f"{_FILE} invalid_environments credential_exists",
+    "list_credentials": f"{_ONE} invalid_app_id",
+    "request_certificate": f"{_BODY} missing_scope {_APP} too_many_requests too_many_files",
+    "complete_certificate": f"{_FILE} credential_not_found credential_exists",
+    "test_push": f"{_BODY} missing_scope invalid_user_id invalid_device_id nothing_to_ring payload",
+    "read_credential": f"{_ONE} credential_not_found",
+    "delete_credential": f"{_ONE} credential_not_found last_credential",
+    "probe_credential": f"{_ONE} credential_not_found no_certificate_yet",
+    "activate_credential": f"{_ONE} credential_not_found no_certificate_yet credential_expired "
+    "credential_refused",
+    "retire_credential": f"{_ONE} {_BODY} credential_not_found last_credential",
+    "read_audit_log": f"{_ONE} invalid_text",
+    "list_webhooks": "missing_scope",
+    "create_webhook": f"{_WEBHOOK} {_EVENTS} too_many_webhooks",
+    "read_webhook": f"{_ONE} webhook_not_found",
+    "change_webhook": f"{_WEBHOOK} {_EVENTS} webhook_not_found",
+    "delete_webhook": f"{_ONE} webhook_not_found",
+    "rotate_webhook_secret": f"{_WEBHOOK} webhook_not_found",
+    "list_deliveries": f"{_ONE} invalid_text invalid_cursor webhook_not_found",
+    "list_attempts": f"{_ONE} invalid_text webhook_not_found",
+    "resend_delivery": f"{_ONE} invalid_text webhook_not_found delivery_not_found",
+    "list_signing_secrets": "missing_scope",
+    "create_signing_secret": "missing_scope too_many_signing_secrets",
+    "revoke_signing_secret": f"{_ONE} secret_not_found last_signing_secret",
+    "read_settings": "missing_scope",
+    "replace_settings": f"{_BODY} missing_scope invalid_app_id invalid_call_type unknown_limit "
+    "limit_out_of_bounds limits_disagree too_many_call_types too_many_apps unknown_profile "
+    "invalid_template missing_template invalid_jwks two_key_sets missing_issuer issuer_taken "
+    "invalid_url https_required private_address",
+    "is_alive": "",
+    "is_ready": "stopping database_unavailable database_not_migrated wrong_secret_key no_worker",
+}
+
+
+def codes_of(operation_id: str) -> dict[int, list[str]]:
+    """The codes that an operation can tell, by status."""
+    said = OF_OPERATION[operation_id].split()
+    if operation_id not in {"is_alive", "is_ready"}:
+        said += _ALL.split()
+    found: dict[int, list[str]] = {}
+    for code in sorted(set(said)):
+        found.setdefault(CODES[code][0], []).append(code)
+    return dict(sorted(found.items()))
