@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from app.api.models import MANY, Secret, Word
 from app.http.acting import actor_of
 from app.http.auth import server
 from app.infra.runtime import Runtime
@@ -27,7 +28,7 @@ Kid = Annotated[str, Path(pattern=r"^[A-Za-z0-9_\-]{1,64}$", description="The se
 class SigningSecretOut(BaseModel):
     """What may be shown of a signing secret."""
 
-    kid: str = Field(description="its id: the `kid` in the header of a user token")
+    kid: Word = Field(description="its id: the `kid` in the header of a user token")
     created_at: datetime = Field(description="when it was made")
     last_used_at: datetime | None = Field(
         description="when a token signed with it was last seen, to the minute"
@@ -38,14 +39,16 @@ class SigningSecretOut(BaseModel):
 class SigningSecretsOut(BaseModel):
     """A tenant's signing secrets, live ones first, the newest first."""
 
-    signing_secrets: list[SigningSecretOut] = Field(description="at most two are live")
+    signing_secrets: Annotated[list[SigningSecretOut], MANY] = Field(
+        description="at most two are live"
+    )
 
 
 class NewSigningSecretOut(BaseModel):
     """A signing secret just made."""
 
-    kid: str = Field(description="its id: the `kid` in the header of a user token")
-    secret: str = Field(description="signs user tokens (JWT, HS256); it is shown this once")
+    kid: Word = Field(description="its id: the `kid` in the header of a user token")
+    secret: Secret = Field(description="signs user tokens (JWT, HS256); it is shown this once")
 
 
 def _runtime(request: Request) -> Runtime:

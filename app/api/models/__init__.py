@@ -4,9 +4,13 @@ What is hot is written as JSON directly and never passes through these; tests ho
 against its model, and find a member that it does not name.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+
+from app.core.app_id import LONGEST as LONGEST_APP_ID
+from app.infra.urls import LONGEST as LONGEST_URL
 
 
 class Out(BaseModel):
@@ -14,6 +18,35 @@ class Out(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
+
+class Said:
+    """Keywords for the JSON Schema of a value: what the server keeps to, and need not check."""
+
+    def __init__(self, **keywords: Any) -> None:
+        self.keywords = keywords
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """What pydantic says, and these."""
+        return handler(schema) | self.keywords
+
+
+Moment = Annotated[str, Said(format="date-time")]
+Uuid = Annotated[str, Said(format="uuid")]
+Id = Annotated[str, Said(maxLength=128)]
+"""A user's, a device's, or one that somebody else gave."""
+Word = Annotated[str, Said(maxLength=64)]
+Name = Annotated[str, Said(maxLength=200)]
+AppName = Annotated[str, Said(maxLength=LONGEST_APP_ID + 5)]
+Url = Annotated[str, Said(maxLength=LONGEST_URL)]
+Sentence = Annotated[str, Said(maxLength=10_000)]
+Secret = Annotated[str, Said(maxLength=4_096)]
+Count = Annotated[int, Said(minimum=0, maximum=2**53 - 1)]
+Status = Annotated[int, Said(minimum=100, maximum=599)]
+Facts = Annotated[dict[str, Any], Said(maxProperties=500)]
+PAGE = Said(maxItems=200)
+MANY = Said(maxItems=10_000)
 
 TIME = "RFC 3339, UTC, with milliseconds"
 EXAMPLE_TIME = "2026-11-21T08:00:00.123Z"

@@ -1,10 +1,27 @@
 """How a call, its members and its timeline read."""
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.api.models import EXAMPLE_ID, Out, maybe_time, time
+from app.api.models import (
+    EXAMPLE_ID,
+    MANY,
+    AppName,
+    Count,
+    Facts,
+    Id,
+    Moment,
+    Name,
+    Out,
+    Secret,
+    Sentence,
+    Url,
+    Uuid,
+    Word,
+    maybe_time,
+    time,
+)
 
 State = Literal["ringing", "active", "ended"]
 MemberState = Literal[
@@ -20,14 +37,14 @@ class HandleOut(Out):
     """What contacts and redial know a person by."""
 
     kind: Literal["phone", "email", "generic"] = Field(description="what it is")
-    value: str = Field(description="the number, address or name", examples=["+49 30 1234567"])
+    value: Name = Field(description="the number, address or name", examples=["+49 30 1234567"])
 
 
 class PersonOut(Out):
     """How screens show a user in this call."""
 
-    name: str | None = Field(description="as screens show it", examples=["Alice"])
-    avatar_url: str | None = Field(
+    name: Name | None = Field(description="as screens show it", examples=["Alice"])
+    avatar_url: Url | None = Field(
         description="an https address of a picture", examples=["https://example.com/alice.png"]
     )
     handle: HandleOut | None = Field(description="what contacts and redial know them by")
@@ -36,19 +53,19 @@ class PersonOut(Out):
 class CallerOut(PersonOut):
     """Who is calling."""
 
-    id: str = Field(description="the caller's user id", examples=["alice"])
+    id: Id = Field(description="the caller's user id", examples=["alice"])
 
 
 class RingOut(Out):
     """One attempt to reach one member."""
 
-    uuid: str = Field(description="CallKit's UUID, never used again", examples=[EXAMPLE_ID])
-    state: str = Field(
+    uuid: Uuid = Field(description="CallKit's UUID, never used again", examples=[EXAMPLE_ID])
+    state: Word = Field(
         description="`ringing`, or how it settled: accepted, declined, cancelled, missed, …",
         examples=["ringing"],
     )
-    expires_at: str = time("until when it rings")
-    settled_at: str | None = maybe_time("when it settled")
+    expires_at: Moment = time("until when it rings")
+    settled_at: Moment | None = maybe_time("when it settled")
     callkit_reason: int | None = Field(
         description="CXCallEndedReason for devices that are to stop", ge=1, le=5, examples=[4]
     )
@@ -57,40 +74,42 @@ class RingOut(Out):
 class MemberOut(PersonOut):
     """A user in a call, with the latest ring that was made to reach them."""
 
-    user_id: str = Field(description="who", examples=["bob"])
+    user_id: Id = Field(description="who", examples=["bob"])
     role: Literal["caller", "callee"] = Field(description="what they are in this call")
     state: MemberState = Field(description="how they stand")
-    device_id: str | None = Field(
+    device_id: Id | None = Field(
         description="the device that holds the call, or `server`", examples=["bobs-phone"]
     )
-    joined_at: str | None = maybe_time("when they joined")
-    left_at: str | None = maybe_time("when they left")
+    joined_at: Moment | None = maybe_time("when they joined")
+    left_at: Moment | None = maybe_time("when they left")
     ring: RingOut | None = Field(description="their latest ring; null for the caller")
 
 
 class CallCore(Out):
     """What every reading of a call says."""
 
-    id: str = Field(description="the client's own id of the call", examples=["abc"])
-    session_id: str = Field(description="UUID of this session", examples=[EXAMPLE_ID])
-    cid: str = Field(description="`type:id`", examples=["default:abc"])
-    type: str = Field(description="the call type", examples=["default"])
+    id: Id = Field(description="the client's own id of the call", examples=["abc"])
+    session_id: Uuid = Field(description="UUID of this session", examples=[EXAMPLE_ID])
+    cid: Name = Field(description="`type:id`", examples=["default:abc"])
+    type: Word = Field(description="the call type", examples=["default"])
     state: State = Field(description="how the call stands")
     reason: Reason | None = Field(description="why it ended; null while it lives")
-    title: str | None = Field(description="as screens show it", examples=["Standup"])
+    title: Name | None = Field(description="as screens show it", examples=["Standup"])
     caller: CallerOut = Field(description="who is calling")
     video: bool = Field(description="whether it is a video call")
-    custom: dict[str, Any] = Field(description="the backend's own data", examples=[{"room": 7}])
-    created_at: str = time("when it began")
-    active_at: str | None = maybe_time("when the first callee joined")
-    ended_at: str | None = maybe_time("when it ended")
-    members: list[MemberOut] = Field(description="everybody in it, the caller first")
+    custom: Facts = Field(description="the backend's own data", examples=[{"room": 7}])
+    created_at: Moment = time("when it began")
+    active_at: Moment | None = maybe_time("when the first callee joined")
+    ended_at: Moment | None = maybe_time("when it ended")
+    members: Annotated[list[MemberOut], MANY] = Field(
+        description="everybody in it, the caller first"
+    )
 
 
 class CallOut(CallCore):
     """A call as a backend or a member reads it."""
 
-    warnings: list["Warning_"] | None = Field(
+    warnings: Annotated[list["Warning_"], MANY] | None = Field(
         default=None, description="what did not keep it from being rung, and should be looked at"
     )
 
@@ -98,18 +117,18 @@ class CallOut(CallCore):
 class Warning_(Out):  # noqa: N801  (Warning is Python's own)
     """Something that does not refuse the request, and that a person should know."""
 
-    code: str = Field(description="stable, for programs", examples=["no_credential"])
-    detail: str = Field(description="what it is, and the way out")
-    user_id: str | None = Field(default=None, description="whom it is about, if a user")
-    app_id: str | None = Field(default=None, description="which app it is about, if one")
+    code: Word = Field(description="stable, for programs", examples=["no_credential"])
+    detail: Sentence = Field(description="what it is, and the way out")
+    user_id: Id | None = Field(default=None, description="whom it is about, if a user")
+    app_id: AppName | None = Field(default=None, description="which app it is about, if one")
 
 
 class CountsOut(Out):
     """How many members a call has."""
 
-    members: int = Field(description="in all, the caller included", ge=0)
-    joined: int = Field(description="who have joined, away or not", ge=0)
-    ringing: int = Field(description="who still ring", ge=0)
+    members: Count = Field(description="in all, the caller included")
+    joined: Count = Field(description="who have joined, away or not")
+    ringing: Count = Field(description="who still ring")
 
 
 class OwnCallOut(CallCore):
@@ -127,7 +146,7 @@ class AcceptedOut(CallCore):
     heartbeat_every: float | None = Field(
         default=None, description="seconds at most between two signs of life; null: none needed"
     )
-    member_token: str = Field(
+    member_token: Secret = Field(
         description="keeps, leaves and ends the call without login", examples=["rl_mt_…"]
     )
 
@@ -135,34 +154,36 @@ class AcceptedOut(CallCore):
 class TimelineCallOut(Out):
     """The call that a timeline is of."""
 
-    id: str = Field(description="the client's own id", examples=["abc"])
-    session_id: str = Field(description="UUID of the session", examples=[EXAMPLE_ID])
-    cid: str = Field(description="`type:id`", examples=["default:abc"])
+    id: Id = Field(description="the client's own id", examples=["abc"])
+    session_id: Uuid = Field(description="UUID of the session", examples=[EXAMPLE_ID])
+    cid: Name = Field(description="`type:id`", examples=["default:abc"])
     state: State = Field(description="how the call stands")
     reason: Reason | None = Field(description="why it ended")
-    title: str | None = Field(description="as screens show it", examples=["Standup"])
-    caller_id: str = Field(description="who called", examples=["alice"])
+    title: Name | None = Field(description="as screens show it", examples=["Standup"])
+    caller_id: Id = Field(description="who called", examples=["alice"])
     caller: CallerOut = Field(description="who called, as screens show them")
-    created_at: str = time("when it began")
-    ended_at: str | None = maybe_time("when it ended")
+    created_at: Moment = time("when it began")
+    ended_at: Moment | None = maybe_time("when it ended")
 
 
 class LineOut(Out):
     """One thing that happened."""
 
-    at: str = time("when")
-    ms: int = Field(description="milliseconds since the call began", examples=[12])
-    kind: str = Field(
+    at: Moment = time("when")
+    ms: Count = Field(description="milliseconds since the call began", examples=[12])
+    kind: Word = Field(
         description="an event's type, or what a push did", examples=["ring_push.sent"]
     )
-    text: str = Field(description="the same as a sentence", examples=["alice rings bob"])
-    user_id: str | None = Field(description="whom it is about", examples=["bob"])
-    device_id: str | None = Field(description="on which device", examples=["bobs-phone"])
-    data: dict[str, Any] = Field(description="the particulars")
+    text: Sentence = Field(description="the same as a sentence", examples=["alice rings bob"])
+    user_id: Id | None = Field(description="whom it is about", examples=["bob"])
+    device_id: Id | None = Field(description="on which device", examples=["bobs-phone"])
+    data: Facts = Field(description="the particulars")
 
 
 class TimelineOut(Out):
     """Everything that happened in a call, in order."""
 
     call: TimelineCallOut = Field(description="which call")
-    timeline: list[LineOut] = Field(description="what happened, the earliest first")
+    timeline: Annotated[list[LineOut], MANY] = Field(
+        description="what happened, the earliest first"
+    )

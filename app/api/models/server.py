@@ -1,53 +1,68 @@
 """How the audit log, the types of events and the server's own state read."""
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.api.models import EXAMPLE_ID, Cursor, Out, time
+from app.api.models import (
+    EXAMPLE_ID,
+    MANY,
+    PAGE,
+    Count,
+    Cursor,
+    Facts,
+    Id,
+    Moment,
+    Name,
+    Out,
+    Sentence,
+    Uuid,
+    Word,
+    time,
+)
 
 
 class ActorOut(Out):
     """Who acted."""
 
-    kind: str = Field(description="api_key, user, command, dashboard or server")
-    id: str | None = Field(description="an API key's or a person's id")
-    name: str | None = Field(description="a key's, a person's or a command's name")
+    kind: Word = Field(description="api_key, user, command, dashboard or server")
+    id: Id | None = Field(description="an API key's or a person's id")
+    name: Name | None = Field(description="a key's, a person's or a command's name")
 
 
 class AuditLineOut(Out):
     """Who did what, when and from where."""
 
-    id: str = Field(description="its id", examples=[EXAMPLE_ID])
-    at: str = time("when")
+    id: Uuid = Field(description="its id", examples=[EXAMPLE_ID])
+    at: Moment = time("when")
     actor: ActorOut = Field(description="who")
-    action: str = Field(description="what", examples=["credential.add"])
-    target: str = Field(description="to what", examples=["credential:0198f7e2…"])
-    source: str | None = Field(description="from which address")
-    detail: dict[str, Any] = Field(description="the particulars; never a secret")
+    action: Word = Field(description="what", examples=["credential.add"])
+    target: Sentence = Field(description="to what", examples=["credential:0198f7e2…"])
+    source: Word | None = Field(description="from which address")
+    detail: Facts = Field(description="the particulars; never a secret")
 
 
 class AuditOut(Out):
     """A page of the audit log, the newest first."""
 
-    audit: list[AuditLineOut] = Field(description="lines")
-    next_cursor: str | None = Cursor
+    audit: Annotated[list[AuditLineOut], PAGE] = Field(description="lines")
+    next_cursor: Name | None = Cursor
 
 
 class EventTypeOut(Out):
     """One type of event."""
 
-    type: str = Field(description="its name", examples=["call.started"])
-    about: str = Field(description="what it means")
-    example: dict[str, Any] = Field(description="one, as a webhook is sent it")
-    json_schema: dict[str, Any] = Field(description="JSON Schema 2020-12")
+    type: Word = Field(description="its name", examples=["call.started"])
+    about: Sentence = Field(description="what it means")
+    example: Facts = Field(description="one, as a webhook is sent it")
+    json_schema: Facts = Field(description="JSON Schema 2020-12")
 
 
 class EventTypesOut(Out):
     """Every type of event, and what a webhook may subscribe to."""
 
-    types: list[EventTypeOut] = Field(description="in the order of a call")
-    filters: list[str] = Field(description="what a webhook's `events` may hold")
+    types: Annotated[list[EventTypeOut], MANY] = Field(description="in the order of a call")
+    filters: Annotated[list[Name], MANY] = Field(description="what a webhook's `events` may hold")
 
 
 class AliveOut(Out):
@@ -60,6 +75,8 @@ class ReadyOut(Out):
     """This process can serve."""
 
     status: Literal["ready"] = Field(description="always `ready`; 503 while it is not")
-    workers: int = Field(description="workers that have shown life lately", ge=1, examples=[2])
+    workers: Count = Field(description="workers that have shown life lately", examples=[2])
     clock_skew_seconds: float = Field(description="by how much this host's clock is off")
-    warnings: list[str] = Field(description="what a person should look at, in sentences")
+    warnings: Annotated[list[Sentence], MANY] = Field(
+        description="what a person should look at, in sentences"
+    )
