@@ -91,6 +91,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "unknown_event": (422, "call.statred: there is no such event; did you mean call.started?"),
     "too_many_events": (422, "name at most 100"),
     "invalid_cursor": (422, "cursor: use `next_cursor` of the page before"),
+    "invalid_time": (422, "since, until: a time that calls can have"),
     "unknown_limit": (422, "limits: there is no limit of this name"),
     "limit_out_of_bounds": (422, "ring must be from 5 to 180"),
     "limits_disagree": (422, "`removed` must not be less than `away`"),
@@ -126,6 +127,9 @@ _ACT: Final = (
 _DEVICE: Final = (
     "missing_scope wrong_user missing_field invalid_field invalid_user_id invalid_device_id"
 )
+_HISTORY: Final = (
+    "missing_scope invalid_field invalid_text invalid_call_type invalid_time invalid_cursor"
+)
 _APP: Final = "app_id_missing app_id_malformed"
 _FILE: Final = f"{_BODY} missing_scope invalid_base64 too_many_files {' '.join(EXPLANATIONS)}"
 _WEBHOOK: Final = f"{_BODY} missing_scope"
@@ -141,6 +145,9 @@ OF_OPERATION: Final[dict[str, str]] = {
     "duplicate_callee caller_among_callees too_many_members invalid_idempotency_key "
     "idempotency_key_reused call_in_progress",
     "read_call": "missing_scope call_not_found",
+    "list_calls": f"{_HISTORY} invalid_user_id",
+    "list_user_calls": f"{_HISTORY} {_DEVICE}",
+    "see_user_calls": f"{_DEVICE} {_BODY} invalid_time",
     "report_ring": f"{_BODY} call_not_found",
     "accept_call": f"{_ACT} answered_elsewhere ring_settled call_ended device_removed",
     "join_call": f"{_ACT} answered_elsewhere ring_settled call_ended",

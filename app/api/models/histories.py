@@ -1,10 +1,10 @@
 """How lists of past calls read."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.api.models import Cursor, Out
+from app.api.models import PAGE, Count, Cursor, Id, Name, Out
 from app.api.models.calls import CallCore, CountsOut, OwnCallOut
 
 
@@ -17,8 +17,10 @@ class ListedCallOut(CallCore):
 class CallsOut(Out):
     """A page of calls, the newest first."""
 
-    calls: list[ListedCallOut] = Field(description="at most `limit`; perhaps fewer")
-    next_cursor: str | None = Cursor
+    calls: Annotated[list[ListedCallOut], PAGE] = Field(
+        description="at most `limit`; perhaps fewer"
+    )
+    next_cursor: Name | None = Cursor
 
 
 class PastCallOut(OwnCallOut):
@@ -27,7 +29,7 @@ class PastCallOut(OwnCallOut):
     direction: Literal["incoming", "outgoing"] = Field(description="who called whom")
     missed: bool = Field(description="whether it rang, or should have, and was not answered")
     seen: bool = Field(description="false for a missed call that has not been seen")
-    others: list[str] = Field(
+    others: Annotated[list[Id], PAGE] = Field(
         description="ten of the others at most, the caller first", examples=[["alice"]]
     )
 
@@ -35,13 +37,13 @@ class PastCallOut(OwnCallOut):
 class MissedOut(Out):
     """Among the user's newest 1,000 calls."""
 
-    missed: int = Field(description="how many were missed", ge=0)
-    unseen: int = Field(description="how many of those have not been seen: a badge", ge=0)
+    missed: Count = Field(description="how many were missed")
+    unseen: Count = Field(description="how many of those have not been seen: a badge")
 
 
 class OwnCallsOut(Out):
     """A page of a user's own calls, the newest first."""
 
-    calls: list[PastCallOut] = Field(description="at most `limit`; perhaps fewer")
-    next_cursor: str | None = Cursor
+    calls: Annotated[list[PastCallOut], PAGE] = Field(description="at most `limit`; perhaps fewer")
+    next_cursor: Name | None = Cursor
     counts: MissedOut | None = Field(description="on the first page; null on others")
