@@ -5,13 +5,13 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 
-from app.api.models import says
+from app.api.models import Reference, says
 from app.api.models.calls import AcceptedOut, CallOut, OwnCallOut
 from app.calls import actors, declining, heartbeats, service
 from app.calls import call_token_view as state
 from app.calls.actors import Actor
 from app.calls.ringer import Ringer
-from app.calls.ringing import ring_request
+from app.calls.ringing import LONGEST_KEY, ring_request
 from app.calls.schemas import ActIn, DeclineIn, ReportIn, RingIn
 from app.calls.service import Audited, Seen
 from app.core.call import (
@@ -29,6 +29,7 @@ from app.http import etags as http_cache
 from app.http.acting import actor_of
 from app.http.auth import any_caller, server_or_user
 from app.infra.errors import Gone, Invalid
+from app.infra.fields import Said
 from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope
 
@@ -42,7 +43,10 @@ async def ring(
     body: RingIn,
     request: Request,
     caller: ServerOrUser,
-    idempotency_key: Annotated[str | None, Header()] = None,
+    idempotency_key: Annotated[
+        Annotated[str, Said(minLength=1, maxLength=LONGEST_KEY)] | None,
+        Header(description="the same key and body within 24 hours ring once"),
+    ] = None,
 ) -> Response:
     """Ring: start a call, or ring more members of a live one. Returns the call."""
     # most requests never come here: see app.api.fast_path
@@ -52,7 +56,7 @@ async def ring(
 
 
 @router.get("/{reference}", **says("read_call", OwnCallOut | CallOut))
-async def read(reference: str, request: Request, caller: Anyone) -> Response:
+async def read(reference: Reference, request: Request, caller: Anyone) -> Response:
     """A call by `type:id` (the live one, else the latest) or by the id of its session.
 
     With an ETag. A call token is shown its own member, its ring, and how many others there are.
@@ -63,7 +67,9 @@ async def read(reference: str, request: Request, caller: Anyone) -> Response:
 
 
 @router.post("/{reference}/report", status_code=204, operation_id="report_ring")
-async def report(reference: str, request: Request, caller: Anyone, body: ReportIn) -> Response:
+async def report(
+    reference: Reference, request: Request, caller: Anyone, body: ReportIn
+) -> Response:
     """With a call token: this device rings (`delivered`), or cannot (`unavailable`)."""
     runtime: Runtime = request.app.state.runtime
     delivered = body.status == "delivered"
@@ -73,7 +79,7 @@ async def report(reference: str, request: Request, caller: Anyone, body: ReportI
 
 @router.post("/{reference}/accept", **says("accept_call", AcceptedOut))
 async def accept(
-    reference: str, request: Request, caller: Anyone, body: ActIn | None = None
+    reference: Reference, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
     """Answer. The first device wins; the same device again gets the same answer.
 
@@ -86,14 +92,14 @@ async def accept(
 
 @router.post("/{reference}/join", **says("join_call", AcceptedOut))
 async def join(
-    reference: str, request: Request, caller: ServerOrUser, body: ActIn | None = None
+    reference: Reference, request: Request, caller: ServerOrUser, body: ActIn | None = None
 ) -> dict[str, Any]:
     """Answer, or come back into a call that is still active after leaving or missing it."""
     return await _join(reference, request, caller, body, Join)
 
 
 async def _join(
-    reference: str,
+    reference: Reference,
     request: Request,
     caller: Caller,
     body: ActIn | None,
@@ -124,7 +130,7 @@ async def _join(
 
 @router.post("/{reference}/decline", **says("decline_call", OwnCallOut | CallOut))
 async def decline(
-    reference: str, request: Request, caller: Anyone, body: DeclineIn | None = None
+    reference: Reference, request: Request, caller: Anyone, body: DeclineIn | None = None
 ) -> dict[str, Any]:
     """Decline for all devices of this member, or for this one. Late or repeated: no harm.
 
@@ -146,7 +152,7 @@ async def decline(
 
 @router.post("/{reference}/cancel", **says("cancel_call", CallOut))
 async def cancel(
-    reference: str, request: Request, caller: ServerOrUser, body: ActIn | None = None
+    reference: Reference, request: Request, caller: ServerOrUser, body: ActIn | None = None
 ) -> dict[str, Any]:
     """Give up before anyone has joined: the caller, or the server."""
     actor = await _actor(reference, request, caller, body)
@@ -156,7 +162,7 @@ async def cancel(
 
 @router.post("/{reference}/leave", **says("leave_call", CallOut))
 async def leave(
-    reference: str, request: Request, caller: Anyone, body: ActIn | None = None
+    reference: Reference, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
     """Leave; the others go on. Late or repeated: no harm."""
     actors.refuse_kinds(caller, "call")
@@ -166,7 +172,7 @@ async def leave(
 
 @router.post("/{reference}/end", **says("end_call", CallOut))
 async def end(
-    reference: str, request: Request, caller: Anyone, body: ActIn | None = None
+    reference: Reference, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
     """End the call for everyone: a member who has joined, or the server."""
     actors.refuse_kinds(caller, "call")
@@ -177,7 +183,7 @@ async def end(
 
 @router.post("/{reference}/heartbeat", **says("heartbeat", OwnCallOut))
 async def heartbeat(
-    reference: str, request: Request, caller: Anyone, body: ActIn | None = None
+    reference: Reference, request: Request, caller: Anyone, body: ActIn | None = None
 ) -> dict[str, Any]:
     """Keep a joined member: silence makes it away, then takes it out. Returns its own part."""
     actors.refuse_kinds(caller, "call")
@@ -187,7 +193,7 @@ async def heartbeat(
 
 
 async def _actor(
-    reference: str,
+    reference: Reference,
     request: Request,
     caller: Caller,
     body: ActIn | None,

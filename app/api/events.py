@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, WebSocket
 
 from app.api import socket
-from app.api.models import says
+from app.api.models import Reference, says
 from app.api.models.calls import TimelineOut
 from app.api.models.server import EventTypesOut
 from app.api.sse import EventStream
@@ -15,7 +15,7 @@ from app.core.event import event_filters
 from app.events.registry import REGISTRY, example_of, schema_of
 from app.http.auth import Gate, any_caller, server, server_or_user
 from app.infra.errors import Forbidden
-from app.infra.fields import DeviceId, UserId
+from app.infra.fields import DeviceId, Said, UserId
 from app.infra.runtime import Runtime
 from app.live.follow import follow
 from app.live.streams import Streams
@@ -37,9 +37,14 @@ async def _listener(request: Request) -> Caller:
 async def events(
     request: Request,
     caller: Annotated[Caller, Depends(_listener)],
-    user_id: Annotated[UserId | None, Query()] = None,
-    device_id: Annotated[DeviceId | None, Query()] = None,
-    last_event_id: Annotated[str | None, Header()] = None,
+    user_id: Annotated[UserId | None, Query(description="whose; with a key only")] = None,
+    device_id: Annotated[
+        DeviceId | None, Query(description="shows life while the stream is open")
+    ] = None,
+    last_event_id: Annotated[
+        Annotated[str, Said(maxLength=100)] | None,
+        Header(description="the number of the last event that was read: go on after it"),
+    ] = None,
 ) -> Response:
     """A user's events as they happen (server-sent events), beginning with a snapshot.
 
@@ -85,7 +90,7 @@ async def event_types(_caller: Annotated[Caller, Depends(server_or_user)]) -> di
 
 @router.get("/calls/{reference}/timeline", **says("read_timeline", TimelineOut))
 async def timeline(
-    reference: str, request: Request, caller: Annotated[Caller, Depends(server)]
+    reference: Reference, request: Request, caller: Annotated[Caller, Depends(server)]
 ) -> dict[str, Any]:
     """Everything that happened in a call, in order: events, pushes, what phones reported."""
     require_scope(caller, "calls")

@@ -33,7 +33,11 @@ Moment = Annotated[AwareDatetime | None, Query(examples=["2026-11-21T08:00:00Z"]
 class SeenIn(Body):
     """Until when missed calls have been seen; without it, until now."""
 
-    until: AwareDatetime | None = Field(None, examples=["2026-11-21T08:00:00Z"])
+    until: AwareDatetime | None = Field(
+        None,
+        description="missed calls until then have been seen",
+        examples=["2026-11-21T08:00:00Z"],
+    )
 
 
 @router.get("/calls", **says("list_calls", CallsOut))

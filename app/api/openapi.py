@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from app.api.examples import add_examples
 from app.api.problem_codes import CODES, codes_of
 from app.events.registry import REGISTRY, schema_of
 from app.http.problems import MOST_ERRORS, PROBLEM
@@ -31,6 +32,26 @@ SCHEMES = {
     "callToken": "a call token (`rl_ct_…`), from a push: good for its ring",
     "memberToken": "a member token (`rl_mt_…`), from an accept",
 }
+PARAMETERS = {
+    "user_id": "which user; with an API key only, unless it is the token's own",
+    "device_id": "the device, as its app names it",
+    "credential_id": "which credential",
+    "webhook_id": "which webhook",
+    "event_id": "which event, by the `id` that webhooks are sent",
+    "app_id": "only of this app",
+    "confirm": "do it although it is the last working one",
+    "target": "only what was done to this, such as `credential:ID`",
+    "limit": "how many on a page",
+    "cursor": "`next_cursor` of the page before",
+    "state": "only those in this state",
+    "reason": "only those that ended so",
+    "type": "only of this call type",
+    "since": "only from this time on",
+    "until": "only before this time",
+    "direction": "only those that the user made, or was called by",
+    "missed": "only those that were missed, or were not",
+}
+"""What a parameter means wherever it stands, where its route does not say."""
 LICENCE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 
 
@@ -62,8 +83,11 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
             if any(status[0] == "4" for status in problems):
                 del operation["responses"]["4XX"]
             operation["responses"] |= problems
+            for parameter in operation.get("parameters", ()):
+                parameter.setdefault("description", PARAMETERS.get(parameter["name"]))
     schema["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
     schema["components"]["schemas"]["FieldProblem"] = FIELD_SCHEMA
+    add_examples(schema["components"]["schemas"])
     schema["webhooks"] = {name: _webhook(name) for name in REGISTRY}
     return schema
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from app.api.models import MANY, Secret, Word
 from app.http.acting import actor_of
 from app.http.auth import server
+from app.infra.fields import Said
 from app.infra.runtime import Runtime
 from app.tenants import signing_secrets as service
 from app.tenants.caller import Caller, require_scope
@@ -22,7 +23,9 @@ async def _admin(caller: Annotated[Caller, Depends(server)]) -> Caller:
 
 
 Admin = Annotated[Caller, Depends(_admin)]
-Kid = Annotated[str, Path(pattern=r"^[A-Za-z0-9_\-]{1,64}$", description="The secret's id.")]
+Kid = Annotated[
+    str, Said(maxLength=64), Path(pattern=r"^[A-Za-z0-9_\-]{1,64}$", description="The secret's id.")
+]
 
 
 class SigningSecretOut(BaseModel):

@@ -41,8 +41,10 @@ EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 class HandleIn(Request):
     """What contacts and redial know a person by; a phone shows it where there is no name."""
 
-    kind: HandleKind
-    value: Annotated[Name, Field(min_length=1, max_length=MOST_HANDLE)]
+    kind: HandleKind = Field(description="what it is")
+    value: Annotated[Name, Field(min_length=1, max_length=MOST_HANDLE)] = Field(
+        description="the number, the address, or any name", examples=["+49 30 1234567"]
+    )
 
     @model_validator(mode="after")
     def _sense(self) -> Self:
@@ -56,10 +58,14 @@ class HandleIn(Request):
 class PersonIn(Request):
     """A user, and how screens show them in this call."""
 
-    id: UserId
-    name: OptionalName = None
-    avatar_url: AvatarUrl | None = None
-    handle: HandleIn | None = None
+    id: UserId = Field(description="a user", examples=["alice"])
+    name: OptionalName = Field(None, description="as screens show it", examples=["Alice"])
+    avatar_url: AvatarUrl | None = Field(
+        None,
+        description="https; handed on and never fetched",
+        examples=["https://example.com/alice.png"],
+    )
+    handle: HandleIn | None = Field(None, description="what contacts and redial know them by")
 
     @property
     def person(self) -> Person:
@@ -71,7 +77,11 @@ class PersonIn(Request):
 class CallerIn(PersonIn):
     """Who is calling."""
 
-    device_id: DeviceId | None = None
+    device_id: DeviceId | None = Field(
+        None,
+        description="the device they call from, which then shows life; else the backend vouches",
+        examples=["alices-phone"],
+    )
 
 
 IDS, USERS = UNTOLD
@@ -112,14 +122,29 @@ class RingIn(Request):
     `callees`: ids of users, or users with what screens show of them.
     """
 
-    type: CallType = "default"
-    title: OptionalName = None
-    id: CallName | None = None
-    caller: CallerIn
-    callees: Callees
-    video: bool = False
-    ring_time: RingTime | None = None
-    custom: Custom = Field(default_factory=dict)
+    type: CallType = Field(
+        "default",
+        description="the call type, which may have limits of its own",
+        examples=["default"],
+    )
+    title: OptionalName = Field(None, description="as screens show it", examples=["Standup"])
+    id: CallName | None = Field(
+        None, description="the client's own id of the call; made if absent", examples=["abc"]
+    )
+    caller: CallerIn = Field(description="who is calling")
+    callees: Callees = Field(
+        description="whom to ring: ids, or objects with what screens show of them",
+        examples=[["bob", {"id": "carol", "name": "Carol"}]],
+    )
+    video: bool = Field(False, description="whether it is a video call")
+    ring_time: RingTime | None = Field(
+        None, description="seconds for which it rings; else the limit `ring`", examples=[45]
+    )
+    custom: Custom = Field(
+        default_factory=dict,
+        description="the backend's own data, 2,048 bytes as JSON at most",
+        examples=[{"room": 7}],
+    )
 
     @model_validator(mode="after")
     def _sense(self) -> Self:
@@ -141,22 +166,30 @@ class RingIn(Request):
 class ActIn(Request):
     """Who acts on a call: with a user token the token's subject, with a key `user_id`."""
 
-    user_id: UserId | None = None
-    device_id: DeviceId | None = None
+    user_id: UserId | None = Field(
+        None, description="the member who acts; with a key only", examples=["bob"]
+    )
+    device_id: DeviceId | None = Field(
+        None, description="the device that acts", examples=["bobs-phone"]
+    )
 
 
 class DeclineIn(ActIn):
     """`reason`: `declined` or `busy`. `reach`: all the user's devices, or this one while others
     ring on; without it, as the tenant's `decline_reach` says."""
 
-    reason: Annotated[str, Field(pattern="^(declined|busy)$")] = "declined"
-    reach: Literal["user", "device"] | None = None
+    reason: Literal["declined", "busy"] = Field("declined", description="why")
+    reach: Literal["user", "device"] | None = Field(
+        None, description="whether all the user's devices stop, or this one alone"
+    )
 
 
 class ReportIn(Request):
     """What a device says of a ring that was pushed to it."""
 
-    status: Literal["delivered", "unavailable"]
+    status: Literal["delivered", "unavailable"] = Field(
+        description="`delivered`: it rings; `unavailable`: it cannot"
+    )
 
 
 def call_out(stored: Stored, call: Call) -> dict[str, Any]:

@@ -46,8 +46,12 @@ def decode_file(value: str) -> bytes:
 class FileIn(Request):
     """A file as an admin has it."""
 
-    file: Annotated[Text, Field(repr=False, max_length=MOST_FILE), AfterValidator(_file)]
-    password: Annotated[SecretStr, Field(max_length=MOST_PASSWORD)] | None = None
+    file: Annotated[Text, Field(repr=False, max_length=MOST_FILE), AfterValidator(_file)] = Field(
+        description="the file in base64, or the text of a PEM file", examples=["MIIK…"]
+    )
+    password: Annotated[SecretStr, Field(max_length=MOST_PASSWORD)] | None = Field(
+        None, description="of the file, if it has one"
+    )
 
     @property
     def data(self) -> bytes:
@@ -61,10 +65,16 @@ class FileIn(Request):
 class CredentialIn(FileIn):
     """A credential to look at or to add. A `.p8` needs `app_id`, `key_id` and `team_id`."""
 
-    app_id: Name | None = None
-    key_id: Name | None = None
-    team_id: Name | None = None
-    environments: Environments | None = None
+    app_id: Name | None = Field(
+        None,
+        description="the app's bundle id; of a certificate it is read from it",
+        examples=["com.example.app"],
+    )
+    key_id: Name | None = Field(None, description="of a `.p8` key", examples=["K1B2C3D4E5"])
+    team_id: Name | None = Field(None, description="of a `.p8` key", examples=["A1B2C3D4E5"])
+    environments: Environments | None = Field(
+        None, description="where it may push; else what it says itself", examples=[["production"]]
+    )
 
     @property
     def upload(self) -> Upload:
@@ -81,20 +91,20 @@ class CredentialIn(FileIn):
 class RequestIn(Request):
     """For which app a key and a signing request are to be made."""
 
-    app_id: Name
+    app_id: Name = Field(description="the app's bundle id", examples=["com.example.app"])
 
 
 class ConfirmIn(Request):
     """`confirm` is needed for the last working credential of an app."""
 
-    confirm: bool = False
+    confirm: bool = Field(False, description="do it although it is the last working one")
 
 
 class TestPushIn(Request):
     """Whose phones are to ring as a test; one of them if `device_id` is given."""
 
-    user_id: UserId
-    device_id: DeviceId | None = None
+    user_id: UserId = Field(description="whose phones ring", examples=["bob"])
+    device_id: DeviceId | None = Field(None, description="this one alone", examples=["bobs-phone"])
 
 
 def understood_out(parsed: ParsedFile, now: datetime, *, key_is_here: bool) -> dict[str, Any]:

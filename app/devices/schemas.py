@@ -12,6 +12,7 @@ from app.infra.fields import (
     DeviceId,
     OptionalName,
     Request,
+    Said,
     UserId,
     Within,
     refuse,
@@ -51,10 +52,17 @@ PushToken = Annotated[
 class TokenIn(Request):
     """A push address as the phone has it."""
 
-    kind: Annotated[str, AfterValidator(_kind)]
-    token: PushToken
-    app_id: AppId
-    environment: Literal["production", "sandbox"] = "production"
+    kind: Annotated[str, AfterValidator(_kind), Said(maxLength=20)] = Field(
+        description="which push it takes", examples=["voip"]
+    )
+    token: PushToken = Field(
+        description="as PushKit or UserNotifications gave it, in hexadecimal",
+        examples=["abababababababababababababababababababababababababababababababab"],
+    )
+    app_id: AppId = Field(description="the app's bundle id", examples=["com.example.app"])
+    environment: Literal["production", "sandbox"] = Field(
+        "production", description="Apple's environment: sandbox for builds run from Xcode"
+    )
 
 
 Tokens = Annotated[
@@ -67,12 +75,20 @@ ExpiresIn = Annotated[int, Within(SHORTEST, LONGEST, "expiry_out_of_bounds", " s
 class DeviceIn(Request):
     """A registration. `expires_in` in seconds, 300 to 180 days; `user_id` only with an API key."""
 
-    user_id: UserId | None = None
-    device_id: DeviceId | None = None
-    name: OptionalName = None
-    platform: OptionalName = None
-    tokens: Tokens = Field(default_factory=list)
-    expires_in: ExpiresIn = LONGEST
+    user_id: UserId | None = Field(
+        None, description="whose device; with a key only", examples=["bob"]
+    )
+    device_id: DeviceId | None = Field(
+        None, description="as the app names it; made if absent", examples=["bobs-phone"]
+    )
+    name: OptionalName = Field(None, description="as people know it", examples=["Bob's phone"])
+    platform: OptionalName = Field(None, description="as the app says", examples=["ios"])
+    tokens: Tokens = Field(
+        default_factory=list, description="its push tokens: those that are not named go"
+    )
+    expires_in: ExpiresIn = Field(
+        LONGEST, description="seconds for which it is rung without registering again"
+    )
 
     @model_validator(mode="after")
     def _sense(self) -> Self:
@@ -89,8 +105,13 @@ class DeviceIn(Request):
 class UnregisterIn(Request):
     """Which device to remove, by a push token that it holds; `user_id` only with an API key."""
 
-    token: PushToken
-    user_id: UserId | None = None
+    token: PushToken = Field(
+        description="a push token that the device holds",
+        examples=["abababababababababababababababababababababababababababababababab"],
+    )
+    user_id: UserId | None = Field(
+        None, description="whose device; with a key only", examples=["bob"]
+    )
 
 
 class UserTokenIn(Request):
@@ -100,7 +121,9 @@ class UserTokenIn(Request):
     the key that asks for it may do.
     """
 
-    expires_in: Annotated[int, Field(ge=60, le=30 * 24 * 3600)] = 3600
+    expires_in: Annotated[int, Field(ge=60, le=30 * 24 * 3600)] = Field(
+        3600, description="seconds for which it is good"
+    )
     scopes: (
         Annotated[
             list[Literal["devices", "calls", "ring", "history"]],

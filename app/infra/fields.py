@@ -36,6 +36,19 @@ def refuse(code: str, sentence: str) -> PydanticCustomError:
     return PydanticCustomError("ringline_" + code, sentence)
 
 
+class Said:
+    """Keywords for the JSON Schema of a value: what the server keeps to, and need not check."""
+
+    def __init__(self, **keywords: Any) -> None:
+        self.keywords = keywords
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """What pydantic says, and these."""
+        return handler(schema) | self.keywords
+
+
 class Within:
     """A number from `low` to `high`; said in the OpenAPI too. NaN is within nothing."""
 
@@ -246,7 +259,7 @@ def _small(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-Custom = Annotated[dict[str, Any], AfterValidator(_small)]
+Custom = Annotated[dict[str, Any], AfterValidator(_small), Said(maxProperties=CUSTOM_BYTES)]
 
 
 class Request(BaseModel):

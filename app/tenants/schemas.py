@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from app.core.claims import LONGEST_LIFE, TokenRules
 from app.core.limits import BOUNDS, NAMES, CallLimits, outside_bounds, resolve
 from app.core.payload import PROFILES, PayloadError, check_template
-from app.infra.fields import AppId, AtMost, CallType, Request, Text, check_json, refuse
+from app.infra.fields import AppId, AtMost, CallType, Request, Said, Text, check_json, refuse
 from app.tenants.jwks import BadKeySet, KeySet, key_set
 
 COUNTS = {"members", "devices"}
@@ -22,7 +22,14 @@ STORED_TEMPLATE = 8_192
 _APPS = AtMost(MOST_APPS, "too_many_apps", f"at most {MOST_APPS:,} apps")
 _TYPES = AtMost(MOST_TYPES, "too_many_call_types", f"at most {MOST_TYPES} call types")
 _LIMITS = AtMost(20, "unknown_limit", f"known are {', '.join(NAMES)}")
-LimitsIn = Annotated[dict[str, float], _LIMITS]
+_BOUNDED = Said(
+    additionalProperties=False,
+    properties={
+        name: {"type": "number", "minimum": low, "maximum": high, "description": f"limit `{name}`"}
+        for name, (low, high) in BOUNDS.items()
+    },
+)
+LimitsIn = Annotated[dict[str, float], _LIMITS, _BOUNDED]
 
 
 class UserTokenRules(Request):
@@ -40,7 +47,7 @@ class UserTokenRules(Request):
         None, description="the `aud` that a token must name", examples=["ringline"]
     )
 
-    jwks: dict[str, Any] | None = Field(
+    jwks: Annotated[dict[str, Any], Said(maxProperties=100)] | None = Field(
         None,
         description="public keys of the issuer (RFC 7517: RS256, ES256)",
     )
@@ -121,8 +128,8 @@ class TenantSettings(Request):
     user_tokens: UserTokenRules = Field(
         UserTokenRules(), description="what user tokens must say, beyond `sub` and `exp`"
     )
-    keep_events_days: float = Field(7, ge=1, le=90)
-    keep_calls_days: float = Field(90, ge=1, le=3650)
+    keep_events_days: float = Field(7, ge=1, le=90, description="days for which events are kept")
+    keep_calls_days: float = Field(90, ge=1, le=3650, description="days for which calls are kept")
 
     @field_validator("limits")
     @classmethod

@@ -42,21 +42,37 @@ Url = Annotated[Text, Field(max_length=2_048)]
 class WebhookIn(Body):
     """A new endpoint. `events`: `*`, `call.*` or whole types."""
 
-    url: Url
-    events: Events = Field(default_factory=lambda: ["*"])
-    description: Name = ""
+    url: Url = Field(
+        description="where events are sent: https, public", examples=["https://example.com/hooks"]
+    )
+    events: Events = Field(
+        default_factory=lambda: ["*"],
+        description="`*`, groups such as `call.*`, or types",
+        examples=[["call.*"]],
+    )
+    description: Name = Field("", description="for people", examples=["our backend"])
 
 
 class ChangeIn(Body):
     """What to change; `enabled: true` also takes an endpoint back that Ringline has disabled."""
 
-    url: Url | None = None
-    events: Events | None = None
-    description: Name | None = None
-    enabled: bool | None = None
+    url: Url | None = Field(
+        None,
+        description="where events are sent: https, public",
+        examples=["https://example.com/hooks"],
+    )
+    events: Events | None = Field(
+        None, description="`*`, groups such as `call.*`, or types", examples=[["call.*"]]
+    )
+    description: Name | None = Field(None, description="for people", examples=["our backend"])
+    enabled: bool | None = Field(
+        None, description="false turns it off; true takes back what Ringline has disabled"
+    )
 
 
 class RotateIn(Body):
     """`overlap`: seconds for which the old secret signs too."""
 
-    overlap: Annotated[float, Field(ge=0, le=LONGEST_OVERLAP)] = 86_400.0
+    overlap: Annotated[float, Field(ge=0, le=LONGEST_OVERLAP)] = Field(
+        86_400.0, description="seconds for which the old secret signs too"
+    )

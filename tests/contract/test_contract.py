@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from app.infra.settings import Settings
@@ -72,11 +73,47 @@ def test_each_operation_has_a_name_a_tag_and_a_model(document: dict[str, Any]) -
     assert len(set(names)) == len(names) > 40
 
 
-def test_every_field_of_a_response_is_described(document: dict[str, Any]) -> None:
+def unbounded(schema: Any, place: str) -> list[str]:
+    """Where a schema leaves open how long, how many, how large, or what it is."""
+    found = []
+    for name, part in schema.get("properties", {}).items():
+        if not (part.get("description") or "$ref" in part):
+            found.append(f"{place}.{name}: no description")
+        found += unbounded(part, f"{place}.{name}")
+    for word in ("anyOf", "oneOf", "allOf"):
+        found += [one for part in schema.get(word, ()) for one in unbounded(part, place)]
+    bounds = {
+        "string": ({"maxLength"}, {"enum"}, {"const"}, {"format"}),
+        "array": ({"maxItems"},),
+        "integer": ({"minimum", "maximum"}, {"enum"}),
+        "number": ({"minimum", "maximum"},),
+        "object": ({"properties"}, {"maxProperties"}),
+    }.get(schema.get("type"), (set(),))
+    if not any(wanted <= schema.keys() for wanted in bounds):
+        found.append(f"{place}: {schema['type']} without a bound")
+    for inner in (schema.get("items"), schema.get("additionalProperties")):
+        found += unbounded(inner, f"{place}[]") if isinstance(inner, dict) else []
+    return found
+
+
+def test_every_field_has_a_bound_and_a_description(document: dict[str, Any]) -> None:
+    found = []
     for name, schema in document["components"]["schemas"].items():
-        if name.endswith("Out"):
-            for field, of in schema.get("properties", {}).items():
-                assert of.get("description"), f"{name}.{field}"
+        found += unbounded(schema, name)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for one in operation.get("parameters", ()):
+                place = f"{method} {path} {one['name']}"
+                found += unbounded(one["schema"], place)
+                assert one["description"], place
+    assert found == []
+
+
+def test_every_model_has_an_example_that_it_holds_for(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        example = schema.get("example") or schema["examples"][0]
+        whole = document | {"$ref": f"#/components/schemas/{name}"}
+        assert list(Draft202012Validator(whole).iter_errors(example)) == [], name
 
 
 def test_the_strictest_linter_finds_nothing(npm: Path) -> None:

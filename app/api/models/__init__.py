@@ -6,10 +6,11 @@ against its model, and find a member that it does not name.
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
-from pydantic_core import CoreSchema
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.app_id import LONGEST as LONGEST_APP_ID
+from app.infra.fields import Said
 from app.infra.urls import LONGEST as LONGEST_URL
 
 
@@ -17,19 +18,6 @@ class Out(BaseModel):
     """A response. A client passes over members that it does not know."""
 
     model_config = ConfigDict(extra="allow")
-
-
-class Said:
-    """Keywords for the JSON Schema of a value: what the server keeps to, and need not check."""
-
-    def __init__(self, **keywords: Any) -> None:
-        self.keywords = keywords
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        """What pydantic says, and these."""
-        return handler(schema) | self.keywords
 
 
 Moment = Annotated[str, Said(format="date-time")]
@@ -45,6 +33,7 @@ Secret = Annotated[str, Said(maxLength=4_096)]
 Count = Annotated[int, Said(minimum=0, maximum=2**53 - 1)]
 Status = Annotated[int, Said(minimum=100, maximum=599)]
 Facts = Annotated[dict[str, Any], Said(maxProperties=500)]
+Seconds = Annotated[float, Said(minimum=0, maximum=10_000_000)]
 PAGE = Said(maxItems=200)
 MANY = Said(maxItems=10_000)
 
@@ -65,6 +54,14 @@ def maybe_time(about: str) -> str | None:
     return found
 
 
+Reference = Annotated[
+    str,
+    Said(maxLength=129),
+    Path(
+        description="`type:id` (the live one, else the latest), or the id of a session",
+        examples=["default:abc"],
+    ),
+]
 Cursor = Field(description="give it as `cursor` for the next page; null on the last")
 
 

@@ -14,6 +14,7 @@ from app.api.models import (
     Moment,
     Name,
     Out,
+    Seconds,
     Secret,
     Sentence,
     Url,
@@ -143,7 +144,7 @@ class AcceptedOut(CallCore):
 
     count: CountsOut | None = Field(default=None, description="with a call token: how many")
     ring: RingOut | None = Field(default=None, description="with a call token: its own ring")
-    heartbeat_every: float | None = Field(
+    heartbeat_every: Seconds | None = Field(
         default=None, description="seconds at most between two signs of life; null: none needed"
     )
     member_token: Secret = Field(

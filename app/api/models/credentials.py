@@ -14,6 +14,7 @@ from app.api.models import (
     Moment,
     Name,
     Out,
+    Seconds,
     Secret,
     Sentence,
     Status,
@@ -101,7 +102,7 @@ class TriedOut(Out):
     status: Status | None = Field(description="the HTTP status", examples=[200])
     words: Sentence | None = Field(description="Apple's reason, or what failed")
     hint: Sentence | None = Field(description="what to look at")
-    milliseconds: float | None = Field(description="how long it took")
+    milliseconds: Seconds | None = Field(description="how long it took")
 
 
 class TestPushOut(Out):

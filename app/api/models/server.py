@@ -20,6 +20,7 @@ from app.api.models import (
     Word,
     time,
 )
+from app.infra.fields import Said
 
 
 class ActorOut(Out):
@@ -76,7 +77,9 @@ class ReadyOut(Out):
 
     status: Literal["ready"] = Field(description="always `ready`; 503 while it is not")
     workers: Count = Field(description="workers that have shown life lately", examples=[2])
-    clock_skew_seconds: float = Field(description="by how much this host's clock is off")
+    clock_skew_seconds: Annotated[float, Said(minimum=-1e9, maximum=1e9)] = Field(
+        description="by how much this host's clock is off"
+    )
     warnings: Annotated[list[Sentence], MANY] = Field(
         description="what a person should look at, in sentences"
     )

@@ -13,6 +13,7 @@ from app.api.models import (
     Moment,
     Name,
     Out,
+    Seconds,
     Secret,
     Sentence,
     Status,
@@ -62,7 +63,7 @@ class NewSecretOut(Out):
 
     id: Uuid = Field(description="the endpoint's id", examples=[EXAMPLE_ID])
     secret: Secret = Field(description="signs deliveries; shown this once", examples=["whsec_…"])
-    overlap: float = Field(description="seconds for which the old one signs too", ge=0)
+    overlap: Seconds = Field(description="seconds for which the old one signs too")
 
 
 class DeliveryOut(Out):
