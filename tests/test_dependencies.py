@@ -1,6 +1,7 @@
 """What a plain `pip install .` brings is all that the product imports."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -56,3 +57,14 @@ def test_all_that_is_imported_is_declared() -> None:
         if of and not of & known:
             missing[name] = sorted(of)
     assert not missing
+
+
+def test_how_soon_a_vulnerable_component_is_replaced_is_said() -> None:
+    """And what they are: each of the product's is in the lock that SECURITY.md names."""
+    told = (ROOT / "SECURITY.md").read_text()
+    assert all(f"| {severity} |" in told for severity in ("critical", "high", "medium", "low"))
+    locked = (ROOT / "requirements" / "run.txt").read_text()
+    names = {
+        canonicalize_name(one) for one in re.findall(r"^([A-Za-z0-9._-]+)==", locked, re.MULTILINE)
+    }
+    assert brought() <= names

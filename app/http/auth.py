@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import Request
+from structlog.contextvars import bind_contextvars
 
 from app import access
 from app.access import Claimed
@@ -44,7 +45,17 @@ class Gate:
         self._reading: dict[bytes, asyncio.Task[Any]] = {}
 
     async def recognise(self, authorization: str | None) -> Caller:
-        """The caller of this Authorization header. Raises Unauthorized (401)."""
+        """The caller of this Authorization header. Raises Unauthorized (401).
+
+        From then on the request's log lines say whose it is: the tenant, and which key; no user.
+        """
+        caller = await self._caller(authorization)
+        bind_contextvars(tenant=str(caller.tenant_id), caller=caller.kind)
+        if caller.key_id is not None:
+            bind_contextvars(key=str(caller.key_id))
+        return caller
+
+    async def _caller(self, authorization: str | None) -> Caller:
         scheme, _, credential = (authorization or "").partition(" ")
         credential = credential.strip()
         if scheme.lower() != "bearer" or not credential:

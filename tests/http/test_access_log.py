@@ -1,5 +1,6 @@
 """Each request has an id, on its log lines, in its answer and in problem documents; one line each."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 
 from app.infra.settings import Settings
 from app.main import create_app
+from tests.e2e.house import Tenant, eventually
 
 
 @pytest.fixture
@@ -49,6 +51,27 @@ async def test_a_request_leaves_one_line_without_what_it_asked_for(
     assert line["ms"] >= 0
     for secret in ("bob-the-secret", "hidden", "rl_sk_nothing"):
         assert secret not in repr(logs)
+
+
+async def test_what_was_refused_says_whose_it_was(backend: Tenant) -> None:
+    minted = await backend.api.post("/v1/users/bob-the-user/tokens", json={"scopes": ["calls"]})
+    token = {"Authorization": f"Bearer {minted.json()['token']}"}
+    api = backend.house.apis[0]
+    for headers, status in ((token, 403), ({"Authorization": "Bearer rl_sk_nothing"}, 401)):
+        async with httpx.AsyncClient(base_url=api.url, headers=headers) as stranger:
+            answer = await stranger.get("/v1/settings")
+        assert answer.status_code == status
+        own = f'"request_id":"{answer.headers["x-request-id"]}"'
+        line = await eventually(lambda own=own: _line(api.output(), own))
+        said = json.loads(line)
+        assert (said["event"], said["status"], said["route"]) == ("request", status, "/v1/settings")
+        assert ("tenant" in said) is (status == 403)
+        assert said.get("tenant", str(backend.id)) == str(backend.id)
+        assert "bob-the-user" not in line
+
+
+async def _line(output: str, own: str) -> str | None:
+    return next((line for line in output.splitlines() if own in line), None)
 
 
 @pytest.mark.parametrize(
