@@ -364,6 +364,7 @@ ROWS = (
          one_tenant=True),
     Spec("erase", "another erases users named by our own words", neighbours.erase, 8,
          one_tenant=True),
+    Spec("fuzzed", "another's key in schemathesis' hands, 90 s", neighbours.fuzzed),
     Spec("held-call", "another's call is locked, 30 decline it, 8 s", neighbours.held_call, 8,
          one_tenant=True),
 )  # fmt: skip

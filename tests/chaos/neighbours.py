@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from tests.chaos.house import ROOT
 from tests.chaos.wire import Reply
 from tests.chaos.world import Tenant, World
+from tests.fuzz.api import faults_in, fuzz
 from tests.webhooks.receiver import receiving
 
 OUR_WORDS = (
@@ -17,6 +18,7 @@ OUR_WORDS = (
     "device_id", "server", "call", "event", "snapshot", "erased", "events", "session_id",
 )  # fmt: skip
 FLOOD_CONNECTIONS = 24
+FUZZ_SECONDS = 90
 
 
 async def ring(world: World, tenant: Tenant, *users: str, **more: object) -> Reply:
@@ -43,6 +45,16 @@ async def flood(world: World) -> AsyncIterator[None]:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def fuzzed(world: World) -> AsyncIterator[None]:
+    """Schemathesis, by the key of another tenant, at one API process."""
+    tenant = await world.new_tenant(["odd"], devices=1)
+    url = f"http://127.0.0.1:{world.house.ports[0]}"
+    done = await asyncio.to_thread(fuzz, url, tenant.key, FUZZ_SECONDS)
+    assert not faults_in(done), faults_in(done)[-400:]
+    yield
 
 
 @contextlib.asynccontextmanager

@@ -39,6 +39,16 @@ def fuzz(
         )
 
 
+def faults_in(done: subprocess.CompletedProcess[str]) -> str:
+    """What a run says is the server's fault; empty when nothing is.
+
+    A generator that stumbles over a schema ("Runtime Error") says nothing of the server.
+    """
+    if "FAILURES" in done.stdout or "Network Error" in done.stdout:
+        return f"{done.stdout[-6_000:]}\n{done.stderr[-2_000:]}"
+    return ""
+
+
 if __name__ == "__main__":
     given = sys.argv[1:]
     done = fuzz(given[0], given[1], int(given[2]), int(given[3]) if len(given) > 3 else None)
