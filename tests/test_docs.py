@@ -116,6 +116,16 @@ def test_every_table_is_told_of() -> None:
     assert set(first_cells(guide("data-model"))) == set(Base.metadata.tables)
 
 
+def test_the_data_map_has_every_table_and_none_that_names_a_user_as_none() -> None:
+    page = (ROOT / "docs" / "security" / "privacy.md").read_text()
+    assert set(first_cells(page)) == set(Base.metadata.tables)
+    of_users = {"user_id", "caller_id", "person", "email"}
+    for line in page.splitlines():
+        for name in first_cells(line):
+            named = of_users & set(Base.metadata.tables[name].columns.keys())
+            assert not (named and "| none" in line), f"{name}: {named}"
+
+
 def test_every_placeholder_and_profile_is_told_of() -> None:
     page = guide("payloads")
     told = {name.rstrip("?") for name in first_cells(page)}
