@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import hypothesis
 import pytest
 import redis as redis_client
 import structlog
@@ -20,6 +21,7 @@ from sqlalchemy import NullPool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from devkit.embedded import running_postgres, running_valkey
+from tests.chance import VARIABLE, run_seed
 
 pytest_plugins = ("tests.houses",)
 
@@ -35,6 +37,17 @@ structlog.configure(
 )
 
 TEMPLATE = f"ringline_template_{secrets.token_hex(4)}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One seed for all processes of this run."""
+    run_seed()
+    hypothesis.settings.register_profile("ringline", print_blob=True)
+    hypothesis.settings.load_profile("ringline")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"seed: {run_seed()} ({VARIABLE}={run_seed()} draws the same again)"
 
 
 class DatabaseServer:

@@ -38,6 +38,7 @@ from app.core.call import (
 )
 from app.core.event import EventType
 from app.core.limits import CallLimits
+from tests.chance import dice
 
 BEGIN = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 STEPS = (0.0, 0.001, 0.2, 1.0, 4.0, 5.0, 12.0, 31.0, 50.0, 130.0)
@@ -251,7 +252,7 @@ class Walk:
 
 def walk(seed: int, steps: int = 10) -> Walk:
     """One order of commands to its end; an AssertionError of a broken rule tells the seed."""
-    one = Walk(random.Random(seed))
+    one = Walk(dice(seed))
     try:
         for _ in range(one.chance.randint(1, steps)):
             one.step()

@@ -1,7 +1,6 @@
 """The readers underneath: RC2, DER and BER, PEM, and whatever bytes come."""
 
 import contextlib
-import random
 import time
 
 import pytest
@@ -14,6 +13,7 @@ from app.credentials.files.parsed_file import ParsedFile
 from app.credentials.files.pbe import Meter, Password, TooCostly
 from app.credentials.files.reading import read
 from app.credentials.files.refusals import Refused
+from tests.chance import dice
 from tests.credentials.files import FILES_MAKER, IDS, NOW
 
 RFC_2268 = [  # key, effective bits, plaintext, ciphertext (section 5)
@@ -130,7 +130,7 @@ SMALL = [made for made in FILES_MAKER.everything if len(made.data) < 10_000 and 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(made=st.sampled_from(SMALL), seed=st.integers(0, 2**32))
 def test_any_damage_ends_in_an_answer(made, seed):
-    chance = random.Random(seed)
+    chance = dice(seed)
     bent = bytearray(made.data)
     for _ in range(chance.randint(1, 4)):
         place = chance.randrange(len(bent))

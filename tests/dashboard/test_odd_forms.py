@@ -1,6 +1,5 @@
 """Every page and form of the dashboard, fed what nothing can hold: refused in words, never a failure."""
 
-import random
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -12,6 +11,7 @@ import httpx
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from app.devices import store
+from tests.chance import dice
 from tests.dashboard.conftest import post
 from tests.fuzz.diet import CURSORS, NUMBERS, TEXTS
 
@@ -51,9 +51,7 @@ def routes(app: object) -> Iterator[tuple[str, str]]:
 
 
 async def test_no_page_fails(site, tenant) -> None:
-    seed = random.randrange(2**32)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
+    chance = dice()
     admin: httpx.AsyncClient = await site.admin()
     pages = [one for one in routes(site.app) if not one[1].endswith(HASHING)]
     assert len(pages) > 30

@@ -1,7 +1,6 @@
 """Devices: registering, moving, expiring, going; and who is rung because of it."""
 
 import asyncio
-import random
 import secrets
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from app.calls import registration
 from app.devices.schemas import DeviceIn
 from app.tenants.schemas import TenantSettings
+from tests.chance import dice
 from tests.e2e.house import BUNDLE, Phone, Tenant, eventually, member
 from tests.e2e.test_bad_input import assert_problem
 
@@ -96,7 +96,7 @@ async def test_users_who_swap_and_share_tokens_at_once_do_not_deadlock(tenant: T
     tokens = [secrets.token_hex(32) for _ in range(6)]
 
     async def register(n: int) -> Any:
-        chance = random.Random(n)
+        chance = dice(n)
         some = chance.sample(tokens, 2)
         request = DeviceIn.model_validate(
             {

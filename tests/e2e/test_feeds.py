@@ -1,12 +1,12 @@
 """A user's events are numbered in order of commits: a reader by number misses none."""
 
 import asyncio
-import random
 from datetime import UTC, datetime
 
 import orjson
 
 from app.live import feeds
+from tests.chance import dice
 from tests.e2e.house import Tenant
 from tests.telling import tell_users
 
@@ -24,7 +24,7 @@ async def test_a_reader_by_number_misses_nothing_of_ten_writers(tenant: Tenant) 
     done = asyncio.Event()
 
     async def write(writer: int) -> list[tuple[str, str]]:
-        chance = random.Random(writer)
+        chance = dice(writer)
         written = []
         for n in range(EACH):
             users = chance.sample(USERS, chance.randint(1, 3))

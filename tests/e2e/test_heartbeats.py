@@ -17,6 +17,7 @@ from app.core.model import Callee
 from app.infra.db import many
 from app.infra.errors import AppError
 from app.infra.ids import uuid7
+from tests.chance import dice
 from tests.e2e.house import Tenant, bearer, eventually, member
 
 SEQUENCES = 15
@@ -94,14 +95,14 @@ async def apply_timeouts(tenant: Tenant, call: str, seconds: float) -> None:
         await session.execute(text(LATER), {"call": call, "seconds": seconds})
 
 
-def any_command(dice: random.Random) -> Callable[[], Command] | float:
+def any_command(chance: random.Random) -> Callable[[], Command] | float:
     """A command, or seconds that pass. Those that end a call are seldom.
 
     Times are such that no sum of them lies less than 5 s below a limit: what the test itself takes
     then makes no difference between two calls.
     """
-    user, device = dice.choice(USERS[:4]), dice.choice(DEVICES)
-    monitored, busy = dice.random() < 0.8, dice.random() < 0.3
+    user, device = chance.choice(USERS[:4]), chance.choice(DEVICES)
+    monitored, busy = chance.random() < 0.8, chance.random() < 0.3
     commands: list[tuple[int, Callable[[], Command] | float]] = [
         (8, lambda: Accept(user, device, monitored)),
         (4, lambda: Join(user, device, monitored)),
@@ -112,14 +113,14 @@ def any_command(dice: random.Random) -> Callable[[], Command] | float:
         (9, 10.0), (3, 20.0), (2, 40.0), (1, 70.0), (1, 130.0), (1, 31 * 3600.0),
     ]  # fmt: skip
     weights = [weight for weight, _ in commands]
-    return dice.choices([command for _, command in commands], weights)[0]
+    return chance.choices([command for _, command in commands], weights)[0]
 
 
 async def test_both_ways_answer_and_leave_behind_the_same(tenant: Tenant) -> None:
     """Two calls live through the same commands and times; only their heartbeats differ."""
     short = refused = 0
     for seed in range(SEQUENCES):
-        dice = random.Random(seed)
+        chance = dice(seed)
         bodies = {"caller": {"id": "alice", "device_id": "d1"}, "callees": ["bob", "carol"]}
         asked = [
             await tenant.api.post("/v1/calls", json=bodies | {"id": f"{name}-{seed}"})
@@ -128,7 +129,7 @@ async def test_both_ways_answer_and_leave_behind_the_same(tenant: Tenant) -> Non
         one, two = (answer.json()["session_id"] for answer in asked)
         holders = {"alice": "d1"}
         for step in range(STEPS):
-            what = any_command(dice)
+            what = any_command(chance)
             for call in (one, two):
                 if isinstance(what, float):
                     await apply_timeouts(tenant, call, what)
@@ -137,9 +138,9 @@ async def test_both_ways_answer_and_leave_behind_the_same(tenant: Tenant) -> Non
             if not isinstance(what, float) and isinstance(did := what(), Accept | Join):
                 holders[did.user_id] = did.device
             for _ in range(2):
-                user = dice.choice((*USERS, *holders, *holders))
-                device = dice.choice((*DEVICES, *[holders.get(user, "d1")] * 6))
-                by = dice.choice((one, f"default:short-{seed}"))
+                user = chance.choice((*USERS, *holders, *holders))
+                device = chance.choice((*DEVICES, *[holders.get(user, "d1")] * 6))
+                by = chance.choice((one, f"default:short-{seed}"))
                 (before,) = await tenant.rows("SELECT xmin FROM calls WHERE id = :call", call=one)
                 found = await said(keep(tenant, by, user, device))
                 (after,) = await tenant.rows("SELECT xmin FROM calls WHERE id = :call", call=one)
@@ -252,11 +253,11 @@ async def test_a_command_waits_for_a_heartbeat_and_the_sweep_passes_it_by(tenant
 
 async def test_heartbeats_race_with_commands_and_time(tenant: Tenant) -> None:
     """An answered heartbeat is not followed by silence; who has left stays out; no deadlock."""
-    dice = random.Random(7)
+    chance = dice(7)
 
     async def race(n: int) -> None:
         call = await joined(tenant, "bob", "carol")
-        await apply_timeouts(tenant, call["session_id"], 29.99 - dice.random() * 0.02)
+        await apply_timeouts(tenant, call["session_id"], 29.99 - chance.random() * 0.02)
         runtime, reference = tenant.runtime, call["session_id"]
         work = [keep(tenant, reference, "bob", "d1"), keep(tenant, reference, "carol", "d1")]
         work += [service.sweep(runtime), keep(tenant, reference, "bob", "d1")]
@@ -266,7 +267,7 @@ async def test_heartbeats_race_with_commands_and_time(tenant: Tenant) -> None:
         leaves = n % 3 == 1
         if leaves:
             work.append(service.act(runtime, tenant.id, reference, Leave("carol", "d1")))
-        order = dice.sample(range(len(work)), len(work))
+        order = chance.sample(range(len(work)), len(work))
         done = dict(zip(order, await asyncio.gather(*(said(work[i]) for i in order)), strict=True))
         await service.sweep(runtime)
         found = await tenant.read(call)

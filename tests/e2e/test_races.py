@@ -1,8 +1,6 @@
 """Commands that race: one winner, and all rows agree."""
 
 import asyncio
-import os
-import random
 import time
 from collections import Counter
 from collections.abc import Awaitable
@@ -19,9 +17,10 @@ from app.core.call import SERVER, Accept, Cancel
 from app.infra.errors import AppError
 from app.infra.runtime import Runtime
 from app.tenants.schemas import TenantSettings
+from tests.chance import dice, often
 from tests.e2e.house import Tenant, bearer
 
-ROUNDS = int(os.environ.get("RINGLINE_TEST_ROUNDS", "1000"))
+ROUNDS = often(300, 1_000)
 """Each races three commands."""
 
 
@@ -95,7 +94,8 @@ MAY_BE = {
 async def test_accept_against_cancel_against_time_out_has_one_winner(tenant: Tenant) -> None:
     runtime = tenant.runtime
     users = [f"callee{n}" for n in range(20)]
-    orders = [order(tenant.id, random.choice(users), ring_time=60) for _ in range(ROUNDS)]
+    chance = dice()
+    orders = [order(tenant.id, chance.choice(users), ring_time=60) for _ in range(ROUNDS)]
     for start in range(0, ROUNDS, 100):
         answers = await Ringer(runtime).all(orders[start : start + 100])
         assert all(isinstance(answer, dict) for answer in answers)
@@ -123,7 +123,7 @@ async def test_accept_against_cancel_against_time_out_has_one_winner(tenant: Ten
                 "sweep": service.sweep(runtime),
             }
             names = list(commands)
-            random.shuffle(names)
+            chance.shuffle(names)
             said = await asyncio.gather(*(outcome(commands[name]) for name in names))
             takes += 0.1 * (time.monotonic() - began - takes)
             told = dict(zip(names, said, strict=True))
@@ -158,7 +158,7 @@ async def test_rings_of_the_same_users_in_any_order_do_not_deadlock(tenant: Tena
     names = [f"u{n}" for n in range(12)]
 
     async def batch(runtime: Runtime, seed: int) -> list[Any]:
-        mixed = random.Random(seed)
+        mixed = dice(seed)
         orders = []
         for n in mixed.sample(range(CIDS), CIDS):
             callees = mixed.sample(names, 6)

@@ -4,11 +4,12 @@ It fails for any answer of 500 and above. The seed is printed; with it a run mak
 """
 
 import os
-import random
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from tests.chance import run_seed
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDLESS = "^/v1/events$"
@@ -19,7 +20,7 @@ def fuzz(
     url: str, key: str, seconds: int, seed: int | None = None
 ) -> subprocess.CompletedProcess[str]:
     """One run; its output holds the seed and, for each failure, a command that makes it again."""
-    seed = random.randrange(2**32) if seed is None else seed
+    seed = run_seed() if seed is None else seed
     print(f"schemathesis: seed {seed}", flush=True)
     command = [
         sys.executable, "-m", "schemathesis.cli",

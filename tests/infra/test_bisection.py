@@ -1,11 +1,10 @@
 """Batches of which some rows are bad: the bad ones alone are left aside."""
 
-import random
-
 import pytest
 
 from app.infra.bisection import MOST_BAD, Aside, by_halves, sweep
 from app.infra.outage import DatabaseAway
+from tests.chance import dice
 
 
 class Work:
@@ -25,12 +24,10 @@ class Work:
 
 
 async def test_only_the_bad_rows_are_left_aside() -> None:
-    seed = random.randrange(1 << 30)
-    print("seed", seed)
-    dice = random.Random(seed)
+    chance = dice()
     for _ in range(50):
-        keys = dice.sample(range(10_000), dice.randint(1, 200))
-        bad = set(dice.sample(keys, min(len(keys), dice.randint(0, MOST_BAD - 1))))
+        keys = chance.sample(range(10_000), chance.randint(1, 200))
+        bad = set(chance.sample(keys, min(len(keys), chance.randint(0, MOST_BAD - 1))))
         work, aside = Work(bad), Aside[int]("test")
         await by_halves(keys, work, aside)
         assert work.done == set(keys) - bad

@@ -2,13 +2,13 @@
 
 import asyncio
 import itertools
-import random
 import time
 from datetime import UTC, datetime
 
 import orjson
 import pytest
 
+from tests.chance import dice
 from tests.e2e.house import Tenant, eventually, member
 from tests.live.listener import Listener, listening
 from tests.telling import tell_users
@@ -129,7 +129,7 @@ async def test_fifty_phones_of_one_user_are_told_of_each_accept(tenant: Tenant) 
 
 async def test_ten_writers_and_no_number_is_missed_or_told_twice(tenant: Tenant) -> None:
     users = ("bob", "carol", "dave")
-    chance = random.Random(5)
+    chance = dice(5)
     listeners = {
         user: Listener(url(tenant, n % 2), tenant.token_for(user)) for n, user in enumerate(users)
     }

@@ -1,7 +1,6 @@
 """Webhooks: signed, in order per call, for a day, to public addresses only."""
 
 import asyncio
-import random
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from app.infra.safe_http import SafeHttp
 from app.webhooks import publish
 from app.webhooks.backlog import condition, measure
 from app.webhooks.dispatcher import WebhookDispatcher, free_orphans
+from tests.chance import dice
 from tests.e2e.house import Tenant, eventually, new_tenant
 from tests.houses import HouseMaker, new_webhook_dispatcher
 from tests.webhooks.receiver import receiving
@@ -151,7 +151,7 @@ async def test_down_for_an_hour_and_none_is_lost(
 
 
 async def test_order_per_call_while_some_tries_fail(backend: Tenant) -> None:
-    chance = random.Random(3)
+    chance = dice(3)
     couriers = [await new_webhook_dispatcher(backend) for _ in range(2)]
     async with receiving() as receiver:
         receiver.answer = lambda _: 500 if chance.random() < 0.2 else 200
