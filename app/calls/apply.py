@@ -126,7 +126,11 @@ async def tokens_of(session: Connection, rings: Sequence[tuple[UUID, UUID, Ring]
 
 
 def ring_pushes(
-    rings: Sequence[tuple[UUID, UUID, Ring]], now: datetime, tokens: Sequence[Row]
+    rings: Sequence[tuple[UUID, UUID, Ring]],
+    now: datetime,
+    tokens: Sequence[Row],
+    *,
+    late: bool = False,
 ) -> Insert:
     """One push for each token of each (tenant, call, ring); one that exists stays as it is."""
     by_user: dict[tuple[UUID, str], list[Row]] = {}
@@ -147,7 +151,7 @@ def ring_pushes(
         for tenant, session_id, ring in rings
         for token in by_user.get((tenant, ring.user_id), ())
     ]
-    return pushes.new_pushes(rows)
+    return pushes.new_pushes(rows, late=late)
 
 
 async def _add_stops(session: Connection, changes: Sequence[Change], now: datetime) -> list[UUID]:

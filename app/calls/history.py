@@ -25,7 +25,7 @@ PUSHES = text("""
     SELECT p.id, p.ring, p.user_id, p.device_row, p.purpose, p.kind, p.environment,
            right(p.token, 4) AS ending, p.created_at, p.deadline, p.state, p.status, p.reason,
            p.attempts, p.sent_at, p.answered_at, p.delivered_at, p.unavailable_at, p.declined_at,
-           d.device_id, d.name AS device_name, t.retired_at, t.retired_reason
+           d.device_id, d.name AS device_name, d.report, t.retired_at, t.retired_reason
     FROM pushes p LEFT JOIN devices d ON d.id = p.device_row LEFT JOIN tokens t ON t.id = p.token_id
     WHERE p.ring IN (SELECT uuid FROM rings WHERE session_id = :call)
     ORDER BY p.created_at, p.id LIMIT CAST(:limit AS bigint)

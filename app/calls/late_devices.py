@@ -6,13 +6,14 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.infra.db import Connection, many
+from app.push.tokens import best, ringing
 
 # Look-ups by key for each registration, whatever the planner thinks: `OFFSET 0` keeps each part as
 # it is written. Joined freely, by statistics older than what rings now, each registration walked
 # over all that rings: 19 s of CPU each second at 8,200 live rings and 4,000 registrations.
 LATE = """
     SELECT DISTINCT r.session_id FROM (
-        SELECT id, tenant_id, user_id, kind, retired_at, expires_at FROM tokens
+        SELECT id, tenant_id, user_id, device_row, kind, retired_at, expires_at FROM tokens
         WHERE {which} OFFSET 0
     ) t CROSS JOIN LATERAL (
         SELECT session_id, uuid, deadline FROM rings
@@ -20,19 +21,23 @@ LATE = """
     ) r CROSS JOIN LATERAL (
         SELECT EXISTS (
             SELECT FROM pushes
-            WHERE ring = r.uuid AND token_id = t.id AND purpose = 'ring' OFFSET 0) AS made OFFSET 0
+            WHERE ring = r.uuid AND purpose = 'ring'
+                AND (token_id = t.id OR device_row = t.device_row AND kind <> t.kind
+                    AND state <> 'refused')
+            OFFSET 0) AS made OFFSET 0
     ) p
-    WHERE t.kind = 'voip' AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
+    WHERE {ringing} AND {best}
         AND r.deadline > clock_timestamp() AND r.session_id <> ALL(CAST(:aside AS uuid[]))
         AND NOT p.made
     ORDER BY r.session_id LIMIT :limit
 """
+_WHICH = {"ringing": ringing("t"), "best": best("t")}
 # two statements: one that serves both would have a plan for neither
 LATE_OF_ALL = text(
-    LATE.format(which="registered_at > statement_timestamp() - interval '200 seconds'")
+    LATE.format(**_WHICH, which="registered_at > statement_timestamp() - interval '200 seconds'")
 )
 LATE_OF_USER = text(
-    LATE.format(which="tenant_id = :tenant AND user_id = :user AND retired_at IS NULL")
+    LATE.format(**_WHICH, which="tenant_id = :tenant AND user_id = :user AND retired_at IS NULL")
 )
 
 

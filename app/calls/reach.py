@@ -23,6 +23,7 @@ from app.infra.bisection import Aside
 from app.infra.db import Connection, Row, many
 from app.infra.errors import AppError
 from app.infra.runtime import Runtime
+from app.push.tokens import best, ringing
 
 log = structlog.get_logger(__name__)
 
@@ -31,25 +32,25 @@ AT_ONCE = 100
 ASIDE: Final = Aside[UUID]("unreachable")
 
 # A ring with a push that waits, flies or was taken may ring; so may a token without a push yet.
-WITHOUT_TARGET = """
+WITHOUT_TARGET = f"""
     SELECT r.uuid, r.session_id, r.tenant_id,
         coalesce(CAST(n.settings ->> 'end_unreachable' AS boolean), false) AS give_up
     FROM rings r
     JOIN members m ON m.session_id = r.session_id AND m.user_id = r.user_id AND m.ring = r.uuid
     JOIN tenants n ON n.id = r.tenant_id
-    WHERE {which} AND r.outcome IS NULL AND r.deadline > clock_timestamp()
+    WHERE {{which}} AND r.outcome IS NULL AND r.deadline > clock_timestamp()
         AND m.state = 'ringing'
         AND NOT EXISTS (
             SELECT FROM pushes p WHERE p.ring = r.uuid AND p.purpose = 'ring'
                 AND p.state IN ('pending', 'sending', 'accepted'))
         AND NOT EXISTS (
             SELECT FROM tokens t WHERE t.tenant_id = r.tenant_id AND t.user_id = r.user_id
-                AND t.kind = 'voip' AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
+                AND {ringing("t")} AND {best("t")}
                 AND NOT EXISTS (
                     SELECT FROM pushes p WHERE p.ring = r.uuid AND p.token_id = t.id))
         AND NOT EXISTS (
             SELECT FROM feeds f WHERE f.tenant_id = r.tenant_id AND f.user_id = r.user_id)
-"""
+"""  # noqa: S608  (constants)
 OF_RINGS = text(WITHOUT_TARGET.format(which="r.uuid = ANY(CAST(:rings AS uuid[]))"))
 OF_ALL = text(
     WITHOUT_TARGET.format(which="r.uuid <> ALL(CAST(:aside AS uuid[]))") + " LIMIT :limit"

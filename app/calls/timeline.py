@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app import senders
 from app.calls import history
 from app.calls import store as calls
 from app.calls.history import History
@@ -13,6 +14,7 @@ from app.calls.schemas import call_reference
 from app.core import sentences as story
 from app.core.event import milliseconds, rfc3339
 from app.core.person import person_json
+from app.core.push import TOKEN_KINDS
 from app.infra.db import Connection, Row
 from app.infra.errors import AppError, NotFound
 from app.infra.runtime import Runtime
@@ -164,7 +166,8 @@ def _of_attempt(push: Row, attempt: Row, number: int) -> Iterator[Line]:
     yield _line(push, started, "sent", story.of_sending(purpose, device, number), environment)
     took = (finished - started).total_seconds() * 1000
     answer = environment | {"status": attempt["status"], "reason": attempt["reason"]}
-    said = story.of_answer(purpose, device, attempt["status"], attempt["reason"], took)
+    service = senders.serving(TOKEN_KINDS[push["kind"]]).title
+    said = story.of_answer(service, purpose, device, attempt["status"], attempt["reason"], took)
     yield _line(push, finished, "answered", said, answer)
 
 

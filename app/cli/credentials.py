@@ -18,6 +18,7 @@ from app.credentials.rows import CredentialRow
 from app.credentials.schemas import credential_out, understood_out
 from app.devices import test_push as trial
 from app.infra.runtime import Runtime
+from app.senders import of_credential
 from app.tenants import service as tenants
 
 credential_app = group("credential", "Credentials: what lets us push for an app.")
@@ -67,7 +68,7 @@ def add(
     team_id: TeamId = None, environment: Environments = None, password: Password = False,
     password_file: PasswordFile = None,
 ) -> None:  # fmt: skip
-    """Check a VoIP certificate or key, ask Apple about it, and store it, encrypted."""
+    """Check a certificate, a key or a service account, ask about it, and store it, encrypted."""
     secret = _password(password, password_file)
 
     async def work(runtime: Runtime) -> CredentialRow:
@@ -81,10 +82,11 @@ def add(
             actor=actor(),
         )  # fmt: skip
 
-    step("Reading the file and asking Apple about it (up to 5 s) ...")
+    step("Reading the file and asking its service about it (up to 5 s) ...")
     row = with_runtime(work)
     shown = credential_out(row, now())
-    head = f"Stored for {row.app_id}: {row.state}. Apple says: {_probe_words(row)}."
+    who = of_credential(row.kind).title
+    head = f"Stored for {row.app_id}: {row.state}. {who} says: {_probe_words(row)}."
     answer(shown, head + "\n" + fields(shown | {"probe": None}))
 
 
@@ -151,7 +153,7 @@ def list_all(tenant: Tenant, app_id: AppId = None) -> None:
          "" if one["days_left"] is None else one["days_left"], _probe_words(row))
         for one, row in zip(shown, rows, strict=True)
     ]  # fmt: skip
-    names = ("Id", "App", "Kind", "State", "Health", "Days", "Apple says")
+    names = ("Id", "App", "Kind", "State", "Health", "Days", "Its service says")
     answer(shown, columns(names, lines))
 
 
@@ -165,11 +167,11 @@ def _act(what: str, credential: UUID, tenant: str, **more: Any) -> Any:
 
 @command(credential_app, "probe")
 def probe(credential: UUID, tenant: Tenant) -> None:
-    """Ask Apple now whether it takes this credential, and in which environments."""
-    step("Asking Apple (up to 5 s) ...")
+    """Ask its service now whether it takes this credential, and in which environments."""
+    step("Asking its service (up to 5 s) ...")
     found = _act("probe", credential, tenant)["probe"] or {}
     lines = [(name, one["says"], one.get("words") or "") for name, one in found.items()]
-    answer(found, columns(("Environment", "Apple says", ""), lines))
+    answer(found, columns(("Environment", "It says", ""), lines))
 
 
 @command(credential_app, "activate")
@@ -199,7 +201,7 @@ def ring_test(
     tenant: Tenant,
     device: Annotated[str | None, typer.Option(help="One device of the user.")] = None,
 ) -> None:
-    """Ring a user's phones with a marked test push; show Apple's answer for each."""
+    """Ring a user's phones with a marked test push; show what is answered for each."""
 
     async def work(runtime: Runtime) -> Any:
         tenant_id = await tenants.find(runtime, tenant)

@@ -1,8 +1,9 @@
-"""One spelling of a bundle id, whatever way it comes.
+"""One spelling of an app's name, whatever way it comes: a bundle id, or an Android package.
 
 Apple: "Bundle IDs are case-insensitive" (CFAppIdentifier), and letters, digits, hyphens and
-dots are all they hold. People and files bring them with the topic's `.voip`, once or twice, with
-spaces around them, in the case of Xcode or of the portal. All of these are one app; they are kept
+dots are all they hold; a package's name may hold underscores. People and files bring them with the
+topic's `.voip`, once or twice, with spaces around them, in the case of Xcode or of the portal. All
+of these are one app; they are kept
 and compared in lower case. Apple compares the *topic* of a push exactly, so that is spelled as the
 credential spells it: `spelled`.
 """
@@ -13,14 +14,14 @@ from typing import Final
 
 VOIP: Final = ".voip"
 LONGEST: Final = 155
-APP_ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9.\-]*$"
+APP_ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._\-]*$"
 _APP_ID: Final = re.compile(APP_ID_PATTERN[1:-1])
 _AROUND: Final = " \t\r\n\x0b\x0c\xa0\u200b\u2060\ufeff\"'"
 """What comes along when an id is copied from a page or a file."""
 
 
 def app_id_of(text: str) -> str | None:
-    """The bundle id that is meant by a bundle id or topic as typed; None when it cannot be one."""
+    """The app that is meant by a bundle id, topic or package as typed; None when it is none."""
     found = without_voip(text[:1_000].strip(_AROUND).lower())
     if len(found) > LONGEST or _APP_ID.fullmatch(found) is None:
         return None

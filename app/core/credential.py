@@ -8,6 +8,7 @@ class CredentialKind(StrEnum):
 
     CERTIFICATE = "certificate"
     KEY = "key"
+    GOOGLE_SERVICE_ACCOUNT = "google_service_account"
 
 
 class CredentialState(StrEnum):

@@ -21,6 +21,7 @@ class TokenKind(StrEnum):
 
     VOIP = "voip"
     ALERT = "alert"
+    FCM = "fcm"
 
 
 class Environment(StrEnum):
@@ -58,7 +59,7 @@ class PushReason(StrEnum):
     NO_CREDENTIAL = "no_credential"
     CREDENTIAL_UNFIT = "credential_unfit"
     CREDENTIAL_STOPPED = "credential_stopped"
-    APNS_IN_TROUBLE = "apns_in_trouble"
+    SERVICE_IN_TROUBLE = "service_in_trouble"
     PAYLOAD = "payload"
     INTERNAL_ERROR = "internal_error"
     OUT_OF_TIME = "out_of_time"  # these three: why there was no answer, see `NoAnswer`

@@ -33,12 +33,12 @@ UNSENT = {
     "ring_settled": "the ring had settled before it was sent",
     "token_moved": "its token had gone to another user or device",
     "device_removed": "its device had been removed",
-    "no_credential": "there is no credential for this bundle id and environment",
-    "deadline": "its time was over before Apple took it",
+    "no_credential": "there is no credential for this app and environment",
+    "deadline": "its time was over before it was taken",
     "credential_unfit": "the credential cannot be used",
     "payload": "its payload could not be made",
     "ring_gone": "its ring is not kept any more",
-    "unknown": "it may have reached Apple, whose answer nobody heard",
+    "unknown": "it may have been taken: nobody heard the answer",
 }
 
 
@@ -118,16 +118,21 @@ def of_sending(purpose: str, device: str, attempt: int) -> str:
 
 
 def of_answer(
-    purpose: str, device: str, status: int | None, reason: str | None, milliseconds: float
+    service: str,
+    purpose: str,
+    device: str,
+    status: int | None,
+    reason: str | None,
+    milliseconds: float,
 ) -> str:
-    """What Apple said, or that nothing was heard."""
+    """What a push service (by its name for people) said, or that nothing was heard."""
     what = "the push" if purpose == "ring" else "the stop"
     after = f" after {milliseconds:.0f} ms"
-    if status == 200:
-        return f"Apple accepts {what} to {device}{after}"
+    if status is not None and 200 <= status < 300:
+        return f"{service} accepts {what} to {device}{after}"
     if status is None:
         return f"no answer to {what} to {device}{after}: {reason or 'connection lost'}"
-    return f"Apple refuses {what} to {device}{after}: {status} {reason or ''}".rstrip()
+    return f"{service} refuses {what} to {device}{after}: {status} {reason or ''}".rstrip()
 
 
 def of_unsent(purpose: str, device: str, state: str, reason: str | None) -> str:

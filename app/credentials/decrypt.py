@@ -6,9 +6,9 @@ gives no longer than that.
 
 from uuid import UUID
 
-from app.apns.credential import CertificateCredential, Credential, KeyCredential
 from app.credentials.usable import Usable
 from app.infra import vault
+from app.infra.sender import Secret
 from app.infra.vault import Keyring, Place
 
 PURPOSE = "credential"
@@ -19,14 +19,10 @@ def place_of(tenant_id: UUID, row_id: UUID) -> Place:
     return Place(tenant_id, row_id, PURPOSE)
 
 
-def decrypt(keyring: Keyring, row: Usable) -> Credential:
-    """The certificate with chain and key, or the `.p8` key with its ids.
+def decrypt(keyring: Keyring, row: Usable) -> Secret:
+    """What its sender is opened with.
 
     Raises vault.VaultError when the row was moved or its key-encryption key is gone.
     """
     opened = vault.unseal(keyring, place_of(row.tenant_id, row.id), row.sealed)
-    if row.kind == "certificate":
-        return CertificateCredential(pem=opened)
-    assert row.key_id is not None
-    assert row.team_id is not None
-    return KeyCredential(p8=opened, key_id=row.key_id, team_id=row.team_id)
+    return Secret(row.kind, opened, row.key_id, row.team_id)

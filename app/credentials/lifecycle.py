@@ -10,12 +10,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from app import senders
 from app.audit.log import Actor, record
-from app.core.app_id import VOIP
 from app.core.credential import IN_USE, CredentialState, Health
+from app.core.push import TokenKind
 from app.credentials import store
 from app.credentials.health import health_of, next_alarm_at, raise_alarm, tell
-from app.credentials.probe import OTHER_ENVIRONMENT, ProbeAnswer
+from app.credentials.probe import ProbeAnswer
 from app.credentials.rows import CredentialRow, HealthNews
 from app.infra.db import Connection
 from app.infra.errors import Conflict
@@ -41,6 +42,7 @@ def facts(row: CredentialRow) -> dict[str, Any]:
         "fingerprint": row.fingerprint,
         "subject": row.subject,
         "key_id": row.key_id,
+        "project_id": row.project_id,
     }
 
 
@@ -82,10 +84,12 @@ def is_first(rows: Rows, row: CredentialRow) -> bool:
     )
 
 
-def _serves(row: CredentialRow) -> set[tuple[str, str]]:
-    """The (environment, topic) that a credential is there for, whether Apple takes it or not."""
-    topics = {row.app_id, row.app_id + VOIP} & {topic.lower() for topic in row.topics}
-    return {(environment, topic) for environment in row.environments for topic in topics}
+def _serves(row: CredentialRow) -> set[tuple[str, TokenKind]]:
+    """The (environment, kind of token) that a credential is there for, whether taken or not."""
+    service = senders.of_credential(row.kind)
+    topics = {topic.lower() for topic in row.topics}
+    kinds = {one for one in service.token_kinds if service.topic(one, row.app_id) in topics}
+    return {(environment, kind) for environment in row.environments for kind in kinds}
 
 
 async def note_probe(
@@ -128,7 +132,8 @@ async def note_probe(
 def _environments(row: CredentialRow, answers: Mapping[str, ProbeAnswer]) -> list[str]:
     """Those it is good for, once Apple has said that it belongs to the other one only."""
     accepted = any(one.says == "yes" for one in answers.values())
-    elsewhere = {name for name, one in answers.items() if one.words in OTHER_ENVIRONMENT}
+    words = senders.of_credential(row.kind).elsewhere
+    elsewhere = {name for name, one in answers.items() if one.words in words}
     return [name for name in row.environments if not (accepted and name in elsewhere)]
 
 
@@ -183,7 +188,7 @@ async def promote(
     if gone.state is not CredentialState.ACTIVE:
         return
     left = [row for row in rows if row.id != gone.id]
-    serving = set[tuple[str, str]]().union(
+    serving = set[tuple[str, TokenKind]]().union(
         *(_serves(r) for r in left if r.state is CredentialState.ACTIVE)
     )
     standby = [r for r in left if r.state is CredentialState.STANDBY and _works(r, now)]

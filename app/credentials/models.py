@@ -11,10 +11,11 @@ from app.infra.db import Base
 
 
 class Credential(Base):
-    """A VoIP certificate with its key, or a `.p8` key.
+    """A VoIP certificate with its key, a `.p8` key, or a Google service account.
 
-    kind: `certificate` or `key`. `sealed` opens (the vault) to PEM: certificate chain and key,
-    or the key alone. `version` moves when what is sealed does: re-wrapping is no change.
+    kind: `certificate`, `key` or `google_service_account`. `sealed` opens (the vault) to PEM:
+    certificate chain and key, or the key alone; or to what sending needs of an account.
+    `version` moves when what is sealed does: re-wrapping is no change.
 
     state: `requested` (a key waits for its certificate) -> `standby` -> `active` <-> `standby`
     -> `retired`. Pushes go by the active ones; by one on standby only if Apple refuses those.
@@ -33,6 +34,7 @@ class Credential(Base):
     topics: Mapped[list[str]]
     team_id: Mapped[str | None] = mapped_column(Text)
     key_id: Mapped[str | None] = mapped_column(Text)
+    project_id: Mapped[str | None] = mapped_column(Text)
     subject: Mapped[str | None] = mapped_column(Text)
     serial: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[str] = mapped_column(Text)

@@ -74,6 +74,8 @@ def fit(parsed: ParsedFile, app_id: str | None, environments: Sequence[str] | No
         raise reject("app_id_mismatch", found=parsed.app_id, given=wanted)
     changes: dict[str, Any] = {"app_id": wanted}
     changes["environments"] = _environments(parsed, environments)
+    if parsed.kind == "google_service_account":
+        changes["topics"] = (wanted,)
     if parsed.kind == "key":
         spelling = as_typed(app_id or wanted)
         changes["topics"] = (spelling + VOIP, spelling)
@@ -82,6 +84,8 @@ def fit(parsed: ParsedFile, app_id: str | None, environments: Sequence[str] | No
 
 def _environments(parsed: ParsedFile, wanted: Sequence[str] | None) -> tuple[str, ...]:
     """Those wanted; a development certificate must be wanted as such, lest production be silent."""
+    if parsed.kind == "google_service_account":
+        return parsed.environments  # Google has one
     asked = tuple(name for name in BOTH if name in (wanted or ()))
     if not asked:
         if parsed.environments == (SANDBOX,):

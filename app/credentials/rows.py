@@ -22,6 +22,7 @@ class CredentialRow(RowValue):
     topics: Sequence[str]
     team_id: str | None
     key_id: str | None
+    project_id: str | None
     subject: str | None
     serial: str | None
     fingerprint: str

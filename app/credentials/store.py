@@ -6,12 +6,12 @@ from uuid import UUID
 
 from sqlalchemy import Table, delete, func, select, text, update
 
-from app.core.app_id import VOIP, spelled
+from app import senders
 from app.core.credential import CredentialKind, CredentialState
-from app.core.push import ENVIRONMENTS, Environment
+from app.core.push import ENVIRONMENTS, Environment, TokenKind
 from app.credentials.models import Credential
 from app.credentials.rows import CredentialRow, HealthNews, KeyRow
-from app.credentials.usable import Usable
+from app.credentials.usable import Usable, can_ring
 from app.infra.db import Connection, Row, insert_rows, many, one, read
 
 credentials = cast("Table", Credential.__table__)
@@ -54,16 +54,20 @@ async def for_apps(session: Connection, pairs: Collection[tuple[UUID, str]]) -> 
 
 
 RINGABLE_APPS = text("""
-    SELECT DISTINCT k.app_id, k.topics FROM credentials k
+    SELECT DISTINCT k.app_id, k.kind, k.topics FROM credentials k
     WHERE k.tenant_id = :tenant AND k.state IN ('active', 'standby')
         AND (k.not_after IS NULL OR k.not_after > statement_timestamp())
 """)
 
 
-async def ringable_apps(session: Connection, tenant_id: UUID) -> set[str]:
-    """The tenant's apps for which some credential can ring, whether Apple takes it or not."""
+async def ringable_apps(session: Connection, tenant_id: UUID) -> set[tuple[str, str]]:
+    """The (kind of token, app) that some credential can ring, whether it is taken or not."""
     rows = await many(session, RINGABLE_APPS, {"tenant": tenant_id})
-    return {row["app_id"] for row in rows if spelled(row["app_id"] + VOIP, row["topics"])}
+    return {
+        (kind, row["app_id"])
+        for row in rows
+        for kind in can_ring(row["kind"], row["app_id"], row["topics"])
+    }
 
 
 def usable(row: Row) -> Usable:
@@ -79,8 +83,17 @@ def usable(row: Row) -> Usable:
 # The first token at or after (tenant, bundle, environment) in the index made for it, and whether
 # that is one of them: each worker asks this every second. Asked with `=`, PostgreSQL walks over all
 # the tokens of a large tenant to find none of an environment: it expects to find one at once.
+_APPLES = ", ".join(
+    f"'{kind}'" for kind in sorted(senders.serving(TokenKind.VOIP).credential_kinds)
+)
+_OTHERS = ", ".join(
+    f"('{credential}', '{token}')"
+    for one in senders.SERVICES
+    for credential in sorted(one.credential_kinds)
+    for token in sorted(one.ring_kinds - {TokenKind.VOIP})
+)
 WANTED = text(f"""
-    SELECT {_USABLE}, e.environment
+    (SELECT {_USABLE}, e.environment
     FROM credentials c
     CROSS JOIN unnest(ARRAY['production', 'sandbox']) AS e(environment)
     CROSS JOIN LATERAL (
@@ -89,9 +102,16 @@ WANTED = text(f"""
             AND (t.tenant_id, t.app_id, t.environment)
                 >= (c.tenant_id, c.app_id, e.environment)
         ORDER BY t.tenant_id, t.app_id, t.environment LIMIT 1) t
-    WHERE c.state = 'active' AND c.environments ? e.environment AND t.tenant_id = c.tenant_id
-        AND t.app_id = c.app_id AND t.environment = e.environment
-    ORDER BY c.id DESC LIMIT :most
+    WHERE c.state = 'active' AND c.kind IN ({_APPLES}) AND c.environments ? e.environment
+        AND t.tenant_id = c.tenant_id AND t.app_id = c.app_id AND t.environment = e.environment
+    ORDER BY c.id DESC LIMIT :most)
+    UNION ALL
+    (SELECT {_USABLE}, 'production' AS environment
+    FROM credentials c JOIN (VALUES {_OTHERS}) AS s(kind, token_kind) USING (kind)
+    WHERE c.state = 'active' AND EXISTS (
+        SELECT FROM tokens t WHERE t.tenant_id = c.tenant_id AND t.kind = s.token_kind
+            AND t.app_id = c.app_id AND t.retired_at IS NULL OFFSET 0)
+    ORDER BY c.id DESC LIMIT :most)
 """)  # noqa: S608  (constants)
 
 

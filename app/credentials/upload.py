@@ -76,6 +76,10 @@ def _check_new(rows: Sequence[CredentialRow], parsed: ParsedFile) -> None:
                 "activate it.",
                 id=str(row.id),
             )
+        found, given = parsed.project_id, row.project_id
+        active = row.state is CredentialState.ACTIVE
+        if active and found is not None and given not in {None, found}:
+            raise reject("google_other_project", found=found, given=given)
 
 
 def _row(
@@ -91,7 +95,8 @@ def _row(
         "id": row_id,
         "tenant_id": tenant_id,
         "app_id": parsed.app_id,
-        "kind": CredentialKind.KEY if parsed.kind == "key" else CredentialKind.CERTIFICATE,
+        "kind": CredentialKind(parsed.kind.removesuffix("_only")),
+        "project_id": parsed.project_id,
         "environments": list(parsed.environments),
         "topics": list(parsed.topics),
         "team_id": parsed.team_id,

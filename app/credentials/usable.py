@@ -5,10 +5,12 @@ from dataclasses import field
 from datetime import datetime
 from uuid import UUID
 
-from app.core.app_id import VOIP, spelled
+from app import senders
+from app.core.app_id import spelled
 from app.core.credential import CredentialKind, CredentialState
 from app.core.frozen import frozen
-from app.core.push import Environment
+from app.core.push import Environment, TokenKind
+from app.infra.sender import Service
 
 Key = tuple[UUID, int, Environment]
 """A credential's id, its version, and the environment: who has a sender, or a breaker, alone."""
@@ -19,8 +21,8 @@ class Usable:
     """A credential that pushes may be sent with now.
 
     (`id`, `version`) changes whenever what is sealed does: pools of connections are keyed by it.
-    `refused` maps an environment to Apple's reason while Apple refuses; `proven` holds those in
-    which the last probe was accepted.
+    `refused` maps an environment to the service's reason while it is refused there; `proven` holds
+    those in which the last probe was accepted.
     """
 
     id: UUID
@@ -43,9 +45,10 @@ class Usable:
         """What belongs to this credential, as it is sealed now, in an environment."""
         return self.id, self.version, environment
 
-    def topic(self, topic: str) -> str:
-        """A topic as this credential spells it: Apple compares it exactly."""
-        return spelled(topic, self.topics) or topic
+    @property
+    def service(self) -> Service:
+        """Whose credential it is."""
+        return senders.of_credential(self.kind)
 
     def rank(self, environment: Environment) -> int:
         """How fit it is, 0 the fittest. A refused one comes last, but before ringing nobody."""
@@ -56,15 +59,25 @@ class Usable:
         return 1 if environment in self.proven else 2
 
 
+def can_ring(kind: str, app_id: str, topics: Sequence[str]) -> list[TokenKind]:
+    """The kinds of an app's tokens that a credential of this kind and these topics can ring."""
+    service = senders.of_credential(kind)
+    return [
+        one
+        for one in sorted(service.ring_kinds)
+        if spelled(service.topic(one, app_id), topics) is not None
+    ]
+
+
 def pick(
     rows: Sequence[Usable],
     tenant_id: UUID,
     app_id: str,
     environment: Environment,
-    topic: str | None = None,
+    kind: TokenKind = TokenKind.VOIP,
 ) -> Usable | None:
     """The first `in_order`; None when none serves this app."""
-    return next(iter(in_order(rows, tenant_id, app_id, environment, topic)), None)
+    return next(iter(in_order(rows, tenant_id, app_id, environment, kind)), None)
 
 
 def in_order(
@@ -72,19 +85,21 @@ def in_order(
     tenant_id: UUID,
     app_id: str,
     environment: Environment,
-    topic: str | None = None,
+    kind: TokenKind = TokenKind.VOIP,
 ) -> list[Usable]:
-    """Which of `for_apps`' rows serve this app in this environment, the fittest first.
+    """Which of `for_apps`' rows serve this app's tokens of a kind here, the fittest first.
 
-    The newest active one; one on standby while Apple refuses that; a refused one rather than none.
-    `topic` is the VoIP topic unless it is given: a VoIP certificate cannot push alerts.
+    The newest active one; one on standby while that is refused; a refused one rather than none.
+    A VoIP certificate cannot push alerts.
     """
-    wanted = topic or app_id + VOIP
+    service = senders.serving(kind)
+    wanted = service.topic(kind, app_id)
     fit = [
         row
         for row in rows
         if row.app_id == app_id
         and row.tenant_id == tenant_id
+        and row.kind in service.credential_kinds
         and environment in row.environments
         and spelled(wanted, row.topics) is not None
     ]

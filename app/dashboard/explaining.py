@@ -5,7 +5,7 @@ from datetime import datetime
 
 from app.calls.history import History
 from app.core.sentences import UNSENT
-from app.dashboard.words import REASONS, duration
+from app.dashboard.words import REASONS, duration, hindrances, service_of_token
 from app.infra.db import Row
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
@@ -15,7 +15,7 @@ NOT_REACHED = ("missed", "unreachable")
 def explain(story: History, tokens: Sequence[Row]) -> list[str]:
     """Sentences about every callee who was not reached; none when all were, or it still rings.
 
-    `tokens` are the VoIP tokens that the callees have now, also retired ones.
+    `tokens` are the tokens that ring which the callees have now, also retired ones.
     """
     found = []
     for ring in story.rings:
@@ -48,7 +48,7 @@ def _why_nobody(tokens: Sequence[Row]) -> str:
     retired = [token for token in tokens if token["retired_at"]]
     if len(retired) == len(tokens):
         last = max(retired, key=lambda token: token["retired_at"])
-        why = _retired(last["retired_reason"])
+        why = _retired(last["kind"], last["retired_reason"])
         return f"every token is retired; the last one {_day(last['retired_at'])}, because {why}."
     return "the phones that are registered now were not at that time."
 
@@ -63,22 +63,23 @@ def _name(n: int, pushes: Sequence[Row]) -> str:
 
 
 def _of_push(push: Row) -> str:
-    reason = push["reason"]
+    service, reason = service_of_token(push["kind"]), push["reason"]
     meaning = f" ({REASONS[reason]})" if reason in REASONS else ""
     match push["state"]:
         case "accepted" if push["unavailable_at"]:
-            return "Apple took the push, and the phone said that it could not ring."
+            return f"{service} took the push, and the phone said that it could not ring."
         case "accepted" if push["delivered_at"]:
-            return "it rang; nobody answered."
+            return f"it rang; nobody answered.{_of_report(push['report'])}"
         case "accepted":
-            return "Apple took the push; whether the phone was on, Apple does not tell."
+            said = f"{service} took the push; whether the phone was on, {service} does not tell."
+            return f"{said}{_of_report(push['report'])}"
         case "refused" if reason in UNSENT:
             return f"nothing was sent: {UNSENT[reason]}."
         case "refused":
             end = "."
             if push["retired_at"]:
                 end = f"; the token was retired {_day(push['retired_at'])}."
-            return f"Apple said {reason or push['status']}{meaning}{end}"
+            return f"{service} said {reason or push['status']}{meaning}{end}"
         case "expired":
             tries = "one try" if push["attempts"] == 1 else f"{push['attempts']} tries"
             return f"time was up after {tries}: {REASONS.get(reason, reason or 'no answer')}."
@@ -87,9 +88,16 @@ def _of_push(push: Row) -> str:
     return "the push is still on its way."
 
 
-def _retired(why: str | None) -> str:
+def _of_report(report: dict[str, bool] | None) -> str:
+    said = hindrances(report)
+    return f" {said}" if said else ""
+
+
+def _retired(kind: str, why: str | None) -> str:
     known = {"expired": "it was not registered anew in time", None: "of an unknown cause"}
-    return known.get(why) or f"Apple said {why}" + (f" ({REASONS[why]})" if why in REASONS else "")
+    return known.get(why) or f"{service_of_token(kind)} said {why}" + (
+        f" ({REASONS[why]})" if why in REASONS else ""
+    )
 
 
 def _day(at: datetime) -> str:

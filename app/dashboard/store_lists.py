@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.infra.db import Connection, many, one
+from app.senders import RING_KINDS
 
 USERS = text("""
     SELECT u.id, u.created_at,
@@ -153,7 +154,7 @@ TOKENS_OF = text("""
            t.expires_at, d.name AS device_name, t.registered_at
     FROM tokens t JOIN devices d ON d.id = t.device_row
     WHERE t.tenant_id = :tenant AND d.tenant_id = :tenant
-        AND d.user_id = ANY(CAST(:users AS text[])) AND t.kind = 'voip'
+        AND d.user_id = ANY(CAST(:users AS text[])) AND t.kind = ANY(CAST(:kinds AS text[]))
     ORDER BY t.registered_at LIMIT 200
 """)
 
@@ -161,8 +162,10 @@ TOKENS_OF = text("""
 async def ringing_tokens(
     session: Connection, tenant_id: UUID, users: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The VoIP tokens of these users, also retired ones: why nobody could be rung."""
-    return await many(session, TOKENS_OF, {"tenant": tenant_id, "users": list(users)})
+    """The tokens of these users that ring, also retired ones: why nobody could be rung."""
+    return await many(
+        session, TOKENS_OF, {"tenant": tenant_id, "users": list(users), "kinds": list(RING_KINDS)}
+    )
 
 
 LIVE = text("SELECT count(*) AS live FROM calls WHERE tenant_id = :tenant AND ended_at IS NULL")

@@ -1,4 +1,4 @@
-"""A call's timeline drawn as lanes: caller, Ringline, Apple, each phone; time runs downwards.
+"""A call's timeline drawn as lanes: caller, Ringline, push services, phones; time runs downwards.
 
 What happened is what `events.timeline` says; here it gets a place, and words that fit an arrow.
 """
@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from app import senders
 from app.calls.history import History
 from app.calls.timeline import Line, lines
+from app.core.push import TOKEN_KINDS
 from app.dashboard import words
 from app.infra.db import Row
+from app.infra.sender import Service
 
-CALLER, RINGLINE, APPLE = "caller", "ringline", "apple"
+CALLER, RINGLINE = "caller", "ringline"
 MOST_PHONES = 10
 MOST_STEPS = 120
 GUTTER, LANE, ROW, TOP = 66, 148, 42, 62
@@ -52,7 +55,9 @@ def lanes_of(story: History) -> Lanes:
     """The lanes of a call, its phones in order of their first push."""
     call = story.call
     found = Lanes([(CALLER, call["caller_name"] or call["caller_id"], "caller"),
-                   (RINGLINE, "Ringline", "this server"), (APPLE, "Apple", "APNs")])  # fmt: skip
+                   (RINGLINE, "Ringline", "this server")])  # fmt: skip
+    used = {_service(push).name for push in story.pushes} or {senders.SERVICES[0].name}
+    found.lanes += [(s.name, s.title, s.label) for s in senders.SERVICES if s.name in used]
     seen = set()
     for push in story.pushes:
         if push["device_row"] in seen:
@@ -92,17 +97,22 @@ def _lane_of(user: str | None, device: str | None, story: History) -> str | None
 
 
 def _of_push(line: Line, push: Row) -> Step:
+    service = _service(push).name
     what = "push" if push["purpose"] == "ring" else f"{push['purpose']} push"
     name = push["device_name"] or f"…{push['ending']}"
     if line.kind.endswith(".sent"):
-        return Step(line.at, RINGLINE, APPLE, f"{what} to {name}"[:30])
+        return Step(line.at, RINGLINE, service, f"{what} to {name}"[:30])
     if line.kind.endswith(".unsent"):
         return Step(line.at, RINGLINE, None, f"{what} to {name}: not sent"[:44], "warn")
-    if line.data["status"] == 200:
+    if 200 <= (line.data["status"] or 0) < 300:
         says = "accepted" if what == "push" else f"{what} accepted"
-        return Step(line.at, APPLE, str(push["device_row"]), says, "good")
+        return Step(line.at, service, str(push["device_row"]), says, "good")
     says = " ".join(str(one) for one in (line.data["status"], line.data["reason"]) if one)
-    return Step(line.at, APPLE, RINGLINE, (says or "no answer")[:34], "bad")
+    return Step(line.at, service, RINGLINE, (says or "no answer")[:34], "bad")
+
+
+def _service(push: Row) -> Service:
+    return senders.serving(TOKEN_KINDS[push["kind"]])
 
 
 ACTS = {

@@ -1,14 +1,17 @@
 """Words for people: times, numbers, what was done, and what states and outcomes are called."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from app import senders
+from app.core.push import TOKEN_KINDS
 from app.core.sentences import UNSENT
 
 DONE = {
     "signed_out": "You have signed out.",
     "password_changed": "Your password was changed; other browsers were signed out.",
-    "credential_stored": "The credential is stored, sealed. Apple's answer is below.",
-    "probed": "Apple was asked just now; its answer is below.",
+    "credential_stored": "The credential is stored, sealed. The service's answer is below.",
+    "probed": "The service was asked just now; its answer is below.",
     "activated": "This credential is in use from now on.",
     "retired": "This credential is retired; it can be brought back.",
     "credential_deleted": "The credential and its private key are deleted.",
@@ -42,7 +45,7 @@ ERROR_TITLES = {
 }
 HEALTH = {
     "working": ("good", "Working"),
-    "failing": ("bad", "Apple refuses it"),
+    "failing": ("bad", "The service refuses it"),
     "expiring": ("warn", "Expires soon"),
     "expired": ("bad", "Expired"),
     "unproven": ("plain", "Not proven yet"),
@@ -99,7 +102,7 @@ ACTIONS = {
     "credential.activate": "put a credential to use",
     "credential.retire": "retired a credential",
     "credential.delete": "deleted a credential",
-    "credential.probe": "asked Apple",
+    "credential.probe": "asked its service",
     "key.create": "made an API key",
     "key.revoke": "revoked an API key",
     "settings.change": "changed settings",
@@ -138,20 +141,55 @@ REASONS = {
     "BadCertificateEnvironment": "the certificate belongs to the other environment",
     "InvalidProviderToken": "the .p8 key, its id or its team id is wrong",
     "ExpiredProviderToken": "the provider token was too old",
+    "UNREGISTERED": "the app is no longer on this phone, or has a new token",
+    "SENDER_ID_MISMATCH": "the token belongs to another Firebase project",
+    "INVALID_ARGUMENT message.token": "the token is none of FCM's",
+    "PERMISSION_DENIED": "the service account may not send for this project",
+    "QUOTA_EXCEEDED": "more messages than Google's quota allows",
+    "invalid_grant": "Google does not know this account or its key",
     "TooManyRequests": "too many pushes to this device in short time",
     **UNSENT,
 }
 
 
+def service_of_token(kind: str) -> str:
+    """Who pushes to tokens of this kind, as people call it."""
+    return senders.serving(TOKEN_KINDS[kind]).title
+
+
+def service_of_credential(kind: str) -> str:
+    """For whom a credential of this kind is; a bare certificate is Apple's."""
+    return senders.of_credential(kind.removesuffix("_only")).title
+
+
+HINDRANCES = (
+    ("notifications", False, "its notifications are turned off"),
+    ("full_screen", False, "it may not show a call over the lock screen, only as a notification"),
+    ("battery_optimized", True, "the system may hold its messages back to save power"),
+)
+"""What an app reports of its phone, and what that means for a ring."""
+
+
+def hindrances(report: Mapping[str, bool] | None) -> str:
+    """What an app has said of its phone that keeps it from ringing well; empty for nothing."""
+    said = [words for name, bad, words in HINDRANCES if (report or {}).get(name) is bad]
+    return f"Its app has said that {', and '.join(said)}." if said else ""
+
+
+def rings(kind: str) -> bool:
+    """Whether tokens of this kind are rung."""
+    return TOKEN_KINDS[kind] in senders.RING_KINDS
+
+
 def push_tag(state: str, reason: str | None) -> tuple[str, str]:
-    """How a push ended. Refused is Apple's word alone: what never left here was not sent."""
+    """How a push ended. Refused is the service's word alone: what never left here was not sent."""
     if state == "refused" and reason in UNSENT:
         return "warn", "Not sent"
     return PUSHES.get(state, ("plain", state))
 
 
 def reason(code: str) -> str:
-    """A reason in words, with Apple's own word where it is Apple's."""
+    """A reason in words, with the service's own word where it is that."""
     said = REASONS.get(code)
     if said is None or code in UNSENT:
         return said or code

@@ -4,11 +4,19 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from app import senders
 
-def warnings(tokens: Iterable[Mapping[str, Any]], ringable: set[str]) -> list[dict[str, str]]:
+
+def warnings(
+    tokens: Iterable[Mapping[str, Any]], ringable: set[tuple[str, str]]
+) -> list[dict[str, str]]:
     """A warning for each app of these tokens that no credential can ring."""
-    silent = {token["app_id"] for token in tokens if token["kind"] == "voip"} - ringable
-    return [_no_credential(app_id, ringable) for app_id in sorted(silent)]
+    kinds = {kind.value for kind in senders.RING_KINDS}
+    rung = {(token["kind"], token["app_id"]) for token in tokens if token["kind"] in kinds}
+    return [
+        _no_credential(app_id, {app for of, app in ringable if of == kind})
+        for kind, app_id in sorted(rung - ringable)
+    ]
 
 
 def _no_credential(app_id: str, ringable: set[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Users and their devices."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, func
@@ -37,6 +38,7 @@ class Device(Base):
     device_id: Mapped[str] = mapped_column(Text)
     name: Mapped[str | None] = mapped_column(Text)
     platform: Mapped[str | None] = mapped_column(Text)
+    report: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     created_at: Mapped[datetime]
     registered_at: Mapped[datetime]
 

@@ -3,9 +3,18 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
+from app import senders
 from app.core.event import rfc3339
+from app.core.push import TOKEN_KINDS, TokenKind
 from app.infra.fields import (
     AppId,
     AtMost,
@@ -23,7 +32,13 @@ MOST_TOKENS = 8
 HEX = re.compile(r"[0-9a-fA-F]+")
 
 
-def _push_token(value: str) -> str:
+REGISTRATION = re.compile(r"[A-Za-z0-9_:\-]+")
+
+
+def _push_token(value: str, kind: TokenKind | None) -> str:
+    """A token in its one spelling; of a kind that is not told it is either service's."""
+    if kind is TokenKind.FCM or (kind is None and HEX.fullmatch(value) is None):
+        return _registration_token(value)
     # Apple: the length of a device token is not fixed
     if HEX.fullmatch(value) is None:
         raise refuse("token_not_hex", "must be hexadecimal digits: the bytes of PushKit's token")
@@ -34,17 +49,39 @@ def _push_token(value: str) -> str:
     return value.lower()
 
 
-def _kind(value: str) -> str:
-    if value not in {"voip", "alert"}:
-        raise refuse("unknown_kind", "must be `voip` (PushKit) or `alert` (UserNotifications)")
+def _registration_token(value: str) -> str:
+    if REGISTRATION.fullmatch(value) is None:
+        raise refuse(
+            "token_malformed", "must be an FCM registration token, as `getToken()` gives it"
+        )
+    if not SHORTEST_TOKEN <= len(value) <= LONGEST_TOKEN:
+        raise refuse(
+            "token_wrong_length", f"must have {SHORTEST_TOKEN} to {LONGEST_TOKEN:,} characters"
+        )
     return value
 
 
-PushToken = Annotated[
+def _kind(value: str) -> str:
+    if value not in TOKEN_KINDS:
+        raise refuse(
+            "unknown_kind",
+            "must be `voip` (PushKit), `alert` (UserNotifications) or `fcm` (Android)",
+        )
+    return value
+
+
+SHORTEST_TOKEN, LONGEST_TOKEN = 20, 1_024
+AnyToken = Annotated[
     str,
-    AfterValidator(_push_token),
     WithJsonSchema(
-        {"type": "string", "minLength": 64, "maxLength": 200, "pattern": "^([0-9a-fA-F]{2})+$"}
+        {
+            "type": "string",
+            "minLength": SHORTEST_TOKEN,
+            "maxLength": LONGEST_TOKEN,
+            "pattern": "^[A-Za-z0-9_:\\-]+$",
+            "description": "of `voip` and `alert` 64 to 200 hexadecimal digits; of `fcm` FCM's "
+            "registration token",
+        }
     ),
 ]
 
@@ -55,14 +92,34 @@ class TokenIn(Request):
     kind: Annotated[str, AfterValidator(_kind), Said(maxLength=20)] = Field(
         description="which push it takes", examples=["voip"]
     )
-    token: PushToken = Field(
-        description="as PushKit or UserNotifications gave it, in hexadecimal",
+    token: AnyToken = Field(
+        description="as PushKit or UserNotifications gave it, in hexadecimal; or as FCM did",
         examples=["abababababababababababababababababababababababababababababababab"],
     )
-    app_id: AppId = Field(description="the app's bundle id", examples=["com.example.app"])
-    environment: Literal["production", "sandbox"] = Field(
-        "production", description="Apple's environment: sandbox for builds run from Xcode"
+    app_id: AppId = Field(
+        description="the app's bundle id, or Android package", examples=["com.example.app"]
     )
+    environment: Literal["production", "sandbox"] | None = Field(
+        None,
+        description="Apple's, production unless told: sandbox for builds run from Xcode; other "
+        "kinds have none",
+    )
+
+    @field_validator("token")
+    @classmethod
+    def _token(cls, value: str, known: ValidationInfo) -> str:
+        return _push_token(value, TOKEN_KINDS.get(known.data.get("kind", "voip"), TokenKind.VOIP))
+
+    @model_validator(mode="after")
+    def _place(self) -> Self:
+        if self.environment and not has_environments(self.kind):
+            raise refuse("no_environment", f"environment: an {self.kind} token has none")
+        return self
+
+    def stored(self) -> dict[str, str]:
+        """As its row has it: where there is one environment only, that is called production."""
+        values = self.model_dump()
+        return values | {"environment": self.environment or "production"}
 
 
 Tokens = Annotated[
@@ -70,6 +127,18 @@ Tokens = Annotated[
     AtMost(MOST_TOKENS, "too_many_tokens", f"at most {MOST_TOKENS} for one device", 1),
 ]
 ExpiresIn = Annotated[int, Within(SHORTEST, LONGEST, "expiry_out_of_bounds", " seconds (180 days)")]
+
+
+class ReportIn(Request):
+    """What an Android app knows of its phone, as it is now; what is not told stays unknown."""
+
+    full_screen: bool | None = Field(
+        None, description="it may show a call over the lock screen (`canUseFullScreenIntent`)"
+    )
+    notifications: bool | None = Field(None, description="its notifications are allowed")
+    battery_optimized: bool | None = Field(
+        None, description="the system may hold its messages back to save power"
+    )
 
 
 class DeviceIn(Request):
@@ -86,6 +155,7 @@ class DeviceIn(Request):
     tokens: Tokens = Field(
         default_factory=list, description="its push tokens: those that are not named go"
     )
+    report: ReportIn | None = Field(None, description="what an Android app knows of its phone")
     expires_in: ExpiresIn = Field(
         LONGEST, description="seconds for which it is rung without registering again"
     )
@@ -105,13 +175,18 @@ class DeviceIn(Request):
 class UnregisterIn(Request):
     """Which device to remove, by a push token that it holds; `user_id` only with an API key."""
 
-    token: PushToken = Field(
+    token: AnyToken = Field(
         description="a push token that the device holds",
         examples=["abababababababababababababababababababababababababababababababab"],
     )
     user_id: UserId | None = Field(
         None, description="whose device; with a key only", examples=["bob"]
     )
+
+    @field_validator("token")
+    @classmethod
+    def _token(cls, value: str) -> str:
+        return _push_token(value, None)
 
 
 class UserTokenIn(Request):
@@ -133,6 +208,11 @@ class UserTokenIn(Request):
     ) = Field(None, description="what the token is good for", examples=[["devices", "calls"]])
 
 
+def has_environments(kind: str) -> bool:
+    """Whether tokens of this kind belong to one of several environments, as Apple's do."""
+    return len(senders.serving(TOKEN_KINDS[kind]).environments) > 1
+
+
 def device_out(device: dict[str, Any]) -> dict[str, Any]:
     """A device as clients read it: of a token the last four digits only."""
     return {
@@ -140,13 +220,14 @@ def device_out(device: dict[str, Any]) -> dict[str, Any]:
         "user_id": device["user_id"],
         "name": device["name"],
         "platform": device["platform"],
+        "report": device["report"] or None,
         "created_at": rfc3339(device["created_at"]),
         "registered_at": rfc3339(device["registered_at"]),
         "tokens": [
             {
                 "kind": token["kind"],
                 "app_id": token["app_id"],
-                "environment": token["environment"],
+                "environment": token["environment"] if has_environments(token["kind"]) else None,
                 "ends_with": token["hint"],
                 "registered_at": rfc3339(token["registered_at"]),
                 "expires_at": rfc3339(token["expires_at"]),

@@ -69,6 +69,7 @@ async def register(
             "device_id": device_id,
             "name": request.name,
             "platform": request.platform,
+            "report": request.report and request.report.model_dump_json(exclude_none=True),
             "now": now,
         },
     )
@@ -95,7 +96,7 @@ async def _take_tokens(
 
     Pushes before tokens, and each of these in order of id, as workers do: nothing deadlocks.
     """
-    tokens = [token.model_dump() for token in request.tokens]
+    tokens = [token.stored() for token in request.tokens]
     given_up = await push_tokens.tokens_given_up(session, tenant_id, user_id, device, tokens)
     holders = await push_tokens.devices_of_tokens(session, given_up) if given_up else []
     going = await push_tokens.tokens_of_devices(session, beyond) if beyond else []

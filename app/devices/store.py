@@ -41,12 +41,14 @@ async def lock_user(session: Connection, tenant_id: UUID, user_id: str) -> None:
 
 
 SAVE_DEVICE = text("""
-    INSERT INTO devices (id, tenant_id, user_id, device_id, name, platform, created_at,
+    INSERT INTO devices (id, tenant_id, user_id, device_id, name, platform, report, created_at,
                          registered_at)
-    VALUES (:id, :tenant_id, :user_id, :device_id, :name, :platform, :now, :now)
+    VALUES (:id, :tenant_id, :user_id, :device_id, :name, :platform,
+            coalesce(CAST(:report AS jsonb), '{}'), :now, :now)
     ON CONFLICT (tenant_id, user_id, device_id) DO UPDATE SET
         name = coalesce(excluded.name, devices.name),
         platform = coalesce(excluded.platform, devices.platform),
+        report = coalesce(CAST(:report AS jsonb), devices.report),
         registered_at = excluded.registered_at
     RETURNING id, created_at, registered_at, name, platform
 """)
@@ -105,7 +107,7 @@ async def forget_empty_devices(session: Connection, ids: Sequence[UUID]) -> None
 
 
 DEVICES = text("""
-    SELECT d.id, d.device_id, d.user_id, d.name, d.platform, d.created_at, d.registered_at
+    SELECT d.id, d.device_id, d.user_id, d.name, d.platform, d.report, d.created_at, d.registered_at
     FROM devices d
     WHERE d.tenant_id = :tenant AND d.user_id = :user
         AND (CAST(:device AS text) IS NULL OR d.device_id = :device)

@@ -1,20 +1,21 @@
-"""Test push: ring a user's phones once, marked as a test, and see what Apple says of each.
+"""Test push: ring a user's phones once, marked as a test, and see what the service says of each.
 
-It goes straight to Apple, past calls and workers: no call is made, nothing is tried again later,
+It goes straight there, past calls and workers: no call is made, nothing is tried again later,
 no token is retired or healed by it. The phone shows a call that it finds to be over when it looks.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-from app.apns import PushRequest, Sender
+from app import senders
 from app.audit.log import SERVER, Actor, record
 from app.core.event import milliseconds
 from app.core.identifiers import is_device_id, is_user_id
-from app.core.payload import PayloadError, RingFacts, ring_payload, topic
-from app.core.push import ENVIRONMENTS, Environment
+from app.core.payload import PayloadError, RingFacts
+from app.core.push import ENVIRONMENTS, TOKEN_KINDS, Environment, Purpose
 from app.core.push_policy import Signal
 from app.credentials import store
 from app.credentials.decrypt import decrypt
@@ -24,6 +25,7 @@ from app.devices.store import devices_of
 from app.infra.db import Row
 from app.infra.errors import Invalid, NotFound
 from app.infra.runtime import Runtime
+from app.infra.sender import OutgoingPush, Sender
 from app.infra.vault import VaultError
 from app.push import tokens as push_tokens
 from app.push.preparing import profile_for
@@ -83,7 +85,7 @@ async def ring_phones(
 ) -> list[Tried]:
     """Ring every phone of a user, or the one `device_id`, once. Takes up to 10 s.
 
-    Raises NotFound (`nothing_to_ring`) when there is no live VoIP token, Invalid when the tenant's
+    Raises NotFound (`nothing_to_ring`) when there is no live token, Invalid when the tenant's
     payload profile cannot make a payload.
     """
     if not is_user_id(user_id):
@@ -97,21 +99,21 @@ async def ring_phones(
         names = {one["id"]: one for one in known}
         tokens = [token for token in tokens if token["device_row"] in names]
         if not tokens or tenant is None:
-            raise NotFound("nothing_to_ring", "There is no phone with a live VoIP token to ring.")
+            raise NotFound("nothing_to_ring", "There is no phone with a live token to ring.")
         rows = await store.for_apps(session, {(tenant_id, t["app_id"]) for t in tokens})
         detail = {"devices": sorted({str(t["device_row"]) for t in tokens}), "tokens": len(tokens)}
         act = "credential.test_push"
         await record(session, actor, tenant_id, act, "user", detail, at=now, user=user_id)
     settings = tenant_settings(tenant["settings"])
     body = _Body(settings, runtime.settings.public_url, user_id, milliseconds(now))
-    senders = _Senders(runtime)
+    opened = _Senders(runtime)
     try:
-        tries = (_try(senders, rows, token, names[token["device_row"]], body) for token in tokens)
+        tries = (_try(opened, rows, token, names[token["device_row"]], body) for token in tokens)
         return list(await asyncio.gather(*tries))
     except PayloadError as error:
         raise Invalid("payload", f"the tenant's payload cannot be made: {error}") from None
     finally:
-        await senders.close()
+        await opened.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,9 @@ class _Body:
     user_id: str
     now_ms: int
 
-    def for_app(self, app_id: str) -> bytes:
-        profile, template = profile_for(self.settings, app_id)
+    def outgoing(self, token: Row, topics: Sequence[str]) -> OutgoingPush:
+        kind, app_id = TOKEN_KINDS[token["kind"]], token["app_id"]
+        profile, template = profile_for(self.settings, kind, app_id)
         ring, call = uuid4(), uuid4()
         facts = RingFacts(
             uuid=str(ring),
@@ -138,7 +141,12 @@ class _Body:
             state_url=f"{self.public_url}/v1/calls/{call}",
             custom={"ringline_test": True},
         )
-        return ring_payload(profile, facts, template).for_token("")
+        payload = senders.serving(kind).ring_payload(profile, facts, template).for_token("")
+        now = self.now_ms / 1000
+        return OutgoingPush(
+            str(uuid4()), str(ring), Purpose.RING, kind, app_id, token["token"], payload,
+            now + SECONDS, now, topics=topics,
+        )  # fmt: skip
 
 
 class _Senders:
@@ -159,25 +167,25 @@ class _Senders:
         await asyncio.gather(*(sender.close() for sender in self._senders.values()))
 
 
-async def _try(
-    senders: _Senders, rows: list[Usable], token: Row, device: Row, body: _Body
-) -> Tried:
+async def _try(opened: _Senders, rows: list[Usable], token: Row, device: Row, body: _Body) -> Tried:
     app_id, environment = token["app_id"], ENVIRONMENTS[token["environment"]]
-    credential = pick(rows, token["tenant_id"], app_id, environment)
+    kind = TOKEN_KINDS[token["kind"]]
+    credential = pick(rows, token["tenant_id"], app_id, environment, kind)
 
     def tried(says: str, **more: Any) -> Tried:
         return Tried(device["device_id"], device["name"], token, credential, says, **more)
 
     if credential is None:
         return tried("refused", words="there is no credential for this app and environment")
-    wanted = credential.topic(topic("voip", app_id))
-    request = PushRequest(token["token"], body.for_app(app_id), topic=wanted)
     try:
-        sender = senders.get(credential, environment)
+        request = credential.service.request(body.outgoing(token, credential.topics))
+        sender = opened.get(credential, environment)
+    except PayloadError:
+        raise
     except (ValueError, VaultError) as error:
         return tried("refused", words=str(error))
     loop = asyncio.get_running_loop()
-    outcome, signal = await converse(sender, request, loop.time() + SECONDS)
+    outcome, signal = await converse(credential.service, sender, request, loop.time() + SECONDS)
     if outcome is None:
         return tried("unknown", words=unreachable(sender).words)
     seconds = outcome.ended - outcome.started

@@ -5,6 +5,7 @@ from typing import Final
 import orjson
 
 from app.core.frozen import frozen
+from app.core.push import Purpose
 from app.infra.sender import OutgoingPush
 
 LONGEST_TTL: Final = 28 * 24 * 3600
@@ -33,7 +34,7 @@ def message_of(push: OutgoingPush) -> FcmMessage:
     if not 0 < len(push.token) <= LONGEST_TOKEN:
         raise ValueError("an FCM token has 1 to 4,096 characters")
     seconds = min(max(int(push.deadline - push.now), 0), LONGEST_TTL)
-    priority = b"HIGH" if push.purpose == "ring" else b"NORMAL"
+    priority = b"HIGH" if push.purpose is Purpose.RING else b"NORMAL"
     return FcmMessage(
         b'{"message":{"token":%b,"data":%b,"android":{"priority":"%b","ttl":"%ds"}}}'
         % (orjson.dumps(push.token), push.payload, priority, seconds)

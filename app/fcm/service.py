@@ -1,11 +1,11 @@
 """FCM as a sender: what the registry knows of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from app.core.outcome import Outcome
 from app.core.payload import Prepared, RingFacts, Template, android_ring, android_stop
-from app.core.push_policy import Attempt, Known, Reaction, Signal
+from app.core.push import TokenKind
+from app.core.push_policy import Attempt, Known, Reaction
 from app.fcm import message, policy
 from app.fcm.account import ServiceAccount
 from app.fcm.message import FcmMessage
@@ -19,9 +19,18 @@ class Fcm:
 
     name: Final = "fcm"
     title: Final = "Google"
-    token_kinds: Final = frozenset({"fcm"})
+    label: Final = "FCM"
+    token_kinds: Final = frozenset({TokenKind.FCM})
+    ring_kinds: Final = token_kinds
+    stop_kinds: Final = {TokenKind.FCM: TokenKind.FCM}
+    environments: Final = ("production",)
     credential_kinds: Final = frozenset({"google_service_account"})
     device_refusals: Final = policy.DEVICE_REFUSALS
+    proofs: Final = frozenset[str]()
+    elsewhere: Final = frozenset[str]()
+
+    def topic(self, kind: TokenKind, app_id: str) -> str:  # noqa: ARG002 - there is one kind
+        return app_id
 
     def open(
         self,
@@ -51,7 +60,7 @@ class Fcm:
 
     def stop_payload(
         self,
-        kind: str,  # noqa: ARG002
+        kind: TokenKind,  # noqa: ARG002
         profile: str,  # noqa: ARG002
         facts: RingFacts,
         reason: int,
@@ -68,14 +77,9 @@ class Fcm:
     def row_of_stored(self, status: int | None, reason: str | None) -> str:
         return policy.row_of_stored(status, reason)
 
-    def probe(self, app: str) -> FcmMessage:  # noqa: ARG002 - Google asks for the project alone
+    def probe(self, app_id: str, topics: Sequence[str]) -> FcmMessage:  # noqa: ARG002
+        """Google asks for the project alone: a message to nobody that it only checks."""
         return message.probe()
-
-    def verdict(self, outcome: Outcome) -> bool | None:
-        if outcome.code == 200:
-            return True
-        reaction = policy.react(outcome.attempt(1, outcome.ended), Known(outcome.ended), 0.0)
-        return False if reaction.signal is Signal.REFUSED else None
 
 
 FCM: Final = Fcm()

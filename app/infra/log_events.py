@@ -8,7 +8,6 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "access_token_not_renewed": "An access token was not renewed; the old one is used on",
         "answer_not_understood": "An answer to a push met a fault of ours; it is tried again",
-        "apns_not_reached": "No connection to the provider for a credential that was to be warm",
         "claim_forgotten": "A claim was found that this worker does not know of; claimed anew",
         "condemned": "This worker was declared dead by another, and goes on under a new id",
         "credential_does_not_open": "A sealed credential does not open with this process's keys",
@@ -45,6 +44,7 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "stop_failed": "A part did not stop in good order",
         "stream_cut": "A live stream was ended because its reader is too slow",
         "stream_not_recognised": "Who follows a live stream could not be looked up again",
+        "service_not_reached": "No connection to a push service for a credential in use",
         "sweep_step_failed": "A step of the sweep failed as a whole; tried again in a second",
         "sweep_step_well_again": "It works again",
         "task_failed": "A background task failed; it is started again",

@@ -86,23 +86,29 @@ def _json(event: Any, **_options: Any) -> str:
 
 PUSHES = Counter(
     "ringline_pushes_total",
-    "Attempts to push, by what they were for, how they ended and Apple's reason",
+    "Attempts to push, by what they were for, how they ended and the service's reason",
     ("purpose", "outcome", "reason"),
 )
 RING_TO_ACCEPTED = Histogram(
     "ringline_ring_to_accepted_seconds",
-    "From the ring's commit to Apple's acceptance of a push",
+    "From the ring's commit to the service's acceptance of a push",
     buckets=(0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.2, 0.35, 0.5, 1, 2, 5, 10, 30),
 )
-APNS_CONNECTIONS = Gauge(
-    "ringline_apns_connections", "Open connections", ("environment",), multiprocess_mode="livesum"
+PUSH_CONNECTIONS = Gauge(
+    "ringline_push_connections",
+    "Open connections to push services",
+    ("sender", "environment"),
+    multiprocess_mode="livesum",
 )
-APNS_STREAMS = Gauge(
-    "ringline_apns_streams", "Pushes in flight", ("environment",), multiprocess_mode="livesum"
+PUSH_STREAMS = Gauge(
+    "ringline_push_streams",
+    "Pushes in flight",
+    ("sender", "environment"),
+    multiprocess_mode="livesum",
 )
 BREAKERS_OPEN = Gauge(
     "ringline_breakers_open",
-    "Credentials that Apple refuses, or cannot serve",
+    "Credentials that their service refuses, or cannot serve",
     multiprocess_mode="livesum",
 )
 RINGS = Counter("ringline_rings_total", "Calls rung, by how the request ended", ("outcome",))

@@ -6,48 +6,47 @@ own table what outcomes mean. Values in, an outcome out: no database, and nothin
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from app.core.frozen import frozen
-from app.core.outcome import Outcome
 from app.core.payload import Prepared, RingFacts, Template
+from app.core.push import Purpose, TokenKind
 from app.core.push_policy import Attempt, Known, Reaction
 from app.infra.settings import Settings
 
 
 @frozen
 class Secret:
-    """A credential with its secret, opened: `material` is what was sealed.
-
-    `ids` are what else of the credential a sender needs, such as `key_id`.
-    """
+    """A credential with its secret, opened: `material` is what was sealed."""
 
     kind: str
     material: bytes = field(repr=False)
-    ids: Mapping[str, str | None] = field(default_factory=dict)
+    key_id: str | None = None
+    team_id: str | None = None
 
 
 @frozen
 class OutgoingPush:
     """A push as a sender is to make a request of it.
 
-    `id` stays over retries. `token` is the address, `kind` that of the token, `app` the app's name
-    as its credential spells it. `deadline` is when it is worth nothing any more (unix seconds),
-    `now` by the same clock; `keep`: the service may keep a ring for a phone that is off till then.
+    `id` stays over retries. `token` is the address, `kind` that of the token, `topics` what its
+    credential is for, as that spells it. `deadline`, unix seconds, is when it is worth nothing any
+    more, `now` by the same clock; `keep`: the service may keep a ring for a phone that is off.
     """
 
     id: str
     ring: str
-    purpose: Literal["ring", "stop"]
-    kind: str
-    app: str
+    purpose: Purpose
+    kind: TokenKind
+    app_id: str
     token: str
     payload: bytes = field(repr=False)
-    deadline: float = 0.0
-    now: float = 0.0
+    deadline: float
+    now: float
     keep: bool = False
+    topics: Sequence[str] = ()
 
 
 class Pending(Protocol):
@@ -106,16 +105,40 @@ class Sender(Protocol):
 class Service(Protocol):
     """What a sender's package says of itself, as one value.
 
-    `name` is its word in metrics; `title` how people call the service. `token_kinds` and
-    `credential_kinds` are what it serves. `device_refusals` are reasons that speak of one device's
-    token alone: many of them together mean a wrong credential.
+    `name` is its word in metrics; `title` how people call the service, `label` its protocol.
+    `token_kinds` and `credential_kinds` are what it serves, `ring_kinds` the tokens that are rung;
+    `stop_kinds` says for each of these by which kind of the same device's tokens it is told to
+    stop. A service of one environment calls that `production`.
+    `device_refusals` are reasons that speak of one device's token alone: many of them together mean
+    a wrong credential. To a probe, `proofs` are reasons that show that the credential is taken, and
+    `elsewhere` those that show that it is good in another environment.
     """
 
-    name: str
-    title: str
-    token_kinds: frozenset[str]
-    credential_kinds: frozenset[str]
-    device_refusals: frozenset[str]
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def token_kinds(self) -> frozenset[TokenKind]: ...
+    @property
+    def ring_kinds(self) -> frozenset[TokenKind]: ...
+    @property
+    def stop_kinds(self) -> Mapping[TokenKind, TokenKind]: ...
+    @property
+    def environments(self) -> tuple[str, ...]: ...
+    @property
+    def credential_kinds(self) -> frozenset[str]: ...
+    @property
+    def device_refusals(self) -> frozenset[str]: ...
+    @property
+    def proofs(self) -> frozenset[str]: ...
+    @property
+    def elsewhere(self) -> frozenset[str]: ...
+
+    def topic(self, kind: TokenKind, app_id: str) -> str:
+        """What a credential must be for, to push to an app's tokens of this kind."""
 
     def open(
         self,
@@ -132,7 +155,12 @@ class Service(Protocol):
         """What a ring says, made once for all of its devices. Raises PayloadError."""
 
     def stop_payload(
-        self, kind: str, profile: str, facts: RingFacts, reason: int, template: Template | None
+        self,
+        kind: TokenKind,
+        profile: str,
+        facts: RingFacts,
+        reason: int,
+        template: Template | None,
     ) -> bytes:
         """What a stop says to a token of this kind. Raises PayloadError."""
 
@@ -145,8 +173,5 @@ class Service(Protocol):
     def row_of_stored(self, status: int | None, reason: str | None) -> str:
         """The row of its table that an earlier attempt was of."""
 
-    def probe(self, app: str) -> Any:
+    def probe(self, app_id: str, topics: Sequence[str]) -> Any:
         """A request that reaches nobody, and whose answer shows what the credential is worth."""
-
-    def verdict(self, outcome: Outcome) -> bool | None:
-        """What the answer to a probe says of the credential: taken, refused, or nothing."""

@@ -18,7 +18,6 @@ from app.core.push_policy import Alert, Reaction
 from app.credentials.usable import Key, Usable
 from app.infra.observe import BREAKERS_OPEN
 
-DEVICE_REFUSED = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic"})
 CLOCK_STEP = 0.005
 SECOND_THOUGHTS = 2.0
 """Seconds for which a stop of ours stands although the database does not know of it (yet)."""
@@ -105,11 +104,12 @@ class Breakers:
         now: float,
     ) -> None:
         """Count an answer, before it is known what it means."""
-        if code != 200 and reason not in DEVICE_REFUSED:
+        refused = not 200 <= code < 300
+        if refused and reason not in credential.service.device_refusals:
             return
         key = credential.key(environment)
         counted = self._refusals.get(key, TokenRefusals())
-        self._refusals[key] = counted.note(refused=code != 200, now=now)
+        self._refusals[key] = counted.note(refused=refused, now=now)
 
     def note_reaction(
         self,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from app.core.push import Environment, Purpose, PushReason, PushState, TokenKind
+from app.core.push import Environment, Purpose, PushReason, PushState
 from app.core.push_policy import NoAnswer, OtherEnvironment, Reaction, Verdict
 from app.credentials.usable import Usable, in_order
 from app.push.breakers import Try
@@ -43,10 +43,9 @@ class CredentialSet:
     def serving(self, push: ClaimedPush, environment: Environment) -> list[Usable]:
         """Those that serve a push's app in this environment, the fittest first."""
         app = (push.tenant_id, push.app_id)
-        topic = None if push.kind is TokenKind.VOIP else push.app_id
-        key = (*app, environment, topic)
+        key = (*app, environment, push.kind)
         if key not in self._ordered:
-            self._ordered[key] = in_order(self._rows, *app, environment, topic)
+            self._ordered[key] = in_order(self._rows, *app, environment, push.kind)
         return self._ordered[key]
 
 
@@ -134,8 +133,8 @@ def held_back(push: ClaimedPush, credential: Usable, until: float, deadline: flo
     if math.isinf(until):
         return not_sent(push, PushState.REFUSED, PushReason.CREDENTIAL_STOPPED, credential)
     if until >= deadline:
-        return not_sent(push, PushState.EXPIRED, PushReason.APNS_IN_TROUBLE, credential)
-    reason = PushReason.APNS_IN_TROUBLE
+        return not_sent(push, PushState.EXPIRED, PushReason.SERVICE_IN_TROUBLE, credential)
+    reason = PushReason.SERVICE_IN_TROUBLE
     return Result(push, PushState.PENDING, reason, credential, retry_at=until)
 
 
@@ -152,7 +151,7 @@ def not_sent(
 
 
 def is_silent(no_answer: NoAnswer | None, *, may_have_reached: bool) -> bool:
-    """Whether a try ended without an answer although Apple may have acted on it."""
+    """Whether a try ended without an answer although the service may have acted on it."""
     return no_answer is not None and may_have_reached
 
 

@@ -214,6 +214,7 @@ class Dispatcher:
     async def _say_lost(self, lost: "Lost") -> None:
         await asyncio.sleep(LOST_TOGETHER)  # what is refused at the same moment goes together
         rings, self._rings_lost = self._rings_lost, set()
+        await self._send_rings(sorted(rings))  # by the next address of a phone that refused one
         await lost(rings)
 
     def _retry_soon(self, push_id: UUID) -> None:
@@ -230,6 +231,7 @@ class Dispatcher:
             "id": uuid7(), "worker": self.life.id, "fence": 0, "state": PushState.REFUSED,
             "environment": Environment.SANDBOX, "healed": False, "silent": False, "due_at": None,
             "status": None, "reason": None, "sent_at": None, "answered_at": None,
+            "next_id": None,
         }  # fmt: skip
         async with self._runtime.database.rehearsal() as session:
             await claims.claim_rings(session, self.life.id, [ring], BATCH)

@@ -3,30 +3,26 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
 
+from app import senders
 from app.access import call_token
-from app.apns import PushRequest
-from app.core.app_id import spelled
 from app.core.event import milliseconds
 from app.core.frozen import frozen
 from app.core.payload import (
-    DEFAULT_PROFILE,
     PayloadError,
     Prepared,
     RingFacts,
     Template,
     check_template,
-    ring_payload,
-    stop_payload,
-    topic,
-    voip_stop_payload,
 )
 from app.core.person import person_from
 from app.core.push import Purpose, TokenKind
 from app.infra import clock
+from app.infra.sender import OutgoingPush
 from app.infra.vault import Keyring
 from app.push.claimed import CallFacts, ClaimedPush, Rung
 from app.tenants.schemas import TenantSettings, tenant_settings
@@ -43,11 +39,11 @@ class Preparing:
     calls: Mapping[UUID, CallFacts]
     public_url: str
     keyring: Keyring
-    payloads: dict[tuple[UUID, str], Prepared] = field(default_factory=dict)
+    payloads: dict[tuple[UUID, TokenKind, str], Prepared] = field(default_factory=dict)
     settings: dict[UUID, TenantSettings] = field(default_factory=dict)
 
-    def request(self, push: ClaimedPush, now: datetime, topics: Sequence[str] = ()) -> PushRequest:
-        """The request of a claimed push, its topic spelled as in its credential's `topics`.
+    def request(self, push: ClaimedPush, now: datetime, topics: Sequence[str] = ()) -> Any:
+        """What its sender takes of a claimed push; `topics` are what its credential is for.
 
         Raises PayloadError when its payload cannot be made.
         """
@@ -55,28 +51,30 @@ class Preparing:
         if settings is None:
             settings = tenant_settings(self.calls[push.session_id].settings)
             self.settings[push.session_id] = settings
-        keep = settings.store_and_forward and push.purpose is Purpose.RING
-        voip = push.kind is TokenKind.VOIP
-        wanted = topic("voip" if voip else "background", push.app_id)
-        return PushRequest(
-            push.token,
-            self._ring_body(push, settings)
-            if push.purpose is Purpose.RING
-            else self._stop_body(push, settings, now),
-            topic=spelled(wanted, topics) or wanted,
-            notification_id=str(push.id),
-            push_type="voip" if voip else "background",
-            priority=10 if voip else 5,
-            expiration=int(push.ring_deadline.timestamp()) if keep else 0,
+        ring = push.purpose is Purpose.RING
+        return senders.serving(push.kind).request(
+            OutgoingPush(
+                str(push.id),
+                str(push.ring),
+                push.purpose,
+                push.kind,
+                push.app_id,
+                push.token,
+                self._ring_body(push, settings) if ring else self._stop_body(push, settings, now),
+                push.ring_deadline.timestamp() if ring else push.deadline.timestamp(),
+                now.timestamp(),
+                settings.store_and_forward,
+                topics,
+            )
         )
 
     def _ring_body(self, push: ClaimedPush, settings: TenantSettings) -> bytes:
-        key = (push.ring, push.app_id)
+        key = (push.ring, push.kind, push.app_id)
         prepared = self.payloads.get(key)
         if prepared is None:
-            profile, template = profile_for(settings, push.app_id)
+            profile, template = profile_for(settings, push.kind, push.app_id)
             facts = ring_facts(push, self.calls[push.session_id], self.public_url)
-            prepared = ring_payload(profile, facts, template)
+            prepared = senders.serving(push.kind).ring_payload(profile, facts, template)
             self.payloads[key] = prepared
         if not prepared.carries_token:
             return prepared.for_token("")
@@ -94,10 +92,10 @@ class Preparing:
     def _stop_body(self, push: ClaimedPush, settings: TenantSettings, now: datetime) -> bytes:
         ring = ring_facts(push, self.calls[push.session_id], self.public_url, sent_at=now)
         assert push.callkit_reason is not None  # a stop has one
-        if push.kind is TokenKind.VOIP:
-            profile, template = profile_for(settings, push.app_id)
-            return voip_stop_payload(profile, ring, push.callkit_reason, template)
-        return stop_payload(ring, push.callkit_reason)
+        profile, template = profile_for(settings, push.kind, push.app_id)
+        return senders.serving(push.kind).stop_payload(
+            push.kind, profile, ring, push.callkit_reason, template
+        )
 
 
 def ring_facts(
@@ -130,9 +128,11 @@ def ring_facts(
     )
 
 
-def profile_for(settings: TenantSettings, app_id: str) -> tuple[str, Template | None]:
-    """The payload profile of a bundle id, and its template if it is the tenant's own."""
-    profile = settings.profiles.get(app_id, DEFAULT_PROFILE)
+def profile_for(
+    settings: TenantSettings, kind: TokenKind, app_id: str
+) -> tuple[str, Template | None]:
+    """The payload profile of an app's tokens, and its template if it is the tenant's own."""
+    profile = settings.profile(kind, app_id)
     if profile != "custom":
         return profile, None
     return profile, check_template(settings.templates.get(app_id, {}))

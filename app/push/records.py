@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from app.core.push import PUSH_STATES, Environment, PushState
 from app.infra.db import Connection, as_json
+from app.push.tokens import rank, ringing
 
 
 class PushEnd(TypedDict):
@@ -26,6 +27,7 @@ class PushEnd(TypedDict):
     reason: str | None
     sent_at: datetime | None
     answered_at: datetime | None
+    next_id: UUID | None
 
 
 class PushTry(TypedDict):
@@ -44,7 +46,7 @@ class PushTry(TypedDict):
     unique_id: str | None
 
 
-RECORD = text("""
+RECORD = text(f"""
     WITH held AS (
         SELECT id FROM pushes WHERE id = ANY(CAST(:ids AS uuid[]))
         ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
@@ -52,7 +54,7 @@ RECORD = text("""
         SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(
             id uuid, worker uuid, fence integer, state text, due_at timestamptz, status integer,
             reason text, environment text, healed boolean, silent boolean, sent_at timestamptz,
-            answered_at timestamptz)
+            answered_at timestamptz, next_id uuid)
     ), tried AS (
         INSERT INTO attempts (id, push_id, session_id, worker_id, fence, environment, started_at,
                               finished_at, status, reason, unique_id)
@@ -74,11 +76,29 @@ RECORD = text("""
             OR p.state = 'pending' AND p.claimed_by IS NULL AND p.fence = n.fence - 1
         )
         RETURNING p.id, p.state
+    ), next AS (
+        INSERT INTO pushes (id, ring, session_id, tenant_id, user_id, purpose, created_at, deadline,
+                            token_id, device_row, kind, app_id, environment, token,
+                            token_registered_at, token_version, state, due_at)
+        SELECT n.next_id, p.ring, p.session_id, p.tenant_id, p.user_id, 'ring', clock_timestamp(),
+            p.deadline, t.id, t.device_row, t.kind, t.app_id, t.environment, t.token,
+            t.registered_at, t.version, 'pending', clock_timestamp()
+        FROM n JOIN written w ON w.id = n.id AND w.state = 'refused'
+        CROSS JOIN LATERAL (SELECT * FROM pushes p WHERE p.id = n.id LIMIT 1) p
+        CROSS JOIN LATERAL (
+            SELECT t.* FROM tokens t
+            WHERE t.device_row = p.device_row AND t.tenant_id = p.tenant_id
+                AND t.user_id = p.user_id AND {ringing("t")} AND {rank("t")} > {rank("p")}
+                AND NOT EXISTS (SELECT FROM pushes o WHERE o.ring = p.ring AND o.token_id = t.id)
+            ORDER BY {rank("t")}, t.id LIMIT 1
+        ) t
+        WHERE n.next_id IS NOT NULL AND NOT p.inherited AND p.deadline > clock_timestamp()
+        ON CONFLICT (ring, token_id, purpose) DO NOTHING
     )
     SELECT n.id, written.state
     FROM n LEFT JOIN held USING (id) LEFT JOIN written USING (id)
     WHERE held.id IS NOT NULL OR NOT EXISTS (SELECT FROM pushes p WHERE p.id = n.id)
-""")
+""")  # noqa: S608  (constants)
 
 
 async def record(
@@ -89,6 +109,9 @@ async def record(
     None where the claim has been taken over, or the same was written before. A row that another
     transaction has locked is not waited for, and left out of what is returned. A claim that a crash
     of the database took back (it is committed asynchronously) is taken back with its result.
+
+    A ring that is refused for good goes to the next address of its phone (`next_id`), unless it may
+    have rung by this one: in this very statement, so that nothing is lost or doubled in between.
 
     `attempts`: what was tried, which is written also of a claim that has been taken over.
     """

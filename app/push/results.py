@@ -8,8 +8,8 @@ from uuid import UUID
 
 import structlog
 
-from app.apns import PushOutcome
 from app.core.frozen import frozen
+from app.core.outcome import Outcome
 from app.core.push import Purpose, PushState
 from app.core.push_policy import Alert, CredentialAction, Reaction, TokenAction
 from app.credentials.usable import Usable
@@ -39,7 +39,7 @@ class Result:
     state: PushState
     reason: str | None
     credential: Usable | None = None
-    outcome: PushOutcome | None = None
+    outcome: Outcome | None = None
     reaction: Reaction | None = None
     retry_at: float | None = None
     alarm: Alert | None = None
@@ -95,6 +95,11 @@ class DatabaseClock:
         return datetime.fromtimestamp(self.unix() - ago, UTC)
 
 
+def may_go_on(result: Result) -> bool:
+    """Whether a ring's phone may be rung by another of its addresses: this one is refused."""
+    return result.state is PushState.REFUSED and result.push.purpose is Purpose.RING
+
+
 def ended(result: Result, clock: DatabaseClock) -> PushEnd:
     """What its row shall say of a result."""
     push, outcome, reaction = result.push, result.outcome, result.reaction
@@ -112,6 +117,7 @@ def ended(result: Result, clock: DatabaseClock) -> PushEnd:
         "reason": result.reason,
         "sent_at": clock.at(outcome.started) if outcome is not None else None,
         "answered_at": clock.at(outcome.ended) if outcome is not None else None,
+        "next_id": uuid7() if may_go_on(result) else None,
     }
 
 
@@ -130,7 +136,7 @@ def tried(result: Result, clock: DatabaseClock) -> PushTry:
         "finished_at": clock.at(outcome.ended),
         "status": outcome.code or None,
         "reason": result.reason,
-        "unique_id": None if result.bare else outcome.apns_unique_id,
+        "unique_id": None if result.bare else outcome.unique_id,
     }
 
 

@@ -7,14 +7,15 @@ from uuid import UUID
 
 import structlog
 
-from app.apns import Sender
 from app.core.push import Environment
 from app.credentials.decrypt import decrypt
 from app.credentials.usable import Key, Usable
-from app.infra.observe import APNS_CONNECTIONS, APNS_STREAMS
+from app.infra.observe import PUSH_CONNECTIONS, PUSH_STREAMS
+from app.infra.sender import Sender
 from app.infra.settings import Settings
 from app.infra.tasks import Tasks
 from app.infra.vault import Keyring, VaultError
+from app.senders import SERVICES
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,7 @@ class Senders:
         self._keyring = keyring
         self._wall_clock = wall_clock
         self._senders: dict[Key, Sender] = {}
+        self._names: dict[Key, str] = {}
         self._used: dict[Key, float] = {}
         """When a push last went by each, the latest last."""
         self._warming: set[Key] = set()
@@ -73,18 +75,12 @@ class Senders:
         if sender is None:
             sender = self._open(credential, key[2])
             self._senders[key] = sender
+            self._names[key] = credential.service.name
         return sender
 
     def _open(self, credential: Usable, environment: Environment) -> Sender:
-        settings = self._settings
-        sandbox = environment is Environment.SANDBOX
-        return Sender(
-            decrypt(self._keyring, credential),
-            settings.apns_sandbox_url if sandbox else settings.apns_production_url,
-            ca_file=settings.apns_ca_file,
-            max_connections=settings.apns_connections,
-            wall_clock=self._wall_clock,
-        )
+        secret = decrypt(self._keyring, credential)
+        return credential.service.open(secret, environment, self._settings, self._wall_clock)
 
     async def keep_warm(
         self, wanted: Iterable[tuple[Usable, Environment]], usable: Collection[tuple[UUID, int]]
@@ -109,7 +105,7 @@ class Senders:
         for key in [key for key in self._senders if key not in keys]:
             sender = self._senders[key]
             if not sender.stats().streams and not sender.stats().waiting:
-                del self._senders[key]
+                del self._senders[key], self._names[key]
                 self._told.pop(key, None)
                 self._later(sender.close())
         self._measure()
@@ -122,10 +118,10 @@ class Senders:
             self._warming.discard(key)
         if not reached and self._is_news(key):
             why = sender.stats().last_failure
-            log.warning("apns_not_reached", credential=str(key[0]), environment=key[2], why=why)
+            log.warning("service_not_reached", credential=str(key[0]), environment=key[2], why=why)
 
     def _is_news(self, key: Key) -> bool:
-        """Once a minute: Apple may be away for all, for hours."""
+        """Once a minute: a service may be away for all, for hours."""
         now = asyncio.get_running_loop().time()
         if now < self._told.get(key, -TOLD_EVERY) + TOLD_EVERY:
             return False
@@ -136,10 +132,15 @@ class Senders:
         self._tasks.spawn("connections", work)
 
     def _measure(self) -> None:
-        for environment in Environment:
-            stats = [s.stats() for key, s in self._senders.items() if key[2] == environment]
-            APNS_CONNECTIONS.labels(environment).set(sum(one.connections for one in stats))
-            APNS_STREAMS.labels(environment).set(sum(one.streams for one in stats))
+        places = {(one.name, environment) for one in SERVICES for environment in Environment}
+        for name, environment in places:
+            stats = [
+                sender.stats()
+                for key, sender in self._senders.items()
+                if (self._names[key], key[2]) == (name, environment)
+            ]
+            PUSH_CONNECTIONS.labels(name, environment).set(sum(one.connections for one in stats))
+            PUSH_STREAMS.labels(name, environment).set(sum(one.streams for one in stats))
 
     async def drain(self, deadline: float) -> None:
         """No new pushes; those in flight may end until `deadline` (loop time)."""

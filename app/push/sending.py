@@ -9,9 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from app.apns import PushOutcome, Sender
-from app.apns.pending import PendingPush
-from app.apns.policy import react, row_of_stored
+from app.core.outcome import Outcome
 from app.core.payload import PayloadError
 from app.core.push import PushReason, PushState
 from app.core.push_policy import Known, OtherEnvironment, Reaction, Verdict
@@ -19,6 +17,7 @@ from app.credentials import store as credentials
 from app.credentials.usable import Usable
 from app.infra.boottime import boottime
 from app.infra.runtime import Runtime
+from app.infra.sender import Pending, Sender
 from app.infra.vault import VaultError
 from app.push.breakers import Breakers
 from app.push.claimed import Claim, ClaimedPush, Look
@@ -63,7 +62,7 @@ class InFlight:
     push: ClaimedPush
     life: Life
     sender: Sender
-    pending: PendingPush
+    pending: Pending
     credential: Usable
     usable: CredentialSet
     deadline: float
@@ -246,7 +245,7 @@ class Sending:
 
     # --- answers -------------------------------------------------------------------------------
 
-    def _done(self, one: InFlight, future: asyncio.Future[PushOutcome]) -> None:
+    def _done(self, one: InFlight, future: asyncio.Future[Outcome]) -> None:
         self._in_flight.pop(one.claim, None)
         if future.cancelled():
             if one.end is None:
@@ -259,10 +258,10 @@ class Sending:
             self._finish(self._judge(one, outcome))
         except Exception:  # the answer is known all the same
             log.exception("answer_not_understood", push=str(one.push.id))
-            state = PushState.ACCEPTED if outcome.code == 200 else PushState.REFUSED
+            state = PushState.ACCEPTED if 200 <= outcome.code < 300 else PushState.REFUSED
             self._finish(Result(one.push, state, PushReason.INTERNAL_ERROR, outcome=outcome))
 
-    def _judge(self, one: InFlight, outcome: PushOutcome) -> Result:
+    def _judge(self, one: InFlight, outcome: Outcome) -> Result:
         """What a push's outcome means for it."""
         push, credential, environment = one.push, one.credential, one.push.environment
         now = self._loop.time()
@@ -299,20 +298,20 @@ class Sending:
             self._failed.popitem(last=False)
         return failed
 
-    def _react(self, one: InFlight, outcome: PushOutcome, now: float) -> Reaction:
-        push = one.push
+    def _react(self, one: InFlight, outcome: Outcome, now: float) -> Reaction:
+        push, service = one.push, one.credential.service
         burst, may_retire = self._breakers.suspicion(one.credential, push.environment, now)
         known = Known(
             one.deadline,
-            earlier=Counter(row_of_stored(status, why) for status, why in push.tried),
+            earlier=Counter(service.row_of_stored(status, why) for status, why in push.tried),
             registered_at=int(push.token_registered_at.timestamp() * 1000),
             other_environment=(
                 OtherEnvironment.UNAVAILABLE  # nobody asks of a push that was taken
-                if outcome.code == 200
+                if 200 <= outcome.code < 300
                 else other_environment(push, one.usable)
             ),
             burst=burst,
             may_retire=may_retire,
         )
         attempt = outcome.attempt(push.attempts, now)
-        return react(attempt, known, random.random())  # noqa: S311  (jitter)
+        return service.react(attempt, known, random.random())  # noqa: S311  (jitter)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app import senders
 from app.core.frozen import frozen
 from app.core.push import Purpose, PushReason
 from app.infra.db import Connection, Insert, Joined, RowValue, insert_all, many, one, read
@@ -55,6 +56,14 @@ class NewStop(NewRing):
     due_at: datetime
 
 
+OF_TOKEN_LATE = Joined(
+    f"""{OF_TOKEN.join} AND NOT EXISTS (
+        SELECT FROM pushes o WHERE o.ring = r.ring AND o.device_row = t.device_row
+            AND o.purpose = 'ring' AND o.kind <> t.kind AND o.state <> 'refused')""",
+    OF_TOKEN.columns,
+)
+"""For devices that come late: one that rings by another of its addresses rings already."""
+
 OF_TOKEN_DATED = Joined(
     OF_TOKEN.join, tuple(column for column in OF_TOKEN.columns if column[0] != "due_at")
 )
@@ -65,15 +74,16 @@ STOP_LATER = FRESH + 0.1
 may begin for a moment after it."""
 
 
-def new_pushes(rows: Sequence[NewRing] | Sequence[NewStop]) -> Insert:
+def new_pushes(rows: Sequence[NewRing] | Sequence[NewStop], *, late: bool = False) -> Insert:
     """Pushes to be written: these rows are the outbox. One that is there already stays as it is.
 
     None is made to a token that is not the user's any more; the token's columns are the server's to
-    find, which is cheaper than to bring them here and back.
+    find, which is cheaper than to bring them here and back. `late`: the ring has begun before.
     """
     free = "ON CONFLICT (ring, token_id, purpose) DO NOTHING"
     dated = bool(rows) and "due_at" in rows[0]
-    return Insert(Push.__table__, rows, free, OF_TOKEN_DATED if dated else OF_TOKEN)
+    of_token = OF_TOKEN_LATE if late else OF_TOKEN_DATED if dated else OF_TOKEN
+    return Insert(Push.__table__, rows, free, of_token)
 
 
 DROP_RINGS = text("""
@@ -183,7 +193,17 @@ class StopTarget(RowValue):
     in_hand: bool
 
 
-STOPS = text("""
+_LADDER = ", ".join(f"('{ring}', '{stop}')" for ring, stop in sorted(senders.STOP_KINDS.items()))
+STOPPED_BY = f"""
+    (p.kind, t.kind) IN ({_LADDER}) AND (t.kind <> p.kind OR t.id = p.token_id)
+        OR t.id = p.token_id AND CAST(n.settings ->> 'voip_stops' AS boolean) AND NOT EXISTS (
+            SELECT FROM tokens a
+            WHERE a.device_row = t.device_row AND a.app_id = p.app_id AND a.kind = 'alert'
+                AND a.retired_at IS NULL AND a.expires_at > clock_timestamp())
+"""
+"""Whether the token `t` is told to stop what the push `p` rang: by the sender's own ladder."""
+
+STOPS = text(f"""
     SELECT p.ring, p.session_id, p.tenant_id, p.user_id, s.callkit_reason, t.id AS token_id,
         p.state = 'sending' AS in_hand
     FROM unnest(CAST(:rings AS uuid[]), CAST(:callkit_reasons AS integer[]),
@@ -195,12 +215,8 @@ STOPS = text("""
     JOIN tokens t ON t.device_row = d.id AND t.app_id = p.app_id
         AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
     JOIN tenants n ON n.id = p.tenant_id
-    WHERE t.kind = 'alert'
-        OR t.id = p.token_id AND CAST(n.settings ->> 'voip_stops' AS boolean) AND NOT EXISTS (
-            SELECT FROM tokens a
-            WHERE a.device_row = d.id AND a.app_id = p.app_id AND a.kind = 'alert'
-                AND a.retired_at IS NULL AND a.expires_at > clock_timestamp())
-""")
+    WHERE {STOPPED_BY}
+""")  # noqa: S608  (constants)
 
 
 async def stop_targets(
@@ -218,7 +234,7 @@ async def stop_targets(
     return await read(session, STOPS, StopTarget, values)
 
 
-ENDING = text("""
+ENDING = text(f"""
     SELECT DISTINCT p.ring, p.session_id, p.tenant_id, p.user_id,
         CAST(:callkit_reason AS integer) AS callkit_reason,
         t.id AS token_id, p.state = 'sending' AS in_hand
@@ -233,12 +249,8 @@ ENDING = text("""
     JOIN tokens t ON t.device_row = p.device_row AND t.app_id = p.app_id
         AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
     JOIN tenants n ON n.id = p.tenant_id
-    WHERE t.kind = 'alert'
-        OR t.id = p.token_id AND CAST(n.settings ->> 'voip_stops' AS boolean) AND NOT EXISTS (
-            SELECT FROM tokens a
-            WHERE a.device_row = t.device_row AND a.app_id = p.app_id AND a.kind = 'alert'
-                AND a.retired_at IS NULL AND a.expires_at > clock_timestamp())
-""")
+    WHERE {STOPPED_BY}
+""")  # noqa: S608  (constants)
 
 
 async def stop_ending(

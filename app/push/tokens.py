@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app import senders
 from app.infra.db import Connection, Row, many
 from app.push.claimed import ClaimedPush
 
@@ -149,6 +150,27 @@ async def devices_holding(session: Connection, devices: Sequence[UUID], token: s
     return {row["device_row"] for row in await many(session, HOLDING, values)}
 
 
+_KINDS = ", ".join(f"'{kind}'" for kind in senders.RING_KINDS)
+
+
+def ringing(t: str) -> str:
+    """SQL: whether the token `t` can be rung: it is live, and of a kind that rings."""
+    live = f"{t}.retired_at IS NULL AND {t}.expires_at > clock_timestamp()"
+    return f"({t}.kind IN ({_KINDS}) AND {live})"
+
+
+def rank(t: str) -> str:
+    """SQL: how good an address of its device the token (or push) `t` is; the lowest goes first."""
+    return f"array_position(ARRAY[{_KINDS}], {t}.kind)"
+
+
+def best(t: str) -> str:
+    """SQL: whether the token `t` is the best address of its device: one phone is rung once."""
+    return f"""({t}.kind = '{senders.RING_KINDS[0]}' OR NOT EXISTS (
+        SELECT FROM tokens o WHERE o.device_row = {t}.device_row AND {ringing("o")}
+            AND {rank("o")} < {rank(t)}))"""
+
+
 LIVE_TOKENS = """
     SELECT clock_timestamp() AS now, t.*
     FROM (SELECT 1) AS always LEFT JOIN (
@@ -156,11 +178,14 @@ LIVE_TOKENS = """
         FROM tokens t
         JOIN unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
              USING (tenant_id, user_id)
-        WHERE t.kind = 'voip' AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
+        WHERE {ringing} AND {best}
     ) AS t ON true
 """
-RINGABLE = text(LIVE_TOKENS.format(more=""))
-PUSHABLE = text(LIVE_TOKENS.format(more=", t.device_row, t.kind, t.app_id, t.environment, t.token"))
+_WHICH = {"ringing": ringing("t"), "best": best("t")}
+RINGABLE = text(LIVE_TOKENS.format(more="", **_WHICH))
+PUSHABLE = text(
+    LIVE_TOKENS.format(**_WHICH, more=", t.device_row, t.kind, t.app_id, t.environment, t.token")
+)
 
 
 async def ringable(

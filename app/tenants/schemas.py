@@ -9,7 +9,14 @@ from pydantic import Field, field_validator, model_validator
 
 from app.core.claims import LONGEST_LIFE, TokenRules
 from app.core.limits import BOUNDS, NAMES, CallLimits, outside_bounds, resolve
-from app.core.payload import PROFILES, PayloadError, check_template
+from app.core.payload import (
+    ANDROID_PROFILES,
+    DEFAULT_PROFILE,
+    PROFILES,
+    PayloadError,
+    check_template,
+)
+from app.core.push import TokenKind
 from app.infra.fields import AppId, AtMost, CallType, Request, Said, Text, check_json, refuse
 from app.tenants.jwks import BadKeySet, KeySet, key_set
 
@@ -122,6 +129,9 @@ class TenantSettings(Request):
     profiles: Annotated[dict[AppId, str], _APPS] = Field(
         {}, description="payload profile per bundle id"
     )
+    android_profiles: Annotated[dict[AppId, str], _APPS] = Field(
+        {}, description="payload profile per Android package"
+    )
     templates: Annotated[dict[AppId, dict[str, Any]], _APPS] = Field(
         {}, description="custom payload per bundle id"
     )
@@ -160,6 +170,18 @@ class TenantSettings(Request):
                 )
         return value
 
+    @field_validator("android_profiles")
+    @classmethod
+    def _android_profiles(cls, value: dict[str, str]) -> dict[str, str]:
+        for app_id, profile in value.items():
+            if profile not in ANDROID_PROFILES:
+                raise refuse(
+                    "unknown_profile",
+                    f"{app_id}: there is no Android profile of this name; known are "
+                    + ", ".join(ANDROID_PROFILES),
+                )
+        return value
+
     @field_validator("templates")
     @classmethod
     def _templates(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -184,6 +206,11 @@ class TenantSettings(Request):
                     "missing_template", f"templates: the custom profile of {app_id} needs one"
                 )
         return self
+
+    def profile(self, kind: TokenKind, app_id: str) -> str:
+        """The payload profile for an app's tokens of this kind."""
+        profiles = self.android_profiles if kind is TokenKind.FCM else self.profiles
+        return profiles.get(app_id, DEFAULT_PROFILE)
 
     def limits_for(self, call_type: str) -> CallLimits:
         """The limits that a call of this type begins with."""

@@ -41,7 +41,7 @@ def test_names_are_few() -> None:
     ],
 )
 def test_answers(status: int | None, reason: str | None, said: str) -> None:
-    assert story.of_answer("ring", "bob's p1", status, reason, 12.3) == said
+    assert story.of_answer("Apple", "ring", "bob's p1", status, reason, 12.3) == said
 
 
 def test_unsent() -> None:

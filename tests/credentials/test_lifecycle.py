@@ -6,6 +6,7 @@ import pytest
 
 from app.audit import log as audit
 from app.audit.log import Actor
+from app.core.push import TokenKind
 from app.credentials import service, store
 from app.credentials.parse import Upload
 from app.credentials.usable import pick
@@ -16,10 +17,10 @@ APP = "com.example.app"
 ADMIN = Actor("api_key", id="k1", source="203.0.113.9")
 
 
-async def picked(runtime, tenant, environment="production", topic=None):
+async def picked(runtime, tenant, environment="production", kind=TokenKind.VOIP):
     async with runtime.database.autocommit() as session:
         rows = await store.for_apps(session, {(tenant, APP)})
-    one = pick(rows, tenant, APP, environment, topic)
+    one = pick(rows, tenant, APP, environment, kind)
     return None if one is None else one.id
 
 
@@ -162,7 +163,7 @@ async def test_a_certificate_does_not_replace_a_key_that_also_sends_alerts(
     assert (first.state, second.state) == ("active", "active")
     assert (await service.get(runtime, tenant, first.id)).state == "active"
     assert await picked(runtime, tenant) == second.id
-    assert await picked(runtime, tenant, topic=APP) == first.id
+    assert await picked(runtime, tenant, kind=TokenKind.ALERT) == first.id
 
 
 async def test_an_environment_that_apple_denies_is_left_out(runtime, tenant, simulator):

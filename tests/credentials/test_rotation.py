@@ -58,7 +58,7 @@ async def test_every_row_of_every_table_is_wrapped_anew(
             usable = await store.get_usable(session, tenant, row.id)
             assert usable is not None
             assert usable.version == row.version  # pools of connections need not change
-            assert b"PRIVATE KEY" in decrypt(new_alone.keyring, usable).pem
+            assert b"PRIVATE KEY" in decrypt(new_alone.keyring, usable).material
     token, _ = await tenants.user_token(new_alone, tenant, "alice", 60)
     assert token
     assert (await rotation.rotate(both)).rewrapped == 0

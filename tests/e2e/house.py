@@ -176,6 +176,9 @@ class House:
             "RINGLINE_APNS_PRODUCTION_URL": self.sim.production_url,
             "RINGLINE_APNS_SANDBOX_URL": self.sim.sandbox_url,
             "RINGLINE_APNS_CA_FILE": str(self.sim.ca_file),
+            "RINGLINE_FCM_URL": self.sim.fcm_url,
+            "RINGLINE_GOOGLE_TOKEN_URL": self.sim.google_token_url,
+            "RINGLINE_GOOGLE_CA_FILE": str(self.sim.ca_file),
             **self.extra,
         }
 
@@ -187,6 +190,9 @@ class House:
             apns_production_url=self.sim.production_url,
             apns_sandbox_url=self.sim.sandbox_url,
             apns_ca_file=self.sim.ca_file,
+            fcm_url=self.sim.fcm_url,
+            google_token_url=self.sim.google_token_url,
+            google_ca_file=self.sim.ca_file,
             database_pool=20,
         )
 

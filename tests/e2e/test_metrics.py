@@ -36,8 +36,8 @@ async def test_a_worker_serves_its_metrics_and_no_secret(make_house: HouseMaker)
         assert 'ringline_pushes_total{outcome="accepted",purpose="ring",reason=""} 1.0' in worker
         assert 'reason="BadDeviceToken"' in worker
         assert "ringline_ring_to_accepted_seconds_count 1.0" in worker
-        assert "ringline_apns_connections" in worker
-        assert "ringline_apns_streams" in worker
+        assert "ringline_push_connections" in worker
+        assert "ringline_push_streams" in worker
         assert "ringline_breakers_open 0.0" in worker
         assert 'ringline_rings_total{outcome="taken"} 2.0' in api
         assert 'ringline_call_events_total{type="call.started"} 2.0' in api

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from app.core.outcome import Ended
+from app.core.push import Purpose, TokenKind
 from app.fcm.account import ServiceAccount
 from app.fcm.message import message_of
 from app.fcm.sender import FcmSender
@@ -38,10 +39,10 @@ def some_token() -> str:
     return f"{secrets.token_urlsafe(16)}:APA91b{secrets.token_urlsafe(100)}"
 
 
-def push_to(token: str, *, purpose: str = "ring", lives: float = 30.0) -> OutgoingPush:
+def push_to(token: str, *, purpose: Purpose = Purpose.RING, lives: float = 30.0) -> OutgoingPush:
     now = time.time()
     return OutgoingPush(
-        secrets.token_hex(8), "ring", purpose, "fcm", "com.example.app", token,  # type: ignore[arg-type]
+        secrets.token_hex(8), "ring", purpose, TokenKind.FCM, "com.example.app", token,
         b'{"call_cid":"default:abc"}', now + lives, now,
     )  # fmt: skip
 

@@ -103,8 +103,8 @@ def test_what_is_never_sent_by_its_heir_ends_unknown_since_its_phone_may_ring() 
 
 
 def test_what_a_breaker_holds_back_waits_or_ends() -> None:
-    assert ends(held_back(push(), FIRST, 7.0, 9.0)) == ("pending", "apns_in_trouble", 7.0)
-    assert ends(held_back(push(), FIRST, 9.0, 9.0)) == ("expired", "apns_in_trouble", None)
+    assert ends(held_back(push(), FIRST, 7.0, 9.0)) == ("pending", "service_in_trouble", 7.0)
+    assert ends(held_back(push(), FIRST, 9.0, 9.0)) == ("expired", "service_in_trouble", None)
     assert ends(held_back(push(), FIRST, math.inf, 9.0)) == ("refused", "credential_stopped", None)
 
 

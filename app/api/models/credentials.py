@@ -30,15 +30,18 @@ Environment = Literal["production", "sandbox"]
 class Described(Out):
     """What a file or a stored credential says of itself."""
 
-    kind: Word = Field(description="`certificate` or `key`", examples=["certificate"])
+    kind: Word = Field(
+        description="`certificate`, `key` or `google_service_account`", examples=["certificate"]
+    )
     app_id: AppName | None = Field(description="the app", examples=["com.example.app"])
     topics: Annotated[list[Name], MANY] = Field(
         description="what it may push to", examples=[["com.example.app.voip"]]
     )
     environments: Annotated[list[Environment], MANY] = Field(description="where it may push")
     team_id: Word | None = Field(description="Apple's team", examples=["A1B2C3D4E5"])
-    key_id: Word | None = Field(description="of a key", examples=["K1B2C3D4E5"])
-    subject: Sentence | None = Field(description="of a certificate")
+    key_id: Word | None = Field(description="of a key or an account", examples=["K1B2C3D4E5"])
+    project_id: Name | None = Field(description="Google's project, of a service account")
+    subject: Sentence | None = Field(description="of a certificate; an account's e-mail")
     serial: Word | None = Field(description="of a certificate, hexadecimal")
     fingerprint: Word | None = Field(description="SHA-256, hexadecimal")
     not_before: Moment | None = maybe_time("from when it is good")
@@ -66,11 +69,11 @@ class CredentialOut(Described):
     health: Word = Field(
         description="working, failing, expiring, expired or unproven", examples=["working"]
     )
-    reason: Name | None = Field(description="Apple's own word while it refuses")
-    failing_since: Moment | None = maybe_time("since when Apple refuses it")
+    reason: Name | None = Field(description="the push service's own word while it refuses")
+    failing_since: Moment | None = maybe_time("since when it is refused")
     key_fingerprint: Word | None = Field(description="of its public key, SHA-256, hexadecimal")
-    probe: Facts = Field(description="Apple's answer by environment, when last asked")
-    probed_at: Moment | None = maybe_time("when Apple was last asked")
+    probe: Facts = Field(description="the service's answer by environment, when last asked")
+    probed_at: Moment | None = maybe_time("when the service was last asked")
     request: Sentence | None = Field(
         description="the signing request, while it waits for a certificate"
     )
@@ -90,17 +93,17 @@ class CredentialsOut(Out):
 
 
 class TriedOut(Out):
-    """What Apple said of one phone."""
+    """What the push service said of one phone."""
 
     device_id: Id = Field(description="the phone", examples=["bobs-phone"])
     name: Name | None = Field(description="as people know it")
     app_id: AppName = Field(description="the app", examples=["com.example.app"])
-    environment: Environment = Field(description="Apple's environment")
+    environment: Environment = Field(description="the token's environment")
     token: Secret = Field(description="its end", examples=["...eeff"])
     credential_id: Uuid | None = Field(description="which credential was used")
-    says: Literal["accepted", "refused", "unknown"] = Field(description="Apple's answer")
+    says: Literal["accepted", "refused", "unknown"] = Field(description="the service's answer")
     status: Status | None = Field(description="the HTTP status", examples=[200])
-    words: Sentence | None = Field(description="Apple's reason, or what failed")
+    words: Sentence | None = Field(description="the service's reason, or what failed")
     hint: Sentence | None = Field(description="what to look at")
     milliseconds: Seconds | None = Field(description="how long it took")
 
@@ -108,4 +111,4 @@ class TriedOut(Out):
 class TestPushOut(Out):
     """A test push to each phone of a user."""
 
-    devices: Annotated[list[TriedOut], MANY] = Field(description="what Apple said of each")
+    devices: Annotated[list[TriedOut], MANY] = Field(description="what the service said of each")

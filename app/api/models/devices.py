@@ -9,16 +9,32 @@ from app.api.models.calls import Warning_
 
 
 class TokenOut(Out):
-    """A push token, of which the last four digits are shown."""
+    """A push token, of which the last four characters are shown."""
 
-    kind: Literal["voip", "alert"] = Field(description="which push it takes")
+    kind: Literal["voip", "alert", "fcm"] = Field(description="which push it takes")
     app_id: AppName = Field(description="the app", examples=["com.example.app"])
-    environment: Literal["production", "sandbox"] = Field(description="Apple's environment")
-    ends_with: Word = Field(description="its last four digits", examples=["eeff"])
+    environment: Literal["production", "sandbox"] | None = Field(
+        description="Apple's environment; null for other kinds"
+    )
+    ends_with: Word = Field(description="its last four characters", examples=["eeff"])
     registered_at: Moment = time("when it was last registered")
     expires_at: Moment = time("until when it is rung")
     retired_at: Moment | None = maybe_time("when it was found dead")
     retired_reason: Name | None = Field(description="why", examples=["Unregistered"])
+
+
+class ReportOut(Out):
+    """What keeps an Android phone from showing calls, as its app has said."""
+
+    full_screen: bool | None = Field(
+        default=None, description="whether it may show a call over the lock screen"
+    )
+    notifications: bool | None = Field(
+        default=None, description="whether its notifications are allowed"
+    )
+    battery_optimized: bool | None = Field(
+        default=None, description="whether the system may hold messages back to save power"
+    )
 
 
 class DeviceOut(Out):
@@ -28,6 +44,7 @@ class DeviceOut(Out):
     user_id: Id = Field(description="whose", examples=["bob"])
     name: Name | None = Field(description="as people know it", examples=["Bob's phone"])
     platform: Name | None = Field(description="as the app says", examples=["ios"])
+    report: ReportOut | None = Field(description="what an Android app has said of its phone")
     created_at: Moment = time("when it was first seen")
     registered_at: Moment = time("when it last registered")
     tokens: Annotated[list[TokenOut], MANY] = Field(description="its push tokens")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-Kind = Literal["certificate", "key", "certificate_only"]
+Kind = Literal["certificate", "key", "certificate_only", "google_service_account"]
 PRODUCTION, SANDBOX = "production", "sandbox"
 BOTH = (PRODUCTION, SANDBOX)
 
@@ -14,8 +14,10 @@ class ParsedFile:
     """A credential as read from a file.
 
     kind: `certificate` with its private key, `key` (.p8), or `certificate_only` (.cer), which can
-    push only once its key is found here. `app_id` is None for a key: it serves every app of its
-    team. `environments` is what the file allows; only a probe knows what Apple allows.
+    push only once its key is found here; or a `google_service_account` (its JSON). `app_id` is None
+    for a key, which serves every app of its team, and for an account, which does of its project;
+    `subject` is then the account's e-mail. `environments` is what the file allows; only a probe
+    knows what the service allows.
     `fingerprint` is the SHA-256 of the certificate, `key_fingerprint` that of the public key
     (SubjectPublicKeyInfo); for a key they are the same. `private` is PEM: certificate, chain and
     key; or the key alone; or the certificate alone. It is never shown.
@@ -35,6 +37,7 @@ class ParsedFile:
     not_before: datetime | None
     not_after: datetime | None
     notes: tuple[str, ...] = ()
+    project_id: str | None = None
     private: bytes = field(default=b"", repr=False)
 
     def days_left(self, now: datetime) -> int | None:

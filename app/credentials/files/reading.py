@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from app.core.app_id import app_id_of
+from app.credentials.files import google
 from app.credentials.files.apple import MAX_BITS, MIN_BITS, Leaf, chain_of, fingerprint_of
 from app.credentials.files.parsed_file import BOTH, ParsedFile
 from app.credentials.files.refusals import reject
@@ -34,7 +35,7 @@ def read(
     team_id: str | None = None,
     now: datetime,
 ) -> ParsedFile:
-    """What `data` is: PKCS#12, PEM, `.p8` or `.cer`, told by content.
+    """What `data` is: PKCS#12, PEM, `.p8`, `.cer`, or Google's JSON, told by content.
 
     `key_id` and `team_id` are needed for a `.p8` alone, which does not hold them. `now` decides on
     expiry. Raises Refused (422), with a code of `refusals.LESSONS`.
@@ -44,6 +45,8 @@ def read(
     if not data.strip():
         raise reject("empty_file")
     gathered = sniff(data, password)
+    if gathered.google is not None:
+        return google.understand(gathered.google, gathered.notes)
     keys = _load_keys(gathered.keys)
     leaves = _load_certificates(gathered.certificates)
     if len(keys) > 1:

@@ -16,6 +16,10 @@ NEW_VOIP = (
     "for the App ID of this app"
 )
 NEW_KEY = f"make one at {PORTAL} > Keys > + > Apple Push Notifications service (APNs)"
+NEW_ACCOUNT = (
+    "make a key at console.firebase.google.com > Project settings > Service accounts > "
+    "Generate new private key, and bring that JSON file"
+)
 EXPORT = (
     "in Keychain Access open login > My Certificates, open the triangle beside the VoIP Services "
     "certificate so that its key shows, select the certificate (not the key), choose "
@@ -49,7 +53,8 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "not_a_credential": Explanation(
         "This is {what}, not a certificate or a key.",
-        "APNs knows a caller by a VoIP Services certificate (.p12, PEM) or by a key (.p8).",
+        "APNs knows a caller by a VoIP Services certificate (.p12, PEM) or a key (.p8), FCM by a "
+        "service account (JSON).",
         f"If it is an archive or a message, take the file out of it first; else {NEW_VOIP}.",
     ),
     "truncated": Explanation(
@@ -157,12 +162,12 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Copy it from developer.apple.com > Account > Membership details.",
     ),
     "app_id_missing": Explanation(
-        "This is an APNs key (.p8), and no bundle id was given.",
-        "A key holds good for every app of its team; here each credential serves one bundle id.",
-        "Give the app's bundle id as in Xcode > target > General > Identity.",
+        "No app was given for this key (a .p8, or a service account's JSON).",
+        "It holds good for every app of its team or project; here each credential serves one app.",
+        "Give the bundle id as in Xcode > target > General > Identity, or the Android package.",
     ),
     "app_id_malformed": Explanation(
-        "The bundle id is not letters, digits, dots and hyphens.",
+        "The app's name is not letters, digits, dots, hyphens and underscores.",
         "Apple allows no others, and compares them exactly.",
         "Copy it from Xcode > target > General > Identity.",
     ),
@@ -239,6 +244,42 @@ EXPLANATIONS: dict[str, Explanation] = {
         "This is an SSH key.",
         "APNs knows none.",
         f"For a key, {NEW_KEY}; for a certificate, {NEW_VOIP}.",
+    ),
+    "google_services_json": Explanation(
+        "This is google-services.json, which an Android app is built with.",
+        "It says where the app belongs; it lets nobody send.",
+        f"For sending, {NEW_ACCOUNT}.",
+    ),
+    "google_legacy_key": Explanation(
+        "This is {what}.",
+        "Google switched the API that took such keys off in 2024; FCM now knows service accounts.",
+        f"To send, {NEW_ACCOUNT}.",
+    ),
+    "google_user_credential": Explanation(
+        "This is a user's own login at Google (gcloud's `authorized_user`).",
+        "It stands for a person, ends when they log out, and is not meant for servers.",
+        f"For a server, {NEW_ACCOUNT}.",
+    ),
+    "google_oauth_client": Explanation(
+        "This is an OAuth client, by which an app lets people log in.",
+        "It cannot send without a person who agrees.",
+        f"For a server, {NEW_ACCOUNT}.",
+    ),
+    "google_external_account": Explanation(
+        "This is a credential of Google's of another kind ({kind}).",
+        "It has no key of its own; Ringline signs by a service account's.",
+        f"For that, {NEW_ACCOUNT}.",
+    ),
+    "google_incomplete": Explanation(
+        "This service account's `{name}` is missing or is none.",
+        "The file was changed, or only a part of it was copied.",
+        f"Take the file as Google gave it, or {NEW_ACCOUNT}.",
+    ),
+    "google_other_project": Explanation(
+        "This account is of the project {found}; the app's credential in use is of {given}.",
+        "A phone's token is good for one project: with another, every phone would be refused.",
+        "Choose the account of the same project; or, if the app has moved, retire the credential "
+        "in use first.",
     ),
     "unusable_certificate": Explanation(
         "The TLS library of this server does not take this certificate ({why}).",

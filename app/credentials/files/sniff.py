@@ -4,13 +4,14 @@ Nothing here judges them; see `reading`. Names of files play no part.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from app.core.text import is_plain
-from app.credentials.files import pem, pkcs12
+from app.credentials.files import google, pem, pkcs12
 from app.credentials.files.der import (
     BIT_STRING,
     INTEGER,
@@ -71,6 +72,7 @@ class Sniffed:
     keys: list[bytes] = field(default_factory=list, repr=False)
     certificates: list[bytes] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    google: dict[str, Any] | None = field(default=None, repr=False)
 
 
 def sniff(data: bytes, password: str | None) -> Sniffed:
@@ -103,6 +105,10 @@ def _recognise(data: bytes, password: str | None, meter: Meter) -> Sniffed:
     if data[:1] == b"\x30":
         return _from_der(data, password, meter)
     text = pem.text_of(data)
+    found = google.document(text)
+    if found is not None:
+        return Sniffed("JSON", google=found)
+    google.refuse_text(text)
     if pem.BEGIN in text:
         return _from_pem(text, password, meter)
     raise reject("not_a_credential", what=_describe(text))
@@ -114,7 +120,7 @@ def _describe(text: str) -> str:
         if start.startswith(prefix):
             return what
     if start.startswith("{"):
-        return "a service account of Google's" if '"private_key"' in text else "a JSON document"
+        return "a JSON document"
     printable = sum(is_plain(character) or character in "\t\n" for character in text[:1000])
     return "plain text" if start and printable > 0.95 * len(text[:1000]) else "unknown data"
 

@@ -16,6 +16,8 @@ from urllib.parse import unquote_to_bytes
 
 from app.credentials.files.pem import BEGIN
 
+_OF_GOOGLE: Final = ("private_key_id", "client_email", "project_info", "refresh_token")
+
 MOST_LAYERS: Final = 5
 UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SHORTEST: Final = 24
@@ -61,11 +63,18 @@ def _layer(data: bytes) -> Layer | None:
     stripped = _INVISIBLE.sub("", _SPACES.sub(" ", text)).strip()
     if BEGIN in stripped and not text.isascii() and len(stripped) < len(text.strip()):
         return stripped.encode(), "It held invisible characters, which were taken out."
+    if is_google(stripped):
+        return None
     for take in _TAKEN_OFF:
         found = take(stripped)
         if found is not None and found[0] != data:
             return found if take is _url or len(found[0]) >= SHORTEST else None
     return None
+
+
+def is_google(text: str) -> bool:
+    """Whether this is JSON of Google's, whose key is spelled as JSON spells it."""
+    return text.startswith("{") and any(f'"{name}"' in text for name in _OF_GOOGLE)
 
 
 def _is_der(data: bytes) -> bool:

@@ -1,0 +1,124 @@
+"""APNs as a sender: what the registry knows of it."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Final
+from uuid import uuid4
+
+from app.apns import policy
+from app.apns.credential import CertificateCredential, Credential, KeyCredential
+from app.apns.request import PushRequest
+from app.apns.sender import Sender
+from app.core.app_id import VOIP, spelled
+from app.core.payload import (
+    Prepared,
+    RingFacts,
+    Template,
+    ring_payload,
+    stop_payload,
+    topic,
+    voip_stop_payload,
+)
+from app.core.push import Purpose, TokenKind
+from app.core.push_policy import Attempt, Known, Reaction
+from app.infra.sender import OutgoingPush, Secret
+from app.infra.settings import Settings
+
+
+class Apns:
+    """See `app.infra.sender.Service`."""
+
+    name: Final = "apns"
+    title: Final = "Apple"
+    label: Final = "APNs"
+    ring_kinds: Final = frozenset({TokenKind.VOIP})
+    stop_kinds: Final = {TokenKind.VOIP: TokenKind.ALERT}
+    token_kinds: Final = frozenset({TokenKind.VOIP, TokenKind.ALERT})
+    environments: Final = ("production", "sandbox")
+    credential_kinds: Final = frozenset({"certificate", "key"})
+    device_refusals: Final = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic"})
+    proofs: Final = device_refusals | {"Unregistered", "ExpiredToken"}
+    elsewhere: Final = frozenset(
+        {"BadCertificateEnvironment", "BadEnvironmentKeyInToken", "BadEnvironmentKeyIdInToken"}
+    )
+
+    def topic(self, kind: TokenKind, app_id: str) -> str:
+        return topic("voip" if kind is TokenKind.VOIP else "background", app_id)
+
+    def open(
+        self,
+        secret: Secret,
+        environment: str,
+        settings: Settings,
+        wall_clock: Callable[[], float],
+        *,
+        connections: int | None = None,
+    ) -> Sender:
+        sandbox = environment == "sandbox"
+        return Sender(
+            _credential(secret),
+            settings.apns_sandbox_url if sandbox else settings.apns_production_url,
+            ca_file=settings.apns_ca_file,
+            max_connections=connections or settings.apns_connections,
+            wall_clock=wall_clock,
+        )
+
+    def ring_payload(self, profile: str, facts: RingFacts, template: Template | None) -> Prepared:
+        return ring_payload(profile, facts, template)
+
+    def stop_payload(
+        self,
+        kind: TokenKind,
+        profile: str,
+        facts: RingFacts,
+        reason: int,
+        template: Template | None,
+    ) -> bytes:
+        if kind is TokenKind.VOIP:
+            return voip_stop_payload(profile, facts, reason, template)
+        return stop_payload(facts, reason)
+
+    def request(self, push: OutgoingPush) -> PushRequest:
+        """`expiration` is 0, "once, now", unless Apple may keep a ring until it is over."""
+        voip = push.kind is TokenKind.VOIP
+        wanted = self.topic(push.kind, push.app_id)
+        return PushRequest(
+            push.token,
+            push.payload,
+            topic=spelled(wanted, push.topics) or wanted,
+            notification_id=push.id,
+            push_type="voip" if voip else "background",
+            priority=10 if voip else 5,
+            expiration=int(push.deadline) if push.keep and push.purpose is Purpose.RING else 0,
+        )
+
+    def react(self, attempt: Attempt, known: Known, random: float) -> Reaction:
+        return policy.react(attempt, known, random)
+
+    def row_of_stored(self, status: int | None, reason: str | None) -> str:
+        return policy.row_of_stored(status, reason)
+
+    def probe(self, app_id: str, topics: Sequence[str]) -> PushRequest:
+        """Order of checks as seen of APNs: "BadDeviceToken" is the answer hoped for."""
+        wanted = app_id + VOIP
+        name = spelled(wanted, topics) or (topics[0] if topics else wanted)
+        voip = name.lower().endswith(VOIP)
+        return PushRequest(
+            secrets.token_hex(32),
+            b'{"aps":{},"ringline":"probe"}',
+            topic=name,
+            notification_id=str(uuid4()),
+            push_type="voip" if voip else "background",
+            priority=10 if voip else 5,
+        )
+
+
+def _credential(secret: Secret) -> Credential:
+    if secret.kind == "certificate":
+        return CertificateCredential(pem=secret.material)
+    assert secret.key_id is not None
+    assert secret.team_id is not None
+    return KeyCredential(p8=secret.material, key_id=secret.key_id, team_id=secret.team_id)
+
+
+APNS: Final = Apns()

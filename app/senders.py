@@ -1,0 +1,34 @@
+"""The senders that there are, and which of them serves what.
+
+To add one: its package (`docs/guides/a-new-sender.md`), and a name in `SERVICES`.
+"""
+
+from typing import Final
+
+from app.apns.service import APNS
+from app.core.push import TokenKind
+from app.fcm.service import FCM
+from app.infra.sender import Service
+
+SERVICES: Final[tuple[Service, ...]] = (APNS, FCM)
+"""In the order in which a phone with several addresses is rung by them."""
+
+_OF_TOKEN: Final = {kind: one for one in SERVICES for kind in one.token_kinds}
+_OF_CREDENTIAL: Final = {kind: one for one in SERVICES for kind in one.credential_kinds}
+
+RING_KINDS: Final[tuple[TokenKind, ...]] = tuple(
+    kind for one in SERVICES for kind in sorted(one.ring_kinds)
+)
+"""The kinds of token that are rung, the best first."""
+STOP_KINDS: Final = {ring: stop for one in SERVICES for ring, stop in one.stop_kinds.items()}
+"""By which kind of its tokens a device is told to stop that was rung by this one."""
+
+
+def serving(kind: TokenKind) -> Service:
+    """Who pushes to tokens of this kind."""
+    return _OF_TOKEN[kind]
+
+
+def of_credential(kind: str) -> Service:
+    """For whom credentials of this kind are."""
+    return _OF_CREDENTIAL[kind]

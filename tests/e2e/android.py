@@ -1,0 +1,67 @@
+"""What tests of Android phones share: an account of Google's, and phones that FCM reaches."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.credentials import service as credentials
+from app.credentials.parse import Upload
+from devkit.simulator import Arrival, Simulator
+from devkit.simulator.google.accounts import Account
+from tests.e2e.house import Tenant
+
+PACKAGE = "com.example.droid_app"
+PROJECT = "demo-project"
+
+
+@pytest.fixture(scope="session")
+def account(simulator: Simulator) -> Account:
+    """One for all tests of a process: to make its key takes a while."""
+    return simulator.google_account(PROJECT)
+
+
+@dataclass
+class Android:
+    """An Android phone: its user, device and registration token."""
+
+    user: str
+    device_id: str
+    token: str
+
+
+def registration_token() -> str:
+    return f"{secrets.token_urlsafe(16)}:APA91b{secrets.token_urlsafe(100)}"
+
+
+async def give_account(tenant: Tenant, account: Account, app_id: str = PACKAGE) -> UUID:
+    """Its id."""
+    upload = Upload(data=account.json.encode(), app_id=app_id)
+    return (await credentials.add(tenant.runtime, tenant.id, upload)).id
+
+
+async def android(tenant: Tenant, user: str, *, project: str = PROJECT, **more: Any) -> Android:
+    """Register an Android phone whose token lives at the fake Google."""
+    phone = Android(user, f"a-{secrets.token_hex(4)}", registration_token())
+    tenant.sim.fcm_live(phone.token, project=project)
+    answer = await tenant.api.post(
+        "/v1/devices",
+        json={
+            "user_id": user,
+            "device_id": phone.device_id,
+            "name": "A droid",
+            "platform": "android",
+            "tokens": [{"kind": "fcm", "token": phone.token, "app_id": PACKAGE}],
+            **more,
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    return phone
+
+
+def data_of(arrival: Arrival) -> dict[str, str]:
+    """What an app is given of a message."""
+    found: dict[str, str] = arrival.payload["message"]["data"]
+    return found

@@ -1,0 +1,231 @@
+"""Android phones ring by FCM, on the path that iPhones ring by."""
+
+import asyncio
+import random
+import secrets
+
+import httpx
+import pytest
+
+from devkit.simulator.google.accounts import Account
+from tests.e2e.android import (
+    PACKAGE,
+    PROJECT,
+    Android,
+    account,
+    android,
+    data_of,
+    give_account,
+    registration_token,
+)
+from tests.e2e.house import BUNDLE, Phone, Tenant, bearer, eventually, member
+
+__all__ = ["account"]
+
+
+async def test_one_call_rings_every_phone_and_the_others_stop(
+    tenant: Tenant, account: Account
+) -> None:
+    await give_account(tenant, account)
+    iphone = await tenant.phone("bob")
+    droids = [await android(tenant, "bob") for _ in range(2)]
+    call = await tenant.ring("bob", ring_time=30)
+    await tenant.sim.arrived(1, token=iphone.voip)
+    for droid in droids:
+        await tenant.sim.arrived(1, token=droid.token)
+    [ring] = tenant.sim.deliveries(droids[0].token)
+    said, message = data_of(ring), ring.payload["message"]
+    assert said["call_cid"] == call["cid"]
+    assert (said["ring_type"], said["user_ids"], said["ring_video"]) == ("ring", "alice", "false")
+    assert message["android"]["priority"] == "HIGH"
+    assert 20 <= int(message["android"]["ttl"][:-1]) <= 30
+    # the app answers by the call token of its message, before anybody has logged in
+    async with httpx.AsyncClient(base_url=tenant.house.apis[0].url) as app:
+        path = said["ring_state_url"].partition("/v1/")[2]
+        token = bearer(said["ring_token"])
+        answer = await app.post(f"/v1/{path}/accept", headers=token)
+        assert answer.status_code == 200, answer.text
+    await tenant.sim.arrived(2, token=droids[1].token)
+    stop = tenant.sim.deliveries(droids[1].token)[1]
+    assert data_of(stop)["ring_type"] == "stop"
+    assert data_of(stop)["ring_uuid"] == said["ring_uuid"]
+    assert data_of(stop)["ring_callkit_reason"] == "4"
+    assert stop.payload["message"]["android"]["priority"] == "NORMAL"
+    await tenant.sim.arrived(1, token=str(iphone.alert))
+    assert len(tenant.sim.deliveries(droids[0].token)) == 1  # who accepted is not told to stop
+    story = await tenant.api.get(f"/v1/calls/{call['session_id']}/timeline")
+    assert "Google accepts the push to bob" in story.text
+    assert "Apple accepts the push" in story.text
+
+
+async def test_a_token_that_is_unregistered_is_retired(tenant: Tenant, account: Account) -> None:
+    await give_account(tenant, account)
+    droid = await android(tenant, "bob")
+    tenant.sim.fcm_gone(droid.token)
+    call = await tenant.ring("bob")
+
+    async def told() -> bool:
+        return member(await tenant.read(call), "bob")["state"] == "unreachable"
+
+    await eventually(told)
+    [row] = await tenant.rows("SELECT * FROM tokens WHERE tenant_id = :tenant AND kind = 'fcm'")
+    assert row["retired_reason"] == "UNREGISTERED"
+    # registered anew it rings again: the very same text may live on
+    tenant.sim.fcm_live(droid.token, project=PROJECT)
+    again = await tenant.api.post(
+        "/v1/devices",
+        json={
+            "user_id": "bob", "device_id": droid.device_id,
+            "tokens": [{"kind": "fcm", "token": droid.token, "app_id": PACKAGE}],
+        },
+    )  # fmt: skip
+    assert again.json()["tokens"][0]["environment"] is None
+    await tenant.ring("bob")
+    await tenant.sim.arrived(2, token=droid.token)
+
+
+async def test_another_projects_token_and_a_disabled_account(
+    tenant: Tenant, account: Account
+) -> None:
+    credential = await give_account(tenant, account)
+    stranger = await android(tenant, "bob", project="another")
+    await tenant.ring("bob")
+    await tenant.sim.arrived(1, token=stranger.token)
+
+    async def refused() -> list[object]:
+        return await tenant.rows(
+            "SELECT 1 FROM pushes WHERE tenant_id = :tenant AND reason = 'SENDER_ID_MISMATCH'"
+        )
+
+    await eventually(refused)
+    [row] = await tenant.rows("SELECT * FROM tokens WHERE tenant_id = :tenant AND kind = 'fcm'")
+    assert row["retired_at"] is None  # one phone's strange build is not its token's end
+    droid = await android(tenant, "carol")
+    tenant.sim.change_account(account.client_email, may_send=False)
+    try:
+        await tenant.ring("carol")
+
+        async def failing() -> bool:
+            path = f"/v1/credentials/{credential}"
+            found = (await tenant.api.get(path)).json()
+            return (found["health"], found["reason"]) == ("failing", "PERMISSION_DENIED")
+
+        await eventually(failing)
+    finally:
+        tenant.sim.change_account(account.client_email, may_send=True)
+    probed = await tenant.api.post(f"/v1/credentials/{credential}/probe")
+    assert probed.json()["health"] == "working"
+    assert tenant.sim.deliveries(droid.token) == []
+
+
+async def both(tenant: Tenant, user: str) -> tuple[Phone, str]:
+    """An iPhone as cross-platform apps register it: for PushKit, and for FCM."""
+    phone = Phone(user, f"d-{secrets.token_hex(4)}", secrets.token_hex(32), None)
+    fcm = registration_token()
+    tenant.sim.live(phone.voip, topic=f"{BUNDLE}.voip")
+    tenant.sim.fcm_live(fcm, project=PROJECT)
+    answer = await tenant.api.post(
+        "/v1/devices",
+        json={
+            "user_id": user,
+            "device_id": phone.device_id,
+            "tokens": [
+                {"kind": "fcm", "token": fcm, "app_id": PACKAGE},
+                {"kind": "voip", "token": phone.voip, "app_id": BUNDLE},
+            ],
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    return phone, fcm
+
+
+async def test_a_phone_of_two_addresses_is_rung_once_by_the_best_that_is_not_refused(
+    tenant: Tenant, account: Account
+) -> None:
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    chance = random.Random(seed)
+    await give_account(tenant, account)
+    phones = [await both(tenant, f"u{n}") for n in range(30)]
+    refused = [(chance.random() < 0.5, chance.random() < 0.3) for _ in phones]
+    for (phone, fcm), (first, second) in zip(phones, refused, strict=True):
+        if first:
+            tenant.sim.fault(
+                token=phone.voip, reason="Unregistered", status=410, timestamp=1, times=1
+            )
+        if second:
+            tenant.sim.fault(token=fcm, status=404, reason="UNREGISTERED", times=1)
+    for at in range(0, len(phones), 10):
+        await tenant.ring(*(phone.user for phone, _ in phones[at : at + 10]))
+
+    def rung() -> list[tuple[int, int]]:
+        return [
+            (len(tenant.sim.deliveries(phone.voip)), len(tenant.sim.deliveries(fcm)))
+            for phone, fcm in phones
+        ]
+
+    expected = [
+        (0, 0) if first and second else (0, 1) if first else (1, 0) for first, second in refused
+    ]
+
+    async def as_expected() -> bool:
+        return rung() == expected
+
+    await eventually(as_expected, timeout=15)
+    await asyncio.sleep(0)
+    rows = await tenant.rows(
+        "SELECT count(*) AS n FROM pushes WHERE tenant_id = :tenant AND purpose = 'ring'"
+    )
+    assert rows[0]["n"] == len(phones) + sum(first for first, _ in refused)
+
+
+async def test_a_token_moves_to_whoever_registers_it_and_goes_with_its_user(
+    tenant: Tenant, account: Account
+) -> None:
+    await give_account(tenant, account)
+    droid = await android(tenant, "bob")
+    moved = await tenant.api.post(
+        "/v1/devices",
+        json={
+            "user_id": "carol", "device_id": "carols",
+            "tokens": [{"kind": "fcm", "token": droid.token, "app_id": PACKAGE}],
+        },
+    )  # fmt: skip
+    assert moved.status_code == 200
+    call = await tenant.ring("bob")
+    assert member(call, "bob")["state"] == "unreachable"
+    await tenant.ring("carol")
+    await tenant.sim.arrived(1, token=droid.token)
+    gone = await tenant.api.post(
+        "/v1/devices/unregister", json={"token": droid.token, "user_id": "carol"}
+    )
+    assert gone.status_code in {200, 204}, gone.text
+    assert (
+        await tenant.rows("SELECT 1 FROM tokens WHERE tenant_id = :tenant AND kind = 'fcm'") == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        ({"kind": "fcm", "token": "short"}, "token_wrong_length"),
+        ({"kind": "fcm", "token": "x" * 30 + " y"}, "token_malformed"),
+        ({"kind": "fcm", "token": "x" * 30, "environment": "sandbox"}, "no_environment"),
+        ({"kind": "voip", "token": "x" * 64}, "token_not_hex"),
+        ({"kind": "gcm", "token": "x" * 64}, "unknown_kind"),
+    ],
+)
+async def test_what_is_no_token_is_refused(
+    tenant: Tenant, token: dict[str, str], code: str
+) -> None:
+    body = {"user_id": "bob", "tokens": [{"app_id": PACKAGE, **token}]}
+    answer = await tenant.api.post("/v1/devices", json=body)
+    assert answer.status_code == 422
+    assert code in answer.text
+
+
+async def test_what_an_app_says_of_its_phone_is_kept(tenant: Tenant) -> None:
+    droid: Android = await android(tenant, "bob", report={"full_screen": False})
+    found = (await tenant.api.get("/v1/devices", params={"user_id": "bob"})).json()["devices"][0]
+    assert found["device_id"] == droid.device_id
+    assert found["report"]["full_screen"] is False
