@@ -169,7 +169,7 @@ def _act(what: str, credential: UUID, tenant: str, **more: Any) -> Any:
 def probe(credential: UUID, tenant: Tenant) -> None:
     """Ask its service now whether it takes this credential, and in which environments."""
     step("Asking its service (up to 5 s) ...")
-    found = _act("probe", credential, tenant)["probe"] or {}
+    found = _act("probe", credential, tenant).probe
     lines = [(name, one["says"], one.get("words") or "") for name, one in found.items()]
     answer(found, columns(("Environment", "It says", ""), lines))
 
