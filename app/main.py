@@ -14,8 +14,8 @@ from app.api import audit as audit_api
 from app.api import calls as calls_api
 from app.api import credentials as credentials_api
 from app.api import devices as devices_api
+from app.api import docs_page, health, openapi
 from app.api import events as events_api
-from app.api import health, openapi
 from app.api import histories as histories_api
 from app.api import signing_secrets as signing_secrets_api
 from app.api import tenants as tenants_api
@@ -109,6 +109,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="0.1.0",
         lifespan=lifespan,
         responses=problems.RESPONSES,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,  # it would send the key along, to http:// behind a proxy
     )
     headers = app.security = SecurityHeaders(chosen)
@@ -129,6 +131,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ):
         app.include_router(api.router)
     openapi.install(app)
+    docs_page.install(app)
     dashboard.install(app)
     lab = _lab(app, chosen)
     health.install(app)

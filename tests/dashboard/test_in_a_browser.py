@@ -105,6 +105,25 @@ def api(house: House, key: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=house.apis[0].url, headers=bearer(key), timeout=20)
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+async def test_the_reference_of_the_api_asks_nobody_else(
+    chromium: Browser, dashboard_house: House, width: int
+) -> None:
+    base = dashboard_house.apis[0].url
+    async with new_page(chromium, viewport={"width": width, "height": 900}) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto(f"{base}/docs")
+        await page.get_by_role("link", name="accept call").click()
+        await expect(page.locator("article#accept_call")).to_be_in_viewport()
+        await page.locator("article#accept_call summary").last.click()
+        await expect(page.locator("article#accept_call dl")).to_contain_text("answered_elsewhere")
+        await accessible(page)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert len(asked) > 2
+        assert [one for one in asked if not one.startswith(base + "/")] == []
+
+
 async def test_from_an_empty_database_to_a_rung_device(
     chromium: Browser, dashboard_house: House, simulator: Simulator
 ) -> None:
