@@ -135,7 +135,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "call by name": (calls.BY_NAME, {"tenant": TENANT, "type": "default", "name": "c9"}),
     "lock": (calls.LOCK, {"ids": IDS, "tenant": TENANT}),
     "lock if free": (calls.LOCK_IF_FREE, {"id": IDS[0], "tenant": TENANT}),
-    "ring": (calls.RING, {"ring": IDS[0], "tenant": TENANT}),
+    "ring": (calls.RING_BY_UUID, {"ring": IDS[0], "tenant": TENANT}),
     "calls": (calls.CALLS, {"ids": IDS}),
     "members": (calls.MEMBERS, {"ids": IDS}),
     "due": (calls.DUE, {"limit": 200, "aside": []}),

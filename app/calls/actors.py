@@ -6,7 +6,8 @@ from uuid import UUID
 from app.access import member_token as sign_member_token
 from app.calls import store
 from app.calls.call_token_view import read_state
-from app.calls.schemas import call_reference, call_summary, ring_out
+from app.calls.reference import call_reference
+from app.calls.schemas import call_summary, ring_out
 from app.calls.service import Seen, not_found, read
 from app.core.audience import LARGE
 from app.core.frozen import frozen
@@ -109,9 +110,9 @@ def as_told(caller: Caller, seen: Seen, user_id: str) -> dict[str, Any]:
     So it is with a call token whatever the call's size, and its own ring beside it.
     """
     if caller.kind == "call":
-        return call_summary(seen.stored, seen.call, user_id) | {"ring": ring_out(seen.ring)}
+        return call_summary(seen.call, user_id) | {"ring": ring_out(seen.ring)}
     if len(seen.call.members) > LARGE:
-        return call_summary(seen.stored, seen.call, user_id)
+        return call_summary(seen.call, user_id)
     return seen.out()
 
 

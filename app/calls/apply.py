@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.calls import queries as live
 from app.calls import store
-from app.calls.store import Stored
+from app.calls.rows import Stored
 from app.core.audience import audience
 from app.core.call import Call, Decision, Ring
 from app.core.event import Event, EventType, envelope

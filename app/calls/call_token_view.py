@@ -7,36 +7,22 @@ from sqlalchemy import text
 
 from app.calls import store
 from app.calls.commands import Asked, carry_out
+from app.calls.reference import names
 from app.calls.refusals import not_found
-from app.calls.schemas import call_reference, call_summary, member_out, ring_out
-from app.calls.store import Stored
-from app.core.call import Call, CallKit, Decision, Outcome, Report, view
+from app.calls.rows import COUNTS, SUMMARY, OwnCall, Stored, own_call_from
+from app.calls.schemas import call_summary, member_out, own_call_out, ring_out
+from app.core.call import CallKit, Decision, Outcome, Report, view
 from app.core.event import rfc3339
-from app.core.person import person_from, person_json
-from app.infra.db import Connection, Row, one
+from app.infra.db import Connection
 from app.infra.errors import Forbidden
 from app.infra.runtime import Runtime
 from app.push import store as pushes
 from app.tenants.caller import Caller
 
-SUMMARY = """
-    c.id, c.type, c.name, c.state, c.reason, c.caller_id, c.caller_name, c.caller_avatar_url,
-    c.caller_handle, c.title, c.video, c.custom, c.created_at, c.active_at, c.ended_at,
-    m.user_id, m.person, m.role, m.state AS member_state, m.device_id, m.joined_at, m.left_at,
-    r.uuid, r.deadline, r.outcome, r.settled_at, r.callkit_reason,
-    n.members, n.joined, n.ringing
-"""
-COUNTS = """
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS members,
-               count(*) FILTER (WHERE o.state IN ('joined', 'away')) AS joined,
-               count(*) FILTER (WHERE o.state = 'ringing') AS ringing
-        FROM members o WHERE o.session_id = c.id) n
-"""
 STATE = text(f"""
-    SELECT {SUMMARY}, c.due_at <= clock_timestamp() AS overdue, {store.GONE_AT} AS gone_at,
+    SELECT c.due_at <= clock_timestamp() AS overdue, {store.GONE_AT} AS gone_at,
            (SELECT max(p.declined_at) FROM pushes p
-            WHERE p.ring = r.uuid AND p.device_row = :device) AS declined_at
+            WHERE p.ring = r.uuid AND p.device_row = :device) AS declined_at, {SUMMARY}
     FROM rings r
     JOIN calls c ON c.id = r.session_id
     JOIN members m ON m.session_id = r.session_id AND m.user_id = r.user_id
@@ -55,18 +41,22 @@ async def read_state(runtime: Runtime, caller: Caller, reference: str) -> dict[s
     """
     values = {"tenant": caller.tenant_id, "ring": caller.ring, "device": caller.device_row}
     async with runtime.database.autocommit() as session:
-        row = await one(session, STATE, values)
-        if row is None or not _named(reference, row):
-            raise not_found()
-    if row["overdue"]:
-        out = await _state_in_time(runtime, caller, row)
+        found = (await session.execute(STATE, values)).first()
+    if found is None:
+        raise not_found()
+    overdue, gone_at, declined_at, *row = found
+    own = own_call_from(row)
+    if not names(reference, own.stored.call):
+        raise not_found()
+    if overdue:
+        out = await _state_in_time(runtime, caller, own)
     else:
-        out = summary_of(row)
+        out = own_call_out(own)
         out |= {"ring": out["members"][0]["ring"]}
-    over = row["gone_at"] or row["declined_at"]
+    over = gone_at or declined_at
     if over is None or out["ring"]["state"] != "ringing":
         return out
-    outcome = Outcome.DECLINED if row["gone_at"] is None else Outcome.CANCELLED
+    outcome = Outcome.DECLINED if gone_at is None else Outcome.CANCELLED
     settled = {
         "state": outcome.value,
         "settled_at": rfc3339(over),
@@ -75,64 +65,18 @@ async def read_state(runtime: Runtime, caller: Caller, reference: str) -> dict[s
     return out | {"ring": out["ring"] | settled}
 
 
-def _named(reference: str, row: Row) -> bool:
-    return call_reference(reference) in {row["id"], (row["type"], row["name"])}
-
-
-def summary_of(row: Row) -> dict[str, Any]:
-    """A row of SUMMARY as `schemas.call_summary` has it, for which no other member is loaded."""
-    times = {name: row[name] and rfc3339(row[name]) for name in ("joined_at", "left_at")}
-    return {
-        "id": row["name"],
-        "session_id": str(row["id"]),
-        "cid": f"{row['type']}:{row['name']}",
-        "type": row["type"],
-        "state": row["state"],
-        "reason": row["reason"],
-        "title": row["title"],
-        "caller": {"id": row["caller_id"], **person_json(store.caller_of(row))},
-        "video": row["video"],
-        "custom": row["custom"],
-        "created_at": rfc3339(row["created_at"]),
-        "active_at": rfc3339(row["active_at"]) if row["active_at"] else None,
-        "ended_at": rfc3339(row["ended_at"]) if row["ended_at"] else None,
-        "members": [
-            {
-                "user_id": row["user_id"],
-                **person_json(person_from(row["person"])),
-                "role": row["role"],
-                "state": row["member_state"],
-                "device_id": row["device_id"],
-                **times,
-                "ring": None if row["uuid"] is None else _ring(row),
-            }
-        ],
-        "count": {name: row[name] for name in ("members", "joined", "ringing")},
-    }
-
-
-def _ring(row: Row) -> dict[str, Any]:
-    return {
-        "uuid": str(row["uuid"]),
-        "state": row["outcome"] or "ringing",
-        "expires_at": rfc3339(row["deadline"]),
-        "settled_at": rfc3339(row["settled_at"]) if row["settled_at"] else None,
-        "callkit_reason": row["callkit_reason"],
-    }
-
-
-async def _state_in_time(runtime: Runtime, caller: Caller, row: Row) -> dict[str, Any]:
+async def _state_in_time(runtime: Runtime, caller: Caller, known: OwnCall) -> dict[str, Any]:
     """The same for a call that time has changed and the sweep has not seen yet."""
     async with runtime.database.snapshot() as session:
-        now, calls = await store.load(session, [row["id"]])
-    stored = calls.get(row["id"])
+        now, calls = await store.load(session, [known.stored.call.id])
+    stored = calls.get(known.stored.call.id)
     if stored is None:
         raise not_found()
     call = view(stored.call, now)
-    own = call.members[row["user_id"]]
+    own = call.members[known.member.user_id]
     same = own.ring is not None and own.ring.uuid == caller.ring
-    ring = ring_out(own.ring) if same else _ring(row)
-    return call_summary(stored, call, row["user_id"]) | {
+    ring = ring_out(own.ring if same else known.member.ring)
+    return call_summary(call, own.user_id) | {
         "members": [member_out(own) | {"ring": ring}],
         "ring": ring,
     }
@@ -153,7 +97,7 @@ async def report(runtime: Runtime, caller: Caller, reference: str, *, delivered:
         raise not_found()
 
     async def note(session: Connection, stored: Stored, _: Decision, now: datetime) -> Any:
-        if not _names(reference, stored.call):
+        if not names(reference, stored.call):
             return not_found()
         first = await pushes.note_report(session, ring, device, now, delivered=delivered)
         return None if first else "said before"
@@ -162,7 +106,3 @@ async def report(runtime: Runtime, caller: Caller, reference: str, *, delivered:
     done = await carry_out(runtime, caller.tenant_id, found["session_id"], Asked(command, note))
     if isinstance(done.instead, Exception):
         raise done.instead
-
-
-def _names(reference: str, call: Call) -> bool:
-    return call_reference(reference) in {call.id, (call.type, call.name)}

@@ -19,7 +19,7 @@ from app.calls import store
 from app.calls.apply import Applied, Change, apply
 from app.calls.notify_after_commit import notify_after_commit
 from app.calls.refusals import not_found
-from app.calls.store import Stored
+from app.calls.rows import Stored
 from app.core.call import Command, Decision, combine, decide
 from app.core.frozen import frozen
 from app.infra.batching import Lanes

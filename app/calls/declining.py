@@ -6,8 +6,8 @@ from typing import Any
 from app.calls import service
 from app.calls.actors import Actor
 from app.calls.commands import Asked, carry_out
+from app.calls.rows import Stored
 from app.calls.service import Seen
-from app.calls.store import Stored
 from app.core.call import Decision, Report, Ring
 from app.infra.db import Connection
 from app.infra.errors import Invalid

@@ -12,10 +12,10 @@ from sqlalchemy import text
 
 from app.calls import service
 from app.calls.actors import Actor
-from app.calls.call_token_view import COUNTS, SUMMARY, summary_of
-from app.calls.schemas import call_reference, call_summary
+from app.calls.reference import call_reference
+from app.calls.rows import COUNTS, SUMMARY, own_call_from
+from app.calls.schemas import call_summary, own_call_out
 from app.core.call import SERVER, Heartbeat
-from app.infra.db import one
 from app.infra.errors import Invalid
 from app.infra.runtime import Runtime
 
@@ -59,7 +59,7 @@ async def keep(runtime: Runtime, actor: Actor) -> dict[str, Any]:
         Heartbeat(user, actor.device),
         hidden=actor.hidden,
     )
-    return call_summary(seen.stored, seen.call, user)
+    return call_summary(seen.call, user)
 
 
 async def _keep_joined(runtime: Runtime, actor: Actor, user: str) -> dict[str, Any] | None:
@@ -73,5 +73,5 @@ async def _keep_joined(runtime: Runtime, actor: Actor, user: str) -> dict[str, A
         statement, (values["type"], values["name"]) = BY_NAME, named
     # a transaction of its own: who goes on from FOR SHARE to FOR NO KEY UPDATE may deadlock
     async with runtime.database.transaction() as session:
-        row = await one(session, statement, values)
-    return None if row is None else summary_of(row)
+        row = (await session.execute(statement, values)).first()
+    return None if row is None else own_call_out(own_call_from(row))

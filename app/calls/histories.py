@@ -12,12 +12,12 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 
 from app.calls import store
-from app.calls.call_token_view import COUNTS, SUMMARY, summary_of
-from app.calls.schemas import call_out, call_summary
+from app.calls.rows import COUNTS, SUMMARY, own_call_from
+from app.calls.schemas import call_out, call_summary, own_call_out
 from app.core.audience import LARGE
 from app.core.call import view
 from app.core.frozen import frozen
-from app.infra.db import Connection, Row, many, one
+from app.infra.db import Connection, many, one
 from app.infra.runtime import Runtime
 
 WINDOW: Final = 2_000
@@ -109,18 +109,14 @@ OF_USER = text(
         ORDER BY m.session_id DESC"""  # noqa: S608  (constants)
     )
 )
-SIZES = text("""
+SIZES = text(f"""
     SELECT c.id, c.due_at <= clock_timestamp() AS overdue, n.members, n.joined, n.ringing
-    FROM calls c CROSS JOIN LATERAL (
-        SELECT count(*) AS members,
-               count(*) FILTER (WHERE o.state IN ('joined', 'away')) AS joined,
-               count(*) FILTER (WHERE o.state = 'ringing') AS ringing
-        FROM members o WHERE o.session_id = c.id) n
+    FROM calls c {COUNTS}
     WHERE c.id = ANY(CAST(:ids AS uuid[]))
-""")
+""")  # noqa: S608  (constants)
 OWN = text(f"""
-    SELECT {SUMMARY}, c.due_at <= clock_timestamp() AS overdue, {MISSED} AS missed,
-           coalesce(r.settled_at, c.ended_at) <= s.seen_at AS seen, others.ids AS others
+    SELECT c.due_at <= clock_timestamp() AS overdue,
+           coalesce(r.settled_at, c.ended_at) <= s.seen_at AS seen, others.ids AS others, {SUMMARY}
     FROM members m JOIN calls c ON c.id = m.session_id LEFT JOIN rings r ON r.uuid = m.ring
     LEFT JOIN seen_marks s ON s.tenant_id = m.tenant_id AND s.user_id = m.user_id
     CROSS JOIN LATERAL (
@@ -171,9 +167,9 @@ async def of_tenant(
         now, found = await store.load(session, ids, members_of=whole)
     calls = []
     for session_id in ids:
-        stored, size = found[session_id], sizes[session_id]
-        call = view(stored.call, now) if session_id in whole else stored.call
-        out = call_out(stored, call)
+        call, size = found[session_id].call, sizes[session_id]
+        call = view(call, now) if session_id in whole else call
+        out = call_out(call)
         if size["members"] > LARGE:
             out["members"] = []
         count = {name: size[name] for name in ("members", "joined", "ringing")}
@@ -189,19 +185,23 @@ async def of_user(
     user = wanted.user
     async with runtime.database.snapshot() as session:
         ids, more = await _page(session, tenant_id, wanted, before, limit)
-        rows = {row["id"]: row for row in await many(session, OWN, {"ids": ids, "user": user})}
-        late = [one for one in ids if rows[one]["overdue"]]
+        rows = await session.execute(OWN, {"ids": ids, "user": user})
+        own = {
+            (one := own_call_from(row)).stored.call.id: (one, overdue, bool(seen), others)
+            for overdue, seen, others, *row in rows
+        }
+        late = [session_id for session_id in ids if own[session_id][1]]
         now, found = await store.load(session, late)
     calls = []
     for session_id in ids:
-        row, out = rows[session_id], None
-        if session_id in found:
-            out = call_summary(found[session_id], view(found[session_id].call, now), user)
-        calls.append(_own(row, out or summary_of(row)))
+        one, _, seen, others = own[session_id]
+        stored = found.get(session_id)
+        out = own_call_out(one) if stored is None else call_summary(view(stored.call, now), user)
+        calls.append(_own(out, others, seen=seen))
     return Page(calls, more)
 
 
-def _own(row: Row, out: dict[str, Any]) -> dict[str, Any]:
+def _own(out: dict[str, Any], others: list[str], *, seen: bool) -> dict[str, Any]:
     own = out["members"][0]
     ended = out["state"] == "ended"
     missed = own["role"] == "callee" and (
@@ -210,8 +210,8 @@ def _own(row: Row, out: dict[str, Any]) -> dict[str, Any]:
     return out | {
         "direction": "outgoing" if own["role"] == "caller" else "incoming",
         "missed": missed,
-        "seen": bool(row["seen"]) or not missed,
-        "others": row["others"],
+        "seen": seen or not missed,
+        "others": others,
     }
 
 

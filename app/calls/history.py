@@ -6,13 +6,13 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Connection, Row, many, one
+from app.calls.rows import CALL, columns, stored_from
+from app.core.call import Call
+from app.infra.db import Connection, Row, many
 
-CALL = text("""
-    SELECT id, type, name, state, reason, caller_id, caller_name, caller_avatar_url, caller_handle,
-           title, video, created_at, active_at, ended_at
-    FROM calls WHERE id = :call AND tenant_id = :tenant
-""")
+OF_TENANT = text(f"""
+    SELECT {columns("c", CALL)} FROM calls c WHERE id = :call AND tenant_id = :tenant
+""")  # noqa: S608  (constants)
 EVENTS = text("""
     SELECT seq, type, at, data FROM events WHERE session_id = :call
     ORDER BY seq LIMIT CAST(:limit AS bigint)
@@ -38,12 +38,13 @@ ATTEMPTS = text("""
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Rows of one call, each kind in its order. Events and attempts are forgotten before the rest.
+    """A call without its members, and its rows, each kind in its order.
 
-    Of a token there are its last four digits only.
+    Events and attempts are forgotten before the rest. Of a token there are its last four digits
+    only.
     """
 
-    call: Row
+    call: Call
     rings: Sequence[Row]
     pushes: Sequence[Row]
     attempts: Sequence[Row]
@@ -54,13 +55,13 @@ async def of_call(
     session: Connection, tenant_id: UUID, session_id: UUID, *, limit: int | None = None
 ) -> History | None:
     """What is known of a call, the first `limit` rows of a kind; None when the tenant has none."""
-    call = await one(session, CALL, {"call": session_id, "tenant": tenant_id})
-    if call is None:
+    row = (await session.execute(OF_TENANT, {"call": session_id, "tenant": tenant_id})).first()
+    if row is None:
         return None
     values = {"call": session_id, "limit": limit}
     pushes = await many(session, PUSHES, values)
     return History(
-        call=call,
+        call=stored_from(row, {}).call,
         rings=await many(session, RINGS, values),
         pushes=pushes,
         attempts=await many(session, ATTEMPTS, {"pushes": [push["id"] for push in pushes]}),

@@ -28,7 +28,7 @@ async def live_calls(
     for session_id, stored in calls.items():
         call = view(stored.call, now)
         if call.state is not CallState.ENDED:
-            out[session_id] = call_out(stored, call) | {"seq": stored.event_seq}
+            out[session_id] = call_out(call) | {"seq": stored.event_seq}
     by_user: dict[tuple[UUID, str], list[dict[str, Any]]] = {}
     for tenant_id, user_id, session_id in found:
         if session_id in out:

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import text
 
 from app.calls.commands import Asked, carry_out
-from app.calls.store import Stored
+from app.calls.rows import Stored
 from app.core.call import Call, Decision, MemberState, Unreachable
 from app.events import store as events
 from app.infra import bisection

@@ -13,8 +13,8 @@ from app.calls.apply import Applied, Change, start
 from app.calls.commands import Asked, Done
 from app.calls.idempotency import KeptKey
 from app.calls.reach import User, unreachable_of, warnings_of
+from app.calls.rows import Stored
 from app.calls.schemas import PersonIn, RingIn, call_out
-from app.calls.store import Stored
 from app.core.call import SERVER, Call, Callee, Decision, Refused, RingMore, Start, decide
 from app.core.frozen import frozen
 from app.core.limits import CallLimits
@@ -178,22 +178,20 @@ def _start(one: RingRequest, now: datetime, unreachable: frozenset[User]) -> Cha
         video=request.video,
         limits=one.limits,
         created_at=now,
-        title=request.title,
+        details=request.details,
         caller=request.caller.person,
     )
     command = Start(one.callees, one.ring_time, one.device, one.among(unreachable), one.give_up)
     decision = decide(call, command, now)
-    custom = dict(request.custom)
-    stored = Stored(decision.call, one.tenant_id, custom, 0, 1)
-    return Change(stored, decision)
+    return Change(Stored(decision.call, one.tenant_id, 0, 1), decision)
 
 
 def _answer(one: RingRequest, change: Change) -> dict[str, Any]:
-    return _told(one, change.stored, change.decision.call)
+    return _told(one, change.decision.call)
 
 
-def _told(one: RingRequest, stored: Stored, call: Call) -> dict[str, Any]:
-    return call_out(stored, call) | {"warnings": warnings_of(call, one.request.callee_ids)}
+def _told(one: RingRequest, call: Call) -> dict[str, Any]:
+    return call_out(call) | {"warnings": warnings_of(call, one.request.callee_ids)}
 
 
 async def _keep(
@@ -266,7 +264,7 @@ def answer_more(one: RingRequest, done: Done) -> Answer:
         answer: Answer = done.instead
         return answer
     if done.decision.refusal is None:
-        return _told(one, done.stored, done.decision.call)
+        return _told(one, done.decision.call)
     if done.decision.refusal is Refused.TOO_MANY_MEMBERS:
         return Invalid("too_many_members", "callees: the call would hold more members than it may")
     return Conflict(

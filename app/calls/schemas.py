@@ -3,15 +3,14 @@
 import re
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
-from uuid import UUID
 
 from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, model_validator
 from pydantic_core import CoreSchema
 
-from app.calls.store import Stored
+from app.calls.rows import OwnCall
 from app.core.call import LIVE, Call, Member, MemberState, Ring
+from app.core.details import Details, details_json
 from app.core.event import rfc3339
-from app.core.identifiers import is_call_name, is_call_type
 from app.core.limits import BOUNDS
 from app.core.person import Handle, HandleKind, Person, person_json
 from app.infra.fields import (
@@ -158,6 +157,11 @@ class RingIn(Request):
         return self
 
     @property
+    def details(self) -> Details:
+        """What no rule needs."""
+        return Details(title=self.title, custom=dict(self.custom))
+
+    @property
     def callee_ids(self) -> list[str]:
         """Who is rung."""
         return [one if isinstance(one, str) else one.id for one in self.callees]
@@ -192,8 +196,8 @@ class ReportIn(Request):
     )
 
 
-def call_out(stored: Stored, call: Call) -> dict[str, Any]:
-    """A call as clients read it; `call` is `stored.call` as time has left it."""
+def call_out(call: Call) -> dict[str, Any]:
+    """A call as clients read it, as time has left it."""
     return {
         "id": call.name,
         "session_id": str(call.id),
@@ -201,10 +205,9 @@ def call_out(stored: Stored, call: Call) -> dict[str, Any]:
         "type": call.type,
         "state": call.state.value,
         "reason": call.reason.value if call.reason else None,
-        "title": call.title,
         "caller": {"id": call.caller_id, **person_json(call.caller)},
         "video": call.video,
-        "custom": stored.custom,
+        **details_json(call.details),
         "created_at": rfc3339(call.created_at),
         "active_at": rfc3339(call.active_at) if call.active_at else None,
         "ended_at": rfc3339(call.ended_at) if call.ended_at else None,
@@ -212,11 +215,17 @@ def call_out(stored: Stored, call: Call) -> dict[str, Any]:
     }
 
 
-def call_summary(stored: Stored, call: Call, user_id: str) -> dict[str, Any]:
+def own_call_out(own: OwnCall) -> dict[str, Any]:
+    """The same of a call of which no other member is loaded, as it is stored."""
+    count = {"members": own.members, "joined": own.joined, "ringing": own.ringing}
+    return call_out(own.stored.call) | {"count": count}
+
+
+def call_summary(call: Call, user_id: str) -> dict[str, Any]:
     """A call as one member's phone reads it: that member alone, and how many there are."""
     states = [member.state for member in call.members.values()]
     mine = {user_id: call.members[user_id]} if user_id in call.members else {}
-    return call_out(stored, replace(call, members=mine)) | {
+    return call_out(replace(call, members=mine)) | {
         "count": {
             "members": len(states),
             "joined": sum(state in LIVE for state in states),
@@ -250,14 +259,3 @@ def ring_out(ring: Ring | None) -> dict[str, Any] | None:
         "settled_at": rfc3339(ring.settled_at) if ring.settled_at else None,
         "callkit_reason": int(ring.callkit_reason) if ring.callkit_reason else None,
     }
-
-
-def call_reference(text: str) -> tuple[str, str] | UUID | None:
-    """A call as named in a path: `type:id`, or the id of one session; None when it is neither."""
-    kind, colon, name = text.partition(":")
-    if colon:
-        return (kind, name) if is_call_type(kind) and is_call_name(name) else None
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

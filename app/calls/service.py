@@ -12,9 +12,11 @@ from app.calls.commands import Asked, Audited, carry_out
 from app.calls.large_calls import tell_large_calls
 from app.calls.notify_after_commit import notify_after_commit
 from app.calls.presence import keep_present, live_calls
+from app.calls.reference import call_reference
+from app.calls.reference import find as find_in
 from app.calls.refusals import not_found, refusal
-from app.calls.schemas import call_out, call_reference
-from app.calls.store import Stored
+from app.calls.rows import Stored
+from app.calls.schemas import call_out
 from app.core.call import (
     Call,
     Cancel,
@@ -31,7 +33,6 @@ from app.core.frozen import frozen
 from app.infra import bisection
 from app.infra.bisection import Aside
 from app.infra.db import Connection, insert_all
-from app.infra.errors import NotFound
 from app.infra.runtime import Runtime
 
 __all__ = [
@@ -67,7 +68,7 @@ class Seen:
 
     def out(self) -> dict[str, Any]:
         """As clients read it."""
-        return call_out(self.stored, self.call)
+        return call_out(self.call)
 
 
 async def read(runtime: Runtime, tenant_id: UUID, reference: str) -> Seen:
@@ -76,7 +77,7 @@ async def read(runtime: Runtime, tenant_id: UUID, reference: str) -> Seen:
     Raises NotFound, also for another tenant's call.
     """
     async with runtime.database.snapshot() as session:
-        session_id = await _find(session, tenant_id, reference)
+        session_id = await find_in(session, tenant_id, reference)
         now, calls = await store.load(session, [session_id])
     stored = calls.get(session_id)
     if stored is None or stored.tenant_id != tenant_id:
@@ -120,19 +121,7 @@ async def find(runtime: Runtime, tenant_id: UUID, reference: str) -> UUID:
     if isinstance(named, UUID):
         return named
     async with runtime.database.autocommit() as session:
-        return await _find(session, tenant_id, reference)
-
-
-async def _find(session: Connection, tenant_id: UUID, reference: str) -> UUID:
-    named = call_reference(reference)
-    if named is None:
-        raise NotFound("call_not_found", "a call is named `type:id`, or by the id of its session")
-    if isinstance(named, UUID):
-        return named
-    session_id = await store.id_by_name(session, tenant_id, *named)
-    if session_id is None:
-        raise not_found()
-    return session_id
+        return await find_in(session, tenant_id, reference)
 
 
 async def sweep(runtime: Runtime) -> int:

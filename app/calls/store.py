@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -12,39 +11,21 @@ from sqlalchemy import text
 from app.calls.models import Call as CallRow
 from app.calls.models import Member as MemberRow
 from app.calls.models import Ring as RingRow
-from app.core import limits
-from app.core.call import (
-    Call,
-    CallKit,
-    CallState,
-    Decision,
-    Member,
-    MemberState,
-    Outcome,
-    Reason,
-    Ring,
-    Role,
-    due_at,
+from app.calls.rows import (
+    CALL,
+    MEMBER,
+    RING,
+    Stored,
+    call_row,
+    columns,
+    member_from,
+    ring_from,
+    stored_from,
 )
-from app.core.frozen import frozen
-from app.core.person import Person, handle_from, handle_json, person_from, stored_person
-from app.infra.db import Connection, Insert, Row, insert_with, many, one
+from app.core.call import Decision, Member, Ring, due_at
+from app.core.person import stored_person
+from app.infra.db import Connection, Insert, insert_with, many, one
 
-
-@frozen
-class Stored:
-    """A call as the database holds it, with what core does not need to know."""
-
-    call: Call
-    tenant_id: UUID
-    custom: dict[str, Any]
-    event_seq: int
-    version: int
-
-
-CALL_COLUMNS = """id, tenant_id, type, name, state, reason, caller_id, caller_name,
-    caller_avatar_url, caller_handle, title, video, custom, limits, created_at, active_at, ended_at,
-    alone_since, event_seq, version"""
 BY_NAME = text("""
     SELECT id FROM calls WHERE tenant_id = :tenant AND type = :type AND name = :name
     ORDER BY ended_at IS NULL DESC, created_at DESC, id DESC LIMIT 1
@@ -59,21 +40,18 @@ LOCK_IF_FREE = text("""
     )
     SELECT EXISTS (SELECT FROM mine) AS mine FROM calls WHERE id = :id AND tenant_id = :tenant
 """)
-RING = text("""
-    SELECT uuid, user_id, created_at, deadline, outcome, settled_at, callkit_reason, device
-    FROM rings WHERE uuid = :ring AND tenant_id = :tenant
-""")
-CALLS = text(
-    f"SELECT {CALL_COLUMNS} FROM calls WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id"  # noqa: S608
-)
-MEMBERS = text("""
-    SELECT m.session_id, m.user_id, m.role, m.state, m.device_id, m.monitored,
-           m.joined_at, m.seen_at, m.left_at, m.person, r.uuid, r.created_at, r.deadline, r.outcome,
-           r.settled_at, r.callkit_reason, r.device
+RING_BY_UUID = text(f"""
+    SELECT {columns("r", RING)} FROM rings r WHERE uuid = :ring AND tenant_id = :tenant
+""")  # noqa: S608  (constants)
+CALLS = text(f"""
+    SELECT {columns("c", CALL)} FROM calls c WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id
+""")  # noqa: S608  (constants)
+MEMBERS = text(f"""
+    SELECT m.session_id, {columns("m", MEMBER)}, {columns("r", RING)}
     FROM members m LEFT JOIN rings r ON r.uuid = m.ring
     WHERE m.session_id = ANY(CAST(:ids AS uuid[]))
     ORDER BY m.joined_at NULLS LAST, m.user_id
-""")
+""")  # noqa: S608  (constants)
 CLOCK = text("SELECT clock_timestamp() AS now")
 # statement_timestamp(), as an index knows nothing to do with the ever-moving clock_timestamp().
 # The lock ends with the statement: what somebody holds is passed over, so that it fills no batch.
@@ -110,8 +88,9 @@ async def lock_if_free(session: Connection, tenant_id: UUID, session_id: UUID) -
 
 async def ring(session: Connection, tenant_id: UUID, uuid: UUID) -> Ring | None:
     """One ring, whether or not it is the latest that was made to reach its member."""
-    row = await one(session, RING, {"ring": uuid, "tenant": tenant_id})
-    return None if row is None else _ring(row)
+    values = {"ring": uuid, "tenant": tenant_id}
+    row = (await session.execute(RING_BY_UUID, values)).first()
+    return None if row is None else ring_from(row)
 
 
 async def due(session: Connection, limit: int, aside: Sequence[UUID]) -> list[UUID]:
@@ -127,70 +106,15 @@ async def load(
 
     Comes after the lock, as statements of their own. `members_of`: only these get their members.
     """
-    calls = await many(session, CALLS, {"ids": list(ids)})
+    calls = (await session.execute(CALLS, {"ids": list(ids)})).all()
     of = ids if members_of is None else members_of
-    members = await many(session, MEMBERS, {"ids": list(of)})
-    now = await one(session, CLOCK)
-    assert now is not None
-    by_call: dict[UUID, dict[str, Member]] = {row["id"]: {} for row in calls}
-    for row in members:
-        by_call[row["session_id"]][row["user_id"]] = _member(row)
-    return now["now"], {row["id"]: _stored(row, by_call[row["id"]]) for row in calls}
-
-
-def _stored(row: Row, members: dict[str, Member]) -> Stored:
-    call = Call(
-        id=row["id"],
-        type=row["type"],
-        name=row["name"],
-        caller_id=row["caller_id"],
-        video=row["video"],
-        limits=limits.from_json(row["limits"]),
-        created_at=row["created_at"],
-        state=CallState(row["state"]),
-        reason=Reason(row["reason"]) if row["reason"] else None,
-        active_at=row["active_at"],
-        ended_at=row["ended_at"],
-        alone_since=row["alone_since"],
-        title=row["title"],
-        caller=caller_of(row),
-        members=MappingProxyType(members),
-    )
-    return Stored(call, row["tenant_id"], row["custom"], row["event_seq"], row["version"])
-
-
-def caller_of(row: Row) -> Person:
-    """What is shown of the caller, from a call's row."""
-    return Person(row["caller_name"], row["caller_avatar_url"], handle_from(row["caller_handle"]))
-
-
-def _member(row: Row) -> Member:
-    ring = None if row["uuid"] is None else _ring(row)
-    return Member(
-        row["user_id"],
-        Role(row["role"]),
-        MemberState(row["state"]),
-        ring,
-        row["device_id"],
-        row["monitored"],
-        row["joined_at"],
-        row["seen_at"],
-        row["left_at"],
-        person_from(row["person"]),
-    )
-
-
-def _ring(row: Row) -> Ring:
-    return Ring(
-        row["uuid"],
-        row["user_id"],
-        row["created_at"],
-        row["deadline"],
-        Outcome(row["outcome"]) if row["outcome"] else None,
-        row["settled_at"],
-        CallKit(row["callkit_reason"]) if row["callkit_reason"] else None,
-        row["device"],
-    )
+    members = await session.execute(MEMBERS, {"ids": list(of)})
+    by_call: dict[UUID, dict[str, Member]] = {row[0]: {} for row in calls}
+    for session_id, *row in members:
+        member = member_from(row[: len(MEMBER)], ring_from(row[len(MEMBER) :]))
+        by_call[session_id][member.user_id] = member
+    now: datetime = (await session.execute(CLOCK)).scalar_one()
+    return now, {row[0]: stored_from(row, by_call[row[0]]) for row in calls}
 
 
 async def add_calls(
@@ -201,39 +125,12 @@ async def add_calls(
     A cid with a live call is not taken twice. In order of their cids: an insert waits for another
     transaction's of the same cid.
     """
-    rows = [_call_row(stored) for stored in calls]
+    rows = [call_row(stored) for stored in calls]
     rows.sort(key=lambda row: (row["tenant_id"], row["type"], row["name"]))
     free = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING"
     return await insert_with(
         session, Insert(CallRow.__table__, rows, free), belongings, by="session_id"
     )
-
-
-def _call_row(stored: Stored) -> dict[str, Any]:
-    call = stored.call
-    return {
-        "id": call.id,
-        "tenant_id": stored.tenant_id,
-        "type": call.type,
-        "name": call.name,
-        "state": call.state,
-        "reason": call.reason,
-        "caller_id": call.caller_id,
-        "caller_name": call.caller.name,
-        "caller_avatar_url": call.caller.avatar_url,
-        "caller_handle": handle_json(call.caller.handle),
-        "title": call.title,
-        "video": call.video,
-        "custom": stored.custom,
-        "limits": limits.to_json(call.limits),
-        "created_at": call.created_at,
-        "active_at": call.active_at,
-        "ended_at": call.ended_at,
-        "alone_since": call.alone_since,
-        "due_at": due_at(call),
-        "event_seq": stored.event_seq,
-        "version": stored.version,
-    }
 
 
 SAVE_CALLS = text("""

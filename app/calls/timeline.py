@@ -8,16 +8,17 @@ from uuid import UUID
 
 from app import senders
 from app.calls import history
-from app.calls import store as calls
 from app.calls.history import History
-from app.calls.schemas import call_reference
+from app.calls.reference import find
+from app.calls.refusals import not_found
+from app.calls.schemas import call_out
 from app.core import sentences as story
 from app.core.event import milliseconds, rfc3339
-from app.core.person import person_json
 from app.core.push import TOKEN_KINDS
-from app.infra.db import Connection, Row
-from app.infra.errors import AppError, NotFound
+from app.infra.db import Row
 from app.infra.runtime import Runtime
+
+SHOWN = ("id", "session_id", "cid", "state", "reason", "title", "caller", "created_at", "ended_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,40 +53,16 @@ async def of_call(runtime: Runtime, tenant_id: UUID, reference: str) -> dict[str
     Raises NotFound, also for another tenant's call.
     """
     async with runtime.database.autocommit() as session:
-        session_id = await _find(session, tenant_id, reference)
+        session_id = await find(session, tenant_id, reference)
         known = await history.of_call(session, tenant_id, session_id)
     if known is None:
-        raise _not_found()
+        raise not_found()
     call = known.call
-    began = call["created_at"]
+    shown = call_out(call)
     return {
-        "call": {
-            "id": call["name"],
-            "session_id": str(call["id"]),
-            "cid": f"{call['type']}:{call['name']}",
-            "state": call["state"],
-            "reason": call["reason"],
-            "title": call["title"],
-            "caller_id": call["caller_id"],
-            "caller": {"id": call["caller_id"], **person_json(calls.caller_of(call))},
-            "created_at": rfc3339(began),
-            "ended_at": rfc3339(call["ended_at"]) if call["ended_at"] else None,
-        },
-        "timeline": [line.out(began) for line in lines(known)],
+        "call": {name: shown[name] for name in SHOWN} | {"caller_id": call.caller_id},
+        "timeline": [line.out(call.created_at) for line in lines(known)],
     }
-
-
-async def _find(session: Connection, tenant_id: UUID, reference: str) -> UUID:
-    named = call_reference(reference)
-    if isinstance(named, tuple):
-        named = await calls.id_by_name(session, tenant_id, *named)
-    if named is None:
-        raise _not_found()
-    return named
-
-
-def _not_found() -> AppError:
-    return NotFound("call_not_found", "there is no such call")
 
 
 def lines(known: History) -> list[Line]:
@@ -114,8 +91,8 @@ def _of_forgotten_events(known: History) -> Iterator[Line]:
     call, kinds = known.call, {event["type"] for event in known.events}
     if "call.started" not in kinds:
         callees = dict.fromkeys(ring["user_id"] for ring in known.rings)
-        data = {"caller_id": call["caller_id"], "callees": list(callees)}
-        yield _told(call["created_at"], 0, "call.started", data)
+        data = {"caller_id": call.caller_id, "callees": list(callees)}
+        yield _told(call.created_at, 0, "call.started", data)
     for push in () if kinds else known.pushes:
         data = {"user_id": push["user_id"], "device_id": push["device_id"]}
         data |= {"ring": str(push["ring"])}
@@ -126,9 +103,9 @@ def _of_forgotten_events(known: History) -> Iterator[Line]:
         ):
             if at is not None:
                 yield _told(at, AFTER_EVENTS, kind, data)
-    if call["ended_at"] is not None and "call.ended" not in kinds:
-        data = {"reason": call["reason"]}
-        yield _told(call["ended_at"], AFTER_EVENTS, "call.ended", data)
+    if call.ended_at is not None and "call.ended" not in kinds:
+        reason = {"reason": call.reason.value if call.reason else None}
+        yield _told(call.ended_at, AFTER_EVENTS, "call.ended", reason)
 
 
 def _of_pushes(known: History) -> Iterator[Line]:

@@ -10,6 +10,7 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from uuid import UUID
 
+from app.core.details import NO_DETAILS, Details
 from app.core.event import Event
 from app.core.frozen import frozen
 from app.core.limits import CallLimits
@@ -135,7 +136,7 @@ class Call:
     active_at: datetime | None = None
     ended_at: datetime | None = None
     alone_since: datetime | None = None
-    title: str | None = None
+    details: Details = NO_DETAILS
     caller: Person = NOBODY
     members: Mapping[str, Member] = field(default_factory=lambda: MappingProxyType({}))
 

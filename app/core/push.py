@@ -67,6 +67,13 @@ class PushReason(StrEnum):
     LOST = "lost"
 
 
+class RetiredReason(StrEnum):
+    """Why a token is retired, where the reason is ours; the others are a service's own."""
+
+    EXPIRED = "expired"
+    REFUSED = "refused"
+
+
 OTHER: Final = {
     Environment.PRODUCTION: Environment.SANDBOX,
     Environment.SANDBOX: Environment.PRODUCTION,

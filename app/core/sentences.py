@@ -3,43 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-CALLKIT = {
-    1: "failed",
-    2: "ended by the other side",
-    3: "unanswered",
-    4: "answered elsewhere",
-    5: "declined elsewhere",
-}
-OUTCOMES = {
-    "accepted": "was accepted",
-    "declined": "was declined",
-    "cancelled": "was cancelled",
-    "missed": "was not answered in time",
-    "unreachable": "reached nobody",
-}
-ENDS = {
-    "completed": "everyone had left",
-    "cancelled": "the caller gave up",
-    "declined": "everyone had declined",
-    "busy": "everyone was busy",
-    "missed": "nobody answered",
-    "unreachable": "nobody could be reached",
-    "alone": "one member was left alone in it",
-    "max_duration": "it had lasted as long as a call may",
-    "ended_by_server": "the server ended it",
-    "failed": "it failed",
-}
-UNSENT = {
-    "ring_settled": "the ring had settled before it was sent",
-    "token_moved": "its token had gone to another user or device",
-    "device_removed": "its device had been removed",
-    "no_credential": "there is no credential for this app and environment",
-    "deadline": "its time was over before it was taken",
-    "credential_unfit": "the credential cannot be used",
-    "payload": "its payload could not be made",
-    "ring_gone": "its ring is not kept any more",
-    "unknown": "it may have been taken: nobody heard the answer",
-}
+from app.core import words
+from app.core.push import PushReason
+from app.core.words import CALLKIT, ENDS, OUTCOMES
 
 
 def of_event(kind: str, data: Mapping[str, Any]) -> str:
@@ -131,12 +97,12 @@ def of_answer(
     if status is not None and 200 <= status < 300:
         return f"{service} accepts {what} to {device}{after}"
     if status is None:
-        return f"no answer to {what} to {device}{after}: {reason or 'connection lost'}"
+        return f"no answer to {what} to {device}{after}: {words.of_push(reason or PushReason.LOST)}"
     return f"{service} refuses {what} to {device}{after}: {status} {reason or ''}".rstrip()
 
 
 def of_unsent(purpose: str, device: str, state: str, reason: str | None) -> str:
     """A push that never went out."""
     what = "the push" if purpose == "ring" else "the stop"
-    why = UNSENT.get(reason or "", reason or state)
+    why = words.of_push(reason) if reason else state
     return f"{what} to {device} is not sent: {why}"

@@ -135,7 +135,7 @@ def _ring(draft: Draft, command: Start | RingMore) -> None:
 
 def _shown(call: Call) -> dict[str, Any]:
     """What a screen shows of a call, in the data of an event; nothing where nothing was said."""
-    shown = {"caller": stored_person(call.caller), "title": call.title}
+    shown = {"caller": stored_person(call.caller), "title": call.details.title}
     return {name: value for name, value in shown.items() if value is not None}
 
 

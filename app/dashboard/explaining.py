@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.calls.history import History
-from app.core.sentences import UNSENT
-from app.dashboard.words import REASONS, duration, hindrances, service_of_token
+from app.core.words import SAID, UNSENT, of_push, of_retired
+from app.dashboard.words import duration, hindrances, service_of_token
 from app.infra.db import Row
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
@@ -20,7 +20,7 @@ def explain(story: History, tokens: Sequence[Row]) -> list[str]:
     found = []
     for ring in story.rings:
         if ring["outcome"] in NOT_REACHED or (
-            ring["outcome"] == "cancelled" and story.call["reason"] in {*NOT_REACHED, "failed"}
+            ring["outcome"] == "cancelled" and story.call.reason in {*NOT_REACHED, "failed"}
         ):
             found += _of_ring(ring, story, [t for t in tokens if t["user_id"] == ring["user_id"]])
     return found
@@ -48,7 +48,7 @@ def _why_nobody(tokens: Sequence[Row]) -> str:
     retired = [token for token in tokens if token["retired_at"]]
     if len(retired) == len(tokens):
         last = max(retired, key=lambda token: token["retired_at"])
-        why = _retired(last["kind"], last["retired_reason"])
+        why = of_retired(last["retired_reason"], service_of_token(last["kind"]))
         return f"every token is retired; the last one {_day(last['retired_at'])}, because {why}."
     return "the phones that are registered now were not at that time."
 
@@ -64,7 +64,7 @@ def _name(n: int, pushes: Sequence[Row]) -> str:
 
 def _of_push(push: Row) -> str:
     service, reason = service_of_token(push["kind"]), push["reason"]
-    meaning = f" ({REASONS[reason]})" if reason in REASONS else ""
+    meaning = f" ({SAID[reason]})" if reason in SAID else ""
     match push["state"]:
         case "accepted" if push["unavailable_at"]:
             return f"{service} took the push, and the phone said that it could not ring."
@@ -82,22 +82,15 @@ def _of_push(push: Row) -> str:
             return f"{service} said {reason or push['status']}{meaning}{end}"
         case "expired":
             tries = "one try" if push["attempts"] == 1 else f"{push['attempts']} tries"
-            return f"time was up after {tries}: {REASONS.get(reason, reason or 'no answer')}."
+            return f"time was up after {tries}: {of_push(reason) if reason else 'no answer'}."
         case "dropped":
-            return f"nothing was sent: {REASONS.get(reason, reason or 'the ring was over')}."
+            return f"nothing was sent: {of_push(reason) if reason else 'the ring was over'}."
     return "the push is still on its way."
 
 
 def _of_report(report: dict[str, bool] | None) -> str:
     said = hindrances(report)
     return f" {said}" if said else ""
-
-
-def _retired(kind: str, why: str | None) -> str:
-    known = {"expired": "it was not registered anew in time", None: "of an unknown cause"}
-    return known.get(why) or f"{service_of_token(kind)} said {why}" + (
-        f" ({REASONS[why]})" if why in REASONS else ""
-    )
 
 
 def _day(at: datetime) -> str:

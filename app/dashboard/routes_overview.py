@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from app.core.sentences import UNSENT
+from app.core.words import UNSENT, of_push
 from app.credentials import service as credentials
 from app.credentials.schemas import credential_out
 from app.dashboard import charts, store_counts, store_lists, words
@@ -122,7 +122,7 @@ def _in_words(name: str) -> str:
     """`refused: no_credential` as a person says it."""
     state, _, reason = name.partition(": ")
     tag = words.push_tag(state, reason)[1]
-    return f"{tag}: {words.reason(reason)}" if reason else tag
+    return f"{tag}: {of_push(reason)}" if reason else tag
 
 
 def _by_outcome(pushes: dict[str, float]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Pages: a tenant's settings: API keys, calls and their times, payloads, webhooks, audit log."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -144,9 +145,9 @@ async def change_calls(request: Request, place: Operator) -> Response:
     form = await fields_of(request)
     values = place.settings.model_dump()
     try:
-        values["limits"] = _limits(form, "")
+        values["limits"] = _limits(form, "", place.settings.limits)
         kept = [name for name in place.settings.call_types if not text_of(form, f"drop.{name}")]
-        types = {name: _limits(form, f"{name}.") for name in kept}
+        types = {name: _limits(form, f"{name}.", place.settings.call_types[name]) for name in kept}
         if new := text_of(form, "new_type"):
             types.setdefault(CALL_TYPE.validate_python(new), {})
         values["call_types"] = types
@@ -163,14 +164,15 @@ async def change_calls(request: Request, place: Operator) -> Response:
     return moved(f"{place.path}/settings/calls", "settings_saved")
 
 
-def _limits(form: FormData, prefix: str) -> dict[str, float]:
-    found = {}
+def _limits(form: FormData, prefix: str, before: Mapping[str, float]) -> dict[str, float]:
+    """What the form says; a limit that it does not ask for stays as it is."""
+    found = {name: value for name, value in before.items() if prefix + name not in form}
     for name in BOUNDS:
         if value := text_of(form, prefix + name):
             try:
                 found[name] = float(value)
             except ValueError:
-                raise Invalid("invalid_figure", f"{name}: {value!r} is not a number.") from None
+                raise Invalid("invalid_limit", f"{name}: {value!r} is not a number.") from None
     return found
 
 

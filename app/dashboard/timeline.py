@@ -54,7 +54,7 @@ class Lanes:
 def lanes_of(story: History) -> Lanes:
     """The lanes of a call, its phones in order of their first push."""
     call = story.call
-    found = Lanes([(CALLER, call["caller_name"] or call["caller_id"], "caller"),
+    found = Lanes([(CALLER, call.caller.name or call.caller_id, "caller"),
                    (RINGLINE, "Ringline", "this server")])  # fmt: skip
     used = {_service(push).name for push in story.pushes} or {senders.SERVICES[0].name}
     found.lanes += [(s.name, s.title, s.label) for s in senders.SERVICES if s.name in used]
@@ -88,7 +88,7 @@ def steps_of(story: History) -> list[Step]:
 
 
 def _lane_of(user: str | None, device: str | None, story: History) -> str | None:
-    if user == story.call["caller_id"]:
+    if user == story.call.caller_id:
         return CALLER
     for push in story.pushes:
         if device is not None and (push["user_id"], push["device_id"]) == (user, device):
@@ -166,7 +166,7 @@ def _few(users: Sequence[str]) -> str:
 def drawing(story: History) -> dict[str, Any]:
     """Sizes, lanes and arrows for the template, which only draws them. Lengths are in pixels."""
     lanes, steps = lanes_of(story), steps_of(story)
-    started = story.call["created_at"]
+    started = story.call.created_at
     centre = [GUTTER + LANE // 2 + n * LANE for n in range(len(lanes.lanes))]
     arrows, before = [], started
     for n, step in enumerate(steps):

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from app import senders
 from app.core.push import TOKEN_KINDS
-from app.core.sentences import UNSENT
+from app.core.words import DELIVERIES, DISABLED, SAID, UNSENT, of_push, of_retired
+
+__all__ = ["DELIVERIES", "DISABLED", "SAID", "of_push", "of_retired"]  # for the templates
 
 DONE = {
     "signed_out": "You have signed out.",
@@ -86,7 +88,7 @@ PUSHES = {
     "expired": ("bad", "Too late"),
     "dropped": ("plain", "Not sent"),
 }
-FIGURES = {
+LIMITS = {
     "ring": ("Ring time", "seconds", "How long a phone rings before the call is missed."),
     "away": ("Away after", "seconds", "Silence of a joined phone until it counts as away."),
     "removed": ("Removed after", "seconds", "Silence until it is taken out of the call."),
@@ -131,25 +133,6 @@ ACTIONS = {
     "admin.role": "changed a role",
     "admin.remove": "removed an administrator",
 }
-REASONS = {
-    "BadDeviceToken": "the token is not one of this app and environment",
-    "Unregistered": "the app is no longer on this phone",
-    "ExpiredToken": "the token has expired",
-    "DeviceTokenNotForTopic": "the token belongs to another app",
-    "TopicDisallowed": "the credential may not push to this app",
-    "BadCertificate": "the certificate is not good",
-    "BadCertificateEnvironment": "the certificate belongs to the other environment",
-    "InvalidProviderToken": "the .p8 key, its id or its team id is wrong",
-    "ExpiredProviderToken": "the provider token was too old",
-    "UNREGISTERED": "the app is no longer on this phone, or has a new token",
-    "SENDER_ID_MISMATCH": "the token belongs to another Firebase project",
-    "INVALID_ARGUMENT message.token": "the token is none of FCM's",
-    "PERMISSION_DENIED": "the service account may not send for this project",
-    "QUOTA_EXCEEDED": "more messages than Google's quota allows",
-    "invalid_grant": "Google does not know this account or its key",
-    "TooManyRequests": "too many pushes to this device in short time",
-    **UNSENT,
-}
 
 
 def service_of_token(kind: str) -> str:
@@ -188,17 +171,9 @@ def push_tag(state: str, reason: str | None) -> tuple[str, str]:
     return PUSHES.get(state, ("plain", state))
 
 
-def reason(code: str) -> str:
-    """A reason in words, with the service's own word where it is that."""
-    said = REASONS.get(code)
-    if said is None or code in UNSENT:
-        return said or code
-    return f"{said} ({code})"
-
-
 def limit(name: str, value: float) -> str:
     """A limit with its unit: `30 h`, `350`."""
-    if FIGURES[name][1] != "seconds" or not value:
+    if LIMITS[name][1] != "seconds" or not value:
         return thousands(value)
     return duration(value) if value >= 60 else f"{value:g} s"
 

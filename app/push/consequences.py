@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from app.core.event import rfc3339
-from app.core.push import PushState
+from app.core.push import PushState, RetiredReason
 from app.core.push_policy import Alert, CredentialAction, TokenAction
 from app.credentials.health import apple_accepts, apple_refuses
 from app.infra.db import Connection
@@ -25,7 +25,7 @@ async def write_tokens(session: Connection, mine: Sequence[Result]) -> None:
     """What answers prove of tokens, as long as these are unchanged."""
     healed = [r.push for r in mine if r.state is PushState.ACCEPTED and r.push.healed]
     retired = [
-        (r.push, r.reason or "refused")
+        (r.push, r.reason or RetiredReason.REFUSED)
         for r in mine
         if r.reaction is not None and r.reaction.token is TokenAction.RETIRE
     ]

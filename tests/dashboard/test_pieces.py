@@ -8,6 +8,9 @@ import pytest
 
 from app.calls.history import History
 from app.core.event import EventType
+from app.core.limits import CallLimits
+from app.core.model import Call, Reason
+from app.core.person import Person
 from app.dashboard import charts, words
 from app.dashboard import sealed_upload as held
 from app.dashboard.explaining import explain
@@ -27,7 +30,7 @@ def push(**more):
         "kind": "voip", "environment": "production", "ending": "9f3c", "created_at": AT,
         "deadline": AT + timedelta(seconds=45), "state": "accepted", "status": 200, "reason": None,
         "attempts": 1, "sent_at": None, "answered_at": None, "device_name": None, "device_id": "d1",
-        "delivered_at": None, "unavailable_at": None, "declined_at": None, "retired_at": None, "retired_reason": None,
+        "report": None, "delivered_at": None, "unavailable_at": None, "declined_at": None, "retired_at": None, "retired_reason": None,
     }  # fmt: skip
     return row | more
 
@@ -35,8 +38,8 @@ def push(**more):
 def story(pushes=(), outcome="missed", events=(), attempts=()):
     ring = {"uuid": "r", "user_id": "bob", "outcome": outcome, "created_at": AT, "device": None,
             "deadline": AT + timedelta(seconds=45), "settled_at": None}  # fmt: skip
-    call = {"reason": "missed", "caller_id": "alice", "caller_name": "Alice", "created_at": AT,
-            "ended_at": None}  # fmt: skip
+    call = Call(uuid4(), "default", "c", "alice", False, CallLimits(), AT, reason=Reason.MISSED,
+                caller=Person("Alice"))  # fmt: skip
     return History(call, [ring], pushes, attempts, events)
 
 
@@ -54,7 +57,7 @@ def test_the_second_phone_is_explained():
         ([], [], "no phone is registered"),
         (
             [],
-            [{"user_id": "bob", "retired_at": AT, "retired_reason": "expired"}],
+            [{"user_id": "bob", "kind": "voip", "retired_at": AT, "retired_reason": "expired"}],
             "every token is retired",
         ),
         ([], [{"user_id": "bob", "retired_at": None, "retired_reason": None}], "not at that time"),

@@ -32,7 +32,7 @@ async def keep(tenant: Tenant, call: str, user: str, device: str) -> dict[str, A
 
 async def long_way(tenant: Tenant, call: str, user: str, device: str) -> dict[str, Any]:
     seen = await service.act(tenant.runtime, tenant.id, call, Heartbeat(user, device))
-    return call_summary(seen.stored, seen.call, user)
+    return call_summary(seen.call, user)
 
 
 async def said(work: Any) -> Any:

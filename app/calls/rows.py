@@ -1,0 +1,174 @@
+"""Calls, members and rings as they are read from their rows: the columns in one order."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
+
+from app.core import limits
+from app.core.call import (
+    Call,
+    CallKit,
+    CallState,
+    Member,
+    MemberState,
+    Outcome,
+    Reason,
+    Ring,
+    Role,
+    due_at,
+)
+from app.core.details import DETAILS, Details, details_json
+from app.core.frozen import frozen
+from app.core.person import Person, handle_from, handle_json, person_from
+
+
+@frozen
+class Stored:
+    """A call as the database holds it, with what core does not need to know."""
+
+    call: Call
+    tenant_id: UUID
+    event_seq: int
+    version: int
+
+
+CALL: Final = (
+    "id", "tenant_id", "type", "name", "state", "reason", "caller_id", "video", "limits",
+    "created_at", "active_at", "ended_at", "alone_since", "event_seq", "version", "caller_name",
+    "caller_avatar_url", "caller_handle", *DETAILS,
+)  # fmt: skip
+MEMBER: Final = (
+    "user_id", "role", "state", "device_id", "monitored", "joined_at", "seen_at", "left_at",
+    "person",
+)  # fmt: skip
+RING: Final = (
+    "uuid", "user_id", "created_at", "deadline", "outcome", "settled_at", "callkit_reason",
+    "device",
+)  # fmt: skip
+
+
+def columns(alias: str, names: Sequence[str]) -> str:
+    """SQL that reads these columns of a table; what makes values takes them by their places."""
+    return ", ".join(f"{alias}.{name}" for name in names)
+
+
+def stored_from(row: Sequence[Any], members: Mapping[str, Member]) -> Stored:
+    """The columns of CALL."""
+    (
+        session_id, tenant_id, kind, name, state, reason, caller_id, video, limits_, created_at,
+        active_at, ended_at, alone_since, event_seq, version, caller_name, avatar_url, handle,
+        *details,
+    ) = row  # fmt: skip
+    call = Call(
+        id=session_id,
+        type=kind,
+        name=name,
+        caller_id=caller_id,
+        video=video,
+        limits=limits.from_json(limits_),
+        created_at=created_at,
+        state=CallState(state),
+        reason=Reason(reason) if reason else None,
+        active_at=active_at,
+        ended_at=ended_at,
+        alone_since=alone_since,
+        details=Details(*details),
+        caller=Person(caller_name, avatar_url, handle_from(handle)),
+        members=MappingProxyType(members),
+    )
+    return Stored(call, tenant_id, event_seq, version)
+
+
+def call_row(stored: Stored) -> dict[str, Any]:
+    """A new call's row."""
+    call = stored.call
+    return {
+        "id": call.id,
+        "tenant_id": stored.tenant_id,
+        "type": call.type,
+        "name": call.name,
+        "state": call.state,
+        "reason": call.reason,
+        "caller_id": call.caller_id,
+        "caller_name": call.caller.name,
+        "caller_avatar_url": call.caller.avatar_url,
+        "caller_handle": handle_json(call.caller.handle),
+        "video": call.video,
+        "limits": limits.to_json(call.limits),
+        "created_at": call.created_at,
+        "active_at": call.active_at,
+        "ended_at": call.ended_at,
+        "alone_since": call.alone_since,
+        "due_at": due_at(call),
+        "event_seq": stored.event_seq,
+        "version": stored.version,
+        **details_json(call.details),
+    }
+
+
+def member_from(row: Sequence[Any], ring: Ring | None) -> Member:
+    """The columns of MEMBER."""
+    user_id, role, state, device_id, monitored, joined_at, seen_at, left_at, person = row
+    return Member(
+        user_id,
+        Role(role),
+        MemberState(state),
+        ring,
+        device_id,
+        monitored,
+        joined_at,
+        seen_at,
+        left_at,
+        person_from(person),
+    )
+
+
+def ring_from(row: Sequence[Any]) -> Ring | None:
+    """The columns of RING; None where a LEFT JOIN has found none."""
+    uuid, user_id, created_at, deadline, outcome, settled_at, callkit_reason, device = row
+    if uuid is None:
+        return None
+    return Ring(
+        uuid,
+        user_id,
+        created_at,
+        deadline,
+        Outcome(outcome) if outcome else None,
+        settled_at,
+        CallKit(callkit_reason) if callkit_reason else None,
+        device,
+    )
+
+
+SUMMARY: Final = (
+    f"{columns('c', CALL)}, {columns('m', MEMBER)}, {columns('r', RING)},"
+    " n.members, n.joined, n.ringing"
+)
+"""SQL: of a call `c` one member `m` with a ring `r`, and how many there are, by COUNTS."""
+COUNTS: Final = """
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS members,
+               count(*) FILTER (WHERE o.state IN ('joined', 'away')) AS joined,
+               count(*) FILTER (WHERE o.state = 'ringing') AS ringing
+        FROM members o WHERE o.session_id = c.id) n
+"""
+
+
+@frozen
+class OwnCall:
+    """A call of which one member alone is loaded."""
+
+    stored: Stored
+    member: Member
+    members: int
+    joined: int
+    ringing: int
+
+
+def own_call_from(row: Sequence[Any]) -> OwnCall:
+    """The columns of SUMMARY."""
+    call, rest = row[: len(CALL)], row[len(CALL) :]
+    own, ring, counts = rest[: len(MEMBER)], rest[len(MEMBER) : -3], rest[-3:]
+    member = member_from(own, ring_from(ring))
+    return OwnCall(stored_from(call, {member.user_id: member}), member, *counts)

@@ -1,0 +1,27 @@
+"""What a backend says of a call that no rule needs, and everybody reads."""
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, Final
+
+from app.core.frozen import frozen
+
+
+@frozen
+class Details:
+    """Each field is a column of `calls` and a key of a call's JSON, under its own name.
+
+    What clients send of it is `calls.schemas.RingIn`, what they read `api.models.calls.CallCore`.
+    """
+
+    title: str | None = None
+    custom: Mapping[str, Any] = field(default_factory=dict)
+
+
+NO_DETAILS: Final = Details()
+DETAILS: Final = Details.__match_args__
+
+
+def details_json(details: Details) -> dict[str, Any]:
+    """As rows hold them and clients read them."""
+    return {name: getattr(details, name) for name in DETAILS}
