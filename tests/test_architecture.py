@@ -112,3 +112,20 @@ def test_one_predicate_says_that_the_database_is_away() -> None:
     # what a command says of a fault is worded by its SQLSTATE, and decides nothing
     worded = {"app/cli/faults.py"}
     assert found - door - worded == set()
+
+
+def test_what_is_common_to_all_senders_names_no_provider() -> None:
+    """Claim, record, breakers and timeline know them by `app.infra.sender`'s seam alone."""
+    names = re.compile(r"apns|apple|fcm|google", re.IGNORECASE)
+    common = [
+        *ROOT.glob("app/push/*.py"),
+        ROOT / "app/calls/timeline.py",
+        ROOT / "app/core/breaker.py",
+    ]
+    found = {
+        f"{path.relative_to(ROOT)}:{number}": line.strip()
+        for path in common
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if names.search(line)
+    }
+    assert found == {}

@@ -12,7 +12,9 @@ from app.calls import service as calls
 from app.cli.answers import answer, command
 from app.cli.base import err, fail, group, out, with_runtime
 from app.core.payload import (
+    ANDROID_PROFILES,
     DEFAULT_PROFILE,
+    OTHER_LIMIT,
     PROFILES,
     SAMPLE_TOKEN,
     TOKEN_ROOM,
@@ -21,6 +23,8 @@ from app.core.payload import (
     Prepared,
     RingFacts,
     Template,
+    android_problems,
+    android_ring,
     check_template,
     headers,
     problems,
@@ -40,8 +44,11 @@ payload_app = group("payload", "Payloads: what a push carries, for each client l
 
 @command(payload_app, "profiles")
 def profiles() -> None:
-    """List the payload profiles; set one per bundle id with PUT /v1/settings."""
-    answer(list(PROFILES), "\n".join(PROFILES))
+    """List the payload profiles; set one per app with PUT /v1/settings."""
+    android = [
+        f"{name} (also for Android)" if name in ANDROID_PROFILES else name for name in PROFILES
+    ]
+    answer(list(PROFILES), "\n".join(android))
 
 
 @command(payload_app, "preview")
@@ -55,8 +62,12 @@ def preview(
     call: Annotated[str | None, typer.Option(help="A real call: its cid or id.")] = None,
     tenant: Annotated[str | None, typer.Option(help="The tenant of that call.")] = None,
     app_id: Annotated[str, typer.Option(help="For the headers.")] = "com.example.app",
+    android: Annotated[bool, typer.Option(help="The data of an FCM message instead.")] = False,
 ) -> None:
     """Show the payload of a ring, of a made-up call or a real one, its headers and its size."""
+    if android:
+        _preview_android(profile, call, tenant)
+        return
     facts, chosen, prepared = _prepared(profile, template, call, tenant)
     body = prepared.for_token(SAMPLE_TOKEN)
     sent = headers("voip", app_id, apns_id=facts.uuid)
@@ -84,6 +95,40 @@ def preview(
     answer(data, human)
 
 
+def _preview_android(profile: str, call: str | None, tenant: str | None) -> None:
+    try:
+        prepared = android_ring(profile, _facts(call, tenant))
+    except PayloadError as error:
+        fail(f"{error}; known are {', '.join(ANDROID_PROFILES)}")
+    body = prepared.for_token(SAMPLE_TOKEN)
+    found = android_problems(profile, body)
+
+    def human() -> None:
+        out.print_json(json.dumps(json.loads(body)))
+        out.print(f"\n{len(body):,} of {OTHER_LIMIT:,} bytes; room for a call token: {TOKEN_ROOM}")
+        if prepared.trimmed:
+            out.print(f"[yellow]cut to fit:[/] {', '.join(prepared.trimmed)}")
+        for problem in found:
+            err.print(f"[red]{problem.outcome}[/] {problem.path}: {escape(problem.sentence)}")
+
+    data = {"data": json.loads(body), "bytes": len(body), "most": OTHER_LIMIT}
+    data |= {"trimmed": list(prepared.trimmed)}
+    data["problems"] = [
+        {"outcome": one.outcome, "path": one.path, "sentence": one.sentence} for one in found
+    ]
+    answer(data, human)
+
+
+def _facts(call: str | None, tenant: str | None) -> RingFacts:
+    """What is known of the ring of a real call, or of a made-up one."""
+    if call is None:
+        return sample_facts(int(clock.unix() * 1000))
+    if tenant is None:
+        fail("a call belongs to a tenant: add --tenant NAME")
+    found: RingFacts = with_runtime(_reader(tenant, call))
+    return found
+
+
 def _prepared(
     profile: str, template: Path | None, call: str | None, tenant: str | None
 ) -> tuple[RingFacts, Template | None, Prepared]:
@@ -92,14 +137,9 @@ def _prepared(
         fail(f"there is no profile {profile!r}; known are {', '.join(PROFILES)}")
     if profile == "custom" and template is None:
         fail("the custom profile needs --template FILE")
-    if call is not None and tenant is None:
-        fail("a call belongs to a tenant: add --tenant NAME")
     try:
         chosen = check_template(template.read_text()) if template is not None else None
-        if call is None:
-            facts = sample_facts(int(clock.unix() * 1000))
-        else:
-            facts = with_runtime(_reader(str(tenant), call))
+        facts = _facts(call, tenant)
         return facts, chosen, ring_payload(profile, facts, chosen)
     except PayloadError as error:
         fail(str(error))

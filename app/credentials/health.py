@@ -25,7 +25,7 @@ EXPIRING = timedelta(days=ALARM_DAYS[0])
 DAY = timedelta(days=1)
 
 
-async def apple_refuses(session: Connection, refusals: Collection[tuple[Usable, str, str]]) -> None:
+async def note_refused(session: Connection, refusals: Collection[tuple[Usable, str, str]]) -> None:
     """Record what pushes learned: (credential, environment, Apple's reason).
 
     Costs one statement however many pushes were refused; one alarm for each credential.
@@ -35,7 +35,7 @@ async def apple_refuses(session: Connection, refusals: Collection[tuple[Usable, 
         await tell(session, "credential.failing", first)
 
 
-async def apple_accepts(session: Connection, accepted: Collection[tuple[Usable, str]]) -> None:
+async def note_accepted(session: Connection, accepted: Collection[tuple[Usable, str]]) -> None:
     """Record that Apple takes (credential, environment) again that it had refused."""
     if accepted:
         whole = await store.note_acceptances(session, accepted)

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.payload import (
+    OTHER_LIMIT,
     SAMPLE_TOKEN,
     VOIP_LIMIT,
     PayloadError,
     Problem,
     RingFacts,
     TemplateError,
+    android_problems,
+    android_ring,
     check_template,
     problems,
     ring_payload,
@@ -18,6 +21,8 @@ from app.core.payload import (
 )
 from app.core.person import Handle, HandleKind
 
+ANDROID = "android:"
+"""What stands before a profile's name when it is an Android app's."""
 CALL = "01938a4e-7c1f-7d3a-9c52-6b1f0e8d2a44"
 RING = "01938a4e-7c20-7f11-8a3e-2d4c6f8091b2"
 
@@ -55,6 +60,8 @@ def preview(profile: str, template: str, public_url: str) -> Preview:
         expires_at_ms=1_790_000_045_000,
         state_url=f"{public_url}/v1/calls/{CALL}",
     )
+    if profile.startswith(ANDROID):
+        return _android(profile.removeprefix(ANDROID), facts)
     try:
         chosen = check_template(template) if profile == "custom" else None
         body = ring_payload(profile, facts, chosen).for_token(SAMPLE_TOKEN)
@@ -67,3 +74,12 @@ def preview(profile: str, template: str, public_url: str) -> Preview:
     advice = template_advice(chosen) if chosen is not None else ()
     found = tuple(problems(profile, body))
     return Preview(shown, len(body), problems=found, advice=tuple(advice))
+
+
+def _android(profile: str, facts: RingFacts) -> Preview:
+    try:
+        body = android_ring(profile, facts).for_token(SAMPLE_TOKEN)
+    except PayloadError as error:
+        return Preview(faults=(str(error),))
+    text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    return Preview(text, len(body), OTHER_LIMIT, tuple(android_problems(profile, body)))

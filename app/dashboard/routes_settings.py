@@ -13,12 +13,12 @@ from starlette.datastructures import FormData
 from app.audit import log as audit
 from app.core.app_id import app_id_of
 from app.core.limits import BOUNDS, CallLimits
-from app.core.payload import PROFILES, Profile, TemplateError, check_template
+from app.core.payload import ANDROID_PROFILES, PROFILES, Profile, TemplateError, check_template
 from app.core.text import clean_name
 from app.credentials import service as credentials
 from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
-from app.dashboard.previewing import preview
+from app.dashboard.previewing import ANDROID, preview
 from app.http.problems import field_errors
 from app.infra.errors import AppError, Invalid
 from app.infra.fields import AppId, CallType, Text
@@ -200,7 +200,9 @@ async def _payload(
 ) -> Response:
     settings = place.settings
     rows = await credentials.list_all(place.runtime, place.id)
-    apps = sorted({row.app_id for row in rows} | set(settings.profiles))
+    apps = sorted(
+        {row.app_id for row in rows} | set(settings.profiles) | set(settings.android_profiles)
+    )
     app_id = app_id_of(app_id) or app_id or (apps[0] if apps else "")
     profile = profile or settings.profiles.get(app_id, "ringline")
     if template is None:
@@ -210,6 +212,7 @@ async def _payload(
     return render(
         request, "settings_payload.html", status=422 if problem else 200,
         apps=apps, app_id=app_id, profile=profile, profiles=PROFILES, source=template,
+        android_profiles=ANDROID_PROFILES,
         shown=shown, settings=settings, problem=problem, tab="/payload",
         part=bool(request.headers.get("x-ringline-part")),
     )  # fmt: skip
@@ -235,19 +238,12 @@ async def change_payload(request: Request, place: Operator) -> Response:
     app_id, profile = text_of(form, "app_id"), text_of(form, "profile")
     template = text_of(form, "template")
     settings = place.settings
-    profiles, templates = dict(settings.profiles), dict(settings.templates)
     try:
         app_id = APP_ID.validate_python(app_id)
-        PROFILE.validate_python(profile)
-        profiles.pop(app_id, None)
-        templates.pop(app_id, None)
-        if profile == "custom":
-            check_template(template)
-            templates[app_id] = json.loads(template)
-        if profile != "ringline":
-            profiles[app_id] = profile
-        values = settings.model_dump() | {"profiles": profiles, "templates": templates}
-        changed = TenantSettings.model_validate(values)
+        if profile.startswith(ANDROID):
+            changed, kept = _with_android(settings, app_id, profile.removeprefix(ANDROID))
+        else:
+            changed, kept = _with_profile(settings, app_id, profile, template)
     except (TemplateError, ValidationError) as error:
         problem = _sentence(error) if isinstance(error, ValidationError) else str(error)
         return await _payload(
@@ -255,8 +251,38 @@ async def change_payload(request: Request, place: Operator) -> Response:
             problem=problem,
         )  # fmt: skip
     await tenants.change_settings(place.runtime, place.id, changed, actor=place.actor)
-    done = "profile_saved" if app_id in profiles else "profile_removed"
-    return moved(f"{place.path}/settings/payload?app_id={app_id}", done)
+    done = "profile_saved" if kept else "profile_removed"
+    shown = f"&profile={profile}" if profile.startswith(ANDROID) else ""
+    return moved(f"{place.path}/settings/payload?app_id={app_id}{shown}", done)
+
+
+def _with_profile(
+    settings: TenantSettings, app_id: str, profile: str, template: str
+) -> tuple[TenantSettings, bool]:
+    """The settings with an app's profile, and whether it is other than the default."""
+    PROFILE.validate_python(profile)
+    profiles, templates = dict(settings.profiles), dict(settings.templates)
+    profiles.pop(app_id, None)
+    templates.pop(app_id, None)
+    if profile == "custom":
+        check_template(template)
+        templates[app_id] = json.loads(template)
+    if profile != "ringline":
+        profiles[app_id] = profile
+    values = settings.model_dump() | {"profiles": profiles, "templates": templates}
+    return TenantSettings.model_validate(values), app_id in profiles
+
+
+def _with_android(
+    settings: TenantSettings, app_id: str, profile: str
+) -> tuple[TenantSettings, bool]:
+    """The same for a package's."""
+    profiles = dict(settings.android_profiles)
+    profiles.pop(app_id, None)
+    if profile != "ringline":
+        profiles[app_id] = profile
+    values = settings.model_dump() | {"android_profiles": profiles}
+    return TenantSettings.model_validate(values), app_id in profiles
 
 
 @router.get("/audit")

@@ -9,7 +9,7 @@ import structlog
 from app.core.event import rfc3339
 from app.core.push import PushState, RetiredReason
 from app.core.push_policy import Alert, CredentialAction, TokenAction
-from app.credentials.health import apple_accepts, apple_refuses
+from app.credentials.health import note_accepted, note_refused
 from app.infra.db import Connection
 from app.push import tokens
 from app.push.results import Result
@@ -18,7 +18,7 @@ from app.webhooks import publish
 log = structlog.get_logger(__name__)
 
 QUIET = frozenset({Alert.CREDENTIAL_REFUSED, Alert.TOPIC_REFUSED})
-"""Alarms that `apple_refuses` raises itself, once for all workers."""
+"""Alarms that `note_refused` raises itself, once for all workers."""
 
 
 async def write_tokens(session: Connection, mine: Sequence[Result]) -> None:
@@ -36,7 +36,7 @@ async def write_tokens(session: Connection, mine: Sequence[Result]) -> None:
 
 
 async def write_credentials(session: Connection, batch: Sequence[Result]) -> None:
-    """What answers say of credentials: refused by Apple, or taken again."""
+    """What answers say of credentials: refused, or taken again."""
     known = [(r, r.credential) for r in batch if r.credential is not None]
     refused = {
         (credential.id, r.push.environment): (
@@ -51,9 +51,9 @@ async def write_credentials(session: Connection, batch: Sequence[Result]) -> Non
         if r.state is PushState.ACCEPTED and r.push.environment in credential.refused
     }
     if refused:
-        await apple_refuses(session, list(refused.values()))
+        await note_refused(session, list(refused.values()))
     if accepted:
-        await apple_accepts(session, list(accepted.values()))
+        await note_accepted(session, list(accepted.values()))
 
 
 async def write_alarms(session: Connection, batch: Sequence[Result], now: datetime) -> None:

@@ -14,7 +14,7 @@ LEASE = 2.0
 
 FRESH = 0.25
 """Seconds for which what was read of a push is good enough to begin with: no longer than that
-after a settle or a token's move has committed is anything handed to Apple."""
+after a settle or a token's move has committed is anything handed over."""
 
 
 class Life:

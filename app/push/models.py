@@ -12,8 +12,9 @@ from app.infra.db import Base
 class Token(Base):
     """A push address of a device.
 
-    `registered_at` moves with every registration: Apple's 410 retires a token only if its time is
-    later. `changed_at` moves when the row's meaning does (owner, environment, life).
+    `registered_at` moves with every registration: an answer with a time of its own (Gone) retires a
+    token only if that is later. `changed_at` moves when the row's meaning does (owner, environment,
+    life).
     """
 
     __tablename__ = "tokens"
@@ -53,7 +54,7 @@ class Token(Base):
 
 
 class Push(Base):
-    """One message to one token for one ring; `id` is the apns-id, kept over retries.
+    """One message to one token for one ring; `id` is kept over retries.
 
     state: pending -> sending -> accepted | refused | expired; pending or waiting for its next try
     -> dropped when its ring settles. All that a claim looks at is in this row. Each index is

@@ -124,7 +124,7 @@ async def devices_of_tokens(session: Connection, tokens: Sequence[UUID]) -> list
 async def forget_replaced(
     session: Connection, device: UUID, ids: Sequence[UUID], kept: Sequence[str]
 ) -> None:
-    """Delete this device's tokens among `ids` whose text is not `kept`: Apple has replaced them."""
+    """Delete this device's tokens among `ids` whose text is not `kept`: they were replaced."""
     await session.execute(REPLACED, {"ids": ids, "device": device, "kept": kept})
 
 
@@ -266,7 +266,7 @@ RETIRE = text("""
 
 
 async def heal_tokens(session: Connection, pushes: Sequence[ClaimedPush]) -> None:
-    """Remember the environment in which Apple took these pushes, if the tokens are unchanged."""
+    """Remember the environment in which these pushes were taken, if the tokens are unchanged."""
     ordered = sorted(pushes, key=lambda push: push.token_id)
     values = {
         "ids": [push.token_id for push in ordered],
@@ -277,7 +277,7 @@ async def heal_tokens(session: Connection, pushes: Sequence[ClaimedPush]) -> Non
 
 
 async def retire_tokens(session: Connection, pushes: Sequence[tuple[ClaimedPush, str]]) -> None:
-    """Retire tokens that Apple has proved dead, unless they were registered anew meanwhile."""
+    """Retire tokens that are proved dead, unless they were registered anew meanwhile."""
     ordered = sorted(pushes, key=lambda pair: pair[0].token_id)
     values = {
         "ids": [push.token_id for push, _ in ordered],

@@ -33,7 +33,7 @@ async def test_a_credential_that_apple_starts_to_refuse(runtime, tenant, simulat
 
     async def learn(environment: str) -> None:
         async with runtime.database.transaction() as session:
-            await health.apple_refuses(session, [(one, environment, "BadCertificate")] * 50)
+            await health.note_refused(session, [(one, environment, "BadCertificate")] * 50)
 
     await asyncio.gather(*(learn(name) for name in ("production", "sandbox") * 10))
     row = await service.get(runtime, tenant, row.id)
@@ -57,15 +57,15 @@ async def test_apple_takes_it_again(runtime, tenant, simulator):
     row = await service.add(runtime, tenant, Upload(data=simulator.voip_certificate(APP).pem))
     one = (await usable(runtime, tenant))[0]
     async with runtime.database.transaction() as session:
-        await health.apple_refuses(session, [(one, "production", "Forbidden")])
-        await health.apple_refuses(session, [(one, "sandbox", "Forbidden")])
+        await health.note_refused(session, [(one, "production", "Forbidden")])
+        await health.note_refused(session, [(one, "sandbox", "Forbidden")])
     one = (await usable(runtime, tenant))[0]
     assert set(one.refused) == {"production", "sandbox"}
     async with runtime.database.transaction() as session:
-        await health.apple_accepts(session, [(one, "production")])
+        await health.note_accepted(session, [(one, "production")])
     assert [e["type"] for e in await tenant_events(runtime, tenant)] == ["credential.failing"]
     async with runtime.database.transaction() as session:
-        await health.apple_accepts(session, [(one, "sandbox"), (one, "production")])
+        await health.note_accepted(session, [(one, "sandbox"), (one, "production")])
     row = await service.get(runtime, tenant, row.id)
     assert (row.refused, row.trouble, row.failing_since) == ({}, None, None)
     assert [e["type"] for e in await tenant_events(runtime, tenant)] == [
@@ -79,7 +79,7 @@ async def test_news_of_an_older_version_changes_nothing(runtime, tenant, simulat
     one = (await usable(runtime, tenant))[0]
     await query("UPDATE credentials SET version = version + 1 RETURNING id")
     async with runtime.database.transaction() as session:
-        await health.apple_refuses(session, [(one, "production", "BadCertificate")])
+        await health.note_refused(session, [(one, "production", "BadCertificate")])
     assert (await usable(runtime, tenant))[0].refused == {}
 
 
@@ -168,7 +168,7 @@ async def test_metrics_and_the_doctor(runtime, tenant, simulator, query):
     )
     one = (await usable(runtime, tenant, OTHER))[0]
     async with runtime.database.transaction() as session:
-        await health.apple_refuses(session, [(one, "production", "Forbidden")])
+        await health.note_refused(session, [(one, "production", "Forbidden")])
     said = await health.troubles(runtime.database)
     assert len(said) == 2
     assert f"acme: the certificate for {APP} expires in 5 days" in said[0]

@@ -207,7 +207,7 @@ async def test_another_tenants_credential_is_not_found(runtime, tenant, simulato
             await act(runtime, stranger, row.id)
 
 
-async def test_a_standby_serves_while_apple_refuses_the_active_one(runtime, tenant, simulator):
+async def test_a_standby_serves_while_note_refused_the_active_one(runtime, tenant, simulator):
     old, new = simulator.voip_certificate(APP), simulator.voip_certificate(APP)
     first = await service.add(runtime, tenant, Upload(data=old.pem))
     second = await service.add(runtime, tenant, Upload(data=new.pem))

@@ -27,6 +27,7 @@ from dataclasses import replace
 from app.core.payload.android import (
     ANDROID_PROFILES,
     AndroidProfile,
+    android_problems,
     android_ring,
     android_stop,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "RingFacts",
     "Template",
     "TemplateError",
+    "android_problems",
     "android_ring",
     "android_stop",
     "check_template",

@@ -1,0 +1,67 @@
+"""What an FCM message says: flat, strings alone, within Google's limit, for each library."""
+
+import json
+
+import pytest
+
+from app.core.payload import (
+    ANDROID_PROFILES,
+    OTHER_LIMIT,
+    PayloadError,
+    android_problems,
+    android_ring,
+    android_stop,
+    sample_facts,
+)
+
+FACTS = sample_facts(1_790_000_000_000)
+
+
+@pytest.mark.parametrize("profile", ANDROID_PROFILES)
+def test_a_ring_is_a_flat_object_of_strings(profile: str) -> None:
+    body = android_ring(profile, FACTS).for_token("rl_ct_x")
+    data = json.loads(body)
+    assert all(isinstance(value, str) for value in data.values())
+    assert (data["ring_type"], data["ring_token"]) == ("ring", "rl_ct_x")
+    assert data["ring_uuid"] == FACTS.uuid
+    assert android_problems(profile, body) == []
+
+
+def test_each_library_finds_the_call_where_it_looks() -> None:
+    read = {name: json.loads(android_ring(name, FACTS).for_token("t")) for name in ANDROID_PROFILES}
+    assert read["ringline"]["call_cid"] == read["stream"]["call_cid"] == FACTS.cid
+    assert read["stream"]["type"] == "call.ring"
+    assert read["flutter_callkit_incoming"]["id"] == read["rn_callkeep"]["uuid"] == FACTS.uuid
+
+
+def test_too_much_is_cut_and_never_sent_too_long() -> None:
+    from dataclasses import replace
+
+    long = replace(FACTS, custom={"x": "y" * 5_000}, caller_name="N" * 2_000)
+    prepared = android_ring("stream", long)
+    assert prepared.size_for("t" * 512) <= OTHER_LIMIT
+    assert "custom" in prepared.trimmed
+
+
+def test_a_stop_says_which_ring_and_why() -> None:
+    data = json.loads(android_stop(FACTS, 3))
+    assert (data["ring_type"], data["ring_callkit_reason"]) == ("stop", "3")
+    assert "ring_token" not in data
+    with pytest.raises(PayloadError):
+        android_stop(FACTS, 6)
+
+
+@pytest.mark.parametrize(
+    ("payload", "where"),
+    [
+        ("[]", ""),
+        ("{", ""),
+        ('{"call_cid": "a:b", "ring_uuid": 7}', "/ring_uuid"),
+        ('{"call_cid": "a:b", "ring_uuid": "u", "google.x": "y"}', "/google.x"),
+        ('{"call_cid": "a:b", "ring_uuid": "u", "from": "y"}', "/from"),
+        ('{"call_cid": "a:b"}', "/ring_uuid"),
+        (json.dumps({"call_cid": "a:b", "ring_uuid": "u", "x": "y" * 5_000}), ""),
+    ],
+)
+def test_faults_are_found(payload: str, where: str) -> None:
+    assert where in {one.path for one in android_problems("ringline", payload)}
