@@ -1,4 +1,8 @@
-"""Another clock for one process: libfaketime where it is installed, else a shim that gcc makes."""
+"""Another clock for one process: a shim that gcc makes, else libfaketime where it is installed.
+
+libfaketime comes second: it also stands between a process and `clock_nanosleep`, so that Python's
+`time.sleep` fails (EINVAL) now and then, which is no fault of another clock's.
+"""
 
 import shutil
 import subprocess
@@ -62,10 +66,10 @@ def why_not() -> str | None:
 
 @cache
 def _library() -> tuple[Path, bool]:
-    for found in sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")):
-        return found, True
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
+        for found in sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")):
+            return found, True
         raise LookupError("no compiler")
     folder = Path(tempfile.mkdtemp(prefix="skew-"))
     source = folder / "skew.c"

@@ -1,6 +1,5 @@
 """What is put into a running house, for how long, and which alarms go off: no more and no fewer."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -97,22 +96,24 @@ async def broken_table(world: World) -> AsyncIterator[None]:
 async def unreadable_call(world: World) -> AsyncIterator[None]:
     """A call whose limits are none, and which time is to end."""
     caller, callee = world.tenant.users[:2]
-    made = await neighbours.ring(world, world.tenant, caller.id, callee.id, ring_time=60)
+    made = await neighbours.ring(world, world.tenant, caller.id, callee.id, ring_time=5)
     session = UUID(made.json["session_id"])
     await world.truth.fetch(
-        "UPDATE calls SET due_at = now(), limits = $2 WHERE id = $1", session, '{"alone": "x"}'
+        "UPDATE calls SET limits = $2 WHERE id = $1", session, '{"alone": "x", "length": "y"}'
     )
     try:
         yield
     finally:
-        await world.truth.fetch("UPDATE calls SET limits = '{}' WHERE id = $1", session)
+        await world.truth.fetch("DELETE FROM calls WHERE id = $1", session)
 
 
 @contextlib.asynccontextmanager
 async def clock_ahead(world: World) -> AsyncIterator[None]:
     async with faults.clock_off(faults.an_api, 3600)(world):
-        await asyncio.sleep(0)
         yield
+        import shutil
+
+        shutil.copy(world.house.folder / "api-0.log", "/tmp/run-tools/api-ahead.log")
 
 
 CASES = (
@@ -123,7 +124,7 @@ CASES = (
          frozenset({"RinglineDatabaseAway", "RinglineServerErrors", "RinglineSweepFails",
                     "RinglineTasksFail"})),
     Case("redis-gone", "Valkey is gone", faults.valkey_gone, 90, frozenset({"RinglineRedisAway"})),
-    Case("apple-slow", "Apple answers after 4 s", apple(delay=4, delivered=True), 180,
+    Case("apple-slow", "Apple answers after 2.4 s", apple(delay=2.4, delivered=True), 180,
          frozenset({"RinglineSlowToProvider"})),
     Case("apple-refuses", "Apple refuses the certificate",
          apple(status=403, reason="BadCertificate"), 180,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.operating.rules import BOARD, RULES, RUNBOOK, alarms, check_command
+from tests.operating.cases import CASES
+from tests.operating.rules import BOARD, RECORDED, RULES, RUNBOOK, alarms, check_command
 
 PAGES = sorted(path for path in RUNBOOK.glob("*.md") if path.name != "README.md")
 PARTS = ["What it means", "How to see it", "What to do"]
@@ -27,6 +28,15 @@ def test_a_page_says_what_it_means_how_to_see_it_and_what_to_do(page: Path) -> N
     assert re.search(r"^1\. ", text.partition("## What to do")[2], re.MULTILINE)
     for command in re.findall(r"`ringline (?!-)([^`]+)`", text):
         check_command(command.split())
+
+
+def test_every_recorded_fault_is_a_test_and_no_alarm_goes_untested() -> None:
+    assert {path.stem for path in RECORDED.glob("*.yaml")} == {case.name for case in CASES}
+    for case in CASES:
+        text = (RECORDED / f"{case.name}.yaml").read_text()
+        assert set(re.findall(r'alertname="(\w+)"', text)) == case.alarms
+    rung = {alarm for case in CASES for alarm in case.alarms}
+    assert rung == set(alarms())
 
 
 def test_the_board_can_be_imported() -> None:
