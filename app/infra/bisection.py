@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from app.infra.observe import ROWS_ASIDE, ROWS_FAILED
-from app.infra.outage import is_away
+from app.infra.outage import is_away, is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +98,32 @@ async def by_halves(
     finally:
         for key, why in bad.items():
             aside.add(key, why)
+
+
+async def rows_alone(
+    keys: Sequence[Key],
+    work: Callable[[Sequence[Key]], Awaitable[object]],
+    aside: Aside[Key],
+) -> None:
+    """`by_halves` for work that cannot wait for a row's turn: what may pass by itself is raised.
+
+    A time-out or a deadlock is then no row's fault, and none is left aside for it.
+    """
+
+    async def of_rows(some: Sequence[Key]) -> None:
+        try:
+            await work(some)
+        except Exception as error:
+            if is_transient(error):
+                raise Halt from error
+            raise
+
+    try:
+        await by_halves(keys, of_rows, aside)
+    except Halt as halt:
+        if halt.__cause__ is None:
+            raise
+        raise halt.__cause__ from None
 
 
 async def sweep(

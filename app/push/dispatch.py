@@ -16,7 +16,8 @@ import structlog
 
 from app.core.push import Environment, Purpose, PushState
 from app.credentials import store as credentials
-from app.infra import clock
+from app.infra import bisection, clock
+from app.infra.bisection import Aside
 from app.infra.boottime import boottime
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
@@ -71,6 +72,7 @@ class Dispatcher:
         self._retries: set[UUID] = set()
         self._rings_lost: set[UUID] = set()
         self._held: dict[Claim, float] = {}
+        self._unseen = Aside[Claim]("look")
         self._claiming: set[asyncio.Future[None]] = set()
         self.sweeping = Sweeping(runtime, lambda: self.life, self._claim_all)
         self._renewing = asyncio.Lock()
@@ -186,18 +188,24 @@ class Dispatcher:
 
     async def look(self) -> None:
         """Look again at pushes that wait: at once at those whose turn has come and gone."""
-        life = self.life
-        waiting = self._sending.waiting(boottime() - LONG_AGO)
-        for start in range(0, len(waiting), BATCH):
-            some = [one for one in waiting[start : start + BATCH] if one.life is life]
-            if not some or not life.is_alive():
-                return
-            marks = [one.push.id for one in some if one.unmarked and one.is_held_back()]
+        life, aside = self.life, set(self._unseen.keys())
+        found = self._sending.waiting(boottime() - LONG_AGO)
+        waiting = {one.claim: one for one in found if one.life is life and one.claim not in aside}
+
+        async def look_at(some: Sequence[Claim]) -> None:
+            held = [one for one in map(waiting.__getitem__, some) if one.waits()]
+            marks = [one.push.id for one in held if one.unmarked and one.is_held_back()]
             async with self._runtime.database.vital.autocommit() as session:
                 read = boottime()
-                rows = await claims.look(session, life.id, [one.claim for one in some], marks)
-            for one in some:
+                rows = await claims.look(session, life.id, [one.claim for one in held], marks)
+            for one in held:
                 self._sending.looked_at(one, rows.get(one.push.id), read)
+
+        some = list(waiting)
+        for start in range(0, len(some), BATCH):
+            if not life.is_alive():
+                return
+            await bisection.rows_alone(some[start : start + BATCH], look_at, self._unseen)
 
     def _forget(self, claim: Claim) -> None:
         self._held.pop(claim, None)

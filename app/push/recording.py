@@ -34,6 +34,9 @@ of a group's answers does not hold up its last pushes."""
 TRY_AGAIN = 0.25
 """Seconds between tries to write while that fails; the rows stay claimed meanwhile."""
 
+MOST_UNITS = 50
+"""So many are tried apart while what fails is no row's fault: there may be no good row."""
+
 TENANTS_AT_ONCE = 4
 LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '500ms'")
 """What a tenant's token or credential may cost those whose results are written beside."""
@@ -126,17 +129,24 @@ class Lane:
     def _not_written(self, unit: list[Result], error: Exception) -> bool:
         if not _at_fault(error):
             self._health.failed(error)
+            if not is_transient(error) and len(unit) > 1 and len(self._units) < MOST_UNITS:
+                self._halve(unit)  # whatever it is, of a trigger or a broken page: not all have it
             return False
-        self._units.remove(unit)
         if len(unit) > 1:
-            half = len(unit) // 2
-            self._units += [unit[:half], unit[half:]]
-        elif not unit[0].bare:
+            self._halve(unit)
+            return True
+        self._units.remove(unit)
+        if not unit[0].bare:
             log.error("result_written_bare", push=str(unit[0].push.id), exc_info=error)
             self._units.append([unit[0].laid_bare()])
         else:  # its claim ends at the deadline, see `Dispatcher.send_lost`
             log.critical("result_not_written", push=str(unit[0].push.id), exc_info=error)
         return True
+
+    def _halve(self, unit: list[Result]) -> None:
+        half = len(unit) // 2
+        self._units.remove(unit)
+        self._units += [unit[:half], unit[half:]]
 
     def _tell(self, result: Result, state: PushState | None) -> None:
         try:

@@ -15,6 +15,7 @@ import structlog
 from app.core.delivery import DeliveryError, DeliveryState
 from app.core.webhook_retry import Answer
 from app.core.webhook_share import share
+from app.infra.bisection import Aside, rows_alone
 from app.infra.db import dump_json
 from app.infra.ids import uuid7
 from app.infra.outage import is_transient
@@ -59,6 +60,8 @@ class WebhookDispatcher:
         self._again = False
         self._stopping = False
         self._told: dict[str, float] = {}
+        self._bad = Aside[UUID]("webhooks")
+        """Of which no delivery can be claimed: the others' are."""
 
     def known_as(self, worker_id: UUID) -> None:
         """Claim under this id from now on: the worker has been condemned under the old one."""
@@ -66,9 +69,11 @@ class WebhookDispatcher:
 
     async def look(self) -> None:
         """Once a second: what is claimed and not held waits again, what is due is sent."""
-        async with self._claims, self._runtime.database.autocommit() as session:
-            await deliveries.free_but(session, self._worker_id, self._flights.keys())
-        self.wake()
+        try:
+            async with self._claims, self._runtime.database.autocommit() as session:
+                await deliveries.free_but(session, self._worker_id, self._flights.keys())
+        finally:
+            self.wake()
 
     def wake(self) -> None:
         """Claim what is due; while that runs, have it run once more."""
@@ -108,14 +113,25 @@ class WebhookDispatcher:
             self._claiming = None
 
     async def _claim(self) -> list[Delivery]:
+        claimed: list[Delivery] = []
         async with self._claims:
-            async with self._runtime.database.transaction() as session:
-                found = await deliveries.work(session, self._flights.full())
-                counts = share(self._flights.waiting(found), self._flights.taken())
-                if not counts:
-                    return []
-                claimed = await deliveries.claim(session, self._worker_id, counts)
-            self._flights.begin(claimed)
+            full = [*self._flights.full(), *self._bad.keys()]
+            async with self._runtime.database.autocommit() as session:
+                found = await deliveries.work(session, full)
+            counts = share(self._flights.waiting(found), self._flights.taken())
+
+            async def take(webhooks: Sequence[UUID]) -> None:
+                some = {webhook: counts[webhook] for webhook in webhooks}
+                async with self._runtime.database.autocommit() as session:
+                    taken = await deliveries.claim(session, self._worker_id, some)
+                self._flights.begin(taken)
+                claimed.extend(taken)
+
+            try:
+                await rows_alone(list(counts), take, self._bad)
+            except Exception:
+                if not claimed:  # what has been claimed is sent, whatever became of the others
+                    raise
         return claimed
 
     async def _send(self, claimed: Sequence[Delivery]) -> None:

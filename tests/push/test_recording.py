@@ -43,6 +43,25 @@ async def test_only_the_row_that_is_at_fault_is_written_otherwise(bench: Bench) 
     assert bench.sends(phones) == [1] * 9
 
 
+async def test_a_row_that_cannot_be_written_for_now_keeps_no_other(bench: Bench) -> None:
+    """A broken page, say: its answer is kept until it is written, and no other waits for it."""
+    bench.start_worker()
+    phones = await bench.phones(5)
+    odd, *others = phones
+    busy = bench.sim.fault(token=odd.voip, hold=True, times=1, status=503, reason="Shutdown")
+    faults = await bench.hold(others)
+    await bench.sim.arrived(1, token=odd.voip)
+    async with bench.failing("XX001", reason="Shutdown"):
+        bench.release([*faults, busy])
+        await eventually(lambda: _states(bench, ["accepted"] * 4 + ["sending"]))
+    await bench.all_in("accepted")
+    assert bench.sends(others) == [1] * 4
+
+
+async def _states(bench: Bench, states: list[str]) -> bool:
+    return sorted(row["state"] for row in await bench.pushes()) == states
+
+
 async def test_what_apple_says_with_nul_is_recorded_and_sent_once(bench: Bench) -> None:
     bench.start_worker()
     phones = await bench.phones(6)

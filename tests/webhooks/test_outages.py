@@ -54,6 +54,10 @@ class Place:
         async with self.outside.database.transaction() as session:
             await publish.tenant_events(session, events)
 
+    async def execute(self, sql: str) -> None:
+        async with self.outside.database.transaction() as session:
+            await session.execute(text(sql))
+
     async def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         async with self.outside.database.transaction() as session:
             return await many(session, text(sql), values)
@@ -239,3 +243,31 @@ async def test_times_are_the_databases(database: str, redis: str) -> None:
     assert there <= started <= finished < there + timedelta(seconds=5)
     assert not flights.end(claim)
     assert len(flights) == 0
+
+
+async def test_deliveries_that_cannot_be_claimed_keep_nobody_elses(
+    database: str, redis: str
+) -> None:
+    """A broken page under one webhook's deliveries, say; they go when it is mended."""
+    async with receiving() as receiver, receiving() as other, place(database, redis) as here:
+        bad, good = await here.webhook(receiver.url), await here.webhook(other.url)
+        await here.execute(
+            "CREATE FUNCTION bad_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION"
+            " 'a bad row' USING ERRCODE = 'XX001'; END $$"
+        )
+        await here.execute(
+            "CREATE TRIGGER bad_row BEFORE UPDATE ON deliveries FOR EACH ROW"
+            f" WHEN (OLD.tenant_id = '{bad}') EXECUTE FUNCTION bad_row()"
+        )
+        await here.tell(bad, 3)
+        await here.tell(good, 3)
+        here.webhook_dispatcher.wake()
+        await here.delivered(good)
+        assert set(await here.states(bad)) == {"pending"}
+        await here.execute("DROP TRIGGER bad_row ON deliveries")
+
+        async def looked() -> bool:
+            await here.webhook_dispatcher.look()
+            return set(await here.states(bad)) == {"delivered"}
+
+        await eventually(looked)
