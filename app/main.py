@@ -19,6 +19,7 @@ from app.api import events as events_api
 from app.api import histories as histories_api
 from app.api import signing_secrets as signing_secrets_api
 from app.api import tenants as tenants_api
+from app.api import users as users_api
 from app.api import webhooks as webhook_api
 from app.api.fast_path import FastPath
 from app.calls import service as calls
@@ -128,6 +129,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         audit_api,
         webhook_api,
         tenants_api,
+        users_api,
     ):
         app.include_router(api.router)
     openapi.install(app)

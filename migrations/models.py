@@ -9,4 +9,5 @@ import app.events.models
 import app.infra.leases
 import app.push.models
 import app.tenants.models
+import app.users.models
 import app.webhooks.models  # noqa: F401

@@ -19,6 +19,7 @@ with a stable `code`.
 TAGS = {
     "calls": "Ring, read, accept, decline, end.",
     "devices": "Push tokens of phones, user tokens, erasure.",
+    "users": "What users want of rings, and whom they have blocked.",
     "events": "Live streams, the timeline of a call, the types of events.",
     "webhooks": "Endpoints of the backend, and what they were sent.",
     "credentials": "What lets Ringline push for an app.",
@@ -35,6 +36,7 @@ SCHEMES = {
 PARAMETERS = {
     "user_id": "which user; with an API key only, unless it is the token's own",
     "device_id": "the device, as its app names it",
+    "blocked_id": "who is not to ring that user",
     "credential_id": "which credential",
     "webhook_id": "which webhook",
     "event_id": "which event, by the `id` that webhooks are sent",

@@ -1,6 +1,6 @@
 """The audit log: who did what, when, and from where. Append-only, which the database sees to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -70,6 +70,40 @@ async def record(
             "subject": subject,
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A line about a user: what was done, to what."""
+
+    tenant_id: UUID
+    action: str
+    target: str
+    detail: Mapping[str, Any]
+    user: str
+
+
+async def record_all(session: Connection, actor: Actor, lines: Sequence[About]) -> None:
+    """Write any number of lines about users, with the same few statements."""
+    if not lines:
+        return
+    subjects = await store.subjects_of(session, {(line.tenant_id, line.user) for line in lines})
+    at = await clock(session)
+    rows = [
+        {
+            "id": uuid7(),
+            "tenant_id": line.tenant_id,
+            "at": at,
+            "actor": actor.as_dict(),
+            "action": line.action,
+            "target": line.target,
+            "source": actor.source,
+            "detail": dict(line.detail),
+            "subject": subjects.get((line.tenant_id, line.user)),
+        }
+        for line in lines
+    ]
+    await store.add_lines(session, rows)
 
 
 async def page(

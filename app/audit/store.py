@@ -1,5 +1,6 @@
 """Rows of the audit log: written and read, never changed."""
 
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -43,6 +44,34 @@ async def subject_of(session: Connection, tenant_id: UUID, user_id: str) -> UUID
     )
     subject: UUID = uuid7() if row is None else row["id"]  # erased at this moment: nobody's
     return subject
+
+
+ADD_SUBJECTS = text("""
+    INSERT INTO audit_subjects (id, tenant_id, user_id)
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:tenants AS uuid[]), CAST(:users AS text[]))
+    ON CONFLICT (tenant_id, user_id) DO NOTHING
+""")
+SUBJECTS = text("""
+    SELECT s.id, s.tenant_id, s.user_id FROM audit_subjects s
+    JOIN unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
+        USING (tenant_id, user_id)
+""")
+
+
+async def subjects_of(
+    session: Connection, users: Collection[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], UUID]:
+    """What stands for each of these (tenant, user) in the log."""
+    ordered = sorted(users)
+    values = {"tenants": [one[0] for one in ordered], "users": [one[1] for one in ordered]}
+    await session.execute(ADD_SUBJECTS, values | {"ids": [uuid7() for _ in ordered]})
+    rows = await many(session, SUBJECTS, values)
+    return {(row["tenant_id"], row["user_id"]): row["id"] for row in rows}
+
+
+async def add_lines(session: Connection, rows: Sequence[Row]) -> None:
+    """Lines of the audit log."""
+    await insert_rows(session, Audit.__table__, rows)
 
 
 async def forget_subject(session: Connection, tenant_id: UUID, user_id: str) -> None:

@@ -113,7 +113,17 @@ def _new_rows(changes: Sequence[Change], now: datetime, tokens: Sequence[Row]) -
     return [
         store.members_as_rows(members),
         store.rings_as_rows(rings),
-        ring_pushes(rings, now, tokens),
+        ring_pushes(_to_push(changes), now, tokens),
+    ]
+
+
+def _to_push(changes: Sequence[Change]) -> list[tuple[UUID, UUID, Ring]]:
+    """New rings but those that are kept from their users."""
+    return [
+        (tenant_id, session_id, ring)
+        for change in changes
+        for tenant_id, session_id, ring in _rings([change])
+        if not change.decision.call.members[ring.user_id].is_hidden
     ]
 
 

@@ -29,6 +29,7 @@ from app.infra.errors import NotFound
 from app.infra.runtime import Runtime
 from app.push import erasure as pushes
 from app.tenants import erasures, revocations
+from app.users import store as users
 from app.webhooks import deliveries
 
 AT_ONCE = 2.0
@@ -81,6 +82,7 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str, *, actor: Actor
             raise NotFound("user_not_found", "there is no such user")
         await revocations.forget_user(session, tenant_id, user_id)
         await histories.forget_user(session, tenant_id, user_id)
+        await users.forget_user(session, tenant_id, user_id)
         await record(session, actor, tenant_id, "user.erase", "user", user=user_id)
         await forget_user(session, tenant_id, user_id)
         await idempotency.forget_user(session, tenant_id, user_id)

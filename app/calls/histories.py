@@ -103,7 +103,7 @@ OF_USER = text(
         FROM (
             SELECT session_id, role, state FROM members
             WHERE tenant_id = :tenant AND user_id = :user AND session_id < :before_id
-                AND session_id >= :since_id
+                AND session_id >= :since_id AND suppressed IS DISTINCT FROM 'blocked'
             ORDER BY session_id DESC LIMIT :window
         ) m {EACH_CALL}
         ORDER BY m.session_id DESC"""  # noqa: S608  (constants)
@@ -134,6 +134,7 @@ COUNT = text(f"""
                > s.seen_at) AS unseen
     FROM (
         SELECT * FROM members WHERE tenant_id = :tenant AND user_id = :user
+            AND suppressed IS DISTINCT FROM 'blocked'
         ORDER BY session_id DESC LIMIT {COUNTED}
     ) m {EACH_CALL}
     LEFT JOIN LATERAL (SELECT settled_at FROM rings WHERE uuid = m.ring OFFSET 0) r ON true
@@ -197,17 +198,21 @@ async def of_user(
         one, _, seen, others = own[session_id]
         stored = found.get(session_id)
         out = own_call_out(one) if stored is None else call_summary(view(stored.call, now), user)
-        calls.append(_own(out, others, seen=seen))
+        kept = one.member.suppressed if one.member.is_hidden else None
+        calls.append(_own(out, others, kept, seen=seen))
     return Page(calls, more)
 
 
-def _own(out: dict[str, Any], others: list[str], *, seen: bool) -> dict[str, Any]:
+def _own(out: dict[str, Any], others: list[str], kept: str | None, *, seen: bool) -> dict[str, Any]:
     own = out["members"][0]
     ended = out["state"] == "ended"
     missed = own["role"] == "callee" and (
         own["state"] == "missed" or (own["state"] == "unreachable" and ended)
     )
+    if kept is not None:
+        own["state"] = "suppressed"
     return out | {
+        "suppressed": kept,
         "direction": "outgoing" if own["role"] == "caller" else "incoming",
         "missed": missed,
         "seen": seen or not missed,

@@ -18,8 +18,10 @@ EVENTS = text("""
     ORDER BY seq LIMIT CAST(:limit AS bigint)
 """)
 RINGS = text("""
-    SELECT uuid, user_id, created_at, deadline, outcome, settled_at, device
-    FROM rings WHERE session_id = :call ORDER BY created_at, uuid LIMIT CAST(:limit AS bigint)
+    SELECT r.uuid, r.user_id, r.created_at, r.deadline, r.outcome, r.settled_at, r.device,
+           m.suppressed
+    FROM rings r LEFT JOIN members m ON m.session_id = r.session_id AND m.ring = r.uuid
+    WHERE r.session_id = :call ORDER BY r.created_at, r.uuid LIMIT CAST(:limit AS bigint)
 """)
 PUSHES = text("""
     SELECT p.id, p.ring, p.user_id, p.device_row, p.purpose, p.kind, p.environment,

@@ -17,7 +17,12 @@ LATE = """
         WHERE {which} OFFSET 0
     ) t CROSS JOIN LATERAL (
         SELECT session_id, uuid, deadline FROM rings
-        WHERE tenant_id = t.tenant_id AND user_id = t.user_id AND outcome IS NULL OFFSET 0
+        WHERE tenant_id = t.tenant_id AND user_id = t.user_id AND outcome IS NULL
+            AND NOT EXISTS (
+                SELECT FROM members m
+                WHERE m.session_id = rings.session_id AND m.user_id = rings.user_id
+                    AND m.suppressed IS NOT NULL)
+        OFFSET 0
     ) r CROSS JOIN LATERAL (
         SELECT EXISTS (
             SELECT FROM pushes

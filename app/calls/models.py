@@ -88,6 +88,7 @@ class Member(Base):
     seen_at: Mapped[datetime | None]
     left_at: Mapped[datetime | None]
     person: Mapped[dict[str, Any] | None]
+    suppressed: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (Index("ix_members_user", "tenant_id", "user_id", "session_id"),)
 

@@ -25,13 +25,15 @@ async def live_calls(
         return {}
     now, calls = await store.load(session, sorted({session_id for _, _, session_id in found}))
     out: dict[UUID, dict[str, Any]] = {}
+    hidden: set[tuple[UUID, str]] = set()
     for session_id, stored in calls.items():
         call = view(stored.call, now)
         if call.state is not CallState.ENDED:
             out[session_id] = call_out(call) | {"seq": stored.event_seq}
+            hidden |= {(session_id, one.user_id) for one in call.members.values() if one.is_hidden}
     by_user: dict[tuple[UUID, str], list[dict[str, Any]]] = {}
     for tenant_id, user_id, session_id in found:
-        if session_id in out:
+        if session_id in out and (session_id, user_id) not in hidden:
             by_user.setdefault((tenant_id, user_id), []).append(out[session_id])
     return by_user
 

@@ -39,7 +39,7 @@ WITHOUT_TARGET = f"""
     JOIN members m ON m.session_id = r.session_id AND m.user_id = r.user_id AND m.ring = r.uuid
     JOIN tenants n ON n.id = r.tenant_id
     WHERE {{which}} AND r.outcome IS NULL AND r.deadline > clock_timestamp()
-        AND m.state = 'ringing'
+        AND m.state = 'ringing' AND m.suppressed IS NULL
         AND NOT EXISTS (
             SELECT FROM pushes p WHERE p.ring = r.uuid AND p.purpose = 'ring'
                 AND p.state IN ('pending', 'sending', 'accepted'))

@@ -16,6 +16,7 @@ from app.calls.commands import carry_out
 from app.calls.notify_after_commit import notify_after_commit
 from app.calls.reach import unreachable_of
 from app.calls.ringing import Answer, RingRequest
+from app.calls.suppressing import suppressed
 from app.core.call import Refused
 from app.infra.batching import Lanes
 from app.infra.errors import Conflict, NotFound
@@ -96,8 +97,9 @@ class Ringer:
             if session_id is None:
                 return None
             users = [(one.tenant_id, user) for user in one.request.callee_ids]
-            _, found = await tokens.ringable(session, users)
-            asked = ringing.ring_more(one, await unreachable_of(session, users, found))
+            now, found = await tokens.ringable(session, users)
+            lost = await unreachable_of(session, users, found)
+            asked = ringing.ring_more(one, lost, await suppressed(session, one.pairs, now))
         try:
             done = await carry_out(self._runtime, one.tenant_id, session_id, asked)
         except NotFound:

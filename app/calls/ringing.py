@@ -1,7 +1,7 @@
 """Ringing: many requests become calls, members, rings, pushes and events with one commit."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,9 +15,11 @@ from app.calls.idempotency import KeptKey
 from app.calls.reach import User, unreachable_of, warnings_of
 from app.calls.rows import Stored
 from app.calls.schemas import PersonIn, RingIn, call_out
+from app.calls.suppressing import Pair, record_suppressed, suppressed
 from app.core.call import SERVER, Call, Callee, Decision, Refused, RingMore, Start, decide
 from app.core.frozen import frozen
 from app.core.limits import CallLimits
+from app.core.suppression import Why
 from app.core.text import is_plain
 from app.devices import store as devices
 from app.infra.db import Connection
@@ -63,6 +65,20 @@ class RingRequest:
     def among(self, users: frozenset[User]) -> frozenset[str]:
         """Its callees that are among these."""
         return frozenset(one for one in self.request.callee_ids if (self.tenant_id, one) in users)
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """Whom it rings, by whom."""
+        request = self.request
+        return [
+            (self.tenant_id, user, request.caller.id, request.type) for user in request.callee_ids
+        ]
+
+    def kept_from(self, quiet: Mapping[Pair, Why]) -> dict[str, str]:
+        """Its callees that are not to be rung, and why."""
+        if not quiet:
+            return {}
+        return {pair[1]: why.value for pair in self.pairs if (why := quiet.get(pair)) is not None}
 
     @property
     def ring_time(self) -> float:
@@ -145,9 +161,11 @@ async def ring_new(
     """
     users = {(one.tenant_id, user) for one in orders for user in one.request.callee_ids}
     callers = {(one.tenant_id, one.request.caller.id) for one in orders}
-    now, tokens = await devices.see_and_find(session, users | callers, users)
+    now, tokens, ruled = await devices.see_and_find(session, users | callers, users)
+    pairs = [pair for one in orders for pair in one.pairs] if ruled else []
+    quiet = await suppressed(session, pairs, now) if pairs else {}
     unreachable = await unreachable_of(session, users, tokens)
-    started = [_start(one, now, unreachable) for one in orders]
+    started = [_start(one, now, unreachable, quiet) for one in orders]
     answers, twins = await _keep(session, orders, started, now)
     first: dict[CidKey, int] = {}
     for n, one in enumerate(orders):
@@ -155,6 +173,8 @@ async def ring_new(
             first.setdefault(one.cid, n)
     added, applied = await start(session, [started[n] for n in first.values()], now, tokens)
     taken = [n for n in first.values() if orders[n].session_id in added]
+    if quiet:
+        await record_suppressed(session, [started[n] for n in taken])
     lost = set(range(len(orders))) - answers.keys() - twins.keys() - set(taken)
     keys = [key for n in sorted(lost) if (key := orders[n].kept_key)]
     if keys:
@@ -168,7 +188,9 @@ async def ring_new(
     return answers, applied
 
 
-def _start(one: RingRequest, now: datetime, unreachable: frozenset[User]) -> Change:
+def _start(
+    one: RingRequest, now: datetime, unreachable: frozenset[User], quiet: Mapping[Pair, Why]
+) -> Change:
     request = one.request
     call = Call(
         id=one.session_id,
@@ -181,7 +203,14 @@ def _start(one: RingRequest, now: datetime, unreachable: frozenset[User]) -> Cha
         details=request.details,
         caller=request.caller.person,
     )
-    command = Start(one.callees, one.ring_time, one.device, one.among(unreachable), one.give_up)
+    command = Start(
+        one.callees,
+        one.ring_time,
+        one.device,
+        one.among(unreachable),
+        one.give_up,
+        one.kept_from(quiet),
+    )
     decision = decide(call, command, now)
     return Change(Stored(decision.call, one.tenant_id, 0, 1), decision)
 
@@ -242,7 +271,7 @@ def _repeat(one: RingRequest, digest: bytes, answer: dict[str, Any]) -> Answer:
     return answer
 
 
-def ring_more(one: RingRequest, unreachable: frozenset[User]) -> Asked:
+def ring_more(one: RingRequest, unreachable: frozenset[User], quiet: Mapping[Pair, Why]) -> Asked:
     """The command to ring more members of a live call: as `one` asks, and once for its key."""
 
     async def admit(
@@ -250,11 +279,21 @@ def ring_more(one: RingRequest, unreachable: frozenset[User]) -> Asked:
     ) -> Answer | None:
         if decision.refusal is not None:
             return None
-        repeated, _ = await _keep(session, [one], [Change(stored, decision)], now)
+        change = Change(stored, decision)
+        repeated, _ = await _keep(session, [one], [change], now)
+        if quiet and not repeated:
+            await record_suppressed(session, [change])
         return repeated.get(0)
 
     lost = one.among(unreachable)
-    command = RingMore(one.request.caller.id, one.callees, one.ring_time, lost, one.give_up)
+    command = RingMore(
+        one.request.caller.id,
+        one.callees,
+        one.ring_time,
+        lost,
+        one.give_up,
+        one.kept_from(quiet),
+    )
     return Asked(command, admit)
 
 

@@ -40,7 +40,7 @@ CALL: Final = (
 )  # fmt: skip
 MEMBER: Final = (
     "user_id", "role", "state", "device_id", "monitored", "joined_at", "seen_at", "left_at",
-    "person",
+    "person", "suppressed",
 )  # fmt: skip
 RING: Final = (
     "uuid", "user_id", "created_at", "deadline", "outcome", "settled_at", "callkit_reason",
@@ -109,7 +109,9 @@ def call_row(stored: Stored) -> dict[str, Any]:
 
 def member_from(row: Sequence[Any], ring: Ring | None) -> Member:
     """The columns of MEMBER."""
-    user_id, role, state, device_id, monitored, joined_at, seen_at, left_at, person = row
+    (
+        user_id, role, state, device_id, monitored, joined_at, seen_at, left_at, person, suppressed,
+    ) = row  # fmt: skip
     return Member(
         user_id,
         Role(role),
@@ -121,6 +123,7 @@ def member_from(row: Sequence[Any], ring: Ring | None) -> Member:
         seen_at,
         left_at,
         person_from(person),
+        suppressed,
     )
 
 

@@ -182,7 +182,7 @@ async def _ring_late(
         (stored.tenant_id, stored.call.id, member.ring)
         for stored in calls.values()
         for member in view(stored.call, now).members.values()
-        if member.is_rung and member.ring is not None
+        if member.is_rung and member.ring is not None and not member.is_hidden
         if user is None or user == (stored.tenant_id, member.user_id)
     ]
     tokens = await tokens_of(session, rings)

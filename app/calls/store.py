@@ -178,6 +178,7 @@ def members_as_rows(members: Sequence[tuple[UUID, UUID, Member]]) -> Insert:
             "seen_at": member.seen_at,
             "left_at": member.left_at,
             "person": stored_person(member.person),
+            "suppressed": member.suppressed,
         }
         for tenant_id, session_id, member in members
     ]
@@ -187,7 +188,8 @@ def members_as_rows(members: Sequence[tuple[UUID, UUID, Member]]) -> Insert:
         """ON CONFLICT (session_id, user_id) DO UPDATE SET
             state = excluded.state, device_id = excluded.device_id, monitored = excluded.monitored,
             ring = excluded.ring, joined_at = excluded.joined_at, seen_at = excluded.seen_at,
-            left_at = excluded.left_at, person = excluded.person""",
+            left_at = excluded.left_at, person = excluded.person,
+            suppressed = excluded.suppressed""",
     )
 
 

@@ -68,6 +68,7 @@ async def of_call(runtime: Runtime, tenant_id: UUID, reference: str) -> dict[str
 def lines(known: History) -> list[Line]:
     """What happened, in order of time: the one reading of the rows, for the API and for pages."""
     found = [*_of_events(known), *_of_forgotten_events(known), *_of_pushes(known)]
+    found += _of_suppressed(known)
     found.sort(key=lambda line: (line.at, line.rank))
     return found
 
@@ -84,6 +85,15 @@ def _of_events(known: History) -> Iterator[Line]:
 def _told(at: datetime, rank: int, kind: str, data: dict[str, Any]) -> Line:
     user = data.get("user_id") or data.get("caller_id")
     return Line(at, rank, kind, story.of_event(kind, data), user, data.get("device_id"), data)
+
+
+def _of_suppressed(known: History) -> Iterator[Line]:
+    for ring in known.rings:
+        if ring["suppressed"] is not None:
+            data = {"ring": str(ring["uuid"]), "reason": ring["suppressed"]}
+            said = story.of_suppressed(ring["user_id"], ring["suppressed"])
+            at, user = ring["created_at"], ring["user_id"]
+            yield Line(at, AFTER_EVENTS, "ring.suppressed", said, user, None, data)
 
 
 def _of_forgotten_events(known: History) -> Iterator[Line]:

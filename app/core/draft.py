@@ -44,7 +44,12 @@ class Draft:
         self.touched.add(member.user_id)
 
     def tell(self, kind: EventType, at: datetime, to: Iterable[str], **data: Any) -> None:
-        self.events.append(Event(kind, at, data, tuple(dict.fromkeys(to))))
+        listeners = tuple(dict.fromkeys(user for user in to if not self._hidden_from(user)))
+        self.events.append(Event(kind, at, data, listeners))
+
+    def _hidden_from(self, user: str) -> bool:
+        member = self.members.get(user)
+        return member is not None and member.is_hidden
 
     def present(self) -> list[str]:
         """Users who have joined, away or not, in order of joining."""

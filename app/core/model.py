@@ -96,7 +96,10 @@ class Ring:
 
 @frozen
 class Member:
-    """A user in a call. `device_id`: who has joined; `monitored`: that device sends heartbeats."""
+    """A user in a call. `device_id`: who has joined; `monitored`: that device sends heartbeats.
+
+    `suppressed`: why the latest ring was not pushed; to all others it rings like any.
+    """
 
     user_id: str
     role: Role
@@ -108,6 +111,12 @@ class Member:
     seen_at: datetime | None = None
     left_at: datetime | None = None
     person: Person = NOBODY
+    suppressed: str | None = None
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the latest ring is kept from this user: nothing of theirs is told of it."""
+        return self.suppressed is not None and self.joined_at is None
 
     @property
     def is_rung(self) -> bool:
@@ -162,6 +171,7 @@ class Start:
     """Begin `call` (no members yet) and ring `callees`. `device`: the caller's, or SERVER.
 
     `unreachable`: callees who have nothing that could ring; `give_up`: that ends their rings.
+    `suppressed`: callees who are not to be rung, and why.
     """
 
     callees: tuple[Callee, ...]
@@ -169,6 +179,7 @@ class Start:
     device: str = SERVER
     unreachable: frozenset[str] = frozenset()
     give_up: bool = False
+    suppressed: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @frozen
@@ -180,6 +191,7 @@ class RingMore:
     ring_for: float
     unreachable: frozenset[str] = frozenset()
     give_up: bool = False
+    suppressed: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @frozen

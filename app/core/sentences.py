@@ -46,6 +46,19 @@ def _of_member(kind: str, user: str, device: str, data: Mapping[str, Any]) -> st
     return f"{user} {MEMBERS.get(kind, kind)}{device}".strip()
 
 
+SUPPRESSED = {
+    "blocked": "has blocked the caller",
+    "do_not_disturb": "is not to be disturbed",
+    "quiet_hours": "has quiet hours",
+    "call_type": "wants no calls of this type",
+}
+
+
+def of_suppressed(user: str, why: str) -> str:
+    """Why a ring was kept from a user; nobody else is told."""
+    return f"{user} {SUPPRESSED.get(why, why)}: nothing is pushed"
+
+
 DEVICES = {
     "device.delivered": "the phone rings",
     "device.unavailable": "the phone says that it cannot ring",

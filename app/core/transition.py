@@ -117,7 +117,10 @@ def _ring(draft: Draft, command: Start | RingMore) -> None:
         draft.rings[ring.uuid] = ring
         role = member.role if member is not None else Role.CALLEE
         known = callee.person if member is None or callee.person != NOBODY else member.person
-        draft.put(Member(callee.user_id, role, MemberState.RINGING, ring, person=known))
+        why = command.suppressed.get(callee.user_id)
+        draft.put(
+            Member(callee.user_id, role, MemberState.RINGING, ring, person=known, suppressed=why)
+        )
         draft.tell(
             EventType.RING_STARTED,
             draft.now,

@@ -21,6 +21,9 @@ from app.devices import test_push as trial
 from app.infra.errors import AppError
 from app.infra.fields import Text
 from app.tenants import revocations
+from app.users import service as user_service
+from app.users import store as users
+from app.users.schemas import PreferencesIn
 
 router = APIRouter(prefix=BASE + "/t/{tenant_id}", route_class=PageRoute, include_in_schema=False)
 ON_A_PAGE = 50
@@ -70,10 +73,12 @@ async def _one(
         last = await store_lists.last_pushes(session, [one["id"] for one in found])
         ringable = await credentials.ringable_apps(session, place.id)
         recent = await store_lists.calls(session, place.id, user=user_id, limit=8)
+        wants = await users.preferences(session, place.id, user_id)
+        blocks = await users.blocks(session, place.id, user_id)
     return render(
         request, "user.html", status=status,
         user=user_id, devices=found, last=last, calls=recent, problem=problem, tried=tried,
-        ringable=ringable,
+        ringable=ringable, wants=wants, blocks=blocks,
     )  # fmt: skip
 
 
@@ -122,6 +127,24 @@ async def remove(request: Request, place: Operator) -> Response:
     device_id = text_of(await fields_of(request), "device_id")
     await registration.remove(place.runtime, place.id, user_id, device_id, actor=place.actor)
     return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "device_removed")
+
+
+@router.post("/user/unblock")
+async def unblock(request: Request, place: Operator) -> Response:
+    """Take a block of a user's back."""
+    user_id = await _user_of(request)
+    blocked = text_of(await fields_of(request), "blocked_id")
+    await user_service.unblock(place.runtime, place.id, user_id, blocked, actor=place.actor)
+    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "unblocked")
+
+
+@router.post("/user/preferences/clear")
+async def clear_preferences(request: Request, place: Operator) -> Response:
+    """Let a user be rung as one who has set nothing."""
+    user_id = await _user_of(request)
+    none = PreferencesIn()
+    await user_service.set_preferences(place.runtime, place.id, user_id, none, actor=place.actor)
+    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "preferences_cleared")
 
 
 @router.post("/user/revoke")

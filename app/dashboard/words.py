@@ -18,6 +18,8 @@ DONE = {
     "retired": "This credential is retired; it can be brought back.",
     "credential_deleted": "The credential and its private key are deleted.",
     "device_removed": "The device is removed: it will not ring again.",
+    "unblocked": "They may ring this user again.",
+    "preferences_cleared": "This user is rung as one who has set nothing.",
     "user_revoked": "Every token of this user is revoked; within two seconds none is good.",
     "user_erased": "The user is erased; past calls keep a tombstone in their place.",
     "cancelled": "The call is over; every phone was told to stop.",

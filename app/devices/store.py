@@ -10,6 +10,7 @@ from sqlalchemy import text
 from app.infra.db import Connection, Row, many, one
 from app.push import tokens
 from app.push.tokens import User
+from app.users import store as users
 
 SEE_USERS = text("""
     INSERT INTO users (tenant_id, id)
@@ -140,13 +141,19 @@ async def forget_removed(session: Connection, kept: float) -> None:
     await session.execute(FORGET_REMOVED, {"kept": kept})
 
 
-SEE_AND_FIND = text(f"WITH seen AS ({SEE_USERS.text}) {tokens.RINGABLE.text}")
+SEE_AND_FIND = text(
+    f"WITH seen AS ({SEE_USERS.text}) "  # noqa: S608  (constants)
+    f"SELECT found.*, {users.RULED} AS ruled FROM ({tokens.RINGABLE.text}) found"
+)
 
 
 async def see_and_find(
     session: Connection, seen: Collection[User], rung: Collection[User]
-) -> tuple[datetime, list[dict[str, Any]]]:
-    """`see_users` of those seen and `ringable` of those rung, in one round trip."""
+) -> tuple[datetime, list[dict[str, Any]], bool]:
+    """`see_users` of those seen and `ringable` of those rung, in one round trip.
+
+    And whether anybody of their tenants has preferences or blocks.
+    """
     ordered, wanted = sorted(seen), sorted(rung)
     values = {
         "seen_tenants": [tenant for tenant, _ in ordered],
@@ -154,7 +161,8 @@ async def see_and_find(
         "tenants": [tenant for tenant, _ in wanted],
         "users": [user for _, user in wanted],
     }
-    return tokens.clock_and_tokens(await many(session, SEE_AND_FIND, values))
+    rows = await many(session, SEE_AND_FIND, values)
+    return *tokens.clock_and_tokens(rows), bool(rows[0]["ruled"])
 
 
 ERASE_USER = text("DELETE FROM users WHERE tenant_id = :tenant AND id = :user")

@@ -112,6 +112,11 @@ BREAKERS_OPEN = Gauge(
     multiprocess_mode="livesum",
 )
 RINGS = Counter("ringline_rings_total", "Calls rung, by how the request ended", ("outcome",))
+SUPPRESSED = Counter(
+    "ringline_rings_suppressed_total",
+    "Rings that were kept from a user by their own preferences or blocks, by why",
+    ("reason",),
+)
 STRAIN = Gauge(
     "ringline_strain",
     "How long those tenants that ring the most are held back; 0: nobody is",

@@ -112,6 +112,11 @@ async def by_http(walk: Walk, simulator) -> None:
     await walk.http("DELETE", "/v1/signing-secrets/{kid}", "secret.revoke", kid=kid)
     await walk.http("POST", "/v1/users/{user_id}/tokens", "token.create", user_id="bob")
     await walk.http("POST", "/v1/users/{user_id}/revoke", "user.revoke", user_id="bob")
+    here, mallory = "/v1/users/{user_id}", {"user_id": "bob", "blocked_id": "mallory"}
+    wants = {"call_types": {"default": "ring"}}
+    await walk.http("PUT", here + "/preferences", "preferences.change", wants, user_id="bob")
+    await walk.http("PUT", here + "/blocks/{blocked_id}", "block.add", **mallory)
+    await walk.http("DELETE", here + "/blocks/{blocked_id}", "block.remove", **mallory)
     await credentials_by_http(walk, simulator)
     body = {"user_id": "bob", "device_id": "d1", "tokens": [phone_token(simulator)]}
     assert (await api.post("/v1/devices", json=body)).status_code == 200
@@ -240,6 +245,9 @@ async def users_by_forms(walk: Walk, here: str, ids: dict[str, Any], simulator) 
         call = found.scalar_one()
     await walk.form(here + "/calls/{session_id}/end", "call.end", ids | {"session_id": call})
     await walk.form(here + "/user/remove", "device.remove", ids, id="carol", device_id="d2")
+    await walk.form(here + "/user/preferences/clear", "preferences.change", ids, id="carol")
+    assert (await walk.api.put("/v1/users/carol/blocks/eve")).status_code == 200
+    await walk.form(here + "/user/unblock", "block.remove", ids, id="carol", blocked_id="eve")
     await walk.form(here + "/user/revoke", "user.revoke", ids, id="carol")
     await walk.form(here + "/user/erase", "user.erase", ids, id="carol")
 

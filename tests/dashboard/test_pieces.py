@@ -37,7 +37,7 @@ def push(**more):
 
 def story(pushes=(), outcome="missed", events=(), attempts=()):
     ring = {"uuid": "r", "user_id": "bob", "outcome": outcome, "created_at": AT, "device": None,
-            "deadline": AT + timedelta(seconds=45), "settled_at": None}  # fmt: skip
+            "deadline": AT + timedelta(seconds=45), "settled_at": None, "suppressed": None}  # fmt: skip
     call = Call(uuid4(), "default", "c", "alice", False, CallLimits(), AT, reason=Reason.MISSED,
                 caller=Person("Alice"))  # fmt: skip
     return History(call, [ring], pushes, attempts, events)

@@ -1,0 +1,81 @@
+"""Which callees of a ring are not to be rung: their preferences and blocks, looked up set-wise."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.audit.log import SERVER, About, record_all
+from app.calls.apply import Change
+from app.core.suppression import REPEAT_WITHIN, Why, why_suppressed
+from app.infra.db import Connection, many
+from app.infra.observe import SUPPRESSED
+from app.users.schemas import preferences_of
+from app.users.store import OF_PAIRS
+
+Pair = tuple[UUID, str, str, str]
+"""(tenant, callee, caller, call type)."""
+
+RULES = text(f"""
+    SELECT w.tenant_id, w.callee, w.caller, w.type, p.settings, b.user_id IS NOT NULL AS blocked,
+           p.settings #>> '{{exceptions,repeat}}' = 'true' AND EXISTS (
+               SELECT FROM members m JOIN calls c ON c.id = m.session_id
+               WHERE m.tenant_id = w.tenant_id AND m.user_id = w.callee
+                   AND m.session_id > :since AND c.caller_id = w.caller) AS repeated
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:callees AS text[]), CAST(:callers AS text[]),
+                CAST(:types AS text[])) AS w(tenant_id, callee, caller, type)
+    {OF_PAIRS}
+    WHERE p.user_id IS NOT NULL OR b.user_id IS NOT NULL
+""")  # noqa: S608  (constants)
+
+
+async def suppressed(
+    session: Connection, pairs: Collection[Pair], now: datetime
+) -> dict[Pair, Why]:
+    """Those of these that are not to be rung at `now`, and why."""
+    ordered = sorted(set(pairs))
+    values = {
+        "tenants": [one[0] for one in ordered],
+        "callees": [one[1] for one in ordered],
+        "callers": [one[2] for one in ordered],
+        "types": [one[3] for one in ordered],
+        "since": _id_at(now - timedelta(seconds=REPEAT_WITHIN)),
+    }
+    found = {}
+    for row in await many(session, RULES, values):
+        why = why_suppressed(
+            preferences_of(row["settings"]),
+            caller=row["caller"],
+            call_type=row["type"],
+            now=now,
+            blocked=row["blocked"],
+            repeated=bool(row["repeated"]),
+        )
+        if why is not None:
+            found[row["tenant_id"], row["callee"], row["caller"], row["type"]] = why
+    return found
+
+
+async def record_suppressed(session: Connection, changes: Sequence[Change]) -> None:
+    """A line in the audit log for each callee of these rings that is not rung, set-wise."""
+    lines = [
+        About(
+            change.stored.tenant_id,
+            "ring.suppress",
+            f"call:{change.decision.call.id}",
+            {"reason": member.suppressed},
+            ring.user_id,
+        )
+        for change in changes
+        for ring in change.decision.rings
+        if (member := change.decision.call.members[ring.user_id]).is_hidden
+    ]
+    await record_all(session, SERVER, lines)
+    for line in lines:
+        SUPPRESSED.labels(line.detail["reason"]).inc()
+
+
+def _id_at(at: datetime) -> UUID:
+    """Sessions that began later have ids above this one: ids begin with their time."""
+    return UUID(int=int(at.timestamp() * 1_000) << 80)

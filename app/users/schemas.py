@@ -1,0 +1,95 @@
+"""What clients send and see of a user's preferences."""
+
+from datetime import time
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, AwareDatetime, Field
+
+from app.core.suppression import DAYS, Period, Preferences
+from app.infra.fields import AtMost, CallType, Request, UserId, refuse
+
+MOST_PERIODS = 28
+MOST_ALLOWED = 200
+MOST_TYPES = 200
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Clock = Annotated[str, Field(max_length=5, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise refuse(
+            "unknown_time_zone", "there is no IANA zone of this name: Europe/Berlin, say"
+        ) from None
+    return name
+
+
+class PeriodIn(Request):
+    """Quiet from `start` on these days to `end`, of the next day where `end` is not later."""
+
+    days: Annotated[list[Day], Field(min_length=1, max_length=7)] = Field(
+        description="the days on which it begins", examples=[["mon", "tue"]]
+    )
+    start: Clock = Field(description="from when it is quiet", examples=["22:00"])
+    end: Clock = Field(description="until when, not included", examples=["07:00"])
+
+
+class QuietHours(Request):
+    """Weekly quiet hours by the clock on the wall in a time zone."""
+
+    time_zone: Annotated[str, Field(max_length=64), AfterValidator(_zone)] = Field(
+        description="an IANA name", examples=["Europe/Berlin"]
+    )
+    periods: Annotated[
+        list[PeriodIn], AtMost(MOST_PERIODS, "too_many_periods", f"at most {MOST_PERIODS} periods")
+    ] = Field(description="when it is quiet")
+
+
+class Exceptions(Request):
+    """Who rings all the same."""
+
+    users: Annotated[
+        list[UserId], AtMost(MOST_ALLOWED, "too_many_exceptions", f"at most {MOST_ALLOWED} users")
+    ] = Field([], description="callers who always ring, unless they are blocked")
+    repeat: bool = Field(False, description="who calls again within three minutes rings")
+
+
+class PreferencesIn(Request):
+    """What a user wants of rings; what is absent wants nothing."""
+
+    do_not_disturb_until: AwareDatetime | None = Field(
+        None, description="nothing rings until then", examples=["2026-11-21T08:00:00Z"]
+    )
+    quiet_hours: QuietHours | None = Field(None, description="nothing rings in these hours")
+    call_types: Annotated[
+        dict[CallType, Literal["ring", "nothing"]],
+        AtMost(MOST_TYPES, "too_many_call_types", f"at most {MOST_TYPES} call types"),
+    ] = Field({}, description="call types that are not to ring")
+    exceptions: Exceptions = Field(Exceptions(), description="who rings all the same")
+
+    def stored(self) -> dict[str, Any]:
+        """As it rests."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def preferences_of(stored: dict[str, Any] | None) -> Preferences:
+    """As `core.suppression` decides by them; what rests was checked when it came."""
+    if not stored:
+        return Preferences()
+    said = PreferencesIn.model_validate(stored)
+    quiet = said.quiet_hours
+    return Preferences(
+        said.do_not_disturb_until,
+        quiet.time_zone if quiet else "UTC",
+        tuple(_period(one) for one in quiet.periods) if quiet else (),
+        frozenset(name for name, level in said.call_types.items() if level == "nothing"),
+        frozenset(said.exceptions.users),
+        said.exceptions.repeat,
+    )
+
+
+def _period(one: PeriodIn) -> Period:
+    days = frozenset(DAYS.index(day) for day in one.days)
+    return Period(days, time.fromisoformat(one.start), time.fromisoformat(one.end))

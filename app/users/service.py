@@ -1,0 +1,61 @@
+"""Users' preferences and blocks: read and changed. Commits."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from app.audit.log import Actor, record
+from app.infra.errors import Conflict, Invalid, NotFound
+from app.infra.runtime import Runtime
+from app.users import store
+from app.users.schemas import PreferencesIn
+
+MOST_BLOCKS: Final = 1_000
+
+
+async def preferences(runtime: Runtime, tenant_id: UUID, user_id: str) -> PreferencesIn:
+    """What the user wants."""
+    async with runtime.database.autocommit() as session:
+        stored = await store.preferences(session, tenant_id, user_id)
+    return PreferencesIn.model_validate(stored or {})
+
+
+async def set_preferences(
+    runtime: Runtime, tenant_id: UUID, user_id: str, wanted: PreferencesIn, *, actor: Actor
+) -> None:
+    """Replace what the user wants: the next ring is decided by it."""
+    stored = wanted.stored()
+    detail = {"set": sorted(stored)}  # not whom they except: an erased user is named nowhere
+    async with runtime.database.transaction() as session:
+        await store.set_preferences(session, tenant_id, user_id, stored)
+        await record(session, actor, tenant_id, "preferences.change", "user", detail, user=user_id)
+
+
+async def blocks(runtime: Runtime, tenant_id: UUID, user_id: str) -> list[dict[str, Any]]:
+    """Whom the user has blocked, and since when."""
+    async with runtime.database.autocommit() as session:
+        return await store.blocks(session, tenant_id, user_id)
+
+
+async def block(
+    runtime: Runtime, tenant_id: UUID, user_id: str, blocked: str, *, actor: Actor
+) -> datetime:
+    """Let `blocked` not ring the user any more; since when. Raises Invalid and Conflict."""
+    if blocked == user_id:
+        raise Invalid("own_block", "blocked_id: nobody can block themselves")
+    async with runtime.database.transaction() as session:
+        at = await store.block(session, tenant_id, user_id, blocked, MOST_BLOCKS)
+        if at is None:
+            raise Conflict("too_many_blocks", f"a user blocks {MOST_BLOCKS:,} others at most")
+        await record(session, actor, tenant_id, "block.add", "user", user=user_id)
+    return at
+
+
+async def unblock(
+    runtime: Runtime, tenant_id: UUID, user_id: str, blocked: str, *, actor: Actor
+) -> None:
+    """Let them ring the user again. Raises NotFound."""
+    async with runtime.database.transaction() as session:
+        if not await store.unblock(session, tenant_id, user_id, blocked):
+            raise NotFound("block_not_found", "this user has not blocked that one")
+        await record(session, actor, tenant_id, "block.remove", "user", user=user_id)

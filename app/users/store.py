@@ -1,0 +1,98 @@
+"""Rows of preferences and blocks; and SQL by which packages above look at them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.infra.db import Connection, dump_json, many, one
+
+RULED = """(
+    EXISTS (SELECT FROM preferences WHERE tenant_id = ANY(CAST(:tenants AS uuid[])))
+    OR EXISTS (SELECT FROM blocks WHERE tenant_id = ANY(CAST(:tenants AS uuid[]))))
+"""
+"""Whether anybody of these tenants has preferences or blocks: most have none, and need no look."""
+OF_PAIRS = """
+    LEFT JOIN preferences p ON p.tenant_id = w.tenant_id AND p.user_id = w.callee
+    LEFT JOIN blocks b ON b.tenant_id = w.tenant_id AND b.user_id = w.callee
+        AND b.blocked_id = w.caller
+"""
+"""Of each (tenant, callee, caller) in `w`: the callee's preferences `p`, and a block `b`."""
+
+READ = text("SELECT settings FROM preferences WHERE tenant_id = :tenant AND user_id = :user")
+WRITE = text("""
+    INSERT INTO preferences (tenant_id, user_id, settings, changed_at)
+    VALUES (:tenant, :user, CAST(:settings AS jsonb), clock_timestamp())
+    ON CONFLICT (tenant_id, user_id) DO UPDATE
+        SET settings = excluded.settings, changed_at = excluded.changed_at
+""")
+FORGET = text("DELETE FROM preferences WHERE tenant_id = :tenant AND user_id = :user")
+BLOCKS = text("""
+    SELECT blocked_id, created_at FROM blocks WHERE tenant_id = :tenant AND user_id = :user
+    ORDER BY blocked_id
+""")
+BLOCK = text("""
+    INSERT INTO blocks (tenant_id, user_id, blocked_id, created_at)
+    SELECT :tenant, :user, :blocked, clock_timestamp()
+    WHERE (SELECT count(*) FROM blocks WHERE tenant_id = :tenant AND user_id = :user) < :most
+        OR EXISTS (SELECT FROM blocks
+            WHERE tenant_id = :tenant AND user_id = :user AND blocked_id = :blocked)
+    ON CONFLICT (tenant_id, user_id, blocked_id) DO UPDATE SET created_at = blocks.created_at
+    RETURNING created_at
+""")
+UNBLOCK = text("""
+    DELETE FROM blocks WHERE tenant_id = :tenant AND user_id = :user AND blocked_id = :blocked
+""")
+FORGET_BLOCKS = text("""
+    DELETE FROM blocks WHERE tenant_id = :tenant AND (user_id = :user OR blocked_id = :user)
+""")
+FORGET_NAMED = text("""
+    UPDATE preferences SET settings = jsonb_set(
+        settings, '{exceptions,users}', (settings #> '{exceptions,users}') - CAST(:user AS text))
+    WHERE tenant_id = :tenant AND settings #> '{exceptions,users}' ? :user
+""")
+
+
+async def preferences(session: Connection, tenant_id: UUID, user_id: str) -> dict[str, Any] | None:
+    """A user's preferences as they rest."""
+    row = await one(session, READ, {"tenant": tenant_id, "user": user_id})
+    return None if row is None else row["settings"]
+
+
+async def set_preferences(
+    session: Connection, tenant_id: UUID, user_id: str, settings: dict[str, Any]
+) -> None:
+    """Replace a user's preferences; empty ones leave no row."""
+    values = {"tenant": tenant_id, "user": user_id}
+    if not settings:
+        await session.execute(FORGET, values)
+    else:
+        await session.execute(WRITE, values | {"settings": dump_json(settings)})
+
+
+async def blocks(session: Connection, tenant_id: UUID, user_id: str) -> list[dict[str, Any]]:
+    """Whom a user has blocked, by id."""
+    return await many(session, BLOCKS, {"tenant": tenant_id, "user": user_id})
+
+
+async def block(
+    session: Connection, tenant_id: UUID, user_id: str, blocked: str, most: int
+) -> datetime | None:
+    """Block somebody; since when they are, None when the user has blocked as many as may be."""
+    values = {"tenant": tenant_id, "user": user_id, "blocked": blocked, "most": most}
+    row = await one(session, BLOCK, values)
+    return None if row is None else row["created_at"]
+
+
+async def unblock(session: Connection, tenant_id: UUID, user_id: str, blocked: str) -> bool:
+    """Take a block back; False when there was none."""
+    values = {"tenant": tenant_id, "user": user_id, "blocked": blocked}
+    return bool((await session.execute(UNBLOCK, values)).rowcount)
+
+
+async def forget_user(session: Connection, tenant_id: UUID, user_id: str) -> None:
+    """Everything of a user who is erased, and their name in what others want."""
+    values = {"tenant": tenant_id, "user": user_id}
+    for statement in (FORGET, FORGET_BLOCKS, FORGET_NAMED):
+        await session.execute(statement, values)
