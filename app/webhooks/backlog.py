@@ -4,7 +4,7 @@ What is behind is due and not begun: the workers are too few, or the endpoint to
 that fails is left alone meanwhile, so the two are told apart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import text
 
 from app.core.event import TenantEventType, event_filters, rfc3339
+from app.infra.bisection import Aside, rows_alone
 from app.infra.db import Connection, Database, Row, many, one
 from app.infra.ids import uuid7
 from app.infra.observe import OLDEST_DELIVERY
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 BEHIND: Final = timedelta(seconds=60)
 """The age of the oldest due delivery from which on a webhook is behind."""
+
+ASIDE: Final = Aside[UUID]("webhooks behind")
 
 WAITING = """
     SELECT w.id, w.tenant_id, w.url, w.failures, w.failing_since, d.due_at, clock_timestamp() AS now
@@ -54,10 +57,14 @@ async def measure(database: Database) -> None:
         oldest[kind] = max(oldest[kind], (row["now"] - row["due_at"]).total_seconds())
     for kind, seconds in oldest.items():
         OLDEST_DELIVERY.labels(kind).set(seconds)
-    for row in rows:
-        if row["now"] - row["due_at"] >= BEHIND:
+    behind = {row["id"]: row for row in rows if row["now"] - row["due_at"] >= BEHIND}
+
+    async def tell(webhooks: Sequence[UUID]) -> None:
+        for webhook in webhooks:
             async with database.transaction() as session:
-                await _alarm(session, row)
+                await _alarm(session, behind[webhook])
+
+    await rows_alone(list(behind), tell, ASIDE)
 
 
 async def _alarm(session: Connection, row: Row) -> None:
