@@ -98,6 +98,10 @@ plain-install: ## install without locks into a fresh environment, and load all t
 		"import app.main, workers.main; workers.main.app.connection().transport"
 	@build/plain/bin/ringline --help >/dev/null
 
+.PHONY: lines
+lines: | $(BIN)/python ## count lines of Python, beside a commit; ARGS="--before REV"
+	@$(BIN)/python -m tests.lines $(ARGS)
+
 .PHONY: reference
 reference: $(VENV)/dev.stamp ## write the references, and what is generated in the clients, anew from the code
 	@$(BIN)/python -m app.events.reference

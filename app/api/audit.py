@@ -9,9 +9,9 @@ from app.api.models import says
 from app.api.models.server import AuditOut
 from app.audit import log as audit
 from app.core.event import rfc3339
+from app.http.acting import runtime_of
 from app.http.auth import server
 from app.infra.fields import Text
-from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
@@ -28,7 +28,7 @@ async def read(
 ) -> dict[str, Any]:
     """Who did what, when and from where, the newest first. `cursor` is `next_cursor` of before."""
     require_scope(caller, "audit")
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     lines = await audit.page(runtime, caller.tenant_id, before=cursor, limit=limit, target=target)
     return {
         "audit": [line | {"id": str(line["id"]), "at": rfc3339(line["at"])} for line in lines],

@@ -26,11 +26,10 @@ from app.core.call import (
     Leave,
 )
 from app.http import etags as http_cache
-from app.http.acting import actor_of
+from app.http.acting import actor_of, runtime_of
 from app.http.auth import any_caller, server_or_user
 from app.infra.errors import Gone, Invalid
 from app.infra.fields import Said
-from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
@@ -62,7 +61,7 @@ async def read(reference: Reference, request: Request, caller: Anyone) -> Respon
     With an ETag. A call token is shown its own member, its ring, and how many others there are.
     """
     require_scope(caller, "calls")
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     return http_cache.answer(request, await actors.read_as(runtime, caller, reference))
 
 
@@ -71,7 +70,7 @@ async def report(
     reference: Reference, request: Request, caller: Anyone, body: ReportIn
 ) -> Response:
     """With a call token: this device rings (`delivered`), or cannot (`unavailable`)."""
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     delivered = body.status == "delivered"
     await state.report(runtime, caller, reference, delivered=delivered)
     return Response(status_code=204)
@@ -121,7 +120,7 @@ async def _join(
         device = SERVER
     monitored = caller.kind != "server"
     seen = await _act(request, actor, command(actor.user_id, device, monitored, actor.ring))
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     return actors.as_told(caller, seen, actor.user_id) | {
         "member_token": actors.member_token(runtime, seen, actor.user_id, device),
         "heartbeat_every": actors.heartbeat_every(seen, actor.user_id),
@@ -139,10 +138,10 @@ async def decline(
     actors.refuse_kinds(caller, "member")
     actor = await _actor(reference, request, caller, body)
     said = body.reach if body is not None else None
-    if await declining.reach_of(_runtime(request), caller, actor, said) == "device":
-        seen = await declining.on_this_device(_runtime(request), actor)
+    if await declining.reach_of(runtime_of(request), caller, actor, said) == "device":
+        seen = await declining.on_this_device(runtime_of(request), actor)
         if seen is not None and caller.kind == "call":
-            return await actors.read_as(_runtime(request), caller, reference)
+            return await actors.read_as(runtime_of(request), caller, reference)
         if seen is not None:
             return actors.as_told(caller, seen, actor.user_id)
     busy = body is not None and body.reason == "busy"
@@ -188,7 +187,7 @@ async def heartbeat(
     """Keep a joined member: silence makes it away, then takes it out. Returns its own part."""
     actors.refuse_kinds(caller, "call")
     actor = await _actor(reference, request, caller, body)
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     return await heartbeats.keep(runtime, actor)
 
 
@@ -201,13 +200,8 @@ async def _actor(
     require_scope(caller, "calls")
     user = body.user_id if body else None
     device = body.device_id if body else None
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     return await actors.actor(runtime, caller, reference, user, device)
-
-
-def _runtime(request: Request) -> Runtime:
-    runtime: Runtime = request.app.state.runtime
-    return runtime
 
 
 def _audited(request: Request, caller: Caller, actor: Actor, act: str) -> Audited | None:
@@ -219,7 +213,7 @@ def _audited(request: Request, caller: Caller, actor: Actor, act: str) -> Audite
 async def _act(
     request: Request, actor: Actor, command: Command, audited: Audited | None = None
 ) -> Seen:
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     return await service.act(
         runtime, actor.tenant_id, actor.reference, command, hidden=actor.hidden, audited=audited
     )

@@ -19,11 +19,10 @@ from app.credentials.schemas import (
     understood_out,
 )
 from app.devices import test_push as trial
-from app.http.acting import actor_of
+from app.http.acting import actor_of, runtime_of
 from app.http.auth import server
 from app.infra import clock
 from app.infra.fields import AppId
-from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1/credentials", tags=["credentials"])
@@ -37,11 +36,6 @@ async def _admin(caller: Annotated[Caller, Depends(server)]) -> Caller:
 Admin = Annotated[Caller, Depends(_admin)]
 
 
-def _runtime(request: Request) -> Runtime:
-    runtime: Runtime = request.app.state.runtime
-    return runtime
-
-
 def _out(row: CredentialRow) -> dict[str, Any]:
     return credential_out(row, clock.now())
 
@@ -50,7 +44,7 @@ def _out(row: CredentialRow) -> dict[str, Any]:
 async def preview(body: CredentialIn, request: Request, caller: Admin) -> dict[str, Any]:
     """What is understood of a file; nothing is stored, and Apple is not asked."""
     understood, key_is_here = await service.preview(
-        _runtime(request), caller.tenant_id, body.upload
+        runtime_of(request), caller.tenant_id, body.upload
     )
     return understood_out(understood, clock.now(), key_is_here=key_is_here)
 
@@ -59,13 +53,13 @@ async def preview(body: CredentialIn, request: Request, caller: Admin) -> dict[s
 async def add(body: CredentialIn, request: Request, caller: Admin) -> dict[str, Any]:
     """Add a credential. Apple is asked about it, so this takes up to 5 s."""
     actor = actor_of(request, caller)
-    return _out(await service.add(_runtime(request), caller.tenant_id, body.upload, actor=actor))
+    return _out(await service.add(runtime_of(request), caller.tenant_id, body.upload, actor=actor))
 
 
 @router.get("", **says("list_credentials", CredentialsOut))
 async def list_all(request: Request, caller: Admin, app_id: AppId | None = None) -> dict[str, Any]:
     """Every credential, the newest first; of one app if `app_id` is given."""
-    rows = await service.list_all(_runtime(request), caller.tenant_id, app_id)
+    rows = await service.list_all(runtime_of(request), caller.tenant_id, app_id)
     return {"credentials": [_out(row) for row in rows]}
 
 
@@ -73,7 +67,7 @@ async def list_all(request: Request, caller: Admin, app_id: AppId | None = None)
 async def make_request(body: RequestIn, request: Request, caller: Admin) -> dict[str, Any]:
     """Make a key that never leaves, and the signing request (`request`) for Apple's portal."""
     actor = actor_of(request, caller)
-    row = await service.request(_runtime(request), caller.tenant_id, body.app_id, actor=actor)
+    row = await service.request(runtime_of(request), caller.tenant_id, body.app_id, actor=actor)
     return _out(row)
 
 
@@ -84,7 +78,7 @@ async def complete(
     """Bring the `.cer` that Apple gave for a signing request."""
     actor = actor_of(request, caller)
     row = await service.complete(
-        _runtime(request), caller.tenant_id, credential_id, body.data, actor=actor
+        runtime_of(request), caller.tenant_id, credential_id, body.data, actor=actor
     )
     return _out(row)
 
@@ -93,7 +87,7 @@ async def complete(
 async def test_push(body: TestPushIn, request: Request, caller: Admin) -> dict[str, Any]:
     """Ring a user's phones (or one of them) once, marked as a test: what Apple says of each."""
     tried = await trial.ring_phones(
-        _runtime(request),
+        runtime_of(request),
         caller.tenant_id,
         body.user_id,
         body.device_id,
@@ -105,14 +99,14 @@ async def test_push(body: TestPushIn, request: Request, caller: Admin) -> dict[s
 @router.get("/{credential_id}", **says("read_credential", CredentialOut))
 async def get(credential_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
     """One credential."""
-    return _out(await service.get(_runtime(request), caller.tenant_id, credential_id))
+    return _out(await service.get(runtime_of(request), caller.tenant_id, credential_id))
 
 
 @router.post("/{credential_id}/probe", **says("probe_credential", CredentialOut))
 async def probe(credential_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
     """Ask Apple now whether it takes this credential, and in which environments."""
     actor = actor_of(request, caller)
-    row = await service.probe(_runtime(request), caller.tenant_id, credential_id, actor=actor)
+    row = await service.probe(runtime_of(request), caller.tenant_id, credential_id, actor=actor)
     return _out(row)
 
 
@@ -120,7 +114,7 @@ async def probe(credential_id: UUID, request: Request, caller: Admin) -> dict[st
 async def activate(credential_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
     """Use this one from now on: brings back one that was replaced or retired."""
     actor = actor_of(request, caller)
-    row = await service.activate(_runtime(request), caller.tenant_id, credential_id, actor=actor)
+    row = await service.activate(runtime_of(request), caller.tenant_id, credential_id, actor=actor)
     return _out(row)
 
 
@@ -130,7 +124,7 @@ async def retire(
 ) -> dict[str, Any]:
     """Use it no more, but keep it. The last working one wants `{"confirm": true}`."""
     row = await service.retire(
-        _runtime(request),
+        runtime_of(request),
         caller.tenant_id,
         credential_id,
         confirm=body is not None and body.confirm,
@@ -145,7 +139,7 @@ async def delete(
 ) -> Response:
     """Delete it and its private key for good. The last working one wants `?confirm=true`."""
     await service.delete(
-        _runtime(request),
+        runtime_of(request),
         caller.tenant_id,
         credential_id,
         confirm=confirm,

@@ -11,11 +11,10 @@ from app.calls import registration
 from app.core.event import rfc3339
 from app.devices import service
 from app.devices.schemas import DeviceIn, UnregisterIn, UserTokenIn
-from app.http.acting import actor_of
+from app.http.acting import actor_of, runtime_of
 from app.http.auth import server, server_or_user
 from app.http.encoded_slashes import segment
 from app.infra.fields import DeviceId, UserId
-from app.infra.runtime import Runtime
 from app.tenants import revocations
 from app.tenants import service as tenants
 from app.tenants.caller import Caller, require_scope
@@ -31,7 +30,7 @@ async def register(body: DeviceIn, request: Request, caller: ServerOrUser) -> di
     """Register a device with its tokens, or refresh it. Doing so again changes only the expiry."""
     require_scope(caller, "devices")
     user_id = caller.acting_for(body.user_id)
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     return await registration.register(runtime, caller.tenant_id, caller.settings, user_id, body)
 
 
@@ -42,7 +41,7 @@ async def list_devices(
     """A user's devices, the newest first; of each token the last four digits."""
     require_scope(caller, "devices")
     user = caller.acting_for(user_id)
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     return {"devices": await service.list_of(runtime, caller.tenant_id, user)}
 
 
@@ -54,7 +53,7 @@ async def unregister(body: UnregisterIn, request: Request, caller: ServerOrUser)
     """
     require_scope(caller, "devices")
     user = caller.acting_for(body.user_id)
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     actor = actor_of(request, caller)
     await registration.unregister(runtime, caller.tenant_id, user, body.token, actor=actor)
     return Response(status_code=204)
@@ -67,7 +66,7 @@ async def remove(
     """Remove a device with its tokens: it will not ring again."""
     require_scope(caller, "devices")
     user = caller.acting_for(user_id)
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     actor = actor_of(request, caller)
     await registration.remove(runtime, caller.tenant_id, user, device_id, actor=actor)
     return Response(status_code=204)
@@ -78,7 +77,7 @@ async def erase(user_id: UserId, request: Request, caller: ServerOrUser) -> Resp
     """Erase a user: devices, tokens and events; past calls keep a tombstone in their place."""
     require_scope(caller, "users")
     user = caller.acting_for(user_id)
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     await erasing.erase(runtime, caller.tenant_id, user, actor=actor_of(request, caller))
     request.app.state.gate.forget()
     return Response(status_code=204)
@@ -94,7 +93,7 @@ async def make_user_token(
 ) -> dict[str, Any]:
     """A user token for this user's app, signed by Ringline with the tenant's secret."""
     require_scope(caller, "users")
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     wanted = body or UserTokenIn()
     actor = actor_of(request, caller)
     token, expires = await tenants.user_token(
@@ -116,7 +115,7 @@ async def revoke_tokens(user_id: UserId, request: Request, caller: Server) -> di
     whose `iat` is in this very second is dead too, as is one without `iat`; later ones are good.
     """
     require_scope(caller, "users")
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     actor = actor_of(request, caller)
     at = await revocations.revoke(runtime, caller.tenant_id, user_id, actor=actor)
     request.app.state.gate.revoked(caller.tenant_id, user_id, at.timestamp())

@@ -13,10 +13,10 @@ from app.api.stream_fields import stream_of
 from app.calls.timeline import of_call
 from app.core.event import event_filters
 from app.events.registry import REGISTRY, example_of, schema_of
+from app.http.acting import runtime_of
 from app.http.auth import Gate, any_caller, server, server_or_user
 from app.infra.errors import Forbidden
 from app.infra.fields import DeviceId, Said, UserId
-from app.infra.runtime import Runtime
 from app.live.follow import follow
 from app.live.streams import Streams
 from app.tenants.caller import Caller, require_scope
@@ -94,7 +94,7 @@ async def timeline(
 ) -> dict[str, Any]:
     """Everything that happened in a call, in order: events, pushes, what phones reported."""
     require_scope(caller, "calls")
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     return await of_call(runtime, caller.tenant_id, reference)
 
 

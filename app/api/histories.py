@@ -13,12 +13,12 @@ from app.api.models.histories import CallsOut, MissedOut, OwnCallsOut
 from app.calls import histories
 from app.calls.histories import Page, Place, Wanted
 from app.core.cursor import YEARS, cursor_of, place_of
+from app.http.acting import runtime_of
 from app.http.auth import server, server_or_user
 from app.http.encoded_slashes import segment
 from app.infra.errors import Invalid
 from app.infra.fields import CallType, Text, UserId
 from app.infra.fields import Request as Body
-from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1", tags=["calls"])
@@ -60,7 +60,7 @@ async def of_tenant(
     require_scope(caller, "calls")
     wanted = Wanted(user_id, state, reason, type, since=_near(since), until=_near(until))
     page = await histories.of_tenant(
-        _runtime(request), caller.tenant_id, wanted, _place(cursor), limit
+        runtime_of(request), caller.tenant_id, wanted, _place(cursor), limit
     )
     return _page_out(page)
 
@@ -87,7 +87,7 @@ async def of_user(
     wanted = Wanted(
         user, state, None, type, direction, missed, since=_near(since), until=_near(until)
     )
-    runtime = _runtime(request)
+    runtime = runtime_of(request)
     page = await histories.of_user(runtime, caller.tenant_id, wanted, _place(cursor), limit)
     counts = None if cursor else await histories.counts(runtime, caller.tenant_id, user)
     return _page_out(page) | {"counts": counts}
@@ -103,17 +103,12 @@ async def see(
     """Mark what was missed as seen, on all the user's devices; returns what is still unseen."""
     user = _whose(caller, user_id)
     until = _near(body.until) if body else None
-    return await histories.see(_runtime(request), caller.tenant_id, user, until)
+    return await histories.see(runtime_of(request), caller.tenant_id, user, until)
 
 
 def _whose(caller: Caller, user_id: str) -> str:
     require_scope(caller, "history" if caller.kind == "user" else "calls")
     return caller.acting_for(user_id)
-
-
-def _runtime(request: Request) -> Runtime:
-    runtime: Runtime = request.app.state.runtime
-    return runtime
 
 
 def _near(at: datetime | None) -> datetime | None:

@@ -7,10 +7,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from app.api.models import MANY, Secret, Word
-from app.http.acting import actor_of
+from app.http.acting import actor_of, runtime_of
 from app.http.auth import server
 from app.infra.fields import Said
-from app.infra.runtime import Runtime
 from app.tenants import signing_secrets as service
 from app.tenants.caller import Caller, require_scope
 
@@ -54,15 +53,10 @@ class NewSigningSecretOut(BaseModel):
     secret: Secret = Field(description="signs user tokens (JWT, HS256); it is shown this once")
 
 
-def _runtime(request: Request) -> Runtime:
-    runtime: Runtime = request.app.state.runtime
-    return runtime
-
-
 @router.get("", operation_id="list_signing_secrets")
 async def every(request: Request, caller: Admin) -> SigningSecretsOut:
     """The tenant's signing secrets, without the secrets."""
-    rows = await service.every(_runtime(request), caller.tenant_id)
+    rows = await service.every(runtime_of(request), caller.tenant_id)
     return SigningSecretsOut(signing_secrets=[SigningSecretOut(**row) for row in rows])
 
 
@@ -70,7 +64,7 @@ async def every(request: Request, caller: Admin) -> SigningSecretsOut:
 async def create(request: Request, caller: Admin) -> NewSigningSecretOut:
     """Make a second signing secret; the first stays good until it is revoked. At most two live."""
     actor = actor_of(request, caller)
-    made = await service.rotate(_runtime(request), caller.tenant_id, actor=actor)
+    made = await service.rotate(runtime_of(request), caller.tenant_id, actor=actor)
     return NewSigningSecretOut(kid=made.kid, secret=made.secret)
 
 
@@ -85,5 +79,5 @@ async def revoke(
 ) -> Response:
     """Revoke a signing secret: within two seconds no user token signed with it is good."""
     actor = actor_of(request, caller)
-    await service.revoke(_runtime(request), caller.tenant_id, kid, confirm=confirm, actor=actor)
+    await service.revoke(runtime_of(request), caller.tenant_id, kid, confirm=confirm, actor=actor)
     return Response(status_code=204)

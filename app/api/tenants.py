@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
-from app.http.acting import actor_of
+from app.http.acting import actor_of, runtime_of
 from app.http.auth import server
-from app.infra.runtime import Runtime
 from app.tenants import service
 from app.tenants.caller import Caller, require_scope
 from app.tenants.schemas import TenantSettings
@@ -19,7 +18,7 @@ Server = Annotated[Caller, Depends(server)]
 async def read(request: Request, caller: Server) -> dict[str, Any]:
     """The tenant's settings, those that have their default included."""
     require_scope(caller, "settings")
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     return (await service.settings_of(runtime, caller.tenant_id)).model_dump()
 
 
@@ -30,7 +29,7 @@ async def change(body: TenantSettings, request: Request, caller: Server) -> dict
     Calls that live keep the limits they began with.
     """
     require_scope(caller, "settings")
-    runtime: Runtime = request.app.state.runtime
+    runtime = runtime_of(request)
     actor = actor_of(request, caller)
     changed = await service.change_settings(runtime, caller.tenant_id, body, actor=actor)
     return changed.model_dump()

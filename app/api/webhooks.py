@@ -18,12 +18,11 @@ from app.api.models.webhooks import (
 )
 from app.core.cursor import cursor_of, place_of
 from app.core.event import rfc3339
-from app.http.acting import actor_of
+from app.http.acting import actor_of, runtime_of
 from app.http.auth import server
 from app.infra.db import Row
 from app.infra.errors import Invalid
 from app.infra.fields import Text
-from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope
 from app.webhooks import service as webhook
 from app.webhooks.schemas import ChangeIn, RotateIn, WebhookIn
@@ -42,16 +41,11 @@ Admin = Annotated[Caller, Depends(_admin)]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 
 
-def _runtime(request: Request) -> Runtime:
-    runtime: Runtime = request.app.state.runtime
-    return runtime
-
-
 @router.post("", status_code=201, **says("create_webhook", NewWebhookOut))
 async def create(body: WebhookIn, request: Request, caller: Admin) -> dict[str, Any]:
     """A new webhook. Its `secret` is shown this once."""
     row, secret = await webhook.create(
-        _runtime(request),
+        runtime_of(request),
         caller.tenant_id,
         body.url,
         body.events,
@@ -64,14 +58,14 @@ async def create(body: WebhookIn, request: Request, caller: Admin) -> dict[str, 
 @router.get("", **says("list_webhooks", WebhooksOut))
 async def every(request: Request, caller: Admin) -> dict[str, Any]:
     """Every webhook of the tenant."""
-    rows = await webhook.every(_runtime(request), caller.tenant_id)
+    rows = await webhook.every(runtime_of(request), caller.tenant_id)
     return {"webhooks": [webhook_out(row) for row in rows]}
 
 
 @router.get("/{webhook_id}", **says("read_webhook", WebhookOut))
 async def read(webhook_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
     """One webhook, and how it does."""
-    return webhook_out(await webhook.get(_runtime(request), caller.tenant_id, webhook_id))
+    return webhook_out(await webhook.get(runtime_of(request), caller.tenant_id, webhook_id))
 
 
 @router.patch("/{webhook_id}", **says("change_webhook", WebhookOut))
@@ -81,7 +75,7 @@ async def change(
     """Change a webhook, turn it off, or on again."""
     changes = {k: v for k, v in body.model_dump(exclude_unset=True).items() if v is not None}
     actor = actor_of(request, caller)
-    row = await webhook.change(_runtime(request), caller.tenant_id, webhook_id, changes, actor)
+    row = await webhook.change(runtime_of(request), caller.tenant_id, webhook_id, changes, actor)
     return webhook_out(row)
 
 
@@ -89,7 +83,7 @@ async def change(
 async def remove(webhook_id: UUID, request: Request, caller: Admin) -> Response:
     """Delete a webhook; what waits for it is not sent."""
     actor = actor_of(request, caller)
-    await webhook.remove(_runtime(request), caller.tenant_id, webhook_id, actor)
+    await webhook.remove(runtime_of(request), caller.tenant_id, webhook_id, actor)
     return Response(status_code=204)
 
 
@@ -100,7 +94,7 @@ async def rotate(
     """A new secret, shown this once. The old one signs too for a while: two signatures."""
     overlap = (body or RotateIn()).overlap
     actor = actor_of(request, caller)
-    secret = await webhook.rotate(_runtime(request), caller.tenant_id, webhook_id, overlap, actor)
+    secret = await webhook.rotate(runtime_of(request), caller.tenant_id, webhook_id, overlap, actor)
     return {"id": str(webhook_id), "secret": secret, "overlap": overlap}
 
 
@@ -115,7 +109,7 @@ async def deliveries(
 ) -> dict[str, Any]:
     """What was sent to a webhook, or waits to be, the newest first."""
     rows = await webhook.page(
-        _runtime(request),
+        runtime_of(request),
         caller.tenant_id,
         webhook_id,
         state=state,
@@ -140,7 +134,7 @@ async def attempts(
 ) -> dict[str, Any]:
     """Every try, with the beginning of what the endpoint answered, the newest first."""
     rows = await webhook.attempts(
-        _runtime(request),
+        runtime_of(request),
         caller.tenant_id,
         webhook_id,
         event=event_id,
@@ -163,7 +157,7 @@ async def resend(
 ) -> dict[str, Any]:
     """Send an event once more, whatever came of it before."""
     actor = actor_of(request, caller)
-    await webhook.resend(_runtime(request), caller.tenant_id, webhook_id, event_id, actor)
+    await webhook.resend(runtime_of(request), caller.tenant_id, webhook_id, event_id, actor)
     return {"event_id": event_id, "state": "pending"}
 
 

@@ -7,6 +7,8 @@ from uuid import uuid4
 import orjson
 from aioapns.common import NotificationRequest, PushType
 
+from app.core.text import is_token
+
 _PUSH_TYPES: Final = {kind.value: kind for kind in PushType}
 _NO_MESSAGE: Final[Mapping[str, Any]] = {}
 
@@ -94,6 +96,6 @@ class PushRequest(NotificationRequest):
 
 
 def _header(value: str, what: str) -> bytes:
-    if not (0 < len(value) <= 512 and value.isascii() and value.isprintable() and " " not in value):
+    if not (0 < len(value) <= 512 and is_token(value)):
         raise ValueError(f"a {what} must be 1 to 512 printable ASCII characters")
     return value.encode("ascii")

@@ -10,7 +10,7 @@ from app.calls.models import Idempotency
 from app.infra.db import Connection, Row, insert_rows, many
 
 KeptKey = tuple[UUID, str, str]
-"""(tenant, owner, key): two API keys, or two users, never share one. `owner`: see `Order`."""
+"""(tenant, owner, key): two API keys, or two users, never share one. `owner`: see `RingRequest`."""
 
 KEEP = """ON CONFLICT (tenant_id, owner, key) DO UPDATE SET
         body_digest = excluded.body_digest, session_id = excluded.session_id,

@@ -87,7 +87,7 @@ class RingRequest:
         return self.limits.ring if asked is None else asked
 
 
-def order(
+def resolve(
     tenant_id: UUID,
     settings: TenantSettings,
     request: RingIn,
@@ -96,7 +96,7 @@ def order(
     key: str | None,
     owner: str = "",
 ) -> RingRequest:
-    """Make an Order of a request. Raises Invalid (422) for more members than a call may have."""
+    """Make its ids, look up its limits. Raises Invalid (422) for more members than it may have."""
     limits = settings.limits_for(request.type)
     if len(request.callees) + 1 > limits.members:
         raise Invalid(
@@ -131,7 +131,7 @@ def _digest(request: RingIn) -> bytes:
 
 
 def ring_request(caller: Caller, request: RingIn, key: str | None) -> RingRequest:
-    """The Order of a request to ring. Raises Forbidden (403) or Invalid (422)."""
+    """A request to ring, resolved. Raises Forbidden (403) or Invalid (422)."""
     require_server_or_user(caller)
     require_scope(caller, "ring" if caller.kind == "user" else "calls")
     if caller.kind == "user":
@@ -149,7 +149,7 @@ def ring_request(caller: Caller, request: RingIn, key: str | None) -> RingReques
         )
     device = request.caller.device_id or SERVER
     owner = kept_rows.owner_of(key_id=caller.key_id, user_id=caller.user_id)
-    return order(caller.tenant_id, caller.settings, request, device=device, key=key, owner=owner)
+    return resolve(caller.tenant_id, caller.settings, request, device=device, key=key, owner=owner)
 
 
 async def ring_new(

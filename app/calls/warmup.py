@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app.calls import store
 from app.calls.apply import Change, apply
-from app.calls.ringing import order, ring_new
+from app.calls.ringing import resolve, ring_new
 from app.calls.schemas import CallerIn, RingIn
 from app.core.call import Accept, End, decide
 from app.devices import store as devices
@@ -30,7 +30,7 @@ async def rehearse(runtime: Runtime) -> None:
         await tenants.add_tenant(session, tenant_id, f"rehearsal {tenant_id}")
         await _register(session, tenant_id)
         request = RingIn(caller=CallerIn(id=CALLER), callees=[CALLEE])
-        one = order(tenant_id, TenantSettings(), request, device="server", key="rehearsal")
+        one = resolve(tenant_id, TenantSettings(), request, device="server", key="rehearsal")
         await ring_new(session, [one])
         for command in (Accept(CALLEE, "rehearsal"), End()):
             await store.id_by_name(session, tenant_id, one.request.type, one.name)

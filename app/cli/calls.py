@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from app.calls import histories, timeline
 from app.calls.histories import Wanted
 from app.calls.ringer import ringer_of
-from app.calls.ringing import order
+from app.calls.ringing import resolve
 from app.calls.schemas import RingIn
 from app.cli.answers import answer, columns, command
 from app.cli.base import fail, group, with_runtime
@@ -53,7 +53,7 @@ def ring(
     async def work(runtime: Runtime) -> dict[str, Any]:
         tenant_id = await tenants.find(runtime, tenant)
         settings = await tenants.settings_of(runtime, tenant_id)
-        one = order(tenant_id, settings, request, device=SERVER, key=None)
+        one = resolve(tenant_id, settings, request, device=SERVER, key=None)
         return await ringer_of(runtime).submit(one)
 
     rung = with_runtime(work)

@@ -39,6 +39,11 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
 
 
+def is_token(text: str) -> bool:
+    """Whether this text is printable ASCII without a space: fit for a header, a topic, a host."""
+    return text.isascii() and text.isprintable() and " " not in text
+
+
 def is_plain(text: str) -> bool:
     """Whether this text holds nothing that a name could not hold."""
     return _UNFIT.search(text) is None

@@ -18,6 +18,7 @@ from app.core.text import is_storable
 from app.dashboard import admins
 from app.dashboard.admins import Visitor
 from app.dashboard.pages import BASE, PasswordFirst, SignInNeeded, nothing_here
+from app.http.acting import runtime_of
 from app.http.pages import check_origin
 from app.infra.errors import Forbidden, Invalid
 from app.infra.runtime import Runtime
@@ -26,12 +27,6 @@ from app.tenants.schemas import TenantSettings
 
 COOKIE = "ringline_admin"
 MOST_FIELDS = 100
-
-
-def runtime_of(request: Request) -> Runtime:
-    """This process's doors."""
-    runtime: Runtime = request.app.state.runtime
-    return runtime
 
 
 def keep_cookie(

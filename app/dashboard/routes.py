@@ -42,12 +42,12 @@ async def to_dashboard() -> Response:
 def install(app: FastAPI) -> None:
     """Serve the dashboard under `/dashboard`, and send `/` there."""
     app.add_api_route("/", to_dashboard, methods=["GET"], include_in_schema=False)
-    rooms = (
+    pages = (
         routes_people, routes_overview, routes_calls, routes_users, routes_credentials,
         routes_settings,
         routes_webhooks,
     )  # fmt: skip
     app.include_router(ASSETS)
-    for room in rooms:
-        app.include_router(room.router)
+    for page in pages:
+        app.include_router(page.router)
     app.include_router(REST)

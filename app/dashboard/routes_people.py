@@ -20,7 +20,6 @@ from app.dashboard.access import (
     fields_of,
     governing,
     keep_cookie,
-    runtime_of,
     set_cookie,
     shown,
     signed_in,
@@ -32,6 +31,7 @@ from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.sign_in import Browser, check_present_password
 from app.dashboard.sign_in import sign_in as signing_in
 from app.dashboard.sign_in import sign_out as end_session
+from app.http.acting import runtime_of
 from app.http.pages import check_origin
 from app.http.trusted_proxies import UNTRUSTED
 from app.infra.errors import AppError, Forbidden

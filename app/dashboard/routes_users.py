@@ -99,7 +99,7 @@ async def ring(request: Request, place: Operator) -> Response:
         ring_time=TEST_SECONDS,
         custom={"ringline_test": True},
     )
-    order = ringing.order(place.id, place.settings, wanted, device="server", key=None)
+    order = ringing.resolve(place.id, place.settings, wanted, device="server", key=None)
     answer = await ringer_of(place.runtime).submit(order)
     async with place.runtime.database.transaction() as session:
         await record(session, place.actor, place.id, "call.test", "user", user=user_id)

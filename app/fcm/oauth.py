@@ -17,6 +17,7 @@ import structlog
 from google.auth import jwt
 
 from app.core.outcome import readable
+from app.core.text import is_token
 from app.fcm.account import ServiceAccount, claims
 from app.http2.manager import Refused
 from app.infra.safe_http import SafeHttp
@@ -140,4 +141,4 @@ def _object(body: str | None) -> dict[str, Any]:
 
 
 def _is_token(value: object) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value
+    return isinstance(value, str) and is_token(value)

@@ -1,9 +1,16 @@
-"""Who acts, for the audit log: the caller of a request, and the address it came from."""
+"""What a request has to do with: the process's runtime, and who acts, for the audit log."""
 
 from fastapi import Request
 
 from app.audit.log import Actor
+from app.infra.runtime import Runtime
 from app.tenants.caller import Caller
+
+
+def runtime_of(request: Request) -> Runtime:
+    """What its process lives by: settings, database, queue, keys."""
+    runtime: Runtime = request.app.state.runtime
+    return runtime
 
 
 def source_of(request: Request) -> str:

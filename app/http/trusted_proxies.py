@@ -13,6 +13,8 @@ from typing import Any, Final
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.core.text import is_token
+
 log = structlog.get_logger(__name__)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -115,6 +117,6 @@ def _set_scheme(scope: Scope, scheme: str) -> None:
 
 
 def _set_host(scope: Scope, host: str) -> None:
-    if host and not set(host) & set(" /\\?#@,") and host.isascii() and host.isprintable():
+    if host and is_token(host) and not set(host) & set("/\\?#@,"):
         kept: list[tuple[bytes, Any]] = [one for one in scope["headers"] if one[0] != b"host"]
         scope["headers"] = [*kept, (b"host", host.encode("ascii"))]

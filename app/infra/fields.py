@@ -1,4 +1,4 @@
-"""Field types that every room's schemas share: ids, names, text, numbers, and what is wrong."""
+"""Field types that every package's schemas share: ids, names, text, numbers, and what is wrong."""
 
 from collections.abc import Callable
 from typing import Annotated, Any

@@ -19,7 +19,7 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "delivery_raised": "A delivery met a fault of ours; once a minute at most",
         "forwarded_headers_ignored": "A peer that is no trusted proxy sent forwarded headers",
         "jwks_not_fetched": "A tenant's `jwks_url` gave no keys; those of before serve an hour",
-        "kick_failed": "A hint could not be published; the sweep finds what it was about",
+        "enqueue_failed": "A hint could not be published; the sweep finds what it was about",
         "lab_absent": "The lab was asked for, but pushes go to the real provider",
         "lab_ready": "The lab has its phones",
         "lease_lost": "A lease that this process held has gone to another",

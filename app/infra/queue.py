@@ -138,4 +138,4 @@ class Queue:
         try:
             self.celery.send_task(task, args=(ids,), retry=False)
         except Exception as error:  # noqa: BLE001  (a hint that fails is logged: the sweep has the rows)
-            log.warning("kick_failed", task=task, ids=len(ids), error=type(error).__name__)
+            log.warning("enqueue_failed", task=task, ids=len(ids), error=type(error).__name__)

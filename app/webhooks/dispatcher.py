@@ -1,6 +1,6 @@
-"""The courier of one worker process: claims deliveries, sends them, hands on what came of each.
+"""The dispatcher of one worker process: claims deliveries, sends them, hands on what came of each.
 
-No transaction is open while a request is under way. The rows say what is to be done: a courier
+No transaction is open while a request is under way. The rows say what is to be done: a worker
 that dies leaves claims that the others free as soon as its worker is known to be dead. Whatever a
 try raises is a result like any other, so that no claim and no place is kept for ever.
 """
@@ -53,7 +53,7 @@ class WebhookDispatcher:
         allow_private = runtime.settings.webhook_allow_private
         self._outbound = outbound or SafeHttp(allow_private=allow_private)
         self._tasks = Tasks("webhooks")
-        self._flights = OpenDeliveries(slowed=self.wake)
+        self._open = OpenDeliveries(slowed=self.wake)
         self._recorder = DeliveryRecorder(runtime.database, self._tasks, self._recorded)
         self._claims = asyncio.Lock()
         self._claiming: asyncio.Task[None] | None = None
@@ -71,7 +71,7 @@ class WebhookDispatcher:
         """Once a second: what is claimed and not held waits again, what is due is sent."""
         try:
             async with self._claims, self._runtime.database.autocommit() as session:
-                await deliveries.free_but(session, self._worker_id, self._flights.keys())
+                await deliveries.free_but(session, self._worker_id, self._open.keys())
         finally:
             self.wake()
 
@@ -115,16 +115,16 @@ class WebhookDispatcher:
     async def _claim(self) -> list[Delivery]:
         claimed: list[Delivery] = []
         async with self._claims:
-            full = [*self._flights.full(), *self._bad.keys()]
+            full = [*self._open.full(), *self._bad.keys()]
             async with self._runtime.database.autocommit() as session:
                 found = await deliveries.work(session, full)
-            counts = share(self._flights.waiting(found), self._flights.taken())
+            counts = share(self._open.waiting(found), self._open.taken())
 
             async def take(webhooks: Sequence[UUID]) -> None:
                 some = {webhook: counts[webhook] for webhook in webhooks}
                 async with self._runtime.database.autocommit() as session:
                     taken = await deliveries.claim(session, self._worker_id, some)
-                self._flights.begin(taken)
+                self._open.begin(taken)
                 claimed.extend(taken)
 
             try:
@@ -165,14 +165,14 @@ class WebhookDispatcher:
     async def _send_one(
         self, claim: Delivery, fact: DeliveryFacts | None, sealed: Sequence[SealedSecret]
     ) -> None:
-        self._flights.start(claim)
+        self._open.start(claim)
         try:
             answer = await self._answer_to(claim, fact, sealed)
         except Exception as error:  # noqa: BLE001  (whatever it is: a result, told and counted)
             self._tell("delivery_raised", claim, error)
             answer = Answer(None, DeliveryError.INTERNAL_ERROR)
         except BaseException:
-            self._flights.end(claim)
+            self._open.end(claim)
             raise
         self._answered(claim, answer)
 
@@ -187,14 +187,14 @@ class WebhookDispatcher:
             self._tell("webhook_secret_unfit", claim, error)
             return Answer(None, DeliveryError.SECRET_UNFIT)
         body = dump_json(body_of(claim, fact))
-        now = self._flights.now(claim)
+        now = self._open.now(claim)
         headers = signed(claim.event_id, now, body, secrets)
         return await self._outbound.post(
             fact.url, headers, body.encode(), now=now, owner=claim.tenant_id
         )
 
     def _answered(self, claim: Delivery, answer: Answer) -> None:
-        started, finished = self._flights.answered(claim)
+        started, finished = self._open.answered(claim)
         self._recorder.add(DeliveryResult(uuid7(), claim, answer, started, finished))
 
     def _tell(self, event: str, claim: Delivery, error: Exception) -> None:
@@ -205,7 +205,7 @@ class WebhookDispatcher:
             log.error(event, webhook=str(claim.webhook_id), exc_info=error)
 
     def _recorded(self, result: DeliveryResult, _state: DeliveryState | None) -> None:
-        self._flights.end(result.claim)
+        self._open.end(result.claim)
         self.wake()
 
 

@@ -42,57 +42,57 @@ class OpenDeliveries:
     def __init__(self, slowed: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._slowed = slowed
-        self._flights: dict[Key, OpenDelivery] = {}
+        self._open: dict[Key, OpenDelivery] = {}
         self._by_webhook: Counter[UUID] = Counter()
         self._paces: dict[UUID, Pace] = {}
 
     def __len__(self) -> int:
-        return len(self._flights)
+        return len(self._open)
 
     def keys(self) -> list[Key]:
         """Which deliveries this worker holds."""
-        return list(self._flights)
+        return list(self._open)
 
     def begin(self, claims: Iterable[Delivery]) -> None:
         """These have just been claimed."""
         now = self._loop.time()
         for claim in claims:
             slow = self._pace(claim.webhook_id).slow
-            self._flights[claim.key] = OpenDelivery(claim, slow, now, now)
+            self._open[claim.key] = OpenDelivery(claim, slow, now, now)
             self._by_webhook[claim.webhook_id] += 1
 
     def start(self, claim: Delivery) -> None:
         """It is sent now."""
-        flight = self._flights[claim.key]
-        flight.started = self._loop.time()
-        if not flight.slow:
-            flight.timer = self._loop.call_later(SLOW_AFTER, self._slow_now, flight)
+        delivery = self._open[claim.key]
+        delivery.started = self._loop.time()
+        if not delivery.slow:
+            delivery.timer = self._loop.call_later(SLOW_AFTER, self._slow_now, delivery)
 
     def now(self, claim: Delivery) -> datetime:
         """The database's time: it was told with the claim, and has gone on since."""
-        return _at(self._flights[claim.key], self._loop.time())
+        return _at(self._open[claim.key], self._loop.time())
 
     def answered(self, claim: Delivery) -> tuple[datetime, datetime]:
         """It has an answer, and keeps its place until that is recorded.
 
         Returns when it was sent and when it was answered, by the database's clock.
         """
-        flight, now = self._flights[claim.key], self._loop.time()
-        if flight.timer is not None:
-            flight.timer.cancel()
-        seconds = now - flight.started
+        delivery, now = self._open[claim.key], self._loop.time()
+        if delivery.timer is not None:
+            delivery.timer.cancel()
+        seconds = now - delivery.started
         pace = self._pace(claim.webhook_id)
         pace.slow = seconds >= SLOW_AFTER
         pace.window = window_after(pace.window, seconds=seconds)
-        return _at(flight, flight.started), _at(flight, now)
+        return _at(delivery, delivery.started), _at(delivery, now)
 
     def end(self, claim: Delivery) -> None:
         """It is recorded, or given up: its place is free."""
-        flight = self._flights.pop(claim.key, None)
-        if flight is None:
+        delivery = self._open.pop(claim.key, None)
+        if delivery is None:
             return
-        if flight.timer is not None:
-            flight.timer.cancel()
+        if delivery.timer is not None:
+            delivery.timer.cancel()
         webhook = claim.webhook_id
         self._by_webhook[webhook] -= 1
         if not self._by_webhook[webhook]:
@@ -104,7 +104,7 @@ class OpenDeliveries:
 
     def taken(self) -> Counter[tuple[UUID, bool]]:
         """Places in use by (tenant, slow)."""
-        return Counter((one.claim.tenant_id, one.slow) for one in self._flights.values())
+        return Counter((one.claim.tenant_id, one.slow) for one in self._open.values())
 
     def waiting(self, found: Sequence[DueWebhook]) -> list[Waiting]:
         """How webhooks with due deliveries stand.
@@ -120,9 +120,9 @@ class OpenDeliveries:
             room = 0 if due.under_way or here else 1
         return Waiting(due.webhook, due.tenant_id, pace.slow, room)
 
-    def _slow_now(self, flight: OpenDelivery) -> None:
-        flight.slow, flight.timer = True, None
-        pace = self._pace(flight.claim.webhook_id)
+    def _slow_now(self, delivery: OpenDelivery) -> None:
+        delivery.slow, delivery.timer = True, None
+        pace = self._pace(delivery.claim.webhook_id)
         pace.slow, pace.window = True, min(pace.window, SLOW_WINDOW)
         self._slowed()
 
@@ -134,5 +134,5 @@ class OpenDeliveries:
         return pace
 
 
-def _at(flight: OpenDelivery, loop_time: float) -> datetime:
-    return flight.claim.now + timedelta(seconds=loop_time - flight.claimed)
+def _at(delivery: OpenDelivery, loop_time: float) -> datetime:
+    return delivery.claim.now + timedelta(seconds=loop_time - delivery.claimed)

@@ -241,14 +241,14 @@ async def _ring_and_answer(
 ) -> None:
     mine, twin, other = phones
     zero = screen.start()
-    seen = [asyncio.create_task(_announce(stack, phone, screen)) for phone in phones]
+    arrivals = asyncio.gather(*(_announce(stack, phone, screen) for phone in phones))
     screen.step("Backend", "POST /v1/calls: alice rings bob and carol")
     call = await _ring(backend, ["bob", "carol"])
     screen.step("Ringline", f"202, {call['cid']} committed with its pushes")
     uuids = {member["user_id"]: member["ring"] for member in call["members"]}
     for phone in phones:
         await _rung(stack, phone, call, uuids[phone.identity.user_id]["uuid"], zero)
-    await asyncio.gather(*seen)
+    await arrivals
     bob = uuids["bob"]["uuid"]
     await mine.answer(bob)
     stopped = await twin.log.wait_for(Step.ENDED, uuid=bob, seconds=PATIENCE)

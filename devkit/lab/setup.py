@@ -22,7 +22,7 @@ SCOPES: Final = ["*"]
 TOKEN_SECONDS: Final = 30 * 24 * 3600
 PATIENCE: Final = 10.0
 # A call of the lab ends soon by itself; `short` is for seeing how one is ended by its length.
-FIGURES: Final = {"alone": 10.0, "length": 1_800.0, "away": 30.0, "removed": 60.0}
+LIMITS: Final = {"alone": 10.0, "length": 1_800.0, "away": 30.0, "removed": 60.0}
 CALL_TYPES: Final = {"short": {"length": 10.0}}
 
 
@@ -106,7 +106,7 @@ async def send_profiles(
 ) -> None:
     """Let Ringline send these payload profiles (and custom templates), per bundle id."""
     settings = {
-        "limits": FIGURES,
+        "limits": LIMITS,
         "call_types": CALL_TYPES,
         "profiles": profiles,
         "templates": templates,

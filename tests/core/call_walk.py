@@ -43,7 +43,7 @@ from tests.chance import dice
 BEGIN = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 STEPS = (0.0, 0.001, 0.2, 1.0, 4.0, 5.0, 12.0, 31.0, 50.0, 130.0)
 COMMANDED = (Outcome.ACCEPTED, Outcome.DECLINED)
-FIGURES = (
+LIMITS = (
     CallLimits(),
     CallLimits(ring=5, away=5, removed=10, alone=0),
     CallLimits(ring=180, away=300, removed=10, alone=5),
@@ -74,7 +74,7 @@ class Walk:
         self.uuids = 0
         self.open_rings: dict[UUID, str] = {}
         self.last_event = BEGIN
-        limits = chance.choice(FIGURES)
+        limits = chance.choice(LIMITS)
         self.call = Call(UUID(int=1), "default", "walk", "u0", False, limits, BEGIN)
         first = self.users[1 : 1 + chance.randint(1, min(size - 1, int(limits.members) - 1))]
         self.do(

@@ -25,7 +25,7 @@ UPDATE {table} SET created_at = created_at - interval '20 minutes' WHERE tenant_
 
 async def ring(site: Site, tenant, name: str) -> str:
     request = RingIn(id=name, caller=CallerIn(id="alice", name="Alice"), callees=["bob"])
-    order = ringing.order(tenant, TenantSettings(), request, device="server", key=None)
+    order = ringing.resolve(tenant, TenantSettings(), request, device="server", key=None)
     answer = await ringer_of(site.runtime).submit(order)
     return answer["session_id"]
 

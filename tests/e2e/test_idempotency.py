@@ -83,7 +83,7 @@ async def test_repeats_in_one_batch_share_the_fate_of_the_first(tenant: Tenant) 
     live = await tenant.ring("bob", id="one")
     request = order(tenant.id, "carol", id="one").request
     twins = [
-        ringing.order(tenant.id, TenantSettings(), request, device=SERVER, key="k")
+        ringing.resolve(tenant.id, TenantSettings(), request, device=SERVER, key="k")
         for _ in range(3)
     ]
     answers = await Ringer(tenant.runtime).all(twins)

@@ -58,7 +58,7 @@ async def test_of_200_concurrent_accepts_by_two_devices_one_wins_through_two_pro
 
 def order(tenant_id: UUID, *callees: str, caller: str = "alice", **more: Any) -> RingRequest:
     request = RingIn.model_validate({"caller": {"id": caller}, "callees": callees, **more})
-    return ringing.order(tenant_id, TenantSettings(), request, device=SERVER, key=None)
+    return ringing.resolve(tenant_id, TenantSettings(), request, device=SERVER, key=None)
 
 
 async def outcome(work: Awaitable[Any]) -> str:
@@ -166,7 +166,7 @@ async def test_rings_of_the_same_users_in_any_order_do_not_deadlock(tenant: Tena
                 {"id": f"cid-{n}", "caller": {"id": f"caller-{seed}"}, "callees": callees}
             )
             orders.append(
-                ringing.order(
+                ringing.resolve(
                     tenant.id, TenantSettings(), request, device=SERVER, key=f"key-{seed}-{n}"
                 )
             )
