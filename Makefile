@@ -124,6 +124,10 @@ lock: | $(BIN)/python ## resolve the dependencies anew into requirements/
 operating: $(VENV)/dev.stamp ## promtool, Helm, systemd-analyze and others look at deploy/, where they can be had
 	@.ci/operating
 
+.PHONY: docs
+docs: $(VENV)/dev.stamp ## the papers as a site, strictly: build/site/html/index.html
+	@$(BIN)/python -m tests.site
+
 .PHONY: sbom
 sbom: | $(BIN)/python ## list what the image holds, in CycloneDX: build/ringline.cdx.json
 	@test -x build/sbom/bin/cyclonedx-py || { "$(PYTHON)" -m venv build/sbom && build/sbom/bin/python -m pip \
