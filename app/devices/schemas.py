@@ -129,7 +129,7 @@ Tokens = Annotated[
 ExpiresIn = Annotated[int, Within(SHORTEST, LONGEST, "expiry_out_of_bounds", " seconds (180 days)")]
 
 
-class ReportIn(Request):
+class PhoneReportIn(Request):
     """What an Android app knows of its phone, as it is now; what is not told stays unknown."""
 
     full_screen: bool | None = Field(
@@ -155,7 +155,7 @@ class DeviceIn(Request):
     tokens: Tokens = Field(
         default_factory=list, description="its push tokens: those that are not named go"
     )
-    report: ReportIn | None = Field(None, description="what an Android app knows of its phone")
+    report: PhoneReportIn | None = Field(None, description="what an Android app knows of its phone")
     expires_in: ExpiresIn = Field(
         LONGEST, description="seconds for which it is rung without registering again"
     )

@@ -4,9 +4,10 @@ Source: HTML Standard, "Server-sent events" (9.2.6, interpreting an event stream
 """
 
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -63,6 +64,21 @@ class Lines:
         return ServerEvent(self.last_id, event, data if isinstance(data, dict) else {})
 
 
+END_OF_LINE: Final = re.compile(r"\r\n|\n|\r(?=[^\n])")
+"""Of no other character: httpx's lines would end at U+2028 in somebody's text, too."""
+
+
+async def events_of(response: httpx.Response, lines: Lines) -> AsyncGenerator[ServerEvent, None]:
+    """What a body holds, as it comes."""
+    rest = ""
+    async for text in response.aiter_text():
+        *whole, rest = END_OF_LINE.split(rest + text)
+        for line in whole:
+            event = lines.feed(line)
+            if event is not None:
+                yield event
+
+
 async def follow(
     client: httpx.AsyncClient, url: str, token: str, lines: Lines
 ) -> AsyncGenerator[ServerEvent | None, None]:
@@ -82,9 +98,7 @@ async def follow(
             if response.status_code != 200:
                 raise StreamLost(f"{response.status_code} at {url}")
             yield None
-            async for line in response.aiter_lines():
-                event = lines.feed(line)
-                if event is not None:
-                    yield event
+            async for event in events_of(response, lines):
+                yield event
     except httpx.HTTPError as error:
         raise StreamLost(f"{type(error).__name__}: {error}") from error

@@ -50,22 +50,28 @@ class Cable:
         self._tasks.add(task)
         self._mute = False
         try:
-            if self.target is None:
-                writer.transport.abort()
-                return
-            self.connections += 1
-            there = urlsplit(self.target)
-            try:
-                far_reader, far = await asyncio.open_connection(there.hostname, there.port)
-            except OSError:
-                writer.transport.abort()
-                return
-            self._writers |= {writer, far}
+            if self.target is not None:
+                self.connections += 1
+                await self._join(self.target, reader, writer)
+        finally:
+            writer.transport.abort()
+            self._tasks.discard(task)
+
+    async def _join(
+        self, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        there = urlsplit(target)
+        try:
+            far_reader, far = await asyncio.open_connection(there.hostname, there.port)
+        except OSError:
+            return
+        self._writers |= {writer, far}
+        try:
             both = (self._carry(reader, far), self._carry(far_reader, writer, answers=True))
             await asyncio.gather(*both)
-            self._writers -= {writer, far}
         finally:
-            self._tasks.discard(task)
+            self._writers -= {writer, far}
+            far.transport.abort()
 
     async def _carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False

@@ -11,6 +11,11 @@ def test_types_and_operations_are_the_servers() -> None:
     assert stale == [], "run `make reference`"
 
 
+def test_no_two_models_of_the_server_have_one_name() -> None:
+    """FastAPI then names both by their modules, and so would every client."""
+    assert [name for name in openapi()["components"]["schemas"] if "__" in name] == []
+
+
 def test_what_may_be_done_twice_is_repeated_and_nothing_else() -> None:
     """A new POST is not repeated until somebody has said that twice does no harm."""
     made = {one.name: one for one in operations(openapi())}

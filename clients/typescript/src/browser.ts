@@ -1,8 +1,8 @@
-import { Conflict, Gone, type RinglineError } from "./errors.js";
+import { ApiError, type RinglineError } from "./errors.js";
 import { Stream, type StreamEvent } from "./events.js";
-import type { Accepted, Call, OwnCall } from "./models.js";
+import type { Accepted, Call, CallerIn, OwnCall, RingIn } from "./models.js";
 import { segment, Sender } from "./requests.js";
-import { Screen, type IncomingRing } from "./screen.js";
+import { reasonOf, Screen, type IncomingRing, type Reaction } from "./screen.js";
 
 export * from "./errors.js";
 export type { StreamEvent } from "./events.js";
@@ -22,13 +22,18 @@ export interface PhoneOptions {
   silence?: number;
 }
 
+/** How a call is, and how screens show the caller. */
+export interface CallOptions extends Omit<Partial<RingIn>, "callees" | "caller"> {
+  caller?: Omit<CallerIn, "id" | "device_id">;
+}
+
 /** What a phone tells its page. */
 export interface PhoneEvents {
   /** Somebody calls: show it. */
   ring: [ring: IncomingRing];
   /** It rings no more. CallKit's reasons: 2 ended, 3 missed, 4 answered, 5 declined elsewhere. */
   stop: [ring: IncomingRing, reason: number];
-  /** This device, which is in a call, was silent for 30 s (or as the tenant says). */
+  /** This device, which is in a call, was cut off for 30 s (or as the tenant says): others may see it go. */
   away: [sessionId: string];
   /** It is there again. */
   back: [sessionId: string];
@@ -50,6 +55,9 @@ const WAKING = ["visibilitychange", "resume"] as const;
 const RETURNING = ["pageshow", "focus"] as const;
 /** Milliseconds of silence that are longer than the server's: it speaks every 15 s. */
 const QUIET = 20_000;
+/** The server's default: silent for so long a device in a call is away. */
+const AWAY = 30_000;
+const LOOK_EVERY = 1_000;
 
 /**
  * A phone in a page: rings, answers, stops, and stays in step with the user's other devices. An
@@ -60,7 +68,11 @@ export class RinglinePhone extends Sender {
   readonly #screen: Screen;
   readonly #handlers: Handlers = {};
   readonly #page = new AbortController();
+  /** Milliseconds of silence after which this device is away, by session; 0: never. */
+  readonly #limits = new Map<string, number>();
+  readonly #asking = new Set<string>();
   #stream: Stream | undefined;
+  #looking: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: PhoneOptions) {
     super({ url: options.url, credential: options.token });
@@ -97,23 +109,26 @@ export class RinglinePhone extends Sender {
       renew: () => this.renew(),
     };
     const told = (open: boolean): void => this.#tell("connection", open);
-    this.#stream = new Stream(opener, undefined, this.#options.silence, told);
-    this.#watchPage(this.#stream);
-    void this.#follow(this.#stream);
+    const heard = (quietFor: number): void => this.#look(quietFor);
+    const stream = new Stream(opener, undefined, this.#options.silence, told, heard);
+    this.#stream = stream;
+    this.#looking = setInterval(() => this.#look(stream.quiet()), LOOK_EVERY);
+    this.#watchPage(stream);
+    void this.#follow(stream);
     return this;
   }
 
   /** Close the stream: this device shows no more life. */
   stop(): void {
     this.#page.abort();
+    clearInterval(this.#looking);
     this.#stream?.stop();
   }
 
   /** Ring others (the tenant's setting `users_may_ring`); this device is in the call. */
-  async call(callees: string[], more: Record<string, unknown> = {}): Promise<Call> {
+  async call(callees: string[], more: CallOptions = {}): Promise<Call> {
     const { userId: id, deviceId: device_id } = this.#options;
-    const { name, ...rest } = more;
-    const body = { ...rest, callees, caller: { id, device_id, ...(name ? { name } : {}) } };
+    const body: RingIn = { ...more, callees, caller: { ...more.caller, id, device_id } };
     const request = { method: "POST", path: "/v1/calls", body, keyed: true, repeatable: true };
     const call = await this.send<Call>(request);
     this.#screen.join(call.session_id);
@@ -123,14 +138,10 @@ export class RinglinePhone extends Sender {
   /** Answer. The first device wins: `Conflict` or `Gone` say that it rings no more, as `stop` does. */
   async accept(ring: IncomingRing): Promise<Accepted> {
     try {
-      const accepted = await this.#act<Accepted>(ring.sessionId, "accept");
-      this.#screen.join(ring.sessionId);
-      return accepted;
+      return this.#joined(await this.#act<Accepted>(ring.sessionId, "accept"));
     } catch (error) {
-      if (error instanceof Conflict || error instanceof Gone) {
-        const elsewhere = error instanceof Conflict ? 4 : 2;
-        this.#over(ring, Number(error.body["callkit_reason"] ?? elsewhere));
-      }
+      const reason = error instanceof ApiError ? reasonOf(error.status, error.body) : undefined;
+      if (reason !== undefined) this.#over(ring, reason);
       throw error;
     }
   }
@@ -143,9 +154,7 @@ export class RinglinePhone extends Sender {
 
   /** Come into a call again that still lives, after `removed` or `leave`. */
   async join(sessionId: string): Promise<Accepted> {
-    const accepted = await this.#act<Accepted>(sessionId, "join");
-    this.#screen.join(sessionId);
-    return accepted;
+    return this.#joined(await this.#act<Accepted>(sessionId, "join"));
   }
 
   /** Leave; the others go on. */
@@ -171,6 +180,13 @@ export class RinglinePhone extends Sender {
     return this.send({ method: "GET", path: `/v1/calls/${segment(reference)}`, repeatable: true });
   }
 
+  #joined(accepted: Accepted): Accepted {
+    // a third of the time that it may be silent
+    this.#limits.set(accepted.session_id, (accepted.heartbeat_every ?? 0) * 3_000);
+    this.#screen.join(accepted.session_id);
+    return accepted;
+  }
+
   #act<T>(sessionId: string, what: string, more: object = {}): Promise<T> {
     const body = { ...more, device_id: this.#options.deviceId };
     return this.send<T>({ method: "POST", path: path(sessionId, what), body, repeatable: true });
@@ -193,15 +209,41 @@ export class RinglinePhone extends Sender {
     try {
       for await (const message of stream.messages()) {
         this.#tell("message", message);
-        for (const what of this.#screen.take(message)) {
-          if (what.do === "ring") this.#tell("ring", what.ring);
-          else if (what.do === "stop") this.#tell("stop", what.ring, what.reason);
-          else if (what.do === "ended") this.#tell("ended", what.sessionId, what.reason);
-          else this.#tell(what.do, what.sessionId);
-        }
+        this.#react(this.#screen.take(message));
       }
     } catch (error) {
       this.#tell("error", error as RinglineError);
+    }
+  }
+
+  #react(reactions: Reaction[]): void {
+    for (const what of reactions) {
+      if (what.do === "ring") this.#tell("ring", what.ring);
+      else if (what.do === "stop") this.#tell("stop", what.ring, what.reason);
+      else if (what.do === "ended") this.#tell("ended", what.sessionId, what.reason);
+      else this.#tell(what.do, what.sessionId);
+    }
+  }
+
+  /** Whether this device has been silent for too long: the server tells it to nobody live. */
+  #look(quietFor: number): void {
+    for (const [sessionId, away] of this.#screen.held) {
+      const limit = this.#limits.get(sessionId) ?? AWAY;
+      if (limit && quietFor >= limit) this.#react(this.#screen.away(sessionId, true));
+      else if (away) void this.#returned(sessionId);
+    }
+  }
+
+  /** The server is heard again: what became of a call that this device was away from. */
+  async #returned(sessionId: string): Promise<void> {
+    if (this.#asking.has(sessionId)) return;
+    this.#asking.add(sessionId);
+    try {
+      this.#react(this.#screen.stands(await this.read(sessionId)));
+    } catch {
+      // lost again: it is asked again in a second
+    } finally {
+      this.#asking.delete(sessionId);
     }
   }
 

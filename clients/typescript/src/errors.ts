@@ -20,7 +20,7 @@ export class StreamEnded extends RinglineError {
 }
 
 /** A problem document (RFC 9457). */
-export type Problem = Record<string, unknown>;
+type Body = Record<string, unknown>;
 
 /**
  * The server has refused. `code` is stable, `detail` a sentence for people that says what to do,
@@ -34,7 +34,7 @@ export class ApiError extends RinglineError {
 
   constructor(
     readonly status: number,
-    readonly body: Problem,
+    readonly body: Body,
   ) {
     const code = String(body["code"] ?? `http_${status}`);
     const detail = String(body["detail"] ?? "the server's answer is no problem document");
@@ -78,5 +78,5 @@ const OF_STATUS: Record<number, typeof ApiError> = {
 /** The error of an answer, whatever its body is. */
 export function errorOf(status: number, body: unknown): ApiError {
   const kind = OF_STATUS[status] ?? (status >= 500 ? ServerFailed : ApiError);
-  return new kind(status, typeof body === "object" && body !== null ? (body as Problem) : {});
+  return new kind(status, typeof body === "object" && body !== null ? (body as Body) : {});
 }

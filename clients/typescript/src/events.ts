@@ -29,7 +29,7 @@ export class Lines {
 
   /** Take text as it comes; gives the messages that are whole. */
   feed(text: string): StreamEvent[] {
-    const lines = (this.#rest + text).split(/\r\n|\n|\r/);
+    const lines = (this.#rest + text).split(/\r\n|\n|\r(?=[^\n])/);
     this.#rest = lines.pop()!;
     return lines.flatMap((line) => this.#line(line));
   }
@@ -84,7 +84,8 @@ export interface Opener {
 export class Stream {
   #connection: AbortController | undefined;
   #wake: (() => void) | undefined;
-  #heard = 0;
+  #heard = Date.now();
+  #began = 0;
   #stopped = false;
   readonly #position: Position;
   #retry = 1000;
@@ -94,6 +95,8 @@ export class Stream {
     after: number | undefined,
     private readonly silence: number = SILENCE,
     private readonly onState: (open: boolean) => void = () => undefined,
+    /** Told before anything that is heard, after how many milliseconds of silence it comes. */
+    private readonly onHeard: (quietFor: number) => void = () => undefined,
   ) {
     this.#position = new Position(after);
   }
@@ -111,7 +114,12 @@ export class Stream {
    */
   hurry(quietFor = 0): void {
     this.#wake?.();
-    if (this.#quiet() > quietFor) this.#connection?.abort();
+    if (this.#idle() > quietFor) this.#connection?.abort();
+  }
+
+  /** Milliseconds since anything was heard, or since somebody set this clock. */
+  quiet(): number {
+    return Math.abs(Date.now() - this.#heard);
   }
 
   /** The messages, until `stop`. Throws ApiError or StreamEnded when connecting is of no use. */
@@ -162,6 +170,7 @@ export class Stream {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
+      this.onHeard(this.quiet());
       this.#heard = Date.now();
       for (const message of lines.feed(decoder.decode(value, { stream: true }))) {
         if (message.type === "closing") return closed(String(message.body["reason"]));
@@ -173,16 +182,16 @@ export class Stream {
 
   /** Ends a connection on which nothing is heard. */
   #watch(connection: AbortController): ReturnType<typeof setInterval> {
-    this.#heard = Date.now();
+    this.#began = Date.now();
     return setInterval(
-      () => this.#quiet() > this.silence && connection.abort(),
+      () => this.#idle() > this.silence && connection.abort(),
       this.silence / 8,
     );
   }
 
-  /** Milliseconds since anything was heard, or since somebody set this clock. */
-  #quiet(): number {
-    return Math.abs(Date.now() - this.#heard);
+  /** The same, of this connection. */
+  #idle(): number {
+    return Math.min(this.quiet(), Math.abs(Date.now() - this.#began));
   }
 
   async #rest(ms: number): Promise<void> {

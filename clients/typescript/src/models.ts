@@ -42,7 +42,9 @@ export interface Accepted {
 
 /** Who acts on a call: with a user token the token's subject, with a key `user_id`. */
 export interface ActIn {
+  /** the member who acts; with a key only */
   user_id?: string | null;
+  /** the device that acts */
   device_id?: string | null;
 }
 
@@ -150,10 +152,15 @@ export interface Call {
 
 /** Who is calling. */
 export interface CallerIn {
+  /** a user */
   id: string;
+  /** as screens show it */
   name?: string | null;
+  /** https; handed on and never fetched */
   avatar_url?: string | null;
+  /** what contacts and redial know them by */
   handle?: HandleIn | null;
+  /** the device they call from, which then shows life; else the backend vouches */
   device_id?: string | null;
 }
 
@@ -179,14 +186,19 @@ export interface Calls {
 
 /** What to change; `enabled: true` also takes an endpoint back that Ringline has disabled. */
 export interface ChangeIn {
+  /** where events are sent: https, public */
   url?: string | null;
+  /** `*`, groups such as `call.*`, or types */
   events?: string[] | null;
+  /** for people */
   description?: string | null;
+  /** false turns it off; true takes back what Ringline has disabled */
   enabled?: boolean | null;
 }
 
 /** `confirm` is needed for the last working credential of an app. */
 export interface ConfirmIn {
+  /** do it although it is the last working one */
   confirm?: boolean;
 }
 
@@ -202,17 +214,23 @@ export interface Counts {
 
 /** A credential to look at or to add. A `.p8` needs `app_id`, `key_id` and `team_id`. */
 export interface CredentialIn {
+  /** the file in base64, or the text of a PEM file */
   file: string;
+  /** of the file, if it has one */
   password?: string | null;
+  /** the app's bundle id; of a certificate it is read from it */
   app_id?: string | null;
+  /** of a `.p8` key */
   key_id?: string | null;
+  /** of a `.p8` key */
   team_id?: string | null;
+  /** where it may push; else what it says itself */
   environments?: ("production" | "sandbox")[] | null;
 }
 
 /** A credential as admins read it. */
 export interface Credential {
-  /** `certificate` or `key` */
+  /** `certificate`, `key` or `google_service_account` */
   kind: string;
   /** the app */
   app_id: string | null;
@@ -222,9 +240,11 @@ export interface Credential {
   environments: ("production" | "sandbox" | (string & {}))[];
   /** Apple's team */
   team_id: string | null;
-  /** of a key */
+  /** of a key or an account */
   key_id: string | null;
-  /** of a certificate */
+  /** Google's project, of a service account */
+  project_id: string | null;
+  /** of a certificate; an account's e-mail */
   subject: string | null;
   /** of a certificate, hexadecimal */
   serial: string | null;
@@ -242,15 +262,15 @@ export interface Credential {
   state: string;
   /** working, failing, expiring, expired or unproven */
   health: string;
-  /** Apple's own word while it refuses */
+  /** the push service's own word while it refuses */
   reason: string | null;
-  /** since when Apple refuses it; RFC 3339, UTC, with milliseconds */
+  /** since when it is refused; RFC 3339, UTC, with milliseconds */
   failing_since: string | null;
   /** of its public key, SHA-256, hexadecimal */
   key_fingerprint: string | null;
-  /** Apple's answer by environment, when last asked */
+  /** the service's answer by environment, when last asked */
   probe: Record<string, unknown>;
-  /** when Apple was last asked; RFC 3339, UTC, with milliseconds */
+  /** when the service was last asked; RFC 3339, UTC, with milliseconds */
   probed_at: string | null;
   /** the signing request, while it waits for a certificate */
   request: string | null;
@@ -277,9 +297,13 @@ export interface Credentials {
  * ring on; without it, as the tenant's `decline_reach` says.
  */
 export interface DeclineIn {
+  /** the member who acts; with a key only */
   user_id?: string | null;
+  /** the device that acts */
   device_id?: string | null;
-  reason?: string;
+  /** why */
+  reason?: "declined" | "busy";
+  /** whether all the user's devices stop, or this one alone */
   reach?: "user" | "device" | null;
 }
 
@@ -319,11 +343,19 @@ export interface Delivery {
 
 /** A registration. `expires_in` in seconds, 300 to 180 days; `user_id` only with an API key. */
 export interface DeviceIn {
+  /** whose device; with a key only */
   user_id?: string | null;
+  /** as the app names it; made if absent */
   device_id?: string | null;
+  /** as people know it */
   name?: string | null;
+  /** as the app says */
   platform?: string | null;
+  /** its push tokens: those that are not named go */
   tokens?: TokenIn[];
+  /** what an Android app knows of its phone */
+  report?: PhoneReportIn | null;
+  /** seconds for which it is rung without registering again */
   expires_in?: number;
 }
 
@@ -337,6 +369,8 @@ export interface Device {
   name: string | null;
   /** as the app says */
   platform: string | null;
+  /** what an Android app has said of its phone */
+  report: Report | null;
   /** when it was first seen; RFC 3339, UTC, with milliseconds */
   created_at: string;
   /** when it last registered; RFC 3339, UTC, with milliseconds */
@@ -371,15 +405,29 @@ export interface EventTypes {
   filters: string[];
 }
 
+/** What is wrong with one field. */
+export interface FieldProblem {
+  /** where, with dots between */
+  field: string;
+  /** stable, for programs */
+  code: string;
+  /** what is wrong */
+  detail: string;
+}
+
 /** A file as an admin has it. */
 export interface FileIn {
+  /** the file in base64, or the text of a PEM file */
   file: string;
+  /** of the file, if it has one */
   password?: string | null;
 }
 
 /** What contacts and redial know a person by; a phone shows it where there is no name. */
 export interface HandleIn {
+  /** what it is */
   kind: HandleKind;
+  /** the number, the address, or any name */
   value: string;
 }
 
@@ -617,15 +665,29 @@ export interface PastCall {
 
 /** A user, and how screens show them in this call. */
 export interface PersonIn {
+  /** a user */
   id: string;
+  /** as screens show it */
   name?: string | null;
+  /** https; handed on and never fetched */
   avatar_url?: string | null;
+  /** what contacts and redial know them by */
   handle?: HandleIn | null;
+}
+
+/** What an Android app knows of its phone, as it is now; what is not told stays unknown. */
+export interface PhoneReportIn {
+  /** it may show a call over the lock screen (`canUseFullScreenIntent`) */
+  full_screen?: boolean | null;
+  /** its notifications are allowed */
+  notifications?: boolean | null;
+  /** the system may hold its messages back to save power */
+  battery_optimized?: boolean | null;
 }
 
 /** What was understood of a file; nothing has been stored. */
 export interface Preview {
-  /** `certificate` or `key` */
+  /** `certificate`, `key` or `google_service_account` */
   kind: string;
   /** the app */
   app_id: string | null;
@@ -635,9 +697,11 @@ export interface Preview {
   environments: ("production" | "sandbox" | (string & {}))[];
   /** Apple's team */
   team_id: string | null;
-  /** of a key */
+  /** of a key or an account */
   key_id: string | null;
-  /** of a certificate */
+  /** Google's project, of a service account */
+  project_id: string | null;
+  /** of a certificate; an account's e-mail */
   subject: string | null;
   /** of a certificate, hexadecimal */
   serial: string | null;
@@ -655,6 +719,24 @@ export interface Preview {
   private_key: "in_file" | "held_here" | "missing" | (string & {});
   /** what was odd about the file, in sentences */
   notes: string[];
+}
+
+/** An error (RFC 9457). Some codes carry more members, such as `remedy`. */
+export interface Problem {
+  /** no page of its own */
+  type: "about:blank";
+  /** the code in words */
+  title: string;
+  /** the HTTP status */
+  status: number;
+  /** stable, for programs */
+  code: string;
+  /** what is wrong and what to do, for people */
+  detail: string;
+  /** as in the header `X-Request-ID` and the server's log */
+  request_id?: string;
+  /** with 422: each fault */
+  errors?: FieldProblem[];
 }
 
 /** This process can serve. */
@@ -679,6 +761,8 @@ export interface Registered {
   name: string | null;
   /** as the app says */
   platform: string | null;
+  /** what an Android app has said of its phone */
+  report: Report | null;
   /** when it was first seen; RFC 3339, UTC, with milliseconds */
   created_at: string;
   /** when it last registered; RFC 3339, UTC, with milliseconds */
@@ -691,11 +775,23 @@ export interface Registered {
 
 /** What a device says of a ring that was pushed to it. */
 export interface ReportIn {
+  /** `delivered`: it rings; `unavailable`: it cannot */
   status: "delivered" | "unavailable";
+}
+
+/** What keeps an Android phone from showing calls, as its app has said. */
+export interface Report {
+  /** whether it may show a call over the lock screen */
+  full_screen?: boolean | null;
+  /** whether its notifications are allowed */
+  notifications?: boolean | null;
+  /** whether the system may hold messages back to save power */
+  battery_optimized?: boolean | null;
 }
 
 /** For which app a key and a signing request are to be made. */
 export interface RequestIn {
+  /** the app's bundle id */
   app_id: string;
 }
 
@@ -720,13 +816,21 @@ export interface Revoked {
  * users, or users with what screens show of them.
  */
 export interface RingIn {
+  /** who is calling */
   caller: CallerIn;
+  /** whom to ring: ids, or objects with what screens show of them */
   callees: (string | PersonIn)[];
+  /** the call type, which may have limits of its own */
   type?: string;
+  /** as screens show it */
   title?: string | null;
+  /** the client's own id of the call; made if absent */
   id?: string | null;
+  /** whether it is a video call */
   video?: boolean;
+  /** seconds for which it rings; else the limit `ring` */
   ring_time?: number | null;
+  /** the backend's own data, 2,048 bytes as JSON at most */
   custom?: Record<string, unknown>;
 }
 
@@ -746,11 +850,13 @@ export interface Ring {
 
 /** `overlap`: seconds for which the old secret signs too. */
 export interface RotateIn {
+  /** seconds for which the old secret signs too */
   overlap?: number;
 }
 
 /** Until when missed calls have been seen; without it, until now. */
 export interface SeenIn {
+  /** missed calls until then have been seen */
   until?: string | null;
 }
 
@@ -775,9 +881,9 @@ export interface SigningSecrets {
 /** The settings of one tenant; what is absent has its default. */
 export interface TenantSettings {
   /** seconds and counts, by name (docs/guides/limits.md) */
-  limits?: Record<string, number>;
+  limits?: Record<string, unknown>;
   /** limits per call type */
-  call_types?: Record<string, Record<string, number>>;
+  call_types?: Record<string, Record<string, unknown>>;
   /** a user token may ring, as its own subject */
   users_may_ring?: boolean;
   /** Apple may keep a ring for a phone that is off, until its deadline */
@@ -801,23 +907,29 @@ export interface TenantSettings {
   presence?: boolean;
   /** payload profile per bundle id */
   profiles?: Record<string, string>;
+  /** payload profile per Android package */
+  android_profiles?: Record<string, string>;
   /** custom payload per bundle id */
   templates?: Record<string, Record<string, unknown>>;
   /** what user tokens must say, beyond `sub` and `exp` */
   user_tokens?: UserTokenRules;
+  /** days for which events are kept */
   keep_events_days?: number;
+  /** days for which calls are kept */
   keep_calls_days?: number;
 }
 
 /** Whose phones are to ring as a test; one of them if `device_id` is given. */
 export interface TestPushIn {
+  /** whose phones ring */
   user_id: string;
+  /** this one alone */
   device_id?: string | null;
 }
 
 /** A test push to each phone of a user. */
 export interface TestPush {
-  /** what Apple said of each */
+  /** what the service said of each */
   devices: Tried[];
 }
 
@@ -855,21 +967,25 @@ export interface Timeline {
 
 /** A push address as the phone has it. */
 export interface TokenIn {
+  /** which push it takes */
   kind: string;
+  /** as PushKit or UserNotifications gave it, in hexadecimal; or as FCM did */
   token: string;
+  /** the app's bundle id, or Android package */
   app_id: string;
-  environment?: "production" | "sandbox";
+  /** Apple's, production unless told: sandbox for builds run from Xcode; other kinds have none */
+  environment?: "production" | "sandbox" | null;
 }
 
-/** A push token, of which the last four digits are shown. */
+/** A push token, of which the last four characters are shown. */
 export interface Token {
   /** which push it takes */
-  kind: "voip" | "alert" | (string & {});
+  kind: "voip" | "alert" | "fcm" | (string & {});
   /** the app */
   app_id: string;
-  /** Apple's environment */
-  environment: "production" | "sandbox" | (string & {});
-  /** its last four digits */
+  /** Apple's environment; null for other kinds */
+  environment: "production" | "sandbox" | (string & {}) | null;
+  /** its last four characters */
   ends_with: string;
   /** when it was last registered; RFC 3339, UTC, with milliseconds */
   registered_at: string;
@@ -881,7 +997,7 @@ export interface Token {
   retired_reason: string | null;
 }
 
-/** What Apple said of one phone. */
+/** What the push service said of one phone. */
 export interface Tried {
   /** the phone */
   device_id: string;
@@ -889,17 +1005,17 @@ export interface Tried {
   name: string | null;
   /** the app */
   app_id: string;
-  /** Apple's environment */
+  /** the token's environment */
   environment: "production" | "sandbox" | (string & {});
   /** its end */
   token: string;
   /** which credential was used */
   credential_id: string | null;
-  /** Apple's answer */
+  /** the service's answer */
   says: "accepted" | "refused" | "unknown" | (string & {});
   /** the HTTP status */
   status: number | null;
-  /** Apple's reason, or what failed */
+  /** the service's reason, or what failed */
   words: string | null;
   /** what to look at */
   hint: string | null;
@@ -909,7 +1025,9 @@ export interface Tried {
 
 /** Which device to remove, by a push token that it holds; `user_id` only with an API key. */
 export interface UnregisterIn {
+  /** a push token that the device holds */
   token: string;
+  /** whose device; with a key only */
   user_id?: string | null;
 }
 
@@ -919,6 +1037,7 @@ export interface UnregisterIn {
  * that asks for it may do.
  */
 export interface UserTokenIn {
+  /** seconds for which it is good */
   expires_in?: number;
   /** what the token is good for */
   scopes?: ("devices" | "calls" | "ring" | "history")[] | null;
@@ -960,8 +1079,11 @@ export interface Notice {
 
 /** A new endpoint. `events`: `*`, `call.*` or whole types. */
 export interface WebhookIn {
+  /** where events are sent: https, public */
   url: string;
+  /** `*`, groups such as `call.*`, or types */
   events?: string[];
+  /** for people */
   description?: string;
 }
 

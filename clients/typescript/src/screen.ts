@@ -6,8 +6,10 @@ export interface IncomingRing {
   uuid: string;
   sessionId: string;
   cid: string;
-  /** Who is calling, as much as the server told: `id`, and `name` where it is known. */
-  caller: { id: string } & Record<string, unknown>;
+  /** Who is calling: `id`, and what else the server was told. */
+  caller: { id: string; name?: string | null; avatar_url?: string | null } & Record<string, unknown>;
+  /** The call's title, if it has one. */
+  title: string | undefined;
   video: boolean;
   /** Until when it rings: RFC 3339, UTC. */
   expiresAt: string;
@@ -21,7 +23,26 @@ export type Reaction =
   | { do: "ended"; sessionId: string; reason: string };
 
 const REMOTE_ENDED = 2;
+const ELSEWHERE = "answered_elsewhere";
+const GONE = [404, 410];
+/** Where an answer names no number. */
+const REASONS: Record<string, number> = {
+  failed: 1,
+  missed: 3,
+  unreachable: 3,
+  accepted: 4,
+  [ELSEWHERE]: 4,
+  declined: 5,
+  busy: 5,
+};
 const LIVE = ["joined", "away"];
+
+/** With which of CallKit's reasons a screen ends after this answer; undefined: it does not. */
+export function reasonOf(status: number, body: Record<string, any>): number | undefined {
+  if (typeof body["callkit_reason"] === "number") return body["callkit_reason"];
+  if (body["code"] === ELSEWHERE) return REASONS[ELSEWHERE];
+  return GONE.includes(status) ? (REASONS[String(body["reason"])] ?? REMOTE_ENDED) : undefined;
+}
 
 /** What is on one device's screen, and which calls it holds: messages in, reactions out. */
 export class Screen {
@@ -66,6 +87,22 @@ export class Screen {
     this.held.delete(sessionId);
   }
 
+  /** This device was silent for so long that the server takes it for away, or is heard again. */
+  away(sessionId: string, away: boolean): Reaction[] {
+    const was = this.held.get(sessionId);
+    if (was === undefined || was === away) return [];
+    this.held.set(sessionId, away);
+    return [{ do: away ? "away" : "back", sessionId }];
+  }
+
+  /** How a call stands, after a silence. */
+  stands(call: Record<string, any>): Reaction[] {
+    const members: Record<string, any>[] = call["members"] ?? [];
+    const mine = members.find((member) => member["user_id"] === this.userId);
+    const state = mine?.["state"] === "away" ? "joined" : mine?.["state"];
+    return this.#member(call["session_id"], { ...mine, state });
+  }
+
   #started(body: Record<string, any>, data: Record<string, any>): Reaction[] {
     const caller = { ...(data["caller"] ?? {}), id: data["caller_id"] };
     return this.#ring({
@@ -73,6 +110,7 @@ export class Screen {
       sessionId: body["session_id"],
       cid: body["cid"],
       caller,
+      title: data["title"] ?? undefined,
       video: Boolean(data["video"]),
       expiresAt: data["expires_at"],
     });
@@ -100,23 +138,18 @@ export class Screen {
 
   #presence(type: string, sessionId: string, data: Record<string, any>): Reaction[] {
     if (!this.held.has(sessionId)) return [];
-    if (type === "member.away") return this.#away(sessionId, true);
-    if (type === "member.back") return this.#away(sessionId, false);
+    if (type === "member.away") return this.away(sessionId, true);
+    if (type === "member.back") return this.away(sessionId, false);
     if (type !== "member.left") return [];
     this.held.delete(sessionId);
     return data["reason"] === "silent" ? [{ do: "removed", sessionId }] : [];
-  }
-
-  #away(sessionId: string, away: boolean): Reaction[] {
-    if (this.held.get(sessionId) === away) return [];
-    this.held.set(sessionId, away);
-    return [{ do: away ? "away" : "back", sessionId }];
   }
 
   /** The truth after a gap: what it does not name has ended. */
   #snapshot(calls: Record<string, any>[]): Reaction[] {
     const found: Reaction[] = [];
     const rings = new Set<string>();
+    const reasons = new Map<string, number>();
     const lives = new Set<string>();
     for (const call of calls) {
       lives.add(call["session_id"]);
@@ -125,13 +158,15 @@ export class Screen {
         if (member["ring"]?.["state"] === "ringing" && member["state"] === "ringing") {
           rings.add(member["ring"]["uuid"]);
           found.push(...this.#ring(ringOf(call, member["ring"])));
+        } else if (member["ring"]) {
+          reasons.set(member["ring"]["uuid"], member["ring"]["callkit_reason"] ?? REMOTE_ENDED);
         }
         found.push(...this.#member(call["session_id"], member));
       }
     }
     const gone = [...this.rings.values()].filter((ring) => !rings.has(ring.uuid));
     const ended = [...this.held.keys()].filter((sessionId) => !lives.has(sessionId));
-    found.push(...this.#stopAll(gone));
+    found.push(...this.#stopAll(gone, reasons));
     found.push(...ended.flatMap((sessionId) => this.#ended(sessionId, "unknown")));
     return found;
   }
@@ -140,7 +175,7 @@ export class Screen {
     const mine = member["device_id"] === this.deviceId;
     if (mine && LIVE.includes(member["state"])) {
       if (!this.held.has(sessionId)) this.held.set(sessionId, false);
-      return this.#away(sessionId, member["state"] === "away");
+      return this.away(sessionId, member["state"] === "away");
     }
     return this.held.delete(sessionId) ? [{ do: "removed", sessionId }] : [];
   }
@@ -149,9 +184,12 @@ export class Screen {
     return [...this.rings.values()].filter((ring) => ring.sessionId === sessionId);
   }
 
-  #stopAll(rings: IncomingRing[]): Reaction[] {
+  #stopAll(rings: IncomingRing[], reasons = new Map<string, number>()): Reaction[] {
     for (const ring of rings) this.settle(ring.uuid);
-    return rings.map((ring) => ({ do: "stop", ring, reason: REMOTE_ENDED }));
+    return rings.map((ring) => {
+      const reason = reasons.get(ring.uuid) ?? REMOTE_ENDED;
+      return { do: "stop", ring, reason };
+    });
   }
 }
 
@@ -161,6 +199,7 @@ function ringOf(call: Record<string, any>, ring: Record<string, any>): IncomingR
     sessionId: call["session_id"],
     cid: call["cid"],
     caller: call["caller"],
+    title: call["title"] ?? undefined,
     video: Boolean(call["video"]),
     expiresAt: ring["expires_at"],
   };

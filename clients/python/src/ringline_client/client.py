@@ -168,17 +168,23 @@ class AsyncRingline(AsyncOperations):
         user_id: str | None = None,
         device_id: str | None = None,
         last_event_id: int | None = None,
+        silence: float = events.SILENCE,
     ) -> AsyncIterator[StreamEvent]:
         """What a user is told, for ever: it connects again and goes on where it was.
 
         First comes a `snapshot` of the user's live calls, then each event once, in order. `reset`
         says that too much was missed; a new snapshot follows. `user_id` with an API key only; an
-        open stream with a `device_id` is that device's sign of life. Raises ApiError or
-        StreamEnded when connecting again is of no use.
+        open stream with a `device_id` is that device's sign of life. After so many seconds of
+        `silence` a connection is dead: the server speaks every 15. Raises ApiError or StreamEnded
+        when connecting again is of no use.
         """
         query = {"user_id": user_id, "device_id": device_id}
         request = Request("GET", "/v1/events", repeatable=True, query=query)
-        return events.follow(self._open, request, last_event_id, self._renew)
+
+        async def connect(headers: Mapping[str, str]) -> httpx.Response:
+            return await self._open(request, headers, silence)
+
+        return events.follow(connect, last_event_id, self._renew)
 
     async def _send(self, request: Request) -> Any:
         request, tries, renewed = request.with_key(), 0, False
@@ -214,14 +220,16 @@ class AsyncRingline(AsyncOperations):
         self._clock.learn(response.headers)
         return response
 
-    async def _open(self, request: Request, headers: Mapping[str, str]) -> httpx.Response:
+    async def _open(
+        self, request: Request, headers: Mapping[str, str], silence: float
+    ) -> httpx.Response:
         """An answer whose body is still to be read; its reader closes it."""
         made = self._http.build_request(
             request.method,
             request.path,
             params=request.sent_query(),
             headers={**headers, **await self._authorization()},
-            timeout=httpx.Timeout(TIMEOUT, read=events.SILENCE),
+            timeout=httpx.Timeout(TIMEOUT, read=silence),
         )
         response = await self._http.send(made, stream=True)
         self._clock.learn(response.headers)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 
 from ringline_client.errors import StreamEnded, Unauthorized, error_of
-from ringline_client.requests import MAYBE_DONE, NOTHING_DONE, Request
+from ringline_client.requests import MAYBE_DONE, NOTHING_DONE
 
 SILENCE = 40.0
 """Seconds without a byte after which a stream is dead: the server says something every 15."""
@@ -37,17 +38,26 @@ class StreamEvent:
         return found
 
 
+END_OF_LINE = re.compile(r"\r\n|\n|\r(?=[^\n])")
+"""Of no other character: `str.splitlines` and httpx's lines would cut a text at U+2028."""
+
+
 @dataclass(slots=True)
 class Lines:
-    """Puts messages together from lines. `retry`: seconds that the server asks to wait."""
+    """Puts messages together from text. `retry`: seconds that the server asks to wait."""
 
     retry: float = 1.0
+    _rest: str = ""
     _id: int | None = None
     _event: str = ""
     _data: list[str] = field(default_factory=list)
 
-    def feed(self, line: str) -> StreamEvent | None:
-        """Take a line without its end; gives a message at an empty line."""
+    def feed(self, text: str) -> list[StreamEvent]:
+        """Take text as it comes; gives the messages that are whole."""
+        *lines, self._rest = END_OF_LINE.split(self._rest + text)
+        return [event for line in lines if (event := self._line(line)) is not None]
+
+    def _line(self, line: str) -> StreamEvent | None:
         if line == "":
             return self._message()
         name, _, value = line.partition(":")
@@ -96,17 +106,17 @@ class Ended(Exception):
     """The server has ended this connection, for a reason that connecting again mends."""
 
 
-Open = Callable[[Request, Mapping[str, str]], Awaitable[httpx.Response]]
+Open = Callable[[Mapping[str, str]], Awaitable[httpx.Response]]
 
 
 async def follow(
-    open_stream: Open, request: Request, after: int | None, renew: Callable[[], bool]
+    open_stream: Open, after: int | None, renew: Callable[[], bool]
 ) -> AsyncIterator[StreamEvent]:
     """Messages of one connection after the other. Raises ApiError or StreamEnded."""
     position, lines, failures, refused = Position(after), Lines(), 0, False
     while True:
         try:
-            async for event in _connection(open_stream, request, position, lines):
+            async for event in _connection(open_stream, position, lines):
                 failures, refused = 0, False
                 yield event
         except Unauthorized:
@@ -122,24 +132,22 @@ async def follow(
 
 
 async def _connection(
-    open_stream: Open, request: Request, position: Position, lines: Lines
+    open_stream: Open, position: Position, lines: Lines
 ) -> AsyncIterator[StreamEvent]:
     headers = {"Accept": "text/event-stream"}
     if position.after is not None:
         headers["Last-Event-ID"] = str(position.after)
-    response = await open_stream(request, headers)
+    response = await open_stream(headers)
     try:
         await _let_in(response)
-        broken = Lines(retry=lines.retry)  # what an earlier connection left half said is gone
-        async for line in response.aiter_lines():
-            event = broken.feed(line)
-            lines.retry = broken.retry
-            if event is None:
-                continue
-            if event.type == "closing":
-                _closed(str(event.body.get("reason")))
-            if position.takes(event):
-                yield event
+        fresh = Lines(retry=lines.retry)  # what an earlier connection left half said is gone
+        async for text in response.aiter_text():
+            for event in fresh.feed(text):
+                if event.type == "closing":
+                    _closed(str(event.body.get("reason")))
+                if position.takes(event):
+                    yield event
+            lines.retry = fresh.retry
     finally:
         await response.aclose()
 

@@ -67,7 +67,9 @@ class ActIn(TypedDict):
     """Who acts on a call: with a user token the token's subject, with a key `user_id`."""
 
     user_id: NotRequired[str | None]
+    """the member who acts; with a key only"""
     device_id: NotRequired[str | None]
+    """the device that acts"""
 
 
 class Actor(TypedDict):
@@ -197,10 +199,15 @@ class CallerIn(TypedDict):
     """Who is calling."""
 
     id: str
+    """a user"""
     name: NotRequired[str | None]
+    """as screens show it"""
     avatar_url: NotRequired[str | None]
+    """https; handed on and never fetched"""
     handle: NotRequired[HandleIn | None]
+    """what contacts and redial know them by"""
     device_id: NotRequired[str | None]
+    """the device they call from, which then shows life; else the backend vouches"""
 
 
 class Caller(TypedDict):
@@ -229,15 +236,20 @@ class ChangeIn(TypedDict):
     """What to change; `enabled: true` also takes an endpoint back that Ringline has disabled."""
 
     url: NotRequired[str | None]
+    """where events are sent: https, public"""
     events: NotRequired[list[str] | None]
+    """`*`, groups such as `call.*`, or types"""
     description: NotRequired[str | None]
+    """for people"""
     enabled: NotRequired[bool | None]
+    """false turns it off; true takes back what Ringline has disabled"""
 
 
 class ConfirmIn(TypedDict):
     """`confirm` is needed for the last working credential of an app."""
 
     confirm: NotRequired[bool]
+    """do it although it is the last working one"""
 
 
 class Counts(TypedDict):
@@ -255,18 +267,24 @@ class CredentialIn(TypedDict):
     """A credential to look at or to add. A `.p8` needs `app_id`, `key_id` and `team_id`."""
 
     file: str
+    """the file in base64, or the text of a PEM file"""
     password: NotRequired[str | None]
+    """of the file, if it has one"""
     app_id: NotRequired[str | None]
+    """the app's bundle id; of a certificate it is read from it"""
     key_id: NotRequired[str | None]
+    """of a `.p8` key"""
     team_id: NotRequired[str | None]
+    """of a `.p8` key"""
     environments: NotRequired[list[Literal["production", "sandbox"]] | None]
+    """where it may push; else what it says itself"""
 
 
 class Credential(TypedDict):
     """A credential as admins read it."""
 
     kind: str
-    """`certificate` or `key`"""
+    """`certificate`, `key` or `google_service_account`"""
     app_id: str | None
     """the app"""
     topics: list[str]
@@ -276,9 +294,11 @@ class Credential(TypedDict):
     team_id: str | None
     """Apple's team"""
     key_id: str | None
-    """of a key"""
+    """of a key or an account"""
+    project_id: str | None
+    """Google's project, of a service account"""
     subject: str | None
-    """of a certificate"""
+    """of a certificate; an account's e-mail"""
     serial: str | None
     """of a certificate, hexadecimal"""
     fingerprint: str | None
@@ -296,15 +316,15 @@ class Credential(TypedDict):
     health: str
     """working, failing, expiring, expired or unproven"""
     reason: str | None
-    """Apple's own word while it refuses"""
+    """the push service's own word while it refuses"""
     failing_since: str | None
-    """since when Apple refuses it; RFC 3339, UTC, with milliseconds"""
+    """since when it is refused; RFC 3339, UTC, with milliseconds"""
     key_fingerprint: str | None
     """of its public key, SHA-256, hexadecimal"""
     probe: dict[str, Any]
-    """Apple's answer by environment, when last asked"""
+    """the service's answer by environment, when last asked"""
     probed_at: str | None
-    """when Apple was last asked; RFC 3339, UTC, with milliseconds"""
+    """when the service was last asked; RFC 3339, UTC, with milliseconds"""
     request: str | None
     """the signing request, while it waits for a certificate"""
     version: int
@@ -332,9 +352,13 @@ class DeclineIn(TypedDict):
     """
 
     user_id: NotRequired[str | None]
+    """the member who acts; with a key only"""
     device_id: NotRequired[str | None]
-    reason: NotRequired[str]
+    """the device that acts"""
+    reason: NotRequired[Literal["declined", "busy"]]
+    """why"""
     reach: NotRequired[Literal["user", "device"] | None]
+    """whether all the user's devices stop, or this one alone"""
 
 
 class Deliveries(TypedDict):
@@ -379,11 +403,19 @@ class DeviceIn(TypedDict):
     """
 
     user_id: NotRequired[str | None]
+    """whose device; with a key only"""
     device_id: NotRequired[str | None]
+    """as the app names it; made if absent"""
     name: NotRequired[str | None]
+    """as people know it"""
     platform: NotRequired[str | None]
+    """as the app says"""
     tokens: NotRequired[list[TokenIn]]
+    """its push tokens: those that are not named go"""
+    report: NotRequired[PhoneReportIn | None]
+    """what an Android app knows of its phone"""
     expires_in: NotRequired[int]
+    """seconds for which it is rung without registering again"""
 
 
 class Device(TypedDict):
@@ -397,6 +429,8 @@ class Device(TypedDict):
     """as people know it"""
     platform: str | None
     """as the app says"""
+    report: Report | None
+    """what an Android app has said of its phone"""
     created_at: str
     """when it was first seen; RFC 3339, UTC, with milliseconds"""
     registered_at: str
@@ -434,18 +468,33 @@ class EventTypes(TypedDict):
     """what a webhook's `events` may hold"""
 
 
+class FieldProblem(TypedDict):
+    """What is wrong with one field."""
+
+    field: str
+    """where, with dots between"""
+    code: str
+    """stable, for programs"""
+    detail: str
+    """what is wrong"""
+
+
 class FileIn(TypedDict):
     """A file as an admin has it."""
 
     file: str
+    """the file in base64, or the text of a PEM file"""
     password: NotRequired[str | None]
+    """of the file, if it has one"""
 
 
 class HandleIn(TypedDict):
     """What contacts and redial know a person by; a phone shows it where there is no name."""
 
     kind: HandleKind
+    """what it is"""
     value: str
+    """the number, the address, or any name"""
 
 
 class HandleKind(TypedDict):
@@ -747,16 +796,31 @@ class PersonIn(TypedDict):
     """A user, and how screens show them in this call."""
 
     id: str
+    """a user"""
     name: NotRequired[str | None]
+    """as screens show it"""
     avatar_url: NotRequired[str | None]
+    """https; handed on and never fetched"""
     handle: NotRequired[HandleIn | None]
+    """what contacts and redial know them by"""
+
+
+class PhoneReportIn(TypedDict):
+    """What an Android app knows of its phone, as it is now; what is not told stays unknown."""
+
+    full_screen: NotRequired[bool | None]
+    """it may show a call over the lock screen (`canUseFullScreenIntent`)"""
+    notifications: NotRequired[bool | None]
+    """its notifications are allowed"""
+    battery_optimized: NotRequired[bool | None]
+    """the system may hold its messages back to save power"""
 
 
 class Preview(TypedDict):
     """What was understood of a file; nothing has been stored."""
 
     kind: str
-    """`certificate` or `key`"""
+    """`certificate`, `key` or `google_service_account`"""
     app_id: str | None
     """the app"""
     topics: list[str]
@@ -766,9 +830,11 @@ class Preview(TypedDict):
     team_id: str | None
     """Apple's team"""
     key_id: str | None
-    """of a key"""
+    """of a key or an account"""
+    project_id: str | None
+    """Google's project, of a service account"""
     subject: str | None
-    """of a certificate"""
+    """of a certificate; an account's e-mail"""
     serial: str | None
     """of a certificate, hexadecimal"""
     fingerprint: str | None
@@ -785,6 +851,25 @@ class Preview(TypedDict):
     """where its private key is"""
     notes: list[str]
     """what was odd about the file, in sentences"""
+
+
+class Problem(TypedDict):
+    """An error (RFC 9457). Some codes carry more members, such as `remedy`."""
+
+    type: Literal["about:blank"]
+    """no page of its own"""
+    title: str
+    """the code in words"""
+    status: int
+    """the HTTP status"""
+    code: str
+    """stable, for programs"""
+    detail: str
+    """what is wrong and what to do, for people"""
+    request_id: NotRequired[str]
+    """as in the header `X-Request-ID` and the server's log"""
+    errors: NotRequired[list[FieldProblem]]
+    """with 422: each fault"""
 
 
 class Ready(TypedDict):
@@ -811,6 +896,8 @@ class Registered(TypedDict):
     """as people know it"""
     platform: str | None
     """as the app says"""
+    report: Report | None
+    """what an Android app has said of its phone"""
     created_at: str
     """when it was first seen; RFC 3339, UTC, with milliseconds"""
     registered_at: str
@@ -825,12 +912,25 @@ class ReportIn(TypedDict):
     """What a device says of a ring that was pushed to it."""
 
     status: Literal["delivered", "unavailable"]
+    """`delivered`: it rings; `unavailable`: it cannot"""
+
+
+class Report(TypedDict):
+    """What keeps an Android phone from showing calls, as its app has said."""
+
+    full_screen: NotRequired[bool | None]
+    """whether it may show a call over the lock screen"""
+    notifications: NotRequired[bool | None]
+    """whether its notifications are allowed"""
+    battery_optimized: NotRequired[bool | None]
+    """whether the system may hold messages back to save power"""
 
 
 class RequestIn(TypedDict):
     """For which app a key and a signing request are to be made."""
 
     app_id: str
+    """the app's bundle id"""
 
 
 class Resent(TypedDict):
@@ -858,13 +958,21 @@ class RingIn(TypedDict):
     """
 
     caller: CallerIn
+    """who is calling"""
     callees: list[str | PersonIn]
+    """whom to ring: ids, or objects with what screens show of them"""
     type: NotRequired[str]
+    """the call type, which may have limits of its own"""
     title: NotRequired[str | None]
+    """as screens show it"""
     id: NotRequired[str | None]
+    """the client's own id of the call; made if absent"""
     video: NotRequired[bool]
+    """whether it is a video call"""
     ring_time: NotRequired[float | None]
+    """seconds for which it rings; else the limit `ring`"""
     custom: NotRequired[dict[str, Any]]
+    """the backend's own data, 2,048 bytes as JSON at most"""
 
 
 class Ring(TypedDict):
@@ -886,12 +994,14 @@ class RotateIn(TypedDict):
     """`overlap`: seconds for which the old secret signs too."""
 
     overlap: NotRequired[float]
+    """seconds for which the old secret signs too"""
 
 
 class SeenIn(TypedDict):
     """Until when missed calls have been seen; without it, until now."""
 
     until: NotRequired[str | None]
+    """missed calls until then have been seen"""
 
 
 class SigningSecret(TypedDict):
@@ -917,9 +1027,9 @@ class SigningSecrets(TypedDict):
 class TenantSettings(TypedDict):
     """The settings of one tenant; what is absent has its default."""
 
-    limits: NotRequired[dict[str, float]]
+    limits: NotRequired[dict[str, Any]]
     """seconds and counts, by name (docs/guides/limits.md)"""
-    call_types: NotRequired[dict[str, dict[str, float]]]
+    call_types: NotRequired[dict[str, dict[str, Any]]]
     """limits per call type"""
     users_may_ring: NotRequired[bool]
     """a user token may ring, as its own subject"""
@@ -941,26 +1051,32 @@ class TenantSettings(TypedDict):
     """
     profiles: NotRequired[dict[str, str]]
     """payload profile per bundle id"""
+    android_profiles: NotRequired[dict[str, str]]
+    """payload profile per Android package"""
     templates: NotRequired[dict[str, dict[str, Any]]]
     """custom payload per bundle id"""
     user_tokens: NotRequired[UserTokenRules]
     """what user tokens must say, beyond `sub` and `exp`"""
     keep_events_days: NotRequired[float]
+    """days for which events are kept"""
     keep_calls_days: NotRequired[float]
+    """days for which calls are kept"""
 
 
 class TestPushIn(TypedDict):
     """Whose phones are to ring as a test; one of them if `device_id` is given."""
 
     user_id: str
+    """whose phones ring"""
     device_id: NotRequired[str | None]
+    """this one alone"""
 
 
 class TestPush(TypedDict):
     """A test push to each phone of a user."""
 
     devices: list[Tried]
-    """what Apple said of each"""
+    """what the service said of each"""
 
 
 class TimelineCall(TypedDict):
@@ -1015,22 +1131,28 @@ class TokenIn(TypedDict):
     """A push address as the phone has it."""
 
     kind: str
+    """which push it takes"""
     token: str
+    """as PushKit or UserNotifications gave it, in hexadecimal; or as FCM did"""
     app_id: str
-    environment: NotRequired[Literal["production", "sandbox"]]
+    """the app's bundle id, or Android package"""
+    environment: NotRequired[Literal["production", "sandbox"] | None]
+    """Apple's, production unless told: sandbox for builds run from Xcode; other kinds have
+    none
+    """
 
 
 class Token(TypedDict):
-    """A push token, of which the last four digits are shown."""
+    """A push token, of which the last four characters are shown."""
 
-    kind: Literal["voip", "alert"]
+    kind: Literal["voip", "alert", "fcm"]
     """which push it takes"""
     app_id: str
     """the app"""
-    environment: Literal["production", "sandbox"]
-    """Apple's environment"""
+    environment: Literal["production", "sandbox"] | None
+    """Apple's environment; null for other kinds"""
     ends_with: str
-    """its last four digits"""
+    """its last four characters"""
     registered_at: str
     """when it was last registered; RFC 3339, UTC, with milliseconds"""
     expires_at: str
@@ -1042,7 +1164,7 @@ class Token(TypedDict):
 
 
 class Tried(TypedDict):
-    """What Apple said of one phone."""
+    """What the push service said of one phone."""
 
     device_id: str
     """the phone"""
@@ -1051,17 +1173,17 @@ class Tried(TypedDict):
     app_id: str
     """the app"""
     environment: Literal["production", "sandbox"]
-    """Apple's environment"""
+    """the token's environment"""
     token: str
     """its end"""
     credential_id: str | None
     """which credential was used"""
     says: Literal["accepted", "refused", "unknown"]
-    """Apple's answer"""
+    """the service's answer"""
     status: int | None
     """the HTTP status"""
     words: str | None
-    """Apple's reason, or what failed"""
+    """the service's reason, or what failed"""
     hint: str | None
     """what to look at"""
     milliseconds: float | None
@@ -1072,7 +1194,9 @@ class UnregisterIn(TypedDict):
     """Which device to remove, by a push token that it holds; `user_id` only with an API key."""
 
     token: str
+    """a push token that the device holds"""
     user_id: NotRequired[str | None]
+    """whose device; with a key only"""
 
 
 class UserTokenIn(TypedDict):
@@ -1083,6 +1207,7 @@ class UserTokenIn(TypedDict):
     """
 
     expires_in: NotRequired[int]
+    """seconds for which it is good"""
     scopes: NotRequired[list[Literal["devices", "calls", "ring", "history"]] | None]
     """what the token is good for"""
 
@@ -1128,8 +1253,11 @@ class WebhookIn(TypedDict):
     """A new endpoint. `events`: `*`, `call.*` or whole types."""
 
     url: str
+    """where events are sent: https, public"""
     events: NotRequired[list[str]]
+    """`*`, groups such as `call.*`, or types"""
     description: NotRequired[str]
+    """for people"""
 
 
 class Webhook(TypedDict):

@@ -25,6 +25,7 @@ from ringline_client.models import (
     OwnCall,
     PastCall,
     PersonIn,
+    PhoneReportIn,
     Preview,
     Registered,
     Resent,
@@ -275,7 +276,7 @@ class Operations(Sender):
         *,
         user_id: str | None = None,
         device_id: str | None = None,
-        reason: str | None = None,
+        reason: Literal["declined", "busy"] | None = None,
         reach: Literal["user", "device"] | None = None,
     ) -> OwnCall | Call:
         """Decline for all devices of this member, or for this one. Late or repeated: no harm.
@@ -386,6 +387,7 @@ class Operations(Sender):
         name: str | None = None,
         platform: str | None = None,
         tokens: list[TokenIn] | None = None,
+        report: PhoneReportIn | None = None,
         expires_in: int | None = None,
     ) -> Registered:
         """Register a device with its tokens, or refresh it. Doing so again changes only the
@@ -404,6 +406,7 @@ class Operations(Sender):
                         "name": name,
                         "platform": platform,
                         "tokens": tokens,
+                        "report": report,
                         "expires_in": expires_in,
                     },
                 )
@@ -796,8 +799,8 @@ class Operations(Sender):
     def replace_settings(
         self,
         *,
-        limits: dict[str, float] | None = None,
-        call_types: dict[str, dict[str, float]] | None = None,
+        limits: dict[str, Any] | None = None,
+        call_types: dict[str, dict[str, Any]] | None = None,
         users_may_ring: bool | None = None,
         store_and_forward: bool | None = None,
         voip_stops: bool | None = None,
@@ -805,6 +808,7 @@ class Operations(Sender):
         decline_reach: Literal["user", "device"] | None = None,
         presence: bool | None = None,
         profiles: dict[str, str] | None = None,
+        android_profiles: dict[str, str] | None = None,
         templates: dict[str, dict[str, Any]] | None = None,
         user_tokens: UserTokenRules | None = None,
         keep_events_days: float | None = None,
@@ -831,6 +835,7 @@ class Operations(Sender):
                         "decline_reach": decline_reach,
                         "presence": presence,
                         "profiles": profiles,
+                        "android_profiles": android_profiles,
                         "templates": templates,
                         "user_tokens": user_tokens,
                         "keep_events_days": keep_events_days,
@@ -1078,7 +1083,7 @@ class AsyncOperations(AsyncSender):
         *,
         user_id: str | None = None,
         device_id: str | None = None,
-        reason: str | None = None,
+        reason: Literal["declined", "busy"] | None = None,
         reach: Literal["user", "device"] | None = None,
     ) -> OwnCall | Call:
         """Decline for all devices of this member, or for this one. Late or repeated: no harm.
@@ -1193,6 +1198,7 @@ class AsyncOperations(AsyncSender):
         name: str | None = None,
         platform: str | None = None,
         tokens: list[TokenIn] | None = None,
+        report: PhoneReportIn | None = None,
         expires_in: int | None = None,
     ) -> Registered:
         """Register a device with its tokens, or refresh it. Doing so again changes only the
@@ -1211,6 +1217,7 @@ class AsyncOperations(AsyncSender):
                         "name": name,
                         "platform": platform,
                         "tokens": tokens,
+                        "report": report,
                         "expires_in": expires_in,
                     },
                 )
@@ -1615,8 +1622,8 @@ class AsyncOperations(AsyncSender):
     async def replace_settings(
         self,
         *,
-        limits: dict[str, float] | None = None,
-        call_types: dict[str, dict[str, float]] | None = None,
+        limits: dict[str, Any] | None = None,
+        call_types: dict[str, dict[str, Any]] | None = None,
         users_may_ring: bool | None = None,
         store_and_forward: bool | None = None,
         voip_stops: bool | None = None,
@@ -1624,6 +1631,7 @@ class AsyncOperations(AsyncSender):
         decline_reach: Literal["user", "device"] | None = None,
         presence: bool | None = None,
         profiles: dict[str, str] | None = None,
+        android_profiles: dict[str, str] | None = None,
         templates: dict[str, dict[str, Any]] | None = None,
         user_tokens: UserTokenRules | None = None,
         keep_events_days: float | None = None,
@@ -1650,6 +1658,7 @@ class AsyncOperations(AsyncSender):
                         "decline_reach": decline_reach,
                         "presence": presence,
                         "profiles": profiles,
+                        "android_profiles": android_profiles,
                         "templates": templates,
                         "user_tokens": user_tokens,
                         "keep_events_days": keep_events_days,

@@ -1,0 +1,93 @@
+"""The phone in a page, run in Node: rings, answers, stops beside others, and comes back from sleep."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.clients.cable import Cable
+from tests.clients.node_process import NodeProcess, node
+from tests.e2e.house import Tenant, eventually, member
+
+
+def env(tenant: Tenant, user: str, device: str, url: str | None = None) -> dict[str, str]:
+    return {
+        "API": url or tenant.house.apis[0].url, "SECRET": tenant.secret, "KID": tenant.kid,
+        "USER": user, "DEVICE": device,
+    }  # fmt: skip
+
+
+async def said(phone: NodeProcess, *what: Any) -> Any:
+    """The first thing said that begins so."""
+    return await phone.wait_for(
+        lambda lines: next((one for one in lines if one[: len(what)] == list(what)), None)
+    )
+
+
+async def test_it_rings_answers_and_stops_beside_the_users_other_devices(
+    tenant: Tenant, typescript_project: Path
+) -> None:
+    native = await tenant.phone("bob")
+    async with (
+        node(typescript_project, "phone.mjs", **env(tenant, "bob", "tab-1")) as first,
+        node(typescript_project, "phone.mjs", **env(tenant, "bob", "tab-2")) as second,
+    ):
+        await said(first, "connection", True)
+        await said(second, "connection", True)
+        call = await tenant.ring("bob", caller="alice")
+        uuid = member(call, "bob")["ring"]["uuid"]
+        await said(first, "ring", uuid)
+        await said(second, "ring", uuid)
+        first.tell("accept", uuid)
+        await said(first, "done", "accept", call["session_id"])
+        await said(second, "stop", uuid, 4)
+        (stopped,) = await tenant.sim.arrived(1, token=native.alert)
+        assert stopped.header("apns-push-type") == "background"
+        assert member(await tenant.read(call), "bob")["device_id"] == "tab-1"
+        assert not [line for line in first.said if line[0] == "stop"]
+        await tenant.act(call, "end")
+        await said(first, "ended", call["session_id"], "ended_by_server")
+
+        again = await tenant.ring("bob", caller="alice")
+        uuid = member(again, "bob")["ring"]["uuid"]
+        await said(second, "ring", uuid)
+        second.tell("decline", uuid, "busy")
+        await said(second, "done", "decline")
+        await said(first, "stop", uuid, 5)
+        assert (await tenant.read(again))["reason"] == "busy"
+        first.tell("accept", again["session_id"])  # there is no such ring here any more
+        await said(first, "refused", "accept")
+
+
+async def test_it_comes_back_from_sleep(tenant: Tenant, typescript_project: Path) -> None:
+    limits = json.dumps({"limits": {"away": 5, "removed": 10, "alone": 600}})
+    # beforehand: a process trusts for a second what it has read of a tenant
+    await tenant.execute(
+        "UPDATE tenants SET settings = CAST(:s AS jsonb) WHERE id = :t", s=limits, t=tenant.id
+    )
+    api = tenant.house.apis[0].url
+    async with (
+        Cable(api).laid() as cable,
+        node(typescript_project, "phone.mjs", **env(tenant, "bob", "tab", cable.url)) as phone,
+    ):
+        await said(phone, "connection", True)
+
+        async def stands(call: dict[str, Any], state: str) -> bool:
+            found: str = member(await tenant.read(call), "bob")["state"]
+            return found == state
+
+        call = await tenant.ring("bob", caller="alice")
+        uuid = member(call, "bob")["ring"]["uuid"]
+        await said(phone, "ring", uuid)
+        phone.tell("accept", uuid)
+        await said(phone, "done", "accept")
+        phone.freeze()
+        cable.cut()
+        await eventually(lambda: stands(call, "left"), timeout=40)
+        cable.mend(api)
+        phone.thaw()
+        await said(phone, "removed", call["session_id"])
+        order = [line[0] for line in phone.said if line[0] in {"away", "back", "removed"}]
+        assert order == ["away", "removed"]
+        phone.tell("join", call["session_id"])
+        await said(phone, "done", "join", call["session_id"])
+        assert await stands(call, "joined")

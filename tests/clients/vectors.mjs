@@ -1,0 +1,59 @@
+// Runs the shared vectors with the installed package; says what is wrong as JSON.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { signUserToken, verifyWebhook, WebhookRefused } from "ringline-client";
+import { Lines, Position } from "./node_modules/ringline-client/dist/events.js";
+import { reasonOf, Screen } from "./node_modules/ringline-client/dist/screen.js";
+
+const vectors = (name) => JSON.parse(readFileSync(`${process.env.VECTORS}/${name}.json`, "utf8"));
+const defined = (value) => value ?? null;
+
+const runners = {
+  screen(vector, { user_id, device_id, now }) {
+    const screen = new Screen(user_id, device_id, () => now);
+    const found = vector.messages.flatMap((message) => screen.take(message));
+    const told = found.map((one) => {
+      if (one.do === "ring") return ["ring", one.ring.uuid];
+      if (one.do === "stop") return ["stop", one.ring.uuid, one.reason];
+      return [one.do, one.sessionId, ...(one.do === "ended" ? [one.reason] : [])];
+    });
+    assert.deepEqual(told, vector.reactions);
+  },
+  answers({ status, body, reason }) {
+    assert.equal(defined(reasonOf(status, body)), reason);
+  },
+  stream({ after, chunks, messages, then, retry }) {
+    const lines = new Lines();
+    const position = new Position(after ?? undefined);
+    const found = chunks
+      .flatMap((chunk) => lines.feed(chunk))
+      .map((one) => ({ id: defined(one.id), type: one.type, body: one.body, new: position.takes(one) }));
+    assert.deepEqual(found, messages);
+    assert.deepEqual([defined(position.after), lines.retry], [then, retry]);
+  },
+  async webhooks({ secret, headers, body, now, good }) {
+    const promise = verifyWebhook({ secret, headers, body, now: now * 1000 });
+    if (good) assert.deepEqual(await promise, JSON.parse(body));
+    else await assert.rejects(promise, WebhookRefused);
+  },
+  async tokens({ secret, kid, user_id, now, expires_in, token, ...more }) {
+    const options = { secret, kid, userId: user_id, now: now * 1000, expiresIn: expires_in, ...more };
+    delete options.name;
+    assert.equal(await signUserToken(options), token);
+  },
+};
+
+const ran = {};
+const wrong = [];
+for (const [name, run] of Object.entries(runners)) {
+  const file = vectors(name);
+  for (const vector of file.cases) {
+    try {
+      await run(vector, file);
+      ran[name] = (ran[name] ?? 0) + 1;
+    } catch (error) {
+      wrong.push(`${name}: ${vector.name}: ${error.message}`);
+    }
+  }
+}
+console.log(JSON.stringify({ ran, wrong }));
