@@ -23,7 +23,7 @@ class TokenOut(Out):
     retired_reason: Name | None = Field(description="why", examples=["Unregistered"])
 
 
-class ReportOut(Out):
+class PhoneReportOut(Out):
     """What keeps an Android phone from showing calls, as its app has said."""
 
     full_screen: bool | None = Field(
@@ -44,7 +44,7 @@ class DeviceOut(Out):
     user_id: Id = Field(description="whose", examples=["bob"])
     name: Name | None = Field(description="as people know it", examples=["Bob's phone"])
     platform: Name | None = Field(description="as the app says", examples=["ios"])
-    report: ReportOut | None = Field(description="what an Android app has said of its phone")
+    report: PhoneReportOut | None = Field(description="what an Android app has said of its phone")
     created_at: Moment = time("when it was first seen")
     registered_at: Moment = time("when it last registered")
     tokens: Annotated[list[TokenOut], MANY] = Field(description="its push tokens")
