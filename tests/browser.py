@@ -18,6 +18,7 @@ ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--hide-scrollbars",
+    "--disable-software-rasterizer",
 ]  # fmt: skip
 BY_HAND = "sudo apt-get install -y chromium"
 

@@ -24,8 +24,12 @@ EVIL = "<script>alert(1)</script>"
 
 @contextlib.asynccontextmanager
 async def new_page(chromium: Browser, **options: Any) -> AsyncIterator[Page]:
-    """A page of a fresh browser context. What its console complains of fails the test."""
-    context = await chromium.new_context(**{"viewport": {"width": 1440, "height": 900}} | options)
+    """A page of a fresh browser context. What its console complains of fails the test.
+
+    It moves little: drawing costs more than all else, and what shakes is late to be clicked on.
+    """
+    still = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"}
+    context = await chromium.new_context(**still | options)
     page = await context.new_page()
     page.set_default_timeout(60_000)
     complaints: list[str] = []

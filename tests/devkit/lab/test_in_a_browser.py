@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_one_click_rings_from_a_page_that_nobody_signed_in_to(
     chromium: Browser, lab_house: House
 ) -> None:
-    async with new_page(chromium) as page:
+    async with new_page(chromium, reduced_motion="no-preference") as page:
         # what another test chose for these phones (a library, a trap's payload) is not the lab's
         await page.request.post(f"{lab_house.apis[0].url}/lab/reset", data={})
         await page.goto(f"{lab_house.apis[0].url}/lab")
