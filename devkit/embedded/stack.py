@@ -68,6 +68,9 @@ def running_stack(folder: Path, say: Say) -> Iterator[Stack]:
             "RINGLINE_APNS_PRODUCTION_URL": simulator.production_url,
             "RINGLINE_APNS_SANDBOX_URL": simulator.sandbox_url,
             "RINGLINE_APNS_CA_FILE": str(simulator.ca_file),
+            "RINGLINE_FCM_URL": simulator.fcm_url,
+            "RINGLINE_GOOGLE_TOKEN_URL": simulator.google_token_url,
+            "RINGLINE_GOOGLE_CA_FILE": str(simulator.ca_file),
             "RINGLINE_SIMULATOR_URL": simulator.control_url,
         }
         settings = _settings(environment)

@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from tests.e2e.house import House, bearer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SERIOUS = {"serious", "critical"}
+PACKAGE = "com.example.an_android_app"
 EVIL = "<script>alert(1)</script>"
 
 
@@ -103,6 +105,24 @@ async def furnished(house: House, simulator: Simulator, **device: Any) -> tuple[
     async with api(house, made.api_key) as client:
         (await client.post("/v1/devices", json=body)).raise_for_status()
     return str(made.id), made.api_key, token
+
+
+async def with_android(house: House, simulator: Simulator, tenant: str, key: str) -> None:
+    """A service account, and an Android phone of bob's whose app has said what hinders it."""
+    from app.credentials import service as credentials
+    from app.credentials.parse import Upload
+
+    account = simulator.google_account(f"project-of-{secrets.token_hex(4)}")
+    upload = Upload(data=account.json.encode(), app_id=PACKAGE)
+    async with house.runtime() as runtime:
+        await credentials.add(runtime, UUID(tenant), upload)
+    phone = {
+        "user_id": "bob", "device_id": "droid", "name": "Bob's Android", "platform": "android",
+        "report": {"full_screen": False, "battery_optimized": True},
+        "tokens": [{"kind": "fcm", "token": secrets.token_urlsafe(120), "app_id": PACKAGE}],
+    }  # fmt: skip
+    async with api(house, key) as client:
+        (await client.post("/v1/devices", json=phone)).raise_for_status()
 
 
 def api(house: House, key: str) -> httpx.AsyncClient:
@@ -223,6 +243,31 @@ async def test_a_file_dropped_anywhere_is_looked_at_first(
         await page.locator("input[type=file]").set_input_files(wrong)
         await page.get_by_role("button", name="Look at it").click()
         await expect(page.get_by_role("alert")).to_contain_text("not a certificate or a key")
+
+
+async def test_a_service_account_is_looked_at_stored_and_asked_about(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    """On a small screen: the file does not name the app, so that is asked for."""
+    tenant, _, _ = await furnished(dashboard_house, simulator)
+    account = simulator.google_account("a-project-with-a-long-name-of-its-own")
+    file = {"name": "key.json", "mimeType": "application/json", "buffer": account.json.encode()}
+    async with new_page(chromium, viewport={"width": 390, "height": 844}) as page:
+        base = await signed_in(page, dashboard_house)
+        await page.goto(f"{base}/t/{tenant}/credentials")
+        await page.locator("#file").set_input_files(files=[file])  # type: ignore[list-item]
+        await page.get_by_role("button", name="Look at it").click()
+        await page.get_by_label("Android package").fill(PACKAGE)
+        await accessible(page)
+        await page.get_by_role("button", name="Look again").click()
+        await expect(page.get_by_text(account.project_id, exact=True)).to_be_visible()
+        await expect(page.get_by_text(account.client_email)).to_be_visible()
+        await accessible(page)
+        await page.get_by_role("button", name="Store it and ask Google").click()
+        await expect(page.get_by_text("production: Google takes it")).to_be_visible()
+        await accessible(page)
+        wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0
 
 
 async def test_the_signing_request_in_three_steps(
@@ -421,7 +466,8 @@ async def tab_to(page: Page, name: str) -> None:
 async def test_pages_fit_and_are_accessible(
     chromium: Browser, dashboard_house: House, simulator: Simulator, width: int, scheme: str
 ) -> None:
-    tenant, _, _ = await furnished(dashboard_house, simulator)
+    tenant, key, _ = await furnished(dashboard_house, simulator)
+    await with_android(dashboard_house, simulator, tenant, key)
     view = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}
     async with new_page(chromium, **view) as page:
         await page.goto(f"{dashboard_house.apis[0].url}/dashboard/sign-in")

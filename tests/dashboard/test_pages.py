@@ -180,10 +180,11 @@ async def test_with_the_database_away_a_person_gets_a_page(settings: Settings) -
 
 
 def test_refused_is_apples_word_alone() -> None:
+    from app.core import words as said
     from app.dashboard import words
 
     assert words.push_tag("refused", "no_credential") == ("warn", "Not sent")
     assert words.push_tag("refused", "Unregistered") == ("bad", "Refused")
-    assert "no credential" in words.reason("no_credential")
-    assert words.reason("Unregistered") == "the app is no longer on this phone (Unregistered)"
+    assert "no credential" in said.of_push("no_credential")
+    assert said.of_push("Unregistered") == "the app is no longer on this phone (Unregistered)"
     assert words.limit("length", 108_000) == "30 h"
