@@ -33,6 +33,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "secret_not_found": (404, "there is no such signing secret"),
     "block_not_found": (404, "this user has not blocked that one"),
     "too_many_blocks": (409, "a user blocks 1,000 others at most"),
+    "ringing_stopped": (409, "this tenant has stopped all new ringing"),
     "call_in_progress": (409, "a call with this cid is live and the caller has not joined it"),
     "idempotency_key_reused": (409, "this key came with another body in the last 24 hours"),
     "answered_elsewhere": (409, "another device of this user has the call"),
@@ -145,7 +146,7 @@ _EVENTS: Final = (
 _ONE: Final = "missing_scope invalid_field"
 
 OF_OPERATION: Final[dict[str, str]] = {
-    "ring": f"{_BODY} missing_scope wrong_user ringing_not_allowed invalid_user_id "
+    "ring": f"{_BODY} missing_scope wrong_user ringing_stopped ringing_not_allowed invalid_user_id "
     "invalid_device_id invalid_call_type invalid_session_id invalid_custom custom_too_large "
     "invalid_avatar_url avatar_url_too_long invalid_handle ring_time_out_of_bounds no_callees "
     "duplicate_callee caller_among_callees too_many_members invalid_idempotency_key "
@@ -209,6 +210,8 @@ OF_OPERATION: Final[dict[str, str]] = {
     "create_signing_secret": "missing_scope too_many_signing_secrets",
     "revoke_signing_secret": f"{_ONE} secret_not_found last_signing_secret",
     "read_settings": "missing_scope",
+    "read_ringing": "missing_scope",
+    "switch_ringing": f"{_BODY} missing_scope",
     "replace_settings": f"{_BODY} missing_scope invalid_app_id invalid_call_type unknown_limit "
     "limit_out_of_bounds limits_disagree too_many_call_types too_many_apps unknown_profile "
     "invalid_template missing_template invalid_jwks two_key_sets missing_issuer issuer_taken "

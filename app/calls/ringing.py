@@ -161,8 +161,11 @@ async def ring_new(
     """
     users = {(one.tenant_id, user) for one in orders for user in one.request.callee_ids}
     callers = {(one.tenant_id, one.request.caller.id) for one in orders}
-    now, tokens, ruled = await devices.see_and_find(session, users | callers, users)
-    pairs = [pair for one in orders for pair in one.pairs] if ruled else []
+    found = await devices.see_and_find(session, users | callers, users)
+    if found.stopped:
+        return dict.fromkeys(range(len(orders)), _stopped()), Applied()
+    now, tokens = found.now, found.tokens
+    pairs = [pair for one in orders for pair in one.pairs] if found.ruled else []
     quiet = await suppressed(session, pairs, now) if pairs else {}
     unreachable = await unreachable_of(session, users, tokens)
     started = [_start(one, now, unreachable, quiet) for one in orders]
@@ -186,6 +189,13 @@ async def ring_new(
                 orders[n], orders[twin].body_digest, _answer(orders[twin], started[twin])
             )
     return answers, applied
+
+
+def _stopped() -> Conflict:
+    return Conflict(
+        "ringing_stopped",
+        "this tenant has stopped all new ringing (`/v1/settings/ringing`); calls that live go on",
+    )
 
 
 def _start(

@@ -57,6 +57,28 @@ def tenant_list() -> None:
     answer(rows, columns(("Name", "Id", "Made"), lines))
 
 
+@command(tenant_app, "stop")
+def tenant_stop(tenant: Annotated[str, typer.Argument(help="Name or id of the tenant.")]) -> None:
+    """Emergency: let no new ring of a tenant begin. Calls that live go on."""
+    _switch(tenant, stopped=True)
+
+
+@command(tenant_app, "resume")
+def tenant_resume(tenant: Annotated[str, typer.Argument(help="Name or id of the tenant.")]) -> None:
+    """Let a tenant that was stopped ring again."""
+    _switch(tenant, stopped=False)
+
+
+def _switch(tenant: str, *, stopped: bool) -> None:
+    async def work(runtime: Runtime) -> datetime | None:
+        tenant_id = await service.find(runtime, tenant)
+        return await service.stop_ringing(runtime, tenant_id, stopped=stopped, actor=actor())
+
+    at = with_runtime(work)
+    since = rfc3339(at) if at else None
+    answer({"tenant": tenant, "stopped_at": since}, f"stopped at {since}" if since else "it rings")
+
+
 @command(tenant_app, "key")
 def tenant_key(
     tenant: Annotated[str, typer.Argument(help="Name or id of the tenant.")],

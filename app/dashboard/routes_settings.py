@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -129,13 +130,29 @@ async def change_token_rules(request: Request, place: Operator) -> Response:
 @router.get("/calls")
 async def calls_page(request: Request, place: Viewer) -> Response:
     """Call types, their times, and what users and pushes may do."""
-    return _calls(request, place.settings, None)
+    stopped_at = await tenants.ringing_stopped_at(place.runtime, place.id)
+    return _calls(request, place.settings, None, stopped_at)
 
 
-def _calls(request: Request, settings: TenantSettings, problem: str | None) -> Response:
+@router.post("/ringing")
+async def switch_ringing(request: Request, place: Operator) -> Response:
+    """The emergency switch."""
+    stopped = bool(text_of(await fields_of(request), "stopped"))
+    await tenants.stop_ringing(place.runtime, place.id, stopped=stopped, actor=place.actor)
+    done = "ringing_stopped" if stopped else "ringing_resumed"
+    return moved(f"{place.path}/settings/calls", done)
+
+
+def _calls(
+    request: Request,
+    settings: TenantSettings,
+    problem: str | None,
+    stopped_at: datetime | None = None,
+) -> Response:
     return render(
         request, "settings_calls.html", status=422 if problem else 200,
         settings=settings, defaults=CallLimits(), bounds=BOUNDS, problem=problem, tab="/calls",
+        stopped_at=stopped_at,
     )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ DONE = {
     "retired": "This credential is retired; it can be brought back.",
     "credential_deleted": "The credential and its private key are deleted.",
     "device_removed": "The device is removed: it will not ring again.",
+    "ringing_stopped": "No new ring begins from now on; calls that live go on.",
+    "ringing_resumed": "New calls ring again.",
     "unblocked": "They may ring this user again.",
     "preferences_cleared": "This user is rung as one who has set nothing.",
     "user_revoked": "Every token of this user is revoked; within two seconds none is good.",

@@ -11,7 +11,10 @@ from app.infra.db import Base
 
 
 class Tenant(Base):
-    """One customer app on this server. `settings`: limits, call types, permissions, profiles."""
+    """One customer app on this server. `settings`: limits, call types, permissions, profiles.
+
+    `ringing_stopped_at`: since when no new ring begins, by the emergency switch.
+    """
 
     __tablename__ = "tenants"
 
@@ -19,6 +22,7 @@ class Tenant(Base):
     name: Mapped[str] = mapped_column(Text, unique=True)
     settings: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ringing_stopped_at: Mapped[datetime | None]
 
 
 class ApiKey(Base):

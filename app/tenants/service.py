@@ -157,6 +157,26 @@ async def change_settings(
     return settings
 
 
+async def stop_ringing(
+    runtime: Runtime, tenant_id: UUID, *, stopped: bool, actor: Actor = SERVER
+) -> datetime | None:
+    """Stop all new ringing at once, or let it go on; since when it is stopped.
+
+    Calls that live are not touched: they can be answered, left and ended.
+    """
+    async with runtime.database.transaction() as session:
+        at = await store.stop_ringing(session, tenant_id, stopped=stopped)
+        action = "ringing.stop" if stopped else "ringing.resume"
+        await record(session, actor, tenant_id, action, "settings")
+    return at
+
+
+async def ringing_stopped_at(runtime: Runtime, tenant_id: UUID) -> datetime | None:
+    """Since when all new ringing is stopped; None: it is not."""
+    async with runtime.database.autocommit() as session:
+        return await store.ringing_stopped_at(session, tenant_id)
+
+
 async def user_token(
     runtime: Runtime,
     tenant_id: UUID,

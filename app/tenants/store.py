@@ -1,6 +1,7 @@
 """Rows of tenants, API keys and signing secrets."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +43,31 @@ async def tenants(session: Connection) -> list[dict[str, Any]]:
 async def set_settings(session: Connection, tenant_id: UUID, settings: dict[str, Any]) -> None:
     """Replace the tenant's settings."""
     await session.execute(update(Tenant).where(Tenant.id == tenant_id).values(settings=settings))
+
+
+STOPPED = """(
+    SELECT bool_or(ringing_stopped_at IS NOT NULL) FROM tenants
+    WHERE id = ANY(CAST(:tenants AS uuid[])))
+"""
+"""Whether one of these tenants has stopped all new ringing."""
+STOP = text("""
+    UPDATE tenants SET ringing_stopped_at =
+        CASE WHEN :stopped THEN coalesce(ringing_stopped_at, clock_timestamp()) END
+    WHERE id = :tenant RETURNING ringing_stopped_at
+""")
+STOPPED_AT = text("SELECT ringing_stopped_at FROM tenants WHERE id = :tenant")
+
+
+async def stop_ringing(session: Connection, tenant_id: UUID, *, stopped: bool) -> datetime | None:
+    """Stop all new ringing of a tenant, or let it ring again; since when it is stopped."""
+    row = await one(session, STOP, {"tenant": tenant_id, "stopped": stopped})
+    return None if row is None else row["ringing_stopped_at"]
+
+
+async def ringing_stopped_at(session: Connection, tenant_id: UUID) -> datetime | None:
+    """Since when all new ringing of a tenant is stopped; None: it is not."""
+    row = await one(session, STOPPED_AT, {"tenant": tenant_id})
+    return None if row is None else row["ringing_stopped_at"]
 
 
 async def add_key(session: Connection, values: Row) -> None:

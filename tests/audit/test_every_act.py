@@ -108,6 +108,8 @@ async def test_every_changing_route_leaves_a_line(site: Site, simulator) -> None
 async def by_http(walk: Walk, simulator) -> None:
     api = walk.api
     await walk.http("PUT", "/v1/settings", "settings.change", {"users_may_ring": True})
+    path, off = "/v1/settings/ringing", {"stopped": False}
+    await walk.http("PUT", path, "ringing.resume", off)
     kid = (await walk.http("POST", "/v1/signing-secrets", "secret.create"))["kid"]
     await walk.http("DELETE", "/v1/signing-secrets/{kid}", "secret.revoke", kid=kid)
     await walk.http("POST", "/v1/users/{user_id}/tokens", "token.create", user_id="bob")
@@ -199,6 +201,7 @@ async def by_forms(walk: Walk, tenant: UUID, simulator) -> None:
     kid = re.findall(r"/settings/secrets/(\w+)/revoke", page)[-1]
     await walk.form(settings + "/secrets/{kid}/revoke", "secret.revoke", ids | {"kid": kid})
     await walk.form(settings + "/tokens", "settings.change", ids, longest_life="3600")
+    await walk.form(settings + "/ringing", "ringing.resume", ids)
     await walk.form(settings + "/calls", "settings.change", ids, users_may_ring="yes")
     await walk.form(settings + "/payload", "settings.change", ids, app_id=BUNDLE, profile="stream")
     await webhooks_by_forms(walk, settings + "/webhooks", ids)
