@@ -173,7 +173,7 @@ async def test_nothing_moves_for_those_who_want_no_motion(
     chromium: Browser, lab_house: House
 ) -> None:
     script = "document.getAnimations().filter((one) => one.playState === 'running').length"
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+    async with opened(chromium, lab_house.apis[0].url, reduced_motion="no-preference") as lab:
         await lab.ring()
         await lab.rings(MINE, TWIN)
         assert await lab.page.evaluate(script) > 0
