@@ -1,19 +1,27 @@
 """Ring, back up, destroy, restore, ring: what was there is there, and nothing rings too late."""
 
+import contextlib
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import make_url
 
+from app import backup
+from app.audit.log import SERVER
+from app.backup import BackupRefused
 from app.infra import postgres_tools
 from app.infra.postgres_tools import ToolFailed
+from app.infra.runtime import Runtime, open_runtime
 from app.infra.server_urls import database_url
+from app.infra.settings import Settings
 from tests.conftest import DatabaseServer
 from tests.e2e.house import ROOT, SECRET_KEY, House, eventually, new_tenant
 from tests.houses import HouseMaker
@@ -28,6 +36,18 @@ def ringline(house: House, *words: str, **more: str) -> tuple[int, dict[str, Any
     assert "Traceback" not in done.stderr
     assert SECRET_KEY not in done.stdout + done.stderr
     return done.returncode, json.loads(done.stdout or done.stderr)
+
+
+@contextlib.asynccontextmanager
+async def refused(code: str, settings: Settings) -> AsyncIterator[Runtime]:
+    """Doors with these settings, for something that must be refused."""
+    runtime = open_runtime(settings)
+    try:
+        with pytest.raises(BackupRefused) as found:
+            yield runtime
+        assert found.value.code == code
+    finally:
+        await runtime.close()
 
 
 @pytest.mark.timeout(180)
@@ -55,14 +75,16 @@ async def test_what_was_backed_up_rings_again_and_nothing_rings_past_its_deadlin
         house.apis[0].stop()
         database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
         database_server.execute(f"CREATE DATABASE {name}")
-        other = "rX9kP0q8sV5tB1nM7wXe4yRu2aJc6LdF"
-        refused = ringline(house, "restore", str(tmp_path / "one"), RINGLINE_SECRET_KEY=other)
-        assert refused[1]["error"]["code"] == "wrong_key"
+        other = SecretStr("rX9kP0q8sV5tB1nM7wXe4yRu2aJc6LdF")
+        changed = house.settings().model_copy(update={"secret_key": other})
+        async with refused("wrong_key", changed) as runtime:
+            await backup.restore(runtime, tmp_path / "one", SERVER, None)
         damaged = tmp_path / "damaged"
         shutil.copytree(tmp_path / "one", damaged)
         with (damaged / "database.dump").open("ab") as file:
             file.write(b"more")
-        assert ringline(house, "restore", str(damaged))[1]["error"]["code"] == "damaged"
+        async with refused("damaged", house.settings()) as runtime:
+            await backup.restore(runtime, damaged, SERVER, None)
         status, restored = ringline(house, "restore", str(tmp_path / "one"))
         assert (status, restored["sealed"]) == (0, made["sealed"])
 
