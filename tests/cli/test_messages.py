@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -30,26 +31,25 @@ def commands(group: object = None, before: tuple[str, ...] = ()) -> list[tuple[s
     return found
 
 
-ARGUMENTS = {
-    "tenant create": ["acme"], "tenant key": ["acme"], "admin create": ["a@example.com"],
-    "secret list": ["--tenant", "acme"], "secret rotate": ["--tenant", "acme"],
-    "secret revoke": ["rl_kid_x", "--tenant", "acme"],
-    "backup": ["build/no-such-folder"], "restore": ["build/no-such-folder"],
-    "call show": ["default:abc", "--tenant", "acme"],
-    "credential test": ["bob", "--tenant", "acme"],
-    "credential request": ["com.example.app", "--tenant", "acme"],
-    "credential list": ["--tenant", "acme"], "credential audit": ["--tenant", "acme"],
+SAMPLES = {
+    "email": "a@example.com", "call": "default:abc", "kid": "rl_kid_x", "user": "bob", "user_id": "bob",
+    "other": "carol", "caller": "alice", "callees": "bob", "app_id": "com.example.app",
+    "folder": "build/no-such-folder", "credential": "01a216e3-a515-7a15-9088-6dba78e00d85",
 }  # fmt: skip
-ONE = "01a216e3-a515-7a15-9088-6dba78e00d85"
+"""What is given where a command must be given something; else a word."""
 
 
 def arguments(words: tuple[str, ...], file: Path) -> list[str]:
-    name = " ".join(words)
-    if name in {"credential add", "credential preview"}:
-        return [*words, str(file), "--tenant", "acme"]
-    if name.startswith("credential ") and name not in ARGUMENTS:
-        return [*words, ONE, "--tenant", "acme"]
-    return [*words, *ARGUMENTS.get(name, [])]
+    """A command with all that it must be given."""
+    found: Any = typer.main.get_command(app)
+    for word in words:
+        found = found.commands[word]
+    given = list(words)
+    for one in found.params:
+        if one.required:
+            sample = str(file) if one.name == "file" else SAMPLES.get(one.name, "acme")
+            given += [sample] if one.param_type_name == "argument" else [one.opts[0], sample]
+    return given
 
 
 def settings(**more: str) -> dict[str, str]:
