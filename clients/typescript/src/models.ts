@@ -116,6 +116,20 @@ export interface Audit {
   next_cursor: string | null;
 }
 
+/** Somebody who is blocked. */
+export interface Block {
+  /** who */
+  user_id: string;
+  /** since when; RFC 3339, UTC, with milliseconds */
+  blocked_at: string;
+}
+
+/** Whom a user has blocked. */
+export interface Blocks {
+  /** by id */
+  blocks: Block[];
+}
+
 /** A call as a backend or a member reads it. */
 export interface Call {
   /** the client's own id of the call */
@@ -405,6 +419,14 @@ export interface EventTypes {
   filters: string[];
 }
 
+/** Who rings all the same. */
+export interface Exceptions {
+  /** callers who always ring, unless they are blocked */
+  users?: string[];
+  /** who calls again within three minutes rings */
+  repeat?: boolean;
+}
+
 /** What is wrong with one field. */
 export interface FieldProblem {
   /** where, with dots between */
@@ -657,10 +679,22 @@ export interface PastCall {
   missed: boolean;
   /** false for a missed call that has not been seen */
   seen: boolean;
+  /** why it was kept from this user, by their own preferences; null: it was not */
+  suppressed: "do_not_disturb" | "quiet_hours" | "call_type" | (string & {}) | null;
   /** ten of the others at most, the caller first */
   others: string[];
   /** the ring that the call token is for */
   ring?: Ring | null;
+}
+
+/** Quiet from `start` on these days to `end`, of the next day where `end` is not later. */
+export interface PeriodIn {
+  /** the days on which it begins */
+  days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+  /** from when it is quiet */
+  start: string;
+  /** until when, not included */
+  end: string;
 }
 
 /** A user, and how screens show them in this call. */
@@ -683,6 +717,18 @@ export interface PhoneReportIn {
   notifications?: boolean | null;
   /** the system may hold its messages back to save power */
   battery_optimized?: boolean | null;
+}
+
+/** What a user wants of rings; what is absent wants nothing. */
+export interface PreferencesIn {
+  /** nothing rings until then */
+  do_not_disturb_until?: string | null;
+  /** nothing rings in these hours */
+  quiet_hours?: QuietHours | null;
+  /** call types that are not to ring */
+  call_types?: Record<string, "ring" | "nothing">;
+  /** who rings all the same */
+  exceptions?: Exceptions;
 }
 
 /** What was understood of a file; nothing has been stored. */
@@ -737,6 +783,14 @@ export interface Problem {
   request_id?: string;
   /** with 422: each fault */
   errors?: FieldProblem[];
+}
+
+/** Weekly quiet hours by the clock on the wall in a time zone. */
+export interface QuietHours {
+  /** an IANA name */
+  time_zone: string;
+  /** when it is quiet */
+  periods: PeriodIn[];
 }
 
 /** This process can serve. */

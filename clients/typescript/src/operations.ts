@@ -1,6 +1,6 @@
 // Made from the OpenAPI document by `make reference`: change the server, not this file.
 import { Sender, segment } from "./requests.js";
-import type { Accepted, ActIn, Attempt, AuditLine, Call, ChangeIn, ConfirmIn, Credential, CredentialIn, Credentials, DeclineIn, Delivery, DeviceIn, Devices, EventTypes, FileIn, ListedCall, Missed, NewSecret, NewSigningSecret, NewWebhook, OwnCall, PastCall, Preview, Registered, ReportIn, RequestIn, Resent, Revoked, RingIn, RotateIn, SeenIn, SigningSecrets, TenantSettings, TestPush, TestPushIn, Timeline, UnregisterIn, UserToken, UserTokenIn, Webhook, WebhookIn, Webhooks } from "./models.js";
+import type { Accepted, ActIn, Attempt, AuditLine, Block, Blocks, Call, ChangeIn, ConfirmIn, Credential, CredentialIn, Credentials, DeclineIn, Delivery, DeviceIn, Devices, EventTypes, FileIn, ListedCall, Missed, NewSecret, NewSigningSecret, NewWebhook, OwnCall, PastCall, PreferencesIn, Preview, Registered, ReportIn, RequestIn, Resent, Revoked, RingIn, RotateIn, SeenIn, SigningSecrets, TenantSettings, TestPush, TestPushIn, Timeline, UnregisterIn, UserToken, UserTokenIn, Webhook, WebhookIn, Webhooks } from "./models.js";
 
 /** One method for each operation of the API. */
 export abstract class Operations extends Sender {
@@ -270,5 +270,34 @@ export abstract class Operations extends Sender {
    */
   replaceSettings(body: TenantSettings = {}): Promise<TenantSettings> {
     return this.send<TenantSettings>({ method: "PUT", path: `/v1/settings`, repeatable: true, body });
+  }
+
+  /** What a user wants of rings; by a key, or by the user's own token. */
+  readPreferences(userId: string): Promise<PreferencesIn> {
+    return this.send<PreferencesIn>({ method: "GET", path: `/v1/users/${segment(userId)}/preferences`, repeatable: true });
+  }
+
+  /**
+   * Replace what a user wants of rings; what is absent wants nothing. The next ring obeys it.
+   * A ring that it stops is not pushed, and told to nobody of the user's; to the caller it
+   * rings until its time is over.
+   */
+  replacePreferences(userId: string, body: PreferencesIn = {}): Promise<PreferencesIn> {
+    return this.send<PreferencesIn>({ method: "PUT", path: `/v1/users/${segment(userId)}/preferences`, repeatable: true, body });
+  }
+
+  /** Whom a user has blocked, by id; at most 1,000. */
+  listBlocks(userId: string): Promise<Blocks> {
+    return this.send<Blocks>({ method: "GET", path: `/v1/users/${segment(userId)}/blocks`, repeatable: true });
+  }
+
+  /** Block another user: their rings reach nobody of this user's, and they are not told so. */
+  blockUser(userId: string, blockedId: string): Promise<Block> {
+    return this.send<Block>({ method: "PUT", path: `/v1/users/${segment(userId)}/blocks/${segment(blockedId)}`, repeatable: true });
+  }
+
+  /** Take a block back. */
+  unblockUser(userId: string, blockedId: string): Promise<void> {
+    return this.send<void>({ method: "DELETE", path: `/v1/users/${segment(userId)}/blocks/${segment(blockedId)}`, repeatable: true });
   }
 }

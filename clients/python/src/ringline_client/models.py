@@ -146,6 +146,22 @@ class Audit(TypedDict):
     """give it as `cursor` for the next page; null on the last"""
 
 
+class Block(TypedDict):
+    """Somebody who is blocked."""
+
+    user_id: str
+    """who"""
+    blocked_at: str
+    """since when; RFC 3339, UTC, with milliseconds"""
+
+
+class Blocks(TypedDict):
+    """Whom a user has blocked."""
+
+    blocks: list[Block]
+    """by id"""
+
+
 class Call(TypedDict):
     """A call as a backend or a member reads it."""
 
@@ -468,6 +484,15 @@ class EventTypes(TypedDict):
     """what a webhook's `events` may hold"""
 
 
+class Exceptions(TypedDict):
+    """Who rings all the same."""
+
+    users: NotRequired[list[str]]
+    """callers who always ring, unless they are blocked"""
+    repeat: NotRequired[bool]
+    """who calls again within three minutes rings"""
+
+
 class FieldProblem(TypedDict):
     """What is wrong with one field."""
 
@@ -786,10 +811,23 @@ class PastCall(TypedDict):
     """whether it rang, or should have, and was not answered"""
     seen: bool
     """false for a missed call that has not been seen"""
+    suppressed: Literal["do_not_disturb", "quiet_hours", "call_type"] | None
+    """why it was kept from this user, by their own preferences; null: it was not"""
     others: list[str]
     """ten of the others at most, the caller first"""
     ring: NotRequired[Ring | None]
     """the ring that the call token is for"""
+
+
+class PeriodIn(TypedDict):
+    """Quiet from `start` on these days to `end`, of the next day where `end` is not later."""
+
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]]
+    """the days on which it begins"""
+    start: str
+    """from when it is quiet"""
+    end: str
+    """until when, not included"""
 
 
 class PersonIn(TypedDict):
@@ -814,6 +852,19 @@ class PhoneReportIn(TypedDict):
     """its notifications are allowed"""
     battery_optimized: NotRequired[bool | None]
     """the system may hold its messages back to save power"""
+
+
+class PreferencesIn(TypedDict):
+    """What a user wants of rings; what is absent wants nothing."""
+
+    do_not_disturb_until: NotRequired[str | None]
+    """nothing rings until then"""
+    quiet_hours: NotRequired[QuietHours | None]
+    """nothing rings in these hours"""
+    call_types: NotRequired[dict[str, Literal["ring", "nothing"]]]
+    """call types that are not to ring"""
+    exceptions: NotRequired[Exceptions]
+    """who rings all the same"""
 
 
 class Preview(TypedDict):
@@ -870,6 +921,15 @@ class Problem(TypedDict):
     """as in the header `X-Request-ID` and the server's log"""
     errors: NotRequired[list[FieldProblem]]
     """with 422: each fault"""
+
+
+class QuietHours(TypedDict):
+    """Weekly quiet hours by the clock on the wall in a time zone."""
+
+    time_zone: str
+    """an IANA name"""
+    periods: list[PeriodIn]
+    """when it is quiet"""
 
 
 class Ready(TypedDict):

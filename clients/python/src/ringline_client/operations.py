@@ -10,6 +10,8 @@ from ringline_client.models import (
     Accepted,
     Attempt,
     AuditLine,
+    Block,
+    Blocks,
     Call,
     CallerIn,
     Credential,
@@ -17,6 +19,7 @@ from ringline_client.models import (
     Delivery,
     Devices,
     EventTypes,
+    Exceptions,
     ListedCall,
     Missed,
     NewSecret,
@@ -26,7 +29,9 @@ from ringline_client.models import (
     PastCall,
     PersonIn,
     PhoneReportIn,
+    PreferencesIn,
     Preview,
+    QuietHours,
     Registered,
     Resent,
     Revoked,
@@ -843,6 +848,79 @@ class Operations(Sender):
                     },
                 )
             ),
+        )
+
+    def read_preferences(self, user_id: str) -> PreferencesIn:
+        """What a user wants of rings; by a key, or by the user's own token."""
+        return cast(
+            "PreferencesIn",
+            self._send(
+                Request("GET", f"/v1/users/{segment(user_id)}/preferences", repeatable=True)
+            ),
+        )
+
+    def replace_preferences(
+        self,
+        user_id: str,
+        *,
+        do_not_disturb_until: str | None = None,
+        quiet_hours: QuietHours | None = None,
+        call_types: dict[str, Literal["ring", "nothing"]] | None = None,
+        exceptions: Exceptions | None = None,
+    ) -> PreferencesIn:
+        """Replace what a user wants of rings; what is absent wants nothing. The next ring
+        obeys it.
+
+        A ring that it stops is not pushed, and told to nobody of the user's; to the caller
+        it rings until its time is over.
+        """
+        return cast(
+            "PreferencesIn",
+            self._send(
+                Request(
+                    "PUT",
+                    f"/v1/users/{segment(user_id)}/preferences",
+                    repeatable=True,
+                    body={
+                        "do_not_disturb_until": do_not_disturb_until,
+                        "quiet_hours": quiet_hours,
+                        "call_types": call_types,
+                        "exceptions": exceptions,
+                    },
+                )
+            ),
+        )
+
+    def list_blocks(self, user_id: str) -> Blocks:
+        """Whom a user has blocked, by id; at most 1,000."""
+        return cast(
+            "Blocks",
+            self._send(Request("GET", f"/v1/users/{segment(user_id)}/blocks", repeatable=True)),
+        )
+
+    def block_user(self, user_id: str, blocked_id: str) -> Block:
+        """Block another user: their rings reach nobody of this user's, and they are not told
+        so.
+        """
+        return cast(
+            "Block",
+            self._send(
+                Request(
+                    "PUT",
+                    f"/v1/users/{segment(user_id)}/blocks/{segment(blocked_id)}",
+                    repeatable=True,
+                )
+            ),
+        )
+
+    def unblock_user(self, user_id: str, blocked_id: str) -> None:
+        """Take a block back."""
+        self._send(
+            Request(
+                "DELETE",
+                f"/v1/users/{segment(user_id)}/blocks/{segment(blocked_id)}",
+                repeatable=True,
+            )
         )
 
 
@@ -1666,4 +1744,79 @@ class AsyncOperations(AsyncSender):
                     },
                 )
             ),
+        )
+
+    async def read_preferences(self, user_id: str) -> PreferencesIn:
+        """What a user wants of rings; by a key, or by the user's own token."""
+        return cast(
+            "PreferencesIn",
+            await self._send(
+                Request("GET", f"/v1/users/{segment(user_id)}/preferences", repeatable=True)
+            ),
+        )
+
+    async def replace_preferences(
+        self,
+        user_id: str,
+        *,
+        do_not_disturb_until: str | None = None,
+        quiet_hours: QuietHours | None = None,
+        call_types: dict[str, Literal["ring", "nothing"]] | None = None,
+        exceptions: Exceptions | None = None,
+    ) -> PreferencesIn:
+        """Replace what a user wants of rings; what is absent wants nothing. The next ring
+        obeys it.
+
+        A ring that it stops is not pushed, and told to nobody of the user's; to the caller
+        it rings until its time is over.
+        """
+        return cast(
+            "PreferencesIn",
+            await self._send(
+                Request(
+                    "PUT",
+                    f"/v1/users/{segment(user_id)}/preferences",
+                    repeatable=True,
+                    body={
+                        "do_not_disturb_until": do_not_disturb_until,
+                        "quiet_hours": quiet_hours,
+                        "call_types": call_types,
+                        "exceptions": exceptions,
+                    },
+                )
+            ),
+        )
+
+    async def list_blocks(self, user_id: str) -> Blocks:
+        """Whom a user has blocked, by id; at most 1,000."""
+        return cast(
+            "Blocks",
+            await self._send(
+                Request("GET", f"/v1/users/{segment(user_id)}/blocks", repeatable=True)
+            ),
+        )
+
+    async def block_user(self, user_id: str, blocked_id: str) -> Block:
+        """Block another user: their rings reach nobody of this user's, and they are not told
+        so.
+        """
+        return cast(
+            "Block",
+            await self._send(
+                Request(
+                    "PUT",
+                    f"/v1/users/{segment(user_id)}/blocks/{segment(blocked_id)}",
+                    repeatable=True,
+                )
+            ),
+        )
+
+    async def unblock_user(self, user_id: str, blocked_id: str) -> None:
+        """Take a block back."""
+        await self._send(
+            Request(
+                "DELETE",
+                f"/v1/users/{segment(user_id)}/blocks/{segment(blocked_id)}",
+                repeatable=True,
+            )
         )
