@@ -146,7 +146,7 @@ export class RinglinePhone extends Sender {
     }
   }
 
-  /** Decline, for all of this user's devices. Late or repeated: no harm. */
+  /** Decline, for all of this user's devices or as the tenant says. Late or repeated: no harm. */
   async decline(ring: IncomingRing, reason: "declined" | "busy" = "declined"): Promise<void> {
     this.#screen.settle(ring.uuid);
     await this.#act(ring.sessionId, "decline", { reason });

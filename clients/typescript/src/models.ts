@@ -384,7 +384,7 @@ export interface Device {
   /** as the app says */
   platform: string | null;
   /** what an Android app has said of its phone */
-  report: Report | null;
+  report: PhoneReport | null;
   /** when it was first seen; RFC 3339, UTC, with milliseconds */
   created_at: string;
   /** when it last registered; RFC 3339, UTC, with milliseconds */
@@ -719,6 +719,16 @@ export interface PhoneReportIn {
   battery_optimized?: boolean | null;
 }
 
+/** What keeps an Android phone from showing calls, as its app has said. */
+export interface PhoneReport {
+  /** whether it may show a call over the lock screen */
+  full_screen?: boolean | null;
+  /** whether its notifications are allowed */
+  notifications?: boolean | null;
+  /** whether the system may hold messages back to save power */
+  battery_optimized?: boolean | null;
+}
+
 /** What a user wants of rings; what is absent wants nothing. */
 export interface PreferencesIn {
   /** nothing rings until then */
@@ -816,7 +826,7 @@ export interface Registered {
   /** as the app says */
   platform: string | null;
   /** what an Android app has said of its phone */
-  report: Report | null;
+  report: PhoneReport | null;
   /** when it was first seen; RFC 3339, UTC, with milliseconds */
   created_at: string;
   /** when it last registered; RFC 3339, UTC, with milliseconds */
@@ -831,16 +841,6 @@ export interface Registered {
 export interface ReportIn {
   /** `delivered`: it rings; `unavailable`: it cannot */
   status: "delivered" | "unavailable";
-}
-
-/** What keeps an Android phone from showing calls, as its app has said. */
-export interface Report {
-  /** whether it may show a call over the lock screen */
-  full_screen?: boolean | null;
-  /** whether its notifications are allowed */
-  notifications?: boolean | null;
-  /** whether the system may hold messages back to save power */
-  battery_optimized?: boolean | null;
 }
 
 /** For which app a key and a signing request are to be made. */
@@ -900,6 +900,18 @@ export interface Ring {
   settled_at: string | null;
   /** CXCallEndedReason for devices that are to stop */
   callkit_reason: number | null;
+}
+
+/** The emergency switch. */
+export interface RingingIn {
+  /** true: no new ring begins, until it is false again */
+  stopped: boolean;
+}
+
+/** How the emergency switch stands. */
+export interface Ringing {
+  /** since when no new ring begins; null: all ring; RFC 3339, UTC, with milliseconds */
+  stopped_at: string | null;
 }
 
 /** `overlap`: seconds for which the old secret signs too. */

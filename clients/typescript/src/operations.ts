@@ -1,6 +1,6 @@
 // Made from the OpenAPI document by `make reference`: change the server, not this file.
 import { Sender, segment } from "./requests.js";
-import type { Accepted, ActIn, Attempt, AuditLine, Block, Blocks, Call, ChangeIn, ConfirmIn, Credential, CredentialIn, Credentials, DeclineIn, Delivery, DeviceIn, Devices, EventTypes, FileIn, ListedCall, Missed, NewSecret, NewSigningSecret, NewWebhook, OwnCall, PastCall, PreferencesIn, Preview, Registered, ReportIn, RequestIn, Resent, Revoked, RingIn, RotateIn, SeenIn, SigningSecrets, TenantSettings, TestPush, TestPushIn, Timeline, UnregisterIn, UserToken, UserTokenIn, Webhook, WebhookIn, Webhooks } from "./models.js";
+import type { Accepted, ActIn, Attempt, AuditLine, Block, Blocks, Call, ChangeIn, ConfirmIn, Credential, CredentialIn, Credentials, DeclineIn, Delivery, DeviceIn, Devices, EventTypes, FileIn, ListedCall, Missed, NewSecret, NewSigningSecret, NewWebhook, OwnCall, PastCall, PreferencesIn, Preview, Registered, ReportIn, RequestIn, Resent, Revoked, RingIn, Ringing, RingingIn, RotateIn, SeenIn, SigningSecrets, TenantSettings, TestPush, TestPushIn, Timeline, UnregisterIn, UserToken, UserTokenIn, Webhook, WebhookIn, Webhooks } from "./models.js";
 
 /** One method for each operation of the API. */
 export abstract class Operations extends Sender {
@@ -270,6 +270,16 @@ export abstract class Operations extends Sender {
    */
   replaceSettings(body: TenantSettings = {}): Promise<TenantSettings> {
     return this.send<TenantSettings>({ method: "PUT", path: `/v1/settings`, repeatable: true, body });
+  }
+
+  /** Whether all new ringing is stopped. */
+  readRinging(): Promise<Ringing> {
+    return this.send<Ringing>({ method: "GET", path: `/v1/settings/ringing`, repeatable: true });
+  }
+
+  /** Stop all new ringing at once, or let it go on. Calls that live are not touched. */
+  switchRinging(body: RingingIn): Promise<Ringing> {
+    return this.send<Ringing>({ method: "PUT", path: `/v1/settings/ringing`, repeatable: true, body });
   }
 
   /** What a user wants of rings; by a key, or by the user's own token. */

@@ -445,7 +445,7 @@ class Device(TypedDict):
     """as people know it"""
     platform: str | None
     """as the app says"""
-    report: Report | None
+    report: PhoneReport | None
     """what an Android app has said of its phone"""
     created_at: str
     """when it was first seen; RFC 3339, UTC, with milliseconds"""
@@ -854,6 +854,17 @@ class PhoneReportIn(TypedDict):
     """the system may hold its messages back to save power"""
 
 
+class PhoneReport(TypedDict):
+    """What keeps an Android phone from showing calls, as its app has said."""
+
+    full_screen: NotRequired[bool | None]
+    """whether it may show a call over the lock screen"""
+    notifications: NotRequired[bool | None]
+    """whether its notifications are allowed"""
+    battery_optimized: NotRequired[bool | None]
+    """whether the system may hold messages back to save power"""
+
+
 class PreferencesIn(TypedDict):
     """What a user wants of rings; what is absent wants nothing."""
 
@@ -956,7 +967,7 @@ class Registered(TypedDict):
     """as people know it"""
     platform: str | None
     """as the app says"""
-    report: Report | None
+    report: PhoneReport | None
     """what an Android app has said of its phone"""
     created_at: str
     """when it was first seen; RFC 3339, UTC, with milliseconds"""
@@ -973,17 +984,6 @@ class ReportIn(TypedDict):
 
     status: Literal["delivered", "unavailable"]
     """`delivered`: it rings; `unavailable`: it cannot"""
-
-
-class Report(TypedDict):
-    """What keeps an Android phone from showing calls, as its app has said."""
-
-    full_screen: NotRequired[bool | None]
-    """whether it may show a call over the lock screen"""
-    notifications: NotRequired[bool | None]
-    """whether its notifications are allowed"""
-    battery_optimized: NotRequired[bool | None]
-    """whether the system may hold messages back to save power"""
 
 
 class RequestIn(TypedDict):
@@ -1048,6 +1048,20 @@ class Ring(TypedDict):
     """when it settled; RFC 3339, UTC, with milliseconds"""
     callkit_reason: int | None
     """CXCallEndedReason for devices that are to stop"""
+
+
+class RingingIn(TypedDict):
+    """The emergency switch."""
+
+    stopped: bool
+    """true: no new ring begins, until it is false again"""
+
+
+class Ringing(TypedDict):
+    """How the emergency switch stands."""
+
+    stopped_at: str | None
+    """since when no new ring begins; null: all ring; RFC 3339, UTC, with milliseconds"""
 
 
 class RotateIn(TypedDict):

@@ -35,6 +35,7 @@ from ringline_client.models import (
     Registered,
     Resent,
     Revoked,
+    Ringing,
     SigningSecrets,
     TenantSettings,
     TestPush,
@@ -847,6 +848,19 @@ class Operations(Sender):
                         "keep_calls_days": keep_calls_days,
                     },
                 )
+            ),
+        )
+
+    def read_ringing(self) -> Ringing:
+        """Whether all new ringing is stopped."""
+        return cast("Ringing", self._send(Request("GET", "/v1/settings/ringing", repeatable=True)))
+
+    def switch_ringing(self, *, stopped: bool) -> Ringing:
+        """Stop all new ringing at once, or let it go on. Calls that live are not touched."""
+        return cast(
+            "Ringing",
+            self._send(
+                Request("PUT", "/v1/settings/ringing", repeatable=True, body={"stopped": stopped})
             ),
         )
 
@@ -1743,6 +1757,21 @@ class AsyncOperations(AsyncSender):
                         "keep_calls_days": keep_calls_days,
                     },
                 )
+            ),
+        )
+
+    async def read_ringing(self) -> Ringing:
+        """Whether all new ringing is stopped."""
+        return cast(
+            "Ringing", await self._send(Request("GET", "/v1/settings/ringing", repeatable=True))
+        )
+
+    async def switch_ringing(self, *, stopped: bool) -> Ringing:
+        """Stop all new ringing at once, or let it go on. Calls that live are not touched."""
+        return cast(
+            "Ringing",
+            await self._send(
+                Request("PUT", "/v1/settings/ringing", repeatable=True, body={"stopped": stopped})
             ),
         )
 
