@@ -13,7 +13,9 @@ from app.calls.schemas import CallerIn, RingIn
 from app.core.call import Cancel
 from app.dashboard import admins, counting, sign_in, store_counts
 from app.infra.db import clock
+from app.infra.ids import uuid7
 from app.infra.settings import Settings
+from app.push import worker_store
 from app.tenants.schemas import TenantSettings
 from tests import forks
 from tests.dashboard.conftest import Site, post
@@ -60,6 +62,12 @@ async def test_an_empty_overview_says_what_to_do_next(site: Site, tenant) -> Non
     owner = await site.admin()
     page = (await owner.get(f"/dashboard/t/{tenant}")).text
     assert "add a credential" in page
+    assert "No worker is alive" in page
+    async with site.runtime.database.transaction() as session:
+        await worker_store.enter_worker(session, uuid7(), host="here", pid=1, lease=600)
+    page = (await owner.get(f"/dashboard/t/{tenant}")).text
+    assert "1 worker alive" in page
+    assert "No worker is alive" not in page
     for span in ("hour", "day", "week", "nonsense"):
         assert (await owner.get(f"/dashboard/t/{tenant}?span={span}")).status_code == 200
 
