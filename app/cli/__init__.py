@@ -2,7 +2,7 @@
 
 import traceback
 
-from app.cli import admins, backups, calls, credentials, payloads, servers, tenants
+from app.cli import admins, backups, calls, credentials, devices, payloads, servers, tenants
 from app.cli.base import app, fail
 from app.cli.faults import OURS, fault_of
 from app.infra.settings import wants_details
@@ -13,6 +13,7 @@ __all__ = [
     "backups",
     "calls",
     "credentials",
+    "devices",
     "main",
     "payloads",
     "servers",

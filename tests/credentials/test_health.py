@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from app.credentials import health, service, store
 from app.credentials.parse import Upload
 from app.events import store as events
+from tests.events.schemas import data_faults
 
 APP, OTHER = "com.example.app", "com.example.other"
 
@@ -22,7 +23,9 @@ async def usable(runtime, tenant, bundle=APP):
 
 async def tenant_events(runtime, tenant):
     async with runtime.database.autocommit() as session:
-        return await events.tenant_events_after(session, tenant, UUID(int=0), 100)
+        told = await events.tenant_events_after(session, tenant, UUID(int=0), 100)
+    assert [fault for one in told for fault in data_faults(one["type"], one["data"])] == []
+    return told
 
 
 async def test_a_credential_that_apple_starts_to_refuse(runtime, tenant, simulator):

@@ -85,6 +85,24 @@ async def test_a_ring_by_command_shows_its_names_everywhere(tenant: Tenant) -> N
     assert "caller.handle.kind" in await ringline(tenant, *wrong, status=1)
 
 
+async def test_devices_are_listed_and_taken_away_by_command(tenant: Tenant, tmp_path: Path) -> None:
+    one, other = await tenant.phone("bob", "one"), await tenant.phone("bob", "other")
+    of_bob = ("bob", "--tenant", str(tenant.id))
+    listed = json.loads(await ringline(tenant, "device", "list", *of_bob, "--json"))
+    assert {device["device_id"] for device in listed} == {"one", "other"}
+    held = tmp_path / "token"
+    held.write_text(one.voip + "\n")
+    unregister = ("device", "unregister", *of_bob, "--token-file", str(held))
+    said = await ringline(tenant, *unregister)
+    assert (one.voip[-4:] in said, one.voip in said) == (True, False)
+    left = (await tenant.api.get("/v1/devices?user_id=bob")).json()["devices"]
+    assert [device["device_id"] for device in left] == ["other"]
+    again = await ringline(tenant, *unregister, status=1)
+    assert "no device of this user holds this token" in again
+    await ringline(tenant, "device", "remove", "bob", other.device_id, "--tenant", str(tenant.id))
+    assert (await tenant.api.get("/v1/devices?user_id=bob")).json() == {"devices": []}
+
+
 async def test_payload_preview_of_a_template_says_what_will_be_missed(
     tenant: Tenant, tmp_path: Path
 ) -> None:

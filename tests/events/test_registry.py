@@ -2,12 +2,16 @@
 
 import json
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from app.core.event import EventType, TenantEventType
+from app.core.event import EventType, TenantEventType, envelope
 from app.events.reference import files
 from app.events.registry import REGISTRY, Entry, example_of, schema_of
+from tests.core.test_event_paths import events
+from tests.events.schemas import faults
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,6 +28,17 @@ def test_an_example_is_what_its_schema_says(entry: Entry) -> None:
     schema, example = schema_of(entry), example_of(entry)
     assert set(schema["required"]) <= set(example) <= set(schema["properties"])
     assert schema["$schema"].endswith("2020-12/schema")
+    Draft202012Validator.check_schema(schema)
+    assert list(Draft202012Validator(schema).iter_errors(example)) == []
+
+
+def test_what_decisions_tell_is_what_the_schemas_say() -> None:
+    for n, event in enumerate(events()):
+        told = envelope(
+            session_id=uuid4(), cid="default:x", seq=n + 1, kind=event.type, at=event.at,
+            data=event.data,
+        )  # fmt: skip
+        assert faults(json.loads(json.dumps(told))) == []
 
 
 def test_the_pages_are_those_that_the_code_makes() -> None:

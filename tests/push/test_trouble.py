@@ -10,6 +10,7 @@ from app.credentials import service as credentials
 from app.credentials.parse import Upload
 from devkit.simulator import Issued
 from tests.e2e.house import BUNDLE, eventually
+from tests.events.schemas import data_faults
 from tests.push.conftest import Bench
 
 
@@ -106,6 +107,7 @@ async def alarms(bench: Bench) -> list[str]:
     rows = await bench.tenant.rows(
         "SELECT data FROM tenant_events WHERE tenant_id = :tenant AND type = 'push.alarm'"
     )
+    assert [fault for row in rows for fault in data_faults("push.alarm", row["data"])] == []
     return [row["data"]["alarm"] for row in rows]
 
 

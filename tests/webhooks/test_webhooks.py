@@ -16,6 +16,7 @@ from app.webhooks.backlog import condition, measure
 from app.webhooks.dispatcher import WebhookDispatcher, free_orphans
 from tests.chance import dice
 from tests.e2e.house import Tenant, eventually, new_tenant
+from tests.events.schemas import data_faults, faults
 from tests.houses import HouseMaker, new_webhook_dispatcher
 from tests.webhooks.receiver import receiving
 
@@ -77,6 +78,7 @@ async def test_every_event_arrives_in_order_and_verified(
         posts = await receiver.wait_for(6)
         bodies = [post.verified(made["secret"]) for post in posts]
         assert [body["type"] for body in bodies] == EVENTS_OF_A_CALL
+        assert [fault for body in bodies for fault in faults(body)] == []
         assert [body["seq"] for body in bodies] == [1, 2, 3, 4, 5, 6]
         assert {body["session_id"] for body in bodies} == {call["session_id"]}
         assert {body["cid"] for body in bodies} == {"default:one"}
@@ -338,6 +340,10 @@ async def test_an_endpoint_that_fails_for_a_day_is_disabled(
         assert alarm["data"]["reason"] == "failing_for_a_day"
         found = (await backend.api.get(f"/v1/webhooks/{made['id']}")).json()
         assert (found["state"], found["disabled_reason"]) == ("disabled", "failing_for_a_day")
+        (told,) = await backend.rows(
+            "SELECT data FROM tenant_events WHERE tenant_id = :tenant AND type = 'webhook.disabled'"
+        )
+        assert data_faults("webhook.disabled", told["data"]) == []
         await backend.act(call, "end")  # not kept for who is disabled
         assert await in_state(backend, "pending") == 0
         # by hand: on again, and the one that was given up once more
