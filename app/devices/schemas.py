@@ -22,6 +22,7 @@ from app.infra.fields import (
     OptionalName,
     Request,
     Said,
+    Text,
     UserId,
     Within,
     refuse,
@@ -72,7 +73,7 @@ def _kind(value: str) -> str:
 
 SHORTEST_TOKEN, LONGEST_TOKEN = 20, 1_024
 AnyToken = Annotated[
-    str,
+    Text,
     WithJsonSchema(
         {
             "type": "string",

@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, Self
 
 import orjson
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from app.core.claims import LONGEST_LIFE, TokenRules
 from app.core.limits import BOUNDS, NAMES, CallLimits, outside_bounds, resolve
@@ -39,6 +39,18 @@ _BOUNDED = Said(
 LimitsIn = Annotated[dict[str, float], _LIMITS, _BOUNDED]
 
 
+def _readable(value: dict[str, Any]) -> dict[str, Any]:
+    check_json(value, "jwks", STORED_JWKS)
+    try:
+        key_set(value)
+    except BadKeySet as error:
+        raise refuse("invalid_jwks", str(error)) from error
+    return value
+
+
+Jwks = Annotated[dict[str, Any], AfterValidator(_readable), Said(maxProperties=100)]
+
+
 class UserTokenRules(Request):
     """What a tenant asks of its users' tokens; without any rule, what RFC 7519 asks."""
 
@@ -54,7 +66,7 @@ class UserTokenRules(Request):
         None, description="the `aud` that a token must name", examples=["ringline"]
     )
 
-    jwks: Annotated[dict[str, Any], Said(maxProperties=100)] | None = Field(
+    jwks: Jwks | None = Field(
         None,
         description="public keys of the issuer (RFC 7517: RS256, ES256)",
     )
@@ -64,17 +76,6 @@ class UserTokenRules(Request):
         "10 minutes",
         examples=["https://id.example.com/.well-known/jwks.json"],
     )
-
-    @field_validator("jwks")
-    @classmethod
-    def _keys(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None:
-            check_json(value, "jwks", STORED_JWKS)
-            try:
-                key_set(value)
-            except BadKeySet as error:
-                raise refuse("invalid_jwks", str(error)) from error
-        return value
 
     @model_validator(mode="after")
     def _whose(self) -> Self:

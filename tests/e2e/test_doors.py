@@ -140,7 +140,7 @@ async def test_a_topic_is_spelled_as_apple_has_it(tenant: Tenant) -> None:
         added = await credentials.add(
             runtime, tenant.id, Upload(data=pem, app_id="com.mixed.APP.voip")
         )
-    assert (added["app_id"], added["state"]) == ("com.mixed.app", "active")
+    assert (added.app_id, added.state) == ("com.mixed.app", "active")
     token = secrets.token_hex(32)
     tenant.sim.live(token, topic="com.Mixed.App.voip")
     tokens = [{"kind": "voip", "token": token, "app_id": "com.mixed.app"}]

@@ -5,7 +5,6 @@ import os
 import re
 import secrets
 import socket
-import sys
 import time
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from tests.e2e.house import SECRET_KEY, Process
 
 PASSWORD = f"pw{secrets.token_hex(12)}"
 COMMANDS = {
-    "api": ["-m", "app.cli", "api", "--port", "0"],
-    "worker": ["-m", "app.cli", "worker"],
-    "uvicorn": ["-m", "uvicorn", "--factory", "app.main:create_app", "--port", "0"],
-    "celery": ["-m", "celery", "-A", "workers.main", "worker", "--without-gossip"],
+    "api": ["app.cli", "api", "--port", "0"],
+    "worker": ["app.cli", "worker"],
+    "uvicorn": ["uvicorn", "--factory", "app.main:create_app", "--port", "0"],
+    "celery": ["celery", "-A", "workers.main", "worker", "--without-gossip"],
 }
 
 
@@ -55,7 +54,7 @@ def test_no_start_writes_a_secret_at_any_level(tmp_path: Path, redis: str) -> No
         started = {
             (level, name): Process(
                 f"{name} {level}",
-                [sys.executable, *command],
+                command,
                 env | {"RINGLINE_LOG_LEVEL": level},
                 tmp_path / f"{name}-{level}.log",
             )
