@@ -51,7 +51,7 @@ def test_one_app_whatever_its_spelling(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["", ".voip", "a b", "com.ex_ample", "com/a", "a" * 156, "\x00", "é"]
+    "typed", ["", ".voip", "a b", "com.ex*ample", "_a.b", "com/a", "a" * 156, "\x00", "é"]
 )
 def test_no_app_ids(typed: str) -> None:
     assert app_id_of(typed) is None

@@ -31,6 +31,8 @@ async def test_says_where_everything_is(control: httpx.AsyncClient, sim: Simulat
     assert told == {
         "production_url": sim.production_url,
         "sandbox_url": sim.sandbox_url,
+        "fcm_url": sim.fcm_url,
+        "google_token_url": sim.google_token_url,
         "control_url": sim.control_url,
         "ca_file": str(sim.ca_file),
     }
