@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("app", "workers", "devkit")
 LONGEST_FILE = 400
+LONGEST_LINE = 120
 ALLOWED_LONGER: dict[str, str] = {}
 
 
@@ -43,6 +44,17 @@ def test_files_stay_small() -> None:
         if lines > LONGEST_FILE and str(path.relative_to(ROOT)) not in ALLOWED_LONGER:
             long[str(path.relative_to(ROOT))] = lines
     assert not long, "split these, or give the reason in ALLOWED_LONGER"
+
+
+def test_lines_of_templates_can_be_read() -> None:
+    long = {
+        f"{path.relative_to(ROOT)}:{number}": len(line)
+        for folder in ROOMS
+        for path in ROOT.glob(f"{folder}/**/*.html")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > LONGEST_LINE
+    }
+    assert not long
 
 
 def test_only_settings_reads_the_environment() -> None:

@@ -68,7 +68,7 @@ async def test_what_was_never_sent_says_why(tenant: Tenant) -> None:
         ]
         return any(
             one["text"] == "the push to bob's p2 is not sent: there is no credential for this "
-            "bundle id and environment"
+            "app and environment"
             for one in found
         )
 
