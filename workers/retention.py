@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from sqlalchemy import TextClause, text
 
 from app.infra.bisection import Aside, Halt, sweep
-from app.infra.db import Connection, Row, many, one
+from app.infra.db import Connection, Row, many
 from app.infra.leases import as_only
+from app.infra.locks import Only, only_one
 from app.infra.outage import is_away
 from app.infra.runtime import Runtime
 from app.tenants.schemas import tenant_settings
@@ -33,7 +34,6 @@ PAUSE = 0.02
 """Seconds between two batches: others get their turn at the disk."""
 
 DAYS = "make_interval(secs => :days * 86400)"
-ONLY_ONE = text("SELECT pg_try_advisory_xact_lock(7465737, 2) AS mine")
 TENANTS = text("SELECT id, settings FROM tenants ORDER BY id <= :after, id")
 NOBODY = UUID(int=0)
 
@@ -197,7 +197,7 @@ async def _in_batches(
 
     async def forget(keys: Sequence[Key]) -> None:
         async with runtime.database.patient.transaction() as session:
-            if not await _alone(session):
+            if not await only_one(session, Only.RETENTION):
                 raise Halt
             await delete(session, keys)
         await asyncio.sleep(PAUSE)
@@ -211,8 +211,3 @@ async def _forget_calls(session: Connection, calls: Sequence[UUID]) -> None:
         await session.execute(statement, {"pushes": pushes})
     for statement in (*OF_CALLS, CALLS_THEMSELVES):
         await session.execute(statement, {"calls": calls})
-
-
-async def _alone(session: Connection) -> bool:
-    row = await one(session, ONLY_ONE)
-    return row is not None and bool(row["mine"])

@@ -13,6 +13,7 @@ from app.credentials.models import Credential
 from app.credentials.rows import CredentialRow, HealthNews, KeyRow
 from app.credentials.usable import Usable, can_ring
 from app.infra.db import Connection, Row, insert_rows, many, one, read
+from app.infra.locks import APP_CREDENTIALS, hold
 
 credentials = cast("Table", Credential.__table__)
 c = credentials.c
@@ -173,10 +174,7 @@ async def lock_bundle(session: Connection, tenant_id: UUID, app_id: str) -> list
 
     The advisory lock also holds off a first one being added at the same time.
     """
-    await session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended('credentials:' || :key, 0))"),
-        {"key": f"{tenant_id}:{app_id}"},
-    )
+    await hold(session, APP_CREDENTIALS, f"{tenant_id}:{app_id}")
     statement = (
         select(*PUBLIC)
         .where(c.tenant_id == tenant_id, c.app_id == app_id)

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.infra.db import Connection, Row, many, one
+from app.infra.locks import Only, only_one
 
 SETTLED_AFTER = timedelta(minutes=5)
 STEP = timedelta(minutes=30)
@@ -66,7 +67,6 @@ MARK = text("""
     ON CONFLICT (id) DO UPDATE SET until = excluded.until
 """)
 FORGET = text("DELETE FROM minute_counts WHERE minute < :before")
-LOCK = text("SELECT pg_try_advisory_xact_lock(7465737, 100) AS mine")
 
 
 def _stretch(since: datetime, until: datetime) -> dict[str, Any]:
@@ -89,8 +89,7 @@ async def count_on(session: Connection, now: datetime) -> bool:
 
     One process at a time: for the others there is nothing to do.
     """
-    lock = await one(session, LOCK)
-    if lock is None or not lock["mine"]:
+    if not await only_one(session, Only.COUNTS):
         return False
     mark = await one(session, UNTIL)
     limit = (now - SETTLED_AFTER).replace(second=0, microsecond=0)
