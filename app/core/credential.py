@@ -23,7 +23,7 @@ class CredentialState(StrEnum):
 IN_USE = frozenset({CredentialState.ACTIVE, CredentialState.STANDBY})
 
 
-class Health(StrEnum):
+class CredentialHealth(StrEnum):
     """How one fares; of those that are not in use it is their state."""
 
     REQUESTED = "requested"

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.core.credential import IN_USE, CredentialState, Health
+from app.core.credential import IN_USE, CredentialHealth, CredentialState
 from app.core.event import rfc3339
 from app.credentials import store
 from app.credentials.rows import CredentialRow, HealthNews
@@ -95,18 +95,18 @@ async def raise_alarm(session: Connection, row: CredentialRow, now: datetime) ->
     await tell(session, kind, [news], days=days, not_after=rfc3339(row.not_after))
 
 
-def health_of(row: CredentialRow, now: datetime) -> Health:
+def health_of(row: CredentialRow, now: datetime) -> CredentialHealth:
     """How a credential fares: of one that is not in use its state, else what is known of it."""
     if row.state not in IN_USE:
-        return Health(row.state.value)
+        return CredentialHealth(row.state.value)
     if row.not_after is not None and row.not_after <= now:
-        return Health.EXPIRED
+        return CredentialHealth.EXPIRED
     if row.refused or row.trouble:
-        return Health.FAILING
+        return CredentialHealth.FAILING
     if row.not_after is not None and row.not_after - now <= EXPIRING:
-        return Health.EXPIRING
+        return CredentialHealth.EXPIRING
     proven = any(answer.get("says") == "yes" for answer in row.probe.values())
-    return Health.WORKING if proven else Health.UNPROVEN
+    return CredentialHealth.WORKING if proven else CredentialHealth.UNPROVEN
 
 
 def _expiry_metrics(
@@ -128,7 +128,7 @@ def _expiry_metrics(
         values = (*((tenant, row.app_id) if named else ()), str(row.id), row.state)
         if row.not_after is not None:
             expiry.add_metric(values, row.not_after.timestamp())
-        fails = health_of(row, now) in {Health.FAILING, Health.EXPIRED}
+        fails = health_of(row, now) in {CredentialHealth.FAILING, CredentialHealth.EXPIRED}
         working.add_metric(values, 0.0 if fails else 1.0)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Families([expiry, working]))
@@ -195,13 +195,13 @@ def shared_teams(live: Iterable[tuple[str | None, str | None]]) -> list[str]:
 
 def _sentence(name: str, row: CredentialRow, now: datetime) -> list[str]:
     match health_of(row, now):
-        case Health.FAILING:
+        case CredentialHealth.FAILING:
             return [f"{name} is refused by Apple: {row.trouble}"]
-        case Health.EXPIRED:
+        case CredentialHealth.EXPIRED:
             return [f"{name} expired on {row.not_after:%Y-%m-%d}: add a new one"]
-        case Health.EXPIRING:
+        case CredentialHealth.EXPIRING:
             days = row.days_left(now)
             return [f"{name} expires in {days} days ({row.not_after:%Y-%m-%d}): add a new one"]
-        case Health.UNPROVEN:
+        case CredentialHealth.UNPROVEN:
             return [f"{name} has not been seen to work: `ringline credential probe {row.id}`"]
     return []

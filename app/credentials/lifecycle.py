@@ -12,7 +12,7 @@ from typing import Any
 
 from app import senders
 from app.audit.log import Actor, record
-from app.core.credential import IN_USE, CredentialState, Health
+from app.core.credential import IN_USE, CredentialHealth, CredentialState
 from app.core.push import TokenKind
 from app.credentials import store
 from app.credentials.health import health_of, next_alarm_at, raise_alarm, tell
@@ -150,7 +150,7 @@ async def _tell_change(
 def _next_look(
     row: CredentialRow, answers: Mapping[str, ProbeAnswer], now: datetime
 ) -> datetime | None:
-    if row.state not in IN_USE or health_of(row, now) is Health.EXPIRED:
+    if row.state not in IN_USE or health_of(row, now) is CredentialHealth.EXPIRED:
         return None
     pause: timedelta
     if row.failing_since is not None:
@@ -178,7 +178,10 @@ def check_not_last(rows: Rows, row: CredentialRow, now: datetime, *, confirm: bo
 
 
 def _works(row: CredentialRow, now: datetime) -> bool:
-    return row.state in IN_USE and health_of(row, now) not in {Health.FAILING, Health.EXPIRED}
+    return row.state in IN_USE and health_of(row, now) not in {
+        CredentialHealth.FAILING,
+        CredentialHealth.EXPIRED,
+    }
 
 
 async def promote(
@@ -192,7 +195,7 @@ async def promote(
         *(_serves(r) for r in left if r.state is CredentialState.ACTIVE)
     )
     standby = [r for r in left if r.state is CredentialState.STANDBY and _works(r, now)]
-    standby.sort(key=lambda r: (health_of(r, now) is Health.UNPROVEN, -r.id.int))
+    standby.sort(key=lambda r: (health_of(r, now) is CredentialHealth.UNPROVEN, -r.id.int))
     for row in standby:
         if _serves(row) - serving:
             await activate(session, left, row, now, actor)

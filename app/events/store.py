@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -164,20 +163,6 @@ async def was_alarmed(session: Connection, row: Row) -> bool:
     values = {"tenant": row["tenant_id"], "type": row["type"], "at": row["at"]}
     values |= {"alarm": data["alarm"], "credential": data["credential_id"]}
     return bool(await many(session, ALARMED, values))
-
-
-TENANT_EVENTS = text("""
-    SELECT id, type, at, data FROM tenant_events
-    WHERE tenant_id = :tenant AND id > :after ORDER BY id LIMIT :limit
-""")
-
-
-async def tenant_events_after(
-    session: Connection, tenant_id: UUID, after: UUID, limit: int
-) -> list[dict[str, Any]]:
-    """Up to `limit` of the tenant's own events with an id above `after`, in order."""
-    values = {"tenant": tenant_id, "after": after, "limit": limit}
-    return await many(session, TENANT_EVENTS, values)
 
 
 async def forget_feeds(session: Connection) -> None:

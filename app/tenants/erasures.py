@@ -38,9 +38,6 @@ ALONE = text("""
     FROM erasures WHERE id = :id AND due_at IS NOT NULL
 """)
 DONE = text("UPDATE erasures SET user_id = NULL, horizon = NULL, due_at = NULL WHERE id = :id")
-LAST_OF_TENANT = text("""
-    SELECT max(erased_at) AS at FROM erasures WHERE tenant_id = :tenant
-""")
 LAST_OF_USER = text("""
     SELECT max(erased_at) AS at FROM erasures WHERE tenant_id = :tenant AND digest = :digest
 """)
@@ -81,11 +78,6 @@ async def alone(session: Connection, erasure: UUID) -> bool:
 async def done(session: Connection, erasure: UUID) -> None:
     """Nothing more is to be done; the user's id goes from here too."""
     await session.execute(DONE, {"id": erasure})
-
-
-async def last_of_tenant(session: Connection, tenant_id: UUID) -> dict[str, Any] | None:
-    """When this tenant last erased a user (`at`, None: never)."""
-    return await one(session, LAST_OF_TENANT, {"tenant": tenant_id})
 
 
 async def last_of_user(session: Connection, tenant_id: UUID, user_id: str) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import text
 
+from app.core.delivery import WebhookState
 from app.core.event import TenantEventType, event_filters, rfc3339
 from app.infra.bisection import Aside, rows_alone
 from app.infra.db import Connection, Database, Row, many, one
@@ -95,7 +96,7 @@ async def ages(session: Connection, tenant_id: UUID) -> dict[UUID, timedelta]:
 
 def condition(row: Mapping[str, Any], age: timedelta | None) -> str:
     """How a webhook stands: off, never (no such event), failing, behind, working, or unused."""
-    if row["state"] != "active":
+    if row["state"] != WebhookState.ACTIVE:
         return "off"
     if not set(row["events"]) & set(event_filters()):
         return "never"

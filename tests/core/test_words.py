@@ -7,7 +7,7 @@ import pytest
 
 from app.apns import answer_table as apns
 from app.core import words
-from app.core.credential import CredentialState, Health
+from app.core.credential import CredentialHealth, CredentialState
 from app.core.delivery import DeliveryError, DisabledReason
 from app.core.limits import BOUNDS
 from app.core.model import CallKit, CallState, MemberState, Outcome, Reason
@@ -30,7 +30,7 @@ from app.fcm import answer_table as fcm
         (MemberState, pages.MEMBERS),
         (PushState, pages.PUSHES),
         (CredentialState, pages.STATES),
-        (Health, pages.HEALTH),
+        (CredentialHealth, pages.HEALTH),
     ],
 )
 def test_each_has_its_words(enum: type[Enum], table: Mapping[object, object]) -> None:
