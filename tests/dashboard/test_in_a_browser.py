@@ -349,7 +349,7 @@ async def test_a_devices_life_test_push_and_removal(
         await page.goto(f"{base}/t/{tenant}/user?id=bob")
         await expect(page.locator("main")).to_contain_text(f"…{token[-4:]}")
         await page.get_by_role("button", name="Test push").click()
-        await expect(page.get_by_role("region", name="What Apple said just now")).to_contain_text(
+        await expect(page.get_by_role("region", name="What was said just now")).to_contain_text(
             "Accepted"
         )
         await accessible(page)
