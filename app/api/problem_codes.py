@@ -82,6 +82,8 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "token_not_hex": (422, "must be hexadecimal digits: the bytes of PushKit's token"),
     "token_odd_length": (422, "has an odd number of digits: one was lost on the way"),
     "token_wrong_length": (422, "must have 64 to 200 hexadecimal digits"),
+    "token_malformed": (422, "must be an FCM registration token, as `getToken()` gives it"),
+    "no_environment": (422, "environment: an fcm token has none"),
     "expiry_out_of_bounds": (422, "must be from 300 to 15552000 seconds"),
     "unknown_scope": (422, "scope: there is no 'call'; did you mean 'calls'?"),
     "invalid_base64": (422, "must be the file's bytes in base64, or the text of a PEM file"),
@@ -168,10 +170,10 @@ OF_OPERATION: Final[dict[str, str]] = {
     "read_timeline": "missing_scope call_not_found",
     "register_device": f"{_DEVICE} {_BODY} invalid_app_id no_tokens too_many_tokens "
     "duplicate_token unknown_kind token_not_hex token_odd_length token_wrong_length "
-    "expiry_out_of_bounds",
+    "token_malformed no_environment expiry_out_of_bounds",
     "list_devices": _DEVICE,
     "unregister_device": f"{_DEVICE} {_BODY} token_not_hex token_odd_length token_wrong_length "
-    "device_not_found",
+    "token_malformed device_not_found",
     "remove_device": f"{_DEVICE} device_not_found",
     "erase_user": f"{_DEVICE} user_not_found",
     "create_user_token": f"{_DEVICE} {_BODY} unknown_scope no_signing_secret",

@@ -1,5 +1,7 @@
 """The hand-written header blocks, read by somebody else's HPACK."""
 
+import asyncio
+
 import pytest
 from hpack import Decoder, NeverIndexedHeaderTuple
 from hypothesis import given
@@ -33,8 +35,13 @@ class Tokens:
         return self.token, 1_790_000_000
 
 
+LOOP = asyncio.new_event_loop()
+LOOP.close()
+
+
 def pending(request: PushRequest) -> PendingPush:
-    return PendingPush(request, 0.0, 0.0, None, lambda: 0.0)
+    """Nobody awaits it: a loop that is closed will do."""
+    return PendingPush(request, 0.0, LOOP, lambda: 0.0)
 
 
 steps = st.lists(pushes | st.integers(0, 10_000), max_size=40)
