@@ -17,7 +17,8 @@ from aioapns import APNs, NotificationRequest, PushType
 from aioapns.connection import APNsTLSClientProtocol
 
 from app.apns import Timing
-from app.apns.credential import client_context, load_pem
+from app.apns.credential import load_pem
+from app.http2.tls import client_context
 from devkit.simulator import Simulator
 from tests.apns.faults_of_aioapns import CHECKS
 from tests.apns.rig import (

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
 from OpenSSL import SSL
 
 from app.apns import credential as module
-from app.apns.credential import CertificateCredential, KeyCredential, client_context, load_pem
+from app.apns.credential import CertificateCredential, KeyCredential, load_pem
+from app.http2.tls import client_context
 from tests.apns.rig import BUNDLE, Rig, open_descriptors
 
 

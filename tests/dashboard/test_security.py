@@ -131,14 +131,14 @@ async def test_nothing_of_another_tenant_is_under_this_one(site: Site, tenant, s
     await registration.register(site.runtime, other, TenantSettings(), "bob", body)
     key = (await tenants.keys(site.runtime, other))[0]["id"]
     mine = f"/dashboard/t/{tenant}"
-    assert (await owner.get(f"{mine}/credentials/{made['id']}")).status_code == 404
+    assert (await owner.get(f"{mine}/credentials/{made.id}")).status_code == 404
     assert (await owner.get(f"{mine}/user?id=bob")).status_code == 404
     assert (
         "bob"
         not in (await owner.get(f"{mine}/users?q=abab")).text.split("<main")[1].split("</form>")[1]
     )
     for path, fields in (
-        (f"{mine}/credentials/{made['id']}/delete", {"confirm": "yes"}),
+        (f"{mine}/credentials/{made.id}/delete", {"confirm": "yes"}),
         (f"{mine}/settings/keys/{key}/revoke", {}),
         (f"{mine}/user/remove", {"id": "bob", "device_id": "d1"}),
         (f"{mine}/user/erase", {"id": "bob"}),

@@ -143,7 +143,7 @@ async def test_a_refused_credential_alarms_once_and_other_apps_go_on(
     (row,) = await credentials.list_all(tenant.runtime, tenant.id)
     revoked = house.sim.voip_certificate(BUNDLE)
     await credentials.add(tenant.runtime, tenant.id, Upload(data=revoked.pem))
-    await credentials.retire(tenant.runtime, tenant.id, row["id"])
+    await credentials.retire(tenant.runtime, tenant.id, row.id)
     works = house.sim.voip_certificate(other)
     await credentials.add(tenant.runtime, tenant.id, Upload(data=works.pem))
     phone = await tenant.phone("bob")
@@ -219,7 +219,7 @@ async def test_a_clock_two_hours_wrong_makes_one_alarm_and_no_storm_of_tokens(
         (row,) = await credentials.list_all(tenant.runtime, tenant.id)
         key = house.sim.provider_key(team_id="TEAM123456", key_id="KEY1234567")
         await credentials.add(tenant.runtime, tenant.id, Upload(data=key.p8.encode() if isinstance(key.p8, str) else key.p8, app_id=BUNDLE, key_id=key.key_id, team_id=key.team_id))  # fmt: skip
-        await credentials.retire(tenant.runtime, tenant.id, row["id"])
+        await credentials.retire(tenant.runtime, tenant.id, row.id)
         await tenant.phone("bob")
         assert (await ended(tenant, await tenant.ring("bob")))[0]["state"] == "accepted"
         house.sim.set_conduct(clock_offset=7200)

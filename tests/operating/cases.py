@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from app.credentials import service as credentials
+from app.credentials.parse import Upload
 from app.infra.runtime import open_runtime
 from devkit.simulator.certificates import Authority
 from devkit.simulator.push_certificates import voip
@@ -75,9 +76,9 @@ async def certificate_of_ten_days(world: World) -> AsyncIterator[None]:
     made = voip(authority, "com.example.old", not_after=datetime.now(UTC) + timedelta(days=10))
     runtime = open_runtime(world.house.settings)
     try:
-        row = await credentials.add(runtime, world.tenant.id, None, made.pem)
+        row = await credentials.add(runtime, world.tenant.id, Upload(data=made.pem))
         yield
-        await credentials.delete(runtime, world.tenant.id, row["id"], confirm=True)
+        await credentials.delete(runtime, world.tenant.id, row.id, confirm=True)
     finally:
         await runtime.close()
 
