@@ -34,8 +34,6 @@ async def test_says_where_everything_is(control: httpx.AsyncClient, sim: Simulat
         "fcm_url": sim.fcm_url,
         "google_token_url": sim.google_token_url,
         "control_url": sim.control_url,
-        "fcm_url": sim.fcm_url,
-        "google_token_url": sim.google_token_url,
         "ca_file": str(sim.ca_file),
     }
     assert (await control.get("/ca.pem")).text == sim.ca_file.read_text()
