@@ -32,6 +32,8 @@ FLOOR = 0.05
 PROMPT = 1.0
 SETTLED = 3.0
 REPORTS = ROOT / "build" / "chaos"
+PAPER = ROOT / "docs" / "faults.md"
+BEGIN, END = "<!-- make chaos -->", "<!-- end -->"
 COUNTS = ("lost", "doubled", "dead", "stuck", "late", "feeds", "hooks", "wrong")
 
 
@@ -302,11 +304,24 @@ def markdown(rate: float, outcomes: Sequence[Outcome]) -> str:
     return f"At {rate:.0f} calls a second:\n\n{table}\n"
 
 
+def write_down(table: str) -> None:
+    """Put the table into the paper on faults, in place of the one before."""
+    before, found, rest = PAPER.read_text().partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    if not (found and closed):
+        raise ValueError(f"{PAPER} has no place for the table")
+    PAPER.write_text(f"{before}{BEGIN}\n\n## Measured\n\n{table}\n{END}{after}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description=__doc__)
     parser.add_argument("--only", action="append", default=[], choices=[spec.name for spec in ROWS])
     parser.add_argument("--smoke", action="store_true", help="a minute's worth")
-    parser.add_argument("--markdown", action="store_true", help="print the table for the docs")
+    parser.add_argument(
+        "--markdown",
+        action="store_true",
+        help="the table for the docs: printed; whole, written too",
+    )
     parser.add_argument("--rate", type=float, help="calls a second, instead of measuring")
     given = parser.parse_args()
     only = given.only or (SMOKE if given.smoke else ())
@@ -318,6 +333,8 @@ def main() -> int:
     )
     if given.markdown:
         print(markdown(rate, outcomes))
+        if not only:
+            write_down(markdown(rate, outcomes))
     else:
         print(" | ".join(cell.rjust(width) for cell, width in zip(HEAD, WIDTHS, strict=True)))
         print("\n".join(map(line, outcomes)))
