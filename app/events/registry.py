@@ -338,7 +338,7 @@ def schema_of(entry: Entry) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "id": {
             "type": "string",
-            "description": "the same for each try and endpoint; absent on live streams",
+            "description": "the same for each try and endpoint; on live streams a number instead",
         },
         "type": {"const": str(entry.name)},
         "at": {"type": "string", "format": "date-time", "description": Time.description},
