@@ -1,7 +1,7 @@
 """`create_app()`: the HTTP API of one process."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -72,37 +72,39 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        runtime = open_runtime(chosen)
-        app.state.runtime = runtime
-        app.state.gate = gate_of(runtime)
-        app.state.ringer = ringer_of(runtime)
-        keeping = Tasks("clock")
-        keeping.every("learn", clock.REFRESH, runtime.database.learn_time, within=clock.REFRESH)
-        await _warm_up(runtime)
-        streams = Streams(
-            runtime, calls.live_calls, lambda devices: calls.keep_present(runtime, devices)
-        )
-        app.state.streams = streams
-        streams.start()
-        app.state.gate.start(streams.revoked)
-        counting = Counting(runtime)
-        counting.start()
-        if lab is not None:
-            lab.start(runtime)
-        process.settle_memory()
-        healthy = app.state.health = health.Health(runtime)
-        healthy.start()
-        stop_soon = partial(_stop_soon, headers, healthy)
-        with at_first_signal(stop_soon, partial(_let_go, streams, lab), delay=chosen.stop_delay):
-            yield
-        await healthy.close()
-        if lab is not None:
-            await lab.close()
-        await counting.close()
-        await keeping.stop()
-        await app.state.gate.close()
-        await streams.close()
-        await runtime.close()
+        async with AsyncExitStack() as ending:  # also of what did not start: a wrong key, say
+            runtime = open_runtime(chosen)
+            ending.push_async_callback(runtime.close)
+            app.state.runtime = runtime
+            app.state.gate = gate_of(runtime)
+            app.state.ringer = ringer_of(runtime)
+            keeping = Tasks("clock")
+            ending.push_async_callback(keeping.stop)
+            keeping.every("learn", clock.REFRESH, runtime.database.learn_time, within=clock.REFRESH)
+            await _warm_up(runtime)
+            streams = Streams(
+                runtime, calls.live_calls, lambda devices: calls.keep_present(runtime, devices)
+            )
+            app.state.streams = streams
+            ending.push_async_callback(streams.close)
+            streams.start()
+            ending.push_async_callback(app.state.gate.close)
+            app.state.gate.start(streams.revoked)
+            counting = Counting(runtime)
+            ending.push_async_callback(counting.close)
+            counting.start()
+            if lab is not None:
+                ending.push_async_callback(lab.close)
+                lab.start(runtime)
+            process.settle_memory()
+            healthy = app.state.health = health.Health(runtime)
+            ending.push_async_callback(healthy.close)
+            healthy.start()
+            stop_soon = partial(_stop_soon, headers, healthy)
+            with at_first_signal(
+                stop_soon, partial(_let_go, streams, lab), delay=chosen.stop_delay
+            ):
+                yield
 
     app = FastPath(
         title="Ringline",
