@@ -117,6 +117,9 @@ def test_the_curl_session_of_the_readme_works_when_pasted(tmp_path: Path) -> Non
         return made.api_key
 
     with running_stack(tmp_path / "stack", lambda *_: None) as stack:
+        # meanwhile: the folder is its owner's alone
+        assert (tmp_path / "stack").stat().st_mode & 0o077 == 0
+        assert (tmp_path / "stack" / "secret_key").stat().st_mode & 0o777 == 0o600
         key = asyncio.run(key_of(stack))
         script = curl_session().replace("curl -s", "curl -sS --fail-with-body")
         done = subprocess.run(
@@ -128,10 +131,3 @@ def test_the_curl_session_of_the_readme_works_when_pasted(tmp_path: Path) -> Non
     assert '"state":"active"' in done.stdout
     assert '"reason":"ended_by_server"' in done.stdout
     assert '"device_id":"third-phone"' in done.stdout
-
-
-def test_the_demo_folder_is_its_owners_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "closed"
-    with running_stack(folder, lambda *_: None):
-        assert folder.stat().st_mode & 0o077 == 0
-        assert (folder / "secret_key").stat().st_mode & 0o777 == 0o600
