@@ -167,7 +167,9 @@ class Parent:
                     self._ended(key.fd)
                     continue
                 data, fds, _, _ = socket.recv_fds(self.way, MOST, 64)
-                if not data:
+                if not data:  # the tests have ended, or were killed: what they left ends too
+                    for pid, _ in self.replies.values():
+                        os.kill(pid, signal.SIGKILL)
                     return None
                 asked = json.loads(data)
                 if self._fork(fds) == 0:
