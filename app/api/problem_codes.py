@@ -13,6 +13,10 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "invalid_api_key": (401, "this API key is unknown or has been revoked"),
     "invalid_token": (401, "the token's signature does not fit"),
     "expired_token": (401, "this token has expired"),
+    "token_not_yet_valid": (401, "the token's `nbf` or `iat` is ahead of the server's clock"),
+    "token_lives_too_long": (401, "the token lives longer than may be"),
+    "wrong_issuer": (401, "the token's `iss` is not the tenant's issuer"),
+    "wrong_audience": (401, "the token's `aud` does not name the tenant"),
     "unknown_issuer": (401, "no tenant takes tokens of this `iss` and `aud` (`user_tokens`)"),
     "user_erased": (401, "this user was erased: a token must be made after that"),
     "token_revoked": (401, "this user's tokens were revoked: a token must be made after that"),
@@ -126,6 +130,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
 
 _ALL: Final = (
     "missing_credential invalid_api_key invalid_token expired_token unknown_issuer user_erased "
+    "token_not_yet_valid token_lives_too_long wrong_issuer wrong_audience "
     "token_revoked not_allowed database_unavailable busy jwks_unavailable"
 )
 _BODY: Final = "body_too_large invalid_json invalid_field invalid_text missing_field unknown_field"
