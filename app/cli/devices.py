@@ -3,11 +3,13 @@
 from typing import Annotated, Any
 
 import typer
+from pydantic_core import PydanticCustomError
 
 from app.calls import registration
 from app.cli.answers import answer, columns, command
 from app.cli.base import actor, group, with_runtime
 from app.devices import service
+from app.devices.schemas import LONGEST_TOKEN, push_token
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 
@@ -52,8 +54,11 @@ def device_unregister(
     tenant: Tenant,
     token_file: Annotated[typer.FileText, typer.Option(help="`-`: standard input.")],
 ) -> None:
-    """Remove the device that holds a push token, which stands in a file, in hexadecimal."""
-    token = token_file.read(1_000).strip().lower()
+    """Remove the device that holds a push token, which stands in a file."""
+    try:
+        token = push_token(token_file.read(LONGEST_TOKEN + 100).strip(), None)
+    except PydanticCustomError as error:
+        raise typer.BadParameter(f"the token {error.message()}") from None
 
     async def work(runtime: Runtime) -> None:
         tenant_id = await tenants.find(runtime, tenant)

@@ -36,7 +36,7 @@ HEX = re.compile(r"[0-9a-fA-F]+")
 REGISTRATION = re.compile(r"[A-Za-z0-9_:\-]+")
 
 
-def _push_token(value: str, kind: TokenKind | None) -> str:
+def push_token(value: str, kind: TokenKind | None) -> str:
     """A token in its one spelling; of a kind that is not told it is either service's."""
     if kind is TokenKind.FCM or (kind is None and HEX.fullmatch(value) is None):
         return _registration_token(value)
@@ -109,7 +109,7 @@ class TokenIn(Request):
     @field_validator("token")
     @classmethod
     def _token(cls, value: str, known: ValidationInfo) -> str:
-        return _push_token(value, TOKEN_KINDS.get(known.data.get("kind", "voip"), TokenKind.VOIP))
+        return push_token(value, TOKEN_KINDS.get(known.data.get("kind", "voip"), TokenKind.VOIP))
 
     @model_validator(mode="after")
     def _place(self) -> Self:
@@ -187,7 +187,7 @@ class UnregisterIn(Request):
     @field_validator("token")
     @classmethod
     def _token(cls, value: str) -> str:
-        return _push_token(value, None)
+        return push_token(value, None)
 
 
 class UserTokenIn(Request):

@@ -47,7 +47,9 @@ def arguments(words: tuple[str, ...], file: Path) -> list[str]:
     given = list(words)
     for one in found.params:
         if one.required:
-            sample = str(file) if one.name == "file" else SAMPLES.get(one.name, "acme")
+            sample = (
+                str(file) if one.name in {"file", "token_file"} else SAMPLES.get(one.name, "acme")
+            )
             given += [sample] if one.param_type_name == "argument" else [one.opts[0], sample]
     return given
 
@@ -102,7 +104,7 @@ def run(
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("files") / "voip.pem"
-    made.write_text("nonsense")
+    made.write_text("nonsense-of-no-service")
     return made
 
 

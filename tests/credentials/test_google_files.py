@@ -59,7 +59,7 @@ def test_an_address_of_its_own_is_told_and_not_used() -> None:
 USER = {"type": "authorized_user", "client_id": "x", "refresh_token": "1//x"}
 CLIENT = {"installed": {"client_id": "x", "client_secret": "y"}}
 SERVICES = {"project_info": {"project_number": "1"}, "client": []}
-WRONG = [
+WRONG_GOOGLE_FILES = [
     (json.dumps(SERVICES).encode(), "google_services_json", "google-services.json"),
     (json.dumps(USER).encode(), "google_user_credential", "user's own login"),
     (json.dumps(CLIENT).encode(), "google_oauth_client", "OAuth client"),
@@ -75,7 +75,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("data", "code", "said"), WRONG)
+@pytest.mark.parametrize(("data", "code", "said"), WRONG_GOOGLE_FILES)
 def test_what_is_mistaken_for_one_is_named(data: bytes, code: str, said: str) -> None:
     with pytest.raises(Refused) as caught:
         look(data)

@@ -11,6 +11,7 @@ from app.credentials.files.refusals import EXPLANATIONS, Refused
 from app.credentials.parse import Upload, examine
 from tests.credentials.files import FILES_MAKER as MAKER
 from tests.credentials.files import IDS, NOW, Made
+from tests.credentials.test_google_files import WRONG_GOOGLE_FILES
 
 FILES = MAKER.everything
 BY_NAME = {made.name: made for made in FILES}
@@ -112,5 +113,7 @@ def test_every_lesson_says_what_why_and_what_to_do(code):
 
 
 def test_every_lesson_is_met_by_a_file():
-    # a bare .cer is refused by the service, once no key of a request fits
-    assert set(EXPLANATIONS) - {made.code for made in FILES} == {"no_private_key"}
+    # refused by the service, which knows the requests' keys and what is in use
+    by_service = {"no_private_key", "google_other_project"}
+    met = {made.code for made in FILES} | {code for _, code, _ in WRONG_GOOGLE_FILES}
+    assert set(EXPLANATIONS) - met == by_service

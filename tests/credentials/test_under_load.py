@@ -225,8 +225,8 @@ async def test_the_key_encryption_key_is_rotated_while_rings_go_on(
         async with new_tenant(house) as tenant:
             for n in range(USERS):
                 await tenant.phone(f"user{n}", alert=False)
-            stop = asyncio.Event()
-            ringing = asyncio.create_task(ring_until(tenant, stop))
+            stop, calls = asyncio.Event(), list[str]()
+            ringing = asyncio.create_task(ring_until(tenant, stop, calls))
             for keys in stages:
                 await exchange_worker(house, keys)
             async with rotating(house, stages[1]) as settings:
@@ -239,21 +239,23 @@ async def test_the_key_encryption_key_is_rotated_while_rings_go_on(
             assert after["credentials"] == {"2026": 1}
             assert (done.rewrapped, done.failed) == (3, ())
             await exchange_worker(house, f"2026:{NEW_KEY}")
-            await asyncio.sleep(0.5)
+            after_all = len(calls) + 20
+
+            async def rung_on() -> bool:
+                return len(calls) > max(after_all, 50)
+
+            await eventually(rung_on)
             stop.set()
-            calls = await ringing
-            assert len(calls) > 50
+            await ringing
             await all_rang(tenant, calls)
 
 
-async def ring_until(tenant: Tenant, stop: asyncio.Event) -> list[str]:
-    calls: list[str] = []
+async def ring_until(tenant: Tenant, stop: asyncio.Event, calls: list[str]) -> None:
     while not stop.is_set():
         n = len(calls)
         call = await tenant.ring(f"user{n % USERS}", caller=f"caller{n}", ring_time=60)
         calls.append(call["session_id"])
         await asyncio.sleep(0.02)
-    return calls
 
 
 async def exchange_worker(house: House, keys: str) -> None:

@@ -7,6 +7,8 @@ import secrets
 import httpx
 import pytest
 
+from app.credentials import service as credentials
+from app.credentials.files.refusals import Refused
 from devkit.simulator.google.accounts import Account
 from tests.e2e.android import (
     PACKAGE,
@@ -82,6 +84,20 @@ async def test_a_token_that_is_unregistered_is_retired(tenant: Tenant, account: 
     assert again.json()["tokens"][0]["environment"] is None
     await tenant.ring("bob")
     await tenant.sim.arrived(2, token=droid.token)
+
+
+async def test_an_account_of_another_project_than_the_one_in_use_is_refused(
+    tenant: Tenant, account: Account
+) -> None:
+    in_use = await give_account(tenant, account)
+    other = tenant.sim.google_account("another-project")
+    with pytest.raises(Refused) as caught:
+        await give_account(tenant, other)
+    assert caught.value.code == "google_other_project"
+    assert all(project in str(caught.value) for project in (PROJECT, "another-project"))
+    await give_account(tenant, other, "com.example.second")
+    await credentials.retire(tenant.runtime, tenant.id, in_use, confirm=True)
+    await give_account(tenant, other)
 
 
 async def test_another_projects_token_and_a_disabled_account(

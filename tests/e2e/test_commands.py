@@ -99,6 +99,13 @@ async def test_devices_are_listed_and_taken_away_by_command(tenant: Tenant, tmp_
     assert [device["device_id"] for device in left] == ["other"]
     again = await ringline(tenant, *unregister, status=1)
     assert "no device of this user holds this token" in again
+    held.write_text("ab" * 31 + "a")
+    assert "odd number of digits" in await ringline(tenant, *unregister, status=2)
+    android = {"kind": "fcm", "app_id": "com.example.app", "token": "Fcm_Token:" + "Zq-" * 20}
+    body = {"user_id": "bob", "device_id": "droid", "tokens": [android]}
+    assert (await tenant.api.post("/v1/devices", json=body)).status_code == 200
+    held.write_text(android["token"])
+    assert "removed" in await ringline(tenant, *unregister)
     await ringline(tenant, "device", "remove", "bob", other.device_id, "--tenant", str(tenant.id))
     assert (await tenant.api.get("/v1/devices?user_id=bob")).json() == {"devices": []}
 
