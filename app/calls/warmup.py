@@ -4,7 +4,6 @@ The first request to a new process would otherwise pay for preparing a dozen sta
 50 ms, which a phone's owner hears.
 """
 
-from datetime import timedelta
 from uuid import UUID
 
 from app.calls import store
@@ -12,11 +11,11 @@ from app.calls.apply import Change, apply
 from app.calls.ringing import resolve, ring_new
 from app.calls.schemas import CallerIn, RingIn
 from app.core.call import Accept, End, decide
-from app.devices import store as devices
-from app.infra.db import Connection, clock
+from app.devices import service as devices
+from app.devices.schemas import DeviceIn
+from app.infra.db import Connection
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
-from app.push import tokens as push_tokens
 from app.tenants import store as tenants
 from app.tenants.schemas import TenantSettings
 
@@ -41,18 +40,7 @@ async def rehearse(runtime: Runtime) -> None:
 
 
 async def _register(session: Connection, tenant_id: UUID) -> None:
-    await devices.see_users(session, [(tenant_id, CALLEE)])
-    now = await clock(session)
-    device = {"id": uuid7(), "tenant_id": tenant_id, "user_id": CALLEE, "device_id": "rehearsal"}
-    row = await devices.save_device(session, device | {"name": None, "platform": None, "now": now})
-    places = {"app_id": "rehearsal", "environment": "sandbox", "token": "00" * 32}
-    await push_tokens.save_tokens(
-        session,
-        tenant_id=tenant_id,
-        user_id=CALLEE,
-        device=row["id"],
-        tokens=[places | {"kind": "voip"}, places | {"kind": "alert"}],
-        ids=[uuid7(), uuid7()],
-        now=now,
-        expires=now + timedelta(hours=1),
-    )
+    place = {"app_id": "rehearsal", "environment": "sandbox", "token": "00" * 32}
+    tokens = [place | {"kind": "voip"}, place | {"kind": "alert"}]
+    device = DeviceIn.model_validate({"device_id": "rehearsal", "tokens": tokens})
+    await devices.register(session, tenant_id, TenantSettings(), CALLEE, device)

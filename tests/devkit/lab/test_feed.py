@@ -135,6 +135,7 @@ async def test_a_simulator_that_is_started_anew_has_new_phones_that_ring(
         ports = {
             "production_port": int(simulator.production_url.rpartition(":")[2]),
             "sandbox_port": int(simulator.sandbox_url.rpartition(":")[2]),
+            "fcm_port": int(simulator.fcm_url.rpartition(":")[2]),
             "control_port": int(simulator.control_url.rpartition(":")[2]),
         }
         authority = tmp_path / "apple"
@@ -171,6 +172,8 @@ def house_of(database, folder, listener, authority, ports):
     class Addresses:
         production_url = f"https://localhost:{ports['production_port']}"
         sandbox_url = f"https://localhost:{ports['sandbox_port']}"
+        fcm_url = f"https://localhost:{ports['fcm_port']}"
+        google_token_url = f"{fcm_url}/token"
         ca_file = authority / "ca.pem"
 
     with (
