@@ -1,7 +1,6 @@
 """Android phones ring by FCM, on the path that iPhones ring by."""
 
 import asyncio
-import random
 import secrets
 
 import httpx
@@ -10,6 +9,7 @@ import pytest
 from app.credentials import service as credentials
 from app.credentials.files.refusals import Refused
 from devkit.simulator.google.accounts import Account
+from tests.chance import dice
 from tests.e2e.android import (
     PACKAGE,
     PROJECT,
@@ -158,9 +158,7 @@ async def both(tenant: Tenant, user: str) -> tuple[Phone, str]:
 async def test_a_phone_of_two_addresses_is_rung_once_by_the_best_that_is_not_refused(
     tenant: Tenant, account: Account
 ) -> None:
-    seed = random.randrange(2**32)
-    print("seed", seed)
-    chance = random.Random(seed)
+    chance = dice()
     await give_account(tenant, account)
     phones = [await both(tenant, f"u{n}") for n in range(30)]
     refused = [(chance.random() < 0.5, chance.random() < 0.3) for _ in phones]
