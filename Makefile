@@ -52,16 +52,16 @@ demo: $(VENV)/demo.stamp ## see a phone ring; ONCE=1 does it unattended and exit
 
 .PHONY: test
 test: $(VENV)/browser.stamp ## run every test on real servers; ARGS="-k word" for some
-	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 6 --dist worksteal $(ARGS)
 
 .PHONY: test-long
 test-long: $(VENV)/browser.stamp ## the tests of chance in their long forms, some minutes
-	@RINGLINE_TEST_LONG=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal \
+	@RINGLINE_TEST_LONG=1 $(BIN)/python -m pytest -n auto --maxprocesses 6 --dist worksteal \
 		tests/core/test_call_walk.py tests/apns/test_many.py tests/e2e/test_races.py tests/fuzz $(ARGS)
 
 .PHONY: test-repeat
 test-repeat: $(VENV)/browser.stamp ## run the tests ten times, five of them on busy cores; ARGS as above
-	@$(BIN)/python -m tests.repeat -n logical --maxprocesses 4 --dist worksteal $(ARGS)
+	@$(BIN)/python -m tests.repeat -n auto --maxprocesses 6 --dist worksteal $(ARGS)
 
 .PHONY: screenshots
 screenshots: $(VENV)/browser.stamp ## take pictures of the dashboard and the lab into docs/screenshots/

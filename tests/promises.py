@@ -117,7 +117,7 @@ def run(promises: Sequence[Promise]) -> bool:
 
 def _workers() -> list[str]:
     there = importlib.util.find_spec("xdist") is not None
-    return ["-n", "logical", "--maxprocesses", "4", "--dist", "worksteal"] if there else []
+    return ["-n", "auto", "--maxprocesses", "6", "--dist", "worksteal"] if there else []
 
 
 def _run(command: Sequence[str]) -> bool:
