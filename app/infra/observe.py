@@ -20,6 +20,7 @@ SECRET_SHAPES = re.compile(
 )
 REDACTED = "[redacted]"
 NOISY = (
+    "alembic.runtime.plugins",
     "aioapns", "httpx", "httpcore", "uvicorn.access", "asyncio", "kombu", "amqp",
     # two lines for each task, of which the push itself tells more
     "celery.app.trace", "celery.worker.strategy",

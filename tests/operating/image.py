@@ -5,6 +5,7 @@ lines are run there, and what was installed must start, and hold no servers and 
 """
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def replay(home: Path) -> Path:
                     place.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy(ROOT / one, place)
         else:
-            command = rest.replace("python -m venv", f"{sys.executable} -m venv")
+            command = rest.replace("python -m venv", f"{shlex.quote(sys.executable)} -m venv")
             command = command.replace("/venv", str(environment))
             command = command.replace(
                 " --no-cache-dir", " --quiet"
