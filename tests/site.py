@@ -46,9 +46,12 @@ def lay_out() -> None:
 
 
 def as_site(text: str) -> str:
-    """A paper for the site: a folder's link leads to its index, drawings stay as text."""
+    """A paper for the site: a folder's link leads to its index.
+
+    Drawings stay as text, and so does TSX, whose generics Pygments does not read.
+    """
     text = re.sub(r"\]\(((?:[\w.-]+/)*decisions/)\)", r"](\1README.md)", text)
-    return text.replace("```mermaid", "```text")
+    return text.replace("```mermaid", "```text").replace("```tsx", "```text")
 
 
 def _indexes() -> None:
