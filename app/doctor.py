@@ -1,6 +1,7 @@
 """`ringline doctor`: is everything in order, and if not, how to mend it."""
 
 import asyncio
+import contextlib
 import ssl
 from dataclasses import dataclass
 from typing import Final
@@ -325,7 +326,9 @@ async def _apns(name: str, url: str, settings: Settings) -> Check:
             "allow outgoing TCP 443 to Apple (or 2197), with no proxy that opens TLS",
         )  # fmt: skip
     protocol = writer.get_extra_info("ssl_object").selected_alpn_protocol()
-    writer.close()
+    writer.transport.abort()  # nothing was said that the other side need hear the end of
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
     return Check(
         name, protocol == "h2", f"{parts.netloc} answers, {protocol or 'no ALPN'}",
         "something between here and Apple changes TLS: APNs speaks HTTP/2",

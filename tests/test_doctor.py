@@ -1,5 +1,7 @@
 """What `ringline doctor` says of the way to Apple."""
 
+import asyncio
+import gc
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,12 @@ async def test_it_trusts_what_the_senders_trust(
     ca_file = simulator.ca_file if trusts else tmp_path / "ca.pem"
     told = await doctor._apns("APNs production", simulator.production_url, settings(ca_file))
     assert told.ok is trusts
+
+
+def test_it_leaves_no_connection_behind(simulator: Simulator) -> None:
+    """What is left open is said when it is collected; pytest then fails this test."""
+    for _ in range(3):
+        asyncio.run(
+            doctor._apns("APNs production", simulator.production_url, settings(simulator.ca_file))
+        )
+    gc.collect()

@@ -46,7 +46,7 @@ async def pushed(site: Site) -> list[str]:
 async def past_its_time(site: Site) -> None:
     async with site.runtime.database.transaction() as session:
         await session.execute(text(
-            "UPDATE rings SET deadline = clock_timestamp() - interval '1 second'"))  # fmt: skip
+            "UPDATE rings SET deadline = statement_timestamp() - interval '1 second'"))  # fmt: skip
         await session.execute(text("UPDATE calls SET due_at = clock_timestamp()"))
     await calls.sweep(site.runtime)
 
