@@ -29,16 +29,16 @@ async def test_logs_hold_no_token_key_or_password(make_house: HouseMaker) -> Non
         for token in (user_token, call_token, member_token, member_token[:-1], "rl_sk_wrong"):
             await tenant.api.get(state, headers=bearer(token))
         await tenant.api.post("/v1/devices", json={"tokens": [{"token": phone.voip + "0"}]})
-        # an error of the database, whose statement holds a token
-        await tenant.execute("ALTER TABLE tokens RENAME TO hidden")
-        assert (await tenant.register(phone)).status_code == 500
-        await tenant.execute("ALTER TABLE hidden RENAME TO tokens")
 
         async def finished() -> bool:
             rows = await tenant.rows("SELECT state FROM pushes WHERE tenant_id = :tenant")
             return not {row["state"] for row in rows} & {"pending", "sending"}
 
         await eventually(finished)
+        # an error of the database, whose statement holds a token
+        await tenant.execute("ALTER TABLE tokens RENAME TO hidden")
+        assert (await tenant.register(phone)).status_code == 500
+        await tenant.execute("ALTER TABLE hidden RENAME TO tokens")
     house.close()
     written = "".join(one.output() for one in (*house.apis, *house.workers))
     assert "database_error" in written

@@ -152,7 +152,7 @@ async def test_a_reordered_push_is_overtaken_by_the_next_one(
         await lab.switch(MINE, "Reorder next push")
         await lab.ring()
         await lab.rings(TWIN)
-        assert "push_held" in await lab.did(MINE)
+        await expect(lab.column(MINE).locator(".timeline li.push_held")).to_have_count(1)
         await lab.ring()
         await expect(lab.caption(MINE)).to_have_text("Ringing and 1 more")
         await expect(lab.caption(TWIN)).to_have_text("Ringing and 1 more")
