@@ -6,7 +6,18 @@ and what Apple's engineers and other servers' code add to it.
 
 from typing import Final
 
-from app.core.answer_rows import ACCEPTED, Retry, Row, Table
+from app.core.answer_rows import (
+    ACCEPTED,
+    BUG,
+    DEVICE,
+    FORBIDDEN,
+    INTERNAL,
+    STOPPED,
+    UNAVAILABLE,
+    Retry,
+    Row,
+    Table,
+)
 from app.core.push_policy import (
     Alert,
     ConnectionAction,
@@ -15,14 +26,6 @@ from app.core.push_policy import (
     Signal,
 )
 
-STOPPED: Final = Row(
-    "credential_refused",
-    403,
-    credential=CredentialAction.STOP,
-    alert=Alert.CREDENTIAL_REFUSED,
-    signal=Signal.REFUSED,
-    other_credential=True,
-)
 CERTIFICATE: Final = Row(
     "certificate_refused",
     403,
@@ -32,14 +35,6 @@ CERTIFICATE: Final = Row(
     signal=Signal.REFUSED,
     other_credential=True,
 )
-FORBIDDEN: Final = Row(
-    "forbidden",
-    403,
-    alert=Alert.UNKNOWN_ANSWER,
-    signal=Signal.UNEXPLAINED,
-    other_credential=True,
-)
-"""A 403 whose reason nobody knows: the credential's, most likely."""
 TOPIC: Final = Row(
     "topic_refused",
     400,
@@ -48,16 +43,7 @@ TOPIC: Final = Row(
     signal=Signal.REFUSED,
     other_credential=True,
 )
-DEVICE: Final = Row("device_refused", 400)
 GONE: Final = Row("gone", 410, signal=Signal.GOOD)
-BUG: Final = Row("our_bug", 400, alert=Alert.OUR_BUG)
-UNAVAILABLE: Final = Row(
-    "unavailable",
-    503,
-    Retry.OFTEN,
-    connection=ConnectionAction.SPARE,
-    signal=Signal.TROUBLE,
-)
 
 EXPIRED: Final = Row(
     "provider_token_expired",
@@ -129,13 +115,7 @@ BY_REASON: Final = {
         signal=Signal.TROUBLE,
         other_credential=True,
     ),
-    "InternalServerError": Row(
-        "internal_error",
-        500,
-        Retry.OFTEN,
-        connection=ConnectionAction.SPARE,
-        signal=Signal.TROUBLE,
-    ),
+    "InternalServerError": INTERNAL,
     "ServiceUnavailable": UNAVAILABLE,
     "Shutdown": Row(
         "shutdown",
@@ -154,7 +134,7 @@ BY_STATUS: Final = {
     410: GONE,
     413: BY_REASON["PayloadTooLarge"],
     429: BY_REASON["TooManyRequests"],
-    500: BY_REASON["InternalServerError"],
+    500: INTERNAL,
     503: UNAVAILABLE,
 }
 TABLE: Final = Table(BY_REASON, BY_STATUS)

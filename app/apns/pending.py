@@ -3,11 +3,11 @@
 import asyncio
 import math
 from collections.abc import Callable
+from typing import Any
 
 from app.apns.outcome import PushOutcome, read_body
 from app.apns.request import PushRequest
 from app.core.outcome import readable
-from app.core.push_policy import NoAnswer
 from app.http2.head import seconds_until
 from app.http2.sender import Pending
 
@@ -44,40 +44,25 @@ class PendingPush(Pending):
             elif name == b"retry-after":
                 retry_after = seconds_until(value, self.wall_clock)
         self.end(
-            PushOutcome(
-                self.request.notification_id,
-                started=self.started,
-                ended=now,
+            self.outcome(
+                now,
                 code=self.code,
                 reason=self.reason,
                 timestamp=timestamp,
                 apns_unique_id=unique_id,
                 retry_after=retry_after,
-                connection=self.connection.number if self.connection is not None else 0,
                 provider_token_age=(
                     None if self.issued_at is None else self.wall_clock() - self.issued_at
                 ),
             )
         )
 
-    def unanswered(
-        self,
-        kind: NoAnswer,
-        cause: str,
-        *,
-        now: float,
-        may_have_reached: bool = False,
-        reason: str | None = None,
-    ) -> None:
-        self.end(
-            PushOutcome(
-                self.request.notification_id,
-                started=self.started,
-                ended=now,
-                no_answer=kind,
-                cause=cause,
-                reason=reason,
-                may_have_reached=may_have_reached,
-                connection=self.connection.number if self.connection is not None else 0,
-            )
+    def outcome(self, now: float, **said: Any) -> PushOutcome:
+        """The same in aioapns's terms, with what carried it."""
+        return PushOutcome(
+            self.request.notification_id,
+            started=self.started,
+            ended=now,
+            connection=self.connection.number if self.connection is not None else 0,
+            **said,
         )

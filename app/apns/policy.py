@@ -7,7 +7,7 @@ retried, anything else is final.
 from typing import Final
 
 from app.apns import answer_table as table
-from app.core.answer_rows import Row, follow
+from app.core.answer_rows import DEVICE, STOPPED, Row, follow
 from app.core.push_policy import (
     Alert,
     Attempt,
@@ -32,13 +32,8 @@ def react(attempt: Attempt, known: Known, random: float) -> Reaction:
 
     What a row lets happen once happens once in a push's life, whatever came in between.
     """
-    row = table.TABLE.row_for(
-        attempt.status,
-        attempt.reason,
-        attempt.no_answer,
-        may_have_reached=attempt.may_have_reached,
-    )
-    if row is table.DEVICE:
+    row = table.TABLE.row_of(attempt)
+    if row is DEVICE:
         return _device_refused(attempt, known)
     if row is table.GONE:
         return _gone(attempt, known)
@@ -54,7 +49,7 @@ def connection_after(status: int, reason: str | None) -> ConnectionAction:
 
 def _device_refused(attempt: Attempt, known: Known) -> Reaction:
     """BadDeviceToken and DeviceTokenNotForTopic: heal the environment, retire only on proof."""
-    row, now = table.DEVICE.name, attempt.ended
+    row, now = DEVICE.name, attempt.ended
     if known.burst:  # a wrong credential, not dead phones
         return Reaction(Verdict.REFUSED, row, alert=Alert.BAD_TOKEN_BURST)
     other = known.other_environment
@@ -76,5 +71,5 @@ def _gone(attempt: Attempt, known: Known) -> Reaction:
 def _expired_provider_token(age: float | None) -> Row:
     """A token old enough is signed anew; a younger one means that somebody's clock is wrong."""
     if age is None:
-        return table.STOPPED
+        return STOPPED
     return table.EXPIRED if age >= FRESH_PROVIDER_TOKEN else table.CLOCK_SKEW

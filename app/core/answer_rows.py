@@ -56,8 +56,39 @@ UNSENT = Row("unsent", 0, Retry.OFTEN, signal=Signal.UNEXPLAINED, other_credenti
 """The service cannot have acted on it: it may go again as long as there is time."""
 SILENT = Row("silent", 0, Retry.ONCE, signal=Signal.UNEXPLAINED, other_credential=True)
 """It may have arrived: a phone is handed a ring a second time at most."""
-
-
+STOPPED = Row(
+    "credential_refused",
+    403,
+    credential=CredentialAction.STOP,
+    alert=Alert.CREDENTIAL_REFUSED,
+    signal=Signal.REFUSED,
+    other_credential=True,
+)
+"""The service does not let this credential send, or does not know it (any more)."""
+FORBIDDEN = Row(
+    "forbidden",
+    403,
+    alert=Alert.UNKNOWN_ANSWER,
+    signal=Signal.UNEXPLAINED,
+    other_credential=True,
+)
+"""A 403 whose reason nobody knows: the credential's, most likely."""
+DEVICE = Row("device_refused", 400)
+BUG = Row("our_bug", 400, alert=Alert.OUR_BUG)
+UNAVAILABLE = Row(
+    "unavailable",
+    503,
+    Retry.OFTEN,
+    connection=ConnectionAction.SPARE,
+    signal=Signal.TROUBLE,
+)
+INTERNAL = Row(
+    "internal_error",
+    500,
+    Retry.OFTEN,
+    connection=ConnectionAction.SPARE,
+    signal=Signal.TROUBLE,
+)
 SERVER_ERROR = Row(
     "server_error",
     500,
@@ -94,6 +125,15 @@ class Table:
         if row is not None and row.status == status:
             return row
         return self.by_status.get(status) or (SERVER_ERROR if 500 <= status < 600 else UNKNOWN)
+
+    def row_of(self, attempt: Attempt) -> Row:
+        """The row of how this attempt ended."""
+        return self.row_for(
+            attempt.status,
+            attempt.reason,
+            attempt.no_answer,
+            may_have_reached=attempt.may_have_reached,
+        )
 
     def row_of_stored(self, status: int | None, reason: str | None) -> str:
         """The row's name of an earlier attempt as it is stored: its status, and the reason."""

@@ -7,7 +7,18 @@ error; of the token endpoint its `error`. What Google says of a field is named b
 
 from typing import Final
 
-from app.core.answer_rows import ACCEPTED, Retry, Row, Table
+from app.core.answer_rows import (
+    ACCEPTED,
+    BUG,
+    DEVICE,
+    FORBIDDEN,
+    INTERNAL,
+    STOPPED,
+    UNAVAILABLE,
+    Retry,
+    Row,
+    Table,
+)
 from app.core.push_policy import (
     Alert,
     ConnectionAction,
@@ -20,15 +31,6 @@ from app.core.push_policy import (
 BAD_TOKEN: Final = "INVALID_ARGUMENT message.token"  # noqa: S105 - a reason
 MISMATCH: Final = "SENDER_ID_MISMATCH"
 
-STOPPED: Final = Row(
-    "credential_refused",
-    403,
-    credential=CredentialAction.STOP,
-    alert=Alert.CREDENTIAL_REFUSED,
-    signal=Signal.REFUSED,
-    other_credential=True,
-)
-"""Google knows the account and does not let it send, or does not know it (any more)."""
 WRONG_PROJECT: Final = Row(
     "topic_refused",
     403,
@@ -41,7 +43,6 @@ WRONG_PROJECT: Final = Row(
 OF_ANOTHER_PROJECT: Final = Row("another_project", 403, other_credential=True)
 """One token does: it may be a build of its own, so the others go on."""
 GONE: Final = Row("gone", 404, token=TokenAction.RETIRE, signal=Signal.GOOD)
-DEVICE: Final = Row("device_refused", 400)
 UNAUTHENTICATED: Final = Row(
     "access_token_refused",
     401,
@@ -52,16 +53,6 @@ UNAUTHENTICATED: Final = Row(
     other_credential=True,
 )
 QUOTA: Final = Row("quota_exceeded", 429, Retry.ONCE, signal=Signal.TROUBLE)
-UNAVAILABLE: Final = Row(
-    "unavailable", 503, Retry.OFTEN, connection=ConnectionAction.SPARE, signal=Signal.TROUBLE
-)
-INTERNAL: Final = Row(
-    "internal_error", 500, Retry.OFTEN, connection=ConnectionAction.SPARE, signal=Signal.TROUBLE
-)
-BUG: Final = Row("our_bug", 400, alert=Alert.OUR_BUG)
-FORBIDDEN: Final = Row(
-    "forbidden", 403, alert=Alert.UNKNOWN_ANSWER, signal=Signal.UNEXPLAINED, other_credential=True
-)
 NO_ACCESS: Final = Row(
     "oauth_refused",
     0,

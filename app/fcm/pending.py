@@ -7,8 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from app.core.outcome import Ended, readable
-from app.core.push_policy import NoAnswer
+from app.core.outcome import readable
 from app.fcm.message import FcmMessage
 from app.http2.head import seconds_until
 from app.http2.sender import Pending
@@ -47,33 +46,12 @@ class PendingMessage(Pending):
         taken = self.code == 200
         self.reason = None if taken else reason_of(self.body)
         self.end(
-            Ended(
-                self.started,
+            self.outcome(
                 now,
                 code=self.code,
                 reason=self.reason,
                 unique_id=_name(self.body) if taken else None,
                 retry_after=retry_after,
-            )
-        )
-
-    def unanswered(
-        self,
-        kind: NoAnswer,
-        cause: str,
-        *,
-        now: float,
-        may_have_reached: bool = False,
-        reason: str | None = None,
-    ) -> None:
-        self.end(
-            Ended(
-                self.started,
-                now,
-                no_answer=kind,
-                cause=cause,
-                reason=reason,
-                may_have_reached=may_have_reached,
             )
         )
 

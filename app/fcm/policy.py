@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.core.answer_rows import follow
+from app.core.answer_rows import DEVICE, STOPPED, follow
 from app.core.push_policy import Alert, Attempt, Known, Reaction, TokenAction, Verdict
 from app.fcm import answer_table as table
 
@@ -14,24 +14,19 @@ row_of_stored: Final = table.TABLE.row_of_stored
 
 def react(attempt: Attempt, known: Known, random: float) -> Reaction:
     """What to do about the end of one attempt to push; `random` in [0, 1) is for jitter."""
-    row = table.TABLE.row_for(
-        attempt.status,
-        attempt.reason,
-        attempt.no_answer,
-        may_have_reached=attempt.may_have_reached,
-    )
+    row = table.TABLE.row_of(attempt)
     if row is table.OF_ANOTHER_PROJECT and known.burst:
         row = table.WRONG_PROJECT
-    if row is table.DEVICE:
+    if row is DEVICE:
         return _device_refused(known)
     if row is table.UNAUTHENTICATED and known.earlier.get(row.name):
-        row = table.STOPPED  # a token that was just fetched is refused as well
+        row = STOPPED  # a token that was just fetched is refused as well
     return follow(row, attempt, known, random)
 
 
 def _device_refused(known: Known) -> Reaction:
     """Google cannot read the token: believed of a credential that has been seen to work."""
-    name = table.DEVICE.name
+    name = DEVICE.name
     if known.burst:
         return Reaction(Verdict.REFUSED, name, alert=Alert.BAD_TOKEN_BURST)
     proven = known.may_retire and known.token_unchanged

@@ -7,6 +7,8 @@ from random import random as random_float
 from typing import Any, Final, Generic, TypeVar
 
 from app.core.frozen import frozen
+from app.core.outcome import Ended
+from app.core.push_policy import NoAnswer
 from app.http2.connect import Endpoint
 from app.http2.exchange import Exchange
 from app.http2.manager import Identity
@@ -28,6 +30,25 @@ class Pending(Exchange):
     ) -> None:
         super().__init__(payload, deadline, loop.time(), start_by)
         self.future: asyncio.Future[Any] = loop.create_future()
+
+    def unanswered(
+        self,
+        kind: NoAnswer,
+        cause: str,
+        *,
+        now: float,
+        may_have_reached: bool = False,
+        reason: str | None = None,
+    ) -> None:
+        self.end(
+            self.outcome(
+                now, no_answer=kind, cause=cause, reason=reason, may_have_reached=may_have_reached
+            )
+        )
+
+    def outcome(self, now: float, **said: Any) -> object:
+        """How it ended at `now`, as its sender says it: with these fields of an Outcome."""
+        return Ended(self.started, now, **said)
 
     def end(self, outcome: object) -> None:
         """Say how it ended, unless nobody wants to know."""
