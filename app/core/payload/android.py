@@ -18,7 +18,7 @@ from app.core.payload.facts import (
     RingFacts,
 )
 from app.core.payload.fit import fitted
-from app.core.payload.profiles import RING_FLAT, STOP_FLAT
+from app.core.payload.profiles import RING_FLAT, STOP_FLAT, STREAM
 from app.core.payload.template import compile_template
 
 AndroidProfile = Literal["ringline", "stream", "flutter_callkit_incoming", "rn_callkeep"]
@@ -27,17 +27,7 @@ ANDROID_PROFILES: Final[tuple[str, ...]] = get_args(AndroidProfile)
 _RING: Final[dict[str, Any]] = {"ring_type": "ring", "ring_video": "{{video_string}}"} | RING_FLAT
 _SHAPES: Final[dict[str, dict[str, Any]]] = {
     "ringline": {"call_cid": "{{cid}}", "user_ids": "{{user_ids}}"},
-    "stream": {
-        "call_cid": "{{cid}}",
-        "call_display_name": "{{call_label}}",
-        "created_by_display_name": "{{caller_label}}",
-        "created_by_id": "{{caller_id}}",
-        "receiver_id": "{{receiver_id}}",
-        "sender": "stream.video",
-        "type": "call.ring",
-        "version": "v2",
-        "video": "{{video_string}}",
-    },
+    "stream": {**STREAM},
     # This plugin is shown a call by the app's own handler, which reads strings.
     "flutter_callkit_incoming": {
         "id": "{{uuid}}",

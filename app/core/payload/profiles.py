@@ -80,9 +80,23 @@ def _ringline(ring: dict[str, Any]) -> dict[str, Any]:
     return {"aps": {"alert": alert}, "ring": ring}
 
 
+# `video` is a string on purpose: Swift takes a bool too, but React Native sends it
+# isEqualToString: and dies, while Flutter reads a bool as true.
+STREAM: Final = {
+    "call_cid": "{{cid}}",
+    "call_display_name": "{{call_label}}",
+    "created_by_display_name": "{{caller_label}}",
+    "created_by_id": "{{caller_id}}",
+    "receiver_id": "{{receiver_id}}",
+    "sender": "stream.video",
+    "type": "call.ring",
+    "version": "v2",
+    "video": "{{video_string}}",
+}
+"""What Stream's libraries read of a call, on iPhones below `stream`, on Androids at the top."""
+
+
 def _stream(ring: dict[str, Any]) -> dict[str, Any]:
-    # `video` is a string on purpose: Swift takes a bool too, but React Native sends it
-    # isEqualToString: and dies, while Flutter reads a bool as true.
     alert = {
         "title": "{{caller_label}} is calling you",
         "body": "",
@@ -90,18 +104,7 @@ def _stream(ring: dict[str, Any]) -> dict[str, Any]:
         "user_ids": "{{user_ids}}",
     }
     aps = {"alert": alert, "badge": 0, "category": "stream.video", "mutable-content": 1}
-    stream = {
-        "call_cid": "{{cid}}",
-        "call_display_name": "{{call_label}}",
-        "created_by_display_name": "{{caller_label}}",
-        "created_by_id": "{{caller_id}}",
-        "receiver_id": "{{receiver_id}}",
-        "sender": "stream.video",
-        "type": "call.ring",
-        "version": "v2",
-        "video": "{{video_string}}",
-    }
-    return {"aps": aps, "stream": stream, "ring": ring}
+    return {"aps": aps, "stream": STREAM, "ring": ring}
 
 
 def _flutter_callkit_incoming(ring: dict[str, Any]) -> dict[str, Any]:
