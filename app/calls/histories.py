@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 
 from app.calls import store
 from app.calls.rows import COUNTS, SUMMARY, own_call_from
@@ -18,6 +18,7 @@ from app.core.audience import LARGE
 from app.core.call import view
 from app.core.frozen import frozen
 from app.infra.db import Connection, many, one
+from app.infra.ids import least_uuid7
 from app.infra.runtime import Runtime
 
 WINDOW: Final = 2_000
@@ -233,7 +234,7 @@ async def _page(
     window = most if wanted.filtered or wanted.until is not None else limit + 1
     since, until = wanted.since or EARLIEST, wanted.until or LATEST
     if wanted.until is not None and before is None:
-        at, below = until, min(below, _id_at(until + SLACK))
+        at, below = until, min(below, least_uuid7(until + SLACK))
     values: dict[str, Any] = {
         "tenant": tenant_id,
         "user": wanted.user,
@@ -244,14 +245,14 @@ async def _page(
         "missed": wanted.missed,
         "since": since,
         "until": until,
-        "since_id": _id_at(since - SLACK),
+        "since_id": least_uuid7(since - SLACK),
         "before": at,
         "before_id": below,
         "window": window,
         "limit": limit + 1,
     }
     statement = OF_TENANT if wanted.user is None else OF_USER
-    rows = await many(session, statement, _taken(statement, values))
+    rows = await many(session, statement, values)
     shown = [row for row in rows if row["wanted"]][:limit]
     ids = [row["id"] for row in shown]
     matching = sum(row["wanted"] for row in rows)
@@ -260,15 +261,6 @@ async def _page(
     if rows and rows[0]["looked"] >= window:  # there may be more beyond what was looked at
         return ids, (rows[-1]["created_at"], rows[-1]["id"])
     return ids, None
-
-
-def _taken(statement: TextClause, values: dict[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in statement.compile().params}
-
-
-def _id_at(at: datetime) -> UUID:
-    """No session that began later has an id below this one: ids begin with their time."""
-    return UUID(int=max(0, int(at.timestamp() * 1_000)) << 80)
 
 
 async def counts(runtime: Runtime, tenant_id: UUID, user_id: str) -> dict[str, int]:

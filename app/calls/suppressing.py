@@ -10,6 +10,7 @@ from app.audit.log import SERVER, About, record_all
 from app.calls.apply import Change
 from app.core.suppression import REPEAT_WITHIN, Why, why_suppressed
 from app.infra.db import Connection, many
+from app.infra.ids import least_uuid7
 from app.infra.observe import SUPPRESSED
 from app.users.schemas import preferences_of
 from app.users.store import OF_PAIRS
@@ -40,7 +41,7 @@ async def suppressed(
         "callees": [one[1] for one in ordered],
         "callers": [one[2] for one in ordered],
         "types": [one[3] for one in ordered],
-        "since": _id_at(now - timedelta(seconds=REPEAT_WITHIN)),
+        "since": least_uuid7(now - timedelta(seconds=REPEAT_WITHIN)),
     }
     found = {}
     for row in await many(session, RULES, values):
@@ -74,8 +75,3 @@ async def record_suppressed(session: Connection, changes: Sequence[Change]) -> N
     await record_all(session, SERVER, lines)
     for line in lines:
         SUPPRESSED.labels(line.detail["reason"]).inc()
-
-
-def _id_at(at: datetime) -> UUID:
-    """Sessions that began later have ids above this one: ids begin with their time."""
-    return UUID(int=int(at.timestamp() * 1_000) << 80)

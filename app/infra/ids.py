@@ -2,6 +2,7 @@
 
 import os
 import threading
+from datetime import datetime
 from uuid import UUID
 
 from app.infra import clock
@@ -41,3 +42,8 @@ def uuid7() -> UUID:
     milliseconds = int(clock.unix() * 1_000)
     chance = int.from_bytes(_random.take(), "big") & CHANCE
     return UUID(int=milliseconds << 80 | VERSION_AND_VARIANT | chance)
+
+
+def least_uuid7(at: datetime) -> UUID:
+    """The bound below every id that is made from `at` on: rows of a time are found by their key."""
+    return UUID(int=max(0, int(at.timestamp() * 1_000)) << 80)
