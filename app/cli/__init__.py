@@ -2,7 +2,7 @@
 
 import traceback
 
-from app.cli import admins, backups, calls, credentials, devices, payloads, servers, tenants
+from app.cli import admins, backups, calls, credentials, devices, payloads, servers, tenants, users
 from app.cli.base import app, fail
 from app.cli.faults import OURS, fault_of
 from app.infra.settings import wants_details
@@ -18,6 +18,7 @@ __all__ = [
     "payloads",
     "servers",
     "tenants",
+    "users",
 ]
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn, TypeVar
 
 import orjson
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
@@ -17,6 +18,7 @@ from app.audit.log import Actor
 from app.cli.answers import wants_json
 from app.cli.faults import REFUSED
 from app.credentials import key_check
+from app.http.problems import field_errors
 from app.infra import clock
 from app.infra.db import connect
 from app.infra.observe import set_up_logging
@@ -27,6 +29,7 @@ from app.infra.vault import keyring
 
 PATIENCE = 5.0
 T = TypeVar("T")
+Tenant = Annotated[str, typer.Option("--tenant", help="Name or id of the tenant.")]
 
 app = typer.Typer(
     help="Ringline: a self-hosted ring service for apps with native call screens.\n\n"
@@ -68,6 +71,15 @@ def fail(sentence: str, *, code: str = "refused", status: int = REFUSED) -> NoRe
     else:
         err.print(f"[bold red]ringline:[/] {escape(sentence)}", soft_wrap=True)
     raise SystemExit(status)
+
+
+def checked(read: Callable[[], T]) -> T:
+    """What was typed, as the API would take it; a field that will not do is named, and ends it."""
+    try:
+        return read()
+    except ValidationError as error:
+        first = field_errors(error.errors())[0]
+        fail(f"{first['field']}: {first['detail']}".removeprefix(": "), code=first["code"])
 
 
 def _version(asked: bool) -> None:

@@ -1,9 +1,9 @@
 """Commands for calls."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from app.calls import histories, timeline
 from app.calls.histories import Wanted
@@ -11,9 +11,8 @@ from app.calls.ringer import ringer_of
 from app.calls.ringing import resolve
 from app.calls.schemas import RingIn
 from app.cli.answers import answer, columns, command
-from app.cli.base import fail, group, with_runtime
+from app.cli.base import Tenant, checked, group, with_runtime
 from app.core.call import SERVER
-from app.http.problems import field_errors
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 
@@ -24,7 +23,7 @@ call_app = group("call", "Calls: ring, list them, and what happened to a ring.")
 def ring(
     caller: Annotated[str, typer.Argument(help="User id of the caller.")],
     callees: Annotated[list[str], typer.Argument(help="User ids to ring.")],
-    tenant: Annotated[str, typer.Option(help="Name or id of the tenant.")],
+    tenant: Tenant,
     caller_name: Annotated[str | None, typer.Option(help="As the phones show it.")] = None,
     caller_avatar: Annotated[str | None, typer.Option(help="https address of a picture.")] = None,
     caller_handle: Annotated[
@@ -44,11 +43,7 @@ def ring(
     asked |= {"video": video, "ring_time": ring_time}
     if cid is not None:
         asked["type"], _, asked["id"] = cid.partition(":")
-    try:
-        request = RingIn.model_validate(asked)
-    except ValidationError as error:
-        first = field_errors(error.errors())[0]
-        fail(f"{first['field']}: {first['detail']}", code=first["code"])
+    request = checked(partial(RingIn.model_validate, asked))
 
     async def work(runtime: Runtime) -> dict[str, Any]:
         tenant_id = await tenants.find(runtime, tenant)
@@ -63,7 +58,7 @@ def ring(
 
 @command(call_app, "list")
 def list_calls(
-    tenant: Annotated[str, typer.Option(help="Name or id of the tenant.")],
+    tenant: Tenant,
     user: Annotated[str | None, typer.Option(help="Only calls of this user.")] = None,
     state: Annotated[str | None, typer.Option(help="ringing, active or ended.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why it ended: missed, declined ...")] = None,
@@ -90,7 +85,7 @@ def list_calls(
 @command(call_app, "show")
 def show(
     call: Annotated[str, typer.Argument(help="`type:id`, or the id of one session.")],
-    tenant: Annotated[str, typer.Option(help="Name or id of the tenant.")],
+    tenant: Tenant,
 ) -> None:
     """The timeline of a call: sent, accepted by Apple, reported by the phone, answered, stopped."""
 

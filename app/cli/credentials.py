@@ -10,7 +10,7 @@ import typer
 
 from app.audit import log as audit
 from app.cli.answers import answer, columns, command, fields, step
-from app.cli.base import actor, check_key, group, now, settings_or_fail, with_runtime
+from app.cli.base import Tenant, actor, check_key, group, now, settings_or_fail, with_runtime
 from app.core.event import rfc3339
 from app.credentials import rotation, service
 from app.credentials.parse import Upload
@@ -24,7 +24,6 @@ from app.tenants import service as tenants
 credential_app = group("credential", "Credentials: what lets us push for an app.")
 vault_app = group("vault", "The vault: what rests encrypted, and under which key.")
 
-Tenant = Annotated[str, typer.Option("--tenant", help="Name or id of the tenant.")]
 File = Annotated[
     Path,
     typer.Argument(exists=True, dir_okay=False, help=".p12, PEM, .p8 or .cer, told by content."),

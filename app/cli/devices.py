@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from app.calls import registration
 from app.cli.answers import answer, columns, command
-from app.cli.base import actor, group, with_runtime
+from app.cli.base import Tenant, actor, group, with_runtime
 from app.devices import service
 from app.devices.schemas import LONGEST_TOKEN, push_token
 from app.infra.runtime import Runtime
@@ -15,7 +15,6 @@ from app.tenants import service as tenants
 
 device_app = group("device", "Devices: a user's phones, and taking one away.")
 User = Annotated[str, typer.Argument(help="User id.")]
-Tenant = Annotated[str, typer.Option(help="Name or id of the tenant.")]
 
 
 @command(device_app, "list")

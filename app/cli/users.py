@@ -1,0 +1,121 @@
+"""Commands for users of a tenant: their tokens, preferences and blocks."""
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from app.cli.answers import answer, columns, command
+from app.cli.base import Tenant, actor, checked, group, with_runtime
+from app.core.event import rfc3339
+from app.core.identifiers import is_user_id
+from app.infra.runtime import Runtime
+from app.tenants import revocations, service
+from app.tenants.scopes import USER_SCOPES, check_scopes
+from app.users import service as users
+from app.users.schemas import PreferencesIn
+
+user_app = group("user", "Users of a tenant: tokens, preferences, blocks.")
+
+
+def user_id(text: str) -> str:
+    """A user's id as typed. Raises BadParameter."""
+    if not is_user_id(text):
+        raise typer.BadParameter("that is no user id")
+    return text
+
+
+User = Annotated[str, typer.Argument(help="The user's id.", parser=user_id)]
+
+
+@command(user_app, "token")
+def user_token(
+    user: User,
+    tenant: Tenant,
+    expires_in: Annotated[int, typer.Option(help="Seconds.", min=60)] = 3600,
+    scope: Annotated[
+        list[str] | None, typer.Option(help=f"{', '.join(USER_SCOPES)}; default all.")
+    ] = None,
+) -> None:
+    """Make a user token; prints it, this once."""
+    check_scopes(scope or [], USER_SCOPES)
+
+    async def work(runtime: Runtime) -> tuple[str, datetime]:
+        tenant_id = await service.find(runtime, tenant)
+        return await service.user_token(
+            runtime, tenant_id, user, expires_in, scopes=scope, actor=actor()
+        )
+
+    token, expires = with_runtime(work)
+    answer({"token": token, "expires_at": rfc3339(expires)}, token)
+
+
+@command(user_app, "revoke")
+def user_revoke(user: User, tenant: Tenant) -> None:
+    """Revoke every token of a user: within two seconds none is good, and its streams end."""
+
+    async def work(runtime: Runtime) -> datetime:
+        tenant_id = await service.find(runtime, tenant)
+        return await revocations.revoke(runtime, tenant_id, user, actor=actor())
+
+    at = with_runtime(work)
+    answer({"user_id": user, "revoked_at": rfc3339(at)}, f"revoked at {rfc3339(at)}")
+
+
+@command(user_app, "preferences")
+def user_preferences(
+    user: User,
+    tenant: Tenant,
+    change: Annotated[
+        str | None, typer.Option("--set", help="New preferences, as JSON; `{}` for none.")
+    ] = None,
+) -> None:
+    """What a user wants of rings: do not disturb, quiet hours, call types, exceptions."""
+    wanted = None if change is None else checked(partial(PreferencesIn.model_validate_json, change))
+
+    async def work(runtime: Runtime) -> PreferencesIn:
+        tenant_id = await service.find(runtime, tenant)
+        if wanted is not None:
+            await users.set_preferences(runtime, tenant_id, user, wanted, actor=actor())
+        return await users.preferences(runtime, tenant_id, user)
+
+    found = with_runtime(work).stored()
+    answer(found, orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+
+
+@command(user_app, "blocks")
+def user_blocks(user: User, tenant: Tenant) -> None:
+    """Whom a user has blocked."""
+
+    async def work(runtime: Runtime) -> list[dict[str, Any]]:
+        return await users.blocks(runtime, await service.find(runtime, tenant), user)
+
+    rows = [
+        {"user_id": row["blocked_id"], "blocked_at": rfc3339(row["created_at"])}
+        for row in with_runtime(work)
+    ]
+    lines = [(row["user_id"], row["blocked_at"]) for row in rows]
+    answer({"blocks": rows}, columns(("User", "Since"), lines))
+
+
+@command(user_app, "block")
+def user_block(
+    user: User,
+    other: Annotated[str, typer.Argument(help="Who is not to ring them.", parser=user_id)],
+    tenant: Tenant,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the block back.")] = False,
+) -> None:
+    """Block another user for a user, or take that back."""
+
+    async def work(runtime: Runtime) -> None:
+        tenant_id = await service.find(runtime, tenant)
+        if undo:
+            await users.unblock(runtime, tenant_id, user, other, actor=actor())
+        else:
+            await users.block(runtime, tenant_id, user, other, actor=actor())
+
+    with_runtime(work)
+    state = "not blocked" if undo else "blocked"
+    answer({"user_id": user, "other": other, "state": state}, state)
