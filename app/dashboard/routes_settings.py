@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -57,10 +56,10 @@ async def _keys(
 def _rules(settings: TenantSettings) -> dict[str, str]:
     """What user tokens must say, as the form has it."""
     rules = settings.user_tokens
-    keys = "" if rules.jwks is None else orjson.dumps(rules.jwks, option=orjson.OPT_INDENT_2)
+    keys = b"" if rules.jwks is None else orjson.dumps(rules.jwks, option=orjson.OPT_INDENT_2)
     shown = {name: getattr(rules, name) or "" for name in TOKEN_RULES}
     life = "" if rules.longest_life is None else f"{rules.longest_life:g}"
-    return shown | {"longest_life": life, "jwks": keys if isinstance(keys, str) else keys.decode()}
+    return shown | {"longest_life": life, "jwks": keys.decode()}
 
 
 @router.post("/keys")
@@ -130,8 +129,7 @@ async def change_token_rules(request: Request, place: Operator) -> Response:
 @router.get("/calls")
 async def calls_page(request: Request, place: Viewer) -> Response:
     """Call types, their times, and what users and pushes may do."""
-    stopped_at = await tenants.ringing_stopped_at(place.runtime, place.id)
-    return _calls(request, place.settings, None, stopped_at)
+    return await _calls(request, place, None)
 
 
 @router.post("/ringing")
@@ -143,16 +141,11 @@ async def switch_ringing(request: Request, place: Operator) -> Response:
     return moved(f"{place.path}/settings/calls", done)
 
 
-def _calls(
-    request: Request,
-    settings: TenantSettings,
-    problem: str | None,
-    stopped_at: datetime | None = None,
-) -> Response:
+async def _calls(request: Request, place: TenantPage, problem: str | None) -> Response:
     return render(
         request, "settings_calls.html", status=422 if problem else 200,
-        settings=settings, defaults=CallLimits(), bounds=BOUNDS, problem=problem, tab="/calls",
-        stopped_at=stopped_at,
+        settings=place.settings, defaults=CallLimits(), bounds=BOUNDS, problem=problem,
+        tab="/calls", stopped_at=await tenants.ringing_stopped_at(place.runtime, place.id),
     )  # fmt: skip
 
 
@@ -174,9 +167,9 @@ async def change_calls(request: Request, place: Operator) -> Response:
             values[name] = float(text_of(form, name) or getattr(TenantSettings(), name))
         settings = TenantSettings.model_validate(values)
     except ValidationError as error:
-        return _calls(request, place.settings, _sentence(error))
+        return await _calls(request, place, _sentence(error))
     except (ValueError, AppError) as error:
-        return _calls(request, place.settings, str(error))
+        return await _calls(request, place, str(error))
     await tenants.change_settings(place.runtime, place.id, settings, actor=place.actor)
     return moved(f"{place.path}/settings/calls", "settings_saved")
 
