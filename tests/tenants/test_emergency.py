@@ -41,6 +41,9 @@ async def test_no_new_ring_begins_and_what_lives_goes_on(
     owner = await site.admin()
     page = f"/dashboard/t/{tenant.id}/settings"
     assert "All new ringing is stopped" in (await owner.get(page + "/calls")).text
+    refused = await post(owner, page + "/calls", ring="loud")
+    assert refused.status_code == 422
+    assert "All new ringing is stopped" in refused.text
     assert (await post(owner, page + "/ringing")).status_code == 303
     assert (await api.post("/v1/calls", json=ring)).status_code == 202
     said = await asyncio.to_thread(ringline, environment, "tenant", "stop", "acme")
