@@ -7,11 +7,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.api.models import says
 from app.api.models.users import BlockOut, BlocksOut
 from app.core.event import rfc3339
-from app.http.acting import actor_of
+from app.http.acting import actor_of, runtime_of
 from app.http.auth import server_or_user
 from app.http.encoded_slashes import segment
 from app.infra.fields import UserId
-from app.infra.runtime import Runtime
 from app.tenants.caller import Caller, require_scope
 from app.users import service
 from app.users.schemas import PreferencesIn
@@ -24,7 +23,7 @@ ServerOrUser = Annotated[Caller, Depends(server_or_user)]
 async def preferences(user_id: UserId, request: Request, caller: ServerOrUser) -> PreferencesIn:
     """What a user wants of rings; by a key, or by the user's own token."""
     user = _whose(caller, user_id)
-    return await service.preferences(_runtime(request), caller.tenant_id, user)
+    return await service.preferences(runtime_of(request), caller.tenant_id, user)
 
 
 @router.put("/preferences", **says("replace_preferences", PreferencesIn))
@@ -38,7 +37,7 @@ async def set_preferences(
     """
     user = _whose(caller, user_id)
     actor = actor_of(request, caller)
-    await service.set_preferences(_runtime(request), caller.tenant_id, user, body, actor=actor)
+    await service.set_preferences(runtime_of(request), caller.tenant_id, user, body, actor=actor)
     return body
 
 
@@ -46,7 +45,7 @@ async def set_preferences(
 async def blocks(user_id: UserId, request: Request, caller: ServerOrUser) -> dict[str, Any]:
     """Whom a user has blocked, by id; at most 1,000."""
     user = _whose(caller, user_id)
-    rows = await service.blocks(_runtime(request), caller.tenant_id, user)
+    rows = await service.blocks(runtime_of(request), caller.tenant_id, user)
     return {
         "blocks": [
             {"user_id": row["blocked_id"], "blocked_at": rfc3339(row["created_at"])} for row in rows
@@ -61,7 +60,7 @@ async def block(
     """Block another user: their rings reach nobody of this user's, and they are not told so."""
     user = _whose(caller, user_id)
     actor = actor_of(request, caller)
-    at = await service.block(_runtime(request), caller.tenant_id, user, blocked_id, actor=actor)
+    at = await service.block(runtime_of(request), caller.tenant_id, user, blocked_id, actor=actor)
     return {"user_id": blocked_id, "blocked_at": rfc3339(at)}
 
 
@@ -72,15 +71,10 @@ async def unblock(
     """Take a block back."""
     user = _whose(caller, user_id)
     actor = actor_of(request, caller)
-    await service.unblock(_runtime(request), caller.tenant_id, user, blocked_id, actor=actor)
+    await service.unblock(runtime_of(request), caller.tenant_id, user, blocked_id, actor=actor)
     return Response(status_code=204)
 
 
 def _whose(caller: Caller, user_id: str) -> str:
     require_scope(caller, "calls" if caller.kind == "user" else "users")
     return caller.acting_for(user_id)
-
-
-def _runtime(request: Request) -> Runtime:
-    runtime: Runtime = request.app.state.runtime
-    return runtime
