@@ -1,5 +1,7 @@
 """The timeline of a call: everything that happened, in order, each with a sentence."""
 
+import re
+
 from tests.e2e.house import Tenant, eventually, new_tenant
 
 
@@ -100,6 +102,10 @@ async def test_what_is_forgotten_early_is_told_from_what_is_kept(tenant: Tenant)
             f"DELETE FROM {table} WHERE session_id = :call", call=call["session_id"]
         )
     found = (await tenant.api.get(f"{path}/timeline")).json()["timeline"]
+
+    def told(one: dict[str, str]) -> str:
+        return re.sub(r"after \d+ ms", "after some ms", one["text"])
+
     kept = {
         "call.started",
         "ring_push.sent",
@@ -107,9 +113,10 @@ async def test_what_is_forgotten_early_is_told_from_what_is_kept(tenant: Tenant)
         "device.delivered",
         "call.ended",
     }
-    # two pushes of one moment may stand either way round
-    assert sorted(one["text"] for one in found) == sorted(
-        one["text"] for one in whole if one["kind"] in kept
+    # two pushes of one moment may stand either way round; an attempt's milliseconds are the
+    # sender's own, a push's are the database's, so that they may differ by one
+    assert sorted(told(one) for one in found) == sorted(
+        told(one) for one in whole if one["kind"] in kept
     )
     assert "not sent" not in str(found)
 
