@@ -52,7 +52,7 @@ demo: $(VENV)/demo.stamp ## see a phone ring; ONCE=1 does it unattended and exit
 
 .PHONY: test
 test: $(VENV)/browser.stamp ## run every test on real servers; ARGS="-k word" for some
-	@$(BIN)/python -m pytest -n auto --maxprocesses 6 --dist worksteal $(ARGS)
+	@$(BIN)/python -m tests.again -n auto --maxprocesses 6 --dist worksteal $(ARGS)
 
 .PHONY: test-long
 test-long: $(VENV)/browser.stamp ## the tests of chance in their long forms, some minutes
