@@ -116,12 +116,14 @@ reference: $(VENV)/dev.stamp ## write the references, and what is generated in t
 	@$(BIN)/python -m clients.generator
 
 .PHONY: lock
+# What is tested with is what is run with: the smaller sets take their versions from the largest.
 lock: | $(BIN)/python ## resolve the dependencies anew into requirements/
 	@$(PIP) install uv
-	@for set in "run build" "demo build,demo" "dev build,demo,dev"; do set -- $$set; \
+	@for set in "dev build,demo,dev" "demo build,demo" "run build"; do set -- $$set; \
 		extras=$$(echo "$$2" | sed 's/[^,]*/--extra &/g; s/,/ /g'); \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 			--no-annotate --no-emit-index-url --no-emit-find-links $(if $(KEEP),,--upgrade) \
+			$$(test $$1 = dev || echo --constraint requirements/dev.txt) \
 			pyproject.toml $$extras -o requirements/$$1.txt; done
 	@echo "cyclonedx-bom>=7" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(KEEP),,--upgrade) \
