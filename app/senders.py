@@ -23,6 +23,11 @@ RING_KINDS: Final[tuple[TokenKind, ...]] = tuple(
 STOP_KINDS: Final = {ring: stop for one in SERVICES for ring, stop in one.stop_kinds.items()}
 """By which kind of its tokens a device is told to stop that was rung by this one."""
 
+ALERT_KINDS: Final[tuple[TokenKind, ...]] = tuple(
+    kind for one in SERVICES for kind in sorted(one.alert_kinds)
+)
+"""The kinds of token by which a notification is shown, the best first."""
+
 
 def serving(kind: TokenKind) -> Service:
     """Who pushes to tokens of this kind."""

@@ -17,7 +17,7 @@ from app.calls import store as calls
 from app.credentials import store as credentials
 from app.devices import store as devices
 from app.infra.db import as_json
-from app.push import claims, expiry, records, tokens, worker_store
+from app.push import alerts, claims, expiry, records, tokens, worker_store
 from app.push import erasure as push_erasure
 from app.push import store as pushes
 from workers import retention
@@ -124,6 +124,8 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         pushes.STOPS,
         {"rings": IDS, "callkit_reasons": [4, 4], "spared": ["d", None]},
     ),
+    "missed": (alerts.TARGETS, {"rings": IDS, "event": "missed"}),
+    "unseen": (alerts.UNSEEN, {"tenants": [TENANT], "users": ["u7"]}),
     "facts": (pushes.FACTS, {"ring": IDS[0]}),
     "history of pushes": (history.PUSHES, {"call": IDS[0], "limit": 100}),
     "pushes of calls": (retention.PUSHES_OF_CALLS, {"calls": IDS}),

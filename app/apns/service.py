@@ -11,9 +11,11 @@ from app.apns.request import PushRequest
 from app.apns.sender import Sender
 from app.core.app_id import VOIP, spelled
 from app.core.payload import (
+    AlertTexts,
     Prepared,
     RingFacts,
     Template,
+    alert_payload,
     ring_payload,
     stop_payload,
     topic,
@@ -21,7 +23,7 @@ from app.core.payload import (
 )
 from app.core.push import Purpose, TokenKind
 from app.core.push_policy import Attempt, Known, Reaction
-from app.infra.sender import OutgoingPush, Secret
+from app.infra.sender import ALERT_KEPT, OutgoingPush, Secret
 from app.infra.settings import Settings
 
 
@@ -32,6 +34,7 @@ class Apns:
     title: Final = "Apple"
     label: Final = "APNs"
     ring_kinds: Final = frozenset({TokenKind.VOIP})
+    alert_kinds: Final = frozenset({TokenKind.ALERT})
     stop_kinds: Final = {TokenKind.VOIP: TokenKind.ALERT}
     token_kinds: Final = frozenset({TokenKind.VOIP, TokenKind.ALERT})
     environments: Final = ("production", "sandbox")
@@ -78,10 +81,23 @@ class Apns:
             return voip_stop_payload(profile, facts, reason, template)
         return stop_payload(facts, reason)
 
+    def alert_payload(self, purpose: Purpose, texts: AlertTexts, facts: RingFacts) -> bytes:
+        return alert_payload("apns", purpose.value, texts, facts)[0]
+
     def request(self, push: OutgoingPush) -> PushRequest:
         """`expiration` is 0, "once, now", unless Apple may keep a ring until it is over."""
         voip = push.kind is TokenKind.VOIP
         wanted = self.topic(push.kind, push.app_id)
+        if push.purpose.is_alert:
+            return PushRequest(
+                push.token,
+                push.payload,
+                topic=spelled(wanted, push.topics) or wanted,
+                notification_id=push.id,
+                push_type="alert",
+                expiration=int(push.now + ALERT_KEPT),
+                collapse_key=push.ring,
+            )
         return PushRequest(
             push.token,
             push.payload,

@@ -10,16 +10,19 @@ from app.calls import queries as live
 from app.calls import store
 from app.calls.rows import Stored
 from app.core.audience import audience
-from app.core.call import Call, Decision, Ring
+from app.core.call import Call, Decision, Member, MemberState, Ring, Role
 from app.core.event import Event, EventType, envelope
 from app.core.frozen import frozen
 from app.core.push import Purpose
 from app.events import store as events
 from app.infra.db import Connection, Insert, Row, insert_all
 from app.infra.ids import uuid7
+from app.push import alerts
 from app.push import store as pushes
 from app.push import tokens as push_tokens
 from app.webhooks import publish
+
+MISSED = frozenset({MemberState.MISSED, MemberState.UNREACHABLE})
 
 
 @frozen
@@ -57,9 +60,10 @@ async def start(
     added = await store.add_calls(session, calls, _new_rows(changes, now, tokens))
     taken = [change for change in changes if change.decision.call.id in added]
     settled = [ring for change in taken for ring in change.decision.settled]
+    applied = Applied(rings=[ring.uuid for _, _, ring in _rings(taken)])
     if settled:  # given up at once: nothing of theirs can ring
         await store.settle_rings(session, settled)
-    applied = Applied(rings=[ring.uuid for _, _, ring in _rings(taken)])
+        await alerts.add_missed(session, _missed(taken), now)
     applied.webhooks, applied.news = await _write_events(session, taken)
     applied.events = _counted(taken)
     return added, applied
@@ -89,9 +93,26 @@ async def apply(session: Connection, changes: Sequence[Change], now: datetime) -
         await store.settle_rings(session, settled)
         await pushes.drop_unsent(session, [ring.uuid for ring in settled])
         applied.rings += await _add_stops(session, changes, now)
+        applied.rings += await alerts.add_missed(session, _missed(changes), now)
     applied.webhooks, applied.news = await _write_events(session, changes)
     applied.events = _counted(changes)
     return applied
+
+
+def _missed(changes: Sequence[Change]) -> list[UUID]:
+    """Rings that have settled just now as missed calls, but those kept from their users."""
+    return [
+        ring.uuid
+        for change in changes
+        for ring in change.decision.settled
+        if _is_missed(change.decision.call.members[ring.user_id], ring)
+    ]
+
+
+def _is_missed(member: Member, ring: Ring) -> bool:
+    latest = member.ring is not None and member.ring.uuid == ring.uuid
+    callee = member.role is Role.CALLEE and not member.is_hidden
+    return latest and callee and member.state in MISSED
 
 
 def _rings(changes: Sequence[Change]) -> list[tuple[UUID, UUID, Ring]]:

@@ -20,6 +20,7 @@ from app.core.frozen import frozen
 from app.infra.db import Connection, many, one
 from app.infra.ids import least_uuid7
 from app.infra.runtime import Runtime
+from app.push.alerts import MISSED
 
 WINDOW: Final = 2_000
 MOST_OTHERS: Final = 10
@@ -62,10 +63,6 @@ class Page:
     calls: list[dict[str, Any]]
     next: Place | None
 
-
-MISSED = """(m.role = 'callee' AND (m.state = 'missed'
-    OR m.state = 'unreachable' AND c.ended_at IS NOT NULL))"""
-"""Of a member `m` of a call `c`: whether it is a missed call."""
 
 EACH_CALL = "CROSS JOIN LATERAL (SELECT * FROM calls WHERE id = m.session_id OFFSET 0) c"
 """Look-ups, whatever the statistics say: what is joined in order may begin at the wrong end."""

@@ -1,17 +1,20 @@
 """Payload previews: what a phone would get, its size, and what its library makes of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
+from pydantic import ValidationError
 from rich.markup import escape
 
 from app.calls import service as calls
 from app.cli.answers import answer, command
 from app.cli.base import err, fail, group, out, with_runtime
 from app.core.payload import (
+    ALERT_SERVICES,
     ANDROID_PROFILES,
     DEFAULT_PROFILE,
     OTHER_LIMIT,
@@ -23,8 +26,10 @@ from app.core.payload import (
     Prepared,
     RingFacts,
     Template,
+    alert_payload,
     android_problems,
     android_ring,
+    check_alert,
     check_template,
     headers,
     problems,
@@ -38,6 +43,7 @@ from app.infra.runtime import Runtime
 from app.push import store
 from app.push.preparing import ring_facts
 from app.tenants import service as tenants
+from app.tenants.notifications import NotificationEvent, NotificationIn
 
 payload_app = group("payload", "Payloads: what a push carries, for each client library.")
 
@@ -117,6 +123,34 @@ def _preview_android(profile: str, call: str | None, tenant: str | None) -> None
         {"outcome": one.outcome, "path": one.path, "sentence": one.sentence} for one in found
     ]
     answer(data, human)
+
+
+@command(payload_app, "notification")
+def notification(
+    texts: Annotated[Path, typer.Argument(exists=True, help="JSON, as a call type's settings.")],
+    event: Annotated[NotificationEvent, typer.Option(help="What has happened.")] = "missed",
+    call: Annotated[str | None, typer.Option(help="A real call: its cid or id.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="The tenant of that call.")] = None,
+) -> None:
+    """Show what a notification would be, to Apple and to Google, and whether it may be saved."""
+    try:
+        said = NotificationIn.model_validate_json(texts.read_text()).texts
+        check_alert(event, said)
+    except ValidationError as error:
+        first = error.errors()[0]
+        fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": "))
+    except PayloadError as error:
+        fail(str(error))
+    facts = replace(_facts(call, tenant), badge=3 if event == "missed" else None)
+    apple, google = (alert_payload(one, event, said, facts)[0] for one in ALERT_SERVICES)
+
+    def human() -> None:
+        for title, body in (("Apple, to the alert token:", apple), ("Google:", google)):
+            out.print(title)
+            out.print_json(json.dumps(json.loads(body)))
+            out.print(f"{len(body):,} of {OTHER_LIMIT:,} bytes\n")
+
+    answer({"apns": json.loads(apple), "fcm": json.loads(google), "most": OTHER_LIMIT}, human)
 
 
 def _facts(call: str | None, tenant: str | None) -> RingFacts:

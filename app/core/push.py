@@ -14,6 +14,12 @@ class Purpose(StrEnum):
 
     RING = "ring"
     STOP = "stop"
+    MISSED = "missed"
+
+    @property
+    def is_alert(self) -> bool:
+        """Whether the phone's system shows it by itself."""
+        return self in ALERTS
 
 
 class TokenKind(StrEnum):
@@ -78,6 +84,7 @@ OTHER: Final = {
     Environment.PRODUCTION: Environment.SANDBOX,
     Environment.SANDBOX: Environment.PRODUCTION,
 }
+ALERTS: Final = frozenset({Purpose.MISSED})
 PURPOSES: Final[Mapping[str, Purpose]] = {one.value: one for one in Purpose}
 TOKEN_KINDS: Final[Mapping[str, TokenKind]] = {one.value: one for one in TokenKind}
 ENVIRONMENTS: Final[Mapping[str, Environment]] = {one.value: one for one in Environment}

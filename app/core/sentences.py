@@ -89,9 +89,21 @@ def _names(users: Any) -> str:
     return ", ".join(names)
 
 
+PUSHES = {
+    "ring": "a push",
+    "stop": "a stop",
+    "missed": "a notification of the missed call",
+}
+
+
+def _the(purpose: str) -> str:
+    """The same, known by now."""
+    return PUSHES.get(purpose, f"a {purpose} push").replace("a ", "the ", 1)
+
+
 def of_sending(purpose: str, device: str, attempt: int) -> str:
     """A push goes out."""
-    what = "a push" if purpose == "ring" else "a stop"
+    what = PUSHES.get(purpose, f"a {purpose} push")
     again = f", try {attempt}" if attempt > 1 else ""
     return f"{what} goes to {device}{again}"
 
@@ -105,7 +117,7 @@ def of_answer(
     milliseconds: float,
 ) -> str:
     """What a push service (by its name for people) said, or that nothing was heard."""
-    what = "the push" if purpose == "ring" else "the stop"
+    what = _the(purpose)
     after = f" after {milliseconds:.0f} ms"
     if status is not None and 200 <= status < 300:
         return f"{service} accepts {what} to {device}{after}"
@@ -116,6 +128,6 @@ def of_answer(
 
 def of_unsent(purpose: str, device: str, state: str, reason: str | None) -> str:
     """A push that never went out."""
-    what = "the push" if purpose == "ring" else "the stop"
+    what = _the(purpose)
     why = words.of_push(reason) if reason else state
     return f"{what} to {device} is not sent: {why}"

@@ -1,10 +1,11 @@
 """A payload as the phone would get it, for a ring that is made up: its text, size and faults."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.core.payload import (
+    ALERT_SERVICES,
     OTHER_LIMIT,
     SAMPLE_TOKEN,
     VOIP_LIMIT,
@@ -12,14 +13,18 @@ from app.core.payload import (
     Problem,
     RingFacts,
     TemplateError,
+    alert_payload,
     android_problems,
     android_ring,
+    check_alert,
     check_template,
     problems,
     ring_payload,
     template_advice,
 )
 from app.core.person import Handle, HandleKind
+from app.infra.errors import Invalid
+from app.tenants.notifications import NotificationIn
 
 ANDROID = "android:"
 """What stands before a profile's name when it is an Android app's."""
@@ -44,22 +49,7 @@ class Preview:
 
 def preview(profile: str, template: str, public_url: str) -> Preview:
     """What a profile makes of a ring; `template` is used by `custom` only."""
-    facts = RingFacts(
-        uuid=RING,
-        cid="default:morning-round",
-        session_id=CALL,
-        caller_id="alice",
-        caller_name="Alice Adams",
-        caller_avatar="https://example.com/alice.png",
-        caller_handle=Handle(HandleKind.PHONE, "+49 30 1234567"),
-        display_name="Morning round",
-        receiver_id="bob",
-        user_ids=("alice", "carol"),
-        video=True,
-        sent_at_ms=1_790_000_000_000,
-        expires_at_ms=1_790_000_045_000,
-        state_url=f"{public_url}/v1/calls/{CALL}",
-    )
+    facts = _facts(public_url)
     if profile.startswith(ANDROID):
         return _android(profile.removeprefix(ANDROID), facts)
     try:
@@ -76,6 +66,25 @@ def preview(profile: str, template: str, public_url: str) -> Preview:
     return Preview(shown, len(body), problems=found, advice=tuple(advice))
 
 
+def _facts(public_url: str) -> RingFacts:
+    return RingFacts(
+        uuid=RING,
+        cid="default:morning-round",
+        session_id=CALL,
+        caller_id="alice",
+        caller_name="Alice Adams",
+        caller_avatar="https://example.com/alice.png",
+        caller_handle=Handle(HandleKind.PHONE, "+49 30 1234567"),
+        display_name="Morning round",
+        receiver_id="bob",
+        user_ids=("alice", "carol"),
+        video=True,
+        sent_at_ms=1_790_000_000_000,
+        expires_at_ms=1_790_000_045_000,
+        state_url=f"{public_url}/v1/calls/{CALL}",
+    )
+
+
 def _android(profile: str, facts: RingFacts) -> Preview:
     try:
         body = android_ring(profile, facts).for_token(SAMPLE_TOKEN)
@@ -83,3 +92,27 @@ def _android(profile: str, facts: RingFacts) -> Preview:
         return Preview(faults=(str(error),))
     text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     return Preview(text, len(body), OTHER_LIMIT, tuple(android_problems(profile, body)))
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationPreview:
+    """A notification as Apple and Google are given it, indented for people; sizes as sent."""
+
+    apple: str
+    apple_size: int
+    google: str
+    google_size: int
+    limit: int = OTHER_LIMIT
+
+
+def preview_notification(event: str, texts: str, public_url: str) -> NotificationPreview:
+    """What is made of the JSON that was typed. Raises ValidationError, or Invalid."""
+    said = NotificationIn.model_validate_json(texts).texts
+    facts = replace(_facts(public_url), badge=2 if event == "missed" else None)
+    try:
+        check_alert(event, said)
+        bodies = [alert_payload(one, event, said, facts)[0] for one in ALERT_SERVICES]
+    except PayloadError as error:
+        raise Invalid("invalid_template", str(error)) from error
+    apple, google = (json.dumps(json.loads(one), indent=2, ensure_ascii=False) for one in bodies)
+    return NotificationPreview(apple, len(bodies[0]), google, len(bodies[1]))

@@ -6,6 +6,7 @@ from fastapi.responses import RedirectResponse
 from app.dashboard import (
     routes_calls,
     routes_credentials,
+    routes_notifications,
     routes_overview,
     routes_people,
     routes_settings,
@@ -44,7 +45,7 @@ def install(app: FastAPI) -> None:
     app.add_api_route("/", to_dashboard, methods=["GET"], include_in_schema=False)
     pages = (
         routes_people, routes_overview, routes_calls, routes_users, routes_credentials,
-        routes_settings,
+        routes_settings, routes_notifications,
         routes_webhooks,
     )  # fmt: skip
     app.include_router(ASSETS)

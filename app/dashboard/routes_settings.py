@@ -120,7 +120,7 @@ async def change_token_rules(request: Request, place: Operator) -> Response:
     except orjson.JSONDecodeError:
         return await _keys(request, place, status=422, problem="jwks: not JSON.", rules=values)
     except ValidationError as error:
-        return await _keys(request, place, status=422, problem=_sentence(error), rules=values)
+        return await _keys(request, place, status=422, problem=sentence_of(error), rules=values)
     except AppError as error:
         return await _keys(request, place, status=error.status, problem=error.detail, rules=values)
     return moved(f"{place.path}/settings", "token_rules_saved")
@@ -167,7 +167,7 @@ async def change_calls(request: Request, place: Operator) -> Response:
             values[name] = float(text_of(form, name) or getattr(TenantSettings(), name))
         settings = TenantSettings.model_validate(values)
     except ValidationError as error:
-        return await _calls(request, place, _sentence(error))
+        return await _calls(request, place, sentence_of(error))
     except (ValueError, AppError) as error:
         return await _calls(request, place, str(error))
     await tenants.change_settings(place.runtime, place.id, settings, actor=place.actor)
@@ -186,7 +186,8 @@ def _limits(form: FormData, prefix: str, before: Mapping[str, float]) -> dict[st
     return found
 
 
-def _sentence(error: ValidationError) -> str:
+def sentence_of(error: ValidationError) -> str:
+    """The first thing that is wrong, with its place."""
     first = field_errors(error.errors())[0]
     return f"{first['field']}: {first['detail']}".removeprefix(": ")
 
@@ -255,7 +256,7 @@ async def change_payload(request: Request, place: Operator) -> Response:
         else:
             changed, kept = _with_profile(settings, app_id, profile, template)
     except (TemplateError, ValidationError) as error:
-        problem = _sentence(error) if isinstance(error, ValidationError) else str(error)
+        problem = sentence_of(error) if isinstance(error, ValidationError) else str(error)
         return await _payload(
             request, place, app_id=app_id, profile=profile, template=template,
             problem=problem,

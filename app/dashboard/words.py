@@ -31,6 +31,8 @@ DONE = {
     "settings_saved": "Saved. Calls that live keep the limits they began with.",
     "profile_saved": "Saved. The next ring uses this payload.",
     "profile_removed": "Removed: this app gets the default payload again.",
+    "notification_saved": "Saved. The next one says this.",
+    "notification_removed": "Removed: nothing is said of this any more.",
     "role_changed": "The role was changed.",
     "admin_removed": "The administrator was removed and signed out.",
     "webhook_off": "The webhook is off; nothing is sent to it.",

@@ -6,7 +6,7 @@ import orjson
 
 from app.core.frozen import frozen
 from app.core.push import Purpose
-from app.infra.sender import OutgoingPush
+from app.infra.sender import ALERT_KEPT, OutgoingPush
 
 LONGEST_TTL: Final = 28 * 24 * 3600
 """Seconds; Google stores a message for four weeks at most."""
@@ -33,12 +33,22 @@ def message_of(push: OutgoingPush) -> FcmMessage:
     """
     if not 0 < len(push.token) <= LONGEST_TOKEN:
         raise ValueError("an FCM token has 1 to 4,096 characters")
+    if push.purpose.is_alert:
+        return _shown(push)
     seconds = min(max(int(push.deadline - push.now), 0), LONGEST_TTL)
     priority = b"HIGH" if push.purpose is Purpose.RING else b"NORMAL"
     return FcmMessage(
         b'{"message":{"token":%b,"data":%b,"android":{"priority":"%b","ttl":"%ds"}}}'
         % (orjson.dumps(push.token), push.payload, priority, seconds)
     )
+
+
+def _shown(push: OutgoingPush) -> FcmMessage:
+    """A notification that Android shows by itself, in the place of another of the same ring."""
+    said = orjson.loads(push.payload)
+    android = {"priority": "HIGH", "ttl": f"{ALERT_KEPT}s", "notification": said["notification"]}
+    message = {"token": push.token, "data": said["data"], "android": android}
+    return FcmMessage(orjson.dumps({"message": message}))
 
 
 def probe() -> FcmMessage:

@@ -3,8 +3,16 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from app.core.payload import Prepared, RingFacts, Template, android_ring, android_stop
-from app.core.push import TokenKind
+from app.core.payload import (
+    AlertTexts,
+    Prepared,
+    RingFacts,
+    Template,
+    alert_payload,
+    android_ring,
+    android_stop,
+)
+from app.core.push import Purpose, TokenKind
 from app.core.push_policy import Attempt, Known, Reaction
 from app.fcm import message, policy
 from app.fcm.account import ServiceAccount
@@ -22,6 +30,7 @@ class Fcm:
     label: Final = "FCM"
     token_kinds: Final = frozenset({TokenKind.FCM})
     ring_kinds: Final = token_kinds
+    alert_kinds: Final = token_kinds
     stop_kinds: Final = {TokenKind.FCM: TokenKind.FCM}
     environments: Final = ("production",)
     credential_kinds: Final = frozenset({"google_service_account"})
@@ -67,6 +76,9 @@ class Fcm:
         template: Template | None,  # noqa: ARG002
     ) -> bytes:
         return android_stop(facts, reason)
+
+    def alert_payload(self, purpose: Purpose, texts: AlertTexts, facts: RingFacts) -> bytes:
+        return alert_payload("fcm", purpose.value, texts, facts)[0]
 
     def request(self, push: OutgoingPush) -> FcmMessage:
         return message.message_of(push)

@@ -8,13 +8,16 @@ own table what outcomes mean. Values in, an outcome out: no database, and nothin
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from app.core.frozen import frozen
-from app.core.payload import Prepared, RingFacts, Template
+from app.core.payload import AlertTexts, Prepared, RingFacts, Template
 from app.core.push import Purpose, TokenKind
 from app.core.push_policy import Attempt, Known, Reaction
 from app.infra.settings import Settings
+
+ALERT_KEPT: Final = 24 * 3_600
+"""Seconds for which a service may keep a notification for a phone that is away."""
 
 
 @frozen
@@ -108,7 +111,8 @@ class Service(Protocol):
     `name` is its word in metrics; `title` how people call the service, `label` its protocol.
     `token_kinds` and `credential_kinds` are what it serves, `ring_kinds` the tokens that are rung;
     `stop_kinds` says for each of these by which kind of the same device's tokens it is told to
-    stop. A service of one environment calls that `production`.
+    stop; `alert_kinds` are the tokens by which the phone's system shows a notification by itself. A
+    service of one environment calls that `production`.
     `device_refusals` are reasons that speak of one device's token alone: many of them together mean
     a wrong credential. To a probe, `proofs` are reasons that show that the credential is taken, and
     `elsewhere` those that show that it is good in another environment.
@@ -124,6 +128,8 @@ class Service(Protocol):
     def token_kinds(self) -> frozenset[TokenKind]: ...
     @property
     def ring_kinds(self) -> frozenset[TokenKind]: ...
+    @property
+    def alert_kinds(self) -> frozenset[TokenKind]: ...
     @property
     def stop_kinds(self) -> Mapping[TokenKind, TokenKind]: ...
     @property
@@ -163,6 +169,9 @@ class Service(Protocol):
         template: Template | None,
     ) -> bytes:
         """What a stop says to a token of this kind. Raises PayloadError."""
+
+    def alert_payload(self, purpose: Purpose, texts: AlertTexts, facts: RingFacts) -> bytes:
+        """What a notification says to a token of `alert_kinds`. Raises PayloadError."""
 
     def request(self, push: OutgoingPush) -> Any:
         """What its senders take. Raises ValueError for what cannot be sent."""

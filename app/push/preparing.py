@@ -1,7 +1,7 @@
 """From claimed rows to requests: payloads made once per ring, tokens spliced in."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from app.infra import clock
 from app.infra.sender import OutgoingPush
 from app.infra.vault import Keyring
 from app.push.claimed import CallFacts, ClaimedPush, Rung
+from app.push.tokens import User
 from app.tenants.schemas import TenantSettings, tenant_settings
 
 log = structlog.get_logger(__name__)
@@ -34,13 +35,16 @@ TOKEN_OUTLIVES_RING = timedelta(minutes=5)
 
 @frozen
 class Preparing:
-    """What making requests for one batch needs; `calls` as a claim gives them, by id."""
+    """What making requests for one batch needs; `calls` as a claim gives them, by id.
+
+    `badges`: how many missed calls those have not seen who are told of one."""
 
     calls: Mapping[UUID, CallFacts]
     public_url: str
     keyring: Keyring
     payloads: dict[tuple[UUID, TokenKind, str], Prepared] = field(default_factory=dict)
     settings: dict[UUID, TenantSettings] = field(default_factory=dict)
+    badges: dict[User, int] = field(default_factory=dict)
 
     def request(self, push: ClaimedPush, now: datetime, topics: Sequence[str] = ()) -> Any:
         """What its sender takes of a claimed push; `topics` are what its credential is for.
@@ -52,6 +56,12 @@ class Preparing:
             settings = tenant_settings(self.calls[push.session_id].settings)
             self.settings[push.session_id] = settings
         ring = push.purpose is Purpose.RING
+        if ring:
+            body = self._ring_body(push, settings)
+        elif push.purpose is Purpose.STOP:
+            body = self._stop_body(push, settings, now)
+        else:
+            body = self._alert_body(push, settings, now)
         return senders.serving(push.kind).request(
             OutgoingPush(
                 str(push.id),
@@ -60,7 +70,7 @@ class Preparing:
                 push.kind,
                 push.app_id,
                 push.token,
-                self._ring_body(push, settings) if ring else self._stop_body(push, settings, now),
+                body,
                 push.ring_deadline.timestamp() if ring else push.deadline.timestamp(),
                 now.timestamp(),
                 settings.store_and_forward,
@@ -96,6 +106,16 @@ class Preparing:
         return senders.serving(push.kind).stop_payload(
             push.kind, profile, ring, push.callkit_reason, template
         )
+
+    def _alert_body(self, push: ClaimedPush, settings: TenantSettings, now: datetime) -> bytes:
+        call = self.calls[push.session_id]
+        texts = settings.alert(call.type, push.purpose)
+        if texts is None:
+            raise PayloadError("the tenant has taken back what it is to say")
+        facts = ring_facts(push, call, self.public_url, sent_at=now)
+        if push.purpose is Purpose.MISSED:
+            facts = replace(facts, badge=self.badges.get((push.tenant_id, push.user_id)))
+        return senders.serving(push.kind).alert_payload(push.purpose, texts, facts)
 
 
 def ring_facts(

@@ -11,7 +11,7 @@ import structlog
 
 from app.core.outcome import Outcome
 from app.core.payload import PayloadError
-from app.core.push import PushReason, PushState
+from app.core.push import Purpose, PushReason, PushState
 from app.core.push_policy import Known, OtherEnvironment, Reaction, Verdict
 from app.credentials import store as credentials
 from app.credentials.usable import Usable
@@ -19,6 +19,7 @@ from app.infra.boottime import boottime
 from app.infra.runtime import Runtime
 from app.infra.sender import Pending, Sender
 from app.infra.vault import VaultError
+from app.push.alerts import unseen
 from app.push.breakers import Breakers
 from app.push.claimed import Claim, ClaimedPush, Look
 from app.push.deciding import (
@@ -115,8 +116,11 @@ class Sending:
 
         What it does not come to, when it fails or is cancelled, goes back to be claimed again.
         """
-        # Who has not been tried yet goes before those that are tried again.
+        # Who has not been tried yet goes before those that are tried again; what was missed last.
         left = deque(sorted(claimed, key=lambda push: bool(push.tried)))
+        missed = [push for push in left if push.purpose is Purpose.MISSED]
+        if missed:
+            left = deque(push for push in left if push.purpose is not Purpose.MISSED)
         try:
             async with self._runtime.database.autocommit() as session:
                 usable = CredentialSet(
@@ -126,13 +130,21 @@ class Sending:
                 )
             calls = {push.session_id: push.call for push in claimed if push.call is not None}
             preparing = Preparing(calls, self._runtime.settings.public_url, self._runtime.keyring)
-            while left:
+            while left or missed:
+                if not left:
+                    await self._count_unseen(missed, preparing)
+                    left, missed = deque(missed), []
                 for _ in range(min(AT_A_STRETCH, len(left))):
                     self._send_one(left.popleft(), life, read, preparing, usable)
                 await asyncio.sleep(0)  # what is written so far leaves
         finally:
-            for push in left:
+            for push in (*left, *missed):
                 self._finish(Result(push, PushState.PENDING, push.reason))
+
+    async def _count_unseen(self, missed: Sequence[ClaimedPush], preparing: Preparing) -> None:
+        users = {(one.tenant_id, one.user_id) for one in missed}
+        async with self._runtime.database.autocommit() as session:
+            preparing.badges.update(await unseen(session, users))
 
     def _send_one(
         self,

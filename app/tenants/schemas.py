@@ -13,12 +13,14 @@ from app.core.payload import (
     ANDROID_PROFILES,
     DEFAULT_PROFILE,
     PROFILES,
+    AlertTexts,
     PayloadError,
     check_template,
 )
-from app.core.push import TokenKind
+from app.core.push import Purpose, TokenKind
 from app.infra.fields import AppId, AtMost, CallType, Request, Said, Text, check_json, refuse
 from app.tenants.jwks import BadKeySet, KeySet, key_set
+from app.tenants.notifications import NotificationsIn
 
 COUNTS = {"members", "devices"}
 MOST_APPS = 1_000
@@ -136,6 +138,9 @@ class TenantSettings(Request):
     templates: Annotated[dict[AppId, dict[str, Any]], _APPS] = Field(
         {}, description="custom payload per bundle id"
     )
+    notifications: Annotated[dict[CallType, NotificationsIn], _TYPES] = Field(
+        {}, description="notifications per call type (docs/guides/payloads.md)"
+    )
     user_tokens: UserTokenRules = Field(
         UserTokenRules(), description="what user tokens must say, beyond `sub` and `exp`"
     )
@@ -212,6 +217,12 @@ class TenantSettings(Request):
         """The payload profile for an app's tokens of this kind."""
         profiles = self.android_profiles if kind is TokenKind.FCM else self.profiles
         return profiles.get(app_id, DEFAULT_PROFILE)
+
+    def alert(self, call_type: str, purpose: Purpose) -> AlertTexts | None:
+        """What a notification of a call of this type says; None: there is none."""
+        found = self.notifications.get(call_type)
+        said = found.missed if found is not None and purpose is Purpose.MISSED else None
+        return None if said is None else said.texts
 
     def limits_for(self, call_type: str) -> CallLimits:
         """The limits that a call of this type begins with."""

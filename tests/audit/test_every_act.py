@@ -30,6 +30,7 @@ UNAUDITED = {
     ("POST", "/v1/credentials/preview"): NOTHING,
     ("POST", "/dashboard/t/{tenant_id}/credentials/preview"): NOTHING,
     ("POST", "/dashboard/t/{tenant_id}/settings/payload/preview"): NOTHING,
+    ("POST", "/dashboard/t/{tenant_id}/settings/notifications/preview"): NOTHING,
 }
 
 
@@ -204,6 +205,8 @@ async def by_forms(walk: Walk, tenant: UUID, simulator) -> None:
     await walk.form(settings + "/ringing", "ringing.resume", ids)
     await walk.form(settings + "/calls", "settings.change", ids, users_may_ring="yes")
     await walk.form(settings + "/payload", "settings.change", ids, app_id=BUNDLE, profile="stream")
+    said = {"call_type": "default", "event": "missed", "texts": '{"title": "Missed"}'}
+    await walk.form(settings + "/notifications", "settings.change", ids, **said)
     await webhooks_by_forms(walk, settings + "/webhooks", ids)
     await credentials_by_forms(walk, here + "/credentials", ids, simulator)
     await users_by_forms(walk, here, ids, simulator)

@@ -19,7 +19,7 @@ from tests.cli.test_cli import STRONG
 PASSWORD = "sesame-of-the-database"
 SERVERS = {"api", "worker", "simulator", "demo"}
 """They serve, or wait for servers: an outage is not the end of them."""
-NO_DATABASE = {"payload profiles", "payload preview", "doctor"}
+NO_DATABASE = {"payload profiles", "payload preview", "payload notification", "doctor"}
 
 
 def commands(group: object = None, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -197,13 +197,16 @@ def test_errors_of_asyncpg_and_of_ours_have_a_sentence() -> None:
 def test_every_command_answers_in_json_and_ids_are_never_cut(database: str, tmp_path: Path) -> None:
     env = settings(database_url=database) | {"COLUMNS": "20"}
     name = "A tenant with quite a long name " * 2
+    texts = tmp_path / "texts.json"
+    texts.write_text('{"title": "Missed", "body": "{{caller_label}} called"}')
     made = run(
         [["--version"], ["migrate", "--json"], ["tenant", "create", name, "--json"], ["tenant", "list"],
          ["tenant", "list", "--json"], ["tenant", "key", name, "--json"],
          ["secret", "list", "--tenant", name, "--json"], ["admin", "create", "a@example.com", "--json"],
          ["credential", "list", "--tenant", name, "--json"], ["vault", "status", "--json"],
          ["vault", "rotate", "--json"], ["credential", "audit", "--tenant", name, "--json"],
-         ["payload", "profiles", "--json"], ["payload", "preview", "--json"]],
+         ["payload", "profiles", "--json"], ["payload", "preview", "--json"],
+         ["payload", "notification", str(texts), "--json"]],
         env,
     )  # fmt: skip
     assert made[0][2].startswith("ringline 0.")

@@ -118,6 +118,31 @@ async def test_an_app_that_gets_the_default_payload_again_is_said_so(site: Site,
         assert said in (await owner.get(answer.headers["location"])).text
 
 
+async def test_what_a_notification_says_is_shown_checked_saved_and_taken_back(
+    site: Site, tenant
+) -> None:
+    owner = await site.admin()
+    path = f"/dashboard/t/{tenant}/settings/notifications"
+    form = {"call_type": "default", "event": "missed"}
+    said = '{"title": "Missed", "body": "{{caller_label}} called"}'
+    page = (await post(owner, path + "/preview", **form, texts=said)).text
+    assert page.count("Alice Adams called") == 2
+    for wrong, why in (
+        ("{", "JSON"),
+        ('{"title": "{{video}}"}', "no text"),
+        ("{}", "shows nothing"),
+    ):
+        for to in (path, path + "/preview"):
+            answer = await post(owner, to, **form, texts=wrong)
+            assert (answer.status_code, why in answer.text) == (422, True), (to, answer.text)
+    answer = await post(owner, path, **form, texts=said)
+    assert "Saved" in (await owner.get(answer.headers["location"])).text
+    assert "Alice Adams called" in (await owner.get(path)).text
+    answer = await post(owner, path, **form, texts="")
+    assert "nothing is said of this" in (await owner.get(answer.headers["location"])).text
+    assert "Nothing is sent" in (await owner.get(path)).text
+
+
 async def test_a_template_is_shown_with_what_its_app_will_miss(site: Site, tenant) -> None:
     owner = await site.admin()
     path = f"/dashboard/t/{tenant}/settings/payload/preview"

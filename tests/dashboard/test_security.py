@@ -88,6 +88,7 @@ SHOWN_TO_VIEWERS = {
     "/settings": "/settings/tokens",
     "/settings/calls": "/settings/calls",
     "/settings/payload": "/settings/payload",
+    "/settings/notifications": "/settings/notifications",
 }
 """By page, a form whose fields tell what is set, and are disabled for them."""
 
@@ -99,7 +100,7 @@ async def test_a_viewer_looks_and_changes_nothing(site: Site, tenant) -> None:
         answer = await post(viewer, filled(path, tenant), name="evil")
         assert answer.status_code == 403, path
     for part in ("", "/calls", "/users", "/credentials", "/settings", "/settings/calls",
-                 "/settings/payload", "/settings/webhooks", "/settings/audit"):  # fmt: skip
+                 "/settings/payload", "/settings/notifications", "/settings/webhooks", "/settings/audit"):  # fmt: skip
         answer = await viewer.get(f"/dashboard/t/{tenant}{part}")
         assert answer.status_code == 200, part
         forms = re.findall(r'<form[^>]*method="post"[^>]*action="([^"]*)"', answer.text)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from app.core.answer_rows import ACCEPTED, Row, Table, follow
 from app.core.outcome import Ended
-from app.core.payload import android_ring, android_stop
+from app.core.payload import alert_payload, android_ring, android_stop
 from app.core.push import TokenKind
 from app.core.push_policy import TokenAction
 from app.http2.sender import SenderStats
@@ -58,7 +58,7 @@ class Sender:
 
 class Toy:
     name, title, label = "toy", "Toy", "TOY"
-    token_kinds = ring_kinds = frozenset({TokenKind.TOY})
+    token_kinds = ring_kinds = alert_kinds = frozenset({TokenKind.TOY})
     stop_kinds = {TokenKind.TOY: TokenKind.TOY}
     environments = ("production",)
     credential_kinds = frozenset({"toy_key"})
@@ -68,6 +68,8 @@ class Toy:
     def open(self, secret, environment, settings, wall_clock, *, connections=None): return Sender()
     def ring_payload(self, profile, facts, template): return android_ring("ringline", facts)
     def stop_payload(self, kind, profile, facts, reason, template): return android_stop(facts, reason)
+    def alert_payload(self, purpose, texts, facts):
+        return alert_payload("fcm", purpose.value, texts, facts)[0]
     def request(self, push): return push
     def react(self, attempt, known, random):
         row = TABLE.row_for(attempt.status, attempt.reason, attempt.no_answer)

@@ -24,6 +24,7 @@ Sizes are bytes of UTF-8: 5,120 for a VoIP push, 4,096 for others; what is cut f
 
 from dataclasses import replace
 
+from app.core.payload.alerts import ALERT_SERVICES, AlertTexts, alert_payload, check_alert
 from app.core.payload.android import (
     ANDROID_PROFILES,
     AndroidProfile,
@@ -58,6 +59,7 @@ from app.core.payload.sample import SAMPLE_TOKEN, sample_facts
 from app.core.payload.template import Template
 
 __all__ = [
+    "ALERT_SERVICES",
     "ANDROID_PROFILES",
     "CALLKIT_REASONS",
     "DEFAULT_PROFILE",
@@ -67,6 +69,7 @@ __all__ = [
     "SAMPLE_TOKEN",
     "TOKEN_ROOM",
     "VOIP_LIMIT",
+    "AlertTexts",
     "AndroidProfile",
     "Kind",
     "Outcome",
@@ -77,9 +80,11 @@ __all__ = [
     "RingFacts",
     "Template",
     "TemplateError",
+    "alert_payload",
     "android_problems",
     "android_ring",
     "android_stop",
+    "check_alert",
     "check_template",
     "headers",
     "number_of",

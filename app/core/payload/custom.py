@@ -15,7 +15,7 @@ DEPTH_LIMIT: Final = 8
 
 # The largest ring that there can be once all that may be cut is cut: ids of 128 characters, a cid
 # of two parts of 64, a long URL. A template that this does not fit would fail some day.
-_LARGEST: Final = RingFacts(
+LARGEST: Final = RingFacts(
     uuid="0" * 8 + "-0000-4000-8000-" + "0" * 12,
     cid="c" * 64 + ":" + "i" * 64,
     session_id="0" * 36,
@@ -59,7 +59,7 @@ def check_template(source: str | Mapping[str, Any], *, aps: ApsRule = "any") -> 
         raise TemplateError(reasons)
     try:
         template = compile_template(body)
-        fitted(template, _LARGEST, VOIP_LIMIT, TOKEN_ROOM)
+        fitted(template, LARGEST, VOIP_LIMIT, TOKEN_ROOM)
     except PayloadError as error:
         raise TemplateError([str(error)]) from error
     return template

@@ -45,6 +45,7 @@ class RingFacts:
     the caller first, then who has joined; a recipient or a repeat in it is left out here again,
     since a phone that reads itself as its caller is a fault that nobody notices in a test.
     `custom` is the tenant's own JSON object; `display_name` a title of the call (a group's name).
+    `badge`: how many missed calls the receiver has not seen, where that is said.
     """
 
     uuid: str
@@ -63,6 +64,7 @@ class RingFacts:
     user_ids: tuple[str, ...] = ()
     custom: Mapping[str, Any] | None = None
     callkit_reason: int | None = field(default=None)
+    badge: int | None = None
 
 
 @frozen

@@ -182,6 +182,9 @@ FIELDS: Final[dict[str, Field]] = {
         "integer", True, lambda f: f.callkit_reason, "CXCallEndedReason, in a stop only"
     ),
     "callkit_reason_string": Field("string", True, _reason_string, "the same, as a string"),
+    "badge": Field(
+        "integer", True, lambda f: f.badge, "unseen missed calls, of a missed call only"
+    ),
 }
 
 # Not a fact of the ring but of the device: spliced in at send time.

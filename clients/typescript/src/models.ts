@@ -595,6 +595,39 @@ export interface NewWebhook {
   secret: string;
 }
 
+/** What a notification says: texts with holes, or keys of texts that the app brings. */
+export interface NotificationIn {
+  /** its title */
+  title?: string | null;
+  /** its text */
+  body?: string | null;
+  /**
+   * the app's own title, in the phone's language: Apple's `title-loc-key`, Google's
+   * `title_loc_key`
+   */
+  title_key?: string | null;
+  /** what goes into that title */
+  title_args?: string[];
+  /** the same of its text: Apple's `loc-key`, Google's `body_loc_key` */
+  body_key?: string | null;
+  /** what goes into that text */
+  body_args?: string[];
+  /** a sound of the app's */
+  sound?: string | null;
+  /** Apple's category, for actions */
+  category?: string | null;
+  /** Android's notification channel */
+  channel_id?: string | null;
+  /** of a missed call: the app's icon shows how many are unseen */
+  badge?: boolean;
+}
+
+/** The notifications of one call type; what is absent is not sent. */
+export interface NotificationsIn {
+  /** after a ring that nobody answered */
+  missed?: NotificationIn | null;
+}
+
 /** A call as one member's phone reads it: that member alone, and how many others there are. */
 export interface OwnCall {
   /** the client's own id of the call */
@@ -977,6 +1010,8 @@ export interface TenantSettings {
   android_profiles?: Record<string, string>;
   /** custom payload per bundle id */
   templates?: Record<string, Record<string, unknown>>;
+  /** notifications per call type (docs/guides/payloads.md) */
+  notifications?: Record<string, NotificationsIn>;
   /** what user tokens must say, beyond `sub` and `exp` */
   user_tokens?: UserTokenRules;
   /** days for which events are kept */

@@ -696,6 +696,40 @@ class NewWebhook(TypedDict):
     """signs deliveries; shown this once"""
 
 
+class NotificationIn(TypedDict):
+    """What a notification says: texts with holes, or keys of texts that the app brings."""
+
+    title: NotRequired[str | None]
+    """its title"""
+    body: NotRequired[str | None]
+    """its text"""
+    title_key: NotRequired[str | None]
+    """the app's own title, in the phone's language: Apple's `title-loc-key`, Google's
+    `title_loc_key`
+    """
+    title_args: NotRequired[list[str]]
+    """what goes into that title"""
+    body_key: NotRequired[str | None]
+    """the same of its text: Apple's `loc-key`, Google's `body_loc_key`"""
+    body_args: NotRequired[list[str]]
+    """what goes into that text"""
+    sound: NotRequired[str | None]
+    """a sound of the app's"""
+    category: NotRequired[str | None]
+    """Apple's category, for actions"""
+    channel_id: NotRequired[str | None]
+    """Android's notification channel"""
+    badge: NotRequired[bool]
+    """of a missed call: the app's icon shows how many are unseen"""
+
+
+class NotificationsIn(TypedDict):
+    """The notifications of one call type; what is absent is not sent."""
+
+    missed: NotRequired[NotificationIn | None]
+    """after a ring that nobody answered"""
+
+
 class OwnCall(TypedDict):
     """A call as one member's phone reads it: that member alone, and how many others there are."""
 
@@ -1129,6 +1163,8 @@ class TenantSettings(TypedDict):
     """payload profile per Android package"""
     templates: NotRequired[dict[str, dict[str, Any]]]
     """custom payload per bundle id"""
+    notifications: NotRequired[dict[str, NotificationsIn]]
+    """notifications per call type (docs/guides/payloads.md)"""
     user_tokens: NotRequired[UserTokenRules]
     """what user tokens must say, beyond `sub` and `exp`"""
     keep_events_days: NotRequired[float]

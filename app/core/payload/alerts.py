@@ -1,0 +1,157 @@
+"""Notifications that the phone's system shows by itself: what they say is the tenant's.
+
+Texts with holes, or the names of texts that the app brings in the phone's own language, with what
+goes into them. Sources: "Generating a remote notification" (Apple's `loc-key`), "Method:
+projects.messages.send" (Google's `body_loc_key`).
+"""
+
+import re
+from functools import lru_cache
+from typing import Any, Final, Literal, get_args
+
+from app.core.frozen import frozen
+from app.core.payload.custom import LARGEST, TemplateError
+from app.core.payload.facts import OTHER_LIMIT, PayloadError, RingFacts
+from app.core.payload.fields import FIELDS
+from app.core.payload.fit import fitted
+from app.core.payload.template import Template, compile_template
+
+AlertService = Literal["apns", "fcm"]
+ALERT_SERVICES: Final[tuple[AlertService, ...]] = get_args(AlertService)
+_HOLE: Final = re.compile(r"\{\{\s*([a-z_]+\??)\s*\}\}")
+
+
+@frozen
+class AlertTexts:
+    """What a tenant has a notification say. `badge`: it carries how many missed calls are unseen.
+
+    `title_key` and `body_key` name texts of the app's; the args are theirs, and may hold holes.
+    """
+
+    title: str | None = None
+    body: str | None = None
+    title_key: str | None = None
+    title_args: tuple[str, ...] = ()
+    body_key: str | None = None
+    body_args: tuple[str, ...] = ()
+    sound: str | None = None
+    category: str | None = None
+    channel: str | None = None
+    badge: bool = True
+
+
+def alert_payload(
+    service: AlertService, event: str, texts: AlertTexts, facts: RingFacts
+) -> tuple[bytes, tuple[str, ...]]:
+    """The payload for an `alert` token, or Google's `data` and `notification` in one object.
+
+    Also the names of what was cut to fit. Raises PayloadError.
+    """
+    parts, trimmed = fitted(_compiled(service, event, texts), facts, OTHER_LIMIT, 0)
+    return parts[0], trimmed
+
+
+def check_alert(event: str, texts: AlertTexts) -> None:
+    """Check what a notification says, as it is saved. Raises TemplateError.
+
+    Something must be shown; holes are those of payload templates whose values are text and always
+    there; and with the largest ids it fits 4,096 bytes.
+    """
+    if reasons := _faults(texts):
+        raise TemplateError(reasons)
+    try:
+        for service in ALERT_SERVICES:
+            fitted(_compiled(service, event, texts), LARGEST, OTHER_LIMIT, 0)
+    except PayloadError as error:
+        raise TemplateError([str(error)]) from error
+
+
+def _faults(texts: AlertTexts) -> list[str]:
+    found = []
+    if not (texts.title or texts.body or texts.title_key or texts.body_key):
+        found.append("it shows nothing: give a title, a body, or a key of one")
+    for what, key, args in (
+        ("title", texts.title_key, texts.title_args),
+        ("body", texts.body_key, texts.body_args),
+    ):
+        if args and not key:
+            found.append(f"{what}_args: without {what}_key they go nowhere")
+    said = (texts.title, texts.body, *texts.title_args, *texts.body_args)
+    for name in [name for text in said for name in _HOLE.findall(text or "")]:
+        field = FIELDS.get(name)
+        if field is None or field.type != "string" or field.absent:
+            known = [one for one, field in FIELDS.items() if _is_text(one)]
+            found.append(f"{{{{{name}}}}} is no text that is always there: {', '.join(known)}")
+    return found
+
+
+def _is_text(name: str) -> bool:
+    field = FIELDS[name]
+    return field.type == "string" and not field.absent
+
+
+@lru_cache(maxsize=256)
+def _compiled(service: AlertService, event: str, texts: AlertTexts) -> Template:
+    return compile_template(_apple(event, texts) if service == "apns" else _google(event, texts))
+
+
+def _said(**members: Any) -> dict[str, Any]:
+    return {name.replace("__", "-"): value for name, value in members.items() if value}
+
+
+def _apple(event: str, texts: AlertTexts) -> dict[str, Any]:
+    alert = _said(
+        title=texts.title,
+        body=texts.body,
+        title__loc__key=texts.title_key,
+        title__loc__args=list(texts.title_args),
+        loc__key=texts.body_key,
+        loc__args=list(texts.body_args),
+    )
+    aps = {"alert": alert} | _said(sound=texts.sound, category=texts.category)
+    if texts.badge:
+        aps["badge"] = "{{badge?}}"
+    ring = {
+        "v": 2,
+        "type": event,
+        "uuid": "{{uuid}}",
+        "cid": "{{cid}}",
+        "session_id": "{{session_id}}",
+        "title": "{{display_name?}}",
+        "caller": {"id": "{{caller_id}}", "name": "{{caller_name?}}"},
+        "video": "{{video}}",
+        "sent_at": "{{sent_at}}",
+        "expires_at": "{{expires_at}}",
+        "state_url": "{{state_url}}",
+    }
+    return {"aps": aps, "ring": ring}
+
+
+def _google(event: str, texts: AlertTexts) -> dict[str, Any]:
+    data = {
+        "ring_v": "2",
+        "ring_type": event,
+        "ring_uuid": "{{uuid}}",
+        "ring_cid": "{{cid}}",
+        "ring_session_id": "{{session_id}}",
+        "ring_title": "{{display_name?}}",
+        "ring_caller_id": "{{caller_id}}",
+        "ring_caller_name": "{{caller_name?}}",
+        "ring_video": "{{video_string}}",
+        "ring_sent_at": "{{sent_at_string}}",
+        "ring_expires_at": "{{expires_at_string}}",
+        "ring_state_url": "{{state_url}}",
+    }
+    shown = {"tag": "{{uuid}}"} | _said(
+        title=texts.title,
+        body=texts.body,
+        title_loc_key=texts.title_key,
+        title_loc_args=list(texts.title_args),
+        body_loc_key=texts.body_key,
+        body_loc_args=list(texts.body_args),
+        sound=texts.sound,
+        channel_id=texts.channel,
+    )
+    if texts.badge:
+        shown["notification_count"] = "{{badge?}}"
+    return {"data": data, "notification": shown}

@@ -1,0 +1,124 @@
+"""Notifications that a phone's system shows by itself: whom they go to, and the number on the app.
+
+They are pushes as any other, one to each device, at its best address of those that show them.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app import senders
+from app.core.frozen import frozen
+from app.core.push import Purpose
+from app.infra.db import Connection, RowValue, insert_all, many, read
+from app.infra.ids import uuid7
+from app.push.store import NewRing, new_pushes
+from app.push.tokens import User
+
+MISSED_LIVES = timedelta(minutes=5)
+"""How long it is tried to say that a call was missed."""
+
+COUNTED = 100
+"""Newest calls of a user among which unseen missed ones are counted for a badge."""
+
+MISSED = """(m.role = 'callee' AND (m.state = 'missed'
+    OR m.state = 'unreachable' AND c.ended_at IS NOT NULL))"""
+"""Of a member `m` of a call `c`: whether it is a missed call."""
+
+_KINDS = ", ".join(f"'{kind}'" for kind in senders.ALERT_KINDS)
+
+
+def _shows(t: str) -> str:
+    """SQL: whether a notification is shown by the token `t`: it is live, and of such a kind."""
+    live = f"{t}.retired_at IS NULL AND {t}.expires_at > clock_timestamp()"
+    return f"({t}.kind IN ({_KINDS}) AND {live})"
+
+
+def _rank(t: str) -> str:
+    return f"array_position(ARRAY[{_KINDS}], {t}.kind)"
+
+
+# Look-ups by key, whatever the statistics say: most tenants say nothing, and are done by then.
+TARGETS = text(f"""
+    SELECT r.uuid AS ring, r.session_id, r.tenant_id, r.user_id, t.id AS token_id
+    FROM unnest(CAST(:rings AS uuid[])) AS w(uuid)
+    CROSS JOIN LATERAL (SELECT * FROM rings WHERE uuid = w.uuid OFFSET 0) r
+    CROSS JOIN LATERAL (
+        SELECT FROM tenants n, calls c
+        WHERE n.id = r.tenant_id AND c.id = r.session_id AND n.settings ? 'notifications'
+            AND jsonb_typeof(
+                n.settings #> ARRAY['notifications', c.type, CAST(:event AS text)]) = 'object'
+        OFFSET 0
+    ) said
+    CROSS JOIN LATERAL (
+        SELECT t.id FROM tokens t
+        WHERE t.tenant_id = r.tenant_id AND t.user_id = r.user_id AND {_shows("t")}
+            AND NOT EXISTS (
+                SELECT FROM tokens o WHERE o.device_row = t.device_row AND {_shows("o")}
+                    AND {_rank("o")} < {_rank("t")})
+        OFFSET 0
+    ) t
+""")  # noqa: S608  (constants)
+UNSEEN = text(f"""
+    SELECT w.tenant_id, w.user_id, (
+        SELECT count(*) FROM (
+            SELECT session_id, role, state, ring FROM members
+            WHERE tenant_id = w.tenant_id AND user_id = w.user_id
+                AND suppressed IS DISTINCT FROM 'blocked'
+            ORDER BY session_id DESC LIMIT {COUNTED}
+        ) m CROSS JOIN LATERAL (SELECT ended_at FROM calls WHERE id = m.session_id OFFSET 0) c
+        LEFT JOIN LATERAL (SELECT settled_at FROM rings WHERE uuid = m.ring OFFSET 0) r ON true
+        WHERE {MISSED}
+            AND (s.seen_at IS NULL OR coalesce(r.settled_at, c.ended_at) > s.seen_at)
+    ) AS unseen
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
+    LEFT JOIN seen_marks s ON s.tenant_id = w.tenant_id AND s.user_id = w.user_id
+""")  # noqa: S608  (constants)
+
+
+@frozen
+class _Target(RowValue):
+    ring: UUID
+    session_id: UUID
+    tenant_id: UUID
+    user_id: str
+    token_id: UUID
+
+
+async def add_missed(session: Connection, rings: Sequence[UUID], now: datetime) -> list[UUID]:
+    """Write the pushes that say that these rings were missed, where the tenant says how.
+
+    Returns the rings that have any.
+    """
+    if not rings:
+        return []
+    values = {"rings": list(rings), "event": Purpose.MISSED.value}
+    targets = await read(session, TARGETS, _Target, values)
+    if not targets:
+        return []
+    rows: list[NewRing] = [
+        {
+            "id": uuid7(),
+            "ring": target.ring,
+            "session_id": target.session_id,
+            "tenant_id": target.tenant_id,
+            "user_id": target.user_id,
+            "token_id": target.token_id,
+            "purpose": Purpose.MISSED,
+            "created_at": now,
+            "deadline": now + MISSED_LIVES,
+        }
+        for target in targets
+    ]
+    await insert_all(session, [new_pushes(rows)])
+    return sorted({target.ring for target in targets})
+
+
+async def unseen(session: Connection, users: Collection[User]) -> dict[User, int]:
+    """How many of each user's newest calls were missed and have not been seen."""
+    ordered = sorted(users)
+    values = {"tenants": [one[0] for one in ordered], "users": [one[1] for one in ordered]}
+    rows = await many(session, UNSEEN, values)
+    return {(row["tenant_id"], row["user_id"]): row["unseen"] for row in rows}

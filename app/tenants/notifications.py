@@ -1,0 +1,68 @@
+"""What a tenant has notifications say, for each call type and event."""
+
+from functools import cached_property
+from typing import Annotated, Final, Literal, Self, get_args
+
+from pydantic import Field, model_validator
+
+from app.core.payload import AlertTexts, PayloadError, check_alert
+from app.infra.fields import AtMost, Request, Text, refuse
+
+MOST_ARGS = 10
+NotificationEvent = Literal["missed"]
+"""Of what a notification may tell."""
+EVENTS: Final[tuple[NotificationEvent, ...]] = get_args(NotificationEvent)
+Said = Annotated[Text, Field(min_length=1, max_length=500)]
+Key = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[!-~]([ -~]*[!-~])?$")]
+Args = Annotated[list[Said], AtMost(MOST_ARGS, "too_many_args", f"at most {MOST_ARGS} args")]
+
+
+class NotificationIn(Request):
+    """What a notification says: texts with holes, or keys of texts that the app brings."""
+
+    title: Said | None = Field(None, description="its title", examples=["Missed call"])
+    body: Said | None = Field(None, description="its text", examples=["{{caller_label}} called"])
+    title_key: Key | None = Field(
+        None,
+        description="the app's own title, in the phone's language: Apple's `title-loc-key`, "
+        "Google's `title_loc_key`",
+        examples=["missed_call"],
+    )
+    title_args: Args = Field([], description="what goes into that title")
+    body_key: Key | None = Field(
+        None,
+        description="the same of its text: Apple's `loc-key`, Google's `body_loc_key`",
+        examples=["missed_call_from"],
+    )
+    body_args: Args = Field(
+        [], description="what goes into that text", examples=[["{{caller_label}}"]]
+    )
+    sound: Key | None = Field(None, description="a sound of the app's", examples=["default"])
+    category: Key | None = Field(None, description="Apple's category, for actions")
+    channel_id: Key | None = Field(None, description="Android's notification channel")
+    badge: bool = Field(
+        True, description="of a missed call: the app's icon shows how many are unseen"
+    )
+
+    @cached_property
+    def texts(self) -> AlertTexts:
+        """As payloads are made of it."""
+        return AlertTexts(
+            self.title, self.body, self.title_key, tuple(self.title_args), self.body_key,
+            tuple(self.body_args), self.sound, self.category, self.channel_id, self.badge,
+        )  # fmt: skip
+
+
+class NotificationsIn(Request):
+    """The notifications of one call type; what is absent is not sent."""
+
+    missed: NotificationIn | None = Field(None, description="after a ring that nobody answered")
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        if self.missed is not None:
+            try:
+                check_alert("missed", self.missed.texts)
+            except PayloadError as error:
+                raise refuse("invalid_template", f"missed: {error}") from error
+        return self

@@ -1,0 +1,77 @@
+"""Notifications: what is refused when they are saved, and what Apple and Google are given."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from app.core.payload import OTHER_LIMIT, AlertTexts, TemplateError, alert_payload, check_alert
+from devkit.simulator.google.rules import read
+from tests.core.test_payload import FACTS, UUID
+
+TEXTS = AlertTexts(
+    title_key="missed", body="{{caller_label}} rief an", body_key="missed_from",
+    body_args=("{{caller_label}}", "{{ call_label }}!"), sound="default", category="MISSED",
+    channel="calls",
+)  # fmt: skip
+
+
+def made(service, texts=TEXTS, **more):
+    return json.loads(alert_payload(service, "missed", texts, replace(FACTS, **more))[0])
+
+
+def test_what_apple_is_given():
+    body = made("apns", badge=3, caller_name='Al"ice')
+    assert body["aps"] == {
+        "alert": {
+            "title-loc-key": "missed", "body": 'Al"ice rief an', "loc-key": "missed_from",
+            "loc-args": ['Al"ice', 'Al"ice!'],
+        },
+        "sound": "default", "category": "MISSED", "badge": 3,
+    }  # fmt: skip
+    assert (body["ring"]["type"], body["ring"]["uuid"]) == ("missed", UUID)
+    assert "token" not in body["ring"]
+    assert "badge" not in made("apns", replace(TEXTS, badge=False), badge=3)["aps"]
+    assert made("apns", AlertTexts(title="{{cid}}"))["aps"] == {"alert": {"title": FACTS.cid}}
+
+
+def test_what_google_is_given_and_takes():
+    body = made("fcm", badge=3)
+    assert body["notification"] == {
+        "tag": UUID, "title_loc_key": "missed", "body": "Alice rief an",
+        "body_loc_key": "missed_from", "body_loc_args": ["Alice", "Alice!"], "sound": "default",
+        "channel_id": "calls", "notification_count": 3,
+    }  # fmt: skip
+    message = {"token": "x" * 30, "data": body["data"], "android": {"notification": {}}}
+    assert read(json.dumps({"message": message}).encode()).data["ring_type"] == "missed"
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        (AlertTexts(sound="default"), "shows nothing"),
+        (AlertTexts(title="x", body_args=("y",)), "without body_key"),
+        (AlertTexts(title="{{caller_name}}"), "no text that is always there"),
+        (AlertTexts(title="{{video}}"), "no text that is always there"),
+        (AlertTexts(title="{{token}}"), "no text that is always there"),
+        (AlertTexts(title="{{nobody}}"), "caller_label"),
+        (AlertTexts(title="{{caller_label?}}"), "no text that is always"),
+        (AlertTexts(title="a {{ b"), None),
+        (AlertTexts(title="{{cid}}" * 30), "too long"),
+    ],
+)
+def test_what_could_not_be_sent_is_refused(texts, says):
+    if says is None:
+        check_alert("missed", texts)
+        return
+    with pytest.raises(TemplateError, match=says):
+        check_alert("missed", texts)
+
+
+def test_long_names_are_cut_to_what_may_be_sent():
+    long = "{{caller_label}}" * 20
+    body, trimmed = alert_payload(
+        "apns", "missed", AlertTexts(body=long), replace(FACTS, caller_name="ü" * 200)
+    )
+    assert len(body) <= OTHER_LIMIT
+    assert "names" in trimmed

@@ -1,0 +1,95 @@
+"""Notifications that a phone's system shows by itself, on the path that rings take."""
+
+from typing import Any
+
+from app.tenants import service as tenants
+from app.tenants.schemas import TenantSettings
+from devkit.simulator.google.accounts import Account
+from tests.e2e.android import account, android, give_account
+from tests.e2e.house import BUNDLE, Tenant, eventually
+
+__all__ = ["account"]
+MISSED = {"title": "Missed call", "body": "{{caller_label}} called", "sound": "default"}
+
+
+async def say(tenant: Tenant, **of_types: Any) -> None:
+    settings = TenantSettings.model_validate({"notifications": of_types})
+    await tenants.change_settings(tenant.runtime, tenant.id, settings)
+
+
+async def test_a_missed_call_is_told_on_each_device_with_what_is_unseen(
+    tenant: Tenant, account: Account
+) -> None:
+    await give_account(tenant, account)
+    iphone, droid = await tenant.phone("bob"), await android(tenant, "bob")
+    bare = await tenant.phone("carol", alert=False)
+    await say(tenant, default={"missed": MISSED})
+    assert iphone.alert is not None
+
+    async def missed(number: int) -> Any:
+        call = await tenant.ring("bob", "carol", caller="alice")
+        await tenant.sim.arrived(number, token=iphone.voip)
+        assert (await tenant.act(call, "cancel")).status_code == 200
+        found = [
+            one for one in await tenant.sim.arrived(2 * number, token=str(iphone.alert))
+            if dict(one.headers)["apns-push-type"] == "alert"
+        ]  # fmt: skip
+        return found[-1], call["members"][1]["ring"]["uuid"]
+
+    shown, ring = await missed(1)
+    said, fields = shown.payload["aps"], dict(shown.headers)
+    assert said == {
+        "alert": {"title": "Missed call", "body": "alice called"}, "sound": "default", "badge": 1,
+    }  # fmt: skip
+    assert fields["apns-collapse-id"] == ring
+    assert (fields["apns-priority"], shown.topic) == ("10", BUNDLE)
+    await tenant.api.post("/v1/users/bob/calls/seen", json={})
+    again, _ = await missed(2)
+    assert again.payload["aps"]["badge"] == 1
+    third, _ = await missed(3)
+    assert third.payload["aps"]["badge"] == 2
+
+    async def on_android() -> list[Any]:
+        messages = [one.payload["message"] for one in tenant.sim.deliveries(droid.token)]
+        return [m["android"]["notification"] for m in messages if "notification" in m["android"]]
+
+    async def all_there() -> bool:
+        return len(await on_android()) == 3
+
+    await eventually(all_there)
+    counts = [one["notification_count"] for one in await on_android()]
+    assert sorted(counts) == [1, 1, 2]
+    assert len(tenant.sim.deliveries(bare.voip)) == 3  # rings: nothing to show it by
+
+    rows = await tenant.rows(
+        "SELECT DISTINCT user_id FROM pushes WHERE tenant_id = :tenant AND purpose = 'missed'"
+    )
+    assert [row["user_id"] for row in rows] == ["bob"]
+
+
+async def test_what_was_answered_or_kept_away_or_of_another_type_is_not_missed(
+    tenant: Tenant,
+) -> None:
+    phones = [await tenant.phone(user) for user in ("bob", "carol", "dave")]
+    await say(tenant, default={"missed": MISSED})
+    quiet = {"call_types": {"default": "nothing"}}
+    await tenant.api.put("/v1/users/carol/preferences", json=quiet)
+    call = await tenant.ring("bob", "carol")
+    assert (await tenant.act(call, "accept", "bob", phones[0].device_id)).status_code == 200
+    await tenant.act(call, "end")
+    other = await tenant.ring("bob", type="meeting")
+    await tenant.act(other, "cancel")
+    declined = await tenant.ring("bob")
+    await tenant.act(declined, "decline", "bob")
+    last = await tenant.ring("dave")
+    await tenant.act(last, "cancel")
+
+    async def told() -> list[dict[str, Any]]:
+        return await tenant.rows(
+            "SELECT user_id FROM pushes WHERE tenant_id = :tenant AND purpose = 'missed'"
+            " AND state = 'accepted'"
+        )
+
+    assert [row["user_id"] for row in await eventually(told)] == ["dave"]
+    story = (await tenant.api.get(f"/v1/calls/{last['session_id']}/timeline")).text
+    assert "a notification of the missed call goes to dave" in story
