@@ -76,6 +76,10 @@ bench: $(VENV)/dev.stamp ## measure, in ratios to peers; ARGS="--only ring", "--
 chaos: $(VENV)/dev.stamp ## 10 to 15 minutes of faults under load, and a table; ARGS="--only NAME"
 	@$(BIN)/python -m tests.chaos.run $(ARGS)
 
+.PHONY: outbox
+outbox: $(VENV)/dev.stamp ## explore the model of the outbox, and what each of its rules is for (35 s of CPU)
+	@$(BIN)/python -m tests.outbox.run $(ARGS)
+
 .PHONY: promises
 promises: $(VENV)/browser.stamp ## run what docs/promises.md names as proofs; ARGS="Solid" for some
 	@$(BIN)/python -m tests.promises $(ARGS)
