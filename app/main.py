@@ -39,6 +39,7 @@ from app.infra import clock, errors, process
 from app.infra.observe import set_up_logging
 from app.infra.outage import DatabaseAway, is_away, is_busy, is_transient
 from app.infra.process import at_first_signal
+from app.infra.rate_limits import TELL, WITHIN, RateLimiter
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings, get_settings
 from app.infra.tasks import Tasks
@@ -78,9 +79,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.runtime = runtime
             app.state.gate = gate_of(runtime)
             app.state.ringer = ringer_of(runtime)
-            keeping = Tasks("clock")
-            ending.push_async_callback(keeping.stop)
-            keeping.every("learn", clock.REFRESH, runtime.database.learn_time, within=clock.REFRESH)
+            app.state.rate_limiter = RateLimiter(runtime.redis)
+            await ending.enter_async_context(_keeping(runtime, app.state.rate_limiter))
             await _warm_up(runtime)
             streams = Streams(
                 runtime, calls.live_calls, lambda devices: calls.keep_present(runtime, devices)
@@ -168,6 +168,18 @@ def _lab(app: FastAPI, settings: Settings) -> "Lab | None":
     from devkit.lab import guard as door  # noqa: PLC0415  (not in production)
 
     return door.install(app, settings)
+
+
+@asynccontextmanager
+async def _keeping(runtime: Runtime, limiter: RateLimiter) -> AsyncIterator[None]:
+    """Learn the database's time, and tell other processes what was counted."""
+    tasks = Tasks("api")
+    tasks.every("learn_time", clock.REFRESH, runtime.database.learn_time, within=clock.REFRESH)
+    tasks.every("tell_counts", TELL, limiter.tell, within=WITHIN)
+    try:
+        yield
+    finally:
+        await tasks.stop()
 
 
 def _stop_soon(headers: SecurityHeaders, healthy: health.Health) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import migrations.models  # noqa: F401  (every table)
+from app.core import rate_limits
 from app.core.limits import BOUNDS, DEFAULTS
 from app.core.payload import FIELDS, PROFILES
 from app.infra.db import Base
@@ -109,6 +110,13 @@ def test_every_limit_is_told_of_with_its_default_and_bounds() -> None:
     assert {name: tuple(map(float, rest)) for name, *rest in rows} == {
         name: (float(getattr(DEFAULTS, name)), *map(float, bounds))
         for name, bounds in BOUNDS.items()
+    }
+
+
+def test_every_rate_limit_is_told_of_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| [^|]+\|$", guide("limits"), re.MULTILINE)
+    assert {name: int(number.replace(",", "")) for name, number in rows} == {
+        name: getattr(rate_limits.DEFAULTS, name) for name in rate_limits.NAMES
     }
 
 

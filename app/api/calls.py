@@ -30,6 +30,7 @@ from app.http.acting import actor_of, runtime_of
 from app.http.auth import any_caller, server_or_user
 from app.infra.errors import Gone, Invalid
 from app.infra.fields import Said
+from app.tenants import rate_limits
 from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
@@ -50,7 +51,9 @@ async def ring(
     """Ring: start a call, or ring more members of a live one. Returns the call."""
     # most requests never come here: see app.api.fast_path
     ringer: Ringer = request.app.state.ringer
-    answer = orjson.dumps(await ringer.submit(ring_request(caller, body, idempotency_key)))
+    order = ring_request(caller, body, idempotency_key)
+    rate_limits.ring(request.app.state.rate_limiter, caller, body.caller.id, body.callee_ids)
+    answer = orjson.dumps(await ringer.submit(order))
     return Response(answer, status_code=202, media_type="application/json")
 
 

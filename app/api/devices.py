@@ -15,7 +15,7 @@ from app.http.acting import actor_of, runtime_of
 from app.http.auth import server, server_or_user
 from app.http.encoded_slashes import segment
 from app.infra.fields import DeviceId, UserId
-from app.tenants import revocations
+from app.tenants import rate_limits, revocations
 from app.tenants import service as tenants
 from app.tenants.caller import Caller, require_scope
 from app.tenants.scopes import minted_scopes
@@ -30,6 +30,7 @@ async def register(body: DeviceIn, request: Request, caller: ServerOrUser) -> di
     """Register a device with its tokens, or refresh it. Doing so again changes only the expiry."""
     require_scope(caller, "devices")
     user_id = caller.acting_for(body.user_id)
+    rate_limits.register(request.app.state.rate_limiter, caller, user_id)
     runtime = runtime_of(request)
     return await registration.register(runtime, caller.tenant_id, caller.settings, user_id, body)
 

@@ -19,6 +19,7 @@ from app.infra.errors import Forbidden
 from app.infra.fields import DeviceId, Said, UserId
 from app.live.follow import follow
 from app.live.streams import Streams
+from app.tenants import rate_limits
 from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -55,6 +56,7 @@ async def events(
     gate: Gate = request.app.state.gate
     authorization = request.headers.get("authorization")
     stream = stream_of(caller, user_id, device_id)
+    rate_limits.open_stream(request.app.state.rate_limiter, caller, stream.user_id)
     streams.open(stream)
     batches = follow(streams, stream, _number(last_event_id), lambda: gate.recognise(authorization))
     return EventStream(streams, stream, batches)
@@ -102,4 +104,4 @@ async def timeline(
 async def websocket(connection: WebSocket) -> None:
     """The same over a WebSocket, which says who it is in its first message."""
     state = connection.app.state
-    await socket.serve(connection, state.streams, state.gate)
+    await socket.serve(connection, state.streams, state.gate, state.rate_limiter)

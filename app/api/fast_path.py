@@ -22,6 +22,7 @@ from app.core.frozen import frozen
 from app.http.access_log import logged
 from app.http.auth import Gate
 from app.http.security_headers import SecurityHeaders
+from app.tenants import rate_limits
 
 PATH = "/v1/calls"
 HERE = APIRoute(PATH, lambda: None)
@@ -69,6 +70,7 @@ class FastPath(FastAPI):
         ringer: Ringer = self.state.ringer
         caller = await gate.recognise(plain.authorization)
         order = ring_request(caller, request, plain.idempotency_key)
+        rate_limits.ring(self.state.rate_limiter, caller, request.caller.id, request.callee_ids)
         return orjson.dumps(await ringer.submit(order))
 
     async def _refuse(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:

@@ -159,13 +159,25 @@ RETRY_AFTER = {
     "description": "seconds after which another try can succeed",
     "schema": {"type": "integer", "minimum": 0, "maximum": 86_400},
 }
+RATE_LIMIT = {
+    "description": "the rate limit that was met: what is left (r), seconds until there is more (t)",
+    "schema": {"type": "string", "maxLength": 200},
+}
+RATE_LIMIT_POLICY = {
+    "description": "its quota (q) within so many seconds (w); draft-ietf-httpapi-ratelimit-headers",
+    "schema": {"type": "string", "maxLength": 200},
+}
 AUTHENTICATE = {
     "description": "how to authenticate (RFC 9110)",
     "schema": {"type": "string", "maxLength": 200},
 }
 HEADERS = {
     401: {"WWW-Authenticate": AUTHENTICATE},
-    429: {"Retry-After": RETRY_AFTER},
+    429: {
+        "Retry-After": RETRY_AFTER,
+        "RateLimit": RATE_LIMIT,
+        "RateLimit-Policy": RATE_LIMIT_POLICY,
+    },
     503: {"Retry-After": RETRY_AFTER},
 }
 

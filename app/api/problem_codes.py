@@ -106,6 +106,8 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "too_many_periods": (422, "at most 28 periods"),
     "too_many_exceptions": (422, "at most 200 users"),
     "unknown_limit": (422, "limits: there is no limit of this name"),
+    "unknown_rate_limit": (422, "rate_limits: there is no rate limit of this name"),
+    "rate_limit_out_of_bounds": (422, "rings_per_key must be from 1 to 10000000 a minute"),
     "limit_out_of_bounds": (422, "ring must be from 5 to 180"),
     "limits_disagree": (422, "`removed` must not be less than `away`"),
     "too_many_call_types": (422, "at most 50 call types"),
@@ -118,6 +120,8 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "missing_issuer": (422, "issuer: a JWKS needs one, by which its tenant is found"),
     "too_many_files": (429, "100 files of this tenant wait to be read; try again later"),
     "too_many_streams": (429, "a user may have 100 streams open"),
+    "too_many_rings": (429, "rate limit `rings_per_callee`: 600 a minute; try again in 9 s"),
+    "too_many_registrations": (429, "rate limit `registrations_per_user`: 600 a minute"),
     "database_unavailable": (503, "the database does not answer; try again"),
     "busy": (503, "another request holds what this one needs; try again"),
     "jwks_unavailable": (503, "the tenant's `jwks_url` gives no keys"),
@@ -157,7 +161,7 @@ OF_OPERATION: Final[dict[str, str]] = {
     "invalid_device_id invalid_call_type invalid_session_id invalid_custom custom_too_large "
     "invalid_avatar_url avatar_url_too_long invalid_handle ring_time_out_of_bounds no_callees "
     "duplicate_callee caller_among_callees too_many_members invalid_idempotency_key "
-    "idempotency_key_reused call_in_progress",
+    "idempotency_key_reused call_in_progress too_many_rings",
     "read_call": "missing_scope call_not_found",
     "list_calls": f"{_HISTORY} invalid_user_id",
     "list_user_calls": f"{_HISTORY} {_DEVICE}",
@@ -175,7 +179,7 @@ OF_OPERATION: Final[dict[str, str]] = {
     "read_timeline": "missing_scope call_not_found",
     "register_device": f"{_DEVICE} {_BODY} invalid_app_id no_tokens too_many_tokens "
     "duplicate_token unknown_kind token_not_hex token_odd_length token_wrong_length "
-    "token_malformed no_environment expiry_out_of_bounds",
+    "token_malformed no_environment expiry_out_of_bounds too_many_registrations",
     "list_devices": _DEVICE,
     "unregister_device": f"{_DEVICE} {_BODY} token_not_hex token_odd_length token_wrong_length "
     "token_malformed device_not_found",
@@ -220,6 +224,7 @@ OF_OPERATION: Final[dict[str, str]] = {
     "read_ringing": "missing_scope",
     "switch_ringing": f"{_BODY} missing_scope",
     "replace_settings": f"{_BODY} missing_scope invalid_app_id invalid_call_type unknown_limit "
+    "unknown_rate_limit rate_limit_out_of_bounds "
     "limit_out_of_bounds limits_disagree too_many_call_types too_many_apps unknown_profile "
     "invalid_template missing_template invalid_jwks two_key_sets missing_issuer issuer_taken "
     "invalid_url https_required private_address",

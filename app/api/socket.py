@@ -20,9 +20,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from app.api.stream_fields import Hello, stream_of
 from app.http.auth import Gate
 from app.infra.errors import AppError, Invalid, Unauthorized
+from app.infra.rate_limits import RateLimiter
 from app.infra.tasks import beside
 from app.live.follow import Batch, closing, follow
 from app.live.streams import Ending, Stream, Streams
+from app.tenants import rate_limits
 from app.tenants.caller import Caller, require_scope
 
 log = structlog.get_logger(__name__)
@@ -54,7 +56,7 @@ class Refused(Exception):
         self.reason = reason
 
 
-async def serve(socket: WebSocket, streams: Streams, gate: Gate) -> None:
+async def serve(socket: WebSocket, streams: Streams, gate: Gate, limiter: RateLimiter) -> None:
     """Serve one WebSocket from its first message to its end."""
     await socket.accept()
     try:
@@ -63,7 +65,7 @@ async def serve(socket: WebSocket, streams: Streams, gate: Gate) -> None:
                 hello = await _hello(socket)
         except TimeoutError as error:
             raise Refused(TOO_LATE, "authenticate_first") from error
-        stream, after = await _opened(streams, gate, hello)
+        stream, after = await _opened(streams, gate, limiter, hello)
     except Refused as error:
         await _close(socket, error.code, error.reason)
     except WebSocketDisconnect:
@@ -92,10 +94,13 @@ async def _read(socket: WebSocket) -> bytes:
     return found if text is None else text.encode("utf-8", "replace")
 
 
-async def _opened(streams: Streams, gate: Gate, hello: Hello) -> tuple[Stream, int | None]:
+async def _opened(
+    streams: Streams, gate: Gate, limiter: RateLimiter, hello: Hello
+) -> tuple[Stream, int | None]:
     try:
         caller = await _recognise(gate, hello)
         stream = stream_of(caller, hello.user_id, hello.device_id)
+        rate_limits.open_stream(limiter, caller, stream.user_id)
         streams.open(stream)
     except AppError as error:
         code = NOT_RECOGNISED if isinstance(error, Unauthorized) else 4000 + error.status

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData
 
 from app.audit import log as audit
+from app.core import rate_limits
 from app.core.app_id import app_id_of
 from app.core.limits import BOUNDS, CallLimits
 from app.core.payload import ANDROID_PROFILES, PROFILES, Profile, TemplateError, check_template
@@ -145,6 +146,7 @@ async def _calls(request: Request, place: TenantPage, problem: str | None) -> Re
     return render(
         request, "settings_calls.html", status=422 if problem else 200,
         settings=place.settings, defaults=CallLimits(), bounds=BOUNDS, problem=problem,
+        rates=rate_limits.DEFAULTS,
         tab="/calls", stopped_at=await tenants.ringing_stopped_at(place.runtime, place.id),
     )  # fmt: skip
 
@@ -161,6 +163,7 @@ async def change_calls(request: Request, place: Operator) -> Response:
         if new := text_of(form, "new_type"):
             types.setdefault(CALL_TYPE.validate_python(new), {})
         values["call_types"] = types
+        values["rate_limits"] = _rates(form, place.settings.rate_limits)
         values |= {name: bool(text_of(form, name)) for name in SWITCHES}
         values["decline_reach"] = text_of(form, "decline_reach") or "user"
         for name in ("keep_events_days", "keep_calls_days"):
@@ -183,6 +186,17 @@ def _limits(form: FormData, prefix: str, before: Mapping[str, float]) -> dict[st
                 found[name] = float(value)
             except ValueError:
                 raise Invalid("invalid_limit", f"{name}: {value!r} is not a number.") from None
+    return found
+
+
+def _rates(form: FormData, before: Mapping[str, int]) -> dict[str, int]:
+    """The rate limits that the form sets; one that it does not ask for stays as it is."""
+    found = {name: value for name, value in before.items() if name not in form}
+    for name in rate_limits.NAMES:
+        if value := text_of(form, name):
+            if not value.isascii() or not value.isdigit():
+                raise Invalid("invalid_limit", f"{name}: {value!r} is not a whole number.")
+            found[name] = int(value[:20])
     return found
 
 

@@ -103,6 +103,17 @@ LIMITS = {
     "members": ("Members", "people", "Of one call, the caller included."),
     "devices": ("Devices of a user", "devices", "Beyond these the oldest goes."),
 }
+RATES = {
+    "rings_per_key": ("Rings of one API key", "Of all that it rings, whoever calls whom."),
+    "rings_per_caller": ("Rings of one caller", "By a key or by the user's own token."),
+    "rings_per_callee": ("Rings of one who is called", "From all callers together."),
+    "registrations_per_user": ("Registrations of one user", "Of devices, refreshed ones too."),
+    "streams_per_user": (
+        "Streams of one user",
+        "That are opened; how many are open is another thing.",
+    ),
+    "streams_per_tenant": ("Streams of all users", "That are opened."),
+}
 ACTIONS = {
     "credential.add": "added a credential",
     "credential.complete": "brought a certificate",

@@ -118,6 +118,11 @@ SUPPRESSED = Counter(
     "Rings that were kept from a user by their own preferences or blocks, by why",
     ("reason",),
 )
+RATE_LIMITED = Counter(
+    "ringline_rate_limited_total",
+    "Requests refused by a rate limit (429), by which",
+    ("limit",),
+)
 STRAIN = Gauge(
     "ringline_strain",
     "How long those tenants that ring the most are held back; 0: nobody is",

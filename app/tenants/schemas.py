@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import orjson
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from app.core import rate_limits
 from app.core.claims import LONGEST_LIFE, TokenRules
 from app.core.limits import BOUNDS, NAMES, CallLimits, outside_bounds, resolve
 from app.core.payload import (
@@ -18,6 +19,7 @@ from app.core.payload import (
     check_template,
 )
 from app.core.push import Purpose, TokenKind
+from app.core.rate_limits import RateLimits
 from app.infra.fields import AppId, AtMost, CallType, Request, Said, Text, check_json, refuse
 from app.tenants.jwks import BadKeySet, KeySet, key_set
 from app.tenants.notifications import NotificationsIn
@@ -39,6 +41,20 @@ _BOUNDED = Said(
     },
 )
 LimitsIn = Annotated[dict[str, float], _LIMITS, _BOUNDED]
+_RATES = AtMost(20, "unknown_rate_limit", f"known are {', '.join(rate_limits.NAMES)}")
+_BOUNDED_RATES = Said(
+    additionalProperties=False,
+    properties={
+        name: {
+            "type": "integer",
+            "minimum": rate_limits.LEAST,
+            "maximum": rate_limits.MOST,
+            "description": f"rate limit `{name}`, a minute",
+        }
+        for name in rate_limits.NAMES
+    },
+)
+RatesIn = Annotated[dict[str, int], _RATES, _BOUNDED_RATES]
 
 
 def _readable(value: dict[str, Any]) -> dict[str, Any]:
@@ -109,6 +125,9 @@ class TenantSettings(Request):
     call_types: Annotated[dict[CallType, LimitsIn], _TYPES] = Field(
         {}, description="limits per call type"
     )
+    rate_limits: RatesIn = Field(
+        {}, description="how often a minute, by name (docs/guides/limits.md)"
+    )
     users_may_ring: bool = Field(False, description="a user token may ring, as its own subject")
     store_and_forward: bool = Field(
         False, description="Apple may keep a ring for a phone that is off, until its deadline"
@@ -156,6 +175,15 @@ class TenantSettings(Request):
         for name in COUNTS & value.keys():
             if value[name] != int(value[name]):
                 raise refuse("limit_out_of_bounds", f"{name} is a count: a whole number")
+        return value
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _rate_limits(cls, value: dict[str, int]) -> dict[str, int]:
+        for name, sentence in rate_limits.outside_bounds(value):
+            known = name in rate_limits.NAMES
+            code = "rate_limit_out_of_bounds" if known else "unknown_rate_limit"
+            raise refuse(code, f"{name} {sentence}")
         return value
 
     @field_validator("call_types")
@@ -223,6 +251,11 @@ class TenantSettings(Request):
         found = self.notifications.get(call_type)
         said = found.missed if found is not None and purpose is Purpose.MISSED else None
         return None if said is None else said.texts
+
+    @cached_property
+    def rates(self) -> RateLimits:
+        """How often may be done what is counted."""
+        return rate_limits.of_tenant(self.rate_limits)
 
     def limits_for(self, call_type: str) -> CallLimits:
         """The limits that a call of this type begins with."""

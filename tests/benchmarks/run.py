@@ -23,13 +23,24 @@ from tests.benchmarks.growth import SMALL, grow
 from tests.benchmarks.heartbeats import MEMBERS as HEARTS
 from tests.benchmarks.heartbeats import heartbeat_costs
 from tests.benchmarks.house import House, Ready, moved_in, running_house
+from tests.benchmarks.neighbour import neighbour as beside_a_flood
 from tests.benchmarks.ring_cpu import ring_many
 from tests.benchmarks.ring_latency import ring_latencies
 from tests.benchmarks.rows import add_users, clear
 from tests.benchmarks.told import PHONES, told_times
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
-NAMES = ("engine", "ring", "latency", "fanout", "told", "heartbeat", "memory", "growth")
+NAMES = (
+    "engine",
+    "ring",
+    "latency",
+    "fanout",
+    "told",
+    "heartbeat",
+    "neighbour",
+    "memory",
+    "growth",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +154,11 @@ async def heartbeat(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     return found
 
 
+async def neighbour(ready: Ready, sizes: Sizes) -> dict[str, Any]:
+    """One tenant's rings beside another tenant's flood."""
+    return await beside_a_flood(ready, sizes.rounds, sizes.singles)
+
+
 async def growth(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     """The ring's CPU when there is much in the tables."""
     return await grow(ready, sizes.rows, sizes.rounds, sizes.rings, sizes.singles)
@@ -171,6 +187,7 @@ PARTS = {
     "fanout": fanout,
     "told": told,
     "heartbeat": heartbeat,
+    "neighbour": neighbour,
     "growth": growth,
     "memory": memory,
 }

@@ -6,7 +6,7 @@ from enum import Enum
 import pytest
 
 from app.apns import answer_table as apns
-from app.core import words
+from app.core import rate_limits, words
 from app.core.credential import CredentialHealth, CredentialState
 from app.core.delivery import DeliveryError, DisabledReason
 from app.core.limits import BOUNDS
@@ -51,6 +51,7 @@ def test_why_there_was_no_answer_is_a_reason_of_a_push() -> None:
 
 def test_each_limit_can_be_set_on_its_page() -> None:
     assert set(pages.LIMITS) == set(BOUNDS)
+    assert set(pages.RATES) == set(rate_limits.NAMES)
 
 
 def test_a_services_own_word_is_shown_of_what_it_said_alone() -> None:

@@ -16,6 +16,7 @@ from app.infra.db import clock
 from app.infra.ids import uuid7
 from app.infra.settings import Settings
 from app.push import worker_store
+from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
 from tests import forks
 from tests.dashboard.conftest import Site, post
@@ -167,6 +168,27 @@ async def test_the_servers_address_leads_to_the_dashboard(site: Site) -> None:
     style = await visitor.get(asset.group(1))
     assert style.headers["cache-control"].startswith("public")
     assert (await visitor.get("/dashboard/static/x/../../pages.py")).status_code in {303, 404}
+
+
+async def test_rate_limits_are_set_on_the_page_and_what_it_does_not_ask_for_stays(
+    site: Site, tenant
+) -> None:
+    owner, path = await site.admin(), f"/dashboard/t/{tenant}/settings/calls"
+
+    async def rates() -> dict[str, int]:
+        return (await tenants.settings_of(site.runtime, tenant)).rate_limits
+
+    saved = await post(owner, path, rings_per_callee="60", rings_per_caller="30")
+    assert saved.status_code == 303
+    assert await rates() == {"rings_per_callee": 60, "rings_per_caller": 30}
+    page = (await owner.get(path)).text
+    assert re.search(r'name="rings_per_callee"[^>]* value="60"', page)
+    assert (await post(owner, path, rings_per_callee="")).status_code == 303
+    assert await rates() == {"rings_per_caller": 30}
+    for wrong in ("0", "ten", "1.5", "٣", "99999999"):
+        answer = await post(owner, path, rings_per_key=wrong)
+        assert (answer.status_code, "rings_per_key" in answer.text) == (422, True)
+    assert await rates() == {"rings_per_caller": 30}
 
 
 async def test_the_first_administrator_is_made_by_a_command(settings: Settings, runtime) -> None:

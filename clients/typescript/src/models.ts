@@ -983,6 +983,8 @@ export interface TenantSettings {
   limits?: Record<string, unknown>;
   /** limits per call type */
   call_types?: Record<string, Record<string, unknown>>;
+  /** how often a minute, by name (docs/guides/limits.md) */
+  rate_limits?: Record<string, unknown>;
   /** a user token may ring, as its own subject */
   users_may_ring?: boolean;
   /** Apple may keep a ring for a phone that is off, until its deadline */

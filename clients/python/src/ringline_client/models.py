@@ -1139,6 +1139,8 @@ class TenantSettings(TypedDict):
     """seconds and counts, by name (docs/guides/limits.md)"""
     call_types: NotRequired[dict[str, dict[str, Any]]]
     """limits per call type"""
+    rate_limits: NotRequired[dict[str, Any]]
+    """how often a minute, by name (docs/guides/limits.md)"""
     users_may_ring: NotRequired[bool]
     """a user token may ring, as its own subject"""
     store_and_forward: NotRequired[bool]

@@ -808,6 +808,7 @@ class Operations(Sender):
         *,
         limits: dict[str, Any] | None = None,
         call_types: dict[str, dict[str, Any]] | None = None,
+        rate_limits: dict[str, Any] | None = None,
         users_may_ring: bool | None = None,
         store_and_forward: bool | None = None,
         voip_stops: bool | None = None,
@@ -836,6 +837,7 @@ class Operations(Sender):
                     body={
                         "limits": limits,
                         "call_types": call_types,
+                        "rate_limits": rate_limits,
                         "users_may_ring": users_may_ring,
                         "store_and_forward": store_and_forward,
                         "voip_stops": voip_stops,
@@ -1719,6 +1721,7 @@ class AsyncOperations(AsyncSender):
         *,
         limits: dict[str, Any] | None = None,
         call_types: dict[str, dict[str, Any]] | None = None,
+        rate_limits: dict[str, Any] | None = None,
         users_may_ring: bool | None = None,
         store_and_forward: bool | None = None,
         voip_stops: bool | None = None,
@@ -1747,6 +1750,7 @@ class AsyncOperations(AsyncSender):
                     body={
                         "limits": limits,
                         "call_types": call_types,
+                        "rate_limits": rate_limits,
                         "users_may_ring": users_may_ring,
                         "store_and_forward": store_and_forward,
                         "voip_stops": voip_stops,
