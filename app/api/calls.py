@@ -7,8 +7,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from app.api.models import Reference, says
 from app.api.models.calls import AcceptedOut, CallOut, OwnCallOut
-from app.calls import actors, declining, heartbeats, service
-from app.calls import call_token_view as state
+from app.calls import actors, declining, heartbeats, receipts, service
 from app.calls.actors import Actor
 from app.calls.ringer import Ringer
 from app.calls.ringing import LONGEST_KEY, ring_request
@@ -72,10 +71,13 @@ async def read(reference: Reference, request: Request, caller: Anyone) -> Respon
 async def report(
     reference: Reference, request: Request, caller: Anyone, body: ReportIn
 ) -> Response:
-    """With a call token: this device rings (`delivered`), or cannot (`unavailable`)."""
-    runtime = runtime_of(request)
-    delivered = body.status == "delivered"
-    await state.report(runtime, caller, reference, delivered=delivered)
+    """The ring is on this device's screen (`delivered`), or cannot be (`unavailable`).
+
+    With a call token of its ring and device; a page that rings by its stream says `device_id`. The
+    first word of each device is told as `member.ringing` to who is in the call.
+    """
+    require_scope(caller, "calls")
+    await receipts.report(runtime_of(request), caller, reference, body)
     return Response(status_code=204)
 
 

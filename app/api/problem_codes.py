@@ -166,7 +166,7 @@ OF_OPERATION: Final[dict[str, str]] = {
     "list_calls": f"{_HISTORY} invalid_user_id",
     "list_user_calls": f"{_HISTORY} {_DEVICE}",
     "see_user_calls": f"{_DEVICE} {_BODY} invalid_time",
-    "report_ring": f"{_BODY} call_not_found",
+    "report_ring": _ACT,
     "accept_call": f"{_ACT} answered_elsewhere ring_settled call_ended device_removed",
     "join_call": f"{_ACT} answered_elsewhere ring_settled call_ended",
     "decline_call": _ACT,

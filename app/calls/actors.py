@@ -10,7 +10,9 @@ from app.calls.reference import call_reference
 from app.calls.schemas import call_summary, ring_out
 from app.calls.service import Seen, not_found, read
 from app.core.audience import LARGE
+from app.core.call import Member
 from app.core.frozen import frozen
+from app.core.suppression import Why
 from app.infra import clock
 from app.infra.errors import Forbidden, Invalid
 from app.infra.runtime import Runtime
@@ -92,16 +94,35 @@ async def read_as(runtime: Runtime, caller: Caller, reference: str) -> dict[str,
     """A call as this caller may see it: a user only calls of which they are a member."""
     if caller.kind == "call":
         return await read_state(runtime, caller, reference)
-    if caller.kind in {"server", "user"}:
+    if caller.kind == "server":
+        return (await read(runtime, caller.tenant_id, reference)).out()
+    if caller.kind == "user":
+        assert caller.user_id is not None
         seen = await read(runtime, caller.tenant_id, reference)
-        if caller.kind == "user" and caller.user_id not in seen.call.members:
-            raise not_found()
-        return seen.out()
+        own = member_of(caller, seen, caller.user_id)
+        return _without_own(seen.out(), own.user_id) if own.is_hidden else seen.out()
     who = await actor(runtime, caller, reference, None, None)
     seen = await read(runtime, who.tenant_id, who.reference)
     if who.user_id not in seen.call.members:
         raise not_found()
     return seen.out()
+
+
+def member_of(caller: Caller, seen: Seen, user_id: str) -> Member:
+    """The member that this caller acts for. Raises NotFound, also for a call of whom they block."""
+    member = seen.call.members.get(user_id)
+    if member is None:
+        raise not_found()
+    if caller.kind == "user" and member.is_hidden and member.suppressed == Why.BLOCKED:
+        raise not_found()
+    return member
+
+
+def _without_own(out: dict[str, Any], user_id: str) -> dict[str, Any]:
+    """A call whose ring is kept from this user: to them it does not ring, as in their history."""
+    mine = {"state": "suppressed", "ring": None}
+    members = [one | mine if one["user_id"] == user_id else one for one in out["members"]]
+    return out | {"members": members}
 
 
 def as_told(caller: Caller, seen: Seen, user_id: str) -> dict[str, Any]:
@@ -110,7 +131,7 @@ def as_told(caller: Caller, seen: Seen, user_id: str) -> dict[str, Any]:
     So it is with a call token whatever the call's size, and its own ring beside it.
     """
     if caller.kind == "call":
-        return call_summary(seen.call, user_id) | {"ring": ring_out(seen.ring)}
+        return call_summary(seen.call, user_id) | {"ring": ring_out(seen.ring, seen.call)}
     if len(seen.call.members) > LARGE:
         return call_summary(seen.call, user_id)
     return seen.out()

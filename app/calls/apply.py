@@ -88,6 +88,9 @@ async def apply(session: Connection, changes: Sequence[Change], now: datetime) -
     tokens = await tokens_of(session, rings) if rings else ()
     await insert_all(session, _new_rows(changes, now, tokens))
     applied = Applied(rings=[ring.uuid for _, _, ring in rings])
+    shown = [ring for change in changes for ring in change.decision.shown]
+    if shown:
+        await store.show_rings(session, shown)
     settled = [ring for change in changes for ring in change.decision.settled]
     if settled:
         await store.settle_rings(session, settled)

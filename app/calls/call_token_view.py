@@ -1,22 +1,17 @@
-"""What a phone learns and reports with the call token of its push: one read, one small answer."""
+"""What a phone learns with the call token of its push: one read, one small answer."""
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
 
 from app.calls import store
-from app.calls.commands import Asked, carry_out
 from app.calls.reference import names
 from app.calls.refusals import not_found
-from app.calls.rows import COUNTS, SUMMARY, OwnCall, Stored, own_call_from
+from app.calls.rows import COUNTS, SUMMARY, OwnCall, own_call_from
 from app.calls.schemas import call_summary, member_out, own_call_out, ring_out
-from app.core.call import CallKit, Decision, Outcome, Report, view
+from app.core.call import CallKit, Outcome, view
 from app.core.event import rfc3339
-from app.infra.db import Connection
-from app.infra.errors import Forbidden
 from app.infra.runtime import Runtime
-from app.push import store as pushes
 from app.tenants.caller import Caller
 
 STATE = text(f"""
@@ -75,34 +70,8 @@ async def _state_in_time(runtime: Runtime, caller: Caller, known: OwnCall) -> di
     call = view(stored.call, now)
     own = call.members[known.member.user_id]
     same = own.ring is not None and own.ring.uuid == caller.ring
-    ring = ring_out(own.ring if same else known.member.ring)
+    ring = ring_out(own.ring if same else known.member.ring, call)
     return call_summary(call, own.user_id) | {
-        "members": [member_out(own) | {"ring": ring}],
+        "members": [member_out(own, call) | {"ring": ring}],
         "ring": ring,
     }
-
-
-async def report(runtime: Runtime, caller: Caller, reference: str, *, delivered: bool) -> None:
-    """A device says that it rings, or that it cannot; its member's other devices go on.
-
-    Noted once on the push, and told to the tenant. Raises Forbidden for other than a call token,
-    NotFound when it is about another call.
-    """
-    if caller.kind != "call" or caller.ring is None or caller.device_row is None:
-        raise Forbidden("not_allowed", "a report is made with the call token of the push")
-    ring, device = caller.ring, caller.device_row
-    async with runtime.database.autocommit() as session:
-        found = await store.ring_of_token(session, caller.tenant_id, ring, device)
-    if found is None or found["device_id"] is None:
-        raise not_found()
-
-    async def note(session: Connection, stored: Stored, _: Decision, now: datetime) -> Any:
-        if not names(reference, stored.call):
-            return not_found()
-        first = await pushes.note_report(session, ring, device, now, delivered=delivered)
-        return None if first else "said before"
-
-    command = Report(found["user_id"], found["device_id"], ring, delivered)
-    done = await carry_out(runtime, caller.tenant_id, found["session_id"], Asked(command, note))
-    if isinstance(done.instead, Exception):
-        raise done.instead

@@ -50,7 +50,7 @@ BURY: Final = tuple(
         WHERE id = ANY(CAST(:calls AS uuid[])) AND caller_id = :user""",
         f"""idempotency i SET answer = {buried_call("i.answer")}
         WHERE i.session_id = ANY(CAST(:calls AS uuid[])) AND i.answer IS NOT NULL""",
-        """rings SET user_id = :tombstone, device = NULL
+        """rings SET user_id = :tombstone, device = NULL, shown_on = '{}'
         WHERE session_id = ANY(CAST(:calls AS uuid[])) AND user_id = :user""",
         """members SET user_id = :tombstone, device_id = NULL, person = NULL
         WHERE session_id = ANY(CAST(:calls AS uuid[])) AND user_id = :user""",

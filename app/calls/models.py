@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, LargeBinary, Text, text
+from sqlalchemy import ARRAY, Boolean, ForeignKey, Index, Integer, LargeBinary, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base
@@ -106,7 +106,10 @@ class SeenMark(Base):
 
 
 class Ring(Base):
-    """One attempt to reach one member. `uuid` is CallKit's."""
+    """One attempt to reach one member. `uuid` is CallKit's.
+
+    `shown_on`: the devices, by their apps' own ids, that have it on their screen.
+    """
 
     __tablename__ = "rings"
 
@@ -120,6 +123,7 @@ class Ring(Base):
     settled_at: Mapped[datetime | None]
     callkit_reason: Mapped[int | None] = mapped_column(Integer)
     device: Mapped[str | None] = mapped_column(Text)
+    shown_on: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
 
     __table_args__ = (
         Index("ix_rings_session_id", "session_id"),

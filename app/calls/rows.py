@@ -44,7 +44,7 @@ MEMBER: Final = (
 )  # fmt: skip
 RING: Final = (
     "uuid", "user_id", "created_at", "deadline", "outcome", "settled_at", "callkit_reason",
-    "device",
+    "device", "shown_on",
 )  # fmt: skip
 
 
@@ -129,7 +129,9 @@ def member_from(row: Sequence[Any], ring: Ring | None) -> Member:
 
 def ring_from(row: Sequence[Any]) -> Ring | None:
     """The columns of RING; None where a LEFT JOIN has found none."""
-    uuid, user_id, created_at, deadline, outcome, settled_at, callkit_reason, device = row
+    (
+        uuid, user_id, created_at, deadline, outcome, settled_at, callkit_reason, device, shown_on,
+    ) = row  # fmt: skip
     if uuid is None:
         return None
     return Ring(
@@ -141,6 +143,7 @@ def ring_from(row: Sequence[Any]) -> Ring | None:
         settled_at,
         CallKit(callkit_reason) if callkit_reason else None,
         device,
+        tuple(shown_on),
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
 from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, model_validator
 from pydantic_core import CoreSchema
@@ -13,6 +14,7 @@ from app.core.details import Details, details_json
 from app.core.event import rfc3339
 from app.core.limits import BOUNDS
 from app.core.person import Handle, HandleKind, Person, person_json
+from app.infra import clock
 from app.infra.fields import (
     UNTOLD,
     AtMost,
@@ -188,11 +190,17 @@ class DeclineIn(ActIn):
     )
 
 
-class ReportIn(Request):
-    """What a device says of a ring that was pushed to it."""
+class ReportIn(ActIn):
+    """What a device says of a ring. With a call token that says all; else which device, and whose.
+
+    `ring`: the only one that is meant; without it the one that is open.
+    """
 
     status: Literal["delivered", "unavailable"] = Field(
-        description="`delivered`: it rings; `unavailable`: it cannot"
+        description="`delivered`: it is on the screen; `unavailable`: it cannot be"
+    )
+    ring: UUID | None = Field(
+        None, description="the ring's uuid; with a call token it is that token's"
     )
 
 
@@ -211,7 +219,7 @@ def call_out(call: Call) -> dict[str, Any]:
         "created_at": rfc3339(call.created_at),
         "active_at": rfc3339(call.active_at) if call.active_at else None,
         "ended_at": rfc3339(call.ended_at) if call.ended_at else None,
-        "members": [member_out(member) for member in call.members.values()],
+        "members": [member_out(member, call) for member in call.members.values()],
     }
 
 
@@ -234,8 +242,8 @@ def call_summary(call: Call, user_id: str) -> dict[str, Any]:
     }
 
 
-def member_out(member: Member) -> dict[str, Any]:
-    """A member with the latest ring that was made to reach them."""
+def member_out(member: Member, call: Call) -> dict[str, Any]:
+    """A member of this call with the latest ring that was made to reach them."""
     return {
         "user_id": member.user_id,
         **person_json(member.person),
@@ -244,17 +252,19 @@ def member_out(member: Member) -> dict[str, Any]:
         "device_id": member.device_id,
         "joined_at": rfc3339(member.joined_at) if member.joined_at else None,
         "left_at": rfc3339(member.left_at) if member.left_at else None,
-        "ring": ring_out(member.ring),
+        "ring": ring_out(member.ring, call),
     }
 
 
-def ring_out(ring: Ring | None) -> dict[str, Any] | None:
-    """A ring as clients read it; its state is `ringing` or how it settled."""
+def ring_out(ring: Ring | None, call: Call) -> dict[str, Any] | None:
+    """A ring of this call as clients read it now; its state is `ringing` or how it settled."""
     if ring is None:
         return None
     return {
         "uuid": str(ring.uuid),
         "state": ring.outcome.value if ring.outcome else "ringing",
+        "receipt": ring.receipt(call.limits, clock.now()).value,
+        "devices": len(ring.shown_on),
         "expires_at": rfc3339(ring.deadline),
         "settled_at": rfc3339(ring.settled_at) if ring.settled_at else None,
         "callkit_reason": int(ring.callkit_reason) if ring.callkit_reason else None,

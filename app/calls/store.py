@@ -24,7 +24,7 @@ from app.calls.rows import (
 )
 from app.core.call import Decision, Member, Ring, due_at
 from app.core.person import stored_person
-from app.infra.db import Connection, Insert, insert_with, many, one
+from app.infra.db import Connection, Insert, as_json, insert_with, many, one
 
 BY_NAME = text("""
     SELECT id FROM calls WHERE tenant_id = :tenant AND type = :type AND name = :name
@@ -232,6 +232,20 @@ async def settle_rings(session: Connection, rings: Sequence[Ring]) -> None:
         "devices": [ring.device for ring in rings],
     }
     await session.execute(SETTLE, values)
+
+
+SHOW = text("""
+    UPDATE rings r SET shown_on = n.shown_on
+    FROM json_to_recordset(CAST(:rows AS json)) AS n(uuid uuid, shown_on text[])
+    WHERE r.uuid = n.uuid
+""")
+
+
+async def show_rings(session: Connection, rings: Sequence[Ring]) -> None:
+    """Write on which screens rings are."""
+    ordered = sorted(rings, key=lambda ring: ring.uuid)
+    rows = [{"uuid": ring.uuid, "shown_on": ring.shown_on} for ring in ordered]
+    await session.execute(SHOW, {"rows": as_json(rows)})
 
 
 DEVICE_OF_CALL_TOKEN = """

@@ -19,6 +19,7 @@ MOST_NAMED = 100
 ABOUT_A_MEMBER = frozenset(
     {
         EventType.MEMBER_ADDED,
+        EventType.MEMBER_RINGING,
         EventType.MEMBER_JOINED,
         EventType.MEMBER_DECLINED,
         EventType.MEMBER_BUSY,

@@ -36,6 +36,7 @@ class Draft:
         self.touched: set[str] = set()
         self.rings: dict[UUID, Ring] = {}
         self.settled: dict[UUID, Ring] = {}
+        self.shown: dict[UUID, Ring] = {}
         self.stops: list[Stop] = []
         self.events: list[Event] = []
 
@@ -72,6 +73,7 @@ class Draft:
             members=tuple(changed),
             rings=tuple(self.rings.values()),
             settled=tuple(self.settled.values()),
+            shown=tuple(self.shown.values()),
             stops=tuple(self.stops),
             events=tuple(self.events),
             refusal=refusal,

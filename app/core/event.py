@@ -20,6 +20,7 @@ class EventType(StrEnum):
     RING_STARTED = "ring.started"
     RING_SETTLED = "ring.settled"
     MEMBER_ADDED = "member.added"
+    MEMBER_RINGING = "member.ringing"
     MEMBER_JOINED = "member.joined"
     MEMBER_DECLINED = "member.declined"
     MEMBER_BUSY = "member.busy"
@@ -44,6 +45,13 @@ class TenantEventType(StrEnum):
     PUSH_ALARM = "push.alarm"
     WEBHOOK_BEHIND = "webhook.behind"
     WEBHOOK_DISABLED = "webhook.disabled"
+
+
+BY_NAME_ONLY = frozenset({EventType.MEMBER_RINGING})
+"""What a webhook is sent only if it asks for it by name: `*` and groups leave it out.
+
+A receipt comes once for each device, and most backends have no use for it.
+"""
 
 
 def event_filters() -> tuple[str, ...]:

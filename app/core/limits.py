@@ -20,6 +20,7 @@ class CallLimits:
     """
 
     ring: float = 45
+    unconfirmed: float = 5
     away: float = 30
     removed: float = 120
     alone: float = 60
@@ -42,6 +43,7 @@ DEFAULTS = CallLimits()
 
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "ring": (5, 180),
+    "unconfirmed": (1, 60),
     "away": (5, 300),
     "removed": (10, 3_600),
     "alone": (0, 3_600),

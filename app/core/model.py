@@ -70,6 +70,14 @@ class Outcome(StrEnum):
     UNREACHABLE = "unreachable"
 
 
+class Receipt(StrEnum):
+    """Whether a device has said that a ring is on its screen: a reading, not a state."""
+
+    WAITING = "waiting"
+    CONFIRMED = "confirmed"
+    UNCONFIRMED = "unconfirmed"
+
+
 class CallKit(IntEnum):
     """CXCallEndedReason: what a ringing device is told when it must stop."""
 
@@ -82,7 +90,10 @@ class CallKit(IntEnum):
 
 @frozen
 class Ring:
-    """One attempt to reach one member. `uuid` is CallKit's and is never used again."""
+    """One attempt to reach one member. `uuid` is CallKit's and is never used again.
+
+    `shown_on`: the devices that have said that it is on their screen.
+    """
 
     uuid: UUID
     user_id: str
@@ -92,6 +103,14 @@ class Ring:
     settled_at: datetime | None = None
     callkit_reason: CallKit | None = None
     device: str | None = None
+    shown_on: tuple[str, ...] = ()
+
+    def receipt(self, limits: CallLimits, now: datetime) -> Receipt:
+        """What is known of it at `now`; once it has settled, what was known then."""
+        if self.shown_on:
+            return Receipt.CONFIRMED
+        rung_for = ((self.settled_at or now) - self.created_at).total_seconds()
+        return Receipt.WAITING if rung_for < limits.unconfirmed else Receipt.UNCONFIRMED
 
 
 @frozen
@@ -257,7 +276,7 @@ class Heartbeat:
 @frozen
 class Report:
     """A device says that the ring has come to its screen, that it cannot ring, or `declined`:
-    that it alone has been told to be quiet."""
+    that it alone has been told to be quiet. A ring that is kept from its user is on no screen."""
 
     user_id: str
     device: str
@@ -339,15 +358,16 @@ class Decision:
     """What a command does. Rows follow from it and from nothing else.
 
     `call` is the call afterwards; `members` those that are new or changed; `rings` those to be
-    pushed; `settled` those that have just settled; `refusal` None when the command was taken
-    (time may have passed all the same). `changed`: there is something to write; `visible`: and it
-    is more than when a member was last heard of.
+    pushed; `settled` those that have just settled; `shown` those that are on one more screen;
+    `refusal` None when the command was taken (time may have passed all the same). `changed`: there
+    is something to write; `visible`: and it is more than when a member was last heard of.
     """
 
     call: Call
     members: tuple[Member, ...] = ()
     rings: tuple[Ring, ...] = ()
     settled: tuple[Ring, ...] = ()
+    shown: tuple[Ring, ...] = ()
     stops: tuple[Stop, ...] = ()
     events: tuple[Event, ...] = ()
     refusal: Refused | None = None

@@ -43,6 +43,9 @@ def _of_member(kind: str, user: str, device: str, data: Mapping[str, Any]) -> st
         return f"{user}{device}: {DEVICES[kind]}"
     if kind == "member.left" and data.get("reason") == "silent":
         return f"{user} is removed: no sign of life for {data.get('silent_for', 0):g} s"
+    if kind == "member.ringing":
+        count = data.get("devices", 1)
+        return f"{user} rings on {count} device{'' if count == 1 else 's'}"
     return f"{user} {MEMBERS.get(kind, kind)}{device}".strip()
 
 

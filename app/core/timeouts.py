@@ -50,7 +50,8 @@ def _time_out(draft: Draft, member: Member, at: datetime) -> None:
         settle(draft, member, Outcome.UNREACHABLE, at, CallKit.UNANSWERED, None)
     elif member.state is MemberState.JOINED:
         draft.put(replace(member, state=MemberState.AWAY))
-        draft.tell(EventType.MEMBER_AWAY, at, (), user_id=member.user_id)
+        # to itself alone: back in time it is a non-event for the others
+        draft.tell(EventType.MEMBER_AWAY, at, (member.user_id,), user_id=member.user_id)
     else:
         take_out(draft, member, at, draft.call.limits.silence(away=True))
 

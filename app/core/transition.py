@@ -277,7 +277,8 @@ def _hear(draft: Draft, member: Member, device: str, *, monitored: bool) -> None
     """A sign of life of the device that holds the member, from now on if not before."""
     monitored = monitored and draft.call.limits.presence
     if member.state is MemberState.AWAY:
-        draft.tell(EventType.MEMBER_BACK, draft.now, (), user_id=member.user_id)
+        user = member.user_id
+        draft.tell(EventType.MEMBER_BACK, draft.now, (user,), user_id=user)
     draft.put(
         replace(
             member,
@@ -298,9 +299,20 @@ def _present(draft: Draft, command: Present) -> Refused | None:
 
 
 def _report(draft: Draft, command: Report) -> Refused | None:
-    """Told to the tenant; the member's other devices ring on. Also when the call has ended."""
-    if command.user_id not in draft.members:
+    """Told to the tenant; the member's other devices ring on. Also when the call has ended.
+
+    That an open ring is on a screen is told to who is in the call, once of each device.
+    """
+    member = draft.members.get(command.user_id)
+    if member is None:
         return Refused.NOT_A_MEMBER
+    ring = member.ring
+    latest = ring is not None and ring.uuid == command.ring
+    if latest and member.is_hidden:
+        return None
+    shows = ring if latest and member.is_rung and command.delivered else None
+    if shows is not None and command.device in shows.shown_on:
+        return None
     kind = EventType.DEVICE_DELIVERED if command.delivered else EventType.DEVICE_UNAVAILABLE
     if command.declined:
         kind = EventType.DEVICE_DECLINED
@@ -312,7 +324,23 @@ def _report(draft: Draft, command: Report) -> Refused | None:
         device_id=command.device,
         ring=str(command.ring),
     )
+    if shows is not None:
+        _confirm(draft, member, shows, command.device)
     return None
+
+
+def _confirm(draft: Draft, member: Member, ring: Ring, device: str) -> None:
+    ring = replace(ring, shown_on=(*ring.shown_on, device))
+    draft.shown[ring.uuid] = ring
+    draft.put(replace(member, ring=ring))
+    draft.tell(
+        EventType.MEMBER_RINGING,
+        draft.now,
+        draft.present(),
+        user_id=member.user_id,
+        ring=str(ring.uuid),
+        devices=len(ring.shown_on),
+    )
 
 
 def _unreachable(draft: Draft, command: Unreachable) -> Refused | None:

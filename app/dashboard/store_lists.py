@@ -139,13 +139,17 @@ async def calls(
 
 
 MEMBERS = text("""
-    SELECT user_id, role, state, person FROM members
-    WHERE session_id = :call ORDER BY role DESC, user_id LIMIT :limit
+    SELECT m.user_id, m.role, m.state, m.person, cardinality(r.shown_on) AS devices
+    FROM members m LEFT JOIN rings r ON r.uuid = m.ring
+    WHERE m.session_id = :call ORDER BY m.role DESC, m.user_id LIMIT :limit
 """)
 
 
 async def members(session: Connection, session_id: UUID, limit: int) -> list[dict[str, Any]]:
-    """The first `limit` members of a call: the caller, then the callees by id."""
+    """The first `limit` members of a call: the caller, then the callees by id.
+
+    `devices`: on how many screens their latest ring has been.
+    """
     return await many(session, MEMBERS, {"call": session_id, "limit": limit})
 
 

@@ -96,6 +96,11 @@ PUSHES = {
 }
 LIMITS = {
     "ring": ("Ring time", "seconds", "How long a phone rings before the call is missed."),
+    "unconfirmed": (
+        "Unconfirmed after",
+        "seconds",
+        "Until a ring without a word of a phone reads so.",
+    ),
     "away": ("Away after", "seconds", "Silence of a joined phone until it counts as away."),
     "removed": ("Removed after", "seconds", "Silence until it is taken out of the call."),
     "alone": ("Alone", "seconds", "How long one who is left alone waits."),

@@ -114,6 +114,14 @@ class MemberAdded(Data):
     by: str | None = Field(description="who rings them")
 
 
+class MemberRinging(Data):
+    """A device has a member's ring on its screen."""
+
+    user_id: str = UserId
+    ring: str = RingId
+    devices: int = Field(description="how many of the member's devices have it by now", ge=1)
+
+
 class MemberJoined(Data):
     """A member has answered, or has come back."""
 
@@ -246,6 +254,12 @@ _ENTRIES = (
         EventType.MEMBER_ADDED, "More users are rung into a live call.", MemberAdded,
         {"user_ids": ["carol"], "by": "alice"},
     ),
+    Entry(
+        EventType.MEMBER_RINGING,
+        "A device says that a member's ring is on its screen; once for each device. A webhook is "
+        "sent it only if it names it.",
+        MemberRinging, _BOB | {"ring": RING, "devices": 1},
+    ),
     Entry(EventType.MEMBER_JOINED, "A member has answered or come back.", MemberJoined, _PHONE),
     Entry(EventType.MEMBER_DECLINED, "A member has declined.", AboutMember, _BOB),
     Entry(EventType.MEMBER_BUSY, "A member has declined, being busy.", AboutMember, _BOB),
@@ -259,8 +273,16 @@ _ENTRIES = (
         EventType.MEMBER_REACHABLE,
         "A device has come to a member who could not be reached: it rings.", AboutMember, _BOB,
     ),
-    Entry(EventType.MEMBER_AWAY, "A joined member has been silent for a while.", AboutMember, _BOB),
-    Entry(EventType.MEMBER_BACK, "A member who was away shows life again.", AboutMember, _BOB),
+    Entry(
+        EventType.MEMBER_AWAY,
+        "A joined member has been silent for a while. Live it is told to that member alone.",
+        AboutMember, _BOB,
+    ),
+    Entry(
+        EventType.MEMBER_BACK,
+        "A member who was away shows life again. Live it is told to that member alone.",
+        AboutMember, _BOB,
+    ),
     Entry(
         EventType.MEMBER_LEFT, "A member has left, or was removed after a long silence.",
         MemberLeft, _PHONE,

@@ -107,19 +107,17 @@ async def drop_unsent(session: Connection, rings: Sequence[UUID]) -> None:
 
 
 REPORT = """
-    UPDATE pushes SET {column} = :now
-    WHERE ring = :ring AND device_row = :device AND purpose = 'ring' AND {column} IS NULL
-    RETURNING id
-"""
-DELIVERED = text(REPORT.format(column="delivered_at"))
-UNAVAILABLE = text(REPORT.format(column="unavailable_at"))
-DECLINED = text("""
-    UPDATE pushes p SET declined_at = :now
-    FROM devices d
-    WHERE p.ring = :ring AND p.purpose = 'ring' AND p.declined_at IS NULL
-        AND d.id = p.device_row AND d.device_id = :device
+    UPDATE pushes p SET {column} = :now
+    WHERE p.ring = :ring AND p.purpose = 'ring' AND p.{column} IS NULL AND {device}
     RETURNING p.id
-""")
+"""
+BY_ROW = "p.device_row = :device"
+BY_ID = "EXISTS (SELECT FROM devices d WHERE d.id = p.device_row AND d.device_id = :device)"
+REPORTED = {
+    (column, by): text(REPORT.format(column=column, device=by))
+    for column in ("delivered_at", "unavailable_at", "declined_at")
+    for by in (BY_ROW, BY_ID)
+}
 OTHERS_RING = text("""
     SELECT EXISTS (
         SELECT FROM pushes p LEFT JOIN devices d ON d.id = p.device_row
@@ -131,10 +129,14 @@ OTHERS_RING = text("""
 
 
 async def note_report(
-    session: Connection, ring: UUID, device: UUID, now: datetime, *, delivered: bool
+    session: Connection, ring: UUID, device: UUID | str, now: datetime, *, delivered: bool
 ) -> bool:
-    """Note what a device says of a ring's push; False when it has said so before."""
-    statement = DELIVERED if delivered else UNAVAILABLE
+    """Note what a device, by its row or the app's own id, says of a ring's push.
+
+    False when it has said so before, or had none.
+    """
+    column = "delivered_at" if delivered else "unavailable_at"
+    statement = REPORTED[column, BY_ROW if isinstance(device, UUID) else BY_ID]
     values = {"ring": ring, "device": device, "now": now}
     return bool(await many(session, statement, values))
 
@@ -142,7 +144,7 @@ async def note_report(
 async def note_declined(session: Connection, ring: UUID, device_id: str, now: datetime) -> bool:
     """Note that a device, by the app's own id, has declined for itself; False if it has before."""
     values = {"ring": ring, "device": device_id, "now": now}
-    return bool(await many(session, DECLINED, values))
+    return bool(await many(session, REPORTED["declined_at", BY_ID], values))
 
 
 async def others_ring(session: Connection, ring: UUID, device_id: str) -> bool:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app.core.event import BY_NAME_ONLY
 from app.infra.db import Connection, Row, as_json, insert_rows, many, read
 from app.webhooks.claimed import (
     Delivery,
@@ -23,8 +24,10 @@ def tenant_event_id(row_id: UUID) -> str:
     return f"evt_{row_id.hex}"
 
 
-WANTS = """w.tenant_id = e.tenant_id AND w.state = 'active'
-        AND w.events ?| ARRAY['*', e.type, split_part(e.type, '.', 1) || '.*']"""
+_NAMED = ", ".join(f"'{one}'" for one in sorted(BY_NAME_ONLY))
+WANTS = f"""w.tenant_id = e.tenant_id AND w.state = 'active'
+        AND (w.events ? e.type OR e.type NOT IN ({_NAMED})
+            AND w.events ?| ARRAY['*', split_part(e.type, '.', 1) || '.*'])"""
 """Whether webhook `w` is sent event `e`. An event's id is the same for every try and endpoint."""
 
 ADD_OF_CALLS = f"""

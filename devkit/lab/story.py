@@ -117,6 +117,8 @@ def _member(member: dict[str, Any]) -> dict[str, Any]:
         "state": member["state"],
         "device_id": member["device_id"],
         "ring": None if ring is None else ring["state"],
+        "receipt": None if ring is None else ring["receipt"],
+        "devices": 0 if ring is None else ring["devices"],
         "ring_ends_ms": None if deadline is None else round(deadline.timestamp() * 1000, 3),
         "callkit_reason": None if ring is None else ring["callkit_reason"],
     }

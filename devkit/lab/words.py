@@ -72,6 +72,7 @@ _TOLD: Final[dict[Step, Callable[[Mapping[str, Any]], str]]] = {
     Step.RINGING: lambda d: f"The call screen rings: {d['caller']}.",
     Step.STATE_READ: lambda d: f"The state URL said {d['state'] or d['status']}.",
     Step.REPORT_SENT: lambda d: f"Ringline was told: {d['status']}.",
+    Step.RINGS_THERE: lambda d: f"{d['user']}'s phones ring: {d['devices']}.",
     Step.STOP_LEARNED: lambda d: f"Told by {d['learned_from']}: {reason_words(d['reason'])}.",
     Step.END_TAPPED: lambda d: "Hang up was tapped." if d["was_up"] else "Decline was tapped.",
     Step.ENDED: lambda d: f"The screen is gone: {d.get('why') or reason_words(d['reason'])}.",

@@ -96,6 +96,10 @@ class Follower:
         self._kit.log.note(Step.EVENT, kind=kind, id=event.id, call=event.data.get("cid"))
         if kind in _BEGINNINGS:
             await self._verify_all()
+        elif kind == "member.ringing":
+            self._kit.log.note(
+                Step.RINGS_THERE, user=facts.get("user_id"), devices=facts.get("devices")
+            )
         elif kind == "ring.settled":
             self._settled(facts)
         elif kind == "call.ended":

@@ -52,6 +52,7 @@ class Step(StrEnum):
     STREAM_LOST = "stream_lost"
     STREAM_ABSENT = "stream_absent"
     EVENT = "event"
+    RINGS_THERE = "rings_there"
     STOP_LEARNED = "stop_learned"
     FAULT = "fault"
 

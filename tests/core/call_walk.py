@@ -27,6 +27,7 @@ from app.core.call import (
     Outcome,
     Present,
     Reachable,
+    Report,
     Ring,
     RingMore,
     Start,
@@ -98,7 +99,7 @@ class Walk:
         chance = self.chance
         user = chance.choice(self.users)
         device = chance.choice(self.devices[user])
-        kind = chance.randrange(15)
+        kind = chance.randrange(16)
         if kind <= 2:
             ring = chance.choice([None, None, None, *self.open_rings])
             return Accept(user, device, chance.random() < 0.9, ring)
@@ -124,6 +125,10 @@ class Walk:
             return Unreachable(frozenset(self.open_rings), chance.random() < 0.5)
         if kind == 13:
             return Reachable(frozenset(self.open_rings))
+        if kind == 14 and self.open_rings:
+            ring = chance.choice([*self.open_rings])
+            of = self.open_rings[ring]
+            return Report(of, chance.choice(self.devices[of]), ring, delivered=True)
         return Tick()
 
     def step(self) -> None:
@@ -172,7 +177,8 @@ class Walk:
         assert again.call == self.call
         later = self.now + timedelta(seconds=self.chance.choice(STEPS))
         assert view(self.call, later) == decide(self.call, Tick(), later).call
-        if not isinstance(command, Start):
+        late = isinstance(command, Report) and command.ring not in self.open_rings  # told each time
+        if not isinstance(command, Start) and not late:
             repeated = decide(self.call, command, self.now)
             assert not repeated.changed, command
             assert not repeated.events
@@ -191,6 +197,10 @@ class Walk:
                 user = event.data["user_id"]
                 assert user in event.to, "whoever rang is told how it ended"
                 assert self.open_rings.pop(UUID(event.data["ring"])) == user
+            elif event.type is EventType.MEMBER_RINGING:
+                user, uuid = event.data["user_id"], UUID(event.data["ring"])
+                assert self.open_rings[uuid] == user, "only what rings is confirmed"
+                assert 1 <= event.data["devices"] <= len(self.devices[user])
             elif event.type is EventType.MEMBER_LEFT:
                 assert event.data["user_id"] in event.to
                 self.believed[event.data["user_id"]].holding.clear()

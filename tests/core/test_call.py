@@ -26,7 +26,9 @@ from app.core.call import (
     MemberState,
     Outcome,
     Reason,
+    Receipt,
     Refused,
+    Report,
     RingMore,
     Role,
     Start,
@@ -259,10 +261,10 @@ def test_silence_makes_away_then_removed_and_back_in_time_is_a_non_event() -> No
     assert due_at(table.call) == T0 + timedelta(seconds=30)
     away = table.at(30, Tick())
     assert table.state("bob") is S.AWAY
-    assert told(away, EventType.MEMBER_AWAY) == [()]
+    assert told(away, EventType.MEMBER_AWAY) == [("bob",)], "to itself alone"
     back = table.at(60, Heartbeat("bob", "p1"))
     assert table.state("bob") is S.JOINED
-    assert told(back, EventType.MEMBER_BACK) == [()]
+    assert told(back, EventType.MEMBER_BACK) == [("bob",)]
     table.at(90, Tick())
     removed = table.at(180, Tick())
     assert table.state("bob") is S.LEFT
@@ -273,6 +275,44 @@ def test_silence_makes_away_then_removed_and_back_in_time_is_a_non_event() -> No
     assert table.at(182, Join("bob", "p1")).refusal is None
     assert table.state("bob") is S.JOINED
     assert not table.last.rings, "back without a new ring"
+
+
+def test_a_ring_is_confirmed_by_each_device_once_and_only_while_it_is_open() -> None:
+    table = Table("bob", "carol")
+
+    def report(at: float, device: str, ring: int = 1, user: str = "bob") -> Decision:
+        return table.at(at, Report(user, device, uuid(ring), delivered=True))
+
+    first, again, second = report(1, "p1"), report(2, "p1"), report(3, "p2")
+    assert [one.data["devices"] for one in (*first.events, *second.events)[1::2]] == [1, 2]
+    assert told(second, EventType.MEMBER_RINGING) == [("alice",)]
+    assert (again.changed, again.events) == (False, ())
+    assert [ring.shown_on for ring in second.shown] == [("p1", "p2")]
+    assert not told(report(4, "p3", 9), EventType.MEMBER_RINGING), "of another ring"
+    table.at(5, Decline("bob"))
+    assert not told(report(6, "p3"), EventType.MEMBER_RINGING), "it is over"
+    bob, carol = table.of("bob").ring, table.of("carol").ring
+    assert bob is not None
+    assert carol is not None
+    limits, early, late = table.call.limits, T0 + timedelta(seconds=4.9), T0 + timedelta(seconds=5)
+    assert bob.receipt(limits, late) is Receipt.CONFIRMED
+    assert carol.receipt(limits, early) is Receipt.WAITING
+    assert carol.receipt(limits, late) is Receipt.UNCONFIRMED
+    over = replace(carol, settled_at=early)
+    assert over.receipt(limits, late) is Receipt.WAITING, "as it was when it settled"
+
+
+def test_a_ring_that_is_kept_from_its_user_is_never_confirmed() -> None:
+    call = Call(uuid(99), "default", "c", "alice", True, CallLimits(), T0)
+    command = Start(callees("bob"), 45, suppressed={"bob": "blocked"})
+    call = decide(call, command, T0).call
+    for report in (
+        Report("bob", "p1", uuid(1), delivered=True),
+        Report("bob", "p1", uuid(1)),
+        Report("bob", "p1", uuid(1), declined=True),
+    ):
+        decision = decide(call, report, T0 + timedelta(seconds=1))
+        assert (decision.refusal, decision.changed, decision.events) == (None, False, ())
 
 
 def test_a_sweep_that_comes_late_finds_the_times_as_they_were() -> None:

@@ -93,6 +93,15 @@ async def test_it_is_pushed_nowhere_and_reads_as_any_other(
     path = f"/v1/calls/{call['session_id']}"
     assert alike(call)
     assert alike((await api.get(path)).json())
+    mine, shown = bearer(signed(tenant, "bob")), {"status": "delivered", "device_id": "bob-ef"}
+    reported = await api.post(f"{path}/report", json=shown, headers=mine)
+    read = await api.get(path, headers=mine)
+    if reason == "blocked":
+        assert (reported.status_code, read.status_code) == (404, 404)
+    else:
+        own = next(one for one in read.json()["members"] if one["user_id"] == "bob")
+        assert (reported.status_code, own["state"], own["ring"]) == (204, "suppressed", None)
+    assert alike((await api.get(path)).json()), "and it is never confirmed"
     await past_its_time(site)
     read = (await api.get(path)).json()
     assert (read["reason"], alike(read)) == ("missed", True)
@@ -102,7 +111,6 @@ async def test_it_is_pushed_nowhere_and_reads_as_any_other(
     heard = await rows(site, "SELECT user_id, count(*) AS n FROM user_events GROUP BY user_id")
     assert {one["user_id"] for one in heard} == {"alice", "carol"}
 
-    mine = bearer(signed(tenant, "bob"))
     history = says(await api.get("/v1/users/bob/calls", headers=mine), OwnCallsOut).calls
     if reason == "blocked":
         assert history == []

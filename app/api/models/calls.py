@@ -65,6 +65,15 @@ class RingOut(Out):
         description="`ringing`, or how it settled: accepted, declined, cancelled, missed, …",
         examples=["ringing"],
     )
+    receipt: Literal["waiting", "confirmed", "unconfirmed"] = Field(
+        default="waiting",
+        description="whether a device has said that it is on its screen: `waiting`, `confirmed`, "
+        "or none within the limit `unconfirmed`",
+        examples=["confirmed"],
+    )
+    devices: Count = Field(
+        default=0, description="how many devices have said that it is on their screen"
+    )
     expires_at: Moment = time("until when it rings")
     settled_at: Moment | None = maybe_time("when it settled")
     callkit_reason: int | None = Field(

@@ -218,14 +218,21 @@ export class RinglinePhone extends Sender {
 
   #react(reactions: Reaction[]): void {
     for (const what of reactions) {
-      if (what.do === "ring") this.#tell("ring", what.ring);
-      else if (what.do === "stop") this.#tell("stop", what.ring, what.reason);
+      if (what.do === "ring") {
+        this.#tell("ring", what.ring);
+        this.#confirm(what.ring);
+      } else if (what.do === "stop") this.#tell("stop", what.ring, what.reason);
       else if (what.do === "ended") this.#tell("ended", what.sessionId, what.reason);
       else this.#tell(what.do, what.sessionId);
     }
   }
 
-  /** Whether this device has been silent for too long: the server tells it to nobody live. */
+  /** Tell the caller that it rings here; without that the ring reads `unconfirmed`. */
+  #confirm({ sessionId, uuid: ring }: IncomingRing): void {
+    this.#act(sessionId, "report", { status: "delivered", ring }).catch(() => undefined);
+  }
+
+  /** Whether this device has been silent for too long: it may not hear it from the server. */
   #look(quietFor: number): void {
     for (const [sessionId, away] of this.#screen.held) {
       const limit = this.#limits.get(sessionId) ?? AWAY;

@@ -870,10 +870,19 @@ export interface Registered {
   warnings?: Notice[] | null;
 }
 
-/** What a device says of a ring that was pushed to it. */
+/**
+ * What a device says of a ring. With a call token that says all; else which device, and whose.
+ * `ring`: the only one that is meant; without it the one that is open.
+ */
 export interface ReportIn {
-  /** `delivered`: it rings; `unavailable`: it cannot */
+  /** `delivered`: it is on the screen; `unavailable`: it cannot be */
   status: "delivered" | "unavailable";
+  /** the member who acts; with a key only */
+  user_id?: string | null;
+  /** the device that acts */
+  device_id?: string | null;
+  /** the ring's uuid; with a call token it is that token's */
+  ring?: string | null;
 }
 
 /** For which app a key and a signing request are to be made. */
@@ -933,6 +942,13 @@ export interface Ring {
   settled_at: string | null;
   /** CXCallEndedReason for devices that are to stop */
   callkit_reason: number | null;
+  /**
+   * whether a device has said that it is on its screen: `waiting`, `confirmed`, or none within
+   * the limit `unconfirmed`
+   */
+  receipt?: "waiting" | "confirmed" | "unconfirmed" | (string & {});
+  /** how many devices have said that it is on their screen */
+  devices?: number;
 }
 
 /** The emergency switch. */

@@ -53,7 +53,11 @@ export abstract class Operations extends Sender {
     return this.send<OwnCall | Call>({ method: "GET", path: `/v1/calls/${segment(reference)}`, repeatable: true });
   }
 
-  /** With a call token: this device rings (`delivered`), or cannot (`unavailable`). */
+  /**
+   * The ring is on this device's screen (`delivered`), or cannot be (`unavailable`). With a
+   * call token of its ring and device; a page that rings by its stream says `device_id`. The
+   * first word of each device is told as `member.ringing` to who is in the call.
+   */
   reportRing(reference: string, body: ReportIn): Promise<void> {
     return this.send<void>({ method: "POST", path: `/v1/calls/${segment(reference)}/report`, repeatable: true, body });
   }

@@ -1014,10 +1014,20 @@ class Registered(TypedDict):
 
 
 class ReportIn(TypedDict):
-    """What a device says of a ring that was pushed to it."""
+    """What a device says of a ring. With a call token that says all; else which device, and
+    whose.
+
+    `ring`: the only one that is meant; without it the one that is open.
+    """
 
     status: Literal["delivered", "unavailable"]
-    """`delivered`: it rings; `unavailable`: it cannot"""
+    """`delivered`: it is on the screen; `unavailable`: it cannot be"""
+    user_id: NotRequired[str | None]
+    """the member who acts; with a key only"""
+    device_id: NotRequired[str | None]
+    """the device that acts"""
+    ring: NotRequired[str | None]
+    """the ring's uuid; with a call token it is that token's"""
 
 
 class RequestIn(TypedDict):
@@ -1082,6 +1092,12 @@ class Ring(TypedDict):
     """when it settled; RFC 3339, UTC, with milliseconds"""
     callkit_reason: int | None
     """CXCallEndedReason for devices that are to stop"""
+    receipt: NotRequired[Literal["waiting", "confirmed", "unconfirmed"]]
+    """whether a device has said that it is on its screen: `waiting`, `confirmed`, or none
+    within the limit `unconfirmed`
+    """
+    devices: NotRequired[int]
+    """how many devices have said that it is on their screen"""
 
 
 class RingingIn(TypedDict):

@@ -229,14 +229,27 @@ class Operations(Sender):
             self._send(Request("GET", f"/v1/calls/{segment(reference)}", repeatable=True)),
         )
 
-    def report_ring(self, reference: str, *, status: Literal["delivered", "unavailable"]) -> None:
-        """With a call token: this device rings (`delivered`), or cannot (`unavailable`)."""
+    def report_ring(
+        self,
+        reference: str,
+        *,
+        status: Literal["delivered", "unavailable"],
+        user_id: str | None = None,
+        device_id: str | None = None,
+        ring: str | None = None,
+    ) -> None:
+        """The ring is on this device's screen (`delivered`), or cannot be (`unavailable`).
+
+        With a call token of its ring and device; a page that rings by its stream says
+        `device_id`. The first word of each device is told as `member.ringing` to who is in
+        the call.
+        """
         self._send(
             Request(
                 "POST",
                 f"/v1/calls/{segment(reference)}/report",
                 repeatable=True,
-                body={"status": status},
+                body={"status": status, "user_id": user_id, "device_id": device_id, "ring": ring},
             )
         )
 
@@ -1125,15 +1138,26 @@ class AsyncOperations(AsyncSender):
         )
 
     async def report_ring(
-        self, reference: str, *, status: Literal["delivered", "unavailable"]
+        self,
+        reference: str,
+        *,
+        status: Literal["delivered", "unavailable"],
+        user_id: str | None = None,
+        device_id: str | None = None,
+        ring: str | None = None,
     ) -> None:
-        """With a call token: this device rings (`delivered`), or cannot (`unavailable`)."""
+        """The ring is on this device's screen (`delivered`), or cannot be (`unavailable`).
+
+        With a call token of its ring and device; a page that rings by its stream says
+        `device_id`. The first word of each device is told as `member.ringing` to who is in
+        the call.
+        """
         await self._send(
             Request(
                 "POST",
                 f"/v1/calls/{segment(reference)}/report",
                 repeatable=True,
-                body={"status": status},
+                body={"status": status, "user_id": user_id, "device_id": device_id, "ring": ring},
             )
         )
 
