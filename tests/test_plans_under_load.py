@@ -17,7 +17,7 @@ from app.calls import late_devices as late
 from app.calls import store as calls
 from app.infra.connections import SHORT, server_settings
 from app.push import claims, expiry
-from app.webhooks import deliveries
+from app.webhooks import claims as hook_claims
 from tests.test_plans import parts
 from workers import retention
 
@@ -125,8 +125,8 @@ EACH_SECOND: dict[str, tuple[TextClause, dict[str, Any], int]] = {
     "due pushes": (expiry.DUE, WORKER, 0),
     "orphans": (expiry.ORPHANS, WORKER, 2 * FLYING),
     "expired": (expiry.OVER, WORKER, 0),
-    "webhooks with work": (deliveries.WORK, {"full": []}, 2),
-    "orphaned deliveries": (deliveries.ORPHANS, {}, 4 * RINGING // 10),
+    "webhooks with work": (hook_claims.WORK, {"full": []}, 2),
+    "orphaned deliveries": (hook_claims.ORPHANS, {}, 4 * RINGING // 10),
     "old events": (retention.OF_EVENT_DAYS[1].find, OLD, 2 * 10),
     "old calls": (retention.OLD_CALLS, OLD, 0),
 }

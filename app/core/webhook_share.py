@@ -25,7 +25,7 @@ MOST: Final = 512
 """Deliveries under way at a time in one worker, whatever they were begun as."""
 
 FIRST_WINDOW: Final = 2
-WIDEST_WINDOW: Final = 16
+WIDEST_WINDOW: Final = 32
 SLOW_WINDOW: Final = 2
 
 

@@ -1,12 +1,24 @@
-"""Group commit: what arrives while one batch runs goes into the next; a lone one never waits."""
+"""Group commit: what arrives while one batch runs goes into the next; a lone one never waits.
+
+A Batcher serves those who await an answer, a GroupWriter those who have one: results in hand, which
+are kept until they are written.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+import contextlib
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import structlog
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from app.infra.errors import Unavailable
-from app.infra.outage import is_away
+from app.infra.outage import is_away, is_row_fault, is_transient, name_of
+from app.infra.supervision import Health
 from app.infra.tasks import Tasks
+
+log = structlog.get_logger(__name__)
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
@@ -17,6 +29,12 @@ _tasks = Tasks("batch")
 
 ALONE_AT_ONCE = 8
 """Items of a batch that failed which are tried alone at the same time: one may have to wait."""
+
+TRY_AGAIN = 0.25
+"""Seconds between tries to write while that fails; the rows stay claimed meanwhile."""
+
+MOST_UNITS = 50
+"""So many are tried apart while what fails is no row's fault: there may be no good row."""
 
 
 class Batcher(Generic[Item, Answer]):
@@ -81,7 +99,7 @@ class Batcher(Generic[Item, Answer]):
 
 
 class Lanes(Generic[Key, Item, Answer]):
-    """A Gather for each key: who waits for what one key needs keeps no other key waiting.
+    """A Batcher for each key: who waits for what one key needs keeps no other key waiting.
 
     `work` gets the key and a batch. More than `most_waiting` in one lane are refused: Unavailable.
     """
@@ -112,3 +130,186 @@ class Lanes(Generic[Key, Item, Answer]):
         finally:
             if lane.idle and self._lanes.get(key) is lane:
                 del self._lanes[key]
+
+
+class Writable(Protocol):
+    """An item of a GroupWriter."""
+
+    @property
+    def key(self) -> Hashable:
+        """What it is written of: no two that wait have the same."""
+
+    @property
+    def bare(self) -> bool:
+        """Whether it holds nothing any more that came from outside."""
+
+    def laid_bare(self) -> Self:
+        """The same without anything that others have written."""
+
+
+Written = TypeVar("Written", bound=Writable)
+State = TypeVar("State")
+
+
+class GroupWriter(Generic[Written, State]):
+    """Writes items together, and keeps each until it is written, whatever happens.
+
+    `write` returns by key what became of each, and leaves out those whose row another transaction
+    has locked; `told` hears of the others. `split` makes units of what has gathered, each of which
+    is written in one go, `at_once` of them at a time. `pause` gets how many have gathered, and
+    returns how many seconds to wait for more.
+
+    A unit is kept while the database is away; what is locked is tried again in a moment, and the
+    others go on. What no database can hold (SQLSTATE classes 22 and 23) is found by halves, and
+    written bare; if that fails too it is given up, and `lost` hears of it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        write: Callable[[Sequence[Written]], Awaitable[Mapping[Any, State]]],
+        split: Callable[[Sequence[Written]], list[list[Written]]],
+        told: Callable[[Written, State], None],
+        pause: Callable[[int], float],
+        at_once: int = 1,
+        lost: Callable[[Written], None] = lambda _: None,
+    ) -> None:
+        self._write = write
+        self._split = split
+        self._told = told
+        self._lost = lost
+        self._pause = pause
+        self._health = Health(name)
+        self._at_once = asyncio.Semaphore(at_once)
+        self._new: list[Written] = []
+        self._units: list[list[Written]] = []
+        self._locked: list[Written] = []
+        self._again = 0.0
+        self._wake = asyncio.Event()
+        self._soon = asyncio.Event()
+        self._gathering = False
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def add(self, item: Written) -> None:
+        """Have an item written."""
+        self._new.append(item)
+        self.idle.clear()
+        self._wake.set()
+        if self._gathering and self._pause(len(self._new)) <= 0:
+            self._soon.set()
+
+    def hurry(self) -> None:
+        """The database is back: try at once what could not be written."""
+        self._soon.set()
+        self._wake.set()
+
+    def kept(self) -> list[Written]:
+        """What is not written yet."""
+        return [*self._new, *self._locked, *chain.from_iterable(self._units)]
+
+    async def run(self) -> None:
+        """Write what comes, for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._anything()
+            await self._gather()
+            gathered, self._new = self._new, []
+            if self._soon.is_set() or loop.time() >= self._again:
+                gathered, self._locked = gathered + self._locked, []
+            # a unit leaves the list when it is written, and not before
+            self._units += self._split(gathered)
+            self._soon.clear()
+            tried = [self._try(unit) for unit in list(self._units)]
+            if all(await asyncio.gather(*tried)):
+                self._health.well()
+            else:
+                await self._wait(TRY_AGAIN)
+
+    async def _anything(self) -> None:
+        """Wait for something to write."""
+        if self._new or self._units:
+            return
+        self._wake.clear()
+        if not self._locked:
+            self.idle.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._again if self._locked else None):
+                await self._wake.wait()
+
+    async def _gather(self) -> None:
+        """Wait for others to go with these, as long as there are any to wait for."""
+        pause = self._pause(len(self._new))
+        if pause <= 0:
+            await asyncio.sleep(0)
+            return
+        self._gathering = True
+        try:
+            await self._wait(pause)
+        finally:
+            self._gathering = False
+
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._soon.wait()
+
+    async def _try(self, unit: list[Written]) -> bool:
+        """Whether there is no cause to wait: it is written, or has been taken apart."""
+        try:
+            async with self._at_once:
+                states = await self._write(unit)
+        except Exception as error:  # noqa: BLE001  (whatever it is, the items are kept)
+            return self._not_written(unit, error)
+        self._units.remove(unit)
+        locked = [item for item in unit if item.key not in states]
+        if locked:
+            self._locked += locked
+            self._again = asyncio.get_running_loop().time() + TRY_AGAIN
+        for item in unit:
+            if item.key in states:
+                self._tell(item, states[item.key])
+        return True
+
+    def _not_written(self, unit: list[Written], error: Exception) -> bool:
+        if not is_at_fault(error):
+            self._health.failed(error)
+            if not is_transient(error) and len(unit) > 1 and len(self._units) < MOST_UNITS:
+                self._halve(unit)  # whatever it is, of a trigger or a broken page: not all have it
+            return False
+        if len(unit) > 1:
+            self._halve(unit)
+            return True
+        self._units.remove(unit)
+        if not unit[0].bare:
+            log.error("result_written_bare", item=str(unit[0].key), error=name_of(error))
+            self._units.append([unit[0].laid_bare()])
+        else:
+            log.critical("result_not_written", item=str(unit[0].key), error=name_of(error))
+            self._lost(unit[0])
+        return True
+
+    def _halve(self, unit: list[Written]) -> None:
+        half = len(unit) // 2
+        self._units.remove(unit)
+        self._units += [unit[:half], unit[half:]]
+
+    def _tell(self, item: Written, state: State) -> None:
+        try:
+            self._told(item, state)
+        except Exception:
+            log.exception("result_not_told", item=str(item.key))
+
+
+def is_at_fault(error: Exception) -> bool:
+    """Whether it is an item that is bad, not the database: SQL's word, or our encoder's."""
+    if is_transient(error):
+        return False
+    if is_row_fault(error) or isinstance(error, (DataError, IntegrityError)):
+        return True
+    return not isinstance(error, (SQLAlchemyError, OSError))
+
+
+def by_size(items: Sequence[Written], most: int) -> list[list[Written]]:
+    """Items in their order, so many in a unit at most."""
+    return [list(items[at : at + most]) for at in range(0, len(items), most)]

@@ -14,7 +14,6 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "credential_not_looked_after": "A credential's regular check met a fault of ours",
         "credential_unfit": "A credential's material cannot be used to push",
         "database_error": "A request met a database error that is no outage; answered with 500",
-        "deliveries_not_written": "Results of webhooks could not be written; they are kept",
         "delivery_not_begun": "A delivery met a fault before it was sent; once a minute at most",
         "delivery_raised": "A delivery met a fault of ours; once a minute at most",
         "forwarded_headers_ignored": "A peer that is no trusted proxy sent forwarded headers",

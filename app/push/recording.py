@@ -6,17 +6,15 @@ and 23) ends a result otherwise: it is found by halves, and written bare.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from app.core.push import PushState
-from app.infra.outage import is_row_fault, is_transient
+from app.infra.batching import GroupWriter, by_size
 from app.infra.runtime import Runtime
-from app.infra.supervision import Health
 from app.infra.tasks import Tasks
 from app.push import records
 from app.push.consequences import write_alarms, write_credentials, write_tokens
@@ -31,137 +29,9 @@ LONGEST_PAUSE = 0.05
 one waits for nothing, a thousand a second gather into some twenty commits, and to record the first
 of a group's answers does not hold up its last pushes."""
 
-TRY_AGAIN = 0.25
-"""Seconds between tries to write while that fails; the rows stay claimed meanwhile."""
-
-MOST_UNITS = 50
-"""So many are tried apart while what fails is no row's fault: there may be no good row."""
-
 TENANTS_AT_ONCE = 4
 LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '500ms'")
 """What a tenant's token or credential may cost those whose results are written beside."""
-
-Write = Callable[[Sequence[Result]], Awaitable[dict[UUID, PushState | None]]]
-"""Writes results; returns the state that each push now has, None where the claim was lost, and
-leaves out those that another transaction has locked."""
-
-
-class Lane:
-    """Results that are written together; `units` are written in one go each, or kept."""
-
-    def __init__(
-        self,
-        name: str,
-        write: Write,
-        split: Callable[[Sequence[Result]], list[list[Result]]],
-        told: Callable[[Result, PushState | None], None],
-        pause: Callable[[int], float],
-        at_once: int,
-    ) -> None:
-        self._write = write
-        self._split = split
-        self._told = told
-        self._pause = pause
-        self._health = Health(f"push.{name}")
-        self._at_once = asyncio.Semaphore(at_once)
-        self._new: list[Result] = []
-        self._units: list[list[Result]] = []
-        self._wake = asyncio.Event()
-        self._soon = asyncio.Event()
-        self.idle = asyncio.Event()
-        self.idle.set()
-
-    def add(self, result: Result) -> None:
-        """Have a result written."""
-        self._new.append(result)
-        self.idle.clear()
-        self._wake.set()
-
-    def hurry(self) -> None:
-        """The database is back: try at once what could not be written."""
-        self._soon.set()
-
-    def kept(self) -> int:
-        """How many results are not written yet."""
-        return len(self._new) + sum(map(len, self._units))
-
-    async def run(self) -> None:
-        """Write what comes, for ever."""
-        while True:
-            if not self._new and not self._units:
-                self._wake.clear()
-                self.idle.set()
-                await self._wake.wait()
-            await asyncio.sleep(self._pause(len(self._new)))
-            # a unit leaves the list when it is written, and not before
-            self._units += self._split(self._new)
-            self._new = []
-            self._soon.clear()
-            tried = [self._try(unit) for unit in list(self._units)]
-            if all(await asyncio.gather(*tried)):
-                self._health.well()
-            else:
-                await self._wait()
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(TRY_AGAIN):
-                await self._soon.wait()
-        except TimeoutError:
-            return
-
-    async def _try(self, unit: list[Result]) -> bool:
-        """Whether there is no cause to wait: it is written, or has been taken apart."""
-        try:
-            async with self._at_once:
-                states = await self._write(unit)
-        except Exception as error:  # noqa: BLE001  (whatever it is, the answers are kept)
-            return self._not_written(unit, error)
-        self._units.remove(unit)
-        left = [result for result in unit if result.push.id not in states]
-        if left:
-            self._units.append(left)
-        for result in unit:
-            if result.push.id in states:
-                self._tell(result, states[result.push.id])
-        return not left
-
-    def _not_written(self, unit: list[Result], error: Exception) -> bool:
-        if not _at_fault(error):
-            self._health.failed(error)
-            if not is_transient(error) and len(unit) > 1 and len(self._units) < MOST_UNITS:
-                self._halve(unit)  # whatever it is, of a trigger or a broken page: not all have it
-            return False
-        if len(unit) > 1:
-            self._halve(unit)
-            return True
-        self._units.remove(unit)
-        if not unit[0].bare:
-            log.error("result_written_bare", push=str(unit[0].push.id), exc_info=error)
-            self._units.append([unit[0].laid_bare()])
-        else:  # its claim ends at the deadline, see `Dispatcher.send_lost`
-            log.critical("result_not_written", push=str(unit[0].push.id), exc_info=error)
-        return True
-
-    def _halve(self, unit: list[Result]) -> None:
-        half = len(unit) // 2
-        self._units.remove(unit)
-        self._units += [unit[:half], unit[half:]]
-
-    def _tell(self, result: Result, state: PushState | None) -> None:
-        try:
-            self._told(result, state)
-        except Exception:
-            log.exception("result_not_told", push=str(result.push.id))
-
-
-def _at_fault(error: Exception) -> bool:
-    """Whether it is a result that is bad, not the database: SQL's word, or our encoder's."""
-    if is_transient(error):
-        return False
-    if is_row_fault(error) or isinstance(error, (DataError, IntegrityError)):
-        return True
-    return not isinstance(error, (SQLAlchemyError, OSError))
 
 
 class Recorder:
@@ -184,10 +54,11 @@ class Recorder:
         self._clock = clock
         self._recorded = recorded
         self._held = held
-        self._plain = Lane("results", self._write, _by_batch, self._told, self._pause, 1)
-        self._more = Lane(
-            "consequences", self._write_more, _by_tenant, self._told, lambda _: 0.0, TENANTS_AT_ONCE
-        )
+        self._plain = GroupWriter("push.results", self._write, _by_batch, self._told, self._pause)
+        self._more = GroupWriter(
+            "push.consequences", self._write_more, _by_tenant, self._told, lambda _: 0.0,
+            TENANTS_AT_ONCE,
+        )  # fmt: skip
         tasks.supervise("record", self._plain.run)
         tasks.supervise("record_consequences", self._more.run)
 
@@ -202,7 +73,7 @@ class Recorder:
 
     def kept(self) -> int:
         """How many answers in hand are not written yet."""
-        return self._plain.kept() + self._more.kept()
+        return len(self._plain.kept()) + len(self._more.kept())
 
     async def finish(self, deadline: float) -> None:
         """Wait until all that was added is written, until `deadline` (loop time) at most."""
@@ -248,7 +119,7 @@ class Recorder:
 
 
 def _by_batch(results: Sequence[Result]) -> list[list[Result]]:
-    return [list(results[at : at + BATCH]) for at in range(0, len(results), BATCH)]
+    return by_size(results, BATCH)
 
 
 def _by_tenant(results: Sequence[Result]) -> list[list[Result]]:

@@ -47,6 +47,11 @@ class Result:
     silent: bool = False
     id: UUID = field(default_factory=uuid7)
 
+    @property
+    def key(self) -> UUID:
+        """The push that it is of."""
+        return self.push.id
+
     def says_more(self) -> bool:
         """Whether something follows for the token or the credential, beside the push itself."""
         if self.bare:

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any
 from uuid import UUID
 
-from app.core.delivery import DeliveryError, DeliveryState
 from app.core.frozen import frozen
 from app.infra.db import RowValue
 
@@ -44,32 +43,6 @@ class Delivery(RowValue):
     def key(self) -> Key:
         """Which delivery it is."""
         return self.webhook_id, self.event_id
-
-
-class DeliveryEnd(TypedDict):
-    """What a delivery's row shall say of a try; `due_at` with state `pending`."""
-
-    webhook_id: UUID
-    event_id: str
-    fence: int
-    state: DeliveryState
-    due_at: datetime | None
-    status: int | None
-    error: DeliveryError | None
-
-
-class DeliveryTry(TypedDict):
-    """The row of a try that was made."""
-
-    id: UUID
-    tenant_id: UUID
-    webhook_id: UUID
-    event_id: str
-    started_at: datetime
-    finished_at: datetime
-    status: int | None
-    error: DeliveryError | None
-    answer: str | None
 
 
 @frozen

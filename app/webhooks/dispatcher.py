@@ -23,20 +23,19 @@ from app.infra.runtime import Runtime
 from app.infra.safe_http import SafeHttp
 from app.infra.tasks import Tasks
 from app.infra.vault import VaultError
-from app.webhooks import deliveries, endpoints
+from app.webhooks import claims, endpoints
 from app.webhooks.claimed import Delivery, DeliveryFacts, Key, SealedSecret
 from app.webhooks.open_deliveries import OpenDeliveries
-from app.webhooks.recording import (
-    AGAIN,
-    DeliveryRecorder,
-    DeliveryResult,
-)
-from app.webhooks.signing import body_of, signed, unseal_secret
+from app.webhooks.recording import DeliveryRecorder, DeliveryResult
+from app.webhooks.signing import Signers, body_of, signed
 
 log = structlog.get_logger(__name__)
 
 LAST_WRITES: Final = 2.0
 """Seconds for the last results to be written when a worker stops."""
+
+AGAIN: Final = 0.25
+"""Seconds between two tries to read what is to be sent, while the database is away."""
 
 TOLD_EVERY: Final = 60.0
 
@@ -53,8 +52,12 @@ class WebhookDispatcher:
         allow_private = runtime.settings.webhook_allow_private
         self._outbound = outbound or SafeHttp(allow_private=allow_private)
         self._tasks = Tasks("webhooks")
+        self._recording = Tasks("webhooks")
         self._open = OpenDeliveries(slowed=self.wake)
-        self._recorder = DeliveryRecorder(runtime.database, self._tasks, self._recorded)
+        self._signers = Signers(runtime.keyring)
+        self._recorder = DeliveryRecorder(
+            runtime.database, self._recording, self._recorded, lambda: self._open.expected
+        )
         self._claims = asyncio.Lock()
         self._claiming: asyncio.Task[None] | None = None
         self._again = False
@@ -71,7 +74,7 @@ class WebhookDispatcher:
         """Once a second: what is claimed and not held waits again, what is due is sent."""
         try:
             async with self._claims, self._runtime.database.autocommit() as session:
-                await deliveries.free_but(session, self._worker_id, self._open.keys())
+                await claims.free_but(session, self._worker_id, self._open.keys())
         finally:
             self.wake()
 
@@ -87,9 +90,10 @@ class WebhookDispatcher:
         await self._tasks.stop(within)
         await self._outbound.close()
         await self._recorder.finish(LAST_WRITES)
+        await self._recording.stop()
         try:
             async with self._runtime.database.transaction() as session:
-                await deliveries.free_but(session, self._worker_id, self._recorder.unwritten)
+                await claims.free_but(session, self._worker_id, self._recorder.unwritten)
         except Exception as error:
             if not is_transient(error) and not isinstance(error, OSError):
                 raise
@@ -117,13 +121,13 @@ class WebhookDispatcher:
         async with self._claims:
             full = [*self._open.full(), *self._bad.keys()]
             async with self._runtime.database.autocommit() as session:
-                found = await deliveries.work(session, full)
+                found = await claims.work(session, full)
             counts = share(self._open.waiting(found), self._open.taken())
 
             async def take(webhooks: Sequence[UUID]) -> None:
                 some = {webhook: counts[webhook] for webhook in webhooks}
                 async with self._runtime.database.autocommit() as session:
-                    taken = await deliveries.claim(session, self._worker_id, some)
+                    taken = await claims.claim(session, self._worker_id, some)
                 self._open.begin(taken)
                 claimed.extend(taken)
 
@@ -154,7 +158,7 @@ class WebhookDispatcher:
         while True:
             try:
                 async with self._runtime.database.autocommit() as session:
-                    facts = await deliveries.facts(session, claimed)
+                    facts = await claims.facts(session, claimed)
                     webhooks = list({one.webhook_id for one in claimed})
                     return facts, await endpoints.secrets_of(session, webhooks)
             except Exception as error:
@@ -182,13 +186,13 @@ class WebhookDispatcher:
         if fact is None:
             return Answer(None, DeliveryError.EVENT_NOT_KEPT)
         try:
-            secrets = [unseal_secret(self._runtime.keyring, secret) for secret in sealed]
+            signers = [self._signers.of(secret) for secret in sealed]
         except VaultError as error:
             self._tell("webhook_secret_unfit", claim, error)
             return Answer(None, DeliveryError.SECRET_UNFIT)
         body = dump_json(body_of(claim, fact))
         now = self._open.now(claim)
-        headers = signed(claim.event_id, now, body, secrets)
+        headers = signed(claim.event_id, now, body, signers)
         return await self._outbound.post(
             fact.url, headers, body.encode(), now=now, owner=claim.tenant_id
         )
@@ -212,4 +216,4 @@ class WebhookDispatcher:
 async def free_orphans(runtime: Runtime) -> None:
     """What condemned workers had claimed waits again. For the sweep."""
     async with runtime.database.autocommit() as session:
-        await deliveries.free_orphans(session)
+        await claims.free_orphans(session)

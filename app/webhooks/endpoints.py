@@ -108,14 +108,6 @@ HOLD_ALL = text("""
     )
     SELECT id FROM webhooks WHERE id = ANY(CAST(:ids AS uuid[])) AND id NOT IN (SELECT id FROM held)
 """)
-SUCCEEDED = text("""
-    UPDATE webhooks w SET failures = 0, failing_since = NULL, resting_until = NULL,
-        succeeded_at = clock_timestamp()
-    FROM (SELECT id, failures FROM webhooks WHERE id = ANY(CAST(:ids AS uuid[]))
-          ORDER BY id FOR NO KEY UPDATE) b
-    WHERE w.id = b.id
-    RETURNING w.id, b.failures
-""")
 FAILED = text("""
     UPDATE webhooks w SET failures = w.failures + n.count,
         failing_since = coalesce(w.failing_since, clock_timestamp())
@@ -142,12 +134,6 @@ async def hold_all(session: Connection, ids: Sequence[UUID]) -> set[UUID]:
     belongs to one tenant, and the results of all are written together.
     """
     return {row["id"] for row in await many(session, HOLD_ALL, {"ids": list(ids)})}
-
-
-async def succeeded(session: Connection, ids: Sequence[UUID]) -> dict[UUID, int]:
-    """These endpoints have taken something; returns their failures in a row before that."""
-    rows = await many(session, SUCCEEDED, {"ids": sorted(ids)})
-    return {row["id"]: row["failures"] for row in rows}
 
 
 async def failed(session: Connection, counts: dict[UUID, int]) -> list[FailingWebhook]:

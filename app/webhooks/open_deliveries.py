@@ -26,13 +26,14 @@ class Pace:
 class OpenDelivery:
     """One claimed delivery. Loop times: `claimed`, and `started` once it is sent.
 
-    `timer` runs from then until it has an answer.
+    `timer` runs from then until it has an answer, which is `expected` soon while it is quick.
     """
 
     claim: Delivery
     slow: bool
     claimed: float
     started: float
+    expected: bool
     timer: asyncio.TimerHandle | None = None
 
 
@@ -45,6 +46,8 @@ class OpenDeliveries:
         self._open: dict[Key, OpenDelivery] = {}
         self._by_webhook: Counter[UUID] = Counter()
         self._paces: dict[UUID, Pace] = {}
+        self.expected = 0
+        """How many have no answer yet, and may be expected to have one soon."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -58,7 +61,8 @@ class OpenDeliveries:
         now = self._loop.time()
         for claim in claims:
             slow = self._pace(claim.webhook_id).slow
-            self._open[claim.key] = OpenDelivery(claim, slow, now, now)
+            self._open[claim.key] = OpenDelivery(claim, slow, now, now, not slow)
+            self.expected += not slow
             self._by_webhook[claim.webhook_id] += 1
 
     def start(self, claim: Delivery) -> None:
@@ -78,8 +82,7 @@ class OpenDeliveries:
         Returns when it was sent and when it was answered, by the database's clock.
         """
         delivery, now = self._open[claim.key], self._loop.time()
-        if delivery.timer is not None:
-            delivery.timer.cancel()
+        self._no_more_expected(delivery)
         seconds = now - delivery.started
         pace = self._pace(claim.webhook_id)
         pace.slow = seconds >= SLOW_AFTER
@@ -91,8 +94,7 @@ class OpenDeliveries:
         delivery = self._open.pop(claim.key, None)
         if delivery is None:
             return
-        if delivery.timer is not None:
-            delivery.timer.cancel()
+        self._no_more_expected(delivery)
         webhook = claim.webhook_id
         self._by_webhook[webhook] -= 1
         if not self._by_webhook[webhook]:
@@ -120,8 +122,15 @@ class OpenDeliveries:
             room = 0 if due.under_way or here else 1
         return Waiting(due.webhook, due.tenant_id, pace.slow, room)
 
+    def _no_more_expected(self, delivery: OpenDelivery) -> None:
+        self.expected -= delivery.expected
+        delivery.expected = False
+        if delivery.timer is not None:
+            delivery.timer.cancel()
+
     def _slow_now(self, delivery: OpenDelivery) -> None:
-        delivery.slow, delivery.timer = True, None
+        self._no_more_expected(delivery)
+        delivery.slow = True
         pace = self._pace(delivery.claim.webhook_id)
         pace.slow, pace.window = True, min(pace.window, SLOW_WINDOW)
         self._slowed()

@@ -6,10 +6,11 @@ else's.
 """
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -18,42 +19,66 @@ import structlog
 
 from app.core.delivery import DeliveryError, DeliveryState, DisabledReason
 from app.core.event import rfc3339
+from app.core.frozen import frozen
 from app.core.webhook_retry import TRIED_FOR, Answer, next_try, rest
+from app.infra.batching import GroupWriter, by_size
 from app.infra.db import Connection, Database
 from app.infra.ids import uuid7
 from app.infra.observe import DELIVERIES
-from app.infra.outage import is_transient, name_of
 from app.infra.tasks import Tasks
-from app.webhooks import deliveries, endpoints, publish
-from app.webhooks.claimed import Delivery, DeliveryEnd, DeliveryTry, Key
+from app.webhooks import endpoints, publish, records
+from app.webhooks.claimed import Delivery, Key
+from app.webhooks.records import DeliveryEnd
 
 log = structlog.get_logger(__name__)
 
 BATCH: Final = 200
-FIRST_PAUSE: Final = 0.005
-AGAIN: Final = 0.25
-"""Seconds before what could not be written is tried again: another worker's commit is soon over,
-and a database that is away is not asked all the time."""
+PAUSE_FOR_EACH: Final = 0.001
+LONGEST_PAUSE: Final = 0.05
+"""Seconds before a commit, for each other delivery that is quick and has no answer yet: a lone one
+waits for nothing, and what was sent together is recorded together."""
 
 OURS: Final = frozenset({DeliveryError.SECRET_UNFIT, DeliveryError.INTERNAL_ERROR})
 """What may be no fault of the endpoint's: it is asked more seldom, and never disabled for it."""
 
+States = dict[UUID, DeliveryState | None]
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class DeliveryResult:
-    """One try at a claimed delivery; times are the database's. `id` is the attempt's."""
+    """One try at a claimed delivery; times are the database's. `id` is the attempt's.
+
+    A `bare` one says whether it was taken and no more: nothing in it came from outside.
+    """
 
     id: UUID
     claim: Delivery
     answer: Answer
     started_at: datetime
     finished_at: datetime
+    bare: bool = False
+
+    @property
+    def key(self) -> UUID:
+        """Which try it is."""
+        return self.id
+
+    def laid_bare(self) -> "DeliveryResult":
+        """The same without what the endpoint said."""
+        bare = Answer(200) if self.answer.ok else Answer(None, DeliveryError.INTERNAL_ERROR)
+        return replace(self, answer=bare, bare=True)
+
+    def is_judged(self) -> bool:
+        """Whether it says something bad of the endpoint."""
+        return not self.answer.ok and not self.bare
 
 
 class DeliveryRecorder:
     """Writes the results of one worker. `recorded` hears of each once it is written.
 
-    With it comes the state that the delivery now has; None where the claim had been taken over.
+    With it comes the state that the delivery now has; None where the claim had been taken over, or
+    where it cannot be written in any form: then it waits again. `unanswered`: how many deliveries
+    are under way whose answers may be expected soon.
     """
 
     def __init__(
@@ -61,114 +86,58 @@ class DeliveryRecorder:
         database: Database,
         tasks: Tasks,
         recorded: Callable[[DeliveryResult, DeliveryState | None], None],
+        unanswered: Callable[[], int],
     ) -> None:
         self._database = database
-        self._tasks = tasks
         self._recorded = recorded
-        self._waiting: list[DeliveryResult] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._unanswered = unanswered
+        self._writer = GroupWriter(
+            "webhooks.results", self._write, _by_batch, self._told, self._pause, 2,
+            lambda result: recorded(result, None),
+        )  # fmt: skip
+        self.add = self._writer.add
+        tasks.supervise("record", self._writer.run)
 
     @property
     def unwritten(self) -> list[Key]:
         """Deliveries whose answer is known and not written yet."""
-        return [result.claim.key for result in self._waiting]
-
-    def add(self, result: DeliveryResult) -> None:
-        """Have a result written: while one commit runs, the next gathers."""
-        self._waiting.append(result)
-        if self._writing is None:
-            self._writing = self._tasks.spawn("record", self._write_all())
+        return [result.claim.key for result in self._writer.kept()]
 
     async def finish(self, within: float) -> None:
         """Wait until all is written, for so many seconds at most."""
-        if self._writing is not None:
-            await asyncio.wait([self._writing], timeout=within)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._writer.idle.wait()
 
-    async def _write_all(self) -> None:
-        pause = FIRST_PAUSE
-        try:
-            while self._waiting:
-                batch = self._waiting[:BATCH]
-                written = await self._try(batch)
-                pause = FIRST_PAUSE if written else min(2 * pause, AGAIN)
-                if len(written) < len(batch):
-                    await asyncio.sleep(pause)
-        finally:
-            self._writing = None
+    def _pause(self, _new: int) -> float:
+        return min(LONGEST_PAUSE, PAUSE_FOR_EACH * self._unanswered())
 
-    async def _try(self, batch: Sequence[DeliveryResult]) -> list[DeliveryResult]:
-        """Write what can be written of these; what cannot goes behind all others."""
-        try:
-            written = await self._write(batch)
-        except Exception as error:  # noqa: BLE001  (whatever it is, one row's: written apart)
-            if is_transient(error):
-                return []
-            _tell_failure(error, len(batch))
-            if len(batch) == 1:
-                return await self._write_bare(batch[0])
-            return [one for result in batch for one in await self._try([result])]
-        return written
-
-    async def _write(self, batch: Sequence[DeliveryResult]) -> list[DeliveryResult]:
+    async def _write(self, batch: Sequence[DeliveryResult]) -> States:
+        if not any(result.is_judged() for result in batch):
+            async with self._database.autocommit() as session:
+                return await records.record(session, [_end(result) for result in batch])
         async with self._database.transaction() as session:
             busy = await endpoints.hold_all(
                 session, sorted({result.claim.webhook_id for result in batch})
             )
             now = [result for result in batch if result.claim.webhook_id not in busy]
             if not now:
-                self._set_aside(batch)
-                return []
-            rows = {result.claim.key: _end(result) for result in now}
-            mine, locked = await deliveries.record(session, list(rows.values()))
-            now = [result for result in now if result.claim.key not in locked]
-            if now:
-                await deliveries.add_attempts(session, [_attempt(result) for result in now])
-            counted = [result for result in now if result.claim.key in mine]
-            await _judge(session, counted, rows)
-        self._done(now, {key: rows[key]["state"] for key in mine})
-        written = {one.id for one in now}
-        self._set_aside([one for one in batch if one.id not in written])
-        return now
+                return {}
+            states = await records.record(session, [_end(result) for result in now])
+            await _judge(session, [one for one in now if states.get(one.id)], states)
+        return states
 
-    async def _write_bare(self, result: DeliveryResult) -> list[DeliveryResult]:
-        """What is left when all else fails: that it was tried, with nothing that came from outside.
-
-        Nothing in such a row can be at fault; if it fails too it is the database, for all alike.
-        """
-        bare = replace(result, answer=Answer(None, DeliveryError.INTERNAL_ERROR))
-        if result.answer.ok:
-            bare = replace(result, answer=Answer(200))
-        row = _end(bare)
-        try:
-            async with self._database.transaction() as session:
-                mine, locked = await deliveries.record(session, [row])
-        except Exception as error:  # noqa: BLE001  (tried again until it is written)
-            _tell_failure(error, 1)
-            locked = {result.claim.key}
-        if locked:
-            self._set_aside([result])
-            return []
-        self._done([result], dict.fromkeys(mine, row["state"]))
-        return [result]
-
-    def _set_aside(self, results: Sequence[DeliveryResult]) -> None:
-        """Somebody holds their rows locked: others first."""
-        aside = {one.id for one in results}
-        self._waiting = [one for one in self._waiting if one.id not in aside] + list(results)
-
-    def _done(self, results: Sequence[DeliveryResult], states: Mapping[Key, DeliveryState]) -> None:
-        done = {one.id for one in results}
-        self._waiting = [one for one in self._waiting if one.id not in done]
-        for result in results:
-            state = states.get(result.claim.key)
-            _tell(result, state)
-            self._recorded(result, state)
+    def _told(self, result: DeliveryResult, state: DeliveryState | None) -> None:
+        _tell(result, state)
+        self._recorded(result, state)
 
 
-def _tell_failure(error: Exception, count: int) -> None:
-    """That it is away is told by the door. No traceback: it repeats what the endpoint said."""
-    if not is_transient(error):
-        log.error("deliveries_not_written", count=count, error=name_of(error))
+def _by_batch(results: Sequence[DeliveryResult]) -> list[list[DeliveryResult]]:
+    """Those of endpoints of which nothing bad is said are one statement each."""
+    bad = {one.claim.webhook_id for one in results if one.is_judged()}
+    well = [one for one in results if one.claim.webhook_id not in bad]
+    judged = [one for one in results if one.claim.webhook_id in bad]
+    return by_size(well, BATCH) + by_size(judged, BATCH)
 
 
 def _tell(result: DeliveryResult, state: DeliveryState | None) -> None:
@@ -186,22 +155,14 @@ def _tell(result: DeliveryResult, state: DeliveryState | None) -> None:
         )
 
 
-async def _judge(
-    session: Connection, batch: Sequence[DeliveryResult], rows: Mapping[Key, DeliveryEnd]
-) -> None:
-    """What answers say of the endpoints, which are locked: well again, failing, to be left alone,
-    disabled."""
+async def _judge(session: Connection, batch: Sequence[DeliveryResult], states: States) -> None:
+    """What answers say of the endpoints, which are locked: failing, to be left alone, disabled."""
     good = {one.claim.webhook_id for one in batch if one.answer.ok}
     bad = Counter(
         one.claim.webhook_id
         for one in batch
-        if not one.answer.ok and one.answer.error is not DeliveryError.EVENT_NOT_KEPT
+        if one.is_judged() and one.answer.error is not DeliveryError.EVENT_NOT_KEPT
     )
-    if good:
-        before = await endpoints.succeeded(session, sorted(good))
-        back = [webhook for webhook, failures in before.items() if rest(failures)]
-        if back:
-            await deliveries.bring_forward(session, back)
     failing = {webhook: count for webhook, count in bad.items() if webhook not in good}
     if not failing:
         return
@@ -210,7 +171,7 @@ async def _judge(
     given_up = [
         one
         for one in batch
-        if rows[one.claim.key]["state"] is DeliveryState.FAILED and one.answer.error not in OURS
+        if states[one.id] is DeliveryState.FAILED and one.answer.error not in OURS
     ]
     for one in stand:
         last = [result for result in given_up if result.claim.webhook_id == one.id]
@@ -255,6 +216,8 @@ def _end(result: DeliveryResult) -> DeliveryEnd:
         )
     ended = DeliveryState.DELIVERED if answer.ok else DeliveryState.FAILED
     return {
+        "id": result.id,
+        "tenant_id": claim.tenant_id,
         "webhook_id": claim.webhook_id,
         "event_id": claim.event_id,
         "fence": claim.fence,
@@ -262,18 +225,8 @@ def _end(result: DeliveryResult) -> DeliveryEnd:
         "due_at": due,
         "status": answer.status,
         "error": answer.error,
-    }
-
-
-def _attempt(result: DeliveryResult) -> DeliveryTry:
-    return {
-        "id": result.id,
-        "tenant_id": result.claim.tenant_id,
-        "webhook_id": result.claim.webhook_id,
-        "event_id": result.claim.event_id,
         "started_at": result.started_at,
         "finished_at": result.finished_at,
-        "status": result.answer.status,
-        "error": result.answer.error,
-        "answer": result.answer.text,
+        "answer": answer.text,
+        "bare": result.bare,
     }

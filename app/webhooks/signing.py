@@ -13,6 +13,7 @@ from app.infra.vault import Keyring, Place
 from app.webhooks.claimed import Delivery, DeliveryFacts, SealedSecret
 
 SECRET_PURPOSE = "webhook_secret"  # noqa: S105
+MOST_SIGNERS = 1_000
 
 
 def body_of(claim: Delivery, fact: DeliveryFacts) -> dict[str, Any]:
@@ -35,16 +36,31 @@ def body_of(claim: Delivery, fact: DeliveryFacts) -> dict[str, Any]:
     return {"id": claim.event_id, **body}
 
 
-def signed(event: str, at: datetime, body: str, secrets: Sequence[str]) -> dict[str, str]:
+def signed(event: str, at: datetime, body: str, signers: Sequence[Webhook]) -> dict[str, str]:
     """Headers by the Standard Webhooks specification: one signature for each live secret."""
-    signatures = [Webhook(secret).sign(event, at, body) for secret in secrets]
     return {
         "Content-Type": "application/json",
         "User-Agent": "Ringline",
         "webhook-id": event,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": " ".join(signatures),
+        "webhook-signature": " ".join(signer.sign(event, at, body) for signer in signers),
     }
+
+
+class Signers:
+    """What signs with webhooks' secrets, opened once: of so many, those used last."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._known: dict[SealedSecret, Webhook] = {}
+
+    def of(self, secret: SealedSecret) -> Webhook:
+        """The one for this secret as it is sealed now. Raises VaultError."""
+        signer = self._known.pop(secret, None) or Webhook(unseal_secret(self._keyring, secret))
+        self._known[secret] = signer  # the last used stays longest
+        if len(self._known) > MOST_SIGNERS:
+            del self._known[next(iter(self._known))]
+        return signer
 
 
 def secret_place(tenant_id: UUID, row_id: UUID) -> Place:

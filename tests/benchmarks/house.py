@@ -97,6 +97,7 @@ def running_house(apple: FastServer) -> Iterator[House]:
             "apns_production_url": apple.url,
             "apns_sandbox_url": apple.url,
             "apns_ca_file": str(apple.ca_file),
+            "webhook_allow_private": "true",
         }
         settings = Settings.model_validate(values)
         environment = {f"RINGLINE_{key.upper()}": value for key, value in values.items()}

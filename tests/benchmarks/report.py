@@ -22,6 +22,7 @@ TARGETS = {
     "fanout_ratio": (1.5, "700 pushes of one group ring, over the bare engine's 700"),
     "told_ratio": (10.0, "accept to the last of 49 others told, over reading a call"),
     "neighbour_p99_ratio": (1.5, "p99 of a tenant's rings beside another's flood, over alone"),
+    "webhook_cpu_ratio": (1.5, "CPU of a worker a delivery, over a bare POST by the same client"),
     "growth_ratio": (1.2, "ring CPU with many devices and past calls, over 1,000 and none"),
 }
 PACKAGES = ("aioapns", "celery", "fastapi", "uvicorn", "uvloop", "sqlalchemy", "asyncpg", "redis")

@@ -28,6 +28,7 @@ from tests.benchmarks.ring_cpu import ring_many
 from tests.benchmarks.ring_latency import ring_latencies
 from tests.benchmarks.rows import add_users, clear
 from tests.benchmarks.told import PHONES, told_times
+from tests.benchmarks.webhooks import webhook_costs
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 NAMES = (
@@ -38,6 +39,7 @@ NAMES = (
     "told",
     "heartbeat",
     "neighbour",
+    "webhooks",
     "memory",
     "growth",
 )
@@ -159,6 +161,20 @@ async def neighbour(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     return await beside_a_flood(ready, sizes.rounds, sizes.singles)
 
 
+async def webhooks(ready: Ready, sizes: Sizes) -> dict[str, Any]:
+    """A worker's CPU for a delivery, beside a bare POST by the same client in alternation."""
+    found = await webhook_costs(ready, sizes.rounds, 3 * sizes.rings)
+    ours, bare = middle(found["ours_us"]), middle(found["bare_us"])
+    ratios = [one / other for one, other in zip(found["ours_us"], found["bare_us"], strict=True)]
+    return {
+        "webhook_cpu_ratio": round(middle(ratios), 3),
+        "webhook_cpu_us": round(ours, 1),
+        "bare_webhook_post_us": round(bare, 1),
+        "webhook_deliveries_a_second": round(1 / middle(found["seconds_each"])),
+        "webhook_connections": found["connections"],
+    }
+
+
 async def growth(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     """The ring's CPU when there is much in the tables."""
     return await grow(ready, sizes.rows, sizes.rounds, sizes.rings, sizes.singles)
@@ -189,6 +205,7 @@ PARTS = {
     "heartbeat": heartbeat,
     "neighbour": neighbour,
     "growth": growth,
+    "webhooks": webhooks,
     "memory": memory,
 }
 

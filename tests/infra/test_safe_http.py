@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from app.core.webhook_retry import Answer
-from app.infra.safe_http import SafeHttp, is_public
+from app.infra.addresses import is_public
+from app.infra.safe_http import SafeHttp
 from tests.webhooks.receiver import receiving
 
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.webhooks import deliveries
+from app.webhooks import claims
 
 FILL = """
     INSERT INTO deliveries (webhook_id, event_id, tenant_id, type, session_id, seq, state,
@@ -30,7 +30,7 @@ async def test_by_a_plan_of_an_empty_table_a_claim_looks_up_only_what_is_due(
     database: str,
 ) -> None:
     webhook, worker = uuid4(), uuid4()
-    claim = str(deliveries.CLAIM.text)
+    claim = str(claims.CLAIM.text)
     for name, place in ((":worker", "$1"), (":webhooks", "$2"), (":counts", "$3")):
         claim = claim.replace(name, place)
     execute = f"EXECUTE claim ('{worker}', ARRAY['{webhook}']::uuid[], ARRAY[16])"

@@ -20,7 +20,7 @@ from app.infra.runtime import Runtime, open_runtime
 from app.infra.safe_http import SafeHttp
 from app.infra.settings import Settings
 from app.tenants import service as tenants
-from app.webhooks import deliveries, publish, service
+from app.webhooks import claims, publish, service
 from app.webhooks.claimed import Delivery
 from app.webhooks.dispatcher import WebhookDispatcher
 from app.webhooks.open_deliveries import OpenDeliveries
@@ -149,6 +149,7 @@ async def _looked(here: Place) -> bool:
 async def test_a_webhook_whose_row_is_locked_holds_up_nobody(database: str, redis: str) -> None:
     async with receiving() as receiver, place(database, redis) as here:
         locked, other = await here.webhook(receiver.url), await here.webhook(receiver.url)
+        await here.execute(f"UPDATE webhooks SET failures = 1 WHERE tenant_id = '{locked}'")
         async with here.outside.database.transaction() as session:
             await session.execute(
                 text("SELECT id FROM webhooks WHERE tenant_id = :t FOR UPDATE"), {"t": locked}
@@ -160,6 +161,8 @@ async def test_a_webhook_whose_row_is_locked_holds_up_nobody(database: str, redi
             assert "delivered" not in await here.states(locked)
         await here.delivered(locked)
         assert len(receiver.posts) == 6
+        (row,) = await here.rows("SELECT failures FROM webhooks WHERE tenant_id = :t", t=locked)
+        assert row["failures"] == 0, "it answers, and so it is well again"
 
 
 class Answering:
@@ -227,7 +230,7 @@ async def test_who_waits_longest_is_first_and_who_cannot_go_yet_takes_no_place(
                 m=minutes, t=tenant, c=uuid7(),
             )  # fmt: skip
         async with here.outside.database.autocommit() as session:
-            found = await deliveries.work(session, [])
+            found = await claims.work(session, [])
         assert [one.tenant_id for one in found] == [tenants_[1], tenants_[2], tenants_[0]]
 
 

@@ -120,6 +120,10 @@ async def test_filters_and_several_endpoints(
         assert len(some.posts) == 3
 
 
+async def all_in(backend: Tenant, state: str) -> bool:
+    return await in_state(backend, state) == 60
+
+
 async def test_down_for_an_hour_and_none_is_lost(
     backend: Tenant, webhook_dispatcher: WebhookDispatcher
 ) -> None:
@@ -133,7 +137,7 @@ async def test_down_for_an_hour_and_none_is_lost(
             await asyncio.sleep(0.05)
             await moved(backend, 15 / 60)
         assert len(receiver.posts) < 40
-        assert await in_state(backend, "pending") == 60
+        await eventually(lambda: all_in(backend, "pending"))
         receiver.status = 200
         await webhook_dispatcher.look()
         posts = await receiver.wait_for(60, 10)
@@ -143,11 +147,7 @@ async def test_down_for_an_hour_and_none_is_lost(
             body = post.verified(made["secret"])
             by_call[body["session_id"]].append(body["seq"])
         assert list(by_call.values()) == [[1, 2, 3, 4, 5, 6]] * 10
-
-        async def all_written() -> bool:
-            return await in_state(backend, "delivered") == 60
-
-        await eventually(all_written)
+        await eventually(lambda: all_in(backend, "delivered"))
         found = (await backend.api.get(f"/v1/webhooks/{made['id']}")).json()
         assert (found["failures"], found["failing_since"]) == (0, None)
 

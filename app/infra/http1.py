@@ -1,0 +1,251 @@
+"""HTTP/1.1 as a client: connections that are kept, and answers whose cost is bounded.
+
+The reading is llhttp's (httptools). A connection carries one request at a time; whatever is not an
+answer, whole and within its bounds, ends it.
+"""
+
+import asyncio
+from typing import Final, cast
+
+import httptools
+
+from app.core.frozen import frozen
+
+MOST_READ: Final = 64 * 1024
+"""Bytes of an answer's body that are read: with more the connection ends."""
+
+MOST_ON_WIRE: Final = 256 * 1024
+"""Bytes that one answer may cost, with its headers and all that comes before it (1xx)."""
+
+KEPT_FOR: Final = 30.0
+"""Seconds for which a connection is kept without being used."""
+
+LONGEST_LIFE: Final = 300.0
+"""Seconds after which a connection is used no more: its name may lead elsewhere by now."""
+
+SWITCHING = 101
+SAYS_LENGTH = frozenset({b"content-length", b"transfer-encoding"})
+
+Origin = tuple[str, str, int]
+"""Scheme, host, port."""
+
+
+class NotHttp(Exception):
+    """What came is no answer by RFC 9112."""
+
+
+class Lost(ConnectionError):
+    """The connection ended before the answer was whole; `unanswered`: before its first byte."""
+
+    def __init__(self, *, unanswered: bool) -> None:
+        super().__init__("the connection ended before the answer was whole")
+        self.unanswered = unanswered
+
+
+@frozen
+class Reply:
+    """An answer; `body` has at most MOST_READ bytes and what came with the last of them."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class Connection(asyncio.Protocol):
+    """A connection to one server, which is asked one thing at a time."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[Reply] | None = None
+        self._kept: Kept | None = None
+        self._born = self.used = self._loop.time()
+        self._begin()
+
+    # --- asking --------------------------------------------------------------------------------
+
+    async def ask(self, request: bytes) -> Reply:
+        """Send a request, and read its answer. Raises Lost and NotHttp.
+
+        Whoever gives up waiting ends the connection.
+        """
+        assert self._transport is not None
+        self._begin()
+        answer: asyncio.Future[Reply] = self._loop.create_future()
+        self._answer = answer
+        if self._transport.is_closing():
+            self._answer = None
+            raise Lost(unanswered=True)
+        self._transport.write(request)
+        try:
+            return await answer
+        finally:
+            self._answer = None
+            if not self._reusable:
+                self.close()
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it may be asked again."""
+        closing = self._transport is None or self._transport.is_closing()
+        return not closing and self._reusable and self._loop.time() < self._born + LONGEST_LIFE
+
+    def close(self) -> None:
+        """End it; what is asked now gets no answer."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def rests_in(self, kept: "Kept | None") -> None:
+        """It is kept there; None: it is in use."""
+        self._kept, self.used = kept, self._loop.time()
+
+    def _begin(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._read = 0
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body = b""
+        self._until_end = False
+        self._reusable = False
+
+    def _finish(self, *, reusable: bool) -> None:
+        self._reusable = reusable
+        if self._answer is not None and not self._answer.done():
+            status = self._parser.get_status_code()
+            self._answer.set_result(Reply(status, self._headers, self._body))
+
+    def _fail(self, error: Exception) -> None:
+        self._reusable = False
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+
+    @property
+    def _waits(self) -> bool:
+        return self._answer is not None and not self._answer.done()
+
+    # --- what the transport tells --------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is of no such class
+
+    def data_received(self, data: bytes) -> None:
+        """Read what has come; nobody asked for more than one answer."""
+        self._read += len(data)
+        if not self._waits:
+            self.close()
+        elif self._read > MOST_ON_WIRE:
+            self._fail(Lost(unanswered=False))
+        else:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade:
+                self._finish(reusable=False)
+            except httptools.HttpParserError as error:
+                self._fail(NotHttp(str(error)))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has ended: so has a body that says no length of its own (RFC 9112, 6.3)."""
+        if self._kept is not None:
+            self._kept.forget(self)
+        if exc is None and self._until_end:
+            self._finish(reusable=False)
+        self._fail(Lost(unanswered=not self._read))
+
+    # --- what the parser tells -----------------------------------------------------------------
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header of the answer."""
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """All of them; 1xx is followed by another answer."""
+        if self._informs():
+            self._headers = []
+        else:
+            self._until_end = not any(name in SAYS_LENGTH for name, _ in self._headers)
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body."""
+        self._body += data
+        if len(self._body) > MOST_READ:
+            self._finish(reusable=False)
+
+    def on_message_complete(self) -> None:
+        """The answer is whole."""
+        if self._waits and not self._informs():
+            reusable = self._parser.should_keep_alive()
+            self._finish(reusable=reusable and self._parser.get_status_code() != SWITCHING)
+        elif not self._waits:
+            self._reusable = False
+
+    def _informs(self) -> bool:
+        status = self._parser.get_status_code()
+        return 100 <= status < 200 and status != SWITCHING
+
+
+class Kept:
+    """Connections that rest until they are used again: so many at most, the last used longest."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._resting: dict[Origin, list[Connection]] = {}
+        self._by_use: dict[Connection, Origin] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._by_use)
+
+    def take(self, origin: Origin) -> Connection | None:
+        """The connection to that server that was used last, if there is one."""
+        while some := self._resting.get(origin):
+            connection = some[-1]
+            self.forget(connection)
+            if connection.fresh:
+                return connection
+            connection.close()
+        return None
+
+    def give(self, origin: Origin, connection: Connection) -> None:
+        """Keep it, if it may be asked again; who has rested longest makes room."""
+        if not connection.fresh:
+            connection.close()
+            return
+        connection.rests_in(self)
+        self._resting.setdefault(origin, []).append(connection)
+        self._by_use[connection] = origin
+        self.shrink(self._most)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(KEPT_FOR, self._expire)
+
+    def forget(self, connection: Connection) -> None:
+        """It rests here no more."""
+        connection.rests_in(None)
+        origin = self._by_use.pop(connection)
+        some = self._resting[origin]
+        some.remove(connection)
+        if not some:
+            del self._resting[origin]
+
+    def shrink(self, most: int) -> None:
+        """Keep so many at most."""
+        while len(self._by_use) > max(0, most):
+            self._end(next(iter(self._by_use)))
+
+    def close(self) -> None:
+        """End them all."""
+        self.shrink(0)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end(self, connection: Connection) -> None:
+        self.forget(connection)
+        connection.close()
+
+    def _expire(self) -> None:
+        loop, self._timer = asyncio.get_running_loop(), None
+        while self._by_use:
+            oldest = next(iter(self._by_use))
+            if oldest.used + KEPT_FOR > loop.time():
+                self._timer = loop.call_at(oldest.used + KEPT_FOR, self._expire)
+                return
+            self._end(oldest)
