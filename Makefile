@@ -57,7 +57,8 @@ test: $(VENV)/browser.stamp ## run every test on real servers; ARGS="-k word" fo
 .PHONY: test-long
 test-long: $(VENV)/browser.stamp ## the tests of chance in their long forms, some minutes
 	@RINGLINE_TEST_LONG=1 $(BIN)/python -m pytest -n auto --maxprocesses 6 --dist worksteal \
-		tests/core/test_call_walk.py tests/apns/test_many.py tests/e2e/test_races.py tests/fuzz $(ARGS)
+		tests/core/test_call_walk.py tests/apns/test_many.py tests/e2e/test_races.py tests/fuzz \
+		tests/clients/test_streams.py tests/clients/test_phone.py $(ARGS)
 
 .PHONY: test-repeat
 test-repeat: $(VENV)/browser.stamp ## run the tests ten times, five of them on busy cores; ARGS as above
@@ -85,7 +86,7 @@ promises: $(VENV)/browser.stamp ## run what docs/promises.md names as proofs; AR
 	@$(BIN)/python -m tests.promises $(ARGS)
 
 .PHONY: clients
-clients: $(VENV)/dev.stamp ## build the Python and TypeScript clients into build/clients, and test both
+clients: $(VENV)/dev.stamp ## build the Python and TypeScript clients into build/clients and the lab, and test both
 	@$(BIN)/python -m tests.clients.packing build/clients
 	@$(BIN)/python -m pytest -n0 tests/clients $(ARGS)
 

@@ -2,7 +2,8 @@
 
 The client sends `{"type": "authenticate", "token": ..., "last_event_id": ..., "device_id": ...}`
 within 5 seconds; the token is never in the URL. Sent again with a fresh token, it keeps the stream
-open beyond the first one's expiry. `{"type": "ping"}` is answered by `{"type": "pong"}`. Text and
+open beyond the first one's expiry. `{"type": "ping"}` is answered by `{"type": "pong", "at": ...}`,
+which has the server's time: a socket has no `Date` from which to learn it. Text and
 binary frames are read alike; whatever else a client says is ignored. The close codes are listed
 in `docs/guides/events-and-webhooks.md`.
 """
@@ -18,7 +19,10 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.api.stream_fields import Hello, stream_of
+from app.core.event import rfc3339
 from app.http.auth import Gate
+from app.infra import clock
+from app.infra.db import dump_json
 from app.infra.errors import AppError, Invalid, Unauthorized
 from app.infra.rate_limits import RateLimiter
 from app.infra.tasks import beside
@@ -164,7 +168,7 @@ class _Conversation:
             while True:
                 message = _kind_of(await _read(self._socket))
                 if message.get("type") == "ping":
-                    await self._send('{"type": "pong"}')
+                    await self._send(dump_json({"type": "pong", "at": rfc3339(clock.now())}))
                 elif message.get("type") == "authenticate":
                     await self._renew(Hello.model_validate(message))
         except (WebSocketDisconnect, TimeoutError, RuntimeError):

@@ -120,6 +120,10 @@ class Bench:
             "race": race_of(calls[0], handsets) if calls else None,
         }
 
+    async def token_of(self, user_id: str) -> str:
+        """A user token, for an app that is none of the simulated phones. Raises Refused."""
+        return await premises.user_token(self._backend, user_id)
+
     def handset(self, device_id: str) -> Handset:
         """A phone by its device id. Raises NotFound."""
         found = self._handsets.get(device_id)

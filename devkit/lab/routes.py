@@ -34,7 +34,12 @@ HERE: Final = Path(__file__).resolve().parent
 DASHBOARD: Final = Path(app.__file__).resolve().parent / "dashboard" / "static"
 # The lab looks as the dashboard does: its sheet and its mark, and what is the lab's own.
 STATIC: Final = read_files(
-    [DASHBOARD / "ringline.css", DASHBOARD / "ringline.svg", *sorted((HERE / "static").iterdir())]
+    [
+        *(DASHBOARD / "ringline.css", DASHBOARD / "ringline.svg"),
+        *sorted((HERE / "static").iterdir()),
+        # the browser's part of clients/typescript, as `make clients` compiles it
+        *sorted((HERE / "static" / "client").iterdir()),
+    ]
 )
 TEMPLATES: Final = Environment(
     loader=FileSystemLoader(HERE / "templates"),
@@ -70,6 +75,19 @@ async def page(lab: TheLab) -> Response:
         model_note=MODEL_NOTE, phones=names, libraries=LIBRARIES, limit=LIMIT
     )
     return HTMLResponse(html)
+
+
+@router.get("/web_phone")
+async def web_phone(lab: TheLab) -> Response:
+    """A phone in a page: Bob's browser."""
+    lab.prepare()
+    return HTMLResponse(TEMPLATES.get_template("web_phone.html").render())
+
+
+@router.post("/web_phone/token")
+async def web_phone_token(bench: TheBench, _body: Nothing = None) -> dict[str, Any]:
+    """What the tenant's backend gives to Bob's browser."""
+    return {"token": await bench.token_of("bob")}
 
 
 @router.get("/static/{version}/{name}")

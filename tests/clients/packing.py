@@ -1,5 +1,9 @@
-"""Makes the packages of both clients, as one publishes them: `python -m tests.clients.packing FOLDER`."""
+"""Makes the packages of both clients, as one publishes them: `python -m tests.clients.packing FOLDER`.
 
+The browser's part goes into the lab, too, whose web phone is made of it.
+"""
+
+import re
 import shutil
 import sys
 import tarfile
@@ -8,6 +12,8 @@ from pathlib import Path
 from tests.contract.node import PYTHON, run
 
 CLIENTS = Path(__file__).resolve().parents[2] / "clients"
+LAB = CLIENTS.parent / "devkit" / "lab" / "static" / "client"
+"""Where the lab keeps the browser's part, compiled: who runs the demo has no compiler."""
 
 
 def pack_python(folder: Path) -> None:
@@ -26,6 +32,17 @@ def pack_typescript(folder: Path) -> Path:
     return made
 
 
+def browsers_part(dist: Path) -> dict[str, str]:
+    """The modules that `browser.js` imports, and itself: name and text."""
+    found: dict[str, str] = {}
+    left = {"browser.js"}
+    while left:
+        name = left.pop()
+        found[name] = (dist / name).read_text()
+        left |= set(re.findall(r'from "\./(\w+\.js)"', found[name])) - set(found)
+    return found
+
+
 def install_typescript(package: Path, project: Path) -> None:
     """Put the package where Node finds it, as npm would."""
     target = project / "node_modules" / "ringline-client"
@@ -41,4 +58,6 @@ if __name__ == "__main__":
     where.mkdir(parents=True)
     pack_python(where)
     pack_typescript(where)
+    for name, text in browsers_part(where / "typescript" / "dist").items():
+        (LAB / name).write_text(text)
     shutil.rmtree(where / "typescript")

@@ -4,9 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.chance import LONG
 from tests.clients.cable import Cable
-from tests.clients.node_process import NodeProcess, node
+from tests.clients.processes import SOCKETS, Process, node
 from tests.e2e.house import Tenant, eventually, member
+
+pytestmark = pytest.mark.timeout(900 if LONG else 300)
 
 
 def env(tenant: Tenant, user: str, device: str, url: str | None = None) -> dict[str, str]:
@@ -16,7 +21,7 @@ def env(tenant: Tenant, user: str, device: str, url: str | None = None) -> dict[
     }  # fmt: skip
 
 
-async def said(phone: NodeProcess, *what: Any) -> Any:
+async def said(phone: Process, *what: Any) -> Any:
     """The first thing said that begins so."""
     return await phone.wait_for(
         lambda lines: next((one for one in lines if one[: len(what)] == list(what)), None)
@@ -58,36 +63,63 @@ async def test_it_rings_answers_and_stops_beside_the_users_other_devices(
         await said(first, "refused", "accept")
 
 
-async def test_it_comes_back_from_sleep(tenant: Tenant, typescript_project: Path) -> None:
-    limits = json.dumps({"limits": {"away": 5, "removed": 10, "alone": 600}})
-    # beforehand: a process trusts for a second what it has read of a tenant
-    await tenant.execute(
-        "UPDATE tenants SET settings = CAST(:s AS jsonb) WHERE id = :t", s=limits, t=tenant.id
-    )
+async def test_it_comes_back_from_a_cut_and_from_sleep(
+    tenant: Tenant, typescript_project: Path
+) -> None:
+    """Away and back within the time, removed after it; by a socket, with a clock an hour fast. In
+    the long form with the server's own 30 s and 120 s."""
+    if not LONG:
+        limits = {"away": 5, "removed": 600, "alone": 600}
+        settings = {"limits": limits, "call_types": {"hasty": {"away": 5, "removed": 10}}}
+        # beforehand: a process trusts for a second what it has read of a tenant
+        await tenant.execute(
+            "UPDATE tenants SET settings = CAST(:s AS jsonb) WHERE id = :t",
+            s=json.dumps(settings), t=tenant.id,
+        )  # fmt: skip
     api = tenant.house.apis[0].url
     async with (
         Cable(api).laid() as cable,
-        node(typescript_project, "phone.mjs", **env(tenant, "bob", "tab", cable.url)) as phone,
-    ):
+        node(
+            typescript_project, "phone.mjs", SKEW="3600", TRANSPORT="websocket",
+            NODE_OPTIONS=SOCKETS, **env(tenant, "bob", "tab", cable.url),
+        ) as phone,
+    ):  # fmt: skip
         await said(phone, "connection", True)
 
         async def stands(call: dict[str, Any], state: str) -> bool:
             found: str = member(await tenant.read(call), "bob")["state"]
             return found == state
 
-        call = await tenant.ring("bob", caller="alice")
-        uuid = member(call, "bob")["ring"]["uuid"]
-        await said(phone, "ring", uuid)
-        phone.tell("accept", uuid)
-        await said(phone, "done", "accept")
+        async def joined(**more: str) -> dict[str, Any]:
+            call = await tenant.ring("bob", caller="alice", **more)
+            uuid = member(call, "bob")["ring"]["uuid"]
+            await said(phone, "ring", uuid)
+            phone.tell("accept", uuid)
+            await said(phone, "done", "accept", call["session_id"])
+            return call
+
+        def heard(call: dict[str, Any]) -> list[str]:
+            return [line[0] for line in phone.said if line[1:2] == [call["session_id"]]]
+
+        call = await joined()
+        cable.cut()
+        await eventually(lambda: stands(call, "away"))
+        await said(phone, "away", call["session_id"])
+        cable.mend(api)
+        await said(phone, "back", call["session_id"])
+        await eventually(lambda: stands(call, "joined"))
+        await tenant.act(call, "end")
+        await said(phone, "ended", call["session_id"])
+        assert heard(call) == ["away", "back", "ended"]
+
+        call = await joined(**({} if LONG else {"type": "hasty"}))
         phone.freeze()
         cable.cut()
-        await eventually(lambda: stands(call, "left"), timeout=40)
+        await eventually(lambda: stands(call, "left"), timeout=200)
         cable.mend(api)
         phone.thaw()
         await said(phone, "removed", call["session_id"])
-        order = [line[0] for line in phone.said if line[0] in {"away", "back", "removed"}]
-        assert order == ["away", "removed"]
+        assert heard(call) == ["away", "removed"]
         phone.tell("join", call["session_id"])
         await said(phone, "done", "join", call["session_id"])
         assert await stands(call, "joined")

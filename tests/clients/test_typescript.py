@@ -10,6 +10,7 @@ from pathlib import Path
 from standardwebhooks import Webhook
 
 from tests.clients.cable import Cable
+from tests.clients.packing import LAB, browsers_part
 from tests.clients.readme import CLIENTS, first_example
 from tests.clients.test_python import SECRET
 from tests.contract.node import of_the_wheel, run
@@ -38,17 +39,16 @@ def test_the_package_holds_what_was_built_and_nothing_else(typescript_project: P
 
 
 def test_the_browsers_part_is_small(typescript_project: Path) -> None:
+    found = browsers_part(typescript_project / "node_modules" / "ringline-client" / "dist")
+    assert "operations.js" not in found
+    assert len(gzip.compress("".join(found.values()).encode())) <= MOST
+
+
+def test_the_labs_web_phone_is_made_of_this_client(typescript_project: Path) -> None:
+    """`make clients` compiles it into the lab; the page itself has forty lines."""
     dist = typescript_project / "node_modules" / "ringline-client" / "dist"
-    found, left = b"", {"browser.js"}
-    done: set[str] = set()
-    while left:
-        name = left.pop()
-        done.add(name)
-        text = (dist / name).read_text()
-        found += text.encode()
-        left |= set(re.findall(r'from "\./(\w+\.js)"', text)) - done
-    assert "operations.js" not in done
-    assert len(gzip.compress(found)) <= MOST
+    assert {path.name: path.read_text() for path in LAB.glob("*.js")} == browsers_part(dist)
+    assert len((LAB.parent / "web_phone.js").read_text().splitlines()) <= 40
 
 
 def test_its_types_hold_in_a_strict_project(typescript_project: Path) -> None:

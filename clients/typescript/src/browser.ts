@@ -3,8 +3,10 @@ import { Stream, type StreamEvent } from "./events.js";
 import type { Accepted, Call, CallerIn, OwnCall, RingIn } from "./models.js";
 import { segment, Sender } from "./requests.js";
 import { reasonOf, Screen, type IncomingRing, type Reaction } from "./screen.js";
+import { openerOf, type Transport } from "./socket.js";
 
 export * from "./errors.js";
+export type { Transport } from "./socket.js";
 export type { StreamEvent } from "./events.js";
 export type * from "./models.js";
 export type { IncomingRing } from "./screen.js";
@@ -20,6 +22,8 @@ export interface PhoneOptions {
   deviceId: string;
   /** Milliseconds of silence after which the stream is dead: 40,000 by default. */
   silence?: number;
+  /** Server-sent events by default; a WebSocket where a proxy holds those back. */
+  transport?: Transport;
 }
 
 /** How a call is, and how screens show the caller. */
@@ -104,13 +108,11 @@ export class RinglinePhone extends Sender {
   /** Open the stream and keep it open; returns at once. */
   start(): this {
     if (this.#stream !== undefined) return this;
-    const opener = {
-      open: (headers: Record<string, string>, signal: AbortSignal) => this.#open(headers, signal),
-      renew: () => this.renew(),
-    };
+    const { deviceId, transport, silence } = this.#options;
+    const opener = openerOf(this.door(), { deviceId, transport, silence });
     const told = (open: boolean): void => this.#tell("connection", open);
     const heard = (quietFor: number): void => this.#look(quietFor);
-    const stream = new Stream(opener, undefined, this.#options.silence, told, heard);
+    const stream = new Stream(opener, undefined, silence, told, heard);
     this.#stream = stream;
     this.#looking = setInterval(() => this.#look(stream.quiet()), LOOK_EVERY);
     this.#watchPage(stream);
@@ -190,19 +192,6 @@ export class RinglinePhone extends Sender {
   #act<T>(sessionId: string, what: string, more: object = {}): Promise<T> {
     const body = { ...more, device_id: this.#options.deviceId };
     return this.send<T>({ method: "POST", path: path(sessionId, what), body, repeatable: true });
-  }
-
-  async #open(headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
-    const query = { device_id: this.#options.deviceId };
-    const address = this.address({ method: "GET", path: "/v1/events", query });
-    const authorization = await this.authorization();
-    const answer = await fetch(address, {
-      headers: { ...headers, ...authorization },
-      signal,
-      cache: "no-store",
-    });
-    this.learn(answer);
-    return answer;
   }
 
   async #follow(stream: Stream): Promise<void> {

@@ -72,12 +72,46 @@ export class Position {
   }
 }
 
-/** What a stream asks of its client. */
+/** What a connection tells beside its messages. */
+export interface Listener {
+  /** The server has let us in. */
+  opened(): void;
+  /** Milliseconds that the server asks us to wait before we connect again. */
+  retry(ms: number): void;
+}
+
+/** One way to be told: by server-sent events, or over a WebSocket. */
 export interface Opener {
-  /** Open a connection; `signal` ends it. */
-  open(headers: Record<string, string>, signal: AbortSignal): Promise<Response>;
+  /**
+   * What is heard of one connection, as it comes: whole messages, none for a sign of life. Goes on
+   * after message `after`; `signal` ends it. Throws ApiError or StreamEnded when it is refused.
+   */
+  connect(
+    after: number | undefined,
+    signal: AbortSignal,
+    listener: Listener,
+  ): AsyncGenerator<StreamEvent[]>;
   /** Forget the token; false if no other can be had. */
   renew(): boolean;
+}
+
+/** The messages of an answer that is an event stream. */
+export async function* readSse(
+  response: Response,
+  listener: Listener,
+): AsyncGenerator<StreamEvent[]> {
+  if (isAway(response.status)) return;
+  if (!response.ok) throw errorOf(response.status, await json(response));
+  listener.opened();
+  const reader = response.body!.getReader();
+  const lines = new Lines();
+  const decoder = new TextDecoder();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield lines.feed(decoder.decode(value, { stream: true }));
+    listener.retry(lines.retry);
+  }
 }
 
 /** A live stream that connects again by itself, and gives each message once and in order. */
@@ -87,6 +121,8 @@ export class Stream {
   #heard = Date.now();
   #began = 0;
   #stopped = false;
+  /** Whether the last token was refused, without anything else in between. */
+  #refused = false;
   readonly #position: Position;
   #retry = 1000;
 
@@ -125,21 +161,21 @@ export class Stream {
   /** The messages, until `stop`. Throws ApiError or StreamEnded when connecting is of no use. */
   async *messages(): AsyncGenerator<StreamEvent> {
     let failures = 0;
-    let refused = false;
     while (!this.#stopped) {
       try {
         for await (const message of this.#connect()) {
           failures = 0;
-          refused = false;
           yield message;
         }
       } catch (error) {
-        if (error instanceof Unauthorized && !refused && this.opener.renew()) {
-          refused = true;
+        if (error instanceof Unauthorized && !this.#refused && this.opener.renew()) {
+          this.#refused = true;
           continue;
         }
         if (error instanceof RinglineError) throw error;
       }
+      // the new token may have run out while nothing could be reached
+      this.#refused = false;
       if (this.#stopped) return;
       await this.#rest(spread(Math.min(this.#retry * 2 ** failures++, LONGEST_WAIT)));
     }
@@ -148,35 +184,27 @@ export class Stream {
   async *#connect(): AsyncGenerator<StreamEvent> {
     const connection = (this.#connection = new AbortController());
     const watch = this.#watch(connection);
+    const listener = {
+      opened: () => {
+        this.#refused = false;
+        this.onState(true);
+      },
+      retry: (ms: number) => void (this.#retry = ms),
+    };
+    const { signal } = connection;
     try {
-      const headers: Record<string, string> = { Accept: "text/event-stream" };
-      const { after } = this.#position;
-      if (after !== undefined) headers["Last-Event-ID"] = String(after);
-      const response = await this.opener.open(headers, connection.signal);
-      if (isAway(response.status)) return;
-      if (!response.ok) throw errorOf(response.status, await json(response));
-      this.onState(true);
-      yield* this.#read(response.body!.getReader());
+      for await (const told of this.opener.connect(this.#position.after, signal, listener)) {
+        this.onHeard(this.quiet());
+        this.#heard = Date.now();
+        for (const message of told) {
+          if (message.type === "closing") return closed(String(message.body["reason"]));
+          if (this.#position.takes(message)) yield message;
+        }
+      }
     } finally {
       clearInterval(watch);
       connection.abort();
       this.onState(false);
-    }
-  }
-
-  async *#read(reader: ReadableStreamDefaultReader<Uint8Array>): AsyncGenerator<StreamEvent> {
-    const lines = new Lines();
-    const decoder = new TextDecoder();
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      this.onHeard(this.quiet());
-      this.#heard = Date.now();
-      for (const message of lines.feed(decoder.decode(value, { stream: true }))) {
-        if (message.type === "closing") return closed(String(message.body["reason"]));
-        if (this.#position.takes(message)) yield message;
-      }
-      this.#retry = lines.retry;
     }
   }
 

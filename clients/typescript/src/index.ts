@@ -1,10 +1,12 @@
 import { Stream, type StreamEvent } from "./events.js";
 import { Operations } from "./operations.js";
+import { openerOf, type Transport } from "./socket.js";
 
 export * from "./errors.js";
 export type { StreamEvent } from "./events.js";
 export type * from "./models.js";
 export type { Credential, Options } from "./requests.js";
+export type { Transport } from "./socket.js";
 export { signUserToken, type TokenOptions } from "./tokens.js";
 export { verifyWebhook, type WebhookOptions } from "./webhooks.js";
 
@@ -18,6 +20,8 @@ export interface EventsOptions {
   lastEventId?: number;
   /** Milliseconds of silence after which a connection is dead: 40,000 by default. */
   silence?: number;
+  /** Server-sent events by default; a WebSocket needs Node 22 or later. */
+  transport?: Transport;
   /** Ends it. */
   signal?: AbortSignal;
 }
@@ -31,17 +35,7 @@ export class Ringline extends Operations {
    * is of no use.
    */
   async *events(options: EventsOptions = {}): AsyncGenerator<StreamEvent> {
-    const query = { user_id: options.userId, device_id: options.deviceId };
-    const address = this.address({ method: "GET", path: "/v1/events", query });
-    const opener = {
-      open: async (headers: Record<string, string>, signal: AbortSignal) => {
-        const authorization = await this.authorization();
-        const answer = await fetch(address, { headers: { ...headers, ...authorization }, signal });
-        this.learn(answer);
-        return answer;
-      },
-      renew: () => this.renew(),
-    };
+    const opener = openerOf(this.door(), options);
     const stream = new Stream(opener, options.lastEventId, options.silence);
     options.signal?.addEventListener("abort", () => stream.stop(), { once: true });
     try {

@@ -1,4 +1,5 @@
 import { errorOf, Unauthorized, Unreachable } from "./errors.js";
+import type { Door } from "./socket.js";
 
 /** An API key or any token of Ringline's, or a function that gives one when it is needed. */
 export type Credential = string | (() => string | Promise<string>);
@@ -124,7 +125,7 @@ export class Sender {
         body: request.body === undefined ? null : JSON.stringify(request.body),
         signal: AbortSignal.timeout(this.#timeout),
       });
-      this.learn(answer);
+      this.learn(answer.headers.get("Date"));
       return answer;
     } catch (error) {
       // fetch does not say whether anything was sent
@@ -168,12 +169,21 @@ export class Sender {
     } while (cursor);
   }
 
-  /** By how much the server's clock is ahead, from an answer. */
-  protected learn(answer: Response): void {
-    const told = Date.parse(answer.headers.get("Date") ?? "");
-    const ahead = told - Date.now();
+  /** By how much the server's clock is ahead, from a time that it has just told. */
+  protected learn(told: string | null): void {
+    const ahead = Date.parse(told ?? "") - Date.now();
     // `Date` has whole seconds
-    if (!Number.isNaN(told)) this.clockOffset = Math.abs(ahead) > 1000 ? ahead : 0;
+    if (!Number.isNaN(ahead)) this.clockOffset = Math.abs(ahead) > 1000 ? ahead : 0;
+  }
+
+  /** What a live stream needs of this. */
+  protected door(): Door {
+    return {
+      address: (path, query) => this.address({ method: "GET", path, query }),
+      authorization: () => this.authorization(),
+      learn: (told) => this.learn(told),
+      renew: () => this.renew(),
+    };
   }
 }
 

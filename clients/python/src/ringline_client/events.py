@@ -117,8 +117,10 @@ async def follow(
     while True:
         try:
             async for event in _connection(open_stream, position, lines):
-                failures, refused = 0, False
-                yield event
+                refused = False
+                if event is not None:
+                    failures = 0
+                    yield event
         except Unauthorized:
             if refused or not renew():
                 raise
@@ -127,19 +129,22 @@ async def follow(
         except (httpx.HTTPError, Ended):
             pass
         failures += 1
+        refused = False  # the new token may have run out while nothing could be reached
         wait = min(lines.retry * 2 ** (failures - 1), LONGEST_WAIT)
         await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  (spreads the work)
 
 
 async def _connection(
     open_stream: Open, position: Position, lines: Lines
-) -> AsyncIterator[StreamEvent]:
+) -> AsyncIterator[StreamEvent | None]:
+    """Messages that are new; first None, once the server has let us in."""
     headers = {"Accept": "text/event-stream"}
     if position.after is not None:
         headers["Last-Event-ID"] = str(position.after)
     response = await open_stream(headers)
     try:
         await _let_in(response)
+        yield None
         fresh = Lines(retry=lines.retry)  # what an earlier connection left half said is gone
         async for text in response.aiter_text():
             for event in fresh.feed(text):

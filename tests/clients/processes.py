@@ -1,10 +1,12 @@
-"""A script in Node that talks by lines of JSON."""
+"""A script in Node or Python that talks by lines of JSON."""
 
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ from typing import Any
 from tests.contract.node import environment
 
 HERE = Path(__file__).resolve().parent
+SOCKETS = "--experimental-websocket"
+"""Node 20 has a WebSocket behind this; later ones have it anyway."""
 
 
-class NodeProcess:
+class Process:
     """`said`: what it has said so far."""
 
     def __init__(self, child: asyncio.subprocess.Process) -> None:
@@ -59,14 +63,28 @@ class NodeProcess:
 
 
 @contextlib.asynccontextmanager
-async def node(project: Path, script: str, **env: str) -> AsyncIterator[NodeProcess]:
+async def node(project: Path, script: str, **env: str) -> AsyncIterator[Process]:
     """A script of this folder, run in a project."""
     shutil.copy(HERE / script, project)
+    async with _running("node", script, cwd=project, **environment(), **env) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def python(script: str, **env: str) -> AsyncIterator[Process]:
+    """A script of this folder, with the Python client as it stands in the tree."""
+    source = str(HERE.parents[1] / "clients" / "python" / "src")
+    around = {**os.environ, "PYTHONPATH": source, **env}
+    async with _running(sys.executable, str(HERE / script), cwd=HERE, **around) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def _running(*command: str, cwd: Path, **env: str) -> AsyncIterator[Process]:
     child = await asyncio.create_subprocess_exec(
-        "node", script, cwd=project, env={**environment(), **env},
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        *command, cwd=cwd, env=env, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    running = NodeProcess(child)
+    running = Process(child)
     try:
         yield running
     finally:

@@ -1,0 +1,206 @@
+import { errorOf, RinglineError, StreamEnded, Unauthorized } from "./errors.js";
+import { isAway, json, spread } from "./requests.js";
+/** Milliseconds without a byte after which a stream is dead: the server speaks every 15 s. */
+export const SILENCE = 40_000;
+const LONGEST_WAIT = 30_000;
+/** Reasons after which connecting again is of no use. */
+const FOR_GOOD = ["user_erased"];
+/** Reasons after which a new token is needed. */
+const OF_TOKEN = ["token_expired", "token_revoked", "unauthorized"];
+/** Puts messages together from text (HTML Standard, 9.2). `retry`: ms that the server asks for. */
+export class Lines {
+    retry = 1000;
+    #rest = "";
+    #id;
+    #event = "";
+    #data = [];
+    /** Take text as it comes; gives the messages that are whole. */
+    feed(text) {
+        const lines = (this.#rest + text).split(/\r\n|\n|\r(?=[^\n])/);
+        this.#rest = lines.pop();
+        return lines.flatMap((line) => this.#line(line));
+    }
+    #line(line) {
+        if (line === "")
+            return this.#message();
+        const colon = line.indexOf(":");
+        const name = colon < 0 ? line : line.slice(0, colon);
+        const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+        if (name === "data")
+            this.#data.push(value);
+        else if (name === "event")
+            this.#event = value;
+        else if (name === "id" && /^\d+$/.test(value))
+            this.#id = Number(value);
+        else if (name === "retry" && /^\d+$/.test(value))
+            this.retry = Number(value);
+        return [];
+    }
+    #message() {
+        const text = this.#data.join("\n");
+        const message = { id: this.#id, type: this.#event || "message", body: {} };
+        this.#data = [];
+        this.#event = "";
+        this.#id = undefined;
+        return text ? [{ ...message, body: JSON.parse(text) }] : [];
+    }
+}
+/** Where a reader is. `after`: the number of the last message that was given. */
+export class Position {
+    after;
+    constructor(after) {
+        this.after = after;
+    }
+    /** Whether a message is new; moves on if it is. */
+    takes(event) {
+        if (event.type === "reset")
+            this.after = undefined;
+        else if (event.type === "snapshot")
+            this.after = event.id;
+        else if (event.id !== undefined) {
+            if (this.after !== undefined && event.id <= this.after)
+                return false;
+            this.after = event.id;
+        }
+        return true;
+    }
+}
+/** The messages of an answer that is an event stream. */
+export async function* readSse(response, listener) {
+    if (isAway(response.status))
+        return;
+    if (!response.ok)
+        throw errorOf(response.status, await json(response));
+    listener.opened();
+    const reader = response.body.getReader();
+    const lines = new Lines();
+    const decoder = new TextDecoder();
+    for (;;) {
+        const { done, value } = await reader.read();
+        if (done)
+            return;
+        yield lines.feed(decoder.decode(value, { stream: true }));
+        listener.retry(lines.retry);
+    }
+}
+/** A live stream that connects again by itself, and gives each message once and in order. */
+export class Stream {
+    opener;
+    silence;
+    onState;
+    onHeard;
+    #connection;
+    #wake;
+    #heard = Date.now();
+    #began = 0;
+    #stopped = false;
+    /** Whether the last token was refused, without anything else in between. */
+    #refused = false;
+    #position;
+    #retry = 1000;
+    constructor(opener, after, silence = SILENCE, onState = () => undefined, 
+    /** Told before anything that is heard, after how many milliseconds of silence it comes. */
+    onHeard = () => undefined) {
+        this.opener = opener;
+        this.silence = silence;
+        this.onState = onState;
+        this.onHeard = onHeard;
+        this.#position = new Position(after);
+    }
+    /** End it. */
+    stop() {
+        this.#stopped = true;
+        this.#connection?.abort();
+        this.#wake?.();
+    }
+    /**
+     * Connect now if nothing was heard for so many milliseconds: after sleep a connection looks open
+     * and is dead, and a wait is longer than it need be.
+     */
+    hurry(quietFor = 0) {
+        this.#wake?.();
+        if (this.#idle() > quietFor)
+            this.#connection?.abort();
+    }
+    /** Milliseconds since anything was heard, or since somebody set this clock. */
+    quiet() {
+        return Math.abs(Date.now() - this.#heard);
+    }
+    /** The messages, until `stop`. Throws ApiError or StreamEnded when connecting is of no use. */
+    async *messages() {
+        let failures = 0;
+        while (!this.#stopped) {
+            try {
+                for await (const message of this.#connect()) {
+                    failures = 0;
+                    yield message;
+                }
+            }
+            catch (error) {
+                if (error instanceof Unauthorized && !this.#refused && this.opener.renew()) {
+                    this.#refused = true;
+                    continue;
+                }
+                if (error instanceof RinglineError)
+                    throw error;
+            }
+            // the new token may have run out while nothing could be reached
+            this.#refused = false;
+            if (this.#stopped)
+                return;
+            await this.#rest(spread(Math.min(this.#retry * 2 ** failures++, LONGEST_WAIT)));
+        }
+    }
+    async *#connect() {
+        const connection = (this.#connection = new AbortController());
+        const watch = this.#watch(connection);
+        const listener = {
+            opened: () => {
+                this.#refused = false;
+                this.onState(true);
+            },
+            retry: (ms) => void (this.#retry = ms),
+        };
+        const { signal } = connection;
+        try {
+            for await (const told of this.opener.connect(this.#position.after, signal, listener)) {
+                this.onHeard(this.quiet());
+                this.#heard = Date.now();
+                for (const message of told) {
+                    if (message.type === "closing")
+                        return closed(String(message.body["reason"]));
+                    if (this.#position.takes(message))
+                        yield message;
+                }
+            }
+        }
+        finally {
+            clearInterval(watch);
+            connection.abort();
+            this.onState(false);
+        }
+    }
+    /** Ends a connection on which nothing is heard. */
+    #watch(connection) {
+        this.#began = Date.now();
+        return setInterval(() => this.#idle() > this.silence && connection.abort(), this.silence / 8);
+    }
+    /** The same, of this connection. */
+    #idle() {
+        return Math.min(this.quiet(), Math.abs(Date.now() - this.#began));
+    }
+    async #rest(ms) {
+        await new Promise((done) => {
+            const timer = setTimeout(done, ms);
+            this.#wake = () => (clearTimeout(timer), done());
+        });
+        this.#wake = undefined;
+    }
+}
+function closed(reason) {
+    if (FOR_GOOD.includes(reason))
+        throw new StreamEnded(reason);
+    if (OF_TOKEN.includes(reason)) {
+        throw errorOf(401, { code: reason, detail: "the stream's token is good no more" });
+    }
+}

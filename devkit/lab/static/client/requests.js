@@ -1,0 +1,153 @@
+import { errorOf, Unauthorized, Unreachable } from "./errors.js";
+const TRIES = 5;
+/** Milliseconds between tries, half to one and a half times. */
+const WAITS = [200, 500, 1000, 2000];
+/** A `Retry-After` beyond this is for the caller to wait. */
+const LONGEST_WAIT = 30_000;
+const NOTHING_DONE = [429];
+const MAYBE_DONE = [502, 503, 504];
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+export const spread = (ms) => ms * (0.5 + Math.random());
+/** Whether an answer says: later. */
+export const isAway = (status) => [...NOTHING_DONE, ...MAYBE_DONE].includes(status);
+/** Text as one segment of a path: ids may hold a slash. */
+export const segment = (text) => encodeURIComponent(text).replaceAll("%3A", ":").replaceAll("%40", "@");
+/** An answer's JSON; undefined where it has none. */
+export async function json(response) {
+    const text = await response.text();
+    try {
+        return text ? JSON.parse(text) : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+/** Milliseconds before the next try after an answer; undefined: this answer counts. */
+export function waitAfter(request, tries, status, retryAfter) {
+    if (tries >= TRIES)
+        return undefined;
+    const again = NOTHING_DONE.includes(status) || (MAYBE_DONE.includes(status) && request.repeatable);
+    if (!again)
+        return undefined;
+    const asked = /^\d+$/.test(retryAfter ?? "") ? Number(retryAfter) * 1000 : 0;
+    return asked > LONGEST_WAIT ? undefined : Math.max(asked, waitBefore(tries));
+}
+const waitBefore = (tries) => spread(WAITS[Math.min(tries, WAITS.length) - 1]);
+/** Asks, and asks again. */
+export class Sender {
+    url;
+    /** By how many milliseconds the server's clock is ahead of ours; 0 before an answer. */
+    clockOffset = 0;
+    #credential;
+    #timeout;
+    #token;
+    constructor(options) {
+        this.url = options.url.replace(/\/+$/, "");
+        this.#credential = options.credential;
+        this.#timeout = options.timeout ?? 10_000;
+    }
+    /** A request that this version has no method for; the answer's JSON. */
+    request(method, path, body) {
+        return this.send({ method, path, body, repeatable: method === "GET" });
+    }
+    async send(request) {
+        const headers = {};
+        if (request.body !== undefined)
+            headers["Content-Type"] = "application/json";
+        if (request.keyed)
+            headers["Idempotency-Key"] = request.idempotencyKey ?? newKey();
+        let renewed = false;
+        for (let tries = 1;; tries++) {
+            const response = await this.#tried(request, headers, tries);
+            if (response === undefined)
+                continue;
+            if (response.ok)
+                return (await json(response));
+            // an earlier try, whose answer was lost, has removed it
+            if (request.method === "DELETE" && response.status === 404 && tries > 1)
+                return undefined;
+            const wait = waitAfter(request, tries, response.status, response.headers.get("Retry-After"));
+            if (wait !== undefined) {
+                await response.body?.cancel();
+                await sleep(wait);
+                continue;
+            }
+            const error = errorOf(response.status, await json(response));
+            if (!(error instanceof Unauthorized) || renewed || !this.renew())
+                throw error;
+            renewed = true;
+        }
+    }
+    /** An answer; undefined when none came and it may be asked again. */
+    async #tried(request, headers, tries) {
+        const authorization = await this.authorization();
+        try {
+            const answer = await fetch(this.address(request), {
+                method: request.method,
+                headers: { ...headers, ...authorization },
+                body: request.body === undefined ? null : JSON.stringify(request.body),
+                signal: AbortSignal.timeout(this.#timeout),
+            });
+            this.learn(answer.headers.get("Date"));
+            return answer;
+        }
+        catch (error) {
+            // fetch does not say whether anything was sent
+            if (!request.repeatable || tries >= TRIES) {
+                throw new Unreachable(String(error), { cause: error });
+            }
+            await sleep(waitBefore(tries));
+            return undefined;
+        }
+    }
+    /** Where a request goes. */
+    address(request) {
+        const given = Object.entries(request.query ?? {}).filter(([, value]) => value != null);
+        const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
+        return `${this.url}${request.path}${given.length ? `?${query}` : ""}`;
+    }
+    /** The header that says who acts. */
+    async authorization() {
+        this.#token ??=
+            typeof this.#credential === "string" ? this.#credential : await this.#credential();
+        return { Authorization: `Bearer ${this.#token}` };
+    }
+    /** Forget the token, so that the next request asks for one; false if nobody can be asked. */
+    renew() {
+        if (typeof this.#credential === "string")
+            return false;
+        this.#token = undefined;
+        return true;
+    }
+    /** The rows of all pages; the next page is asked for when it is needed. */
+    async *pages(request, rows) {
+        let cursor;
+        do {
+            const query = { ...request.query, cursor };
+            const page = await this.send({ ...request, query });
+            yield* page[rows];
+            cursor = page["next_cursor"];
+        } while (cursor);
+    }
+    /** By how much the server's clock is ahead, from a time that it has just told. */
+    learn(told) {
+        const ahead = Date.parse(told ?? "") - Date.now();
+        // `Date` has whole seconds
+        if (!Number.isNaN(ahead))
+            this.clockOffset = Math.abs(ahead) > 1000 ? ahead : 0;
+    }
+    /** What a live stream needs of this. */
+    door() {
+        return {
+            address: (path, query) => this.address({ method: "GET", path, query }),
+            authorization: () => this.authorization(),
+            learn: (told) => this.learn(told),
+            renew: () => this.renew(),
+        };
+    }
+}
+/** A UUID; `randomUUID` is there in secure contexts alone. */
+function newKey() {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

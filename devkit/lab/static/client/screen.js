@@ -1,0 +1,187 @@
+const REMOTE_ENDED = 2;
+const ELSEWHERE = "answered_elsewhere";
+const GONE = [404, 410];
+/** Where an answer names no number. */
+const REASONS = {
+    failed: 1,
+    missed: 3,
+    unreachable: 3,
+    accepted: 4,
+    [ELSEWHERE]: 4,
+    declined: 5,
+    busy: 5,
+};
+const LIVE = ["joined", "away"];
+/** With which of CallKit's reasons a screen ends after this answer; undefined: it does not. */
+export function reasonOf(status, body) {
+    if (typeof body["callkit_reason"] === "number")
+        return body["callkit_reason"];
+    if (body["code"] === ELSEWHERE)
+        return REASONS[ELSEWHERE];
+    return GONE.includes(status) ? (REASONS[String(body["reason"])] ?? REMOTE_ENDED) : undefined;
+}
+/** What is on one device's screen, and which calls it holds: messages in, reactions out. */
+export class Screen {
+    userId;
+    deviceId;
+    now;
+    rings = new Map();
+    /** Sessions that this device has joined, and whether it is away there. */
+    held = new Map();
+    #settled = new Set();
+    constructor(userId, deviceId, 
+    /** The server's time in Unix milliseconds: this device's clock may be wrong. */
+    now = Date.now) {
+        this.userId = userId;
+        this.deviceId = deviceId;
+        this.now = now;
+    }
+    /** Take the next message of the stream. Types that it does not know do nothing. */
+    take(message) {
+        if (message.type === "snapshot")
+            return this.#snapshot(message.body["calls"] ?? []);
+        const data = message.body["data"] ?? {};
+        const sessionId = String(message.body["session_id"]);
+        if (message.type === "call.ended")
+            return this.#ended(sessionId, String(data["reason"]));
+        if (data["user_id"] !== this.userId)
+            return [];
+        if (message.type === "ring.started")
+            return this.#started(message.body, data);
+        if (message.type === "ring.settled")
+            return this.#settle(data);
+        return this.#presence(message.type, sessionId, data);
+    }
+    /** This device has answered or joined; what rang of that call is answered. */
+    join(sessionId) {
+        this.held.set(sessionId, false);
+        for (const ring of this.#of(sessionId))
+            this.settle(ring.uuid);
+    }
+    /** A ring is over here; it never rings again, however late it is told. */
+    settle(uuid) {
+        this.rings.delete(uuid);
+        this.#settled.add(uuid);
+    }
+    /** This device has left of its own accord. */
+    leave(sessionId) {
+        this.held.delete(sessionId);
+    }
+    /** This device was silent for so long that the server takes it for away, or is heard again. */
+    away(sessionId, away) {
+        const was = this.held.get(sessionId);
+        if (was === undefined || was === away)
+            return [];
+        this.held.set(sessionId, away);
+        return [{ do: away ? "away" : "back", sessionId }];
+    }
+    /** How a call stands, after a silence. */
+    stands(call) {
+        const members = call["members"] ?? [];
+        const mine = members.find((member) => member["user_id"] === this.userId);
+        const state = mine?.["state"] === "away" ? "joined" : mine?.["state"];
+        return this.#member(call["session_id"], { ...mine, state });
+    }
+    #started(body, data) {
+        const caller = { ...(data["caller"] ?? {}), id: data["caller_id"] };
+        return this.#ring({
+            uuid: data["ring"],
+            sessionId: body["session_id"],
+            cid: body["cid"],
+            caller,
+            title: data["title"] ?? undefined,
+            video: Boolean(data["video"]),
+            expiresAt: data["expires_at"],
+        });
+    }
+    #ring(ring) {
+        const over = Date.parse(ring.expiresAt) <= this.now();
+        if (over || this.#settled.has(ring.uuid) || this.rings.has(ring.uuid))
+            return [];
+        this.rings.set(ring.uuid, ring);
+        return [{ do: "ring", ring }];
+    }
+    #settle(data) {
+        const ring = this.rings.get(data["ring"]);
+        this.settle(data["ring"]);
+        if (ring === undefined || data["device_id"] === this.deviceId)
+            return [];
+        return [{ do: "stop", ring, reason: data["callkit_reason"] ?? REMOTE_ENDED }];
+    }
+    #ended(sessionId, reason) {
+        const stops = this.#stopAll(this.#of(sessionId));
+        if (!this.held.delete(sessionId))
+            return stops;
+        return [...stops, { do: "ended", sessionId, reason }];
+    }
+    #presence(type, sessionId, data) {
+        if (!this.held.has(sessionId))
+            return [];
+        if (type === "member.away")
+            return this.away(sessionId, true);
+        if (type === "member.back")
+            return this.away(sessionId, false);
+        if (type !== "member.left")
+            return [];
+        this.held.delete(sessionId);
+        return data["reason"] === "silent" ? [{ do: "removed", sessionId }] : [];
+    }
+    /** The truth after a gap: what it does not name has ended. */
+    #snapshot(calls) {
+        const found = [];
+        const rings = new Set();
+        const reasons = new Map();
+        const lives = new Set();
+        for (const call of calls) {
+            lives.add(call["session_id"]);
+            for (const member of call["members"] ?? []) {
+                if (member["user_id"] !== this.userId)
+                    continue;
+                if (member["ring"]?.["state"] === "ringing" && member["state"] === "ringing") {
+                    rings.add(member["ring"]["uuid"]);
+                    found.push(...this.#ring(ringOf(call, member["ring"])));
+                }
+                else if (member["ring"]) {
+                    reasons.set(member["ring"]["uuid"], member["ring"]["callkit_reason"] ?? REMOTE_ENDED);
+                }
+                found.push(...this.#member(call["session_id"], member));
+            }
+        }
+        const gone = [...this.rings.values()].filter((ring) => !rings.has(ring.uuid));
+        const ended = [...this.held.keys()].filter((sessionId) => !lives.has(sessionId));
+        found.push(...this.#stopAll(gone, reasons));
+        found.push(...ended.flatMap((sessionId) => this.#ended(sessionId, "unknown")));
+        return found;
+    }
+    #member(sessionId, member) {
+        const mine = member["device_id"] === this.deviceId;
+        if (mine && LIVE.includes(member["state"])) {
+            if (!this.held.has(sessionId))
+                this.held.set(sessionId, false);
+            return this.away(sessionId, member["state"] === "away");
+        }
+        return this.held.delete(sessionId) ? [{ do: "removed", sessionId }] : [];
+    }
+    #of(sessionId) {
+        return [...this.rings.values()].filter((ring) => ring.sessionId === sessionId);
+    }
+    #stopAll(rings, reasons = new Map()) {
+        for (const ring of rings)
+            this.settle(ring.uuid);
+        return rings.map((ring) => {
+            const reason = reasons.get(ring.uuid) ?? REMOTE_ENDED;
+            return { do: "stop", ring, reason };
+        });
+    }
+}
+function ringOf(call, ring) {
+    return {
+        uuid: ring["uuid"],
+        sessionId: call["session_id"],
+        cid: call["cid"],
+        caller: call["caller"],
+        title: call["title"] ?? undefined,
+        video: Boolean(call["video"]),
+        expiresAt: ring["expires_at"],
+    };
+}

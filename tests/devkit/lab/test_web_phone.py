@@ -1,0 +1,90 @@
+"""The TypeScript client in a real browser, beside simulated phones of the same user."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.dashboard.test_in_a_browser import accessible, new_page
+from tests.devkit.lab.conftest import Visitor
+from tests.devkit.lab.page import SLOW
+from tests.e2e.house import House
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    chromium: Browser, house: House, **view: Any
+) -> AsyncIterator[tuple[Page, Visitor]]:
+    """Bob's browser, whose stream is open, and somebody at the simulated phones."""
+    address = f"{house.apis[0].url}/lab"
+    async with (
+        httpx.AsyncClient(base_url=address, timeout=30) as client,
+        new_page(chromium, **view) as page,
+    ):
+        lab = Visitor(client)
+        await lab.post("/reset")
+        await page.goto(f"{address}/web_phone")
+        await expect(page.locator("#live")).to_have_text("Live", timeout=SLOW)
+        yield page, lab
+
+
+def button(page: Page, name: str) -> Any:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+async def says(page: Page, sentence: str) -> None:
+    await expect(page.get_by_role("status")).to_have_text(sentence, timeout=SLOW)
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+async def test_it_rings_answers_and_stops_beside_the_simulated_phones(
+    chromium: Browser, lab_house: House, width: int
+) -> None:
+    view = {"viewport": {"width": width, "height": 844}}
+    async with opened(chromium, lab_house, **view) as (page, lab):
+        await accessible(page)
+        session = await lab.ring("bob")
+        await says(page, "Alice is calling.")
+        await lab.until_rings("bob-1", "bob-2")
+        await accessible(page)
+        wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{wide} px too wide"
+        await button(page, "Answer").click()
+        await says(page, "In the call.")
+        for phone in ("bob-1", "bob-2"):
+            assert (await lab.until_over(phone))["reason"] == 4
+        await button(page, "Leave").click()
+        await says(page, "Left.")
+        await lab.post(f"/calls/{session}/end")
+
+
+async def test_it_stops_when_another_phone_answers_and_stops_others_by_declining(
+    chromium: Browser, lab_house: House
+) -> None:
+    async with opened(chromium, lab_house) as (page, lab):
+        session = await lab.ring("bob")
+        await lab.until_rings("bob-1")
+        await says(page, "Alice is calling.")
+        await lab.post("/phones/bob-1/answer")
+        await says(page, "Answered elsewhere.")
+        await expect(button(page, "Answer")).to_be_hidden()
+        await lab.post(f"/calls/{session}/end")
+        await lab.until_ended(session)
+
+        session = await lab.ring("bob")
+        await says(page, "Alice is calling.")
+        await button(page, "Decline").click()
+        await says(page, "Declined.")
+        assert (await lab.until_ended(session))["reason"] == "declined"
+
+        session = await lab.ring("bob")
+        await says(page, "Alice is calling.")
+        await page.reload()
+        await says(page, "Alice is calling.")
+        await lab.post(f"/calls/{session}/cancel")
+        await says(page, "The call is over.")
