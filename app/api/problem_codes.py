@@ -160,7 +160,8 @@ OF_OPERATION: Final[dict[str, str]] = {
     "ring": f"{_BODY} missing_scope wrong_user ringing_stopped ringing_not_allowed invalid_user_id "
     "invalid_device_id invalid_call_type invalid_session_id invalid_custom custom_too_large "
     "invalid_avatar_url avatar_url_too_long invalid_handle ring_time_out_of_bounds no_callees "
-    "duplicate_callee caller_among_callees too_many_members invalid_idempotency_key "
+    "duplicate_callee caller_among_callees too_many_members missing_template "
+    "invalid_idempotency_key "
     "idempotency_key_reused call_in_progress too_many_rings",
     "read_call": "missing_scope call_not_found",
     "list_calls": f"{_HISTORY} invalid_user_id",

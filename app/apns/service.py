@@ -23,7 +23,7 @@ from app.core.payload import (
 )
 from app.core.push import Purpose, TokenKind
 from app.core.push_policy import Attempt, Known, Reaction
-from app.infra.sender import ALERT_KEPT, OutgoingPush, Secret
+from app.infra.sender import OutgoingPush, Secret
 from app.infra.settings import Settings
 
 
@@ -95,7 +95,7 @@ class Apns:
                 topic=spelled(wanted, push.topics) or wanted,
                 notification_id=push.id,
                 push_type="alert",
-                expiration=int(push.now + ALERT_KEPT),
+                expiration=push.shown_until,
                 collapse_key=push.ring,
             )
         return PushRequest(

@@ -14,6 +14,7 @@ from app.core.call import Call, Decision, Member, MemberState, Ring, Role
 from app.core.event import Event, EventType, envelope
 from app.core.frozen import frozen
 from app.core.push import Purpose
+from app.core.suppression import NOTIFIED
 from app.events import store as events
 from app.infra.db import Connection, Insert, Row, insert_all
 from app.infra.ids import uuid7
@@ -63,7 +64,8 @@ async def start(
     applied = Applied(rings=[ring.uuid for _, _, ring in _rings(taken)])
     if settled:  # given up at once: nothing of theirs can ring
         await store.settle_rings(session, settled)
-        await alerts.add_missed(session, _missed(taken), now)
+        await alerts.add(session, _missed(taken), Purpose.MISSED, now)
+    await alerts.add(session, _notified(taken), Purpose.NOTIFY, now)
     applied.webhooks, applied.news = await _write_events(session, taken)
     applied.events = _counted(taken)
     return added, applied
@@ -87,6 +89,7 @@ async def apply(session: Connection, changes: Sequence[Change], now: datetime) -
     rings = _rings(changes)
     tokens = await tokens_of(session, rings) if rings else ()
     await insert_all(session, _new_rows(changes, now, tokens))
+    await alerts.add(session, _notified(changes), Purpose.NOTIFY, now)
     applied = Applied(rings=[ring.uuid for _, _, ring in rings])
     shown = [ring for change in changes for ring in change.decision.shown]
     if shown:
@@ -96,10 +99,20 @@ async def apply(session: Connection, changes: Sequence[Change], now: datetime) -
         await store.settle_rings(session, settled)
         await pushes.drop_unsent(session, [ring.uuid for ring in settled])
         applied.rings += await _add_stops(session, changes, now)
-        applied.rings += await alerts.add_missed(session, _missed(changes), now)
+        applied.rings += await alerts.add(session, _missed(changes), Purpose.MISSED, now)
     applied.webhooks, applied.news = await _write_events(session, changes)
     applied.events = _counted(changes)
     return applied
+
+
+def _notified(changes: Sequence[Change]) -> list[UUID]:
+    """New rings that a notification tells of, and no more."""
+    return [
+        ring.uuid
+        for change in changes
+        for ring in change.decision.rings
+        if change.decision.call.members[ring.user_id].suppressed in NOTIFIED
+    ]
 
 
 def _missed(changes: Sequence[Change]) -> list[UUID]:

@@ -17,6 +17,7 @@ from app.calls.schemas import call_out, call_summary, own_call_out
 from app.core.audience import LARGE
 from app.core.call import view
 from app.core.frozen import frozen
+from app.core.suppression import Why
 from app.infra.db import Connection, many, one
 from app.infra.ids import least_uuid7
 from app.infra.runtime import Runtime
@@ -197,6 +198,7 @@ async def of_user(
         stored = found.get(session_id)
         out = own_call_out(one) if stored is None else call_summary(view(stored.call, now), user)
         kept = one.member.suppressed if one.member.is_hidden else None
+        kept = None if kept == Why.NOTIFY else kept
         calls.append(_own(out, others, kept, seen=seen))
     return Page(calls, more)
 

@@ -19,6 +19,7 @@ from app.calls.suppressing import Pair, record_suppressed, suppressed
 from app.core.call import SERVER, Call, Callee, Decision, Refused, RingMore, Start, decide
 from app.core.frozen import frozen
 from app.core.limits import CallLimits
+from app.core.push import Purpose
 from app.core.suppression import Why
 from app.core.text import is_plain
 from app.devices import store as devices
@@ -38,7 +39,7 @@ class RingRequest:
     """One request to ring, ready to be decided: ids made, limits resolved.
 
     `key` is its Idempotency-Key, among those of `owner`: an API key or a user. `give_up`: whether
-    the rings of whom nothing can ring end at once.
+    the rings of whom nothing can ring end at once. `notify`: a notification tells of it, no more.
     """
 
     tenant_id: UUID
@@ -51,6 +52,7 @@ class RingRequest:
     owner: str
     key: str | None
     give_up: bool
+    notify: bool
     body_digest: bytes
 
     @property
@@ -63,7 +65,9 @@ class RingRequest:
         return None if self.key is None else (self.tenant_id, self.owner, self.key)
 
     def among(self, users: frozenset[User]) -> frozenset[str]:
-        """Its callees that are among these."""
+        """Its callees that are among these; of none is it said who is only notified."""
+        if self.notify:
+            return frozenset()
         return frozenset(one for one in self.request.callee_ids if (self.tenant_id, one) in users)
 
     @property
@@ -76,9 +80,10 @@ class RingRequest:
 
     def kept_from(self, quiet: Mapping[Pair, Why]) -> dict[str, str]:
         """Its callees that are not to be rung, and why."""
+        kept = dict.fromkeys(self.request.callee_ids, Why.NOTIFY.value) if self.notify else {}
         if not quiet:
-            return {}
-        return {pair[1]: why.value for pair in self.pairs if (why := quiet.get(pair)) is not None}
+            return kept
+        return kept | {pair[1]: why.value for pair in self.pairs if (why := quiet.get(pair))}
 
     @property
     def ring_time(self) -> float:
@@ -103,6 +108,13 @@ def resolve(
             "too_many_members",
             f"callees: a call holds at most {limits.members:g} members, the caller included",
         )
+    notify = (request.mode or settings.mode_for(request.type)) == "notify"
+    if notify and settings.alert(request.type, Purpose.NOTIFY) is None:
+        raise Invalid(
+            "missing_template",
+            f"mode: what a notification of a call of type {request.type} says is not set "
+            "(`notifications`, event `notify`)",
+        )
     session_id = uuid7()
     return RingRequest(
         tenant_id=tenant_id,
@@ -115,6 +127,7 @@ def resolve(
         owner=owner,
         key=key,
         give_up=settings.end_unreachable,
+        notify=notify,
         body_digest=b"" if key is None else _digest(request),
     )
 
@@ -126,8 +139,10 @@ def _callee(one: str | PersonIn) -> Callee:
 
 
 def _digest(request: RingIn) -> bytes:
-    body = orjson.dumps(request.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(body).digest()
+    said = request.model_dump(mode="json")
+    if request.mode is None:  # as before there were modes: a key is good over an upgrade
+        del said["mode"]
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def ring_request(caller: Caller, request: RingIn, key: str | None) -> RingRequest:

@@ -138,6 +138,11 @@ class RingIn(Request):
         examples=[["bob", {"id": "carol", "name": "Carol"}]],
     )
     video: bool = Field(False, description="whether it is a video call")
+    mode: Literal["ring", "notify"] | None = Field(
+        None,
+        description="`notify`: an ordinary notification tells of the call, and no phone shows a "
+        "call screen; else as the tenant's `notifications` say of the call type",
+    )
     ring_time: RingTime | None = Field(
         None, description="seconds for which it rings; else the limit `ring`", examples=[45]
     )

@@ -71,6 +71,7 @@ async def record_suppressed(session: Connection, changes: Sequence[Change]) -> N
         for change in changes
         for ring in change.decision.rings
         if (member := change.decision.call.members[ring.user_id]).is_hidden
+        and member.suppressed != Why.NOTIFY  # by whoever rings, not by the user
     ]
     await record_all(session, SERVER, lines)
     for line in lines:

@@ -14,6 +14,7 @@ class Purpose(StrEnum):
 
     RING = "ring"
     STOP = "stop"
+    NOTIFY = "notify"
     MISSED = "missed"
 
     @property
@@ -84,7 +85,9 @@ OTHER: Final = {
     Environment.PRODUCTION: Environment.SANDBOX,
     Environment.SANDBOX: Environment.PRODUCTION,
 }
-ALERTS: Final = frozenset({Purpose.MISSED})
+ALERTS: Final = frozenset({Purpose.NOTIFY, Purpose.MISSED})
+OF_OPEN_RINGS: Final = frozenset({Purpose.RING, Purpose.NOTIFY})
+"""What is not sent any more once its ring has settled."""
 PURPOSES: Final[Mapping[str, Purpose]] = {one.value: one for one in Purpose}
 TOKEN_KINDS: Final[Mapping[str, TokenKind]] = {one.value: one for one in TokenKind}
 ENVIRONMENTS: Final[Mapping[str, Environment]] = {one.value: one for one in Environment}

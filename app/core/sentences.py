@@ -55,10 +55,16 @@ SUPPRESSED = {
     "quiet_hours": "has quiet hours",
     "call_type": "wants no calls of this type",
 }
+NOTIFIED = {
+    "call_type_notify": "wants calls of this type told by a notification",
+    "notify": "is told by a notification: the call was not to ring",
+}
 
 
 def of_suppressed(user: str, why: str) -> str:
     """Why a ring was kept from a user; nobody else is told."""
+    if why in NOTIFIED:
+        return f"{user} {NOTIFIED[why]}"
     return f"{user} {SUPPRESSED.get(why, why)}: nothing is pushed"
 
 
@@ -95,6 +101,7 @@ def _names(users: Any) -> str:
 PUSHES = {
     "ring": "a push",
     "stop": "a stop",
+    "notify": "a notification of the call",
     "missed": "a notification of the missed call",
 }
 

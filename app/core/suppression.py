@@ -24,6 +24,12 @@ class Why(StrEnum):
     DO_NOT_DISTURB = "do_not_disturb"
     QUIET_HOURS = "quiet_hours"
     CALL_TYPE = "call_type"
+    CALL_TYPE_NOTIFY = "call_type_notify"
+    NOTIFY = "notify"  # whoever rings asks for no more
+
+
+NOTIFIED: Final = frozenset({Why.CALL_TYPE_NOTIFY, Why.NOTIFY})
+"""Why a ring was not pushed that a notification tells of instead."""
 
 
 @frozen
@@ -47,7 +53,8 @@ class Period:
 
 @frozen
 class Preferences:
-    """What a user wants of rings. `silent_types`: call types that are not to ring.
+    """What a user wants of rings. `silent_types`: call types that are not to ring, `notified_types`
+    those of which a notification is enough.
 
     `allowed`: callers for whom all this does not count; `repeat`: nor for who calls again within
     three minutes.
@@ -59,6 +66,7 @@ class Preferences:
     silent_types: frozenset[str] = frozenset()
     allowed: frozenset[str] = frozenset()
     repeat: bool = False
+    notified_types: frozenset[str] = frozenset()
 
     def is_quiet(self, now: datetime) -> bool:
         """Whether it is among the quiet hours; `now` knows its zone."""
@@ -90,4 +98,6 @@ def why_suppressed(
         return Why.DO_NOT_DISTURB
     if preferences.is_quiet(now):
         return Why.QUIET_HOURS
+    if call_type in preferences.notified_types:
+        return Why.CALL_TYPE_NOTIFY
     return Why.CALL_TYPE if call_type in preferences.silent_types else None

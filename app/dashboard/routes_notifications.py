@@ -14,7 +14,7 @@ from app.dashboard.routes_settings import sentence_of
 from app.infra.errors import Invalid
 from app.infra.fields import CallType, Text
 from app.tenants import service as tenants
-from app.tenants.notifications import EVENTS, NotificationIn
+from app.tenants.notifications import EVENTS
 from app.tenants.schemas import TenantSettings
 
 router = APIRouter(
@@ -39,7 +39,7 @@ async def notifications_page(
 
 def _said(settings: TenantSettings, call_type: str, event: str) -> dict[str, Any] | None:
     found = settings.notifications.get(call_type)
-    said: NotificationIn | None = getattr(found, event, None)
+    said = None if found is None else found.of(event)
     return None if said is None else said.model_dump(mode="json", exclude_defaults=True)
 
 
@@ -86,7 +86,9 @@ async def change_notifications(request: Request, place: Operator) -> Response:
     call_type, event = text_of(form, "call_type"), text_of(form, "event")
     event, texts = event if event in EVENTS else EVENTS[0], text_of(form, "texts")
     try:
-        changed = _with_texts(place.settings, CALL_TYPE.validate_python(call_type), event, texts)
+        mode = "notify" if text_of(form, "mode") else "ring"
+        of_type = CALL_TYPE.validate_python(call_type)
+        changed = _with_texts(place.settings, of_type, event, texts, mode)
     except (ValidationError, Invalid) as error:
         return _page(request, place, call_type, event, texts, _sentence(error))
     await tenants.change_settings(place.runtime, place.id, changed, actor=place.actor)
@@ -94,16 +96,21 @@ async def change_notifications(request: Request, place: Operator) -> Response:
     return moved(f"{place.path}/settings/notifications?call_type={call_type}&event={event}", done)
 
 
-def _with_texts(settings: TenantSettings, call_type: str, event: str, texts: str) -> TenantSettings:
+def _with_texts(
+    settings: TenantSettings, call_type: str, event: str, texts: str, mode: str
+) -> TenantSettings:
     values = settings.model_dump(exclude_defaults=True)
     notifications: dict[str, Any] = values.setdefault("notifications", {})
     of_type: dict[str, Any] = notifications.pop(call_type, {})
     of_type.pop(event, None)
+    of_type.pop("mode", None)
     if texts.strip():
         try:
             of_type[event] = json.loads(texts)
         except ValueError as error:
             raise Invalid("invalid_template", f"not JSON: {error}") from error
+    if mode == "notify":
+        of_type["mode"] = mode
     if of_type:
         notifications[call_type] = of_type
     return TenantSettings.model_validate(values)

@@ -6,7 +6,7 @@ import orjson
 
 from app.core.frozen import frozen
 from app.core.push import Purpose
-from app.infra.sender import ALERT_KEPT, OutgoingPush
+from app.infra.sender import OutgoingPush
 
 LONGEST_TTL: Final = 28 * 24 * 3600
 """Seconds; Google stores a message for four weeks at most."""
@@ -46,7 +46,8 @@ def message_of(push: OutgoingPush) -> FcmMessage:
 def _shown(push: OutgoingPush) -> FcmMessage:
     """A notification that Android shows by itself, in the place of another of the same ring."""
     said = orjson.loads(push.payload)
-    android = {"priority": "HIGH", "ttl": f"{ALERT_KEPT}s", "notification": said["notification"]}
+    ttl = max(push.shown_until - int(push.now), 0)
+    android = {"priority": "HIGH", "ttl": f"{ttl}s", "notification": said["notification"]}
     message = {"token": push.token, "data": said["data"], "android": android}
     return FcmMessage(orjson.dumps({"message": message}))
 

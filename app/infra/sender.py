@@ -51,6 +51,12 @@ class OutgoingPush:
     keep: bool = False
     topics: Sequence[str] = ()
 
+    @property
+    def shown_until(self) -> int:
+        """Of a notification: until when a service may keep it for a phone that is away."""
+        whole = self.purpose is Purpose.NOTIFY  # of a call that is on, for as long as it rings
+        return int(self.deadline if whole else self.now + ALERT_KEPT)
+
 
 class Pending(Protocol):
     """A push that was handed to a sender. `stream` is 0 until it has begun to be sent."""

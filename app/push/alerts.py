@@ -42,7 +42,7 @@ def _rank(t: str) -> str:
 
 # Look-ups by key, whatever the statistics say: most tenants say nothing, and are done by then.
 TARGETS = text(f"""
-    SELECT r.uuid AS ring, r.session_id, r.tenant_id, r.user_id, t.id AS token_id
+    SELECT r.uuid AS ring, r.session_id, r.tenant_id, r.user_id, r.deadline, t.id AS token_id
     FROM unnest(CAST(:rings AS uuid[])) AS w(uuid)
     CROSS JOIN LATERAL (SELECT * FROM rings WHERE uuid = w.uuid OFFSET 0) r
     CROSS JOIN LATERAL (
@@ -84,17 +84,20 @@ class _Target(RowValue):
     session_id: UUID
     tenant_id: UUID
     user_id: str
+    deadline: datetime
     token_id: UUID
 
 
-async def add_missed(session: Connection, rings: Sequence[UUID], now: datetime) -> list[UUID]:
-    """Write the pushes that say that these rings were missed, where the tenant says how.
+async def add(
+    session: Connection, rings: Sequence[UUID], purpose: Purpose, now: datetime
+) -> list[UUID]:
+    """Write the notifications of these rings, where the tenant says what one of this purpose says.
 
     Returns the rings that have any.
     """
     if not rings:
         return []
-    values = {"rings": list(rings), "event": Purpose.MISSED.value}
+    values = {"rings": list(rings), "event": purpose.value}
     targets = await read(session, TARGETS, _Target, values)
     if not targets:
         return []
@@ -106,9 +109,9 @@ async def add_missed(session: Connection, rings: Sequence[UUID], now: datetime) 
             "tenant_id": target.tenant_id,
             "user_id": target.user_id,
             "token_id": target.token_id,
-            "purpose": Purpose.MISSED,
+            "purpose": purpose,
             "created_at": now,
-            "deadline": now + MISSED_LIVES,
+            "deadline": now + MISSED_LIVES if purpose is Purpose.MISSED else target.deadline,
         }
         for target in targets
     ]

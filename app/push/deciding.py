@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from app.core.push import Environment, Purpose, PushReason, PushState
+from app.core.push import OF_OPEN_RINGS, Environment, Purpose, PushReason, PushState
 from app.core.push_policy import NoAnswer, OtherEnvironment, Reaction, Verdict
 from app.credentials.usable import Usable, in_order
 from app.push.breakers import Try
@@ -104,7 +104,7 @@ def not_to_be_sent(purpose: Purpose, known: Standing) -> PushReason | None:
     """Why a claimed push must not go out after all: the ring settled, or the token moved on."""
     if known.ring_gone:
         return PushReason.RING_GONE
-    if purpose is Purpose.RING and known.settled:
+    if purpose in OF_OPEN_RINGS and known.settled:
         return PushReason.RING_SETTLED
     return None if known.owned else PushReason.TOKEN_MOVED
 

@@ -9,7 +9,7 @@ from app.core.payload import AlertTexts, PayloadError, check_alert
 from app.infra.fields import AtMost, Request, Text, refuse
 
 MOST_ARGS = 10
-NotificationEvent = Literal["missed"]
+NotificationEvent = Literal["missed", "notify"]
 """Of what a notification may tell."""
 EVENTS: Final[tuple[NotificationEvent, ...]] = get_args(NotificationEvent)
 Said = Annotated[Text, Field(min_length=1, max_length=500)]
@@ -56,13 +56,29 @@ class NotificationIn(Request):
 class NotificationsIn(Request):
     """The notifications of one call type; what is absent is not sent."""
 
+    mode: Literal["ring", "notify"] = Field(
+        "ring",
+        description="how a call of this type begins that does not say so itself: `notify` by a "
+        "notification, without a call screen",
+    )
+    notify: NotificationIn | None = Field(None, description="of a call that does not ring")
     missed: NotificationIn | None = Field(None, description="after a ring that nobody answered")
+
+    def of(self, event: str) -> NotificationIn | None:
+        """What is said of an event; None: nothing."""
+        said: NotificationIn | None = getattr(self, event) if event in EVENTS else None
+        return said
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
-        if self.missed is not None:
+        for event in EVENTS:
+            said = self.of(event)
+            if said is None:
+                continue
             try:
-                check_alert("missed", self.missed.texts)
+                check_alert(event, said.texts)
             except PayloadError as error:
-                raise refuse("invalid_template", f"missed: {error}") from error
+                raise refuse("invalid_template", f"{event}: {error}") from error
+        if self.mode == "notify" and self.notify is None:
+            raise refuse("missing_template", "notify: the mode `notify` needs what it says")
         return self

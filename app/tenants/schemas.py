@@ -249,8 +249,13 @@ class TenantSettings(Request):
     def alert(self, call_type: str, purpose: Purpose) -> AlertTexts | None:
         """What a notification of a call of this type says; None: there is none."""
         found = self.notifications.get(call_type)
-        said = found.missed if found is not None and purpose is Purpose.MISSED else None
+        said = None if found is None else found.of(purpose)
         return None if said is None else said.texts
+
+    def mode_for(self, call_type: str) -> str:
+        """How a call of this type begins: `ring` or `notify`."""
+        found = self.notifications.get(call_type)
+        return "ring" if found is None else found.mode
 
     @cached_property
     def rates(self) -> RateLimits:

@@ -64,9 +64,11 @@ class PreferencesIn(Request):
     )
     quiet_hours: QuietHours | None = Field(None, description="nothing rings in these hours")
     call_types: Annotated[
-        dict[CallType, Literal["ring", "nothing"]],
+        dict[CallType, Literal["ring", "notify", "nothing"]],
         AtMost(MOST_TYPES, "too_many_call_types", f"at most {MOST_TYPES} call types"),
-    ] = Field({}, description="call types that are not to ring")
+    ] = Field(
+        {}, description="call types that are not to ring, or only to be told by a notification"
+    )
     exceptions: Exceptions = Field(Exceptions(), description="who rings all the same")
 
     def stored(self) -> dict[str, Any]:
@@ -87,6 +89,7 @@ def preferences_of(stored: dict[str, Any] | None) -> Preferences:
         frozenset(name for name, level in said.call_types.items() if level == "nothing"),
         frozenset(said.exceptions.users),
         said.exceptions.repeat,
+        frozenset(name for name, level in said.call_types.items() if level == "notify"),
     )
 
 

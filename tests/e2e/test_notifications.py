@@ -1,12 +1,13 @@
 """Notifications that a phone's system shows by itself, on the path that rings take."""
 
+from datetime import datetime
 from typing import Any
 
 from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
 from devkit.simulator.google.accounts import Account
 from tests.e2e.android import account, android, give_account
-from tests.e2e.house import BUNDLE, Tenant, eventually
+from tests.e2e.house import BUNDLE, Tenant, eventually, member
 
 __all__ = ["account"]
 MISSED = {"title": "Missed call", "body": "{{caller_label}} called", "sound": "default"}
@@ -93,3 +94,76 @@ async def test_what_was_answered_or_kept_away_or_of_another_type_is_not_missed(
     assert [row["user_id"] for row in await eventually(told)] == ["dave"]
     story = (await tenant.api.get(f"/v1/calls/{last['session_id']}/timeline")).text
     assert "a notification of the missed call goes to dave" in story
+
+
+NOTIFY = {"title": "{{call_label}}", "body_key": "call_is_on", "body_args": ["{{caller_label}}"]}
+
+
+async def test_a_call_that_is_not_to_ring_is_told_of(tenant: Tenant, account: Account) -> None:
+    await give_account(tenant, account)
+    phone, droid = await tenant.phone("bob"), await android(tenant, "bob")
+    body = {"caller": {"id": "alice"}, "callees": ["bob"], "mode": "notify"}
+    answer = await tenant.api.post("/v1/calls", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "missing_template")
+    await say(
+        tenant, default={"notify": NOTIFY, "missed": MISSED},
+        meeting={"notify": NOTIFY, "mode": "notify"},
+    )  # fmt: skip
+    call = await tenant.ring("bob", "nobody", mode="notify", title="Standup", ring_time=60)
+    assert [member(call, user)["state"] for user in ("bob", "nobody")] == ["ringing"] * 2
+    assert call["warnings"] == []
+    [shown] = await tenant.sim.arrived(1, token=str(phone.alert))
+    assert shown.payload["aps"]["alert"] == {
+        "title": "Standup", "loc-key": "call_is_on", "loc-args": ["alice"],
+    }  # fmt: skip
+    assert (shown.payload["ring"]["type"], shown.header("apns-push-type")) == ("notify", "alert")
+    assert 0 < int(shown.header("apns-expiration") or 0) <= call_expiry(call)
+    [on_android] = await tenant.sim.arrived(1, token=droid.token)
+    android_says = on_android.payload["message"]["android"]
+    assert android_says["notification"]["body_loc_key"] == "call_is_on"
+    assert 0 < int(android_says["ttl"][:-1]) <= 60
+    # it can be joined as any other, and nothing more is pushed: no call screen has to stop
+    assert (await tenant.act(call, "join", "bob", phone.device_id)).status_code == 200
+    await tenant.act(call, "end")
+    # by its type; what is said by the request goes first
+    silent = await tenant.ring("bob", type="meeting")
+    await tenant.sim.arrived(2, token=str(phone.alert))
+    await tenant.act(silent, "cancel")
+    loud = await tenant.ring("bob", type="meeting", mode="ring")
+    await tenant.sim.arrived(1, token=phone.voip)
+    await tenant.act(loud, "cancel")
+    await tenant.sim.arrived(3, token=str(phone.alert))  # a stop; a missed meeting is not told of
+    counts = await tenant.rows(
+        "SELECT purpose, count(*) AS n FROM pushes WHERE tenant_id = :tenant AND kind <> 'fcm'"
+        " GROUP BY purpose ORDER BY purpose"
+    )
+    assert [(row["purpose"], row["n"]) for row in counts] == [
+        ("notify", 2), ("ring", 1), ("stop", 1),
+    ]  # fmt: skip
+    history = (await tenant.api.get("/v1/users/bob/calls")).json()["calls"]
+    assert {one["suppressed"] for one in history} == {None}
+
+
+async def test_a_user_for_whom_a_notification_is_enough(tenant: Tenant) -> None:
+    phone, other = await tenant.phone("bob"), await tenant.phone("carol")
+    await say(tenant, default={"notify": NOTIFY})
+    wants = {"call_types": {"default": "notify", "door": "notify"}}
+    assert (await tenant.api.put("/v1/users/bob/preferences", json=wants)).status_code == 200
+    call = await tenant.ring("bob", "carol")
+    await tenant.sim.arrived(1, token=str(phone.alert))
+    await tenant.sim.arrived(1, token=other.voip)
+    door = await tenant.ring("bob", type="door")  # the tenant says nothing of such calls
+    for one in (call, door):
+        await tenant.act(one, "cancel")
+    history = (await tenant.api.get("/v1/users/bob/calls")).json()["calls"]
+    assert {one["suppressed"] for one in history} == {"call_type_notify"}
+    rows = await tenant.rows(
+        "SELECT purpose FROM pushes WHERE tenant_id = :tenant AND user_id = 'bob'"
+    )
+    assert [row["purpose"] for row in rows] == ["notify"]
+
+
+def call_expiry(call: dict[str, Any]) -> int:
+    """When its ring is over, in Unix seconds, rounded up."""
+    at = datetime.fromisoformat(member(call, "bob")["ring"]["expires_at"])
+    return int(at.timestamp()) + 1

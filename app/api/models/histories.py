@@ -29,8 +29,10 @@ class PastCallOut(OwnCallOut):
     direction: Literal["incoming", "outgoing"] = Field(description="who called whom")
     missed: bool = Field(description="whether it rang, or should have, and was not answered")
     seen: bool = Field(description="false for a missed call that has not been seen")
-    suppressed: Literal["do_not_disturb", "quiet_hours", "call_type"] | None = Field(
-        description="why it was kept from this user, by their own preferences; null: it was not"
+    suppressed: Literal["do_not_disturb", "quiet_hours", "call_type", "call_type_notify"] | None = (
+        Field(
+            description="why it was kept from this user, by their own preferences; null: it was not"
+        )
     )
     others: Annotated[list[Id], PAGE] = Field(
         description="ten of the others at most, the caller first", examples=[["alice"]]

@@ -624,6 +624,13 @@ export interface NotificationIn {
 
 /** The notifications of one call type; what is absent is not sent. */
 export interface NotificationsIn {
+  /**
+   * how a call of this type begins that does not say so itself: `notify` by a notification,
+   * without a call screen
+   */
+  mode?: "ring" | "notify";
+  /** of a call that does not ring */
+  notify?: NotificationIn | null;
   /** after a ring that nobody answered */
   missed?: NotificationIn | null;
 }
@@ -713,7 +720,7 @@ export interface PastCall {
   /** false for a missed call that has not been seen */
   seen: boolean;
   /** why it was kept from this user, by their own preferences; null: it was not */
-  suppressed: "do_not_disturb" | "quiet_hours" | "call_type" | (string & {}) | null;
+  suppressed: "do_not_disturb" | "quiet_hours" | "call_type" | "call_type_notify" | (string & {}) | null;
   /** ten of the others at most, the caller first */
   others: string[];
   /** the ring that the call token is for */
@@ -768,8 +775,8 @@ export interface PreferencesIn {
   do_not_disturb_until?: string | null;
   /** nothing rings in these hours */
   quiet_hours?: QuietHours | null;
-  /** call types that are not to ring */
-  call_types?: Record<string, "ring" | "nothing">;
+  /** call types that are not to ring, or only to be told by a notification */
+  call_types?: Record<string, "ring" | "notify" | "nothing">;
   /** who rings all the same */
   exceptions?: Exceptions;
 }
@@ -924,6 +931,11 @@ export interface RingIn {
   id?: string | null;
   /** whether it is a video call */
   video?: boolean;
+  /**
+   * `notify`: an ordinary notification tells of the call, and no phone shows a call screen;
+   * else as the tenant's `notifications` say of the call type
+   */
+  mode?: "ring" | "notify" | null;
   /** seconds for which it rings; else the limit `ring` */
   ring_time?: number | null;
   /** the backend's own data, 2,048 bytes as JSON at most */

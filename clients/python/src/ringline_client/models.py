@@ -726,6 +726,12 @@ class NotificationIn(TypedDict):
 class NotificationsIn(TypedDict):
     """The notifications of one call type; what is absent is not sent."""
 
+    mode: NotRequired[Literal["ring", "notify"]]
+    """how a call of this type begins that does not say so itself: `notify` by a notification,
+    without a call screen
+    """
+    notify: NotRequired[NotificationIn | None]
+    """of a call that does not ring"""
     missed: NotRequired[NotificationIn | None]
     """after a ring that nobody answered"""
 
@@ -845,7 +851,7 @@ class PastCall(TypedDict):
     """whether it rang, or should have, and was not answered"""
     seen: bool
     """false for a missed call that has not been seen"""
-    suppressed: Literal["do_not_disturb", "quiet_hours", "call_type"] | None
+    suppressed: Literal["do_not_disturb", "quiet_hours", "call_type", "call_type_notify"] | None
     """why it was kept from this user, by their own preferences; null: it was not"""
     others: list[str]
     """ten of the others at most, the caller first"""
@@ -906,8 +912,8 @@ class PreferencesIn(TypedDict):
     """nothing rings until then"""
     quiet_hours: NotRequired[QuietHours | None]
     """nothing rings in these hours"""
-    call_types: NotRequired[dict[str, Literal["ring", "nothing"]]]
-    """call types that are not to ring"""
+    call_types: NotRequired[dict[str, Literal["ring", "notify", "nothing"]]]
+    """call types that are not to ring, or only to be told by a notification"""
     exceptions: NotRequired[Exceptions]
     """who rings all the same"""
 
@@ -1073,6 +1079,10 @@ class RingIn(TypedDict):
     """the client's own id of the call; made if absent"""
     video: NotRequired[bool]
     """whether it is a video call"""
+    mode: NotRequired[Literal["ring", "notify"] | None]
+    """`notify`: an ordinary notification tells of the call, and no phone shows a call screen;
+    else as the tenant's `notifications` say of the call type
+    """
     ring_time: NotRequired[float | None]
     """seconds for which it rings; else the limit `ring`"""
     custom: NotRequired[dict[str, Any]]

@@ -135,6 +135,7 @@ class Operations(Sender):
         title: str | None = None,
         id: str | None = None,
         video: bool | None = None,
+        mode: Literal["ring", "notify"] | None = None,
         ring_time: float | None = None,
         custom: dict[str, Any] | None = None,
         idempotency_key: str | None = None,
@@ -154,6 +155,7 @@ class Operations(Sender):
                         "title": title,
                         "id": id,
                         "video": video,
+                        "mode": mode,
                         "ring_time": ring_time,
                         "custom": custom,
                     },
@@ -897,7 +899,7 @@ class Operations(Sender):
         *,
         do_not_disturb_until: str | None = None,
         quiet_hours: QuietHours | None = None,
-        call_types: dict[str, Literal["ring", "nothing"]] | None = None,
+        call_types: dict[str, Literal["ring", "notify", "nothing"]] | None = None,
         exceptions: Exceptions | None = None,
     ) -> PreferencesIn:
         """Replace what a user wants of rings; what is absent wants nothing. The next ring
@@ -1043,6 +1045,7 @@ class AsyncOperations(AsyncSender):
         title: str | None = None,
         id: str | None = None,
         video: bool | None = None,
+        mode: Literal["ring", "notify"] | None = None,
         ring_time: float | None = None,
         custom: dict[str, Any] | None = None,
         idempotency_key: str | None = None,
@@ -1062,6 +1065,7 @@ class AsyncOperations(AsyncSender):
                         "title": title,
                         "id": id,
                         "video": video,
+                        "mode": mode,
                         "ring_time": ring_time,
                         "custom": custom,
                     },
@@ -1823,7 +1827,7 @@ class AsyncOperations(AsyncSender):
         *,
         do_not_disturb_until: str | None = None,
         quiet_hours: QuietHours | None = None,
-        call_types: dict[str, Literal["ring", "nothing"]] | None = None,
+        call_types: dict[str, Literal["ring", "notify", "nothing"]] | None = None,
         exceptions: Exceptions | None = None,
     ) -> PreferencesIn:
         """Replace what a user wants of rings; what is absent wants nothing. The next ring
