@@ -16,6 +16,7 @@ server.on("stream", (stream, headers) => {
   stream.on("error", () => {});
   stream.resume();
   stream.on("end", () => {
+    if (stream.destroyed || stream.closed) return; // its client has gone meanwhile
     pushes += 1;
     arrivals.push(headers[":path"], headers["apns-id"], process.hrtime());
     stream.respond({ ":status": 200, "apns-id": headers["apns-id"] }, { endStream: true });

@@ -7,6 +7,7 @@ from typing import Any
 from tests.benchmarks.forgetting import rings_while_forgetting
 from tests.benchmarks.house import Ready
 from tests.benchmarks.peers import raw_aioapns_us
+from tests.benchmarks.registering import registering
 from tests.benchmarks.ring_cpu import ring_many
 from tests.benchmarks.rows import add_past_calls, add_users, clear
 
@@ -32,6 +33,7 @@ async def grow(ready: Ready, rows: int, rounds: int, rings: int, singles: int) -
     forgetting = await rings_while_forgetting(ready, singles, SMALL) if enough else {}
     return {
         "growth_ratio": round(large["over_raw"] / small["over_raw"], 3),
+        "growth_postgres_ratio": round(large["postgres_us"] / small["postgres_us"], 3),
         "growth_rows": rows,
         "growth_fill_seconds": round(filled, 1),
         "growth_small": small,
@@ -46,7 +48,8 @@ async def _measure(ready: Ready, name: str, rounds: int, rings: int, users: int)
     for n in range(rounds):
         raw = raw_aioapns_us(ready.house.apple, 3_000)
         # a step that shares no factor with the number of users: every ring another user, far apart
-        one = await ring_many(ready, f"{name}{n}", rings, users, step=7_919)
+        async with registering(ready):
+            one = await ring_many(ready, f"{name}{n}", rings, users, step=7_919)
         found.append(one | {"over_raw": one["ours_us"] / raw})
     keys = ("over_raw", "ours_us", "api_us", "worker_us", "postgres_us", "valkey_us")
     return {key: round(statistics.median(one[key] for one in found), 3) for key in keys}

@@ -49,6 +49,8 @@ class House:
     port: int
     settings: Settings
     environment: dict[str, str]
+    folder: Path
+    postgres_log: Path
     apple: FastServer
     api: Group
     worker: Group
@@ -109,9 +111,21 @@ def running_house(apple: FastServer) -> Iterator[House]:
         )
         _await_ready(port)
         yield House(
-            port, settings, environment, apple, Group(api.pid), Group(worker.pid),
-            Group(postgres.pid), Group(valkey.pid),
+            port, settings, environment, folder, postgres.log, apple, Group(api.pid),
+            Group(worker.pid), Group(postgres.pid), Group(valkey.pid),
         )  # fmt: skip
+
+
+@contextlib.contextmanager
+def more_workers(house: House, count: int) -> Iterator[list[Group]]:
+    """So many workers beside the house's own; all of them live when this yields."""
+    with contextlib.ExitStack() as parts:
+        made = [
+            parts.enter_context(_process(f"worker{n}", ["worker"], house.folder, house.environment))
+            for n in range(count)
+        ]
+        _await_ready(house.port, 1 + count)
+        yield [Group(one.pid) for one in made]
 
 
 @contextlib.contextmanager
@@ -136,15 +150,15 @@ def _process(
         child.end([(signal.SIGTERM, 15.0)])
 
 
-def _await_ready(port: int) -> None:
+def _await_ready(port: int, workers: int = 1) -> None:
     until = time.monotonic() + 30
     while time.monotonic() < until:
         with contextlib.suppress(httpx.HTTPError):
             ready = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5)
-            if ready.status_code == 200 and ready.json()["workers"] > 0:
+            if ready.status_code == 200 and ready.json()["workers"] >= workers:
                 return
         time.sleep(0.05)
-    raise TimeoutError("the API and the worker did not become ready within 30 s")
+    raise TimeoutError(f"the API and {workers} workers did not become ready within 30 s")
 
 
 @contextlib.asynccontextmanager

@@ -22,27 +22,22 @@ from tests.benchmarks.fast_server import FastServer, fast_server
 from tests.benchmarks.growth import SMALL, grow
 from tests.benchmarks.heartbeats import MEMBERS as HEARTS
 from tests.benchmarks.heartbeats import heartbeat_costs
-from tests.benchmarks.house import House, Ready, moved_in, running_house
+from tests.benchmarks.house import House, Ready, more_workers, moved_in, running_house
+from tests.benchmarks.large import accept_costs
+from tests.benchmarks.missed import missed_ends
 from tests.benchmarks.neighbour import neighbour as beside_a_flood
+from tests.benchmarks.rest import WORKERS, statements_at_rest
 from tests.benchmarks.ring_cpu import ring_many
 from tests.benchmarks.ring_latency import ring_latencies
-from tests.benchmarks.rows import add_users, clear
+from tests.benchmarks.rows import add_users, clear, forget_users
 from tests.benchmarks.told import PHONES, told_times
 from tests.benchmarks.webhooks import webhook_costs
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 NAMES = (
-    "engine",
-    "ring",
-    "latency",
-    "fanout",
-    "told",
-    "heartbeat",
-    "neighbour",
-    "webhooks",
-    "memory",
-    "growth",
-)
+    "engine", "ring", "workers", "latency", "fanout", "told", "heartbeat", "large", "missed", "rest",
+    "neighbour", "webhooks", "memory", "growth",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +52,11 @@ class Sizes:
     accepts: int
     rows: int
     memory_rings: int
+    missed: int
 
 
-DEFAULT = Sizes(3, 10_000, 3_000, 100, 7, 10, 100_000, 0)
-QUICK = Sizes(1, 4_000, 1_000, 30, 3, 3, 10_000, 0)
+DEFAULT = Sizes(3, 10_000, 3_000, 100, 7, 10, 100_000, 0, 10_000)
+QUICK = Sizes(1, 4_000, 1_000, 30, 3, 3, 10_000, 0, 2_000)
 
 
 def middle(values: list[float]) -> float:
@@ -87,6 +83,9 @@ async def ring(ready: Ready, sizes: Sizes) -> dict[str, Any]:
         "ring_cpu_ratio": round(middle([one["ratio"] for one in rounds]), 3),
         "ring_cpu_ratios": [round(one["ratio"], 3) for one in rounds],
         "ring_cpu_us": of("ours_us"),
+        "ring_postgres_ratio": round(
+            middle([one["postgres_us"] / one["raw_us"] for one in rounds]), 3
+        ),
         "ring_cpu_api_us": of("api_us"),
         "ring_cpu_worker_us": of("worker_us"),
         "ring_cpu_postgres_us": of("postgres_us"),
@@ -123,16 +122,19 @@ async def latency(ready: Ready, sizes: Sizes) -> dict[str, Any]:
 async def fanout(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     """One group ring, and the bare engine, in alternation."""
     await add_users(ready, "g", MEMBERS, each=DEVICES)
-    ours, bare = [], []
+    first, ours, bare = [], [], []
     await ring_group(ready, "group-warm")
     for n in range(sizes.groups):
         bare.append(push_group_bare(ready.house.apple))
-        ours.append(await ring_group(ready, f"group{n}"))
+        begin, end = await ring_group(ready, f"group{n}")
+        first.append(begin)
+        ours.append(end)
     await clear(ready)
     return {
         "fanout_ratio": round(middle(ours) / middle(bare), 3),
         "fanout_ms": round(middle(ours) * 1e3, 1),
         "fanout_bare_ms": round(middle(bare) * 1e3, 1),
+        "first_phone_ms": round(middle(first) * 1e3, 1),
     }
 
 
@@ -175,6 +177,43 @@ async def webhooks(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     }
 
 
+async def workers(ready: Ready, sizes: Sizes) -> dict[str, Any]:
+    """The same rings as `ring` with four workers: they share the work, and look at what others do."""
+    with more_workers(ready.house, WORKERS - 1) as others:
+        await asyncio.sleep(2.5)  # each opens a connection to the service
+        before = sum(group.cpu() for group in others)
+        one = await ring_many(ready, "shared", sizes.rings, SMALL)
+        used = sum(group.cpu() for group in others) - before
+    await clear(ready)
+    return {
+        "workers_ring_cpu_us": round(one["ours_us"] + used / sizes.rings * 1e6, 1),
+        "workers_ring_postgres_us": one["postgres_us"],
+        "workers_rings_a_second": one["rings_a_second"],
+    }
+
+
+async def large(ready: Ready, sizes: Sizes) -> dict[str, Any]:
+    """Accepts in a large call."""
+    await add_users(ready, "b", HEARTS)
+    found = await accept_costs(ready, sizes.rounds)
+    await clear(ready)
+    return found
+
+
+async def missed(ready: Ready, sizes: Sizes) -> dict[str, Any]:
+    """Rings that end unanswered, all at once."""
+    await add_users(ready, "u", sizes.missed, first=SMALL + 1)
+    found = await missed_ends(ready, sizes.missed)
+    await clear(ready)
+    await forget_users(ready, "u", sizes.missed, first=SMALL + 1)
+    return found
+
+
+async def rest(ready: Ready, sizes: Sizes) -> dict[str, Any]:
+    """What is asked of PostgreSQL when nothing happens."""
+    return await statements_at_rest(ready)
+
+
 async def growth(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     """The ring's CPU when there is much in the tables."""
     return await grow(ready, sizes.rows, sizes.rounds, sizes.rings, sizes.singles)
@@ -199,11 +238,15 @@ async def memory(ready: Ready, sizes: Sizes) -> dict[str, Any]:
 
 PARTS = {
     "ring": ring,
+    "workers": workers,
     "latency": latency,
     "fanout": fanout,
     "told": told,
     "heartbeat": heartbeat,
     "neighbour": neighbour,
+    "large": large,
+    "missed": missed,
+    "rest": rest,
     "growth": growth,
     "webhooks": webhooks,
     "memory": memory,
@@ -236,6 +279,9 @@ def measure(apple: FastServer, names: list[str], sizes: Sizes, say: Console) -> 
     if inside:
         with running_house(apple) as house:
             found |= asyncio.run(in_house(house, inside, sizes, say))
+    if "first_phone_ms" in found and "ring_latency_p50_ms" in found:
+        ratio = found["first_phone_ms"] / found["ring_latency_p50_ms"]
+        found["first_phone_ms_ratio"] = round(ratio, 3)
     return found
 
 
