@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 LIFE = 0.5
 SWEEP = 1.0
+WARM = 2.0
 LOOK = 0.1
 FORGET = 300.0
 MEASURE = 10.0
@@ -63,6 +64,7 @@ class Loop:
         self._thread = threading.Thread(target=self._run, name="loop", daemon=True)
         self._stop: asyncio.Event | None = None
         self._missed = 0
+        self._sweeps = False
         self._beat = 0.0
         self._rounds = Tasks("worker")
         self._sends = Tasks("worker")
@@ -180,8 +182,8 @@ class Loop:
         self, runtime: Runtime, dispatcher: Dispatcher, webhook_dispatcher: WebhookDispatcher
     ) -> None:
         every = self._rounds.every
-        every("sweep", SWEEP, lambda: self._sweep(runtime, dispatcher), within=200)
-        every("keep_warm", SWEEP, dispatcher.keep_warm, within=10)
+        every("sweep", SWEEP, partial(self._go_round, runtime, dispatcher), within=200)
+        every("keep_warm", WARM, dispatcher.keep_warm, within=10)
         every("send_lost", SWEEP, dispatcher.send_lost, within=10)
         every("look", LOOK, dispatcher.look, within=10)
         every("deliver", SWEEP, webhook_dispatcher.look, within=10)
@@ -193,7 +195,15 @@ class Loop:
             lambda: retention.forget_as_only(runtime, dispatcher.worker_id, progress),
             within=FORGET,
         )
-        every("probe", SWEEP, partial(credentials.probe_due, runtime), within=60)
+        every("probe", SWEEP, partial(self._probe, runtime), within=60)
+
+    async def _go_round(self, runtime: Runtime, dispatcher: Dispatcher) -> None:
+        self._sweeps = bool(await self._sweep(runtime, dispatcher))
+
+    async def _probe(self, runtime: Runtime) -> None:
+        """Beside the sweep, by the worker whose turn that was: services may take seconds."""
+        if self._sweeps:
+            await credentials.probe_due(runtime)
 
     def _spawn(self, work: Callable[[Dispatcher], Coroutine[Any, Any, object]]) -> None:
         assert self.dispatcher is not None

@@ -28,6 +28,9 @@ TOLD_EVERY = 60.0
 EVERY = 0.9
 """Seconds between two sweeps, however many workers there are, each of which looks once a second."""
 
+OTHERS_AFTER = 0.4
+"""Seconds by which it must be late for another worker to take it over."""
+
 LONGEST_STEP = 20.0
 """Seconds after which a step is ended, so that the others have their turn."""
 
@@ -66,37 +69,58 @@ class Steps:
 
 
 STEPS = Steps()
-LOOK_AGAIN = 5.0
-"""Seconds between two looks for rings that a worker's end left without a word: they are few."""
-
-_looked = [0.0]
-
-
-async def _now_and_then(step: Step) -> None:
-    now = time.monotonic()
-    if now >= _looked[0] + LOOK_AGAIN:
-        _looked[0] = now
-        await step()
+SELDOM = {
+    "orphaned deliveries": 2.0,
+    "erasures": 2.0,
+    "unreachable": 5.0,
+    "expired tokens": 5.0,
+    "dead workers": 60.0,
+}
+"""Seconds between two goes through the steps that nobody waits for."""
 
 
-async def sweep(runtime: Runtime, dispatcher: Dispatcher) -> None:
-    """Go once through all that time brings, unless another worker is at it or has just been."""
+class Pace:
+    """When each of the steps that are seldom gone through is due in this process."""
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+
+    def due(self, steps: Mapping[str, Step]) -> dict[str, Step]:
+        """Those of these steps whose turn has come."""
+        now = time.monotonic()
+        found = {name: step for name, step in steps.items() if now >= self._due.get(name, 0.0)}
+        self._due |= {name: now + SELDOM[name] for name in found if name in SELDOM}
+        return found
+
+
+async def sweep(runtime: Runtime, dispatcher: Dispatcher) -> bool:
+    """Go once through all that time brings, unless another worker is at it or has just been.
+
+    Returns whether it was this worker's turn.
+    """
+    pace = runtime.keep("workers.sweep", Pace)
 
     async def rounds() -> None:
-        await STEPS.go_through(
-            {
-                "calls": lambda: calls.sweep(runtime),
-                "late devices": lambda: calls.ring_late_devices(runtime),
-                "large calls": lambda: calls.tell_large_calls(runtime),
-                "due pushes": dispatcher.sweeping.send_due,
-                "orphaned pushes": dispatcher.sweeping.send_orphans,
-                "expired pushes": dispatcher.sweeping.expire,
-                "orphaned deliveries": lambda: free_orphans(runtime),
-                "dead workers": dispatcher.sweeping.forget_dead_workers,
-                "unreachable": lambda: _now_and_then(partial(reach.sweep, runtime)),
-                "erasures": lambda: erasing.sweep(runtime),
-                "expired tokens": lambda: devices.sweep(runtime),
-            }
-        )
+        steps: dict[str, Step] = {
+            "calls": lambda: calls.sweep(runtime),
+            "late devices": lambda: calls.ring_late_devices(runtime),
+            "large calls": lambda: calls.tell_large_calls(runtime),
+            "due pushes": dispatcher.sweeping.send_due,
+            "orphaned pushes": dispatcher.sweeping.send_orphans,
+            "expired pushes": dispatcher.sweeping.expire,
+            "orphaned deliveries": lambda: free_orphans(runtime),
+            "dead workers": dispatcher.sweeping.forget_dead_workers,
+            "unreachable": partial(reach.sweep, runtime),
+            "erasures": lambda: erasing.sweep(runtime),
+            "expired tokens": lambda: devices.sweep(runtime),
+        }
+        await STEPS.go_through(pace.due(steps))
 
-    await as_only(runtime.database, "sweep", dispatcher.worker_id, rounds, every=EVERY)
+    return await as_only(
+        runtime.database,
+        "sweep",
+        dispatcher.worker_id,
+        rounds,
+        every=EVERY,
+        others_after=OTHERS_AFTER,
+    )

@@ -230,7 +230,7 @@ async def probe_due(runtime: Runtime, limit: int = 8) -> int:
     Cheap when nothing is due (one indexed statement); else up to 5 s, so do not wait for it.
     Returns how many were looked after.
     """
-    async with runtime.database.transaction() as session:
+    async with runtime.database.autocommit() as session:
         due = await store.claim_due(session, limit)
     gate = asyncio.Semaphore(AT_ONCE)
 

@@ -8,10 +8,10 @@ from sqlalchemy import Table, delete, func, select, text, update
 
 from app import senders
 from app.core.credential import CredentialKind, CredentialState
-from app.core.push import ENVIRONMENTS, Environment, TokenKind
+from app.core.push import ENVIRONMENTS, TokenKind
 from app.credentials.models import Credential
 from app.credentials.rows import CredentialRow, HealthNews, KeyRow
-from app.credentials.usable import Usable, can_ring
+from app.credentials.usable import Key, Usable, can_ring
 from app.infra.db import Connection, Row, insert_rows, many, one, read
 from app.infra.locks import APP_CREDENTIALS, hold
 
@@ -81,8 +81,10 @@ def usable(row: Row) -> Usable:
     return Usable(**values, expired=bool(row["expired"]), proven=proven)
 
 
+# Keys alone, and no secret: that is read where a connection is to be opened, once.
+#
 # The first token at or after (tenant, bundle, environment) in the index made for it, and whether
-# that is one of them: each worker asks this every second. Asked with `=`, PostgreSQL walks over all
+# that is one of them: each worker asks this again and again. Asked with `=`, PostgreSQL walks over all
 # the tokens of a large tenant to find none of an environment: it expects to find one at once.
 _APPLES = ", ".join(
     f"'{kind}'" for kind in sorted(senders.serving(TokenKind.VOIP).credential_kinds)
@@ -94,7 +96,7 @@ _OTHERS = ", ".join(
     for token in sorted(one.ring_kinds - {TokenKind.VOIP})
 )
 WANTED = text(f"""
-    (SELECT {_USABLE}, e.environment
+    (SELECT c.id, c.version, e.environment
     FROM credentials c
     CROSS JOIN unnest(ARRAY['production', 'sandbox']) AS e(environment)
     CROSS JOIN LATERAL (
@@ -107,34 +109,43 @@ WANTED = text(f"""
         AND t.tenant_id = c.tenant_id AND t.app_id = c.app_id AND t.environment = e.environment
     ORDER BY c.id DESC LIMIT :most)
     UNION ALL
-    (SELECT {_USABLE}, 'production' AS environment
+    (SELECT c.id, c.version, 'production' AS environment
     FROM credentials c JOIN (VALUES {_OTHERS}) AS s(kind, token_kind) USING (kind)
     WHERE c.state = 'active' AND EXISTS (
         SELECT FROM tokens t WHERE t.tenant_id = c.tenant_id AND t.kind = s.token_kind
             AND t.app_id = c.app_id AND t.retired_at IS NULL OFFSET 0)
     ORDER BY c.id DESC LIMIT :most)
+    UNION ALL
+    SELECT id, version, NULL FROM credentials
+    WHERE id = ANY(CAST(:used AS uuid[])) AND state IN ('active', 'standby')
 """)  # noqa: S608  (constants)
 
 
-async def wanted_environments(session: Connection) -> list[tuple[Usable, Environment]]:
-    """Each active credential with each environment for which a phone has registered."""
-    rows = await many(session, WANTED, {"most": MOST_WARM})
-    return [(usable(row), ENVIRONMENTS[row["environment"]]) for row in rows]
+async def wanted_keys(
+    session: Connection, used: Sequence[UUID]
+) -> tuple[list[Key], set[tuple[UUID, int]]]:
+    """Each active credential with each environment for which a phone has registered.
+
+    And (id, version) of those of `used` that may be pushed with.
+    """
+    rows = (await session.execute(WANTED, {"most": MOST_WARM, "used": list(used)})).all()
+    wanted = [(one, version, ENVIRONMENTS[name]) for one, version, name in rows if name]
+    return wanted, {(one, version) for one, version, name in rows if not name}
 
 
 MOST_WARM = 200
 """Credentials for which a worker opens connections before they are wanted: the newest. What has
 been used stays open as well."""
 
-VERSIONS = text("""
-    SELECT id, version FROM credentials
-    WHERE id = ANY(CAST(:ids AS uuid[])) AND state IN ('active', 'standby')
-""")
+AMONG = text(f"""
+    SELECT {_USABLE} FROM credentials c
+    WHERE c.id = ANY(CAST(:ids AS uuid[])) AND c.state IN ('active', 'standby')
+""")  # noqa: S608  (constants)
 
 
-async def versions(session: Connection, ids: Sequence[UUID]) -> set[tuple[UUID, int]]:
-    """(id, version) of those of these that may be pushed with."""
-    return {(row["id"], row["version"]) for row in await many(session, VERSIONS, {"ids": ids})}
+async def usable_among(session: Connection, ids: Sequence[UUID]) -> list[Usable]:
+    """Those of these that may be pushed with, with their secrets."""
+    return [usable(row) for row in await many(session, AMONG, {"ids": list(ids)})]
 
 
 async def add(session: Connection, row: Row) -> None:

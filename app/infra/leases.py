@@ -30,7 +30,8 @@ TAKE = text("""
     INSERT INTO leases AS l (name, holder, until)
     VALUES (:name, :holder, clock_timestamp() + make_interval(secs => :lasts))
     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
-    WHERE l.until < clock_timestamp()
+    WHERE l.until < clock_timestamp() - CASE WHEN l.holder = excluded.holder THEN interval '0'
+        ELSE make_interval(secs => :others_after) END
     RETURNING clock_timestamp()
 """)
 RENEW_IT = text("""
@@ -60,14 +61,18 @@ async def as_only(
     work: Callable[[], Coroutine[Any, Any, object]],
     *,
     every: float,
+    others_after: float = 0.0,
 ) -> bool:
     """Do `work` unless somebody is at it, or began with it less than `every` seconds ago.
 
-    Returns whether it was done. It is given up when the lease is lost meanwhile.
+    `others_after`: who did it last may do it again, the others so many seconds later only, so that
+    it stays with one while that one lives. Returns whether it was done. It is given up when the
+    lease is lost meanwhile.
     """
     values: dict[str, Any] = {"name": name, "holder": holder, "lasts": LASTS}
     async with database.autocommit() as session:
-        begun = (await session.execute(TAKE, values)).scalar_one_or_none()
+        taken = await session.execute(TAKE, values | {"others_after": others_after})
+        begun = taken.scalar_one_or_none()
     if begun is None:
         return False
     try:

@@ -40,6 +40,10 @@ RINGS_AT_ONCE = 100
 LONG_AGO = 0.5
 """Seconds after which a push that only waits for a connection is looked at all the same."""
 
+AT_REST = 5.0
+"""Seconds between two looks for claims that this worker does not know of while it claims nothing.
+"""
+
 FORGOTTEN = 5.0
 """Seconds after its deadline at which a claim that nobody works on is let go, and so expires."""
 
@@ -72,6 +76,9 @@ class Dispatcher:
         self._retries: set[UUID] = set()
         self._rings_lost: set[UUID] = set()
         self._held: dict[Claim, float] = {}
+        self._doubtful = True
+        """Whether anything was claimed or let go since the last look for claims it knows not of."""
+        self._looked = 0.0
         self._unseen = Aside[Claim]("look")
         self._claiming: set[asyncio.Future[None]] = set()
         self.sweeping = Sweeping(runtime, lambda: self.life, self._claim_all)
@@ -125,8 +132,12 @@ class Dispatcher:
         A claim whose answer never came. Those whose answers may still come are waited for: one that
         is abandoned has had its connection thrown away. What is past its deadline ends.
         """
-        life, under_way = self.life, list(self._claiming)
         self._let_go()
+        now = self._loop.time()
+        if not self._doubtful and not self._held and now < self._looked + AT_REST:
+            return
+        life, under_way = self.life, list(self._claiming)
+        self._doubtful, self._looked = False, now
         async with self._runtime.database.autocommit() as session:
             known = await claims.claims_of(session, life.id)
         if under_way:
@@ -182,6 +193,7 @@ class Dispatcher:
                 for push in claimed:
                     self._held[push.claim] = read + (push.deadline - push.now).total_seconds()
         finally:
+            self._doubtful = True
             self._claiming.discard(concluded)
             concluded.set_result(None)
         return claimed, read
@@ -208,6 +220,7 @@ class Dispatcher:
             await bisection.rows_alone(some[start : start + BATCH], look_at, self._unseen)
 
     def _forget(self, claim: Claim) -> None:
+        self._doubtful = True
         self._held.pop(claim, None)
 
     def _recorded(self, result: Result) -> None:
@@ -291,10 +304,11 @@ class Dispatcher:
         """Have a connection open for each credential and environment that phones may need."""
         senders = self._sending.senders
         async with self._runtime.database.autocommit() as session:
-            wanted = await credentials.wanted_environments(session)
             used = sorted({key[0] for key in senders.used()})
-            usable = await credentials.versions(session, used) if used else set()
-        await senders.keep_warm(wanted, usable)
+            wanted, usable = await credentials.wanted_keys(session, used)
+            new = senders.unopened(wanted)
+            found = await credentials.usable_among(session, new) if new else []
+        await senders.keep_warm(wanted, usable, found)
 
     async def stop(self, within: float) -> None:
         """Claim nothing more, let what flies end within `within` seconds, record it, go."""

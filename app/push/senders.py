@@ -1,7 +1,7 @@
 """The senders of one worker: one pool of connections per credential, version and environment."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -47,6 +47,8 @@ class Senders:
         self._names: dict[Key, str] = {}
         self._used: dict[Key, float] = {}
         """When a push last went by each, the latest last."""
+        self._unfit: dict[Key, str] = {}
+        """Why those that were wanted could not be opened: what is sealed will not change."""
         self._warming: set[Key] = set()
         self._told: dict[Key, float] = {}
         self._tasks = Tasks("push.senders")
@@ -82,25 +84,27 @@ class Senders:
         secret = decrypt(self._keyring, credential)
         return credential.service.open(secret, environment, self._settings, self._wall_clock)
 
+    def unopened(self, wanted: Sequence[Key]) -> list[UUID]:
+        """The credentials that must be read to open those of these that are not open."""
+        known = self._senders.keys() | self._unfit.keys()
+        return sorted({key[0] for key in wanted if key not in known})
+
     async def keep_warm(
-        self, wanted: Iterable[tuple[Usable, Environment]], usable: Collection[tuple[UUID, int]]
+        self,
+        wanted: Sequence[Key],
+        usable: Collection[tuple[UUID, int]],
+        found: Sequence[Usable],
     ) -> None:
         """Have a connection ready for each wanted (credential, environment).
 
-        Those that were used of late stay as they are if their (credential, version) is still
-        `usable`; others go.
+        `found`: the `unopened` ones. Those that were used of late stay as they are if their
+        (credential, version) is still `usable`; others go.
         """
-        keys = {key for key in self.used() if key[:2] in usable}
-        for credential, environment in wanted:
-            key = credential.key(environment)
-            keys.add(key)
-            try:
-                sender = self._sender(key, credential)
-            except (ValueError, VaultError) as error:
-                if self._is_news(key):
-                    log.error("credential_unfit", credential=str(credential.id), why=str(error))  # noqa: TRY400
-                continue
-            if not sender.stats().connections and key not in self._warming:
+        keys = {key for key in self.used() if key[:2] in usable} | set(wanted)
+        self._open_wanted(wanted, found)
+        for key in wanted:
+            sender = self._senders.get(key)
+            if sender is not None and not sender.stats().connections and key not in self._warming:
                 self._later(self._warm(key, sender))
         for key in [key for key in self._senders if key not in keys]:
             sender = self._senders[key]
@@ -109,6 +113,19 @@ class Senders:
                 self._told.pop(key, None)
                 self._later(sender.close())
         self._measure()
+
+    def _open_wanted(self, wanted: Sequence[Key], found: Sequence[Usable]) -> None:
+        by_version = {(one.id, one.version): one for one in found}
+        self._unfit = {key: self._unfit[key] for key in wanted if key in self._unfit}
+        for key in wanted:
+            credential = by_version.get(key[:2])
+            if credential is not None:
+                try:
+                    self._sender(key, credential)
+                except (ValueError, VaultError) as error:
+                    self._unfit[key] = str(error)
+            if key in self._unfit and self._is_news(key):
+                log.error("credential_unfit", credential=str(key[0]), why=self._unfit[key])
 
     async def _warm(self, key: Key, sender: Sender) -> None:
         self._warming.add(key)

@@ -95,3 +95,11 @@ async def test_work_that_fails_gives_it_back(made: Database) -> None:
     with pytest.raises(ValueError, match="no"):
         await as_only(made, "test", ONE, fails, every=0)
     assert await as_only(made, "test", OTHER, nothing, every=0)
+
+
+async def test_it_stays_with_who_did_it_last_while_that_one_comes_in_time(made: Database) -> None:
+    assert await as_only(made, "test", ONE, nothing, every=0, others_after=3_600)
+    for _ in range(3):
+        assert not await as_only(made, "test", OTHER, nothing, every=0, others_after=3_600)
+        assert await as_only(made, "test", ONE, nothing, every=0, others_after=3_600)
+    assert await as_only(made, "test", OTHER, nothing, every=0, others_after=0)

@@ -1,8 +1,10 @@
 """Connections stay for those who use them, and go with the credential or with time."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from app.credentials import store as credentials
 from app.push import senders
@@ -39,6 +41,28 @@ async def test_what_is_used_stays_open_however_many_are_newer(
     )
     await look(worker)
     await eventually(lambda: _gone(kept))
+
+
+async def test_a_secret_is_read_when_a_connection_is_opened_and_not_again(bench: Bench) -> None:
+    await bench.phones(1)
+    worker = bench.start_worker()
+    assert worker.runtime is not None
+    await eventually(lambda: _open(worker))
+    asked: list[str] = []
+
+    def note(*about: Any) -> None:
+        asked.append(about[2])
+
+    engine = worker.runtime.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    await look(worker)
+    event.remove(engine, "before_cursor_execute", note)
+    assert any("FROM credentials" in statement for statement in asked), "it looked"
+    assert not any("sealed" in statement for statement in asked)
+
+
+async def _open(worker: Loop) -> bool:
+    return bool((await look(worker))._senders)
 
 
 async def _gone(kept: Senders) -> bool:
