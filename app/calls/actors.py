@@ -9,9 +9,9 @@ from app.calls.call_token_view import read_state
 from app.calls.reference import call_reference
 from app.calls.schemas import call_summary, ring_out
 from app.calls.service import Seen, not_found, read
-from app.core.audience import LARGE
 from app.core.call import Member
 from app.core.frozen import frozen
+from app.core.large_calls import LARGE
 from app.core.suppression import Why
 from app.infra import clock
 from app.infra.errors import Forbidden, Invalid
@@ -132,7 +132,7 @@ def as_told(caller: Caller, seen: Seen, user_id: str) -> dict[str, Any]:
     """
     if caller.kind == "call":
         return call_summary(seen.call, user_id) | {"ring": ring_out(seen.ring, seen.call)}
-    if len(seen.call.members) > LARGE:
+    if seen.call.size > LARGE:
         return call_summary(seen.call, user_id)
     return seen.out()
 

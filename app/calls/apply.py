@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from app.calls import queries as live
-from app.calls import store
+from app.calls import saving
 from app.calls.rows import Stored
-from app.core.audience import audience
+from app.calls.saving import OfCall
+from app.core.audience import audience, is_put_off
 from app.core.call import Call, Decision, Member, MemberState, Ring, Role
 from app.core.event import Event, EventType, envelope
 from app.core.frozen import frozen
@@ -58,12 +59,13 @@ async def start(
     if not changes:
         return set(), Applied()
     calls = [_as_inserted(change) for change in changes]
-    added = await store.add_calls(session, calls, _new_rows(changes, now, tokens))
+    rows = _new_rows(changes, _members(changes), now, tokens)
+    added = await saving.add_calls(session, calls, rows)
     taken = [change for change in changes if change.decision.call.id in added]
     settled = [ring for change in taken for ring in change.decision.settled]
     applied = Applied(rings=[ring.uuid for _, _, ring in _rings(taken)])
     if settled:  # given up at once: nothing of theirs can ring
-        await store.settle_rings(session, settled)
+        await saving.settle_rings(session, settled)
         await alerts.add(session, _missed(taken), Purpose.MISSED, now)
     await alerts.add(session, _notified(taken), Purpose.NOTIFY, now)
     applied.webhooks, applied.news = await _write_events(session, taken)
@@ -82,21 +84,29 @@ async def apply(session: Connection, changes: Sequence[Change], now: datetime) -
     and the users' counters last.
     """
     known = [
-        store.after(change.stored, change.decision) for change in changes if change.decision.changed
+        saving.after(change.stored, change.decision)
+        for change in changes
+        if change.decision.changed
     ]
     if known:
-        await store.save_calls(session, known)
+        await saving.save_calls(session, known)
+    before = {change.decision.call.id: change.stored.call.members for change in changes}
+    new, changed = list[OfCall](), list[OfCall]()
+    for one in _members(changes):
+        (changed if one[2].user_id in before[one[1]] else new).append(one)
+    if changed:
+        await saving.save_members(session, changed)
     rings = _rings(changes)
     tokens = await tokens_of(session, rings) if rings else ()
-    await insert_all(session, _new_rows(changes, now, tokens))
+    await insert_all(session, _new_rows(changes, new, now, tokens))
     await alerts.add(session, _notified(changes), Purpose.NOTIFY, now)
     applied = Applied(rings=[ring.uuid for _, _, ring in rings])
     shown = [ring for change in changes for ring in change.decision.shown]
     if shown:
-        await store.show_rings(session, shown)
+        await saving.show_rings(session, shown)
     settled = [ring for change in changes for ring in change.decision.settled]
     if settled:
-        await store.settle_rings(session, settled)
+        await saving.settle_rings(session, settled)
         await pushes.drop_unsent(session, [ring.uuid for ring in settled])
         applied.rings += await _add_stops(session, changes, now)
         applied.rings += await alerts.add(session, _missed(changes), Purpose.MISSED, now)
@@ -139,18 +149,24 @@ def _rings(changes: Sequence[Change]) -> list[tuple[UUID, UUID, Ring]]:
     ]
 
 
-def _new_rows(changes: Sequence[Change], now: datetime, tokens: Sequence[Row]) -> list[Insert]:
-    """Members, rings and pushes that decisions make, or members that they change."""
+def _new_rows(
+    changes: Sequence[Change], members: Sequence[OfCall], now: datetime, tokens: Sequence[Row]
+) -> list[Insert]:
+    """These members, and the rings and pushes that decisions make."""
     rings = _rings(changes)
-    members = [
+    return [
+        saving.members_as_rows(members),
+        saving.rings_as_rows(rings),
+        ring_pushes(_to_push(changes), now, tokens),
+    ]
+
+
+def _members(changes: Sequence[Change]) -> list[OfCall]:
+    """Members that decisions make or change."""
+    return [
         (change.stored.tenant_id, change.decision.call.id, member)
         for change in changes
         for member in change.decision.members
-    ]
-    return [
-        store.members_as_rows(members),
-        store.rings_as_rows(rings),
-        ring_pushes(_to_push(changes), now, tokens),
     ]
 
 
@@ -222,8 +238,8 @@ async def _write_events(
     listeners = [audience(change.decision.call, event) for change, _, event in numbered]
     quieted = {
         change.decision.call.id
-        for (change, _, event), users in zip(numbered, listeners, strict=True)
-        if len(users) < len(event.to)
+        for change, _, event in numbered
+        if is_put_off(change.decision.call, event)
     }
     if quieted:
         await live.owe_update(session, sorted(quieted))

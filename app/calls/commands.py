@@ -22,6 +22,7 @@ from app.calls.refusals import not_found
 from app.calls.rows import Stored
 from app.core.call import Command, Decision, combine, decide
 from app.core.frozen import frozen
+from app.core.large_calls import whom_they_need
 from app.infra.batching import Lanes
 from app.infra.db import Connection
 from app.infra.errors import Unavailable
@@ -115,8 +116,10 @@ async def _together(
     session: Connection, session_id: UUID, batch: Sequence[Asked]
 ) -> tuple[list[Done | Exception], Applied]:
     """Each command is decided on the call as the one before it left it; written is the sum."""
-    now, calls = await store.load(session, [session_id])
-    stored = calls[session_id]
+    users = whom_they_need([asked.command for asked in batch])
+    if any(asked.admit is not None for asked in batch):
+        users = None  # it looks at the call for itself
+    now, stored = await store.load_for(session, session_id, users)
     call, decisions = stored.call, list[Decision]()
     answers: list[Done | Exception] = []
     for n, asked in enumerate(batch):

@@ -14,9 +14,9 @@ from sqlalchemy import text
 from app.calls import store
 from app.calls.rows import COUNTS, SUMMARY, own_call_from
 from app.calls.schemas import call_out, call_summary, own_call_out
-from app.core.audience import LARGE
 from app.core.call import view
 from app.core.frozen import frozen
+from app.core.large_calls import LARGE
 from app.core.suppression import Why
 from app.infra.db import Connection, many, one
 from app.infra.ids import least_uuid7

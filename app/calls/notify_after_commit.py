@@ -1,5 +1,7 @@
 """After the commit: hints to those who look at the rows anyway, and counts of what happened."""
 
+from collections import Counter
+
 from app.calls.apply import Applied
 from app.infra.observe import CALL_EVENTS, RING_TO_PHONE
 from app.infra.queue import DELIVER, SEND
@@ -13,7 +15,8 @@ def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
     if applied.webhooks:
         runtime.queue.enqueue(DELIVER, applied.webhooks)
     runtime.news.tell(applied.news)
-    for kind, seconds in applied.events:
-        CALL_EVENTS.labels(kind.value).inc()
+    for kind, count in Counter(kind for kind, _ in applied.events).items():
+        CALL_EVENTS.labels(kind.value).inc(count)
+    for _, seconds in applied.events:
         if seconds is not None:
             RING_TO_PHONE.observe(seconds)

@@ -237,12 +237,15 @@ def own_call_out(own: OwnCall) -> dict[str, Any]:
 def call_summary(call: Call, user_id: str) -> dict[str, Any]:
     """A call as one member's phone reads it: that member alone, and how many there are."""
     states = [member.state for member in call.members.values()]
+    joined, ringing = sum(state in LIVE for state in states), states.count(MemberState.RINGING)
+    if call.others is not None:
+        joined, ringing = joined + call.others.joined, ringing + call.others.ringing
     mine = {user_id: call.members[user_id]} if user_id in call.members else {}
     return call_out(replace(call, members=mine)) | {
         "count": {
-            "members": len(states),
-            "joined": sum(state in LIVE for state in states),
-            "ringing": states.count(MemberState.RINGING),
+            "members": call.size,
+            "joined": joined,
+            "ringing": ringing,
         }
     }
 

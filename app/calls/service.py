@@ -6,7 +6,7 @@ from uuid import UUID
 
 from app.calls import late_devices as late
 from app.calls import queries as live
-from app.calls import store
+from app.calls import saving, store
 from app.calls.apply import Applied, Change, apply, ring_pushes, tokens_of
 from app.calls.commands import Asked, Audited, carry_out
 from app.calls.large_calls import tell_large_calls
@@ -51,6 +51,8 @@ __all__ = [
 ]
 
 SWEEP_BATCH = 200
+LANES = 3
+"""Batches of due calls at a time: PostgreSQL writes one while another is decided."""
 DUE_ASIDE: Final = Aside[UUID]("calls")
 LATE_ASIDE: Final = Aside[UUID]("late devices")
 
@@ -139,7 +141,7 @@ async def sweep(runtime: Runtime) -> int:
             applied = await _let_time_pass(session, await live.lock_free(session, ids))
         notify_after_commit(runtime, applied)
 
-    return await bisection.sweep(find, write, DUE_ASIDE, SWEEP_BATCH)
+    return await bisection.sweep(find, write, DUE_ASIDE, SWEEP_BATCH, lanes=LANES)
 
 
 async def _let_time_pass(session: Connection, ids: Sequence[UUID]) -> Applied:
@@ -149,7 +151,7 @@ async def _let_time_pass(session: Connection, ids: Sequence[UUID]) -> Applied:
     changes = [Change(stored, decide(stored.call, Tick(), now)) for stored in calls.values()]
     early = [change.stored for change in changes if not change.decision.changed]
     if early:  # not due after all: say when it is, or the sweep would come back for ever
-        await store.save_calls(session, early)
+        await saving.save_calls(session, early)
     return await apply(session, changes, now)
 
 

@@ -3,28 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from app.calls.models import Call as CallRow
-from app.calls.models import Member as MemberRow
-from app.calls.models import Ring as RingRow
 from app.calls.rows import (
     CALL,
+    COUNTS,
     MEMBER,
     RING,
     Stored,
-    call_row,
     columns,
     member_from,
     ring_from,
     stored_from,
 )
-from app.core.call import Decision, Member, Ring, due_at
-from app.core.person import stored_person
-from app.infra.db import Connection, Insert, as_json, insert_with, many, one
+from app.core.call import Member, Others, Ring
+from app.core.large_calls import may_be_partial, part_of
+from app.infra.db import Connection, many, one
 
 BY_NAME = text("""
     SELECT id FROM calls WHERE tenant_id = :tenant AND type = :type AND name = :name
@@ -46,11 +44,19 @@ RING_BY_UUID = text(f"""
 CALLS = text(f"""
     SELECT {columns("c", CALL)} FROM calls c WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id
 """)  # noqa: S608  (constants)
-MEMBERS = text(f"""
+OF_MEMBERS = f"""
     SELECT m.session_id, {columns("m", MEMBER)}, {columns("r", RING)}
     FROM members m LEFT JOIN rings r ON r.uuid = m.ring
-    WHERE m.session_id = ANY(CAST(:ids AS uuid[]))
+    WHERE {{which}}
     ORDER BY m.joined_at NULLS LAST, m.user_id
+"""  # noqa: S608  (constants)
+MEMBERS = text(OF_MEMBERS.format(which="m.session_id = ANY(CAST(:ids AS uuid[]))"))
+AMONG_MEMBERS = text(
+    OF_MEMBERS.format(which="m.session_id = :id AND m.user_id = ANY(CAST(:users AS text[]))")
+)
+COUNTED = text(f"""
+    SELECT {columns("c", CALL)}, clock_timestamp() AS now, c.due_at, n.members, n.joined, n.ringing
+    FROM calls c {COUNTS} WHERE c.id = :id
 """)  # noqa: S608  (constants)
 CLOCK = text("SELECT clock_timestamp() AS now")
 # statement_timestamp(), as an index knows nothing to do with the ever-moving clock_timestamp().
@@ -110,142 +116,40 @@ async def load(
     of = ids if members_of is None else members_of
     members = await session.execute(MEMBERS, {"ids": list(of)})
     by_call: dict[UUID, dict[str, Member]] = {row[0]: {} for row in calls}
-    for session_id, *row in members:
-        member = member_from(row[: len(MEMBER)], ring_from(row[len(MEMBER) :]))
-        by_call[session_id][member.user_id] = member
+    for row in members:
+        member = _member_of(row)
+        by_call[row[0]][member.user_id] = member
     now: datetime = (await session.execute(CLOCK)).scalar_one()
     return now, {row[0]: stored_from(row, by_call[row[0]]) for row in calls}
 
 
-async def add_calls(
-    session: Connection, calls: Sequence[Stored], belongings: Sequence[Insert]
-) -> set[UUID]:
-    """Insert new calls with what belongs to them; returns those that are in.
+async def load_for(
+    session: Connection, session_id: UUID, users: Sequence[str] | None
+) -> tuple[datetime, Stored]:
+    """The database clock, and a call that this transaction holds, as its commands need it.
 
-    A cid with a live call is not taken twice. In order of their cids: an insert waits for another
-    transaction's of the same cid.
+    `users`: the members that they are about; None: they need all. Of a large call, where that is
+    enough, these are loaded and the others counted.
     """
-    rows = [call_row(stored) for stored in calls]
-    rows.sort(key=lambda row: (row["tenant_id"], row["type"], row["name"]))
-    free = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING"
-    return await insert_with(
-        session, Insert(CallRow.__table__, rows, free), belongings, by="session_id"
-    )
+    row = (await session.execute(COUNTED, {"id": session_id})).one()
+    now, due_at_, count, joined, ringing = row[len(CALL) :]
+    stored = stored_from(row[: len(CALL)], {})
+    all_of_it = Others(count, joined, ringing, due_at_ or now)
+    partial = users is not None and may_be_partial(stored.call, all_of_it, now)
+    if partial:
+        found = await session.execute(AMONG_MEMBERS, {"id": session_id, "users": list(users or ())})
+    else:
+        found = await session.execute(MEMBERS, {"ids": [session_id]})
+    members = {member.user_id: member for member in map(_member_of, found)}
+    if partial:
+        return now, replace(stored, call=part_of(stored.call, all_of_it, members))
+    return now, replace(stored, call=replace(stored.call, members=MappingProxyType(members)))
 
 
-SAVE_CALLS = text("""
-    UPDATE calls c SET state = n.state, reason = n.reason, active_at = n.active_at,
-        ended_at = n.ended_at, alone_since = n.alone_since, due_at = n.due_at,
-        event_seq = n.event_seq, version = n.version
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
-                CAST(:actives AS timestamptz[]), CAST(:endeds AS timestamptz[]),
-                CAST(:alones AS timestamptz[]), CAST(:dues AS timestamptz[]),
-                CAST(:seqs AS integer[]), CAST(:versions AS integer[]))
-         AS n(id, state, reason, active_at, ended_at, alone_since, due_at, event_seq, version)
-    WHERE c.id = n.id
-""")
-
-
-async def save_calls(session: Connection, calls: Sequence[Stored]) -> None:
-    """Write what commands changed of calls that this transaction holds locked."""
-    values = {
-        "ids": [stored.call.id for stored in calls],
-        "states": [stored.call.state.value for stored in calls],
-        "reasons": [stored.call.reason for stored in calls],
-        "actives": [stored.call.active_at for stored in calls],
-        "endeds": [stored.call.ended_at for stored in calls],
-        "alones": [stored.call.alone_since for stored in calls],
-        "dues": [due_at(stored.call) for stored in calls],
-        "seqs": [stored.event_seq for stored in calls],
-        "versions": [stored.version for stored in calls],
-    }
-    await session.execute(SAVE_CALLS, values)
-
-
-def members_as_rows(members: Sequence[tuple[UUID, UUID, Member]]) -> Insert:
-    """(tenant, call, member) for writing: new, or as a command left it."""
-    rows = [
-        {
-            "session_id": session_id,
-            "user_id": member.user_id,
-            "tenant_id": tenant_id,
-            "role": member.role,
-            "state": member.state,
-            "device_id": member.device_id,
-            "monitored": member.monitored,
-            "ring": member.ring.uuid if member.ring else None,
-            "joined_at": member.joined_at,
-            "seen_at": member.seen_at,
-            "left_at": member.left_at,
-            "person": stored_person(member.person),
-            "suppressed": member.suppressed,
-        }
-        for tenant_id, session_id, member in members
-    ]
-    return Insert(
-        MemberRow.__table__,
-        sorted(rows, key=lambda row: (row["session_id"], row["user_id"])),
-        """ON CONFLICT (session_id, user_id) DO UPDATE SET
-            state = excluded.state, device_id = excluded.device_id, monitored = excluded.monitored,
-            ring = excluded.ring, joined_at = excluded.joined_at, seen_at = excluded.seen_at,
-            left_at = excluded.left_at, person = excluded.person,
-            suppressed = excluded.suppressed""",
-    )
-
-
-def rings_as_rows(rings: Sequence[tuple[UUID, UUID, Ring]]) -> Insert:
-    """New rings, (tenant, call, ring), for writing."""
-    rows = [
-        {
-            "uuid": ring.uuid,
-            "session_id": session_id,
-            "tenant_id": tenant_id,
-            "user_id": ring.user_id,
-            "created_at": ring.created_at,
-            "deadline": ring.deadline,
-        }
-        for tenant_id, session_id, ring in rings
-    ]
-    return Insert(RingRow.__table__, rows)
-
-
-SETTLE = text("""
-    UPDATE rings r SET outcome = n.outcome, settled_at = n.settled_at,
-        callkit_reason = n.callkit_reason, device = n.device
-    FROM unnest(CAST(:uuids AS uuid[]), CAST(:outcomes AS text[]),
-                CAST(:settleds AS timestamptz[]), CAST(:callkit_reasons AS integer[]),
-                CAST(:devices AS text[])) AS n(uuid, outcome, settled_at, callkit_reason, device)
-    WHERE r.uuid = n.uuid AND r.outcome IS NULL
-""")
-
-
-async def settle_rings(session: Connection, rings: Sequence[Ring]) -> None:
-    """Write how rings settled."""
-    rings = sorted(rings, key=lambda ring: ring.uuid)
-    values = {
-        "uuids": [ring.uuid for ring in rings],
-        "outcomes": [ring.outcome for ring in rings],
-        "settleds": [ring.settled_at for ring in rings],
-        "callkit_reasons": [
-            int(ring.callkit_reason) if ring.callkit_reason else None for ring in rings
-        ],
-        "devices": [ring.device for ring in rings],
-    }
-    await session.execute(SETTLE, values)
-
-
-SHOW = text("""
-    UPDATE rings r SET shown_on = n.shown_on
-    FROM json_to_recordset(CAST(:rows AS json)) AS n(uuid uuid, shown_on text[])
-    WHERE r.uuid = n.uuid
-""")
-
-
-async def show_rings(session: Connection, rings: Sequence[Ring]) -> None:
-    """Write on which screens rings are."""
-    ordered = sorted(rings, key=lambda ring: ring.uuid)
-    rows = [{"uuid": ring.uuid, "shown_on": ring.shown_on} for ring in ordered]
-    await session.execute(SHOW, {"rows": as_json(rows)})
+def _member_of(row: Sequence[Any]) -> Member:
+    """The columns of MEMBERS."""
+    own, ring_ = row[1 : 1 + len(MEMBER)], row[1 + len(MEMBER) :]
+    return member_from(own, ring_from(ring_))
 
 
 DEVICE_OF_CALL_TOKEN = """
@@ -291,13 +195,3 @@ async def live_calls_of(session: Connection, tenant_id: UUID, user_id: str) -> l
     """Calls that have not ended and of which this user is a member."""
     rows = await many(session, LIVE_CALLS, {"tenant": tenant_id, "user": user_id})
     return [row["id"] for row in rows]
-
-
-def after(stored: Stored, decision: Decision) -> Stored:
-    """The stored call as a decision leaves it; its version moves when what clients read does."""
-    return replace(
-        stored,
-        call=decision.call,
-        event_seq=stored.event_seq + len(decision.events),
-        version=stored.version + decision.visible,
-    )

@@ -34,8 +34,7 @@ async def rehearse(runtime: Runtime) -> None:
         for command in (Accept(CALLEE, "rehearsal"), End()):
             await store.id_by_name(session, tenant_id, one.request.type, one.name)
             await store.lock(session, tenant_id, [one.session_id])
-            now, calls = await store.load(session, [one.session_id])
-            stored = calls[one.session_id]
+            now, stored = await store.load_for(session, one.session_id, None)
             await apply(session, [Change(stored, decide(stored.call, command, now))], now)
 
 

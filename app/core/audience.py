@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.core.event import Event, EventType
+from app.core.large_calls import LARGE
 from app.core.model import LIVE, Call
 
-LARGE = 10
 MOST_NAMED = 100
 """Members that one update names; whoever needs the others reads the call."""
 
@@ -32,12 +32,28 @@ ABOUT_A_MEMBER = frozenset(
     }
 )
 
+TO_ALL_PRESENT = frozenset(
+    {
+        EventType.MEMBER_RINGING,
+        EventType.MEMBER_JOINED,
+        EventType.MEMBER_DECLINED,
+        EventType.MEMBER_BUSY,
+    }
+)
+"""Of what may be decided on a part of a call: for whoever has joined."""
+
 
 def audience(call: Call, event: Event) -> tuple[str, ...]:
     """Those of the event's listeners who are told of it as it happens."""
-    if event.type not in ABOUT_A_MEMBER or len(call.members) <= LARGE:
+    if event.type not in ABOUT_A_MEMBER or call.size <= LARGE:
         return event.to
     return tuple(user for user in event.to if user == event.data.get("user_id"))
+
+
+def is_put_off(call: Call, event: Event) -> bool:
+    """Whether somebody is told of it by the next `call.updated` only."""
+    others = call.others is not None and call.others.joined > 0 and event.type in TO_ALL_PRESENT
+    return others or len(audience(call, event)) < len(event.to)
 
 
 def update(call: Call, changed: Sequence[str], now: datetime) -> Event:

@@ -32,6 +32,7 @@ from app.core.model import (
     Leave,
     Member,
     MemberState,
+    Others,
     Outcome,
     Present,
     Reachable,
@@ -67,6 +68,7 @@ __all__ = [
     "Leave",
     "Member",
     "MemberState",
+    "Others",
     "Outcome",
     "Present",
     "Reachable",
@@ -127,6 +129,8 @@ def due_at(call: Call) -> datetime | None:
     times = [call.created_at + timedelta(seconds=limits.length)]
     if call.alone_since is not None:
         times.append(call.alone_since + timedelta(seconds=limits.alone))
+    if call.others is not None:
+        times.append(call.others.due_at)
     for member in call.members.values():
         if member.is_rung and member.ring is not None:
             times.append(member.ring.deadline)

@@ -56,6 +56,11 @@ class Draft:
         """Users who have joined, away or not, in order of joining."""
         return [user for user, member in self.members.items() if member.state in LIVE]
 
+    def how_many_present(self) -> int:
+        """How many have joined, those that are not at hand included."""
+        others = self.call.others
+        return len(self.present()) + (others.joined if others is not None else 0)
+
     def ringing(self) -> list[Member]:
         """Members to whom a ring is open."""
         return [m for m in self.members.values() if m.is_rung]

@@ -146,10 +146,22 @@ class Member:
 
 
 @frozen
+class Others:
+    """Members of a large call that are not at hand: how many, and when time changes the call as it
+    is stored, which may be too early and is never too late."""
+
+    members: int
+    joined: int
+    ringing: int
+    due_at: datetime
+
+
+@frozen
 class Call:
     """One session of a cid, as the database holds it or as `view` sees it.
 
-    `caller`: what is shown of who calls; of other members it stands with them.
+    `caller`: what is shown of who calls; of other members it stands with them. `others`: all but
+    `members`, where a command needs those alone (`core.large_calls`).
     """
 
     id: UUID
@@ -167,6 +179,12 @@ class Call:
     details: Details = NO_DETAILS
     caller: Person = NOBODY
     members: Mapping[str, Member] = field(default_factory=lambda: MappingProxyType({}))
+    others: Others | None = None
+
+    @property
+    def size(self) -> int:
+        """How many members there are."""
+        return len(self.members) + (self.others.members if self.others is not None else 0)
 
     @property
     def cid(self) -> str:

@@ -65,13 +65,13 @@ def follow_rules(draft: Draft, at: datetime) -> bool:
     if call.state is CallState.ENDED:
         return True
     too_long = call.created_at + timedelta(seconds=call.limits.length)
-    present, ringing = draft.present(), draft.ringing()
+    present, ringing = draft.how_many_present(), draft.ringing()
     if call.state is CallState.RINGING and not ringing:
         end_call(draft, _reason_unanswered(draft), at)
     elif call.state is CallState.ACTIVE and not present:
         end_call(draft, Reason.COMPLETED, at)
     else:
-        alone = call.state is CallState.ACTIVE and len(present) == 1 and not ringing
+        alone = call.state is CallState.ACTIVE and present == 1 and not ringing
         since = (call.alone_since or at) if alone else None
         if since != call.alone_since:
             draft.call = replace(call, alone_since=since)

@@ -5,6 +5,7 @@ that one is said once, left aside for a while, longer each time, and the others 
 the rounds that follow. A database that is away is nobody's fault: it is raised.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
@@ -131,18 +132,27 @@ async def sweep(
     work: Callable[[Sequence[Key]], Awaitable[object]],
     aside: Aside[Key],
     batch: int,
+    *,
+    lanes: int = 1,
 ) -> int:
     """Do `work` on all that `find` finds, by the batch; returns how many rows it looked at.
 
-    `find` gets the size of a batch and the rows to pass over. It ends with a batch that is not
-    full, or that brought nothing new: what somebody holds is found again by the next round.
+    `lanes`: so many batches at a time, each of other rows. `find` gets how many rows there may be,
+    and those to pass over. It ends where it finds fewer, or nothing new: what somebody holds is
+    found again by the next round.
     """
     looked = 0
     before: set[Key] = set()
     while True:
-        keys = await find(batch, aside.keys())
-        await by_halves(keys, work, aside)
+        keys = await find(batch * lanes, aside.keys())
+        parts = [keys[begin : begin + batch] for begin in range(0, len(keys), batch)]
+        done = await asyncio.gather(
+            *(by_halves(part, work, aside) for part in parts), return_exceptions=True
+        )
+        for error in done:
+            if error is not None:
+                raise error
         looked += len(keys)
-        if len(keys) < batch or before >= set(keys):
+        if len(keys) < batch * lanes or before >= set(keys):
             return looked
         before = set(keys)

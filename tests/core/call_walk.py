@@ -65,10 +65,14 @@ class Believed:
 class Walk:
     """One call of 2 to 6 members with 1 to 3 devices each, and random commands on it."""
 
+    sizes = (2, 6)
+    least = 1
+    """Callees at its beginning, if its limits let there be so many."""
+
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
         self.now = BEGIN
-        size = chance.randint(2, 6)
+        size = chance.randint(*self.sizes)
         self.users = [f"u{n}" for n in range(size)]
         self.devices = {user: [f"d{n}" for n in range(chance.randint(1, 3))] for user in self.users}
         self.believed = {user: Believed() for user in self.users}
@@ -77,7 +81,8 @@ class Walk:
         self.last_event = BEGIN
         limits = chance.choice(LIMITS)
         self.call = Call(UUID(int=1), "default", "walk", "u0", False, limits, BEGIN)
-        first = self.users[1 : 1 + chance.randint(1, min(size - 1, int(limits.members) - 1))]
+        most = min(size - 1, int(limits.members) - 1)
+        first = self.users[1 : 1 + chance.randint(min(self.least, most), most)]
         self.do(
             Start(
                 self.callees(first),

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from app.core.audience import LARGE, MOST_NAMED, audience, update
+from app.core.audience import MOST_NAMED, audience, update
 from app.core.event import Event, EventType
+from app.core.large_calls import LARGE
 from app.core.limits import CallLimits
 from app.core.model import Call, Member, MemberState, Role
 

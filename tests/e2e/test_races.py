@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
 from app.calls import ringing, service
@@ -54,6 +55,40 @@ async def test_of_200_concurrent_accepts_by_two_devices_one_wins_through_two_pro
     assert (ring["device"], ring["outcome"], ring["device_id"]) == (
         next(iter(winners)), "accepted", next(iter(winners)),
     )  # fmt: skip
+
+
+async def test_340_who_accept_at_once_through_two_processes_all_have_the_call(
+    tenant: Tenant,
+) -> None:
+    users = [f"u{n}" for n in range(340)]
+    call = await tenant.ring(*users)
+
+    async def accept(n: int) -> httpx.Response:
+        return await tenant.clients[n % 2].post(
+            f"/v1/calls/{call['session_id']}/accept", json={"user_id": users[n], "device_id": "d"}
+        )
+
+    answers = await asyncio.gather(*(accept(n) for n in range(len(users))))
+    assert Counter(answer.status_code for answer in answers) == {200: 340}
+    for user, answer in zip(users, answers, strict=True):
+        body = answer.json()
+        assert [(one["user_id"], one["state"]) for one in body["members"]] == [(user, "joined")]
+        assert body["count"]["members"] == 341
+        assert body["count"]["joined"] >= 2
+    assert max(answer.json()["count"]["joined"] for answer in answers) == 341
+    (found,) = await tenant.rows(
+        "SELECT c.event_seq, c.update_due_at IS NOT NULL AS owed, c.told_seq, e.events,"
+        " m.joined, r.accepted FROM calls c,"
+        " LATERAL (SELECT count(*) AS events FROM events WHERE session_id = c.id) e,"
+        " LATERAL (SELECT count(*) AS joined FROM members"
+        "   WHERE session_id = c.id AND state = 'joined') m,"
+        " LATERAL (SELECT count(*) AS accepted FROM rings"
+        "   WHERE session_id = c.id AND outcome = 'accepted' AND device = 'd') r"
+        " WHERE c.tenant_id = :tenant"
+    )
+    assert (found["joined"], found["accepted"]) == (341, 340)
+    assert found["events"] == found["event_seq"], "numbered without a gap"
+    assert found["owed"] or found["told_seq"] == found["event_seq"], "the others are told"
 
 
 def order(tenant_id: UUID, *callees: str, caller: str = "alice", **more: Any) -> RingRequest:

@@ -1,0 +1,176 @@
+"""Writing calls, members and rings: new ones, and as commands have left them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.calls.models import Call as CallRow
+from app.calls.models import Member as MemberRow
+from app.calls.models import Ring as RingRow
+from app.calls.rows import Stored, call_row
+from app.core.call import Decision, Member, Ring, due_at
+from app.core.person import stored_person
+from app.infra.db import Connection, Insert, as_json, insert_with
+
+
+async def add_calls(
+    session: Connection, calls: Sequence[Stored], belongings: Sequence[Insert]
+) -> set[UUID]:
+    """Insert new calls with what belongs to them; returns those that are in.
+
+    A cid with a live call is not taken twice. In order of their cids: an insert waits for another
+    transaction's of the same cid.
+    """
+    rows = [call_row(stored) for stored in calls]
+    rows.sort(key=lambda row: (row["tenant_id"], row["type"], row["name"]))
+    free = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING"
+    return await insert_with(
+        session, Insert(CallRow.__table__, rows, free), belongings, by="session_id"
+    )
+
+
+# Rows as one JSON document each: to encode an array for each column costs ten times as much.
+SAVE_CALLS = text("""
+    UPDATE calls c SET state = n.state, reason = n.reason, active_at = n.active_at,
+        ended_at = n.ended_at, alone_since = n.alone_since, due_at = n.due_at,
+        event_seq = n.event_seq, version = n.version
+    FROM json_to_recordset(CAST(:rows AS json)) AS n(id uuid, state text, reason text,
+        active_at timestamptz, ended_at timestamptz, alone_since timestamptz, due_at timestamptz,
+        event_seq integer, version integer)
+    WHERE c.id = n.id
+""")
+
+
+async def save_calls(session: Connection, calls: Sequence[Stored]) -> None:
+    """Write what commands changed of calls that this transaction holds locked."""
+    rows = [
+        {
+            "id": stored.call.id,
+            "state": stored.call.state.value,
+            "reason": stored.call.reason,
+            "active_at": stored.call.active_at,
+            "ended_at": stored.call.ended_at,
+            "alone_since": stored.call.alone_since,
+            "due_at": due_at(stored.call),
+            "event_seq": stored.event_seq,
+            "version": stored.version,
+        }
+        for stored in calls
+    ]
+    await session.execute(SAVE_CALLS, {"rows": as_json(rows)})
+
+
+OfCall = tuple[UUID, UUID, Member]
+"""(tenant, call, member)."""
+
+
+def members_as_rows(members: Sequence[OfCall]) -> Insert:
+    """New members, for writing."""
+    rows = _member_rows(members)
+    return Insert(
+        MemberRow.__table__, sorted(rows, key=lambda row: (row["session_id"], row["user_id"]))
+    )
+
+
+SAVE_MEMBERS = text("""
+    UPDATE members m SET state = n.state, device_id = n.device_id, monitored = n.monitored,
+        ring = n.ring, joined_at = n.joined_at, seen_at = n.seen_at, left_at = n.left_at,
+        person = n.person, suppressed = n.suppressed
+    FROM json_to_recordset(CAST(:rows AS json)) AS n(session_id uuid, user_id text, state text,
+        device_id text, monitored boolean, ring uuid, joined_at timestamptz, seen_at timestamptz,
+        left_at timestamptz, person jsonb, suppressed text)
+    WHERE m.session_id = n.session_id AND m.user_id = n.user_id
+""")
+
+
+async def save_members(session: Connection, members: Sequence[OfCall]) -> None:
+    """Write members as commands left them, of calls that this transaction holds locked."""
+    await session.execute(SAVE_MEMBERS, {"rows": as_json(_member_rows(members))})
+
+
+def _member_rows(members: Sequence[OfCall]) -> list[dict[str, Any]]:
+    return [
+        {
+            "session_id": session_id,
+            "user_id": member.user_id,
+            "tenant_id": tenant_id,
+            "role": member.role,
+            "state": member.state,
+            "device_id": member.device_id,
+            "monitored": member.monitored,
+            "ring": member.ring.uuid if member.ring else None,
+            "joined_at": member.joined_at,
+            "seen_at": member.seen_at,
+            "left_at": member.left_at,
+            "person": stored_person(member.person),
+            "suppressed": member.suppressed,
+        }
+        for tenant_id, session_id, member in members
+    ]
+
+
+def rings_as_rows(rings: Sequence[tuple[UUID, UUID, Ring]]) -> Insert:
+    """New rings, (tenant, call, ring), for writing."""
+    rows = [
+        {
+            "uuid": ring.uuid,
+            "session_id": session_id,
+            "tenant_id": tenant_id,
+            "user_id": ring.user_id,
+            "created_at": ring.created_at,
+            "deadline": ring.deadline,
+        }
+        for tenant_id, session_id, ring in rings
+    ]
+    return Insert(RingRow.__table__, rows)
+
+
+SETTLE = text("""
+    UPDATE rings r SET outcome = n.outcome, settled_at = n.settled_at,
+        callkit_reason = n.callkit_reason, device = n.device
+    FROM json_to_recordset(CAST(:rows AS json)) AS n(uuid uuid, outcome text,
+        settled_at timestamptz, callkit_reason integer, device text)
+    WHERE r.uuid = n.uuid AND r.outcome IS NULL
+""")
+
+
+async def settle_rings(session: Connection, rings: Sequence[Ring]) -> None:
+    """Write how rings settled."""
+    rows = [
+        {
+            "uuid": ring.uuid,
+            "outcome": ring.outcome,
+            "settled_at": ring.settled_at,
+            "callkit_reason": int(ring.callkit_reason) if ring.callkit_reason else None,
+            "device": ring.device,
+        }
+        for ring in sorted(rings, key=lambda ring: ring.uuid)
+    ]
+    await session.execute(SETTLE, {"rows": as_json(rows)})
+
+
+SHOW = text("""
+    UPDATE rings r SET shown_on = n.shown_on
+    FROM json_to_recordset(CAST(:rows AS json)) AS n(uuid uuid, shown_on text[])
+    WHERE r.uuid = n.uuid
+""")
+
+
+async def show_rings(session: Connection, rings: Sequence[Ring]) -> None:
+    """Write on which screens rings are."""
+    ordered = sorted(rings, key=lambda ring: ring.uuid)
+    rows = [{"uuid": ring.uuid, "shown_on": ring.shown_on} for ring in ordered]
+    await session.execute(SHOW, {"rows": as_json(rows)})
+
+
+def after(stored: Stored, decision: Decision) -> Stored:
+    """The stored call as a decision leaves it; its version moves when what clients read does."""
+    return replace(
+        stored,
+        call=decision.call,
+        event_seq=stored.event_seq + len(decision.events),
+        version=stored.version + decision.visible,
+    )
