@@ -52,8 +52,9 @@ Admit = Callable[[Connection, Stored, Decision, datetime], Awaitable[Any]]
 class Asked:
     """A command. `admit` is asked before its decision counts: what it gives is the answer instead.
 
-    It sees the call as it was decided on, in the transaction that holds it. `audited`: who acts, to
-    be written to the audit log if the command changes anything.
+    It sees the call as it was decided on (of a large one perhaps the members alone that commands
+    need), in the transaction that holds it. `audited`: who acts, to be written to the audit log if
+    the command changes anything.
     """
 
     command: Command
@@ -117,8 +118,6 @@ async def _together(
 ) -> tuple[list[Done | Exception], Applied]:
     """Each command is decided on the call as the one before it left it; written is the sum."""
     users = whom_they_need([asked.command for asked in batch])
-    if any(asked.admit is not None for asked in batch):
-        users = None  # it looks at the call for itself
     now, stored = await store.load_for(session, session_id, users)
     call, decisions = stored.call, list[Decision]()
     answers: list[Done | Exception] = []

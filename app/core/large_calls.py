@@ -1,8 +1,8 @@
 """Commands in a large call that need their own members alone, not 350 others.
 
 Who answers or declines where two have joined changes nobody else, ends nothing and leaves nobody
-alone; nor does who shows life, or whose device says that it rings. All else, and whatever time has changed, is decided on the whole
-call.
+alone; nor does who shows life, or whose device says that it rings. All else, and whatever time has
+changed, is decided on the whole call.
 """
 
 from collections.abc import Mapping, Sequence

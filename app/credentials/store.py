@@ -84,8 +84,8 @@ def usable(row: Row) -> Usable:
 # Keys alone, and no secret: that is read where a connection is to be opened, once.
 #
 # The first token at or after (tenant, bundle, environment) in the index made for it, and whether
-# that is one of them: each worker asks this again and again. Asked with `=`, PostgreSQL walks over all
-# the tokens of a large tenant to find none of an environment: it expects to find one at once.
+# that is one of them: each worker asks this often. Asked with `=`, PostgreSQL walks over all the
+# tokens of a large tenant to find none of an environment: it expects to find one at once.
 _APPLES = ", ".join(
     f"'{kind}'" for kind in sorted(senders.serving(TokenKind.VOIP).credential_kinds)
 )

@@ -114,4 +114,4 @@ def test_a_part_of_a_large_call_decides_as_the_whole_does() -> None:
             error.add_note(f"seed {seed}")
             raise
     kinds = {kind for kind, changed in LargeWalk.compared if changed}
-    assert kinds == {"Accept", "Join", "Decline", "Heartbeat"}, "each kind was compared"
+    assert kinds >= {"Accept", "Join", "Decline", "Heartbeat"}, "each kind was compared"
