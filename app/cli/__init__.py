@@ -2,7 +2,18 @@
 
 import traceback
 
-from app.cli import admins, backups, calls, credentials, devices, payloads, servers, tenants, users
+from app.cli import (
+    admins,
+    apps,
+    backups,
+    calls,
+    credentials,
+    devices,
+    payloads,
+    servers,
+    tenants,
+    users,
+)
 from app.cli.base import app, fail
 from app.cli.faults import OURS, fault_of
 from app.infra.settings import wants_details
@@ -10,6 +21,7 @@ from app.infra.settings import wants_details
 __all__ = [
     "admins",
     "app",
+    "apps",
     "backups",
     "calls",
     "credentials",
