@@ -6,6 +6,7 @@
 | user token    | a JWT        | an app, for its user        | that user's devices and calls      |
 | call token    | `rl_ct_...`  | a phone, from its push      | this ring on this device           |
 | member token  | `rl_mt_...`  | a phone, from its accept    | staying in the call, and leaving   |
+| activation    | `rl_at_...`  | a browser, from its push    | showing that pushes to it arrive   |
 
 Nothing crosses tenants: each of these names one.
 """
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 KEY_PREFIX = "rl_sk_"
 CALL_PREFIX = "rl_ct_"
 MEMBER_PREFIX = "rl_mt_"
+ACTIVATION_PREFIX = "rl_at_"
 
 SIGNING_PURPOSE = "signing_secret"
 ASYMMETRIC = frozenset({"RS256", "ES256"})
@@ -42,6 +44,7 @@ KID = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 MAC = 16
 CALL_TOKEN = struct.Struct(">16s16s16sI")
 MEMBER_TOKEN = struct.Struct(">16s16sIB")
+ACTIVATION_TOKEN = struct.Struct(">16s16sI")
 ISSUED = struct.Struct(">I")
 """When a call or member token was made, in whole seconds; those of an older version do not say."""
 
@@ -54,6 +57,14 @@ class CallToken:
     ring: UUID
     device_row: UUID
     issued: float | None = None
+
+
+@frozen
+class ActivationToken:
+    """What an activation token says: of which push token (row) it is the proof."""
+
+    tenant_id: UUID
+    token_row: UUID
 
 
 @frozen
@@ -207,6 +218,23 @@ def member_token(
     head = MEMBER_TOKEN.pack(tenant_id.bytes, session_id.bytes, int(expires), len(user))
     tail = device_id.encode() + b"\0" + ISSUED.pack(int(now))
     return _sign(keyring, MEMBER_PREFIX, head + user + tail)
+
+
+def activation_token(keyring: Keyring, *, tenant_id: UUID, token_row: UUID, expires: float) -> str:
+    """An activation token: who has it has got what was pushed to this token."""
+    body = ACTIVATION_TOKEN.pack(tenant_id.bytes, token_row.bytes, int(expires))
+    return _sign(keyring, ACTIVATION_PREFIX, body)
+
+
+def read_activation_token(keyring: Keyring, token: str, now: float) -> ActivationToken:
+    """What an activation token of ours says, at `now` (Unix seconds). Raises Unauthorized (401)."""
+    if not token.startswith(ACTIVATION_PREFIX):
+        raise Unauthorized("invalid_token", "an activation token begins with `rl_at_`")
+    body = _signed(keyring, token, ACTIVATION_PREFIX)
+    tenant, row, expires = ACTIVATION_TOKEN.unpack(body)
+    if expires < now:
+        raise Unauthorized("expired_token", "this activation token has expired: register again")
+    return ActivationToken(UUID(bytes=tenant), UUID(bytes=row))
 
 
 def _sign(keyring: Keyring, prefix: str, body: bytes) -> str:

@@ -9,8 +9,9 @@ from app.apns.service import APNS
 from app.core.push import TokenKind
 from app.fcm.service import FCM
 from app.infra.sender import Service
+from app.webpush.service import WEBPUSH
 
-SERVICES: Final[tuple[Service, ...]] = (APNS, FCM)
+SERVICES: Final[tuple[Service, ...]] = (APNS, FCM, WEBPUSH)
 """In the order in which a phone with several addresses is rung by them."""
 
 _OF_TOKEN: Final = {kind: one for one in SERVICES for kind in one.token_kinds}
@@ -27,6 +28,8 @@ ALERT_KINDS: Final[tuple[TokenKind, ...]] = tuple(
     kind for one in SERVICES for kind in sorted(one.alert_kinds)
 )
 """The kinds of token by which a notification is shown, the best first."""
+ACTIVATED_KINDS: Final = frozenset(kind for one in SERVICES for kind in one.activated_kinds)
+"""The kinds of token that count once somebody has shown that pushes to them arrive."""
 
 
 def serving(kind: TokenKind) -> Service:

@@ -15,6 +15,7 @@ from app.credentials.schemas import (
     FileIn,
     RequestIn,
     TestPushIn,
+    VapidIn,
     credential_out,
     understood_out,
 )
@@ -71,6 +72,19 @@ async def make_request(body: RequestIn, request: Request, caller: Admin) -> dict
     return _out(row)
 
 
+@router.post("/vapid", status_code=201, **says("make_vapid_key", CredentialOut))
+async def make_vapid(body: VapidIn, request: Request, caller: Admin) -> dict[str, Any]:
+    """Make a VAPID key for a web app; `key_id` is what its browsers subscribe with from now on.
+
+    Browsers that have subscribed before go on by the key that they know.
+    """
+    actor = actor_of(request, caller)
+    row = await service.make_vapid(
+        runtime_of(request), caller.tenant_id, body.app_id, body.subject, actor=actor
+    )
+    return _out(row)
+
+
 @router.post("/{credential_id}/certificate", **says("complete_certificate", CredentialOut))
 async def complete(
     credential_id: UUID, body: FileIn, request: Request, caller: Admin
@@ -122,7 +136,8 @@ async def activate(credential_id: UUID, request: Request, caller: Admin) -> dict
 async def retire(
     credential_id: UUID, request: Request, caller: Admin, body: ConfirmIn | None = None
 ) -> dict[str, Any]:
-    """Use it no more, but keep it. The last working one wants `{"confirm": true}`."""
+    """Use it no more, but keep it. The last working one, and a VAPID key that browsers know, want
+    `{"confirm": true}`."""
     row = await service.retire(
         runtime_of(request),
         caller.tenant_id,
@@ -137,7 +152,8 @@ async def retire(
 async def delete(
     credential_id: UUID, request: Request, caller: Admin, *, confirm: bool = False
 ) -> Response:
-    """Delete it and its private key for good. The last working one wants `?confirm=true`."""
+    """Delete it and its private key for good. The last working one, and a VAPID key that browsers
+    know, want `?confirm=true`."""
     await service.delete(
         runtime_of(request),
         caller.tenant_id,

@@ -4,17 +4,26 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.access import read_activation_token
 from app.api.models import says
-from app.api.models.devices import DevicesOut, RegisteredOut, RevokedOut, UserTokenOut
+from app.api.models.devices import (
+    DevicesOut,
+    RegisteredOut,
+    RevokedOut,
+    UserTokenOut,
+    VapidKeyOut,
+)
 from app.calls import erase as erasing
 from app.calls import registration
 from app.core.event import rfc3339
+from app.credentials import vapid
 from app.devices import service
-from app.devices.schemas import DeviceIn, UnregisterIn, UserTokenIn
+from app.devices.schemas import ActivateIn, DeviceIn, UnregisterIn, UserTokenIn
 from app.http.acting import actor_of, runtime_of
 from app.http.auth import server, server_or_user
 from app.http.encoded_slashes import segment
-from app.infra.fields import DeviceId, UserId
+from app.infra import clock
+from app.infra.fields import AppId, DeviceId, UserId
 from app.tenants import rate_limits, revocations
 from app.tenants import service as tenants
 from app.tenants.caller import Caller, require_scope
@@ -57,6 +66,27 @@ async def unregister(body: UnregisterIn, request: Request, caller: ServerOrUser)
     runtime = runtime_of(request)
     actor = actor_of(request, caller)
     await registration.unregister(runtime, caller.tenant_id, user, body.token, actor=actor)
+    return Response(status_code=204)
+
+
+@router.get("/web-push/key", **says("read_web_push_key", VapidKeyOut))
+async def web_push_key(request: Request, caller: ServerOrUser, app_id: AppId) -> dict[str, Any]:
+    """With which public VAPID key the browsers of a web app subscribe."""
+    require_scope(caller, "devices")
+    key = await vapid.public_key(runtime_of(request), caller.tenant_id, app_id)
+    return {"app_id": app_id, "public_key": key}
+
+
+@router.post("/devices/activate", status_code=204, operation_id="activate_subscription")
+async def activate(body: ActivateIn, request: Request) -> Response:
+    """Show that pushes to a subscription arrive: the activation push brought this token.
+
+    The token is all that is needed, since a service worker has no login. From then on the
+    subscription is rung; if its user is being rung, it rings at once.
+    """
+    runtime = runtime_of(request)
+    said = read_activation_token(runtime.keyring, body.token, clock.unix())
+    await registration.activate(runtime, said)
     return Response(status_code=204)
 
 

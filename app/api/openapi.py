@@ -96,11 +96,13 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
 
 OF_CALL_TOKEN = frozenset({"read_call", "accept_call", "decline_call", "report_ring"})
 OF_MEMBER_TOKEN = frozenset({"read_call", "heartbeat", "leave_call", "end_call"})
-OF_USERS = ("/v1/calls", "/v1/devices", "/v1/events", "/v1/users")
+OF_NOBODY = frozenset({"activate_subscription"})
+"""What its body alone lets one do."""
+OF_USERS = ("/v1/calls", "/v1/devices", "/v1/events", "/v1/users", "/v1/web-push")
 
 
 def _security(path: str, operation: str) -> list[dict[str, list[str]]]:
-    if not path.startswith("/v1/"):
+    if not path.startswith("/v1/") or operation in OF_NOBODY:
         return []
     kinds = ["apiKey"]
     if path.startswith(OF_USERS):

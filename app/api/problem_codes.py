@@ -31,6 +31,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "device_not_found": (404, "there is no such device"),
     "user_not_found": (404, "there is no such user"),
     "credential_not_found": (404, "there is no such credential"),
+    "subscription_not_found": (404, "this subscription is not registered any more: register it"),
     "nothing_to_ring": (404, "there is no phone with a live VoIP token to ring"),
     "webhook_not_found": (404, "there is no such webhook"),
     "delivery_not_found": (404, "this event was not for this webhook"),
@@ -50,6 +51,8 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "credential_exists": (409, "this certificate is stored already; to use it again, activate it"),
     "credential_expired": (409, "this certificate has expired; add a new one"),
     "credential_refused": (409, "Apple refuses this credential"),
+    "too_many_keys": (409, "an app has at most 20 VAPID keys: delete those not used"),
+    "key_in_use": (409, "3 browsers subscribed with this key: say so again with confirm=true"),
     "last_credential": (409, "this is the last working credential: say so with confirm=true"),
     "too_many_webhooks": (409, "a tenant has at most 20 webhooks"),
     "too_many_signing_secrets": (409, "two secrets are live: revoke one first"),
@@ -87,6 +90,11 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "token_odd_length": (422, "has an odd number of digits: one was lost on the way"),
     "token_wrong_length": (422, "must have 64 to 200 hexadecimal digits"),
     "token_malformed": (422, "must be an FCM registration token, as `getToken()` gives it"),
+    "invalid_endpoint": (422, "scheme: must begin with https://"),
+    "invalid_subscription": (422, "must be base64url of 65 bytes"),
+    "no_vapid_key": (422, "app_id: there is no VAPID key for https://app.example.com"),
+    "unknown_vapid_key": (422, "application_server_key: this is no VAPID key that is in use"),
+    "invalid_subject": (422, "subject: mailto:push@example.com or https://example.com/contact"),
     "no_environment": (422, "environment: an fcm token has none"),
     "expiry_out_of_bounds": (422, "must be from 300 to 15552000 seconds"),
     "unknown_scope": (422, "scope: there is no 'call'; did you mean 'calls'?"),
@@ -137,6 +145,7 @@ _ALL: Final = (
     "token_not_yet_valid token_lives_too_long wrong_issuer wrong_audience "
     "token_revoked not_allowed database_unavailable busy jwks_unavailable"
 )
+_OF_NOBODY: Final = "invalid_token expired_token database_unavailable busy"
 _BODY: Final = "body_too_large invalid_json invalid_field invalid_text missing_field unknown_field"
 _ACT: Final = (
     f"{_BODY} missing_scope wrong_user wrong_device invalid_user_id invalid_device_id "
@@ -180,10 +189,14 @@ OF_OPERATION: Final[dict[str, str]] = {
     "read_timeline": "missing_scope call_not_found",
     "register_device": f"{_DEVICE} {_BODY} invalid_app_id no_tokens too_many_tokens "
     "duplicate_token unknown_kind token_not_hex token_odd_length token_wrong_length "
-    "token_malformed no_environment expiry_out_of_bounds too_many_registrations",
+    "token_malformed no_environment expiry_out_of_bounds invalid_endpoint invalid_subscription "
+    "no_vapid_key unknown_vapid_key too_many_registrations",
+    "activate_subscription": f"{_BODY} subscription_not_found",
+    "read_web_push_key": "missing_scope missing_field invalid_field invalid_text invalid_app_id "
+    "credential_not_found",
     "list_devices": _DEVICE,
     "unregister_device": f"{_DEVICE} {_BODY} token_not_hex token_odd_length token_wrong_length "
-    "token_malformed device_not_found",
+    "token_malformed invalid_endpoint device_not_found",
     "remove_device": f"{_DEVICE} device_not_found",
     "erase_user": f"{_DEVICE} user_not_found",
     "create_user_token": f"{_DEVICE} {_BODY} unknown_scope no_signing_secret",
@@ -200,14 +213,15 @@ OF_OPERATION: Final[dict[str, str]] = {
     "add_credential": f"{_FILE} invalid_environments credential_exists",
     "list_credentials": f"{_ONE} invalid_app_id",
     "request_certificate": f"{_BODY} missing_scope {_APP} too_many_requests too_many_files",
+    "make_vapid_key": f"{_BODY} missing_scope {_APP} invalid_subject too_many_keys",
     "complete_certificate": f"{_FILE} credential_not_found credential_exists",
     "test_push": f"{_BODY} missing_scope invalid_user_id invalid_device_id nothing_to_ring payload",
     "read_credential": f"{_ONE} credential_not_found",
-    "delete_credential": f"{_ONE} credential_not_found last_credential",
+    "delete_credential": f"{_ONE} credential_not_found last_credential key_in_use",
     "probe_credential": f"{_ONE} credential_not_found no_certificate_yet",
     "activate_credential": f"{_ONE} credential_not_found no_certificate_yet credential_expired "
     "credential_refused",
-    "retire_credential": f"{_ONE} {_BODY} credential_not_found last_credential",
+    "retire_credential": f"{_ONE} {_BODY} credential_not_found last_credential key_in_use",
     "read_audit_log": f"{_ONE} invalid_text",
     "list_webhooks": "missing_scope",
     "create_webhook": f"{_WEBHOOK} {_EVENTS} too_many_webhooks",
@@ -237,7 +251,9 @@ OF_OPERATION: Final[dict[str, str]] = {
 def codes_of(operation_id: str) -> dict[int, list[str]]:
     """The codes that an operation can tell, by status."""
     said = OF_OPERATION[operation_id].split()
-    if operation_id not in {"is_alive", "is_ready"}:
+    if operation_id == "activate_subscription":
+        said += _OF_NOBODY.split()
+    elif operation_id not in {"is_alive", "is_ready"}:
         said += _ALL.split()
     found: dict[int, list[str]] = {}
     for code in sorted(set(said)):

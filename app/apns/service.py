@@ -37,6 +37,7 @@ class Apns:
     alert_kinds: Final = frozenset({TokenKind.ALERT})
     stop_kinds: Final = {TokenKind.VOIP: TokenKind.ALERT}
     token_kinds: Final = frozenset({TokenKind.VOIP, TokenKind.ALERT})
+    activated_kinds: Final = frozenset[TokenKind]()
     environments: Final = ("production", "sandbox")
     credential_kinds: Final = frozenset({"certificate", "key"})
     device_refusals: Final = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic"})
@@ -47,6 +48,9 @@ class Apns:
 
     def topic(self, kind: TokenKind, app_id: str) -> str:
         return topic("voip" if kind is TokenKind.VOIP else "background", app_id)
+
+    def key_of(self, token: str) -> str | None:  # noqa: ARG002 - any key of its app
+        return None
 
     def open(
         self,

@@ -3,16 +3,19 @@
 from typing import Any
 from uuid import UUID
 
+from app import senders
+from app.access import ActivationToken
 from app.audit.log import SERVER, Actor, record
 from app.calls.apply import Applied
 from app.calls.notify_after_commit import notify_after_commit
 from app.calls.service import ring_late_devices
 from app.credentials import store as credentials
-from app.devices import advice
+from app.devices import activation, advice
 from app.devices import service as devices
 from app.devices.schemas import DeviceIn
 from app.infra.errors import NotFound
 from app.infra.runtime import Runtime
+from app.push import tokens as push_tokens
 from app.tenants.schemas import TenantSettings
 
 
@@ -23,7 +26,10 @@ async def register(
     with `warnings` of what rings nobody though it is in order.
 
     If the user is ringing, the device rings too. Devices that are no more the user's and ring stop.
+    A subscription is sent its activation push, which takes up to 5 s. Raises Invalid for one whose
+    VAPID key is not in use.
     """
+    request = await activation.with_keys(runtime, tenant_id, request)
     async with runtime.database.transaction() as session:
         change = await devices.register(session, tenant_id, settings, user_id, request)
     notify_after_commit(runtime, Applied(rings=list(change.stopped)))
@@ -31,7 +37,25 @@ async def register(
     assert change.device is not None
     async with runtime.database.autocommit() as session:
         ringable = await credentials.ringable_apps(session, tenant_id)
-    return change.device | {"warnings": advice.warnings(change.device["tokens"], ringable)}
+    warnings = advice.warnings(change.device["tokens"], ringable)
+    if any(token.kind in senders.ACTIVATED_KINDS for token in request.tokens):
+        device_id = change.device["device_id"]
+        warnings += await activation.send(runtime, tenant_id, user_id, device_id)
+    return change.device | {"warnings": warnings}
+
+
+async def activate(runtime: Runtime, said: ActivationToken) -> None:
+    """A token's pushes arrive: it counts from now on, and if its user is ringing it rings too.
+
+    Raises NotFound when there is no such token any more.
+    """
+    async with runtime.database.transaction() as session:
+        user = await push_tokens.activate(session, said.tenant_id, said.token_row)
+    if user is None:
+        raise NotFound(
+            "subscription_not_found", "this subscription is not registered any more: register it"
+        )
+    await ring_late_devices(runtime, (said.tenant_id, user))
 
 
 async def remove(

@@ -138,6 +138,25 @@ def request(
     )
 
 
+@command(credential_app, "vapid")
+def vapid(
+    app_id: Annotated[str, typer.Argument(help="The web app's origin: https://app.example.com")],
+    tenant: Tenant,
+    subject: Annotated[
+        str, typer.Option(help="Whom a push service may write to: mailto:push@example.com")
+    ],
+) -> None:
+    """Make a VAPID key, with which a web app's browsers subscribe from now on."""
+
+    async def work(runtime: Runtime) -> CredentialRow:
+        tenant_id = await tenants.find(runtime, tenant)
+        return await service.make_vapid(runtime, tenant_id, app_id, subject, actor=actor())
+
+    row = with_runtime(work)
+    head = f"Made for {row.app_id}: {row.state}. Its public key, for PushManager.subscribe:"
+    answer(credential_out(row, now()), f"{head}\n{row.key_id}")
+
+
 @command(credential_app, "list")
 def list_all(tenant: Tenant, app_id: AppId = None) -> None:
     """List credentials with their state, health and days left."""

@@ -126,12 +126,16 @@ def simulator(
     production_port: Annotated[int, typer.Option(help="0 takes any free one.")] = 0,
     sandbox_port: Annotated[int, typer.Option(help="0 takes any free one.")] = 0,
     fcm_port: Annotated[int, typer.Option(help="0 takes any free one.")] = 0,
+    webpush_port: Annotated[int, typer.Option(help="0 takes any free one.")] = 0,
     control_port: Annotated[int, typer.Option(help="0 takes any free one.")] = 0,
     accept_unknown: Annotated[
         bool, typer.Option(help="Take every well-formed token as live.")
     ] = False,
 ) -> None:
-    """Run a simulated Apple and Google alone, to test any client against. Ctrl-C ends it."""
+    """Run a simulated Apple, Google and push service of browsers, to test any client against.
+
+    Ctrl-C ends it.
+    """
     with _of_devkit("simulator"):
         from devkit.simulator import Conduct, Server, run  # noqa: PLC0415
 
@@ -140,17 +144,19 @@ def simulator(
         out.print(f"sandbox      {server.sandbox_url}")
         out.print(f"FCM          {server.fcm_url}   (RINGLINE_FCM_URL)")
         out.print(f"OAuth        {server.google_token_url}   (RINGLINE_GOOGLE_TOKEN_URL)")
+        out.print(f"Web Push     {server.webpush_url}   (endpoints of subscriptions)")
         out.print(f"control API  {server.control_url}   (pages at {server.control_url}/docs)")
         out.print(
-            f"trust        {folder / 'ca.pem'}   (RINGLINE_APNS_CA_FILE, RINGLINE_GOOGLE_CA_FILE)"
+            f"trust        {folder / 'ca.pem'}   "
+            "(RINGLINE_APNS_CA_FILE, RINGLINE_GOOGLE_CA_FILE, RINGLINE_WEBPUSH_CA_FILE)"
         )
         sys.stdout.flush()
 
     try:
         run(
             folder, production_port=production_port, sandbox_port=sandbox_port,
-            fcm_port=fcm_port, control_port=control_port, started=started,
-            conduct=Conduct(accept_unknown=accept_unknown),
+            fcm_port=fcm_port, webpush_port=webpush_port, control_port=control_port,
+            started=started, conduct=Conduct(accept_unknown=accept_unknown),
         )  # fmt: skip
     except OSError as error:
         fail(f"{error}; choose other ports, or 0 for any free one")

@@ -1,11 +1,12 @@
-"""One spelling of an app's name, whatever way it comes: a bundle id, or an Android package.
+"""One spelling of an app's name, whatever way it comes: a bundle id, an Android package, an origin.
 
 Apple: "Bundle IDs are case-insensitive" (CFAppIdentifier), and letters, digits, hyphens and
 dots are all they hold; a package's name may hold underscores. People and files bring them with the
 topic's `.voip`, once or twice, with spaces around them, in the case of Xcode or of the portal. All
 of these are one app; they are kept
 and compared in lower case. Apple compares the *topic* of a push exactly, so that is spelled as the
-credential spells it: `spelled`.
+credential spells it: `spelled`. A web app is its origin as browsers write it, `https://host[:port]`
+(`http://` is for development: browsers subscribe on localhost).
 """
 
 import re
@@ -14,18 +15,28 @@ from typing import Final
 
 VOIP: Final = ".voip"
 LONGEST: Final = 155
-APP_ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._\-]*$"
+APP_ID_PATTERN: Final = (
+    r"^([A-Za-z0-9][A-Za-z0-9._\-]*|https?://[A-Za-z0-9][A-Za-z0-9.\-]*(:[0-9]{1,5})?)$"
+)
 _APP_ID: Final = re.compile(APP_ID_PATTERN[1:-1])
+_USUAL_PORT: Final = re.compile(r"(https://[^:]+):443|(http://[^:]+):80")
 _AROUND: Final = " \t\r\n\x0b\x0c\xa0\u200b\u2060\ufeff\"'"
 """What comes along when an id is copied from a page or a file."""
 
 
 def app_id_of(text: str) -> str | None:
     """The app that is meant by a bundle id, topic or package as typed; None when it is none."""
-    found = without_voip(text[:1_000].strip(_AROUND).lower())
+    found = text[:1_000].strip(_AROUND).lower()
+    found = _origin(found) if "://" in found else without_voip(found)
     if len(found) > LONGEST or _APP_ID.fullmatch(found) is None:
         return None
     return found
+
+
+def _origin(text: str) -> str:
+    bare = text.removesuffix("/")
+    usual = _USUAL_PORT.fullmatch(bare)
+    return bare if usual is None else usual[1] or usual[2]
 
 
 def as_typed(text: str) -> str:

@@ -9,6 +9,7 @@ class CredentialKind(StrEnum):
     CERTIFICATE = "certificate"
     KEY = "key"
     GOOGLE_SERVICE_ACCOUNT = "google_service_account"
+    VAPID = "vapid"
 
 
 class CredentialState(StrEnum):

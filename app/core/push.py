@@ -29,6 +29,7 @@ class TokenKind(StrEnum):
     VOIP = "voip"
     ALERT = "alert"
     FCM = "fcm"
+    WEBPUSH = "webpush"
 
 
 class Environment(StrEnum):
@@ -79,6 +80,7 @@ class RetiredReason(StrEnum):
 
     EXPIRED = "expired"
     REFUSED = "refused"
+    NOT_ACTIVATED = "not_activated"  # nobody has shown yet that its pushes arrive
 
 
 OTHER: Final = {

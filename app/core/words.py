@@ -106,10 +106,15 @@ SAID: Final[Mapping[str, str]] = {
     "account_disabled": "the service account is disabled",
     "admin_policy_enforced": "an administrator's policy keeps the account out",
     "invalid_scope": "the service account may not send messages",
+    "subscription_gone": "the browser is not subscribed any more",
+    "vapid_refused": "the VAPID key, or its signature, is not taken for this subscription",
+    "too_large": "the push was too large",
+    "too_many": "too many pushes in short time",
 }
 RETIRED: Final[Mapping[str, str]] = {
     RetiredReason.EXPIRED: "it was not registered anew in time",
     RetiredReason.REFUSED: "it was refused, without a reason",
+    RetiredReason.NOT_ACTIVATED: "nobody has shown yet that pushes to it arrive",
 }
 DELIVERIES: Final[Mapping[str, str]] = {
     DeliveryError.INVALID_URL: "its address is none",

@@ -12,7 +12,7 @@ from typing import Any
 
 from app import senders
 from app.audit.log import Actor, record
-from app.core.credential import IN_USE, CredentialHealth, CredentialState
+from app.core.credential import IN_USE, CredentialHealth, CredentialKind, CredentialState
 from app.core.push import TokenKind
 from app.credentials import store
 from app.credentials.health import health_of, next_alarm_at, raise_alarm, tell
@@ -175,6 +175,21 @@ def check_not_last(rows: Rows, row: CredentialRow, now: datetime, *, confirm: bo
         f"This is the last working credential for {row.app_id}: without it no phone with "
         "this app rings. Say so again with confirm=true, or add another one first.",
     )
+
+
+async def check_not_needed(session: Connection, row: CredentialRow, *, confirm: bool) -> None:
+    """Refuse (409 `key_in_use`) to take away a key that subscriptions know, unless confirmed."""
+    if confirm or row.state not in IN_USE or row.kind is not CredentialKind.VAPID:
+        return
+    count = await store.subscriptions_of(session, row)
+    if count:
+        many = "1 browser" if count == 1 else f"{count:,} browsers"
+        more = " or more" if count == store.MOST_COUNTED else ""
+        raise Conflict(
+            "key_in_use",
+            f"{many}{more} subscribed with this key and ring by no other: they fall silent until "
+            "they subscribe again. Say so again with confirm=true, or leave it on standby.",
+        )
 
 
 def _works(row: CredentialRow, now: datetime) -> bool:

@@ -11,9 +11,10 @@ from app.infra.db import Base
 
 
 class Credential(Base):
-    """A VoIP certificate with its key, a `.p8` key, or a Google service account.
+    """A VoIP certificate with its key, a `.p8` key, a Google service account, or a VAPID key.
 
-    kind: `certificate`, `key` or `google_service_account`. `sealed` opens (the vault) to PEM:
+    kind: `certificate`, `key`, `google_service_account` or `vapid`, whose `key_id` is its public
+    half. `sealed` opens (the vault) to PEM:
     certificate chain and key, or the key alone; or to what sending needs of an account.
     `version` moves when what is sealed does: re-wrapping is no change.
 

@@ -69,6 +69,8 @@ async def ask(
     loop = asyncio.get_running_loop()
     request = row.service.probe(row.app_id, row.topics)
     try:
+        if request is None:
+            return ProbeAnswer("yes", None)
         outcome, signal = await converse(row.service, sender, request, loop.time() + WITHIN)
         if outcome is None:
             return unreachable(sender)

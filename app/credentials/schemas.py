@@ -94,6 +94,19 @@ class RequestIn(Request):
     app_id: Name = Field(description="the app's bundle id", examples=["com.example.app"])
 
 
+class VapidIn(Request):
+    """For which web app a VAPID key is to be made, and whom push services may write to."""
+
+    app_id: Name = Field(
+        description="the web app's origin, or a UnifiedPush app's package",
+        examples=["https://app.example.com"],
+    )
+    subject: Name = Field(
+        description="whom a push service may write to: `mailto:` or `https:` (VAPID's `sub`)",
+        examples=["mailto:push@example.com"],
+    )
+
+
 class ConfirmIn(Request):
     """`confirm` is needed for the last working credential of an app."""
 

@@ -7,7 +7,7 @@ import structlog
 
 from app.audit.log import SERVER, Actor, record
 from app.core.credential import CredentialState
-from app.credentials import lifecycle, store
+from app.credentials import lifecycle, store, vapid
 from app.credentials import upload as storing
 from app.credentials.decrypt import decrypt
 from app.credentials.files.parsed_file import ParsedFile
@@ -32,6 +32,7 @@ __all__ = [
     "delete",
     "get",
     "list_all",
+    "make_vapid",
     "preview",
     "probe",
     "probe_due",
@@ -94,6 +95,17 @@ async def complete(
     if parsed.key_fingerprint != row.key_fingerprint:
         raise reject("key_mismatch", subject=parsed.subject)
     return await add(runtime, tenant_id, upload, actor=actor, probe_now=probe_now)
+
+
+async def make_vapid(
+    runtime: Runtime, tenant_id: UUID, app_id: str, subject: str, *, actor: Actor = SERVER
+) -> CredentialRow:
+    """Make a VAPID key, with which an app's browsers subscribe from now on.
+
+    Those that have subscribed before go on by the key that they know. Raises as `vapid.make`.
+    """
+    credential_id = await vapid.make(runtime, tenant_id, app_id, subject, actor)
+    return await probe(runtime, tenant_id, credential_id)
 
 
 async def get(runtime: Runtime, tenant_id: UUID, credential_id: UUID) -> CredentialRow:
@@ -178,7 +190,8 @@ async def retire(
 ) -> CredentialRow:
     """Use it no more, and keep it: `activate` brings it back. One on standby takes its place.
 
-    Raises Conflict: `last_credential` unless confirmed, `no_certificate_yet` for a mere request.
+    Raises Conflict: `last_credential`, `key_in_use` unless confirmed, `no_certificate_yet` for a
+    mere request.
     """
     usable = await _usable(runtime, tenant_id, credential_id)
     async with runtime.database.transaction() as session:
@@ -186,6 +199,7 @@ async def retire(
         if row.state is not CredentialState.RETIRED:
             now = await clock(session)
             lifecycle.check_not_last(rows, row, now, confirm=confirm)
+            await lifecycle.check_not_needed(session, row, confirm=confirm)
             await store.change(
                 session,
                 credential_id,
@@ -210,13 +224,14 @@ async def delete(
 ) -> None:
     """Delete it with its private key, for good; the audit log keeps what it was.
 
-    Raises Conflict (`last_credential`) unless confirmed.
+    Raises Conflict (`last_credential`, `key_in_use`) unless confirmed.
     """
     shown = await get(runtime, tenant_id, credential_id)
     async with runtime.database.transaction() as session:
         rows, row = await _locked(session, tenant_id, shown.app_id, credential_id)
         now = await clock(session)
         lifecycle.check_not_last(rows, row, now, confirm=confirm)
+        await lifecycle.check_not_needed(session, row, confirm=confirm)
         await store.remove(session, credential_id)
         await record(
             session, actor, tenant_id, "credential.delete", target(row), facts(row), at=now

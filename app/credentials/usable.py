@@ -69,15 +69,23 @@ def can_ring(kind: str, app_id: str, topics: Sequence[str]) -> list[TokenKind]:
     ]
 
 
+def made_for(token: str, kind: TokenKind, rows: list[Usable]) -> list[Usable]:
+    """Those of `in_order` that may push to this very token: some know one key alone."""
+    key = senders.serving(kind).key_of(token)
+    return rows if key is None else [row for row in rows if row.key_id == key]
+
+
 def pick(
     rows: Sequence[Usable],
     tenant_id: UUID,
     app_id: str,
     environment: Environment,
     kind: TokenKind = TokenKind.VOIP,
+    token: str = "",
 ) -> Usable | None:
-    """The first `in_order`; None when none serves this app."""
-    return next(iter(in_order(rows, tenant_id, app_id, environment, kind)), None)
+    """The first `in_order` that may push to this token; None when none serves this app."""
+    found = in_order(rows, tenant_id, app_id, environment, kind)
+    return next(iter(made_for(token, kind, found)), None)
 
 
 def in_order(

@@ -128,6 +128,18 @@ async def make_request(request: Request, place: Operator) -> Response:
     return moved(f"{place.path}/credentials/{row.id}")
 
 
+@router.post("/vapid")
+async def make_vapid(request: Request, place: Operator) -> Response:
+    """A VAPID key for a web app, in use from now on."""
+    form = await fields_of(request)
+    app_id, subject = text_of(form, "app_id"), text_of(form, "subject")
+    try:
+        row = await service.make_vapid(place.runtime, place.id, app_id, subject, actor=place.actor)
+    except AppError as error:
+        return await _list(request, place, status=error.status, problem=error)
+    return moved(f"{place.path}/credentials/{row.id}", "credential_stored")
+
+
 @router.get("/{credential_id}")
 async def one_page(request: Request, place: Viewer, credential_id: UUID) -> Response:
     """One credential: what it is, what Apple says of it, what was done to it."""

@@ -1,6 +1,7 @@
 """What apps send to register, and how a device reads."""
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -11,6 +12,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from app import senders
 from app.core.event import rfc3339
@@ -27,6 +29,9 @@ from app.infra.fields import (
     Within,
     refuse,
 )
+from app.infra.urls import BadUrl, http_url
+from app.webpush.base64url import decoded, encoded
+from app.webpush.subscription import LONGEST_ENDPOINT, Subscription, point, secret
 
 SHORTEST, LONGEST = 300, 180 * 24 * 3600
 MOST_TOKENS = 8
@@ -37,7 +42,9 @@ REGISTRATION = re.compile(r"[A-Za-z0-9_:\-]+")
 
 
 def push_token(value: str, kind: TokenKind | None) -> str:
-    """A token in its one spelling; of a kind that is not told it is either service's."""
+    """A token in its one spelling; of a kind that is not told any service's, or an endpoint."""
+    if kind is None and value.startswith("https://"):
+        return _endpoint(value)
     if kind is TokenKind.FCM or (kind is None and HEX.fullmatch(value) is None):
         return _registration_token(value)
     # Apple: the length of a device token is not fixed
@@ -62,11 +69,45 @@ def _registration_token(value: str) -> str:
     return value
 
 
+def _endpoint(value: str) -> str:
+    """A subscription's endpoint as it is pushed to; where its name leads is judged then."""
+    try:
+        url = http_url(value, schemes=("https",))
+    except BadUrl as error:
+        raise refuse_endpoint(str(error)) from error
+    if len(str(url)) > LONGEST_ENDPOINT:
+        raise refuse_endpoint(f"at most {LONGEST_ENDPOINT:,} characters")
+    return str(url)
+
+
+def refuse_endpoint(why: str) -> PydanticCustomError:
+    """A validation error that says what is wrong with an endpoint."""
+    return PydanticCustomError("ringline_invalid_endpoint", "{why}", {"why": why})
+
+
+def _public_key(value: str) -> str:
+    return _key(value, point)
+
+
+def _secret(value: str) -> str:
+    return _key(value, secret)
+
+
+def _key(value: str, read: Callable[[str], bytes]) -> str:
+    try:
+        return encoded(read(value))
+    except ValueError as error:
+        raise PydanticCustomError(
+            "ringline_invalid_subscription", "must {why}", {"why": str(error)}
+        ) from error
+
+
 def _kind(value: str) -> str:
     if value not in TOKEN_KINDS:
         raise refuse(
             "unknown_kind",
-            "must be `voip` (PushKit), `alert` (UserNotifications) or `fcm` (Android)",
+            "must be `voip` (PushKit), `alert` (UserNotifications), `fcm` (Android) or `webpush` "
+            "(browsers)",
         )
     return value
 
@@ -87,18 +128,73 @@ AnyToken = Annotated[
 ]
 
 
+Key = Annotated[Text, Field(min_length=1, max_length=100), AfterValidator(_public_key)]
+
+
+class SubscriptionKeysIn(Request):
+    """What pushes to a browser are sealed with."""
+
+    p256dh: Key = Field(
+        description="its public key: 65 bytes in base64url",
+        examples=[
+            "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8"
+        ],
+    )
+    auth: Annotated[Text, Field(min_length=1, max_length=30), AfterValidator(_secret)] = Field(
+        description="its secret: 16 bytes in base64url", examples=["BTBZMqHH6r4Tts7J_aSIgg"]
+    )
+
+
+class SubscriptionIn(Request):
+    """A `PushSubscription` as a browser gives it (`toJSON()`)."""
+
+    endpoint: Annotated[Text, Field(max_length=LONGEST_ENDPOINT), AfterValidator(_endpoint)] = (
+        Field(
+            description="where pushes to it go: https, and public",
+            examples=["https://push.example.net/push/JzLQ3raZJfFBR0aqvOMsLrt54w4rJUsV"],
+        )
+    )
+    keys: SubscriptionKeysIn = Field(description="what pushes to it are sealed with")
+    expirationTime: Annotated[float, Field(ge=0, le=2**53 - 1)] | None = Field(  # noqa: N815
+        None, description="as the browser says (the Push API's name); it is not needed"
+    )
+
+
+HeldToken = Annotated[
+    Text,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": SHORTEST_TOKEN,
+            "maxLength": LONGEST_ENDPOINT,
+            "pattern": "^([A-Za-z0-9_:\\-]+|https://.+)$",
+        }
+    ),
+]
+
+
 class TokenIn(Request):
     """A push address as the phone has it."""
 
     kind: Annotated[str, AfterValidator(_kind), Said(maxLength=20)] = Field(
         description="which push it takes", examples=["voip"]
     )
-    token: AnyToken = Field(
-        description="as PushKit or UserNotifications gave it, in hexadecimal; or as FCM did",
+    token: AnyToken | None = Field(
+        None,
+        description="as PushKit or UserNotifications gave it, in hexadecimal; or as FCM did; of "
+        "`webpush` there is none",
         examples=["abababababababababababababababababababababababababababababababab"],
     )
+    subscription: SubscriptionIn | None = Field(
+        None, description="of `webpush`, in place of a token"
+    )
+    application_server_key: Key | None = Field(
+        None,
+        description="of `webpush`: the public VAPID key that it was made with; the app's of the "
+        "moment unless told",
+    )
     app_id: AppId = Field(
-        description="the app's bundle id, or Android package", examples=["com.example.app"]
+        description="the app's bundle id, Android package, or origin", examples=["com.example.app"]
     )
     environment: Literal["production", "sandbox"] | None = Field(
         None,
@@ -108,8 +204,20 @@ class TokenIn(Request):
 
     @field_validator("token")
     @classmethod
-    def _token(cls, value: str, known: ValidationInfo) -> str:
-        return push_token(value, TOKEN_KINDS.get(known.data.get("kind", "voip"), TokenKind.VOIP))
+    def _token(cls, value: str | None, known: ValidationInfo) -> str | None:
+        kind = TOKEN_KINDS.get(known.data.get("kind", "voip"), TokenKind.VOIP)
+        return None if value is None or kind is TokenKind.WEBPUSH else push_token(value, kind)
+
+    @model_validator(mode="after")
+    def _address(self) -> Self:
+        web = self.kind == TokenKind.WEBPUSH
+        if web and (self.subscription is None or self.token is not None):
+            raise refuse("missing_field", "subscription: a `webpush` token is one, and no `token`")
+        if not web and self.token is None:
+            raise refuse("missing_field", f"token: of kind {self.kind} there is one")
+        if not web and (self.subscription or self.application_server_key):
+            raise refuse("unknown_field", "subscription: of kind `webpush` alone")
+        return self
 
     @model_validator(mode="after")
     def _place(self) -> Self:
@@ -119,8 +227,23 @@ class TokenIn(Request):
 
     def stored(self) -> dict[str, str]:
         """As its row has it: where there is one environment only, that is called production."""
-        values = self.model_dump()
-        return values | {"environment": self.environment or "production"}
+        return {
+            "kind": self.kind,
+            "app_id": self.app_id,
+            "token": self.token or self._subscribed(),
+            "environment": self.environment or "production",
+        }
+
+    def _subscribed(self) -> str:
+        assert self.subscription is not None
+        assert self.application_server_key is not None  # registering has looked for it
+        keys = self.subscription.keys
+        return Subscription(
+            self.application_server_key,
+            decoded(keys.p256dh),
+            decoded(keys.auth),
+            self.subscription.endpoint,
+        ).token
 
 
 Tokens = Annotated[
@@ -176,8 +299,8 @@ class DeviceIn(Request):
 class UnregisterIn(Request):
     """Which device to remove, by a push token that it holds; `user_id` only with an API key."""
 
-    token: AnyToken = Field(
-        description="a push token that the device holds",
+    token: HeldToken = Field(
+        description="a push token that the device holds, or its subscription's endpoint",
         examples=["abababababababababababababababababababababababababababababababab"],
     )
     user_id: UserId | None = Field(
@@ -188,6 +311,14 @@ class UnregisterIn(Request):
     @classmethod
     def _token(cls, value: str) -> str:
         return push_token(value, None)
+
+
+class ActivateIn(Request):
+    """The proof that a push has arrived."""
+
+    token: Annotated[Text, Field(min_length=10, max_length=200)] = Field(
+        description="what the activation push brought", examples=["rl_at_AZ9bJ2vXfU"]
+    )
 
 
 class UserTokenIn(Request):

@@ -110,11 +110,9 @@ async def _take_tokens(
         )
         gone = sorted({*given_up, *going})
         await pushes.drop_for_tokens(session, tenant_id, gone, PushReason.TOKEN_MOVED)
-    await push_tokens.lock_tokens(session, tenant_id, tokens, [device, *beyond])
+    await push_tokens.lock_tokens(session, tenant_id, tokens, [device, *beyond], given_up)
     if given_up:
-        await push_tokens.forget_replaced(
-            session, device, given_up, [token["token"] for token in tokens]
-        )
+        await push_tokens.forget_replaced(session, given_up, [token["token"] for token in tokens])
     await push_tokens.save_tokens(
         session,
         tenant_id=tenant_id,

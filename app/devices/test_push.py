@@ -170,7 +170,7 @@ class _Senders:
 async def _try(opened: _Senders, rows: list[Usable], token: Row, device: Row, body: _Body) -> Tried:
     app_id, environment = token["app_id"], ENVIRONMENTS[token["environment"]]
     kind = TOKEN_KINDS[token["kind"]]
-    credential = pick(rows, token["tenant_id"], app_id, environment, kind)
+    credential = pick(rows, token["tenant_id"], app_id, environment, kind, token["token"])
 
     def tried(says: str, **more: Any) -> Tried:
         return Tried(device["device_id"], device["name"], token, credential, says, **more)
@@ -189,8 +189,8 @@ async def _try(opened: _Senders, rows: list[Usable], token: Row, device: Row, bo
     if outcome is None:
         return tried("unknown", words=unreachable(sender).words)
     seconds = outcome.ended - outcome.started
-    if outcome.code == 200:
-        return tried("accepted", status=200, seconds=seconds)
+    if 200 <= outcome.code < 300:
+        return tried("accepted", status=outcome.code, seconds=seconds)
     final = outcome.code in range(400, 500) or signal is Signal.REFUSED
     return tried(
         "refused" if final else "unknown",

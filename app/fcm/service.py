@@ -32,6 +32,7 @@ class Fcm:
     ring_kinds: Final = token_kinds
     alert_kinds: Final = token_kinds
     stop_kinds: Final = {TokenKind.FCM: TokenKind.FCM}
+    activated_kinds: Final = frozenset[TokenKind]()
     environments: Final = ("production",)
     credential_kinds: Final = frozenset({"google_service_account"})
     device_refusals: Final = policy.DEVICE_REFUSALS
@@ -40,6 +41,9 @@ class Fcm:
 
     def topic(self, kind: TokenKind, app_id: str) -> str:  # noqa: ARG002 - there is one kind
         return app_id
+
+    def key_of(self, token: str) -> str | None:  # noqa: ARG002 - any key of its app
+        return None
 
     def open(
         self,

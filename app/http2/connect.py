@@ -9,7 +9,7 @@ from typing import Any, Final
 from app.infra.tasks import Tasks
 from app.infra.urls import http_url
 
-_tasks = Tasks("apns")
+_tasks = Tasks("http2")
 
 _ATTEMPT_DELAY: Final = 0.25
 _SHORTEST_DELAY: Final = 0.01
@@ -20,10 +20,13 @@ Address = tuple[Any, Any, int, str, tuple[Any, ...]]
 
 
 class Endpoint:
-    """Where APNs is: `https://host[:port]`, port 443 unless given. Raises ValueError if not."""
+    """Where a push service is: `https://host[:port]`, port 443 unless given.
+
+    Raises ValueError for any other URL.
+    """
 
     def __init__(self, url: str) -> None:
-        wanted = f"an APNs URL is https://host or https://host:port, not {url!r}"
+        wanted = f"a push service's URL is https://host or https://host:port, not {url!r}"
         try:
             parts = http_url(url)
         except ValueError as error:
@@ -35,6 +38,10 @@ class Endpoint:
         host = f"[{self.host}]" if ":" in self.host else self.host
         self.authority: Final = host if self.port == 443 else f"{host}:{self.port}"
 
+    async def addresses(self, loop: asyncio.AbstractEventLoop) -> list[Address]:
+        """Where it may be reached, as the system says. Raises OSError."""
+        return await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+
     async def connect(
         self, loop: asyncio.AbstractEventLoop, within: float, random: Callable[[], float]
     ) -> socket.socket:
@@ -44,7 +51,7 @@ class Endpoint:
         begun when one fails or has not answered for a moment, however many are silent: half of
         `within` seconds goes to beginning them all.
         """
-        found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        found = await self.addresses(loop)
         if not found:
             raise OSError(f"{self.host} has no address")
         delay = max(_SHORTEST_DELAY, min(_ATTEMPT_DELAY, within / (2 * len(found))))

@@ -190,7 +190,9 @@ class ConnectionManager:
         if current >= self._most:
             return False
         slots = sum(x.slots for x in self.connections)
-        return self._owner.has_waiting() or sum(x.free() for x in self.connections) <= slots // 4
+        if self._owner.has_waiting():
+            return True
+        return slots > 0 and sum(x.free() for x in self.connections) <= slots // 4
 
     def _connector_done(self, task: asyncio.Task[None]) -> None:
         self._connector = None

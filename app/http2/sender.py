@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from random import random as random_float
 from typing import Any, Final, Generic, TypeVar
 
@@ -75,6 +75,22 @@ class SenderStats:
     handshakes: int
     connect_failures: int
     last_failure: str | None
+
+
+def stats_of(pools: Collection[Pool]) -> SenderStats:
+    """A sender of these pools at this moment."""
+    managers = [pool.manager for pool in pools]
+    failures = [one.last_failure for one in managers if one.last_failure is not None]
+    return SenderStats(
+        connections=sum(len(one.connections) for one in managers),
+        leaving=sum(x.retired is not None for one in managers for x in one.sockets),
+        streams=sum(len(x.streams.open) for one in managers for x in one.sockets),
+        waiting=sum(len(pool.waiting) + len(pool.stale) for pool in pools),
+        slots=sum(x.slots for one in managers for x in one.connections),
+        handshakes=sum(one.handshakes for one in managers),
+        connect_failures=sum(one.failures for one in managers),
+        last_failure=failures[-1] if failures else None,
+    )
 
 
 class PooledSender(Generic[P]):
@@ -160,14 +176,4 @@ class PooledSender(Generic[P]):
 
     def stats(self) -> SenderStats:
         """The sender at this moment."""
-        manager = self.pool.manager
-        return SenderStats(
-            connections=len(manager.connections),
-            leaving=sum(x.retired is not None for x in manager.sockets),
-            streams=sum(len(x.streams.open) for x in manager.sockets),
-            waiting=len(self.pool.waiting) + len(self.pool.stale),
-            slots=sum(x.slots for x in manager.connections),
-            handshakes=manager.handshakes,
-            connect_failures=manager.failures,
-            last_failure=manager.last_failure,
-        )
+        return stats_of((self.pool,))

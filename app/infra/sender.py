@@ -117,8 +117,9 @@ class Service(Protocol):
     `name` is its word in metrics; `title` how people call the service, `label` its protocol.
     `token_kinds` and `credential_kinds` are what it serves, `ring_kinds` the tokens that are rung;
     `stop_kinds` says for each of these by which kind of the same device's tokens it is told to
-    stop; `alert_kinds` are the tokens by which the phone's system shows a notification by itself. A
-    service of one environment calls that `production`.
+    stop; `alert_kinds` are the tokens by which the phone's system shows a notification by itself.
+    Tokens of `activated_kinds` count once an app has posted back what an activation push brought
+    it. A service of one environment calls that `production`.
     `device_refusals` are reasons that speak of one device's token alone: many of them together mean
     a wrong credential. To a probe, `proofs` are reasons that show that the credential is taken, and
     `elsewhere` those that show that it is good in another environment.
@@ -139,6 +140,8 @@ class Service(Protocol):
     @property
     def stop_kinds(self) -> Mapping[TokenKind, TokenKind]: ...
     @property
+    def activated_kinds(self) -> frozenset[TokenKind]: ...
+    @property
     def environments(self) -> tuple[str, ...]: ...
     @property
     def credential_kinds(self) -> frozenset[str]: ...
@@ -151,6 +154,9 @@ class Service(Protocol):
 
     def topic(self, kind: TokenKind, app_id: str) -> str:
         """What a credential must be for, to push to an app's tokens of this kind."""
+
+    def key_of(self, token: str) -> str | None:
+        """The `key_id` of the only credential that may push to a token; None: any of its app."""
 
     def open(
         self,
@@ -189,4 +195,7 @@ class Service(Protocol):
         """The row of its table that an earlier attempt was of."""
 
     def probe(self, app_id: str, topics: Sequence[str]) -> Any:
-        """A request that reaches nobody, and whose answer shows what the credential is worth."""
+        """A request that reaches nobody, and whose answer shows what the credential is worth.
+
+        None: there is nobody to ask, and a credential that can be opened is good.
+        """

@@ -78,6 +78,19 @@ class Settings(BaseSettings):
     fcm_connections: int = Field(
         4, ge=1, le=64, description="connections to FCM per credential and worker"
     )
+    webpush_ca_file: Path | None = Field(
+        None,
+        description="trust this PEM file for browsers' push services instead of the system's "
+        "authorities",
+    )
+    webpush_connections: int = Field(
+        2, ge=1, le=64, description="connections to each push service per VAPID key and worker"
+    )
+    webpush_allow_private: bool = Field(
+        False,
+        description="push services of subscriptions may have private addresses: for development, "
+        "or for a UnifiedPush server of your own",
+    )
     cors_origins: Annotated[list[str], NoDecode] = Field(
         [], description="origins of web clients, separated by commas"
     )

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.core.push import OF_OPEN_RINGS, Environment, Purpose, PushReason, PushState
 from app.core.push_policy import NoAnswer, OtherEnvironment, Reaction, Verdict
-from app.credentials.usable import Usable, in_order
+from app.credentials.usable import Usable, in_order, made_for
 from app.push.breakers import Try
 from app.push.claimed import ClaimedPush, Standing
 from app.push.results import Result
@@ -46,7 +46,7 @@ class CredentialSet:
         key = (*app, environment, push.kind)
         if key not in self._ordered:
             self._ordered[key] = in_order(self._rows, *app, environment, push.kind)
-        return self._ordered[key]
+        return made_for(push.token, push.kind, self._ordered[key])
 
 
 def try_of(push: ClaimedPush) -> Try:

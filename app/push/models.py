@@ -13,7 +13,8 @@ class Token(Base):
     """A push address of a device.
 
     `registered_at` moves with every registration: an answer with a time of its own (Gone) retires a
-    token only if that is later. `changed_at` moves when the row's meaning does (owner, environment,
+    token only if that is later. A `token` of several parts is a subscription of Web Push, the last
+    part its endpoint. `changed_at` moves when the row's meaning does (owner, environment,
     life).
     """
 
@@ -49,6 +50,12 @@ class Token(Base):
         ),
         Index("ix_tokens_expires_at", "expires_at", postgresql_where=text("retired_at IS NULL")),
         Index("ix_tokens_registered_at", "registered_at"),
+        Index(
+            "ix_tokens_endpoint",
+            "tenant_id",
+            text("md5(split_part(token, ' '::text, 4))"),
+            postgresql_where=text("token LIKE '% %'"),
+        ),
         Index("ix_tokens_ending", "tenant_id", text('"right"(token, 4)')),
     )
 

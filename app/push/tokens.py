@@ -8,12 +8,13 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app import senders
-from app.infra.db import Connection, Row, many
+from app.infra.db import Connection, Row, many, one
 from app.push.claimed import ClaimedPush
 
 User = tuple[UUID, str]
 """A tenant and one of its users."""
 
+# A token of several parts, a subscription, is known by its last one: its endpoint.
 TOKENS_GIVEN_UP = text("""
     SELECT t.id FROM tokens t
     JOIN unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[]), CAST(:tokens AS text[]))
@@ -21,6 +22,14 @@ TOKENS_GIVEN_UP = text("""
         ON t.kind = n.kind AND t.app_id = n.app_id AND t.token = n.token
     WHERE t.tenant_id = :tenant
         AND (t.user_id, t.device_row) IS DISTINCT FROM (CAST(:user AS text), CAST(:device AS uuid))
+    UNION
+    SELECT t.id FROM tokens t
+    JOIN unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[]), CAST(:tokens AS text[]))
+        AS n(kind, app_id, token)
+        ON t.kind = n.kind AND t.app_id = n.app_id AND t.token <> n.token
+            AND n.token LIKE '% %'
+            AND md5(split_part(t.token, ' ', 4)) = md5(split_part(n.token, ' ', 4))
+    WHERE t.tenant_id = :tenant AND t.token LIKE '% %'
     UNION
     SELECT t.id FROM tokens t
     WHERE t.device_row = CAST(:device AS uuid)
@@ -55,16 +64,22 @@ LOCK_TOKENS = text("""
             ON t.kind = n.kind AND t.app_id = n.app_id AND t.token = n.token
         WHERE t.tenant_id = :tenant
         UNION ALL
-        SELECT id FROM tokens WHERE device_row = ANY(CAST(:devices AS uuid[]))))
+        SELECT id FROM tokens WHERE device_row = ANY(CAST(:devices AS uuid[]))
+        UNION ALL
+        SELECT unnest(CAST(:given_up AS uuid[]))))
     ORDER BY id FOR UPDATE
 """)
 
 
 async def lock_tokens(
-    session: Connection, tenant_id: UUID, tokens: Sequence[Row], devices: Sequence[UUID]
+    session: Connection,
+    tenant_id: UUID,
+    tokens: Sequence[Row],
+    devices: Sequence[UUID],
+    given_up: Sequence[UUID] = (),
 ) -> None:
-    """Hold these tokens' rows, and all those of these devices, in order of id."""
-    values = {"tenant": tenant_id, "devices": list(devices)}
+    """Hold these tokens' rows, all those of these devices and what they give up, in order of id."""
+    values = {"tenant": tenant_id, "devices": list(devices), "given_up": list(given_up)}
     for name, key in (("kinds", "kind"), ("bundles", "app_id"), ("tokens", "token")):
         values[name] = [token[key] for token in tokens]
     await session.execute(LOCK_TOKENS, values)
@@ -72,8 +87,10 @@ async def lock_tokens(
 
 SAVE_TOKENS = text("""
     INSERT INTO tokens AS t (id, tenant_id, user_id, device_row, kind, app_id, environment,
-                             token, registered_at, expires_at)
-    SELECT i, :tenant, :user, :device, k, b, e, x, :now, :expires
+                             token, registered_at, expires_at, retired_at, retired_reason)
+    SELECT i, :tenant, :user, :device, k, b, e, x, :now, :expires,
+        CASE WHEN k = ANY(CAST(:activated AS text[])) THEN CAST(:now AS timestamptz) END,
+        CASE WHEN k = ANY(CAST(:activated AS text[])) THEN 'not_activated' END
     FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:bundles AS text[]),
                 CAST(:environments AS text[]), CAST(:tokens AS text[])) AS n(i, k, b, e, x)
     ORDER BY k, b, x
@@ -81,9 +98,12 @@ SAVE_TOKENS = text("""
         user_id = excluded.user_id, device_row = excluded.device_row,
         environment = CASE WHEN t.proven_at IS NOT NULL AND t.device_row = excluded.device_row
                            THEN t.environment ELSE excluded.environment END,
-        proven_at = CASE WHEN t.device_row = excluded.device_row THEN t.proven_at END,
+        proven_at = CASE WHEN excluded.retired_at IS NOT NULL OR t.device_row = excluded.device_row
+                         THEN t.proven_at END,
         registered_at = excluded.registered_at, expires_at = excluded.expires_at,
-        retired_at = NULL, retired_reason = NULL, version = t.version + 1
+        retired_at = CASE WHEN t.proven_at IS NULL THEN excluded.retired_at END,
+        retired_reason = CASE WHEN t.proven_at IS NULL THEN excluded.retired_reason END,
+        version = t.version + 1
 """)
 
 
@@ -98,9 +118,13 @@ async def save_tokens(
     now: datetime,
     expires: datetime,
 ) -> None:
-    """Make, refresh or move tokens: each belongs to this device of this user from now on."""
+    """Make, refresh or move tokens: each belongs to this device of this user from now on.
+
+    One that has to be activated is retired until it is; once it has been it stays so wherever it
+    moves, since who names it knows its secret.
+    """
     values = {"tenant": tenant_id, "user": user_id, "device": device, "ids": list(ids)}
-    values |= {"now": now, "expires": expires}
+    values |= {"now": now, "expires": expires, "activated": sorted(senders.ACTIVATED_KINDS)}
     for name, key in (("kinds", "kind"), ("bundles", "app_id"), ("tokens", "token")):
         values[name] = [token[key] for token in tokens]
     values["environments"] = [token["environment"] for token in tokens]
@@ -108,8 +132,7 @@ async def save_tokens(
 
 
 REPLACED = text("""
-    DELETE FROM tokens WHERE id = ANY(CAST(:ids AS uuid[])) AND device_row = :device
-        AND token <> ALL(CAST(:kept AS text[]))
+    DELETE FROM tokens WHERE id = ANY(CAST(:ids AS uuid[])) AND token <> ALL(CAST(:kept AS text[]))
 """)
 DEVICES_OF_TOKENS = text("""
     SELECT DISTINCT device_row FROM tokens WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY 1
@@ -121,11 +144,12 @@ async def devices_of_tokens(session: Connection, tokens: Sequence[UUID]) -> list
     return [row["device_row"] for row in await many(session, DEVICES_OF_TOKENS, {"ids": tokens})]
 
 
-async def forget_replaced(
-    session: Connection, device: UUID, ids: Sequence[UUID], kept: Sequence[str]
-) -> None:
-    """Delete this device's tokens among `ids` whose text is not `kept`: they were replaced."""
-    await session.execute(REPLACED, {"ids": ids, "device": device, "kept": kept})
+async def forget_replaced(session: Connection, ids: Sequence[UUID], kept: Sequence[str]) -> None:
+    """Delete those of the tokens that were given up whose text is not `kept`: they were replaced.
+
+    By another of their device, or, a subscription, by one of the same endpoint.
+    """
+    await session.execute(REPLACED, {"ids": ids, "kept": kept})
 
 
 TOKENS_OF_DEVICES = text("""
@@ -140,12 +164,13 @@ async def tokens_of_devices(session: Connection, ids: Sequence[UUID]) -> list[UU
 
 HOLDING = text("""
     SELECT DISTINCT device_row FROM tokens
-    WHERE device_row = ANY(CAST(:devices AS uuid[])) AND token = :token
+    WHERE device_row = ANY(CAST(:devices AS uuid[]))
+        AND :token IN (token, split_part(token, ' ', 4))
 """)
 
 
 async def devices_holding(session: Connection, devices: Sequence[UUID], token: str) -> set[UUID]:
-    """Those of these devices that hold this token, of whatever kind or app."""
+    """Those of these devices that hold this token (or endpoint), of whatever kind or app."""
     values = {"devices": list(devices), "token": token}
     return {row["device_row"] for row in await many(session, HOLDING, values)}
 
@@ -295,3 +320,39 @@ OWNERS_OF = text("""
 async def owners_of(session: Connection, ids: Sequence[UUID]) -> dict[UUID, str]:
     """Whose these tokens are."""
     return {row["id"]: row["user_id"] for row in await many(session, OWNERS_OF, {"ids": ids})}
+
+
+NOT_ACTIVATED = text("""
+    SELECT id, kind, app_id, token FROM tokens
+    WHERE tenant_id = :tenant AND device_row IN (
+        SELECT id FROM devices WHERE tenant_id = :tenant AND user_id = :user AND device_id = :device
+    ) AND retired_reason = 'not_activated' ORDER BY id
+""")
+ACTIVATE = text("""
+    UPDATE tokens t SET proven_at = coalesce(proven_at, clock_timestamp()),
+        retired_at = NULL, retired_reason = NULL, registered_at = clock_timestamp(),
+        version = version + 1
+    WHERE id = :id AND tenant_id = :tenant AND retired_reason = 'not_activated'
+        AND expires_at > clock_timestamp()
+    RETURNING user_id
+""")
+ACTIVE = text("""
+    SELECT user_id FROM tokens
+    WHERE id = :id AND tenant_id = :tenant AND proven_at IS NOT NULL
+""")
+
+
+async def not_activated(session: Connection, user: User, device_id: str) -> list[dict[str, Any]]:
+    """The tokens of a user's device, by the app's own id, that wait to be activated."""
+    values = {"tenant": user[0], "user": user[1], "device": device_id}
+    return await many(session, NOT_ACTIVATED, values)
+
+
+async def activate(session: Connection, tenant_id: UUID, token: UUID) -> str | None:
+    """Whoever it is for has got what was pushed to this token: it counts from now on.
+
+    Whose it is; None when there is no such token any more. To do so again changes nothing.
+    """
+    values = {"tenant": tenant_id, "id": token}
+    row = await one(session, ACTIVATE, values) or await one(session, ACTIVE, values)
+    return None if row is None else str(row["user_id"])

@@ -71,6 +71,8 @@ def running_stack(folder: Path, say: Say) -> Iterator[Stack]:
             "RINGLINE_FCM_URL": simulator.fcm_url,
             "RINGLINE_GOOGLE_TOKEN_URL": simulator.google_token_url,
             "RINGLINE_GOOGLE_CA_FILE": str(simulator.ca_file),
+            "RINGLINE_WEBPUSH_CA_FILE": str(simulator.ca_file),
+            "RINGLINE_WEBPUSH_ALLOW_PRIVATE": "true",
             "RINGLINE_SIMULATOR_URL": simulator.control_url,
         }
         settings = _settings(environment)

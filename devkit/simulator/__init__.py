@@ -31,6 +31,7 @@ In a test (own thread, own event loop; every method may be called from any threa
 
         account = sim.google_account("demo-project")        # .json is what its owner downloads
         sim.fcm_live(token, project="demo-project")         # None: any; sim.fcm_gone(token)
+        sim.webpush_url, sim.web_subscribe(key)              # browsers; environment="webpush"
         sim.fcm_url, sim.google_token_url                   # faults: environment="fcm",
                                                             # topic="oauth" for the token endpoint
 

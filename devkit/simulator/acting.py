@@ -135,7 +135,7 @@ async def _answer_in_pieces(
         connection.flush()
     arrival = connection.settle(stream)
     if arrival is not None:
-        if answer.status == 200 and deliver is not None:
+        if answer.success and deliver is not None:
             deliver()
         arrival.settle("answered", status=answer.status, reason=answer.reason)
         connection.apple.statistics.answers[answer.reason or str(answer.status)] += 1

@@ -69,6 +69,11 @@ class Answer:
     body: bytes | None = None
     extra: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def success(self) -> bool:
+        """Tell whether the push was taken."""
+        return 200 <= self.status < 300
+
     def header_fields(self) -> list[tuple[bytes, bytes]]:
         """Give the response's header fields, `:status` first."""
         fields = [(b":status", b"%d" % self.status)]

@@ -22,6 +22,7 @@ from devkit.simulator.provider_tokens import ProviderTokens, UpdateScope
 from devkit.simulator.requests import Arrival
 from devkit.simulator.statistics import Statistics
 from devkit.simulator.tls import Contexts
+from devkit.simulator.webpush.service import PushService
 
 if TYPE_CHECKING:
     from devkit.simulator.connection import ApnsConnection
@@ -62,6 +63,7 @@ class Apple:
         self.faults = FaultBook()
         self.statistics = Statistics()
         self.google = Google()
+        self.push_service = PushService()
         self.connections: dict[int, ApnsConnection] = {}
         self.last_connection = 0
         self.revoked: set[str] = set()
@@ -128,6 +130,11 @@ class Apple:
         self.google.set_online(token, online=online)
         self._bring_stored(token, online=online)
 
+    def set_subscriber_online(self, subscription: str, *, online: bool) -> None:
+        """The same for a browser; KeyError when there is no such subscription."""
+        self.push_service.known(subscription).online = online
+        self._bring_stored(subscription, online=online)
+
     def _bring_stored(self, token: str, *, online: bool) -> None:
         if not online:
             return
@@ -168,6 +175,7 @@ class Apple:
         self.arrivals.clear()
         self.devices.clear()
         self.google.clear()
+        self.push_service.clear()
         self.tokens.forget_history()
         self.revoked.clear()
         self.statistics = Statistics()

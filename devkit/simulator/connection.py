@@ -206,7 +206,7 @@ class ApnsConnection(Opening):
     def answer(self, stream: Stream, answer: Answer, deliver: Callable[[], None] | None) -> None:
         """Send a whole answer; a success delivers the push first."""
         arrival = self._open.pop(stream.number)
-        if answer.status == 200 and deliver is not None:
+        if answer.success and deliver is not None:
             deliver()
         arrival.settle("answered", status=answer.status, reason=answer.reason)
         self.apple.statistics.answers[answer.reason or str(answer.status)] += 1

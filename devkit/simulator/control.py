@@ -16,6 +16,7 @@ from devkit.simulator.devices import Environment
 from devkit.simulator.google import control as google_control
 from devkit.simulator.own_pages import OwnPagesOnly
 from devkit.simulator.requests import Arrival
+from devkit.simulator.webpush import control as webpush_control
 
 if TYPE_CHECKING:
     from devkit.simulator.server import Server
@@ -35,6 +36,7 @@ def control_app(server: "Server") -> FastAPI:
     app.include_router(router)
     app.include_router(control_admin.router(server))
     app.include_router(google_control.router(server))
+    app.include_router(webpush_control.router(server))
 
     @app.exception_handler(KeyError)
     async def unknown(_request: Request, error: KeyError) -> JSONResponse:

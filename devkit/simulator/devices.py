@@ -11,8 +11,8 @@ from typing import Literal
 
 from devkit.simulator.answers import Refusal
 
-Environment = Literal["production", "sandbox", "fcm"]
-"""The door that a push comes by: Apple has two of them, Google one."""
+Environment = Literal["production", "sandbox", "fcm", "webpush"]
+"""The door that a push comes by: Apple has two of them, Google one, the browsers' service one."""
 GoneReason = Literal["Unregistered", "ExpiredToken"]
 
 

@@ -23,11 +23,12 @@ from devkit.simulator.provider_tokens import ProviderCredential
 from devkit.simulator.scripting import Scripting
 from devkit.simulator.server import KEEP, Server, fast_loop, serve
 from devkit.simulator.watching import Watching
+from devkit.simulator.webpush.handle import OfPushService
 
 _STARTING_SECONDS = 20
 
 
-class Simulator(Watching, Scripting, OfGoogle):
+class Simulator(Watching, Scripting, OfGoogle, OfPushService):
     """A handle on a running simulator: `with Simulator.running() as sim: ...`."""
 
     def __init__(
@@ -45,6 +46,7 @@ class Simulator(Watching, Scripting, OfGoogle):
         production_port: int = 0,
         sandbox_port: int = 0,
         fcm_port: int = 0,
+        webpush_port: int = 0,
         control_port: int = 0,
         conduct: Conduct | None = None,
         keep: int = KEEP,
@@ -59,6 +61,7 @@ class Simulator(Watching, Scripting, OfGoogle):
                 production_port=production_port,
                 sandbox_port=sandbox_port,
                 fcm_port=fcm_port,
+                webpush_port=webpush_port,
                 control_port=control_port,
                 conduct=conduct,
                 keep=keep,

@@ -1,4 +1,4 @@
-"""The TLS ports: one for each of Apple's environments, and Google's."""
+"""The TLS ports: one for each of Apple's environments, Google's, the browsers'."""
 
 import asyncio
 import socket
@@ -7,6 +7,7 @@ from devkit.simulator.apple import Apple
 from devkit.simulator.connection import ApnsConnection
 from devkit.simulator.devices import Environment
 from devkit.simulator.google.connection import GoogleConnection
+from devkit.simulator.webpush.connection import WebPushConnection
 
 
 class Port:
@@ -43,6 +44,8 @@ class Port:
     def _accept(self) -> ApnsConnection:
         if self._environment == "fcm":
             return GoogleConnection(self._apple)
+        if self._environment == "webpush":
+            return WebPushConnection(self._apple)
         return ApnsConnection(self._apple, self._environment)
 
     def refuse(self) -> None:

@@ -55,6 +55,14 @@ class Server:
         return f"https://localhost:{self.fcm_port}"
 
     @property
+    def webpush_port(self) -> int:
+        return self._ports["webpush"].number
+
+    @property
+    def webpush_url(self) -> str:
+        return f"https://localhost:{self.webpush_port}"
+
+    @property
     def google_token_url(self) -> str:
         return f"{self.fcm_url}/token"
 
@@ -73,6 +81,7 @@ class Server:
             "sandbox_url": self.sandbox_url,
             "fcm_url": self.fcm_url,
             "google_token_url": self.google_token_url,
+            "webpush_url": self.webpush_url,
             "control_url": self.control_url,
             "ca_file": str(self.apple.ca_file),
             "run": self.run_id,
@@ -108,6 +117,7 @@ async def serve(
     production_port: int = 0,
     sandbox_port: int = 0,
     fcm_port: int = 0,
+    webpush_port: int = 0,
     control_port: int = 0,
     host: str = "127.0.0.1",
     conduct: Conduct | None = None,
@@ -124,6 +134,7 @@ async def serve(
         "production": Port(apple, "production", host, production_port),
         "sandbox": Port(apple, "sandbox", host, sandbox_port),
         "fcm": Port(apple, "fcm", host, fcm_port),
+        "webpush": Port(apple, "webpush", host, webpush_port),
     }
     server = Server(apple, host, **ports)
     try:
@@ -179,6 +190,7 @@ def run(
     production_port: int = 0,
     sandbox_port: int = 0,
     fcm_port: int = 0,
+    webpush_port: int = 0,
     control_port: int = 0,
     host: str = "127.0.0.1",
     conduct: Conduct | None = None,
@@ -200,6 +212,7 @@ def run(
             production_port=production_port,
             sandbox_port=sandbox_port,
             fcm_port=fcm_port,
+            webpush_port=webpush_port,
             control_port=control_port,
             host=host,
             conduct=conduct,

@@ -15,6 +15,7 @@ from app.core.push import PushReason, PushState, RetiredReason
 from app.core.push_policy import NoAnswer
 from app.dashboard import words as pages
 from app.fcm import answer_table as fcm
+from app.webpush import answer_table as webpush
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,8 @@ def test_each_state_and_end_of_a_call_has_a_tag() -> None:
 
 
 def test_each_answer_of_a_service_that_is_known_is_explained() -> None:
-    assert set(words.SAID) == {*apns.TABLE.by_reason, *fcm.TABLE.by_reason}
+    reasons = {*apns.TABLE.by_reason, *fcm.TABLE.by_reason, *webpush.REASONS.values()}
+    assert set(words.SAID) == reasons
 
 
 def test_why_there_was_no_answer_is_a_reason_of_a_push() -> None:

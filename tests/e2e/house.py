@@ -179,6 +179,8 @@ class House:
             "RINGLINE_FCM_URL": self.sim.fcm_url,
             "RINGLINE_GOOGLE_TOKEN_URL": self.sim.google_token_url,
             "RINGLINE_GOOGLE_CA_FILE": str(self.sim.ca_file),
+            "RINGLINE_WEBPUSH_CA_FILE": str(self.sim.ca_file),
+            "RINGLINE_WEBPUSH_ALLOW_PRIVATE": "true",
             **self.extra,
         }
 
@@ -193,6 +195,8 @@ class House:
             fcm_url=self.sim.fcm_url,
             google_token_url=self.sim.google_token_url,
             google_ca_file=self.sim.ca_file,
+            webpush_ca_file=self.sim.ca_file,
+            webpush_allow_private=True,
             database_pool=20,
         )
 

@@ -60,11 +60,13 @@ class Toy:
     name, title, label = "toy", "Toy", "TOY"
     token_kinds = ring_kinds = alert_kinds = frozenset({TokenKind.TOY})
     stop_kinds = {TokenKind.TOY: TokenKind.TOY}
+    activated_kinds = frozenset()
     environments = ("production",)
     credential_kinds = frozenset({"toy_key"})
     device_refusals = proofs = elsewhere = frozenset()
 
     def topic(self, kind, app_id): return app_id
+    def key_of(self, token): return None
     def open(self, secret, environment, settings, wall_clock, *, connections=None): return Sender()
     def ring_payload(self, profile, facts, template): return android_ring("ringline", facts)
     def stop_payload(self, kind, profile, facts, reason, template): return android_stop(facts, reason)

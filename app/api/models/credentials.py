@@ -31,7 +31,8 @@ class Described(Out):
     """What a file or a stored credential says of itself."""
 
     kind: Word = Field(
-        description="`certificate`, `key` or `google_service_account`", examples=["certificate"]
+        description="`certificate`, `key`, `google_service_account` or `vapid`",
+        examples=["certificate"],
     )
     app_id: AppName | None = Field(description="the app", examples=["com.example.app"])
     topics: Annotated[list[Name], MANY] = Field(
@@ -39,9 +40,14 @@ class Described(Out):
     )
     environments: Annotated[list[Environment], MANY] = Field(description="where it may push")
     team_id: Word | None = Field(description="Apple's team", examples=["A1B2C3D4E5"])
-    key_id: Word | None = Field(description="of a key or an account", examples=["K1B2C3D4E5"])
+    key_id: Name | None = Field(
+        description="of a key or an account; of a VAPID key its public half",
+        examples=["K1B2C3D4E5"],
+    )
     project_id: Name | None = Field(description="Google's project, of a service account")
-    subject: Sentence | None = Field(description="of a certificate; an account's e-mail")
+    subject: Sentence | None = Field(
+        description="of a certificate; an account's e-mail; whom push services may write to"
+    )
     serial: Word | None = Field(description="of a certificate, hexadecimal")
     fingerprint: Word | None = Field(description="SHA-256, hexadecimal")
     not_before: Moment | None = maybe_time("from when it is good")

@@ -11,7 +11,7 @@ from app.api.models.calls import Warning_
 class TokenOut(Out):
     """A push token, of which the last four characters are shown."""
 
-    kind: Literal["voip", "alert", "fcm"] = Field(description="which push it takes")
+    kind: Literal["voip", "alert", "fcm", "webpush"] = Field(description="which push it takes")
     app_id: AppName = Field(description="the app", examples=["com.example.app"])
     environment: Literal["production", "sandbox"] | None = Field(
         description="Apple's environment; null for other kinds"
@@ -19,8 +19,11 @@ class TokenOut(Out):
     ends_with: Word = Field(description="its last four characters", examples=["eeff"])
     registered_at: Moment = time("when it was last registered")
     expires_at: Moment = time("until when it is rung")
-    retired_at: Moment | None = maybe_time("when it was found dead")
-    retired_reason: Name | None = Field(description="why", examples=["Unregistered"])
+    retired_at: Moment | None = maybe_time("since when it is not rung")
+    retired_reason: Name | None = Field(
+        description="why; `not_activated`: its activation token has not been posted back",
+        examples=["Unregistered"],
+    )
 
 
 class PhoneReportOut(Out):
@@ -55,6 +58,18 @@ class RegisteredOut(DeviceOut):
 
     warnings: Annotated[list[Warning_], MANY] | None = Field(
         default=None, description="what keeps it from being rung, such as no credential"
+    )
+
+
+class VapidKeyOut(Out):
+    """With what an app's browsers subscribe."""
+
+    app_id: AppName = Field(description="the app", examples=["https://app.example.com"])
+    public_key: Name = Field(
+        description="`applicationServerKey` for `PushManager.subscribe`, in base64url",
+        examples=[
+            "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8"
+        ],
     )
 
 

@@ -57,6 +57,7 @@ from app.core.payload.profiles import (
 )
 from app.core.payload.sample import SAMPLE_TOKEN, sample_facts
 from app.core.payload.template import Template
+from app.core.payload.web import WEB_LIMIT, web_activation, web_ring, web_stop
 
 __all__ = [
     "ALERT_SERVICES",
@@ -69,6 +70,7 @@ __all__ = [
     "SAMPLE_TOKEN",
     "TOKEN_ROOM",
     "VOIP_LIMIT",
+    "WEB_LIMIT",
     "AlertTexts",
     "AndroidProfile",
     "Kind",
@@ -95,6 +97,9 @@ __all__ = [
     "template_advice",
     "topic",
     "voip_stop_payload",
+    "web_activation",
+    "web_ring",
+    "web_stop",
 ]
 
 

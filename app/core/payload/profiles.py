@@ -37,7 +37,7 @@ RING: Final[dict[str, Any]] = {
     "token": "{{token}}",
 }
 # A stop says only what a phone needs to end the right screen; it grants nothing, so no token.
-_STOP: Final[dict[str, Any]] = {
+STOP: Final[dict[str, Any]] = {
     "v": 2,
     "type": "stop",
     "uuid": "{{uuid}}",
@@ -209,8 +209,8 @@ def _compiled(ring: dict[str, Any], flat: dict[str, Any]) -> dict[str, Template]
 
 
 RING_TEMPLATES: Final = _compiled(RING, RING_FLAT)
-VOIP_STOP_TEMPLATES: Final = _compiled(_STOP, STOP_FLAT)
-BACKGROUND_STOP: Final = compile_template({"aps": {"content-available": 1}, "ring": _STOP})
+VOIP_STOP_TEMPLATES: Final = _compiled(STOP, STOP_FLAT)
+BACKGROUND_STOP: Final = compile_template({"aps": {"content-available": 1}, "ring": STOP})
 
 
 def template_for(

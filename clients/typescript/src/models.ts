@@ -48,6 +48,12 @@ export interface ActIn {
   device_id?: string | null;
 }
 
+/** The proof that a push has arrived. */
+export interface ActivateIn {
+  /** what the activation push brought */
+  token: string;
+}
+
 /** Who acted. */
 export interface Actor {
   /** api_key, user, command, dashboard or server */
@@ -244,7 +250,7 @@ export interface CredentialIn {
 
 /** A credential as admins read it. */
 export interface Credential {
-  /** `certificate`, `key` or `google_service_account` */
+  /** `certificate`, `key`, `google_service_account` or `vapid` */
   kind: string;
   /** the app */
   app_id: string | null;
@@ -254,11 +260,11 @@ export interface Credential {
   environments: ("production" | "sandbox" | (string & {}))[];
   /** Apple's team */
   team_id: string | null;
-  /** of a key or an account */
+  /** of a key or an account; of a VAPID key its public half */
   key_id: string | null;
   /** Google's project, of a service account */
   project_id: string | null;
-  /** of a certificate; an account's e-mail */
+  /** of a certificate; an account's e-mail; whom push services may write to */
   subject: string | null;
   /** of a certificate, hexadecimal */
   serial: string | null;
@@ -783,7 +789,7 @@ export interface PreferencesIn {
 
 /** What was understood of a file; nothing has been stored. */
 export interface Preview {
-  /** `certificate`, `key` or `google_service_account` */
+  /** `certificate`, `key`, `google_service_account` or `vapid` */
   kind: string;
   /** the app */
   app_id: string | null;
@@ -793,11 +799,11 @@ export interface Preview {
   environments: ("production" | "sandbox" | (string & {}))[];
   /** Apple's team */
   team_id: string | null;
-  /** of a key or an account */
+  /** of a key or an account; of a VAPID key its public half */
   key_id: string | null;
   /** Google's project, of a service account */
   project_id: string | null;
-  /** of a certificate; an account's e-mail */
+  /** of a certificate; an account's e-mail; whom push services may write to */
   subject: string | null;
   /** of a certificate, hexadecimal */
   serial: string | null;
@@ -1005,6 +1011,24 @@ export interface SigningSecrets {
   signing_secrets: SigningSecret[];
 }
 
+/** A `PushSubscription` as a browser gives it (`toJSON()`). */
+export interface SubscriptionIn {
+  /** where pushes to it go: https, and public */
+  endpoint: string;
+  /** what pushes to it are sealed with */
+  keys: SubscriptionKeysIn;
+  /** as the browser says (the Push API's name); it is not needed */
+  expirationTime?: number | null;
+}
+
+/** What pushes to a browser are sealed with. */
+export interface SubscriptionKeysIn {
+  /** its public key: 65 bytes in base64url */
+  p256dh: string;
+  /** its secret: 16 bytes in base64url */
+  auth: string;
+}
+
 /** The settings of one tenant; what is absent has its default. */
 export interface TenantSettings {
   /** seconds and counts, by name (docs/guides/limits.md) */
@@ -1100,10 +1124,20 @@ export interface Timeline {
 export interface TokenIn {
   /** which push it takes */
   kind: string;
-  /** as PushKit or UserNotifications gave it, in hexadecimal; or as FCM did */
-  token: string;
-  /** the app's bundle id, or Android package */
+  /** the app's bundle id, Android package, or origin */
   app_id: string;
+  /**
+   * as PushKit or UserNotifications gave it, in hexadecimal; or as FCM did; of `webpush` there
+   * is none
+   */
+  token?: string | null;
+  /** of `webpush`, in place of a token */
+  subscription?: SubscriptionIn | null;
+  /**
+   * of `webpush`: the public VAPID key that it was made with; the app's of the moment unless
+   * told
+   */
+  application_server_key?: string | null;
   /** Apple's, production unless told: sandbox for builds run from Xcode; other kinds have none */
   environment?: "production" | "sandbox" | null;
 }
@@ -1111,7 +1145,7 @@ export interface TokenIn {
 /** A push token, of which the last four characters are shown. */
 export interface Token {
   /** which push it takes */
-  kind: "voip" | "alert" | "fcm" | (string & {});
+  kind: "voip" | "alert" | "fcm" | "webpush" | (string & {});
   /** the app */
   app_id: string;
   /** Apple's environment; null for other kinds */
@@ -1122,9 +1156,9 @@ export interface Token {
   registered_at: string;
   /** until when it is rung; RFC 3339, UTC, with milliseconds */
   expires_at: string;
-  /** when it was found dead; RFC 3339, UTC, with milliseconds */
+  /** since when it is not rung; RFC 3339, UTC, with milliseconds */
   retired_at: string | null;
-  /** why */
+  /** why; `not_activated`: its activation token has not been posted back */
   retired_reason: string | null;
 }
 
@@ -1156,7 +1190,7 @@ export interface Tried {
 
 /** Which device to remove, by a push token that it holds; `user_id` only with an API key. */
 export interface UnregisterIn {
-  /** a push token that the device holds */
+  /** a push token that the device holds, or its subscription's endpoint */
   token: string;
   /** whose device; with a key only */
   user_id?: string | null;
@@ -1194,6 +1228,22 @@ export interface UserTokenRules {
   jwks?: Record<string, unknown> | null;
   /** where the issuer's public keys are fetched instead: https, public, cached for 10 minutes */
   jwks_url?: string | null;
+}
+
+/** For which web app a VAPID key is to be made, and whom push services may write to. */
+export interface VapidIn {
+  /** the web app's origin, or a UnifiedPush app's package */
+  app_id: string;
+  /** whom a push service may write to: `mailto:` or `https:` (VAPID's `sub`) */
+  subject: string;
+}
+
+/** With what an app's browsers subscribe. */
+export interface VapidKey {
+  /** the app */
+  app_id: string;
+  /** `applicationServerKey` for `PushManager.subscribe`, in base64url */
+  public_key: string;
 }
 
 /** Something that does not refuse the request, and that a person should know. */

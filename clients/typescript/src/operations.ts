@@ -1,6 +1,6 @@
 // Made from the OpenAPI document by `make reference`: change the server, not this file.
 import { Sender, segment } from "./requests.js";
-import type { Accepted, ActIn, Attempt, AuditLine, Block, Blocks, Call, ChangeIn, ConfirmIn, Credential, CredentialIn, Credentials, DeclineIn, Delivery, DeviceIn, Devices, EventTypes, FileIn, ListedCall, Missed, NewSecret, NewSigningSecret, NewWebhook, OwnCall, PastCall, PreferencesIn, Preview, Registered, ReportIn, RequestIn, Resent, Revoked, RingIn, Ringing, RingingIn, RotateIn, SeenIn, SigningSecrets, TenantSettings, TestPush, TestPushIn, Timeline, UnregisterIn, UserToken, UserTokenIn, Webhook, WebhookIn, Webhooks } from "./models.js";
+import type { Accepted, ActIn, ActivateIn, Attempt, AuditLine, Block, Blocks, Call, ChangeIn, ConfirmIn, Credential, CredentialIn, Credentials, DeclineIn, Delivery, DeviceIn, Devices, EventTypes, FileIn, ListedCall, Missed, NewSecret, NewSigningSecret, NewWebhook, OwnCall, PastCall, PreferencesIn, Preview, Registered, ReportIn, RequestIn, Resent, Revoked, RingIn, Ringing, RingingIn, RotateIn, SeenIn, SigningSecrets, TenantSettings, TestPush, TestPushIn, Timeline, UnregisterIn, UserToken, UserTokenIn, VapidIn, VapidKey, Webhook, WebhookIn, Webhooks } from "./models.js";
 
 /** One method for each operation of the API. */
 export abstract class Operations extends Sender {
@@ -134,6 +134,20 @@ export abstract class Operations extends Sender {
     return this.send<void>({ method: "POST", path: `/v1/devices/unregister`, repeatable: true, body });
   }
 
+  /** With which public VAPID key the browsers of a web app subscribe. */
+  readWebPushKey(query: { app_id: string }): Promise<VapidKey> {
+    return this.send<VapidKey>({ method: "GET", path: `/v1/web-push/key`, repeatable: true, query });
+  }
+
+  /**
+   * Show that pushes to a subscription arrive: the activation push brought this token. The
+   * token is all that is needed, since a service worker has no login. From then on the
+   * subscription is rung; if its user is being rung, it rings at once.
+   */
+  activateSubscription(body: ActivateIn): Promise<void> {
+    return this.send<void>({ method: "POST", path: `/v1/devices/activate`, repeatable: true, body });
+  }
+
   /** Remove a device with its tokens: it will not ring again. */
   removeDevice(deviceId: string, query: { user_id?: string | null } = {}): Promise<void> {
     return this.send<void>({ method: "DELETE", path: `/v1/devices/${segment(deviceId)}`, repeatable: true, query });
@@ -178,6 +192,14 @@ export abstract class Operations extends Sender {
     return this.send<Credential>({ method: "POST", path: `/v1/credentials/requests`, body });
   }
 
+  /**
+   * Make a VAPID key for a web app; `key_id` is what its browsers subscribe with from now on.
+   * Browsers that have subscribed before go on by the key that they know.
+   */
+  makeVapidKey(body: VapidIn): Promise<Credential> {
+    return this.send<Credential>({ method: "POST", path: `/v1/credentials/vapid`, body });
+  }
+
   /** Bring the `.cer` that Apple gave for a signing request. */
   completeCertificate(credentialId: string, body: FileIn): Promise<Credential> {
     return this.send<Credential>({ method: "POST", path: `/v1/credentials/${segment(credentialId)}/certificate`, body });
@@ -193,7 +215,10 @@ export abstract class Operations extends Sender {
     return this.send<Credential>({ method: "GET", path: `/v1/credentials/${segment(credentialId)}`, repeatable: true });
   }
 
-  /** Delete it and its private key for good. The last working one wants `?confirm=true`. */
+  /**
+   * Delete it and its private key for good. The last working one, and a VAPID key that
+   * browsers know, want `?confirm=true`.
+   */
   deleteCredential(credentialId: string, query: { confirm?: boolean } = {}): Promise<void> {
     return this.send<void>({ method: "DELETE", path: `/v1/credentials/${segment(credentialId)}`, repeatable: true, query });
   }
@@ -208,7 +233,10 @@ export abstract class Operations extends Sender {
     return this.send<Credential>({ method: "POST", path: `/v1/credentials/${segment(credentialId)}/activate` });
   }
 
-  /** Use it no more, but keep it. The last working one wants `{"confirm": true}`. */
+  /**
+   * Use it no more, but keep it. The last working one, and a VAPID key that browsers know,
+   * want `{"confirm": true}`.
+   */
   retireCredential(credentialId: string, body: ConfirmIn = {}): Promise<Credential> {
     return this.send<Credential>({ method: "POST", path: `/v1/credentials/${segment(credentialId)}/retire`, body });
   }

@@ -72,6 +72,13 @@ class ActIn(TypedDict):
     """the device that acts"""
 
 
+class ActivateIn(TypedDict):
+    """The proof that a push has arrived."""
+
+    token: str
+    """what the activation push brought"""
+
+
 class Actor(TypedDict):
     """Who acted."""
 
@@ -300,7 +307,7 @@ class Credential(TypedDict):
     """A credential as admins read it."""
 
     kind: str
-    """`certificate`, `key` or `google_service_account`"""
+    """`certificate`, `key`, `google_service_account` or `vapid`"""
     app_id: str | None
     """the app"""
     topics: list[str]
@@ -310,11 +317,11 @@ class Credential(TypedDict):
     team_id: str | None
     """Apple's team"""
     key_id: str | None
-    """of a key or an account"""
+    """of a key or an account; of a VAPID key its public half"""
     project_id: str | None
     """Google's project, of a service account"""
     subject: str | None
-    """of a certificate; an account's e-mail"""
+    """of a certificate; an account's e-mail; whom push services may write to"""
     serial: str | None
     """of a certificate, hexadecimal"""
     fingerprint: str | None
@@ -922,7 +929,7 @@ class Preview(TypedDict):
     """What was understood of a file; nothing has been stored."""
 
     kind: str
-    """`certificate`, `key` or `google_service_account`"""
+    """`certificate`, `key`, `google_service_account` or `vapid`"""
     app_id: str | None
     """the app"""
     topics: list[str]
@@ -932,11 +939,11 @@ class Preview(TypedDict):
     team_id: str | None
     """Apple's team"""
     key_id: str | None
-    """of a key or an account"""
+    """of a key or an account; of a VAPID key its public half"""
     project_id: str | None
     """Google's project, of a service account"""
     subject: str | None
-    """of a certificate; an account's e-mail"""
+    """of a certificate; an account's e-mail; whom push services may write to"""
     serial: str | None
     """of a certificate, hexadecimal"""
     fingerprint: str | None
@@ -1158,6 +1165,26 @@ class SigningSecrets(TypedDict):
     """at most two are live"""
 
 
+class SubscriptionIn(TypedDict):
+    """A `PushSubscription` as a browser gives it (`toJSON()`)."""
+
+    endpoint: str
+    """where pushes to it go: https, and public"""
+    keys: SubscriptionKeysIn
+    """what pushes to it are sealed with"""
+    expirationTime: NotRequired[float | None]
+    """as the browser says (the Push API's name); it is not needed"""
+
+
+class SubscriptionKeysIn(TypedDict):
+    """What pushes to a browser are sealed with."""
+
+    p256dh: str
+    """its public key: 65 bytes in base64url"""
+    auth: str
+    """its secret: 16 bytes in base64url"""
+
+
 class TenantSettings(TypedDict):
     """The settings of one tenant; what is absent has its default."""
 
@@ -1270,10 +1297,18 @@ class TokenIn(TypedDict):
 
     kind: str
     """which push it takes"""
-    token: str
-    """as PushKit or UserNotifications gave it, in hexadecimal; or as FCM did"""
     app_id: str
-    """the app's bundle id, or Android package"""
+    """the app's bundle id, Android package, or origin"""
+    token: NotRequired[str | None]
+    """as PushKit or UserNotifications gave it, in hexadecimal; or as FCM did; of `webpush`
+    there is none
+    """
+    subscription: NotRequired[SubscriptionIn | None]
+    """of `webpush`, in place of a token"""
+    application_server_key: NotRequired[str | None]
+    """of `webpush`: the public VAPID key that it was made with; the app's of the moment unless
+    told
+    """
     environment: NotRequired[Literal["production", "sandbox"] | None]
     """Apple's, production unless told: sandbox for builds run from Xcode; other kinds have
     none
@@ -1283,7 +1318,7 @@ class TokenIn(TypedDict):
 class Token(TypedDict):
     """A push token, of which the last four characters are shown."""
 
-    kind: Literal["voip", "alert", "fcm"]
+    kind: Literal["voip", "alert", "fcm", "webpush"]
     """which push it takes"""
     app_id: str
     """the app"""
@@ -1296,9 +1331,9 @@ class Token(TypedDict):
     expires_at: str
     """until when it is rung; RFC 3339, UTC, with milliseconds"""
     retired_at: str | None
-    """when it was found dead; RFC 3339, UTC, with milliseconds"""
+    """since when it is not rung; RFC 3339, UTC, with milliseconds"""
     retired_reason: str | None
-    """why"""
+    """why; `not_activated`: its activation token has not been posted back"""
 
 
 class Tried(TypedDict):
@@ -1332,7 +1367,7 @@ class UnregisterIn(TypedDict):
     """Which device to remove, by a push token that it holds; `user_id` only with an API key."""
 
     token: str
-    """a push token that the device holds"""
+    """a push token that the device holds, or its subscription's endpoint"""
     user_id: NotRequired[str | None]
     """whose device; with a key only"""
 
@@ -1372,6 +1407,24 @@ class UserTokenRules(TypedDict):
     """public keys of the issuer (RFC 7517: RS256, ES256)"""
     jwks_url: NotRequired[str | None]
     """where the issuer's public keys are fetched instead: https, public, cached for 10 minutes"""
+
+
+class VapidIn(TypedDict):
+    """For which web app a VAPID key is to be made, and whom push services may write to."""
+
+    app_id: str
+    """the web app's origin, or a UnifiedPush app's package"""
+    subject: str
+    """whom a push service may write to: `mailto:` or `https:` (VAPID's `sub`)"""
+
+
+class VapidKey(TypedDict):
+    """With what an app's browsers subscribe."""
+
+    app_id: str
+    """the app"""
+    public_key: str
+    """`applicationServerKey` for `PushManager.subscribe`, in base64url"""
 
 
 class Notice(TypedDict):

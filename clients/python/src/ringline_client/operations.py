@@ -44,6 +44,7 @@ from ringline_client.models import (
     TokenIn,
     UserToken,
     UserTokenRules,
+    VapidKey,
     Webhook,
     Webhooks,
 )
@@ -458,6 +459,23 @@ class Operations(Sender):
             )
         )
 
+    def read_web_push_key(self, *, app_id: str) -> VapidKey:
+        """With which public VAPID key the browsers of a web app subscribe."""
+        return cast(
+            "VapidKey",
+            self._send(
+                Request("GET", "/v1/web-push/key", repeatable=True, query={"app_id": app_id})
+            ),
+        )
+
+    def activate_subscription(self, *, token: str) -> None:
+        """Show that pushes to a subscription arrive: the activation push brought this token.
+
+        The token is all that is needed, since a service worker has no login. From then on
+        the subscription is rung; if its user is being rung, it rings at once.
+        """
+        self._send(Request("POST", "/v1/devices/activate", repeatable=True, body={"token": token}))
+
     def remove_device(self, device_id: str, *, user_id: str | None = None) -> None:
         """Remove a device with its tokens: it will not ring again."""
         self._send(
@@ -589,6 +607,24 @@ class Operations(Sender):
             ),
         )
 
+    def make_vapid_key(self, *, app_id: str, subject: str) -> Credential:
+        """Make a VAPID key for a web app; `key_id` is what its browsers subscribe with from
+        now on.
+
+        Browsers that have subscribed before go on by the key that they know.
+        """
+        return cast(
+            "Credential",
+            self._send(
+                Request(
+                    "POST",
+                    "/v1/credentials/vapid",
+                    repeatable=False,
+                    body={"app_id": app_id, "subject": subject},
+                )
+            ),
+        )
+
     def complete_certificate(
         self, credential_id: str, *, file: str, password: str | None = None
     ) -> Credential:
@@ -631,7 +667,9 @@ class Operations(Sender):
         )
 
     def delete_credential(self, credential_id: str, *, confirm: bool | None = None) -> None:
-        """Delete it and its private key for good. The last working one wants `?confirm=true`."""
+        """Delete it and its private key for good. The last working one, and a VAPID key that
+        browsers know, want `?confirm=true`.
+        """
         self._send(
             Request(
                 "DELETE",
@@ -662,7 +700,9 @@ class Operations(Sender):
         )
 
     def retire_credential(self, credential_id: str, *, confirm: bool | None = None) -> Credential:
-        """Use it no more, but keep it. The last working one wants `{"confirm": true}`."""
+        """Use it no more, but keep it. The last working one, and a VAPID key that browsers
+        know, want `{"confirm": true}`.
+        """
         return cast(
             "Credential",
             self._send(
@@ -1374,6 +1414,25 @@ class AsyncOperations(AsyncSender):
             )
         )
 
+    async def read_web_push_key(self, *, app_id: str) -> VapidKey:
+        """With which public VAPID key the browsers of a web app subscribe."""
+        return cast(
+            "VapidKey",
+            await self._send(
+                Request("GET", "/v1/web-push/key", repeatable=True, query={"app_id": app_id})
+            ),
+        )
+
+    async def activate_subscription(self, *, token: str) -> None:
+        """Show that pushes to a subscription arrive: the activation push brought this token.
+
+        The token is all that is needed, since a service worker has no login. From then on
+        the subscription is rung; if its user is being rung, it rings at once.
+        """
+        await self._send(
+            Request("POST", "/v1/devices/activate", repeatable=True, body={"token": token})
+        )
+
     async def remove_device(self, device_id: str, *, user_id: str | None = None) -> None:
         """Remove a device with its tokens: it will not ring again."""
         await self._send(
@@ -1507,6 +1566,24 @@ class AsyncOperations(AsyncSender):
             ),
         )
 
+    async def make_vapid_key(self, *, app_id: str, subject: str) -> Credential:
+        """Make a VAPID key for a web app; `key_id` is what its browsers subscribe with from
+        now on.
+
+        Browsers that have subscribed before go on by the key that they know.
+        """
+        return cast(
+            "Credential",
+            await self._send(
+                Request(
+                    "POST",
+                    "/v1/credentials/vapid",
+                    repeatable=False,
+                    body={"app_id": app_id, "subject": subject},
+                )
+            ),
+        )
+
     async def complete_certificate(
         self, credential_id: str, *, file: str, password: str | None = None
     ) -> Credential:
@@ -1549,7 +1626,9 @@ class AsyncOperations(AsyncSender):
         )
 
     async def delete_credential(self, credential_id: str, *, confirm: bool | None = None) -> None:
-        """Delete it and its private key for good. The last working one wants `?confirm=true`."""
+        """Delete it and its private key for good. The last working one, and a VAPID key that
+        browsers know, want `?confirm=true`.
+        """
         await self._send(
             Request(
                 "DELETE",
@@ -1582,7 +1661,9 @@ class AsyncOperations(AsyncSender):
     async def retire_credential(
         self, credential_id: str, *, confirm: bool | None = None
     ) -> Credential:
-        """Use it no more, but keep it. The last working one wants `{"confirm": true}`."""
+        """Use it no more, but keep it. The last working one, and a VAPID key that browsers
+        know, want `{"confirm": true}`.
+        """
         return cast(
             "Credential",
             await self._send(
