@@ -8,16 +8,26 @@ import { reasonOf, Screen } from "./node_modules/ringline-client/dist/screen.js"
 const vectors = (name) => JSON.parse(readFileSync(`${process.env.VECTORS}/${name}.json`, "utf8"));
 const defined = (value) => value ?? null;
 
+const told = (one) => {
+  if (one.do === "ring") return ["ring", one.ring.uuid];
+  if (one.do === "stop") return ["stop", one.ring.uuid, one.reason];
+  return [one.do, one.sessionId, ...(one.do === "ended" ? [one.reason] : [])];
+};
+
 const runners = {
   screen(vector, { user_id, device_id, now }) {
     const screen = new Screen(user_id, device_id, () => now);
     const found = vector.messages.flatMap((message) => screen.take(message));
-    const told = found.map((one) => {
-      if (one.do === "ring") return ["ring", one.ring.uuid];
-      if (one.do === "stop") return ["stop", one.ring.uuid, one.reason];
-      return [one.do, one.sessionId, ...(one.do === "ended" ? [one.reason] : [])];
-    });
-    assert.deepEqual(told, vector.reactions);
+    assert.deepEqual(found.map(told), vector.reactions);
+  },
+  pushes({ pushes, reactions, now, shows }) {
+    const screen = new Screen("bob", "mine", () => now);
+    const found = pushes.flatMap(({ payload }) => screen.push(payload));
+    assert.deepEqual(found.map(told), reactions);
+    if (shows === undefined) return;
+    const { uuid, sessionId: session_id, cid, caller, title, video, expiresAt: expires_at } = found[0].ring;
+    const seen = { caller_id: caller.id, caller_name: defined(caller.name), title: defined(title), video };
+    assert.deepEqual({ uuid, session_id, cid, ...seen, expires_at }, shows);
   },
   answers({ status, body, reason }) {
     assert.equal(defined(reasonOf(status, body)), reason);

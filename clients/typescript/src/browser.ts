@@ -120,6 +120,11 @@ export class RinglinePhone extends Sender {
     return this;
   }
 
+  /** Hand over a push that native code or a service worker has got: it rings or stops once. */
+  received(payload: Record<string, unknown>): void {
+    this.#react(this.#screen.push(payload));
+  }
+
   /** Close the stream: this device shows no more life. */
   stop(): void {
     this.#page.abort();

@@ -1,5 +1,6 @@
 """The phone model does what the vectors say that every client shares with it."""
 
+import copy
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -13,6 +14,7 @@ from devkit.phone.api import Answer
 from devkit.phone.events import Lines, events_of
 from devkit.phone.kit import told
 from tests.clients.vectors import cases, vectors
+from tests.devkit.phone.server import push_with
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SCREEN = vectors("screen")
@@ -47,13 +49,38 @@ async def test_the_screen(ringline, phones, case):
             before = len(phone.log)
             ringline.tell(SCREEN["user_id"], message["type"], data, body["session_id"])
             await phone.log.wait_for(Step.EVENT, after=before)
-    found = []
+    assert rings_and_stops(phone) == case.get("native", case["reactions"])
+
+
+def rings_and_stops(phone) -> list[list[Any]]:
+    """What a phone's screen has done."""
+    found: list[list[Any]] = []
     for transition in phone.log:
         if transition.step is Step.RINGING:
             found.append(["ring", transition.uuid])
         elif transition.step is Step.ENDED:
             found.append(["stop", transition.uuid, transition.detail["reason"]])
-    assert found == case.get("native", case["reactions"])
+    return found
+
+
+PUSHES = [case for case in cases("pushes") if case.get("native", case["reactions"]) is not None]
+
+
+@pytest.mark.parametrize("case", PUSHES, ids=names)
+async def test_pushes(ringline, phones, case):
+    """As they come; the deadlines are as far from now as in the case, the state is this server's."""
+    phone = await phones()
+    for push in copy.deepcopy(case["pushes"]):
+        body, ring = push["payload"], push["payload"].get("ring", {})
+        if "session_id" in ring:
+            ring["state_url"] = f"{ringline.url}/v1/calls/{ring['session_id']}"
+            ringline.ring("bob", ring["uuid"], call=ring["session_id"], cid=ring["cid"])
+        if "expires_at" in ring:
+            ring["expires_at"] += int(time.time() * 1000) - case["now"]
+        before = len(phone.log)
+        phone.source.feed(push_with(body, push["kind"]))
+        await phone.log.wait_for(Step.PUSH_ARRIVED, after=before)
+    assert rings_and_stops(phone) == case.get("native", case["reactions"])
 
 
 @pytest.mark.parametrize("case", cases("answers"), ids=names)

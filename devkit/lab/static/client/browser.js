@@ -60,6 +60,10 @@ export class RinglinePhone extends Sender {
         void this.#follow(stream);
         return this;
     }
+    /** Hand over a push that native code or a service worker has got: it rings or stops once. */
+    received(payload) {
+        this.#react(this.#screen.push(payload));
+    }
     /** Close the stream: this device shows no more life. */
     stop() {
         this.#page.abort();
@@ -138,8 +142,10 @@ export class RinglinePhone extends Sender {
     }
     #react(reactions) {
         for (const what of reactions) {
-            if (what.do === "ring")
+            if (what.do === "ring") {
                 this.#tell("ring", what.ring);
+                this.#confirm(what.ring);
+            }
             else if (what.do === "stop")
                 this.#tell("stop", what.ring, what.reason);
             else if (what.do === "ended")
@@ -148,7 +154,11 @@ export class RinglinePhone extends Sender {
                 this.#tell(what.do, what.sessionId);
         }
     }
-    /** Whether this device has been silent for too long: the server tells it to nobody live. */
+    /** Tell the caller that it rings here; without that the ring reads `unconfirmed`. */
+    #confirm({ sessionId, uuid: ring }) {
+        this.#act(sessionId, "report", { status: "delivered", ring }).catch(() => undefined);
+    }
+    /** Whether this device has been silent for too long: it may not hear it from the server. */
     #look(quietFor) {
         for (const [sessionId, away] of this.#screen.held) {
             const limit = this.#limits.get(sessionId) ?? AWAY;

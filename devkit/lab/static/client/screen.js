@@ -52,6 +52,24 @@ export class Screen {
             return this.#settle(data);
         return this.#presence(message.type, sessionId, data);
     }
+    /** Take a push of the server's as it came: APNs's payload, or the data of FCM. */
+    push(payload) {
+        const told = payload["ring"] ?? flat(payload);
+        if (typeof told["uuid"] !== "string")
+            return [];
+        if (told["type"] === "stop") {
+            return this.#settle({ ring: told["uuid"], callkit_reason: told["callkit_reason"] });
+        }
+        return this.#ring({
+            uuid: told["uuid"],
+            sessionId: told["session_id"],
+            cid: told["cid"],
+            caller: told["caller"],
+            title: told["title"] ?? undefined,
+            video: Boolean(told["video"]),
+            expiresAt: new Date(told["expires_at"]).toISOString(),
+        });
+    }
     /** This device has answered or joined; what rang of that call is answered. */
     join(sessionId) {
         this.held.set(sessionId, false);
@@ -173,6 +191,21 @@ export class Screen {
             return { do: "stop", ring, reason };
         });
     }
+}
+/** The data of FCM, which is text alone. */
+function flat(data) {
+    const of = (name) => data[`ring_${name}`];
+    return {
+        type: of("type"),
+        uuid: of("uuid"),
+        session_id: of("session_id"),
+        cid: of("cid"),
+        caller: { id: of("caller_id"), name: of("caller_name") },
+        title: of("title"),
+        video: of("video") === "true",
+        expires_at: Number(of("expires_at")),
+        callkit_reason: of("callkit_reason") && Number(of("callkit_reason")),
+    };
 }
 function ringOf(call, ring) {
     return {
