@@ -120,3 +120,48 @@ async def test_bundle_ids_of_one_app_become_one(empty_database: str) -> None:
         rows = await connection.execute(text("SELECT id::text, bundle_id FROM tokens ORDER BY id"))
         assert [tuple(row) for row in rows] == [(ids[4], "com.example.app"), (ids[5], "other.app")]
     await engine.dispose()
+
+
+PUSH = """
+    INSERT INTO pushes (id, ring, session_id, tenant_id, user_id, device_row, token_id, purpose,
+        kind, app_id, environment, token, token_registered_at, token_version, created_at, deadline,
+        state, due_at)
+    SELECT CAST(md5(s) AS uuid), CAST(md5(s) AS uuid), CAST(md5(s) AS uuid), CAST(md5('t') AS uuid),
+        'bob', CAST(md5('d') AS uuid), CAST(md5('k') AS uuid), 'ring', 'voip', 'com.example.app',
+        'sandbox', 'ab', now(), 1, now(), now() + interval '1 minute', s, now()
+    FROM unnest(CAST(:states AS text[])) s
+"""
+# As workers of the release before claim and record.
+CLAIMED_BEFORE = "UPDATE pushes SET state = 'sending', fence = fence + 1 WHERE state = 'pending'"
+RECORDED_BEFORE = "UPDATE pushes SET state = 'accepted' WHERE state = 'sending'"
+
+
+async def test_pushes_under_way_are_found_once_after_the_claims_in_place(
+    empty_database: str,
+) -> None:
+    """Also those that a worker of the release before claims and records meanwhile."""
+    from datetime import UTC, datetime
+
+    from app.push import expiry
+
+    await on_thread(schema.upgrade, empty_database, "0129")
+    one = db.connect(Settings(database_url=empty_database))
+    async with one.transaction() as session:
+        states = ["pending", "sending", "accepted", "dropped"]
+        await session.execute(text(PUSH), {"states": states})
+    await on_thread(schema.upgrade, empty_database)
+    ever = datetime(1, 1, 2, tzinfo=UTC)
+    async with one.autocommit() as session:
+        rows = await session.execute(text("SELECT state FROM pushes WHERE is_open ORDER BY state"))
+        assert list(rows.scalars()) == ["pending", "sending"]
+        assert len(await expiry.due(session, 9, [], ever)) == 1
+        await session.execute(text(CLAIMED_BEFORE))
+        assert await expiry.due(session, 9, [], ever) == []
+        await session.execute(text(RECORDED_BEFORE))
+        assert await expiry.due(session, 9, [], ever) == []
+        left = await expiry.over(session, 9, [])
+        assert len(left) == 2
+        await expiry.expire(session, left)
+        rows = await session.execute(text("SELECT state, is_open FROM pushes ORDER BY state"))
+        assert [tuple(row) for row in rows] == [(s, False) for s in ["accepted"] * 3 + ["dropped"]]
+    await one.close()

@@ -58,12 +58,13 @@ FILL = (
         FROM generate_series(1, {ROWS}) n""",
     f"""INSERT INTO pushes (id, ring, session_id, tenant_id, user_id, device_row, token_id, purpose,
             kind, app_id, environment, token, token_registered_at, token_version, created_at,
-            deadline, state, due_at, claimed_by, attempts)
+            deadline, state, is_open, due_at, claimed_by, attempts)
         SELECT CAST(md5('p' || n) AS uuid), CAST(md5('r' || n) AS uuid),
             CAST(md5('c' || n) AS uuid), '{TENANT}', 'u' || n, CAST(md5('d' || n) AS uuid),
             CAST(md5('t' || n) AS uuid), 'ring', 'voip', 'com.example.app', 'production', 'x',
             now(), 1, now(), now() + interval '45 seconds',
             CASE n % 1000 WHEN 0 THEN 'pending' WHEN 1 THEN 'sending' ELSE 'accepted' END,
+            n % 1000 IN (0, 1),
             now() - interval '1 second', CAST(md5('w' || n % 5) AS uuid), 1
         FROM generate_series(1, {ROWS}) n""",
     f"""INSERT INTO attempts (id, push_id, session_id, worker_id, fence, environment, started_at,
@@ -230,7 +231,7 @@ def unbounded(plan: dict[str, Any]) -> Iterator[str]:
         yield from unbounded(part)
 
 
-OF_TIMES = {"ix_calls_due_at", "ix_pushes_due_at", "ix_tokens_expires_at"}
+OF_TIMES = {"ix_calls_due_at", "ix_pushes_open", "ix_tokens_expires_at"}
 BY_TIME = {"due", "claim due", "expired tokens"}
 
 

@@ -75,17 +75,19 @@ CLAIM = f"""
         coalesce(r.deadline, p.deadline) AS ring_deadline
     FROM p {RING_OF_PUSH}
 """  # noqa: S608  (constants)
+# So that no index takes it: nearly all rows are younger, though statistics may not know it yet.
+YOUNGER = "(created_at > :since) IS TRUE"
 CLAIM_RINGS = text(
     CLAIM.format(
         which="ring = ANY(CAST(:rings AS uuid[])) AND state = 'pending' "
-        "AND due_at <= clock_timestamp() AND created_at > :since",
+        f"AND due_at <= clock_timestamp() AND {YOUNGER}",
         more="",
     )
 )
 CLAIM_PUSHES = text(
     CLAIM.format(
         which="id = ANY(CAST(:pushes AS uuid[])) AND state = 'pending' "
-        "AND due_at <= clock_timestamp() + interval '5 milliseconds' AND created_at > :since",
+        f"AND due_at <= clock_timestamp() + interval '5 milliseconds' AND {YOUNGER}",
         more="",
     )
 )
@@ -94,13 +96,13 @@ MINE = "state = 'sending' AND claimed_by = :worker"
 CLAIM_AGAIN = text(
     CLAIM.format(which=f"id = ANY(CAST(:pushes AS uuid[])) AND {LOST} AND {MINE}", more="")
 )
-# Once who claims, then by the index: joined freely, a plan made while nothing was claimed reads all
-# pushes for each claimant.
+# Once who claims: joined freely, a plan made while nothing was claimed reads all pushes for each
+# claimant.
 OF_THE_DEAD = """
-    state = 'sending' AND claimed_by = ANY(ARRAY(
+    is_open AND state = 'sending' AND claimed_by = ANY(ARRAY(
         SELECT d.claimed_by FROM (
             SELECT DISTINCT p.claimed_by FROM pushes p
-            WHERE p.state = 'sending' AND p.claimed_by <> :worker OFFSET 0
+            WHERE p.is_open AND p.state = 'sending' AND p.claimed_by <> :worker OFFSET 0
         ) d
         WHERE NOT EXISTS (
             SELECT FROM workers w WHERE w.id = d.claimed_by AND w.dead_at IS NULL)
@@ -112,7 +114,7 @@ CLAIM_ORPHANS = text(
         more=", inherited = true",
     )
 )
-CLAIMS_OF = text("SELECT id, fence FROM pushes WHERE state = 'sending' AND claimed_by = :worker")
+CLAIMS_OF = text(f"SELECT id, fence FROM pushes WHERE is_open AND {MINE}")  # noqa: S608
 
 
 async def claim_rings(
@@ -148,7 +150,7 @@ async def claim_again(
 
 
 END_REPEATED = text(f"""
-    UPDATE pushes SET state = 'expired', reason = 'unknown' WHERE id IN (
+    UPDATE pushes SET state = 'expired', is_open = false, reason = 'unknown' WHERE id IN (
         SELECT id FROM pushes
         WHERE id = ANY(CAST(:pushes AS uuid[])) AND {OF_THE_DEAD} AND repeated
         FOR NO KEY UPDATE SKIP LOCKED

@@ -252,7 +252,7 @@ class Dispatcher:
             "id": uuid7(), "worker": self.life.id, "fence": 0, "state": PushState.REFUSED,
             "environment": Environment.SANDBOX, "healed": False, "silent": False, "due_at": None,
             "status": None, "reason": None, "sent_at": None, "answered_at": None,
-            "next_id": None,
+            "next_id": None, "try_id": None,
         }  # fmt: skip
         async with self._runtime.database.rehearsal() as session:
             await claims.claim_rings(session, self.life.id, [ring], BATCH)

@@ -10,7 +10,7 @@ from app.infra.db import Connection, Row, one
 
 OPEN_STOP = "p.purpose = 'stop' AND p.state IN ('pending', 'sending')"
 BURY = """
-    UPDATE pushes p SET user_id = :tombstone, token = '',
+    UPDATE pushes p SET user_id = :tombstone, token = '', is_open = p.state = 'sending',
         state = CASE WHEN p.state <> 'pending' THEN p.state WHEN p.inherited THEN 'expired'
             ELSE 'dropped' END
     WHERE p.tenant_id = :tenant AND p.user_id = :user AND p.ring IN ({rings}) AND NOT ({stop})

@@ -11,36 +11,44 @@ from sqlalchemy import TextClause, text
 
 from app.infra.db import Connection, Row, many
 from app.push.claimed import Claim
-from app.push.claims import LOST, MINE, OF_THE_DEAD, lists
+from app.push.claims import LOST, MINE, OF_THE_DEAD, YOUNGER, lists
 
 FIND = """
     SELECT id FROM pushes WHERE {which} AND id <> ALL(CAST(:aside AS uuid[])) {order} LIMIT :limit
 """
 DUE = text(
     FIND.format(
-        which="state = 'pending' AND due_at <= statement_timestamp() AND created_at > :since "
-        "AND deadline > clock_timestamp()",
+        which="is_open AND state = 'pending' AND due_at <= statement_timestamp() "
+        f"AND {YOUNGER} AND deadline > clock_timestamp()",
         order="ORDER BY due_at",  # of an index: by id, PostgreSQL can walk the table by its key
     )
 )
 ORPHANS = text(FIND.format(which=OF_THE_DEAD, order=""))
-OVER = text(FIND.format(which="state = 'pending' AND deadline <= clock_timestamp()", order=""))
+# Ended, and still open: so leaves it a worker of a release that knows no `is_open`.
+OVER_OR_ENDED = """
+    (state = 'pending' AND deadline <= clock_timestamp() OR state NOT IN ('pending', 'sending'))
+"""
+OVER = text(FIND.format(which=f"is_open AND {OVER_OR_ENDED}", order=""))
 EXPIRE = """
-    UPDATE pushes SET state = 'expired', reason = {reason}
+    UPDATE pushes SET state = 'expired', is_open = false, reason = 'unknown'
     WHERE id IN (
         SELECT id FROM pushes
         WHERE id = ANY(CAST(:pushes AS uuid[])) AND {which} AND deadline <= clock_timestamp()
         FOR NO KEY UPDATE SKIP LOCKED
     )
 """
-EXPIRE_PENDING = text(
-    EXPIRE.format(
-        which="state = 'pending'",
-        reason="coalesce(reason, CASE WHEN inherited THEN 'unknown' ELSE 'deadline' END)",
+EXPIRE_PENDING = text(f"""
+    UPDATE pushes SET is_open = false,
+        state = CASE WHEN state = 'pending' THEN 'expired' ELSE state END,
+        reason = CASE WHEN state = 'pending' THEN
+            coalesce(reason, CASE WHEN inherited THEN 'unknown' ELSE 'deadline' END) ELSE reason END
+    WHERE id IN (
+        SELECT id FROM pushes WHERE id = ANY(CAST(:pushes AS uuid[])) AND {OVER_OR_ENDED}
+        FOR NO KEY UPDATE SKIP LOCKED
     )
-)
-EXPIRE_ORPHANS = text(EXPIRE.format(which=OF_THE_DEAD, reason="'unknown'"))
-EXPIRE_LOST = text(EXPIRE.format(which=f"{LOST} AND {MINE}", reason="'unknown'"))
+""")  # noqa: S608  (constants)
+EXPIRE_ORPHANS = text(EXPIRE.format(which=OF_THE_DEAD))
+EXPIRE_LOST = text(EXPIRE.format(which=f"{LOST} AND {MINE}"))
 
 
 async def due(
@@ -59,7 +67,7 @@ async def orphans(
 
 
 async def over(session: Connection, limit: int, aside: Sequence[UUID]) -> list[UUID]:
-    """Pushes whose deadline has passed while nobody had claimed them."""
+    """Pushes whose deadline has passed while nobody had claimed them, or that nobody has closed."""
     return await _ids(session, OVER, {"limit": limit, "aside": list(aside)})
 
 
@@ -68,7 +76,7 @@ async def _ids(session: Connection, statement: TextClause, values: Row) -> list[
 
 
 async def expire(session: Connection, pushes: Sequence[UUID]) -> None:
-    """End those of these whose deadline has passed unclaimed."""
+    """End those of these whose deadline has passed unclaimed; close what has ended."""
     await session.execute(EXPIRE_PENDING, {"pushes": list(pushes)})
 
 

@@ -18,7 +18,7 @@ from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
 from app.push import records
 from app.push.consequences import write_alarms, write_credentials, write_tokens
-from app.push.results import DatabaseClock, Result, ended, observe, tried
+from app.push.results import DatabaseClock, Result, ended, is_told, observe, tried
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +110,11 @@ class Recorder:
     def _rows(self, batch: Sequence[Result]) -> tuple[list[records.PushEnd], list[records.PushTry]]:
         return (
             [ended(result, self._clock) for result in batch],
-            [tried(result, self._clock) for result in batch if result.outcome is not None],
+            [
+                tried(one, self._clock)
+                for one in batch
+                if one.outcome is not None and not is_told(one)
+            ],
         )
 
     def _told(self, result: Result, state: PushState | None) -> None:

@@ -123,6 +123,7 @@ def ended(result: Result, clock: DatabaseClock) -> PushEnd:
         "sent_at": clock.at(outcome.started) if outcome is not None else None,
         "answered_at": clock.at(outcome.ended) if outcome is not None else None,
         "next_id": uuid7() if may_go_on(result) else None,
+        "try_id": result.id if is_told(result) else None,
     }
 
 
@@ -143,6 +144,14 @@ def tried(result: Result, clock: DatabaseClock) -> PushTry:
         "reason": result.reason,
         "unique_id": None if result.bare else outcome.unique_id,
     }
+
+
+def is_told(result: Result) -> bool:
+    """Whether the push's own row says all that there is of a try: it was the first, and taken."""
+    outcome = result.outcome
+    if outcome is None or result.state is not PushState.ACCEPTED or result.push.attempts > 1:
+        return False
+    return result.bare or outcome.unique_id is None
 
 
 def observe(result: Result, state: PushState | None, clock: DatabaseClock) -> None:

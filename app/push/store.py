@@ -88,6 +88,7 @@ def new_pushes(rows: Sequence[NewRing] | Sequence[NewStop], *, late: bool = Fals
 
 DROP_RINGS = text("""
     UPDATE pushes SET state = CASE WHEN inherited THEN 'expired' ELSE 'dropped' END,
+        is_open = false,
         reason = CASE WHEN inherited THEN 'unknown' ELSE 'ring_settled' END
     WHERE id IN (
         SELECT id FROM pushes
@@ -155,11 +156,12 @@ async def others_ring(session: Connection, ring: UUID, device_id: str) -> bool:
 
 DROP_TOKENS = text("""
     UPDATE pushes SET state = CASE WHEN inherited THEN 'expired' ELSE 'dropped' END,
+        is_open = false,
         reason = CASE WHEN inherited THEN 'unknown' ELSE :why END
     WHERE id IN (
         SELECT id FROM pushes
         WHERE token_id = ANY(CAST(:tokens AS uuid[])) AND tenant_id = :tenant
-            AND state = 'pending' AND purpose = 'ring'
+            AND is_open AND state = 'pending' AND purpose = 'ring'
         ORDER BY id FOR NO KEY UPDATE
     ) AND state = 'pending'
 """)

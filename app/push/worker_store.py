@@ -96,7 +96,8 @@ STANDING = text("""
     SELECT (SELECT count(*) FROM workers WHERE alive_until > clock_timestamp() AND dead_at IS NULL)
         AS workers,
     coalesce(extract(epoch FROM clock_timestamp() - (
-        SELECT due_at FROM pushes WHERE state = 'pending' AND due_at <= clock_timestamp()
+        SELECT due_at FROM pushes
+        WHERE is_open AND state = 'pending' AND due_at <= statement_timestamp()
         ORDER BY due_at LIMIT 1
     )), 0) AS oldest_due
 """)

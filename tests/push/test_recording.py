@@ -153,7 +153,7 @@ async def test_a_claim_that_a_crash_took_back_is_taken_back_with_its_record(benc
     phones = await bench.phones(2)
     faults = await bench.hold(phones)
     await bench.tenant.execute(
-        "UPDATE pushes SET state = 'pending', claimed_by = NULL, fence = 0, attempts = 0, "
+        "UPDATE pushes SET state = 'pending', is_open = true, claimed_by = NULL, fence = 0, attempts = 0, "
         "due_at = due_at + interval '20 seconds' WHERE tenant_id = :tenant",
         tenant=bench.tenant.id,
     )

@@ -1,0 +1,75 @@
+"""A claim writes a push's row beside itself and no index (HOT), which is half of what it cost."""
+
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+
+from app.calls import ringing
+from app.calls.schemas import RingIn
+from app.infra.db import Connection, Database
+from app.push import claims, expiry, store, worker_store
+from app.tenants.schemas import TenantSettings
+
+TENANT = UUID(int=1)
+USERS = 60
+PHONES = (
+    "INSERT INTO tenants (id, name) VALUES (:tenant, 't')",
+    """INSERT INTO users (tenant_id, id)
+        SELECT :tenant, 'u' || n FROM generate_series(0, :users) n""",
+    """INSERT INTO devices (id, tenant_id, user_id, device_id, created_at, registered_at)
+        SELECT CAST(md5('d' || n) AS uuid), :tenant, 'u' || n, 'd', now(), now()
+        FROM generate_series(1, :users) n""",
+    """INSERT INTO tokens (id, tenant_id, user_id, device_row, kind, app_id, environment, token,
+            registered_at, expires_at)
+        SELECT CAST(md5('t' || n) AS uuid), :tenant, 'u' || n, CAST(md5('d' || n) AS uuid), 'voip',
+            'com.example.app', 'production', md5('x' || n) || md5('y' || n), now(),
+            now() + interval '9 days'
+        FROM generate_series(1, :users) n""",
+)
+UPDATES = text("""
+    SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'pushes'
+""")
+OPEN = text("SELECT count(*) FROM pushes WHERE is_open")
+
+
+async def ring_all(session: Connection) -> list[UUID]:
+    """One call of all; its rings."""
+    for sql in PHONES:
+        values = {"tenant": TENANT} | ({"users": USERS} if ":users" in sql else {})
+        await session.execute(text(sql), values)
+    request = RingIn.model_validate(
+        {"caller": {"id": "u0"}, "callees": [f"u{n}" for n in range(1, USERS + 1)]}
+    )
+    one = ringing.resolve(TENANT, TenantSettings(), request, device="server", key=None)
+    _, applied = await ringing.ring_new(session, [one])
+    return applied.rings
+
+
+async def test_a_claim_writes_no_index(database: str) -> None:
+    """Claimed, and taken over by another: no index names what either changes."""
+    db, worker, heir = Database(database), uuid4(), uuid4()
+    async with db.transaction() as session:
+        rings = await ring_all(session)
+        for one in (worker, heir):
+            await worker_store.enter_worker(session, one, host="h", pid=1, lease=9)
+        claimed = await claims.claim_rings(session, worker, rings, 500)
+        assert len(claimed) == USERS
+        assert tuple((await session.execute(UPDATES)).one()) == (USERS, USERS)
+        await worker_store.remove_worker(session, worker)
+        found = await expiry.orphans(session, heir, 500, [])
+        assert sorted(found) == sorted(push.id for push in claimed)
+        assert len(await claims.claim_orphans(session, heir, found)) == USERS
+        updated, in_place = (await session.execute(UPDATES)).one()
+        assert updated == 2 * USERS  # while a page has room: versions of one transaction stay
+        assert in_place > USERS
+    await db.close()
+
+
+async def test_what_has_ended_is_open_no_more(database: str) -> None:
+    db = Database(database)
+    async with db.transaction() as session:
+        rings = await ring_all(session)
+        assert (await session.execute(OPEN)).scalar_one() == USERS
+        await store.drop_unsent(session, rings)
+        assert (await session.execute(OPEN)).scalar_one() == 0
+    await db.close()
