@@ -132,9 +132,14 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "pushes of calls": (retention.PUSHES_OF_CALLS, {"calls": IDS}),
     **{f"forget {n}": (one, {"pushes": IDS}) for n, one in enumerate(retention.OF_PUSHES)},
     "record": (records.RECORD, RESULT),
-    "decline here": (pushes.DECLINED, {"ring": IDS[0], "device": "d", "now": None}),
+    **{
+        f"{column} {by}": (
+            sql,
+            {"ring": IDS[0], "device": IDS[1] if by == pushes.BY_ROW else "d", "now": None},
+        )
+        for (column, by), sql in pushes.REPORTED.items()
+    },
     "others that ring": (pushes.OTHERS_RING, {"ring": IDS[0], "device": "d"}),
-    "report": (pushes.DELIVERED, {"ring": IDS[0], "device": IDS[1], "now": None}),
     "call by name": (calls.BY_NAME, {"tenant": TENANT, "type": "default", "name": "c9"}),
     "lock": (calls.LOCK, {"ids": IDS, "tenant": TENANT}),
     "lock if free": (calls.LOCK_IF_FREE, {"id": IDS[0], "tenant": TENANT}),
@@ -244,7 +249,7 @@ async def test_what_is_wanted_is_one_look_up_for_each_environment(filled: str) -
                 await session.execute(text(sql))
             await session.execute(text("ANALYZE"))
             clause = text("EXPLAIN (ANALYZE, FORMAT JSON) " + credentials.WANTED.text)
-            found = (await session.execute(clause, {"most": 200})).scalar_one()
+            found = (await session.execute(clause, {"most": 200, "used": []})).scalar_one()
             plan = (found if isinstance(found, list) else orjson.loads(found))[0]["Plan"]
             of_tokens = [part for part in parts(plan) if part.get("Relation Name") == "tokens"]
             indexes = [part["Index Name"] for part in of_tokens]
