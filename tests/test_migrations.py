@@ -144,7 +144,7 @@ async def test_pushes_under_way_are_found_once_after_the_claims_in_place(
 
     from app.push import expiry
 
-    await on_thread(schema.upgrade, empty_database, "0129")
+    await on_thread(schema.upgrade, empty_database, "0130")
     one = db.connect(Settings(database_url=empty_database))
     async with one.transaction() as session:
         states = ["pending", "sending", "accepted", "dropped"]

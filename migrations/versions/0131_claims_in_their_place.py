@@ -1,14 +1,14 @@
 """a claim writes no index: what is open is a column of its own, which no claim changes
 
-Revision ID: 0130
-Revises: 0129
+Revision ID: 0131
+Revises: 0130
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0130"
-down_revision = "0129"
+revision = "0131"
+down_revision = "0130"
 branch_labels = None
 depends_on = None
 
