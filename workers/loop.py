@@ -24,7 +24,7 @@ from app.infra.tasks import Tasks
 from app.push.dispatch import LEASE
 from app.push.service import Dispatcher
 from app.webhooks import backlog
-from app.webhooks.dispatcher import WebhookDispatcher
+from app.webhooks.dispatcher import WebhookDispatcher, free_orphans
 from workers import retention
 
 log = structlog.get_logger(__name__)
@@ -90,8 +90,8 @@ class Loop:
     def deliver(self) -> None:
         """Have the courier look what is due to webhooks; never waits for it."""
         assert self._loop is not None
-        assert self.webhook_dispatcher is not None
-        self._loop.call_soon_threadsafe(self.webhook_dispatcher.wake)
+        if self.webhook_dispatcher is not None:
+            self._loop.call_soon_threadsafe(self.webhook_dispatcher.wake)
 
     def stop(self) -> None:
         """Drain and end; returns when all is recorded, or after a bounded time."""
@@ -131,19 +131,29 @@ class Loop:
         self.runtime = open_runtime(self._settings)
         await self._check_key(self.runtime)
         self.dispatcher = Dispatcher(self.runtime, partial(reach.mark, self.runtime))
-        self.webhook_dispatcher = WebhookDispatcher(self.runtime, self.dispatcher.worker_id)
-        self.dispatcher.on_new_life = self.webhook_dispatcher.known_as
+        only = self._settings.worker_only
+        if only != "pushes":
+            self.webhook_dispatcher = WebhookDispatcher(self.runtime, self.dispatcher.worker_id)
+            self.dispatcher.on_new_life = self.webhook_dispatcher.known_as
         self._ready.set()
-        await asyncio.wait([self._sends.spawn("rehearse", self.dispatcher.rehearse())], timeout=5)
+        if only != "webhooks":
+            rehearsal = self._sends.spawn("rehearse", self.dispatcher.rehearse())
+            await asyncio.wait([rehearsal], timeout=5)
         process.settle_memory()
         alive = Tasks("worker")
         alive.every("show_life", LIFE, self._show_life, within=LEASE)
-        self._begin_rounds(self.runtime, self.dispatcher, self.webhook_dispatcher)
+        self._rounds.every(
+            "backlog", MEASURE, partial(backlog.measure, self.runtime.database), within=10
+        )
+        if only != "webhooks":
+            self._begin_rounds(self.runtime, self.dispatcher)
+        if self.webhook_dispatcher is not None:
+            self._begin_rounds_of_webhooks(self.runtime, self.dispatcher, self.webhook_dispatcher)
         await self._stop.wait()
         await self._rounds.stop()
+        parts = [one for one in (self.webhook_dispatcher, self.dispatcher) if one is not None]
         stopped = await asyncio.gather(
-            self.webhook_dispatcher.stop(DRAIN),
-            self.dispatcher.stop(DRAIN),
+            *(part.stop(DRAIN) for part in parts),
             return_exceptions=True,  # one must not keep the other from giving back what it has
         )
         for error in stopped:
@@ -178,16 +188,12 @@ class Loop:
             raise
         self._missed = 0
 
-    def _begin_rounds(
-        self, runtime: Runtime, dispatcher: Dispatcher, webhook_dispatcher: WebhookDispatcher
-    ) -> None:
+    def _begin_rounds(self, runtime: Runtime, dispatcher: Dispatcher) -> None:
         every = self._rounds.every
         every("sweep", SWEEP, partial(self._go_round, runtime, dispatcher), within=200)
         every("keep_warm", WARM, dispatcher.keep_warm, within=10)
         every("send_lost", SWEEP, dispatcher.send_lost, within=10)
         every("look", LOOK, dispatcher.look, within=10)
-        every("deliver", SWEEP, webhook_dispatcher.look, within=10)
-        every("backlog", MEASURE, partial(backlog.measure, runtime.database), within=10)
         progress = retention.Progress()
         every(
             "forget",
@@ -205,9 +211,22 @@ class Loop:
         if self._sweeps:
             await credentials.probe_due(runtime)
 
+    def _begin_rounds_of_webhooks(
+        self, runtime: Runtime, dispatcher: Dispatcher, webhook_dispatcher: WebhookDispatcher
+    ) -> None:
+        self._rounds.every("deliver", SWEEP, webhook_dispatcher.look, within=10)
+        if self._settings.worker_only is not None:  # who pushes sees to it in its sweep
+            self._rounds.every("orphans", SWEEP, partial(_free, runtime, dispatcher), within=10)
+
     def _spawn(self, work: Callable[[Dispatcher], Coroutine[Any, Any, object]]) -> None:
         assert self.dispatcher is not None
         self._sends.spawn("send", work(self.dispatcher))
+
+
+async def _free(runtime: Runtime, dispatcher: Dispatcher) -> None:
+    """What the condemned had claimed of webhooks waits again, also when nobody is left to push."""
+    await dispatcher.sweeping.condemn()
+    await free_orphans(runtime)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

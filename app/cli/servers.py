@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,15 @@ from app.cli.answers import answer, command, step
 from app.cli.base import app, check_key, fail, out, settings_or_fail
 from app.infra import schema
 from app.infra.outage import DatabaseAway
+from app.infra.settings import say_in_this_process
+
+
+class Only(StrEnum):
+    """What a worker does, if not everything."""
+
+    PUSHES = "pushes"
+    WEBHOOKS = "webhooks"
+
 
 START_WITHIN = 60
 """Seconds for a process of several to answer its parent: a busy machine imports slowly."""
@@ -67,8 +77,13 @@ def api(
 @app.command()
 def worker(
     threads: Annotated[int, typer.Option(min=1, help="Threads that take tasks in.")] = 2,
+    only: Annotated[
+        Only | None, typer.Option(help="Send webhooks and no more, or do all but that.")
+    ] = None,
 ) -> None:
-    """Run a worker: it pushes, and it keeps time for every ring. Start at least one."""
+    """Run a worker: it pushes, keeps time for every ring, sends webhooks. Start at least one."""
+    if only is not None:
+        say_in_this_process("worker_only", only)
     check_key(settings_or_fail())
     from workers.main import app as celery  # noqa: PLC0415  (workers are above app)
 

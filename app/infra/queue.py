@@ -26,6 +26,13 @@ SEND = "push.send"
 DELIVER = "webhook.deliver"
 """Send what is due to these webhooks."""
 
+QUEUE = "ringline"
+OF_WEBHOOKS = "ringline.webhooks"
+"""A queue of its own: who sends webhooks only, or all but webhooks, takes no other's hints."""
+
+QUEUES = {None: (QUEUE, OF_WEBHOOKS), "pushes": (QUEUE,), "webhooks": (OF_WEBHOOKS,)}
+"""Which queues a worker takes hints from, by what it does only."""
+
 MOST_IDS = 1_000
 """Ids in one message at most: a larger batch would keep one worker busy while others rest."""
 
@@ -44,7 +51,9 @@ def make_celery(settings: Settings) -> Celery:
     app = Celery("ringline", set_as_current=False)
     app.conf.update(
         **settings.redis.broker,
-        task_default_queue="ringline",
+        task_default_queue=QUEUE,
+        task_queues={name: {"exchange": name} for name in QUEUES[settings.worker_only]},
+        task_routes={DELIVER: {"queue": OF_WEBHOOKS}},
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,

@@ -99,6 +99,11 @@ class Settings(BaseSettings):
         description="addresses and networks, separated by commas, whose `X-Forwarded-For`, "
         "`-Proto` and `-Host` count; empty: nobody's",
     )
+    worker_only: Literal["pushes", "webhooks"] | None = Field(
+        None,
+        description="what this worker process does, if not everything: `webhooks` sends these and "
+        "no more, `pushes` all but them. As `ringline worker --only`",
+    )
     worker_metrics: str | None = Field(
         None, description="`host:port` on which a worker serves its Prometheus metrics"
     )
@@ -316,6 +321,12 @@ def unknown_variables() -> dict[str, str | None]:
 def wants_details() -> bool:
     """Whether the log level is `debug`, also where other settings cannot be read."""
     return os.environ.get("RINGLINE_LOG_LEVEL", "").lower() == "debug"
+
+
+def say_in_this_process(name: str, value: str) -> None:
+    """Set a setting as if the environment did: a command's option, for whatever it starts."""
+    os.environ[f"RINGLINE_{name.upper()}"] = value
+    get_settings.cache_clear()
 
 
 @lru_cache(maxsize=1)

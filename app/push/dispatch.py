@@ -286,7 +286,12 @@ class Dispatcher:
                 await worker_store.renew_worker(session, life.id, lease=LEASE)
                 if life.entered
                 else await worker_store.enter_worker(
-                    session, life.id, host=socket.gethostname(), pid=os.getpid(), lease=LEASE
+                    session,
+                    life.id,
+                    host=socket.gethostname(),
+                    pid=os.getpid(),
+                    only=self._runtime.settings.worker_only,
+                    lease=LEASE,
                 )
             )
         if renewal is not None:

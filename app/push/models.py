@@ -150,7 +150,8 @@ class Worker(Base):
     """A worker process: its claims are good until `alive_until`, which it keeps moving.
 
     `unbroken_since` is when it last began to be alive without a gap. `dead_at`, once set by
-    another, is for ever: its claims may be taken over, and it cannot renew.
+    another, is for ever: its claims may be taken over, and it cannot renew. `only`: `pushes` or
+    `webhooks`, of one that does not do both.
     """
 
     __tablename__ = "workers"
@@ -158,6 +159,7 @@ class Worker(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     host: Mapped[str] = mapped_column(Text)
     pid: Mapped[int] = mapped_column(Integer)
+    only: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime]
     alive_until: Mapped[datetime]
     unbroken_since: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -54,13 +54,17 @@ class Sweeping:
 
         await sweep(find, self.claim, self._due, BATCH)
 
-    async def send_orphans(self) -> None:
-        """Condemn who has not shown life in time; take over and send what they had claimed."""
+    async def condemn(self) -> None:
+        """Condemn who has not shown life in time: then what they had claimed may be taken over."""
         async with self._database.autocommit() as session:
             for dead in await worker_store.condemn_workers(session, self._life().id, LEASE):
                 log.error(
                     "worker_condemned", worker=str(dead["id"]), host=dead["host"], pid=dead["pid"]
                 )
+
+    async def send_orphans(self) -> None:
+        """Condemn who has not shown life in time; take over and send what they had claimed."""
+        await self.condemn()
 
         async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
             async with self._database.autocommit() as session:

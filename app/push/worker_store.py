@@ -9,8 +9,8 @@ from app.core.frozen import frozen
 from app.infra.db import Connection, many, one
 
 ENTER = text("""
-    INSERT INTO workers (id, host, pid, started_at, unbroken_since, alive_until)
-    VALUES (:id, :host, :pid, clock_timestamp(), clock_timestamp(),
+    INSERT INTO workers (id, host, pid, "only", started_at, unbroken_since, alive_until)
+    VALUES (:id, :host, :pid, :only, clock_timestamp(), clock_timestamp(),
         clock_timestamp() + make_interval(secs => :lease))
     ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until
         WHERE workers.dead_at IS NULL
@@ -45,10 +45,11 @@ class Renewal:
 
 
 async def enter_worker(
-    session: Connection, worker: UUID, *, host: str, pid: int, lease: float
+    session: Connection, worker: UUID, *, host: str, pid: int, only: str | None, lease: float
 ) -> Renewal | None:
     """Write that a new worker is there, for `lease` seconds; None if it has been condemned."""
-    row = await one(session, ENTER, {"id": worker, "host": host, "pid": pid, "lease": lease})
+    values = {"id": worker, "host": host, "pid": pid, "only": only, "lease": lease}
+    row = await one(session, ENTER, values)
     return None if row is None else Renewal(row["now"], row["unbroken_since"])
 
 
@@ -80,31 +81,32 @@ async def forget_dead_workers(session: Connection) -> None:
     await session.execute(FORGET_DEAD)
 
 
-LIVE_WORKERS = text("""
-    SELECT count(*) AS n FROM workers WHERE alive_until > clock_timestamp() AND dead_at IS NULL
-""")
+LIVE = """
+    SELECT count(*) FROM workers WHERE alive_until > clock_timestamp() AND dead_at IS NULL
+        AND "only" IS DISTINCT FROM 'webhooks'
+"""
+LIVE_WORKERS = text(f"SELECT ({LIVE}) AS n")
 
 
 async def live_workers(session: Connection) -> int:
-    """How many workers have shown life within their lease."""
+    """How many workers that push have shown life within their lease."""
     row = await one(session, LIVE_WORKERS)
     assert row is not None
     return int(row["n"])
 
 
-STANDING = text("""
-    SELECT (SELECT count(*) FROM workers WHERE alive_until > clock_timestamp() AND dead_at IS NULL)
-        AS workers,
+STANDING = text(f"""
+    SELECT ({LIVE}) AS workers,
     coalesce(extract(epoch FROM clock_timestamp() - (
         SELECT due_at FROM pushes
         WHERE is_open AND state = 'pending' AND due_at <= statement_timestamp()
         ORDER BY due_at LIMIT 1
     )), 0) AS oldest_due
-""")
+""")  # noqa: S608  (a constant)
 
 
 async def standing(session: Connection) -> tuple[int, float]:
-    """How many workers live; how many seconds the oldest due push has waited, 0 when none is."""
+    """How many workers that push live; seconds that the oldest due push has waited, 0 if none."""
     row = await one(session, STANDING)
     assert row is not None
     return int(row["workers"]), float(row["oldest_due"])

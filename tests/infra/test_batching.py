@@ -1,11 +1,13 @@
 """Group commit: what arrives while one batch runs goes into the next, and one bad harms no other."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 
 import pytest
 
-from app.infra.batching import Batcher
+from app.infra.batching import Batcher, GroupWriter, by_size
 
 
 class Work:
@@ -68,3 +70,85 @@ async def test_an_asker_that_goes_away_takes_nobody_along() -> None:
     assert await asked[1] == "B"
     with pytest.raises(asyncio.CancelledError):
         await asked[0]
+
+
+@dataclass(frozen=True)
+class Piece:
+    key: str
+    bare: bool = False
+
+    def laid_bare(self) -> "Piece":
+        return replace(self, bare=True)
+
+
+class Table:
+    """Takes what is written, but for what is `locked`, or what it cannot hold if it is not bare."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.locked: set[str] = set()
+        self.unfit: set[str] = set()
+        self.told: list[tuple[Piece, str]] = []
+        self.lost: list[Piece] = []
+        self.expected = 0
+        self.writer: GroupWriter[Piece, str] = GroupWriter(
+            "table", self.write, lambda some: by_size(some, 10),
+            lambda piece, state: self.told.append((piece, state)),
+            lambda _: float(self.expected), lost=self.lost.append,
+        )  # fmt: skip
+
+    async def write(self, pieces: Sequence[Piece]) -> dict[str, str]:
+        self.batches.append([one.key for one in pieces])
+        if any(one.key in self.unfit and not (one.bare and one.key == "odd") for one in pieces):
+            raise ValueError("a value that no column holds")
+        return {one.key: "written" for one in pieces if one.key not in self.locked}
+
+
+@contextlib.asynccontextmanager
+async def writing() -> AsyncIterator[Table]:
+    table = Table()
+    task = asyncio.create_task(table.writer.run())
+    yield table
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_what_is_locked_waits_and_the_others_go_on() -> None:
+    async with writing() as table:
+        table.locked = {"a"}
+        for name in "ab":
+            table.writer.add(Piece(name))
+        while not table.told:
+            await asyncio.sleep(0)
+        table.writer.add(Piece("c"))
+        while len(table.told) < 2:
+            await asyncio.sleep(0)
+        assert [piece.key for piece, _ in table.told] == ["b", "c"]
+        assert table.writer.kept() == [Piece("a")]
+        table.locked.clear()
+        table.writer.hurry()
+        await table.writer.idle.wait()
+        assert table.batches[-1] == ["a"]
+
+
+async def test_what_no_column_holds_is_found_written_bare_or_given_up() -> None:
+    async with writing() as table:
+        table.unfit = {"odd", "worse"}
+        for name in ("a", "odd", "b", "worse", "c"):
+            table.writer.add(Piece(name))
+        await table.writer.idle.wait()
+        assert sorted(piece.key for piece, _ in table.told) == ["a", "b", "c", "odd"]
+        assert [piece.key for piece, _ in table.told if piece.bare] == ["odd"]
+        assert table.lost == [Piece("worse", bare=True)]
+
+
+async def test_a_commit_waits_for_what_is_expected_and_no_longer() -> None:
+    async with writing() as table:
+        table.expected = 60
+        table.writer.add(Piece("a"))
+        await asyncio.sleep(0.01)
+        assert table.batches == []
+        table.expected = 0
+        table.writer.add(Piece("b"))
+        await table.writer.idle.wait()
+        assert table.batches == [["a", "b"]]

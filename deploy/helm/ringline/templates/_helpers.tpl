@@ -13,6 +13,15 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
+{{/* Kinds of workers: with some for webhooks only, the others do all but webhooks. */}}
+{{- define "ringline.workers" -}}
+{{ gt (int .Values.webhooks.replicas) 0 | ternary (list "worker" "webhooks") (list "worker") | toYaml }}
+{{- end }}
+
+{{- define "ringline.only" -}}
+{{- if .root.Values.webhooks.replicas }}, --only, {{ eq .component "worker" | ternary "pushes" "webhooks" }}{{ end }}
+{{- end }}
+
 {{- define "ringline.image" -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
