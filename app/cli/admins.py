@@ -22,7 +22,10 @@ def admin_create(
     email: str,
     role: Annotated[str, typer.Option(help="owner, operator or viewer.")] = "owner",
     reset: Annotated[
-        bool, typer.Option("--reset", help="If there is one, give them a new password.")
+        bool,
+        typer.Option(
+            "--reset", help="If there is one, give them a new password; second factors go."
+        ),
     ] = False,
 ) -> None:
     """Make an administrator of the dashboard; prints a password for the first sign-in, once."""

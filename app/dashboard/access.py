@@ -17,7 +17,7 @@ from app.audit.log import Actor
 from app.core.text import is_storable
 from app.dashboard import admins
 from app.dashboard.admins import Visitor
-from app.dashboard.pages import BASE, PasswordFirst, SignInNeeded, nothing_here
+from app.dashboard.pages import BASE, FactorFirst, PasswordFirst, SignInNeeded, nothing_here
 from app.http.acting import runtime_of
 from app.http.pages import check_origin
 from app.infra.errors import Forbidden, Invalid
@@ -99,6 +99,8 @@ async def shown(request: Request) -> Visitor:
     visitor = await signed_in(request)
     if visitor.one_time:
         raise PasswordFirst
+    if not visitor.factor and runtime_of(request).settings.second_factor == "required":
+        raise FactorFirst
     return visitor
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app.audit.log import SERVER, WHOLE_SERVER, Actor, record
 from app.core.text import is_plain
-from app.dashboard import passwords, store
+from app.dashboard import passwords, store, store_factors
 from app.infra import vault
 from app.infra.db import Connection
 from app.infra.errors import Conflict, Invalid, NotFound
@@ -27,12 +27,16 @@ ONE_TIME_FOR = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """An administrator who has signed in. `csrf` is what a form of this session must bring."""
+    """An administrator who has signed in.
+
+    `factor`: they have a second one. `csrf`: what a form of this session must bring.
+    """
 
     id: UUID
     email: str
     role: str
     one_time: bool
+    factor: bool
     csrf: str
 
     @property
@@ -84,14 +88,17 @@ async def create(
 
 
 async def create_or_reset(runtime: Runtime, email: str, *, actor: Actor = SERVER) -> str:
-    """Make an owner, or give the one there is a new one-time password, which is the answer."""
+    """Make an owner, or give the one there is a new one-time password, which is the answer.
+
+    Second factors of theirs are forgotten: whoever may do this on the server may do all.
+    """
     try:
         return await create(runtime, email, actor=actor)
     except Conflict:
         async with runtime.database.autocommit() as session:
             row = await store.admin_by_email(session, clean_email(email))
         assert row is not None
-        return await reset(runtime, row["id"], actor=actor)
+        return await reset(runtime, row["id"], factors=True, actor=actor)
 
 
 async def every(runtime: Runtime) -> list[dict[str, Any]]:
@@ -108,7 +115,9 @@ async def recognise(runtime: Runtime, cookie: str) -> Visitor | None:
         )
     if row is None:
         return None
-    return Visitor(row["id"], row["email"], row["role"], row["one_time"], csrf_of(cookie))
+    return Visitor(
+        row["id"], row["email"], row["role"], row["one_time"], row["factor"], csrf_of(cookie)
+    )
 
 
 async def change_password(
@@ -131,8 +140,13 @@ async def change_password(
     return cookie
 
 
-async def reset(runtime: Runtime, admin_id: UUID, *, actor: Actor = SERVER) -> str:
-    """Give an administrator a new one-time password, and sign them out everywhere."""
+async def reset(
+    runtime: Runtime, admin_id: UUID, *, factors: bool = False, actor: Actor = SERVER
+) -> str:
+    """Give an administrator a new one-time password, and sign them out everywhere.
+
+    `factors`: their second factors are forgotten too.
+    """
     password = passwords.one_time_password()
     hashed = await passwords.hashed(password)
     async with runtime.database.transaction() as session:
@@ -140,7 +154,9 @@ async def reset(runtime: Runtime, admin_id: UUID, *, actor: Actor = SERVER) -> s
         await store.set_password(session, admin_id, hashed, one_time_for=ONE_TIME_FOR)
         await store.forget_tries(session, row["email"], admin_id)
         await store.end_sessions(session, admin_id)
-        await note(session, actor, "admin.reset", row["email"])
+        if factors:
+            await store_factors.forget_factors(session, admin_id)
+        await note(session, actor, "admin.reset", row["email"], factors=factors)
     return password
 
 

@@ -3,7 +3,17 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, LargeBinary, Text, func, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base
@@ -67,6 +77,72 @@ class SignInTry(Base):
         Index("ix_sign_in_tries_email", "email", "at"),
         Index("ix_sign_in_tries_source", "source", "at"),
         Index("ix_sign_in_tries_at", "at"),
+    )
+
+
+class AdminTotp(Base):
+    """What an administrator's authenticator app makes its codes of, sealed; one at most.
+
+    `confirmed`: a code of it has been shown. `last_step`: the 30 s step of the last code that was
+    taken, so that none is good twice. `tenant_id` is the whole server's, for the seal.
+    """
+
+    __tablename__ = "admin_totp"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[UUID]
+    admin_id: Mapped[UUID] = mapped_column(ForeignKey("admins.id", ondelete="CASCADE"), unique=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    confirmed: Mapped[bool] = mapped_column(Boolean)
+    last_step: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class AdminPasskey(Base):
+    """A passkey (WebAuthn credential) of an administrator: its public key."""
+
+    __tablename__ = "admin_passkeys"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    admin_id: Mapped[UUID] = mapped_column(ForeignKey("admins.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(Text)
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    used_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_admin_passkeys_admin_id", "admin_id"),)
+
+
+class AdminRecoveryCode(Base):
+    """The SHA-256 of a code that stands in for a lost factor, once."""
+
+    __tablename__ = "admin_recovery_codes"
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    admin_id: Mapped[UUID] = mapped_column(ForeignKey("admins.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (Index("ix_admin_recovery_codes_admin_id", "admin_id"),)
+
+
+class AdminChallenge(Base):
+    """What a passkey is to sign, for one browser: known by the SHA-256 of its cookie.
+
+    Also a sign-in whose password was right and that waits for its second factor.
+    """
+
+    __tablename__ = "admin_challenges"
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    admin_id: Mapped[UUID] = mapped_column(ForeignKey("admins.id", ondelete="CASCADE"))
+    challenge: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        Index("ix_admin_challenges_admin_id", "admin_id"),
+        Index("ix_admin_challenges_created_at", "created_at"),
     )
 
 

@@ -31,6 +31,10 @@ class PasswordFirst(Exception):
     """A one-time password must be replaced before anything else."""
 
 
+class FactorFirst(Exception):
+    """This server asks for a second factor, and the visitor has none yet."""
+
+
 class SignInNeeded(Exception):
     """Nobody has signed in: the browser is sent to the sign-in page."""
 
@@ -114,6 +118,8 @@ def _shown(request: Request, error: Exception) -> Response | None:
         return _sign_in_first(request)
     if isinstance(error, PasswordFirst):
         return moved("/password")
+    if isinstance(error, FactorFirst):
+        return moved("/me")
     if isinstance(error, AppError):
         return error_page(request, error)
     if isinstance(error, RequestValidationError):

@@ -6,6 +6,7 @@ from fastapi.responses import RedirectResponse
 from app.dashboard import (
     routes_calls,
     routes_credentials,
+    routes_me,
     routes_notifications,
     routes_overview,
     routes_people,
@@ -44,7 +45,7 @@ def install(app: FastAPI) -> None:
     """Serve the dashboard under `/dashboard`, and send `/` there."""
     app.add_api_route("/", to_dashboard, methods=["GET"], include_in_schema=False)
     pages = (
-        routes_people, routes_overview, routes_calls, routes_users, routes_credentials,
+        routes_people, routes_me, routes_overview, routes_calls, routes_users, routes_credentials,
         routes_settings, routes_notifications,
         routes_webhooks,
     )  # fmt: skip

@@ -3,13 +3,14 @@
 import hashlib
 import hmac
 import secrets
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.audit import log as audit
 from app.core.text import is_plain
-from app.dashboard import admins, forwarders
+from app.dashboard import admins, forwarders, second_factor
 from app.dashboard.access import (
     COOKIE,
     Owner,
@@ -31,6 +32,7 @@ from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.sign_in import Browser, check_present_password
 from app.dashboard.sign_in import sign_in as signing_in
 from app.dashboard.sign_in import sign_out as end_session
+from app.dashboard.store_factors import WAIT
 from app.http.acting import runtime_of
 from app.http.pages import check_origin
 from app.http.trusted_proxies import UNTRUSTED
@@ -40,6 +42,7 @@ from app.tenants import service as tenants
 router = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
 FORM_COOKIE = "ringline_form"
 KNOWN_COOKIE = "ringline_known"
+SECOND_COOKIE = "ringline_second"
 HOUR = 3600
 
 
@@ -49,7 +52,7 @@ async def sign_in_page(request: Request, next: str = "") -> Response:  # noqa: A
     cookie = cookie_of(request, COOKIE)
     await forwarders.note(runtime_of(request), request.scope.get(UNTRUSTED))
     if cookie and await admins.recognise(runtime_of(request), cookie):
-        return moved(_safe(next))
+        return moved(safe_path(next))
     nobody = not await admins.every(runtime_of(request))
     return _sign_in_form(request, next=next, email="", problem=None, nobody=nobody)
 
@@ -66,7 +69,7 @@ def _form_mark(seed: str) -> str:
     return hashlib.sha256(b"sign-in|" + seed.encode()).hexdigest()
 
 
-def _safe(path: str) -> str:
+def safe_path(path: str) -> str:
     """A page below `/dashboard` to go on to: never another site."""
     plain = path.startswith("/") and not path.startswith("//") and is_plain(path)
     return path if plain and not set(path) & set("\\?#") else "/"
@@ -95,7 +98,13 @@ async def sign_in(request: Request) -> Response:
             problem=error.detail,
             nobody=False,
         )
-    response = moved(_safe(text_of(form, "next")))
+    if isinstance(made, UUID):
+        waits = await second_factor.wait(runtime_of(request), made)
+        to = safe_path(text_of(form, "next"))
+        response = moved("/sign-in/second" + (f"?next={quote(to, safe='')}" if to != "/" else ""))
+        keep_cookie(request, response, SECOND_COOKIE, waits, seconds=WAIT, strict=True)
+        return response
+    response = moved(safe_path(text_of(form, "next")))
     set_cookie(request, response, made.session)
     keep_cookie(request, response, KNOWN_COOKIE, made.browser, seconds=GOOD_FOR, strict=True)
     return response
@@ -187,6 +196,15 @@ async def reset_admin(request: Request, visitor: Owner, admin_id: UUID) -> Respo
     """Give an administrator a new one-time password; the page shows it, this once."""
     runtime, actor = runtime_of(request), actor_of(request, visitor)
     password = await admins.reset(runtime, admin_id, actor=actor)
+    email = next(row["email"] for row in await admins.every(runtime) if row["id"] == admin_id)
+    return await _admins(request, made={"email": email, "password": password})
+
+
+@router.post("/admins/{admin_id}/factors")
+async def forget_factors(request: Request, visitor: Owner, admin_id: UUID) -> Response:
+    """Forget an administrator's second factors, and give a new password: who has lost all."""
+    runtime, actor = runtime_of(request), actor_of(request, visitor)
+    password = await admins.reset(runtime, admin_id, factors=True, actor=actor)
     email = next(row["email"] for row in await admins.every(runtime) if row["id"] == admin_id)
     return await _admins(request, made={"email": email, "password": password})
 

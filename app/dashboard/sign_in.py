@@ -12,10 +12,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.audit.log import Actor
-from app.dashboard import known_browsers, passwords, store
+from app.dashboard import known_browsers, passwords, store, store_factors
 from app.dashboard.admins import LONGEST_SESSION, clean_email, note
 from app.infra import vault
-from app.infra.db import clock
+from app.infra.db import Connection, clock
 from app.infra.errors import Invalid, TooMany, Unauthorized
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
@@ -61,8 +61,8 @@ def network_of(source: str) -> str:
     return str(ipaddress.ip_network((address, 64), strict=False))
 
 
-async def sign_in(runtime: Runtime, email: str, password: str, browser: Browser) -> SignedIn:
-    """Begin a session; the browser's old one ends.
+async def sign_in(runtime: Runtime, email: str, password: str, browser: Browser) -> SignedIn | UUID:
+    """Begin a session; the browser's old one ends. The administrator's id: a second factor is due.
 
     Raises Unauthorized (401) with one sentence for all that may be wrong, TooMany (429) after too
     many failures.
@@ -82,15 +82,26 @@ async def sign_in(runtime: Runtime, email: str, password: str, browser: Browser)
         raise Unauthorized("wrong_password", "Address and password do not go together.")
     assert row is not None
     await _check_not_late(runtime, row, try_id)
-    cookie = secrets.token_urlsafe(32)
     async with runtime.database.transaction() as session:
         await store.forget_try(session, try_id)
-        await store.forget_old(session, longest=LONGEST_SESSION, window=WINDOW * 4)
-        if browser.session:
-            await store.end_session(session, vault.digest(browser.session))
-        await store.add_session(session, vault.digest(cookie), row["id"], browser.source)
-        actor = Actor("dashboard", id=str(row["id"]), name=email, source=browser.source)
-        await note(session, actor, "admin.sign_in", email)
+        if await store_factors.has_factor(session, row["id"]):
+            found: UUID = row["id"]
+            return found
+        return await begin_session(runtime, session, row, browser)
+
+
+async def begin_session(
+    runtime: Runtime, session: Connection, row: dict[str, Any], browser: Browser
+) -> SignedIn:
+    """A new session for this administrator, who has shown all that is asked for."""
+    cookie = secrets.token_urlsafe(32)
+    await store.forget_old(session, longest=LONGEST_SESSION, window=WINDOW * 4)
+    if browser.session:
+        await store.end_session(session, vault.digest(browser.session))
+    await store.add_session(session, vault.digest(cookie), row["id"], browser.source)
+    actor = Actor("dashboard", id=str(row["id"]), name=row["email"], source=browser.source)
+    await note(session, actor, "admin.sign_in", row["email"])
+    now = await clock(session)
     return SignedIn(cookie, known_browsers.mark(runtime.keyring, row["id"], now.timestamp()))
 
 
@@ -115,10 +126,11 @@ async def _begin(runtime: Runtime, email: str, source: str, browser: str | None)
         if all(failed[name] <= number for name, number in most.items()):
             return try_id
         await store.forget_try(session, try_id)
-    raise _too_many()
+    raise too_many()
 
 
-def _too_many() -> TooMany:
+def too_many() -> TooMany:
+    """Tries that have failed, for an account, an address or a second factor."""
     return TooMany(
         "too_many_tries",
         "Too many tries have failed; wait 15 minutes. A browser with which you have signed in "

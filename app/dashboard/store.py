@@ -20,7 +20,10 @@ WHOLE = """
 BY_EMAIL = text(WHOLE + "WHERE email = :email")
 BY_ID = text(WHOLE + "WHERE id = :id")
 ADMINS = text("""
-    SELECT id, email, role, one_time, created_at, signed_in_at FROM admins ORDER BY email
+    SELECT a.id, a.email, a.role, a.one_time, a.created_at, a.signed_in_at,
+           EXISTS (SELECT FROM admin_totp t WHERE t.admin_id = a.id AND t.confirmed)
+           OR EXISTS (SELECT FROM admin_passkeys p WHERE p.admin_id = a.id) AS factor
+    FROM admins a ORDER BY a.email
 """)
 LOCK_OWNERS = text("SELECT id FROM admins WHERE role = 'owner' ORDER BY id FOR UPDATE")
 
@@ -84,6 +87,8 @@ ADD_SESSION = text("""
 """)
 SESSION = text("""
     SELECT a.id, a.email, a.role, a.one_time,
+           EXISTS (SELECT FROM admin_totp t WHERE t.admin_id = a.id AND t.confirmed)
+           OR EXISTS (SELECT FROM admin_passkeys p WHERE p.admin_id = a.id) AS factor,
            s.seen_at < clock_timestamp() - interval '1 minute' AS stale
     FROM admin_sessions s JOIN admins a ON a.id = s.admin_id
     WHERE s.digest = :digest

@@ -11,6 +11,8 @@ __all__ = ["DELIVERIES", "DISABLED", "SAID", "of_push", "of_retired"]  # for the
 
 DONE = {
     "signed_out": "You have signed out.",
+    "session_ended": "Signed out there.",
+    "factor_removed": "The second factor is removed.",
     "password_changed": "Your password was changed; other browsers were signed out.",
     "credential_stored": "The credential is stored, sealed. The service's answer is below.",
     "probed": "The service was asked just now; its answer is below.",
@@ -144,6 +146,14 @@ ACTIONS = {
     "admin.sign_in": "signed in",
     "admin.sign_in_failed": "failed to sign in",
     "admin.sign_out": "signed out",
+    "admin.session_end": "ended sessions of their own",
+    "admin.second_failed": "failed at the second factor",
+    "admin.totp_add": "added an authenticator app",
+    "admin.totp_remove": "removed an authenticator app",
+    "admin.passkey_add": "added a passkey",
+    "admin.passkey_remove": "removed a passkey",
+    "admin.codes": "made recovery codes",
+    "admin.code_used": "used a recovery code",
     "vault.rotate": "sealed what is stored under the first key",
     "secret.create": "made a signing secret",
     "secret.revoke": "revoked a signing secret",

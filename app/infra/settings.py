@@ -51,6 +51,11 @@ class Settings(BaseSettings):
     redis_ca_file: Path | None = Field(
         None, description="`rediss://` trusts this PEM file instead of the system's authorities"
     )
+    second_factor: Literal["optional", "required"] = Field(
+        "optional",
+        description="`required`: without a second factor an administrator sees only the page on "
+        "which to add one",
+    )
     secret_key: SecretStr = Field(
         SecretStr(""),
         description="guards stored credentials: 32 or more random characters, or several as "

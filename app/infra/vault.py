@@ -66,6 +66,7 @@ SEALED = (
     SealedColumn("credentials", "sealed", "credential"),
     SealedColumn("signing_secrets", "sealed", "signing_secret"),
     SealedColumn("webhook_secrets", "sealed", "webhook_secret"),
+    SealedColumn("admin_totp", "sealed", "admin_totp"),
     SealedColumn("key_checks", "sealed", "key_check"),
 )
 """Every sealed column there is. One that is missing here would be lost with the old key, so a

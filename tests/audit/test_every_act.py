@@ -7,11 +7,14 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pyotp
 from fastapi.routing import APIRoute
 from sqlalchemy import text
 
+from app.infra import clock
 from app.infra.ids import uuid7
 from app.tenants import service as tenants
+from tests.dashboard.authenticator import Authenticator
 from tests.dashboard.conftest import *  # noqa: F403  (settings, runtime, site, simulator)
 from tests.dashboard.conftest import BUNDLE, PASSWORD, Site, post, sign_in, token_of
 
@@ -29,6 +32,8 @@ UNAUDITED = {
     ("POST", "/v1/devices"): "apps do so at each start: the device's row says when and what",
     ("POST", "/v1/credentials/preview"): NOTHING,
     ("POST", "/dashboard/t/{tenant_id}/credentials/preview"): NOTHING,
+    ("POST", "/dashboard/me/totp"): "the app counts, and is told of, once a code of it has come",
+    ("POST", "/dashboard/me/passkeys/options"): NOTHING,
     ("POST", "/dashboard/t/{tenant_id}/settings/payload/preview"): NOTHING,
     ("POST", "/dashboard/t/{tenant_id}/settings/notifications/preview"): NOTHING,
 }
@@ -287,8 +292,39 @@ async def people(walk: Walk) -> None:
         new=PASSWORD,
         again=PASSWORD,
     )
+    await factors(walk, eve)
     await walk.form("/dashboard/sign-out", "admin.sign_out", {}, eve)
+    await walk.form(path + "/factors", "admin.reset", one)
     await walk.form(path + "/remove", "admin.remove", one)
+
+
+async def factors(walk: Walk, eve: httpx.AsyncClient) -> None:
+    """What somebody signs in with, and where they are signed in."""
+    at, origin = "/dashboard/me", "http://localhost:8000"
+    walk.site.runtime.settings.public_url = origin
+    page = await post(eve, at + "/totp", password=PASSWORD)
+    code = pyotp.TOTP(re.findall(r'data-copy="(\w{32})"', page.text)[0]).at(clock.unix())
+    await walk.form(at + "/totp/confirm", "admin.totp_add", {}, eve, code=code)
+    options = (await post(eve, at + "/passkeys/options", password=PASSWORD)).json()
+    made = Authenticator(origin).make(options)
+    shown = await walk.form(
+        at + "/passkeys", "admin.passkey_add", {}, eve, name="key", credential=made
+    )
+    ids = {"passkey_id": re.findall(r"/me/passkeys/([0-9a-f-]{36})/remove", shown)[0]}
+    shown = await walk.form(at + "/codes", "admin.codes", {}, eve, password=PASSWORD)
+    elsewhere = await walk.site.visitor(PERSON)
+    await sign_in(elsewhere, "eve@example.org", PASSWORD)
+    before = len(await walk.lines())
+    page = await elsewhere.get("/dashboard/sign-in/second")
+    mark = re.findall(r'name="form" value="([^"]+)"', page.text)[0]
+    given = {"form": mark, "code": re.findall(r"<li>([A-Z2-7-]{29})</li>", shown)[0]}
+    await elsewhere.post("/dashboard/sign-in/second", data=given)
+    route = ("POST", "/dashboard/sign-in/second")
+    await walk.look(before, route, "admin.sign_in", "dashboard", PERSON)
+    await walk.form(at + "/sessions/end", "admin.session_end", {}, eve, session="others")
+    gone = at + "/passkeys/{passkey_id}/remove"
+    await walk.form(gone, "admin.passkey_remove", ids, eve, password=PASSWORD)
+    await walk.form(at + "/totp/remove", "admin.totp_remove", {}, eve, password=PASSWORD)
 
 
 async def test_no_line_names_a_user_who_has_been_erased(site: Site) -> None:

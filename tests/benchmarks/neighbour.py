@@ -21,7 +21,7 @@ from tests.benchmarks.rows import add_users, clear, token_owners
 LIMIT = 600
 """Rings a minute that the flooding tenant's key may make."""
 RATE = 10 * LIMIT / 60
-CONNECTIONS = 20
+CONNECTIONS = 200
 USERS = 100
 SETTLE = 8.0
 """Seconds in which the flood uses up what it may do at once."""

@@ -24,7 +24,7 @@ from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
 from tests import browser as browsers
 from tests.conftest import TEMPLATE, DatabaseServer
-from tests.e2e.house import House, running_house
+from tests.e2e.house import House, listening, running_house, url_of
 
 PASSWORD = "three calm words"
 QUICK_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
@@ -150,12 +150,15 @@ def dashboard_house(
     name = f"ringline_dashboard_{secrets.token_hex(6)}"
     database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     folder: Path = tmp_path_factory.mktemp("dashboard")
+    listener = listening()
+    public = url_of(listener).replace("127.0.0.1", "localhost")  # what a passkey can be bound to
     try:
         with (
             running_valkey() as valkey,
             running_house(
                 database_server.url_for(name), valkey.url, simulator, folder,
-                RINGLINE_WEBHOOK_ALLOW_PRIVATE="true",
+                listener=listener, RINGLINE_WEBHOOK_ALLOW_PRIVATE="true",
+                RINGLINE_PUBLIC_URL=public,
             ) as house,
         ):  # fmt: skip
             yield house

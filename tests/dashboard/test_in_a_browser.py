@@ -497,3 +497,55 @@ async def test_pages_work_without_scripts(
         await page.goto(f"{base}/t/{tenant}/user?id=bob")
         await page.get_by_role("button", name="Send a test ring").click()
         await expect(page.get_by_role("heading", level=1)).to_contain_text("rings bob")
+
+
+async def test_a_passkey_is_made_and_signs_in(chromium: Browser, dashboard_house: House) -> None:
+    async with new_page(chromium) as page:
+        page.expected = re.compile("status of (401|409|422)")  # type: ignore[attr-defined]
+        tools = await page.context.new_cdp_session(page)
+        await tools.send("WebAuthn.enable")
+        await tools.send(
+            "WebAuthn.addVirtualAuthenticator",
+            {
+                "options": {
+                    "protocol": "ctap2", "transport": "internal", "hasResidentKey": True,
+                    "hasUserVerification": True, "isUserVerified": True,
+                    "automaticPresenceSimulation": True,
+                }
+            },
+        )  # fmt: skip
+        base = dashboard_house.apis[0].url.replace("127.0.0.1", "localhost") + "/dashboard"
+        async with dashboard_house.runtime() as runtime:
+            email = await admin_with_password(runtime, "viewer")
+        await page.goto(f"{base}/sign-in?next=/me")
+        await page.fill("#email", email)
+        await page.fill("#password", PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"{base}/me")
+        await accessible(page)
+        await page.fill("#name", "laptop")
+        await page.fill("#passkey-password", "not this one")
+        await page.click("text=Add a passkey")
+        await expect(page.get_by_text("The present password is another one.")).to_be_visible()
+        await page.fill("#passkey-password", PASSWORD)
+        await page.click("text=Add a passkey")
+        await expect(page.get_by_role("heading", name="Your recovery codes")).to_be_visible()
+        await expect(page.get_by_text("Passkey laptop")).to_be_visible()
+        await page.set_viewport_size({"width": 390, "height": 844})
+        await accessible(page)
+        await page.click("text=Sign out")
+        await page.fill("#email", email)
+        await page.fill("#password", PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(re.compile("/sign-in/second"))
+        await accessible(page)
+        await page.fill("#code", "AAAA-BBBB")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text("This code is not good")).to_be_visible()
+        await page.click("text=Use a passkey")
+        await page.wait_for_url(re.compile("/dashboard/(tenants|t/)"))
+        await page.goto(f"{base}/me")
+        await page.click("summary:has-text('laptop')")
+        await page.fill("[id^=remove-]", PASSWORD)
+        await page.click("button:has-text('Remove laptop')")
+        await expect(page.get_by_text("your password alone opens this dashboard")).to_be_visible()

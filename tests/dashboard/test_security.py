@@ -19,7 +19,9 @@ from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
 from tests.dashboard.conftest import BUNDLE, PASSWORD, Site, post, sign_in, token_of
 
-OPEN = {"/dashboard/sign-in", "/dashboard/static/{version}/{name}"}
+OPEN = {
+    "/dashboard/sign-in", "/dashboard/sign-in/second", "/dashboard/static/{version}/{name}",
+}  # fmt: skip
 
 
 def routes(site: Site, method: str) -> list[str]:
@@ -96,7 +98,7 @@ SHOWN_TO_VIEWERS = {
 async def test_a_viewer_looks_and_changes_nothing(site: Site, tenant) -> None:
     viewer = await site.admin("viewer")
     own = {"/dashboard/sign-out", "/dashboard/password"}
-    for path in set(routes(site, "POST")) - own:
+    for path in {one for one in routes(site, "POST") if not one.startswith("/dashboard/me/")} - own:
         answer = await post(viewer, filled(path, tenant), name="evil")
         assert answer.status_code == 403, path
     for part in ("", "/calls", "/users", "/credentials", "/settings", "/settings/calls",
@@ -254,8 +256,8 @@ async def test_passwords_rest_as_argon2id(site: Site) -> None:
 
 async def test_the_way_on_after_sign_in_stays_here(site: Site) -> None:
     for evil in ("//evil.example", "https://evil.example", "/\\evil.example", "javascript:x"):
-        assert routes_people._safe(evil) == "/"
-    assert routes_people._safe("/t/x/calls") == "/t/x/calls"
+        assert routes_people.safe_path(evil) == "/"
+    assert routes_people.safe_path("/t/x/calls") == "/t/x/calls"
 
 
 async def test_the_last_owner_stays(site: Site) -> None:

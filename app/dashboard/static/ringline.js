@@ -2,6 +2,7 @@
 import { followLive } from "./live.js";
 import { takeDrops } from "./drop.js";
 import { previewPayloads } from "./preview.js";
+import { usePasskeys } from "./passkeys.js";
 
 function offerCopies() {
   for (const button of document.querySelectorAll("[data-copy]")) {
@@ -38,4 +39,5 @@ localTimes(document);
 closeOthers();
 takeDrops(document);
 previewPayloads(document);
+usePasskeys(document);
 followLive(localTimes);
