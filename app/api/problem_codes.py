@@ -25,6 +25,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "wrong_user": (403, "user_id: this user token cannot act for another user"),
     "wrong_device": (403, "device_id: this token cannot act for another device"),
     "ringing_not_allowed": (403, "users of this tenant may not ring; ring with an API key"),
+    "handles_not_allowed": (403, "users of this tenant may not set handles; use an API key"),
     "not_the_caller": (403, "only the caller or the server can cancel a call"),
     "call_not_found": (404, "there is no such call"),
     "not_a_member": (404, "user_id: this user is no member of the call"),
@@ -37,6 +38,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "delivery_not_found": (404, "this event was not for this webhook"),
     "secret_not_found": (404, "there is no such signing secret"),
     "block_not_found": (404, "this user has not blocked that one"),
+    "handle_taken": (409, "handles: one of them is another user's"),
     "too_many_blocks": (409, "a user blocks 1,000 others at most"),
     "ringing_stopped": (409, "this tenant has stopped all new ringing"),
     "call_in_progress": (409, "a call with this cid is live and the caller has not joined it"),
@@ -76,6 +78,9 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "invalid_avatar_url": (422, "scheme: must begin with https://"),
     "avatar_url_too_long": (422, "must have at most 1024 characters"),
     "invalid_handle": (422, "value: a phone number, such as +49 30 1234567"),
+    "unknown_handle": (422, "callees.0.handle: no user has this handle"),
+    "duplicate_handle": (422, "handles: one is named twice"),
+    "too_many_handles": (422, "at most 20 handles"),
     "ring_time_out_of_bounds": (422, "must be from 5 to 180 seconds"),
     "no_callees": (422, "callees: name at least one user to ring"),
     "duplicate_callee": (422, "callees: a user is named twice"),
@@ -168,8 +173,8 @@ _ONE: Final = "missing_scope invalid_field"
 OF_OPERATION: Final[dict[str, str]] = {
     "ring": f"{_BODY} missing_scope wrong_user ringing_stopped ringing_not_allowed invalid_user_id "
     "invalid_device_id invalid_call_type invalid_session_id invalid_custom custom_too_large "
-    "invalid_avatar_url avatar_url_too_long invalid_handle ring_time_out_of_bounds no_callees "
-    "duplicate_callee caller_among_callees too_many_members missing_template "
+    "invalid_avatar_url avatar_url_too_long invalid_handle unknown_handle ring_time_out_of_bounds "
+    "no_callees duplicate_callee caller_among_callees too_many_members missing_template "
     "invalid_idempotency_key "
     "idempotency_key_reused call_in_progress too_many_rings",
     "read_call": "missing_scope call_not_found",
@@ -207,6 +212,9 @@ OF_OPERATION: Final[dict[str, str]] = {
         "too_many_periods too_many_exceptions"
     ),
     "list_blocks": _DEVICE,
+    "list_handles": _DEVICE,
+    "replace_handles": f"{_DEVICE} {_BODY} invalid_handle duplicate_handle too_many_handles "
+    "handles_not_allowed handle_taken",
     "block_user": f"{_DEVICE} own_block too_many_blocks",
     "unblock_user": f"{_DEVICE} block_not_found",
     "preview_credential": f"{_FILE} invalid_environments",

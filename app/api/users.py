@@ -1,19 +1,20 @@
-"""HTTP: what users want of rings, and whom they have blocked."""
+"""HTTP: what users want of rings, whom they have blocked, by which handles they are rung."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.api.models import says
-from app.api.models.users import BlockOut, BlocksOut
+from app.api.models.users import BlockOut, BlocksOut, HandlesOut
 from app.core.event import rfc3339
 from app.http.acting import actor_of, runtime_of
 from app.http.auth import server_or_user
 from app.http.encoded_slashes import segment
+from app.infra.errors import Forbidden
 from app.infra.fields import UserId
 from app.tenants.caller import Caller, require_scope
 from app.users import service
-from app.users.schemas import PreferencesIn
+from app.users.schemas import HandlesIn, PreferencesIn
 
 router = APIRouter(prefix=f"/v1/users/{segment('user_id')}", tags=["users"])
 ServerOrUser = Annotated[Caller, Depends(server_or_user)]
@@ -73,6 +74,34 @@ async def unblock(
     actor = actor_of(request, caller)
     await service.unblock(runtime_of(request), caller.tenant_id, user, blocked_id, actor=actor)
     return Response(status_code=204)
+
+
+@router.get("/handles", **says("list_handles", HandlesOut))
+async def handles(user_id: UserId, request: Request, caller: ServerOrUser) -> dict[str, Any]:
+    """By which handles a user may be rung, as they were given."""
+    user = _whose(caller, user_id)
+    found = await service.handles(runtime_of(request), caller.tenant_id, user)
+    return {"handles": found}
+
+
+@router.put("/handles", **says("replace_handles", HandlesOut))
+async def set_handles(
+    user_id: UserId, body: HandlesIn, request: Request, caller: ServerOrUser
+) -> dict[str, Any]:
+    """Replace a user's handles: `POST /v1/calls` may name who is rung by them.
+
+    Of one kind a handle is one user's: 409 `handle_taken`, and nothing is changed. By the user's
+    own token where the setting `users_may_set_handles` is on.
+    """
+    user = _whose(caller, user_id)
+    if caller.kind == "user" and not caller.settings.users_may_set_handles:
+        raise Forbidden(
+            "handles_not_allowed",
+            "users may not set handles: use an API key, or set users_may_set_handles",
+        )
+    actor = actor_of(request, caller)
+    await service.set_handles(runtime_of(request), caller.tenant_id, user, body, actor=actor)
+    return {"handles": await service.handles(runtime_of(request), caller.tenant_id, user)}
 
 
 def _whose(caller: Caller, user_id: str) -> str:

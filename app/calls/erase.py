@@ -78,11 +78,11 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str, *, actor: Actor
         applied = await take_out(session, user_id, calls)
         erasure = await erasures.add(session, tenant_id, user_id)
         await _bury(session, erasure, calls)
-        if not await devices.erase_user(session, tenant_id, user_id):
+        known = await users.forget_user(session, tenant_id, user_id)
+        if not await devices.erase_user(session, tenant_id, user_id) and not known:
             raise NotFound("user_not_found", "there is no such user")
         await revocations.forget_user(session, tenant_id, user_id)
         await histories.forget_user(session, tenant_id, user_id)
-        await users.forget_user(session, tenant_id, user_id)
         await record(session, actor, tenant_id, "user.erase", "user", user=user_id)
         await forget_user(session, tenant_id, user_id)
         await idempotency.forget_user(session, tenant_id, user_id)

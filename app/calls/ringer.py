@@ -24,6 +24,7 @@ from app.infra.observe import RINGS
 from app.infra.pacing import Pacer
 from app.infra.runtime import Runtime
 from app.push import tokens
+from app.users import store as users
 
 AT_ONCE = 200
 """Requests in one commit at most."""
@@ -58,12 +59,20 @@ class Ringer:
     async def submit(self, one: RingRequest) -> dict[str, Any]:
         """Ring; the call as clients read it. Raises Conflict, Invalid or Unavailable."""
         try:
-            call = await self._ring(one)
+            call = await self._ring(await self._by_handle(one))
         except Exception:
             RINGS.labels("refused").inc()
             raise
         RINGS.labels("taken").inc()
         return call
+
+    async def _by_handle(self, one: RingRequest) -> RingRequest:
+        """The same with users in the place of handles. Raises Invalid for one that nobody has."""
+        wanted = one.request.wanted
+        if not wanted:
+            return one
+        async with self._runtime.database.autocommit() as session:
+            return one.to(await users.whose(session, one.tenant_id, wanted))
 
     async def all(self, orders: Sequence[RingRequest]) -> list[Answer]:
         """Ring for all of these at once: for each the call, or why not."""

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from app.calls.suppressing import Pair, record_suppressed, suppressed
 from app.core.call import SERVER, Call, Callee, Decision, Refused, RingMore, Start, decide
 from app.core.frozen import frozen
 from app.core.limits import CallLimits
+from app.core.person import Handle
 from app.core.push import Purpose
 from app.core.suppression import Why
 from app.core.text import is_plain
@@ -58,6 +60,11 @@ class RingRequest:
     @property
     def cid(self) -> CidKey:
         return self.tenant_id, self.request.type, self.name
+
+    def to(self, users: Mapping[Handle, str]) -> "RingRequest":
+        """The same, to these users where it names handles. Raises Invalid for what is nobody's."""
+        request = self.request.found(users)
+        return replace(self, request=request, callees=tuple(map(_callee, request.callees)))
 
     @property
     def kept_key(self) -> KeptKey | None:
@@ -122,7 +129,7 @@ def resolve(
         session_id=session_id,
         name=request.id or str(session_id),
         limits=limits,
-        callees=tuple(map(_callee, request.callees)),
+        callees=() if request.wanted else tuple(map(_callee, request.callees)),
         device=device,
         owner=owner,
         key=key,
@@ -135,6 +142,7 @@ def resolve(
 def _callee(one: str | PersonIn) -> Callee:
     if isinstance(one, str):
         return Callee(one, uuid7())
+    assert one.id is not None
     return Callee(one.id, uuid7(), one.person)
 
 

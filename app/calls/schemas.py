@@ -1,6 +1,6 @@
 """What clients send to ring and to answer, and how a call reads."""
 
-import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -13,8 +13,9 @@ from app.core.call import LIVE, Call, Member, MemberState, Ring
 from app.core.details import Details, details_json
 from app.core.event import rfc3339
 from app.core.limits import BOUNDS
-from app.core.person import Handle, HandleKind, Person, person_json
+from app.core.person import Handle, Person, person_json
 from app.infra import clock
+from app.infra.errors import Invalid
 from app.infra.fields import (
     UNTOLD,
     AtMost,
@@ -23,43 +24,22 @@ from app.infra.fields import (
     CallType,
     Custom,
     DeviceId,
-    Name,
     OptionalName,
     Request,
     UserId,
     Within,
     refuse,
 )
+from app.users.schemas import HandleIn
 
 MOST_CALLEES = 999
-MOST_HANDLE = 128
 RING_LOW, RING_HIGH = BOUNDS["ring"]
 RingTime = Annotated[float, Within(RING_LOW, RING_HIGH, "ring_time_out_of_bounds", " seconds")]
-PHONE = re.compile(r"\+?[0-9*#(][0-9 ().\-/*#]*")
-EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
-class HandleIn(Request):
-    """What contacts and redial know a person by; a phone shows it where there is no name."""
+class ShownIn(Request):
+    """How screens show a user in this call."""
 
-    kind: HandleKind = Field(description="what it is")
-    value: Annotated[Name, Field(min_length=1, max_length=MOST_HANDLE)] = Field(
-        description="the number, the address, or any name", examples=["+49 30 1234567"]
-    )
-
-    @model_validator(mode="after")
-    def _sense(self) -> Self:
-        if self.kind is HandleKind.PHONE and not PHONE.fullmatch(self.value):
-            raise refuse("invalid_handle", "value: a phone number, such as +49 30 1234567")
-        if self.kind is HandleKind.EMAIL and not EMAIL.fullmatch(self.value):
-            raise refuse("invalid_handle", "value: a mail address, such as alice@example.com")
-        return self
-
-
-class PersonIn(Request):
-    """A user, and how screens show them in this call."""
-
-    id: UserId = Field(description="a user", examples=["alice"])
     name: OptionalName = Field(None, description="as screens show it", examples=["Alice"])
     avatar_url: AvatarUrl | None = Field(
         None,
@@ -70,14 +50,28 @@ class PersonIn(Request):
 
     @property
     def person(self) -> Person:
-        given = self.handle
-        handle = None if given is None else Handle(given.kind, given.value)
+        handle = None if self.handle is None else self.handle.handle
         return Person(self.name, self.avatar_url, handle)
 
 
-class CallerIn(PersonIn):
+class PersonIn(ShownIn):
+    """A user to be rung, by id or by a handle that is theirs, and how screens show them."""
+
+    id: UserId | None = Field(
+        None, description="a user; without it, the one whose handle it is", examples=["alice"]
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.id is None and self.handle is None:
+            raise refuse("missing_field", "id: name the user by `id`, or by a `handle` of theirs")
+        return self
+
+
+class CallerIn(ShownIn):
     """Who is calling."""
 
+    id: UserId = Field(description="a user", examples=["alice"])
     device_id: DeviceId | None = Field(
         None,
         description="the device they call from, which then shows life; else the backend vouches",
@@ -87,10 +81,12 @@ class CallerIn(PersonIn):
 
 IDS, USERS = UNTOLD
 """Tags of the two ways to name callees: all by their ids, or some with what is shown of them."""
+SHOWN = (dict, PersonIn)
+"""The latter as it is sent, and as it is kept."""
 
 
 def _how_named(value: Any) -> str:
-    plain = not isinstance(value, list) or not any(isinstance(one, dict) for one in value)
+    plain = not isinstance(value, list) or not any(isinstance(one, SHOWN) for one in value)
     return IDS if plain else USERS
 
 
@@ -107,7 +103,7 @@ class _OneList:
 
 _Named = Annotated[
     Annotated[UserId, Tag(IDS)] | Annotated[PersonIn, Tag(USERS)],
-    Discriminator(lambda value: USERS if isinstance(value, dict) else IDS),
+    Discriminator(lambda value: USERS if isinstance(value, SHOWN) else IDS),
 ]
 Callees = Annotated[
     Annotated[list[UserId], Tag(IDS)] | Annotated[list[_Named], Tag(USERS)],
@@ -120,7 +116,7 @@ Callees = Annotated[
 class RingIn(Request):
     """A request to ring. `ring_time` in seconds; without an `id` one is made.
 
-    `callees`: ids of users, or users with what screens show of them.
+    `callees`: ids of users, or users, by id or handle, with what screens show of them.
     """
 
     type: CallType = Field(
@@ -156,11 +152,8 @@ class RingIn(Request):
     def _sense(self) -> Self:
         if not self.callees:
             raise refuse("no_callees", "callees: name at least one user to ring")
-        ids = self.callee_ids
-        if len(set(ids)) < len(ids):
-            raise refuse("duplicate_callee", "callees: a user is named twice")
-        if self.caller.id in ids:
-            raise refuse("caller_among_callees", "callees: the caller cannot be rung by this call")
+        for code, sentence in self.faults():
+            raise refuse(code, sentence)
         return self
 
     @property
@@ -170,8 +163,41 @@ class RingIn(Request):
 
     @property
     def callee_ids(self) -> list[str]:
-        """Who is rung."""
-        return [one if isinstance(one, str) else one.id for one in self.callees]
+        """Who is rung; of those named by handle only who is known by now."""
+        ids = (one if isinstance(one, str) else one.id for one in self.callees)
+        return [one for one in ids if one is not None]
+
+    @property
+    def wanted(self) -> list[Handle]:
+        """Handles of those who are named by nothing else, as they were given."""
+        return [
+            one.handle.handle
+            for one in self.callees
+            if not isinstance(one, str) and one.id is None and one.handle is not None
+        ]
+
+    def found(self, users: Mapping[Handle, str]) -> Self:
+        """The same with ids in the place of handles. Raises Invalid for one that nobody has."""
+        known: list[str | PersonIn] = []
+        for n, one in enumerate(self.callees):
+            if isinstance(one, str) or one.id is not None or one.handle is None:
+                known.append(one)
+            elif (user := users.get(one.handle.handle)) is not None:
+                known.append(one.model_copy(update={"id": user}))
+            else:
+                raise Invalid("unknown_handle", f"callees.{n}.handle: no user has this handle")
+        whole = self.model_copy(update={"callees": known})
+        for code, sentence in whole.faults():
+            raise Invalid(code, sentence)
+        return whole
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """What is wrong with those it names, as (code, sentence)."""
+        ids = self.callee_ids
+        if len(set(ids)) < len(ids):
+            yield "duplicate_callee", "callees: a user is named twice"
+        if self.caller.id in ids:
+            yield "caller_among_callees", "callees: the caller cannot be rung by this call"
 
 
 class ActIn(Request):

@@ -145,3 +145,9 @@ def settings_or_fail() -> Settings:
         fail("; ".join(faults) + ". Try `ringline doctor`.")
     keyring(settings)  # raises VaultError for ids that cannot be ids
     return settings
+
+
+def handle_in(text: str) -> dict[str, str]:
+    """A handle as typed, `phone:+49 30 1234567`, as requests have it; what it is not they say."""
+    kind, _, value = text.partition(":")
+    return {"kind": kind, "value": value}

@@ -11,7 +11,7 @@ from app.calls.ringer import ringer_of
 from app.calls.ringing import resolve
 from app.calls.schemas import RingIn
 from app.cli.answers import answer, columns, command
-from app.cli.base import Tenant, checked, group, with_runtime
+from app.cli.base import Tenant, checked, group, handle_in, with_runtime
 from app.core.call import SERVER
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
@@ -24,6 +24,9 @@ def ring(
     caller: Annotated[str, typer.Argument(help="User id of the caller.")],
     callees: Annotated[list[str], typer.Argument(help="User ids to ring.")],
     tenant: Tenant,
+    by_handle: Annotated[
+        bool, typer.Option(help="They are handles: phone:NUMBER, email:ADDRESS, generic:TEXT.")
+    ] = False,
     caller_name: Annotated[str | None, typer.Option(help="As the phones show it.")] = None,
     caller_avatar: Annotated[str | None, typer.Option(help="https address of a picture.")] = None,
     caller_handle: Annotated[
@@ -37,9 +40,9 @@ def ring(
     """Ring users' phones, as the tenant's backend would; prints the call."""
     person: dict[str, Any] = {"id": caller, "name": caller_name, "avatar_url": caller_avatar}
     if caller_handle is not None:
-        kind, _, value = caller_handle.partition(":")
-        person["handle"] = {"kind": kind, "value": value}
-    asked: dict[str, Any] = {"caller": person, "callees": callees, "title": title}
+        person["handle"] = handle_in(caller_handle)
+    rung = [{"handle": handle_in(one)} for one in callees] if by_handle else callees
+    asked: dict[str, Any] = {"caller": person, "callees": rung, "title": title}
     asked |= {"video": video, "ring_time": ring_time}
     if cid is not None:
         asked["type"], _, asked["id"] = cid.partition(":")
@@ -51,9 +54,9 @@ def ring(
         one = resolve(tenant_id, settings, request, device=SERVER, key=None)
         return await ringer_of(runtime).submit(one)
 
-    rung = with_runtime(work)
-    warnings = "".join(f"\n{one['detail']}" for one in rung["warnings"])
-    answer(rung, f"{rung['cid']}  {rung['state']}  ({rung['session_id']}){warnings}")
+    call = with_runtime(work)
+    warnings = "".join(f"\n{one['detail']}" for one in call["warnings"])
+    answer(call, f"{call['cid']}  {call['state']}  ({call['session_id']}){warnings}")
 
 
 @command(call_app, "list")

@@ -1,4 +1,4 @@
-"""Commands for users of a tenant: their tokens, preferences and blocks."""
+"""Commands for users of a tenant: their tokens, preferences, blocks and handles."""
 
 from datetime import datetime
 from functools import partial
@@ -8,16 +8,16 @@ import orjson
 import typer
 
 from app.cli.answers import answer, columns, command
-from app.cli.base import Tenant, actor, checked, group, with_runtime
+from app.cli.base import Tenant, actor, checked, group, handle_in, with_runtime
 from app.core.event import rfc3339
 from app.core.identifiers import is_user_id
 from app.infra.runtime import Runtime
 from app.tenants import revocations, service
 from app.tenants.scopes import USER_SCOPES, check_scopes
 from app.users import service as users
-from app.users.schemas import PreferencesIn
+from app.users.schemas import HandlesIn, PreferencesIn
 
-user_app = group("user", "Users of a tenant: tokens, preferences, blocks.")
+user_app = group("user", "Users of a tenant: tokens, preferences, blocks, handles.")
 
 
 def user_id(text: str) -> str:
@@ -83,6 +83,31 @@ def user_preferences(
 
     found = with_runtime(work).stored()
     answer(found, orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+
+
+@command(user_app, "handles")
+def user_handles(
+    user: User,
+    tenant: Tenant,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="phone:NUMBER, email:ADDRESS or generic:TEXT; all that it has."),
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="Take all away.")] = False,
+) -> None:
+    """By which handles a user may be rung."""
+    given = [handle_in(one) for one in change or ()]
+    wanted = checked(partial(HandlesIn.model_validate, {"handles": given}))
+
+    async def work(runtime: Runtime) -> list[dict[str, Any]]:
+        tenant_id = await service.find(runtime, tenant)
+        if given or none:
+            await users.set_handles(runtime, tenant_id, user, wanted, actor=actor())
+        return await users.handles(runtime, tenant_id, user)
+
+    rows = with_runtime(work)
+    lines = [(row["kind"], row["value"]) for row in rows]
+    answer({"handles": rows}, columns(("Kind", "Handle"), lines))
 
 
 @command(user_app, "blocks")

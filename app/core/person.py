@@ -26,6 +26,16 @@ class Handle:
     value: str
 
 
+def handle_key(handle: Handle) -> str:
+    """What is the same in every spelling: `+49 30 1234` and `+49-30-1234` are one number.
+
+    Of a mail address case does not matter, of a generic handle everything does.
+    """
+    if handle.kind is HandleKind.PHONE:
+        return "".join(one for one in handle.value if one not in " ().-/")
+    return handle.value.lower() if handle.kind is HandleKind.EMAIL else handle.value
+
+
 @frozen
 class Person:
     """What is shown of a user; `avatar_url` is https."""

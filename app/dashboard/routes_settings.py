@@ -35,7 +35,14 @@ APP_ID: TypeAdapter[str] = TypeAdapter(AppId)
 CALL_TYPE: TypeAdapter[str] = TypeAdapter(CallType)
 PROFILE: TypeAdapter[Profile] = TypeAdapter(Profile)
 TOKEN_RULES = ("longest_life", "issuer", "audience", "jwks_url", "jwks")
-SWITCHES = ("users_may_ring", "store_and_forward", "voip_stops", "presence", "end_unreachable")
+SWITCHES = (
+    "users_may_ring",
+    "users_may_set_handles",
+    "store_and_forward",
+    "voip_stops",
+    "presence",
+    "end_unreachable",
+)
 
 
 @router.get("")

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
+from pydantic import ValidationError
 
 from app.audit.log import record
 from app.calls import erase as erasing
@@ -18,12 +19,13 @@ from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_o
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
 from app.devices import store as devices
 from app.devices import test_push as trial
-from app.infra.errors import AppError
+from app.http.problems import field_errors
+from app.infra.errors import AppError, Invalid
 from app.infra.fields import Text
 from app.tenants import revocations
 from app.users import service as user_service
 from app.users import store as users
-from app.users.schemas import PreferencesIn
+from app.users.schemas import HandlesIn, PreferencesIn
 
 router = APIRouter(prefix=BASE + "/t/{tenant_id}", route_class=PageRoute, include_in_schema=False)
 ON_A_PAGE = 50
@@ -75,10 +77,11 @@ async def _one(
         recent = await store_lists.calls(session, place.id, user=user_id, limit=8)
         wants = await users.preferences(session, place.id, user_id)
         blocks = await users.blocks(session, place.id, user_id)
+        handles = await users.handles(session, place.id, user_id)
     return render(
         request, "user.html", status=status,
         user=user_id, devices=found, last=last, calls=recent, problem=problem, tried=tried,
-        ringable=ringable, wants=wants, blocks=blocks,
+        ringable=ringable, wants=wants, blocks=blocks, handles=handles,
     )  # fmt: skip
 
 
@@ -136,6 +139,25 @@ async def unblock(request: Request, place: Operator) -> Response:
     blocked = text_of(await fields_of(request), "blocked_id")
     await user_service.unblock(place.runtime, place.id, user_id, blocked, actor=place.actor)
     return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "unblocked")
+
+
+@router.post("/user/handles")
+async def set_handles(request: Request, place: Operator) -> Response:
+    """Replace a user's handles: one on each line, `phone:+49 30 1234567`."""
+    user_id = await _user_of(request)
+    lines = text_of(await fields_of(request), "handles").splitlines()
+    given = [one.partition(":") for line in lines if (one := line.strip())]
+    try:
+        wanted = HandlesIn.model_validate(
+            {"handles": [{"kind": kind.strip(), "value": value} for kind, _, value in given]}
+        )
+        await user_service.set_handles(place.runtime, place.id, user_id, wanted, actor=place.actor)
+    except ValidationError as error:
+        problem = Invalid("invalid_handle", field_errors(error.errors())[0]["detail"])
+        return await _one(request, place, user_id, status=422, problem=problem)
+    except AppError as error:
+        return await _one(request, place, user_id, status=error.status, problem=error)
+    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "handles_saved")
 
 
 @router.post("/user/preferences/clear")

@@ -129,6 +129,11 @@ class TenantSettings(Request):
         {}, description="how often a minute, by name (docs/guides/limits.md)"
     )
     users_may_ring: bool = Field(False, description="a user token may ring, as its own subject")
+    users_may_set_handles: bool = Field(
+        False,
+        description="a user token may set its subject's handles; who has one is rung by it, and "
+        "nobody checks that a number is theirs",
+    )
     store_and_forward: bool = Field(
         False, description="Apple may keep a ring for a phone that is off, until its deadline"
     )

@@ -1,4 +1,4 @@
-"""What users want of rings, and whom they have blocked."""
+"""What users want of rings, whom they have blocked, and by which handles they are known."""
 
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,23 @@ class Preference(Base):
     user_id: Mapped[str] = mapped_column(Text, primary_key=True)
     settings: Mapped[dict[str, Any]]
     changed_at: Mapped[datetime]
+
+
+class UserHandle(Base):
+    """A handle of a user. `key`: what is the same in every spelling (`core.person.handle_key`)."""
+
+    __tablename__ = "handles"
+
+    tenant_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    user_id: Mapped[str] = mapped_column(Text)
+    value: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_handles_user", "tenant_id", "user_id"),)
 
 
 class Block(Base):

@@ -1,17 +1,23 @@
-"""What clients send and see of a user's preferences."""
+"""What clients send and see of a user's preferences and handles."""
 
+import re
 from datetime import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
+from app.core.person import Handle, HandleKind, handle_key
 from app.core.suppression import DAYS, Period, Preferences
-from app.infra.fields import AtMost, CallType, Request, UserId, refuse
+from app.infra.fields import AtMost, CallType, Name, Request, UserId, refuse
 
 MOST_PERIODS = 28
 MOST_ALLOWED = 200
 MOST_TYPES = 200
+MOST_HANDLES = 20
+MOST_HANDLE = 128
+PHONE = re.compile(r"\+?[0-9*#(][0-9 ().\-/*#]*")
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Clock = Annotated[str, Field(max_length=5, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
@@ -24,6 +30,43 @@ def _zone(name: str) -> str:
             "unknown_time_zone", "there is no IANA zone of this name: Europe/Berlin, say"
         ) from None
     return name
+
+
+class HandleIn(Request):
+    """What contacts and redial know a person by; a phone shows it where there is no name."""
+
+    kind: HandleKind = Field(description="what it is")
+    value: Annotated[Name, Field(min_length=1, max_length=MOST_HANDLE)] = Field(
+        description="the number, the address, or any name", examples=["+49 30 1234567"]
+    )
+
+    @model_validator(mode="after")
+    def _sense(self) -> Self:
+        if self.kind is HandleKind.PHONE and not PHONE.fullmatch(self.value):
+            raise refuse("invalid_handle", "value: a phone number, such as +49 30 1234567")
+        if self.kind is HandleKind.EMAIL and not EMAIL.fullmatch(self.value):
+            raise refuse("invalid_handle", "value: a mail address, such as alice@example.com")
+        return self
+
+    @property
+    def handle(self) -> Handle:
+        """As rules know it."""
+        return Handle(self.kind, self.value)
+
+
+class HandlesIn(Request):
+    """All handles of a user: what is not named goes."""
+
+    handles: Annotated[
+        list[HandleIn], AtMost(MOST_HANDLES, "too_many_handles", f"at most {MOST_HANDLES} handles")
+    ] = Field(description="by which the user may be rung")
+
+    @model_validator(mode="after")
+    def _sense(self) -> Self:
+        keys = {(one.kind, handle_key(one.handle)) for one in self.handles}
+        if len(keys) < len(self.handles):
+            raise refuse("duplicate_handle", "handles: one is named twice")
+        return self
 
 
 class PeriodIn(Request):

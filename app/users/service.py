@@ -1,4 +1,4 @@
-"""Users' preferences and blocks: read and changed. Commits."""
+"""Users' preferences, blocks and handles: read and changed. Commits."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -8,7 +8,7 @@ from app.audit.log import Actor, record
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.runtime import Runtime
 from app.users import store
-from app.users.schemas import PreferencesIn
+from app.users.schemas import HandlesIn, PreferencesIn
 
 MOST_BLOCKS: Final = 1_000
 
@@ -59,3 +59,21 @@ async def unblock(
         if not await store.unblock(session, tenant_id, user_id, blocked):
             raise NotFound("block_not_found", "this user has not blocked that one")
         await record(session, actor, tenant_id, "block.remove", "user", user=user_id)
+
+
+async def handles(runtime: Runtime, tenant_id: UUID, user_id: str) -> list[dict[str, Any]]:
+    """By which handles a user may be rung, as they were given."""
+    async with runtime.database.autocommit() as session:
+        return await store.handles(session, tenant_id, user_id)
+
+
+async def set_handles(
+    runtime: Runtime, tenant_id: UUID, user_id: str, wanted: HandlesIn, *, actor: Actor
+) -> None:
+    """Replace a user's handles. Raises Conflict when one is another user's: nothing is changed."""
+    given = [one.handle for one in wanted.handles]
+    async with runtime.database.transaction() as session:
+        if not await store.set_handles(session, tenant_id, user_id, given):
+            raise Conflict("handle_taken", "handles: one of them is another user's")
+        detail = {"count": len(given)}
+        await record(session, actor, tenant_id, "handles.change", "user", detail, user=user_id)

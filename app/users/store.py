@@ -1,11 +1,13 @@
-"""Rows of preferences and blocks; and SQL by which packages above look at them."""
+"""Rows of preferences, blocks and handles; and SQL by which packages above look at them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
+from app.core.person import Handle, handle_key
 from app.infra.db import Connection, dump_json, many, one
 
 RULED = """(
@@ -46,6 +48,37 @@ UNBLOCK = text("""
 """)
 FORGET_BLOCKS = text("""
     DELETE FROM blocks WHERE tenant_id = :tenant AND (user_id = :user OR blocked_id = :user)
+""")
+FORGET_HANDLES = text("DELETE FROM handles WHERE tenant_id = :tenant AND user_id = :user")
+HANDLES = text("""
+    SELECT kind, value FROM handles WHERE tenant_id = :tenant AND user_id = :user
+    ORDER BY kind DESC, key
+""")
+_GIVEN = """unnest(CAST(:kinds AS text[]), CAST(:keys AS text[]), CAST(:values AS text[]))
+    AS w(kind, key, value)"""
+# in one order for everybody: two users who change handles with each other deadlock no one
+LOCK_HANDLES = text(f"""
+    SELECT h.user_id FROM handles h
+    WHERE h.tenant_id = :tenant AND (h.user_id = :user
+        OR (h.kind, h.key) IN (SELECT w.kind, w.key FROM {_GIVEN}))
+    ORDER BY h.kind, h.key FOR UPDATE
+""")  # noqa: S608  (constants)
+DROP_HANDLES = text(f"""
+    DELETE FROM handles h WHERE h.tenant_id = :tenant AND h.user_id = :user
+        AND (h.kind, h.key) NOT IN (SELECT w.kind, w.key FROM {_GIVEN})
+""")  # noqa: S608
+SET_HANDLES = text(f"""
+    INSERT INTO handles AS h (tenant_id, kind, key, user_id, value, created_at)
+    SELECT :tenant, w.kind, w.key, :user, w.value, clock_timestamp() FROM {_GIVEN}
+    ORDER BY w.kind, w.key
+    ON CONFLICT (tenant_id, kind, key) DO UPDATE SET value = excluded.value
+        WHERE h.user_id = excluded.user_id
+    RETURNING h.kind
+""")  # noqa: S608
+WHOSE = text("""
+    SELECT h.kind, h.key, h.user_id
+    FROM unnest(CAST(:kinds AS text[]), CAST(:keys AS text[])) AS w(kind, key)
+    JOIN handles h ON h.tenant_id = :tenant AND h.kind = w.kind AND h.key = w.key
 """)
 FORGET_NAMED = text("""
     UPDATE preferences SET settings = jsonb_set(
@@ -91,8 +124,48 @@ async def unblock(session: Connection, tenant_id: UUID, user_id: str, blocked: s
     return bool((await session.execute(UNBLOCK, values)).rowcount)
 
 
-async def forget_user(session: Connection, tenant_id: UUID, user_id: str) -> None:
-    """Everything of a user who is erased, and their name in what others want."""
+async def handles(session: Connection, tenant_id: UUID, user_id: str) -> list[dict[str, Any]]:
+    """A user's handles as they were given."""
+    return await many(session, HANDLES, {"tenant": tenant_id, "user": user_id})
+
+
+async def set_handles(
+    session: Connection, tenant_id: UUID, user_id: str, wanted: Sequence[Handle]
+) -> bool:
+    """Replace a user's handles; False, and nothing is to be kept, when one is another's."""
+    values = _columns(tenant_id, wanted) | {"user": user_id}
+    values["values"] = [one.value for one in wanted]
+    await session.execute(LOCK_HANDLES, values)
+    await session.execute(DROP_HANDLES, values)
+    return len(await many(session, SET_HANDLES, values)) == len(wanted)
+
+
+async def whose(
+    session: Connection, tenant_id: UUID, wanted: Sequence[Handle]
+) -> dict[Handle, str]:
+    """The users to whom these handles belong; without those that are nobody's."""
+    rows = await many(session, WHOSE, _columns(tenant_id, wanted))
+    found = {(row["kind"], row["key"]): row["user_id"] for row in rows}
+    keys = ((one, (one.kind.value, handle_key(one))) for one in wanted)
+    return {one: found[key] for one, key in keys if key in found}
+
+
+def _columns(tenant_id: UUID, wanted: Sequence[Handle]) -> dict[str, Any]:
+    return {
+        "tenant": tenant_id,
+        "kinds": [one.kind.value for one in wanted],
+        "keys": [handle_key(one) for one in wanted],
+    }
+
+
+async def forget_user(session: Connection, tenant_id: UUID, user_id: str) -> bool:
+    """Everything of a user who is erased, and their name in what others want.
+
+    Whether there was anything: users may have wishes and handles before they are first rung.
+    """
     values = {"tenant": tenant_id, "user": user_id}
-    for statement in (FORGET, FORGET_BLOCKS, FORGET_NAMED):
-        await session.execute(statement, values)
+    done = [
+        (await session.execute(statement, values)).rowcount
+        for statement in (FORGET, FORGET_HANDLES, FORGET_BLOCKS, FORGET_NAMED)
+    ]
+    return any(done)

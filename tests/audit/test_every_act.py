@@ -123,6 +123,8 @@ async def by_http(walk: Walk, simulator) -> None:
     here, mallory = "/v1/users/{user_id}", {"user_id": "bob", "blocked_id": "mallory"}
     wants = {"call_types": {"default": "ring"}}
     await walk.http("PUT", here + "/preferences", "preferences.change", wants, user_id="bob")
+    known = {"handles": [{"kind": "email", "value": "bob@example.com"}]}
+    await walk.http("PUT", here + "/handles", "handles.change", known, user_id="bob")
     await walk.http("PUT", here + "/blocks/{blocked_id}", "block.add", **mallory)
     await walk.http("DELETE", here + "/blocks/{blocked_id}", "block.remove", **mallory)
     await credentials_by_http(walk, simulator)
@@ -257,6 +259,8 @@ async def users_by_forms(walk: Walk, here: str, ids: dict[str, Any], simulator) 
     await walk.form(here + "/calls/{session_id}/end", "call.end", ids | {"session_id": call})
     await walk.form(here + "/user/remove", "device.remove", ids, id="carol", device_id="d2")
     await walk.form(here + "/user/preferences/clear", "preferences.change", ids, id="carol")
+    known = "phone:+49 30 1234\n\nemail: c@example.com"
+    await walk.form(here + "/user/handles", "handles.change", ids, id="carol", handles=known)
     assert (await walk.api.put("/v1/users/carol/blocks/eve")).status_code == 200
     await walk.form(here + "/user/unblock", "block.remove", ids, id="carol", blocked_id="eve")
     await walk.form(here + "/user/revoke", "user.revoke", ids, id="carol")

@@ -471,6 +471,18 @@ export interface Handle {
   value: string;
 }
 
+/** All handles of a user: what is not named goes. */
+export interface HandlesIn {
+  /** by which the user may be rung */
+  handles: HandleIn[];
+}
+
+/** By which handles a user may be rung. */
+export interface Handles {
+  /** as they were given, by kind */
+  handles: Handle[];
+}
+
 /** One thing that happened. */
 export interface Line {
   /** when; RFC 3339, UTC, with milliseconds */
@@ -743,16 +755,16 @@ export interface PeriodIn {
   end: string;
 }
 
-/** A user, and how screens show them in this call. */
+/** A user to be rung, by id or by a handle that is theirs, and how screens show them. */
 export interface PersonIn {
-  /** a user */
-  id: string;
   /** as screens show it */
   name?: string | null;
   /** https; handed on and never fetched */
   avatar_url?: string | null;
   /** what contacts and redial know them by */
   handle?: HandleIn | null;
+  /** a user; without it, the one whose handle it is */
+  id?: string | null;
 }
 
 /** What an Android app knows of its phone, as it is now; what is not told stays unknown. */
@@ -922,7 +934,7 @@ export interface Revoked {
 
 /**
  * A request to ring. `ring_time` in seconds; without an `id` one is made. `callees`: ids of
- * users, or users with what screens show of them.
+ * users, or users, by id or handle, with what screens show of them.
  */
 export interface RingIn {
   /** who is calling */
@@ -1039,6 +1051,11 @@ export interface TenantSettings {
   rate_limits?: Record<string, unknown>;
   /** a user token may ring, as its own subject */
   users_may_ring?: boolean;
+  /**
+   * a user token may set its subject's handles; who has one is rung by it, and nobody checks
+   * that a number is theirs
+   */
+  users_may_set_handles?: boolean;
   /** Apple may keep a ring for a phone that is off, until its deadline */
   store_and_forward?: boolean;
   /** a stop may travel as a VoIP push, as last resort */

@@ -1,6 +1,6 @@
 // Made from the OpenAPI document by `make reference`: change the server, not this file.
 import { Sender, segment } from "./requests.js";
-import type { Accepted, ActIn, ActivateIn, Attempt, AuditLine, Block, Blocks, Call, ChangeIn, ConfirmIn, Credential, CredentialIn, Credentials, DeclineIn, Delivery, DeviceIn, Devices, EventTypes, FileIn, ListedCall, Missed, NewSecret, NewSigningSecret, NewWebhook, OwnCall, PastCall, PreferencesIn, Preview, Registered, ReportIn, RequestIn, Resent, Revoked, RingIn, Ringing, RingingIn, RotateIn, SeenIn, SigningSecrets, TenantSettings, TestPush, TestPushIn, Timeline, UnregisterIn, UserToken, UserTokenIn, VapidIn, VapidKey, Webhook, WebhookIn, Webhooks } from "./models.js";
+import type { Accepted, ActIn, ActivateIn, Attempt, AuditLine, Block, Blocks, Call, ChangeIn, ConfirmIn, Credential, CredentialIn, Credentials, DeclineIn, Delivery, DeviceIn, Devices, EventTypes, FileIn, Handles, HandlesIn, ListedCall, Missed, NewSecret, NewSigningSecret, NewWebhook, OwnCall, PastCall, PreferencesIn, Preview, Registered, ReportIn, RequestIn, Resent, Revoked, RingIn, Ringing, RingingIn, RotateIn, SeenIn, SigningSecrets, TenantSettings, TestPush, TestPushIn, Timeline, UnregisterIn, UserToken, UserTokenIn, VapidIn, VapidKey, Webhook, WebhookIn, Webhooks } from "./models.js";
 
 /** One method for each operation of the API. */
 export abstract class Operations extends Sender {
@@ -341,5 +341,19 @@ export abstract class Operations extends Sender {
   /** Take a block back. */
   unblockUser(userId: string, blockedId: string): Promise<void> {
     return this.send<void>({ method: "DELETE", path: `/v1/users/${segment(userId)}/blocks/${segment(blockedId)}`, repeatable: true });
+  }
+
+  /** By which handles a user may be rung, as they were given. */
+  listHandles(userId: string): Promise<Handles> {
+    return this.send<Handles>({ method: "GET", path: `/v1/users/${segment(userId)}/handles`, repeatable: true });
+  }
+
+  /**
+   * Replace a user's handles: `POST /v1/calls` may name who is rung by them. Of one kind a
+   * handle is one user's: 409 `handle_taken`, and nothing is changed. By the user's own token
+   * where the setting `users_may_set_handles` is on.
+   */
+  replaceHandles(userId: string, body: HandlesIn): Promise<Handles> {
+    return this.send<Handles>({ method: "PUT", path: `/v1/users/${segment(userId)}/handles`, repeatable: true, body });
   }
 }

@@ -542,6 +542,20 @@ class Handle(TypedDict):
     """the number, address or name"""
 
 
+class HandlesIn(TypedDict):
+    """All handles of a user: what is not named goes."""
+
+    handles: list[HandleIn]
+    """by which the user may be rung"""
+
+
+class Handles(TypedDict):
+    """By which handles a user may be rung."""
+
+    handles: list[Handle]
+    """as they were given, by kind"""
+
+
 class Line(TypedDict):
     """One thing that happened."""
 
@@ -878,16 +892,16 @@ class PeriodIn(TypedDict):
 
 
 class PersonIn(TypedDict):
-    """A user, and how screens show them in this call."""
+    """A user to be rung, by id or by a handle that is theirs, and how screens show them."""
 
-    id: str
-    """a user"""
     name: NotRequired[str | None]
     """as screens show it"""
     avatar_url: NotRequired[str | None]
     """https; handed on and never fetched"""
     handle: NotRequired[HandleIn | None]
     """what contacts and redial know them by"""
+    id: NotRequired[str | None]
+    """a user; without it, the one whose handle it is"""
 
 
 class PhoneReportIn(TypedDict):
@@ -1071,7 +1085,7 @@ class Revoked(TypedDict):
 class RingIn(TypedDict):
     """A request to ring. `ring_time` in seconds; without an `id` one is made.
 
-    `callees`: ids of users, or users with what screens show of them.
+    `callees`: ids of users, or users, by id or handle, with what screens show of them.
     """
 
     caller: CallerIn
@@ -1196,6 +1210,10 @@ class TenantSettings(TypedDict):
     """how often a minute, by name (docs/guides/limits.md)"""
     users_may_ring: NotRequired[bool]
     """a user token may ring, as its own subject"""
+    users_may_set_handles: NotRequired[bool]
+    """a user token may set its subject's handles; who has one is rung by it, and nobody checks
+    that a number is theirs
+    """
     store_and_forward: NotRequired[bool]
     """Apple may keep a ring for a phone that is off, until its deadline"""
     voip_stops: NotRequired[bool]

@@ -20,6 +20,8 @@ from ringline_client.models import (
     Devices,
     EventTypes,
     Exceptions,
+    HandleIn,
+    Handles,
     ListedCall,
     Missed,
     NewSecret,
@@ -865,6 +867,7 @@ class Operations(Sender):
         call_types: dict[str, dict[str, Any]] | None = None,
         rate_limits: dict[str, Any] | None = None,
         users_may_ring: bool | None = None,
+        users_may_set_handles: bool | None = None,
         store_and_forward: bool | None = None,
         voip_stops: bool | None = None,
         end_unreachable: bool | None = None,
@@ -894,6 +897,7 @@ class Operations(Sender):
                         "call_types": call_types,
                         "rate_limits": rate_limits,
                         "users_may_ring": users_may_ring,
+                        "users_may_set_handles": users_may_set_handles,
                         "store_and_forward": store_and_forward,
                         "voip_stops": voip_stops,
                         "end_unreachable": end_unreachable,
@@ -995,6 +999,31 @@ class Operations(Sender):
                 f"/v1/users/{segment(user_id)}/blocks/{segment(blocked_id)}",
                 repeatable=True,
             )
+        )
+
+    def list_handles(self, user_id: str) -> Handles:
+        """By which handles a user may be rung, as they were given."""
+        return cast(
+            "Handles",
+            self._send(Request("GET", f"/v1/users/{segment(user_id)}/handles", repeatable=True)),
+        )
+
+    def replace_handles(self, user_id: str, *, handles: list[HandleIn]) -> Handles:
+        """Replace a user's handles: `POST /v1/calls` may name who is rung by them.
+
+        Of one kind a handle is one user's: 409 `handle_taken`, and nothing is changed. By
+        the user's own token where the setting `users_may_set_handles` is on.
+        """
+        return cast(
+            "Handles",
+            self._send(
+                Request(
+                    "PUT",
+                    f"/v1/users/{segment(user_id)}/handles",
+                    repeatable=True,
+                    body={"handles": handles},
+                )
+            ),
         )
 
 
@@ -1832,6 +1861,7 @@ class AsyncOperations(AsyncSender):
         call_types: dict[str, dict[str, Any]] | None = None,
         rate_limits: dict[str, Any] | None = None,
         users_may_ring: bool | None = None,
+        users_may_set_handles: bool | None = None,
         store_and_forward: bool | None = None,
         voip_stops: bool | None = None,
         end_unreachable: bool | None = None,
@@ -1861,6 +1891,7 @@ class AsyncOperations(AsyncSender):
                         "call_types": call_types,
                         "rate_limits": rate_limits,
                         "users_may_ring": users_may_ring,
+                        "users_may_set_handles": users_may_set_handles,
                         "store_and_forward": store_and_forward,
                         "voip_stops": voip_stops,
                         "end_unreachable": end_unreachable,
@@ -1966,4 +1997,31 @@ class AsyncOperations(AsyncSender):
                 f"/v1/users/{segment(user_id)}/blocks/{segment(blocked_id)}",
                 repeatable=True,
             )
+        )
+
+    async def list_handles(self, user_id: str) -> Handles:
+        """By which handles a user may be rung, as they were given."""
+        return cast(
+            "Handles",
+            await self._send(
+                Request("GET", f"/v1/users/{segment(user_id)}/handles", repeatable=True)
+            ),
+        )
+
+    async def replace_handles(self, user_id: str, *, handles: list[HandleIn]) -> Handles:
+        """Replace a user's handles: `POST /v1/calls` may name who is rung by them.
+
+        Of one kind a handle is one user's: 409 `handle_taken`, and nothing is changed. By
+        the user's own token where the setting `users_may_set_handles` is on.
+        """
+        return cast(
+            "Handles",
+            await self._send(
+                Request(
+                    "PUT",
+                    f"/v1/users/{segment(user_id)}/handles",
+                    repeatable=True,
+                    body={"handles": handles},
+                )
+            ),
         )
