@@ -21,6 +21,11 @@ RING_KINDS: Final[tuple[TokenKind, ...]] = tuple(
     kind for one in SERVICES for kind in sorted(one.ring_kinds)
 )
 """The kinds of token that are rung, the best first."""
+REPEATED_KINDS: Final[tuple[TokenKind, ...]] = tuple(
+    kind for one in SERVICES for kind in sorted(one.alert_kinds - one.ring_kinds)
+)
+"""The kinds by which a device that has no better one is rung where a tenant asks for it: by
+notifications, one after the other."""
 STOP_KINDS: Final = {ring: stop for one in SERVICES for ring, stop in one.stop_kinds.items()}
 """By which kind of its tokens a device is told to stop that was rung by this one."""
 

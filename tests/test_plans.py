@@ -125,7 +125,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         pushes.STOPS,
         {"rings": IDS, "callkit_reasons": [4, 4], "spared": ["d", None]},
     ),
-    "missed": (alerts.TARGETS, {"rings": IDS, "event": "missed"}),
+    "missed": (alerts.TARGETS, {"tenants": [TENANT], "rings": IDS, "event": "missed"}),
     "unseen": (alerts.UNSEEN, {"tenants": [TENANT], "users": ["u7"]}),
     "facts": (pushes.FACTS, {"ring": IDS[0]}),
     "history of pushes": (history.PUSHES, {"call": IDS[0], "limit": 100}),
@@ -139,6 +139,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         )
         for (column, by), sql in pushes.REPORTED.items()
     },
+    "drop repeats": (pushes.DROP_REPEATS, {"ring": IDS[0], "device": "d"}),
     "others that ring": (pushes.OTHERS_RING, {"ring": IDS[0], "device": "d"}),
     "call by name": (calls.BY_NAME, {"tenant": TENANT, "type": "default", "name": "c9"}),
     "lock": (calls.LOCK, {"ids": IDS, "tenant": TENANT}),

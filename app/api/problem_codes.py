@@ -124,6 +124,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "limit_out_of_bounds": (422, "ring must be from 5 to 180"),
     "limits_disagree": (422, "`removed` must not be less than `away`"),
     "too_many_call_types": (422, "at most 50 call types"),
+    "alert_rings_out_of_bounds": (422, "must be from 4 to 9 seconds"),
     "too_many_apps": (422, "at most 100 apps"),
     "unknown_profile": (422, "com.example.app: there is no profile of this name"),
     "invalid_template": (422, "com.example.app: {{uuid}} is missing"),
@@ -249,6 +250,7 @@ OF_OPERATION: Final[dict[str, str]] = {
     "replace_settings": f"{_BODY} missing_scope invalid_app_id invalid_call_type unknown_limit "
     "unknown_rate_limit rate_limit_out_of_bounds "
     "limit_out_of_bounds limits_disagree too_many_call_types too_many_apps unknown_profile "
+    "alert_rings_out_of_bounds "
     "invalid_template missing_template invalid_jwks two_key_sets missing_issuer issuer_taken "
     "invalid_url https_required private_address",
     "is_alive": "",

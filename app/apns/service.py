@@ -85,14 +85,14 @@ class Apns:
             return voip_stop_payload(profile, facts, reason, template)
         return stop_payload(facts, reason)
 
-    def alert_payload(self, purpose: Purpose, texts: AlertTexts, facts: RingFacts) -> bytes:
-        return alert_payload("apns", purpose.value, texts, facts)[0]
+    def alert_payload(self, event: str, texts: AlertTexts, facts: RingFacts) -> Prepared:
+        return alert_payload("apns", event, texts, facts)
 
     def request(self, push: OutgoingPush) -> PushRequest:
         """`expiration` is 0, "once, now", unless Apple may keep a ring until it is over."""
         voip = push.kind is TokenKind.VOIP
         wanted = self.topic(push.kind, push.app_id)
-        if push.purpose.is_alert:
+        if push.kind is TokenKind.ALERT and push.purpose is not Purpose.STOP:
             return PushRequest(
                 push.token,
                 push.payload,

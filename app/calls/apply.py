@@ -115,20 +115,20 @@ async def apply(session: Connection, changes: Sequence[Change], now: datetime) -
     return applied
 
 
-def _notified(changes: Sequence[Change]) -> list[UUID]:
-    """New rings that a notification tells of, and no more."""
+def _notified(changes: Sequence[Change]) -> list[tuple[UUID, UUID]]:
+    """New rings, with their tenants, that a notification tells of, and no more."""
     return [
-        ring.uuid
+        (change.stored.tenant_id, ring.uuid)
         for change in changes
         for ring in change.decision.rings
         if change.decision.call.members[ring.user_id].suppressed in NOTIFIED
     ]
 
 
-def _missed(changes: Sequence[Change]) -> list[UUID]:
-    """Rings that have settled just now as missed calls, but those kept from their users."""
+def _missed(changes: Sequence[Change]) -> list[tuple[UUID, UUID]]:
+    """The same that have settled just now as missed calls, but those kept from their users."""
     return [
-        ring.uuid
+        (change.stored.tenant_id, ring.uuid)
         for change in changes
         for ring in change.decision.settled
         if _is_missed(change.decision.call.members[ring.user_id], ring)
@@ -157,7 +157,7 @@ def _new_rows(
     return [
         saving.members_as_rows(members),
         saving.rings_as_rows(rings),
-        ring_pushes(_to_push(changes), now, tokens),
+        *ring_pushes(_to_push(changes), now, tokens),
     ]
 
 
@@ -194,27 +194,34 @@ def ring_pushes(
     tokens: Sequence[Row],
     *,
     late: bool = False,
-) -> Insert:
-    """One push for each token of each (tenant, call, ring); one that exists stays as it is."""
+) -> list[Insert]:
+    """One push for each token of each (tenant, call, ring); one that exists stays as it is.
+
+    And those that ring again where notifications ring.
+    """
     by_user: dict[tuple[UUID, str], list[Row]] = {}
+    again: list[pushes.NewRepeat] = []
     for token in tokens:
         by_user.setdefault((token["tenant_id"], token["user_id"]), []).append(token)
-    rows: list[pushes.NewRing] = [
-        {
-            "id": uuid7(),
-            "ring": ring.uuid,
-            "session_id": session_id,
-            "tenant_id": tenant,
-            "user_id": ring.user_id,
-            "token_id": token["id"],
-            "purpose": Purpose.RING,
-            "created_at": now,
-            "deadline": ring.deadline,
-        }
-        for tenant, session_id, ring in rings
-        for token in by_user.get((tenant, ring.user_id), ())
-    ]
-    return pushes.new_pushes(rows, late=late)
+    rows: list[pushes.NewRing] = []
+    for tenant, session_id, ring in rings:
+        for token in by_user.get((tenant, ring.user_id), ()):
+            row: pushes.NewRing = {
+                "id": uuid7(),
+                "ring": ring.uuid,
+                "session_id": session_id,
+                "tenant_id": tenant,
+                "user_id": ring.user_id,
+                "token_id": token["id"],
+                "purpose": Purpose.RING,
+                "created_at": now,
+                "deadline": ring.deadline,
+            }
+            rows.append(row)
+            if token["every"] is not None:
+                again += alerts.repeats(row, ring.created_at, token["every"])
+    first = pushes.new_pushes(rows, late=late)
+    return [first, pushes.new_pushes(again)] if again else [first]
 
 
 async def _add_stops(session: Connection, changes: Sequence[Change], now: datetime) -> list[UUID]:

@@ -21,7 +21,6 @@ from app.core.call import SERVER, Call, Callee, Decision, Refused, RingMore, Sta
 from app.core.frozen import frozen
 from app.core.limits import CallLimits
 from app.core.person import Handle
-from app.core.push import Purpose
 from app.core.suppression import Why
 from app.core.text import is_plain
 from app.devices import store as devices
@@ -116,7 +115,7 @@ def resolve(
             f"callees: a call holds at most {limits.members:g} members, the caller included",
         )
     notify = (request.mode or settings.mode_for(request.type)) == "notify"
-    if notify and settings.alert(request.type, Purpose.NOTIFY) is None:
+    if notify and settings.alert(request.type, "notify") is None:
         raise Invalid(
             "missing_template",
             f"mode: what a notification of a call of type {request.type} says is not set "

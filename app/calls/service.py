@@ -188,7 +188,7 @@ async def _ring_late(
         if user is None or user == (stored.tenant_id, member.user_id)
     ]
     tokens = await tokens_of(session, rings)
-    await insert_all(session, [ring_pushes(rings, now, tokens, late=True)])
+    await insert_all(session, ring_pushes(rings, now, tokens, late=True))
     reached = {(token["tenant_id"], token["user_id"]) for token in tokens}
     come = frozenset(ring.uuid for tenant, _, ring in rings if (tenant, ring.user_id) in reached)
     changes = [

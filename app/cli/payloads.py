@@ -142,7 +142,9 @@ def notification(
     except PayloadError as error:
         fail(str(error))
     facts = replace(_facts(call, tenant), badge=3 if event == "missed" else None)
-    apple, google = (alert_payload(one, event, said, facts)[0] for one in ALERT_SERVICES)
+    apple, google = (
+        alert_payload(one, event, said, facts).for_token(SAMPLE_TOKEN) for one in ALERT_SERVICES
+    )
 
     def human() -> None:
         for title, body in (("Apple, to the alert token:", apple), ("Google:", google)):

@@ -10,12 +10,14 @@ from typing import Final
 
 
 class Purpose(StrEnum):
-    """What a push is for."""
+    """What a push is for. A row says `again` with its number: `again 2`."""
 
     RING = "ring"
     STOP = "stop"
     NOTIFY = "notify"
     MISSED = "missed"
+    AGAIN = "again"
+    OVER = "over"
 
     @property
     def is_alert(self) -> bool:
@@ -87,8 +89,8 @@ OTHER: Final = {
     Environment.PRODUCTION: Environment.SANDBOX,
     Environment.SANDBOX: Environment.PRODUCTION,
 }
-ALERTS: Final = frozenset({Purpose.NOTIFY, Purpose.MISSED})
-OF_OPEN_RINGS: Final = frozenset({Purpose.RING, Purpose.NOTIFY})
+ALERTS: Final = frozenset({Purpose.NOTIFY, Purpose.MISSED, Purpose.AGAIN, Purpose.OVER})
+OF_OPEN_RINGS: Final = frozenset({Purpose.RING, Purpose.NOTIFY, Purpose.AGAIN})
 """What is not sent any more once its ring has settled."""
 PURPOSES: Final[Mapping[str, Purpose]] = {one.value: one for one in Purpose}
 TOKEN_KINDS: Final[Mapping[str, TokenKind]] = {one.value: one for one in TokenKind}

@@ -103,17 +103,23 @@ PUSHES = {
     "stop": "a stop",
     "notify": "a notification of the call",
     "missed": "a notification of the missed call",
+    "over": "the last notification of the ring",
 }
 
 
 def _the(purpose: str) -> str:
     """The same, known by now."""
-    return PUSHES.get(purpose, f"a {purpose} push").replace("a ", "the ", 1)
+    return f"the {_push(purpose).partition(' ')[2]}"
+
+
+def _push(purpose: str) -> str:
+    name, _, number = purpose.partition(" ")
+    return PUSHES.get(name, f"a notification, number {number},")
 
 
 def of_sending(purpose: str, device: str, attempt: int) -> str:
     """A push goes out."""
-    what = PUSHES.get(purpose, f"a {purpose} push")
+    what = _push(purpose)
     again = f", try {attempt}" if attempt > 1 else ""
     return f"{what} goes to {device}{again}"
 

@@ -111,7 +111,9 @@ def preview_notification(event: str, texts: str, public_url: str) -> Notificatio
     facts = replace(_facts(public_url), badge=2 if event == "missed" else None)
     try:
         check_alert(event, said)
-        bodies = [alert_payload(one, event, said, facts)[0] for one in ALERT_SERVICES]
+        bodies = [
+            alert_payload(one, event, said, facts).for_token(SAMPLE_TOKEN) for one in ALERT_SERVICES
+        ]
     except PayloadError as error:
         raise Invalid("invalid_template", str(error)) from error
     apple, google = (json.dumps(json.loads(one), indent=2, ensure_ascii=False) for one in bodies)

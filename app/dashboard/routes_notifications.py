@@ -12,7 +12,7 @@ from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.previewing import NotificationPreview, preview_notification
 from app.dashboard.routes_settings import sentence_of
 from app.infra.errors import Invalid
-from app.infra.fields import CallType, Text
+from app.infra.fields import AppId, CallType, Text
 from app.tenants import service as tenants
 from app.tenants.notifications import EVENTS
 from app.tenants.schemas import TenantSettings
@@ -22,6 +22,7 @@ router = APIRouter(
     route_class=PageRoute,
     include_in_schema=False,
 )
+APP_ID: TypeAdapter[str] = TypeAdapter(AppId)
 CALL_TYPE: TypeAdapter[str] = TypeAdapter(CallType)
 EXAMPLE = {"title": "Missed call", "body": "{{caller_label}} called"}
 
@@ -94,6 +95,24 @@ async def change_notifications(request: Request, place: Operator) -> Response:
     await tenants.change_settings(place.runtime, place.id, changed, actor=place.actor)
     done = "notification_saved" if texts.strip() else "notification_removed"
     return moved(f"{place.path}/settings/notifications?call_type={call_type}&event={event}", done)
+
+
+@router.post("/rings")
+async def change_rings(request: Request, place: Operator) -> Response:
+    """Let an app's devices without a VoIP token be rung by notifications; empty: not."""
+    form = await fields_of(request)
+    rings: dict[str, Any] = dict(place.settings.alert_rings)
+    try:
+        app_id = APP_ID.validate_python(text_of(form, "app_id"))
+        rings.pop(app_id, None)
+        if every := text_of(form, "every"):
+            rings[app_id] = every
+        values = place.settings.model_dump(exclude_defaults=True) | {"alert_rings": rings}
+        changed = TenantSettings.model_validate(values)
+    except ValidationError as error:
+        return _page(request, place, "default", EVENTS[0], "", sentence_of(error))
+    await tenants.change_settings(place.runtime, place.id, changed, actor=place.actor)
+    return moved(f"{place.path}/settings/notifications", "settings_saved")
 
 
 def _with_texts(

@@ -12,7 +12,7 @@ from app.core.payload import (
     android_ring,
     android_stop,
 )
-from app.core.push import Purpose, TokenKind
+from app.core.push import TokenKind
 from app.core.push_policy import Attempt, Known, Reaction
 from app.fcm import message, policy
 from app.fcm.account import ServiceAccount
@@ -81,8 +81,8 @@ class Fcm:
     ) -> bytes:
         return android_stop(facts, reason)
 
-    def alert_payload(self, purpose: Purpose, texts: AlertTexts, facts: RingFacts) -> bytes:
-        return alert_payload("fcm", purpose.value, texts, facts)[0]
+    def alert_payload(self, event: str, texts: AlertTexts, facts: RingFacts) -> Prepared:
+        return alert_payload("fcm", event, texts, facts)
 
     def request(self, push: OutgoingPush) -> FcmMessage:
         return message.message_of(push)

@@ -53,9 +53,11 @@ class OutgoingPush:
 
     @property
     def shown_until(self) -> int:
-        """Of a notification: until when a service may keep it for a phone that is away."""
-        whole = self.purpose is Purpose.NOTIFY  # of a call that is on, for as long as it rings
-        return int(self.deadline if whole else self.now + ALERT_KEPT)
+        """Of a notification: until when a service may keep it for a phone that is away; 0: not."""
+        if self.purpose is Purpose.MISSED:
+            return int(self.now + ALERT_KEPT)
+        rings = self.purpose in {Purpose.RING, Purpose.AGAIN}
+        return 0 if rings and not self.keep else int(self.deadline)
 
 
 class Pending(Protocol):
@@ -182,8 +184,8 @@ class Service(Protocol):
     ) -> bytes:
         """What a stop says to a token of this kind. Raises PayloadError."""
 
-    def alert_payload(self, purpose: Purpose, texts: AlertTexts, facts: RingFacts) -> bytes:
-        """What a notification says to a token of `alert_kinds`. Raises PayloadError."""
+    def alert_payload(self, event: str, texts: AlertTexts, facts: RingFacts) -> Prepared:
+        """What a notification says of an event to `alert_kinds`. Raises PayloadError."""
 
     def request(self, push: OutgoingPush) -> Any:
         """What its senders take. Raises ValueError for what cannot be sent."""

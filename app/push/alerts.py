@@ -14,11 +14,8 @@ from app.core.frozen import frozen
 from app.core.push import Purpose
 from app.infra.db import Connection, RowValue, insert_all, many, read
 from app.infra.ids import uuid7
-from app.push.store import NewRing, new_pushes
+from app.push.store import MISSED_LIVES, NewRepeat, NewRing, new_pushes
 from app.push.tokens import User
-
-MISSED_LIVES = timedelta(minutes=5)
-"""How long it is tried to say that a call was missed."""
 
 COUNTED = 100
 """Newest calls of a user among which unseen missed ones are counted for a badge."""
@@ -40,14 +37,15 @@ def _rank(t: str) -> str:
     return f"array_position(ARRAY[{_KINDS}], {t}.kind)"
 
 
-# Look-ups by key, whatever the statistics say: most tenants say nothing, and are done by then.
+# The last condition is asked once, and first: most tenants say nothing. Then look-ups by key,
+# whatever the statistics say.
 TARGETS = text(f"""
     SELECT r.uuid AS ring, r.session_id, r.tenant_id, r.user_id, r.deadline, t.id AS token_id
     FROM unnest(CAST(:rings AS uuid[])) AS w(uuid)
     CROSS JOIN LATERAL (SELECT * FROM rings WHERE uuid = w.uuid OFFSET 0) r
     CROSS JOIN LATERAL (
         SELECT FROM tenants n, calls c
-        WHERE n.id = r.tenant_id AND c.id = r.session_id AND n.settings ? 'notifications'
+        WHERE n.id = r.tenant_id AND c.id = r.session_id
             AND jsonb_typeof(
                 n.settings #> ARRAY['notifications', c.type, CAST(:event AS text)]) = 'object'
         OFFSET 0
@@ -60,6 +58,8 @@ TARGETS = text(f"""
                     AND {_rank("o")} < {_rank("t")})
         OFFSET 0
     ) t
+    WHERE EXISTS (
+        SELECT FROM tenants WHERE id = ANY(CAST(:tenants AS uuid[])) AND settings ? 'notifications')
 """)  # noqa: S608  (constants)
 UNSEEN = text(f"""
     SELECT w.tenant_id, w.user_id, (
@@ -89,15 +89,16 @@ class _Target(RowValue):
 
 
 async def add(
-    session: Connection, rings: Sequence[UUID], purpose: Purpose, now: datetime
+    session: Connection, rings: Sequence[tuple[UUID, UUID]], purpose: Purpose, now: datetime
 ) -> list[UUID]:
-    """Write the notifications of these rings, where the tenant says what one of this purpose says.
+    """Write the notifications of these (tenant, ring), where the tenant says what one says.
 
     Returns the rings that have any.
     """
     if not rings:
         return []
-    values = {"rings": list(rings), "event": purpose.value}
+    tenants, uuids = zip(*rings, strict=True)
+    values = {"tenants": list(set(tenants)), "rings": list(uuids), "event": purpose.value}
     targets = await read(session, TARGETS, _Target, values)
     if not targets:
         return []
@@ -117,6 +118,27 @@ async def add(
     ]
     await insert_all(session, [new_pushes(rows)])
     return sorted({target.ring for target in targets})
+
+
+def repeats(ring: NewRing, began: datetime, every: float) -> list[NewRepeat]:
+    """The notifications that ring a device again, each good until the next one.
+
+    Numbered from where the ring began, so that whoever writes them writes the same.
+    """
+    step, rows, number = timedelta(seconds=every), list[NewRepeat](), 1
+    while (due := began + number * step) < ring["deadline"]:
+        number += 1
+        if due <= ring["created_at"]:
+            continue
+        row: NewRepeat = {
+            **ring,
+            "id": uuid7(),
+            "purpose": f"{Purpose.AGAIN.value} {number}",
+            "due_at": due,
+            "deadline": min(due + step, ring["deadline"]),
+        }
+        rows.append(row)
+    return rows
 
 
 async def unseen(session: Connection, users: Collection[User]) -> dict[User, int]:

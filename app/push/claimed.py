@@ -6,9 +6,20 @@ from typing import Any, Protocol, Self
 from uuid import UUID
 
 from app.core.frozen import frozen
+from app.core.model import CallKit
 from app.core.person import Person, handle_from
 from app.core.push import ENVIRONMENTS, PURPOSES, TOKEN_KINDS, Environment, Purpose, TokenKind
 from app.infra.db import RowValue
+
+OVER = {
+    CallKit.ANSWERED_ELSEWHERE: "answered_elsewhere",
+    CallKit.DECLINED_ELSEWHERE: "declined_elsewhere",
+}
+TOLD = {
+    Purpose.RING: "ring", Purpose.AGAIN: "ring", Purpose.NOTIFY: "notify",
+    Purpose.MISSED: "missed",
+}  # fmt: skip
+"""Of what notifications tell, by their purpose; the last of a ring by CallKit's reason."""
 
 Claim = tuple[UUID, int]
 """A push's id and the fencing number under which a worker has it."""
@@ -140,13 +151,21 @@ class ClaimedPush(RowValue):
         """With enums for words; it is made for each push, so the columns come in their order."""
         purpose, kind, environment, call, tried, *rest = row
         return cls(
-            PURPOSES[purpose],
+            PURPOSES.get(purpose, Purpose.AGAIN),  # numbered
             TOKEN_KINDS[kind],
             ENVIRONMENTS[environment],
             None if call is None else CallFacts(**call),
             () if tried is None else [(status, reason) for status, reason in tried],
             *rest,
         )
+
+    @property
+    def event(self) -> str:
+        """Of what its notification tells."""
+        if self.purpose is Purpose.OVER:
+            assert self.callkit_reason is not None  # the last one has one
+            return OVER[CallKit(self.callkit_reason)]
+        return TOLD[self.purpose]
 
     @property
     def claim(self) -> Claim:

@@ -13,6 +13,7 @@ from app.access import call_token
 from app.core.event import milliseconds
 from app.core.frozen import frozen
 from app.core.payload import (
+    RINGING,
     PayloadError,
     Prepared,
     RingFacts,
@@ -56,12 +57,12 @@ class Preparing:
             settings = tenant_settings(self.calls[push.session_id].settings)
             self.settings[push.session_id] = settings
         ring = push.purpose is Purpose.RING
-        if ring:
-            body = self._ring_body(push, settings)
-        elif push.purpose is Purpose.STOP:
+        if push.purpose is Purpose.STOP:
             body = self._stop_body(push, settings, now)
-        else:
+        elif push.purpose.is_alert or push.kind in senders.REPEATED_KINDS:
             body = self._alert_body(push, settings, now)
+        else:
+            body = self._ring_body(push, settings)
         return senders.serving(push.kind).request(
             OutgoingPush(
                 str(push.id),
@@ -86,6 +87,9 @@ class Preparing:
             facts = ring_facts(push, self.calls[push.session_id], self.public_url)
             prepared = senders.serving(push.kind).ring_payload(profile, facts, template)
             self.payloads[key] = prepared
+        return self._with_token(prepared, push)
+
+    def _with_token(self, prepared: Prepared, push: ClaimedPush) -> bytes:
         if not prepared.carries_token:
             return prepared.for_token("")
         expires = push.ring_deadline + TOKEN_OUTLIVES_RING
@@ -109,13 +113,16 @@ class Preparing:
 
     def _alert_body(self, push: ClaimedPush, settings: TenantSettings, now: datetime) -> bytes:
         call = self.calls[push.session_id]
-        texts = settings.alert(call.type, push.purpose)
+        texts = settings.alert(call.type, push.event)
+        if texts is None and push.kind in senders.REPEATED_KINDS:
+            texts = RINGING.get(push.event)
         if texts is None:
             raise PayloadError("the tenant has taken back what it is to say")
         facts = ring_facts(push, call, self.public_url, sent_at=now)
         if push.purpose is Purpose.MISSED:
             facts = replace(facts, badge=self.badges.get((push.tenant_id, push.user_id)))
-        return senders.serving(push.kind).alert_payload(push.purpose, texts, facts)
+        prepared = senders.serving(push.kind).alert_payload(push.event, texts, facts)
+        return self._with_token(prepared, push)
 
 
 def ring_facts(

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from app import senders
 from app.core.frozen import frozen
+from app.core.model import CallKit
 from app.core.push import Purpose, PushReason
 from app.infra.db import Connection, Insert, Joined, RowValue, insert_all, many, one, read
 from app.infra.ids import uuid7
@@ -44,16 +45,21 @@ class NewRing(TypedDict):
     tenant_id: UUID
     user_id: str
     token_id: UUID
-    purpose: Purpose
+    purpose: str
     created_at: datetime
     deadline: datetime
 
 
-class NewStop(NewRing):
+class NewRepeat(NewRing):
+    """A notification that rings again, once it is due; its purpose has its number."""
+
+    due_at: datetime
+
+
+class NewStop(NewRepeat):
     """A push that tells a phone to stop, for CallKit's reason, once it is due."""
 
     callkit_reason: int
-    due_at: datetime
 
 
 OF_TOKEN_LATE = Joined(
@@ -74,7 +80,9 @@ STOP_LATER = FRESH + 0.1
 may begin for a moment after it."""
 
 
-def new_pushes(rows: Sequence[NewRing] | Sequence[NewStop], *, late: bool = False) -> Insert:
+def new_pushes(
+    rows: Sequence[NewRing] | Sequence[NewRepeat] | Sequence[NewStop], *, late: bool = False
+) -> Insert:
     """Pushes to be written: these rows are the outbox. One that is there already stays as it is.
 
     None is made to a token that is not the user's any more; the token's columns are the server's to
@@ -92,7 +100,7 @@ DROP_RINGS = text("""
         reason = CASE WHEN inherited THEN 'unknown' ELSE 'ring_settled' END
     WHERE id IN (
         SELECT id FROM pushes
-        WHERE ring = ANY(CAST(:rings AS uuid[])) AND state = 'pending' AND purpose = 'ring'
+        WHERE ring = ANY(CAST(:rings AS uuid[])) AND state = 'pending' AND purpose <> 'stop'
         ORDER BY id FOR NO KEY UPDATE
     ) AND state = 'pending'
 """)
@@ -142,9 +150,24 @@ async def note_report(
     return bool(await many(session, statement, values))
 
 
+DROP_REPEATS = text("""
+    UPDATE pushes SET state = 'dropped', is_open = false, reason = 'ring_settled'
+    WHERE id IN (
+        SELECT p.id FROM pushes p JOIN devices d ON d.id = p.device_row AND d.device_id = :device
+        WHERE p.ring = :ring AND p.purpose LIKE 'again %' AND p.state = 'pending'
+            AND NOT p.inherited
+        ORDER BY p.id FOR NO KEY UPDATE OF p
+    ) AND state = 'pending'
+""")
+
+
 async def note_declined(session: Connection, ring: UUID, device_id: str, now: datetime) -> bool:
-    """Note that a device, by the app's own id, has declined for itself; False if it has before."""
+    """Note that a device, by the app's own id, has declined for itself; False if it has before.
+
+    It is not rung again.
+    """
     values = {"ring": ring, "device": device_id, "now": now}
+    await session.execute(DROP_REPEATS, {"ring": ring, "device": device_id})
     return bool(await many(session, REPORTED["declined_at", BY_ID], values))
 
 
@@ -161,7 +184,7 @@ DROP_TOKENS = text("""
     WHERE id IN (
         SELECT id FROM pushes
         WHERE token_id = ANY(CAST(:tokens AS uuid[])) AND tenant_id = :tenant
-            AND is_open AND state = 'pending' AND purpose = 'ring'
+            AND is_open AND state = 'pending' AND purpose <> 'stop'
         ORDER BY id FOR NO KEY UPDATE
     ) AND state = 'pending'
 """)
@@ -180,13 +203,22 @@ async def drop_for_tokens(
 STOP_LIVES = timedelta(seconds=30)
 """How long a stop is worth sending: iOS itself ends an unanswered call after 30 to 60 s."""
 
+MISSED_LIVES = timedelta(minutes=5)
+"""How long it is tried to say that a call was missed."""
+
 ENDED_HERE = 2
 """CallKit's reason for a device that is taken out of a ring which may go on elsewhere."""
 
 
+ELSEWHERE = frozenset({CallKit.ANSWERED_ELSEWHERE, CallKit.DECLINED_ELSEWHERE})
+
+
 @frozen
 class StopTarget(RowValue):
-    """Where a stop goes; `in_hand`: a worker has the push that rang there at this moment."""
+    """Where a stop goes; `in_hand`: a worker has the push that rang there at this moment.
+
+    `shown`: it rang by notifications, of which this one is the last.
+    """
 
     ring: UUID
     session_id: UUID
@@ -195,9 +227,16 @@ class StopTarget(RowValue):
     callkit_reason: int
     token_id: UUID
     in_hand: bool
+    shown: bool
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether the last notification says that the call was missed."""
+        return self.shown and self.callkit_reason not in ELSEWHERE
 
 
 _LADDER = ", ".join(f"('{ring}', '{stop}')" for ring, stop in sorted(senders.STOP_KINDS.items()))
+_REPEATED = ", ".join(f"'{kind}'" for kind in senders.REPEATED_KINDS)
 STOPPED_BY = f"""
     (p.kind, t.kind) IN ({_LADDER}) AND (t.kind <> p.kind OR t.id = p.token_id)
         OR t.id = p.token_id AND CAST(n.settings ->> 'voip_stops' AS boolean) AND NOT EXISTS (
@@ -209,7 +248,7 @@ STOPPED_BY = f"""
 
 STOPS = text(f"""
     SELECT p.ring, p.session_id, p.tenant_id, p.user_id, s.callkit_reason, t.id AS token_id,
-        p.state = 'sending' AS in_hand
+        p.state = 'sending' AS in_hand, p.kind IN ({_REPEATED}) AS shown
     FROM unnest(CAST(:rings AS uuid[]), CAST(:callkit_reasons AS integer[]),
                 CAST(:spared AS text[]))
          AS s(ring, callkit_reason, spared)
@@ -219,7 +258,7 @@ STOPS = text(f"""
     JOIN tokens t ON t.device_row = d.id AND t.app_id = p.app_id
         AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
     JOIN tenants n ON n.id = p.tenant_id
-    WHERE {STOPPED_BY}
+    WHERE {STOPPED_BY} OR p.kind IN ({_REPEATED}) AND t.id = p.token_id
 """)  # noqa: S608  (constants)
 
 
@@ -241,7 +280,7 @@ async def stop_targets(
 ENDING = text(f"""
     SELECT DISTINCT p.ring, p.session_id, p.tenant_id, p.user_id,
         CAST(:callkit_reason AS integer) AS callkit_reason,
-        t.id AS token_id, p.state = 'sending' AS in_hand
+        t.id AS token_id, p.state = 'sending' AS in_hand, false AS shown
     FROM unnest(CAST(:users AS text[])) AS u(user_id)
     JOIN rings r ON r.tenant_id = :tenant AND r.user_id = u.user_id AND r.outcome IS NULL
         AND r.deadline > clock_timestamp()
@@ -292,16 +331,22 @@ async def add_stops(
             "tenant_id": target.tenant_id,
             "user_id": target.user_id,
             "token_id": target.token_id,
-            "purpose": Purpose.STOP,
+            "purpose": _stop_purpose(target),
             "callkit_reason": target.callkit_reason,
             "created_at": now,
             "due_at": later if target.in_hand else now,
-            "deadline": now + STOP_LIVES,
+            "deadline": now + (MISSED_LIVES if target.is_missed else STOP_LIVES),
         }
         for target in targets
     ]
     await insert_all(session, [new_pushes(rows)])
     return sorted({target.ring for target in targets})
+
+
+def _stop_purpose(target: StopTarget) -> Purpose:
+    if target.is_missed:
+        return Purpose.MISSED
+    return Purpose.OVER if target.shown else Purpose.STOP
 
 
 FACTS = text(f"""

@@ -176,17 +176,25 @@ async def devices_holding(session: Connection, devices: Sequence[UUID], token: s
 
 
 _KINDS = ", ".join(f"'{kind}'" for kind in senders.RING_KINDS)
+_REPEATED = ", ".join(f"'{kind}'" for kind in senders.REPEATED_KINDS)
+
+
+def every(t: str) -> str:
+    """SQL: seconds from one notification to the next by which the token `t` is rung; else NULL."""
+    return f"""CASE WHEN {t}.kind IN ({_REPEATED}) THEN (
+        SELECT CAST(asks.settings #>> ARRAY['alert_rings', {t}.app_id] AS double precision)
+        FROM tenants asks WHERE asks.id = {t}.tenant_id) END"""  # noqa: S608  (constants)
 
 
 def ringing(t: str) -> str:
     """SQL: whether the token `t` can be rung: it is live, and of a kind that rings."""
     live = f"{t}.retired_at IS NULL AND {t}.expires_at > clock_timestamp()"
-    return f"({t}.kind IN ({_KINDS}) AND {live})"
+    return f"({live} AND ({t}.kind IN ({_KINDS}) OR {every(t)} IS NOT NULL))"
 
 
 def rank(t: str) -> str:
     """SQL: how good an address of its device the token (or push) `t` is; the lowest goes first."""
-    return f"array_position(ARRAY[{_KINDS}], {t}.kind)"
+    return f"array_position(ARRAY[{_KINDS}, {_REPEATED}], {t}.kind)"
 
 
 def best(t: str) -> str:
@@ -207,16 +215,20 @@ LIVE_TOKENS = """
     ) AS t ON true
 """
 _WHICH = {"ringing": ringing("t"), "best": best("t")}
-RINGABLE = text(LIVE_TOKENS.format(more="", **_WHICH))
+_EVERY = f", {every('t')} AS every"
+RINGABLE = text(LIVE_TOKENS.format(more=_EVERY, **_WHICH))
 PUSHABLE = text(
-    LIVE_TOKENS.format(**_WHICH, more=", t.device_row, t.kind, t.app_id, t.environment, t.token")
+    LIVE_TOKENS.format(
+        **_WHICH, more=_EVERY + ", t.device_row, t.kind, t.app_id, t.environment, t.token"
+    )
 )
 
 
 async def ringable(
     session: Connection, users: Sequence[tuple[UUID, str]]
 ) -> tuple[datetime, list[dict[str, Any]]]:
-    """The database clock, and the tokens at which these users can be rung: `id` and whose."""
+    """The database clock, and the tokens at which these users can be rung: `id`, whose, and
+    `every` how many seconds it is rung again; None: not."""
     values = {"tenants": [user[0] for user in users], "users": [user[1] for user in users]}
     return clock_and_tokens(await many(session, RINGABLE, values))
 

@@ -9,7 +9,7 @@ from app.core.payload import AlertTexts, PayloadError, check_alert
 from app.infra.fields import AtMost, Request, Text, refuse
 
 MOST_ARGS = 10
-NotificationEvent = Literal["missed", "notify"]
+NotificationEvent = Literal["missed", "notify", "ring", "answered_elsewhere", "declined_elsewhere"]
 """Of what a notification may tell."""
 EVENTS: Final[tuple[NotificationEvent, ...]] = get_args(NotificationEvent)
 Said = Annotated[Text, Field(min_length=1, max_length=500)]
@@ -63,6 +63,15 @@ class NotificationsIn(Request):
     )
     notify: NotificationIn | None = Field(None, description="of a call that does not ring")
     missed: NotificationIn | None = Field(None, description="after a ring that nobody answered")
+    ring: NotificationIn | None = Field(
+        None, description="where notifications ring (`alert_rings`); without it, in English"
+    )
+    answered_elsewhere: NotificationIn | None = Field(
+        None, description="the last of these, once another device has answered"
+    )
+    declined_elsewhere: NotificationIn | None = Field(
+        None, description="the last of these, once another device has declined"
+    )
 
     def of(self, event: str) -> NotificationIn | None:
         """What is said of an event; None: nothing."""

@@ -18,9 +18,19 @@ from app.core.payload import (
     PayloadError,
     check_template,
 )
-from app.core.push import Purpose, TokenKind
+from app.core.push import TokenKind
 from app.core.rate_limits import RateLimits
-from app.infra.fields import AppId, AtMost, CallType, Request, Said, Text, check_json, refuse
+from app.infra.fields import (
+    AppId,
+    AtMost,
+    CallType,
+    Request,
+    Said,
+    Text,
+    Within,
+    check_json,
+    refuse,
+)
 from app.tenants.jwks import BadKeySet, KeySet, key_set
 from app.tenants.notifications import NotificationsIn
 
@@ -40,6 +50,7 @@ _BOUNDED = Said(
         for name, (low, high) in BOUNDS.items()
     },
 )
+Every = Annotated[float, Within(4, 9, "alert_rings_out_of_bounds", " seconds")]
 LimitsIn = Annotated[dict[str, float], _LIMITS, _BOUNDED]
 _RATES = AtMost(20, "unknown_rate_limit", f"known are {', '.join(rate_limits.NAMES)}")
 _BOUNDED_RATES = Said(
@@ -165,6 +176,12 @@ class TenantSettings(Request):
     notifications: Annotated[dict[CallType, NotificationsIn], _TYPES] = Field(
         {}, description="notifications per call type (docs/guides/payloads.md)"
     )
+    alert_rings: Annotated[dict[AppId, Every], _APPS] = Field(
+        {},
+        description="bundle ids whose devices without a VoIP token are rung by notifications: "
+        "seconds from one to the next (docs/guides/payloads.md)",
+        examples=[{"com.example.app.cn": 5}],
+    )
     user_tokens: UserTokenRules = Field(
         UserTokenRules(), description="what user tokens must say, beyond `sub` and `exp`"
     )
@@ -251,10 +268,10 @@ class TenantSettings(Request):
         profiles = self.android_profiles if kind is TokenKind.FCM else self.profiles
         return profiles.get(app_id, DEFAULT_PROFILE)
 
-    def alert(self, call_type: str, purpose: Purpose) -> AlertTexts | None:
+    def alert(self, call_type: str, event: str) -> AlertTexts | None:
         """What a notification of a call of this type says; None: there is none."""
         found = self.notifications.get(call_type)
-        said = None if found is None else found.of(purpose)
+        said = None if found is None else found.of(event)
         return None if said is None else said.texts
 
     def mode_for(self, call_type: str) -> str:

@@ -12,7 +12,7 @@ from app.core.payload import (
     web_ring,
     web_stop,
 )
-from app.core.push import Purpose, TokenKind
+from app.core.push import TokenKind
 from app.core.push_policy import Attempt, Known, Reaction
 from app.infra.addresses import is_public
 from app.infra.safe_http import anyone
@@ -86,11 +86,11 @@ class WebPush:
 
     def alert_payload(
         self,
-        purpose: Purpose,
+        event: str,
         texts: AlertTexts,  # noqa: ARG002
         facts: RingFacts,  # noqa: ARG002
-    ) -> bytes:
-        raise PayloadError(f"a browser is told of no {purpose} but by its stop")
+    ) -> Prepared:
+        raise PayloadError(f"a browser is told of no {event} but by its stop")
 
     def request(self, push: OutgoingPush) -> WebPushMessage:
         return message.message_of(push)

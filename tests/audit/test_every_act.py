@@ -214,6 +214,8 @@ async def by_forms(walk: Walk, tenant: UUID, simulator) -> None:
     await walk.form(settings + "/payload", "settings.change", ids, app_id=BUNDLE, profile="stream")
     said = {"call_type": "default", "event": "missed", "texts": '{"title": "Missed"}'}
     await walk.form(settings + "/notifications", "settings.change", ids, **said)
+    rings = {"app_id": BUNDLE, "every": "5"}
+    await walk.form(settings + "/notifications/rings", "settings.change", ids, **rings)
     await webhooks_by_forms(walk, settings + "/webhooks", ids)
     await credentials_by_forms(walk, here + "/credentials", ids, simulator)
     await users_by_forms(walk, here, ids, simulator)

@@ -5,7 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from app.core.payload import OTHER_LIMIT, AlertTexts, TemplateError, alert_payload, check_alert
+from app.core.payload import (
+    OTHER_LIMIT,
+    RINGING,
+    TOKEN_ROOM,
+    AlertTexts,
+    TemplateError,
+    alert_payload,
+    check_alert,
+)
 from devkit.simulator.google.rules import read
 from tests.core.test_payload import FACTS, UUID
 
@@ -17,7 +25,7 @@ TEXTS = AlertTexts(
 
 
 def made(service, texts=TEXTS, **more):
-    return json.loads(alert_payload(service, "missed", texts, replace(FACTS, **more))[0])
+    return json.loads(alert_payload(service, "missed", texts, replace(FACTS, **more)).for_token(""))
 
 
 def test_what_apple_is_given():
@@ -70,8 +78,19 @@ def test_what_could_not_be_sent_is_refused(texts, says):
 
 def test_long_names_are_cut_to_what_may_be_sent():
     long = "{{caller_label}}" * 20
-    body, trimmed = alert_payload(
-        "apns", "missed", AlertTexts(body=long), replace(FACTS, caller_name="ü" * 200)
+    prepared = alert_payload(
+        "apns", "ring", AlertTexts(body=long), replace(FACTS, caller_name="ü" * 200)
     )
-    assert len(body) <= OTHER_LIMIT
-    assert "names" in trimmed
+    assert len(prepared.for_token("t" * TOKEN_ROOM)) <= OTHER_LIMIT
+    assert "names" in prepared.trimmed
+
+
+def test_what_rings_is_urgent_and_lets_its_app_act():
+    for event in ("ring", "missed"):
+        body = json.loads(alert_payload("apns", event, RINGING[event], FACTS).for_token("tok"))
+        urgent = body["aps"].get("interruption-level") == "time-sensitive"
+        assert (urgent, body["ring"].get("token")) == (
+            (True, "tok") if event == "ring" else (False, None)
+        )
+    for event, texts in RINGING.items():
+        check_alert(event, texts)

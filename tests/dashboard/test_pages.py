@@ -144,6 +144,17 @@ async def test_what_a_notification_says_is_shown_checked_saved_and_taken_back(
     assert "Nothing is sent" in (await owner.get(path)).text
 
 
+async def test_an_app_is_rung_by_notifications_and_is_not(site: Site, tenant) -> None:
+    owner = await site.admin()
+    path = f"/dashboard/t/{tenant}/settings/notifications"
+    answer = await post(owner, path + "/rings", app_id="com.example.cn", every="5")
+    assert "com.example.cn: every" in (await owner.get(answer.headers["location"])).text
+    answer = await post(owner, path + "/rings", app_id="com.example.cn", every="60")
+    assert (answer.status_code, "4 to 9 seconds" in answer.text) == (422, True)
+    await post(owner, path + "/rings", app_id="com.example.cn", every="")
+    assert "No app is rung so" in (await owner.get(path)).text
+
+
 async def test_a_template_is_shown_with_what_its_app_will_miss(site: Site, tenant) -> None:
     owner = await site.admin()
     path = f"/dashboard/t/{tenant}/settings/payload/preview"

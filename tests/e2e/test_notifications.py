@@ -1,5 +1,6 @@
 """Notifications that a phone's system shows by itself, on the path that rings take."""
 
+import secrets
 from datetime import datetime
 from typing import Any
 
@@ -167,3 +168,126 @@ def call_expiry(call: dict[str, Any]) -> int:
     """When its ring is over, in Unix seconds, rounded up."""
     at = datetime.fromisoformat(member(call, "bob")["ring"]["expires_at"])
     return int(at.timestamp()) + 1
+
+
+async def by_alert(tenant: Tenant, user: str) -> tuple[str, str]:
+    """A device without PushKit: its id, and its alert token, live at the simulator."""
+    device, token = f"cn-{secrets.token_hex(4)}", secrets.token_hex(32)
+    tenant.sim.live(token, topic=BUNDLE)
+    tokens = [{"kind": "alert", "token": token, "app_id": BUNDLE}]
+    body = {"user_id": user, "device_id": device, "tokens": tokens}
+    assert (await tenant.api.post("/v1/devices", json=body)).status_code == 200
+    return device, token
+
+
+async def ring_without_callkit(tenant: Tenant) -> None:
+    settings = TenantSettings.model_validate(
+        {"alert_rings": {BUNDLE: 9}, "notifications": {"default": {"answered_elsewhere": NOTIFY}}}
+    )
+    await tenants.change_settings(tenant.runtime, tenant.id, settings)
+
+
+async def next_repeat_now(tenant: Tenant) -> None:
+    """Let each device's next notification be due, and its others not for an hour."""
+    await tenant.execute(
+        "UPDATE pushes p SET due_at = CASE WHEN p.id = n.id THEN clock_timestamp()"
+        "     ELSE p.due_at + interval '1 hour' END,"
+        "   deadline = clock_timestamp() + interval '1 minute'"
+        " FROM (SELECT DISTINCT ON (token_id) id, token_id FROM pushes WHERE tenant_id = :t"
+        "     AND purpose LIKE 'again %' AND state = 'pending' ORDER BY token_id, due_at) n"
+        " WHERE n.token_id = p.token_id AND p.tenant_id = :t AND p.purpose LIKE 'again %'"
+        "   AND p.state = 'pending'",
+        t=tenant.id,
+    )
+
+
+async def test_a_device_without_callkit_rings_by_one_notification_after_the_other(
+    tenant: Tenant,
+) -> None:
+    await ring_without_callkit(tenant)
+    _, token = await by_alert(tenant, "bob")
+    phone = await tenant.phone("bob")  # with PushKit: that, and that alone
+    call = await tenant.ring("bob", ring_time=60)
+    assert call["warnings"] == []
+    [first] = await tenant.sim.arrived(1, token=token)
+    aps = first.payload["aps"]
+    assert (aps["interruption-level"], aps["sound"]) == ("time-sensitive", "default")
+    assert aps["alert"] == {"title": "alice", "body": "Incoming call"}
+    assert (first.header("apns-push-type"), first.header("apns-expiration")) == ("alert", "0")
+    rung = await tenant.rows(
+        "SELECT p.due_at, p.deadline, r.created_at AS began FROM pushes p JOIN rings r ON r.uuid ="
+        " p.ring WHERE p.tenant_id = :tenant AND purpose LIKE 'again %' ORDER BY due_at"
+    )
+    began = rung[0]["began"]
+    assert [(one["due_at"] - began).total_seconds() for one in rung] == list(range(9, 60, 9))
+    assert all((one["deadline"] - one["due_at"]).total_seconds() == 9 for one in rung[:-1])
+    await next_repeat_now(tenant)
+    again = (await tenant.sim.arrived(2, token=token))[1]
+    ring = member(call, "bob")["ring"]["uuid"]
+    assert [one.header("apns-collapse-id") for one in (first, again)] == [ring, ring]
+    assert again.payload["ring"]["token"].startswith("rl_ct_")
+    # answered elsewhere: one last, in the tenant's words, and nothing after it
+    assert (await tenant.act(call, "accept", "bob", phone.device_id)).status_code == 200
+    last = (await tenant.sim.arrived(3, token=token))[2]
+    assert last.payload["aps"]["alert"]["loc-key"] == "call_is_on"
+    assert (last.payload["ring"]["type"], last.header("apns-collapse-id")) == (
+        "answered_elsewhere", ring,
+    )  # fmt: skip
+    await next_repeat_now(tenant)
+    left = await tenant.rows(
+        "SELECT DISTINCT state FROM pushes WHERE tenant_id = :tenant AND purpose LIKE 'again %'"
+    )
+    assert {one["state"] for one in left} == {"accepted", "dropped"}
+    assert len(tenant.sim.arrivals(token)) == 3
+    assert len(tenant.sim.arrivals(phone.voip)) == 1
+    assert not tenant.sim.arrivals(str(phone.alert))
+    story = (await tenant.api.get(f"/v1/calls/{call['session_id']}/timeline")).text
+    assert "a notification, number 2, goes to bob" in story
+
+
+async def test_a_ring_by_notifications_is_missed_declined_and_declined_here(
+    tenant: Tenant,
+) -> None:
+    await ring_without_callkit(tenant)
+    device, token = await by_alert(tenant, "bob")
+    missed = await tenant.ring("bob")
+    await tenant.sim.arrived(1, token=token)
+    await tenant.act(missed, "cancel")
+    last = (await tenant.sim.arrived(2, token=token))[1].payload
+    assert (last["ring"]["type"], last["aps"]["badge"]) == ("missed", 1)
+    _, other = await by_alert(tenant, "bob")
+    call = await tenant.ring("bob")
+    await tenant.sim.arrived(3, token=token)
+    await tenant.sim.arrived(1, token=other)
+    body = {"user_id": "bob", "device_id": device, "reach": "device"}
+    path = f"/v1/calls/{call['session_id']}/decline"
+    assert (await tenant.api.post(path, json=body)).status_code == 200
+    await next_repeat_now(tenant)
+    await tenant.sim.arrived(2, token=other)
+    await tenant.act(call, "decline", "bob")
+    last = (await tenant.sim.arrived(3, token=other))[2].payload
+    assert last["ring"]["type"] == "declined_elsewhere"
+    rows = await tenant.rows(
+        "SELECT count(*) AS n FROM pushes p JOIN devices d ON d.id = p.device_row WHERE"
+        " p.tenant_id = :tenant AND device_id = :device AND purpose LIKE 'again %'"
+        " AND p.attempts > 0", device=device,
+    )  # fmt: skip
+    assert rows[0]["n"] == 0, "who has declined here is not rung again"
+
+
+async def test_a_device_without_callkit_that_comes_late_rings_on_and_off_by_default(
+    tenant: Tenant,
+) -> None:
+    _, silent = await by_alert(tenant, "bob")
+    call = await tenant.ring("bob", ring_time=60)
+    assert [one["code"] for one in call["warnings"]] == ["unreachable"]
+    await ring_without_callkit(tenant)
+    _, late = await by_alert(tenant, "bob")
+    for token in (late, silent):
+        await tenant.sim.arrived(1, token=token)
+    assert member(await tenant.read(call), "bob")["state"] == "ringing"
+    again = await tenant.rows(
+        "SELECT token, count(*) AS n FROM pushes WHERE tenant_id = :tenant"
+        " AND purpose LIKE 'again %' GROUP BY token"
+    )
+    assert {one["token"] for one in again} == {late, silent}

@@ -70,8 +70,8 @@ class Toy:
     def open(self, secret, environment, settings, wall_clock, *, connections=None): return Sender()
     def ring_payload(self, profile, facts, template): return android_ring("ringline", facts)
     def stop_payload(self, kind, profile, facts, reason, template): return android_stop(facts, reason)
-    def alert_payload(self, purpose, texts, facts):
-        return alert_payload("fcm", purpose.value, texts, facts)[0]
+    def alert_payload(self, event, texts, facts):
+        return alert_payload("fcm", event, texts, facts)
     def request(self, push): return push
     def react(self, attempt, known, random):
         row = TABLE.row_for(attempt.status, attempt.reason, attempt.no_answer)

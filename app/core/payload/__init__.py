@@ -24,7 +24,7 @@ Sizes are bytes of UTF-8: 5,120 for a VoIP push, 4,096 for others; what is cut f
 
 from dataclasses import replace
 
-from app.core.payload.alerts import ALERT_SERVICES, AlertTexts, alert_payload, check_alert
+from app.core.payload.alerts import ALERT_SERVICES, RINGING, AlertTexts, alert_payload, check_alert
 from app.core.payload.android import (
     ANDROID_PROFILES,
     AndroidProfile,
@@ -67,6 +67,7 @@ __all__ = [
     "FIELDS",
     "OTHER_LIMIT",
     "PROFILES",
+    "RINGING",
     "SAMPLE_TOKEN",
     "TOKEN_ROOM",
     "VOIP_LIMIT",

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, get_args
 
 from app.core.frozen import frozen
 from app.core.payload.custom import LARGEST, TemplateError
-from app.core.payload.facts import OTHER_LIMIT, PayloadError, RingFacts
+from app.core.payload.facts import OTHER_LIMIT, TOKEN_ROOM, PayloadError, Prepared, RingFacts
 from app.core.payload.fields import FIELDS
 from app.core.payload.fit import fitted
 from app.core.payload.template import Template, compile_template
@@ -40,15 +40,24 @@ class AlertTexts:
     badge: bool = True
 
 
+RINGING: Final = {
+    "ring": AlertTexts(title="{{call_label}}", body="Incoming call", sound="default"),
+    "answered_elsewhere": AlertTexts(title="{{call_label}}", body="Answered on another device"),
+    "declined_elsewhere": AlertTexts(title="{{call_label}}", body="Declined on another device"),
+    "missed": AlertTexts(title="{{call_label}}", body="Missed call"),
+}
+"""What is said where notifications ring, if the tenant has no words of its own."""
+
+
 def alert_payload(
     service: AlertService, event: str, texts: AlertTexts, facts: RingFacts
-) -> tuple[bytes, tuple[str, ...]]:
+) -> Prepared:
     """The payload for an `alert` token, or Google's `data` and `notification` in one object.
 
-    Also the names of what was cut to fit. Raises PayloadError.
+    Raises PayloadError.
     """
-    parts, trimmed = fitted(_compiled(service, event, texts), facts, OTHER_LIMIT, 0)
-    return parts[0], trimmed
+    parts, trimmed = fitted(_compiled(service, event, texts), facts, OTHER_LIMIT, TOKEN_ROOM)
+    return Prepared(parts, TOKEN_ROOM, trimmed)
 
 
 def check_alert(event: str, texts: AlertTexts) -> None:
@@ -61,7 +70,7 @@ def check_alert(event: str, texts: AlertTexts) -> None:
         raise TemplateError(reasons)
     try:
         for service in ALERT_SERVICES:
-            fitted(_compiled(service, event, texts), LARGEST, OTHER_LIMIT, 0)
+            fitted(_compiled(service, event, texts), LARGEST, OTHER_LIMIT, TOKEN_ROOM)
     except PayloadError as error:
         raise TemplateError([str(error)]) from error
 
@@ -124,6 +133,9 @@ def _apple(event: str, texts: AlertTexts) -> dict[str, Any]:
         "expires_at": "{{expires_at}}",
         "state_url": "{{state_url}}",
     }
+    if event == "ring":
+        aps["interruption-level"] = "time-sensitive"
+        ring["token"] = "{{token}}"  # noqa: S105 - a placeholder
     return {"aps": aps, "ring": ring}
 
 

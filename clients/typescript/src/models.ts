@@ -651,6 +651,12 @@ export interface NotificationsIn {
   notify?: NotificationIn | null;
   /** after a ring that nobody answered */
   missed?: NotificationIn | null;
+  /** where notifications ring (`alert_rings`); without it, in English */
+  ring?: NotificationIn | null;
+  /** the last of these, once another device has answered */
+  answered_elsewhere?: NotificationIn | null;
+  /** the last of these, once another device has declined */
+  declined_elsewhere?: NotificationIn | null;
 }
 
 /** A call as one member's phone reads it: that member alone, and how many others there are. */
@@ -1083,6 +1089,11 @@ export interface TenantSettings {
   templates?: Record<string, Record<string, unknown>>;
   /** notifications per call type (docs/guides/payloads.md) */
   notifications?: Record<string, NotificationsIn>;
+  /**
+   * bundle ids whose devices without a VoIP token are rung by notifications: seconds from one
+   * to the next (docs/guides/payloads.md)
+   */
+  alert_rings?: Record<string, number>;
   /** what user tokens must say, beyond `sub` and `exp` */
   user_tokens?: UserTokenRules;
   /** days for which events are kept */

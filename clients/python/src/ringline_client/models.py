@@ -755,6 +755,12 @@ class NotificationsIn(TypedDict):
     """of a call that does not ring"""
     missed: NotRequired[NotificationIn | None]
     """after a ring that nobody answered"""
+    ring: NotRequired[NotificationIn | None]
+    """where notifications ring (`alert_rings`); without it, in English"""
+    answered_elsewhere: NotRequired[NotificationIn | None]
+    """the last of these, once another device has answered"""
+    declined_elsewhere: NotRequired[NotificationIn | None]
+    """the last of these, once another device has declined"""
 
 
 class OwnCall(TypedDict):
@@ -1238,6 +1244,10 @@ class TenantSettings(TypedDict):
     """custom payload per bundle id"""
     notifications: NotRequired[dict[str, NotificationsIn]]
     """notifications per call type (docs/guides/payloads.md)"""
+    alert_rings: NotRequired[dict[str, float]]
+    """bundle ids whose devices without a VoIP token are rung by notifications: seconds from
+    one to the next (docs/guides/payloads.md)
+    """
     user_tokens: NotRequired[UserTokenRules]
     """what user tokens must say, beyond `sub` and `exp`"""
     keep_events_days: NotRequired[float]
