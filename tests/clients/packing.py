@@ -33,14 +33,14 @@ def pack_typescript(folder: Path) -> Path:
 
 
 def browsers_part(dist: Path) -> dict[str, str]:
-    """The modules that `browser.js` imports, and itself: name and text."""
+    """The modules that `browser.js` imports, itself, and the service worker: name and text."""
     found: dict[str, str] = {}
     left = {"browser.js"}
     while left:
         name = left.pop()
         found[name] = (dist / name).read_text()
         left |= set(re.findall(r'from "\./(\w+\.js)"', found[name])) - set(found)
-    return found
+    return found | {"worker.js": (dist.parent / "worker" / "worker.js").read_text()}
 
 
 def install_typescript(package: Path, project: Path) -> None:

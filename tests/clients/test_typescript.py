@@ -34,13 +34,14 @@ def test_the_package_holds_what_was_built_and_nothing_else(typescript_project: P
     installed = typescript_project / "node_modules" / "ringline-client"
     found = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
     built = {f"dist/{name}{end}" for name in modules() for end in (".js", ".d.ts")}
-    assert found == built | {"package.json", "README.md", "LICENSE"}
+    assert found == built | {"package.json", "README.md", "LICENSE", "worker/worker.js"}
     assert not json.loads((installed / "package.json").read_text()).get("dependencies")
 
 
 def test_the_browsers_part_is_small(typescript_project: Path) -> None:
     found = browsers_part(typescript_project / "node_modules" / "ringline-client" / "dist")
     assert "operations.js" not in found
+    assert len(gzip.compress(found.pop("worker.js").encode())) <= MOST / 6  # of a file of its own
     assert len(gzip.compress("".join(found.values()).encode())) <= MOST
 
 
@@ -63,6 +64,10 @@ def test_its_types_hold_in_a_strict_project(typescript_project: Path) -> None:
     options = ("--strict", "--noEmit", "--module", "nodenext", "--target", "es2022")
     (typescript_project / "package.json").write_text('{"type": "module"}')
     run(typescript_project, tsc, *options, "--lib", "es2022,dom,dom.iterable", "use.ts")
+    worker = typescript_project / "node_modules" / "ringline-client" / "worker" / "worker.js"
+    # a script and no module: not every browser takes modules as workers
+    (typescript_project / "worker.cjs").write_text(worker.read_text())
+    run(typescript_project, "node", "--check", "worker.cjs")
 
 
 async def test_the_readmes_first_example_rings(tenant: Tenant, typescript_project: Path) -> None:

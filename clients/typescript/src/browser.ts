@@ -1,7 +1,7 @@
 import { ApiError, type RinglineError } from "./errors.js";
 import { Stream, type StreamEvent } from "./events.js";
-import type { Accepted, Call, CallerIn, OwnCall, RingIn } from "./models.js";
-import { segment, Sender } from "./requests.js";
+import type { Accepted, Call, CallerIn, OwnCall, Registered, RingIn, VapidKey } from "./models.js";
+import { base64url, segment, Sender } from "./requests.js";
 import { reasonOf, Screen, type IncomingRing, type Reaction } from "./screen.js";
 import { openerOf, type Transport } from "./socket.js";
 
@@ -118,6 +118,33 @@ export class RinglinePhone extends Sender {
     this.#watchPage(stream);
     void this.#follow(stream);
     return this;
+  }
+
+  /**
+   * Ring also while no page is open, by Web Push: registers this device. `worker` is the address at
+   * which your app serves the package's `worker.js`. It asks whether it may notify, so call it from
+   * a tap first, and then at each start of the page.
+   */
+  async subscribe(worker: string): Promise<Registered> {
+    const { pushManager } = await active(await navigator.serviceWorker.register(worker));
+    const app_id = location.origin;
+    const { public_key: key } = await this.send<VapidKey>({
+      method: "GET",
+      path: "/v1/web-push/key",
+      query: { app_id },
+      repeatable: true,
+    });
+    let subscription = await pushManager.getSubscription();
+    const made = subscription?.options.applicationServerKey;
+    if (made && base64url(new Uint8Array(made)) !== key) {
+      await subscription!.unsubscribe();
+      subscription = null;
+    }
+    const options = { userVisibleOnly: true, applicationServerKey: key };
+    subscription ??= await pushManager.subscribe(options);
+    const token = { kind: "webpush", app_id, subscription, application_server_key: key };
+    const body = { device_id: this.#options.deviceId, platform: "web", tokens: [token] };
+    return this.send({ method: "POST", path: "/v1/devices", body, repeatable: true });
   }
 
   /** Hand over a push that native code or a service worker has got: it rings or stops once. */
@@ -258,6 +285,8 @@ export class RinglinePhone extends Sender {
     for (const name of WAKING) document.addEventListener(name, woken, { signal });
     for (const name of RETURNING) addEventListener(name, woken, { signal });
     addEventListener("online", () => stream.hurry(), { signal });
+    const told = ({ data }: MessageEvent): void => data?.ringline && this.received(data.ringline);
+    navigator.serviceWorker?.addEventListener("message", told, { signal });
   }
 
   #over(ring: IncomingRing, reason: number): void {
@@ -270,6 +299,17 @@ export class RinglinePhone extends Sender {
     const handlers = this.#handlers[name] as Set<(...args: PhoneEvents[Name]) => void> | undefined;
     for (const handler of handlers ?? []) handler(...args);
   }
+}
+
+/** A worker's registration, once it can take pushes. */
+async function active(found: ServiceWorkerRegistration): Promise<ServiceWorkerRegistration> {
+  const coming = found.installing ?? found.waiting;
+  if (coming && !found.active) {
+    await new Promise<void>((done) =>
+      coming.addEventListener("statechange", () => coming.state === "activated" && done()),
+    );
+  }
+  return found;
 }
 
 const path = (sessionId: string, what: string): string => `/v1/calls/${segment(sessionId)}/${what}`;

@@ -42,6 +42,12 @@ export const isAway = (status: number): boolean => [...NOTHING_DONE, ...MAYBE_DO
 export const segment = (text: string): string =>
   encodeURIComponent(text).replaceAll("%3A", ":").replaceAll("%40", "@");
 
+/** Bytes in base64url (RFC 4648, 5), without padding. */
+export function base64url(data: Uint8Array): string {
+  const text = btoa(String.fromCharCode(...data));
+  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
 /** An answer's JSON; undefined where it has none. */
 export async function json(response: Response): Promise<unknown> {
   const text = await response.text();

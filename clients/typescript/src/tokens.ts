@@ -1,3 +1,5 @@
+import { base64url } from "./requests.js";
+
 /** How a user token is made. */
 export interface TokenOptions {
   /** A signing secret of the tenant's, and its id. */
@@ -39,8 +41,3 @@ export async function hmac(secret: Uint8Array, text: string | Uint8Array): Promi
 }
 
 const part = (value: object): string => base64url(new TextEncoder().encode(JSON.stringify(value)));
-
-function base64url(data: Uint8Array): string {
-  const text = btoa(String.fromCharCode(...data));
-  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}

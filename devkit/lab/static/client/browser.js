@@ -1,6 +1,6 @@
 import { ApiError } from "./errors.js";
 import { Stream } from "./events.js";
-import { segment, Sender } from "./requests.js";
+import { base64url, segment, Sender } from "./requests.js";
 import { reasonOf, Screen } from "./screen.js";
 import { openerOf } from "./socket.js";
 export * from "./errors.js";
@@ -59,6 +59,32 @@ export class RinglinePhone extends Sender {
         this.#watchPage(stream);
         void this.#follow(stream);
         return this;
+    }
+    /**
+     * Ring also while no page is open, by Web Push: registers this device. `worker` is the address at
+     * which your app serves the package's `worker.js`. It asks whether it may notify, so call it from
+     * a tap first, and then at each start of the page.
+     */
+    async subscribe(worker) {
+        const { pushManager } = await active(await navigator.serviceWorker.register(worker));
+        const app_id = location.origin;
+        const { public_key: key } = await this.send({
+            method: "GET",
+            path: "/v1/web-push/key",
+            query: { app_id },
+            repeatable: true,
+        });
+        let subscription = await pushManager.getSubscription();
+        const made = subscription?.options.applicationServerKey;
+        if (made && base64url(new Uint8Array(made)) !== key) {
+            await subscription.unsubscribe();
+            subscription = null;
+        }
+        const options = { userVisibleOnly: true, applicationServerKey: key };
+        subscription ??= await pushManager.subscribe(options);
+        const token = { kind: "webpush", app_id, subscription, application_server_key: key };
+        const body = { device_id: this.#options.deviceId, platform: "web", tokens: [token] };
+        return this.send({ method: "POST", path: "/v1/devices", body, repeatable: true });
     }
     /** Hand over a push that native code or a service worker has got: it rings or stops once. */
     received(payload) {
@@ -197,6 +223,8 @@ export class RinglinePhone extends Sender {
         for (const name of RETURNING)
             addEventListener(name, woken, { signal });
         addEventListener("online", () => stream.hurry(), { signal });
+        const told = ({ data }) => data?.ringline && this.received(data.ringline);
+        navigator.serviceWorker?.addEventListener("message", told, { signal });
     }
     #over(ring, reason) {
         const known = this.#screen.rings.has(ring.uuid);
@@ -209,5 +237,13 @@ export class RinglinePhone extends Sender {
         for (const handler of handlers ?? [])
             handler(...args);
     }
+}
+/** A worker's registration, once it can take pushes. */
+async function active(found) {
+    const coming = found.installing ?? found.waiting;
+    if (coming && !found.active) {
+        await new Promise((done) => coming.addEventListener("statechange", () => coming.state === "activated" && done()));
+    }
+    return found;
 }
 const path = (sessionId, what) => `/v1/calls/${segment(sessionId)}/${what}`;

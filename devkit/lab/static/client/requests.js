@@ -12,6 +12,11 @@ export const spread = (ms) => ms * (0.5 + Math.random());
 export const isAway = (status) => [...NOTHING_DONE, ...MAYBE_DONE].includes(status);
 /** Text as one segment of a path: ids may hold a slash. */
 export const segment = (text) => encodeURIComponent(text).replaceAll("%3A", ":").replaceAll("%40", "@");
+/** Bytes in base64url (RFC 4648, 5), without padding. */
+export function base64url(data) {
+    const text = btoa(String.fromCharCode(...data));
+    return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
 /** An answer's JSON; undefined where it has none. */
 export async function json(response) {
     const text = await response.text();
