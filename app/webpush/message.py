@@ -1,7 +1,7 @@
 """A push as it goes to a push service. Source: RFC 8030 section 5."""
 
+from functools import lru_cache
 from typing import Final
-from uuid import UUID
 
 from app.core.frozen import frozen
 from app.infra.sender import OutgoingPush
@@ -32,15 +32,28 @@ def message_of(push: OutgoingPush) -> WebPushMessage:
 
     Raises ValueError for a token that is no subscription.
     """
+    topic = push.ring.replace("-", "").encode()
     to = Subscription.of(push.token)
-    return message_to(
-        to, push.payload, ttl=push.deadline - push.now, topic=UUID(push.ring).hex.encode()
-    )
+    return message_to(to, push.payload, ttl=push.deadline - push.now, topic=topic)
 
 
 def message_to(to: Subscription, payload: bytes, *, ttl: float, topic: bytes) -> WebPushMessage:
     """A message to a subscription; `ttl` in seconds. Raises ValueError."""
-    url = http_url(to.endpoint, schemes=("https",))
+    origin, path = _parts(to.endpoint)
     seconds = min(max(int(ttl), 0), LONGEST_TTL)
     body = sealed(payload, to.p256dh, to.auth)
-    return WebPushMessage(url.origin_header, url.target.encode(), b"%d" % seconds, topic, body)
+    return WebPushMessage(origin, path.encode(), b"%d" % seconds, topic, body)
+
+
+def _parts(endpoint: str) -> tuple[str, str]:
+    """Origin and path of an address that was read whole when it came in."""
+    end = endpoint.find("/", len("https://"))
+    if end < 0 or "?" in endpoint[:end]:
+        url = http_url(endpoint, schemes=("https",))
+        return url.origin_header, url.target
+    return _origin(endpoint[:end]), endpoint[end:]
+
+
+@lru_cache(maxsize=1_024)
+def _origin(text: str) -> str:
+    return http_url(text, schemes=("https",)).origin_header

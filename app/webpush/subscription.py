@@ -4,6 +4,7 @@ As a token it is one text of four parts: the public VAPID key that it was made w
 key, its secret, its endpoint. Source: the Push API (W3C), RFC 8291 section 3.
 """
 
+from base64 import urlsafe_b64decode
 from typing import Final, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -29,12 +30,12 @@ class Subscription:
 
     @classmethod
     def of(cls, token: str) -> Self:
-        """Read it as `token` wrote it. Raises ValueError."""
+        """Read it as `token` wrote it, who has looked at each part. Raises ValueError."""
         parts = token.split(" ")
         if len(parts) != 4:
             raise ValueError("this is no subscription")
         key, p256dh, auth, endpoint = parts
-        return cls(key, decoded(p256dh), decoded(auth), endpoint)
+        return cls(key, urlsafe_b64decode(p256dh + "=="), urlsafe_b64decode(auth + "=="), endpoint)
 
     @property
     def token(self) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.benchmarks import peers, report
+from tests.benchmarks import peers, report, web_push
 from tests.benchmarks.engine import compare
 from tests.benchmarks.fanout import DEVICES, MEMBERS, push_group_bare, ring_group
 from tests.benchmarks.fast_server import FastServer, fast_server
@@ -35,7 +35,7 @@ from tests.benchmarks.webhooks import webhook_costs
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 NAMES = (
-    "engine", "ring", "workers", "latency", "fanout", "told", "heartbeat", "large", "missed", "rest",
+    "engine", "webpush", "ring", "workers", "latency", "fanout", "told", "heartbeat", "large", "missed", "rest",
     "neighbour", "webhooks", "memory", "growth",
 )  # fmt: skip
 
@@ -275,7 +275,10 @@ def measure(apple: FastServer, names: list[str], sizes: Sizes, say: Console) -> 
         found |= {f"engine_{key}": value for key, value in one.items() if key[:6] != "engine"}
         found |= peers.server_ceiling(apple, sizes.pushes)
         apple.arrivals()
-    inside = [name for name in names if name != "engine"]
+    if "webpush" in names:
+        say.print("measuring: webpush")
+        found |= web_push.compare(apple, sizes.rounds, sizes.pushes // 5)
+    inside = [name for name in names if name not in {"engine", "webpush"}]
     if inside:
         with running_house(apple) as house:
             found |= asyncio.run(in_house(house, inside, sizes, say))

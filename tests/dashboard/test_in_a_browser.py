@@ -21,6 +21,7 @@ from tests.e2e.house import House, bearer
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SERIOUS = {"serious", "critical"}
 PACKAGE = "com.example.an_android_app"
+WEB_APP = "https://app.example.com"
 EVIL = "<script>alert(1)</script>"
 
 
@@ -123,6 +124,16 @@ async def with_android(house: House, simulator: Simulator, tenant: str, key: str
     }  # fmt: skip
     async with api(house, key) as client:
         (await client.post("/v1/devices", json=phone)).raise_for_status()
+
+
+async def browser_of(house: House, simulator: Simulator, key: str) -> None:
+    """A browser of bob's that has subscribed, and not been activated yet."""
+    async with api(house, key) as client:
+        asked = await client.get("/v1/web-push/key", params={"app_id": WEB_APP})
+        subscription = simulator.web_subscribe(asked.json()["public_key"])
+        token = {"kind": "webpush", "app_id": WEB_APP, "subscription": subscription}
+        body = {"user_id": "bob", "device_id": "web", "name": "Bob's browser", "tokens": [token]}
+        (await client.post("/v1/devices", json=body)).raise_for_status()
 
 
 def api(house: House, key: str) -> httpx.AsyncClient:
@@ -268,6 +279,38 @@ async def test_a_service_account_is_looked_at_stored_and_asked_about(
         await accessible(page)
         wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0
+
+
+async def test_a_vapid_key_is_made_shown_and_kept_while_a_browser_knows_it(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    tenant, key, _ = await furnished(dashboard_house, simulator)
+    async with new_page(chromium, viewport={"width": 390, "height": 844}) as page:
+        base = await signed_in(page, dashboard_house, "operator")
+        await page.goto(f"{base}/t/{tenant}/credentials")
+        await page.get_by_label("Origin of the web app").fill(WEB_APP)
+        await page.get_by_label("Whom a push service may write to").fill("push@example.com")
+        await page.get_by_role("button", name="Make VAPID key").click()
+        await expect(page.get_by_role("alert")).to_contain_text("mailto:push@example.com")
+        await page.get_by_label("Origin of the web app").fill(WEB_APP)
+        await page.get_by_label("Whom a push service may write to").fill("mailto:push@example.com")
+        await page.get_by_role("button", name="Make VAPID key").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text(WEB_APP)
+        await expect(page.get_by_text("ready", exact=True)).to_be_visible()
+        where = page.url
+        await browser_of(dashboard_house, simulator, key)
+        for width in (390, 1440):
+            await page.set_viewport_size({"width": width, "height": 844})
+            for path in (where, f"{base}/t/{tenant}/credentials", f"{base}/t/{tenant}/user?id=bob"):
+                await page.goto(path)
+                wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                assert wide <= 0, f"{path} is {wide} px too wide"
+                await accessible(page)
+        await expect(page.get_by_text("Not activated")).to_be_visible()
+        await page.goto(where)
+        await page.get_by_text("Retire…").click()
+        await page.get_by_role("button", name="Retire it").click()
+        await expect(page.get_by_role("alert")).to_contain_text("without it no phone")
 
 
 async def test_the_signing_request_in_three_steps(

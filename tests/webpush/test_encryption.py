@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from app.webpush.base64url import decoded, encoded
 from app.webpush.encryption import LONGEST, RECORD, sealed
+from app.webpush.message import message_to
 from app.webpush.subscription import Subscription, point, secret
 from app.webpush.vapid import LIVES, RENEWED_AFTER, VapidKey, VapidTokens, public_of
 from devkit.simulator.webpush import rules
@@ -76,9 +77,29 @@ def test_a_subscription_is_one_text_and_back() -> None:
     one = Subscription("key", point(PUBLIC), secret(AUTH + "=="), "https://push.example.net/a?b=c")
     assert Subscription.of(one.token) == one
     assert one.token.endswith(" https://push.example.net/a?b=c")
-    for text in ("", "a b c", "a b c d e", f"key ! {AUTH} https://x"):
+    for text in ("", "a b c", "a b c d e", f"key A {AUTH} https://x"):
         with pytest.raises(ValueError):
             Subscription.of(text)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "origin", "path"),
+    [
+        ("https://push.example.net/a/b?c=d", "https://push.example.net", b"/a/b?c=d"),
+        ("https://push.example.net:443/a", "https://push.example.net", b"/a"),
+        ("https://push.example.net:8443/", "https://push.example.net:8443", b"/"),
+        ("https://push.example.net", "https://push.example.net", b"/"),
+        ("https://push.example.net?a=/b", "https://push.example.net", b"/?a=/b"),
+        ("https://[2001:db8::1]:8443/a", "https://[2001:db8::1]:8443", b"/a"),
+    ],
+)
+def test_where_a_push_goes_and_for_whom_it_is_signed(
+    endpoint: str, origin: str, path: bytes
+) -> None:
+    bob = Subscriber.made()
+    to = Subscription("key", bob.public, bob.auth, endpoint)
+    message = message_to(to, b"{}", ttl=-1.0, topic=b"a")
+    assert (message.origin, message.path, message.ttl) == (origin, path, b"0")
 
 
 ORIGIN = "https://push.example.net"
