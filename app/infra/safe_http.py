@@ -201,7 +201,7 @@ def _request(method: str, address: HttpUrl, headers: Mapping[str, str], body: by
     lines += [f"{name}: {value}" for name, value in headers.items() if name != "Host"]
     if method == "POST":
         lines.append(f"Content-Length: {len(body)}")
-    if not all(map(str.isprintable, lines)):
+    if not "".join(lines).isprintable():
         raise ValueError("a header holds a control character")
     return "\r\n".join((*lines, "\r\n")).encode("ascii") + body
 

@@ -13,6 +13,8 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
+from prometheus_client import Gauge
+
 from app.infra.observe import TASKS
 from app.infra.supervision import FIRST_PAUSE, STEADY, Health, pause, registry, supervised
 
@@ -111,6 +113,7 @@ class Tasks:
         self._supervised: list[Supervised] = []
         self._short: dict[asyncio.Task[Any], bool] = {}
         self._health: dict[str, Health] = {}
+        self._gauges: dict[str, Gauge] = {}
 
     def supervise(self, name: str, work: Work) -> Supervised:
         """Keep `work()` running until it is stopped."""
@@ -156,7 +159,7 @@ class Tasks:
         )
         self._short[task] = awaited
         _short.add(task)
-        TASKS.labels(task.get_name()).inc()
+        self._gauge(task.get_name()).inc()
         task.add_done_callback(self._ended)
         return task
 
@@ -176,10 +179,16 @@ class Tasks:
         self._supervised.append(one)
         return one
 
+    def _gauge(self, name: str) -> Gauge:
+        found = self._gauges.get(name)
+        if found is None:  # to look it up costs more than to start a task
+            found = self._gauges[name] = TASKS.labels(name)
+        return found
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
         awaited, name = self._short.pop(task), task.get_name()
         _short.discard(task)
-        TASKS.labels(name).dec()
+        self._gauge(name).dec()
         if awaited or task.cancelled():
             return
         error = task.exception()

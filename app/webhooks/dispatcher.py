@@ -27,7 +27,7 @@ from app.webhooks import claims, endpoints
 from app.webhooks.claimed import Delivery, DeliveryFacts, Key, SealedSecret
 from app.webhooks.open_deliveries import OpenDeliveries
 from app.webhooks.recording import DeliveryRecorder, DeliveryResult
-from app.webhooks.signing import Signers, body_of, signed
+from app.webhooks.signing import SigningKeys, body_of, signed
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,7 @@ class WebhookDispatcher:
         self._tasks = Tasks("webhooks")
         self._recording = Tasks("webhooks")
         self._open = OpenDeliveries(slowed=self.wake)
-        self._signers = Signers(runtime.keyring)
+        self._keys = SigningKeys(runtime.keyring)
         self._recorder = DeliveryRecorder(
             runtime.database, self._recording, self._recorded, lambda: self._open.expected
         )
@@ -186,16 +186,14 @@ class WebhookDispatcher:
         if fact is None:
             return Answer(None, DeliveryError.EVENT_NOT_KEPT)
         try:
-            signers = [self._signers.of(secret) for secret in sealed]
+            keys = [self._keys.of(secret) for secret in sealed]
         except VaultError as error:
             self._tell("webhook_secret_unfit", claim, error)
             return Answer(None, DeliveryError.SECRET_UNFIT)
-        body = dump_json(body_of(claim, fact))
+        body = dump_json(body_of(claim, fact)).encode()
         now = self._open.now(claim)
-        headers = signed(claim.event_id, now, body, signers)
-        return await self._outbound.post(
-            fact.url, headers, body.encode(), now=now, owner=claim.tenant_id
-        )
+        headers = signed(claim.event_id, now, body, keys)
+        return await self._outbound.post(fact.url, headers, body, now=now, owner=claim.tenant_id)
 
     def _answered(self, claim: Delivery, answer: Answer) -> None:
         started, finished = self._open.answered(claim)
