@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import structlog
 
@@ -201,7 +202,13 @@ class Loop:
             lambda: retention.forget_as_only(runtime, dispatcher.worker_id, progress),
             within=FORGET,
         )
+        if runtime.hints.on:
+            hear = partial(runtime.hints.hear, self._hinted, dispatcher.is_idle)
+            self._rounds.supervise("hear", hear)
         every("probe", SWEEP, partial(self._probe, runtime), within=60)
+
+    def _hinted(self, rings: list[UUID]) -> None:
+        self._spawn(lambda dispatcher: dispatcher.send(rings))
 
     async def _go_round(self, runtime: Runtime, dispatcher: Dispatcher) -> None:
         self._sweeps = bool(await self._sweep(runtime, dispatcher))

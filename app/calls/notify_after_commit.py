@@ -12,6 +12,7 @@ def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
     """Kick the workers, wake the live streams. Neither waits nor fails."""
     if applied.rings:
         runtime.queue.enqueue(SEND, applied.rings)
+        runtime.hints.tell(applied.rings)
     if applied.webhooks:
         runtime.queue.enqueue(DELIVER, applied.webhooks)
     runtime.news.tell(applied.news)

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from app.infra import db
 from app.infra import news as redis
 from app.infra.db import Database
+from app.infra.hints import Hints
 from app.infra.news import News
 from app.infra.queue import Queue
 from app.infra.settings import Settings
@@ -25,6 +26,7 @@ class Runtime:
     database: Database
     redis: Redis
     news: News
+    hints: Hints
     queue: Queue
     keyring: Keyring
     kept: dict[str, Any] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class Runtime:
         """Close every door, the queue first: it may still hold hints."""
         self.queue.close()
         await self.news.close()
+        await self.hints.close()
         await self.redis.aclose()
         await self.database.close()
 
@@ -52,6 +55,7 @@ def open_runtime(settings: Settings) -> Runtime:
         database=db.connect(settings),
         redis=client,
         news=News(client),
+        hints=Hints(client, on=settings.direct_hints),
         queue=Queue(settings),
         keyring=keyring(settings),
     )

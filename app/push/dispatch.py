@@ -40,6 +40,9 @@ RINGS_AT_ONCE = 100
 LONG_AGO = 0.5
 """Seconds after which a push that only waits for a connection is looked at all the same."""
 
+IDLE = 50
+"""Pushes in hand from which on a worker is busy."""
+
 AT_REST = 5.0
 """Seconds between two looks for claims that this worker does not know of while it claims nothing.
 """
@@ -91,6 +94,10 @@ class Dispatcher:
     def worker_id(self) -> UUID:
         """Under which it claims now: another after it has been condemned."""
         return self.life.id
+
+    def is_idle(self) -> bool:
+        """Whether another ring would find this worker with little in hand."""
+        return not self._stopping and len(self._held) < IDLE
 
     # --- claiming ------------------------------------------------------------------------------
 

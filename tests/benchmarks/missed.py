@@ -26,10 +26,11 @@ RINGING = (
        FROM calls WHERE tenant_id = :t AND type = 'missed'""",
     """INSERT INTO pushes (id, ring, session_id, tenant_id, user_id, device_row, token_id, purpose,
                            kind, app_id, environment, token, token_registered_at, token_version,
-                           created_at, deadline, state, due_at, fence, attempts, status)
+                           created_at, deadline, state, is_open, due_at, fence, attempts,
+                           status)
        SELECT gen_random_uuid(), r.uuid, r.session_id, :t, t.user_id, t.device_row, t.id, 'ring',
               t.kind, t.app_id, t.environment, t.token, t.registered_at, 1, r.created_at,
-              r.deadline, 'accepted', r.created_at, 1, 1, 200
+              r.deadline, 'accepted', false, r.created_at, 1, 1, 200
        FROM rings r JOIN tokens t ON t.tenant_id = r.tenant_id AND t.user_id = r.user_id
        WHERE r.tenant_id = :t""",
 )

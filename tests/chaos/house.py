@@ -148,7 +148,7 @@ class House:
 
 
 @contextlib.contextmanager
-def running_house(*, apis: int = 2, workers: int = 2) -> Iterator[House]:
+def running_house(*, apis: int = 2, workers: int = 2, direct_hints: bool = True) -> Iterator[House]:
     """Start everything; stop and forget it at the end."""
     with contextlib.ExitStack() as parts:
         folder = Path(tempfile.mkdtemp(prefix="chaos-"))
@@ -170,6 +170,7 @@ def running_house(*, apis: int = 2, workers: int = 2) -> Iterator[House]:
             "apns_sandbox_url": apple["sandbox_url"],
             "apns_ca_file": apple["ca_file"],
             "webhook_allow_private": "true",
+            "direct_hints": str(direct_hints).lower(),
         }
         settings = Settings.model_validate(values)
         env = {k: v for k, v in os.environ.items() if not k.startswith("RINGLINE_")}

@@ -221,11 +221,15 @@ def _hook_waits(
 
 
 def chaos(
-    only: Sequence[str] = (), *, smoke: bool = False, rate: float | None = None
+    only: Sequence[str] = (),
+    *,
+    smoke: bool = False,
+    rate: float | None = None,
+    direct_hints: bool = True,
 ) -> tuple[float, list[Outcome]]:
     """Every row, or these; the rate of calls that was rung at and the outcomes."""
     chosen = [spec for spec in ROWS if not only or spec.name in only]
-    with running_house() as house:
+    with running_house(direct_hints=direct_hints) as house:
         return uvloop.run(_all(house, chosen, smoke, rate))
 
 
@@ -327,9 +331,14 @@ def main() -> int:
         help="the table for the docs: printed; whole, written too",
     )
     parser.add_argument("--rate", type=float, help="calls a second, instead of measuring")
+    parser.add_argument(
+        "--by-celery", action="store_true", help="without direct hints beside Celery's messages"
+    )
     given = parser.parse_args()
     only = given.only or (SMOKE if given.smoke else ())
-    rate, outcomes = chaos(only, smoke=given.smoke, rate=given.rate)
+    rate, outcomes = chaos(
+        only, smoke=given.smoke, rate=given.rate, direct_hints=not given.by_celery
+    )
     report = ROOT / "build" / "chaos.json"
     report.parent.mkdir(exist_ok=True)
     report.write_text(

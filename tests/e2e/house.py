@@ -198,6 +198,7 @@ class House:
             webpush_ca_file=self.sim.ca_file,
             webpush_allow_private=True,
             database_pool=20,
+            direct_hints=False,  # what a test does in its own process it does itself
         )
 
     def start(self, *, apis: int = 0, workers: int = 0, wait: bool = True) -> None:

@@ -27,6 +27,7 @@ OF_API = {"dashboard.count", "queue.publish", "streams.compare", "streams.hear"}
 OF_WORKER = {
     "worker.deliver",
     "worker.forget",
+    "worker.hear",
     "worker.keep_warm",
     "worker.probe",
     "worker.send_lost",

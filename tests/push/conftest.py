@@ -73,8 +73,9 @@ class Bench:
         self.sim = tenant.sim
         self.workers: list[Loop] = []
 
-    def start_worker(self, swept: Round = sweep) -> Loop:
-        worker = Loop(self.tenant.house.settings(), swept)
+    def start_worker(self, swept: Round = sweep, *, hints: bool = False) -> Loop:
+        settings = self.tenant.house.settings()
+        worker = Loop(settings.model_copy(update={"direct_hints": hints}), swept)
         worker.start()
         self.workers.append(worker)
         return worker
