@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -48,11 +49,10 @@ async def examine() -> list[Check]:
     checks.append(await _redis(settings))
     checks += _public_url(settings)
     checks += await _lab(settings)
-    for name, url in (
-        ("APNs production", settings.apns_production_url),
-        ("APNs sandbox", settings.apns_sandbox_url),
-    ):
-        checks.append(await _apns(name, url, settings))
+    ways = _ways_to_apple(settings)
+    if await _rings_android(settings):
+        ways += _ways_to_google(settings)
+    checks += [await _reach(way) for way in ways]
     told = {fault.name for fault in faults}
     return faults + [check for check in checks if check.name not in told]
 
@@ -298,38 +298,87 @@ def knows_apples_root(context: ssl.SSLContext) -> bool:
     return not found or ("commonName", APPLES_ROOT) in names
 
 
-async def _apns(name: str, url: str, settings: Settings) -> Check:
-    parts = http_url(url)
+async def _rings_android(settings: Settings) -> bool:
+    """Whether there is an account of Google's; False too where the database cannot be asked."""
+    statement = text(
+        "SELECT EXISTS (SELECT FROM credentials WHERE kind = 'google_service_account') AS there"
+    )
+    try:
+        database = Database(settings.sqlalchemy_url, pool=2)
+    except ValueError:
+        return False
+    try:
+        async with asyncio.timeout(PATIENCE), database.autocommit() as session:
+            row = await one(session, statement)
+    except Exception:  # noqa: BLE001  (that is a finding of its own)
+        return False
+    finally:
+        await database.close()
+    return row is not None and bool(row["there"])
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The way to a push service: where it is, and which file says whom to trust (a setting)."""
+
+    name: str
+    url: str
+    service: str
+    ca_file: Path | None
+    variable: str
+    speaks: tuple[str, ...] = ("h2",)
+
+
+def _ways_to_apple(settings: Settings) -> list[Way]:
+    trust = settings.apns_ca_file, "RINGLINE_APNS_CA_FILE"
+    return [
+        Way("APNs production", settings.apns_production_url, "Apple", *trust),
+        Way("APNs sandbox", settings.apns_sandbox_url, "Apple", *trust),
+    ]
+
+
+def _ways_to_google(settings: Settings) -> list[Way]:
+    trust = settings.google_ca_file, "RINGLINE_GOOGLE_CA_FILE"
+    tokens = settings.google_token_url
+    return [
+        Way("FCM", settings.fcm_url, "Google", *trust),
+        Way("Google's access tokens", tokens, "Google", *trust, speaks=("h2", "http/1.1")),
+    ]
+
+
+async def _reach(way: Way) -> Check:
+    parts = http_url(way.url)
     context = client_context()  # trusts what the senders trust, and nothing beside it
-    if settings.apns_ca_file is None:
+    if way.ca_file is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
         try:
-            context.load_verify_locations(cafile=str(settings.apns_ca_file))
+            context.load_verify_locations(cafile=str(way.ca_file))
         except (OSError, ssl.SSLError) as error:
-            return Check(
-                "RINGLINE_APNS_CA_FILE", False, str(error), "it must be a readable PEM file"
-            )
+            return Check(way.variable, False, str(error), "it must be a readable PEM file")
     if parts.host.endswith(APPLE) and not knows_apples_root(context):
         return Check(
-            name, False, f"{APPLES_ROOT!r} is not trusted here: {parts.netloc} cannot be reached",
+            way.name, False,
+            f"{APPLES_ROOT!r} is not trusted here: {parts.netloc} cannot be reached",
             "Apple's chain ends there since early 2025: update the system's ca-certificates, or "
             "add it to the file that RINGLINE_APNS_CA_FILE names",
         )  # fmt: skip
+    context.set_alpn_protocols(list(way.speaks))
     try:
         async with asyncio.timeout(PATIENCE):
             _, writer = await asyncio.open_connection(parts.host, parts.effective_port, ssl=context)
     except (OSError, TimeoutError) as error:
         why = str(error) or "no answer in time"
+        ports = "443 to Apple (or 2197)" if way.service == "Apple" else f"443 to {way.service}"
         return Check(
-            name, False, f"{parts.netloc}: {why[:150]}",
-            "allow outgoing TCP 443 to Apple (or 2197), with no proxy that opens TLS",
+            way.name, False, f"{parts.netloc}: {why[:150]}",
+            f"allow outgoing TCP {ports}, with no proxy that opens TLS",
         )  # fmt: skip
     protocol = writer.get_extra_info("ssl_object").selected_alpn_protocol()
     writer.transport.abort()  # nothing was said that the other side need hear the end of
     with contextlib.suppress(OSError):
         await writer.wait_closed()
     return Check(
-        name, protocol == "h2", f"{parts.netloc} answers, {protocol or 'no ALPN'}",
-        "something between here and Apple changes TLS: APNs speaks HTTP/2",
+        way.name, protocol in way.speaks, f"{parts.netloc} answers, {protocol or 'no ALPN'}",
+        f"something between here and {way.service} changes TLS: it speaks {way.speaks[0]}",
     )  # fmt: skip

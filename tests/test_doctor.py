@@ -24,11 +24,23 @@ def settings(ca_file: Path) -> Settings:
     )
 
 
+def ways(simulator: Simulator, ca_file: Path) -> list[doctor.Way]:
+    """To both of Apple's hosts and both of Google's, all of them the simulator's."""
+    known = settings(ca_file).model_copy(
+        update={
+            "apns_production_url": simulator.production_url,
+            "apns_sandbox_url": simulator.sandbox_url,
+            "fcm_url": simulator.fcm_url,
+            "google_token_url": simulator.google_token_url,
+            "google_ca_file": ca_file,
+        }
+    )
+    return doctor._ways_to_apple(known) + doctor._ways_to_google(known)
+
+
 async def test_a_pinned_older_authority_is_named(simulator: Simulator) -> None:
     """Apple's chain ends in USERTrust RSA since early 2025: asked of nobody, known from the file."""
-    told = await doctor._apns(
-        "APNs production", "https://api.push.apple.com", settings(simulator.ca_file)
-    )
+    told = await doctor._reach(doctor._ways_to_apple(settings(simulator.ca_file))[0])
     assert not told.ok
     assert "USERTrust RSA" in told.found
     assert "RINGLINE_APNS_CA_FILE" in told.mend
@@ -41,14 +53,22 @@ async def test_it_trusts_what_the_senders_trust(
     other = simulator.authority.create("Somebody else")
     (tmp_path / "ca.pem").write_bytes(other.pem)
     ca_file = simulator.ca_file if trusts else tmp_path / "ca.pem"
-    told = await doctor._apns("APNs production", simulator.production_url, settings(ca_file))
-    assert told.ok is trusts
+    told = [await doctor._reach(way) for way in ways(simulator, ca_file)]
+    assert [one.ok for one in told] == [trusts] * 4, told
+    named = ["APNs production", "APNs sandbox", "FCM", "Google's access tokens"]
+    assert [one.name for one in told] == named
+
+
+async def test_a_file_of_authorities_that_is_none_is_named(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    told = [await doctor._reach(way) for way in ways(simulator, tmp_path / "none.pem")]
+    assert {one.name for one in told} == {"RINGLINE_APNS_CA_FILE", "RINGLINE_GOOGLE_CA_FILE"}
+    assert not any(one.ok for one in told)
 
 
 def test_it_leaves_no_connection_behind(simulator: Simulator) -> None:
     """What is left open is said when it is collected; pytest then fails this test."""
-    for _ in range(3):
-        asyncio.run(
-            doctor._apns("APNs production", simulator.production_url, settings(simulator.ca_file))
-        )
+    for way in ways(simulator, simulator.ca_file):
+        asyncio.run(doctor._reach(way))
     gc.collect()

@@ -1,6 +1,5 @@
 """Android phones ring by FCM, on the path that iPhones ring by."""
 
-import asyncio
 import secrets
 
 import httpx
@@ -9,7 +8,7 @@ import pytest
 from app.credentials import service as credentials
 from app.credentials.files.refusals import Refused
 from devkit.simulator.google.accounts import Account
-from tests.chance import dice
+from tests.chance import dice, often
 from tests.e2e.android import (
     PACKAGE,
     PROJECT,
@@ -160,7 +159,7 @@ async def test_a_phone_of_two_addresses_is_rung_once_by_the_best_that_is_not_ref
 ) -> None:
     chance = dice()
     await give_account(tenant, account)
-    phones = [await both(tenant, f"u{n}") for n in range(30)]
+    phones = [await both(tenant, f"u{n}") for n in range(often(30, 1_000))]
     refused = [(chance.random() < 0.5, chance.random() < 0.3) for _ in phones]
     for (phone, fcm), (first, second) in zip(phones, refused, strict=True):
         if first:
@@ -185,12 +184,63 @@ async def test_a_phone_of_two_addresses_is_rung_once_by_the_best_that_is_not_ref
     async def as_expected() -> bool:
         return rung() == expected
 
-    await eventually(as_expected, timeout=15)
-    await asyncio.sleep(0)
+    await eventually(as_expected, timeout=often(15, 120))
     rows = await tenant.rows(
         "SELECT count(*) AS n FROM pushes WHERE tenant_id = :tenant AND purpose = 'ring'"
     )
     assert rows[0]["n"] == len(phones) + sum(first for first, _ in refused)
+
+
+async def test_a_token_past_its_expiry_is_not_rung_until_it_is_registered_anew(
+    tenant: Tenant, account: Account
+) -> None:
+    await give_account(tenant, account)
+    old, live = await android(tenant, "bob"), await android(tenant, "bob")
+    await tenant.execute(
+        "UPDATE tokens SET expires_at = clock_timestamp() WHERE token = :token", token=old.token
+    )
+    await tenant.ring("bob")
+    await tenant.sim.arrived(1, token=live.token)
+    assert not tenant.sim.arrivals(old.token)
+    await eventually(
+        lambda: tenant.rows(
+            "SELECT 1 FROM tokens WHERE token = :token AND retired_reason = 'expired'",
+            token=old.token,
+        )
+    )
+    again = await tenant.api.post(
+        "/v1/devices",
+        json={
+            "user_id": "bob", "device_id": old.device_id,
+            "tokens": [{"kind": "fcm", "token": old.token, "app_id": PACKAGE}],
+        },
+    )  # fmt: skip
+    assert again.status_code == 200
+    await tenant.sim.arrived(1, token=old.token)  # its user still rings
+
+
+@pytest.mark.parametrize("end", ["erased", "moved"])
+async def test_what_rings_is_told_to_stop_when_its_user_goes_or_the_token_moves(
+    tenant: Tenant, account: Account, end: str
+) -> None:
+    await give_account(tenant, account)
+    droid = await android(tenant, "bob")
+    await tenant.ring("bob", "carol")
+    await tenant.sim.arrived(1, token=droid.token)
+    await eventually(
+        lambda: tenant.rows("SELECT 1 FROM pushes WHERE tenant_id = :tenant AND state = 'accepted'")
+    )
+    if end == "erased":
+        assert (await tenant.api.delete("/v1/users/bob")).status_code == 204
+    else:
+        push = {"kind": "fcm", "token": droid.token, "app_id": PACKAGE}
+        body = {"user_id": "dave", "device_id": "daves", "tokens": [push]}
+        assert (await tenant.api.post("/v1/devices", json=body)).status_code == 200
+    stop = (await tenant.sim.arrived(2, token=droid.token))[1]
+    said = stop.payload["message"]["data"]
+    assert (said["ring_type"], stop.payload["message"]["android"]["priority"]) == ("stop", "NORMAL")
+    left = await tenant.rows("SELECT user_id FROM tokens WHERE tenant_id = :tenant")
+    assert [row["user_id"] for row in left] == ([] if end == "erased" else ["dave"])
 
 
 async def test_a_token_moves_to_whoever_registers_it_and_goes_with_its_user(
