@@ -1,7 +1,7 @@
 """`apply(session, changes)`: the only place that turns Decisions into rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from app.calls.saving import OfCall
 from app.core.audience import audience, is_put_off
 from app.core.call import Call, Decision, Member, MemberState, Ring, Role
 from app.core.event import Event, EventType, envelope
-from app.core.frozen import frozen
+from app.core.frozen import frozen, replace
 from app.core.push import Purpose
 from app.core.suppression import NOTIFIED
 from app.events import store as events

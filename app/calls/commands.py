@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from app.calls.notify_after_commit import notify_after_commit
 from app.calls.refusals import not_found
 from app.calls.rows import Stored
 from app.core.call import Command, Decision, combine, decide
-from app.core.frozen import frozen
+from app.core.frozen import frozen, replace
 from app.core.large_calls import whom_they_need
 from app.infra.batching import Lanes
 from app.infra.db import Connection

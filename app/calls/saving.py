@@ -1,7 +1,6 @@
 """Writing calls, members and rings: new ones, and as commands have left them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from app.calls.models import Member as MemberRow
 from app.calls.models import Ring as RingRow
 from app.calls.rows import Stored, call_row
 from app.core.call import Decision, Member, Ring, due_at
+from app.core.frozen import replace
 from app.core.person import stored_person
 from app.infra.db import Connection, Insert, as_json, insert_with
 

@@ -1,7 +1,6 @@
 """Rows of calls, members and rings."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +20,7 @@ from app.calls.rows import (
     stored_from,
 )
 from app.core.call import Member, Others, Ring
+from app.core.frozen import replace
 from app.core.large_calls import may_be_partial, part_of
 from app.infra.db import Connection, many, one
 

@@ -1,13 +1,13 @@
 """A call being changed: the draft, and the changes that commands and time have in common."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from app.core.event import Event, EventType
+from app.core.frozen import replace
 from app.core.model import (
     LIVE,
     SERVER,

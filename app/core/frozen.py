@@ -1,7 +1,13 @@
 """Values: dataclasses that nobody changes."""
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar, dataclass_transform
+from functools import lru_cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
+
+__all__ = ["frozen", "replace"]
 
 Class = TypeVar("Class")
 
@@ -14,3 +20,24 @@ def frozen(cls: type[Class]) -> type[Class]:
     (1.8 us against 0.2), and a ring is made of some twenty objects.
     """
     return dataclass(slots=True, unsafe_hash=True)(cls)
+
+
+@lru_cache(maxsize=256)
+def _shape(cls: type[Any]) -> tuple[Callable[[Any], tuple[Any, ...]], dict[str, int]]:
+    """How a class's values are read all at once, and the place of each."""
+    names = [one.name for one in dataclasses.fields(cls)]
+    get: Any = attrgetter(*names) if len(names) > 1 else lambda one: (getattr(one, names[0]),)
+    return get, {name: place for place, name in enumerate(names)}
+
+
+if TYPE_CHECKING:
+    from dataclasses import replace
+else:
+
+    def replace(one: Class, /, **changes: Any) -> Class:
+        """`dataclasses.replace` at half its cost, for values whose fields are all of `__init__`."""
+        get, places = _shape(type(one))
+        values = list(get(one))
+        for name, value in changes.items():
+            values[places[name]] = value
+        return type(one)(*values)

@@ -6,10 +6,10 @@ changed, is decided on the whole call.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from app.core.frozen import replace
 from app.core.model import (
     LIVE,
     Accept,

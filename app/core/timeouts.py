@@ -1,11 +1,11 @@
 """What time does to a call, and the rules by which it ends."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.core.draft import Draft, end_call, settle, take_out
 from app.core.event import EventType
+from app.core.frozen import replace
 from app.core.model import (
     LIVE,
     CallKit,

@@ -1,12 +1,12 @@
 """What each command does to a call: the rules behind `core.call.decide`."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from app.core.draft import Draft, end_call, holds, means_another, settle, take_out
 from app.core.event import EventType, rfc3339
+from app.core.frozen import replace
 from app.core.model import (
     LIVE,
     SERVER,
