@@ -1,13 +1,15 @@
-"""The simulated Apple as the lab sees it: whether it is there, and the certificates it gives."""
+"""The simulator as the lab sees it: whether it is there, its certificates, its push service."""
 
 import asyncio
 import time
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
 REMEMBERED: Final = 1.0
 PATIENCE: Final = 2.0
+WAIT: Final = 5.0
+"""Seconds for which pushes are waited for at a time."""
 
 
 class SimulatedApple:
@@ -37,6 +39,23 @@ class SimulatedApple:
         answer = await self._client.post("/certificates/voip", json={"app_id": app_id})
         made = answer.raise_for_status().json()
         return str(made["certificate"]) + str(made["key"])
+
+    async def subscribe(self, key: str, private: str, auth: str) -> dict[str, Any]:
+        """Subscribe a browser that has made its keys itself. Raises httpx.HTTPError."""
+        body = {"key": key, "private": private, "auth": auth}
+        answer = await self._client.post("/webpush/subscriptions", json=body)
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
+
+    async def pushes(self, subscription: str, after: int) -> dict[str, Any]:
+        """What a browser has been pushed after this number, within seconds. Raises HTTPError."""
+        answer = await self._client.get(
+            f"/devices/{subscription}/pushes", params={"after": after, "wait": WAIT},
+            timeout=WAIT + PATIENCE,
+        )  # fmt: skip
+        found = answer.raise_for_status().json()
+        pushes = [{"payload": one["payload"]} for one in found["pushes"]]
+        return {"pushes": pushes, "after": found["after"]}
 
     async def close(self) -> None:
         """Close its connections."""

@@ -124,6 +124,10 @@ class Bench:
         """A user token, for an app that is none of the simulated phones. Raises Refused."""
         return await premises.user_token(self._backend, user_id)
 
+    async def vapid_key(self, origin: str) -> str:
+        """With what a page of this origin subscribes. Raises Refused."""
+        return await premises.vapid_key(self._backend, origin)
+
     def handset(self, device_id: str) -> Handset:
         """A phone by its device id. Raises NotFound."""
         found = self._handsets.get(device_id)

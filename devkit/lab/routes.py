@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import orjson
-from fastapi import APIRouter, Body, Depends, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -24,6 +24,7 @@ from devkit.lab.schemas import (
     PayloadIn,
     RingIn,
     SendsIn,
+    SubscriptionIn,
 )
 from devkit.lab.setup import Refused
 from devkit.lab.verdicts import LIBRARIES, LIMIT, verdicts
@@ -88,6 +89,27 @@ async def web_phone(lab: TheLab) -> Response:
 async def web_phone_token(bench: TheBench, _body: Nothing = None) -> dict[str, Any]:
     """What the tenant's backend gives to Bob's browser."""
     return {"token": await bench.token_of("bob")}
+
+
+@router.post("/web_phone/subscription")
+async def web_phone_subscription(
+    body: SubscriptionIn, lab: TheLab, bench: TheBench
+) -> dict[str, Any]:
+    """Subscribe Bob's browser at the simulated push service, with keys that it has made."""
+    key = await bench.vapid_key(body.origin)
+    return await lab.apple.subscribe(key, body.private, body.auth)
+
+
+@router.get("/web_phone/pushes")
+async def web_phone_pushes(
+    lab: TheLab,
+    id: Annotated[str, Query(pattern="^[0-9a-f]{32}$")],  # noqa: A002 - the page's name
+    after: Annotated[int, Query(ge=0)] = 0,
+) -> dict[str, Any]:
+    """What the push service has opened for it; waited for, for some seconds."""
+    lab.check_feeds()
+    with lab.one_feed():
+        return await lab.apple.pushes(id, after)
 
 
 @router.get("/static/{version}/{name}")

@@ -56,6 +56,14 @@ class NothingIn(Request):
     """A body without fields."""
 
 
+class SubscriptionIn(Request):
+    """A page's origin, and the keys that it has made for its subscription, in base64url."""
+
+    origin: Annotated[str, Field(max_length=160)]
+    private: Annotated[str, Field(min_length=40, max_length=50)]
+    auth: Annotated[str, Field(min_length=20, max_length=30)]
+
+
 class ConditionsIn(Request):
     """The switches to be set; what is absent stays."""
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 
@@ -99,6 +100,18 @@ async def install_certificates(backend: Backend, apple: SimulatedApple, app_ids:
         await backend.ask("POST", "/v1/credentials", {"file": pem})
 
     await asyncio.gather(*map(install, app_ids))
+
+
+async def vapid_key(backend: Backend, origin: str) -> str:
+    """The public VAPID key of the lab's page, made where there is none."""
+    try:
+        found = await backend.ask("GET", f"/v1/web-push/key?app_id={quote(origin)}")
+    except Refused as error:
+        if error.status != 404:
+            raise
+        body = {"app_id": origin, "subject": "mailto:lab@example.com"}
+        return str((await backend.ask("POST", "/v1/credentials/vapid", body))["key_id"])
+    return str(found["public_key"])
 
 
 async def send_profiles(

@@ -1,5 +1,6 @@
 // A phone in a page: the client of clients/typescript, and what the page shows of it.
 import { RinglinePhone } from "./browser.js";
+import { ringByPush, stopPush } from "./web_push.js";
 
 const WHY = { 2: "The call is over.", 3: "Missed.", 4: "Answered elsewhere.", 5: "Declined elsewhere." };
 const at = (id) => document.getElementById(id);
@@ -35,5 +36,17 @@ tap("decline", async () => {
 tap("leave", async () => {
   await phone.leave(phone.held[0]);
   show("Left.");
+});
+let pushed = false;
+tap("push", async () => {
+  pushed = !pushed;
+  at("push").setAttribute("aria-pressed", pushed);
+  at("pushes").textContent = pushed ? "Subscribing…" : "Off.";
+  try {
+    await (pushed ? ringByPush(phone, token, deviceId, () => pushed) : stopPush(token, deviceId));
+    if (pushed) at("pushes").textContent = "On: close the tab’s stream, and a ring still shows a notification.";
+  } catch (error) {
+    at("pushes").textContent = error.message;
+  }
 });
 phone.start();

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.dashboard.test_in_a_browser import accessible, new_page
 from tests.devkit.lab.conftest import Visitor
 from tests.devkit.lab.page import SLOW
-from tests.e2e.house import House
+from tests.e2e.house import House, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -39,6 +39,40 @@ def button(page: Page, name: str) -> Any:
 
 async def says(page: Page, sentence: str) -> None:
     await expect(page.get_by_role("status")).to_have_text(sentence, timeout=SLOW)
+
+
+SHOWN = """async () => {
+  const [registration] = await navigator.serviceWorker.getRegistrations();
+  return (await registration.getNotifications()).map(({ title, body }) => `${title}: ${body}`);
+}"""
+
+
+async def shows(page: Page, text: str) -> None:
+    """Wait until the browser shows this notification."""
+
+    async def shown() -> bool:
+        return text in await page.evaluate(SHOWN)
+
+    await eventually(shown, timeout=SLOW / 1000)
+
+
+async def test_its_service_worker_shows_what_the_simulated_push_service_has_opened(
+    chromium: Browser, lab_house: House
+) -> None:
+    view = {"viewport": {"width": 390, "height": 844}, "permissions": ["notifications"]}
+    async with opened(chromium, lab_house, **view) as (page, lab):
+        await button(page, "Ring by Web Push").click()
+        await expect(page.locator("#pushes")).to_contain_text("On:", timeout=SLOW)
+        await accessible(page)
+        wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{wide} px too wide"
+        session = await lab.ring("bob")
+        await says(page, "Alice is calling.")
+        await shows(page, "Alice: Incoming video call")
+        await lab.post(f"/calls/{session}/cancel")
+        await shows(page, "Call ended: Alice")
+        await button(page, "Ring by Web Push").click()
+        await expect(page.locator("#pushes")).to_have_text("Off.", timeout=SLOW)
 
 
 @pytest.mark.parametrize("width", [1440, 390])

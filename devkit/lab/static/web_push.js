@@ -1,0 +1,52 @@
+// Web Push without a vendor: this page makes its subscription's keys itself, the simulated push
+// service opens what it gets with them, and the page hands that to its service worker.
+const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+const WORKER = new URL("lab_worker.js", import.meta.url).pathname;
+
+async function ask(method, path, body) {
+  const headers = { "Content-Type": "application/json" };
+  const answer = await fetch(`/lab/web_phone/${path}`, { method, headers, body: body && JSON.stringify(body) });
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.detail);
+  return said;
+}
+
+async function subscribed() {
+  const pair = await crypto.subtle.generateKey({ name: "ECDH", namedCurve: "P-256" }, true, ["deriveBits"]);
+  const { d } = await crypto.subtle.exportKey("jwk", pair.privateKey);
+  const auth = base64url(crypto.getRandomValues(new Uint8Array(16)));
+  return ask("POST", "subscription", { origin: location.origin, private: d, auth });
+}
+
+async function handOn(id, worker, goesOn) {
+  let after = 0;
+  while (goesOn()) {
+    const found = await ask("GET", `pushes?id=${id}&after=${after}`);
+    after = found.after;
+    for (const { payload } of found.pushes) worker.postMessage({ push: JSON.stringify(payload) });
+  }
+}
+
+/** Let `phone` ring by push, too, until `goesOn` says no; resolves once its activation push is back. */
+export async function ringByPush(phone, token, deviceId, goesOn) {
+  if ((await Notification.requestPermission()) !== "granted") throw new Error("Notifications are not allowed here.");
+  const { id, subscription } = await subscribed();
+  PushManager.prototype.subscribe = async () => ({ toJSON: () => subscription });
+  await phone.subscribe(WORKER);
+  const registration = await navigator.serviceWorker.getRegistration(WORKER);
+  handOn(id, registration.active, goesOn).catch((error) => console.warn(error));
+  const headers = { Authorization: `Bearer ${await token()}` };
+  for (let tries = 0; tries < 100; tries++) {
+    const { devices } = await (await fetch("/v1/devices", { headers })).json();
+    const mine = devices.find((one) => one.device_id === deviceId);
+    if (mine?.tokens.some((one) => one.kind === "webpush" && !one.retired_at)) return;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  throw new Error("Its activation push has not come back.");
+}
+
+/** Ring by push no more. */
+export async function stopPush(token, deviceId) {
+  const headers = { Authorization: `Bearer ${await token()}` };
+  await fetch(`/v1/devices/${deviceId}`, { method: "DELETE", headers });
+}
