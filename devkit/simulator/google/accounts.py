@@ -23,6 +23,8 @@ SCOPES = {
     "https://www.googleapis.com/auth/firebase.messaging",
     "https://www.googleapis.com/auth/cloud-platform",
 }
+WELL_KNOWN = "https://oauth2.googleapis.com/token"
+"""The audience that Google's own libraries name, wherever a file's `token_uri` leads."""
 LEEWAY = 300
 """Seconds that an assertion's times may be off; Google names no figure."""
 LIVES = 3_599
@@ -129,7 +131,7 @@ class Accounts:
         key = account.keys.get(str(head.get("kid")))
         if head.get("alg") != "RS256" or key is None or not _signed(key, assertion, signature):
             raise Denied("invalid_grant", "Invalid JWT Signature.")
-        if claims.get("aud") != token_url:
+        if claims.get("aud") not in {token_url, WELL_KNOWN}:
             raise Denied("invalid_grant", "Invalid JWT: the audience is not this endpoint.")
         issued, ends = claims.get("iat"), claims.get("exp")
         timely = isinstance(issued, int) and isinstance(ends, int) and (
