@@ -233,7 +233,7 @@ async def _redis(settings: Settings) -> Check:
     except Exception as error:  # noqa: BLE001  (whatever it is, it is the finding)
         return Check(name, False, str(error)[:200] or type(error).__name__, mend)
     finally:
-        await client.aclose()
+        await redis.disconnect(client)
     version = info.get("valkey_version") or info.get("redis_version")
     server = "Valkey" if "valkey_version" in info else "Redis"
     policy = info.get("maxmemory_policy", "noeviction")

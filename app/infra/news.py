@@ -12,6 +12,7 @@ import orjson
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
@@ -41,13 +42,27 @@ Listener = Callable[[Iterable[Item]], None]
 
 def connect(settings: Settings) -> Redis:
     """A client of this process's loop. Short time-outs: whoever waits on Redis waits for a hint."""
-    return Redis(
-        **settings.redis.client,
-        socket_timeout=2,
-        socket_connect_timeout=2,
-        retry=Retry(NoBackoff(), 0),
-        health_check_interval=15,
-    )
+    url = settings.redis
+    options: dict[str, Any] = {
+        **url.client,
+        "socket_timeout": 2,
+        "socket_connect_timeout": 2,
+        "retry": Retry(NoBackoff(), 0),
+        "health_check_interval": 15,
+    }
+    if url.service is None:
+        return Redis(**options)
+    sentinel = Sentinel(url.sentinels, sentinel_kwargs=url.sentinel_client)  # type: ignore[no-untyped-call]
+    client: Redis = sentinel.master_for(url.service, **options)
+    return client
+
+
+async def disconnect(client: Redis) -> None:
+    """Close a client, and those of the sentinels that it asks."""
+    await client.aclose()
+    pool = client.connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        await pool.sentinel_manager.aclose()
 
 
 class News:

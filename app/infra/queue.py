@@ -72,6 +72,7 @@ def make_celery(settings: Settings) -> Celery:
         broker_connection_timeout=2,
         broker_pool_limit=2,
         broker_transport_options={
+            **settings.redis.transport_options,
             "visibility_timeout": 30,
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,

@@ -43,7 +43,7 @@ class Runtime:
         self.queue.close()
         await self.news.close()
         await self.hints.close()
-        await self.redis.aclose()
+        await redis.disconnect(self.redis)
         await self.database.close()
 
 

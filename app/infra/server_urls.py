@@ -181,11 +181,18 @@ CERT_REQS: Final = {
 }
 FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 REDIS_OPTIONS: Final = ("db", "ssl_cert_reqs", "ssl_check_hostname", *FILES)
+SENTINEL_OPTIONS: Final = ("sentinel_user", "sentinel_password")
+REDIS_SCHEMES: Final = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix")
+SENTINEL_WITHIN: Final = 1.0
+"""Seconds for which one sentinel is waited for, before the next is asked."""
 
 
 @frozen
 class RedisUrl:
-    """Where Redis is: `path` of a socket, or `host` and `port`. `tls`: options of redis-py."""
+    """Where Redis is: `path` of a socket, or `host` and `port`. `tls`: options of redis-py.
+
+    Or `service`, whose master the `sentinels` (name, port) know, signed in to by `sentinel_login`.
+    """
 
     host: str
     port: int
@@ -194,15 +201,34 @@ class RedisUrl:
     password: str | None
     db: int
     tls: Mapping[str, Any] | None
+    service: str | None = None
+    sentinels: tuple[tuple[str, int], ...] = ()
+    sentinel_login: tuple[str | None, str | None] = (None, None)
 
     @property
     def client(self) -> dict[str, Any]:
-        """Arguments of redis-py's client."""
+        """Arguments of redis-py's client; with a `service` those of its connections."""
         args: dict[str, Any] = {"username": self.user, "password": self.password, "db": self.db}
         if self.path is not None:
             return args | {"unix_socket_path": self.path}
-        args |= {"host": self.host, "port": self.port}
+        if self.service is None:
+            args |= {"host": self.host, "port": self.port}
         return args if self.tls is None else args | {"ssl": True, **self.tls}
+
+    @property
+    def sentinel_client(self) -> dict[str, Any]:
+        """Arguments of redis-py's clients of sentinels."""
+        user, password = self.sentinel_login
+        args: dict[str, Any] = {"username": user, "password": password}
+        args |= dict.fromkeys(("socket_timeout", "socket_connect_timeout"), SENTINEL_WITHIN)
+        return args if self.tls is None else args | {"ssl": True, **self.tls}
+
+    @property
+    def transport_options(self) -> dict[str, Any]:
+        """Celery's `broker_transport_options` that this address asks for."""
+        if self.service is None:
+            return {}
+        return {"master_name": self.service, "sentinel_kwargs": self.sentinel_client}
 
     @property
     def broker(self) -> dict[str, Any]:
@@ -213,36 +239,66 @@ class RedisUrl:
         if self.path is not None:
             path = quote(self.path, safe="/")
             return {"broker_url": f"redis+socket://{signed_in}{path}?virtual_host={self.db}"}
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        scheme = "redis" if self.tls is None else "rediss"
-        url = {"broker_url": f"{scheme}://{signed_in}{host}:{self.port}/{self.db}"}
+        places, scheme = self.sentinels, "sentinel"
+        if self.service is None:
+            places, scheme = ((self.host, self.port),), "redis" if self.tls is None else "rediss"
+        urls = (f"{scheme}://{signed_in}{_in_url(*one)}/{self.db}" for one in places)
+        url: dict[str, Any] = {"broker_url": ";".join(urls)}
         return url if self.tls is None else url | {"broker_use_ssl": dict(self.tls)}
+
+
+def _in_url(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def redis_url(text: str, *, ca_file: Path | None = None) -> RedisUrl:
     """Read Redis's address: `redis://`, `rediss://` or `unix:///path.sock`, `?db=` or `/db`.
 
+    Or by sentinels: `redis+sentinel://user:password@host:port,host:port/service/db`, `rediss+…`.
     TLS is verified unless the address says `ssl_cert_reqs=none`. Raises ValueError, which says what
     is wrong and repeats nothing.
     """
     scheme, colon, rest = text.strip().partition("://")
-    if not colon or scheme not in {"redis", "rediss", "unix"}:
+    if not colon or scheme not in REDIS_SCHEMES:
         raise ValueError("must begin with redis://, rediss:// or unix:///path.sock")
     rest, options = _query(rest)
+    known = (*REDIS_OPTIONS, *(SENTINEL_OPTIONS if scheme.endswith("+sentinel") else ()))
     for name in options:
-        if name not in REDIS_OPTIONS:
-            raise ValueError(f"{name[:40]!r} is no option here: {', '.join(REDIS_OPTIONS)} are")
+        if name not in known:
+            raise ValueError(f"{name[:40]!r} is no option here: {', '.join(known)} are")
     authority, slash, path = rest.partition("/")
     user, password, place = _userinfo(authority)
     if scheme == "unix":
         if place or not path:
             raise ValueError("the path of a socket begins with a third slash: unix:///run/x.sock")
         return RedisUrl("", 0, slash + unquote(path), user, password, _db("", options), None)
+    tls = _redis_tls(options, ca_file) if scheme.startswith("rediss") else None
+    if scheme.endswith("+sentinel"):
+        return _by_sentinels(user, password, place, path, options, tls)
     host, port = _host(place) if place else ("localhost", None)
-    tls = _redis_tls(options, ca_file) if scheme == "rediss" else None
     return RedisUrl(
         host or "localhost", port or 6379, None, user, password, _db(path, options), tls
     )
+
+
+def _by_sentinels(
+    user: str | None,
+    password: str | None,
+    places: str,
+    path: str,
+    options: Mapping[str, str],
+    tls: Mapping[str, Any] | None,
+) -> RedisUrl:
+    service, _, db = path.partition("/")
+    hosts = _hosts(places)
+    if not service or not all(host for host, _ in hosts) or not hosts:
+        raise ValueError("must look like redis+sentinel://host:26379,host:26379/service")
+    return RedisUrl(
+        "", 0, None, user, password, _db(db, options), tls,
+        service=unquote(service),
+        sentinels=tuple((host, port or 26_379) for host, port in hosts),
+        sentinel_login=(options.get("sentinel_user"), options.get("sentinel_password")),
+    )  # fmt: skip
 
 
 def _redis_tls(options: Mapping[str, str], ca_file: Path | None) -> dict[str, Any]:

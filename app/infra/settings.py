@@ -46,7 +46,8 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "redis://localhost:6379/0",
         repr=False,
-        description="Redis or Valkey: `redis://`, `rediss://` or `unix:///path.sock`",
+        description="Redis or Valkey: `redis://`, `rediss://`, `unix:///path.sock`, or by "
+        "sentinels `redis+sentinel://host,host/service`",
     )
     redis_ca_file: Path | None = Field(
         None, description="`rediss://` trusts this PEM file instead of the system's authorities"

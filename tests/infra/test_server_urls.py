@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from redis.asyncio.sentinel import SentinelConnectionPool
 from sqlalchemy import make_url
 
 from app.doctor import examine
@@ -104,8 +105,42 @@ def test_both_clients_of_redis_are_built_alike(given: str) -> None:
     assert QUOTED not in make_celery(Settings(redis_url=given)).connection().as_uri()
 
 
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+async def test_sentinels_are_asked_alike_by_both_clients(scheme: str) -> None:
+    given = f"{scheme}+sentinel://u:{QUOTED}@a,b:7,[::1]:8/ring%2Fline/3?sentinel_user=s&sentinel_password=x%2Fy"
+    settings = Settings(redis_url=given)
+    client = news.connect(settings)
+    pool = client.connection_pool
+    assert isinstance(pool, SentinelConnectionPool)
+    assert (pool.service_name, pool.is_master) == ("ring/line", True)
+    asked = [one.connection_pool.connection_kwargs for one in pool.sentinel_manager.sentinels]
+    assert [(one["host"], one["port"]) for one in asked] == [("a", 26379), ("b", 7), ("::1", 8)]
+    assert {(one["username"], one["password"]) for one in asked} == {("s", "x/y")}
+    assert (scheme == "rediss") == all("ssl_cert_reqs" in one for one in asked)
+    with make_celery(settings).connection() as connection:
+        channel = connection.transport.Channel.__new__(connection.transport.Channel)
+        channel.connection = connection.transport
+        channel.connection.client = connection
+        for name, value in connection.transport_options.items():
+            setattr(channel, name, value)
+        theirs = channel._sentinel_managed_pool()
+        assert (theirs.service_name, theirs.is_master) == ("ring/line", True)
+        theirs_asked = [
+            one.connection_pool.connection_kwargs for one in theirs.sentinel_manager.sentinels
+        ]
+        for name in ("username", "password", "db", "ssl_cert_reqs", "ssl_check_hostname"):
+            assert theirs.connection_kwargs.get(name) == pool.connection_kwargs.get(name), name
+        for name in ("host", "port", "username", "password", "ssl_cert_reqs"):
+            assert [one.get(name) for one in theirs_asked] == [one.get(name) for one in asked], name
+        shown = connection.as_uri()
+    assert "p@s" not in shown
+    assert QUOTED not in shown
+    await news.disconnect(client)
+
+
 @pytest.mark.parametrize("given", [
-    "http://h", "h:6379", "", "redis://h/abc", "redis://h:99999", "redis://h?sll=1", "unix://run/v.sock",
+    "redis+sentinel://h", "redis+sentinel:///x", "redis+sentinel://h:99999/x", "redis://h?sentinel_user=s",
+    "redis+sentinel://h/x/abc", "http://h", "h:6379", "", "redis://h/abc", "redis://h:99999", "redis://h?sll=1", "unix://run/v.sock",
     "rediss://h?ssl_cert_reqs=maybe", "redis://:pass#word@h", "redis://:pass/word@h", "redis://h/-1",
 ])  # fmt: skip
 def test_a_wrong_address_of_redis_is_told_and_not_repeated(given: str) -> None:
