@@ -25,6 +25,7 @@ from app.infra.errors import Invalid
 from app.infra.fields import Text
 from app.tenants.caller import Caller, require_scope
 from app.webhooks import service as webhook
+from app.webhooks.endpoints import Endpoint
 from app.webhooks.schemas import ChangeIn, RotateIn, WebhookIn
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -174,20 +175,20 @@ def _time(at: datetime | None) -> str | None:
     return rfc3339(at) if at is not None else None
 
 
-def webhook_out(row: Row) -> dict[str, Any]:
+def webhook_out(one: Endpoint) -> dict[str, Any]:
     """A webhook as clients read it."""
     return {
-        "id": str(row["id"]),
-        "url": row["url"],
-        "events": row["events"],
-        "description": row["description"],
-        "state": row["state"],
-        "disabled_at": _time(row["disabled_at"]),
-        "disabled_reason": row["disabled_reason"],
-        "failures": row["failures"],
-        "failing_since": _time(row["failing_since"]),
-        "succeeded_at": _time(row["succeeded_at"]),
-        "created_at": _time(row["created_at"]),
+        "id": str(one.id),
+        "url": one.url,
+        "events": one.events,
+        "description": one.description,
+        "state": one.state,
+        "disabled_at": _time(one.disabled_at),
+        "disabled_reason": one.disabled_reason,
+        "failures": one.failures,
+        "failing_since": _time(one.failing_since),
+        "succeeded_at": _time(one.succeeded_at),
+        "created_at": _time(one.created_at),
     }
 
 

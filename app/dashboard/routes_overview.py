@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from app.core.delivery import WebhookState
 from app.core.words import UNSENT, of_push
 from app.credentials import service as credentials
 from app.credentials.schemas import credential_out
@@ -42,7 +43,7 @@ async def overview(request: Request, place: Viewer, span: str = "hour") -> Respo
     hooks = [
         row
         for row in await webhook.every(place.runtime, place.id)
-        if row["failures"] or row["state"] != "active"
+        if row.failures or row.state is not WebhookState.ACTIVE
     ]
     return render(
         request, "overview.html",

@@ -1,5 +1,6 @@
 """Pages: webhooks, their deliveries and attempts, re-sending, secrets."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.http.problems import field_errors
 from app.infra.errors import AppError
 from app.webhooks import service as webhook
+from app.webhooks.endpoints import Endpoint
 from app.webhooks.schemas import LONGEST_OVERLAP, WebhookIn
 
 router = APIRouter(
@@ -36,10 +38,21 @@ async def list_page(request: Request, place: Viewer) -> Response:
 
 async def _list(request: Request, place: TenantPage, *, status: int = 200, **more: Any) -> Response:
     rows = await webhook.every(place.runtime, place.id)
-    stands = await webhook.conditions(place.runtime, place.id)
-    rows = [row | {"tag": CONDITIONS[stands.get(row["id"], "off")]} for row in rows]
-    known = {"rows": rows, "tab": "/webhooks", "problem": None, "secret": None, "url": ""}
+    tags = await _tags(place, rows)
+    known = {
+        "rows": rows,
+        "tags": tags,
+        "tab": "/webhooks",
+        "problem": None,
+        "secret": None,
+        "url": "",
+    }
     return render(request, "settings_webhooks.html", status=status, **(known | more))
+
+
+async def _tags(place: TenantPage, some: Sequence[Endpoint]) -> dict[UUID, tuple[str, str]]:
+    stands = await webhook.conditions(place.runtime, place.id)
+    return {one.id: CONDITIONS[stands.get(one.id, "off")] for one in some}
 
 
 @router.post("")
@@ -69,14 +82,19 @@ async def one_page(request: Request, place: Viewer, webhook_id: UUID) -> Respons
 
 async def _one(request: Request, place: TenantPage, webhook_id: UUID, **more: Any) -> Response:
     row = await webhook.get(place.runtime, place.id, webhook_id)
-    stands = await webhook.conditions(place.runtime, place.id)
-    row = row | {"tag": CONDITIONS[stands.get(webhook_id, "off")]}
+    tags = await _tags(place, [row])
     deliveries = await webhook.page(place.runtime, place.id, webhook_id)
     attempts = await webhook.attempts(place.runtime, place.id, webhook_id, limit=100)
     tries: dict[str, list[dict[str, Any]]] = {}
     for attempt in attempts:
         tries.setdefault(attempt["event_id"], []).append(attempt)
-    known = {"one": row, "deliveries": deliveries, "tries": tries, "secret": None}
+    known: dict[str, Any] = {
+        "one": row,
+        "tags": tags,
+        "deliveries": deliveries,
+        "tries": tries,
+        "secret": None,
+    }
     return render(request, "settings_webhook.html", tab="/webhooks", **(known | more))
 
 

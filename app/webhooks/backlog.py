@@ -4,9 +4,9 @@ What is behind is due and not begun: the workers are too few, or the endpoint to
 that fails is left alone meanwhile, so the two are told apart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -19,6 +19,7 @@ from app.infra.db import Connection, Database, Row, many, one
 from app.infra.ids import uuid7
 from app.infra.observe import OLDEST_DELIVERY
 from app.webhooks import publish
+from app.webhooks.endpoints import Endpoint
 
 log = structlog.get_logger(__name__)
 
@@ -94,14 +95,14 @@ async def ages(session: Connection, tenant_id: UUID) -> dict[UUID, timedelta]:
     return {row["id"]: row["now"] - row["due_at"] for row in rows}
 
 
-def condition(row: Mapping[str, Any], age: timedelta | None) -> str:
+def condition(endpoint: Endpoint, age: timedelta | None) -> str:
     """How a webhook stands: off, never (no such event), failing, behind, working, or unused."""
-    if row["state"] != WebhookState.ACTIVE:
+    if endpoint.state is not WebhookState.ACTIVE:
         return "off"
-    if not set(row["events"]) & set(event_filters()):
+    if not set(endpoint.events) & set(event_filters()):
         return "never"
-    if row["failures"]:
+    if endpoint.failures:
         return "failing"
     if age is not None and age >= BEHIND:
         return "behind"
-    return "working" if row["succeeded_at"] else "unused"
+    return "working" if endpoint.succeeded_at else "unused"

@@ -2,15 +2,44 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy import text
 
-from app.core.delivery import DisabledReason
-from app.infra.db import Connection, Row, insert_rows, many, one, read
+from app.core.delivery import DisabledReason, WebhookState
+from app.core.frozen import frozen
+from app.infra.db import Connection, Row, RowValue, dump_json, insert_rows, many, one, read
 from app.webhooks.claimed import FailingWebhook, SealedSecret
 from app.webhooks.models import Webhook, WebhookSecret
+
+
+@frozen
+class Endpoint(RowValue):
+    """A webhook, as its owner sets it and as it does; the model says what the columns mean."""
+
+    id: UUID
+    tenant_id: UUID
+    url: str
+    events: list[str]
+    description: str
+    state: WebhookState
+    disabled_at: datetime | None
+    disabled_reason: DisabledReason | None
+    failures: int
+    failing_since: datetime | None
+    resting_until: datetime | None
+    succeeded_at: datetime | None
+    created_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """A value of this row."""
+        values = dict(zip(cls.__match_args__, row, strict=True))
+        state, reason = WebhookState(values["state"]), values["disabled_reason"]
+        why = None if reason is None else DisabledReason(reason)
+        return cls(**values | {"state": state, "disabled_reason": why})
+
 
 COLUMNS = """id, tenant_id, url, events, description, state, disabled_at, disabled_reason, failures,
     failing_since, resting_until, succeeded_at, created_at"""
@@ -56,19 +85,22 @@ async def add_secret(session: Connection, row: Row) -> None:
 
 async def get(
     session: Connection, tenant_id: UUID, webhook: UUID, *, hold: bool = False
-) -> dict[str, Any] | None:
+) -> Endpoint | None:
     """One webhook of the tenant; `hold` locks it."""
-    return await one(session, HOLD if hold else GET, {"id": webhook, "tenant": tenant_id})
+    values = {"id": webhook, "tenant": tenant_id}
+    found = await read(session, HOLD if hold else GET, Endpoint, values)
+    return found[0] if found else None
 
 
-async def of_tenant(session: Connection, tenant_id: UUID) -> list[dict[str, Any]]:
+async def of_tenant(session: Connection, tenant_id: UUID) -> list[Endpoint]:
     """Every webhook of the tenant, the oldest first."""
-    return await many(session, LIST, {"tenant": tenant_id})
+    return await read(session, LIST, Endpoint, {"tenant": tenant_id})
 
 
-async def save(session: Connection, row: Row) -> None:
-    """Write what may be changed by hand. `events` is JSON text."""
-    await session.execute(SAVE, {k: row[k] for k in ("id", "url", "events", "description")})
+async def save(session: Connection, endpoint: Endpoint) -> None:
+    """Write what may be changed by hand."""
+    values = {"id": endpoint.id, "url": endpoint.url, "description": endpoint.description}
+    await session.execute(SAVE, values | {"events": dump_json(endpoint.events)})
 
 
 async def enable(session: Connection, webhook: UUID) -> None:

@@ -3,6 +3,7 @@
 import base64
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from app.audit import log as audit
 from app.audit.log import Actor
 from app.core.delivery import DisabledReason
 from app.infra import vault
-from app.infra.db import Connection, clock, dump_json
+from app.infra.db import Connection, clock
 from app.infra.errors import Conflict, NotFound
 from app.infra.ids import uuid7
 from app.infra.queue import DELIVER
@@ -19,6 +20,7 @@ from app.infra.runtime import Runtime
 from app.infra.safe_http import check_url
 from app.tenants.store import lock_tenant
 from app.webhooks import backlog, deliveries, endpoints
+from app.webhooks.endpoints import Endpoint
 from app.webhooks.signing import secret_place
 
 MOST_WEBHOOKS = 20
@@ -37,7 +39,7 @@ async def create(
     events: Sequence[str],
     description: str,
     actor: Actor,
-) -> tuple[dict[str, Any], str]:
+) -> tuple[Endpoint, str]:
     """A new webhook, and its secret, which is shown this once."""
     url = check_url(url, allow_private=runtime.settings.webhook_allow_private)
     secret = new_secret()
@@ -63,13 +65,13 @@ async def _add_secret(
     await endpoints.add_secret(session, row | {"created_at": at})
 
 
-async def get(runtime: Runtime, tenant_id: UUID, webhook: UUID) -> dict[str, Any]:
+async def get(runtime: Runtime, tenant_id: UUID, webhook: UUID) -> Endpoint:
     """One webhook. Raises NotFound, also for another tenant's."""
     async with runtime.database.autocommit() as session:
         return _found(await endpoints.get(session, tenant_id, webhook))
 
 
-async def every(runtime: Runtime, tenant_id: UUID) -> list[dict[str, Any]]:
+async def every(runtime: Runtime, tenant_id: UUID) -> list[Endpoint]:
     """The tenant's webhooks, the oldest first."""
     async with runtime.database.autocommit() as session:
         return await endpoints.of_tenant(session, tenant_id)
@@ -80,7 +82,7 @@ async def conditions(runtime: Runtime, tenant_id: UUID) -> dict[UUID, str]:
     async with runtime.database.autocommit() as session:
         ages = await backlog.ages(session, tenant_id)
         rows = await endpoints.of_tenant(session, tenant_id)
-    return {row["id"]: backlog.condition(row, ages.get(row["id"])) for row in rows}
+    return {row.id: backlog.condition(row, ages.get(row.id)) for row in rows}
 
 
 async def change(
@@ -89,15 +91,16 @@ async def change(
     webhook: UUID,
     changes: dict[str, Any],
     actor: Actor,
-) -> dict[str, Any]:
+) -> Endpoint:
     """Change `url`, `events` or `description`; `enabled` turns it off, or on as if new."""
     enabled = changes.get("enabled")
     if "url" in changes:
         allow_private = runtime.settings.webhook_allow_private
         changes = changes | {"url": check_url(changes["url"], allow_private=allow_private)}
     async with runtime.database.transaction() as session:
-        row = _found(await endpoints.get(session, tenant_id, webhook, hold=True)) | changes
-        await endpoints.save(session, row | {"events": dump_json(row["events"])})
+        found = _found(await endpoints.get(session, tenant_id, webhook, hold=True))
+        ours = {key: value for key, value in changes.items() if key != "enabled"}
+        await endpoints.save(session, replace(found, **ours))
         if enabled is True:
             await endpoints.enable(session, webhook)
             await deliveries.bring_forward(session, [webhook])
@@ -180,10 +183,10 @@ async def resend(
     runtime.queue.enqueue(DELIVER, [webhook])
 
 
-def _found(row: dict[str, Any] | None) -> dict[str, Any]:
-    if row is None:
+def _found(endpoint: Endpoint | None) -> Endpoint:
+    if endpoint is None:
         raise _not_found()
-    return row
+    return endpoint
 
 
 def _not_found() -> NotFound:

@@ -172,6 +172,7 @@ async def webhooks(ready: Ready, sizes: Sizes) -> dict[str, Any]:
         "webhook_cpu_ratio": round(middle(ratios), 3),
         "webhook_cpu_us": round(ours, 1),
         "bare_webhook_post_us": round(bare, 1),
+        "webhook_postgres_us": round(middle(found["postgres_us"]), 1),
         "webhook_deliveries_a_second": round(1 / middle(found["seconds_each"])),
         "webhook_connections": found["connections"],
     }

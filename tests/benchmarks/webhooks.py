@@ -69,7 +69,7 @@ class Backends:
                     runtime, made.id, self.endpoint.url + path, ["*"], "", actor
                 )
                 self.secrets[path] = secret
-                self.webhooks.append(row["id"])
+                self.webhooks.append(row.id)
 
     async def tell(self, calls: int) -> None:
         """Have so many calls of each tenant tell of their events, in one transaction."""
@@ -122,18 +122,19 @@ EXAMPLE: dict[str, Any] = {
 async def webhook_costs(ready: Ready, rounds: int, deliveries: int) -> dict[str, Any]:
     """CPU a delivery, and of a bare POST of the same body, in alternation."""
     calls = deliveries // (len(EVENTS) * TENANTS * WEBHOOKS_EACH)
-    ours, bare, seconds = [], [], []
+    ours, bare, postgres, seconds = [], [], [], []
     with running_endpoint() as endpoint:
         backends = Backends(ready, endpoint)
         await backends.move_in()
         for n in range(rounds + 1):  # the first is to get warm
             before = ready.house.worker.cpu()
             await backends.tell(calls)
-            begun = time.monotonic()
+            begun, told = time.monotonic(), ready.house.postgres.cpu()
             ready.runtime.queue.enqueue(DELIVER, backends.webhooks)
             await backends.delivered()
             took = time.monotonic() - begun
             used = ready.house.worker.cpu() - before
+            told = ready.house.postgres.cpu() - told
             posts = await backends.agree(calls)
             await ready.sql(CLEAR)
             await clear(ready)
@@ -141,11 +142,13 @@ async def webhook_costs(ready: Ready, rounds: int, deliveries: int) -> dict[str,
                 ours.append(used / len(posts) * 1e6)
                 bare.append(endpoint.bare_post_us(posts[0].body, len(posts), AT_ONCE))
                 seconds.append(took / len(posts))
+                postgres.append(told / len(posts) * 1e6)
         _, connections = endpoint.arrivals()
         await ready.sql("DELETE FROM webhooks WHERE id = ANY(:ids)", ids=backends.webhooks)
     return {
         "ours_us": ours,
         "bare_us": bare,
+        "postgres_us": postgres,
         "seconds_each": seconds,
         "connections": connections,
     }
