@@ -17,6 +17,7 @@ from tests.contract.node import run
 from tests.e2e.house import Tenant, bearer
 
 PAGE = (CLIENTS.parent / "docs" / "guides" / "recipes.md").read_text()
+WEB_PUSH = CLIENTS.parent / "docs" / "guides" / "web-push.md"
 RECIPE = re.compile(r"^## (.+?)$.*?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PARSE = """
 import ts from "./typescript/node_modules/typescript/lib/typescript.js";
@@ -74,6 +75,8 @@ def test_the_others_are_read_by_a_parser(typescript_project: Path) -> None:
         else:
             texts[f"{name.split()[0]}.{language}"] = text
     assert set(texts) == {"Express.js", "React.tsx", "A.js"}
+    by_hand = re.findall(r"^```js\n(.*?)^```$", WEB_PUSH.read_text(), re.DOTALL | re.MULTILINE)
+    texts |= {f"web-push-{number}.js": text for number, text in enumerate(by_hand)}
     (typescript_project / "parse.mjs").write_text(PARSE)
     for added in ({}, {"broken.js": "const = 1"}):
         (typescript_project / "recipes.json").write_text(json.dumps({**texts, **added}))

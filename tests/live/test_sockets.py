@@ -173,3 +173,19 @@ async def test_a_first_message_that_does_not_say_who_calls_has_a_close_code(
     async with connect(address(tenant.house.apis[0].url)) as socket:
         await socket.send(first)
         assert await closed(socket) == (4400, "expected_authenticate")
+
+
+async def test_taking_a_users_tokens_back_and_erasing_the_user_ends_it(tenant: Tenant) -> None:
+    """One generator is behind both ways: the same ends, and a code of its own for each."""
+    url = tenant.house.apis[0].url
+    for user, method, path, code, reason in (
+        ("bob", "POST", "/v1/users/bob/revoke", 4401, "token_revoked"),
+        ("carol", "DELETE", "/v1/users/carol", 4410, "user_erased"),
+    ):
+        async with opened(url, token=tenant.token_for(user)) as socket:
+            await heard(socket, "snapshot")
+            await tenant.ring(user)  # who was never named is no user
+            answer = await tenant.api.request(method, path)
+            assert answer.is_success, answer.text
+            assert (await heard(socket, "closing"))["reason"] == reason
+            assert await closed(socket) == (code, reason)
