@@ -196,7 +196,7 @@ OF_OPERATION: Final[dict[str, str]] = {
     "register_device": f"{_DEVICE} {_BODY} invalid_app_id no_tokens too_many_tokens "
     "duplicate_token unknown_kind token_not_hex token_odd_length token_wrong_length "
     "token_malformed no_environment expiry_out_of_bounds invalid_endpoint invalid_subscription "
-    "no_vapid_key unknown_vapid_key too_many_registrations",
+    "no_vapid_key unknown_vapid_key private_address too_many_registrations",
     "activate_subscription": f"{_BODY} subscription_not_found",
     "read_web_push_key": "missing_scope missing_field invalid_field invalid_text invalid_app_id "
     "credential_not_found",

@@ -21,6 +21,7 @@ from app.devices.schemas import DeviceIn, TokenIn
 from app.infra import clock
 from app.infra.errors import Invalid
 from app.infra.runtime import Runtime
+from app.infra.safe_http import check_url
 from app.infra.sender import OutgoingPush
 from app.infra.vault import VaultError
 from app.push import tokens as push_tokens
@@ -36,10 +37,14 @@ async def with_keys(runtime: Runtime, tenant_id: UUID, request: DeviceIn) -> Dev
     """The same registration, each subscription with the VAPID key that it was made with.
 
     Who does not say which has used the key of the moment. Raises Invalid for a key that is not in
-    use: no push by another would be taken.
+    use, as no push by another would be taken, and for an endpoint that is private as it is written.
     """
-    if not any(token.subscription for token in request.tokens):
+    endpoints = [one.subscription.endpoint for one in request.tokens if one.subscription]
+    if not endpoints:
         return request
+    for endpoint in endpoints:
+        private = runtime.settings.webpush_allow_private
+        check_url(endpoint, allow_private=private, field="subscription.endpoint")
     async with runtime.database.autocommit() as session:
         apps = {(tenant_id, token.app_id) for token in request.tokens if token.subscription}
         usable = await credentials.for_apps(session, apps)

@@ -8,8 +8,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from app.core.payload import sample_facts, web_ring
 from app.infra.settings import Settings
 from app.main import create_app
+from app.webpush.base64url import encoded
+from app.webpush.encryption import sealed
+from devkit.simulator.webpush.subscriber import Subscriber
 from tests.contract.node import PYTHON, run, tools
 from tests.e2e.house import Tenant
 
@@ -144,3 +148,23 @@ async def test_a_generated_typescript_client_rings(tenant: Tenant, npm: Path) ->
     run(npm, "npx", "tsc", "-p", ".")
     env = {"API": tenant.house.apis[0].url, "KEY": tenant.key}
     assert json.loads(run(npm, "node", "out/use.js", **env)) == expected("ts")
+
+
+OPEN = """
+import crypto from "node:crypto";
+import ece from "http_ece";
+const [body, key, auth] = process.argv.slice(1).map((one) => Buffer.from(one, "base64url"));
+const privateKey = crypto.createECDH("prime256v1");
+privateKey.setPrivateKey(key);
+const opened = ece.decrypt(body, { version: "aes128gcm", privateKey, authSecret: auth });
+process.stdout.write(opened.toString("utf8"));
+"""
+
+
+def test_the_decoder_of_web_push_for_node_opens_what_we_seal(npm: Path) -> None:
+    browser = Subscriber.made()
+    payload = web_ring(sample_facts(1_790_000_000_000)).for_token("rl_ct_token")
+    number = browser.private.private_numbers().private_value
+    given = (sealed(payload, browser.public, browser.auth), number.to_bytes(32), browser.auth)
+    said = run(npm, "node", "--input-type=module", "-e", OPEN, *map(encoded, given))
+    assert json.loads(said) == json.loads(payload)

@@ -1,15 +1,21 @@
 """Browsers ring by Web Push, on the path that phones ring by."""
 
+import json
 import secrets
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from app.devices import activation
+from app.devices.schemas import DeviceIn
+from app.infra.errors import Invalid
 from devkit.simulator.google.accounts import Account
 from tests.chance import dice
 from tests.e2e.android import PACKAGE, PROJECT, account, give_account, registration_token
 from tests.e2e.house import BUNDLE, Tenant, bearer, eventually, member
+from tests.e2e.test_commands import ringline
 from tests.e2e.web import (
     ORIGIN,
     Browser,
@@ -143,6 +149,31 @@ async def test_a_subscription_moves_to_whoever_registers_it_and_goes_with_its_us
     assert not rings(tenant, again)
 
 
+async def test_a_subscription_that_is_not_registered_again_in_time_rings_no_more(
+    tenant: Tenant,
+) -> None:
+    await vapid_key(tenant)
+    one = await browser(tenant, "bob")
+    await tenant.execute(
+        "UPDATE tokens SET expires_at = now() - interval '1 second' WHERE tenant_id = :tenant",
+        tenant=tenant.id,
+    )
+    assert member(await tenant.ring("bob"), "bob")["state"] == "unreachable"
+    await register(tenant, one)  # it has shown once that its pushes arrive
+    await rung(tenant, one)
+
+
+async def test_an_endpoint_that_is_private_as_it_is_written_is_refused(tenant: Tenant) -> None:
+    settings = tenant.runtime.settings.model_copy(update={"webpush_allow_private": False})
+    guarded = replace(tenant.runtime, settings=settings)
+    for host in ("localhost", "10.0.0.7", "[::1]", "169.254.169.254"):
+        subscription = SUBSCRIPTION | {"endpoint": f"https://{host}/push"}
+        token = {"kind": "webpush", "app_id": ORIGIN, "subscription": subscription}
+        request = DeviceIn.model_validate({"user_id": "bob", "tokens": [token]})
+        with pytest.raises(Invalid, match="leads to a private network"):
+            await activation.with_keys(guarded, tenant.id, request)
+
+
 async def test_an_endpoint_has_one_owner_whatever_its_keys(tenant: Tenant) -> None:
     """A browser that has lost its keys may be given the same endpoint with others."""
     await vapid_key(tenant)
@@ -242,8 +273,14 @@ async def test_a_device_of_two_addresses_is_rung_once_by_the_best_that_is_not_re
     assert rows[0]["n"] == len(devices) + sum(first for first, _ in refused)
 
 
-async def test_a_test_push_and_a_probe_need_no_apple(tenant: Tenant) -> None:
-    made = await vapid_key(tenant)
+async def test_a_key_made_by_command_rings_tests_and_probes(tenant: Tenant) -> None:
+    made = json.loads(
+        await ringline(
+            tenant, "credential", "vapid", ORIGIN, "--tenant", str(tenant.id),
+            "--subject", "https://example.com/contact", "--json",
+        )
+    )  # fmt: skip
+    assert (made["kind"], made["subject"]) == ("vapid", "https://example.com/contact")
     one = await browser(tenant, "bob")
     body = {"user_id": "bob"}
     [tried] = (await tenant.api.post("/v1/credentials/test-push", json=body)).json()["devices"]
