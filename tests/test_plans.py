@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from app.calls import busy, erase, heartbeats, histories, history, suppressing
 from app.calls import call_token_view as state
-from app.calls import erase, heartbeats, histories, history, suppressing
 from app.calls import late_devices as late
 from app.calls import store as calls
 from app.credentials import store as credentials
@@ -141,6 +141,14 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     },
     "drop repeats": (pushes.DROP_REPEATS, {"ring": IDS[0], "device": "d"}),
     "others that ring": (pushes.OTHERS_RING, {"ring": IDS[0], "device": "d"}),
+    "in calls": (busy.IN_CALLS, {"tenants": [TENANT], "users": ["u7"], "since": IDS[0]}),
+    "calling back": (
+        busy.MEETING,
+        {"tenants": [TENANT], "callers": ["u7"], "callees": ["u8"], "types": ["default"]}
+        | {"places": [0], "since": IDS[0]},
+    ),
+    "live names": (calls.LIVE_NAMES, {"tenants": [TENANT], "types": ["default"], "names": ["c9"]}),
+    "hold users": (devices.LOCK_USERS, {"tenants": [TENANT], "users": ["u7"]}),
     "call by name": (calls.BY_NAME, {"tenant": TENANT, "type": "default", "name": "c9"}),
     "lock": (calls.LOCK, {"ids": IDS, "tenant": TENANT}),
     "lock if free": (calls.LOCK_IF_FREE, {"id": IDS[0], "tenant": TENANT}),

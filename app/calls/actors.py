@@ -12,7 +12,7 @@ from app.calls.service import Seen, not_found, read
 from app.core.call import Member
 from app.core.frozen import frozen
 from app.core.large_calls import LARGE
-from app.core.suppression import Why
+from app.core.suppression import NOTIFIED, Why
 from app.infra import clock
 from app.infra.errors import Forbidden, Invalid
 from app.infra.runtime import Runtime
@@ -100,7 +100,8 @@ async def read_as(runtime: Runtime, caller: Caller, reference: str) -> dict[str,
         assert caller.user_id is not None
         seen = await read(runtime, caller.tenant_id, reference)
         own = member_of(caller, seen, caller.user_id)
-        return _without_own(seen.out(), own.user_id) if own.is_hidden else seen.out()
+        kept = own.is_hidden and own.suppressed not in NOTIFIED
+        return _without_own(seen.out(), own.user_id) if kept else seen.out()
     who = await actor(runtime, caller, reference, None, None)
     seen = await read(runtime, who.tenant_id, who.reference)
     if who.user_id not in seen.call.members:

@@ -39,7 +39,7 @@ async def of_users(
 ) -> list[tuple[UUID, str, UUID]]:
     """(tenant, user, call) of every live call of these users."""
     values = {"tenants": [one[0] for one in users], "users": [one[1] for one in users]}
-    rows = await many(session, LIVE_OF_USERS, values | {"since": _oldest()})
+    rows = await many(session, LIVE_OF_USERS, values | {"since": oldest()})
     return [(row["tenant_id"], row["user_id"], row["id"]) for row in rows]
 
 
@@ -50,10 +50,10 @@ async def of_silent(session: Connection, devices: Sequence[tuple[UUID, str, str]
         "users": [one[1] for one in devices],
         "devices": [one[2] for one in devices],
     }
-    return [row["id"] for row in await many(session, SILENT, values | {"since": _oldest()})]
+    return [row["id"] for row in await many(session, SILENT, values | {"since": oldest()})]
 
 
-def _oldest() -> UUID:
+def oldest() -> UUID:
     """No live call has an id below this one: ids begin with their time, and calls have a length.
 
     It keeps a user's past calls out of the search for the live ones.

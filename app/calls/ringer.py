@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
-from app.calls import ringing, store
+from app.calls import busy, ringing, store
 from app.calls.commands import carry_out
 from app.calls.notify_after_commit import notify_after_commit
 from app.calls.reach import unreachable_of
@@ -38,8 +38,8 @@ GROUP = 50
 TRIES = 5
 """How often a cid may begin and end a call between two looks at it."""
 
-Lane = tuple[UUID, bool]
-"""(tenant, whether for large groups)."""
+Lane = tuple[UUID, bool, bool]
+"""(tenant, whether for large groups, whether it waits for its users' other calls)."""
 
 
 class _Live(Exception):
@@ -82,9 +82,12 @@ class Ringer:
     async def _ring(self, one: RingRequest) -> dict[str, Any]:
         for _ in range(TRIES):
             try:
-                return await self._lanes.submit((one.tenant_id, len(one.callees) > GROUP), one)
+                lane = (one.tenant_id, len(one.callees) > GROUP, one.watched)
+                return await self._lanes.submit(lane, one)
             except _Live:
                 answer = await self._ring_more(one)
+            except ringing.Meets as call:
+                answer = await self._join(one, call.session_id)
             if answer is not None:
                 return answer
         raise Conflict("call_in_progress", "calls with this cid begin and end too fast; try again")
@@ -108,13 +111,25 @@ class Ringer:
             users = [(one.tenant_id, user) for user in one.request.callee_ids]
             now, found = await tokens.ringable(session, users)
             lost = await unreachable_of(session, users, found)
-            asked = ringing.ring_more(one, lost, await suppressed(session, one.pairs, now))
+            quiet = await suppressed(session, one.pairs, now)
+            within = await busy.in_calls(session, users, session_id) if one.watched else frozenset()
+            asked = ringing.ring_more(one, lost, quiet, within)
         try:
             done = await carry_out(self._runtime, one.tenant_id, session_id, asked)
         except NotFound:
             return None
         if done.instead is None and done.decision.refusal is Refused.CALL_ENDED:
             return None  # if time has ended it, that is written, and the cid is free again
+        answer = ringing.answer_more(one, done)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def _join(self, one: RingRequest, session_id: UUID) -> dict[str, Any] | None:
+        """Answer the call in which the callee is calling the caller; None when it rings no more."""
+        done = await carry_out(self._runtime, one.tenant_id, session_id, ringing.join_instead(one))
+        if done.instead is None and done.decision.refusal is not None:
+            return None
         answer = ringing.answer_more(one, done)
         if isinstance(answer, Exception):
             raise answer

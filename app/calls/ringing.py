@@ -1,177 +1,50 @@
 """Ringing: many requests become calls, members, rings, pushes and events with one commit."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
-
+from app.calls import busy, store
 from app.calls import idempotency as kept_rows
 from app.calls.apply import Applied, Change, start
 from app.calls.commands import Asked, Done
 from app.calls.idempotency import KeptKey
 from app.calls.reach import User, unreachable_of, warnings_of
+from app.calls.ring_request import LONGEST_KEY, CidKey, RingRequest, resolve, ring_request
 from app.calls.rows import Stored
-from app.calls.schemas import PersonIn, RingIn, call_out
+from app.calls.schemas import call_out
 from app.calls.suppressing import Pair, record_suppressed, suppressed
-from app.core.call import SERVER, Call, Callee, Decision, Refused, RingMore, Start, decide
-from app.core.frozen import frozen
-from app.core.limits import CallLimits
-from app.core.person import Handle
+from app.core.call import (
+    SERVER,
+    Accept,
+    Call,
+    CallState,
+    Decision,
+    Refused,
+    RingMore,
+    Start,
+    decide,
+)
 from app.core.suppression import Why
-from app.core.text import is_plain
 from app.devices import store as devices
 from app.infra.db import Connection
-from app.infra.errors import Conflict, Forbidden, Invalid
-from app.infra.ids import uuid7
-from app.tenants.caller import Caller, require_scope, require_server_or_user
-from app.tenants.schemas import TenantSettings
+from app.infra.errors import Conflict, Invalid
 
-LONGEST_KEY = 255
+__all__ = [
+    "LONGEST_KEY",
+    "Answer",
+    "Meets",
+    "RingRequest",
+    "answer_more",
+    "join_instead",
+    "resolve",
+    "ring_more",
+    "ring_new",
+    "ring_request",
+]
+
 Answer = dict[str, Any] | Exception
-CidKey = tuple[UUID, str, str]
-
-
-@frozen
-class RingRequest:
-    """One request to ring, ready to be decided: ids made, limits resolved.
-
-    `key` is its Idempotency-Key, among those of `owner`: an API key or a user. `give_up`: whether
-    the rings of whom nothing can ring end at once. `notify`: a notification tells of it, no more.
-    """
-
-    tenant_id: UUID
-    request: RingIn
-    session_id: UUID
-    name: str
-    limits: CallLimits
-    callees: tuple[Callee, ...]
-    device: str
-    owner: str
-    key: str | None
-    give_up: bool
-    notify: bool
-    body_digest: bytes
-
-    @property
-    def cid(self) -> CidKey:
-        return self.tenant_id, self.request.type, self.name
-
-    def to(self, users: Mapping[Handle, str]) -> "RingRequest":
-        """The same, to these users where it names handles. Raises Invalid for what is nobody's."""
-        request = self.request.found(users)
-        return replace(self, request=request, callees=tuple(map(_callee, request.callees)))
-
-    @property
-    def kept_key(self) -> KeptKey | None:
-        """By what its answer is kept."""
-        return None if self.key is None else (self.tenant_id, self.owner, self.key)
-
-    def among(self, users: frozenset[User]) -> frozenset[str]:
-        """Its callees that are among these; of none is it said who is only notified."""
-        if self.notify:
-            return frozenset()
-        return frozenset(one for one in self.request.callee_ids if (self.tenant_id, one) in users)
-
-    @property
-    def pairs(self) -> list[Pair]:
-        """Whom it rings, by whom."""
-        request = self.request
-        return [
-            (self.tenant_id, user, request.caller.id, request.type) for user in request.callee_ids
-        ]
-
-    def kept_from(self, quiet: Mapping[Pair, Why]) -> dict[str, str]:
-        """Its callees that are not to be rung, and why."""
-        kept = dict.fromkeys(self.request.callee_ids, Why.NOTIFY.value) if self.notify else {}
-        if not quiet:
-            return kept
-        return kept | {pair[1]: why.value for pair in self.pairs if (why := quiet.get(pair))}
-
-    @property
-    def ring_time(self) -> float:
-        """Seconds for which it rings."""
-        asked = self.request.ring_time
-        return self.limits.ring if asked is None else asked
-
-
-def resolve(
-    tenant_id: UUID,
-    settings: TenantSettings,
-    request: RingIn,
-    *,
-    device: str,
-    key: str | None,
-    owner: str = "",
-) -> RingRequest:
-    """Make its ids, look up its limits. Raises Invalid (422) for more members than it may have."""
-    limits = settings.limits_for(request.type)
-    if len(request.callees) + 1 > limits.members:
-        raise Invalid(
-            "too_many_members",
-            f"callees: a call holds at most {limits.members:g} members, the caller included",
-        )
-    notify = (request.mode or settings.mode_for(request.type)) == "notify"
-    if notify and settings.alert(request.type, "notify") is None:
-        raise Invalid(
-            "missing_template",
-            f"mode: what a notification of a call of type {request.type} says is not set "
-            "(`notifications`, event `notify`)",
-        )
-    session_id = uuid7()
-    return RingRequest(
-        tenant_id=tenant_id,
-        request=request,
-        session_id=session_id,
-        name=request.id or str(session_id),
-        limits=limits,
-        callees=() if request.wanted else tuple(map(_callee, request.callees)),
-        device=device,
-        owner=owner,
-        key=key,
-        give_up=settings.end_unreachable,
-        notify=notify,
-        body_digest=b"" if key is None else _digest(request),
-    )
-
-
-def _callee(one: str | PersonIn) -> Callee:
-    if isinstance(one, str):
-        return Callee(one, uuid7())
-    assert one.id is not None
-    return Callee(one.id, uuid7(), one.person)
-
-
-def _digest(request: RingIn) -> bytes:
-    said = request.model_dump(mode="json")
-    if request.mode is None:  # as before there were modes: a key is good over an upgrade
-        del said["mode"]
-    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
-
-
-def ring_request(caller: Caller, request: RingIn, key: str | None) -> RingRequest:
-    """A request to ring, resolved. Raises Forbidden (403) or Invalid (422)."""
-    require_server_or_user(caller)
-    require_scope(caller, "ring" if caller.kind == "user" else "calls")
-    if caller.kind == "user":
-        if request.caller.id != caller.user_id:
-            raise Forbidden("wrong_user", "caller.id: a user token rings as its own subject only")
-        if not caller.settings.users_may_ring:
-            raise Forbidden(
-                "ringing_not_allowed",
-                "users of this tenant may not ring; ring with an API key, or set users_may_ring",
-            )
-    if key is not None and (not 1 <= len(key) <= LONGEST_KEY or not is_plain(key)):
-        raise Invalid(
-            "invalid_idempotency_key",
-            f"Idempotency-Key: must have 1 to {LONGEST_KEY} printable characters",
-        )
-    device = request.caller.device_id or SERVER
-    owner = kept_rows.owner_of(key_id=caller.key_id, user_id=caller.user_id)
-    return resolve(caller.tenant_id, caller.settings, request, device=device, key=key, owner=owner)
 
 
 async def ring_new(
@@ -186,25 +59,30 @@ async def ring_new(
     found = await devices.see_and_find(session, users | callers, users)
     if found.stopped:
         return dict.fromkeys(range(len(orders)), _stopped()), Applied()
-    now, tokens = found.now, found.tokens
+    stands = await busy.standing(session, orders, found.now)
+    now, tokens = stands.now, found.tokens
     pairs = [pair for one in orders for pair in one.pairs] if found.ruled else []
     quiet = await suppressed(session, pairs, now) if pairs else {}
     unreachable = await unreachable_of(session, users, tokens)
-    started = [_start(one, now, unreachable, quiet) for one in orders]
-    answers, twins = await _keep(session, orders, started, now)
+    started = [_start(one, now, unreachable, quiet, stands.busy) for one in orders]
+    taken_names = await _taken(session, orders, started, stands.meets)
+    meets = {n: one for n, one in stands.meets.items() if n not in taken_names}
+    aside = stands.later | meets.keys() | taken_names
+    answers, twins = await _keep(session, orders, started, now, aside)
     first: dict[CidKey, int] = {}
     for n, one in enumerate(orders):
-        if n not in answers and n not in twins:
+        if n not in answers and n not in twins and n not in aside:
             first.setdefault(one.cid, n)
     added, applied = await start(session, [started[n] for n in first.values()], now, tokens)
     taken = [n for n in first.values() if orders[n].session_id in added]
-    if quiet:
+    if quiet or stands.busy:
         await record_suppressed(session, [started[n] for n in taken])
-    lost = set(range(len(orders))) - answers.keys() - twins.keys() - set(taken)
+    lost = set(range(len(orders))) - answers.keys() - twins.keys() - set(taken) - aside
     keys = [key for n in sorted(lost) if (key := orders[n].kept_key)]
     if keys:
         await kept_rows.forget_answers(session, keys)
     answers |= {n: _answer(orders[n], started[n]) for n in taken}
+    answers |= {n: Meets(session_id) for n, session_id in meets.items()}
     for n, twin in twins.items():
         if twin in answers:
             answers[n] = _repeat(
@@ -220,8 +98,26 @@ def _stopped() -> Conflict:
     )
 
 
+async def _taken(
+    session: Connection,
+    orders: Sequence[RingRequest],
+    started: Sequence[Change],
+    meets: Mapping[int, UUID],
+) -> set[int]:
+    """Places whose cid has a live call, of those whose own would be over as it begins, or meets
+    another: to insert it does not find that out."""
+    odd = {n for n, one in enumerate(started) if one.decision.call.state is CallState.ENDED}
+    odd |= meets.keys()
+    live = await store.live_names(session, [orders[n].cid for n in sorted(odd)]) if odd else set()
+    return {n for n in odd if orders[n].cid in live}
+
+
 def _start(
-    one: RingRequest, now: datetime, unreachable: frozenset[User], quiet: Mapping[Pair, Why]
+    one: RingRequest,
+    now: datetime,
+    unreachable: frozenset[User],
+    quiet: Mapping[Pair, Why],
+    in_calls: frozenset[User],
 ) -> Change:
     request = one.request
     call = Call(
@@ -241,10 +137,19 @@ def _start(
         one.device,
         one.among(unreachable),
         one.give_up,
-        one.kept_from(quiet),
+        one.kept_from(quiet, in_calls),
+        one.told_busy(in_calls),
     )
     decision = decide(call, command, now)
     return Change(Stored(decision.call, one.tenant_id, 0, 1), decision)
+
+
+class Meets(Exception):
+    """The callee of a request is calling its caller: that call, which it is to join."""
+
+    def __init__(self, session_id: UUID) -> None:
+        super().__init__(str(session_id))
+        self.session_id = session_id
 
 
 def _answer(one: RingRequest, change: Change) -> dict[str, Any]:
@@ -256,9 +161,13 @@ def _told(one: RingRequest, call: Call) -> dict[str, Any]:
 
 
 async def _keep(
-    session: Connection, orders: Sequence[RingRequest], changes: Sequence[Change], now: datetime
+    session: Connection,
+    orders: Sequence[RingRequest],
+    changes: Sequence[Change],
+    now: datetime,
+    aside: Collection[int] = (),
 ) -> tuple[dict[int, Answer], dict[int, int]]:
-    """Keep the answers of orders that have an idempotency key.
+    """Keep the answers of orders that have an idempotency key, but for those `aside`.
 
     Gives the answers of those that were answered before, and for each order that repeats another
     of this batch the place of that one, whose fate it shares.
@@ -267,7 +176,7 @@ async def _keep(
     owner: dict[KeptKey, int] = {}
     for n, (one, change) in enumerate(zip(orders, changes, strict=True)):
         key = one.kept_key
-        if key is None or key in rows:
+        if key is None or key in rows or n in aside:
             continue
         owner[key] = n
         rows[key] = {
@@ -282,7 +191,9 @@ async def _keep(
     if not rows:
         return {}, {}
     kept = await kept_rows.keep_answers(session, list(rows.values()))
-    asked = [(n, one, key) for n, one in enumerate(orders) if (key := one.kept_key)]
+    asked = [
+        (n, one, key) for n, one in enumerate(orders) if n not in aside and (key := one.kept_key)
+    ]
     twins = {n: owner[key] for n, _, key in asked if key in kept and owner[key] != n}
     repeated = [(n, one, key) for n, one, key in asked if key not in kept]
     if not repeated:
@@ -303,7 +214,12 @@ def _repeat(one: RingRequest, digest: bytes, answer: dict[str, Any]) -> Answer:
     return answer
 
 
-def ring_more(one: RingRequest, unreachable: frozenset[User], quiet: Mapping[Pair, Why]) -> Asked:
+def ring_more(
+    one: RingRequest,
+    unreachable: frozenset[User],
+    quiet: Mapping[Pair, Why],
+    in_calls: frozenset[User],
+) -> Asked:
     """The command to ring more members of a live call: as `one` asks, and once for its key."""
 
     async def admit(
@@ -313,7 +229,7 @@ def ring_more(one: RingRequest, unreachable: frozenset[User], quiet: Mapping[Pai
             return None
         change = Change(stored, decision)
         repeated, _ = await _keep(session, [one], [change], now)
-        if quiet and not repeated:
+        if (quiet or in_calls) and not repeated:
             await record_suppressed(session, [change])
         return repeated.get(0)
 
@@ -324,9 +240,24 @@ def ring_more(one: RingRequest, unreachable: frozenset[User], quiet: Mapping[Pai
         one.ring_time,
         lost,
         one.give_up,
-        one.kept_from(quiet),
+        one.kept_from(quiet, in_calls),
+        one.told_busy(in_calls),
     )
     return Asked(command, admit)
+
+
+def join_instead(one: RingRequest) -> Asked:
+    """The command to answer the call in which the one callee is calling the caller already."""
+
+    async def admit(
+        session: Connection, stored: Stored, decision: Decision, now: datetime
+    ) -> Answer | None:
+        if decision.refusal is not None:
+            return None
+        repeated, _ = await _keep(session, [one], [Change(stored, decision)], now)
+        return repeated.get(0)
+
+    return Asked(Accept(one.caller_id, one.device, one.device != SERVER), admit)
 
 
 def answer_more(one: RingRequest, done: Done) -> Answer:

@@ -28,6 +28,12 @@ BY_NAME = text("""
     SELECT id FROM calls WHERE tenant_id = :tenant AND type = :type AND name = :name
     ORDER BY ended_at IS NULL DESC, created_at DESC, id DESC LIMIT 1
 """)
+LIVE_NAMES = text("""
+    SELECT c.tenant_id, c.type, c.name FROM calls c
+    JOIN unnest(CAST(:tenants AS uuid[]), CAST(:types AS text[]), CAST(:names AS text[]))
+        AS w(tenant_id, type, name) USING (tenant_id, type, name)
+    WHERE c.ended_at IS NULL
+""")
 LOCK = text("""
     SELECT id FROM calls WHERE id = ANY(CAST(:ids AS uuid[])) AND tenant_id = :tenant
     ORDER BY id FOR NO KEY UPDATE
@@ -74,6 +80,17 @@ async def id_by_name(
     """The live call of this cid, else the latest."""
     row = await one(session, BY_NAME, {"tenant": tenant_id, "type": call_type, "name": name})
     return None if row is None else row["id"]
+
+
+async def live_names(
+    session: Connection, cids: Sequence[tuple[UUID, str, str]]
+) -> set[tuple[UUID, str, str]]:
+    """Those of these (tenant, type, name) that have a live call."""
+    values = {
+        name: [one[n] for one in cids] for n, name in enumerate(("tenants", "types", "names"))
+    }
+    rows = await many(session, LIVE_NAMES, values)
+    return {(row["tenant_id"], row["type"], row["name"]) for row in rows}
 
 
 async def lock(session: Connection, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:

@@ -208,7 +208,8 @@ class Start:
     """Begin `call` (no members yet) and ring `callees`. `device`: the caller's, or SERVER.
 
     `unreachable`: callees who have nothing that could ring; `give_up`: that ends their rings.
-    `suppressed`: callees who are not to be rung, and why.
+    `suppressed`: callees who are not to be rung, and why. `busy`: who is in another call, and told
+    of none; that comes first, so that it is the same to a caller who is blocked.
     """
 
     callees: tuple[Callee, ...]
@@ -217,6 +218,7 @@ class Start:
     unreachable: frozenset[str] = frozenset()
     give_up: bool = False
     suppressed: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    busy: frozenset[str] = frozenset()
 
 
 @frozen
@@ -229,6 +231,7 @@ class RingMore:
     unreachable: frozenset[str] = frozenset()
     give_up: bool = False
     suppressed: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    busy: frozenset[str] = frozenset()
 
 
 @frozen

@@ -58,6 +58,7 @@ SUPPRESSED = {
 NOTIFIED = {
     "call_type_notify": "wants calls of this type told by a notification",
     "notify": "is told by a notification: the call was not to ring",
+    "in_a_call": "is in another call, and told by a notification at most",
 }
 
 

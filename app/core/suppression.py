@@ -26,10 +26,11 @@ class Why(StrEnum):
     CALL_TYPE = "call_type"
     CALL_TYPE_NOTIFY = "call_type_notify"
     NOTIFY = "notify"  # whoever rings asks for no more
+    IN_A_CALL = "in_a_call"  # and the tenant has it quiet
 
 
-NOTIFIED: Final = frozenset({Why.CALL_TYPE_NOTIFY, Why.NOTIFY})
-"""Why a ring was not pushed that a notification tells of instead."""
+NOTIFIED: Final = frozenset({Why.CALL_TYPE_NOTIFY, Why.NOTIFY, Why.IN_A_CALL})
+"""Why a ring was not pushed that a notification tells of instead, where there are words for it."""
 
 
 @frozen

@@ -79,7 +79,7 @@ def _start(draft: Draft, command: Start) -> Refused | None:
         **_shown(call),
     )
     _ring(draft, command)
-    if command.give_up and command.unreachable:
+    if command.busy or (command.give_up and command.unreachable):
         follow_rules(draft, draft.now)  # it may be over before anybody is rung
     return None
 
@@ -113,10 +113,15 @@ def _ring(draft: Draft, command: Start | RingMore) -> None:
         member = draft.members.get(callee.user_id)
         if member is not None and (member.state in LIVE or member.is_rung):
             continue
-        ring = Ring(callee.ring_uuid, callee.user_id, draft.now, deadline)
-        draft.rings[ring.uuid] = ring
         role = member.role if member is not None else Role.CALLEE
         known = callee.person if member is None or callee.person != NOBODY else member.person
+        if callee.user_id in command.busy:
+            last = member.ring if member is not None else None
+            draft.put(Member(callee.user_id, role, MemberState.BUSY, last, person=known))
+            draft.tell(EventType.MEMBER_BUSY, draft.now, draft.present(), user_id=callee.user_id)
+            continue
+        ring = Ring(callee.ring_uuid, callee.user_id, draft.now, deadline)
+        draft.rings[ring.uuid] = ring
         why = command.suppressed.get(callee.user_id)
         draft.put(
             Member(callee.user_id, role, MemberState.RINGING, ring, person=known, suppressed=why)

@@ -153,7 +153,7 @@ async def _calls(request: Request, place: TenantPage, problem: str | None) -> Re
     return render(
         request, "settings_calls.html", status=422 if problem else 200,
         settings=place.settings, defaults=CallLimits(), bounds=BOUNDS, problem=problem,
-        rates=rate_limits.DEFAULTS,
+        rates=rate_limits.DEFAULTS, types=_types(place.settings),
         tab="/calls", stopped_at=await tenants.ringing_stopped_at(place.runtime, place.id),
     )  # fmt: skip
 
@@ -165,14 +165,19 @@ async def change_calls(request: Request, place: Operator) -> Response:
     values = place.settings.model_dump()
     try:
         values["limits"] = _limits(form, "", place.settings.limits)
-        kept = [name for name in place.settings.call_types if not text_of(form, f"drop.{name}")]
-        types = {name: _limits(form, f"{name}.", place.settings.call_types[name]) for name in kept}
+        before = place.settings.call_types
+        kept = [name for name in _types(place.settings) if not text_of(form, f"drop.{name}")]
+        types = {name: _limits(form, f"{name}.", before.get(name, {})) for name in kept}
+        values["busy_call_types"] = {
+            name: said for name in kept if (said := text_of(form, f"{name}.when_busy"))
+        }
         if new := text_of(form, "new_type"):
             types.setdefault(CALL_TYPE.validate_python(new), {})
         values["call_types"] = types
         values["rate_limits"] = _rates(form, place.settings.rate_limits)
         values |= {name: bool(text_of(form, name)) for name in SWITCHES}
         values["decline_reach"] = text_of(form, "decline_reach") or "user"
+        values["when_busy"] = text_of(form, "when_busy") or "ring"
         for name in ("keep_events_days", "keep_calls_days"):
             values[name] = float(text_of(form, name) or getattr(TenantSettings(), name))
         settings = TenantSettings.model_validate(values)
@@ -182,6 +187,11 @@ async def change_calls(request: Request, place: Operator) -> Response:
         return await _calls(request, place, str(error))
     await tenants.change_settings(place.runtime, place.id, settings, actor=place.actor)
     return moved(f"{place.path}/settings/calls", "settings_saved")
+
+
+def _types(settings: TenantSettings) -> list[str]:
+    """Call types of which something special is said."""
+    return sorted({*settings.call_types, *settings.busy_call_types})
 
 
 def _limits(form: FormData, prefix: str, before: Mapping[str, float]) -> dict[str, float]:

@@ -43,6 +43,20 @@ async def lock_user(session: Connection, tenant_id: UUID, user_id: str) -> None:
     await session.execute(LOCK_USER, {"tenant": tenant_id, "user": user_id})
 
 
+LOCK_USERS = text("""
+    SELECT u.id FROM users u
+    JOIN unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, id)
+        USING (tenant_id, id)
+    ORDER BY u.tenant_id, u.id FOR NO KEY UPDATE OF u
+""")
+
+
+async def lock_users(session: Connection, users: Sequence[User]) -> None:
+    """Hold these users' rows, in order of their keys: before any call is held."""
+    values = {"tenants": [user[0] for user in users], "users": [user[1] for user in users]}
+    await session.execute(LOCK_USERS, values)
+
+
 SAVE_DEVICE = text("""
     INSERT INTO devices (id, tenant_id, user_id, device_id, name, platform, report, created_at,
                          registered_at)

@@ -129,6 +129,9 @@ class UserTokenRules(Request):
         return TokenRules(self.longest_life, self.issuer, self.audience)
 
 
+WhenBusy = Literal["ring", "busy", "quiet"]
+
+
 class TenantSettings(Request):
     """The settings of one tenant; what is absent has its default."""
 
@@ -138,6 +141,14 @@ class TenantSettings(Request):
     )
     rate_limits: RatesIn = Field(
         {}, description="how often a minute, by name (docs/guides/limits.md)"
+    )
+    when_busy: WhenBusy = Field(
+        "ring",
+        description="what becomes of a ring to who is in another call: `ring`; `busy`, at once and "
+        "without a push; or `quiet`: told by a notification at most",
+    )
+    busy_call_types: Annotated[dict[CallType, WhenBusy], _TYPES] = Field(
+        {}, description="the same per call type"
     )
     users_may_ring: bool = Field(False, description="a user token may ring, as its own subject")
     users_may_set_handles: bool = Field(
@@ -283,6 +294,10 @@ class TenantSettings(Request):
     def rates(self) -> RateLimits:
         """How often may be done what is counted."""
         return rate_limits.of_tenant(self.rate_limits)
+
+    def busy_for(self, call_type: str) -> WhenBusy:
+        """What becomes of a ring of this type to who is in another call."""
+        return self.busy_call_types.get(call_type, self.when_busy)
 
     def limits_for(self, call_type: str) -> CallLimits:
         """The limits that a call of this type begins with."""

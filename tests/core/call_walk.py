@@ -90,6 +90,7 @@ class Walk:
                 chance.choice([SERVER, *self.devices["u0"]]),
                 frozenset(chance.sample(first, chance.randint(0, len(first)))),
                 chance.random() < 0.3,
+                busy=frozenset(one for one in first if chance.random() < 0.1),
             )
         )
 

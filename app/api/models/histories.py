@@ -7,6 +7,8 @@ from pydantic import Field
 from app.api.models import PAGE, Count, Cursor, Id, Name, Out
 from app.api.models.calls import CallCore, CountsOut, OwnCallOut
 
+Kept = Literal["do_not_disturb", "quiet_hours", "call_type", "call_type_notify", "in_a_call"]
+
 
 class ListedCallOut(CallCore):
     """A call in a list: of one with more than ten members none is listed, only how many."""
@@ -29,10 +31,9 @@ class PastCallOut(OwnCallOut):
     direction: Literal["incoming", "outgoing"] = Field(description="who called whom")
     missed: bool = Field(description="whether it rang, or should have, and was not answered")
     seen: bool = Field(description="false for a missed call that has not been seen")
-    suppressed: Literal["do_not_disturb", "quiet_hours", "call_type", "call_type_notify"] | None = (
-        Field(
-            description="why it was kept from this user, by their own preferences; null: it was not"
-        )
+    suppressed: Kept | None = Field(
+        description="why it was kept from this user, by their own preferences or since they were "
+        "in another call; null: it was not"
     )
     others: Annotated[list[Id], PAGE] = Field(
         description="ten of the others at most, the caller first", examples=[["alice"]]

@@ -743,8 +743,11 @@ export interface PastCall {
   missed: boolean;
   /** false for a missed call that has not been seen */
   seen: boolean;
-  /** why it was kept from this user, by their own preferences; null: it was not */
-  suppressed: "do_not_disturb" | "quiet_hours" | "call_type" | "call_type_notify" | (string & {}) | null;
+  /**
+   * why it was kept from this user, by their own preferences or since they were in another
+   * call; null: it was not
+   */
+  suppressed: "do_not_disturb" | "quiet_hours" | "call_type" | "call_type_notify" | "in_a_call" | (string & {}) | null;
   /** ten of the others at most, the caller first */
   others: string[];
   /** the ring that the call token is for */
@@ -1055,6 +1058,13 @@ export interface TenantSettings {
   call_types?: Record<string, Record<string, unknown>>;
   /** how often a minute, by name (docs/guides/limits.md) */
   rate_limits?: Record<string, unknown>;
+  /**
+   * what becomes of a ring to who is in another call: `ring`; `busy`, at once and without a
+   * push; or `quiet`: told by a notification at most
+   */
+  when_busy?: "ring" | "busy" | "quiet";
+  /** the same per call type */
+  busy_call_types?: Record<string, "ring" | "busy" | "quiet">;
   /** a user token may ring, as its own subject */
   users_may_ring?: boolean;
   /**

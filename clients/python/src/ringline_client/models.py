@@ -878,8 +878,13 @@ class PastCall(TypedDict):
     """whether it rang, or should have, and was not answered"""
     seen: bool
     """false for a missed call that has not been seen"""
-    suppressed: Literal["do_not_disturb", "quiet_hours", "call_type", "call_type_notify"] | None
-    """why it was kept from this user, by their own preferences; null: it was not"""
+    suppressed: (
+        Literal["do_not_disturb", "quiet_hours", "call_type", "call_type_notify", "in_a_call"]
+        | None
+    )
+    """why it was kept from this user, by their own preferences or since they were in another
+    call; null: it was not
+    """
     others: list[str]
     """ten of the others at most, the caller first"""
     ring: NotRequired[Ring | None]
@@ -1214,6 +1219,12 @@ class TenantSettings(TypedDict):
     """limits per call type"""
     rate_limits: NotRequired[dict[str, Any]]
     """how often a minute, by name (docs/guides/limits.md)"""
+    when_busy: NotRequired[Literal["ring", "busy", "quiet"]]
+    """what becomes of a ring to who is in another call: `ring`; `busy`, at once and without a
+    push; or `quiet`: told by a notification at most
+    """
+    busy_call_types: NotRequired[dict[str, Literal["ring", "busy", "quiet"]]]
+    """the same per call type"""
     users_may_ring: NotRequired[bool]
     """a user token may ring, as its own subject"""
     users_may_set_handles: NotRequired[bool]

@@ -1,0 +1,67 @@
+"""What a wish, a block or being in another call stops is never pushed; what none stops always is."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.calls.apply import Change, _to_push
+from app.calls.ringing import resolve
+from app.calls.rows import Stored
+from app.calls.schemas import RingIn
+from app.core.call import Call, MemberState, Start, decide
+from app.core.suppression import Preferences, why_suppressed
+from app.tenants.schemas import TenantSettings
+from tests.core.test_suppression import moments, wishes
+
+TENANT = UUID(int=7)
+USERS = ("bob", "carol", "dave", "eve")
+someone = st.frozensets(st.sampled_from(USERS))
+
+
+@given(
+    st.lists(wishes, min_size=4, max_size=4), someone, someone, someone, moments,
+    st.sampled_from(["ring", "busy", "quiet"]), st.sampled_from(["default", "door"]),
+)  # fmt: skip
+def test_pushed_is_what_no_rule_stops(
+    wants: list[Preferences],
+    blocking: frozenset[str],
+    repeated: frozenset[str],
+    engaged: frozenset[str],
+    now: datetime,
+    policy: str,
+    kind: str,
+) -> None:
+    request = RingIn.model_validate(
+        {"type": kind, "caller": {"id": "alice"}, "callees": list(USERS)}
+    )
+    settings = TenantSettings.model_validate({"busy_call_types": {kind: policy}})
+    one = resolve(TENANT, settings, request, device="server", key=None)
+    said = {
+        user: why_suppressed(
+            wish, caller="alice", call_type=kind, now=now,
+            blocked=user in blocking, repeated=user in repeated,
+        )
+        for user, wish in zip(USERS, wants, strict=True)
+    }  # fmt: skip
+    quiet = {pair: why for pair in one.pairs if (why := said[pair[1]])}
+    in_calls = frozenset((TENANT, user) for user in engaged)
+    call = Call(one.session_id, kind, one.name, "alice", False, one.limits, now)
+    start = Start(
+        one.callees, 45, suppressed=one.kept_from(quiet, in_calls), busy=one.told_busy(in_calls)
+    )
+    decision = decide(call, start, now)
+    pushes = _to_push([Change(Stored(decision.call, TENANT, 0, 1), decision)])
+    stopped = {user for user, why in said.items() if why} | (engaged if policy != "ring" else set())
+    assert {ring.user_id for _, _, ring in pushes} == set(USERS) - stopped
+    alike = {
+        replace(member, user_id="", ring=None, suppressed=None)
+        for user, member in decision.call.members.items()
+        if user in USERS and not (policy == "busy" and user in engaged)
+    }
+    assert {member.state for member in alike} <= {MemberState.RINGING}
+    assert len(alike) <= 1, "to their caller they are all alike"
+    for user in engaged if policy == "busy" else ():
+        assert decision.call.members[user].state is MemberState.BUSY
