@@ -23,6 +23,7 @@ from app.infra.settings import LOOPBACK, Settings, unknown_variables
 from app.infra.urls import http_url
 from app.infra.vault import VaultError, keyring
 from app.push import worker_store as push
+from app.webhooks import backlog
 
 PATIENCE = 5.0
 OLDEST_POSTGRES = 150_000
@@ -187,6 +188,7 @@ async def _database_checks(database: Database, settings: Settings) -> list[Check
 async def _rows(database: Database) -> list[Check]:
     async with database.autocommit() as session:
         workers = await push.live_workers(session)
+        unserved = workers > 0 and await backlog.is_unserved(session)
         active = await one(
             session, text("SELECT count(*) AS n FROM credentials WHERE state = 'active'")
         )
@@ -201,6 +203,9 @@ async def _rows(database: Database) -> list[Check]:
             "add one: `ringline credential add FILE --tenant NAME`", serious=False,
         ),
     ]  # fmt: skip
+    if unserved:
+        mend = "start one: `ringline worker --only webhooks`, or a worker without `--only pushes`"
+        checks.append(Check("Webhooks", False, "no worker sends them", mend, serious=False))
     checks += _forwarders(await forwarders.lately(database))
     mend = "`ringline credential list` shows all; add a new one before the old one ends"
     troubles = await health.troubles(database)

@@ -40,6 +40,11 @@ WAITING = """
 """
 OF_ALL = text(WAITING)
 OF_TENANT = text(f"{WAITING} AND w.tenant_id = :tenant")
+UNSERVED = text("""
+    SELECT EXISTS (SELECT FROM webhooks WHERE state = 'active') AND NOT EXISTS (
+        SELECT FROM workers WHERE alive_until > clock_timestamp() AND dead_at IS NULL
+            AND "only" IS DISTINCT FROM 'pushes')
+""")
 HOLD = text("SELECT id FROM webhooks WHERE id = :id FOR NO KEY UPDATE SKIP LOCKED")
 ALARMED = text("""
     SELECT id FROM tenant_events
@@ -93,6 +98,11 @@ async def ages(session: Connection, tenant_id: UUID) -> dict[UUID, timedelta]:
     """How long the oldest due delivery of each of a tenant's webhooks has waited; 0 is left out."""
     rows = await many(session, OF_TENANT, {"tenant": tenant_id})
     return {row["id"]: row["now"] - row["due_at"] for row in rows}
+
+
+async def is_unserved(session: Connection) -> bool:
+    """Whether there are webhooks to send to, and no living worker does."""
+    return bool((await session.execute(UNSERVED)).scalar_one())
 
 
 def condition(endpoint: Endpoint, age: timedelta | None) -> str:
