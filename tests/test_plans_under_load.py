@@ -5,19 +5,26 @@ are from before: as in the first minute of a rush, when plans are made that stay
 """
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from app.calls import apply, ringing
 from app.calls import late_devices as late
 from app.calls import store as calls
+from app.calls.models import Call
+from app.calls.rows import call_row
+from app.calls.schemas import RingIn
+from app.infra import db
 from app.infra.connections import SHORT, server_settings
 from app.infra.db import as_json
 from app.push import claims, expiry, records
+from app.tenants.schemas import TenantSettings
 from app.webhooks import claims as hook_claims
 from tests.test_plans import parts
 from workers import retention
@@ -208,3 +215,34 @@ async def test_to_record_many_compares_no_result_with_each_row(rush: AsyncConnec
     looked = max(part["Actual Loops"] * (part["Actual Rows"] + thrown_away(part)) for part in scans)
     assert len(rows) == 100
     assert looked <= 2 * len(rows)
+
+
+TOKENS = text("""
+    SELECT DISTINCT ON (user_id) id, tenant_id, user_id, NULL AS every FROM tokens
+    WHERE registered_at = (SELECT max(registered_at) FROM tokens) ORDER BY user_id LIMIT :count
+""")
+
+
+async def test_to_ring_many_compares_no_row_with_each_call(rush: AsyncConnection) -> None:
+    """It did, as above: a hundred rings of two phones cost 20,000 looks at the calls before them."""
+    tokens = [dict(row) for row in (await rush.execute(TOKENS, {"count": 100})).mappings()]
+    now = (await rush.execute(calls.CLOCK)).scalar_one()
+    changes = [_ring(one["user_id"], now) for one in tokens]
+    rows = [call_row(apply._as_inserted(change)) for change in changes]
+    some = [
+        db.Insert(Call.__table__, rows),
+        *apply._new_rows(changes, apply._members(changes), now, tokens),
+    ]
+    statement = db._insert_with(tuple(one.shape() for one in some), "session_id")
+    explained = text("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + statement.text)
+    plan = plan_of((await rush.execute(explained, db._values(some))).scalar_one())
+    scans = [part for part in parts(plan) if part["Node Type"].endswith("Scan")]
+    looked = max(part["Actual Loops"] * (part["Actual Rows"] + thrown_away(part)) for part in scans)
+    assert len(tokens) == 100
+    assert looked <= 2 * len(tokens)
+
+
+def _ring(user: str, now: datetime) -> apply.Change:
+    request = RingIn.model_validate({"caller": {"id": "alice"}, "callees": [user]})
+    one = ringing.resolve(UUID(TENANT), TenantSettings(), request, device="server", key=None)
+    return ringing._start(one, now, frozenset(), {})

@@ -65,7 +65,7 @@ async def test_an_empty_overview_says_what_to_do_next(site: Site, tenant) -> Non
     assert "add a credential" in page
     assert "No worker is alive" in page
     async with site.runtime.database.transaction() as session:
-        await worker_store.enter_worker(session, uuid7(), host="here", pid=1, lease=600)
+        await worker_store.enter_worker(session, uuid7(), host="here", pid=1, only=None, lease=600)
     page = (await owner.get(f"/dashboard/t/{tenant}")).text
     assert "1 worker alive" in page
     assert "No worker is alive" not in page

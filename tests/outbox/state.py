@@ -147,12 +147,15 @@ class Model:
 
 
 class Step(NamedTuple):
-    """What may happen next. `fault`: by the world's doing; `broken`: the promise it breaks."""
+    """What may happen next: `act(model, state, *values)`. `fault`: by the world's doing; `broken`:
+    the promise it breaks."""
 
     name: str
     fault: bool
     state: State
     broken: str
+    act: Callable[..., None]
+    values: tuple[Any, ...]
 
 
 class Steps:
@@ -167,7 +170,7 @@ class Steps:
             act(self.model, after, *values)
         except Broken as error:
             broken = str(error)
-        self.found.append(Step(name, fault, after, broken))
+        self.found.append(Step(name, fault, after, broken, act, values))
 
 
 def put(letters: str, place: int, letter: str) -> str:

@@ -51,7 +51,7 @@ async def test_a_claim_writes_no_index(database: str) -> None:
     async with db.transaction() as session:
         rings = await ring_all(session)
         for one in (worker, heir):
-            await worker_store.enter_worker(session, one, host="h", pid=1, lease=9)
+            await worker_store.enter_worker(session, one, host="h", pid=1, only=None, lease=9)
         claimed = await claims.claim_rings(session, worker, rings, 500)
         assert len(claimed) == USERS
         assert tuple((await session.execute(UPDATES)).one()) == (USERS, USERS)
