@@ -13,9 +13,18 @@ from app.devices.schemas import DeviceIn
 from app.infra.errors import Invalid
 from devkit.simulator.google.accounts import Account
 from tests.chance import dice
-from tests.e2e.android import PACKAGE, PROJECT, account, give_account, registration_token
+from tests.e2e.android import (
+    PACKAGE,
+    PROJECT,
+    account,
+    android,
+    data_of,
+    give_account,
+    registration_token,
+)
 from tests.e2e.house import BUNDLE, Tenant, bearer, eventually, member
 from tests.e2e.test_commands import ringline
+from tests.e2e.test_notifications import by_alert, ring_without_callkit
 from tests.e2e.web import (
     ORIGIN,
     Browser,
@@ -102,6 +111,34 @@ async def test_one_call_rings_a_phone_and_a_browser_and_the_other_stops(tenant: 
     assert len(rings(tenant, one)) == 1  # who accepted is not told to stop
     story = await tenant.api.get(f"/v1/calls/{call['session_id']}/timeline")
     assert "The push service accepts the push to bob" in story.text
+
+
+async def test_one_call_rings_every_kind_of_phone_one_answers_and_all_others_stop(
+    tenant: Tenant, account: Account
+) -> None:
+    """Two iPhones, an Android phone, a browser, and an iPhone that may not use CallKit."""
+    await vapid_key(tenant)
+    await give_account(tenant, account)
+    await ring_without_callkit(tenant)
+    first, second = [await tenant.phone("bob") for _ in range(2)]
+    droid, one = await android(tenant, "bob"), await browser(tenant, "bob")
+    _, china = await by_alert(tenant, "bob")
+    call = await tenant.ring("bob", ring_time=60)
+    for token in (first.voip, second.voip, droid.token, china):
+        await tenant.sim.arrived(1, token=token)
+    await rung(tenant, one)
+    assert (await tenant.act(call, "accept", "bob", first.device_id)).status_code == 200
+    [stop] = await tenant.sim.arrived(1, token=str(second.alert))
+    assert stop.payload["ring"]["callkit_reason"] == 4
+    stopped = (await tenant.sim.arrived(2, token=droid.token))[1]
+    assert data_of(stopped)["ring_callkit_reason"] == "4"
+    assert (await rung(tenant, one, 2))["title"] == "Answered on another device"
+    last = (await tenant.sim.arrived(2, token=china))[1]
+    assert last.payload["ring"]["type"] == "answered_elsewhere"
+    assert not tenant.sim.arrivals(str(first.alert))
+    story = (await tenant.api.get(f"/v1/calls/{call['session_id']}/timeline")).text
+    for service in ("Apple", "Google", "The push service"):
+        assert f"{service} accepts the push to bob" in story
 
 
 @pytest.mark.parametrize("answer", ["gone", "forgotten"])
