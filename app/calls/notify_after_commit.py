@@ -1,8 +1,12 @@
 """After the commit: hints to those who look at the rows anyway, and counts of what happened."""
 
+import asyncio
 from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID
 
 from app.calls.apply import Applied
+from app.infra.hints import AHEAD
 from app.infra.observe import CALL_EVENTS, RING_TO_PHONE
 from app.infra.queue import DELIVER, SEND
 from app.infra.runtime import Runtime
@@ -11,8 +15,7 @@ from app.infra.runtime import Runtime
 def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
     """Kick the workers, wake the live streams. Neither waits nor fails."""
     if applied.rings:
-        runtime.queue.enqueue(SEND, applied.rings)
-        runtime.hints.tell(applied.rings)
+        _tell_workers(runtime, applied.rings)
     if applied.webhooks:
         runtime.queue.enqueue(DELIVER, applied.webhooks)
     runtime.news.tell(applied.news)
@@ -21,3 +24,10 @@ def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
     for _, seconds in applied.events:
         if seconds is not None:
             RING_TO_PHONE.observe(seconds)
+
+
+def _tell_workers(runtime: Runtime, rings: Sequence[UUID]) -> None:
+    if runtime.hints.tell(rings):
+        asyncio.get_running_loop().call_later(AHEAD, runtime.queue.enqueue, SEND, rings)
+    else:
+        runtime.queue.enqueue(SEND, rings)

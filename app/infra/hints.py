@@ -33,6 +33,10 @@ KEPT_FOR: Final = 10
 LISTEN: Final = 1.0
 """Seconds for which a worker waits for a hint at a time: less than the client waits for Redis."""
 
+AHEAD: Final = 0.003
+"""Seconds by which Celery's message comes later than one of these: to make it takes a millisecond,
+and the interpreter's lock, from the process that has just told."""
+
 BUSY: Final = 0.02
 REST: Final = 1.0
 
@@ -49,19 +53,20 @@ class Hints:
         self._messages = Health("hints.message")
         self._outage = Outage("redis")
 
-    def tell(self, rings: Sequence[UUID]) -> None:
+    def tell(self, rings: Sequence[UUID]) -> bool:
         """After a commit, on the loop's thread: these rings have something to send.
 
-        Neither waits nor fails. Where hints come thick and fast they are Celery's alone to carry:
-        two messages for one ring cost more than a millisecond is worth then.
+        Neither waits nor fails; returns whether a hint is on its way. Where they come thick and
+        fast they are Celery's alone to carry: two messages for one ring cost more than a
+        millisecond is worth then.
         """
         now = asyncio.get_running_loop().time()
         if not self.on or len(rings) > MOST_RINGS or now < self._not_before or self._telling:
-            return
+            return False
         self._not_before = now + min(LONGEST_PAUSE, PAUSE_FOR_EACH * len(rings))
-        self._telling = self._tasks.spawn(
-            "tell", self._tell([str(ring) for ring in rings]), of_all=True
-        )
+        names = [str(ring) for ring in rings]
+        self._telling = self._tasks.spawn("tell", self._tell(names), of_all=True)
+        return True
 
     async def _tell(self, names: list[str]) -> None:
         try:
