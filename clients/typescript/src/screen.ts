@@ -50,6 +50,8 @@ export class Screen {
   /** Sessions that this device has joined, and whether it is away there. */
   readonly held = new Map<string, boolean>();
   readonly #settled = new Set<string>();
+  /** When a session was last read: what its stream tells of before is over. */
+  readonly #looked = new Map<string, number>();
 
   constructor(
     private readonly userId: string,
@@ -67,7 +69,7 @@ export class Screen {
     if (data["user_id"] !== this.userId) return [];
     if (message.type === "ring.started") return this.#started(message.body, data);
     if (message.type === "ring.settled") return this.#settle(data);
-    return this.#presence(message.type, sessionId, data);
+    return this.#presence(message, sessionId, data);
   }
 
   /** Take a push of the server's as it came: APNs's payload, or the data of FCM. */
@@ -115,6 +117,7 @@ export class Screen {
 
   /** How a call stands, after a silence. */
   stands(call: Record<string, any>): Reaction[] {
+    this.#looked.set(call["session_id"], this.now());
     const members: Record<string, any>[] = call["members"] ?? [];
     const mine = members.find((member) => member["user_id"] === this.userId);
     const state = mine?.["state"] === "away" ? "joined" : mine?.["state"];
@@ -154,8 +157,11 @@ export class Screen {
     return [...stops, { do: "ended", sessionId, reason }];
   }
 
-  #presence(type: string, sessionId: string, data: Record<string, any>): Reaction[] {
+  #presence(message: StreamEvent, sessionId: string, data: Record<string, any>): Reaction[] {
+    const { type, body } = message;
     if (!this.held.has(sessionId)) return [];
+    const old = Date.parse(body["at"]) <= (this.#looked.get(sessionId) ?? 0);
+    if (old && type !== "member.left") return [];
     if (type === "member.away") return this.away(sessionId, true);
     if (type === "member.back") return this.away(sessionId, false);
     if (type !== "member.left") return [];

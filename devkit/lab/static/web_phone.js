@@ -1,13 +1,12 @@
 // A phone in a page: the client of clients/typescript, and what the page shows of it.
 import { RinglinePhone } from "./browser.js";
-import { ringByPush, stopPush } from "./web_push.js";
 
 const WHY = { 2: "The call is over.", 3: "Missed.", 4: "Answered elsewhere.", 5: "Declined elsewhere." };
 const at = (id) => document.getElementById(id);
 const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" };
-const token = async () => (await (await fetch("/lab/web_phone/token", asked)).json()).token;
-const deviceId = (localStorage.webPhone ??= crypto.randomUUID());
-const phone = new RinglinePhone({ url: location.origin, token, userId: "bob", deviceId });
+export const token = async () => (await (await fetch("/lab/web_phone/token", asked)).json()).token;
+export const deviceId = (localStorage.webPhone ??= crypto.randomUUID());
+export const phone = new RinglinePhone({ url: location.origin, token, userId: "bob", deviceId });
 
 function show(sentence) {
   at("said").textContent = sentence;
@@ -36,17 +35,5 @@ tap("decline", async () => {
 tap("leave", async () => {
   await phone.leave(phone.held[0]);
   show("Left.");
-});
-let pushed = false;
-tap("push", async () => {
-  pushed = !pushed;
-  at("push").setAttribute("aria-pressed", pushed);
-  at("pushes").textContent = pushed ? "Subscribing…" : "Off.";
-  try {
-    await (pushed ? ringByPush(phone, token, deviceId, () => pushed) : stopPush(token, deviceId));
-    if (pushed) at("pushes").textContent = "On: close the tab’s stream, and a ring still shows a notification.";
-  } catch (error) {
-    at("pushes").textContent = error.message;
-  }
 });
 phone.start();

@@ -1,5 +1,8 @@
 // Web Push without a vendor: this page makes its subscription's keys itself, the simulated push
 // service opens what it gets with them, and the page hands that to its service worker.
+import { deviceId, phone, token } from "./web_phone.js";
+
+const at = (id) => document.getElementById(id);
 const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
 const WORKER = new URL("lab_worker.js", import.meta.url).pathname;
 
@@ -27,8 +30,8 @@ async function handOn(id, worker, goesOn) {
   }
 }
 
-/** Let `phone` ring by push, too, until `goesOn` says no; resolves once its activation push is back. */
-export async function ringByPush(phone, token, deviceId, goesOn) {
+/** Let the phone ring by push, too, until `goesOn` says no; resolves once its activation push is back. */
+async function ringByPush(goesOn) {
   if ((await Notification.requestPermission()) !== "granted") throw new Error("Notifications are not allowed here.");
   const { id, subscription } = await subscribed();
   PushManager.prototype.subscribe = async () => ({ toJSON: () => subscription });
@@ -46,7 +49,20 @@ export async function ringByPush(phone, token, deviceId, goesOn) {
 }
 
 /** Ring by push no more. */
-export async function stopPush(token, deviceId) {
+async function stopPush() {
   const headers = { Authorization: `Bearer ${await token()}` };
   await fetch(`/v1/devices/${deviceId}`, { method: "DELETE", headers });
 }
+
+let pushed = false;
+at("push").onclick = async () => {
+  pushed = !pushed;
+  at("push").setAttribute("aria-pressed", pushed);
+  at("pushes").textContent = pushed ? "Subscribing…" : "Off.";
+  try {
+    await (pushed ? ringByPush(() => pushed) : stopPush());
+    if (pushed) at("pushes").textContent = "On: close the tab’s stream, and a ring still shows a notification.";
+  } catch (error) {
+    at("pushes").textContent = error.message;
+  }
+};

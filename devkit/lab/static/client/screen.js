@@ -29,6 +29,8 @@ export class Screen {
     /** Sessions that this device has joined, and whether it is away there. */
     held = new Map();
     #settled = new Set();
+    /** When a session was last read: what its stream tells of before is over. */
+    #looked = new Map();
     constructor(userId, deviceId, 
     /** The server's time in Unix milliseconds: this device's clock may be wrong. */
     now = Date.now) {
@@ -50,7 +52,7 @@ export class Screen {
             return this.#started(message.body, data);
         if (message.type === "ring.settled")
             return this.#settle(data);
-        return this.#presence(message.type, sessionId, data);
+        return this.#presence(message, sessionId, data);
     }
     /** Take a push of the server's as it came: APNs's payload, or the data of FCM. */
     push(payload) {
@@ -95,6 +97,7 @@ export class Screen {
     }
     /** How a call stands, after a silence. */
     stands(call) {
+        this.#looked.set(call["session_id"], this.now());
         const members = call["members"] ?? [];
         const mine = members.find((member) => member["user_id"] === this.userId);
         const state = mine?.["state"] === "away" ? "joined" : mine?.["state"];
@@ -132,8 +135,12 @@ export class Screen {
             return stops;
         return [...stops, { do: "ended", sessionId, reason }];
     }
-    #presence(type, sessionId, data) {
+    #presence(message, sessionId, data) {
+        const { type, body } = message;
         if (!this.held.has(sessionId))
+            return [];
+        const old = Date.parse(body["at"]) <= (this.#looked.get(sessionId) ?? 0);
+        if (old && type !== "member.left")
             return [];
         if (type === "member.away")
             return this.away(sessionId, true);
