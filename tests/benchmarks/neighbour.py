@@ -25,6 +25,8 @@ CONNECTIONS = 200
 USERS = 100
 SETTLE = 8.0
 """Seconds in which the flood uses up what it may do at once."""
+BURST = 3.0
+"""Seconds in which it uses up what it was given while the other rang alone."""
 
 
 async def neighbour(ready: Ready, rounds: int, rings: int) -> dict[str, Any]:
@@ -42,7 +44,7 @@ async def neighbour(ready: Ready, rounds: int, rings: int) -> dict[str, Any]:
         for n in range(rounds):
             alone += await latencies(ready, f"alone{n}", rings)
             async with flood(other, answers):
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(BURST)
                 beside += await latencies(ready, f"beside{n}", rings)
             await clear(other)
             await clear(ready)
