@@ -14,7 +14,8 @@ from app.push.claimed import ClaimedPush
 User = tuple[UUID, str]
 """A tenant and one of its users."""
 
-# A token of several parts, a subscription, is known by its last one: its endpoint.
+# A token of several parts, a subscription, is known by its last one: its endpoint, looked up by key
+# whatever the planner thinks.
 TOKENS_GIVEN_UP = text("""
     SELECT t.id FROM tokens t
     JOIN unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[]), CAST(:tokens AS text[]))
@@ -23,13 +24,17 @@ TOKENS_GIVEN_UP = text("""
     WHERE t.tenant_id = :tenant
         AND (t.user_id, t.device_row) IS DISTINCT FROM (CAST(:user AS text), CAST(:device AS uuid))
     UNION
-    SELECT t.id FROM tokens t
-    JOIN unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[]), CAST(:tokens AS text[]))
+    SELECT t.id
+    FROM unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[]), CAST(:tokens AS text[]))
         AS n(kind, app_id, token)
-        ON t.kind = n.kind AND t.app_id = n.app_id AND t.token <> n.token
-            AND n.token LIKE '% %'
-            AND md5(split_part(t.token, ' ', 4)) = md5(split_part(n.token, ' ', 4))
-    WHERE t.tenant_id = :tenant AND t.token LIKE '% %'
+    CROSS JOIN LATERAL (
+        SELECT o.id FROM tokens o
+        WHERE o.tenant_id = :tenant AND o.token LIKE '% %'
+            AND md5(split_part(o.token, ' ', 4)) = md5(split_part(n.token, ' ', 4))
+            AND o.kind = n.kind AND o.app_id = n.app_id AND o.token <> n.token
+        OFFSET 0
+    ) t
+    WHERE n.token LIKE '% %'
     UNION
     SELECT t.id FROM tokens t
     WHERE t.device_row = CAST(:device AS uuid)
