@@ -245,4 +245,4 @@ async def test_to_ring_many_compares_no_row_with_each_call(rush: AsyncConnection
 def _ring(user: str, now: datetime) -> apply.Change:
     request = RingIn.model_validate({"caller": {"id": "alice"}, "callees": [user]})
     one = ringing.resolve(UUID(TENANT), TenantSettings(), request, device="server", key=None)
-    return ringing._start(one, now, frozenset(), {})
+    return ringing._start(one, now, frozenset(), {}, frozenset())
