@@ -18,6 +18,7 @@ TARGETS = {
     "engine_cpu_ratio": (0.15, "CPU a push, our engine over raw aioapns"),
     "webpush_crypto_ratio": (1.6, "CPU of a Web Push, over its cryptography alone"),
     "webpush_peer_ratio": (0.5, "CPU of a Web Push, over pywebpush's"),
+    "fcm_peer_ratio": (0.5, "CPU of an FCM message, over firebase-admin's"),
     "ring_cpu_ratio": (1.4, "CPU of API and worker a durable ring, over raw aioapns a push"),
     "ring_postgres_ratio": (0.6, "PostgreSQL's CPU a durable ring, over raw aioapns a push"),
     "ring_latency_ratio": (1.8, "p50 request to push received, over a bare Celery task's start"),

@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.benchmarks import peers, report, web_push
+from tests.benchmarks import fcm, peers, report, web_push
 from tests.benchmarks.engine import compare
 from tests.benchmarks.fanout import DEVICES, MEMBERS, push_group_bare, ring_group
 from tests.benchmarks.fast_server import FastServer, fast_server
@@ -35,7 +35,7 @@ from tests.benchmarks.webhooks import webhook_costs
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 NAMES = (
-    "engine", "webpush", "ring", "workers", "latency", "fanout", "told", "heartbeat", "large", "missed", "rest",
+    "engine", "webpush", "fcm", "ring", "workers", "latency", "fanout", "told", "heartbeat", "large", "missed", "rest",
     "neighbour", "webhooks", "memory", "growth",
 )  # fmt: skip
 
@@ -279,7 +279,10 @@ def measure(apple: FastServer, names: list[str], sizes: Sizes, say: Console) -> 
     if "webpush" in names:
         say.print("measuring: webpush")
         found |= web_push.compare(apple, sizes.rounds, sizes.pushes // 5)
-    inside = [name for name in names if name not in {"engine", "webpush"}]
+    if "fcm" in names:
+        say.print("measuring: fcm")
+        found |= fcm.compare(apple, sizes.rounds, sizes.pushes // 5)
+    inside = [name for name in names if name not in {"engine", "webpush", "fcm"}]
     if inside:
         with running_house(apple) as house:
             found |= asyncio.run(in_house(house, inside, sizes, say))
