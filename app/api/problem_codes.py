@@ -25,6 +25,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "wrong_user": (403, "user_id: this user token cannot act for another user"),
     "wrong_device": (403, "device_id: this token cannot act for another device"),
     "ringing_not_allowed": (403, "users of this tenant may not ring; ring with an API key"),
+    "urgent_not_allowed": (403, "urgent: this tenant has no urgent rings (`urgent_allowed`)"),
     "handles_not_allowed": (403, "users of this tenant may not set handles; use an API key"),
     "not_the_caller": (403, "only the caller or the server can cancel a call"),
     "call_not_found": (404, "there is no such call"),
@@ -175,6 +176,7 @@ OF_OPERATION: Final[dict[str, str]] = {
     "ring": f"{_BODY} missing_scope wrong_user ringing_stopped ringing_not_allowed invalid_user_id "
     "invalid_device_id invalid_call_type invalid_session_id invalid_custom custom_too_large "
     "invalid_avatar_url avatar_url_too_long invalid_handle unknown_handle ring_time_out_of_bounds "
+    "urgent_not_allowed "
     "no_callees duplicate_callee caller_among_callees too_many_members missing_template "
     "invalid_idempotency_key "
     "idempotency_key_reused call_in_progress too_many_rings",

@@ -33,6 +33,7 @@ class RingRequest:
 
     `key` is its Idempotency-Key, among those of `owner`: an API key or a user. `give_up`: whether
     the rings of whom nothing can ring end at once. `notify`: a notification tells of it, no more.
+    `urgent`: of what its callees wish only a block counts.
     """
 
     tenant_id: UUID
@@ -46,6 +47,7 @@ class RingRequest:
     key: str | None
     give_up: bool
     notify: bool
+    urgent: bool
     body_digest: bytes
     when_busy: WhenBusy = "ring"
 
@@ -100,8 +102,10 @@ class RingRequest:
     def kept_from(self, quiet: Mapping[Pair, Why], in_calls: frozenset[User]) -> dict[str, str]:
         """Its callees that are not to be rung, and why; their own wishes come first."""
         found = dict.fromkeys(self.callee_ids, Why.NOTIFY.value) if self.notify else {}
-        if quiet:
-            found |= {pair[1]: why.value for pair in self.pairs if (why := quiet.get(pair))}
+        for pair in self.pairs if quiet else ():
+            why = quiet.get(pair)
+            if why is Why.BLOCKED or (why is not None and not self.urgent):
+                found[pair[1]] = why.value
         if in_calls and self.when_busy == "quiet":
             found = dict.fromkeys(self.among(in_calls), Why.IN_A_CALL.value) | found
         return found
@@ -126,7 +130,10 @@ def resolve(
     key: str | None,
     owner: str = "",
 ) -> RingRequest:
-    """Make its ids, look up its limits. Raises Invalid (422) for more members than it may have."""
+    """Make its ids, look up its limits.
+
+    Raises Invalid (422) for more members than it may have, Forbidden (403) where none is urgent.
+    """
     limits = settings.limits_for(request.type)
     if len(request.callees) + 1 > limits.members:
         raise Invalid(
@@ -139,6 +146,10 @@ def resolve(
             "missing_template",
             f"mode: what a notification of a call of type {request.type} says is not set "
             "(`notifications`, event `notify`)",
+        )
+    if request.urgent and not settings.urgent_allowed:
+        raise Forbidden(
+            "urgent_not_allowed", "urgent: this tenant has no urgent rings (`urgent_allowed`)"
         )
     session_id = uuid7()
     return RingRequest(
@@ -153,6 +164,7 @@ def resolve(
         key=key,
         give_up=settings.end_unreachable,
         notify=notify,
+        urgent=request.urgent,
         body_digest=b"" if key is None else _digest(request),
         when_busy=settings.busy_for(request.type),
     )
@@ -169,6 +181,8 @@ def _digest(request: RingIn) -> bytes:
     said = request.model_dump(mode="json")
     if request.mode is None:  # as before there were modes: a key is good over an upgrade
         del said["mode"]
+    if not request.urgent:
+        del said["urgent"]
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
 
 

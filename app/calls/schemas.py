@@ -14,6 +14,7 @@ from app.core.details import Details, details_json
 from app.core.event import rfc3339
 from app.core.limits import BOUNDS
 from app.core.person import Handle, Person, person_json
+from app.core.suppression import TOLD
 from app.infra import clock
 from app.infra.errors import Invalid
 from app.infra.fields import (
@@ -138,6 +139,11 @@ class RingIn(Request):
         None,
         description="`notify`: an ordinary notification tells of the call, and no phone shows a "
         "call screen; else as the tenant's `notifications` say of the call type",
+    )
+    urgent: bool = Field(
+        False,
+        description="it rings whatever the callees wish, but for whom they block; only where the "
+        "setting `urgent_allowed` is on",
     )
     ring_time: RingTime | None = Field(
         None, description="seconds for which it rings; else the limit `ring`", examples=[45]
@@ -287,6 +293,9 @@ def member_out(member: Member, call: Call) -> dict[str, Any]:
         "joined_at": rfc3339(member.joined_at) if member.joined_at else None,
         "left_at": rfc3339(member.left_at) if member.left_at else None,
         "ring": ring_out(member.ring, call),
+        "suppressed": member.suppressed
+        if call.limits.tell_suppressed and member.suppressed in TOLD
+        else None,
     }
 
 

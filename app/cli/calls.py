@@ -34,6 +34,9 @@ def ring(
     ] = None,
     title: Annotated[str | None, typer.Option(help="The call's title.")] = None,
     cid: Annotated[str | None, typer.Option(help="`type:id` of the call.")] = None,
+    urgent: Annotated[
+        bool, typer.Option(help="Whatever the callees wish, but for blocks.")
+    ] = False,
     video: Annotated[bool, typer.Option(help="A video call.")] = False,
     ring_time: Annotated[float | None, typer.Option(help="Seconds.")] = None,
 ) -> None:
@@ -43,7 +46,7 @@ def ring(
         person["handle"] = handle_in(caller_handle)
     rung = [{"handle": handle_in(one)} for one in callees] if by_handle else callees
     asked: dict[str, Any] = {"caller": person, "callees": rung, "title": title}
-    asked |= {"video": video, "ring_time": ring_time}
+    asked |= {"video": video, "urgent": urgent, "ring_time": ring_time}
     if cid is not None:
         asked["type"], _, asked["id"] = cid.partition(":")
     request = checked(partial(RingIn.model_validate, asked))

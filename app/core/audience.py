@@ -25,6 +25,7 @@ ABOUT_A_MEMBER = frozenset(
         EventType.MEMBER_BUSY,
         EventType.MEMBER_MISSED,
         EventType.MEMBER_UNREACHABLE,
+        EventType.MEMBER_SUPPRESSED,
         EventType.MEMBER_REACHABLE,
         EventType.MEMBER_AWAY,
         EventType.MEMBER_BACK,

@@ -26,6 +26,7 @@ class EventType(StrEnum):
     MEMBER_BUSY = "member.busy"
     MEMBER_MISSED = "member.missed"
     MEMBER_UNREACHABLE = "member.unreachable"
+    MEMBER_SUPPRESSED = "member.suppressed"
     MEMBER_REACHABLE = "member.reachable"
     MEMBER_AWAY = "member.away"
     MEMBER_BACK = "member.back"

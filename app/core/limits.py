@@ -15,8 +15,9 @@ from app.core.frozen import frozen
 class CallLimits:
     """Times in seconds, `members` a count (caller included).
 
-    `presence`: whether members must show life. It is a setting of the tenant's own, and rests here
-    so that a call keeps what it began with.
+    `presence`: whether members must show life; `tell_suppressed`: whether callers are told that a
+    ring is kept from its user. They are settings of the tenant's own, and rest here so that a call
+    keeps what it began with.
     """
 
     ring: float = 45
@@ -28,6 +29,7 @@ class CallLimits:
     members: int = 350
     devices: int = 25
     presence: bool = True
+    tell_suppressed: bool = False
 
     @property
     def heartbeat_every(self) -> float:

@@ -80,6 +80,7 @@ MEMBERS = {
     "member.busy": "is busy",
     "member.missed": "has missed the call",
     "member.unreachable": "cannot be reached: nothing of theirs can ring",
+    "member.suppressed": "is not rung, as they wish; the caller is told",
     "member.reachable": "can be reached now: a device has come",
     "member.away": "is away: no sign of life",
     "member.back": "is back",

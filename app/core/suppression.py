@@ -29,6 +29,8 @@ class Why(StrEnum):
     IN_A_CALL = "in_a_call"  # and the tenant has it quiet
 
 
+TOLD: Final = frozenset({Why.DO_NOT_DISTURB, Why.QUIET_HOURS, Why.CALL_TYPE})
+"""What a caller may be told of, where the tenant lets them know: a user's wishes, but no block."""
 NOTIFIED: Final = frozenset({Why.CALL_TYPE_NOTIFY, Why.NOTIFY, Why.IN_A_CALL})
 """Why a ring was not pushed that a notification tells of instead, where there are words for it."""
 

@@ -37,6 +37,7 @@ from app.core.model import (
     Unreachable,
 )
 from app.core.person import NOBODY, stored_person
+from app.core.suppression import TOLD
 from app.core.timeouts import apply_timeouts, follow_rules
 
 
@@ -137,6 +138,14 @@ def _ring(draft: Draft, command: Start | RingMore) -> None:
             video=draft.call.video,
             **shown,
         )
+        if draft.call.limits.tell_suppressed and why in TOLD:
+            draft.tell(
+                EventType.MEMBER_SUPPRESSED,
+                draft.now,
+                draft.present(),
+                user_id=callee.user_id,
+                reason=why,
+            )
         if callee.user_id in command.unreachable:
             _lose(draft, draft.members[callee.user_id], give_up=command.give_up)
 

@@ -38,6 +38,8 @@ TOKEN_RULES = ("longest_life", "issuer", "audience", "jwks_url", "jwks")
 SWITCHES = (
     "users_may_ring",
     "users_may_set_handles",
+    "urgent_allowed",
+    "tell_suppressed",
     "store_and_forward",
     "voip_stops",
     "presence",

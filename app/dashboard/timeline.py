@@ -128,6 +128,7 @@ ACTS = {
 NOTES = {
     "member.missed": (": nobody answered in time", "bad"),
     "member.unreachable": (": nothing of theirs can ring", "bad"),
+    "member.suppressed": (": not rung, as they wish", "plain"),
     "member.reachable": (": a device has come", "plain"),
     "member.away": (" has gone silent", "warn"),
 }

@@ -122,6 +122,15 @@ class MemberRinging(Data):
     devices: int = Field(description="how many of the member's devices have it by now", ge=1)
 
 
+class MemberSuppressed(Data):
+    """A member's own wishes keep a ring from them."""
+
+    user_id: str = UserId
+    reason: Literal["do_not_disturb", "quiet_hours", "call_type"] = Field(
+        description="which of their wishes"
+    )
+
+
 class MemberJoined(Data):
     """A member has answered, or has come back."""
 
@@ -268,6 +277,12 @@ _ENTRIES = (
         EventType.MEMBER_UNREACHABLE,
         "Nothing of a member can ring: no device, or none that takes a push. It may still answer.",
         AboutMember, _BOB,
+    ),
+    Entry(
+        EventType.MEMBER_SUPPRESSED,
+        "A member's own wishes keep a ring from them; told only where the tenant's setting "
+        "`tell_suppressed` is on, and never of a block.",
+        MemberSuppressed, _BOB | {"reason": "do_not_disturb"},
     ),
     Entry(
         EventType.MEMBER_REACHABLE,

@@ -151,6 +151,16 @@ class TenantSettings(Request):
         {}, description="the same per call type"
     )
     users_may_ring: bool = Field(False, description="a user token may ring, as its own subject")
+    urgent_allowed: bool = Field(
+        False,
+        description="a ring may say that it is `urgent`: of what a user wishes only a block keeps "
+        "it away then",
+    )
+    tell_suppressed: bool = Field(
+        False,
+        description="a caller is told at once, with the reason, that the callee's wishes keep a "
+        "ring away (`member.suppressed`); of a block never",
+    )
     users_may_set_handles: bool = Field(
         False,
         description="a user token may set its subject's handles; who has one is rung by it, and "
@@ -302,7 +312,9 @@ class TenantSettings(Request):
     def limits_for(self, call_type: str) -> CallLimits:
         """The limits that a call of this type begins with."""
         limits = resolve(self.limits, self.call_types, call_type)
-        return limits if self.presence else replace(limits, presence=False)
+        if self.presence and not self.tell_suppressed:
+            return limits
+        return replace(limits, presence=self.presence, tell_suppressed=self.tell_suppressed)
 
 
 def tenant_settings(stored: dict[str, Any]) -> TenantSettings:

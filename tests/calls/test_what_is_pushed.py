@@ -23,7 +23,7 @@ someone = st.frozensets(st.sampled_from(USERS))
 
 @given(
     st.lists(wishes, min_size=4, max_size=4), someone, someone, someone, moments,
-    st.sampled_from(["ring", "busy", "quiet"]), st.sampled_from(["default", "door"]),
+    st.sampled_from(["ring", "busy", "quiet"]), st.sampled_from(["default", "door"]), st.booleans(),
 )  # fmt: skip
 def test_pushed_is_what_no_rule_stops(
     wants: list[Preferences],
@@ -33,11 +33,12 @@ def test_pushed_is_what_no_rule_stops(
     now: datetime,
     policy: str,
     kind: str,
+    urgent: bool,
 ) -> None:
     request = RingIn.model_validate(
-        {"type": kind, "caller": {"id": "alice"}, "callees": list(USERS)}
+        {"type": kind, "caller": {"id": "alice"}, "callees": list(USERS), "urgent": urgent}
     )
-    settings = TenantSettings.model_validate({"busy_call_types": {kind: policy}})
+    settings = TenantSettings(busy_call_types={kind: policy}, urgent_allowed=True)  # type: ignore[dict-item]
     one = resolve(TENANT, settings, request, device="server", key=None)
     said = {
         user: why_suppressed(
@@ -54,7 +55,8 @@ def test_pushed_is_what_no_rule_stops(
     )
     decision = decide(call, start, now)
     pushes = _to_push([Change(Stored(decision.call, TENANT, 0, 1), decision)])
-    stopped = {user for user, why in said.items() if why} | (engaged if policy != "ring" else set())
+    wished = {user for user, why in said.items() if why and not urgent}
+    stopped = wished | blocking | (engaged if policy != "ring" else frozenset())
     assert {ring.user_id for _, _, ring in pushes} == set(USERS) - stopped
     alike = {
         replace(member, user_id="", ring=None, suppressed=None)

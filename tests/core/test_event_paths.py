@@ -31,11 +31,12 @@ USERS = tuple(f"user {n}" for n in range(9))
 
 def events() -> Iterator[Event]:
     """At least one of each type."""
-    call = Call(uuid4(), "default", "x", USERS[0], False, CallLimits(), BEGIN)
+    limits, wishes = CallLimits(tell_suppressed=True), {USERS[3]: "do_not_disturb"}
+    call = Call(uuid4(), "default", "x", USERS[0], False, limits, BEGIN)
     rings = {user: uuid4() for user in USERS}
     now = BEGIN
     for seconds, command in (
-        (0, Start(tuple(Callee(u, rings[u]) for u in USERS[1:6]), 45, "phone")),
+        (0, Start(tuple(Callee(u, rings[u]) for u in USERS[1:6]), 45, "phone", suppressed=wishes)),
         (1, Unreachable(frozenset([rings[USERS[4]]]))),
         (1, Reachable(frozenset([rings[USERS[4]]]))),
         (1, Report(USERS[1], "phone", rings[USERS[1]], delivered=True)),

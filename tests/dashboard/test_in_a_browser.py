@@ -519,7 +519,7 @@ async def test_pages_fit_and_are_accessible(
         at = f"{base}/t/{tenant}"
         for path in (f"{at}?span=day", f"{at}/calls", f"{at}/users", f"{at}/user?id=bob",
                      f"{at}/credentials", f"{at}/settings", f"{at}/settings/payload",
-                     f"{at}/settings/notifications",
+                     f"{at}/settings/notifications", f"{at}/settings/calls",
                      f"{base}/admins", f"{base}/tenants"):  # fmt: skip
             await page.goto(path)
             wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")

@@ -557,6 +557,8 @@ export interface Member {
   left_at: string | null;
   /** their latest ring; null for the caller */
   ring: Ring | null;
+  /** which of their wishes keeps the ring away, where the tenant lets callers know */
+  suppressed?: "do_not_disturb" | "quiet_hours" | "call_type" | (string & {}) | null;
 }
 
 /** Among the user's newest 1,000 calls. */
@@ -963,6 +965,11 @@ export interface RingIn {
    * else as the tenant's `notifications` say of the call type
    */
   mode?: "ring" | "notify" | null;
+  /**
+   * it rings whatever the callees wish, but for whom they block; only where the setting
+   * `urgent_allowed` is on
+   */
+  urgent?: boolean;
   /** seconds for which it rings; else the limit `ring` */
   ring_time?: number | null;
   /** the backend's own data, 2,048 bytes as JSON at most */
@@ -1067,6 +1074,13 @@ export interface TenantSettings {
   busy_call_types?: Record<string, "ring" | "busy" | "quiet">;
   /** a user token may ring, as its own subject */
   users_may_ring?: boolean;
+  /** a ring may say that it is `urgent`: of what a user wishes only a block keeps it away then */
+  urgent_allowed?: boolean;
+  /**
+   * a caller is told at once, with the reason, that the callee's wishes keep a ring away
+   * (`member.suppressed`); of a block never
+   */
+  tell_suppressed?: boolean;
   /**
    * a user token may set its subject's handles; who has one is rung by it, and nobody checks
    * that a number is theirs

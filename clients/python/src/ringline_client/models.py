@@ -657,6 +657,8 @@ class Member(TypedDict):
     """when they left; RFC 3339, UTC, with milliseconds"""
     ring: Ring | None
     """their latest ring; null for the caller"""
+    suppressed: NotRequired[Literal["do_not_disturb", "quiet_hours", "call_type"] | None]
+    """which of their wishes keeps the ring away, where the tenant lets callers know"""
 
 
 class Missed(TypedDict):
@@ -1115,6 +1117,10 @@ class RingIn(TypedDict):
     """`notify`: an ordinary notification tells of the call, and no phone shows a call screen;
     else as the tenant's `notifications` say of the call type
     """
+    urgent: NotRequired[bool]
+    """it rings whatever the callees wish, but for whom they block; only where the setting
+    `urgent_allowed` is on
+    """
     ring_time: NotRequired[float | None]
     """seconds for which it rings; else the limit `ring`"""
     custom: NotRequired[dict[str, Any]]
@@ -1227,6 +1233,14 @@ class TenantSettings(TypedDict):
     """the same per call type"""
     users_may_ring: NotRequired[bool]
     """a user token may ring, as its own subject"""
+    urgent_allowed: NotRequired[bool]
+    """a ring may say that it is `urgent`: of what a user wishes only a block keeps it away
+    then
+    """
+    tell_suppressed: NotRequired[bool]
+    """a caller is told at once, with the reason, that the callee's wishes keep a ring away
+    (`member.suppressed`); of a block never
+    """
     users_may_set_handles: NotRequired[bool]
     """a user token may set its subject's handles; who has one is rung by it, and nobody checks
     that a number is theirs
