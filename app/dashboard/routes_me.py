@@ -7,7 +7,7 @@ from uuid import UUID
 import segno
 from fastapi import APIRouter, Request, Response
 
-from app.dashboard import own_sessions, second_factor
+from app.dashboard import own_sessions, passkeys, recovery_codes, second_factor
 from app.dashboard.access import (
     COOKIE,
     actor_of,
@@ -105,7 +105,7 @@ async def _page(
         "problem": None, "totp": None, "qr": None, "codes": None,
         "sessions": await own_sessions.every(runtime, visitor, cookie),
         "factors": await second_factor.of(runtime, visitor.id),
-        "passkeys_work": second_factor.relying_party(runtime) is not None,
+        "passkeys_work": passkeys.relying_party(runtime) is not None,
         "required": runtime.settings.second_factor == "required",
     }  # fmt: skip
     return render(request, "me.html", status=status, **(known | values))
@@ -177,7 +177,7 @@ async def passkey_options(request: Request) -> Response:
     visitor = await _me(request)
     try:
         await _changing(request)
-        options = await second_factor.passkey_options(
+        options = await passkeys.options_for(
             runtime_of(request), visitor, cookie_of(request, COOKIE) or ""
         )
     except AppError as error:
@@ -191,7 +191,7 @@ async def add_passkey(request: Request) -> Response:
     visitor = await _changing(request, password=False)
     form = await fields_of(request)
     try:
-        codes = await second_factor.add_passkey(
+        codes = await passkeys.add_passkey(
             runtime_of(request), visitor, cookie_of(request, COOKIE) or "",
             text_of(form, "name"), text_of(form, "credential"), actor=actor_of(request, visitor),
         )  # fmt: skip
@@ -207,7 +207,7 @@ async def remove_passkey(request: Request, passkey_id: UUID) -> Response:
     try:
         await _changing(request)
         actor = actor_of(request, visitor)
-        await second_factor.remove_passkey(runtime_of(request), visitor, passkey_id, actor=actor)
+        await passkeys.remove_passkey(runtime_of(request), visitor, passkey_id, actor=actor)
     except AppError as error:
         return await _refused(request, visitor, error)
     return moved("/me", "factor_removed")
@@ -219,7 +219,7 @@ async def new_codes(request: Request) -> Response:
     visitor = await _me(request)
     try:
         await _changing(request)
-        codes = await second_factor.new_codes(
+        codes = await recovery_codes.new_codes(
             runtime_of(request), visitor, actor=actor_of(request, visitor)
         )
     except AppError as error:

@@ -1,13 +1,10 @@
-"""Second factors: an authenticator app (TOTP, RFC 6238), passkeys (Web Authentication), and codes
-for when they are lost. Commits.
+"""The second step of signing in, and authenticator apps (TOTP, RFC 6238). Commits.
 
 Who has one signs in in two steps: the right password makes a challenge that waits five minutes in
 this browser, and the factor uses it up. Codes are tried ten times in 15 minutes; a passkey cannot
 be guessed, so its tries are not counted, and nobody who knows the password can shut its owner out.
 """
 
-import base64
-import json
 import secrets
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,33 +13,24 @@ from uuid import UUID
 import pyotp
 import webauthn
 from pyotp.exceptions import OTPVerificationError
-from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
     PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
     UserVerificationRequirement,
 )
 
 from app.audit.log import WHOLE_SERVER, Actor
-from app.core.text import clean_name
-from app.dashboard import store, store_factors
+from app.dashboard import passkeys, store, store_factors
 from app.dashboard.admins import Visitor, note
+from app.dashboard.passkeys import NAME, challenge_mark
+from app.dashboard.recovery_codes import digest_of, first_codes
 from app.dashboard.sign_in import WINDOW, Browser, SignedIn, begin_session, too_many
 from app.infra import clock, vault
 from app.infra.errors import Conflict, Invalid, NotFound, Unauthorized
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
-from app.infra.urls import http_url
 from app.infra.vault import Place
 
-CODES: Final = 10
-GROUPS: Final = 6
-"""Of four characters of base32: 120 bits, so a digest hides a code (NIST SP 800-63B, 3.1.2.2)."""
-ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 MOST_OF_CODES: Final = 10
-MOST_PASSKEYS: Final = 20
-NAME: Final = "Ringline"
 WRONG: Final = "This code is not good: it may be mistyped, too old, or used before."
 
 
@@ -84,7 +72,7 @@ async def confirm_totp(runtime: Runtime, visitor: Visitor, code: str, *, actor: 
     async with runtime.database.transaction() as session:
         await store_factors.take_step(session, row["id"], step)
         await note(session, actor, "admin.totp_add", visitor.email)
-    return await _first_codes(runtime, visitor, actor)
+    return await first_codes(runtime, visitor, actor)
 
 
 async def remove_totp(runtime: Runtime, visitor: Visitor, *, actor: Actor) -> None:
@@ -110,135 +98,6 @@ def _place(row: UUID) -> Place:
     return Place(WHOLE_SERVER, row, "admin_totp")
 
 
-# --- recovery codes ------------------------------------------------------------------------------
-
-
-async def new_codes(runtime: Runtime, visitor: Visitor, *, actor: Actor) -> list[str]:
-    """Ten recovery codes, each good once; those of before are good no more."""
-    codes = ["-".join(_group() for _ in range(GROUPS)) for _ in range(CODES)]
-    async with runtime.database.transaction() as session:
-        await store_factors.replace_codes(session, visitor.id, [digest_of(one) for one in codes])
-        await note(session, actor, "admin.codes", visitor.email)
-    return codes
-
-
-def _group() -> str:
-    return "".join(secrets.choice(ALPHABET) for _ in range(4))
-
-
-def digest_of(code: str) -> bytes:
-    """How a recovery code rests, however it was typed."""
-    plain = "".join(one for one in code.upper() if one in ALPHABET)
-    return vault.digest("recovery|" + plain)
-
-
-async def _first_codes(runtime: Runtime, visitor: Visitor, actor: Actor) -> list[str]:
-    async with runtime.database.autocommit() as session:
-        left = await store_factors.codes_left(session, visitor.id)
-    return [] if left else await new_codes(runtime, visitor, actor=actor)
-
-
-# --- passkeys ------------------------------------------------------------------------------------
-
-
-def relying_party(runtime: Runtime) -> tuple[str, str] | None:
-    """(id, origin) that passkeys are bound to: the host of the public URL; None where it is an IP.
-
-    A page of another origin, such as a look-alike, gets no signature.
-    """
-    url = http_url(runtime.settings.public_url)
-    if url.host.replace(".", "").isdigit() or ":" in url.host:
-        return None
-    return url.host, url.origin_header
-
-
-def _party(runtime: Runtime) -> tuple[str, str]:
-    found = relying_party(runtime)
-    if found is None:
-        raise Conflict(
-            "no_passkeys", "RINGLINE_PUBLIC_URL names an address: passkeys need a host's name."
-        )
-    return found
-
-
-async def passkey_options(runtime: Runtime, visitor: Visitor, mark: str) -> str:
-    """What the browser is to make a passkey of, as JSON; `mark`: the session's cookie."""
-    rp_id, _ = _party(runtime)
-    challenge = secrets.token_bytes(32)
-    async with runtime.database.transaction() as session:
-        known = await store_factors.passkeys(session, visitor.id)
-        await store_factors.add_challenge(session, _of(mark), visitor.id, challenge)
-    if len(known) >= MOST_PASSKEYS:
-        raise Conflict("too_many_passkeys", f"{MOST_PASSKEYS} passkeys are enough; remove one.")
-    options = webauthn.generate_registration_options(
-        rp_id=rp_id,
-        rp_name=NAME,
-        user_name=visitor.email,
-        user_id=visitor.id.bytes,
-        challenge=challenge,
-        exclude_credentials=[PublicKeyCredentialDescriptor(one["credential_id"]) for one in known],
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.PREFERRED,
-            user_verification=UserVerificationRequirement.PREFERRED,
-        ),
-    )
-    return webauthn.options_to_json(options)
-
-
-async def add_passkey(
-    runtime: Runtime, visitor: Visitor, mark: str, name: str, credential: str, *, actor: Actor
-) -> list[str]:
-    """Keep the passkey that the browser has made; recovery codes if there were none.
-
-    Raises Invalid for what does not fit the options that were given.
-    """
-    rp_id, origin = _party(runtime)
-    async with runtime.database.transaction() as session:
-        row = await store_factors.challenge_of(session, _of(mark))
-        await store_factors.use_challenge(session, _of(mark))
-    if row is None or row["admin_id"] != visitor.id:
-        raise Invalid("no_challenge", "That took too long; try again.")
-    try:
-        made = webauthn.verify_registration_response(
-            credential=credential,
-            expected_challenge=row["challenge"],
-            expected_rp_id=rp_id,
-            expected_origin=origin,
-        )
-    except (WebAuthnException, ValueError, KeyError, TypeError) as error:
-        raise Invalid(
-            "wrong_passkey", "The browser's answer is no passkey for this page."
-        ) from error
-    values = {
-        "id": uuid7(),
-        "admin": visitor.id,
-        "name": clean_name(name)[:100] or "passkey",
-        "credential_id": made.credential_id,
-        "public_key": made.credential_public_key,
-        "sign_count": made.sign_count,
-    }
-    async with runtime.database.transaction() as session:
-        if not await store_factors.add_passkey(session, values):
-            raise Conflict("passkey_exists", "This passkey is kept already.")
-        await note(session, actor, "admin.passkey_add", visitor.email, name=values["name"])
-    return await _first_codes(runtime, visitor, actor)
-
-
-async def remove_passkey(
-    runtime: Runtime, visitor: Visitor, passkey_id: UUID, *, actor: Actor
-) -> None:
-    """Forget a passkey. Raises NotFound."""
-    async with runtime.database.transaction() as session:
-        name = await store_factors.forget_passkey(session, visitor.id, passkey_id)
-        if name is None:
-            raise NotFound("passkey_not_found", "There is no such passkey.")
-        await note(session, actor, "admin.passkey_remove", visitor.email, name=name)
-
-
-def _of(mark: str) -> bytes:
-    return vault.digest("challenge|" + mark)
-
-
 # --- signing in ----------------------------------------------------------------------------------
 
 
@@ -246,7 +105,9 @@ async def wait(runtime: Runtime, admin_id: UUID) -> str:
     """The password was right: the cookie of a sign-in that waits for its second factor."""
     cookie = secrets.token_urlsafe(32)
     async with runtime.database.transaction() as session:
-        await store_factors.add_challenge(session, _of(cookie), admin_id, secrets.token_bytes(32))
+        await store_factors.add_challenge(
+            session, challenge_mark(cookie), admin_id, secrets.token_bytes(32)
+        )
     return cookie
 
 
@@ -272,12 +133,12 @@ class Waiting:
 async def waiting(runtime: Runtime, cookie: str) -> Waiting | None:
     """The sign-in of this cookie; None when it is over."""
     async with runtime.database.autocommit() as session:
-        row = await store_factors.challenge_of(session, _of(cookie))
+        row = await store_factors.challenge_of(session, challenge_mark(cookie))
         if row is None:
             return None
         totp = await store_factors.totp(session, row["admin_id"])
         known = await store_factors.passkeys(session, row["admin_id"])
-    party = relying_party(runtime)
+    party = passkeys.relying_party(runtime)
     options = None
     if known and party is not None:
         options = webauthn.options_to_json(
@@ -301,13 +162,13 @@ async def finish(
     Raises Unauthorized (401) for one that is not good or comes too late, TooMany (429).
     """
     async with runtime.database.autocommit() as session:
-        row = await store_factors.challenge_of(session, _of(cookie))
+        row = await store_factors.challenge_of(session, challenge_mark(cookie))
         admin = None if row is None else await store.admin_by_id(session, row["admin_id"])
     if row is None or admin is None:
         raise Unauthorized("too_late", "That took too long; sign in again.")
     actor = Actor("dashboard", id=str(admin["id"]), name=admin["email"], source=browser.source)
     if passkey:
-        good = await _signed(runtime, row, passkey)
+        good = await passkeys.signed(runtime, row, passkey)
     else:
         good = await _code_fits(runtime, admin, code, actor)
     if not good:
@@ -315,7 +176,7 @@ async def finish(
             await note(session, actor, "admin.second_failed", admin["email"])
         raise Unauthorized("wrong_code", "This passkey is not good." if passkey else WRONG)
     async with runtime.database.transaction() as session:
-        if not await store_factors.use_challenge(session, _of(cookie)):
+        if not await store_factors.use_challenge(session, challenge_mark(cookie)):
             raise Unauthorized("too_late", "That took too long; sign in again.")
         return await begin_session(runtime, session, admin, browser)
 
@@ -347,26 +208,3 @@ async def _code_fits(runtime: Runtime, admin: dict[str, Any], code: str, actor: 
         async with runtime.database.transaction() as session:
             await store.forget_try(session, try_id)
     return good
-
-
-async def _signed(runtime: Runtime, row: dict[str, Any], credential: str) -> bool:
-    """Whether a passkey of this administrator has signed the challenge."""
-    rp_id, origin = _party(runtime)
-    async with runtime.database.autocommit() as session:
-        known = await store_factors.passkeys(session, row["admin_id"])
-    try:
-        said = base64.urlsafe_b64decode(str(json.loads(credential)["id"]) + "==")
-        one = next(key for key in known if key["credential_id"] == said)
-        done = webauthn.verify_authentication_response(
-            credential=credential,
-            expected_challenge=row["challenge"],
-            expected_rp_id=rp_id,
-            expected_origin=origin,
-            credential_public_key=one["public_key"],
-            credential_current_sign_count=one["sign_count"],
-        )
-    except (WebAuthnException, ValueError, KeyError, TypeError, StopIteration):
-        return False
-    async with runtime.database.transaction() as session:
-        await store_factors.passkey_used(session, one["id"], done.new_sign_count)
-    return True
