@@ -30,6 +30,7 @@ UNAUDITED = {
     },
     ("POST", "/v1/users/{user_id}/calls/seen"): "what somebody has seen concerns nobody else",
     ("POST", "/v1/devices"): "apps do so at each start: the device's row says when and what",
+    ("POST", "/v1/devices/activate"): "a browser does so once: the token's row says when",
     ("POST", "/v1/credentials/preview"): NOTHING,
     ("POST", "/dashboard/t/{tenant_id}/credentials/preview"): NOTHING,
     ("POST", "/dashboard/me/totp"): "the app counts, and is told of, once a code of it has come",
@@ -166,8 +167,12 @@ def phone_token(simulator) -> dict[str, str]:
     return {"kind": "voip", "token": token, "app_id": BUNDLE, "environment": "sandbox"}
 
 
+VAPID = {"app_id": "https://app.example.com", "subject": "mailto:push@example.com"}
+
+
 async def credentials_by_http(walk: Walk, simulator) -> None:
     path = "/v1/credentials"
+    await walk.http("POST", path + "/vapid", "credential.add", VAPID)
     asked = await walk.http("POST", path + "/requests", "credential.request", {"app_id": BUNDLE})
     issued = simulator.voip_certificate(BUNDLE, csr_pem=asked["request"].encode())
     one = {"credential_id": asked["id"]}
@@ -217,6 +222,7 @@ async def by_forms(walk: Walk, tenant: UUID, simulator) -> None:
     rings = {"app_id": BUNDLE, "every": "5"}
     await walk.form(settings + "/notifications/rings", "settings.change", ids, **rings)
     await webhooks_by_forms(walk, settings + "/webhooks", ids)
+    await walk.form(here + "/credentials/vapid", "credential.add", ids, **VAPID)
     await credentials_by_forms(walk, here + "/credentials", ids, simulator)
     await users_by_forms(walk, here, ids, simulator)
 
