@@ -24,7 +24,7 @@ def env(tenant: Tenant, user: str, device: str, url: str | None = None) -> dict[
 async def said(phone: Process, *what: Any) -> Any:
     """The first thing said that begins so."""
     return await phone.wait_for(
-        lambda lines: next((one for one in lines if one[: len(what)] == list(what)), None)
+        lambda lines: next((one for one in lines if one[: len(what)] == list(what)), None), 120
     )
 
 
