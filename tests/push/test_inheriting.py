@@ -1,10 +1,12 @@
 """What may have been handed over is repeated once, and never a third time; nothing is forgotten."""
 
+import secrets
 from datetime import timedelta
 from typing import Any
 
 from app.push.life import FRESH, Life
-from tests.e2e.house import Phone, eventually
+from tests.e2e.android import registration_token
+from tests.e2e.house import BUNDLE, Phone, eventually
 from tests.push.conftest import Bench
 from workers.loop import Loop
 
@@ -61,6 +63,37 @@ async def test_what_has_had_its_repeat_ends_unknown_when_it_is_lost_again(bench:
         await eventually(lambda old=old: new_life(bench, worker, old))  # type: ignore[misc]
     (row,) = await bench.all_in("expired")
     assert (row["reason"], row["repeated"]) == ("unknown", True)
+    assert bench.sends([phone]) == [2]
+
+
+async def test_a_phone_whose_refusal_was_lost_is_rung_by_its_next_address(bench: Bench) -> None:
+    """The worker died with Apple's word that the token is dead: it is heard again, and goes on."""
+    worker = bench.start_worker()
+    phone = Phone("bob", "d1", secrets.token_hex(32), None)
+    bench.sim.live(phone.voip, topic=f"{BUNDLE}.voip")
+    answer = await bench.tenant.api.post(
+        "/v1/devices",
+        json={
+            "user_id": "bob",
+            "device_id": phone.device_id,
+            "tokens": [
+                {"kind": "voip", "token": phone.voip, "app_id": BUNDLE},
+                {"kind": "fcm", "token": registration_token(), "app_id": "com.example.app"},
+            ],
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    old = bench.life(worker)
+    await bench.hold([phone])
+    bench.sim.gone(phone.voip)
+    await condemn(bench, worker)
+    await eventually(lambda: new_life(bench, worker, old))
+
+    async def gone_on() -> bool:
+        kinds = {row["kind"]: row["state"] for row in await bench.pushes()}
+        return kinds.get("voip") == "refused" and "fcm" in kinds
+
+    await eventually(gone_on)
     assert bench.sends([phone]) == [2]
 
 
