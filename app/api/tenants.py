@@ -36,6 +36,7 @@ async def change(body: TenantSettings, request: Request, caller: Server) -> dict
     runtime = runtime_of(request)
     actor = actor_of(request, caller)
     changed = await service.change_settings(runtime, caller.tenant_id, body, actor=actor)
+    request.app.state.gate.settings_changed(caller.tenant_id)
     return changed.model_dump()
 
 

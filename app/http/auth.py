@@ -181,6 +181,12 @@ class Gate:
         """Read anew what is known of keys: something has just been taken back here."""
         self._known.clear()
 
+    def settings_changed(self, tenant_id: UUID) -> None:
+        """Read this tenant's keys, and its settings with them, anew: they have changed here."""
+        for name, (_, row) in list(self._known.items()):
+            if row is not None and row.get("tenant_id") == tenant_id:
+                del self._known[name]
+
     def start(self, revoked: Revoked) -> None:
         """Begin to look for revocations; tell `revoked` of each."""
         self.revocations.listen(revoked)

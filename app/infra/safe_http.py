@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from app.core.delivery import DeliveryError
-from app.core.text import storable
+from app.core.text import is_plain, storable
 from app.core.webhook_retry import Answer, seconds_asked
 from app.infra.addresses import Judge, Names, Resolver, is_private, is_public
 from app.infra.errors import Invalid
@@ -201,7 +201,7 @@ def _request(method: str, address: HttpUrl, headers: Mapping[str, str], body: by
     lines += [f"{name}: {value}" for name, value in headers.items() if name != "Host"]
     if method == "POST":
         lines.append(f"Content-Length: {len(body)}")
-    if not "".join(lines).isprintable():
+    if not is_plain("".join(lines)):
         raise ValueError("a header holds a control character")
     return "\r\n".join((*lines, "\r\n")).encode("ascii") + body
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from app.infra.fields import Request, refuse
+from app.infra.fields import Request, Text, refuse
 from devkit.lab.traps import TRAPS
 from devkit.lab.verdicts import LIBRARIES
 
@@ -59,7 +59,7 @@ class NothingIn(Request):
 class SubscriptionIn(Request):
     """A page's origin, and the keys that it has made for its subscription, in base64url."""
 
-    origin: Annotated[str, Field(max_length=160)]
+    origin: Annotated[Text, Field(max_length=160)]
     private: Annotated[str, Field(min_length=40, max_length=50)]
     auth: Annotated[str, Field(min_length=20, max_length=30)]
 

@@ -106,7 +106,7 @@ def outside(call: Call) -> Call:
 def test_a_part_of_a_large_call_decides_as_the_whole_does() -> None:
     first = dice().randrange(2**32)
     for seed in range(first, first + ORDERS):
-        one = LargeWalk(random.Random(seed))
+        one = LargeWalk(dice(seed))
         try:
             for _ in range(one.chance.randint(10, 40)):
                 one.step()

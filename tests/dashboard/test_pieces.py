@@ -97,6 +97,7 @@ def test_lanes_show_each_step_with_the_time_between():
 SEEN_BY_OTHERS = {
     EventType.CALL_ACTIVE,
     EventType.CALL_UPDATED,
+    EventType.MEMBER_RINGING,
     EventType.RING_STARTED,
     EventType.RING_SETTLED,
 }

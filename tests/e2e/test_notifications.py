@@ -4,8 +4,6 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from app.tenants import service as tenants
-from app.tenants.schemas import TenantSettings
 from devkit.simulator.google.accounts import Account
 from tests.e2e.android import account, android, give_account
 from tests.e2e.house import BUNDLE, Tenant, eventually, member
@@ -15,8 +13,8 @@ MISSED = {"title": "Missed call", "body": "{{caller_label}} called", "sound": "d
 
 
 async def say(tenant: Tenant, **of_types: Any) -> None:
-    settings = TenantSettings.model_validate({"notifications": of_types})
-    await tenants.change_settings(tenant.runtime, tenant.id, settings)
+    answer = await tenant.api.put("/v1/settings", json={"notifications": of_types})
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_missed_call_is_told_on_each_device_with_what_is_unseen(
@@ -181,10 +179,10 @@ async def by_alert(tenant: Tenant, user: str) -> tuple[str, str]:
 
 
 async def ring_without_callkit(tenant: Tenant) -> None:
-    settings = TenantSettings.model_validate(
-        {"alert_rings": {BUNDLE: 9}, "notifications": {"default": {"answered_elsewhere": NOTIFY}}}
-    )
-    await tenants.change_settings(tenant.runtime, tenant.id, settings)
+    texts = {"default": {"answered_elsewhere": NOTIFY}}
+    settings = {"alert_rings": {BUNDLE: 9}, "notifications": texts}
+    answer = await tenant.api.put("/v1/settings", json=settings)
+    assert answer.status_code == 200, answer.text
 
 
 async def next_repeat_now(tenant: Tenant) -> None:

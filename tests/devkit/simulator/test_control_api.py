@@ -33,6 +33,7 @@ async def test_says_where_everything_is(control: httpx.AsyncClient, sim: Simulat
         "sandbox_url": sim.sandbox_url,
         "fcm_url": sim.fcm_url,
         "google_token_url": sim.google_token_url,
+        "webpush_url": sim.webpush_url,
         "control_url": sim.control_url,
         "ca_file": str(sim.ca_file),
     }
