@@ -124,7 +124,7 @@ reference: $(VENV)/dev.stamp ## write the references, and what is generated in t
 # What is tested with is what is run with: the smaller sets take their versions from the largest.
 lock: | $(BIN)/python ## resolve the dependencies anew into requirements/
 	@$(PIP) install uv
-	@for set in "dev build,demo,dev" "demo build,demo" "run build"; do set -- $$set; \
+	@for set in "dev build,demo,dev,otel" "demo build,demo" "run build"; do set -- $$set; \
 		extras=$$(echo "$$2" | sed 's/[^,]*/--extra &/g; s/,/ /g'); \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 			--no-annotate --no-emit-index-url --no-emit-find-links $(if $(KEEP),,--upgrade) \

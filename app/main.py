@@ -43,6 +43,7 @@ from app.infra.rate_limits import TELL, WITHIN, RateLimiter
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings, get_settings
 from app.infra.tasks import Tasks
+from app.infra.traces import open_traces
 from app.live.streams import Streams
 
 if TYPE_CHECKING:
@@ -72,9 +73,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         raise UnsafeSettings("; ".join(faults))
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastPath) -> AsyncIterator[None]:
         async with AsyncExitStack() as ending:  # also of what did not start: a wrong key, say
-            runtime = open_runtime(chosen)
+            runtime = open_runtime(chosen, open_traces("ringline-api"))
+            app.has_traces = runtime.traces is not None
             ending.push_async_callback(runtime.close)
             app.state.runtime = runtime
             app.state.gate = gate_of(runtime)

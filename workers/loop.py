@@ -22,6 +22,7 @@ from app.infra.outage import DatabaseAway, is_transient
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
 from app.infra.tasks import Tasks
+from app.infra.traces import open_traces
 from app.push.dispatch import LEASE
 from app.push.service import Dispatcher
 from app.webhooks import backlog
@@ -129,7 +130,7 @@ class Loop:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self.runtime = open_runtime(self._settings)
+        self.runtime = open_runtime(self._settings, open_traces("ringline-worker"))
         await self._check_key(self.runtime)
         self.dispatcher = Dispatcher(self.runtime, partial(reach.mark, self.runtime))
         only = self._settings.worker_only

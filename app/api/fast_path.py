@@ -6,6 +6,7 @@ way unusual, or whose body is not valid, goes the long way from its first byte o
 with it is said in one place, and the two ways share all that follows the reading of the request.
 """
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ from app.core.frozen import frozen
 from app.http.access_log import logged
 from app.http.auth import Gate
 from app.http.security_headers import SecurityHeaders
+from app.http.tracing import traced
 from app.tenants import rate_limits
 
 PATH = "/v1/calls"
@@ -35,11 +37,14 @@ class FastPath(FastAPI):
 
     security: SecurityHeaders
     access_log = True
+    has_traces = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         if scope["type"] in {"http", "websocket"}:
-            await logged(self._answer, scope, receive, send, told=self.access_log)
+            with_span = self.has_traces and scope["type"] == "http"
+            answer = partial(traced, self._answer) if with_span else self._answer
+            await logged(answer, scope, receive, send, told=self.access_log)
         else:
             await super().__call__(scope, receive, send)
 

@@ -85,7 +85,10 @@ async def carry_out(runtime: Runtime, tenant_id: UUID, session_id: UUID, asked: 
     def make() -> Lanes[Line, Asked, Done]:
         return Lanes(lambda line, batch: _work(runtime, line, batch), AT_ONCE, MOST_WAITING)
 
-    return await runtime.keep("calls.commands", make).submit((tenant_id, session_id), asked)
+    done = await runtime.keep("calls.commands", make).submit((tenant_id, session_id), asked)
+    if runtime.traces is not None:
+        runtime.traces.acted(done.stored.traceparent)
+    return done
 
 
 async def _work(runtime: Runtime, line: Line, batch: Sequence[Asked]) -> list[Done | Exception]:

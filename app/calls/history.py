@@ -51,6 +51,7 @@ class History:
     pushes: Sequence[Row]
     attempts: Sequence[Row]
     events: Sequence[Row]
+    traceparent: str | None = None
 
 
 async def of_call(
@@ -62,10 +63,12 @@ async def of_call(
         return None
     values = {"call": session_id, "limit": limit}
     pushes = await many(session, PUSHES, values)
+    stored = stored_from(row, {})
     return History(
-        call=stored_from(row, {}).call,
+        call=stored.call,
         rings=await many(session, RINGS, values),
         pushes=pushes,
         attempts=await many(session, ATTEMPTS, {"pushes": [push["id"] for push in pushes]}),
         events=await many(session, EVENTS, values),
+        traceparent=stored.traceparent,
     )

@@ -14,7 +14,7 @@ class Call(Base):
     """One session of a cid. `due_at`: when time next changes it; the sweep's only question.
 
     `told_seq`: the event up to which the members of a large call have been told; `update_due_at`:
-    when they are to be told more.
+    when they are to be told more. `traceparent`: the span in which it began, while traces are on.
     """
 
     __tablename__ = "calls"
@@ -42,6 +42,7 @@ class Call(Base):
     version: Mapped[int] = mapped_column(Integer)
     told_seq: Mapped[int] = mapped_column(Integer, server_default="0")
     update_due_at: Mapped[datetime | None]
+    traceparent: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         Index(

@@ -33,7 +33,7 @@ class RingRequest:
 
     `key` is its Idempotency-Key, among those of `owner`: an API key or a user. `give_up`: whether
     the rings of whom nothing can ring end at once. `notify`: a notification tells of it, no more.
-    `urgent`: of what its callees wish only a block counts.
+    `urgent`: of what its callees wish only a block counts. `traceparent`: of its span, if traced.
     """
 
     tenant_id: UUID
@@ -50,6 +50,7 @@ class RingRequest:
     urgent: bool
     body_digest: bytes
     when_busy: WhenBusy = "ring"
+    traceparent: str | None = None
 
     @property
     def watched(self) -> bool:

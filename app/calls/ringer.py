@@ -18,6 +18,7 @@ from app.calls.reach import unreachable_of
 from app.calls.ringing import Answer, RingRequest
 from app.calls.suppressing import suppressed
 from app.core.call import Refused
+from app.core.frozen import replace
 from app.infra.batching import Lanes
 from app.infra.errors import Conflict, NotFound
 from app.infra.observe import RINGS
@@ -59,12 +60,21 @@ class Ringer:
     async def submit(self, one: RingRequest) -> dict[str, Any]:
         """Ring; the call as clients read it. Raises Conflict, Invalid or Unavailable."""
         try:
-            call = await self._ring(await self._by_handle(one))
+            call = await self._traced(one)
         except Exception:
             RINGS.labels("refused").inc()
             raise
         RINGS.labels("taken").inc()
         return call
+
+    async def _traced(self, one: RingRequest) -> dict[str, Any]:
+        traces = self._runtime.traces
+        if traces is None:
+            return await self._ring(await self._by_handle(one))
+        with traces.ringing() as span:
+            span.set({"ringline.session_id": str(one.session_id)})
+            one = replace(one, traceparent=span.traceparent)
+            return await self._ring(await self._by_handle(one))
 
     async def _by_handle(self, one: RingRequest) -> RingRequest:
         """The same with users in the place of handles. Raises Invalid for one that nobody has."""

@@ -141,7 +141,7 @@ def _start(
         one.told_busy(in_calls),
     )
     decision = decide(call, command, now)
-    return Change(Stored(decision.call, one.tenant_id, 0, 1), decision)
+    return Change(Stored(decision.call, one.tenant_id, 0, 1, one.traceparent), decision)
 
 
 class Meets(Exception):

@@ -31,12 +31,13 @@ class Stored:
     tenant_id: UUID
     event_seq: int
     version: int
+    traceparent: str | None = None
 
 
 CALL: Final = (
     "id", "tenant_id", "type", "name", "state", "reason", "caller_id", "video", "limits",
     "created_at", "active_at", "ended_at", "alone_since", "event_seq", "version", "caller_name",
-    "caller_avatar_url", "caller_handle", *DETAILS,
+    "caller_avatar_url", "caller_handle", "traceparent", *DETAILS,
 )  # fmt: skip
 MEMBER: Final = (
     "user_id", "role", "state", "device_id", "monitored", "joined_at", "seen_at", "left_at",
@@ -58,7 +59,7 @@ def stored_from(row: Sequence[Any], members: Mapping[str, Member]) -> Stored:
     (
         session_id, tenant_id, kind, name, state, reason, caller_id, video, limits_, created_at,
         active_at, ended_at, alone_since, event_seq, version, caller_name, avatar_url, handle,
-        *details,
+        traceparent, *details,
     ) = row  # fmt: skip
     call = Call(
         id=session_id,
@@ -77,7 +78,7 @@ def stored_from(row: Sequence[Any], members: Mapping[str, Member]) -> Stored:
         caller=Person(caller_name, avatar_url, handle_from(handle)),
         members=MappingProxyType(members),
     )
-    return Stored(call, tenant_id, event_seq, version)
+    return Stored(call, tenant_id, event_seq, version, traceparent)
 
 
 def call_row(stored: Stored) -> dict[str, Any]:
@@ -103,6 +104,7 @@ def call_row(stored: Stored) -> dict[str, Any]:
         "due_at": due_at(call),
         "event_seq": stored.event_seq,
         "version": stored.version,
+        "traceparent": stored.traceparent,
         **details_json(call.details),
     }
 

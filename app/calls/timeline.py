@@ -17,6 +17,7 @@ from app.core.event import milliseconds, rfc3339
 from app.core.push import TOKEN_KINDS
 from app.infra.db import Row
 from app.infra.runtime import Runtime
+from app.infra.traces import trace_id_of
 
 SHOWN = ("id", "session_id", "cid", "state", "reason", "title", "caller", "created_at", "ended_at")
 
@@ -60,7 +61,8 @@ async def of_call(runtime: Runtime, tenant_id: UUID, reference: str) -> dict[str
     call = known.call
     shown = call_out(call)
     return {
-        "call": {name: shown[name] for name in SHOWN} | {"caller_id": call.caller_id},
+        "call": {name: shown[name] for name in SHOWN}
+        | {"caller_id": call.caller_id, "trace_id": trace_id_of(known.traceparent)},
         "timeline": [line.out(call.created_at) for line in lines(known)],
     }
 

@@ -103,5 +103,7 @@ def show(
     ended = f", {about['reason']}" if about.get("reason") else ""
     title = f"  {about['title']}" if about["title"] else ""
     head = f"{about['cid']}{title}  {about['state']}{ended}  ({about['session_id']})"
+    if about["trace_id"]:
+        head += f"\ntrace {about['trace_id']}"
     lines = [(f"{one['ms']:,}", one["user_id"] or "", one["text"]) for one in found["timeline"]]
     answer(found, head + "\n" + columns(("ms", "Who", "What"), lines))

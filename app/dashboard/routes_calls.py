@@ -17,6 +17,7 @@ from app.dashboard.access import Operator, Viewer
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
 from app.infra.errors import Conflict
 from app.infra.fields import Text
+from app.infra.traces import trace_id_of
 
 router = APIRouter(
     prefix=BASE + "/t/{tenant_id}/calls", route_class=PageRoute, include_in_schema=False
@@ -98,6 +99,7 @@ async def one_page(request: Request, place: Viewer, session_id: UUID) -> Respons
         story=story,
         members=members,
         call=story.call,
+        trace_id=trace_id_of(story.traceparent),
         rung=[names.get(user) or user for user in dict.fromkeys(users)],
         drawing=timeline.drawing(story),
         sentences=explaining.explain(story, tokens),

@@ -13,6 +13,7 @@ from app.infra.hints import Hints
 from app.infra.news import News
 from app.infra.queue import Queue
 from app.infra.settings import Settings
+from app.infra.traces import Traces
 from app.infra.vault import Keyring, keyring
 
 T = TypeVar("T")
@@ -29,6 +30,7 @@ class Runtime:
     hints: Hints
     queue: Queue
     keyring: Keyring
+    traces: Traces | None = None
     kept: dict[str, Any] = field(default_factory=dict)
 
     def keep(self, name: str, make: Callable[[], T]) -> T:
@@ -45,9 +47,11 @@ class Runtime:
         await self.hints.close()
         await redis.disconnect(self.redis)
         await self.database.close()
+        if self.traces is not None:
+            await self.traces.close()
 
 
-def open_runtime(settings: Settings) -> Runtime:
+def open_runtime(settings: Settings, traces: Traces | None = None) -> Runtime:
     """The doors of these settings; nothing is connected until it is used."""
     client = redis.connect(settings)
     return Runtime(
@@ -58,4 +62,5 @@ def open_runtime(settings: Settings) -> Runtime:
         hints=Hints(client, on=settings.direct_hints),
         queue=Queue(settings),
         keyring=keyring(settings),
+        traces=traces,
     )

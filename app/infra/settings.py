@@ -334,6 +334,16 @@ def wants_details() -> bool:
     return os.environ.get("RINGLINE_LOG_LEVEL", "").lower() == "debug"
 
 
+def wants_traces() -> bool:
+    """Whether OpenTelemetry's own variables say that there are traces, and where they go."""
+    off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    named = any(
+        os.environ.get(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT", "").strip() for name in ("", "TRACES_")
+    )
+    return not off and (exporter == "otlp" or (named and not exporter))
+
+
 def say_in_this_process(name: str, value: str) -> None:
     """Set a setting as if the environment did: a command's option, for whatever it starts."""
     os.environ[f"RINGLINE_{name.upper()}"] = value

@@ -45,6 +45,7 @@ class CallFacts:
     custom: Mapping[str, Any] | None
     settings: dict[str, Any]
     joined: Sequence[tuple[str, Mapping[str, Any] | None]] | None
+    traceparent: str | None
 
     @property
     def caller(self) -> Person:

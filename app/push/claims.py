@@ -35,7 +35,7 @@ CALL = """
         'id', c.id, 'type', c.type, 'name', c.name, 'caller_id', c.caller_id,
         'caller_name', c.caller_name, 'caller_avatar_url', c.caller_avatar_url,
         'caller_handle', c.caller_handle, 'title', c.title, 'video', c.video, 'custom', c.custom,
-        'settings', n.settings,
+        'settings', n.settings, 'traceparent', c.traceparent,
         'joined', CASE WHEN c.state = 'active' THEN (
             SELECT json_agg(json_build_array(m.user_id, m.person) ORDER BY m.joined_at, m.user_id)
             FROM members m

@@ -38,6 +38,7 @@ from app.push.life import Life
 from app.push.preparing import Preparing, refused_payload
 from app.push.results import DatabaseClock, Result
 from app.push.senders import Senders
+from app.push.tracing import PushSpans
 
 log = structlog.get_logger(__name__)
 
@@ -103,8 +104,9 @@ class Sending:
         self._loop = asyncio.get_running_loop()
         self._runtime = runtime
         self._clock = clock
-        self._finish = finish
-        self._forget = forget
+        self._spans = None if runtime.traces is None else PushSpans(runtime.traces)
+        self._finish = finish if self._spans is None else self._spans.finished(finish)
+        self._forget = forget if self._spans is None else self._spans.forgotten(forget)
         self._breakers = Breakers()
         self._in_flight: dict[Claim, InFlight] = {}
         self._failed: OrderedDict[UUID, tuple[UUID, ...]] = OrderedDict()
@@ -129,6 +131,8 @@ class Sending:
                     )
                 )
             calls = {push.session_id: push.call for push in claimed if push.call is not None}
+            if self._spans is not None:
+                self._spans.claimed(claimed, calls, read)
             preparing = Preparing(calls, self._runtime.settings.public_url, self._runtime.keyring)
             while left or missed:
                 if not left:

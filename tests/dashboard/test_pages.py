@@ -105,7 +105,12 @@ async def test_ending_a_call_is_in_the_audit_log_once(site: Site, tenant) -> Non
     call = await ring(site, tenant, "one")
     for _ in range(2):  # the second comes too late: it ends nothing
         await post(owner, f"/dashboard/t/{tenant}/calls/{call}/end")
-    assert "Cancelled" in (await owner.get(f"/dashboard/t/{tenant}/calls/{call}")).text
+    async with site.runtime.database.transaction() as session:
+        traced = text("UPDATE calls SET traceparent = '00-4bf92f3577-00f0-01' WHERE id = :call")
+        await session.execute(traced, {"call": call})
+    page = (await owner.get(f"/dashboard/t/{tenant}/calls/{call}")).text
+    assert "Cancelled" in page
+    assert 'Trace <span class="mono">4bf92f3577</span>' in page
     log = (await owner.get(f"/dashboard/t/{tenant}/settings/audit")).text
     assert log.count("ended a call") == 1
     assert f"call:{call}" in log

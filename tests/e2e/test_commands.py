@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import secrets
 from pathlib import Path
 
 from tests import forks
@@ -28,9 +29,15 @@ async def test_call_show_tells_the_story_in_order(tenant: Tenant) -> None:
     await tenant.sim.arrived(1, token=twin.alert or "")
     await tenant.act(call, "end", "bob", one.device_id)
     await asyncio.sleep(0.3)
+    trace = secrets.token_hex(16)
+    await tenant.execute(
+        "UPDATE calls SET traceparent = :t WHERE tenant_id = :id",
+        t=f"00-{trace}-{secrets.token_hex(8)}-01", id=tenant.id,
+    )  # fmt: skip
     shown = await ringline(tenant, "call", "show", "default:story", "--tenant", str(tenant.id))
     assert "default:story" in shown
     assert "completed" in shown
+    assert f"trace {trace}" in shown
     assert shown.count("Apple") >= 2
     for secret in (one.voip, twin.voip, tenant.key):
         assert secret not in shown

@@ -178,6 +178,10 @@ class TimelineCallOut(Out):
     caller: CallerOut = Field(description="who called, as screens show them")
     created_at: Moment = time("when it began")
     ended_at: Moment | None = maybe_time("when it ended")
+    trace_id: Word | None = Field(
+        description="by which a backend of OpenTelemetry traces finds it; null: it was not traced",
+        examples=["4bf92f3577b34da6a3ce929d0e0e4736"],
+    )
 
 
 class LineOut(Out):

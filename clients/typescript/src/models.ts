@@ -1162,6 +1162,8 @@ export interface TimelineCall {
   created_at: string;
   /** when it ended; RFC 3339, UTC, with milliseconds */
   ended_at: string | null;
+  /** by which a backend of OpenTelemetry traces finds it; null: it was not traced */
+  trace_id: string | null;
 }
 
 /** Everything that happened in a call, in order. */

@@ -1334,6 +1334,8 @@ class TimelineCall(TypedDict):
     """when it began; RFC 3339, UTC, with milliseconds"""
     ended_at: str | None
     """when it ended; RFC 3339, UTC, with milliseconds"""
+    trace_id: str | None
+    """by which a backend of OpenTelemetry traces finds it; null: it was not traced"""
 
 
 class Timeline(TypedDict):
