@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.calls import busy, erase, heartbeats, histories, history, suppressing
+from app.calls import busy, erase, heartbeats, histories, history, reach, suppressing
 from app.calls import call_token_view as state
 from app.calls import late_devices as late
 from app.calls import store as calls
@@ -186,6 +186,8 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     ),
     "ringable": (tokens.RINGABLE, {"tenants": [TENANT], "users": ["u7"]}),
     "pushable": (tokens.PUSHABLE, {"tenants": [TENANT], "users": ["u7"]}),
+    "silenced": (reach.SILENCED, {"tenants": [TENANT], "users": ["u7"]}),
+    "turn a device off": (tokens.SET_RINGS, {"device": IDS[0], "rings": False}),
     "expired tokens": (tokens.EXPIRED, {"limit": 500, "aside": []}),
     "expire tokens": (tokens.EXPIRE, {"ids": IDS}),
     "devices": (devices.DEVICES, USER | {"device": None}),

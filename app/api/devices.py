@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.access import read_activation_token
 from app.api.models import says
 from app.api.models.devices import (
+    DeviceOut,
     DevicesOut,
     RegisteredOut,
     RevokedOut,
@@ -18,7 +19,7 @@ from app.calls import registration
 from app.core.event import rfc3339
 from app.credentials import vapid
 from app.devices import service
-from app.devices.schemas import ActivateIn, DeviceIn, UnregisterIn, UserTokenIn
+from app.devices.schemas import ActivateIn, DeviceChangeIn, DeviceIn, UnregisterIn, UserTokenIn
 from app.http.acting import actor_of, runtime_of
 from app.http.auth import server, server_or_user
 from app.http.encoded_slashes import segment
@@ -88,6 +89,27 @@ async def activate(body: ActivateIn, request: Request) -> Response:
     said = read_activation_token(runtime.keyring, body.token, clock.unix())
     await registration.activate(runtime, said)
     return Response(status_code=204)
+
+
+@router.patch(f"/devices/{segment('device_id')}", **says("change_device", DeviceOut))
+async def change(
+    device_id: DeviceId, body: DeviceChangeIn, request: Request, caller: ServerOrUser
+) -> dict[str, Any]:
+    """Turn ringing of a device off, or on again, from the next ring on.
+
+    A device that is off gets no rings and no notifications; it may answer, and its streams go on.
+    Registering again, or a new token, leaves it off.
+    """
+    require_scope(caller, "devices")
+    user = caller.acting_for(body.user_id)
+    return await registration.set_rings(
+        runtime_of(request),
+        caller.tenant_id,
+        user,
+        device_id,
+        rings=body.rings,
+        actor=actor_of(request, caller),
+    )
 
 
 @router.delete(f"/devices/{segment('device_id')}", status_code=204, operation_id="remove_device")

@@ -205,6 +205,7 @@ OF_OPERATION: Final[dict[str, str]] = {
     "list_devices": _DEVICE,
     "unregister_device": f"{_DEVICE} {_BODY} token_not_hex token_odd_length token_wrong_length "
     "token_malformed invalid_endpoint device_not_found",
+    "change_device": f"{_DEVICE} {_BODY} device_not_found",
     "remove_device": f"{_DEVICE} device_not_found",
     "erase_user": f"{_DEVICE} user_not_found",
     "create_user_token": f"{_DEVICE} {_BODY} unknown_scope no_signing_secret",

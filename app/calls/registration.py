@@ -72,6 +72,29 @@ async def remove(
     notify_after_commit(runtime, Applied(rings=list(change.stopped)))
 
 
+async def set_rings(
+    runtime: Runtime,
+    tenant_id: UUID,
+    user_id: str,
+    device_id: str,
+    *,
+    rings: bool,
+    actor: Actor = SERVER,
+) -> dict[str, Any]:
+    """Turn ringing of a device off, or on again; returns the device as clients read it.
+
+    What rings on it goes on; turned on while its user is rung elsewhere it rings too. Raises
+    NotFound when the user has no such device.
+    """
+    async with runtime.database.transaction() as session:
+        row, device = await devices.set_rings(session, tenant_id, user_id, device_id, rings=rings)
+        detail = {"device": str(row), "rings": rings}
+        await record(session, actor, tenant_id, "device.change", "user", detail, user=user_id)
+    if rings:
+        await ring_late_devices(runtime, (tenant_id, user_id))
+    return device
+
+
 async def unregister(
     runtime: Runtime, tenant_id: UUID, user_id: str, token: str, *, actor: Actor = SERVER
 ) -> None:

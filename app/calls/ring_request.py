@@ -100,9 +100,18 @@ class RingRequest:
             (self.tenant_id, user, request.caller.id, request.type) for user in request.callee_ids
         ]
 
-    def kept_from(self, quiet: Mapping[Pair, Why], in_calls: frozenset[User]) -> dict[str, str]:
-        """Its callees that are not to be rung, and why; their own wishes come first."""
+    def kept_from(
+        self,
+        quiet: Mapping[Pair, Why],
+        in_calls: frozenset[User],
+        silenced: frozenset[User] = frozenset(),
+    ) -> dict[str, str]:
+        """Its callees that are not to be rung, and why; their own wishes come first.
+
+        `silenced`: whose devices are all off, which no urgency turns on.
+        """
         found = dict.fromkeys(self.callee_ids, Why.NOTIFY.value) if self.notify else {}
+        found |= dict.fromkeys(self.among(silenced), Why.DEVICES_OFF.value) if silenced else {}
         for pair in self.pairs if quiet else ():
             why = quiet.get(pair)
             if why is Why.BLOCKED or (why is not None and not self.urgent):

@@ -14,7 +14,7 @@ from uuid import UUID
 from app.calls import busy, ringing, store
 from app.calls.commands import carry_out
 from app.calls.notify_after_commit import notify_after_commit
-from app.calls.reach import unreachable_of
+from app.calls.reach import lost_of
 from app.calls.ringing import Answer, RingRequest
 from app.calls.suppressing import suppressed
 from app.core.call import Refused
@@ -120,7 +120,7 @@ class Ringer:
                 return None
             users = [(one.tenant_id, user) for user in one.request.callee_ids]
             now, found = await tokens.ringable(session, users)
-            lost = await unreachable_of(session, users, found)
+            lost = await lost_of(session, users, found)
             quiet = await suppressed(session, one.pairs, now)
             within = await busy.in_calls(session, users, session_id) if one.watched else frozenset()
             asked = ringing.ring_more(one, lost, quiet, within)

@@ -10,7 +10,7 @@ from app.calls import idempotency as kept_rows
 from app.calls.apply import Applied, Change, start
 from app.calls.commands import Asked, Done
 from app.calls.idempotency import KeptKey
-from app.calls.reach import User, unreachable_of, warnings_of
+from app.calls.reach import Lost, User, lost_of, warnings_of
 from app.calls.ring_request import LONGEST_KEY, CidKey, RingRequest, resolve, ring_request
 from app.calls.rows import Stored
 from app.calls.schemas import call_out
@@ -63,8 +63,8 @@ async def ring_new(
     now, tokens = stands.now, found.tokens
     pairs = [pair for one in orders for pair in one.pairs] if found.ruled else []
     quiet = await suppressed(session, pairs, now) if pairs else {}
-    unreachable = await unreachable_of(session, users, tokens)
-    started = [_start(one, now, unreachable, quiet, stands.busy) for one in orders]
+    lost_users = await lost_of(session, users, tokens)
+    started = [_start(one, now, lost_users, quiet, stands.busy) for one in orders]
     taken_names = await _taken(session, orders, started, stands.meets)
     meets = {n: one for n, one in stands.meets.items() if n not in taken_names}
     aside = stands.later | meets.keys() | taken_names
@@ -75,7 +75,7 @@ async def ring_new(
             first.setdefault(one.cid, n)
     added, applied = await start(session, [started[n] for n in first.values()], now, tokens)
     taken = [n for n in first.values() if orders[n].session_id in added]
-    if quiet or stands.busy:
+    if quiet or stands.busy or lost_users.silenced:
         await record_suppressed(session, [started[n] for n in taken])
     lost = set(range(len(orders))) - answers.keys() - twins.keys() - set(taken) - aside
     keys = [key for n in sorted(lost) if (key := orders[n].kept_key)]
@@ -115,7 +115,7 @@ async def _taken(
 def _start(
     one: RingRequest,
     now: datetime,
-    unreachable: frozenset[User],
+    lost: Lost,
     quiet: Mapping[Pair, Why],
     in_calls: frozenset[User],
 ) -> Change:
@@ -135,9 +135,9 @@ def _start(
         one.callees,
         one.ring_time,
         one.device,
-        one.among(unreachable),
+        one.among(lost.unreachable),
         one.give_up,
-        one.kept_from(quiet, in_calls),
+        one.kept_from(quiet, in_calls, lost.silenced),
         one.told_busy(in_calls),
     )
     decision = decide(call, command, now)
@@ -216,7 +216,7 @@ def _repeat(one: RingRequest, digest: bytes, answer: dict[str, Any]) -> Answer:
 
 def ring_more(
     one: RingRequest,
-    unreachable: frozenset[User],
+    lost: Lost,
     quiet: Mapping[Pair, Why],
     in_calls: frozenset[User],
 ) -> Asked:
@@ -229,18 +229,17 @@ def ring_more(
             return None
         change = Change(stored, decision)
         repeated, _ = await _keep(session, [one], [change], now)
-        if (quiet or in_calls) and not repeated:
+        if (quiet or in_calls or lost.silenced) and not repeated:
             await record_suppressed(session, [change])
         return repeated.get(0)
 
-    lost = one.among(unreachable)
     command = RingMore(
         one.request.caller.id,
         one.callees,
         one.ring_time,
-        lost,
+        one.among(lost.unreachable),
         one.give_up,
-        one.kept_from(quiet, in_calls),
+        one.kept_from(quiet, in_calls, lost.silenced),
         one.told_busy(in_calls),
     )
     return Asked(command, admit)

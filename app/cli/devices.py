@@ -13,7 +13,7 @@ from app.devices.schemas import LONGEST_TOKEN, push_token
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 
-device_app = group("device", "Devices: a user's phones, and taking one away.")
+device_app = group("device", "Devices: a user's phones, turned off and on, and taken away.")
 User = Annotated[str, typer.Argument(help="User id.")]
 
 
@@ -27,7 +27,7 @@ def device_list(user: User, tenant: Tenant) -> None:
     found = with_runtime(work)
     lines = [
         (one["device_id"], one["name"] or "", token["kind"], token["app_id"], token["ends_with"],
-         token["retired_reason"] or "live")
+         token["retired_reason"] or ("live" if one["rings"] else "off"))
         for one in found for token in one["tokens"]
     ]  # fmt: skip
     answer(found, columns(("Device", "Name", "Token", "App", "Ends with", "State"), lines))
@@ -45,6 +45,24 @@ def device_remove(
 
     with_runtime(work)
     answer({"removed": device}, f"removed {device} of {user}")
+
+
+@command(device_app, "ringing")
+def device_ringing(
+    user: User,
+    device: Annotated[str, typer.Argument(help="Device id.")],
+    tenant: Tenant,
+    on: Annotated[bool, typer.Option("--on/--off", help="Whether it is rung.")],
+) -> None:
+    """Turn ringing of a device off, or on again, from the next ring on."""
+
+    async def work(runtime: Runtime) -> dict[str, Any]:
+        tenant_id = await tenants.find(runtime, tenant)
+        return await registration.set_rings(
+            runtime, tenant_id, user, device, rings=on, actor=actor()
+        )
+
+    answer(with_runtime(work), f"{device} of {user} is {'on' if on else 'off'}")
 
 
 @command(device_app, "unregister")

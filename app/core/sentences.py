@@ -54,6 +54,7 @@ SUPPRESSED = {
     "do_not_disturb": "is not to be disturbed",
     "quiet_hours": "has quiet hours",
     "call_type": "wants no calls of this type",
+    "devices_off": "has turned off every device that could ring",
 }
 NOTIFIED = {
     "call_type_notify": "wants calls of this type told by a notification",

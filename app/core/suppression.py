@@ -27,9 +27,10 @@ class Why(StrEnum):
     CALL_TYPE_NOTIFY = "call_type_notify"
     NOTIFY = "notify"  # whoever rings asks for no more
     IN_A_CALL = "in_a_call"  # and the tenant has it quiet
+    DEVICES_OFF = "devices_off"  # all that could ring
 
 
-TOLD: Final = frozenset({Why.DO_NOT_DISTURB, Why.QUIET_HOURS, Why.CALL_TYPE})
+TOLD: Final = frozenset({Why.DO_NOT_DISTURB, Why.QUIET_HOURS, Why.CALL_TYPE, Why.DEVICES_OFF})
 """What a caller may be told of, where the tenant lets them know: a user's wishes, but no block."""
 NOTIFIED: Final = frozenset({Why.CALL_TYPE_NOTIFY, Why.NOTIFY, Why.IN_A_CALL})
 """Why a ring was not pushed that a notification tells of instead, where there are words for it."""

@@ -132,6 +132,19 @@ async def remove(request: Request, place: Operator) -> Response:
     return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "device_removed")
 
 
+@router.post("/user/rings")
+async def set_rings(request: Request, place: Operator) -> Response:
+    """Turn ringing of a device off, or on again."""
+    user_id = await _user_of(request)
+    fields = await fields_of(request)
+    device_id, rings = text_of(fields, "device_id"), text_of(fields, "rings") == "yes"
+    await registration.set_rings(
+        place.runtime, place.id, user_id, device_id, rings=rings, actor=place.actor
+    )
+    done = "device_on" if rings else "device_off"
+    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", done)
+
+
 @router.post("/user/unblock")
 async def unblock(request: Request, place: Operator) -> Response:
     """Take a block of a user's back."""

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, func
+from sqlalchemy import Boolean, ForeignKey, Index, Text, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base
@@ -28,7 +28,10 @@ class User(Base):
 
 
 class Device(Base):
-    """One app installation of a user. `device_id` is kept by the app and unique for its user."""
+    """One app installation of a user. `device_id` is kept by the app and unique for its user.
+
+    `rings`: whether it is rung; its tokens have a copy, since those of a ring are found by them.
+    """
 
     __tablename__ = "devices"
 
@@ -39,6 +42,7 @@ class Device(Base):
     name: Mapped[str | None] = mapped_column(Text)
     platform: Mapped[str | None] = mapped_column(Text)
     report: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    rings: Mapped[bool] = mapped_column(Boolean, server_default="true")
     created_at: Mapped[datetime]
     registered_at: Mapped[datetime]
 

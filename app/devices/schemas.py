@@ -296,6 +296,17 @@ class DeviceIn(Request):
         return self
 
 
+class DeviceChangeIn(Request):
+    """What to change of a device; `user_id` only with an API key."""
+
+    rings: bool = Field(
+        description="whether it is rung and notified; false turns it off", examples=[False]
+    )
+    user_id: UserId | None = Field(
+        None, description="whose device; with a key only", examples=["bob"]
+    )
+
+
 class UnregisterIn(Request):
     """Which device to remove, by a push token that it holds; `user_id` only with an API key."""
 
@@ -353,6 +364,7 @@ def device_out(device: dict[str, Any]) -> dict[str, Any]:
         "name": device["name"],
         "platform": device["platform"],
         "report": device["report"] or None,
+        "rings": device["rings"],
         "created_at": rfc3339(device["created_at"]),
         "registered_at": rfc3339(device["registered_at"]),
         "tokens": [

@@ -16,7 +16,7 @@ from app.devices import store
 from app.devices.schemas import DeviceIn, device_out
 from app.infra import bisection
 from app.infra.bisection import Aside
-from app.infra.db import Connection, clock
+from app.infra.db import Connection, Row, clock
 from app.infra.errors import NotFound
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
@@ -74,9 +74,7 @@ async def register(
         },
     )
     beyond = await store.devices_beyond(session, tenant_id, user_id, most)
-    moved, stopped = await _take_tokens(
-        session, tenant_id, user_id, device["id"], request, beyond, now
-    )
+    moved, stopped = await _take_tokens(session, tenant_id, user_id, device, request, beyond, now)
     found = (await store.devices_of(session, tenant_id, user_id, device_id))[0]
     return DeviceChange(device_out(found), tuple(moved), tuple(beyond), stopped=tuple(stopped))
 
@@ -85,7 +83,7 @@ async def _take_tokens(
     session: Connection,
     tenant_id: UUID,
     user_id: str,
-    device: UUID,
+    known: Row,
     request: DeviceIn,
     beyond: list[UUID],
     now: datetime,
@@ -96,6 +94,7 @@ async def _take_tokens(
 
     Pushes before tokens, and each of these in order of id, as workers do: nothing deadlocks.
     """
+    device, rings = known["id"], known["rings"]
     tokens = [token.stored() for token in request.tokens]
     given_up = await push_tokens.tokens_given_up(session, tenant_id, user_id, device, tokens)
     holders = await push_tokens.devices_of_tokens(session, given_up) if given_up else []
@@ -104,10 +103,12 @@ async def _take_tokens(
     if given_up or going:
         owners = await push_tokens.owners_of(session, given_up)
         # who keeps the phone keeps its ring: a token replaced, or the app installed anew
-        lost = [token for token, owner in owners.items() if owner != user_id]
-        stopped = await pushes.stop_ending(
-            session, tenant_id, sorted({user_id, *owners.values()}), beyond, lost, now
-        )
+        lost = [one["id"] for one in owners if one["user_id"] != user_id]
+        users = sorted({user_id, *(one["user_id"] for one in owners)})
+        stopped = await pushes.stop_ending(session, tenant_id, users, beyond, lost, now)
+        if known["created_at"] == now and _was_off(owners, user_id):
+            rings = False
+            await store.set_rings(session, device, rings=rings)
         gone = sorted({*given_up, *going})
         await pushes.drop_for_tokens(session, tenant_id, gone, PushReason.TOKEN_MOVED)
     await push_tokens.lock_tokens(session, tenant_id, tokens, [device, *beyond], given_up)
@@ -122,12 +123,21 @@ async def _take_tokens(
         ids=[uuid7() for _ in tokens],
         now=now,
         expires=now + timedelta(seconds=request.expires_in),
+        rings=rings,
     )
     if beyond:
         await store.delete_devices(session, beyond)
     if holders:
         await store.forget_empty_devices(session, [one for one in holders if one != device])
     return given_up, stopped
+
+
+def _was_off(given_up: Sequence[Row], user_id: str) -> bool:
+    """Whether a new device goes on from one of this user that was off: it took its token.
+
+    So does an app that keeps no `device_id`, each time that it registers.
+    """
+    return any(one["user_id"] == user_id and not one["rings"] for one in given_up)
 
 
 async def holding(session: Connection, tenant_id: UUID, user_id: str, token: str) -> list[str]:
@@ -153,7 +163,7 @@ async def remove(
     await store.lock_user(session, tenant_id, user_id)
     found = await store.devices_of(session, tenant_id, user_id, device_id)
     if not found:
-        raise NotFound("device_not_found", "this user has no device of this id")
+        raise _no_device()
     device = found[0]["id"]
     tokens = await push_tokens.tokens_of_devices(session, [device])
     now = await clock(session)
@@ -162,6 +172,28 @@ async def remove(
     await push_tokens.lock_tokens(session, tenant_id, [], [device])
     await store.delete_devices(session, [device])
     return DeviceChange(removed=device, stopped=tuple(stopped))
+
+
+async def set_rings(
+    session: Connection, tenant_id: UUID, user_id: str, device_id: str, *, rings: bool
+) -> tuple[UUID, dict[str, Any]]:
+    """Turn ringing of a device off or on, from the next ring on; its row, and it as clients read.
+
+    Raises NotFound when the user has no such device.
+    """
+    await store.lock_user(session, tenant_id, user_id)
+    found = await store.devices_of(session, tenant_id, user_id, device_id)
+    if not found:
+        raise _no_device()
+    device = found[0]["id"]
+    await store.set_rings(session, device, rings=rings)
+    await push_tokens.lock_tokens(session, tenant_id, [], [device])
+    await push_tokens.set_rings(session, device, rings=rings)
+    return device, device_out(found[0] | {"rings": rings})
+
+
+def _no_device() -> NotFound:
+    return NotFound("device_not_found", "this user has no device of this id")
 
 
 async def sweep(runtime: Runtime) -> int:

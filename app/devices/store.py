@@ -67,7 +67,7 @@ SAVE_DEVICE = text("""
         platform = coalesce(excluded.platform, devices.platform),
         report = coalesce(CAST(:report AS jsonb), devices.report),
         registered_at = excluded.registered_at
-    RETURNING id, created_at, registered_at, name, platform
+    RETURNING id, created_at, registered_at, name, platform, rings
 """)
 
 
@@ -76,6 +76,16 @@ async def save_device(session: Connection, values: Row) -> dict[str, Any]:
     row = await one(session, SAVE_DEVICE, values)
     assert row is not None
     return row
+
+
+SET_RINGS = text("""
+    UPDATE devices SET rings = :rings WHERE id = :id
+""")
+
+
+async def set_rings(session: Connection, device: UUID, *, rings: bool) -> None:
+    """Whether a device is rung; its tokens are told by `push.tokens.set_rings`."""
+    await session.execute(SET_RINGS, {"id": device, "rings": rings})
 
 
 OLDEST_BEYOND = text("""
@@ -124,7 +134,8 @@ async def forget_empty_devices(session: Connection, ids: Sequence[UUID]) -> None
 
 
 DEVICES = text("""
-    SELECT d.id, d.device_id, d.user_id, d.name, d.platform, d.report, d.created_at, d.registered_at
+    SELECT d.id, d.device_id, d.user_id, d.name, d.platform, d.report, d.created_at,
+        d.registered_at, d.rings
     FROM devices d
     WHERE d.tenant_id = :tenant AND d.user_id = :user
         AND (CAST(:device AS text) IS NULL OR d.device_id = :device)

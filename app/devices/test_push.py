@@ -99,7 +99,9 @@ async def ring_phones(
         names = {one["id"]: one for one in known}
         tokens = [token for token in tokens if token["device_row"] in names]
         if not tokens or tenant is None:
-            raise NotFound("nothing_to_ring", "There is no phone with a live token to ring.")
+            raise NotFound(
+                "nothing_to_ring", "There is no phone with a live token to ring, or it is off."
+            )
         rows = await store.for_apps(session, {(tenant_id, t["app_id"]) for t in tokens})
         detail = {"devices": sorted({str(t["device_row"]) for t in tokens}), "tokens": len(tokens)}
         act = "credential.test_push"

@@ -126,7 +126,7 @@ class MemberSuppressed(Data):
     """A member's own wishes keep a ring from them."""
 
     user_id: str = UserId
-    reason: Literal["do_not_disturb", "quiet_hours", "call_type"] = Field(
+    reason: Literal["do_not_disturb", "quiet_hours", "call_type", "devices_off"] = Field(
         description="which of their wishes"
     )
 

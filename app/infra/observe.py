@@ -115,7 +115,7 @@ BREAKERS_OPEN = Gauge(
 RINGS = Counter("ringline_rings_total", "Calls rung, by how the request ended", ("outcome",))
 SUPPRESSED = Counter(
     "ringline_rings_suppressed_total",
-    "Rings that were kept from a user by their own preferences or blocks, by why",
+    "Rings that were kept from a user by preferences, blocks or devices that are off, by why",
     ("reason",),
 )
 RATE_LIMITED = Counter(

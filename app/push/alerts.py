@@ -28,8 +28,8 @@ _KINDS = ", ".join(f"'{kind}'" for kind in senders.ALERT_KINDS)
 
 
 def _shows(t: str) -> str:
-    """SQL: whether a notification is shown by the token `t`: it is live, and of such a kind."""
-    live = f"{t}.retired_at IS NULL AND {t}.expires_at > clock_timestamp()"
+    """SQL: whether the token `t` shows a notification: live, of such a kind, its device not off."""
+    live = f"{t}.rings AND {t}.retired_at IS NULL AND {t}.expires_at > clock_timestamp()"
     return f"({t}.kind IN ({_KINDS}) AND {live})"
 
 

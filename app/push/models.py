@@ -15,7 +15,7 @@ class Token(Base):
     `registered_at` moves with every registration: an answer with a time of its own (Gone) retires a
     token only if that is later. A `token` of several parts is a subscription of Web Push, the last
     part its endpoint. `changed_at` moves when the row's meaning does (owner, environment,
-    life).
+    life). `rings` is its device's.
     """
 
     __tablename__ = "tokens"
@@ -34,6 +34,7 @@ class Token(Base):
     retired_reason: Mapped[str | None] = mapped_column(Text)
     proven_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    rings: Mapped[bool] = mapped_column(Boolean, server_default="true")
 
     __table_args__ = (
         UniqueConstraint("tenant_id", "kind", "app_id", "token", name="uq_tokens_token"),

@@ -92,15 +92,16 @@ async def lock_tokens(
 
 SAVE_TOKENS = text("""
     INSERT INTO tokens AS t (id, tenant_id, user_id, device_row, kind, app_id, environment,
-                             token, registered_at, expires_at, retired_at, retired_reason)
+                             token, registered_at, expires_at, retired_at, retired_reason, rings)
     SELECT i, :tenant, :user, :device, k, b, e, x, :now, :expires,
         CASE WHEN k = ANY(CAST(:activated AS text[])) THEN CAST(:now AS timestamptz) END,
-        CASE WHEN k = ANY(CAST(:activated AS text[])) THEN 'not_activated' END
+        CASE WHEN k = ANY(CAST(:activated AS text[])) THEN 'not_activated' END,
+        CAST(:rings AS boolean)
     FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:bundles AS text[]),
                 CAST(:environments AS text[]), CAST(:tokens AS text[])) AS n(i, k, b, e, x)
     ORDER BY k, b, x
     ON CONFLICT (tenant_id, kind, app_id, token) DO UPDATE SET
-        user_id = excluded.user_id, device_row = excluded.device_row,
+        user_id = excluded.user_id, device_row = excluded.device_row, rings = excluded.rings,
         environment = CASE WHEN t.proven_at IS NOT NULL AND t.device_row = excluded.device_row
                            THEN t.environment ELSE excluded.environment END,
         proven_at = CASE WHEN excluded.retired_at IS NOT NULL OR t.device_row = excluded.device_row
@@ -122,6 +123,7 @@ async def save_tokens(
     ids: Sequence[UUID],
     now: datetime,
     expires: datetime,
+    rings: bool,
 ) -> None:
     """Make, refresh or move tokens: each belongs to this device of this user from now on.
 
@@ -130,6 +132,7 @@ async def save_tokens(
     """
     values = {"tenant": tenant_id, "user": user_id, "device": device, "ids": list(ids)}
     values |= {"now": now, "expires": expires, "activated": sorted(senders.ACTIVATED_KINDS)}
+    values["rings"] = rings
     for name, key in (("kinds", "kind"), ("bundles", "app_id"), ("tokens", "token")):
         values[name] = [token[key] for token in tokens]
     values["environments"] = [token["environment"] for token in tokens]
@@ -191,10 +194,15 @@ def every(t: str) -> str:
         FROM tenants asks WHERE asks.id = {t}.tenant_id) END"""  # noqa: S608  (constants)
 
 
-def ringing(t: str) -> str:
-    """SQL: whether the token `t` can be rung: it is live, and of a kind that rings."""
+def could_ring(t: str) -> str:
+    """SQL: whether the token `t` is live and of a kind that rings, its device off or not."""
     live = f"{t}.retired_at IS NULL AND {t}.expires_at > clock_timestamp()"
-    return f"({live} AND ({t}.kind IN ({_KINDS}) OR {every(t)} IS NOT NULL))"
+    return f"{live} AND ({t}.kind IN ({_KINDS}) OR {every(t)} IS NOT NULL)"
+
+
+def ringing(t: str) -> str:
+    """SQL: whether the token `t` can be rung."""
+    return f"({t}.rings AND {could_ring(t)})"
 
 
 def rank(t: str) -> str:
@@ -329,14 +337,24 @@ async def retire_tokens(session: Connection, pushes: Sequence[tuple[ClaimedPush,
     await session.execute(RETIRE, values)
 
 
-OWNERS_OF = text("""
-    SELECT id, user_id FROM tokens WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id
+SET_RINGS = text("""
+    UPDATE tokens SET rings = :rings WHERE device_row = :device AND rings <> :rings
 """)
 
 
-async def owners_of(session: Connection, ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Whose these tokens are."""
-    return {row["id"]: row["user_id"] for row in await many(session, OWNERS_OF, {"ids": ids})}
+async def set_rings(session: Connection, device: UUID, *, rings: bool) -> None:
+    """Whether the tokens of a device ring, which are held, from the next ring on."""
+    await session.execute(SET_RINGS, {"device": device, "rings": rings})
+
+
+OWNERS_OF = text("""
+    SELECT id, user_id, rings FROM tokens WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id
+""")
+
+
+async def owners_of(session: Connection, ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    """Whose these tokens are: `id`, `user_id`, and whether it `rings`."""
+    return await many(session, OWNERS_OF, {"ids": ids})
 
 
 NOT_ACTIVATED = text("""

@@ -134,6 +134,8 @@ async def by_http(walk: Walk, simulator) -> None:
     pushed = {"user_id": "bob"}
     await walk.http("POST", "/v1/credentials/test-push", "credential.test_push", pushed)
     path = "/v1/devices/{device_id}"
+    off = {"user_id": "bob", "rings": False}
+    await walk.http("PATCH", path, "device.change", off, device_id="d1")
     before = len(await walk.lines())
     answer = await api.delete("/v1/devices/d1", params={"user_id": "bob"})
     assert answer.status_code == 204
@@ -265,6 +267,7 @@ async def users_by_forms(walk: Walk, here: str, ids: dict[str, Any], simulator) 
         found = await session.execute(text("SELECT id FROM calls ORDER BY id DESC LIMIT 1"))
         call = found.scalar_one()
     await walk.form(here + "/calls/{session_id}/end", "call.end", ids | {"session_id": call})
+    await walk.form(here + "/user/rings", "device.change", ids, id="carol", device_id="d2")
     await walk.form(here + "/user/remove", "device.remove", ids, id="carol", device_id="d2")
     await walk.form(here + "/user/preferences/clear", "preferences.change", ids, id="carol")
     known = "phone:+49 30 1234\n\nemail: c@example.com"

@@ -1,4 +1,4 @@
-"""What a wish, a block or being in another call stops is never pushed; what none stops always is."""
+"""What a wish, a block, another call or devices that are off stop is never pushed; all else is."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -22,7 +22,7 @@ someone = st.frozensets(st.sampled_from(USERS))
 
 
 @given(
-    st.lists(wishes, min_size=4, max_size=4), someone, someone, someone, moments,
+    st.lists(wishes, min_size=4, max_size=4), someone, someone, someone, someone, moments,
     st.sampled_from(["ring", "busy", "quiet"]), st.sampled_from(["default", "door"]), st.booleans(),
 )  # fmt: skip
 def test_pushed_is_what_no_rule_stops(
@@ -30,6 +30,7 @@ def test_pushed_is_what_no_rule_stops(
     blocking: frozenset[str],
     repeated: frozenset[str],
     engaged: frozenset[str],
+    off: frozenset[str],
     now: datetime,
     policy: str,
     kind: str,
@@ -50,13 +51,13 @@ def test_pushed_is_what_no_rule_stops(
     quiet = {pair: why for pair in one.pairs if (why := said[pair[1]])}
     in_calls = frozenset((TENANT, user) for user in engaged)
     call = Call(one.session_id, kind, one.name, "alice", False, one.limits, now)
-    start = Start(
-        one.callees, 45, suppressed=one.kept_from(quiet, in_calls), busy=one.told_busy(in_calls)
-    )
+    silenced = frozenset((TENANT, user) for user in off)
+    kept = one.kept_from(quiet, in_calls, silenced)
+    start = Start(one.callees, 45, suppressed=kept, busy=one.told_busy(in_calls))
     decision = decide(call, start, now)
     pushes = _to_push([Change(Stored(decision.call, TENANT, 0, 1), decision)])
     wished = {user for user, why in said.items() if why and not urgent}
-    stopped = wished | blocking | (engaged if policy != "ring" else frozenset())
+    stopped = wished | blocking | off | (engaged if policy != "ring" else frozenset())
     assert {ring.user_id for _, _, ring in pushes} == set(USERS) - stopped
     alike = {
         replace(member, user_id="", ring=None, suppressed=None)

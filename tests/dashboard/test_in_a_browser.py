@@ -396,6 +396,13 @@ async def test_a_devices_life_test_push_and_removal(
             "Accepted"
         )
         await accessible(page)
+        await page.get_by_role("button", name="Turn off").click()
+        await expect(page.get_by_role("button", name="Turn on")).to_be_visible()
+        await page.set_viewport_size({"width": 390, "height": 844})
+        assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        await accessible(page)
+        await page.get_by_role("button", name="Turn on").click()
+        await expect(page.get_by_role("button", name="Test push")).to_be_visible()
         await page.get_by_text("Remove…").click()
         await page.get_by_role("button", name="Remove this device").click()
         await expect(page.locator("main")).to_contain_text("No device")

@@ -144,6 +144,7 @@ async def test_nothing_of_another_tenant_is_under_this_one(site: Site, tenant, s
         (f"{mine}/credentials/{made.id}/delete", {"confirm": "yes"}),
         (f"{mine}/settings/keys/{key}/revoke", {}),
         (f"{mine}/user/remove", {"id": "bob", "device_id": "d1"}),
+        (f"{mine}/user/rings", {"id": "bob", "device_id": "d1"}),
         (f"{mine}/user/erase", {"id": "bob"}),
     ):
         assert (await post(owner, path, **fields)).status_code == 404, path

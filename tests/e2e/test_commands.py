@@ -97,6 +97,10 @@ async def test_devices_are_listed_and_taken_away_by_command(tenant: Tenant, tmp_
     of_bob = ("bob", "--tenant", str(tenant.id))
     listed = json.loads(await ringline(tenant, "device", "list", *of_bob, "--json"))
     assert {device["device_id"] for device in listed} == {"one", "other"}
+    turn = ("device", "ringing", "bob", "other", "--tenant", str(tenant.id))
+    assert json.loads(await ringline(tenant, *turn, "--off", "--json"))["rings"] is False
+    assert "off" in await ringline(tenant, "device", "list", *of_bob)
+    assert "other of bob is on" in await ringline(tenant, *turn, "--on")
     held = tmp_path / "token"
     held.write_text(one.voip + "\n")
     unregister = ("device", "unregister", *of_bob, "--token-file", str(held))

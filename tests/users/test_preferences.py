@@ -57,9 +57,10 @@ async def past_its_time(site: Site) -> None:
         ({"do_not_disturb_until": LATER}, "do_not_disturb"),
         ({"quiet_hours": {"time_zone": "Asia/Kathmandu", "periods": [ALWAYS]}}, "quiet_hours"),
         ({"call_types": {"default": "nothing"}}, "call_type"),
+        ({"rings": False}, "devices_off"),
         (None, "blocked"),
     ],
-    ids=["do not disturb", "quiet hours", "call type", "blocked"],
+    ids=["do not disturb", "quiet hours", "call type", "devices off", "blocked"],
 )
 async def test_it_is_pushed_nowhere_and_reads_as_any_other(
     site: Site, wants: dict[str, Any] | None, reason: str
@@ -69,10 +70,14 @@ async def test_it_is_pushed_nowhere_and_reads_as_any_other(
     await phone(api, "carol", "cd")
     if wants is None:
         assert (await api.put("/v1/users/bob/blocks/alice")).status_code == 200
+    elif "rings" in wants:
+        off = {"user_id": "bob", **wants}
+        assert (await api.patch("/v1/devices/bob-ab", json=off)).status_code == 200
     else:
         assert (await api.put("/v1/users/bob/preferences", json=wants)).status_code == 200
+    fed = {"alice", "bob", "carol"} - ({"bob"} if reason == "devices_off" else set())
     async with site.runtime.database.transaction() as session:
-        await feeds.open_feeds(session, [(tenant.id, user) for user in ("alice", "bob", "carol")])
+        await feeds.open_feeds(session, [(tenant.id, user) for user in sorted(fed)])
     call = await ring(api, "bob", "carol")
     assert await pushed(site) == ["carol"]
     await phone(api, "bob", "ef")

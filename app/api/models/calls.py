@@ -93,7 +93,7 @@ class MemberOut(PersonOut):
     joined_at: Moment | None = maybe_time("when they joined")
     left_at: Moment | None = maybe_time("when they left")
     ring: RingOut | None = Field(description="their latest ring; null for the caller")
-    suppressed: Literal["do_not_disturb", "quiet_hours", "call_type"] | None = Field(
+    suppressed: Literal["do_not_disturb", "quiet_hours", "call_type", "devices_off"] | None = Field(
         default=None,
         description="which of their wishes keeps the ring away, where the tenant lets callers know",
     )

@@ -48,6 +48,9 @@ class DeviceOut(Out):
     name: Name | None = Field(description="as people know it", examples=["Bob's phone"])
     platform: Name | None = Field(description="as the app says", examples=["ios"])
     report: PhoneReportOut | None = Field(description="what an Android app has said of its phone")
+    rings: bool = Field(
+        description="whether it is rung and notified; false: its user, or a key, turned it off"
+    )
     created_at: Moment = time("when it was first seen")
     registered_at: Moment = time("when it last registered")
     tokens: Annotated[list[TokenOut], MANY] = Field(description="its push tokens")

@@ -7,7 +7,9 @@ from pydantic import Field
 from app.api.models import PAGE, Count, Cursor, Id, Name, Out
 from app.api.models.calls import CallCore, CountsOut, OwnCallOut
 
-Kept = Literal["do_not_disturb", "quiet_hours", "call_type", "call_type_notify", "in_a_call"]
+Kept = Literal[
+    "do_not_disturb", "quiet_hours", "call_type", "call_type_notify", "in_a_call", "devices_off"
+]
 
 
 class ListedCallOut(CallCore):

@@ -361,6 +361,14 @@ export interface Delivery {
   finished_at: string | null;
 }
 
+/** What to change of a device; `user_id` only with an API key. */
+export interface DeviceChangeIn {
+  /** whether it is rung and notified; false turns it off */
+  rings: boolean;
+  /** whose device; with a key only */
+  user_id?: string | null;
+}
+
 /** A registration. `expires_in` in seconds, 300 to 180 days; `user_id` only with an API key. */
 export interface DeviceIn {
   /** whose device; with a key only */
@@ -391,6 +399,8 @@ export interface Device {
   platform: string | null;
   /** what an Android app has said of its phone */
   report: PhoneReport | null;
+  /** whether it is rung and notified; false: its user, or a key, turned it off */
+  rings: boolean;
   /** when it was first seen; RFC 3339, UTC, with milliseconds */
   created_at: string;
   /** when it last registered; RFC 3339, UTC, with milliseconds */
@@ -558,7 +568,7 @@ export interface Member {
   /** their latest ring; null for the caller */
   ring: Ring | null;
   /** which of their wishes keeps the ring away, where the tenant lets callers know */
-  suppressed?: "do_not_disturb" | "quiet_hours" | "call_type" | (string & {}) | null;
+  suppressed?: "do_not_disturb" | "quiet_hours" | "call_type" | "devices_off" | (string & {}) | null;
 }
 
 /** Among the user's newest 1,000 calls. */
@@ -749,7 +759,7 @@ export interface PastCall {
    * why it was kept from this user, by their own preferences or since they were in another
    * call; null: it was not
    */
-  suppressed: "do_not_disturb" | "quiet_hours" | "call_type" | "call_type_notify" | "in_a_call" | (string & {}) | null;
+  suppressed: "do_not_disturb" | "quiet_hours" | "call_type" | "call_type_notify" | "in_a_call" | "devices_off" | (string & {}) | null;
   /** ten of the others at most, the caller first */
   others: string[];
   /** the ring that the call token is for */
@@ -896,6 +906,8 @@ export interface Registered {
   platform: string | null;
   /** what an Android app has said of its phone */
   report: PhoneReport | null;
+  /** whether it is rung and notified; false: its user, or a key, turned it off */
+  rings: boolean;
   /** when it was first seen; RFC 3339, UTC, with milliseconds */
   created_at: string;
   /** when it last registered; RFC 3339, UTC, with milliseconds */

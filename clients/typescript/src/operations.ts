@@ -1,6 +1,6 @@
 // Made from the OpenAPI document by `make reference`: change the server, not this file.
 import { Sender, segment } from "./requests.js";
-import type { Accepted, ActIn, ActivateIn, Attempt, AuditLine, Block, Blocks, Call, ChangeIn, ConfirmIn, Credential, CredentialIn, Credentials, DeclineIn, Delivery, DeviceIn, Devices, EventTypes, FileIn, Handles, HandlesIn, ListedCall, Missed, NewSecret, NewSigningSecret, NewWebhook, OwnCall, PastCall, PreferencesIn, Preview, Registered, ReportIn, RequestIn, Resent, Revoked, RingIn, Ringing, RingingIn, RotateIn, SeenIn, SigningSecrets, TenantSettings, TestPush, TestPushIn, Timeline, UnregisterIn, UserToken, UserTokenIn, VapidIn, VapidKey, Webhook, WebhookIn, Webhooks } from "./models.js";
+import type { Accepted, ActIn, ActivateIn, Attempt, AuditLine, Block, Blocks, Call, ChangeIn, ConfirmIn, Credential, CredentialIn, Credentials, DeclineIn, Delivery, Device, DeviceChangeIn, DeviceIn, Devices, EventTypes, FileIn, Handles, HandlesIn, ListedCall, Missed, NewSecret, NewSigningSecret, NewWebhook, OwnCall, PastCall, PreferencesIn, Preview, Registered, ReportIn, RequestIn, Resent, Revoked, RingIn, Ringing, RingingIn, RotateIn, SeenIn, SigningSecrets, TenantSettings, TestPush, TestPushIn, Timeline, UnregisterIn, UserToken, UserTokenIn, VapidIn, VapidKey, Webhook, WebhookIn, Webhooks } from "./models.js";
 
 /** One method for each operation of the API. */
 export abstract class Operations extends Sender {
@@ -146,6 +146,15 @@ export abstract class Operations extends Sender {
    */
   activateSubscription(body: ActivateIn): Promise<void> {
     return this.send<void>({ method: "POST", path: `/v1/devices/activate`, repeatable: true, body });
+  }
+
+  /**
+   * Turn ringing of a device off, or on again, from the next ring on. A device that is off
+   * gets no rings and no notifications; it may answer, and its streams go on. Registering
+   * again, or a new token, leaves it off.
+   */
+  changeDevice(deviceId: string, body: DeviceChangeIn): Promise<Device> {
+    return this.send<Device>({ method: "PATCH", path: `/v1/devices/${segment(deviceId)}`, repeatable: true, body });
   }
 
   /** Remove a device with its tokens: it will not ring again. */

@@ -420,6 +420,15 @@ class Delivery(TypedDict):
     """when it was delivered or given up; RFC 3339, UTC, with milliseconds"""
 
 
+class DeviceChangeIn(TypedDict):
+    """What to change of a device; `user_id` only with an API key."""
+
+    rings: bool
+    """whether it is rung and notified; false turns it off"""
+    user_id: NotRequired[str | None]
+    """whose device; with a key only"""
+
+
 class DeviceIn(TypedDict):
     """A registration. `expires_in` in seconds, 300 to 180 days; `user_id` only with an API
     key.
@@ -454,6 +463,8 @@ class Device(TypedDict):
     """as the app says"""
     report: PhoneReport | None
     """what an Android app has said of its phone"""
+    rings: bool
+    """whether it is rung and notified; false: its user, or a key, turned it off"""
     created_at: str
     """when it was first seen; RFC 3339, UTC, with milliseconds"""
     registered_at: str
@@ -657,7 +668,9 @@ class Member(TypedDict):
     """when they left; RFC 3339, UTC, with milliseconds"""
     ring: Ring | None
     """their latest ring; null for the caller"""
-    suppressed: NotRequired[Literal["do_not_disturb", "quiet_hours", "call_type"] | None]
+    suppressed: NotRequired[
+        Literal["do_not_disturb", "quiet_hours", "call_type", "devices_off"] | None
+    ]
     """which of their wishes keeps the ring away, where the tenant lets callers know"""
 
 
@@ -881,7 +894,14 @@ class PastCall(TypedDict):
     seen: bool
     """false for a missed call that has not been seen"""
     suppressed: (
-        Literal["do_not_disturb", "quiet_hours", "call_type", "call_type_notify", "in_a_call"]
+        Literal[
+            "do_not_disturb",
+            "quiet_hours",
+            "call_type",
+            "call_type_notify",
+            "in_a_call",
+            "devices_off",
+        ]
         | None
     )
     """why it was kept from this user, by their own preferences or since they were in another
@@ -1043,6 +1063,8 @@ class Registered(TypedDict):
     """as the app says"""
     report: PhoneReport | None
     """what an Android app has said of its phone"""
+    rings: bool
+    """whether it is rung and notified; false: its user, or a key, turned it off"""
     created_at: str
     """when it was first seen; RFC 3339, UTC, with milliseconds"""
     registered_at: str

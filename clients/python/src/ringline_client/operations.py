@@ -17,6 +17,7 @@ from ringline_client.models import (
     Credential,
     Credentials,
     Delivery,
+    Device,
     Devices,
     EventTypes,
     Exceptions,
@@ -479,6 +480,24 @@ class Operations(Sender):
         the subscription is rung; if its user is being rung, it rings at once.
         """
         self._send(Request("POST", "/v1/devices/activate", repeatable=True, body={"token": token}))
+
+    def change_device(self, device_id: str, *, rings: bool, user_id: str | None = None) -> Device:
+        """Turn ringing of a device off, or on again, from the next ring on.
+
+        A device that is off gets no rings and no notifications; it may answer, and its
+        streams go on. Registering again, or a new token, leaves it off.
+        """
+        return cast(
+            "Device",
+            self._send(
+                Request(
+                    "PATCH",
+                    f"/v1/devices/{segment(device_id)}",
+                    repeatable=True,
+                    body={"rings": rings, "user_id": user_id},
+                )
+            ),
+        )
 
     def remove_device(self, device_id: str, *, user_id: str | None = None) -> None:
         """Remove a device with its tokens: it will not ring again."""
@@ -1474,6 +1493,26 @@ class AsyncOperations(AsyncSender):
         """
         await self._send(
             Request("POST", "/v1/devices/activate", repeatable=True, body={"token": token})
+        )
+
+    async def change_device(
+        self, device_id: str, *, rings: bool, user_id: str | None = None
+    ) -> Device:
+        """Turn ringing of a device off, or on again, from the next ring on.
+
+        A device that is off gets no rings and no notifications; it may answer, and its
+        streams go on. Registering again, or a new token, leaves it off.
+        """
+        return cast(
+            "Device",
+            await self._send(
+                Request(
+                    "PATCH",
+                    f"/v1/devices/{segment(device_id)}",
+                    repeatable=True,
+                    body={"rings": rings, "user_id": user_id},
+                )
+            ),
         )
 
     async def remove_device(self, device_id: str, *, user_id: str | None = None) -> None:
