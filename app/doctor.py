@@ -14,7 +14,7 @@ from sqlalchemy import text
 from app.credentials import health, key_check
 from app.dashboard import forwarders
 from app.http2.tls import client_context
-from app.infra import clock
+from app.infra import clock, rabbitmq
 from app.infra import news as redis
 from app.infra.db import Database, one
 from app.infra.outage import DatabaseAway
@@ -48,6 +48,7 @@ async def examine() -> list[Check]:
     checks = _unknown() + _secret_key(settings)
     checks += await _database(settings)
     checks.append(await _redis(settings))
+    checks += await _rabbitmq(settings)
     checks += _public_url(settings)
     checks += await _lab(settings)
     ways = _ways_to_apple(settings)
@@ -246,6 +247,12 @@ async def _redis(settings: Settings) -> Check:
         name, policy == "noeviction", f"{server} {version}, maxmemory-policy {policy}",
         "set maxmemory-policy noeviction: a queue must not be evicted", serious=False,
     )  # fmt: skip
+
+
+async def _rabbitmq(settings: Settings) -> list[Check]:
+    if not settings.broker_url:
+        return []
+    return [Check("RabbitMQ", *await asyncio.to_thread(rabbitmq.look, settings))]
 
 
 def _public_url(settings: Settings) -> list[Check]:

@@ -6,7 +6,7 @@ no JSON, would end the worker, and with it the loop on which pushes are sent and
 
 import json
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from celery.worker.consumer import Consumer
 
@@ -20,6 +20,13 @@ class EnduringConsumer(Consumer):  # type: ignore[misc]
     """Consumes until the worker is to stop; in the registry of what runs as long as its process."""
 
     name = "worker.consume"
+
+    class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
+        """Without what Celery declares at a broker with quorum queues for tasks with a time."""
+
+        default_steps: ClassVar = [
+            step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step
+        ]
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -75,10 +82,12 @@ class EnduringConsumer(Consumer):  # type: ignore[misc]
         """Take out of what was not acknowledged whatever can never be delivered again.
 
         A message in the queue is taken from it before it is read; one that is to be given back is
-        read first, and would end every consumer to come.
+        read first, and would end every consumer to come. RabbitMQ keeps what it gives back itself.
         """
         try:
             with self.app.connection_for_write() as connection:
+                if connection.transport.driver_type != "redis":
+                    return
                 channel = connection.default_channel
                 for tag, stored in channel.client.hscan_iter(channel.unacked_key, count=1_000):
                     if not _readable(stored):

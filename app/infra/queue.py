@@ -1,8 +1,8 @@
 """The queue: one Celery app, its routes, and `enqueue(task, ids)`.
 
 A hint is a hint: the rows say what is to be done and the sweep finds what no hint told of.
-Publishing blocks for about a millisecond, and for seconds when Redis freezes; so it happens on a
-thread of its own, which merges what has gathered into one message per task.
+Publishing blocks for about a millisecond, and for seconds when the broker freezes; so it happens on
+a thread of its own, which merges what has gathered into one message per task.
 """
 
 import contextlib
@@ -10,11 +10,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 import structlog
 from celery import Celery
 
+from app.infra.server_urls import RedisUrl
 from app.infra.settings import Settings
 from app.infra.supervision import SupervisedThread
 
@@ -43,16 +45,17 @@ no time that shows; above some 250 rings a second hints gather, for a message co
 times what an id in it does."""
 
 MOST_WAITING = 100_000
-"""Ids that wait for Redis at most; beyond this the oldest are left to the sweep."""
+"""Ids that wait for the broker at most; beyond this the oldest are left to the sweep."""
 
 
 def make_celery(settings: Settings) -> Celery:
     """The Celery app that publishes and works; why these options: docs/architecture.md."""
     app = Celery("ringline", set_as_current=False)
+    rabbitmq = settings.rabbitmq
+    declared = {} if rabbitmq is None else {"queue_arguments": {"x-queue-type": "quorum"}}
     app.conf.update(
-        **settings.redis.broker,
         task_default_queue=QUEUE,
-        task_queues={name: {"exchange": name} for name in QUEUES[settings.worker_only]},
+        task_queues={name: {"exchange": name, **declared} for name in QUEUES[settings.worker_only]},
         task_routes={DELIVER: {"queue": OF_WEBHOOKS}},
         task_serializer="json",
         accept_content=["json"],
@@ -69,10 +72,17 @@ def make_celery(settings: Settings) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_connection_timeout=2,
         broker_pool_limit=2,
-        broker_transport_options={
-            **settings.redis.transport_options,
+    )
+    app.conf.update(_by_redis(settings.redis) if rabbitmq is None else rabbitmq.broker)
+    return app
+
+
+def _by_redis(url: RedisUrl) -> dict[str, Any]:
+    return url.broker | {
+        "broker_connection_timeout": 2,
+        "broker_transport_options": {
+            **url.transport_options,
             "visibility_timeout": 30,
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
@@ -81,8 +91,7 @@ def make_celery(settings: Settings) -> Celery:
             "socket_keepalive": True,
             "queue_order_strategy": "round_robin",
         },
-    )
-    return app
+    }
 
 
 class Queue:
@@ -108,7 +117,7 @@ class Queue:
             self._wake.notify()
 
     def warm(self) -> None:
-        """Publish a message that names no rows: connects to Redis before a ring needs it."""
+        """Publish a message that names no rows: connects to the broker before a ring needs it."""
         self._enqueue([(SEND, "")])
 
     def close(self, timeout: float = 2.0) -> None:

@@ -101,9 +101,9 @@ def database_url(text: str) -> DatabaseUrl:
     scheme, colon, rest = text.strip().partition("://")
     if not colon or scheme not in POSTGRES_SCHEMES:
         raise ValueError("must begin with postgresql://")
-    rest, options = _query(rest)
+    rest, options = split_query(rest)
     authority, _, path = rest.partition("/")
-    user, password, places = _userinfo(authority)
+    user, password, places = split_userinfo(authority)
     for name in options:
         if name not in TAKEN | OURS | PLACES | {"ssl", "channel_binding"}:
             raise ValueError(f"{name[:40]!r} is no option of a PostgreSQL address")
@@ -145,7 +145,7 @@ def _authorities() -> str:
 
 def _hosts(text: str, ports: str = "") -> tuple[tuple[str, int | None], ...]:
     """`a:1,b:2`, or names and ports each on their own."""
-    found = [_host(one) for one in text.split(",")] if text else []
+    found = [split_host(one) for one in text.split(",")] if text else []
     apart = [_port(one) for one in ports.split(",")] if ports else []
     if len(apart) == 1:
         apart *= max(1, len(found))
@@ -157,7 +157,7 @@ def _hosts(text: str, ports: str = "") -> tuple[tuple[str, int | None], ...]:
     return tuple((host, own or port) for (host, own), port in joined)
 
 
-def _host(text: str) -> tuple[str, int | None]:
+def split_host(text: str) -> tuple[str, int | None]:
     host, colon, port = text.strip().rpartition(":")
     if text.startswith("["):
         inner, closed, after = text[1:].partition("]")
@@ -242,12 +242,12 @@ class RedisUrl:
         places, scheme = self.sentinels, "sentinel"
         if self.service is None:
             places, scheme = ((self.host, self.port),), "redis" if self.tls is None else "rediss"
-        urls = (f"{scheme}://{signed_in}{_in_url(*one)}/{self.db}" for one in places)
+        urls = (f"{scheme}://{signed_in}{in_url(*one)}/{self.db}" for one in places)
         url: dict[str, Any] = {"broker_url": ";".join(urls)}
         return url if self.tls is None else url | {"broker_use_ssl": dict(self.tls)}
 
 
-def _in_url(host: str, port: int) -> str:
+def in_url(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -261,13 +261,13 @@ def redis_url(text: str, *, ca_file: Path | None = None) -> RedisUrl:
     scheme, colon, rest = text.strip().partition("://")
     if not colon or scheme not in REDIS_SCHEMES:
         raise ValueError("must begin with redis://, rediss:// or unix:///path.sock")
-    rest, options = _query(rest)
+    rest, options = split_query(rest)
     known = (*REDIS_OPTIONS, *(SENTINEL_OPTIONS if scheme.endswith("+sentinel") else ()))
     for name in options:
         if name not in known:
             raise ValueError(f"{name[:40]!r} is no option here: {', '.join(known)} are")
     authority, slash, path = rest.partition("/")
-    user, password, place = _userinfo(authority)
+    user, password, place = split_userinfo(authority)
     if scheme == "unix":
         if place or not path:
             raise ValueError("the path of a socket begins with a third slash: unix:///run/x.sock")
@@ -275,7 +275,7 @@ def redis_url(text: str, *, ca_file: Path | None = None) -> RedisUrl:
     tls = _redis_tls(options, ca_file) if scheme.startswith("rediss") else None
     if scheme.endswith("+sentinel"):
         return _by_sentinels(user, password, place, path, options, tls)
-    host, port = _host(place) if place else ("localhost", None)
+    host, port = split_host(place) if place else ("localhost", None)
     return RedisUrl(
         host or "localhost", port or 6379, None, user, password, _db(path, options), tls
     )
@@ -323,14 +323,14 @@ def _db(path: str, options: Mapping[str, str]) -> int:
 # --- what both have in common ---------------------------------------------------------------------
 
 
-def _query(rest: str) -> tuple[str, dict[str, str]]:
+def split_query(rest: str) -> tuple[str, dict[str, str]]:
     if "#" in rest:
         raise ValueError("must hold no #" + PASSWORD_HINT)
     before, _, query = rest.partition("?")
     return before, dict(parse_qsl(query, keep_blank_values=True))
 
 
-def _userinfo(authority: str) -> tuple[str | None, str | None, str]:
+def split_userinfo(authority: str) -> tuple[str | None, str | None, str]:
     signed_in, _, place = authority.rpartition("@")
     user, colon, password = signed_in.partition(":")
     return unquote(user) or None, unquote(password) if colon else None, place

@@ -16,6 +16,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.infra.amqp_url import AmqpUrl, amqp_url
 from app.infra.server_urls import RedisUrl, database_url, redis_url
 from app.infra.urls import BadUrl, http_url
 
@@ -51,6 +52,15 @@ class Settings(BaseSettings):
     )
     redis_ca_file: Path | None = Field(
         None, description="`rediss://` trusts this PEM file instead of the system's authorities"
+    )
+    broker_url: str | None = Field(
+        None,
+        repr=False,
+        description="RabbitMQ for Celery's messages instead of Redis: `amqp://` or "
+        "`amqps://user:password@host/vhost`; live news and rate limits stay in Redis",
+    )
+    broker_ca_file: Path | None = Field(
+        None, description="`amqps://` trusts this PEM file instead of the system's authorities"
     )
     second_factor: Literal["optional", "required"] = Field(
         "optional",
@@ -237,10 +247,20 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise ValueError(f"RINGLINE_REDIS_URL: {error}") from error
 
+    @property
+    def rabbitmq(self) -> AmqpUrl | None:
+        """`broker_url` as it was read; None where Redis is Celery's broker. Raises ValueError."""
+        if not self.broker_url:
+            return None
+        try:
+            return amqp_url(self.broker_url, ca_file=self.broker_ca_file)
+        except ValueError as error:
+            raise ValueError(f"RINGLINE_BROKER_URL: {error}") from error
+
     def unreadable(self) -> list[str]:
         """What is wrong with the servers' addresses, a sentence each; empty when all is well."""
         found = []
-        for read in (lambda: self.sqlalchemy_url, lambda: self.redis):
+        for read in (lambda: self.sqlalchemy_url, lambda: self.redis, lambda: self.rabbitmq):
             try:
                 read()
             except ValueError as error:

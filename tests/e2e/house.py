@@ -141,8 +141,10 @@ def url_of(listener: socket.socket) -> str:
 class Worker(Process):
     """One worker process."""
 
+    app = "workers.main"
+
     def __init__(self, number: int, env: Mapping[str, str], folder: Path) -> None:
-        command = ["celery", "-A", "workers.main", "worker"]
+        command = ["celery", "-A", self.app, "worker"]
         command += ["--without-gossip", "--without-mingle", "-n", f"w{number}@%h"]
         super().__init__(f"worker {number}", command, env, folder / f"worker-{number}.log")
 
