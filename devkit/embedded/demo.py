@@ -85,7 +85,7 @@ class Screen:
     def lab(self, api_url: str) -> None:
         """The one address to open."""
         self.console.print(
-            f"\n  Open [bold green]{api_url}/lab[/]: three iPhones, one click to ring"
+            f"\n  Open [bold green]{api_url}/lab[/]: iPhones, an Android phone, one click to ring"
         )
 
     def start(self) -> int:

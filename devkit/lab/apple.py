@@ -1,4 +1,4 @@
-"""The simulator as the lab sees it: whether it is there, its certificates, its push service."""
+"""The simulator as the lab sees it: whether it is there, its credentials, its push service."""
 
 import asyncio
 import time
@@ -8,6 +8,8 @@ import httpx
 
 REMEMBERED: Final = 1.0
 PATIENCE: Final = 2.0
+KEY_PATIENCE: Final = 10.0
+"""Seconds: an account's RSA key is made for it."""
 WAIT: Final = 5.0
 """Seconds for which pushes are waited for at a time."""
 
@@ -39,6 +41,12 @@ class SimulatedApple:
         answer = await self._client.post("/certificates/voip", json={"app_id": app_id})
         made = answer.raise_for_status().json()
         return str(made["certificate"]) + str(made["key"])
+
+    async def google_account(self, project: str) -> str:
+        """The file of a new service account of a project. Raises httpx.HTTPError."""
+        body = {"project_id": project}
+        answer = await self._client.post("/google/accounts", json=body, timeout=KEY_PATIENCE)
+        return str(answer.raise_for_status().json()["json"])
 
     async def subscribe(self, key: str, private: str, auth: str) -> dict[str, Any]:
         """Subscribe a browser that has made its keys itself. Raises httpx.HTTPError."""

@@ -1,9 +1,9 @@
-"""The bench: Bob's two iPhones and Carol's, on the real path, and what may be done with them."""
+"""The bench: Bob's three phones and Carol's, on the real path, and what may be done with them."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
 import httpx
@@ -13,28 +13,45 @@ from app.infra.tasks import Tasks
 from devkit.lab import setup as premises
 from devkit.lab.calls import Calls
 from devkit.lab.phone_view import Handset, Sends
-from devkit.lab.setup import BUNDLE_PREFIX, Backend
+from devkit.lab.setup import BUNDLE_PREFIX, PROJECT, Backend
 from devkit.lab.story import call_view, race_of
 from devkit.lab.traps import TRAPS
 from devkit.lab.verdicts import LIBRARIES
-from devkit.phone import Identity, Phone, SimulatorPushes, Step
+from devkit.phone import (
+    AndroidIdentity,
+    AndroidPhone,
+    App,
+    Identity,
+    Phone,
+    SimulatorPushes,
+    Step,
+    Timing,
+)
 from devkit.phone.callkit import Screen, ScreenState
 
 MODEL_NOTE: Final = (
-    "This is a model of iPhones, written from Apple's documentation and from the client libraries' "
-    "own code. It is not proof of what iOS does: try your app on a phone before you trust it."
+    "This is a model of iPhones and of an Android phone, written from Apple's and Google's "
+    "documentation and from the client libraries' own code. It is not proof of what iOS does, or "
+    "Android: try your app on a phone before you trust it."
 )
+ANDROID: Final = "bob-android"
 PHONES: Final = (
     ("bob-1", "bob", "Bob's iPhone"),
     ("bob-2", "bob", "Bob's second iPhone"),
+    (ANDROID, "bob", "Bob's Android phone"),
     ("carol-1", "carol", "Carol's iPhone"),
 )
-APP_IDS: Final = [BUNDLE_PREFIX + device_id for device_id, _, _ in PHONES]
+APP_IDS: Final = [BUNDLE_PREFIX + device_id for device_id, _, _ in PHONES if device_id != ANDROID]
+ANDROID_APP: Final = BUNDLE_PREFIX + ANDROID
+# It follows no live stream: that a call is over it learns by these.
+ANDROID_TIMING: Final = Timing(heartbeat=2.0)
+IPHONES_ONLY: Final = frozenset({"late_delivery", "do_not_disturb", "ios"})
+ANDROIDS_ONLY: Final = frozenset({"full_screen", "doze"})
 PATIENCE: Final = 10.0
 
 
 class Bench:
-    """Three phones and their calls. Use as `async with Bench(...)`."""
+    """The phones and their calls. Use as `async with Bench(...)`."""
 
     def __init__(self, backend: Backend, simulator_url: str) -> None:
         self.version = 0
@@ -55,24 +72,31 @@ class Bench:
         client = await self._parts.enter_async_context(
             httpx.AsyncClient(timeout=5.0, trust_env=False)
         )
+        api = str(self._backend.client.base_url)
         tokens = {user: await premises.user_token(self._backend, user) for _, user, _ in PHONES}
         for device_id, user, name in PHONES:
-            me = Identity(
-                user, tokens[user], name=name, device_id=device_id,
-                app_id=BUNDLE_PREFIX + device_id,
-            )  # fmt: skip
-            await source.switch_on(me)
-            api = str(self._backend.client.base_url)
-            phone = Phone(me, api=api, source=source, client=client, stream=True)
-            self._handsets[device_id] = Handset(phone, self.changed)
-            await self._parts.enter_async_context(phone)
-            step = await phone.log.wait_for(
-                Step.REGISTERED, Step.REGISTRATION_FAILED, seconds=PATIENCE
-            )
-            if step.step is Step.REGISTRATION_FAILED:
-                raise premises.unreachable(api, RuntimeError(str(step.detail.get("code"))))
+            app_id = BUNDLE_PREFIX + device_id
+            phone: Phone
+            if device_id == ANDROID:
+                droid = AndroidIdentity(user, tokens[user], name, device_id, app_id)
+                await source.register_fcm(droid.fcm_token, PROJECT)
+                phone = AndroidPhone(
+                    droid, api=api, source=source, client=client, timing=ANDROID_TIMING
+                )
+            else:
+                me = Identity(user, tokens[user], name, device_id, app_id)
+                await source.switch_on(me)
+                phone = Phone(me, api=api, source=source, client=client, stream=True)
+            await self._add(phone, api)
         self._tasks.supervise("listen", self.calls.listen)
         self._tasks.supervise("poll", self.calls.poll)
+
+    async def _add(self, phone: Phone, api: str) -> None:
+        self._handsets[phone.identity.device_id] = Handset(phone, self.changed)
+        await self._parts.enter_async_context(phone)
+        step = await phone.log.wait_for(Step.REGISTERED, Step.REGISTRATION_FAILED, seconds=PATIENCE)
+        if step.step is Step.REGISTRATION_FAILED:
+            raise premises.unreachable(api, RuntimeError(str(step.detail.get("code"))))
 
     async def close(self) -> None:
         """Switch the phones off, as when batteries die."""
@@ -174,25 +198,60 @@ class Bench:
             self.spawn(handset.phone.answer(uuid))
         return [handset.id for handset, _ in ringing]
 
+    def set_conditions(self, device_id: str, wanted: Mapping[str, Any]) -> None:
+        """Set a phone's switches. Raises Conflict for one that it does not have."""
+        phone = self.handset(device_id).phone
+        droid = phone if isinstance(phone, AndroidPhone) else None
+        foreign = wanted.keys() & (ANDROIDS_ONLY if droid is None else IPHONES_ONLY)
+        if foreign:
+            names = ", ".join(sorted(foreign))
+            raise Conflict("no_such_switch", f"{phone.identity.name} has no switch {names}.")
+        if "ios" in wanted:
+            major, _, minor = wanted["ios"].partition(".")
+            phone.set_ios(int(major), int(minor))
+        if "do_not_disturb" in wanted:
+            phone.set_do_not_disturb(wanted["do_not_disturb"])
+        if "late_delivery" in wanted:
+            phone.set_late_delivery(wanted["late_delivery"])
+        if "app" in wanted:
+            phone.set_app(App(wanted["app"]))
+        if "flight_mode" in wanted:
+            phone.set_flight_mode(wanted["flight_mode"])
+        if droid is not None and "full_screen" in wanted:
+            droid.set_full_screen(wanted["full_screen"])
+        if droid is not None and "doze" in wanted:
+            droid.set_doze(wanted["doze"])
+
     # What its app is built with, and what Ringline sends to it
 
     async def build_with(self, device_id: str, profile: str) -> None:
-        """Install the app anew with this library; Ringline then sends what it wants."""
-        handset = self.handset(device_id)
+        """Install the app anew with this library; Ringline then sends what it wants.
+        Raises Conflict for the Android phone."""
+        handset = self._iphone(device_id)
         async with self._setting:
             await self._set(handset, Sends(), profile)
             handset.phone.install(profile)
 
     async def let_send(self, device_id: str, sends: Sends) -> None:
-        """Let Ringline send another profile or a trap to this phone's app."""
-        handset = self.handset(device_id)
+        """Let Ringline send another profile or a trap to this phone's app. Raises Conflict for
+        the Android phone."""
+        handset = self._iphone(device_id)
         async with self._setting:
             await self._set(handset, sends, handset.phone.identity.profile)
+
+    def _iphone(self, device_id: str) -> Handset:
+        handset = self.handset(device_id)
+        if isinstance(handset.phone, AndroidPhone):
+            name = handset.phone.identity.name
+            raise Conflict("one_library", f"{name} is built with Ringline's own keys alone.")
+        return handset
 
     async def _set(self, chosen: Handset, sends: Sends, library: str) -> None:
         profiles: dict[str, str] = {}
         templates: dict[str, dict[str, Any]] = {}
         for handset in self._handsets.values():
+            if isinstance(handset.phone, AndroidPhone):
+                continue
             wanted = sends if handset is chosen else handset.sends
             own = library if handset is chosen else handset.phone.identity.profile
             app_id = handset.phone.identity.app_id

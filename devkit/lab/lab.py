@@ -15,7 +15,7 @@ from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
 from devkit.lab import setup as premises
 from devkit.lab.apple import SimulatedApple
-from devkit.lab.bench import APP_IDS, Bench
+from devkit.lab.bench import ANDROID_APP, APP_IDS, PHONES, Bench
 from devkit.lab.setup import Backend, Refused
 
 log = structlog.get_logger(__name__)
@@ -128,6 +128,7 @@ class Lab:
             if self._backend is None:
                 backend = await premises.open_backend(self._runtime)
                 await premises.install_certificates(backend, self.apple, APP_IDS)
+                await premises.install_account(backend, self.apple, ANDROID_APP)
                 self._backend = backend
             bench = Bench(self._backend, self.apple.url)
             try:
@@ -143,7 +144,7 @@ class Lab:
             raise Unavailable(
                 "lab_not_ready", "The simulated Apple did not answer in time; try again."
             ) from error
-        log.info("lab_ready", phones=len(APP_IDS))
+        log.info("lab_ready", phones=len(PHONES))
         return bench
 
     async def _try(self) -> None:

@@ -11,10 +11,13 @@ from devkit.lab.masking import masked, masked_headers, masked_payload
 from devkit.lab.timestamps import Mark, Marks, uuids_in
 from devkit.lab.verdicts import LIMIT, verdicts
 from devkit.lab.words import QUIET, words_for
-from devkit.phone import Phone, Push, Step, Transition
+from devkit.phone import AndroidPhone, Phone, Push, Step, Transition
+from devkit.phone.fcm import size_of
 
 _LINES: Final = 40
 _RECENTS: Final = 20
+FCM_LIMIT: Final = 4_096
+"""Bytes that Google takes in a message: keys and values."""
 
 # What of a phone's log is a moment of its ring, as the page names it.
 _MARKS: Final = {
@@ -72,6 +75,11 @@ class Handset:
         return self.phone.identity.device_id
 
     @property
+    def platform(self) -> str:
+        """`ios` or `android`."""
+        return "android" if isinstance(self.phone, AndroidPhone) else "ios"
+
+    @property
     def user(self) -> str:
         """Whose phone it is."""
         return self.phone.identity.user_id
@@ -84,6 +92,7 @@ class Handset:
         seen["kills"] = seen["kills"][-_RECENTS:]
         delivery = self.phone.inbox.delivery
         return seen | {
+            "platform": self.platform,
             "library": self.phone.identity.profile,
             "app_id": self.phone.identity.app_id,
             "sends": self.sends.as_dict(),
@@ -122,19 +131,21 @@ class Handset:
             self.marks.add(self.marks.names_of(change.uuid), mark)
 
     def _arrived(self, push: Push) -> None:
+        fcm = push.kind == "fcm"
         shown = {
             "kind": push.kind,
             "headers": masked_headers(push.headers),
             "payload": masked_payload(push.payload),
-            "bytes": len(push.payload),
-            "limit": LIMIT,
+            "bytes": size_of(push.payload) if fcm else len(push.payload),
+            "limit": FCM_LIMIT if fcm else LIMIT,
             "received_ms": round(push.received_ns / 1e6, 3),
         }
-        if push.kind != "voip":
+        if not push.is_ring:
             self._stop = shown
             return
         self._raw = shown
-        self._verdicts = verdicts(push.payload)
+        if not fcm:
+            self._verdicts = verdicts(push.payload)
         self._names = uuids_in(push.payload)
         if "push" not in {mark.what for name in self._names for mark in self.marks.of(name)}:
             self.marks.add(self._names, Mark("push", push.received_ns))

@@ -28,7 +28,6 @@ from devkit.lab.schemas import (
 )
 from devkit.lab.setup import Refused
 from devkit.lab.verdicts import LIBRARIES, LIMIT, verdicts
-from devkit.phone import App
 
 router = APIRouter()
 HERE: Final = Path(__file__).resolve().parent
@@ -170,18 +169,7 @@ Tap = Literal["answer", "decline", "busy", "hang_up"]
 @router.post("/phones/{device_id}/conditions", status_code=202)
 async def conditions(device_id: str, body: ConditionsIn, bench: TheBench) -> dict[str, Any]:
     """Set a phone's switches."""
-    phone = bench.handset(device_id).phone
-    if body.ios is not None:
-        major, _, minor = body.ios.partition(".")
-        phone.set_ios(int(major), int(minor))
-    if body.do_not_disturb is not None:
-        phone.set_do_not_disturb(body.do_not_disturb)
-    if body.late_delivery is not None:
-        phone.set_late_delivery(body.late_delivery)
-    if body.app is not None:
-        phone.set_app(App(body.app))
-    if body.flight_mode is not None:
-        phone.set_flight_mode(body.flight_mode)
+    bench.set_conditions(device_id, body.model_dump(exclude_none=True))
     return {}
 
 

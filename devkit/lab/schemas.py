@@ -65,20 +65,22 @@ class SubscriptionIn(Request):
 
 
 class ConditionsIn(Request):
-    """The switches to be set; what is absent stays."""
+    """The switches to be set; what is absent stays. An iPhone has no `full_screen` and `doze`, the
+    Android phone no `late_delivery`, `do_not_disturb` and `ios`."""
 
     app: Literal["locked", "foreground", "killed"] | None = None
     flight_mode: bool | None = None
     late_delivery: bool | None = None
     do_not_disturb: bool | None = None
     ios: Annotated[str, AfterValidator(_ios)] | None = None
+    full_screen: bool | None = None
+    doze: bool | None = None
 
     @model_validator(mode="after")
     def _something(self) -> "ConditionsIn":
         if not self.model_fields_set:
-            raise refuse(
-                "nothing_to_set", "set one of app, flight_mode, late_delivery, do_not_disturb, ios"
-            )
+            names = ", ".join(type(self).model_fields)
+            raise refuse("nothing_to_set", f"set one of {names}")
         return self
 
 

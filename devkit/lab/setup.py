@@ -19,6 +19,8 @@ KEY_NAME: Final = "the lab's own, renewed at its start"
 FIRST_KEY: Final = "first key"
 ACTOR: Final = Actor("server", name="lab")
 BUNDLE_PREFIX: Final = "com.example.ringline-lab."
+PROJECT: Final = "ringline-lab"
+"""The lab's project at the simulated Google."""
 SCOPES: Final = ["*"]
 TOKEN_SECONDS: Final = 30 * 24 * 3600
 PATIENCE: Final = 10.0
@@ -100,6 +102,12 @@ async def install_certificates(backend: Backend, apple: SimulatedApple, app_ids:
         await backend.ask("POST", "/v1/credentials", {"file": pem})
 
     await asyncio.gather(*map(install, app_ids))
+
+
+async def install_account(backend: Backend, apple: SimulatedApple, app_id: str) -> None:
+    """A service account of this simulator for an Android app, as its owner uploads it."""
+    file = await apple.google_account(PROJECT)
+    await backend.ask("POST", "/v1/credentials", {"file": file, "app_id": app_id})
 
 
 async def vapid_key(backend: Backend, origin: str) -> str:

@@ -1,5 +1,7 @@
 """A headless phone: PushKit, CallKit, and an app that uses Ringline, for tests, demo and lab.
 
+`AndroidPhone` is the same app where FCM wakes it and Android shows its calls.
+
 A model, and no proof of what iOS does. Its rules are those of the client libraries and of Apple's
 documentation, written down here a second time: it imports no other module of ours, so one wrong
 value cannot pass on both sides.
@@ -19,6 +21,7 @@ value cannot pass on both sides.
 `verdict = parse("connectycube", payload)` alone says what a library makes of a payload.
 """
 
+from devkit.phone.android import AndroidIdentity, AndroidPhone
 from devkit.phone.callkit import CallKit, EndedReason, IncomingError, Recent, Screen, ScreenState
 from devkit.phone.delivery import Delivery, Push
 from devkit.phone.log import Clock, Log, Observer, Step, Transition
@@ -31,6 +34,8 @@ from devkit.phone.verdict import OurRing, Outcome, Verdict
 
 __all__ = [
     "PROFILES",
+    "AndroidIdentity",
+    "AndroidPhone",
     "App",
     "CallKit",
     "Clock",

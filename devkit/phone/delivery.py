@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from devkit.phone.pushkit import Conditions
 
-PushKind = Literal["voip", "background", "alert"]
+PushKind = Literal["voip", "background", "alert", "fcm"]
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One push as the phone gets it. `received_ms`: when Apple (the simulator) had it, Unix ms;
+    """One push as the phone gets it. `received_ms`: when the simulator had it, Unix ms;
     `received_ns` is the same in nanoseconds, 0 where the source does not know it so exactly."""
 
     kind: PushKind
@@ -28,6 +28,11 @@ class Push:
         """`apns-expiration`, Unix seconds; 0 means now or never."""
         text = self.headers.get("apns-expiration", "0")
         return int(text) if text.isdigit() else 0
+
+    @property
+    def is_ring(self) -> bool:
+        """Whether it is to wake a phone, as a ring does and a stop does not."""
+        return self.kind == "voip" or self.headers.get("priority") == "HIGH"
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON, for a panel that shows the raw push."""

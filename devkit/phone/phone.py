@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
@@ -104,29 +104,15 @@ class Phone:
         """`POST /v1/devices`: this device and its tokens. False (and a transition) on failure."""
         me = self.identity
         assert me.user_token is not None, "an app that nobody has logged in to cannot register"
-        kinds = zip(("voip", "alert"), me.tokens, strict=False)
-        body = {
-            "device_id": me.device_id,
-            "name": me.name,
-            "platform": "ios",
-            "tokens": [
-                {
-                    "kind": kind,
-                    "token": token,
-                    "app_id": me.app_id,
-                    "environment": me.environment,
-                }
-                for kind, token in kinds
-            ],
-            "expires_in": me.expires_in,
-        }
+        body = self._registration()
+        told = {"report": body["report"]} if "report" in body else {}
         try:
             answer = await self.kit.api.register(me.user_token, body)
         except Unreachable as error:
             self.log.note(Step.REGISTRATION_FAILED, error=str(error))
             return False
         step = Step.REGISTERED if answer.ok else Step.REGISTRATION_FAILED
-        self.log.note(step, status=answer.status, code=answer.code)
+        self.log.note(step, status=answer.status, code=answer.code, **told)
         return answer.ok
 
     async def unregister(self) -> bool:
@@ -229,6 +215,25 @@ class Phone:
                 "reason": verdict.reason,
                 "notes": list(verdict.notes),
             },
+        }
+
+    def _registration(self) -> Mapping[str, Any]:
+        me = self.identity
+        kinds = zip(("voip", "alert"), me.tokens, strict=False)
+        return {
+            "device_id": me.device_id,
+            "name": me.name,
+            "platform": "ios",
+            "tokens": [
+                {
+                    "kind": kind,
+                    "token": token,
+                    "app_id": me.app_id,
+                    "environment": me.environment,
+                }
+                for kind, token in kinds
+            ],
+            "expires_in": me.expires_in,
         }
 
     async def _switch_on(self) -> None:

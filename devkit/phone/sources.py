@@ -10,6 +10,7 @@ from typing import Any, Final, Self, cast
 import httpx
 
 from devkit.phone.delivery import Push, PushKind
+from devkit.phone.fcm import message_of
 from devkit.phone.settings import Identity
 
 PushSource = Callable[[Sequence[str]], AsyncGenerator[Push, None]]
@@ -38,7 +39,7 @@ class HandFed:
 
 
 class SimulatorPushes:
-    """Pushes that the APNs simulator handed to a device, by long polls of its control API.
+    """Pushes that the simulator handed to a device, by long polls of its control API.
 
     One serves any number of phones; use it as `async with SimulatorPushes(url) as source`.
     """
@@ -71,6 +72,12 @@ class SimulatorPushes:
             body = {"tokens": [token], "topics": [topic], "environment": identity.environment}
             (await self._client.post(f"{self._url}/devices", json=body)).raise_for_status()
 
+    async def register_fcm(self, token: str, project: str) -> None:
+        """Make a registration token live for a project of Google's. Raises httpx.HTTPError."""
+        body = {"tokens": [token], "project": project}
+        answer = await self._client.post(f"{self._url}/google/registrations", json=body)
+        answer.raise_for_status()
+
     async def __call__(self, tokens: Sequence[str]) -> AsyncGenerator[Push, None]:
         """What these tokens get, in the order of its coming."""
         queue: asyncio.Queue[Push] = asyncio.Queue()
@@ -102,6 +109,8 @@ class SimulatorPushes:
 
 def push_of(given: Mapping[str, Any]) -> Push:
     """A push as the simulator's control API lists it."""
+    if given.get("environment") == "fcm":
+        return message_of(given)
     headers = {str(name): str(value) for name, value in given["headers"].items()}
     kind = headers.get("apns-push-type", "alert")
     payload = json.dumps(given["payload"], ensure_ascii=False, separators=(",", ":"))

@@ -7,7 +7,7 @@ import { clock, duration, initials, recent } from "./words.js";
 export function drawPhone(phone, seen) {
   const call = phone.calls.at(-1);
   const [kind, screen] = screenOf(phone, call, seen);
-  return h("div", { class: `phone ${kind}`, "data-key": `phone-${phone.device_id}` },
+  return h("div", { class: `phone ${kind} ${phone.platform}`, "data-key": `phone-${phone.device_id}` },
     h("div", { class: "island", "aria-hidden": "true" }),
     h("div", { class: "glass", role: "group", tabindex: "-1", "aria-label": `Screen of ${phone.name}`, "data-screen": phone.device_id, "data-user": phone.user_id },
       statusBar(phone, seen), screen, h("div", { class: "home", "aria-hidden": "true" })));
@@ -17,6 +17,8 @@ function screenOf(phone, call, seen) {
   const app = phone.conditions.app;
   if (call && call.state !== "ringing") return ["incall", inCall(phone, call, seen)];
   if (call && app === "foreground") return ["open banner ringing", [banner(phone, call), appScreen(phone, seen)]];
+  // Where Android may not fill the screen: a notification with the same buttons.
+  if (call && call.full_screen === false) return ["wall banner ringing", [banner(phone, call), lockScreen(phone, seen)]];
   if (call) return ["wall ringing", ringing(phone, call)];
   if (phone.fault && phone.fault.kind !== "passed") return [`fault ${phone.fault.kind}`, faulty(phone)];
   if (app === "foreground") return ["open", appScreen(phone, seen)];
@@ -25,10 +27,11 @@ function screenOf(phone, call, seen) {
 }
 
 function statusBar(phone, seen) {
-  const { flight_mode: flight, do_not_disturb: quiet } = phone.conditions;
+  const { flight_mode: flight, do_not_disturb: quiet, doze } = phone.conditions;
   return h("div", { class: "status" },
     h("span", { class: "time" }, clock(new Date(seen))),
     h("span", { class: "signs" },
+      doze && h("span", { title: "Doze" }, icons.waiting(), unseen("Doze is on")),
       quiet && h("span", { title: "Do Not Disturb" }, icons.moon(), unseen("Do Not Disturb is on")),
       flight ? h("span", { title: "Flight mode" }, icons.plane(), unseen("Flight mode is on")) : icons.signal(),
       icons.battery()));
@@ -96,6 +99,7 @@ function faulty(phone) {
 
 function hints(phone) {
   return [
+    phone.conditions.doze ? h("p", { class: "hint" }, "Doze: only high priority wakes it") : null,
     phone.pushes_held ? h("p", { class: "hint" }, `${phone.pushes_held} push${phone.pushes_held === 1 ? "" : "es"} held back`) : null,
     phone.silenced_by_ios ? h("p", { class: "hint bad" }, "iOS no longer wakes this app") : null,
     phone.fault?.kind === "passed"

@@ -8,27 +8,32 @@ export function drawPush(phone) {
   if (!push) return [h("p", { class: "quiet" }, "No push has come to this phone yet.")];
   return [h("div", { class: "pair" },
     h("div", { class: "stack" },
-      size(push.bytes, push.limit),
+      size(push.bytes, push.limit, phone.platform === "android" ? GOOGLE : APPLE),
       h("div", {}, h("h3", {}, "Headers"), h("dl", { class: "mono headers" },
         Object.entries(push.headers).map(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]))),
       h("div", {}, h("h3", {}, "Payload"),
         h("pre", { class: "payload", tabindex: "0", role: "region", "aria-label": `Payload of the last push to ${phone.name}` }, tinted(push.payload))),
       drawStop(phone)),
-    h("div", {}, h("h3", {}, "What each library would do with it"), drawVerdicts(phone.verdicts, phone.library)))];
+    phone.platform === "android" ? null
+      : h("div", {}, h("h3", {}, "What each library would do with it"), drawVerdicts(phone.verdicts, phone.library)))];
 }
 
-// A stop goes by the live stream, and as a background push to the app's other token.
+// A stop goes by the live stream, and as a background push to the app's other token; by FCM at normal priority.
 function drawStop(phone) {
   const stop = phone.stop_push;
   if (!stop) return null;
-  return h("details", { class: "more" }, h("summary", {}, `Its last stop, as a background push of ${thousands(stop.bytes)} bytes`),
+  const kind = phone.platform === "android" ? "message of normal priority" : "background push";
+  return h("details", { class: "more" }, h("summary", {}, `Its last stop, as a ${kind} of ${thousands(stop.bytes)} bytes`),
     h("pre", { class: "payload", tabindex: "0", role: "region", "aria-label": `Payload of the last stop to ${phone.name}` }, tinted(stop.payload)));
 }
 
-export function size(bytes, limit) {
+const APPLE = ["Apple refuses it: PayloadTooLarge", "Apple’s limit for a VoIP push"];
+const GOOGLE = ["Google refuses it: INVALID_ARGUMENT", "Google’s limit for keys and values"];
+
+export function size(bytes, limit, [refused, its] = APPLE) {
   const part = Math.min(100, (bytes / limit) * 100);
   return h("div", {}, h("p", { class: "row between" }, h("strong", { class: "nums" }, `${thousands(bytes)} of ${thousands(limit)} bytes`),
-    h("span", { class: "small quiet" }, bytes > limit ? "Apple refuses it: PayloadTooLarge" : "Apple’s limit for a VoIP push")),
+    h("span", { class: "small quiet" }, bytes > limit ? refused : its)),
   s("svg", { class: `meter draw ${bytes > limit ? "over" : ""}`, viewBox: "0 0 100 8", preserveAspectRatio: "none", role: "img", "aria-label": `${part.toFixed(0)} percent of the limit` },
     s("rect", { class: "rest", width: 100, height: 8 }), s("rect", { class: bytes > limit ? "bad" : "bar", width: part, height: 8 })));
 }

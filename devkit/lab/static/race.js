@@ -5,7 +5,7 @@ import { CALL_REASONS, ms } from "./words.js";
 
 export function drawRace(race, names) {
   if (!race) {
-    return [h("p", { class: "quiet small" }, "Ring Bob and accept on one of his phones: how long the other one took to stop is shown here.")];
+    return [h("p", { class: "quiet small" }, "Ring Bob and accept on one of his phones: how long the others took to stop is shown here.")];
   }
   return [
     h("p", { class: "small quiet" }, "Answered on ", h("strong", {}, names[race.winner] ?? "another device")),
@@ -61,7 +61,7 @@ function row(phone, n, names, at, answered, left, right) {
     s("text", { x: end ? x + 10 : x, y: end ? y + 4 : y + 20, "text-anchor": end ? "start" : "middle", class: "marked" }, text)];
   return s("g", { class: "lane-row" },
     s("text", { x: 0, y: y + 4, class: "marked" }, names[phone]),
-    push !== undefined && [s("rect", { class: "bar soft", x: NAME, y: y - 3, width: left(push) - NAME, height: 6, rx: 3 }), mark(left(push), "plain", `Apple ${ms(push)}`)],
+    push !== undefined && [s("rect", { class: "bar soft", x: NAME, y: y - 3, width: left(push) - NAME, height: 6, rx: 3 }), mark(left(push), "plain", `pushed ${ms(push)}`)],
     ring !== undefined && [push !== undefined && s("rect", { class: "bar", x: left(push), y: y - 3, width: Math.max(0, left(ring) - left(push)), height: 6, rx: 3 }), mark(left(ring), "live", `rings ${ms(ring)}`, true)],
     own !== undefined && mark(680, "good", "answered", true),
     stop !== undefined && answered !== null && own === undefined && stop >= answered
@@ -83,7 +83,7 @@ function numbers(call, phones, names, at, answered) {
   };
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The call in numbers" },
     h("table", { class: "tight numbers" },
-      h("thead", {}, h("tr", {}, ["Since the ring was asked for", "Push at Apple", "Rings", "Answered", "Stopped", "After the answer"]
+      h("thead", {}, h("tr", {}, ["Since the ring was asked for", "Push at Apple or Google", "Rings", "Answered", "Stopped", "After the answer"]
         .map((word, n) => h("th", { class: n ? "right" : null }, word)))),
       h("tbody", {}, phones.map((phone) => {
         const stop = at(phone, "stopped");

@@ -1,22 +1,24 @@
 // A phone's switches, and what it did. Every control shows what the server says.
 import { h } from "./draw.js";
-import { APPS, stamp } from "./words.js";
+import { ANDROID_APPS, APPS, stamp } from "./words.js";
 import { marked } from "./phone.js";
 
 export function drawSwitches(phone, traps, libraries) {
   const { conditions, next_push: next } = phone;
   const set = (key, room = "conditions") => ({ "data-set": room, "data-key": key, "data-phone": phone.device_id });
+  const android = phone.platform === "android";
+  const toggles = android ? { full_screen: "Full-screen calls allowed", doze: "Doze" }
+    : { do_not_disturb: "Do Not Disturb", late_delivery: "Late delivery" };
   return [
-    choice(phone, "app", `App of ${phone.name}`, "App", Object.entries(APPS), conditions.app),
+    choice(phone, "app", `App of ${phone.name}`, "App", Object.entries(android ? ANDROID_APPS : APPS), conditions.app),
     h("div", { class: "toggles" },
       toggle("Flight mode", conditions.flight_mode, set("flight_mode")),
-      toggle("Do Not Disturb", conditions.do_not_disturb, set("do_not_disturb")),
-      toggle("Late delivery", conditions.late_delivery, set("late_delivery")),
+      Object.entries(toggles).map(([key, word]) => toggle(word, conditions[key], set(key))),
       toggle("Duplicate next push", next.duplicate > 0, set("duplicate", "next_push")),
       toggle("Reorder next push", next.reorder, set("reorder", "next_push")),
       toggle("Hold next push 5 s", next.held_seconds > 0, set("held_seconds", "next_push"))),
-    choice(phone, "ios", `iOS of ${phone.name}`, "iOS", [["26.3", "Before 26.4"], ["26.4", "26.4 and later"]], conditions.ios),
-    h("div", { class: "picks" },
+    android ? null : choice(phone, "ios", `iOS of ${phone.name}`, "iOS", [["26.3", "Before 26.4"], ["26.4", "26.4 and later"]], conditions.ios),
+    android ? null : h("div", { class: "picks" },
       pick("Its library", libraries.map((one) => [one, one]), phone.library, set("profile", "library")),
       sends(phone, traps, libraries, set("sends", "sends"))),
   ];

@@ -40,6 +40,7 @@ export const OUTCOMES = {
 };
 
 export const APPS = { locked: "Locked", foreground: "Foreground", killed: "Killed" };
+export const ANDROID_APPS = { locked: "Locked", foreground: "In use", killed: "Killed" };
 
 export function ms(value) {
   if (value === null || value === undefined) return "–";

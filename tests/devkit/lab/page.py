@@ -13,7 +13,8 @@ from tests.dashboard.test_in_a_browser import new_page
 from tests.e2e.house import eventually
 
 MINE, TWIN, CAROL = "Bob's iPhone", "Bob's second iPhone", "Carol's iPhone"
-DEVICES = {MINE: "bob-1", TWIN: "bob-2", CAROL: "carol-1"}
+DROID = "Bob's Android phone"
+DEVICES = {MINE: "bob-1", TWIN: "bob-2", DROID: "bob-android", CAROL: "carol-1"}
 PATIENCE = 60.0
 # For what takes the model or the server its seconds: the watchdog, a ring time, a call's length.
 SLOW = PATIENCE * 1000
