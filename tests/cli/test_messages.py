@@ -50,7 +50,10 @@ def arguments(words: tuple[str, ...], file: Path) -> list[str]:
             sample = (
                 str(file) if one.name in {"file", "token_file"} else SAMPLES.get(one.name, "acme")
             )
-            given += [sample] if one.param_type_name == "argument" else [one.opts[0], sample]
+            if one.param_type_name == "argument":
+                given += [sample]
+            else:
+                given += [one.opts[0]] if one.is_flag else [one.opts[0], sample]
     return given
 
 

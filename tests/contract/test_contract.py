@@ -166,5 +166,5 @@ def test_the_decoder_of_web_push_for_node_opens_what_we_seal(npm: Path) -> None:
     payload = web_ring(sample_facts(1_790_000_000_000)).for_token("rl_ct_token")
     number = browser.private.private_numbers().private_value
     given = (sealed(payload, browser.public, browser.auth), number.to_bytes(32), browser.auth)
-    said = run(npm, "node", "--input-type=module", "-e", OPEN, *map(encoded, given))
+    said = run(npm, "node", "--input-type=module", "-e", OPEN, "--", *map(encoded, given))
     assert json.loads(said) == json.loads(payload)
