@@ -183,8 +183,8 @@ class Gate:
 
     def settings_changed(self, tenant_id: UUID) -> None:
         """Read this tenant's keys, and its settings with them, anew: they have changed here."""
-        for name, (_, row) in list(self._known.items()):
-            if row is not None and row.get("tenant_id") == tenant_id:
+        for name, (_, known) in list(self._known.items()):
+            if isinstance(known, dict) and known.get("tenant_id") == tenant_id:  # no ring's
                 del self._known[name]
 
     def start(self, revoked: Revoked) -> None:
