@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from app import senders
 from app.audit.log import Actor, record
@@ -44,6 +45,26 @@ def facts(row: CredentialRow) -> dict[str, Any]:
         "key_id": row.key_id,
         "project_id": row.project_id,
     }
+
+
+async def enter(
+    session: Connection,
+    tenant_id: UUID,
+    app_id: str,
+    credential_id: UUID,
+    act: str,
+    now: datetime,
+    actor: Actor,
+) -> None:
+    """Tell the audit log of one that was just stored, and use it at once if nothing else serves.
+
+    Where nothing is in use there is nothing to lose: no probe is waited for.
+    """
+    rows = await store.lock_bundle(session, tenant_id, app_id)
+    row = next(one for one in rows if one.id == credential_id)
+    await record(session, actor, tenant_id, act, target(row), facts(row), at=now)
+    if is_first(rows, row):
+        await activate(session, rows, row, now, actor)
 
 
 async def activate(

@@ -5,16 +5,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.audit.log import Actor, record
+from app.audit.log import Actor
 from app.core.credential import CredentialKind, CredentialState
 from app.credentials import lifecycle, store
 from app.credentials.decrypt import place_of
 from app.credentials.files.parsed_file import ParsedFile
 from app.credentials.files.refusals import reject
-from app.credentials.lifecycle import facts, target
 from app.credentials.rows import CredentialRow, KeyRow
 from app.infra import vault
-from app.infra.db import Connection, clock
+from app.infra.db import clock
 from app.infra.errors import Conflict
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
@@ -47,24 +46,9 @@ async def keep(
             await store.add(session, values)
         else:
             await store.change(session, credential_id, **values)
-        rows = await store.lock_bundle(session, tenant_id, parsed.app_id)
-        row = next(one for one in rows if one.id == credential_id)
         act = "credential.add" if waiting is None else "credential.complete"
-        await record(session, actor, tenant_id, act, target(row), facts(row), at=now)
-        await _use_at_once(session, rows, row, now, actor)
+        await lifecycle.enter(session, tenant_id, parsed.app_id, credential_id, act, now, actor)
     return credential_id
-
-
-async def _use_at_once(
-    session: Connection,
-    rows: Sequence[CredentialRow],
-    row: CredentialRow,
-    now: datetime,
-    actor: Actor,
-) -> None:
-    """Where nothing is in use there is nothing to lose: no probe is waited for."""
-    if lifecycle.is_first(rows, row):
-        await lifecycle.activate(session, rows, row, now, actor)
 
 
 def _check_new(rows: Sequence[CredentialRow], parsed: ParsedFile) -> None:

@@ -5,14 +5,13 @@ from typing import Final
 from uuid import UUID
 
 from app import senders
-from app.audit.log import Actor, record
+from app.audit.log import Actor
 from app.core.credential import CredentialKind, CredentialState
 from app.core.push import Environment, TokenKind
 from app.credentials import lifecycle, store
 from app.credentials.decrypt import place_of
 from app.credentials.files.apple import fingerprint_of
 from app.credentials.files.reading import clean_app_id
-from app.credentials.lifecycle import facts, target
 from app.credentials.usable import in_order
 from app.infra import vault
 from app.infra.db import clock
@@ -63,11 +62,7 @@ async def make(runtime: Runtime, tenant_id: UUID, app_id: str, subject: str, act
             "created_at": now,
         }
         await store.add(session, values)
-        rows = await store.lock_bundle(session, tenant_id, app_id)
-        row = next(one for one in rows if one.id == row_id)
-        await record(session, actor, tenant_id, "credential.add", target(row), facts(row), at=now)
-        if lifecycle.is_first(rows, row):
-            await lifecycle.activate(session, rows, row, now, actor)
+        await lifecycle.enter(session, tenant_id, app_id, row_id, "credential.add", now, actor)
     return row_id
 
 
