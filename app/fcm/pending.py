@@ -9,7 +9,7 @@ import orjson
 
 from app.core.outcome import readable
 from app.fcm.message import FcmMessage
-from app.http2.head import seconds_until
+from app.http2.head import retry_after
 from app.http2.sender import Pending
 
 _FCM_ERROR: Final = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
@@ -39,10 +39,6 @@ class PendingMessage(Pending):
         self.reason: str | None = None
 
     def answered(self, now: float) -> None:
-        retry_after = None
-        for name, value, _ in self.fields:
-            if name == b"retry-after":
-                retry_after = seconds_until(value, self.wall_clock)
         taken = self.code == 200
         self.reason = None if taken else reason_of(self.body)
         self.end(
@@ -51,7 +47,7 @@ class PendingMessage(Pending):
                 code=self.code,
                 reason=self.reason,
                 unique_id=_name(self.body) if taken else None,
-                retry_after=retry_after,
+                retry_after=retry_after(self.fields, self.wall_clock),
             )
         )
 

@@ -54,6 +54,12 @@ def well_formed(fields: Block) -> bool:
     return True
 
 
+def retry_after(fields: Block, wall_clock: Callable[[], float]) -> float | None:
+    """What an answer's Retry-After says, as `seconds_until` reads it; None without one."""
+    said = [value for name, value, _ in fields if name == b"retry-after"]
+    return seconds_until(said[-1], wall_clock) if said else None
+
+
 def seconds_until(value: bytes, wall_clock: Callable[[], float]) -> float | None:
     """Retry-After as seconds from now: a number or an HTTP date (RFC 9110 section 10.2.3)."""
     text = value.decode("ascii", "replace").strip()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from app.core.outcome import readable
-from app.http2.head import seconds_until
+from app.http2.head import retry_after
 from app.http2.pool import Pool
 from app.http2.sender import Pending
 from app.webpush.answer_table import REASONS
@@ -34,13 +34,10 @@ class PendingMessage(Pending):
         self.pool: Pool | None = None
 
     def answered(self, now: float) -> None:
-        retry_after = None
-        for name, value, _ in self.fields:
-            if name == b"retry-after":
-                retry_after = seconds_until(value, self.wall_clock)
         taken = 200 <= self.code < 300
         reason = None if taken else reason_of(self.code, self.body)
-        self.end(self.outcome(now, code=self.code, reason=reason, retry_after=retry_after))
+        wish = retry_after(self.fields, self.wall_clock)
+        self.end(self.outcome(now, code=self.code, reason=reason, retry_after=wish))
 
 
 def reason_of(code: int, body: bytes) -> str | None:
