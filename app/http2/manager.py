@@ -189,9 +189,9 @@ class ConnectionManager:
             return True
         if current >= self._most:
             return False
-        slots = sum(x.slots for x in self.connections)
         if self._owner.has_waiting():
             return True
+        slots = sum(x.slots for x in self.connections)
         return slots > 0 and sum(x.free() for x in self.connections) <= slots // 4
 
     def _connector_done(self, task: asyncio.Task[None]) -> None:

@@ -6,7 +6,7 @@ import ssl
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from random import random as random_float
+from random import random
 from typing import Final
 
 from app.core.push_policy import ConnectionAction, NoAnswer
@@ -85,7 +85,6 @@ class WebPushSender:
         judge: Callable[[str], bool] = is_public,
         max_connections: int = 2,
         timing: Timing | None = None,
-        random: Callable[[], float] = random_float,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._vapid = VapidTokens(key, wall_clock)
@@ -95,7 +94,6 @@ class WebPushSender:
         self._names = Names()
         self._most = max_connections
         self._timing = timing or Timing()
-        self._random = random
         self._pools: OrderedDict[str, Pool] = OrderedDict()
         """By push service, the last used last."""
         self._tasks = Tasks("webpush")
@@ -185,6 +183,6 @@ class WebPushSender:
             warm_connections=0,
             streams_per_connection=1_000,
             timing=self._timing,
-            random=self._random,
+            random=random,
         )
         return listener.pool
