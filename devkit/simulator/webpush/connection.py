@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from devkit.simulator.answers import Answer
 from devkit.simulator.connection import ApnsConnection
-from devkit.simulator.requests import Arrival, PushRequest
+from devkit.simulator.requests import Arrival, PushRequest, read_request
 from devkit.simulator.streams import Stream
 from devkit.simulator.webpush import rules
 from devkit.simulator.webpush.answers import Refusal, WebAnswer
@@ -34,20 +34,11 @@ class WebPushConnection(ApnsConnection):
 
     def read(self, stream: Stream) -> PushRequest:
         """Read a request."""
-        fields = dict(stream.headers)
-        path = fields.get(":path", "")
-        found = rules.PATH.fullmatch(path)
-        return PushRequest(
-            method=fields.get(":method", ""),
-            path=path,
-            fields=fields,
-            repeated=False,
-            body=bytes(stream.body),
-            size=stream.body_size,
-            token=found[1] if found else "",
-            topic=fields.get("topic", ""),
-            pairs=stream.headers,
-        )
+        request = read_request(stream)
+        found = rules.PATH.fullmatch(request.path)
+        request.token = found[1] if found else ""
+        request.topic = request.fields.get("topic", "")
+        return request
 
     def unjudged(self, request: PushRequest) -> Answer:  # noqa: ARG002
         """Give an answer for a fault to shape."""
