@@ -79,7 +79,7 @@ def amqp_url(text: str, *, ca_file: Path | None = None) -> AmqpUrl:
     user, password, place = split_userinfo(authority)
     if "," in place or "/" in path:
         raise ValueError("must look like amqp://user:password@host:5672/vhost" + PASSWORD_HINT)
-    host, port = split_host(place) if place else ("localhost", None)
+    host, port = split_host(place)
     host = host or "localhost"
     tls = _tls(options, host, ca_file) if scheme == "amqps" else None
     return AmqpUrl(host, port or PORTS[scheme], user, password, unquote(path) or "/", tls)

@@ -220,8 +220,7 @@ class GroupWriter(Generic[Written, State]):
             # a unit leaves the list when it is written, and not before
             self._units += self._split(gathered)
             self._soon.clear()
-            tried = [self._try(unit) for unit in list(self._units)]
-            if all(await asyncio.gather(*tried)):
+            if all(await asyncio.gather(*map(self._try, self._units))):
                 self._health.well()
             else:
                 await self._wait(TRY_AGAIN)

@@ -78,10 +78,6 @@ class _Counts:
         self.before = self.here if next_to else {}
         self.here, self.others, self.told, self.near = {}, {}, {}, set()
 
-    def in_all(self, one: Asked) -> int:
-        """How often in this window, here and elsewhere."""
-        return self.here.get(one, 0) + self.others.get(one, 0)
-
 
 class RateLimiter:
     """Belongs to one event loop."""

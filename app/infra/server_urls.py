@@ -275,7 +275,7 @@ def redis_url(text: str, *, ca_file: Path | None = None) -> RedisUrl:
     tls = _redis_tls(options, ca_file) if scheme.startswith("rediss") else None
     if scheme.endswith("+sentinel"):
         return _by_sentinels(user, password, place, path, options, tls)
-    host, port = split_host(place) if place else ("localhost", None)
+    host, port = split_host(place)
     return RedisUrl(
         host or "localhost", port or 6379, None, user, password, _db(path, options), tls
     )
