@@ -15,7 +15,7 @@ from app.core.push import Purpose
 from app.infra.db import Connection, RowValue, insert_all, many, read
 from app.infra.ids import uuid7
 from app.push.store import MISSED_LIVES, NewRepeat, NewRing, new_pushes
-from app.push.tokens import User
+from app.push.tokens import User, live
 
 COUNTED = 100
 """Newest calls of a user among which unseen missed ones are counted for a badge."""
@@ -29,8 +29,7 @@ _KINDS = ", ".join(f"'{kind}'" for kind in senders.ALERT_KINDS)
 
 def _shows(t: str) -> str:
     """SQL: whether the token `t` shows a notification: live, of such a kind, its device not off."""
-    live = f"{t}.rings AND {t}.retired_at IS NULL AND {t}.expires_at > clock_timestamp()"
-    return f"({t}.kind IN ({_KINDS}) AND {live})"
+    return f"({t}.kind IN ({_KINDS}) AND {t}.rings AND {live(t)})"
 
 
 def _rank(t: str) -> str:

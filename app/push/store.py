@@ -9,14 +9,14 @@ from sqlalchemy import text
 
 from app import senders
 from app.core.frozen import frozen
-from app.core.model import CallKit
 from app.core.push import Purpose, PushReason
 from app.infra.db import Connection, Insert, Joined, RowValue, insert_all, many, one, read
 from app.infra.ids import uuid7
-from app.push.claimed import RingRow
+from app.push.claimed import OVER, RingRow
 from app.push.claims import CALL
 from app.push.life import FRESH
 from app.push.models import Push
+from app.push.tokens import REPEATED
 
 OF_TOKEN = Joined(
     # by key, whatever the planner thinks of the number of tokens: see `claims.RING_OF_PUSH`
@@ -210,9 +210,6 @@ ENDED_HERE = 2
 """CallKit's reason for a device that is taken out of a ring which may go on elsewhere."""
 
 
-ELSEWHERE = frozenset({CallKit.ANSWERED_ELSEWHERE, CallKit.DECLINED_ELSEWHERE})
-
-
 @frozen
 class StopTarget(RowValue):
     """Where a stop goes; `in_hand`: a worker has the push that rang there at this moment.
@@ -232,11 +229,10 @@ class StopTarget(RowValue):
     @property
     def is_missed(self) -> bool:
         """Whether the last notification says that the call was missed."""
-        return self.shown and self.callkit_reason not in ELSEWHERE
+        return self.shown and self.callkit_reason not in OVER
 
 
 _LADDER = ", ".join(f"('{ring}', '{stop}')" for ring, stop in sorted(senders.STOP_KINDS.items()))
-_REPEATED = ", ".join(f"'{kind}'" for kind in senders.REPEATED_KINDS)
 STOPPED_BY = f"""
     (p.kind, t.kind) IN ({_LADDER}) AND (t.kind <> p.kind OR t.id = p.token_id)
         OR t.id = p.token_id AND CAST(n.settings ->> 'voip_stops' AS boolean) AND NOT EXISTS (
@@ -248,7 +244,7 @@ STOPPED_BY = f"""
 
 STOPS = text(f"""
     SELECT p.ring, p.session_id, p.tenant_id, p.user_id, s.callkit_reason, t.id AS token_id,
-        p.state = 'sending' AS in_hand, p.kind IN ({_REPEATED}) AS shown
+        p.state = 'sending' AS in_hand, p.kind IN ({REPEATED}) AS shown
     FROM unnest(CAST(:rings AS uuid[]), CAST(:callkit_reasons AS integer[]),
                 CAST(:spared AS text[]))
          AS s(ring, callkit_reason, spared)
@@ -258,7 +254,7 @@ STOPS = text(f"""
     JOIN tokens t ON t.device_row = d.id AND t.app_id = p.app_id
         AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
     JOIN tenants n ON n.id = p.tenant_id
-    WHERE {STOPPED_BY} OR p.kind IN ({_REPEATED}) AND t.id = p.token_id
+    WHERE {STOPPED_BY} OR p.kind IN ({REPEATED}) AND t.id = p.token_id
 """)  # noqa: S608  (constants)
 
 

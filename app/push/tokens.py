@@ -184,20 +184,25 @@ async def devices_holding(session: Connection, devices: Sequence[UUID], token: s
 
 
 _KINDS = ", ".join(f"'{kind}'" for kind in senders.RING_KINDS)
-_REPEATED = ", ".join(f"'{kind}'" for kind in senders.REPEATED_KINDS)
+REPEATED = ", ".join(f"'{kind}'" for kind in senders.REPEATED_KINDS)
+"""SQL: the kinds that ring by notifications."""
 
 
 def every(t: str) -> str:
     """SQL: seconds from one notification to the next by which the token `t` is rung; else NULL."""
-    return f"""CASE WHEN {t}.kind IN ({_REPEATED}) THEN (
+    return f"""CASE WHEN {t}.kind IN ({REPEATED}) THEN (
         SELECT CAST(asks.settings #>> ARRAY['alert_rings', {t}.app_id] AS double precision)
         FROM tenants asks WHERE asks.id = {t}.tenant_id) END"""  # noqa: S608  (constants)
 
 
+def live(t: str) -> str:
+    """SQL: whether the token `t` is neither retired nor expired."""
+    return f"{t}.retired_at IS NULL AND {t}.expires_at > clock_timestamp()"
+
+
 def could_ring(t: str) -> str:
     """SQL: whether the token `t` is live and of a kind that rings, its device off or not."""
-    live = f"{t}.retired_at IS NULL AND {t}.expires_at > clock_timestamp()"
-    return f"{live} AND ({t}.kind IN ({_KINDS}) OR {every(t)} IS NOT NULL)"
+    return f"{live(t)} AND ({t}.kind IN ({_KINDS}) OR {every(t)} IS NOT NULL)"
 
 
 def ringing(t: str) -> str:
@@ -207,7 +212,7 @@ def ringing(t: str) -> str:
 
 def rank(t: str) -> str:
     """SQL: how good an address of its device the token (or push) `t` is; the lowest goes first."""
-    return f"array_position(ARRAY[{_KINDS}, {_REPEATED}], {t}.kind)"
+    return f"array_position(ARRAY[{_KINDS}, {REPEATED}], {t}.kind)"
 
 
 def best(t: str) -> str:
