@@ -44,6 +44,13 @@ def want_stop(m: Model, s: State, target: int, in_hand: bool) -> None:
         s.stops[target] = "later" if in_hand and m.has("stop_late") else "now"
 
 
+def known_rings(m: Model, s: State) -> tuple[int, ...]:
+    """The rings that a settle sees."""
+    if m.has("owed_rings"):
+        return m.every_ring()
+    return tuple({m.ring[target] for row in s.rows for target in row.targets})
+
+
 def settle(m: Model, s: State, rings: tuple[int, ...], how: str) -> None:
     """Under the call's lock: rings end, rows that nobody has claimed end with them, phones stop."""
     for one in rings:
@@ -53,10 +60,7 @@ def settle(m: Model, s: State, rings: tuple[int, ...], how: str) -> None:
         s.owed = tuple(one for one in s.owed if one not in rings)
     for n, row in enumerate(s.rows):
         s.rows[n] = _settled(m, s, row, rings, how)
-    known = m.every_ring()
-    if not m.has("owed_rings"):
-        known = tuple({m.ring[target] for row in s.rows for target in row.targets})
-    if how == "cancelled" or all(s.outcomes[one] for one in known):
+    if how == "cancelled" or all(s.outcomes[one] for one in known_rings(m, s)):
         s.call = "ended"
 
 

@@ -1,6 +1,6 @@
 """The sweep, the database and the clock in the outbox's model."""
 
-from tests.outbox.callers import settle, write_owed
+from tests.outbox.callers import known_rings, settle, write_owed
 from tests.outbox.state import (
     CONDEMNED,
     DEAD,
@@ -17,10 +17,7 @@ from tests.outbox.state import (
 
 
 def miss(m: Model, s: State) -> None:
-    rings = m.every_ring()
-    if not m.has("owed_rings"):
-        rings = tuple({m.ring[target] for row in s.rows for target in row.targets})
-    settle(m, s, rings, "missed")
+    settle(m, s, known_rings(m, s), "missed")
 
 
 def expire(m: Model, s: State, n: int) -> None:

@@ -2,10 +2,9 @@
 
 import pytest
 
-from tests.outbox.explore import ALL, explore
-from tests.outbox.rules import FAULTS, QUICK, RULES, SHOWN, SLOW, WORLDS
-
-NAMED = {world.name: world for world in WORLDS}
+from tests.outbox.explore import explore
+from tests.outbox.rules import FAULTS, QUICK, RULES, SHOWN, SLOW
+from tests.outbox.run import NAMED, without
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -17,7 +16,7 @@ def test_every_promise_holds_in_every_order_of_steps(name: str) -> None:
 
 @pytest.mark.parametrize("rule", sorted(RULES.keys() - SLOW))
 def test_without_a_rule_a_promise_breaks(rule: str) -> None:
-    assert explore(NAMED[SHOWN[rule]], ALL - {rule}).broken
+    assert without(rule).broken
 
 
 def test_what_mends_a_fault_is_a_rule() -> None:

@@ -15,9 +15,6 @@ from tests.outbox.state import (
     Worker,
 )
 
-ANSWERS = {"5": ("trouble", "503"), "O": ("once", "429"), "T": ("silent", "nothing"),
-           "U": ("unfit", "200, in letters that no database holds")}  # fmt: skip
-
 
 def turns(m: Model, s: State, steps: Steps) -> None:
     """Whatever workers may do next."""
@@ -100,7 +97,7 @@ def _streams(m: Model, s: State, steps: Steps, who: int, h: int, hold: Hold) -> 
 def _answers(s: State, steps: Steps, who: int, h: int, place: int, target: int) -> None:
     name = f"worker {who}: target {target} is answered"
     steps.add(f"{name} 200", working.answered, who, h, place, "A")
-    for mark, (fault, what) in ANSWERS.items():
+    for mark, (fault, what) in working.ANSWERS.items():
         if s.may(fault):
             steps.add(f"{name} {what}", working.answered, who, h, place, mark)
 

@@ -18,6 +18,10 @@ from tests.outbox.state import (
     put,
 )
 
+ANSWERS = {"5": ("trouble", "503"), "O": ("once", "429"), "T": ("silent", "nothing"),
+           "U": ("unfit", "200, in letters that no database holds")}  # fmt: skip
+"""What may be answered but 200: by which fault, and how it is called."""
+
 # --- claims and looks ------------------------------------------------------------------------------
 
 
@@ -109,9 +113,8 @@ def opens(m: Model, s: State, who: int, h: int, place: int) -> None:
 def answered(m: Model, s: State, who: int, h: int, place: int, mark: str) -> None:
     hold = s.workers[who].holds[h]
     target = s.rows[hold.row].targets[place]
-    fault = {"5": "trouble", "O": "once", "T": "silent", "U": "unfit"}.get(mark)
-    if fault is not None:
-        s.spend(fault)
+    if mark in ANSWERS:
+        s.spend(ANSWERS[mark][0])
     if mark in "5O":  # refused: the phone has not been rung by it
         s.handed[target] -= 1
         s.rang[target] = s.handed[target] > 0
