@@ -14,7 +14,6 @@ import http.server
 import json
 import os
 import platform
-import ssl
 import statistics
 import subprocess
 import sys
@@ -33,10 +32,12 @@ from app.fcm.message import message_of
 from app.fcm.sender import FcmSender
 from app.infra.sender import OutgoingPush
 from devkit.simulator import Authority
+from devkit.simulator.certificates import SERVER_NAMES
 from devkit.simulator.google.accounts import WELL_KNOWN, Accounts
 from tests.benchmarks.engine import measure
 from tests.benchmarks.fast_server import FastServer, fast_server
-from tests.benchmarks.web_push import repeated
+from tests.benchmarks.web_push import repeated, serving
+from tests.infra.tls_front import server_context
 
 DATA = {"ring_type": "ring", "ring_uuid": "0" * 36, "ring_custom": "x" * 520}
 TOKEN = f"{'t' * 22}:APA91b{'x' * 134}"
@@ -74,11 +75,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
 
 def serve(folder: str) -> None:
     """Serve both until standard input ends; prints the ports of the endpoint and of the proxy."""
-    issued = Authority.open(Path(folder)).server()
-    for name, content in (("google.pem", issued.certificate_pem), ("google.key", issued.key_pem)):
-        (Path(folder) / name).write_bytes(content)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(Path(folder) / "google.pem", Path(folder) / "google.key")
+    context = server_context(Authority.open(Path(folder)), Path(folder), SERVER_NAMES)
 
     class Proxy(Answering):
         def do_CONNECT(self) -> None:
@@ -99,18 +96,12 @@ def serve(folder: str) -> None:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Google]:
-    command = [sys.executable, "-m", "tests.benchmarks.fcm", "--client", "serve", str(folder)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-        assert process.stdout is not None
-        endpoint, proxy = process.stdout.readline().split()
-        account = folder / "account.json"
-        account.write_text(Accounts().make("p", WELL_KNOWN).json)
+def google_in(folder: Path) -> Iterator[Google]:
+    account = folder / "account.json"
+    account.write_text(Accounts().make("p", WELL_KNOWN).json)
+    with serving("tests.benchmarks.fcm", folder) as (endpoint, proxy):
         token_url = f"https://localhost:{endpoint}/token"
         yield Google(token_url, f"http://127.0.0.1:{proxy}", str(account))
-        assert process.stdin is not None
-        process.stdin.close()
 
 
 async def ours(
@@ -171,7 +162,7 @@ def run_client(name: str, server: FastServer, google: Google, pushes: int) -> fl
 def compare(server: FastServer, rounds: int, pushes: int) -> dict[str, float]:
     """Medians over alternating rounds."""
     runs: dict[str, list[float]] = {"ours": [], "firebase": []}
-    with serving(server.ca_file.parent) as google:
+    with google_in(server.ca_file.parent) as google:
         for _ in range(rounds):
             for name, found in runs.items():
                 found.append(run_client(name, server, google, pushes))

@@ -15,7 +15,7 @@ from typing import Any
 from tests.benchmarks.house import ROOT, Ready, moved_in
 from tests.benchmarks.load import post_one
 from tests.benchmarks.ring_cpu import ring_body
-from tests.benchmarks.ring_latency import RINGS_A_SECOND
+from tests.benchmarks.ring_latency import ring_evenly
 from tests.benchmarks.rows import add_users, clear, token_owners
 
 LIMIT = 600
@@ -66,17 +66,9 @@ def at(values: list[float], share: float) -> float:
 async def latencies(ready: Ready, call_type: str, rings: int) -> list[float]:
     """Seconds from request to push, of this tenant's own; ten a second on a kept connection."""
     house = ready.house
-    owners, sent = await token_owners(ready, "u", rings), {}
+    owners = await token_owners(ready, "u", rings)
     house.apple.arrivals()
-    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
-    begun = time.monotonic()
-    for n in range(rings):
-        await asyncio.sleep(max(0.0, begun + n / RINGS_A_SECOND - time.monotonic()))
-        body = ring_body(call_type, f"u{n + 1}")
-        sent[f"u{n + 1}"] = time.monotonic()
-        status = await post_one(reader, writer, "/v1/calls", ready.tenant.api_key, body)
-        assert status == 202, status
-    writer.close()
+    sent = await ring_evenly(ready, call_type, rings)
     await asyncio.sleep(0.5)
     found = [one for one in house.apple.arrivals() if one.token in owners]
     assert len(found) == rings, f"{len(found)} of {rings} rings have arrived"

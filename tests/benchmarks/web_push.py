@@ -15,7 +15,6 @@ import http.server
 import json
 import os
 import platform
-import ssl
 import statistics
 import subprocess
 import sys
@@ -42,6 +41,7 @@ from app.webpush.vapid import VapidKey, public_of
 from devkit.simulator import Authority
 from tests.benchmarks.engine import measure
 from tests.benchmarks.fast_server import FastServer, fast_server
+from tests.infra.tls_front import server_context
 
 PAYLOAD = json.dumps({"web_push": 8030, "notification": {"data": "x" * 550}}).encode()
 WARM_UP = 200
@@ -109,11 +109,7 @@ class Taking(http.server.BaseHTTPRequestHandler):
 
 def serve(folder: str) -> None:
     """A server of HTTP/1.1 for pywebpush, until its standard input ends; prints its port."""
-    issued = Authority.open(Path(folder)).server()
-    for name, content in (("old.pem", issued.certificate_pem), ("old.key", issued.key_pem)):
-        (Path(folder) / name).write_bytes(content)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(Path(folder) / "old.pem", Path(folder) / "old.key")
+    context = server_context(Authority.open(Path(folder)), Path(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Taking)
     server.daemon_threads = True
     server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -123,12 +119,13 @@ def serve(folder: str) -> None:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "tests.benchmarks.web_push", "--client", "serve", str(folder)]
+def serving(module: str, folder: Path) -> Iterator[list[int]]:
+    """The server of a benchmark in a process of its own; the ports that it prints."""
+    command = [sys.executable, "-m", module, "--client", "serve", str(folder)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None
-        yield f"https://localhost:{process.stdout.readline().strip()}"
+        yield [int(port) for port in process.stdout.readline().split()]
         assert process.stdin is not None
         process.stdin.close()
 
@@ -164,7 +161,8 @@ def run_client(name: str, url: str, server: FastServer, pushes: int) -> float:
 def compare(server: FastServer, rounds: int, pushes: int) -> dict[str, float]:
     """Medians over alternating rounds."""
     runs: dict[str, list[float]] = {"ours": [], "crypto": [], "pywebpush": []}
-    with serving(server.ca_file.parent) as old:
+    with serving("tests.benchmarks.web_push", server.ca_file.parent) as (port,):
+        old = f"https://localhost:{port}"
         for _ in range(rounds):
             for name, found in runs.items():
                 url = old if name == "pywebpush" else server.url

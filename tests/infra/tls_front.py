@@ -5,17 +5,19 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from app.infra.server_urls import DatabaseUrl, RedisUrl
 from devkit.simulator.certificates import Authority
 
 
-def server_context(authority: Authority, folder: Path) -> ssl.SSLContext:
-    """The context of a server `localhost` whose certificate this authority has signed."""
+def server_context(
+    authority: Authority, folder: Path, names: Sequence[str] = ("localhost",)
+) -> ssl.SSLContext:
+    """The context of a server of these names whose certificate this authority has signed."""
     pem = folder / "server.pem"
-    pem.write_bytes(authority.server(names=("localhost",)).pem)
+    pem.write_bytes(authority.server(names=names).pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     return context
