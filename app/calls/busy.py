@@ -7,13 +7,14 @@ call each other at the same moment do not see each other.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
 from app.calls import queries, store
 from app.calls.reach import User
+from app.calls.ring_request import RingRequest
 from app.core.call import LIVE, view
 from app.core.frozen import frozen
 from app.devices import store as devices
@@ -42,21 +43,6 @@ MEETING = text("""
 """)
 
 
-class Asking(Protocol):
-    """A request to ring, as far as it is looked at here."""
-
-    @property
-    def tenant_id(self) -> UUID: ...
-    @property
-    def watched(self) -> bool: ...
-    @property
-    def call_type(self) -> str: ...
-    @property
-    def caller_id(self) -> str: ...
-    @property
-    def callee_ids(self) -> Sequence[str]: ...
-
-
 @frozen
 class Standing:
     """What stands in the way of requests. `now`: when it was so.
@@ -71,44 +57,44 @@ class Standing:
     later: frozenset[int]
 
 
-async def standing(session: Connection, orders: Sequence[Asking], now: datetime) -> Standing:
+async def standing(session: Connection, orders: Sequence[RingRequest], now: datetime) -> Standing:
     """Hold the users of one-to-one calls whose type has a policy, and see what stands."""
     watched = {n: one for n, one in enumerate(orders) if one.watched}
     if not watched:
         return Standing(now, frozenset(), {}, frozenset())
-    pairs = {n: one for n, one in watched.items() if len(one.callee_ids) == 1}
+    pairs = {n: one for n, one in watched.items() if len(one.request.callee_ids) == 1}
     held = {(one.tenant_id, user) for one in pairs.values() for user in _both(one)}
     if held:
         await devices.lock_users(session, sorted(held))
         now = await clock(session)  # there may have been a wait
     meets = await _meeting(session, pairs) if pairs else {}
-    users = {(one.tenant_id, user) for one in watched.values() for user in one.callee_ids}
+    users = {(one.tenant_id, user) for one in watched.values() for user in one.request.callee_ids}
     return Standing(now, await in_calls(session, users), meets, _mirrored(pairs))
 
 
-def _both(one: Asking) -> tuple[str, str]:
-    return one.caller_id, one.callee_ids[0]
+def _both(one: RingRequest) -> tuple[str, str]:
+    return one.request.caller.id, one.request.callee_ids[0]
 
 
-def _mirrored(pairs: Mapping[int, Asking]) -> frozenset[int]:
+def _mirrored(pairs: Mapping[int, RingRequest]) -> frozenset[int]:
     """Those that come after their mirror image: they look again when that one is committed."""
     seen: set[tuple[UUID, str, str, str]] = set()
     later = set()
     for n, one in pairs.items():
         caller, callee = _both(one)
-        if (one.tenant_id, one.call_type, callee, caller) in seen:
+        if (one.tenant_id, one.request.type, callee, caller) in seen:
             later.add(n)
-        seen.add((one.tenant_id, one.call_type, caller, callee))
+        seen.add((one.tenant_id, one.request.type, caller, callee))
     return frozenset(later)
 
 
-async def _meeting(session: Connection, pairs: Mapping[int, Asking]) -> dict[int, UUID]:
+async def _meeting(session: Connection, pairs: Mapping[int, RingRequest]) -> dict[int, UUID]:
     values: dict[str, Any] = {
         "places": list(pairs),
         "tenants": [one.tenant_id for one in pairs.values()],
-        "callers": [one.caller_id for one in pairs.values()],
-        "callees": [one.callee_ids[0] for one in pairs.values()],
-        "types": [one.call_type for one in pairs.values()],
+        "callers": [one.request.caller.id for one in pairs.values()],
+        "callees": [one.request.callee_ids[0] for one in pairs.values()],
+        "types": [one.request.type for one in pairs.values()],
         "since": queries.oldest(),
     }
     return {row["n"]: row["id"] for row in await many(session, MEETING, values)}

@@ -58,21 +58,6 @@ class RingRequest:
         return self.when_busy != "ring" and not self.notify
 
     @property
-    def call_type(self) -> str:
-        """As the request says it."""
-        return self.request.type
-
-    @property
-    def caller_id(self) -> str:
-        """Who rings."""
-        return self.request.caller.id
-
-    @property
-    def callee_ids(self) -> list[str]:
-        """Who is rung."""
-        return self.request.callee_ids
-
-    @property
     def cid(self) -> CidKey:
         return self.tenant_id, self.request.type, self.name
 
@@ -104,13 +89,13 @@ class RingRequest:
         self,
         quiet: Mapping[Pair, Why],
         in_calls: frozenset[User],
-        silenced: frozenset[User] = frozenset(),
+        silenced: frozenset[User],
     ) -> dict[str, str]:
         """Its callees that are not to be rung, and why; their own wishes come first.
 
         `silenced`: whose devices are all off, which no urgency turns on.
         """
-        found = dict.fromkeys(self.callee_ids, Why.NOTIFY.value) if self.notify else {}
+        found = dict.fromkeys(self.request.callee_ids, Why.NOTIFY.value) if self.notify else {}
         found |= dict.fromkeys(self.among(silenced), Why.DEVICES_OFF.value) if silenced else {}
         for pair in self.pairs if quiet else ():
             why = quiet.get(pair)

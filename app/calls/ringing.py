@@ -256,7 +256,7 @@ def join_instead(one: RingRequest) -> Asked:
         repeated, _ = await _keep(session, [one], [Change(stored, decision)], now)
         return repeated.get(0)
 
-    return Asked(Accept(one.caller_id, one.device, one.device != SERVER), admit)
+    return Asked(Accept(one.request.caller.id, one.device, one.device != SERVER), admit)
 
 
 def answer_more(one: RingRequest, done: Done) -> Answer:
