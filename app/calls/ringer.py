@@ -130,20 +130,14 @@ class Ringer:
             return None
         if done.instead is None and done.decision.refusal is Refused.CALL_ENDED:
             return None  # if time has ended it, that is written, and the cid is free again
-        answer = ringing.answer_more(one, done)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return ringing.answer_more(one, done)
 
     async def _join(self, one: RingRequest, session_id: UUID) -> dict[str, Any] | None:
         """Answer the call in which the callee is calling the caller; None when it rings no more."""
         done = await carry_out(self._runtime, one.tenant_id, session_id, ringing.join_instead(one))
         if done.instead is None and done.decision.refusal is not None:
             return None
-        answer = ringing.answer_more(one, done)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return ringing.answer_more(one, done)
 
 
 async def _outcome(work: Coroutine[Any, Any, dict[str, Any]]) -> Answer:

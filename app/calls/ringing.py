@@ -259,16 +259,18 @@ def join_instead(one: RingRequest) -> Asked:
     return Asked(Accept(one.request.caller.id, one.device, one.device != SERVER), admit)
 
 
-def answer_more(one: RingRequest, done: Done) -> Answer:
-    """What ringing more members is answered."""
+def answer_more(one: RingRequest, done: Done) -> dict[str, Any]:
+    """What ringing more members, or joining instead, is answered. Raises Conflict or Invalid."""
+    if isinstance(done.instead, Exception):
+        raise done.instead
     if done.instead is not None:
-        answer: Answer = done.instead
+        answer: dict[str, Any] = done.instead
         return answer
     if done.decision.refusal is None:
         return _told(one, done.decision.call)
     if done.decision.refusal is Refused.TOO_MANY_MEMBERS:
-        return Invalid("too_many_members", "callees: the call would hold more members than it may")
-    return Conflict(
+        raise Invalid("too_many_members", "callees: the call would hold more members than it may")
+    raise Conflict(
         "call_in_progress",
         "a call with this cid is live and the caller has not joined it; use another id, or join",
     )
