@@ -1,6 +1,6 @@
 """Rows of calls, members and rings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -152,15 +152,17 @@ async def load_for(
     now, due_at_, count, joined, ringing = row[len(CALL) :]
     stored = stored_from(row[: len(CALL)], {})
     all_of_it = Others(count, joined, ringing, due_at_ or now)
-    partial = users is not None and may_be_partial(stored.call, all_of_it, now)
-    if partial:
-        found = await session.execute(AMONG_MEMBERS, {"id": session_id, "users": list(users or ())})
+    if users is not None and may_be_partial(stored.call, all_of_it, now):
+        found = await session.execute(AMONG_MEMBERS, {"id": session_id, "users": list(users)})
+        call = part_of(stored.call, all_of_it, _by_user(found))
     else:
         found = await session.execute(MEMBERS, {"ids": [session_id]})
-    members = {member.user_id: member for member in map(_member_of, found)}
-    if partial:
-        return now, replace(stored, call=part_of(stored.call, all_of_it, members))
-    return now, replace(stored, call=replace(stored.call, members=MappingProxyType(members)))
+        call = replace(stored.call, members=_by_user(found))
+    return now, replace(stored, call=call)
+
+
+def _by_user(rows: Iterable[Sequence[Any]]) -> Mapping[str, Member]:
+    return MappingProxyType({member.user_id: member for member in map(_member_of, rows)})
 
 
 def _member_of(row: Sequence[Any]) -> Member:
