@@ -1,7 +1,7 @@
 """Rows of live calls: those of many users at once, and those whose members are owed an update."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
@@ -9,6 +9,7 @@ from sqlalchemy import text
 from app.core.limits import BOUNDS
 from app.infra import clock
 from app.infra.db import Connection, many
+from app.infra.ids import least_uuid7
 
 LIVE_OF_USERS = text("""
     SELECT m.tenant_id, m.user_id, c.id
@@ -58,8 +59,7 @@ def oldest() -> UUID:
 
     It keeps a user's past calls out of the search for the live ones.
     """
-    began = clock.unix() - BOUNDS["length"][1] - 2 * 3_600
-    return UUID(int=int(began * 1000) << 80)
+    return least_uuid7(clock.now() - timedelta(seconds=BOUNDS["length"][1], hours=2))
 
 
 async def lock_free(session: Connection, ids: Sequence[UUID]) -> list[UUID]:
