@@ -18,6 +18,9 @@ from app.core.payload.template import Template, compile_template
 
 AlertService = Literal["apns", "fcm"]
 ALERT_SERVICES: Final[tuple[AlertService, ...]] = get_args(AlertService)
+_TEXTS: Final = [
+    name for name, field in FIELDS.items() if field.type == "string" and not field.absent
+]
 _HOLE: Final = re.compile(r"\{\{\s*([a-z_]+\??)\s*\}\}")
 
 
@@ -86,17 +89,12 @@ def _faults(texts: AlertTexts) -> list[str]:
         if args and not key:
             found.append(f"{what}_args: without {what}_key they go nowhere")
     said = (texts.title, texts.body, *texts.title_args, *texts.body_args)
-    for name in [name for text in said for name in _HOLE.findall(text or "")]:
-        field = FIELDS.get(name)
-        if field is None or field.type != "string" or field.absent:
-            known = [one for one, field in FIELDS.items() if _is_text(one)]
-            found.append(f"{{{{{name}}}}} is no text that is always there: {', '.join(known)}")
-    return found
-
-
-def _is_text(name: str) -> bool:
-    field = FIELDS[name]
-    return field.type == "string" and not field.absent
+    holes = [name for text in said for name in _HOLE.findall(text or "")]
+    return found + [
+        f"{{{{{name}}}}} is no text that is always there: {', '.join(_TEXTS)}"
+        for name in holes
+        if name not in _TEXTS
+    ]
 
 
 @lru_cache(maxsize=256)
