@@ -12,7 +12,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from app import senders
 from app.core.event import rfc3339
@@ -74,15 +73,10 @@ def _endpoint(value: str) -> str:
     try:
         url = http_url(value, schemes=("https",))
     except BadUrl as error:
-        raise refuse_endpoint(str(error)) from error
+        raise refuse("invalid_endpoint", str(error)) from error
     if len(str(url)) > LONGEST_ENDPOINT:
-        raise refuse_endpoint(f"at most {LONGEST_ENDPOINT:,} characters")
+        raise refuse("invalid_endpoint", f"at most {LONGEST_ENDPOINT:,} characters")
     return str(url)
-
-
-def refuse_endpoint(why: str) -> PydanticCustomError:
-    """A validation error that says what is wrong with an endpoint."""
-    return PydanticCustomError("ringline_invalid_endpoint", "{why}", {"why": why})
 
 
 def _public_key(value: str) -> str:
@@ -97,9 +91,7 @@ def _key(value: str, read: Callable[[str], bytes]) -> str:
     try:
         return encoded(read(value))
     except ValueError as error:
-        raise PydanticCustomError(
-            "ringline_invalid_subscription", "must {why}", {"why": str(error)}
-        ) from error
+        raise refuse("invalid_subscription", f"must {error}") from error
 
 
 def _kind(value: str) -> str:
