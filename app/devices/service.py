@@ -160,11 +160,7 @@ async def remove(
 
     Raises NotFound when the user has no such device.
     """
-    await store.lock_user(session, tenant_id, user_id)
-    found = await store.devices_of(session, tenant_id, user_id, device_id)
-    if not found:
-        raise _no_device()
-    device = found[0]["id"]
+    device = (await _held(session, tenant_id, user_id, device_id))["id"]
     tokens = await push_tokens.tokens_of_devices(session, [device])
     now = await clock(session)
     stopped = await pushes.stop_ending(session, tenant_id, [user_id], [device], [], now)
@@ -181,19 +177,23 @@ async def set_rings(
 
     Raises NotFound when the user has no such device.
     """
-    await store.lock_user(session, tenant_id, user_id)
-    found = await store.devices_of(session, tenant_id, user_id, device_id)
-    if not found:
-        raise _no_device()
-    device = found[0]["id"]
+    known = await _held(session, tenant_id, user_id, device_id)
+    device = known["id"]
     await store.set_rings(session, device, rings=rings)
     await push_tokens.lock_tokens(session, tenant_id, [], [device])
     await push_tokens.set_rings(session, device, rings=rings)
-    return device, device_out(found[0] | {"rings": rings})
+    return device, device_out(known | {"rings": rings})
 
 
-def _no_device() -> NotFound:
-    return NotFound("device_not_found", "this user has no device of this id")
+async def _held(
+    session: Connection, tenant_id: UUID, user_id: str, device_id: str
+) -> dict[str, Any]:
+    """A device, its user held. Raises NotFound when the user has no such device."""
+    await store.lock_user(session, tenant_id, user_id)
+    found = await store.devices_of(session, tenant_id, user_id, device_id)
+    if not found:
+        raise NotFound("device_not_found", "this user has no device of this id")
+    return found[0]
 
 
 async def sweep(runtime: Runtime) -> int:
