@@ -32,7 +32,6 @@ def standing(call: dict[str, Any], user: str) -> tuple[str, bool]:
 
 async def rule(site: Site, api: httpx.AsyncClient, **settings: Any) -> None:
     assert (await api.put("/v1/settings", json=settings)).status_code == 200
-    site.app.state.gate.forget()  # type: ignore[attr-defined]  (settings are kept for a moment)
 
 
 async def test_by_default_who_is_in_a_call_is_rung(site: Site) -> None:

@@ -96,7 +96,6 @@ async def test_a_document_of_keys(site: Site) -> None:
     assert await put(issuer=ISSUER, jwks={"keys": []}) == "invalid_jwks"
     assert await put(issuer=ISSUER, jwks=None, jwks_url="ftp://id.example/") == "invalid_url"
     assert await put(issuer=ISSUER) is None
-    site.app.state.gate.forget()  # type: ignore[attr-defined]
     assert await code_of(api, signed(rsa_key(), "r")) is None
     assert await code_of(api, signed(ec_key(), "e", "ES256")) is None
     pem = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -146,7 +145,6 @@ async def test_a_tenant_takes_no_other_tenants_issuer(site: Site) -> None:
     assert await code_of(api, signed(rsa_key(), "r", aud="mine")) == "invalid_token"
     assert await code_of(api, signed(rsa_key(n=1), "r", aud=["x", "mine"])) is None
     assert (await api.put("/v1/settings", json={}, headers=theirs)).status_code == 200
-    site.app.state.gate.forget()  # type: ignore[attr-defined]
     assert await code_of(api, signed(rsa_key(), "r", aud="mine")) is None
 
 

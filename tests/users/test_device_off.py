@@ -46,7 +46,6 @@ async def pushed(site: Site, call: dict[str, Any], purpose: str = "ring") -> set
 async def test_a_device_that_is_off_is_not_rung_or_notified_until_it_is_on(site: Site) -> None:
     tenant, api = await made(site)
     assert (await api.put("/v1/settings", json={"notifications": MISSED})).status_code == 200
-    site.app.state.gate.forget()  # type: ignore[attr-defined]  (settings are kept for a moment)
     assert (await register(api, "one", "ab"))["rings"] is True
     await register(api, "two", "cd")
     mine = bearer(signed(tenant, "bob"))
@@ -99,7 +98,6 @@ async def test_what_moves_and_what_answers(site: Site) -> None:
 async def test_a_stream_hears_what_no_device_rings_and_no_urgency_turns_one_on(site: Site) -> None:
     tenant, api = await made(site)
     await api.put("/v1/settings", json={"urgent_allowed": True})
-    site.app.state.gate.forget()  # type: ignore[attr-defined]  (settings are kept for a moment)
     await register(api, "one", "ab")
     await turn(api, "one", on=False)
     urgent = await ring(api, "bob", urgent=True)

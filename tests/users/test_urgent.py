@@ -17,7 +17,6 @@ async def test_an_urgent_ring_passes_wishes_and_no_block(site: Site) -> None:
     refused = await api.post("/v1/calls", json=body)
     assert (refused.status_code, refused.json()["code"]) == (403, "urgent_not_allowed")
     await api.put("/v1/settings", json={"urgent_allowed": True})
-    site.app.state.gate.forget()  # type: ignore[attr-defined]  (settings are kept for a moment)
     await ring(api, "bob", "carol")
     assert await pushed(site) == []
     await ring(api, "bob", "carol", urgent=True)
@@ -32,7 +31,6 @@ async def test_a_caller_is_told_where_the_tenant_says_so(site: Site) -> None:
     first = await ring(api, "bob", "carol")
     assert await rows(site, told) == []
     await api.put("/v1/settings", json={"tell_suppressed": True})
-    site.app.state.gate.forget()  # type: ignore[attr-defined]
     second = await ring(api, "bob", "carol")
     assert [one["data"] for one in await rows(site, told)] == [
         {"user_id": "bob", "reason": "do_not_disturb"}
