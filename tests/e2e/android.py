@@ -46,19 +46,18 @@ async def android(tenant: Tenant, user: str, *, project: str = PROJECT, **more: 
     """Register an Android phone whose token lives at the fake Google."""
     phone = Android(user, f"a-{secrets.token_hex(4)}", registration_token())
     tenant.sim.fcm_live(phone.token, project=project)
-    answer = await tenant.api.post(
-        "/v1/devices",
-        json={
-            "user_id": user,
-            "device_id": phone.device_id,
-            "name": "A droid",
-            "platform": "android",
-            "tokens": [{"kind": "fcm", "token": phone.token, "app_id": PACKAGE}],
-            **more,
-        },
-    )
-    assert answer.status_code == 200, answer.text
+    await register(tenant, phone, name="A droid", platform="android", **more)
     return phone
+
+
+async def register(tenant: Tenant, phone: Android, **more: Any) -> dict[str, Any]:
+    """Register it, once more or for another user; as it reads."""
+    token = {"kind": "fcm", "token": phone.token, "app_id": PACKAGE}
+    body = {"user_id": phone.user, "device_id": phone.device_id, "tokens": [token], **more}
+    answer = await tenant.api.post("/v1/devices", json=body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 def data_of(arrival: Arrival) -> dict[str, str]:

@@ -332,6 +332,14 @@ class Tenant:
         found: dict[str, Any] = answer.json()
         return found
 
+    async def becomes(self, call: dict[str, Any], user: str, state: str) -> None:
+        """Wait until a member of a call is in this state."""
+
+        async def known() -> bool:
+            return str(member(await self.read(call), user)["state"]) == state
+
+        await eventually(known)
+
     async def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """Rows of the database, as they are; `:tenant` is this tenant."""
         async with self.runtime.database.transaction() as session:

@@ -17,6 +17,7 @@ from tests.e2e.android import (
     android,
     data_of,
     give_account,
+    register,
     registration_token,
 )
 from tests.e2e.house import BUNDLE, Phone, Tenant, bearer, eventually, member
@@ -64,23 +65,13 @@ async def test_a_token_that_is_unregistered_is_retired(tenant: Tenant, account: 
     droid = await android(tenant, "bob")
     tenant.sim.fcm_gone(droid.token)
     call = await tenant.ring("bob")
-
-    async def told() -> bool:
-        return member(await tenant.read(call), "bob")["state"] == "unreachable"
-
-    await eventually(told)
+    await tenant.becomes(call, "bob", "unreachable")
     [row] = await tenant.rows("SELECT * FROM tokens WHERE tenant_id = :tenant AND kind = 'fcm'")
     assert row["retired_reason"] == "UNREGISTERED"
     # registered anew it rings again: the very same text may live on
     tenant.sim.fcm_live(droid.token, project=PROJECT)
-    again = await tenant.api.post(
-        "/v1/devices",
-        json={
-            "user_id": "bob", "device_id": droid.device_id,
-            "tokens": [{"kind": "fcm", "token": droid.token, "app_id": PACKAGE}],
-        },
-    )  # fmt: skip
-    assert again.json()["tokens"][0]["environment"] is None
+    again = await register(tenant, droid)
+    assert again["tokens"][0]["environment"] is None
     await tenant.ring("bob")
     await tenant.sim.arrived(2, token=droid.token)
 
@@ -208,14 +199,7 @@ async def test_a_token_past_its_expiry_is_not_rung_until_it_is_registered_anew(
             token=old.token,
         )
     )
-    again = await tenant.api.post(
-        "/v1/devices",
-        json={
-            "user_id": "bob", "device_id": old.device_id,
-            "tokens": [{"kind": "fcm", "token": old.token, "app_id": PACKAGE}],
-        },
-    )  # fmt: skip
-    assert again.status_code == 200
+    await register(tenant, old)
     await tenant.sim.arrived(1, token=old.token)  # its user still rings
 
 
@@ -233,9 +217,7 @@ async def test_what_rings_is_told_to_stop_when_its_user_goes_or_the_token_moves(
     if end == "erased":
         assert (await tenant.api.delete("/v1/users/bob")).status_code == 204
     else:
-        push = {"kind": "fcm", "token": droid.token, "app_id": PACKAGE}
-        body = {"user_id": "dave", "device_id": "daves", "tokens": [push]}
-        assert (await tenant.api.post("/v1/devices", json=body)).status_code == 200
+        await register(tenant, Android("dave", "daves", droid.token))
     stop = (await tenant.sim.arrived(2, token=droid.token))[1]
     said = stop.payload["message"]["data"]
     assert (said["ring_type"], stop.payload["message"]["android"]["priority"]) == ("stop", "NORMAL")
@@ -248,14 +230,7 @@ async def test_a_token_moves_to_whoever_registers_it_and_goes_with_its_user(
 ) -> None:
     await give_account(tenant, account)
     droid = await android(tenant, "bob")
-    moved = await tenant.api.post(
-        "/v1/devices",
-        json={
-            "user_id": "carol", "device_id": "carols",
-            "tokens": [{"kind": "fcm", "token": droid.token, "app_id": PACKAGE}],
-        },
-    )  # fmt: skip
-    assert moved.status_code == 200
+    await register(tenant, Android("carol", "carols", droid.token))
     call = await tenant.ring("bob")
     assert member(call, "bob")["state"] == "unreachable"
     await tenant.ring("carol")

@@ -80,11 +80,7 @@ async def test_the_last_token_that_is_refused_makes_unreachable(tenant: Tenant) 
     call = await tenant.ring("bob", "carol")
     assert member(call, "bob")["state"] == "ringing"
     assert not call["warnings"]
-
-    async def known() -> bool:
-        return member(await tenant.read(call), "bob")["state"] == "unreachable"
-
-    assert await eventually(known)
+    await tenant.becomes(call, "bob", "unreachable")
     assert len(await told(tenant, call, "member.unreachable")) == 1
     await tenant.sim.arrived(1, token=alive.voip)
     assert member(await tenant.read(call), "carol")["state"] == "ringing"

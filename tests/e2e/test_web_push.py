@@ -148,11 +148,7 @@ async def test_a_subscription_that_is_gone_is_retired(tenant: Tenant, answer: st
     act = tenant.sim.web_gone if answer == "gone" else tenant.sim.web_forget
     act(one.id)
     call = await tenant.ring("bob")
-
-    async def told() -> bool:
-        return member(await tenant.read(call), "bob")["state"] == "unreachable"
-
-    await eventually(told)
+    await tenant.becomes(call, "bob", "unreachable")
     [row] = await tenant.rows("SELECT * FROM tokens WHERE tenant_id = :tenant")
     assert row["retired_reason"] == "subscription_gone"
     anew = await subscribed(tenant, "bob")
