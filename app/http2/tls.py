@@ -28,12 +28,14 @@ class TrustingContext:
         self.context: Final = client_context()
         self._ca_file = ca_file
         self._trusting = False
+        self._reading = asyncio.Lock()
 
     async def load(self) -> None:
-        """Read them, once: 20 ms for a system's store, so off the loop."""
-        if not self._trusting:
-            await asyncio.get_running_loop().run_in_executor(None, self._load)
-            self._trusting = True
+        """Read them, once, whoever waits: 20 ms for a system's store, so off the loop."""
+        async with self._reading:
+            if not self._trusting:
+                await asyncio.get_running_loop().run_in_executor(None, self._load)
+                self._trusting = True
 
     def _load(self) -> None:
         if self._ca_file is None:
