@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
 from uuid import UUID
 
 import orjson
@@ -13,7 +12,7 @@ from app.calls.reach import User
 from app.calls.schemas import PersonIn, RingIn
 from app.calls.suppressing import Pair
 from app.core.call import SERVER, Callee
-from app.core.frozen import frozen
+from app.core.frozen import frozen, replace
 from app.core.limits import CallLimits
 from app.core.person import Handle
 from app.core.suppression import Why

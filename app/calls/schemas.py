@@ -1,7 +1,6 @@
 """What clients send to ring and to answer, and how a call reads."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from app.calls.rows import OwnCall
 from app.core.call import LIVE, Call, Member, MemberState, Ring
 from app.core.details import Details, details_json
 from app.core.event import rfc3339
+from app.core.frozen import replace
 from app.core.limits import BOUNDS
 from app.core.person import Handle, Person, person_json
 from app.core.suppression import TOLD

@@ -9,11 +9,10 @@ that phone's. A push's first attempt always passes, at a limited rate, so that w
 tried yet is never held back by those that fail; only retries wait for the pause to be over.
 """
 
-from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
-from app.core.frozen import frozen
+from app.core.frozen import frozen, replace
 from app.core.push_policy import Alert, CredentialAction, Reaction, Signal
 
 TROUBLES: Final = 20

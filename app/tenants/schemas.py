@@ -1,6 +1,5 @@
 """What a tenant may set for itself."""
 
-from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, Self
 
@@ -9,6 +8,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from app.core import rate_limits
 from app.core.claims import LONGEST_LIFE, TokenRules
+from app.core.frozen import replace
 from app.core.limits import BOUNDS, NAMES, CallLimits, outside_bounds, resolve
 from app.core.payload import (
     ANDROID_PROFILES,

@@ -22,8 +22,7 @@ Sizes are bytes of UTF-8: 5,120 for a VoIP push, 4,096 for others; what is cut f
 `fit.py`. Everything that cannot be done raises PayloadError.
 """
 
-from dataclasses import replace
-
+from app.core.frozen import replace
 from app.core.payload.alerts import ALERT_SERVICES, RINGING, AlertTexts, alert_payload, check_alert
 from app.core.payload.android import (
     ANDROID_PROFILES,

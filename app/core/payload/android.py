@@ -5,9 +5,9 @@ travel in every profile as flat keys `ring_...`; the mission's `call_cid` and `u
 """
 
 import json
-from dataclasses import replace
 from typing import Any, Final, Literal, get_args
 
+from app.core.frozen import replace
 from app.core.payload.checks import Problem
 from app.core.payload.facts import (
     CALLKIT_REASONS,

@@ -17,9 +17,9 @@ do not fit the tenant's template or URL is at fault: PayloadError.
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
+from app.core.frozen import replace
 from app.core.payload.facts import PayloadError, RingFacts
 from app.core.payload.fields import who_is_calling
 from app.core.payload.template import Template, render

@@ -7,9 +7,9 @@ there may show something better.
 """
 
 import json
-from dataclasses import replace
 from typing import Any, Final
 
+from app.core.frozen import replace
 from app.core.payload.facts import CALLKIT_REASONS, TOKEN_ROOM, PayloadError, Prepared, RingFacts
 from app.core.payload.fit import fitted
 from app.core.payload.profiles import RING, STOP
