@@ -27,6 +27,7 @@ from app.webhooks import backlog
 
 PATIENCE = 5.0
 OLDEST_POSTGRES = 150_000
+SETTINGS = "docs/guides/operation.md has the table of settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def _unknown() -> list[Check]:
     return [
         Check(
             name, False, "there is no such setting",
-            f"did you mean {near}?" if near else "remove it; README.md has the table of settings",
+            f"did you mean {near}?" if near else f"remove it; {SETTINGS}",
             serious=False,
         )
         for name, near in unknown_variables().items()
@@ -83,7 +84,7 @@ def _settings() -> tuple[Settings | None, list[Check]]:
             f"RINGLINE_{name.upper() or 'settings'}",
             False,
             str(fault["msg"]).removeprefix("Value error, "),
-            "correct the environment variable; README.md has the table of settings",
+            f"correct the environment variable; {SETTINGS}",
         )
         for name, fault in zip(names, faults, strict=True)
     ]

@@ -184,7 +184,7 @@ def demo(
         ".ringline"
     ),
 ) -> None:
-    """See a phone ring: starts everything on this machine, Apple simulated, and rings."""
+    """See a phone ring: starts all on this machine, Apple and Google simulated, and rings."""
     with _of_devkit("demo"):
         from devkit.embedded.demo import run_demo  # noqa: PLC0415
 

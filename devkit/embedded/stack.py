@@ -1,7 +1,7 @@
-"""The whole of Ringline on this machine: servers, a simulated Apple, the API and a worker.
+"""The whole of Ringline on this machine: servers, simulated push services, the API and a worker.
 
-For `ringline demo`: real processes, real sockets, real pushes; only Apple is played by the
-simulator. Everything ends with this process, however it ends.
+For `ringline demo`: real processes, real sockets, real pushes; only Apple and Google are played, by
+the simulator. Everything ends with this process, however it ends.
 """
 
 import contextlib
