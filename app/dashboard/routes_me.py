@@ -111,20 +111,18 @@ async def _page(
     return render(request, "me.html", status=status, **(known | values))
 
 
-async def _changing(request: Request, *, password: bool = True) -> Visitor:
+async def _confirmed(request: Request, visitor: Visitor) -> None:
     """Whoever changes what they sign in with says their password again."""
-    visitor = await _me(request)
     await checked(request, visitor)
-    if password:
-        given = str((await fields_of(request)).get("password", ""))
-        await check_present_password(runtime_of(request), visitor.id, given)
-    return visitor
+    given = str((await fields_of(request)).get("password", ""))
+    await check_present_password(runtime_of(request), visitor.id, given)
 
 
 @router.post("/me/sessions/end")
 async def end_session(request: Request) -> Response:
     """End one of one's own sessions, or all others."""
-    visitor = await _changing(request, password=False)
+    visitor = await _me(request)
+    await checked(request, visitor)
     which = text_of(await fields_of(request), "session")
     runtime, actor = runtime_of(request), actor_of(request, visitor)
     cookie = cookie_of(request, COOKIE) or ""
@@ -137,7 +135,7 @@ async def start_totp(request: Request) -> Response:
     """A secret for an authenticator app; the page shows it, this once."""
     visitor = await _me(request)
     try:
-        await _changing(request)
+        await _confirmed(request, visitor)
         made = await second_factor.start_totp(runtime_of(request), visitor)
     except AppError as error:
         return await _refused(request, visitor, error)
@@ -147,7 +145,8 @@ async def start_totp(request: Request) -> Response:
 @router.post("/me/totp/confirm")
 async def confirm_totp(request: Request) -> Response:
     """The first code of the app: from now on it is asked for."""
-    visitor = await _changing(request, password=False)
+    visitor = await _me(request)
+    await checked(request, visitor)
     code = text_of(await fields_of(request), "code")
     try:
         codes = await second_factor.confirm_totp(
@@ -163,7 +162,7 @@ async def remove_totp(request: Request) -> Response:
     """Forget the authenticator app."""
     visitor = await _me(request)
     try:
-        await _changing(request)
+        await _confirmed(request, visitor)
         actor = actor_of(request, visitor)
         await second_factor.remove_totp(runtime_of(request), visitor, actor=actor)
     except AppError as error:
@@ -176,7 +175,7 @@ async def passkey_options(request: Request) -> Response:
     """What the browser is to make a passkey of; for the page's script."""
     visitor = await _me(request)
     try:
-        await _changing(request)
+        await _confirmed(request, visitor)
         options = await passkeys.options_for(
             runtime_of(request), visitor, cookie_of(request, COOKIE) or ""
         )
@@ -188,7 +187,8 @@ async def passkey_options(request: Request) -> Response:
 @router.post("/me/passkeys")
 async def add_passkey(request: Request) -> Response:
     """Keep the passkey that the browser has made of the options."""
-    visitor = await _changing(request, password=False)
+    visitor = await _me(request)
+    await checked(request, visitor)
     form = await fields_of(request)
     try:
         codes = await passkeys.add_passkey(
@@ -205,7 +205,7 @@ async def remove_passkey(request: Request, passkey_id: UUID) -> Response:
     """Forget a passkey."""
     visitor = await _me(request)
     try:
-        await _changing(request)
+        await _confirmed(request, visitor)
         actor = actor_of(request, visitor)
         await passkeys.remove_passkey(runtime_of(request), visitor, passkey_id, actor=actor)
     except AppError as error:
@@ -218,7 +218,7 @@ async def new_codes(request: Request) -> Response:
     """New recovery codes; the page shows them, this once."""
     visitor = await _me(request)
     try:
-        await _changing(request)
+        await _confirmed(request, visitor)
         codes = await recovery_codes.new_codes(
             runtime_of(request), visitor, actor=actor_of(request, visitor)
         )
