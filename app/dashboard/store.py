@@ -1,6 +1,6 @@
 """Rows of administrators, their sessions, and tries to sign in."""
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -19,12 +19,15 @@ WHOLE = """
 """
 BY_EMAIL = text(WHOLE + "WHERE email = :email")
 BY_ID = text(WHOLE + "WHERE id = :id")
-ADMINS = text("""
-    SELECT a.id, a.email, a.role, a.one_time, a.created_at, a.signed_in_at,
-           EXISTS (SELECT FROM admin_totp t WHERE t.admin_id = a.id AND t.confirmed)
-           OR EXISTS (SELECT FROM admin_passkeys p WHERE p.admin_id = a.id) AS factor
+FACTOR: Final = """
+    EXISTS (SELECT FROM admin_totp t WHERE t.admin_id = a.id AND t.confirmed)
+    OR EXISTS (SELECT FROM admin_passkeys p WHERE p.admin_id = a.id) AS factor
+"""
+"""Whether administrator `a` has a second factor."""
+ADMINS = text(f"""
+    SELECT a.id, a.email, a.role, a.one_time, a.created_at, a.signed_in_at, {FACTOR}
     FROM admins a ORDER BY a.email
-""")
+""")  # noqa: S608  (a text of ours)
 LOCK_OWNERS = text("SELECT id FROM admins WHERE role = 'owner' ORDER BY id FOR UPDATE")
 
 
@@ -85,16 +88,14 @@ async def remove_admin(session: Connection, admin_id: UUID) -> None:
 ADD_SESSION = text("""
     INSERT INTO admin_sessions (digest, admin_id, source) VALUES (:digest, :admin, :source)
 """)
-SESSION = text("""
-    SELECT a.id, a.email, a.role, a.one_time,
-           EXISTS (SELECT FROM admin_totp t WHERE t.admin_id = a.id AND t.confirmed)
-           OR EXISTS (SELECT FROM admin_passkeys p WHERE p.admin_id = a.id) AS factor,
+SESSION = text(f"""
+    SELECT a.id, a.email, a.role, a.one_time, {FACTOR},
            s.seen_at < clock_timestamp() - interval '1 minute' AS stale
     FROM admin_sessions s JOIN admins a ON a.id = s.admin_id
     WHERE s.digest = :digest
         AND s.created_at > clock_timestamp() - make_interval(secs => :longest)
         AND s.seen_at > clock_timestamp() - make_interval(secs => :idle)
-""")
+""")  # noqa: S608
 SEEN = text("UPDATE admin_sessions SET seen_at = clock_timestamp() WHERE digest = :digest")
 END = text("DELETE FROM admin_sessions WHERE digest = :digest")
 END_ALL = text("DELETE FROM admin_sessions WHERE admin_id = :admin")

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.dashboard.models import AdminRecoveryCode
+from app.dashboard.store import FACTOR
 from app.infra.db import Connection, Row, insert_rows, many, one
 
 WAIT: Final = 300.0
@@ -120,10 +121,7 @@ async def forget_factors(session: Connection, admin_id: UUID) -> None:
         await session.execute(statement, {"admin": admin_id})
 
 
-HAS_FACTOR = text("""
-    SELECT EXISTS (SELECT FROM admin_totp WHERE admin_id = :admin AND confirmed)
-        OR EXISTS (SELECT FROM admin_passkeys WHERE admin_id = :admin) AS found
-""")
+HAS_FACTOR = text(f"SELECT {FACTOR} FROM (SELECT CAST(:admin AS uuid) AS id) a")  # noqa: S608
 ADD_CHALLENGE = text("""
     INSERT INTO admin_challenges (digest, admin_id, challenge) VALUES (:digest, :admin, :challenge)
     ON CONFLICT (digest) DO UPDATE
@@ -144,7 +142,7 @@ async def has_factor(session: Connection, admin_id: UUID) -> bool:
     """Whether a sign-in of this administrator needs a second factor."""
     row = await one(session, HAS_FACTOR, {"admin": admin_id})
     assert row is not None
-    return bool(row["found"])
+    return bool(row["factor"])
 
 
 async def add_challenge(
