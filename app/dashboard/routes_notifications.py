@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
+from starlette.datastructures import FormData
 
 from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
@@ -32,7 +33,7 @@ async def notifications_page(
     request: Request, place: Viewer, call_type: Text = "", event: Text = ""
 ) -> Response:
     """What is said of a call type's calls, and how it looks."""
-    call_type, event = call_type or "default", event if event in EVENTS else EVENTS[0]
+    call_type, event = call_type or "default", _known(event)
     said = _said(place.settings, call_type, event)
     texts = "" if said is None else orjson.dumps(said, option=orjson.OPT_INDENT_2).decode()
     return _page(request, place, call_type, event, texts)
@@ -71,21 +72,25 @@ def _sentence(error: ValidationError | Invalid) -> str:
     return error.detail if isinstance(error, Invalid) else sentence_of(error)
 
 
+def _typed(form: FormData) -> tuple[str, str, str]:
+    return text_of(form, "call_type"), _known(text_of(form, "event")), text_of(form, "texts")
+
+
+def _known(event: str) -> str:
+    return event if event in EVENTS else EVENTS[0]
+
+
 @router.post("/preview")
 async def preview_notifications(request: Request, place: Operator) -> Response:
     """The page with what was typed, saved or not."""
-    form = await fields_of(request)
-    event = text_of(form, "event")
-    event = event if event in EVENTS else EVENTS[0]
-    return _page(request, place, text_of(form, "call_type"), event, text_of(form, "texts"))
+    return _page(request, place, *_typed(await fields_of(request)))
 
 
 @router.post("")
 async def change_notifications(request: Request, place: Operator) -> Response:
     """Save what one event of a call type says; without a word it is not sent any more."""
     form = await fields_of(request)
-    call_type, event = text_of(form, "call_type"), text_of(form, "event")
-    event, texts = event if event in EVENTS else EVENTS[0], text_of(form, "texts")
+    call_type, event, texts = _typed(form)
     try:
         mode = "notify" if text_of(form, "mode") else "ring"
         of_type = CALL_TYPE.validate_python(call_type)

@@ -194,17 +194,18 @@ async def change_role(request: Request, visitor: Owner, admin_id: UUID) -> Respo
 @router.post("/admins/{admin_id}/reset")
 async def reset_admin(request: Request, visitor: Owner, admin_id: UUID) -> Response:
     """Give an administrator a new one-time password; the page shows it, this once."""
-    runtime, actor = runtime_of(request), actor_of(request, visitor)
-    password = await admins.reset(runtime, admin_id, actor=actor)
-    email = next(row["email"] for row in await admins.every(runtime) if row["id"] == admin_id)
-    return await _admins(request, made={"email": email, "password": password})
+    return await _reset(request, visitor, admin_id, factors=False)
 
 
 @router.post("/admins/{admin_id}/factors")
 async def forget_factors(request: Request, visitor: Owner, admin_id: UUID) -> Response:
     """Forget an administrator's second factors, and give a new password: who has lost all."""
+    return await _reset(request, visitor, admin_id, factors=True)
+
+
+async def _reset(request: Request, visitor: Owner, admin_id: UUID, *, factors: bool) -> Response:
     runtime, actor = runtime_of(request), actor_of(request, visitor)
-    password = await admins.reset(runtime, admin_id, factors=True, actor=actor)
+    password = await admins.reset(runtime, admin_id, factors=factors, actor=actor)
     email = next(row["email"] for row in await admins.every(runtime) if row["id"] == admin_id)
     return await _admins(request, made={"email": email, "password": password})
 
