@@ -9,7 +9,7 @@ from app.appcheck.axml import read_manifest
 from app.appcheck.contents import Archive, Contents, Folder, Inside, read_file
 from app.appcheck.findings import AppFileError, Report
 from app.appcheck.ios import Expected, IosApp
-from app.appcheck.plists import read_plist, read_profile
+from app.appcheck.plists import allowed_by, read_plist, read_profile
 
 MANIFEST: Final = "AndroidManifest.xml"
 PLIST: Final = "Info.plist"
@@ -85,9 +85,6 @@ def _with(app: IosApp, entitlements: Path | None) -> IosApp:
     data = read_file(entitlements)
     if not data.lstrip().startswith((b"<?xml", b"bplist", b"<!DOCTYPE", b"<plist")):
         profile = read_profile(data, entitlements.name)
-        allowed = profile.get("Entitlements")
-        return IosApp(
-            app.info, allowed if isinstance(allowed, dict) else {}, "the profile", profile
-        )
+        return IosApp(app.info, allowed_by(profile), "the profile", profile)
     found = read_plist(data, entitlements.name)
     return IosApp(app.info, found, entitlements.name, app.profile)

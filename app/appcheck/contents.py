@@ -36,10 +36,6 @@ class Contents(ABC):
     """Files by name, with `/` between folders."""
 
     @abstractmethod
-    def names(self) -> list[str]:
-        """What there is; of a folder only what lies in it directly."""
-
-    @abstractmethod
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
 
@@ -58,9 +54,6 @@ class Folder(Contents):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-
-    def names(self) -> list[str]:
-        return sorted(one.name for one in self._path.iterdir())
 
     def has(self, name: str) -> bool:
         return (self._path / name).is_file()
@@ -87,6 +80,7 @@ class Archive(Contents):
         self._sizes = {one.filename: one for one in self._zip.infolist() if not one.is_dir()}
 
     def names(self) -> list[str]:
+        """All files, by name."""
         return sorted(self._sizes)
 
     def has(self, name: str) -> bool:
@@ -113,10 +107,6 @@ class Inside(Contents):
     def __init__(self, outer: Contents, folder: str) -> None:
         self._outer = outer
         self._folder = folder
-
-    def names(self) -> list[str]:
-        start = self._folder
-        return [one.removeprefix(start) for one in self._outer.names() if one.startswith(start)]
 
     def has(self, name: str) -> bool:
         return self._outer.has(self._folder + name)

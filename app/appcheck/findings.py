@@ -1,7 +1,6 @@
 """What a check says: facts of the app, and findings with how to mend each."""
 
 from collections.abc import Iterator
-from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
@@ -37,7 +36,7 @@ class Report:
 
     kind: str
     facts: dict[str, Any]
-    findings: tuple[Finding, ...] = field(default_factory=tuple)
+    findings: tuple[Finding, ...]
 
     @property
     def rings(self) -> bool:

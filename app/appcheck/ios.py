@@ -11,7 +11,7 @@ from typing import Any, Final
 from app.appcheck import macho
 from app.appcheck.contents import LARGEST_PROGRAM, Contents
 from app.appcheck.findings import AppFileError, Finding, Level, Report, judge
-from app.appcheck.plists import read_plist, read_profile, text_of, texts_of
+from app.appcheck.plists import allowed_by, read_plist, read_profile, text_of, texts_of
 from app.core.app_id import app_id_of
 from app.core.frozen import frozen
 
@@ -57,8 +57,7 @@ def read_app(folder: Contents) -> IosApp:
         found = read_plist(signed.rstrip(b"\0"), "the signature's entitlements")
         return IosApp(info, found, "the signature", profile)
     if profile is not None:
-        allowed = profile.get("Entitlements")
-        return IosApp(info, allowed if isinstance(allowed, dict) else {}, "the profile", profile)
+        return IosApp(info, allowed_by(profile), "the profile", profile)
     return IosApp(info, None, "nothing: the app is not signed")
 
 
@@ -147,8 +146,7 @@ def _of_profile(app: IosApp, now: datetime) -> Iterator[Finding]:
             f"the profile {name} ran out on {ends:%Y-%m-%d}: iOS starts the app no more",
             "Renew the profile at developer.apple.com and sign the app anew.",
         )  # fmt: skip
-    allowed, aps = app.profile.get("Entitlements"), text_of(app.entitlements or {}, APS)
-    may = text_of(allowed, APS) if isinstance(allowed, dict) else ""
+    aps, may = text_of(app.entitlements or {}, APS), text_of(allowed_by(app.profile), APS)
     if aps and app.source == "the signature":
         yield judge(
             may == aps, "profile_environment", f"the profile allows `{APS}` {aps}",

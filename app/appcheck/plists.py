@@ -37,6 +37,12 @@ def read_profile(data: bytes, what: str) -> dict[str, Any]:
     return read_plist(data[begin : end + len(b"</plist>")], what)
 
 
+def allowed_by(profile: dict[str, Any]) -> dict[str, Any]:
+    """The entitlements that a provisioning profile allows."""
+    found = profile.get("Entitlements")
+    return found if isinstance(found, dict) else {}
+
+
 def text_of(plist: dict[str, Any], key: str) -> str:
     """A text of a property list; empty where it is absent or something else."""
     found = plist.get(key)
