@@ -62,15 +62,8 @@ export class Screen {
         if (told["type"] === "stop") {
             return this.#settle({ ring: told["uuid"], callkit_reason: told["callkit_reason"] });
         }
-        return this.#ring({
-            uuid: told["uuid"],
-            sessionId: told["session_id"],
-            cid: told["cid"],
-            caller: told["caller"],
-            title: told["title"] ?? undefined,
-            video: Boolean(told["video"]),
-            expiresAt: new Date(told["expires_at"]).toISOString(),
-        });
+        const expires_at = new Date(told["expires_at"]).toISOString();
+        return this.#ring(ringOf(told, { uuid: told["uuid"], expires_at }));
     }
     /** This device has answered or joined; what rang of that call is answered. */
     join(sessionId) {
