@@ -2,7 +2,7 @@
 import { RinglinePhone } from "./browser.js";
 
 const WHY = { 2: "The call is over.", 3: "Missed.", 4: "Answered elsewhere.", 5: "Declined elsewhere." };
-const at = (id) => document.getElementById(id);
+export const at = (id) => document.getElementById(id);
 const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" };
 export const token = async () => (await (await fetch("/lab/web_phone/token", asked)).json()).token;
 export const deviceId = (localStorage.webPhone ??= crypto.randomUUID());

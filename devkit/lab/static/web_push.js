@@ -1,9 +1,8 @@
 // Web Push without a vendor: this page makes its subscription's keys itself, the simulated push
 // service opens what it gets with them, and the page hands that to its service worker.
-import { deviceId, phone, token } from "./web_phone.js";
+import { base64url } from "./requests.js";
+import { at, deviceId, phone, token } from "./web_phone.js";
 
-const at = (id) => document.getElementById(id);
-const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
 const WORKER = new URL("lab_worker.js", import.meta.url).pathname;
 
 async function ask(method, path, body) {
