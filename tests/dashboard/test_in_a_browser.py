@@ -62,6 +62,13 @@ async def accessible(page: Page) -> None:
     assert bad == [], page.url
 
 
+async def fits(page: Page) -> None:
+    """Nothing is wider than the window, and axe finds nothing serious."""
+    wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, f"{page.url} is {wide} px too wide"
+    await accessible(page)
+
+
 async def signed_in(page: Page, house: House, role: str = "owner") -> str:
     """Sign in as an administrator; returns the dashboard's address."""
     base = f"{house.apis[0].url}/dashboard"
@@ -276,9 +283,7 @@ async def test_a_service_account_is_looked_at_stored_and_asked_about(
         await accessible(page)
         await page.get_by_role("button", name="Store it and ask Google").click()
         await expect(page.get_by_text("production: Google takes it")).to_be_visible()
-        await accessible(page)
-        wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wide <= 0
+        await fits(page)
 
 
 async def test_a_vapid_key_is_made_shown_and_kept_while_a_browser_knows_it(
@@ -303,9 +308,7 @@ async def test_a_vapid_key_is_made_shown_and_kept_while_a_browser_knows_it(
             await page.set_viewport_size({"width": width, "height": 844})
             for path in (where, f"{base}/t/{tenant}/credentials", f"{base}/t/{tenant}/user?id=bob"):
                 await page.goto(path)
-                wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-                assert wide <= 0, f"{path} is {wide} px too wide"
-                await accessible(page)
+                await fits(page)
         await expect(page.get_by_text("Not activated")).to_be_visible()
         await page.goto(where)
         await page.get_by_text("Retire…").click()
@@ -399,8 +402,7 @@ async def test_a_devices_life_test_push_and_removal(
         await page.get_by_role("button", name="Turn off").click()
         await expect(page.get_by_role("button", name="Turn on")).to_be_visible()
         await page.set_viewport_size({"width": 390, "height": 844})
-        assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        await accessible(page)
+        await fits(page)
         await page.get_by_role("button", name="Turn on").click()
         await expect(page.get_by_role("button", name="Test push")).to_be_visible()
         await page.get_by_text("Remove…").click()
@@ -529,9 +531,7 @@ async def test_pages_fit_and_are_accessible(
                      f"{at}/settings/notifications", f"{at}/settings/calls",
                      f"{base}/admins", f"{base}/tenants"):  # fmt: skip
             await page.goto(path)
-            wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert wide <= 0, f"{path} is {wide} px too wide"
-            await accessible(page)
+            await fits(page)
 
 
 async def test_pages_work_without_scripts(

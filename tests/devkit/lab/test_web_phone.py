@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.dashboard.test_in_a_browser import accessible, new_page
+from tests.dashboard.test_in_a_browser import accessible, fits, new_page
 from tests.devkit.lab.conftest import Visitor
 from tests.devkit.lab.page import SLOW
 from tests.e2e.house import House, eventually
@@ -63,9 +63,7 @@ async def test_its_service_worker_shows_what_the_simulated_push_service_has_open
     async with opened(chromium, lab_house, **view) as (page, lab):
         await button(page, "Ring by Web Push").click()
         await expect(page.locator("#pushes")).to_contain_text("On:", timeout=SLOW)
-        await accessible(page)
-        wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wide <= 0, f"{wide} px too wide"
+        await fits(page)
         session = await lab.ring("bob")
         await says(page, "Alice is calling.")
         await shows(page, "Alice: Incoming video call")
@@ -85,9 +83,7 @@ async def test_it_rings_answers_and_stops_beside_the_simulated_phones(
         session = await lab.ring("bob")
         await says(page, "Alice is calling.")
         await lab.until_rings("bob-1", "bob-2")
-        await accessible(page)
-        wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wide <= 0, f"{wide} px too wide"
+        await fits(page)
         await button(page, "Answer").click()
         await says(page, "In the call.")
         for phone in ("bob-1", "bob-2"):
