@@ -2,6 +2,7 @@
 
 import math
 import ssl
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -70,6 +71,7 @@ class Identity:
         self, account: ServiceAccount, ca_file: str | Path | None, tokens: AccessTokens
     ) -> None:
         self.tls: Final = TrustingContext(ca_file)
+        self._tls_of_tokens = _trust(ca_file)
         self.tokens: Final = tokens
         self._path = f"/v1/projects/{account.project_id}/messages:send"
 
@@ -80,6 +82,7 @@ class Identity:
     async def prepare(self) -> None:
         """Have trust anchors and an access token: no connection is of use without."""
         await self.tls.load()
+        await self._tls_of_tokens.load()
         await self.tokens.ensure()
 
     def header_writer(self, authority: str) -> HeaderWriter:
@@ -116,9 +119,12 @@ class FcmListener:
 
 
 @lru_cache(maxsize=4)
-def _trust(ca_file: str | Path | None) -> ssl.SSLContext:
-    """One for all senders of a process: reading a system's store takes 20 ms."""
-    return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+def _trust(ca_file: str | Path | None) -> TrustingContext:
+    """For the token endpoint, which is asked by HTTP/1.1: one for all senders of a process."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if sys.version_info >= (3, 13):  # as `ssl.create_default_context` has it there
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    return TrustingContext(ca_file, context)
 
 
 class FcmSender(PooledSender[PendingMessage]):
@@ -140,7 +146,7 @@ class FcmSender(PooledSender[PendingMessage]):
     ) -> None:
         self._wall_clock = wall_clock
         # The operator says where Google is; a tenant does not, so its file's address counts not.
-        self._http = SafeHttp(allow_private=True, trust=_trust(ca_file), within=5.0)
+        self._http = SafeHttp(allow_private=True, trust=_trust(ca_file).context, within=5.0)
         self._tokens = AccessTokens(account, token_url, self._http, wall_clock)
         listener = FcmListener(self._tokens)
         super().__init__(listener, Identity(account, ca_file, self._tokens), url, **of_pool)

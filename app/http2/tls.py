@@ -21,11 +21,12 @@ def client_context() -> ssl.SSLContext:
 class TrustingContext:
     """A client's context that reads its trust anchors when they are first needed.
 
-    `ca_file` is a PEM of them, None for the system's.
+    `ca_file` is a PEM of them, None for the system's; `context` trusts nobody yet, and speaks
+    HTTP/2 unless given.
     """
 
-    def __init__(self, ca_file: str | Path | None) -> None:
-        self.context: Final = client_context()
+    def __init__(self, ca_file: str | Path | None, context: ssl.SSLContext | None = None) -> None:
+        self.context: Final = context or client_context()
         self._ca_file = ca_file
         self._trusting = False
         self._reading = asyncio.Lock()

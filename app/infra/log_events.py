@@ -43,7 +43,6 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "stop_failed": "A part did not stop in good order",
         "stream_cut": "A live stream was ended because its reader is too slow",
         "stream_not_recognised": "Who follows a live stream could not be looked up again",
-        "sender_not_opened": "A file of trust anchors cannot be read: tried again, others are open",
         "service_not_reached": "No connection to a push service for a credential in use",
         "sweep_step_failed": "A step of the sweep failed as a whole; tried again in a second",
         "sweep_step_well_again": "It works again",

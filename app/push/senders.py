@@ -124,8 +124,6 @@ class Senders:
                     self._sender(key, credential)
                 except (ValueError, VaultError) as error:
                     self._unfit[key] = str(error)
-                except OSError as error:  # a file of trust anchors that is away: tried again
-                    log.warning("sender_not_opened", credential=str(key[0]), why=str(error))
             if key in self._unfit and self._is_news(key):
                 log.error("credential_unfit", credential=str(key[0]), why=self._unfit[key])
 

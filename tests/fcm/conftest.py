@@ -50,8 +50,9 @@ def push_to(token: str, *, purpose: Purpose = Purpose.RING, lives: float = 30.0)
 class Rig:
     """One sender, one fake Google, and what tests do with them."""
 
-    def __init__(self, sim: Simulator, sender: FcmSender, email: str) -> None:
-        self.sim, self.sender, self.email = sim, sender, email
+    def __init__(self, sim: Simulator, sender: FcmSender, made: Account) -> None:
+        self.sim, self.sender, self.email = sim, sender, made.client_email
+        self.account = account_of(made.json)
         self.loop = asyncio.get_running_loop()
         self._violations = sim.statistics()["violations"]
 
@@ -91,7 +92,7 @@ async def rig(google: tuple[Simulator, Account]) -> AsyncIterator[Rig]:
         ca_file=sim.ca_file, wall_clock=time.time, timing=QUICK,
     )  # fmt: skip
     try:
-        yield Rig(sim, sender, made.client_email)
+        yield Rig(sim, sender, made)
     finally:
         sim.change_account(made.client_email, disabled=False, may_send=True)
         sim.end_fault()

@@ -1,13 +1,17 @@
 """FCM's sender against the fake Google: what goes out, what comes back, and access tokens."""
 
 import asyncio
+import time
+from pathlib import Path
 
 import pytest
 
 from app.core.push_policy import NoAnswer
 from app.fcm import oauth
-from tests.apns.rig import until
-from tests.fcm.conftest import Rig, some_token
+from app.fcm.message import message_of
+from app.fcm.sender import FcmSender
+from tests.apns.rig import QUICK, until
+from tests.fcm.conftest import Rig, push_to, some_token
 
 
 async def test_a_ring_is_data_alone_and_urgent(rig: Rig) -> None:
@@ -77,6 +81,23 @@ async def test_an_account_that_google_does_not_know_is_told_by_its_word(rig: Rig
 async def test_a_token_endpoint_in_trouble_costs_time_and_no_push(rig: Rig) -> None:
     rig.sim.fault(environment="fcm", topic="oauth", status=503, reason="UNAVAILABLE", times=1)
     assert (await rig.push(within=5.0)).code == 200
+
+
+async def test_trust_anchors_that_are_away_cost_time_and_no_push(rig: Rig, tmp_path: Path) -> None:
+    away = tmp_path / "ca.pem"
+    sender = FcmSender(
+        rig.account, rig.sim.fcm_url, rig.sim.google_token_url,
+        ca_file=away, wall_clock=time.time, timing=QUICK,
+    )  # fmt: skip
+    try:
+        request = message_of(push_to(rig.live()))
+        outcome = await sender.send(request, rig.loop.time() + 0.5)
+        assert (outcome.no_answer, outcome.may_have_reached) == (NoAnswer.OUT_OF_TIME, False)
+        assert "No such file" in (sender.stats().last_failure or "")
+        away.write_bytes(rig.sim.ca_file.read_bytes())
+        assert (await sender.send(request, rig.loop.time() + 5.0)).code == 200
+    finally:
+        await sender.close()
 
 
 @pytest.mark.parametrize(
