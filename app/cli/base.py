@@ -18,7 +18,7 @@ from app.audit.log import Actor
 from app.cli.answers import wants_json
 from app.cli.faults import REFUSED
 from app.credentials import key_check
-from app.http.problems import field_errors
+from app.http.problems import field_errors, sentence_of
 from app.infra import clock
 from app.infra.db import connect
 from app.infra.observe import set_up_logging
@@ -78,8 +78,7 @@ def checked(read: Callable[[], T]) -> T:
     try:
         return read()
     except ValidationError as error:
-        first = field_errors(error.errors())[0]
-        fail(f"{first['field']}: {first['detail']}".removeprefix(": "), code=first["code"])
+        fail(sentence_of(error), code=field_errors(error.errors())[0]["code"])
 
 
 def _version(asked: bool) -> None:

@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.previewing import NotificationPreview, preview_notification
-from app.dashboard.routes_settings import sentence_of
+from app.http.problems import sentence_of
 from app.infra.errors import Invalid
 from app.infra.fields import AppId, CallType, Text
 from app.tenants import service as tenants

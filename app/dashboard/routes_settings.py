@@ -20,7 +20,7 @@ from app.credentials import service as credentials
 from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.previewing import ANDROID, preview
-from app.http.problems import field_errors
+from app.http.problems import sentence_of
 from app.infra.errors import AppError, Invalid
 from app.infra.fields import AppId, CallType, Text
 from app.tenants import service as tenants
@@ -217,12 +217,6 @@ def _rates(form: FormData, before: Mapping[str, int]) -> dict[str, int]:
                 raise Invalid("invalid_limit", f"{name}: {value!r} is not a whole number.")
             found[name] = int(value[:20])
     return found
-
-
-def sentence_of(error: ValidationError) -> str:
-    """The first thing that is wrong, with its place."""
-    first = field_errors(error.errors())[0]
-    return f"{first['field']}: {first['detail']}".removeprefix(": ")
 
 
 @router.get("/payload")

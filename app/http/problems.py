@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from app.core.text import storable
@@ -112,6 +113,12 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
         field = storable(field[:MOST_PLACE])
         found.append({"field": field, "code": code, "detail": storable(detail)})
     return found
+
+
+def sentence_of(error: ValidationError) -> str:
+    """The first thing that is wrong, with its place."""
+    first = field_errors(error.errors())[0]
+    return f"{first['field']}: {first['detail']}".removeprefix(": ")
 
 
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
