@@ -15,6 +15,7 @@ from app.calls import call_token_view as state
 from app.calls import late_devices as late
 from app.calls import store as calls
 from app.credentials import store as credentials
+from app.dashboard import store_lists
 from app.devices import store as devices
 from app.infra.db import as_json
 from app.push import alerts, claims, expiry, records, tokens, worker_store
@@ -179,6 +180,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "sizes of calls": (histories.SIZES, {"ids": IDS}),
     "own calls": (histories.OWN, {"ids": IDS, "user": "u7"}),
     "missed calls": (histories.COUNT, USER),
+    "last pushes of devices": (store_lists.LAST_PUSHES, USER),
     "heartbeat": (heartbeats.BY_ID, USER | {"id": IDS[0], "device": "d"}),
     "heartbeat by name": (
         heartbeats.BY_NAME,

@@ -72,7 +72,7 @@ async def _one(
         found = await devices.devices_of(session, place.id, user_id)
         if not found and not await store_lists.user_exists(session, place.id, user_id):
             raise nothing_here()
-        last = await store_lists.last_pushes(session, [one["id"] for one in found])
+        last = await store_lists.last_pushes(session, place.id, user_id)
         ringable = await credentials.ringable_apps(session, place.id)
         recent = await store_lists.calls(session, place.id, user=user_id, limit=8)
         wants = await users.preferences(session, place.id, user_id)

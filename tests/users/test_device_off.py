@@ -45,6 +45,7 @@ async def pushed(site: Site, call: dict[str, Any], purpose: str = "ring") -> set
 
 async def test_a_device_that_is_off_is_not_rung_or_notified_until_it_is_on(site: Site) -> None:
     tenant, api = await made(site)
+    owner = await site.admin()
     assert (await api.put("/v1/settings", json={"notifications": MISSED})).status_code == 200
     assert (await register(api, "one", "ab"))["rings"] is True
     await register(api, "two", "cd")
@@ -64,6 +65,9 @@ async def test_a_device_that_is_off_is_not_rung_or_notified_until_it_is_on(site:
     assert await pushed(site, call) == {"cd", "ef"}, "turned on while it rings elsewhere"
     await turn(api, "two", on=False)
     assert await pushed(site, call) == {"cd", "ef"}, "what rings goes on"
+    await rows(site, "UPDATE pushes SET state = 'accepted', answered_at = now() RETURNING id")
+    page = (await owner.get(f"/dashboard/t/{tenant.id}/user?id=bob")).text
+    assert page.count(f'/calls/{call["session_id"]}">') == 3, "what both had last, and the list"
     assert await pushed(site, await ring(api, "bob")) == {"ef"}
 
 
