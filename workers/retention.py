@@ -91,6 +91,7 @@ OF_PUSHES = (
     text("DELETE FROM pushes WHERE id = ANY(CAST(:pushes AS uuid[]))"),
 )
 OF_CALLS = (
+    text("DELETE FROM push_batches WHERE session_id = ANY(CAST(:calls AS uuid[]))"),
     text("DELETE FROM events WHERE session_id = ANY(CAST(:calls AS uuid[]))"),
     text("DELETE FROM idempotency WHERE session_id = ANY(CAST(:calls AS uuid[]))"),
 )

@@ -3,7 +3,19 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base
@@ -120,6 +132,53 @@ class Push(Base):
     )
 
 
+class PushBatch(Base):
+    """Up to fifty of a call's pushes that ring, of one kind, app and environment; places from 1.
+
+    Each place stands for the row of `pushes` that the view `places` shows of it. Whatever is not
+    claimed once and taken at its first try leaves before: its row is inserted. `open_bits`: places
+    that are neither taken (`accepted_bits`) nor gone. `id` is that of the first push.
+
+    The arrays that never change lie beside the row. No index names what a claim or a record
+    changes, but for `done_at`, set when nothing is open.
+    """
+
+    __tablename__ = "push_batches"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    session_id: Mapped[UUID]
+    tenant_id: Mapped[UUID]
+    kind: Mapped[str] = mapped_column(Text)
+    app_id: Mapped[str] = mapped_column(Text)
+    environment: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    deadline: Mapped[datetime]
+    push_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()))
+    rings: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()))
+    token_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()))
+    device_rows: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()))
+    users: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    tokens: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    token_registered_at: Mapped[list[datetime]] = mapped_column(ARRAY(DateTime(timezone=True)))
+    token_versions: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    claimed_by: Mapped[UUID | None]
+    fence: Mapped[int] = mapped_column(Integer, server_default="0")
+    rev: Mapped[int] = mapped_column(Integer, server_default="0")
+    open_bits: Mapped[int] = mapped_column(BigInteger)
+    accepted_bits: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    sent_ms: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    answered_ms: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    done_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_push_batches_session_id", "session_id"),
+        Index("ix_push_batches_created_at", "tenant_id", "created_at"),
+        Index("ix_push_batches_open", "due_at", postgresql_where=text("done_at IS NULL")),
+        {"postgresql_with": {"fillfactor": "45"}},
+    )
+
+
 class Attempt(Base):
     """One try at a push and its answer; also those of a worker whose claim had been taken over.
 
@@ -151,7 +210,7 @@ class Worker(Base):
 
     `unbroken_since` is when it last began to be alive without a gap. `dead_at`, once set by
     another, is for ever: its claims may be taken over, and it cannot renew. `only`: `pushes` or
-    `webhooks`, of one that does not do both.
+    `webhooks`, of one that does not do both. `batches`: it claims those, too.
     """
 
     __tablename__ = "workers"
@@ -164,3 +223,4 @@ class Worker(Base):
     alive_until: Mapped[datetime]
     unbroken_since: Mapped[datetime] = mapped_column(server_default=text("now()"))
     dead_at: Mapped[datetime | None]
+    batches: Mapped[bool] = mapped_column(Boolean, server_default="false")
