@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.frozen import frozen
+from app.infra import database_hosts
 from app.infra.outage import DatabaseAway
 
 
@@ -103,6 +104,7 @@ class Connections:
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
             connect_args={
+                "async_creator_fn": database_hosts.connect,
                 "timeout": patience.connect,
                 "command_timeout": patience.answer,
                 "server_settings": server_settings(patience),

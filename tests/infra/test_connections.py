@@ -1,13 +1,14 @@
 """Connections to the database: what is set on each, and that no wait on one is without an end."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from structlog.testing import capture_logs
 
 from app.infra import connections, db, outage
@@ -121,6 +122,44 @@ async def test_a_silent_connection_is_given_up_and_thrown_away(database: str) ->
             await show(through, "TimeZone")
         assert time.monotonic() - begun < 5
         assert await show(through, "TimeZone") == "UTC"
+        await through.close()
+
+
+def beside(database: str, *ports: int) -> str:
+    """The database's address as the last of several hosts, those before it being these ports."""
+    url = make_url(database)
+    hosts = ",".join(["127.0.0.1"] * len(ports) + [str(url.query.get("host", url.host))])
+    numbers = ",".join(map(str, [*ports, url.query.get("port", url.port or 5432)]))
+    several = {
+        "host": hosts,
+        "port": numbers,
+        "dsn": "postgresql://?target_session_attrs=read-write",
+    }
+    return url.set(host=None, port=None, query=several).render_as_string(hide_password=False)
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+async def test_a_host_that_is_silent_or_gone_holds_up_no_other(database: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        through = Database(beside(database, silent.getsockname()[1], closed_port()), pool=1)
+        assert await show(through, "TimeZone") == "UTC"
+        await through.close()
+
+
+async def test_no_host_that_takes_writes_is_an_outage(
+    database: str, database_server: DatabaseServer
+) -> None:
+    name = make_url(database).database
+    database_server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    for url in (beside(database), beside(database, closed_port())):
+        through = Database(url, pool=1)
+        with pytest.raises(DatabaseAway):
+            await show(through, "TimeZone")
         await through.close()
 
 
