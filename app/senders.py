@@ -33,6 +33,8 @@ ALERT_KINDS: Final[tuple[TokenKind, ...]] = tuple(
     kind for one in SERVICES for kind in sorted(one.alert_kinds)
 )
 """The kinds of token by which a notification is shown, the best first."""
+SHOWN_KINDS: Final = frozenset(kind for one in SERVICES for kind in one.shown_kinds)
+"""The kinds of token to which each push is a notification, a ring and a stop too."""
 ACTIVATED_KINDS: Final = frozenset(kind for one in SERVICES for kind in one.activated_kinds)
 """The kinds of token that count once somebody has shown that pushes to them arrive."""
 

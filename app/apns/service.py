@@ -11,6 +11,7 @@ from app.apns.request import PushRequest
 from app.apns.sender import Sender
 from app.core.app_id import VOIP, spelled
 from app.core.payload import (
+    RINGING,
     AlertTexts,
     Prepared,
     RingFacts,
@@ -37,6 +38,7 @@ class Apns:
     alert_kinds: Final = frozenset({TokenKind.ALERT})
     stop_kinds: Final = {TokenKind.VOIP: TokenKind.ALERT}
     token_kinds: Final = frozenset({TokenKind.VOIP, TokenKind.ALERT})
+    shown_kinds: Final = frozenset[TokenKind]()
     activated_kinds: Final = frozenset[TokenKind]()
     environments: Final = ("production", "sandbox")
     credential_kinds: Final = frozenset({"certificate", "key"})
@@ -85,8 +87,8 @@ class Apns:
             return voip_stop_payload(profile, facts, reason, template)
         return stop_payload(facts, reason)
 
-    def alert_payload(self, event: str, texts: AlertTexts, facts: RingFacts) -> Prepared:
-        return alert_payload("apns", event, texts, facts)
+    def alert_payload(self, event: str, texts: AlertTexts | None, facts: RingFacts) -> Prepared:
+        return alert_payload("apns", event, texts or RINGING.get(event), facts)
 
     def request(self, push: OutgoingPush) -> PushRequest:
         """`expiration` is 0, "once, now", unless Apple may keep a ring until it is over."""

@@ -66,8 +66,9 @@ async def start(
     applied = Applied(rings=[ring.uuid for _, _, ring in _rings(taken)])
     if settled:  # given up at once: nothing of theirs can ring
         await saving.settle_rings(session, settled)
-        await alerts.add(session, _missed(taken), Purpose.MISSED, now)
-    await alerts.add(session, _notified(taken), Purpose.NOTIFY, now)
+        found = await alerts.targets(session, _missed(taken), Purpose.MISSED)
+        await alerts.add(session, found, Purpose.MISSED, now)
+    await _notify(session, taken, now)
     applied.webhooks, applied.news = await _write_events(session, taken)
     applied.events = _counted(taken)
     return added, applied
@@ -99,7 +100,7 @@ async def apply(session: Connection, changes: Sequence[Change], now: datetime) -
     rings = _rings(changes)
     tokens = await tokens_of(session, rings) if rings else ()
     await insert_all(session, _new_rows(changes, new, now, tokens))
-    await alerts.add(session, _notified(changes), Purpose.NOTIFY, now)
+    await _notify(session, changes, now)
     applied = Applied(rings=[ring.uuid for _, _, ring in rings])
     shown = [ring for change in changes for ring in change.decision.shown]
     if shown:
@@ -108,11 +109,15 @@ async def apply(session: Connection, changes: Sequence[Change], now: datetime) -
     if settled:
         await saving.settle_rings(session, settled)
         await pushes.drop_unsent(session, [ring.uuid for ring in settled])
-        applied.rings += await _add_stops(session, changes, now)
-        applied.rings += await alerts.add(session, _missed(changes), Purpose.MISSED, now)
+        applied.rings += await _add_ends(session, changes, now)
     applied.webhooks, applied.news = await _write_events(session, changes)
     applied.events = _counted(changes)
     return applied
+
+
+async def _notify(session: Connection, changes: Sequence[Change], now: datetime) -> None:
+    found = await alerts.targets(session, _notified(changes), Purpose.NOTIFY)
+    await alerts.add(session, found, Purpose.NOTIFY, now)
 
 
 def _notified(changes: Sequence[Change]) -> list[tuple[UUID, UUID]]:
@@ -224,14 +229,18 @@ def ring_pushes(
     return [first, pushes.new_pushes(again)] if again else [first]
 
 
-async def _add_stops(session: Connection, changes: Sequence[Change], now: datetime) -> list[UUID]:
+async def _add_ends(session: Connection, changes: Sequence[Change], now: datetime) -> list[UUID]:
+    """What says that rings are over, and which calls were missed; the rings of which it does."""
     stops = [
         (stop.ring_uuid, int(stop.callkit_reason), stop.spared)
         for change in changes
         for stop in change.decision.stops
     ]
+    missed = await alerts.targets(session, _missed(changes), Purpose.MISSED)
+    told = {(one.ring, one.token_id) for one in missed}
     targets = await pushes.stop_targets(session, stops)
-    return await pushes.add_stops(session, targets, now)
+    rings = await pushes.add_stops(session, targets, now, told)
+    return rings + await alerts.add(session, missed, Purpose.MISSED, now)
 
 
 async def _write_events(

@@ -14,7 +14,6 @@ from app.calls import service as calls
 from app.cli.answers import answer, command
 from app.cli.base import err, fail, group, out, with_runtime
 from app.core.payload import (
-    ALERT_SERVICES,
     ANDROID_PROFILES,
     DEFAULT_PROFILE,
     OTHER_LIMIT,
@@ -22,11 +21,12 @@ from app.core.payload import (
     SAMPLE_TOKEN,
     TOKEN_ROOM,
     VOIP_LIMIT,
+    WEB_LIMIT,
     PayloadError,
     Prepared,
     RingFacts,
     Template,
-    alert_payload,
+    alert_bodies,
     android_problems,
     android_ring,
     check_alert,
@@ -36,6 +36,7 @@ from app.core.payload import (
     ring_payload,
     sample_facts,
     template_advice,
+    web_payload,
 )
 from app.infra import clock
 from app.infra.errors import NotFound
@@ -45,6 +46,7 @@ from app.push.preparing import ring_facts
 from app.tenants import service as tenants
 from app.tenants.notifications import NotificationEvent, NotificationIn
 
+_TITLES = {"apns": "Apple, to the alert token:", "fcm": "Google:", "webpush": "Browsers:"}
 payload_app = group("payload", "Payloads: what a push carries, for each client library.")
 
 
@@ -69,10 +71,14 @@ def preview(
     tenant: Annotated[str | None, typer.Option(help="The tenant of that call.")] = None,
     app_id: Annotated[str, typer.Option(help="For the headers.")] = "com.example.app",
     android: Annotated[bool, typer.Option(help="The data of an FCM message instead.")] = False,
+    webpush: Annotated[bool, typer.Option(help="What a browser is shown instead.")] = False,
 ) -> None:
     """Show the payload of a ring, of a made-up call or a real one, its headers and its size."""
     if android:
         _preview_android(profile, call, tenant)
+        return
+    if webpush:
+        _preview_web(call, tenant)
         return
     facts, chosen, prepared = _prepared(profile, template, call, tenant)
     body = prepared.for_token(SAMPLE_TOKEN)
@@ -125,6 +131,21 @@ def _preview_android(profile: str, call: str | None, tenant: str | None) -> None
     answer(data, human)
 
 
+def _preview_web(call: str | None, tenant: str | None) -> None:
+    prepared = web_payload("ring", None, _facts(call, tenant))
+    body = prepared.for_token(SAMPLE_TOKEN)
+    shown = json.loads(body)
+
+    def human() -> None:
+        out.print_json(json.dumps(shown))
+        out.print(f"\n{len(body):,} of {WEB_LIMIT:,} bytes; room for a call token: {TOKEN_ROOM}")
+        if prepared.trimmed:
+            out.print(f"[yellow]cut to fit:[/] {', '.join(prepared.trimmed)}")
+
+    data = {"payload": shown, "bytes": len(body), "most": WEB_LIMIT}
+    answer(data | {"trimmed": list(prepared.trimmed)}, human)
+
+
 @command(payload_app, "notification")
 def notification(
     texts: Annotated[Path, typer.Argument(exists=True, help="JSON, as a call type's settings.")],
@@ -132,7 +153,7 @@ def notification(
     call: Annotated[str | None, typer.Option(help="A real call: its cid or id.")] = None,
     tenant: Annotated[str | None, typer.Option(help="The tenant of that call.")] = None,
 ) -> None:
-    """Show what a notification would be, to Apple and to Google, and whether it may be saved."""
+    """Show what a notification would be, for each service, and whether it may be saved."""
     try:
         said = NotificationIn.model_validate_json(texts.read_text()).texts
         check_alert(event, said)
@@ -142,17 +163,17 @@ def notification(
     except PayloadError as error:
         fail(str(error))
     facts = replace(_facts(call, tenant), badge=3 if event == "missed" else None)
-    apple, google = (
-        alert_payload(one, event, said, facts).for_token(SAMPLE_TOKEN) for one in ALERT_SERVICES
-    )
+    bodies = alert_bodies(event, said, facts, SAMPLE_TOKEN)
 
     def human() -> None:
-        for title, body in (("Apple, to the alert token:", apple), ("Google:", google)):
-            out.print(title)
+        for service, body in bodies.items():
+            out.print(_TITLES[service])
             out.print_json(json.dumps(json.loads(body)))
-            out.print(f"{len(body):,} of {OTHER_LIMIT:,} bytes\n")
+            most = WEB_LIMIT if service == "webpush" else OTHER_LIMIT
+            out.print(f"{len(body):,} of {most:,} bytes\n")
 
-    answer({"apns": json.loads(apple), "fcm": json.loads(google), "most": OTHER_LIMIT}, human)
+    shown = {service: json.loads(body) for service, body in bodies.items()}
+    answer(shown | {"most": OTHER_LIMIT}, human)
 
 
 def _facts(call: str | None, tenant: str | None) -> RingFacts:

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.core.payload import (
-    ALERT_SERVICES,
     OTHER_LIMIT,
     SAMPLE_TOKEN,
     VOIP_LIMIT,
+    WEB_LIMIT,
     PayloadError,
     Problem,
     RingFacts,
     TemplateError,
-    alert_payload,
+    alert_bodies,
     android_problems,
     android_ring,
     check_alert,
@@ -28,6 +28,7 @@ from app.tenants.notifications import NotificationIn
 
 ANDROID = "android:"
 """What stands before a profile's name when it is an Android app's."""
+SERVICES = {"apns": "Apple", "fcm": "Google", "webpush": "Browsers"}
 CALL = "01938a4e-7c1f-7d3a-9c52-6b1f0e8d2a44"
 RING = "01938a4e-7c20-7f11-8a3e-2d4c6f8091b2"
 
@@ -96,25 +97,29 @@ def _android(profile: str, facts: RingFacts) -> Preview:
 
 @dataclass(frozen=True, slots=True)
 class NotificationPreview:
-    """A notification as Apple and Google are given it, indented for people; sizes as sent."""
+    """A notification as `title`'s phones are given it: indented for people, its size as sent."""
 
-    apple: str
-    apple_size: int
-    google: str
-    google_size: int
-    limit: int = OTHER_LIMIT
+    title: str
+    text: str
+    size: int
+    limit: int
 
 
-def preview_notification(event: str, texts: str, public_url: str) -> NotificationPreview:
+def preview_notification(event: str, texts: str, public_url: str) -> list[NotificationPreview]:
     """What is made of the JSON that was typed. Raises ValidationError, or Invalid."""
     said = NotificationIn.model_validate_json(texts).texts
     facts = replace(_facts(public_url), badge=2 if event == "missed" else None)
     try:
         check_alert(event, said)
-        bodies = [
-            alert_payload(one, event, said, facts).for_token(SAMPLE_TOKEN) for one in ALERT_SERVICES
-        ]
+        bodies = alert_bodies(event, said, facts, SAMPLE_TOKEN)
     except PayloadError as error:
         raise Invalid("invalid_template", str(error)) from error
-    apple, google = (json.dumps(json.loads(one), indent=2, ensure_ascii=False) for one in bodies)
-    return NotificationPreview(apple, len(bodies[0]), google, len(bodies[1]))
+    return [
+        NotificationPreview(
+            SERVICES[one],
+            json.dumps(json.loads(body), indent=2, ensure_ascii=False),
+            len(body),
+            WEB_LIMIT if one == "webpush" else OTHER_LIMIT,
+        )
+        for one, body in bodies.items()
+    ]

@@ -53,7 +53,7 @@ def _page(
     texts: str,
     problem: str | None = None,
 ) -> Response:
-    shown: NotificationPreview | None = None
+    shown: list[NotificationPreview] = []
     try:
         if texts.strip():
             shown = preview_notification(event, texts, place.runtime.settings.public_url)

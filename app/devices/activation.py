@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from app import access, senders
-from app.core.payload import web_activation
+from app.core.payload import AlertTexts, web_activation
 from app.core.push import TOKEN_KINDS, Environment, Purpose
 from app.credentials import store as credentials
 from app.credentials.decrypt import decrypt
@@ -25,6 +25,8 @@ from app.infra.safe_http import check_url
 from app.infra.sender import OutgoingPush
 from app.infra.vault import VaultError
 from app.push import tokens as push_tokens
+from app.tenants import service as tenants
+from app.tenants.notifications import EVERY_TYPE
 
 WITHIN: Final = 5.0
 """Seconds within which a push service must answer."""
@@ -87,7 +89,11 @@ async def send(
             return []
         apps = {(tenant_id, token["app_id"]) for token in waiting}
         usable = await credentials.for_apps(session, apps)
-    tried = await asyncio.gather(*(_push(runtime, tenant_id, usable, one) for one in waiting))
+    settings = await tenants.settings_of(runtime, tenant_id)
+    texts = settings.alert(EVERY_TYPE, "activation")
+    tried = await asyncio.gather(
+        *(_push(runtime, tenant_id, usable, one, texts) for one in waiting)
+    )
     return [
         {
             "code": "activation_failed",
@@ -101,7 +107,11 @@ async def send(
 
 
 async def _push(
-    runtime: Runtime, tenant_id: UUID, usable: Sequence[Usable], row: Mapping[str, Any]
+    runtime: Runtime,
+    tenant_id: UUID,
+    usable: Sequence[Usable],
+    row: Mapping[str, Any],
+    texts: AlertTexts | None,
 ) -> str | None:
     """Why an activation push was not taken; None when it was."""
     kind, app_id, token = TOKEN_KINDS[row["kind"]], row["app_id"], row["token"]
@@ -113,7 +123,7 @@ async def _push(
     proof = access.activation_token(
         runtime.keyring, tenant_id=tenant_id, token_row=row["id"], expires=now + LIVES
     )
-    body = web_activation(proof, runtime.settings.public_url + PATH)
+    body = web_activation(proof, runtime.settings.public_url + PATH, texts)
     push = OutgoingPush(
         str(uuid4()), str(uuid4()), Purpose.RING, kind, app_id, token, body, now + LIVES, now,
         topics=credential.topics,

@@ -32,6 +32,7 @@ class Fcm:
     ring_kinds: Final = token_kinds
     alert_kinds: Final = token_kinds
     stop_kinds: Final = {TokenKind.FCM: TokenKind.FCM}
+    shown_kinds: Final = frozenset[TokenKind]()
     activated_kinds: Final = frozenset[TokenKind]()
     environments: Final = ("production",)
     credential_kinds: Final = frozenset({"google_service_account"})
@@ -81,7 +82,7 @@ class Fcm:
     ) -> bytes:
         return android_stop(facts, reason)
 
-    def alert_payload(self, event: str, texts: AlertTexts, facts: RingFacts) -> Prepared:
+    def alert_payload(self, event: str, texts: AlertTexts | None, facts: RingFacts) -> Prepared:
         return alert_payload("fcm", event, texts, facts)
 
     def request(self, push: OutgoingPush) -> FcmMessage:

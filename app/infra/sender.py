@@ -119,7 +119,9 @@ class Service(Protocol):
     `name` is its word in metrics; `title` how people call the service, `label` its protocol.
     `token_kinds` and `credential_kinds` are what it serves, `ring_kinds` the tokens that are rung;
     `stop_kinds` says for each of these by which kind of the same device's tokens it is told to
-    stop; `alert_kinds` are the tokens by which the phone's system shows a notification by itself.
+    stop; `alert_kinds` are the tokens by which the phone's system shows a notification by itself,
+    `shown_kinds` those of them that are shown nothing else: what `alert_payload` makes rings, too,
+    and says that a ring has ended.
     Tokens of `activated_kinds` count once an app has posted back what an activation push brought
     it. A service of one environment calls that `production`.
     `device_refusals` are reasons that speak of one device's token alone: many of them together mean
@@ -141,6 +143,8 @@ class Service(Protocol):
     def alert_kinds(self) -> frozenset[TokenKind]: ...
     @property
     def stop_kinds(self) -> Mapping[TokenKind, TokenKind]: ...
+    @property
+    def shown_kinds(self) -> frozenset[TokenKind]: ...
     @property
     def activated_kinds(self) -> frozenset[TokenKind]: ...
     @property
@@ -184,8 +188,9 @@ class Service(Protocol):
     ) -> bytes:
         """What a stop says to a token of this kind. Raises PayloadError."""
 
-    def alert_payload(self, event: str, texts: AlertTexts, facts: RingFacts) -> Prepared:
-        """What a notification says of an event to `alert_kinds`. Raises PayloadError."""
+    def alert_payload(self, event: str, texts: AlertTexts | None, facts: RingFacts) -> Prepared:
+        """What a notification says of an event to `alert_kinds`; `texts` are the tenant's, without
+        which a service may have words of its own. Raises PayloadError."""
 
     def request(self, push: OutgoingPush) -> Any:
         """What its senders take. Raises ValueError for what cannot be sent."""

@@ -78,7 +78,9 @@ UNSEEN = text(f"""
 
 
 @frozen
-class _Target(RowValue):
+class Target(RowValue):
+    """Where a notification of a ring goes."""
+
     ring: UUID
     session_id: UUID
     tenant_id: UUID
@@ -87,19 +89,22 @@ class _Target(RowValue):
     token_id: UUID
 
 
-async def add(
-    session: Connection, rings: Sequence[tuple[UUID, UUID]], purpose: Purpose, now: datetime
-) -> list[UUID]:
-    """Write the notifications of these (tenant, ring), where the tenant says what one says.
-
-    Returns the rings that have any.
-    """
+async def targets(
+    session: Connection, rings: Sequence[tuple[UUID, UUID]], purpose: Purpose
+) -> list[Target]:
+    """Where notifications of these (tenant, ring) go, if the tenant says what one says."""
     if not rings:
         return []
     tenants, uuids = zip(*rings, strict=True)
     values = {"tenants": list(set(tenants)), "rings": list(uuids), "event": purpose.value}
-    targets = await read(session, TARGETS, _Target, values)
-    if not targets:
+    return await read(session, TARGETS, Target, values)
+
+
+async def add(
+    session: Connection, found: Sequence[Target], purpose: Purpose, now: datetime
+) -> list[UUID]:
+    """Write the notifications that go there, those that are not yet; returns their rings."""
+    if not found:
         return []
     rows: list[NewRing] = [
         {
@@ -113,10 +118,10 @@ async def add(
             "created_at": now,
             "deadline": now + MISSED_LIVES if purpose is Purpose.MISSED else target.deadline,
         }
-        for target in targets
+        for target in found
     ]
     await insert_all(session, [new_pushes(rows)])
-    return sorted({target.ring for target in targets})
+    return sorted({target.ring for target in found})
 
 
 def repeats(ring: NewRing, began: datetime, every: float) -> list[NewRepeat]:

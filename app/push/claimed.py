@@ -7,19 +7,19 @@ from uuid import UUID
 
 from app.core.frozen import frozen
 from app.core.model import CallKit
+from app.core.payload import ENDS
 from app.core.person import Person, handle_from
 from app.core.push import ENVIRONMENTS, PURPOSES, TOKEN_KINDS, Environment, Purpose, TokenKind
 from app.infra.db import RowValue
 
-OVER = {
-    CallKit.ANSWERED_ELSEWHERE: "answered_elsewhere",
-    CallKit.DECLINED_ELSEWHERE: "declined_elsewhere",
-}
+OVER = frozenset({CallKit.ANSWERED_ELSEWHERE, CallKit.DECLINED_ELSEWHERE})
+"""Why a ring is over that nobody has missed."""
 TOLD = {
     Purpose.RING: "ring", Purpose.AGAIN: "ring", Purpose.NOTIFY: "notify",
     Purpose.MISSED: "missed",
 }  # fmt: skip
-"""Of what notifications tell, by their purpose; the last of a ring by CallKit's reason."""
+"""Of what notifications tell, by their purpose; those of `ENDING` by CallKit's reason."""
+ENDING = frozenset({Purpose.OVER, Purpose.STOP})
 
 Claim = tuple[UUID, int]
 """A push's id and the fencing number under which a worker has it."""
@@ -163,9 +163,9 @@ class ClaimedPush(RowValue):
     @property
     def event(self) -> str:
         """Of what its notification tells."""
-        if self.purpose is Purpose.OVER:
-            assert self.callkit_reason is not None  # the last one has one
-            return OVER[CallKit(self.callkit_reason)]
+        if self.purpose in ENDING:
+            assert self.callkit_reason is not None  # what ends a ring has one
+            return ENDS[self.callkit_reason]
         return TOLD[self.purpose]
 
     @property

@@ -12,14 +12,7 @@ from app import senders
 from app.access import call_token
 from app.core.event import milliseconds
 from app.core.frozen import frozen
-from app.core.payload import (
-    RINGING,
-    PayloadError,
-    Prepared,
-    RingFacts,
-    Template,
-    check_template,
-)
+from app.core.payload import PayloadError, Prepared, RingFacts, Template, check_template
 from app.core.person import person_from
 from app.core.push import Purpose, TokenKind
 from app.infra import clock
@@ -57,9 +50,10 @@ class Preparing:
             settings = tenant_settings(self.calls[push.session_id].settings)
             self.settings[push.session_id] = settings
         ring = push.purpose is Purpose.RING
-        if push.purpose is Purpose.STOP:
+        shown = push.kind in senders.SHOWN_KINDS
+        if push.purpose is Purpose.STOP and not shown:
             body = self._stop_body(push, settings, now)
-        elif push.purpose.is_alert or push.kind in senders.REPEATED_KINDS:
+        elif shown or push.purpose.is_alert or push.kind in senders.REPEATED_KINDS:
             body = self._alert_body(push, settings, now)
         else:
             body = self._ring_body(push, settings)
@@ -112,17 +106,24 @@ class Preparing:
         )
 
     def _alert_body(self, push: ClaimedPush, settings: TenantSettings, now: datetime) -> bytes:
+        key = (push.ring, push.kind, push.app_id)
+        rings = push.purpose is Purpose.RING and push.kind in senders.SHOWN_KINDS
+        prepared = self.payloads.get(key) if rings else None
+        if prepared is None:
+            prepared = self._alert(push, settings, None if rings else now)
+            if rings:
+                self.payloads[key] = prepared
+        return self._with_token(prepared, push)
+
+    def _alert(
+        self, push: ClaimedPush, settings: TenantSettings, sent_at: datetime | None
+    ) -> Prepared:
         call = self.calls[push.session_id]
         texts = settings.alert(call.type, push.event)
-        if texts is None and push.kind in senders.REPEATED_KINDS:
-            texts = RINGING.get(push.event)
-        if texts is None:
-            raise PayloadError("the tenant has taken back what it is to say")
-        facts = ring_facts(push, call, self.public_url, sent_at=now)
+        facts = ring_facts(push, call, self.public_url, sent_at=sent_at)
         if push.purpose is Purpose.MISSED:
             facts = replace(facts, badge=self.badges.get((push.tenant_id, push.user_id)))
-        prepared = senders.serving(push.kind).alert_payload(push.event, texts, facts)
-        return self._with_token(prepared, push)
+        return senders.serving(push.kind).alert_payload(push.event, texts, facts)
 
 
 def ring_facts(

@@ -1,6 +1,6 @@
 """Rows of pushes, attempts and workers."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
 from typing import TypedDict
 from uuid import UUID
@@ -214,7 +214,8 @@ ENDED_HERE = 2
 class StopTarget(RowValue):
     """Where a stop goes; `in_hand`: a worker has the push that rang there at this moment.
 
-    `shown`: it rang by notifications, of which this one is the last.
+    `shown`: it rang by notifications, of which this one is the last. `replaced`: what says that
+    the call was missed takes the place of the stop, where that is to be said there.
     """
 
     ring: UUID
@@ -225,6 +226,7 @@ class StopTarget(RowValue):
     token_id: UUID
     in_hand: bool
     shown: bool
+    replaced: bool
 
     @property
     def is_missed(self) -> bool:
@@ -232,6 +234,7 @@ class StopTarget(RowValue):
         return self.shown and self.callkit_reason not in OVER
 
 
+_SHOWN = ", ".join(f"'{kind}'" for kind in sorted(senders.SHOWN_KINDS))
 _LADDER = ", ".join(f"('{ring}', '{stop}')" for ring, stop in sorted(senders.STOP_KINDS.items()))
 STOPPED_BY = f"""
     (p.kind, t.kind) IN ({_LADDER}) AND (t.kind <> p.kind OR t.id = p.token_id)
@@ -244,7 +247,8 @@ STOPPED_BY = f"""
 
 STOPS = text(f"""
     SELECT p.ring, p.session_id, p.tenant_id, p.user_id, s.callkit_reason, t.id AS token_id,
-        p.state = 'sending' AS in_hand, p.kind IN ({REPEATED}) AS shown
+        p.state = 'sending' AS in_hand, p.kind IN ({REPEATED}) AS shown,
+        t.kind IN ({_SHOWN}) AS replaced
     FROM unnest(CAST(:rings AS uuid[]), CAST(:callkit_reasons AS integer[]),
                 CAST(:spared AS text[]))
          AS s(ring, callkit_reason, spared)
@@ -276,7 +280,7 @@ async def stop_targets(
 ENDING = text(f"""
     SELECT DISTINCT p.ring, p.session_id, p.tenant_id, p.user_id,
         CAST(:callkit_reason AS integer) AS callkit_reason,
-        t.id AS token_id, p.state = 'sending' AS in_hand, false AS shown
+        t.id AS token_id, p.state = 'sending' AS in_hand, false AS shown, false AS replaced
     FROM unnest(CAST(:users AS text[])) AS u(user_id)
     JOIN rings r ON r.tenant_id = :tenant AND r.user_id = u.user_id AND r.outcome IS NULL
         AND r.deadline > clock_timestamp()
@@ -312,13 +316,19 @@ async def stop_ending(
 
 
 async def add_stops(
-    session: Connection, targets: Sequence[StopTarget], now: datetime
+    session: Connection,
+    targets: Sequence[StopTarget],
+    now: datetime,
+    missed: Set[tuple[UUID, UUID]] = frozenset(),
 ) -> list[UUID]:
     """Write the stops of these targets; returns their rings.
+
+    `missed` are the (ring, token) to which it is said besides that the call was missed.
 
     A push that a worker has in hand may still be handed over for a moment: its stop is due later.
     """
     later = now + timedelta(seconds=STOP_LATER)
+    purposes = [_stop_purpose(target, missed) for target in targets]
     rows: list[NewStop] = [
         {
             "id": uuid7(),
@@ -327,20 +337,20 @@ async def add_stops(
             "tenant_id": target.tenant_id,
             "user_id": target.user_id,
             "token_id": target.token_id,
-            "purpose": _stop_purpose(target),
+            "purpose": purpose,
             "callkit_reason": target.callkit_reason,
             "created_at": now,
             "due_at": later if target.in_hand else now,
-            "deadline": now + (MISSED_LIVES if target.is_missed else STOP_LIVES),
+            "deadline": now + (MISSED_LIVES if purpose is Purpose.MISSED else STOP_LIVES),
         }
-        for target in targets
+        for target, purpose in zip(targets, purposes, strict=True)
     ]
     await insert_all(session, [new_pushes(rows)])
     return sorted({target.ring for target in targets})
 
 
-def _stop_purpose(target: StopTarget) -> Purpose:
-    if target.is_missed:
+def _stop_purpose(target: StopTarget, missed: Set[tuple[UUID, UUID]]) -> Purpose:
+    if target.is_missed or (target.replaced and (target.ring, target.token_id) in missed):
         return Purpose.MISSED
     return Purpose.OVER if target.shown else Purpose.STOP
 

@@ -9,8 +9,19 @@ from app.core.payload import AlertTexts, PayloadError, check_alert
 from app.infra.fields import AtMost, Request, Text, refuse
 
 MOST_ARGS = 10
-NotificationEvent = Literal["missed", "notify", "ring", "answered_elsewhere", "declined_elsewhere"]
+NotificationEvent = Literal[
+    "missed",
+    "notify",
+    "ring",
+    "answered_elsewhere",
+    "declined_elsewhere",
+    "ended",
+    "failed",
+    "activation",
+]
 """Of what a notification may tell."""
+EVERY_TYPE: Final = "default"
+"""The call type whose words are said where there is no call."""
 EVENTS: Final[tuple[NotificationEvent, ...]] = get_args(NotificationEvent)
 Said = Annotated[Text, Field(min_length=1, max_length=500)]
 Key = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[!-~]([ -~]*[!-~])?$")]
@@ -64,13 +75,26 @@ class NotificationsIn(Request):
     notify: NotificationIn | None = Field(None, description="of a call that does not ring")
     missed: NotificationIn | None = Field(None, description="after a ring that nobody answered")
     ring: NotificationIn | None = Field(
-        None, description="where notifications ring (`alert_rings`); without it, in English"
+        None,
+        description="where notifications ring: in browsers, and by `alert_rings`; without it, in "
+        "English, as all that follows",
     )
     answered_elsewhere: NotificationIn | None = Field(
-        None, description="the last of these, once another device has answered"
+        None, description="in place of these, once another device has answered"
     )
     declined_elsewhere: NotificationIn | None = Field(
-        None, description="the last of these, once another device has declined"
+        None, description="in place of these, once another device has declined"
+    )
+    ended: NotificationIn | None = Field(
+        None, description="in place of a browser's ring, once its call is over"
+    )
+    failed: NotificationIn | None = Field(
+        None, description="in place of a browser's ring, once its call has failed"
+    )
+    activation: NotificationIn | None = Field(
+        None,
+        description="what a browser says once it has subscribed; of call type `default` alone, and "
+        "without placeholders",
     )
 
     def of(self, event: str) -> NotificationIn | None:

@@ -32,7 +32,7 @@ from app.infra.fields import (
     refuse,
 )
 from app.tenants.jwks import BadKeySet, KeySet, key_set
-from app.tenants.notifications import NotificationsIn
+from app.tenants.notifications import EVERY_TYPE, NotificationsIn
 
 COUNTS = {"members", "devices"}
 MOST_APPS = 1_000
@@ -281,6 +281,12 @@ class TenantSettings(Request):
             if profile == "custom" and app_id not in self.templates:
                 raise refuse(
                     "missing_template", f"templates: the custom profile of {app_id} needs one"
+                )
+        for call_type, said in self.notifications.items():
+            if said.activation is not None and call_type != EVERY_TYPE:
+                raise refuse(
+                    "invalid_template",
+                    f"{call_type}: `activation` is of no call: say it for `{EVERY_TYPE}`",
                 )
         return self
 

@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Final
 
 from app.core.frozen import frozen
+from app.core.push import Purpose
 from app.infra.sender import OutgoingPush
 from app.infra.urls import http_url
 from app.webpush.encryption import sealed
@@ -27,14 +28,15 @@ class WebPushMessage:
 
 
 def message_of(push: OutgoingPush) -> WebPushMessage:
-    """Seal a push. A ring and its stop have one topic: what a browser that was away gets is the
-    last of them, and a ring is kept for it until it is over.
+    """Seal a push. All that is pushed of a ring has one topic: what a browser that was away gets is
+    the last of it. A ring is kept for it until it is over, and that a call was missed for a day.
 
     Raises ValueError for a token that is no subscription.
     """
     topic = push.ring.replace("-", "").encode()
     to = Subscription.of(push.token)
-    return message_to(to, push.payload, ttl=push.deadline - push.now, topic=topic)
+    until = push.shown_until if push.purpose is Purpose.MISSED else push.deadline
+    return message_to(to, push.payload, ttl=until - push.now, topic=topic)
 
 
 def message_to(to: Subscription, payload: bytes, *, ttl: float, topic: bytes) -> WebPushMessage:

@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from app.core.payload import (
+    ENDS,
     AlertTexts,
-    PayloadError,
     Prepared,
     RingFacts,
     Template,
-    web_ring,
-    web_stop,
+    web_payload,
 )
 from app.core.push import TokenKind
 from app.core.push_policy import Attempt, Known, Reaction
@@ -32,8 +31,9 @@ class WebPush:
     label: Final = "Web Push"
     token_kinds: Final = frozenset({TokenKind.WEBPUSH})
     ring_kinds: Final = token_kinds
-    alert_kinds: Final = frozenset[TokenKind]()
-    """None: the stop of a ring says by itself that it was missed."""
+    alert_kinds: Final = token_kinds
+    shown_kinds: Final = token_kinds
+    """A browser insists that each push shows something."""
     stop_kinds: Final = {TokenKind.WEBPUSH: TokenKind.WEBPUSH}
     activated_kinds: Final = token_kinds
     environments: Final = ("production",)
@@ -72,7 +72,7 @@ class WebPush:
         facts: RingFacts,
         template: Template | None,  # noqa: ARG002
     ) -> Prepared:
-        return web_ring(facts)
+        return web_payload("ring", None, facts)
 
     def stop_payload(
         self,
@@ -82,15 +82,10 @@ class WebPush:
         reason: int,
         template: Template | None,  # noqa: ARG002
     ) -> bytes:
-        return web_stop(facts, reason)
+        return web_payload(ENDS[reason], None, facts).for_token("")
 
-    def alert_payload(
-        self,
-        event: str,
-        texts: AlertTexts,  # noqa: ARG002
-        facts: RingFacts,  # noqa: ARG002
-    ) -> Prepared:
-        raise PayloadError(f"a browser is told of no {event} but by its stop")
+    def alert_payload(self, event: str, texts: AlertTexts | None, facts: RingFacts) -> Prepared:
+        return web_payload(event, texts, facts)
 
     def request(self, push: OutgoingPush) -> WebPushMessage:
         return message.message_of(push)

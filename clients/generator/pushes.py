@@ -16,6 +16,7 @@ from app.core.payload import (
     sample_facts,
     stop_payload,
     voip_stop_payload,
+    web_payload,
 )
 
 SENT: Final = 1_795_248_000_123
@@ -38,8 +39,9 @@ PROFILES: Final = ("stream", "flutter_callkit_incoming", "rn_callkeep", "rocketc
 ABOUT: Final = (
     "Pushes as the server makes them, in the order in which they come, and what one device does: "
     "[ring, uuid], [stop, uuid, CallKit's reason]. `kind`: voip and background (APNs), fcm (its "
-    "data). `shows`: what is read of the first ring. `native`: what an iPhone does, which reports "
-    "every VoIP push and ends what is over, where that differs; null: not asked of it."
+    "data), webpush (its notification's data). `shows`: what is read of the first ring. `native`: "
+    "what an iPhone does, which reports every VoIP push and ends what is over, where that differs; "
+    "null: not asked of it."
 )
 Json = dict[str, Any]
 _ALICES: Final = ["ring", ALICE.uuid]
@@ -124,8 +126,22 @@ def _of_google() -> list[Json]:
     ]  # fmt: skip
 
 
+def _web(event: str) -> Json:
+    said = json.loads(web_payload(event, None, ALICE).for_token(TOKEN))
+    return {"kind": "webpush", "payload": said["notification"]["data"]}
+
+
+def _of_browsers() -> list[Json]:
+    missed = [_ALICES, ["stop", ALICE.uuid, 3]]
+    return [
+        _case("A browser: a ring that is missed", [_web("ring"), _web("missed")], missed,
+              shows=_shows(ALICE), native=None),
+        _case("A browser: a call that does not ring", [_web("notify")], [], native=None),
+    ]  # fmt: skip
+
+
 def vectors() -> str:
     """The file: a case a line."""
-    cases = [{"now": SENT + 1_000, **one} for one in (*_of_apple(), *_of_google())]
+    cases = [{"now": SENT + 1_000, **one} for one in (*_of_apple(), *_of_google(), *_of_browsers())]
     lines = ",\n".join(f"  {json.dumps(one, ensure_ascii=False)}" for one in cases)
     return f'{{"about": {json.dumps(ABOUT)}, "cases": [\n{lines}\n]}}\n'

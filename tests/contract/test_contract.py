@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from app.core.payload import sample_facts, web_ring
+from app.core.payload import sample_facts, web_payload
 from app.infra.settings import Settings
 from app.main import create_app
 from app.webpush.base64url import encoded
@@ -163,7 +163,7 @@ process.stdout.write(opened.toString("utf8"));
 
 def test_the_decoder_of_web_push_for_node_opens_what_we_seal(npm: Path) -> None:
     browser = Subscriber.made()
-    payload = web_ring(sample_facts(1_790_000_000_000)).for_token("rl_ct_token")
+    payload = web_payload("ring", None, sample_facts(1_790_000_000_000)).for_token("rl_ct_token")
     number = browser.private.private_numbers().private_value
     given = (sealed(payload, browser.public, browser.auth), number.to_bytes(32), browser.auth)
     said = run(npm, "node", "--input-type=module", "-e", OPEN, "--", *map(encoded, given))

@@ -11,8 +11,10 @@ from app.core.payload import (
     TOKEN_ROOM,
     AlertTexts,
     TemplateError,
+    alert_bodies,
     alert_payload,
     check_alert,
+    web_payload,
 )
 from devkit.simulator.google.rules import read
 from tests.core.test_payload import FACTS, UUID
@@ -83,6 +85,36 @@ def test_long_names_are_cut_to_what_may_be_sent():
     )
     assert len(prepared.for_token("t" * TOKEN_ROOM)) <= OTHER_LIMIT
     assert "names" in prepared.trimmed
+
+
+def test_what_a_browser_is_shown_in_the_tenants_words_and_else_in_ours():
+    def shown(event, texts, **more):
+        said = json.loads(web_payload(event, texts, replace(FACTS, **more)).for_token("tok"))
+        return said["notification"]
+
+    ring = shown("ring", AlertTexts(title="{{caller_label}}", body="Anruf"))
+    assert (ring["title"], ring["body"], "silent" in ring) == ("Alice", "Anruf", False)
+    assert ring["data"]["ring"]["token"] == "tok"
+    assert shown("ring", None, video=True)["body"] == "Incoming video call"
+    missed = shown("missed", TEXTS)
+    assert (missed["title"], missed["body"], missed["silent"]) == (
+        FACTS.display_name or "Alice", "Alice rief an", False,
+    )  # fmt: skip
+    assert missed["data"]["ring"]["callkit_reason"] == 3
+    keyed = AlertTexts(title_key="missed", body_key="missed_from")
+    assert (shown("missed", keyed)["body"], shown("missed", keyed)["silent"]) == (
+        "Missed call", True,
+    )  # fmt: skip
+    on = shown("notify", AlertTexts(body="{{caller_label}} wartet"))
+    assert (on["body"], on["data"]["ring"]["type"]) == ("Alice wartet", "notify")
+    assert "token" not in on["data"]["ring"]
+    made = alert_bodies("activation", AlertTexts(title="Bereit"), FACTS, "tok")["webpush"]
+    assert json.loads(made)["notification"]["title"] == "Bereit"
+    for event in ("ended", "failed", "activation"):
+        with pytest.raises(TemplateError, match="no texts of its own"):
+            check_alert(event, keyed)
+    with pytest.raises(TemplateError, match="no call has begun"):
+        check_alert("activation", AlertTexts(title="{{caller_label}}"))
 
 
 def test_what_rings_is_urgent_and_lets_its_app_act():

@@ -132,7 +132,7 @@ async def test_what_a_notification_says_is_shown_checked_saved_and_taken_back(
     form = {"call_type": "default", "event": "missed"}
     said = '{"title": "Missed", "body": "{{caller_label}} called"}'
     page = (await post(owner, path + "/preview", **form, texts=said)).text
-    assert page.count("Alice Adams called") == 2
+    assert page.count("Alice Adams called") == 3
     for wrong, why in (
         ("{", "JSON"),
         ('{"title": "{{video}}"}', "no text"),

@@ -102,7 +102,7 @@ async def test_one_call_rings_a_phone_and_a_browser_and_the_other_stops(tenant: 
         answer = await app.post(f"/v1/{path}/accept", headers=bearer(ring["token"]))
         assert answer.status_code == 200, answer.text
     stop = await rung(tenant, other, 2)
-    assert stop["title"] == "Answered on another device"
+    assert (stop["title"], stop["body"]) == ("alice", "Answered on another device")
     assert (stop["tag"], stop["silent"]) == (ring["uuid"], True)
     assert stop["data"]["ring"]["type"] == "stop"
     assert stop["data"]["ring"]["callkit_reason"] == 4
@@ -132,13 +132,57 @@ async def test_one_call_rings_every_kind_of_phone_one_answers_and_all_others_sto
     assert stop.payload["ring"]["callkit_reason"] == 4
     stopped = (await tenant.sim.arrived(2, token=droid.token))[1]
     assert data_of(stopped)["ring_callkit_reason"] == "4"
-    assert (await rung(tenant, one, 2))["title"] == "Answered on another device"
+    assert (await rung(tenant, one, 2))["body"] == "Answered on another device"
     last = (await tenant.sim.arrived(2, token=china))[1]
     assert last.payload["ring"]["type"] == "answered_elsewhere"
     assert not tenant.sim.arrivals(str(first.alert))
     story = (await tenant.api.get(f"/v1/calls/{call['session_id']}/timeline")).text
     for service in ("Apple", "Google", "The push service"):
         assert f"{service} accepts the push to bob" in story
+
+
+async def test_a_browser_says_the_tenants_words_and_is_told_of_what_does_not_ring(
+    tenant: Tenant,
+) -> None:
+    words = {
+        "activation": {"title": "Bereit"}, "ring": {"title": "{{caller_label}}", "body": "Anruf"},
+        "missed": {"title": "Verpasst", "body": "{{caller_label}}"}, "ended": {"title": "Vorbei"},
+        "notify": {"title": "{{call_label}}", "body": "Es wird gesprochen"},
+    }  # fmt: skip
+    of_meeting = await tenant.api.put(
+        "/v1/settings", json={"notifications": {"meeting": {"activation": {"title": "Bereit"}}}}
+    )
+    assert (of_meeting.status_code, of_meeting.json()["code"]) == (422, "invalid_template")
+    said = await tenant.api.put("/v1/settings", json={"notifications": {"default": words}})
+    assert said.status_code == 200, said.text
+    await vapid_key(tenant)
+    one = await browser(tenant, "bob")
+    assert notification(tenant.sim.deliveries(one.id)[0])["title"] == "Bereit"
+    call = await tenant.ring("bob", ring_time=30)
+    shown = await rung(tenant, one)
+    assert (shown["title"], shown["body"]) == ("alice", "Anruf")
+    assert shown["data"]["ring"]["token"].startswith("rl_ct_")
+    # that it was missed takes the place of its stop, and of its ring if that was not fetched
+    assert (await tenant.act(call, "cancel")).status_code == 200
+    missed = await rung(tenant, one, 2)
+    assert (missed["title"], missed["body"], missed["tag"]) == ("Verpasst", "alice", shown["tag"])
+    assert missed["data"]["ring"]["callkit_reason"] == 3
+    ring, end = tenant.sim.deliveries(one.id)[-2:]
+    assert ring.header("topic") == end.header("topic")
+    assert int(end.header("ttl") or 0) > 80_000
+    other = await tenant.ring("bob", ring_time=30, mode="notify")
+    told = await rung(tenant, one, 3)
+    assert (told["body"], told["data"]["ring"]["type"]) == ("Es wird gesprochen", "notify")
+    assert "token" not in told["data"]["ring"]
+    await tenant.act(other, "cancel")
+    meeting = await tenant.ring("bob", ring_time=30, type="meeting")  # nothing is said of these
+    assert (await rung(tenant, one, 4))["body"] == "Incoming call"
+    await tenant.act(meeting, "cancel")
+    assert (await rung(tenant, one, 5))["body"] == "Call ended"
+    purposes = await tenant.rows("SELECT purpose FROM pushes WHERE tenant_id = :tenant")
+    assert sorted(row["purpose"] for row in purposes) == [
+        "missed", "notify", "ring", "ring", "stop",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("answer", ["gone", "forgotten"])

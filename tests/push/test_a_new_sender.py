@@ -60,7 +60,7 @@ class Toy:
     name, title, label = "toy", "Toy", "TOY"
     token_kinds = ring_kinds = alert_kinds = frozenset({TokenKind.TOY})
     stop_kinds = {TokenKind.TOY: TokenKind.TOY}
-    activated_kinds = frozenset()
+    activated_kinds = shown_kinds = frozenset()
     environments = ("production",)
     credential_kinds = frozenset({"toy_key"})
     device_refusals = proofs = elsewhere = frozenset()

@@ -23,7 +23,7 @@ Sizes are bytes of UTF-8: 5,120 for a VoIP push, 4,096 for others; what is cut f
 """
 
 from app.core.frozen import replace
-from app.core.payload.alerts import ALERT_SERVICES, RINGING, AlertTexts, alert_payload, check_alert
+from app.core.payload.alerts import RINGING, alert_bodies, alert_payload, check_alert
 from app.core.payload.android import (
     ANDROID_PROFILES,
     AndroidProfile,
@@ -56,13 +56,14 @@ from app.core.payload.profiles import (
 )
 from app.core.payload.sample import SAMPLE_TOKEN, sample_facts
 from app.core.payload.template import Template
-from app.core.payload.web import WEB_LIMIT, web_activation, web_ring, web_stop
+from app.core.payload.texts import AlertTexts
+from app.core.payload.web import ENDS, WEB_LIMIT, web_activation, web_payload
 
 __all__ = [
-    "ALERT_SERVICES",
     "ANDROID_PROFILES",
     "CALLKIT_REASONS",
     "DEFAULT_PROFILE",
+    "ENDS",
     "FIELDS",
     "OTHER_LIMIT",
     "PROFILES",
@@ -82,6 +83,7 @@ __all__ = [
     "RingFacts",
     "Template",
     "TemplateError",
+    "alert_bodies",
     "alert_payload",
     "android_problems",
     "android_ring",
@@ -98,8 +100,7 @@ __all__ = [
     "topic",
     "voip_stop_payload",
     "web_activation",
-    "web_ring",
-    "web_stop",
+    "web_payload",
 ]
 
 

@@ -7,40 +7,33 @@ projects.messages.send" (Google's `body_loc_key`).
 
 import re
 from functools import lru_cache
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
-from app.core.frozen import frozen
 from app.core.payload.custom import LARGEST, TemplateError
 from app.core.payload.facts import OTHER_LIMIT, TOKEN_ROOM, PayloadError, Prepared, RingFacts
 from app.core.payload.fields import FIELDS
 from app.core.payload.fit import fitted
 from app.core.payload.template import Template, compile_template
+from app.core.payload.texts import AlertTexts
+from app.core.payload.web import web_activation, web_payload
 
 AlertService = Literal["apns", "fcm"]
-ALERT_SERVICES: Final[tuple[AlertService, ...]] = get_args(AlertService)
+_ALL: Final = ("apns", "fcm", "webpush")
+_TOLD: Final = {
+    "notify": _ALL,
+    "missed": _ALL,
+    "ring": ("apns", "webpush"),
+    "answered_elsewhere": ("apns", "webpush"),
+    "declined_elsewhere": ("apns", "webpush"),
+    "ended": ("webpush",),
+    "failed": ("webpush",),
+    "activation": ("webpush",),
+}
+"""Who is told of an event by a notification of its words."""
 _TEXTS: Final = [
     name for name, field in FIELDS.items() if field.type == "string" and not field.absent
 ]
 _HOLE: Final = re.compile(r"\{\{\s*([a-z_]+\??)\s*\}\}")
-
-
-@frozen
-class AlertTexts:
-    """What a tenant has a notification say. `badge`: it carries how many missed calls are unseen.
-
-    `title_key` and `body_key` name texts of the app's; the args are theirs, and may hold holes.
-    """
-
-    title: str | None = None
-    body: str | None = None
-    title_key: str | None = None
-    title_args: tuple[str, ...] = ()
-    body_key: str | None = None
-    body_args: tuple[str, ...] = ()
-    sound: str | None = None
-    category: str | None = None
-    channel: str | None = None
-    badge: bool = True
 
 
 RINGING: Final = {
@@ -49,18 +42,38 @@ RINGING: Final = {
     "declined_elsewhere": AlertTexts(title="{{call_label}}", body="Declined on another device"),
     "missed": AlertTexts(title="{{call_label}}", body="Missed call"),
 }
-"""What is said where notifications ring, if the tenant has no words of its own."""
+"""What an iPhone says that notifications ring, if the tenant has no words of its own."""
 
 
 def alert_payload(
-    service: AlertService, event: str, texts: AlertTexts, facts: RingFacts
+    service: AlertService, event: str, texts: AlertTexts | None, facts: RingFacts
 ) -> Prepared:
     """The payload for an `alert` token, or Google's `data` and `notification` in one object.
 
-    Raises PayloadError.
+    Raises PayloadError, also for what the tenant says nothing of any more.
     """
+    if texts is None:
+        raise PayloadError("the tenant has taken back what it is to say")
     parts, trimmed = fitted(_compiled(service, event, texts), facts, OTHER_LIMIT, TOKEN_ROOM)
     return Prepared(parts, TOKEN_ROOM, trimmed)
+
+
+def alert_bodies(event: str, texts: AlertTexts, facts: RingFacts, token: str) -> dict[str, bytes]:
+    """What each service is given of an event, by its name: `apns`, `fcm`, `webpush`.
+
+    Raises PayloadError.
+    """
+    return {one: _body(one, event, texts, facts, token) for one in _TOLD[event]}
+
+
+def _body(service: str, event: str, texts: AlertTexts, facts: RingFacts, token: str) -> bytes:
+    if event == "activation":
+        server = facts.state_url.partition("/v1/")[0]
+        return web_activation(token, f"{server}/v1/devices/activate", texts)
+    if service == "webpush":
+        return web_payload(event, texts, facts).for_token(token)
+    known: AlertService = "apns" if service == "apns" else "fcm"
+    return alert_payload(known, event, texts, facts).for_token(token)
 
 
 def check_alert(event: str, texts: AlertTexts) -> None:
@@ -69,17 +82,18 @@ def check_alert(event: str, texts: AlertTexts) -> None:
     Something must be shown; holes are those of payload templates whose values are text and always
     there; and with the largest ids it fits 4,096 bytes.
     """
-    if reasons := _faults(texts):
+    if reasons := _faults(event, texts):
         raise TemplateError(reasons)
     try:
-        for service in ALERT_SERVICES:
-            fitted(_compiled(service, event, texts), LARGEST, OTHER_LIMIT, TOKEN_ROOM)
+        alert_bodies(event, texts, LARGEST, "t" * TOKEN_ROOM)
     except PayloadError as error:
         raise TemplateError([str(error)]) from error
 
 
-def _faults(texts: AlertTexts) -> list[str]:
+def _faults(event: str, texts: AlertTexts) -> list[str]:
     found = []
+    if _TOLD[event] == ("webpush",) and not (texts.title or texts.body):
+        found.append("a browser brings no texts of its own: give a title or a body")
     if not (texts.title or texts.body or texts.title_key or texts.body_key):
         found.append("it shows nothing: give a title, a body, or a key of one")
     for what, key, args in (
@@ -90,6 +104,8 @@ def _faults(texts: AlertTexts) -> list[str]:
             found.append(f"{what}_args: without {what}_key they go nowhere")
     said = (texts.title, texts.body, *texts.title_args, *texts.body_args)
     holes = [name for text in said for name in _HOLE.findall(text or "")]
+    if event == "activation" and holes:
+        found.append("no call has begun yet: there is nothing to fill a placeholder with")
     return found + [
         f"{{{{{name}}}}} is no text that is always there: {', '.join(_TEXTS)}"
         for name in holes

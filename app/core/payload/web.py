@@ -3,17 +3,19 @@
 In the declarative form ("Declarative Web Push", the Push API's draft; WebKit): a browser that knows
 it shows a call although no service worker runs; in all others the app's worker reads the same JSON.
 It holds for UnifiedPush as well, where the app reads `data` alone. `mutable`: a worker that is
-there may show something better.
+there may show something better. Words are the tenant's, else English ones of ours.
 """
 
 import json
+from functools import lru_cache
 from typing import Any, Final
 
 from app.core.frozen import replace
-from app.core.payload.facts import CALLKIT_REASONS, TOKEN_ROOM, PayloadError, Prepared, RingFacts
+from app.core.payload.facts import TOKEN_ROOM, PayloadError, Prepared, RingFacts
 from app.core.payload.fit import fitted
 from app.core.payload.profiles import RING, STOP
 from app.core.payload.template import Template, compile_template
+from app.core.payload.texts import AlertTexts
 
 WEB_LIMIT: Final = 3_993
 """Bytes of what is sealed: 4,096 of a body without what RFC 8188 puts around it."""
@@ -21,71 +23,82 @@ WEB_LIMIT: Final = 3_993
 # A relative address: it is read against the service worker's scope, so it is the app's own.
 _NAVIGATE: Final = "/?ring_session_id={{session_id}}"
 
-
-def _shown(title: str, body: str, data: dict[str, Any], **more: Any) -> Template:
-    notification = {
-        "title": title,
-        "body": body,
-        "navigate": _NAVIGATE,
-        "tag": "{{uuid}}",
-        "data": data,
-        **more,
-    }
-    return compile_template({"web_push": 8030, "notification": notification, "mutable": True})
-
-
-def _ring(body: str) -> Template:
-    data = {"call_cid": "{{cid}}", "user_ids": "{{user_ids}}", "ring": RING}
-    return _shown("{{call_label}}", body, data, require_interaction=True, renotify=True)
-
-
-_RINGS: Final = {False: _ring("Incoming call"), True: _ring("Incoming video call")}
-_ENDS: Final = dict(
-    zip(
-        CALLKIT_REASONS,
-        (
-            "Call failed",
-            "Call ended",
-            "Missed call",
-            "Answered on another device",
-            "Declined on another device",
-        ),
-        strict=True,
-    )
-)
-_STOPS: Final = {
-    reason: _shown(words, "{{call_label}}", {"call_cid": "{{cid}}", "ring": STOP}, silent=True)
-    for reason, words in _ENDS.items()
+ENDS: Final = {
+    1: "failed",
+    2: "ended",
+    3: "missed",
+    4: "answered_elsewhere",
+    5: "declined_elsewhere",
 }
+"""What has happened to a ring that is over, by CallKit's reason."""
+_REASONS: Final = {event: reason for reason, event in ENDS.items()}
+_ALWAYS: Final = {
+    "ring": AlertTexts(title="{{call_label}}", body="Incoming call"),
+    "video_ring": AlertTexts(title="{{call_label}}", body="Incoming video call"),
+    "notify": AlertTexts(title="{{call_label}}", body="A call is on"),
+    "failed": AlertTexts(title="{{call_label}}", body="Call failed"),
+    "ended": AlertTexts(title="{{call_label}}", body="Call ended"),
+    "missed": AlertTexts(title="{{call_label}}", body="Missed call"),
+    "answered_elsewhere": AlertTexts(title="{{call_label}}", body="Answered on another device"),
+    "declined_elsewhere": AlertTexts(title="{{call_label}}", body="Declined on another device"),
+    "activation": AlertTexts(title="Calls ring here", body="This browser is ready for calls"),
+}
+"""What is said without words of the tenant's."""
 
 
-def web_activation(token: str, url: str) -> bytes:
-    """What brings an activation token to the app's worker, which posts it to `url`."""
-    notification = {
-        "title": "Calls ring here",
-        "body": "This browser is ready for calls",
-        "navigate": "/",
-        "tag": "ringline-activation",
-        "silent": True,
-        "data": {"activation": {"token": token, "url": url}},
-    }
-    whole = {"web_push": 8030, "notification": notification, "mutable": True}
-    return json.dumps(whole, separators=(",", ":")).encode()
+def web_payload(event: str, texts: AlertTexts | None, facts: RingFacts) -> Prepared:
+    """A notification of an event of a ring, serialised once; a ring's carries the call token.
 
-
-def web_ring(facts: RingFacts, *, token_room: int = TOKEN_ROOM) -> Prepared:
-    """A ring, serialised once. Raises PayloadError."""
-    parts, trimmed = fitted(_RINGS[facts.video], facts, WEB_LIMIT, token_room)
-    return Prepared(parts, token_room, trimmed)
-
-
-def web_stop(facts: RingFacts, callkit_reason: int) -> bytes:
-    """What takes the place of a ring's notification: a browser must show something for each push.
-
-    The same `tag`, and silent.
+    A browser brings no texts of its own: what has a key and no words says ours. Raises
+    PayloadError.
     """
-    if callkit_reason not in CALLKIT_REASONS:
-        raise PayloadError(f"CXCallEndedReason is 1 to 5, not {callkit_reason}")
-    said = replace(facts, callkit_reason=callkit_reason)
-    parts, _ = fitted(_STOPS[callkit_reason], said, WEB_LIMIT, 0)
-    return parts[0]
+    if event in _REASONS:
+        facts = replace(facts, callkit_reason=_REASONS[event])
+    template = _compiled(event, texts, facts.video)
+    parts, trimmed = fitted(template, facts, WEB_LIMIT, TOKEN_ROOM)
+    return Prepared(parts, TOKEN_ROOM, trimmed)
+
+
+def web_activation(token: str, url: str, texts: AlertTexts | None = None) -> bytes:
+    """What brings an activation token to the app's worker, which posts it to `url`."""
+    shown = {"navigate": "/", "tag": "ringline-activation", "silent": True}
+    data = {"activation": {"token": token, "url": url}}
+    return json.dumps(
+        _notification("activation", texts, shown, data), separators=(",", ":"), ensure_ascii=False
+    ).encode()
+
+
+@lru_cache(maxsize=256)
+def _compiled(event: str, texts: AlertTexts | None, video: bool) -> Template:
+    data: dict[str, Any] = {"call_cid": "{{cid}}"}
+    shown: dict[str, Any] = {"navigate": _NAVIGATE, "tag": "{{uuid}}"}
+    said = event
+    if event in _REASONS:
+        # A browser must show something for each push: this takes the place of its ring.
+        data["ring"] = STOP
+        shown["silent"] = texts is None or texts.sound is None
+    else:
+        data |= {"user_ids": "{{user_ids}}", "ring": RING}
+        if event == "ring":
+            shown |= {"require_interaction": True, "renotify": True}
+            said = "video_ring" if video else event
+        else:
+            data["ring"] = _WITHOUT_TOKEN | {"type": event}
+            shown["silent"] = texts is None or texts.sound is None
+    if said not in _ALWAYS:
+        raise PayloadError(f"a browser is told of no {event}")
+    return compile_template(_notification(said, texts, shown, data))
+
+
+_WITHOUT_TOKEN: Final = {name: value for name, value in RING.items() if name != "token"}
+
+
+def _notification(
+    event: str, texts: AlertTexts | None, shown: dict[str, Any], data: dict[str, Any]
+) -> dict[str, Any]:
+    ours, said = _ALWAYS[event], texts or AlertTexts()
+    says = said.title or said.body
+    title = said.title or ours.title
+    body = said.body or (ours.body if said.body_key or not says else "")
+    words = {"title": title, "body": body}
+    return {"web_push": 8030, "notification": words | shown | {"data": data}, "mutable": True}

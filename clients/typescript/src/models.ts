@@ -663,12 +663,24 @@ export interface NotificationsIn {
   notify?: NotificationIn | null;
   /** after a ring that nobody answered */
   missed?: NotificationIn | null;
-  /** where notifications ring (`alert_rings`); without it, in English */
+  /**
+   * where notifications ring: in browsers, and by `alert_rings`; without it, in English, as
+   * all that follows
+   */
   ring?: NotificationIn | null;
-  /** the last of these, once another device has answered */
+  /** in place of these, once another device has answered */
   answered_elsewhere?: NotificationIn | null;
-  /** the last of these, once another device has declined */
+  /** in place of these, once another device has declined */
   declined_elsewhere?: NotificationIn | null;
+  /** in place of a browser's ring, once its call is over */
+  ended?: NotificationIn | null;
+  /** in place of a browser's ring, once its call has failed */
+  failed?: NotificationIn | null;
+  /**
+   * what a browser says once it has subscribed; of call type `default` alone, and without
+   * placeholders
+   */
+  activation?: NotificationIn | null;
 }
 
 /** A call as one member's phone reads it: that member alone, and how many others there are. */

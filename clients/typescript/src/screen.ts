@@ -79,6 +79,7 @@ export class Screen {
     if (told["type"] === "stop") {
       return this.#settle({ ring: told["uuid"], callkit_reason: told["callkit_reason"] });
     }
+    if ((told["type"] ?? "ring") !== "ring") return []; // a notification tells of the call, and no more
     const expires_at = new Date(told["expires_at"]).toISOString();
     return this.#ring(ringOf(told, { uuid: told["uuid"], expires_at }));
   }

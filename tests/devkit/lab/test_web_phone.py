@@ -68,7 +68,7 @@ async def test_its_service_worker_shows_what_the_simulated_push_service_has_open
         await says(page, "Alice is calling.")
         await shows(page, "Alice: Incoming video call")
         await lab.post(f"/calls/{session}/cancel")
-        await shows(page, "Call ended: Alice")
+        await shows(page, "Alice: Call ended")
         await button(page, "Ring by Web Push").click()
         await expect(page.locator("#pushes")).to_have_text("Off.", timeout=SLOW)
 

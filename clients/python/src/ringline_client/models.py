@@ -771,11 +771,21 @@ class NotificationsIn(TypedDict):
     missed: NotRequired[NotificationIn | None]
     """after a ring that nobody answered"""
     ring: NotRequired[NotificationIn | None]
-    """where notifications ring (`alert_rings`); without it, in English"""
+    """where notifications ring: in browsers, and by `alert_rings`; without it, in English, as
+    all that follows
+    """
     answered_elsewhere: NotRequired[NotificationIn | None]
-    """the last of these, once another device has answered"""
+    """in place of these, once another device has answered"""
     declined_elsewhere: NotRequired[NotificationIn | None]
-    """the last of these, once another device has declined"""
+    """in place of these, once another device has declined"""
+    ended: NotRequired[NotificationIn | None]
+    """in place of a browser's ring, once its call is over"""
+    failed: NotRequired[NotificationIn | None]
+    """in place of a browser's ring, once its call has failed"""
+    activation: NotRequired[NotificationIn | None]
+    """what a browser says once it has subscribed; of call type `default` alone, and without
+    placeholders
+    """
 
 
 class OwnCall(TypedDict):
