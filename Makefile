@@ -77,6 +77,10 @@ bench: $(VENV)/dev.stamp ## measure, in ratios to peers; ARGS="--only ring", "--
 chaos: $(VENV)/dev.stamp ## 10 to 15 minutes of faults under load, and a table; ARGS="--only NAME"
 	@$(BIN)/python -m tests.chaos.run $(ARGS)
 
+.PHONY: soak
+soak: $(VENV)/dev.stamp ## ring for half an hour with kills, and say whether all stays flat; MINUTES=n
+	@$(BIN)/python -m tests.soak.run $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
 .PHONY: outbox
 outbox: $(VENV)/dev.stamp ## explore the model of the outbox, and what each of its rules is for (35 s of CPU)
 	@$(BIN)/python -m tests.outbox.run $(ARGS)

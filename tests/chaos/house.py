@@ -42,10 +42,13 @@ POSTGRES = {
 
 
 class Process:
-    """One of our processes, and how it is started again."""
+    """One of our processes, and how it is started again. `metrics`: the port that tells them."""
 
-    def __init__(self, name: str, start: Callable[[Mapping[str, str]], Child]) -> None:
+    def __init__(
+        self, name: str, start: Callable[[Mapping[str, str]], Child], metrics: int
+    ) -> None:
         self.name = name
+        self.metrics = metrics
         self._start = start
         self._child = start({})
 
@@ -177,15 +180,16 @@ def running_house(*, apis: int = 2, workers: int = 2, direct_hints: bool = True)
         env |= {f"RINGLINE_{name.upper()}": str(value) for name, value in values.items()}
         _make_database(postgres, settings)
 
-        def process(name: str, words: list[str]) -> Process:
-            made = Process(name, lambda extra: child(name, words, folder, env | extra))
+        def process(name: str, words: list[str], port: int) -> Process:
+            own = env | {"RINGLINE_WORKER_METRICS": f"127.0.0.1:{port}"}
+            made = Process(name, lambda extra: child(name, words, folder, own | extra), port)
             parts.callback(made.stop, 5.0)
             return made
 
         made = House(
             folder, postgres, valkey, proxy, apple_port, settings,
-            [process(f"api-{n}", ["api", "--port", str(p)]) for n, p in enumerate(ports)],
-            [process(f"worker-{n}", ["worker"]) for n in range(workers)],
+            [process(f"api-{n}", ["api", "--port", str(p)], p) for n, p in enumerate(ports)],
+            [process(f"worker-{n}", ["worker"], free_port()) for n in range(workers)],
             ports, disk,
         )  # fmt: skip
         made.await_ready()
