@@ -24,7 +24,17 @@ from app.push import store as pushes
 from workers import retention
 
 TENANT = "00000000-0000-7000-8000-000000000001"
-LARGE = {"calls", "members", "rings", "pushes", "tokens", "devices", "users", "attempts"}
+LARGE = {
+    "calls",
+    "members",
+    "rings",
+    "pushes",
+    "push_batches",
+    "tokens",
+    "devices",
+    "users",
+    "attempts",
+}
 ROWS = 40_000
 
 # One call, ring, device, token and push for each n; nearly all of them are history.
@@ -67,6 +77,18 @@ FILL = (
             CASE n % 1000 WHEN 0 THEN 'pending' WHEN 1 THEN 'sending' ELSE 'accepted' END,
             n % 1000 IN (0, 1),
             now() - interval '1 second', CAST(md5('w' || n % 5) AS uuid), 1
+        FROM generate_series(1, {ROWS}) n""",
+    f"""INSERT INTO push_batches (id, session_id, tenant_id, kind, app_id, environment, created_at,
+            due_at, deadline, push_ids, rings, token_ids, device_rows, users, tokens,
+            token_registered_at, token_versions, claimed_by, fence, open_bits, accepted_bits, done_at)
+        SELECT CAST(md5('b' || n) AS uuid), CAST(md5('c' || n) AS uuid), '{TENANT}', 'voip',
+            'com.example.app', 'production', now() - n * interval '1 second', now(),
+            now() + interval '45 seconds', ARRAY[CAST(md5('p' || n) AS uuid)],
+            ARRAY[CAST(md5('r' || n) AS uuid)], ARRAY[CAST(md5('t' || n) AS uuid)],
+            ARRAY[CAST(md5('d' || n) AS uuid)], ARRAY['u' || n], ARRAY['x'], ARRAY[now()],
+            ARRAY[1], CASE n % 1000 WHEN 0 THEN NULL ELSE CAST(md5('w' || n % 5) AS uuid) END, 1,
+            CAST(n % 1000 IN (0, 1) AS integer), CAST(n % 1000 > 1 AS integer),
+            CASE WHEN n % 1000 > 1 THEN now() END
         FROM generate_series(1, {ROWS}) n""",
     f"""INSERT INTO attempts (id, push_id, session_id, worker_id, fence, environment, started_at,
             finished_at)
@@ -351,8 +373,81 @@ async def test_a_page_of_history_reads_as_little_at_the_end_as_at_the_beginning(
 
 async def blocks(session: AsyncConnection, statement: TextClause, values: dict[str, Any]) -> int:
     """How many blocks a statement reads, when it is run."""
+    plan = await run(session, statement, values)
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+GROUP = (
+    f"INSERT INTO tenants (id, name) VALUES ('{TENANT}', 't') ON CONFLICT DO NOTHING",
+    f"INSERT INTO users (tenant_id, id) VALUES ('{TENANT}', 'g7')",
+    f"""INSERT INTO calls (id, tenant_id, type, name, state, caller_id, video, custom, limits,
+            created_at, event_seq, version)
+        VALUES (CAST(md5('group') AS uuid), '{TENANT}', 'default', 'group', 'ringing', 'g0', false,
+            '{{}}', '{{}}', now(), 1, 1)""",
+    f"""INSERT INTO members (session_id, user_id, tenant_id, role, state, monitored, ring)
+        VALUES (CAST(md5('group') AS uuid), 'g7', '{TENANT}', 'callee', 'ringing', false,
+            CAST(md5('gr7') AS uuid))""",
+    f"""INSERT INTO devices (id, tenant_id, user_id, device_id, created_at, registered_at)
+        VALUES (CAST(md5('gd7') AS uuid), '{TENANT}', 'g7', 'd', now(), now())""",
+    f"""INSERT INTO tokens (id, tenant_id, user_id, device_row, kind, app_id, environment, token,
+            registered_at, expires_at)
+        VALUES (CAST(md5('gt7') AS uuid), '{TENANT}', 'g7', CAST(md5('gd7') AS uuid), 'voip',
+            'com.example.app', 'production', 'g7', now(), now() + interval '9 days')""",
+    f"""INSERT INTO rings (uuid, session_id, tenant_id, user_id, created_at, deadline)
+        SELECT CAST(md5('gr' || n) AS uuid), CAST(md5('group') AS uuid), '{TENANT}', 'g' || n,
+            now(), now() + interval '45 seconds' FROM generate_series(1, 1000) n""",
+    f"""INSERT INTO push_batches (id, session_id, tenant_id, kind, app_id, environment, created_at,
+            due_at, deadline, push_ids, rings, token_ids, device_rows, users, tokens,
+            token_registered_at, token_versions, claimed_by, fence, open_bits)
+        SELECT CAST(md5('gb' || n / 50) AS uuid), CAST(md5('group') AS uuid), '{TENANT}', 'voip',
+            'com.example.app', 'production', now(), now(), now() + interval '45 seconds',
+            array_agg(CAST(md5('gp' || n) AS uuid)), array_agg(CAST(md5('gr' || n) AS uuid)),
+            array_agg(CAST(md5('gt' || n) AS uuid)), array_agg(CAST(md5('gd' || n) AS uuid)),
+            array_agg('g' || n), array_agg(md5('gx' || n)), array_agg(now()),
+            array_agg(CAST(1 AS bigint)), CAST(md5('w1') AS uuid), 1, (CAST(1 AS bigint) << 50) - 1
+        FROM generate_series(1, 1000) n GROUP BY n / 50""",
+)
+BY_RING = ("stops", "others that ring", "state", "late devices of a user", "last pushes of devices")
+
+
+async def test_of_a_large_call_one_batch_is_taken_apart(filled: str) -> None:
+    """To accept in a call of a thousand costs what it does in a call of ten."""
+    engine = create_async_engine(filled)
+    try:
+        async with engine.begin() as session:
+            for sql in GROUP:
+                await session.execute(text(sql))
+            ring = (
+                await session.execute(text("SELECT uuid FROM rings WHERE user_id = 'g7'"))
+            ).scalar_one()
+            device = (
+                await session.execute(text("SELECT id FROM devices WHERE user_id = 'g7'"))
+            ).scalar_one()
+            of_one = {"rings": [ring, IDS[0]], "ring": ring, "user": "g7"}
+            for mode in ("force_custom_plan", "force_generic_plan"):
+                await session.execute(text(f"SET plan_cache_mode = {mode}"))
+                for name in BY_RING:
+                    clause, values = STATEMENTS[name]
+                    values = values | of_one | {"device": device if name == "state" else "d"}
+                    assert 0 < await taken_apart(session, clause, values) <= 50, (name, mode)
+            await session.rollback()
+    finally:
+        await engine.dispose()
+
+
+async def taken_apart(session: AsyncConnection, statement: TextClause, values: Any) -> int:
+    """Places of batches that a statement looks at, when it is run."""
+    return sum(
+        round(part["Actual Loops"] * (part["Actual Rows"] + part.get("Rows Removed by Filter", 0)))
+        for part in parts(await run(session, statement, values))
+        if part["Node Type"] == "Function Scan" and part["Alias"] == "u"
+    )
+
+
+async def run(session: AsyncConnection, statement: TextClause, values: Any) -> dict[str, Any]:
+    """The plan of a statement that is run, with what it did."""
     clause = text("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement.text)
     wanted = {name: values[name] for name in clause.compile().params}
     found = (await session.execute(clause, wanted)).scalar_one()
-    plan = (found if isinstance(found, list) else orjson.loads(found))[0]["Plan"]
-    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+    plan: dict[str, Any] = (found if isinstance(found, list) else orjson.loads(found))[0]["Plan"]
+    return plan

@@ -12,12 +12,14 @@ from app.calls.schemas import call_summary, member_out, own_call_out, ring_out
 from app.core.call import CallKit, Outcome, view
 from app.core.event import rfc3339
 from app.infra.runtime import Runtime
+from app.push.targets import of_ring
 from app.tenants.caller import Caller
 
+OF_RING = of_ring("p", "r.uuid", "r.session_id")
 STATE = text(f"""
     SELECT c.due_at <= clock_timestamp() AS overdue, {store.GONE_AT} AS gone_at,
-           (SELECT max(p.declined_at) FROM pushes p
-            WHERE p.ring = r.uuid AND p.device_row = :device) AS declined_at, {SUMMARY}
+           (SELECT max(p.declined_at) FROM targets p
+            WHERE {OF_RING} AND p.device_row = :device) AS declined_at, {SUMMARY}
     FROM rings r
     JOIN calls c ON c.id = r.session_id
     JOIN members m ON m.session_id = r.session_id AND m.user_id = r.user_id

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from app.calls.rows import CALL, columns, stored_from
 from app.core.call import Call
 from app.infra.db import Connection, Row, many
+from app.push.targets import of_calls
 
 OF_TENANT = text(f"""
     SELECT {columns("c", CALL)} FROM calls c WHERE id = :call AND tenant_id = :tenant
@@ -23,15 +24,15 @@ RINGS = text("""
     FROM rings r LEFT JOIN members m ON m.session_id = r.session_id AND m.ring = r.uuid
     WHERE r.session_id = :call ORDER BY r.created_at, r.uuid LIMIT CAST(:limit AS bigint)
 """)
-PUSHES = text("""
+PUSHES = text(f"""
     SELECT p.id, p.ring, p.user_id, p.device_row, p.purpose, p.kind, p.environment,
            right(p.token, 4) AS ending, p.created_at, p.deadline, p.state, p.status, p.reason,
            p.attempts, p.sent_at, p.answered_at, p.delivered_at, p.unavailable_at, p.declined_at,
            d.device_id, d.name AS device_name, d.report, t.retired_at, t.retired_reason
-    FROM pushes p LEFT JOIN devices d ON d.id = p.device_row LEFT JOIN tokens t ON t.id = p.token_id
-    WHERE p.ring IN (SELECT uuid FROM rings WHERE session_id = :call)
+    FROM (SELECT * FROM targets p WHERE {of_calls("p", "ARRAY[CAST(:call AS uuid)]")}) p
+    LEFT JOIN devices d ON d.id = p.device_row LEFT JOIN tokens t ON t.id = p.token_id
     ORDER BY p.created_at, p.id LIMIT CAST(:limit AS bigint)
-""")
+""")  # noqa: S608  (constants)
 ATTEMPTS = text("""
     SELECT push_id, environment, started_at, finished_at, status, reason FROM attempts
     WHERE push_id = ANY(CAST(:pushes AS uuid[])) ORDER BY started_at, id

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.infra.db import Connection, many
+from app.push.targets import of_ring
 from app.push.tokens import best, ringing
 
 # Look-ups by key for each registration, whatever the planner thinks: `OFFSET 0` keeps each part as
@@ -26,10 +27,10 @@ LATE = """
         OFFSET 0
     ) r CROSS JOIN LATERAL (
         SELECT EXISTS (
-            SELECT FROM pushes
-            WHERE ring = r.uuid AND purpose = 'ring'
-                AND (token_id = t.id OR device_row = t.device_row AND kind <> t.kind
-                    AND state <> 'refused')
+            SELECT FROM targets p
+            WHERE {of_ring} AND p.purpose = 'ring'
+                AND (p.token_id = t.id OR p.device_row = t.device_row AND p.kind <> t.kind
+                    AND p.state <> 'refused')
             OFFSET 0) AS made OFFSET 0
     ) p
     WHERE {ringing} AND {best}
@@ -37,7 +38,11 @@ LATE = """
         AND NOT p.made
     ORDER BY r.session_id LIMIT :limit
 """
-_WHICH = {"ringing": ringing("t"), "best": best("t")}
+_WHICH = {
+    "ringing": ringing("t"),
+    "best": best("t"),
+    "of_ring": of_ring("p", "r.uuid", "r.session_id"),
+}
 # two statements: one that serves both would have a plan for neither
 LATE_OF_ALL = text(
     LATE.format(**_WHICH, which="registered_at > statement_timestamp() - interval '200 seconds'")

@@ -24,6 +24,7 @@ from app.infra.bisection import Aside
 from app.infra.db import Connection, Row, many
 from app.infra.errors import AppError
 from app.infra.runtime import Runtime
+from app.push.targets import of_ring
 from app.push.tokens import best, could_ring, ringing
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,7 @@ AT_ONCE = 100
 ASIDE: Final = Aside[UUID]("unreachable")
 
 # A ring with a push that waits, flies or was taken may ring; so may a token without a push yet.
+OF_RING = of_ring("p", "r.uuid", "r.session_id")
 WITHOUT_TARGET = f"""
     SELECT r.uuid, r.session_id, r.tenant_id,
         coalesce(CAST(n.settings ->> 'end_unreachable' AS boolean), false) AS give_up
@@ -42,13 +44,14 @@ WITHOUT_TARGET = f"""
     WHERE {{which}} AND r.outcome IS NULL AND r.deadline > clock_timestamp()
         AND m.state = 'ringing' AND m.suppressed IS NULL
         AND NOT EXISTS (
-            SELECT FROM pushes p WHERE p.ring = r.uuid AND p.purpose = 'ring'
-                AND p.state IN ('pending', 'sending', 'accepted'))
+            SELECT FROM targets p WHERE {OF_RING} AND p.purpose = 'ring'
+                AND p.state IN ('pending', 'sending', 'accepted') OFFSET 0)
         AND NOT EXISTS (
             SELECT FROM tokens t WHERE t.tenant_id = r.tenant_id AND t.user_id = r.user_id
                 AND {ringing("t")} AND {best("t")}
                 AND NOT EXISTS (
-                    SELECT FROM pushes p WHERE p.ring = r.uuid AND p.token_id = t.id))
+                    SELECT FROM targets p
+                    WHERE {OF_RING} AND p.token_id = t.id OFFSET 0))
         AND NOT EXISTS (
             SELECT FROM feeds f WHERE f.tenant_id = r.tenant_id AND f.user_id = r.user_id)
 """  # noqa: S608  (constants)

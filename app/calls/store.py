@@ -23,6 +23,7 @@ from app.core.call import Member, Others, Ring
 from app.core.frozen import replace
 from app.core.large_calls import may_be_partial, part_of
 from app.infra.db import Connection, many, one
+from app.push.targets import of_ring
 
 BY_NAME = text("""
     SELECT id FROM calls WHERE tenant_id = :tenant AND type = :type AND name = :name
@@ -171,17 +172,18 @@ def _member_of(row: Sequence[Any]) -> Member:
     return member_from(own, ring_from(ring_))
 
 
-DEVICE_OF_CALL_TOKEN = """
+DEVICE_OF_CALL_TOKEN = f"""
     LEFT JOIN devices d
         ON d.id = :device AND d.tenant_id = r.tenant_id AND d.user_id = r.user_id
     LEFT JOIN removed_devices x
         ON x.id = :device AND x.tenant_id = r.tenant_id AND x.user_id = r.user_id
     LEFT JOIN LATERAL (
-        SELECT t.registered_at FROM pushes p JOIN tokens t ON t.id = p.token_id
-        WHERE p.ring = r.uuid AND p.device_row = :device AND p.purpose = 'ring'
-            AND t.user_id <> r.user_id LIMIT 1
+        SELECT t.registered_at FROM targets p
+        CROSS JOIN LATERAL (SELECT * FROM tokens WHERE id = p.token_id OFFSET 0) t
+        WHERE {of_ring("p", "r.uuid", "r.session_id")}
+            AND p.device_row = :device AND p.purpose = 'ring' AND t.user_id <> r.user_id LIMIT 1
     ) moved ON true
-"""  # noqa: S105  (SQL)
+"""  # noqa: S608  (constants)
 """The device of a call token: its row, or what is kept of it; `moved`: the phone is another's."""
 
 GONE_AT = "coalesce(x.removed_at, moved.registered_at)"

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.infra.db import Connection, many, one
+from app.push.targets import of_ring
 from app.senders import RING_KINDS
 
 USERS = text("""
@@ -57,7 +58,7 @@ async def tokens_ending(
 
 
 # By the rings of the user's newest calls: no index of pushes names a device (decision 12).
-LAST_PUSHES = text("""
+LAST_PUSHES = text(f"""
     WITH theirs AS MATERIALIZED (
         SELECT p.* FROM (
             SELECT session_id FROM members WHERE tenant_id = :tenant AND user_id = :user
@@ -66,7 +67,7 @@ LAST_PUSHES = text("""
             SELECT uuid FROM rings WHERE session_id = m.session_id AND user_id = :user OFFSET 0
         ) r CROSS JOIN LATERAL (
             SELECT device_row AS id, session_id, state, reason, created_at, answered_at
-            FROM pushes WHERE ring = r.uuid OFFSET 0
+            FROM targets p WHERE {of_ring("p", "r.uuid", "m.session_id")} OFFSET 0
         ) p
     )
     SELECT id, a.answered_at, a.session_id, l.state, l.reason, l.created_at
@@ -74,7 +75,7 @@ LAST_PUSHES = text("""
     LEFT JOIN (
         SELECT DISTINCT ON (id) * FROM theirs WHERE state = 'accepted' ORDER BY id, created_at DESC
     ) a USING (id)
-""")
+""")  # noqa: S608  (constants)
 
 
 async def last_pushes(

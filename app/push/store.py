@@ -16,6 +16,7 @@ from app.push.claimed import OVER, RingRow
 from app.push.claims import CALL
 from app.push.life import FRESH
 from app.push.models import Push
+from app.push.targets import of_ring, of_rings
 from app.push.tokens import REPEATED
 
 OF_TOKEN = Joined(
@@ -64,8 +65,11 @@ class NewStop(NewRepeat):
 
 OF_TOKEN_LATE = Joined(
     f"""{OF_TOKEN.join} AND NOT EXISTS (
-        SELECT FROM pushes o WHERE o.ring = r.ring AND o.device_row = t.device_row
-            AND o.purpose = 'ring' AND o.kind <> t.kind AND o.state <> 'refused')""",
+        SELECT FROM targets o
+        WHERE {of_ring("o", "r.ring", "r.session_id")} AND o.purpose = 'ring'
+            AND (o.token_id = t.id OR o.device_row = t.device_row AND o.kind <> t.kind
+                AND o.state <> 'refused')
+        OFFSET 0)""",
     OF_TOKEN.columns,
 )
 """For devices that come late: one that rings by another of its addresses rings already."""
@@ -127,14 +131,16 @@ REPORTED = {
     for column in ("delivered_at", "unavailable_at", "declined_at")
     for by in (BY_ROW, BY_ID)
 }
-OTHERS_RING = text("""
+OTHERS_RING = text(f"""
     SELECT EXISTS (
-        SELECT FROM pushes p LEFT JOIN devices d ON d.id = p.device_row
-        WHERE p.ring = :ring AND p.purpose = 'ring' AND p.declined_at IS NULL
+        SELECT FROM rings r CROSS JOIN LATERAL (
+            SELECT * FROM targets p WHERE {of_ring("p", "r.uuid", "r.session_id")} OFFSET 0
+        ) p CROSS JOIN LATERAL (SELECT * FROM devices WHERE id = p.device_row OFFSET 0) d
+        WHERE r.uuid = :ring AND p.purpose = 'ring' AND p.declined_at IS NULL
             AND p.unavailable_at IS NULL AND p.state IN ('pending', 'sending', 'accepted')
             AND d.device_id <> :device
     ) AS others
-""")
+""")  # noqa: S608  (constants)
 
 
 async def note_report(
@@ -252,13 +258,16 @@ STOPS = text(f"""
     FROM unnest(CAST(:rings AS uuid[]), CAST(:callkit_reasons AS integer[]),
                 CAST(:spared AS text[]))
          AS s(ring, callkit_reason, spared)
-    JOIN pushes p ON p.ring = s.ring AND p.purpose = 'ring'
-        AND p.attempts > 0 AND p.state <> 'refused'
-    JOIN devices d ON d.id = p.device_row AND d.device_id IS DISTINCT FROM s.spared
+    JOIN (
+        SELECT * FROM targets p WHERE {of_rings("p", "CAST(:rings AS uuid[])")}
+            AND p.purpose = 'ring' AND p.attempts > 0 AND p.state <> 'refused' OFFSET 0
+    ) p USING (ring)
+    CROSS JOIN LATERAL (SELECT * FROM devices WHERE id = p.device_row OFFSET 0) d
     JOIN tokens t ON t.device_row = d.id AND t.app_id = p.app_id
         AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
     JOIN tenants n ON n.id = p.tenant_id
-    WHERE {STOPPED_BY} OR p.kind IN ({REPEATED}) AND t.id = p.token_id
+    WHERE d.device_id IS DISTINCT FROM s.spared
+        AND ({STOPPED_BY} OR p.kind IN ({REPEATED}) AND t.id = p.token_id)
 """)  # noqa: S608  (constants)
 
 
@@ -284,11 +293,14 @@ ENDING = text(f"""
     FROM unnest(CAST(:users AS text[])) AS u(user_id)
     JOIN rings r ON r.tenant_id = :tenant AND r.user_id = u.user_id AND r.outcome IS NULL
         AND r.deadline > clock_timestamp()
-    JOIN pushes p ON p.ring = r.uuid AND p.purpose = 'ring'
-        AND p.attempts > 0 AND p.state <> 'refused'
-        AND (p.state <> 'pending' OR p.status IS NULL)
-        AND (p.device_row = ANY(CAST(:devices AS uuid[]))
-             OR p.token_id = ANY(CAST(:tokens AS uuid[])))
+    CROSS JOIN LATERAL (
+        SELECT * FROM targets p
+        WHERE {of_ring("p", "r.uuid", "r.session_id")} AND p.purpose = 'ring' AND p.attempts > 0
+            AND p.state <> 'refused' AND (p.state <> 'pending' OR p.status IS NULL)
+            AND (p.device_row = ANY(CAST(:devices AS uuid[]))
+                 OR p.token_id = ANY(CAST(:tokens AS uuid[])))
+        OFFSET 0
+    ) p
     JOIN tokens t ON t.device_row = p.device_row AND t.app_id = p.app_id
         AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
     JOIN tenants n ON n.id = p.tenant_id

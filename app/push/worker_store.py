@@ -97,11 +97,15 @@ async def live_workers(session: Connection) -> int:
 
 STANDING = text(f"""
     SELECT ({LIVE}) AS workers,
-    coalesce(extract(epoch FROM clock_timestamp() - (
+    coalesce(extract(epoch FROM clock_timestamp() - least((
         SELECT due_at FROM pushes
         WHERE is_open AND state = 'pending' AND due_at <= statement_timestamp()
         ORDER BY due_at LIMIT 1
-    )), 0) AS oldest_due
+    ), (
+        SELECT due_at FROM push_batches
+        WHERE done_at IS NULL AND claimed_by IS NULL AND due_at <= statement_timestamp()
+        ORDER BY due_at LIMIT 1
+    ))), 0) AS oldest_due
 """)  # noqa: S608  (a constant)
 
 

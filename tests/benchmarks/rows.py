@@ -118,10 +118,13 @@ async def add_past_calls(ready: Ready, count: int, users: int) -> None:
 
 # by the index of what is under way: with a million rows, to look otherwise costs a ring as much as
 # the ring itself
-LEFT = "SELECT count(*) FROM pushes WHERE is_open"
+LEFT = """
+    SELECT (SELECT count(*) FROM pushes WHERE is_open)
+        + (SELECT count(*) FROM push_batches WHERE done_at IS NULL)
+"""
 COUNTS = """
     WITH c AS (SELECT id, state FROM calls WHERE tenant_id = :t AND type = :type),
-         p AS (SELECT p.* FROM pushes p JOIN c ON c.id = p.session_id AND p.purpose = 'ring')
+         p AS (SELECT p.* FROM targets p JOIN c ON c.id = p.session_id AND p.purpose = 'ring')
     SELECT (SELECT count(*) FROM c),
            (SELECT count(*) FROM rings r JOIN c ON c.id = r.session_id),
            (SELECT count(*) FROM p),
@@ -149,7 +152,7 @@ async def agree(
     await all_sent(ready)
     found = (await ready.sql(COUNTS, type=call_type))[0]
     rows = await ready.sql(
-        """SELECT CAST(p.id AS text), p.token FROM pushes p JOIN calls c ON c.id = p.session_id
+        """SELECT CAST(p.id AS text), p.token FROM targets p JOIN calls c ON c.id = p.session_id
            WHERE c.tenant_id = :t AND c.type = :type AND p.purpose = 'ring'""",
         type=call_type,
     )
@@ -164,5 +167,5 @@ async def agree(
 async def clear(ready: Ready) -> None:
     """Forget every call: what one benchmark has rung must not expire during the next."""
     await ready.sql(
-        "TRUNCATE calls, members, rings, pushes, attempts, events, user_events, idempotency"
+        "TRUNCATE calls, members, rings, pushes, push_batches, attempts, events, user_events, idempotency"
     )

@@ -18,7 +18,7 @@ EVIDENCE = (
         "FROM deliveries WHERE state IN ('pending', 'sending') GROUP BY 1, 2, 3"
     ),
     (
-        "SELECT state, reason, claimed_by, count(*), min(due_at), max(deadline) FROM pushes "
+        "SELECT state, reason, claimed_by, count(*), min(due_at), max(deadline) FROM targets "
         "GROUP BY 1, 2, 3"
     ),
     (
@@ -42,6 +42,9 @@ OPEN = """
     UNION ALL
     SELECT 'push (' || concat_ws(' ', state, reason) || ')', CAST(id AS text), CAST(extract(epoch FROM deadline) AS float8)
     FROM pushes WHERE state IN ('pending', 'sending') AND tenant_id = ANY ($1)
+    UNION ALL
+    SELECT 'batch of pushes', CAST(id AS text), CAST(extract(epoch FROM deadline) AS float8)
+    FROM push_batches WHERE done_at IS NULL AND tenant_id = ANY ($1)
     UNION ALL
     SELECT 'call', CAST(id AS text), CAST(extract(epoch FROM due_at) AS float8)
     FROM calls WHERE ended_at IS NULL AND due_at IS NOT NULL AND tenant_id = ANY ($1)
