@@ -1,6 +1,7 @@
 """Both clients do what the shared vectors say, and the vectors are the server's own words."""
 
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,12 +12,15 @@ import jwt
 import pytest
 from jsonschema import Draft202012Validator
 from ringline_client import WebhookRefused, sign_user_token, verify_webhook
+from ringline_client.errors import error_of
 from ringline_client.events import Lines, Position
 
 from app import access
 from app.events.registry import REGISTRY, schema_of
 from tests.clients.vectors import FOLDER, NAMES, cases
 from tests.contract.node import run
+
+PHONES = Path(__file__).parents[1] / "devkit" / "phone" / "test_vectors.py"
 
 
 def named(name: str) -> Any:
@@ -44,6 +48,14 @@ async def test_the_python_client_reads_streams(case: dict[str, Any]) -> None:
     assert (position.after, lines.retry * 1000) == (case["then"], case["retry"])
 
 
+@named("answers")
+def test_the_python_client_raises_what_an_answer_is(case: dict[str, Any]) -> None:
+    assert (case["error"] is None) == (case["status"] < 400)
+    if case["error"] is not None:
+        raised = error_of(case["status"], case["body"])
+        assert (type(raised).__name__, raised.code) == (case["error"], case["body"]["code"])
+
+
 @named("webhooks")
 def test_the_python_client_verifies_webhooks(case: dict[str, Any]) -> None:
     what = {name: case[name] for name in ("body", "headers", "secret", "now")}
@@ -61,6 +73,21 @@ def test_the_python_client_signs_tokens_that_the_server_reads(case: dict[str, An
     claims = access.read_user_token(case["token"], case["secret"].encode(), case["now"])
     assert claims["sub"] == case["user_id"]
     assert jwt.get_unverified_header(case["token"])["kid"] == case["kid"]
+
+
+def test_the_readme_says_who_runs_which() -> None:
+    """A column for each client; a vector that no client ran would prove nothing."""
+    python = set(re.findall(r'^@named\("(\w+)"\)', Path(__file__).read_text(), re.MULTILINE))
+    phone = set(re.findall(r'\b(?:cases|vectors)\("(\w+)"\)', PHONES.read_text()))
+    rows = re.findall(
+        r"^\| `(\w+)\.json` \|.*?\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$",
+        (FOLDER / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    assert {row[0] for row in rows} == NAMES
+    for number, ran in enumerate((python, NAMES, phone), 1):
+        assert {row[0] for row in rows if row[number].startswith("yes")} == ran
+        assert all(re.match("yes|no: ", row[number]) for row in rows)
 
 
 def test_the_events_of_the_vectors_are_events_of_the_servers() -> None:

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { signUserToken, verifyWebhook, WebhookRefused } from "ringline-client";
+import { errorOf } from "./node_modules/ringline-client/dist/errors.js";
 import { Lines, Position } from "./node_modules/ringline-client/dist/events.js";
 import { reasonOf, Screen } from "./node_modules/ringline-client/dist/screen.js";
 
@@ -31,8 +32,9 @@ const runners = {
     const seen = { caller_id: caller.id, caller_name: defined(caller.name), title: defined(title), video };
     assert.deepEqual({ uuid, session_id, cid, ...seen, expires_at }, shows);
   },
-  answers({ status, body, reason }) {
+  answers({ status, body, reason, error }) {
     assert.equal(defined(reasonOf(status, body)), reason);
+    if (error !== null) assert.equal(errorOf(status, body).name, error);
   },
   stream({ after, chunks, messages, then, retry }) {
     const lines = new Lines();
