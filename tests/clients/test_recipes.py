@@ -1,24 +1,40 @@
-"""The recipes: run where what they need is here, else at least read by a parser."""
+"""The recipes: run where what they need can be had, else at least read by a parser."""
 
-import ast
+import asyncio
+import contextlib
 import json
 import re
+import shutil
 import types
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import django
 import httpx
 import pytest
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from playwright.async_api import Route, async_playwright, expect
 from standardwebhooks import Webhook
 
-from tests.clients.readme import CLIENTS
+from tests import browser
+from tests.clients.packing import CLIENTS
+from tests.clients.test_app_guide import faults
 from tests.clients.test_python import SECRET
-from tests.contract.node import run
+from tests.contract.node import environment, run
 from tests.e2e.house import Tenant, bearer
 
-PAGE = (CLIENTS.parent / "docs" / "guides" / "recipes.md").read_text()
-WEB_PUSH = CLIENTS.parent / "docs" / "guides" / "web-push.md"
-RECIPE = re.compile(r"^## (.+?)$.*?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+GUIDES = CLIENTS.parent / "docs" / "guides"
+PAGE = (GUIDES / "recipes.md").read_text()
+RECIPES = Path(__file__).with_name("recipes")
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LISTEN = "app.listen(3000);"
+ON_ANY_PORT = 'const open = app.listen(0, "127.0.0.1", () => console.log(open.address().port));'
+API = "https://ring.example.com"
+SLOW = 60_000
+"""Milliseconds that end a hang."""
 PARSE = """
 import ts from "./typescript/node_modules/typescript/lib/typescript.js";
 import { readFileSync } from "node:fs";
@@ -30,55 +46,152 @@ console.log(JSON.stringify(faults));
 """
 
 
-def recipes() -> dict[str, tuple[str, str]]:
-    """Language and text by heading."""
-    parts = re.split(r"^(?=## )", PAGE, flags=re.MULTILINE)
-    found = [match for part in parts if (match := RECIPE.match(part))]
-    return {match[1]: (match[2], match[3]) for match in found}
+def recipes(*, run: bool = True) -> dict[str, dict[str, str]]:
+    """Text by language by heading, of those of which the page says that the tests run them, or not."""
+    parts = re.findall(r"^## (.+?)\n\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
+    said = {name: part for name, part in parts if part.startswith("Run by the tests") == run}
+    return {name: dict(FENCE.findall(part)) for name, part in said.items()}
 
 
-async def test_the_fastapi_recipe_runs(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    phone = await tenant.phone("bob")
-    for name, value in {
+@pytest.fixture(scope="session")
+def project(typescript_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with Express, React and our client's package in it."""
+    folder = tmp_path_factory.mktemp("recipes")
+    for path in RECIPES.iterdir():
+        shutil.copy(path, folder)
+    run(folder, "npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit", "--silent")
+    installed = Path("node_modules", "ringline-client")
+    (folder / installed).symlink_to(typescript_project / installed)
+    return folder
+
+
+def env(tenant: Tenant) -> dict[str, str]:
+    """What each backend is told."""
+    return {
         "RINGLINE_URL": tenant.house.apis[0].url, "RINGLINE_KEY": tenant.key,
         "RINGLINE_SIGNING_SECRET": tenant.secret, "RINGLINE_KID": tenant.kid,
         "RINGLINE_WEBHOOK_SECRET": SECRET,
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    recipe = types.ModuleType("recipe")
-    exec(compile(recipes()["FastAPI"][1], "recipe", "exec"), recipe.__dict__)
+    }  # fmt: skip
+
+
+async def rings_signs_and_hears(tenant: Tenant, web: httpx.AsyncClient) -> None:
+    """What a backend is for: a phone rings, a user token is good, a webhook is the server's."""
+    phone = await tenant.phone("bob")
+    rung = await web.post("/ring/bob", headers={"X-User": "alice"})
+    assert rung.status_code == 200, rung.text
+    (arrival,) = await tenant.sim.arrived(1, token=phone.voip)
+    assert arrival.payload["ring"]["session_id"] == rung.json()["session_id"]
+    token = (await web.get("/my/ringline-token", headers={"X-User": "bob"})).text
+    listed = await tenant.api.get("/v1/devices", headers=bearer(token))
+    assert [one["device_id"] for one in listed.json()["devices"]] == [phone.device_id]
+    at, body = datetime.now(UTC), json.dumps({"id": "evt_1", "type": "call.started", "data": {}})
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": "evt_1",
+        "webhook-timestamp": str(int(at.timestamp())),
+    }
+    good = {**headers, "webhook-signature": Webhook(SECRET).sign("evt_1", at, body)}
+    assert (await web.post("/hooks/ringline", content=body, headers=good)).status_code == 204
+    bad = {**headers, "webhook-signature": "v1,AAAA"}
+    assert (await web.post("/hooks/ringline", content=body, headers=bad)).status_code == 400
+
+
+def module(name: str, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A recipe in Python, as a module."""
+    for variable, value in env(tenant).items():
+        monkeypatch.setenv(variable, value)
+    made = types.ModuleType("recipe")
+    exec(compile(recipes()[name]["python"], "recipe", "exec"), made.__dict__)
+    return made
+
+
+async def test_the_fastapi_recipe_runs(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = module("FastAPI", tenant, monkeypatch)
     transport = httpx.ASGITransport(recipe.app)
     async with recipe.ringline, httpx.AsyncClient(transport=transport, base_url="http://x") as web:
-        rung = await web.post("/ring/bob", headers={"X-User": "alice"})
-        assert rung.status_code == 200, rung.text
-        (arrival,) = await tenant.sim.arrived(1, token=phone.voip)
-        assert arrival.payload["ring"]["session_id"] == rung.json()["session_id"]
-        token = (await web.get("/my/ringline-token", headers={"X-User": "bob"})).text
-        listed = await tenant.api.get("/v1/devices", headers=bearer(token))
-        assert [one["device_id"] for one in listed.json()["devices"]] == [phone.device_id]
-        at, body = (
-            datetime.now(UTC),
-            json.dumps({"id": "evt_1", "type": "call.started", "data": {}}),
-        )
-        headers = {"webhook-id": "evt_1", "webhook-timestamp": str(int(at.timestamp()))}
-        good = {**headers, "webhook-signature": Webhook(SECRET).sign("evt_1", at, body)}
-        assert (await web.post("/hooks/ringline", content=body, headers=good)).status_code == 204
-        bad = {**headers, "webhook-signature": "v1,AAAA"}
-        assert (await web.post("/hooks/ringline", content=body, headers=bad)).status_code == 400
+        await rings_signs_and_hears(tenant, web)
+
+
+async def test_the_django_recipe_runs(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = module("Django", tenant, monkeypatch)
+    settings.configure(ROOT_URLCONF=recipe, ALLOWED_HOSTS=["x"], LOGGING_CONFIG=None)
+    django.setup()
+    transport = httpx.ASGITransport(get_asgi_application())
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as web:
+        with recipe.ringline:
+            await rings_signs_and_hears(tenant, web)
+
+
+@contextlib.asynccontextmanager
+async def express(project: Path, tenant: Tenant) -> AsyncIterator[asyncio.subprocess.Process]:
+    text = recipes()["Express"]["js"]
+    assert text.count(LISTEN) == 1
+    (project / "express.js").write_text(text.replace(LISTEN, ON_ANY_PORT))
+    around = {**environment(), **env(tenant)}
+    child = await asyncio.create_subprocess_exec(
+        "node", "express.js", cwd=project, env=around, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield child
+    finally:
+        child.kill()
+        await child.communicate()
+
+
+async def test_the_express_recipe_runs(tenant: Tenant, project: Path) -> None:
+    async with express(project, tenant) as child:
+        assert child.stdout is not None
+        port = int(await child.stdout.readline())
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as web:
+            await rings_signs_and_hears(tenant, web)
+        assert await child.stdout.readline() == b"call.started\n"
+
+
+def page_of_react(project: Path, url: str) -> str:
+    (project / "react.tsx").write_text(recipes()["React"]["tsx"].replace(API, url))
+    options = ("--bundle", "--jsx=automatic", '--define:process.env.NODE_ENV="production"')
+    script = run(project, "node_modules/.bin/esbuild", "page.tsx", *options)
+    return f"<!doctype html><title>Phone</title><body><script type=module>{script}</script>"
+
+
+async def test_the_react_recipe_runs_in_a_browser(tenant: Tenant, project: Path) -> None:
+    """In a page of the server's own origin, whose backend gives Bob's token."""
+    await tenant.phone("bob")  # which rings, too, and makes him reachable before the page is
+    url = tenant.house.apis[0].url
+    page_text = await asyncio.to_thread(page_of_react, project, url)
+
+    async def backend(route: Route) -> None:
+        if route.request.url == f"{url}/recipe":
+            await route.fulfill(content_type="text/html", body=page_text)
+        else:
+            await route.fulfill(content_type="text/plain", body=tenant.token_for("bob"))
+
+    async with async_playwright() as playwright, await playwright.chromium.launch(
+        executable_path=browser.program(), args=browser.ARGUMENTS
+    ) as chromium:  # fmt: skip
+        page = await chromium.new_page()
+        await page.route(re.compile(r"/(recipe|my/ringline-token)$"), backend)
+        await page.goto(f"{url}/recipe")
+        shown = page.get_by_role("dialog")
+        for button, state in (("Decline", "declined"), ("Answer", "joined")):
+            call = await tenant.ring("bob", ring_time=180)
+            await expect(shown).to_contain_text("alice is calling", timeout=SLOW)
+            await page.get_by_role("button", name=button).click()
+            await tenant.becomes(call, "bob", state)
+            await expect(shown).to_have_count(0, timeout=SLOW)
 
 
 def test_the_others_are_read_by_a_parser(typescript_project: Path) -> None:
-    texts: dict[str, str] = {}
-    for name, (language, text) in recipes().items():
-        if language == "python":
-            ast.parse(text)
-        else:
-            texts[f"{name.split()[0]}.{language}"] = text
-    assert set(texts) == {"Express.js", "React.tsx", "A.js"}
-    by_hand = re.findall(r"^```js\n(.*?)^```$", WEB_PUSH.read_text(), re.DOTALL | re.MULTILINE)
+    assert set(recipes()) == {"FastAPI", "Django", "Express", "React"}
+    found = recipes(run=False)
+    texts = {f"{name.split()[0]}.js": languages["js"] for name, languages in found.items()}
+    by_hand = re.findall(
+        r"^```js\n(.*?)^```$", (GUIDES / "web-push.md").read_text(), re.DOTALL | re.MULTILINE
+    )
     texts |= {f"web-push-{number}.js": text for number, text in enumerate(by_hand)}
     (typescript_project / "parse.mjs").write_text(PARSE)
     for added in ({}, {"broken.js": "const = 1"}):
         (typescript_project / "recipes.json").write_text(json.dumps({**texts, **added}))
-        faults = json.loads(run(typescript_project, "node", "parse.mjs"))
-        assert bool(faults) == bool(added), faults
+        said = json.loads(run(typescript_project, "node", "parse.mjs"))
+        assert bool(said) == bool(added), said
+    assert faults(found["Flutter and React Native"]["swift"]) == []
