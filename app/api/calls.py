@@ -1,5 +1,6 @@
 """HTTP: ring, read and act on calls."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -51,8 +52,9 @@ async def ring(
     # most requests never come here: see app.api.fast_path
     ringer: Ringer = request.app.state.ringer
     order = ring_request(caller, body, idempotency_key)
-    rate_limits.ring(request.app.state.rate_limiter, caller, body.caller.id, body.callee_ids)
-    answer = orjson.dumps(await ringer.submit(order))
+    limiter = request.app.state.rate_limiter
+    rate_limits.ring(limiter, caller, body.caller.id, body.callee_ids)
+    answer = orjson.dumps(await ringer.submit(order, partial(rate_limits.called, limiter, caller)))
     return Response(answer, status_code=202, media_type="application/json")
 
 

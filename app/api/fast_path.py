@@ -24,6 +24,7 @@ from app.http.access_log import logged
 from app.http.auth import Gate
 from app.http.security_headers import SecurityHeaders
 from app.http.tracing import traced
+from app.infra.rate_limits import RateLimiter
 from app.tenants import rate_limits
 
 PATH = "/v1/calls"
@@ -75,8 +76,10 @@ class FastPath(FastAPI):
         ringer: Ringer = self.state.ringer
         caller = await gate.recognise(plain.authorization)
         order = ring_request(caller, request, plain.idempotency_key)
-        rate_limits.ring(self.state.rate_limiter, caller, request.caller.id, request.callee_ids)
-        return orjson.dumps(await ringer.submit(order))
+        limiter: RateLimiter = self.state.rate_limiter
+        rate_limits.ring(limiter, caller, request.caller.id, request.callee_ids)
+        known = partial(rate_limits.called, limiter, caller)
+        return orjson.dumps(await ringer.submit(order, known))
 
     async def _refuse(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as the app's own handler of such an error does; without one it is raised."""

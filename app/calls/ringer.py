@@ -7,7 +7,7 @@ for a cid that has a live call rings more of its members, in that call's own lin
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +43,13 @@ Lane = tuple[UUID, bool, bool]
 """(tenant, whether for large groups, whether it waits for its users' other calls)."""
 
 
+Known = Callable[[Sequence[str]], None]
+
+
+def _nobody(_: Sequence[str]) -> None:
+    """Who is named by a handle is of no interest."""
+
+
 class _Live(Exception):
     """The cid of an order has a live call."""
 
@@ -57,32 +64,38 @@ class Ringer:
             self._in_turn, AT_ONCE, MOST_WAITING
         )
 
-    async def submit(self, one: RingRequest) -> dict[str, Any]:
-        """Ring; the call as clients read it. Raises Conflict, Invalid or Unavailable."""
+    async def submit(self, one: RingRequest, known: Known = _nobody) -> dict[str, Any]:
+        """Ring; the call as clients read it. Raises Conflict, Invalid or Unavailable.
+
+        `known` hears who those are that are named by a handle alone, and may refuse.
+        """
         try:
-            call = await self._traced(one)
+            call = await self._traced(one, known)
         except Exception:
             RINGS.labels("refused").inc()
             raise
         RINGS.labels("taken").inc()
         return call
 
-    async def _traced(self, one: RingRequest) -> dict[str, Any]:
+    async def _traced(self, one: RingRequest, known: Known) -> dict[str, Any]:
         traces = self._runtime.traces
         if traces is None:
-            return await self._ring(await self._by_handle(one))
+            return await self._ring(await self._by_handle(one, known))
         with traces.ringing() as span:
             span.set({"ringline.session_id": str(one.session_id)})
             one = replace(one, traceparent=span.traceparent)
-            return await self._ring(await self._by_handle(one))
+            return await self._ring(await self._by_handle(one, known))
 
-    async def _by_handle(self, one: RingRequest) -> RingRequest:
+    async def _by_handle(self, one: RingRequest, known: Known) -> RingRequest:
         """The same with users in the place of handles. Raises Invalid for one that nobody has."""
         wanted = one.request.wanted
         if not wanted:
             return one
         async with self._runtime.database.autocommit() as session:
-            return one.to(await users.whose(session, one.tenant_id, wanted))
+            whose = await users.whose(session, one.tenant_id, wanted)
+        found = one.to(whose)
+        known(sorted(whose.values()))
+        return found
 
     async def all(self, orders: Sequence[RingRequest]) -> list[Answer]:
         """Ring for all of these at once: for each the call, or why not."""

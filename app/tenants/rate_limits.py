@@ -17,6 +17,12 @@ def ring(limiter: RateLimiter, caller: Caller, by: str, callees: Sequence[str]) 
     limiter.take(caller.tenant_id, caller.settings.rates, "too_many_rings", asked)
 
 
+def called(limiter: RateLimiter, caller: Caller, callees: Sequence[str]) -> None:
+    """Count a ring of each who was named by a handle alone, once it is known who that is."""
+    asked = [("rings_per_callee", one) for one in callees]
+    limiter.take(caller.tenant_id, caller.settings.rates, "too_many_rings", asked)
+
+
 def register(limiter: RateLimiter, caller: Caller, user_id: str) -> None:
     """Count a registration of a device of this user."""
     asked = [("registrations_per_user", user_id)]

@@ -54,6 +54,16 @@ async def test_rings_are_counted_of_the_callee_the_caller_and_the_key(
     # the long way of a request with an Origin is the same
     long = await ring("zoe", "bob", Origin="https://app.example.com")
     check(long, "too_many_rings", "rings_per_callee", 3)
+    # by handle it is the same user, however the handle is spelled
+    handle = {"kind": "email", "value": "bob@example.com"}
+    told = await backend.api.put("/v1/users/bob/handles", json={"handles": [handle]})
+    assert told.is_success, told.text
+    named = {
+        "caller": {"id": "yuri"},
+        "callees": [{"handle": handle | {"value": "BOB@Example.com"}}],
+    }
+    by_handle = await backend.api.post("/v1/calls", json=named)
+    check(by_handle, "too_many_rings", "rings_per_callee", 3)
     by_token = await refused(
         lambda: backend.api.post(
             "/v1/calls",
