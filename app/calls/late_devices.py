@@ -1,4 +1,4 @@
-"""Calls whose ringing users have registered a device since: it is to be rung too."""
+"""Calls whose ringing users have registered a device since, or turned one on: it rings too."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -14,9 +14,7 @@ from app.push.tokens import best, ringing
 # over all that rings: 19 s of CPU each second at 8,200 live rings and 4,000 registrations.
 LATE = """
     SELECT DISTINCT r.session_id FROM (
-        SELECT id, tenant_id, user_id, device_row, kind, app_id, retired_at, expires_at, rings
-        FROM tokens
-        WHERE {which} OFFSET 0
+        {which} OFFSET 0
     ) t CROSS JOIN LATERAL (
         SELECT session_id, uuid, deadline FROM rings
         WHERE tenant_id = t.tenant_id AND user_id = t.user_id AND outcome IS NULL
@@ -38,17 +36,26 @@ LATE = """
         AND NOT p.made
     ORDER BY r.session_id LIMIT :limit
 """
-_WHICH = {
+_TOKENS = """
+    SELECT id, tenant_id, user_id, device_row, kind, app_id, retired_at, expires_at, rings
+    FROM tokens WHERE """
+_LATELY = "> statement_timestamp() - interval '200 seconds'"
+_RING = {
     "ringing": ringing("t"),
     "best": best("t"),
     "of_ring": of_ring("p", "r.uuid", "r.session_id"),
 }
 # two statements: one that serves both would have a plan for neither
 LATE_OF_ALL = text(
-    LATE.format(**_WHICH, which="registered_at > statement_timestamp() - interval '200 seconds'")
+    LATE.format(
+        **_RING,
+        which=f"{_TOKENS} registered_at {_LATELY} UNION ALL {_TOKENS} turned_on_at {_LATELY}",
+    )
 )
 LATE_OF_USER = text(
-    LATE.format(**_WHICH, which="tenant_id = :tenant AND user_id = :user AND retired_at IS NULL")
+    LATE.format(
+        **_RING, which=f"{_TOKENS} tenant_id = :tenant AND user_id = :user AND retired_at IS NULL"
+    )
 )
 
 

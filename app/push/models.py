@@ -47,6 +47,7 @@ class Token(Base):
     proven_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(BigInteger, server_default="1")
     rings: Mapped[bool] = mapped_column(Boolean, server_default="true")
+    turned_on_at: Mapped[datetime | None]
 
     __table_args__ = (
         UniqueConstraint("tenant_id", "kind", "app_id", "token", name="uq_tokens_token"),
@@ -63,6 +64,11 @@ class Token(Base):
         ),
         Index("ix_tokens_expires_at", "expires_at", postgresql_where=text("retired_at IS NULL")),
         Index("ix_tokens_registered_at", "registered_at"),
+        Index(
+            "ix_tokens_turned_on_at",
+            "turned_on_at",
+            postgresql_where=text("turned_on_at IS NOT NULL"),
+        ),
         Index(
             "ix_tokens_endpoint",
             "tenant_id",

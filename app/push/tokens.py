@@ -343,12 +343,17 @@ async def retire_tokens(session: Connection, pushes: Sequence[tuple[ClaimedPush,
 
 
 SET_RINGS = text("""
-    UPDATE tokens SET rings = :rings WHERE device_row = :device AND rings <> :rings
+    UPDATE tokens SET rings = :rings,
+        turned_on_at = CASE WHEN :rings THEN clock_timestamp() ELSE turned_on_at END
+    WHERE device_row = :device AND rings <> :rings
 """)
 
 
 async def set_rings(session: Connection, device: UUID, *, rings: bool) -> None:
-    """Whether the tokens of a device ring, which are held, from the next ring on."""
+    """Whether the tokens of a device ring, which are held, from the next ring on.
+
+    When they were turned on is kept for the sweep: a ring may have passed them by meanwhile.
+    """
     await session.execute(SET_RINGS, {"device": device, "rings": rings})
 
 

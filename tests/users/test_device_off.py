@@ -3,8 +3,11 @@
 from typing import Any
 
 import httpx
+from sqlalchemy import text
 
 from app.api.models.devices import DeviceOut
+from app.calls import service as calls
+from app.devices import service as devices
 from app.live import feeds
 from tests.api.test_responses import says
 from tests.dashboard.conftest import *  # noqa: F403  (settings, runtime, site)
@@ -69,6 +72,23 @@ async def test_a_device_that_is_off_is_not_rung_or_notified_until_it_is_on(site:
     page = (await owner.get(f"/dashboard/t/{tenant.id}/user?id=bob")).text
     assert page.count(f'/calls/{call["session_id"]}">') == 3, "what both had last, and the list"
     assert await pushed(site, await ring(api, "bob")) == {"ef"}
+
+
+async def test_a_device_that_is_turned_on_as_a_ring_passes_it_by_is_rung(site: Site) -> None:
+    """The ring had read who rings before, and was committed after: the sweep finds the device."""
+    tenant, api = await made(site)
+    await register(api, "one", "ab")
+    await register(api, "two", "cd")
+    await turn(api, "one", on=False)
+    call = await ring(api, "bob")
+    async with site.runtime.database.transaction() as session:  # nobody looks for the ring here
+        await session.execute(
+            text("UPDATE tokens SET registered_at = registered_at - interval '1 h'")
+        )
+        await devices.set_rings(session, tenant.id, "bob", "one", rings=True)
+    assert await pushed(site, call) == {"cd"}
+    await calls.ring_late_devices(site.runtime)
+    assert await pushed(site, call) == {"ab", "cd"}
 
 
 async def test_what_moves_and_what_answers(site: Site) -> None:
