@@ -90,7 +90,9 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
     schema["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
     schema["components"]["schemas"]["FieldProblem"] = FIELD_SCHEMA
     add_examples(schema["components"]["schemas"])
-    schema["webhooks"] = {name: _webhook(name) for name in REGISTRY}
+    schema["webhooks"] = {
+        name: _webhook(name) for name, entry in REGISTRY.items() if not entry.of_user
+    }
     return schema
 
 

@@ -15,9 +15,11 @@ from app.calls import store
 from app.calls.rows import COUNTS, SUMMARY, own_call_from
 from app.calls.schemas import call_out, call_summary, own_call_out
 from app.core.call import view
+from app.core.event import UserEventType, rfc3339
 from app.core.frozen import frozen
 from app.core.large_calls import LARGE
 from app.core.suppression import Why
+from app.events import store as events
 from app.infra.db import Connection, many, one
 from app.infra.ids import least_uuid7
 from app.infra.runtime import Runtime
@@ -144,8 +146,9 @@ SEE = text("""
     INSERT INTO seen_marks (tenant_id, user_id, seen_at)
     VALUES (:tenant, :user,
             least(coalesce(CAST(:until AS timestamptz), clock_timestamp()), clock_timestamp()))
-    ON CONFLICT (tenant_id, user_id) DO UPDATE
-        SET seen_at = greatest(seen_marks.seen_at, excluded.seen_at)
+    ON CONFLICT (tenant_id, user_id) DO UPDATE SET seen_at = excluded.seen_at
+        WHERE seen_marks.seen_at < excluded.seen_at
+    RETURNING seen_at, clock_timestamp() AS now
 """)
 FORGET = text("DELETE FROM seen_marks WHERE tenant_id = :tenant AND user_id = :user")
 
@@ -271,10 +274,21 @@ async def counts(runtime: Runtime, tenant_id: UUID, user_id: str) -> dict[str, i
 async def see(
     runtime: Runtime, tenant_id: UUID, user_id: str, until: datetime | None
 ) -> dict[str, int]:
-    """Everything that was missed until then (None: now) has been seen; returns what is left."""
+    """Everything that was missed until then (None: now) has been seen; returns what is left.
+
+    The user's live streams are told, if that is news.
+    """
+    news: list[tuple[UUID, str, int]] = []
     async with runtime.database.transaction() as session:
-        await session.execute(SEE, {"tenant": tenant_id, "user": user_id, "until": until})
-        return await _counts(session, tenant_id, user_id)
+        marked = await one(session, SEE, {"tenant": tenant_id, "user": user_id, "until": until})
+        left = await _counts(session, tenant_id, user_id)
+        if marked is not None:
+            told = left | {"seen_at": rfc3339(marked["seen_at"])}
+            news = await events.tell_user(
+                session, (tenant_id, user_id), UserEventType.HISTORY_SEEN, marked["now"], told
+            )
+    runtime.news.tell(news)
+    return left
 
 
 async def _counts(session: Connection, tenant_id: UUID, user_id: str) -> dict[str, int]:

@@ -48,6 +48,13 @@ class TenantEventType(StrEnum):
     WEBHOOK_DISABLED = "webhook.disabled"
 
 
+class UserEventType(StrEnum):
+    """Every type of a user's own events, which belong to no call: told on that user's live streams
+    and to no webhook."""
+
+    HISTORY_SEEN = "history.seen"
+
+
 BY_NAME_ONLY = frozenset({EventType.MEMBER_RINGING})
 """What a webhook is sent only if it asks for it by name: `*` and groups leave it out.
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.core.event import EventType, TenantEventType
+from app.core.event import EventType, TenantEventType, UserEventType
 from app.core.frozen import frozen
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -207,6 +207,14 @@ class WebhookBehind(Data):
     failing_since: str | None = Field(description="since when it fails, if it does")
 
 
+class HistorySeen(Data):
+    """The user has seen what was missed, on one of their devices: a badge goes on all of them."""
+
+    seen_at: str = Field(description="what was missed until then is seen: RFC 3339, UTC")
+    missed: int = Field(description="how many of the newest 1,000 calls were missed", ge=0)
+    unseen: int = Field(description="how many of those are not seen: the badge", ge=0)
+
+
 @frozen
 class Entry:
     """One type of event: what it means, what its `data` is, and one as an example."""
@@ -221,8 +229,14 @@ class Entry:
         """Whether it is a fact about a call, with its ids and number."""
         return self.name in CALL_TYPES
 
+    @property
+    def of_user(self) -> bool:
+        """Whether only a user's own live streams tell it, and no webhook."""
+        return self.name in USER_TYPES
+
 
 CALL_TYPES = frozenset(one.value for one in EventType)
+USER_TYPES = frozenset(one.value for one in UserEventType)
 _ALICE: dict[str, Any] = {
     "caller_id": "alice",
     "caller": {
@@ -353,6 +367,11 @@ _ENTRIES = (
             "failing_since": AT,
         },
     ),
+    Entry(
+        UserEventType.HISTORY_SEEN,
+        "The user has marked missed calls as seen; on their own live streams alone.",
+        HistorySeen, {"seen_at": AT, "missed": 12, "unseen": 0},
+    ),
 )  # fmt: skip
 REGISTRY: dict[str, Entry] = {str(entry.name): entry for entry in _ENTRIES}
 """By type, in the order in which they are told of."""
@@ -360,6 +379,8 @@ REGISTRY: dict[str, Entry] = {str(entry.name): entry for entry in _ENTRIES}
 
 def example_of(entry: Entry) -> dict[str, Any]:
     """One event as a webhook is sent it; a live stream says the same without `id`."""
+    if entry.of_user:
+        return {"type": str(entry.name), "at": AT, "data": entry.example}
     if entry.of_call:
         event_id = f"evt_{SESSION.replace('-', '')}_1"
         about = {"session_id": SESSION, "cid": "default:abc", "seq": 1}

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app.core.event import UserEventType, rfc3339
 from app.events.models import TenantEvent, UserEvent
 from app.events.tombstones import buried, named
-from app.infra.db import Connection, Row, insert_rows, many
+from app.infra.db import Connection, Row, insert_rows, many, one
 
 MOVE_FEEDS = text("""
     UPDATE feeds f SET seq = n.seq
@@ -69,6 +70,25 @@ async def tell_users(
         },
     )
     return [(tenant, user, seq) for (tenant, user), seq in last.items()]
+
+
+HOLD_FEED = text("""
+    SELECT seq FROM feeds WHERE tenant_id = :tenant AND user_id = :user FOR NO KEY UPDATE
+""")
+
+
+async def tell_user(
+    session: Connection, user: User, kind: UserEventType, at: datetime, data: Row
+) -> list[tuple[UUID, str, int]]:
+    """Tell a user on their own streams what belongs to no call; returns as `tell_users`.
+
+    The feed is held until the transaction commits: this is its last statement.
+    """
+    held = await one(session, HOLD_FEED, {"tenant": user[0], "user": user[1]})
+    if held is None:
+        return []
+    body = {"type": kind.value, "at": rfc3339(at), "data": data}
+    return await tell_users(session, {user: held["seq"]}, [(user, at, body)])
 
 
 WITH_FEED = text("""

@@ -8,12 +8,14 @@ from sqlalchemy import text
 
 from app.api.models.histories import CallsOut, MissedOut, OwnCallsOut
 from app.calls import histories
+from app.live import feeds
 from app.tenants import service
 from tests.api.test_responses import says
 from tests.dashboard.conftest import *  # noqa: F403  (settings, runtime, site)
 from tests.dashboard.conftest import Site
 from tests.e2e.house import bearer
-from tests.tenants.test_revocations import made, signed
+from tests.events.schemas import faults as schema_faults
+from tests.tenants.test_revocations import made, rows, signed
 
 
 async def ring(api: httpx.AsyncClient, name: str, caller: str, *callees: str, **more: Any) -> str:
@@ -114,11 +116,18 @@ async def test_a_users_own_calls(site: Site) -> None:
         ["out"],
     ]
     await asyncio.gather(*(api.get(f"/v1/calls/default:{name}") for name in ("late", "out")))
+    async with site.runtime.database.transaction() as session:
+        await feeds.open_feeds(session, [(tenant.id, "bob"), (tenant.id, "alice")])
     before = page.calls[1].created_at
     left = await api.post("/v1/users/bob/calls/seen", json={"until": before}, headers=mine)
     assert left.json()["unseen"] >= 1
     seen = says(await api.post("/v1/users/bob/calls/seen", headers=mine), MissedOut)
     assert seen.unseen == 0
+    assert await api.post("/v1/users/bob/calls/seen", json={"until": before}, headers=mine)
+    heard = await rows(site, "SELECT user_id, body FROM user_events ORDER BY seq")
+    assert [schema_faults(one["body"]) for one in heard] == [[], []], "nothing new, and no word"
+    assert {(one["user_id"], one["body"]["type"]) for one in heard} == {("bob", "history.seen")}
+    assert [one["body"]["data"]["unseen"] for one in heard] == [left.json()["unseen"], 0]
     again = (await api.get("/v1/users/bob/calls", params={"missed": True})).json()
     assert "missed" in {one["id"] for one in again["calls"]}
     assert {one["seen"] for one in again["calls"] if one["id"] == "missed"} == {True}

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from jsonschema import Draft202012Validator
 
-from app.core.event import EventType, TenantEventType, envelope
+from app.core.event import EventType, TenantEventType, UserEventType, envelope
 from app.events.reference import files
 from app.events.registry import REGISTRY, Entry, example_of, schema_of
 from tests.core.test_event_paths import events
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_type_has_an_entry_and_no_entry_is_of_no_type() -> None:
-    assert list(REGISTRY) == [str(one) for one in (*EventType, *TenantEventType)]
+    assert list(REGISTRY) == [str(one) for one in (*EventType, *TenantEventType, *UserEventType)]
 
 
 @pytest.mark.parametrize("entry", REGISTRY.values(), ids=list(REGISTRY))
