@@ -58,7 +58,7 @@ test: $(VENV)/browser.stamp ## run every test on real servers; ARGS="-k word" fo
 test-long: $(VENV)/browser.stamp ## the tests of chance in their long forms, some minutes
 	@RINGLINE_TEST_LONG=1 $(BIN)/python -m pytest -n auto --maxprocesses 6 --dist worksteal \
 		tests/core/test_call_walk.py tests/apns/test_many.py tests/e2e/test_races.py tests/e2e/test_android.py tests/fuzz \
-		tests/clients/test_streams.py tests/clients/test_phone.py $(ARGS)
+		tests/clients/test_streams.py tests/clients/test_phone.py tests/calls/test_busy.py $(ARGS)
 
 .PHONY: test-repeat
 test-repeat: $(VENV)/browser.stamp ## run the tests ten times, five of them on busy cores; ARGS as above

@@ -13,7 +13,7 @@ from app.calls.schemas import RingIn
 from app.devices import store as devices
 from app.live import feeds
 from app.tenants.schemas import TenantSettings
-from tests.chance import dice, often
+from tests.chance import LONG, dice, often
 from tests.dashboard.conftest import *  # noqa: F403  (settings, runtime, site)
 from tests.dashboard.conftest import Site
 from tests.e2e.house import bearer, member
@@ -112,7 +112,7 @@ async def test_two_who_call_each_other_are_in_one_call(site: Site) -> None:
         rules = TenantSettings.model_validate({"when_busy": policy, "limits": {"ring": 180}})
         one, other = f"one{n}", f"other{n}"
         engaged = chance.random() < 0.4
-        for device in "ab" if n % 5 == 0 else "":
+        for device in "abc" if n % 5 == 0 or LONG else "":
             await phone(api, one, f"{device}{n % 10}")
 
         async def call(
