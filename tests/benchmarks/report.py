@@ -27,6 +27,7 @@ TARGETS = {
     "first_phone_ms_ratio": (2.0, "the first of those 700, over the p50 of one ring at rest"),
     "told_ratio": (10.0, "accept to the last of 49 others told, over reading a call"),
     "neighbour_p99_ratio": (1.5, "p99 of a tenant's rings beside another's flood, over alone"),
+    "wishes_ratio": (1.05, "ring CPU where all have preferences, blocks and a past, over none"),
     "webhook_cpu_ratio": (1.5, "CPU of a worker a delivery, over a bare POST by the same client"),
     "large_accept_ratio": (1.2, "CPU of API and PostgreSQL an accept, 350 members over 10"),
     "growth_ratio": (1.2, "ring CPU with many devices and past calls, over 1,000 and none"),

@@ -32,11 +32,12 @@ from tests.benchmarks.ring_latency import ring_latencies
 from tests.benchmarks.rows import add_users, clear, forget_users
 from tests.benchmarks.told import PHONES, told_times
 from tests.benchmarks.webhooks import webhook_costs
+from tests.benchmarks.wishes import wished
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 NAMES = (
     "engine", "webpush", "fcm", "ring", "workers", "latency", "fanout", "told", "heartbeat", "large", "missed", "rest",
-    "neighbour", "webhooks", "memory", "growth",
+    "neighbour", "webhooks", "wishes", "memory", "growth",
 )  # fmt: skip
 
 
@@ -215,6 +216,11 @@ async def rest(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     return await statements_at_rest(ready)
 
 
+async def wishes(ready: Ready, sizes: Sizes) -> dict[str, Any]:
+    """The ring's CPU where users have preferences, blocks and histories."""
+    return await wished(ready, sizes.rounds, sizes.rings, SMALL)
+
+
 async def growth(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     """The ring's CPU when there is much in the tables."""
     return await grow(ready, sizes.rows, sizes.rounds, sizes.rings, sizes.singles)
@@ -248,6 +254,7 @@ PARTS = {
     "large": large,
     "missed": missed,
     "rest": rest,
+    "wishes": wishes,
     "growth": growth,
     "webhooks": webhooks,
     "memory": memory,
