@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-ONLY_IF_THERE = {"attrs", "msgpack", "psutil", "pyyaml"}
+ONLY_IF_THERE = {"attrs", "django", "msgpack", "psutil", "pyyaml"}
 """What libraries of ours load where it happens to be installed, and do without elsewhere."""
 LOADED = """
 import sys
