@@ -10,7 +10,17 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.calls import busy, erase, heartbeats, histories, history, reach, suppressing
+from app.calls import (
+    busy,
+    erase,
+    heartbeats,
+    histories,
+    history,
+    missed_calls,
+    reach,
+    saving,
+    suppressing,
+)
 from app.calls import call_token_view as state
 from app.calls import late_devices as late
 from app.calls import store as calls
@@ -178,6 +188,13 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "ring": (calls.RING_BY_UUID, {"ring": IDS[0], "tenant": TENANT}),
     "calls": (calls.CALLS, {"ids": IDS}),
     "members": (calls.MEMBERS, {"ids": IDS}),
+    "missed alike": (missed_calls.LOAD, {"ids": IDS, "length": 9.0}),
+    "save missed": (
+        saving.SAVE_MISSED,
+        {"rows": as_json([{"id": one, "ring": one} for one in IDS]), "events": 3}
+        | dict.fromkeys(("state", "reason", "caller", "callee", "outcome"), "x")
+        | {"callkit_reason": 3},
+    ),
     "due": (calls.DUE, {"limit": 200, "aside": []}),
     "late devices": (late.LATE_OF_ALL, {"limit": 200, "aside": []}),
     "late devices of a user": (late.LATE_OF_USER, USER | {"limit": 200, "aside": []}),

@@ -69,9 +69,7 @@ async def start(
         found = await alerts.targets(session, _missed(taken), Purpose.MISSED)
         await alerts.add(session, found, Purpose.MISSED, now)
     await _notify(session, taken, now)
-    applied.webhooks, applied.news = await _write_events(session, taken)
-    applied.events = _counted(taken)
-    return added, applied
+    return added, await _tell(session, taken, applied)
 
 
 def _as_inserted(change: Change) -> Stored:
@@ -108,8 +106,29 @@ async def apply(session: Connection, changes: Sequence[Change], now: datetime) -
     settled = [ring for change in changes for ring in change.decision.settled]
     if settled:
         await saving.settle_rings(session, settled)
-        await pushes.drop_unsent(session, [ring.uuid for ring in settled])
-        applied.rings += await _add_ends(session, changes, now)
+        applied.rings += await _after_settling(session, changes, now)
+    return await _tell(session, changes, applied)
+
+
+async def apply_missed(
+    session: Connection, changes: Sequence[Change], decided: Decision, now: datetime
+) -> Applied:
+    """As `apply`, for calls that all end as was `decided` of one (`app.calls.missed_calls`)."""
+    await saving.save_missed(session, [change.decision for change in changes], decided)
+    applied = Applied(rings=await _after_settling(session, changes, now))
+    return await _tell(session, changes, applied)
+
+
+async def _after_settling(
+    session: Connection, changes: Sequence[Change], now: datetime
+) -> list[UUID]:
+    """What follows for pushes from rings that settle; returns those that have something to send."""
+    settled = [ring.uuid for change in changes for ring in change.decision.settled]
+    await pushes.drop_unsent(session, settled)
+    return await _add_ends(session, changes, now)
+
+
+async def _tell(session: Connection, changes: Sequence[Change], applied: Applied) -> Applied:
     applied.webhooks, applied.news = await _write_events(session, changes)
     applied.events = _counted(changes)
     return applied

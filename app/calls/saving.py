@@ -63,6 +63,50 @@ async def save_calls(session: Connection, calls: Sequence[Stored]) -> None:
     await session.execute(SAVE_CALLS, {"rows": as_json(rows)})
 
 
+SAVE_MISSED = text("""
+    WITH n AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json))
+            AS n(id uuid, caller text, ring uuid, at timestamptz)
+    ), c AS (
+        UPDATE calls c SET state = :state, reason = :reason, ended_at = n.at, due_at = NULL,
+            event_seq = event_seq + :events, version = version + 1
+        FROM n WHERE c.id = n.id
+    ), m AS (
+        UPDATE members m SET state = CASE WHEN user_id = n.caller THEN :caller ELSE :callee END,
+            left_at = CASE WHEN user_id = n.caller THEN n.at END
+        FROM n WHERE m.session_id = n.id
+    )
+    UPDATE rings r SET outcome = :outcome, settled_at = n.at, callkit_reason = :callkit_reason
+    FROM n WHERE r.uuid = n.ring
+""")
+
+
+async def save_missed(session: Connection, calls: Sequence[Decision], decided: Decision) -> None:
+    """Write calls of two, held by this transaction, that end as was `decided` of "caller" and
+    "callee" (`app.calls.missed_calls`): three tables at once, half of what each alone costs."""
+    rows = [
+        {
+            "id": one.call.id,
+            "caller": one.call.caller_id,
+            "ring": one.settled[0].uuid,
+            "at": one.call.ended_at,
+        }
+        for one in calls
+    ]
+    after, (ring,) = decided.call, decided.settled
+    values = {
+        "rows": as_json(rows),
+        "state": after.state,
+        "reason": after.reason,
+        "events": len(decided.events),
+        "caller": after.members["caller"].state,
+        "callee": after.members["callee"].state,
+        "outcome": ring.outcome,
+        "callkit_reason": ring.callkit_reason,
+    }
+    await session.execute(SAVE_MISSED, values)
+
+
 OfCall = tuple[UUID, UUID, Member]
 """(tenant, call, member)."""
 
