@@ -48,6 +48,11 @@ class Applied:
     webhooks: set[UUID] = field(default_factory=set)
     events: list[tuple[EventType, float | None]] = field(default_factory=list)
 
+    @property
+    def tenant(self) -> UUID | None:
+        """Whose work it is; where it is several tenants', the first one's."""
+        return self.news[0][0] if self.news else None
+
 
 async def start(
     session: Connection, changes: Sequence[Change], now: datetime, tokens: Sequence[Row]

@@ -15,7 +15,7 @@ from app.infra.runtime import Runtime
 def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
     """Kick the workers, wake the live streams. Neither waits nor fails."""
     if applied.rings:
-        _tell_workers(runtime, applied.rings)
+        _tell_workers(runtime, applied.rings, applied.tenant)
     if applied.webhooks:
         runtime.queue.enqueue(DELIVER, applied.webhooks)
     runtime.news.tell(applied.news)
@@ -26,8 +26,9 @@ def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
             RING_TO_PHONE.observe(seconds)
 
 
-def _tell_workers(runtime: Runtime, rings: Sequence[UUID]) -> None:
+def _tell_workers(runtime: Runtime, rings: Sequence[UUID], tenant: UUID | None) -> None:
     if runtime.hints.tell(rings):
-        asyncio.get_running_loop().call_later(AHEAD, runtime.queue.enqueue, SEND, rings)
+        loop = asyncio.get_running_loop()
+        loop.call_later(AHEAD, runtime.queue.enqueue, SEND, rings, tenant)
     else:
-        runtime.queue.enqueue(SEND, rings)
+        runtime.queue.enqueue(SEND, rings, tenant)

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from app.cli.answers import answer, command, step
 from app.cli.base import app, check_key, fail, out, settings_or_fail
-from app.infra import schema
+from app.infra import process, schema
 from app.infra.outage import DatabaseAway
 from app.infra.settings import say_in_this_process
 
@@ -155,6 +155,7 @@ def simulator(
         from devkit.simulator import Conduct, Server, run  # noqa: PLC0415
 
     def started(server: Server) -> None:
+        process.settle_memory()  # it keeps what arrived: to walk all of that takes half a second
         out.print(f"production   {server.production_url}")
         out.print(f"sandbox      {server.sandbox_url}")
         out.print(f"FCM          {server.fcm_url}   (RINGLINE_FCM_URL)")

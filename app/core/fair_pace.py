@@ -1,8 +1,8 @@
 """Who waits when there is more to do than a process can: those that use the most, and nobody else.
 
 While one tenant alone rings, or the process keeps up, nobody is held back. When it falls behind
-and some tenants use far more of it than others, each batch of theirs is followed by a pause, the
-longer the more it has fallen behind: so the others find it as they would without them.
+(its loop, or what its batches need of others) and some tenants use far more of it than others, each
+batch of theirs is followed by a pause: so the others find it as they would without them.
 """
 
 from collections.abc import Hashable, Mapping
@@ -19,7 +19,16 @@ MANY_TIMES: Final = 3.0
 BEHIND: Final = 0.008
 """Seconds by which the event loop is late, from which a process has fallen behind."""
 
-MOST_STRAIN: Final = 64.0
+SLOW: Final = 1.5
+"""So many times as long as a batch usually takes is slow: the database or the machine is behind."""
+
+LEAST_SLOW: Final = 0.015
+"""Seconds that a batch may take at least before it is slow."""
+
+AT_ONCE: Final = 16.0
+"""How strained a process is from the first moment on at which it is found to be behind."""
+
+MOST_STRAIN: Final = 24.0
 LONGEST_BATCH: Final = 0.1
 LONGEST_PAUSE: Final = 2.0
 
@@ -38,11 +47,20 @@ def heavy(rates: Mapping[Tenant, float]) -> set[Tenant]:
     return {tenant for tenant, rate in rates.items() if rate >= max(most / 2, SURE)}
 
 
-def strain_after(strain: float, late: float) -> float:
-    """How strained a process is, after its loop was so many seconds late; 0 when it keeps up."""
-    if late > BEHIND:
-        return min(MOST_STRAIN, max(1.0, strain * 1.25))
-    return strain * 0.95 if strain > 0.5 else 0.0
+def times_behind(late: float, took: float, usual: float) -> float:
+    """How far a process is behind, in parts of what is bearable: up to 1 it keeps up.
+
+    `late`: seconds by which its loop is; `took`, `usual`: those that a batch takes now and did
+    while nobody was held back.
+    """
+    return max(late / BEHIND, took / max(SLOW * usual, LEAST_SLOW))
+
+
+def strain_after(strain: float, behind: float) -> float:
+    """How strained a process is that was so many times behind; 0 when it keeps up."""
+    if behind > 1.0:
+        return min(MOST_STRAIN, max(AT_ONCE * behind, strain * 1.25))
+    return strain * 0.985 if strain > 0.5 else 0.0
 
 
 def pause_of(strain: float, took: float, count: int) -> float:

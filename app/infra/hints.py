@@ -14,9 +14,9 @@ from uuid import UUID
 import orjson
 from redis.asyncio import Redis
 
+from app.infra.hint_lanes import pause_after
 from app.infra.news import REDIS_AWAY
 from app.infra.outage import Outage
-from app.infra.queue import LONGEST_PAUSE, PAUSE_FOR_EACH
 from app.infra.supervision import Health
 from app.infra.tasks import Tasks
 
@@ -63,7 +63,7 @@ class Hints:
         now = asyncio.get_running_loop().time()
         if not self.on or len(rings) > MOST_RINGS or now < self._not_before or self._telling:
             return False
-        self._not_before = now + min(LONGEST_PAUSE, PAUSE_FOR_EACH * len(rings))
+        self._not_before = now + pause_after(len(rings))
         names = [str(ring) for ring in rings]
         self._telling = self._tasks.spawn("tell", self._tell(names), of_all=True)
         return True

@@ -2,13 +2,12 @@
 
 A hint is a hint: the rows say what is to be done and the sweep finds what no hint told of.
 Publishing blocks for about a millisecond, and for seconds when the broker freezes; so it happens on
-a thread of its own, which merges what has gathered into one message per task.
+a thread of its own, which merges what has gathered (`hint_lanes`).
 """
 
 import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
@@ -16,6 +15,7 @@ from uuid import UUID
 import structlog
 from celery import Celery
 
+from app.infra.hint_lanes import NEVER, HintLanes
 from app.infra.server_urls import RedisUrl
 from app.infra.settings import Settings
 from app.infra.supervision import SupervisedThread
@@ -34,18 +34,6 @@ OF_WEBHOOKS = "ringline.webhooks"
 
 QUEUES = {None: (QUEUE, OF_WEBHOOKS), "pushes": (QUEUE,), "webhooks": (OF_WEBHOOKS,)}
 """Which queues a worker takes hints from, by what it does only."""
-
-MOST_IDS = 1_000
-"""Ids in one message at most: a larger batch would keep one worker busy while others rest."""
-
-PAUSE_FOR_EACH = 0.004
-LONGEST_PAUSE = 0.1
-"""Seconds before the next message, for each id in the last: a lone hint makes the next one wait for
-no time that shows; above some 250 rings a second hints gather, for a message costs both ends ten
-times what an id in it does."""
-
-MOST_WAITING = 100_000
-"""Ids that wait for the broker at most; beyond this the oldest are left to the sweep."""
 
 
 def make_celery(settings: Settings) -> Celery:
@@ -99,26 +87,32 @@ class Queue:
 
     def __init__(self, settings: Settings) -> None:
         self.celery = make_celery(settings)
-        self._waiting: deque[tuple[str, str]] = deque(maxlen=MOST_WAITING)
+        self._waiting = HintLanes()
         self._wake = threading.Condition()
+        self._wakes = 0.0
+        """When the thread looks again by itself."""
         self._closing = False
-        self._busy = False
         self._publisher: SupervisedThread | None = None
 
-    def enqueue(self, task: str, ids: Iterable[UUID]) -> None:
-        """Tell the workers that `task` has work to do on the rows `ids`."""
-        self._enqueue([(task, str(one)) for one in ids])
+    def enqueue(self, task: str, ids: Iterable[UUID], tenant: UUID | None = None) -> None:
+        """Tell the workers that `task` has work to do on the rows `ids`.
 
-    def _enqueue(self, items: list[tuple[str, str]]) -> None:
+        `tenant`: whose they are; nobody else's hints wait for what many of one tenant take.
+        """
+        self._enqueue(task, tenant, [str(one) for one in ids])
+
+    def _enqueue(self, task: str, tenant: UUID | None, ids: list[str]) -> None:
         with self._wake:
-            self._waiting.extend(items)
+            due = self._waiting.add(task, tenant, ids)
             if self._publisher is None:
                 self._publisher = SupervisedThread("queue.publish", self._run, self._notify)
-            self._wake.notify()
+            if due < self._wakes:
+                self._wakes = due
+                self._wake.notify()
 
     def warm(self) -> None:
         """Publish a message that names no rows: connects to the broker before a ring needs it."""
-        self._enqueue([(SEND, "")])
+        self._enqueue(SEND, None, [""])
 
     def close(self, timeout: float = 2.0) -> None:
         """Publish what waits, for at most `timeout` seconds, and stop."""
@@ -135,23 +129,24 @@ class Queue:
             self._wake.notify()
 
     def _run(self) -> None:
-        not_before = 0.0
         while True:
             with self._wake:
-                while not self._waiting and not self._closing:
-                    self._wake.wait()
-                    if self._publisher is not None:
-                        self._publisher.check()
-                if not self._waiting:
+                self._await_due()
+                if self._closing and not self._waiting:
                     return
-            time.sleep(max(0.0, not_before - time.monotonic()))
-            with self._wake:
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IDS))]
-            pause = min(LONGEST_PAUSE, PAUSE_FOR_EACH * len(batch))
-            not_before = time.monotonic() + pause
-            for task in dict.fromkeys(name for name, _ in batch):
-                ids = dict.fromkeys(one for name, one in batch if name == task and one)
-                self._publish(task, list(ids))
+                messages = self._waiting.take(NEVER if self._closing else time.monotonic())
+            for task, ids in messages:
+                self._publish(task, [one for one in ids if one])
+
+    def _await_due(self) -> None:
+        while not self._closing:
+            self._wakes = self._waiting.next_due()
+            rest = self._wakes - time.monotonic()
+            if rest <= 0:
+                return
+            self._wake.wait(None if self._wakes == NEVER else rest)
+            if self._publisher is not None:
+                self._publisher.check()
 
     def _publish(self, task: str, ids: list[str]) -> None:
         try:

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+from sqlalchemy import text
+
 from tests.benchmarks.fast_server import BUNDLE, Arrived
 from tests.benchmarks.house import Ready
 
@@ -132,6 +134,11 @@ COUNTS = """
            (SELECT count(*) FROM p WHERE sent_at IS NOT NULL AND answered_at IS NOT NULL)
 """
 
+ROWS = """
+    SELECT CAST(p.id AS text), p.token FROM targets p JOIN calls c ON c.id = p.session_id
+    WHERE c.tenant_id = :t AND c.type = :type AND p.purpose = 'ring'
+"""
+
 
 async def all_sent(ready: Ready, within: float = 60.0) -> None:
     """Wait until no push is under way."""
@@ -150,12 +157,12 @@ async def agree(
     Every call of a run has the run's own type, by which its rows are found.
     """
     await all_sent(ready)
-    found = (await ready.sql(COUNTS, type=call_type))[0]
-    rows = await ready.sql(
-        """SELECT CAST(p.id AS text), p.token FROM targets p JOIN calls c ON c.id = p.session_id
-           WHERE c.tenant_id = :t AND c.type = :type AND p.purpose = 'ring'""",
-        type=call_type,
-    )
+    of_run = {"t": ready.tenant.id, "type": call_type}
+    async with ready.runtime.database.transaction() as session:
+        # what was written a moment ago is in no statistics yet, and seems to be a single row
+        await session.execute(text("SET LOCAL enable_nestloop = off"))
+        found = (await session.execute(text(COUNTS), of_run)).one()
+        rows = list(await session.execute(text(ROWS), of_run))
     asked = (calls, rings, pushes, pushes, pushes)
     names = ("calls", "rings", "pushes", "accepted", "answered")
     assert tuple(found) == asked, f"{names}: {asked} were asked, {tuple(found)} were found"

@@ -3,13 +3,17 @@
 import pytest
 
 from app.core.fair_pace import (
+    AT_ONCE,
     BEHIND,
+    LEAST_SLOW,
     LONGEST_PAUSE,
     MOST_STRAIN,
+    SLOW,
     SURE,
     heavy,
     pause_of,
     strain_after,
+    times_behind,
 )
 
 
@@ -31,14 +35,32 @@ def test_only_those_that_ask_for_far_more_than_another(
     assert heavy(rates) == held_back
 
 
-def test_strain_grows_while_the_loop_is_late_and_goes_when_it_keeps_up() -> None:
-    strain, looks = 0.0, 0
+def test_a_process_is_strained_from_the_moment_on_at_which_it_is_behind() -> None:
+    strain, looks = strain_after(0.0, 1.01), 1
+    assert strain > AT_ONCE
     while strain < MOST_STRAIN:
-        strain, looks = strain_after(strain, BEHIND * 2), looks + 1
+        strain, looks = strain_after(strain, 2.0), looks + 1
     assert looks < 30
-    for _ in range(120):
-        strain = strain_after(strain, 0.0)
+    for _ in range(600):
+        strain = strain_after(strain, 1.0)
     assert strain == 0
+
+
+@pytest.mark.parametrize(
+    ("late", "took", "usual", "behind"),
+    [
+        (0.0, 0.0, 0.01, False),
+        (BEHIND * 1.1, 0.0, 0.01, True),
+        (0.0, LEAST_SLOW * 0.9, 0.001, False),
+        (0.0, LEAST_SLOW * 1.1, 0.001, True),
+        (0.0, 0.1, 0.09, False),
+        (0.0, 0.1 * SLOW * 1.1, 0.1, True),
+    ],
+)
+def test_it_is_behind_by_its_loop_or_by_how_long_batches_take(
+    late: float, took: float, usual: float, behind: bool
+) -> None:
+    assert (times_behind(late, took, usual) > 1) is behind
 
 
 def test_a_pause_is_bounded_however_long_the_last_batch_took() -> None:

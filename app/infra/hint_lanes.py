@@ -1,0 +1,112 @@
+"""Which hints go in which message, and when: a tenant's flood of them holds up nobody else's.
+
+Hints of one tenant are a lane. A message costs both ends ten times what an id in it does, so after
+one the next waits, the longer the more ids it had. That wait is a lane's own: one that tells of
+much goes by itself, and those that tell of little go together, before it. A worker so has the ring
+of a quiet tenant in its hands while it works off another's hundreds.
+"""
+
+from collections.abc import Hashable, Iterable
+from itertools import islice
+from typing import Final
+
+MOST_IDS: Final = 1_000
+"""Ids in one message at most: a larger batch would keep one worker busy while others rest."""
+
+FEW: Final = 8
+"""Ids of a lane that go with those of others; more go by themselves."""
+
+PAUSE_FOR_EACH: Final = 0.004
+LONGEST_PAUSE: Final = 0.1
+"""Seconds before the next message, for each id in the last: a lone hint makes the next one wait for
+no time that shows; above some 250 rings a second hints gather."""
+
+MOST_WAITING: Final = 100_000
+"""Ids that wait for the broker at most; beyond this the oldest of the longest lane are left to the
+sweep."""
+
+NEVER: Final = float("inf")
+
+Lane = tuple[str, Hashable]
+"""(task, whose)."""
+
+
+def pause_after(count: int) -> float:
+    """Seconds until the next message, after one of so many ids."""
+    return min(LONGEST_PAUSE, PAUSE_FOR_EACH * count)
+
+
+class HintLanes:
+    """What waits to be told. Knows no clock and no thread: `now` is any that goes evenly."""
+
+    def __init__(self) -> None:
+        self._ids: dict[Lane, dict[str, None]] = {}
+        self._not_before: dict[Lane, float] = {}
+        self._together = 0.0
+        self._count = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._ids)
+
+    def add(self, task: str, whose: Hashable, ids: Iterable[str]) -> float:
+        """Have this told; returns when its lane may be, by the clock of `take`."""
+        lane = (task, whose)
+        waiting = self._ids.setdefault(lane, {})
+        before = len(waiting)
+        waiting.update(dict.fromkeys(ids))
+        self._count += len(waiting) - before
+        while self._count > MOST_WAITING:
+            self._leave_oldest()
+        return self._due(lane)
+
+    def _leave_oldest(self) -> None:
+        lane = max(self._ids, key=lambda one: len(self._ids[one]))
+        del self._ids[lane][next(iter(self._ids[lane]))]
+        self._count -= 1
+        if not self._ids[lane]:
+            del self._ids[lane]
+
+    def next_due(self) -> float:
+        """When there is something to take; NEVER while nothing waits."""
+        return min(map(self._due, self._ids), default=NEVER)
+
+    def _due(self, lane: Lane) -> float:
+        own = self._not_before.get(lane, 0.0)
+        few = len(self._ids.get(lane, ())) <= FEW
+        return max(own, self._together) if few else own
+
+    def take(self, now: float) -> list[tuple[str, list[str]]]:
+        """The messages that are to go now, (task, ids) each; those that tell of little first."""
+        due = [lane for lane in self._ids if self._due(lane) <= now]
+        together: dict[str, list[str]] = {}
+        alone: list[tuple[str, list[str]]] = []
+        for lane in due:
+            waiting = self._ids[lane]
+            ids = list(islice(waiting, MOST_IDS))
+            if len(ids) <= FEW:
+                together.setdefault(lane[0], []).extend(ids)
+            else:
+                alone.append((lane[0], ids))
+            self._taken(lane, ids, now)
+        few = sum(map(len, together.values()))
+        if few:
+            self._together = now + pause_after(few)
+        self._not_before = {lane: at for lane, at in self._not_before.items() if at > now}
+        return [*_in_messages(together), *alone]
+
+    def _taken(self, lane: Lane, ids: list[str], now: float) -> None:
+        waiting = self._ids[lane]
+        for one in ids:
+            del waiting[one]
+        if not waiting:
+            del self._ids[lane]
+        self._count -= len(ids)
+        self._not_before[lane] = now + pause_after(len(ids))
+
+
+def _in_messages(together: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
+    return [
+        (task, ids[start : start + MOST_IDS])
+        for task, ids in together.items()
+        for start in range(0, len(ids), MOST_IDS)
+    ]
