@@ -67,10 +67,10 @@ class Ready:
     tenant: NewTenant
 
     async def sql(self, statement: str, **values: object) -> list[tuple]:
-        """One statement in a transaction of its own; `:t` is the tenant."""
+        """One statement, which may take long, in a transaction of its own; `:t` is the tenant."""
         if ":t" in statement:
             values["t"] = self.tenant.id
-        async with self.runtime.database.transaction() as session:
+        async with self.runtime.database.patient.transaction() as session:
             result = await session.execute(text(statement), values)
             return [tuple(row) for row in result] if result.returns_rows else []
 
