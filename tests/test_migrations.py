@@ -7,25 +7,35 @@ from sqlalchemy.pool import NullPool
 from app.infra import db, schema
 from app.infra.settings import Settings
 
+PARTITIONS = text("SELECT relname FROM pg_class WHERE relkind = 'r' AND relispartition")
+
 
 async def tables_of(url: str) -> set[str]:
     engine = create_async_engine(url, poolclass=NullPool)
     async with engine.connect() as connection:
         names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+        parts = await connection.execute(PARTITIONS)
     await engine.dispose()
-    return set(names) - {"alembic_version"}
+    return set(names) - {"alembic_version"} - set(parts.scalars())
 
 
 async def differences(url: str) -> list[object]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    def is_no_partition(name: str | None, kind: str, _parents: object) -> bool:
+        return kind != "table" or name not in partitions
+
     import migrations.models  # noqa: F401
 
     engine = create_async_engine(url, poolclass=NullPool)
     async with engine.connect() as connection:
+        partitions = set((await connection.execute(PARTITIONS)).scalars())
         found = await connection.run_sync(
-            lambda sync: compare_metadata(MigrationContext.configure(sync), db.Base.metadata)
+            lambda sync: compare_metadata(
+                MigrationContext.configure(sync, opts={"include_name": is_no_partition}),
+                db.Base.metadata,
+            )
         )
     await engine.dispose()
     return list(found)

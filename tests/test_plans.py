@@ -1,5 +1,6 @@
 """The statements of the ring's path use indexes: none reads a large table from end to end."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -27,13 +28,18 @@ from app.calls import store as calls
 from app.credentials import store as credentials
 from app.dashboard import store_lists
 from app.devices import store as devices
+from app.events import store as events
 from app.infra.db import as_json
+from app.infra.ids import uuid7
+from app.live import feeds
 from app.push import alerts, claims, expiry, records, tokens, worker_store
 from app.push import erasure as push_erasure
 from app.push import store as pushes
+from app.webhooks import claims as webhooks
 from workers import retention
 
 TENANT = "00000000-0000-7000-8000-000000000001"
+WEEKS = re.compile(r"(user_)?events_")
 LARGE = {
     "calls",
     "members",
@@ -114,7 +120,7 @@ CREDENTIAL = f"""
         '["production", "sandbox"]', '[]', 'active', 'x', 'x', '{{}}', '{{}}',
         now())
 """
-IDS = [uuid4(), uuid4()]
+IDS = [uuid7(), uuid7()]
 USER = {"tenant": TENANT, "user": "u7"}
 TOKENS = {"kinds": ["voip"], "bundles": ["com.example.app"], "tokens": ["ab"]}
 RESULT = {
@@ -343,6 +349,39 @@ async def test_no_statement_reads_a_large_table_from_end_to_end(filled: str) -> 
                     if found:
                         wrong[name, mode] = found
         assert not wrong
+    finally:
+        await engine.dispose()
+
+
+CALL = {"first": IDS[0], "last": IDS[0]}
+OF_A_WEEK: dict[str, tuple[TextClause, dict[str, Any]]] = {
+    "events of a call": (history.EVENTS, {"call": IDS[0], "limit": 100}),
+    "changed members": (events.CHANGED_MEMBERS, CALL | {"calls": IDS[:1], "seqs": [3]}),
+    "facts of deliveries": (
+        webhooks.FACTS,
+        CALL | {"webhooks": IDS[:1], "events": ["evt_1"], "ids": [None]},
+    ),
+    "pages of feeds": (
+        feeds.PAGES,
+        {"tenants": [TENANT], "users": ["u7"], "afters": [5], "page": 100}
+        | {"since": NOW - feeds.RECENT, "until": NOW + feeds.RECENT},
+    ),
+}
+
+
+async def test_what_is_asked_of_a_call_or_of_now_opens_one_week(filled: str) -> None:
+    """Whatever plan is kept: the others are not even opened, however many weeks there are."""
+    engine = create_async_engine(filled)
+    try:
+        async with engine.connect() as session:
+            await session.execute(text("SET enable_seqscan = off"))
+            for mode in ("force_custom_plan", "force_generic_plan"):
+                await session.execute(text(f"SET plan_cache_mode = {mode}"))
+                for name, (statement, values) in OF_A_WEEK.items():
+                    plan = await explain(session, statement, values)
+                    opened = {part.get("Relation Name", "") for part in parts(plan)}
+                    weeks = [one for one in opened if WEEKS.match(one)]
+                    assert len(weeks) == 1, (name, mode, opened)
     finally:
         await engine.dispose()
 

@@ -27,7 +27,7 @@ from app.push.dispatch import LEASE
 from app.push.service import Dispatcher
 from app.webhooks import backlog
 from app.webhooks.dispatcher import WebhookDispatcher, free_orphans
-from workers import retention
+from workers import partitions, retention
 
 log = structlog.get_logger(__name__)
 
@@ -202,6 +202,12 @@ class Loop:
             FORGET,
             lambda: retention.forget_as_only(runtime, dispatcher.worker_id, progress),
             within=FORGET,
+        )
+        every(
+            "partitions",
+            partitions.EVERY,
+            partial(partitions.keep_as_only, runtime, dispatcher.worker_id),
+            within=partitions.EVERY,
         )
         if runtime.hints.on:
             hear = partial(runtime.hints.hear, self._hinted, dispatcher.is_idle)

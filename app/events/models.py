@@ -22,7 +22,10 @@ class Event(Base):
     at: Mapped[datetime]
     data: Mapped[dict[str, Any]]
 
-    __table_args__ = (Index("ix_events_at", "tenant_id", "at"),)
+    __table_args__ = (
+        Index("ix_events_at", "tenant_id", "at"),
+        {"postgresql_partition_by": "RANGE (session_id)"},
+    )
 
 
 class Feed(Base):
@@ -44,17 +47,23 @@ class Feed(Base):
 
 
 class UserEvent(Base):
-    """What a user is told: numbered by the user's feed without gaps."""
+    """What a user is told: numbered by the user's feed without gaps.
+
+    `at` is in the key as it decides on the partition; `seq` by itself is unique in a feed.
+    """
 
     __tablename__ = "user_events"
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[str] = mapped_column(Text, primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(primary_key=True)
     body: Mapped[dict[str, Any]]
 
-    __table_args__ = (Index("ix_user_events_at", "tenant_id", "at"),)
+    __table_args__ = (
+        Index("ix_user_events_at", "tenant_id", "at"),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
 
 
 class TenantEvent(Base):

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -41,6 +42,8 @@ ADD_EVENTS = """
 """
 User = tuple[UUID, str]
 """A tenant and one of its users."""
+
+NO_CALL: Final = UUID(int=0)
 
 
 async def tell_users(
@@ -109,13 +112,19 @@ CHANGED_MEMBERS = text("""
     SELECT e.session_id, e.data FROM events e
     JOIN unnest(CAST(:calls AS uuid[]), CAST(:seqs AS integer[])) AS w(session_id, seq)
         ON e.session_id = w.session_id AND e.seq > w.seq
-    WHERE e.type LIKE 'member.%' ORDER BY e.session_id, e.seq
+    WHERE e.session_id BETWEEN :first AND :last AND e.type LIKE 'member.%'
+    ORDER BY e.session_id, e.seq
 """)
+
+
+def bounds(calls: Collection[UUID]) -> dict[str, UUID]:
+    """The `first` and `last` of these calls: by them a statement opens the weeks they began in."""
+    return {"first": min(calls, default=NO_CALL), "last": max(calls, default=NO_CALL)}
 
 
 async def changed_members(session: Connection, told: dict[UUID, int]) -> dict[UUID, list[str]]:
     """For each call, the users whom events after this number are about."""
-    values = {"calls": list(told), "seqs": list(told.values())}
+    values = {"calls": list(told), "seqs": list(told.values()), **bounds(told)}
     found: dict[UUID, list[str]] = {session_id: [] for session_id in told}
     for row in await many(session, CHANGED_MEMBERS, values):
         data = row["data"]

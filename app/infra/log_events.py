@@ -24,6 +24,11 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "lease_lost": "A lease that this process held has gone to another",
         "loop_ended": "The worker's loop ended by a fault; the process ends too",
         "not_marked_unreachable": "A ring that reached nobody could not be marked so",
+        "partition_dropped": "A week of a table was dropped whole: all in it was old",
+        "partition_left_out": "The default partition has too many rows for a week to be made",
+        "partition_made": "A table's partition for a week was made",
+        "partition_put_off": "A partition was not made or dropped, since somebody holds the table; "
+        "it is tried again",
         "payload_refused": "A payload could not be made from a template or is too large",
         "push": "How one try at a push ended; of the token its last four digits",
         "push_alarm": "An alarm about pushes was raised for the tenant",

@@ -206,6 +206,18 @@ WORKERS = Gauge(
 RESPONSES = Counter(
     "ringline_http_responses_total", "HTTP requests answered, by status", ("status",)
 )
+PARTITIONS_AHEAD = Gauge(
+    "ringline_partitions_ahead_seconds",
+    "For how long to come a table's partitions are made",
+    ("table",),
+    multiprocess_mode="livemin",
+)
+DEFAULT_ROWS = Gauge(
+    "ringline_default_partition_rows",
+    "Rows in the default partition, for want of their week's; up to 100,001 are counted",
+    ("table",),
+    multiprocess_mode="livemax",
+)
 DATABASE_WAIT = Histogram(
     "ringline_database_wait_seconds",
     "How long work waits for one of its pool's connections to the database",

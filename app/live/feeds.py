@@ -2,17 +2,25 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
 
+from app.infra import clock
 from app.infra.db import Connection, many, one
 
 Key = tuple[UUID, str]
 """(tenant, user)."""
 
+Wanted = tuple[UUID, str, int]
+"""(tenant, user, the number after which)."""
+
 PAGE = 100
+RECENT: Final = timedelta(hours=1)
+EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
+LATEST: Final = datetime(2970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,14 @@ class Page:
             return False
         return self.feed == self.after or (
             bool(self.events) and self.events[0].seq == self.after + 1
+        )
+
+    @property
+    def lacks(self) -> bool:
+        """Whether there should be more events than these, or others."""
+        there = 0 if self.feed is None else min(PAGE, max(0, self.feed - self.after))
+        return [one.seq for one in self.events] != list(
+            range(self.after + 1, self.after + 1 + there)
         )
 
 
@@ -86,7 +102,7 @@ PAGES = text("""
         SELECT u.seq, u.body ->> 'type' AS kind, CAST(u.body AS text) AS body
         FROM user_events u
         WHERE u.tenant_id = w.tenant_id AND u.user_id = w.user_id AND u.seq > w.after
-            AND u.seq <= f.seq
+            AND u.seq <= f.seq AND u.at BETWEEN :since AND :until
         ORDER BY u.seq LIMIT :page
     ) e ON true
     ORDER BY w.n, e.seq
@@ -135,9 +151,28 @@ async def moved(session: Connection, seqs: dict[Key, int]) -> dict[Key, int | No
     return {(row["tenant_id"], row["user_id"]): row["seq"] for row in rows}
 
 
-async def pages(session: Connection, wanted: Sequence[tuple[UUID, str, int]]) -> list[Page]:
-    """For each (tenant, user, after): the feed's number and its next events, with one query."""
+async def pages(session: Connection, wanted: Sequence[Wanted]) -> list[Page]:
+    """For each (tenant, user, after): the feed's number and its next events.
+
+    One query looks into the week of the last hour; only for what is older, as when a client comes
+    back, another one looks into all.
+    """
+    now = datetime.fromtimestamp(clock.unix(), UTC)
+    found = await _pages(session, wanted, now - RECENT, now + RECENT)
+    older = [n for n, page in enumerate(found) if page.lacks]
+    if older:
+        again = await _pages(session, [wanted[n] for n in older], EARLIEST, LATEST)
+        for n, page in zip(older, again, strict=True):
+            found[n] = page
+    return found
+
+
+async def _pages(
+    session: Connection, wanted: Sequence[Wanted], since: datetime, until: datetime
+) -> list[Page]:
     values: dict[str, Any] = {
+        "since": since,
+        "until": until,
         "tenants": [one[0] for one in wanted],
         "users": [one[1] for one in wanted],
         "afters": [one[2] for one in wanted],

@@ -37,6 +37,7 @@ from app.tenants.notifications import EVERY_TYPE, NotificationsIn
 COUNTS = {"members", "devices"}
 MOST_APPS = 1_000
 MOST_TYPES = 200
+MOST_EVENTS_DAYS = 90
 STORED_JWKS = 32_768
 STORED_TEMPLATE = 8_192
 """Bytes of a template as it rests; what it may have at all is said by `check_template`."""
@@ -206,7 +207,9 @@ class TenantSettings(Request):
     user_tokens: UserTokenRules = Field(
         UserTokenRules(), description="what user tokens must say, beyond `sub` and `exp`"
     )
-    keep_events_days: float = Field(7, ge=1, le=90, description="days for which events are kept")
+    keep_events_days: float = Field(
+        7, ge=1, le=MOST_EVENTS_DAYS, description="days for which events are kept"
+    )
     keep_calls_days: float = Field(90, ge=1, le=3650, description="days for which calls are kept")
 
     @field_validator("limits")

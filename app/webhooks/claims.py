@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app.events.store import bounds
 from app.infra.db import Connection, read
 from app.webhooks.claimed import Delivery, DeliveryFacts, DueWebhook, Key
 
@@ -76,6 +77,7 @@ FACTS = text("""
     JOIN deliveries d USING (webhook_id, event_id)
     JOIN webhooks w ON w.id = d.webhook_id
     JOIN events e ON e.session_id = d.session_id AND e.seq = d.seq
+        AND e.session_id BETWEEN :first AND :last
     JOIN calls c ON c.id = d.session_id
     UNION ALL
     SELECT d.webhook_id, d.event_id, w.url, e.type, e.at, e.data, NULL
@@ -94,6 +96,7 @@ async def facts(session: Connection, claimed: Sequence[Delivery]) -> dict[Key, D
         "webhooks": [one.webhook_id for one in claimed],
         "events": [one.event_id for one in claimed],
         "ids": [UUID(hex=one.event_id[4:]) if one.session_id is None else None for one in claimed],
+        **bounds([one.session_id for one in claimed if one.session_id is not None]),
     }
     found = await read(session, FACTS, DeliveryFacts, values)
     return {(one.webhook_id, one.event_id): one for one in found}
