@@ -81,6 +81,10 @@ chaos: $(VENV)/dev.stamp ## 10 to 15 minutes of faults under load, and a table; 
 soak: $(VENV)/dev.stamp ## ring for half an hour with kills, and say whether all stays flat; MINUTES=n
 	@$(BIN)/python -m tests.soak.run $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
+.PHONY: drill
+drill: $(VENV)/dev.stamp ## 8 minutes: each part of three nodes killed, cut off, frozen, upgraded; ARGS="--short"
+	@$(BIN)/python -m tests.chaos.drill $(ARGS)
+
 .PHONY: outbox
 outbox: $(VENV)/dev.stamp ## explore the model of the outbox, and what each of its rules is for (35 s of CPU)
 	@$(BIN)/python -m tests.outbox.run $(ARGS)

@@ -178,11 +178,11 @@ def late(
     asked: Iterable[Asked], sent: Iterable[Sent], fault: Fault, *, within: float = RECOVERED_WITHIN
 ) -> list[str]:
     """First pushed later than `within` after the request, or after the fault's end if that is later."""
-    first = _first(sent)
+    began = first(sent)
     return [
-        f"ring {ring.uuid} was pushed {first[ring.uuid] - ring.asked:.1f} s after it was asked for"
+        f"ring {ring.uuid} was pushed {began[ring.uuid] - ring.asked:.1f} s after it was asked for"
         for ring in asked
-        if ring.uuid in first and first[ring.uuid] > max(fault.end, ring.answered) + within
+        if ring.uuid in began and began[ring.uuid] > max(fault.end, ring.answered) + within
     ]
 
 
@@ -195,11 +195,11 @@ def recovery(
     prompt: float,
 ) -> float:
     """Seconds from the fault's end to the last push that was not prompt, or the last refusal."""
-    first = _first(sent)
+    began = first(sent)
     slow = [
-        first[ring.uuid]
+        began[ring.uuid]
         for ring in asked
-        if ring.uuid in first and first[ring.uuid] - ring.answered > prompt
+        if ring.uuid in began and began[ring.uuid] - ring.answered > prompt
     ]
     slow += [one.at for one in refused]
     return (
@@ -271,9 +271,10 @@ def ratio(without: Sequence[float], under: Sequence[float], *, floor: float) -> 
     return max(percentile(under), floor) / max(percentile(without), floor)
 
 
-def _first(sent: Iterable[Sent]) -> dict[str, float]:
-    first: dict[str, float] = {}
+def first(sent: Iterable[Sent]) -> dict[str, float]:
+    """When the first push of each ring was accepted."""
+    found: dict[str, float] = {}
     for one in sent:
         if one.accepted and one.rings:
-            first[one.ring] = min(one.at, first.get(one.ring, one.at))
-    return first
+            found[one.ring] = min(one.at, found.get(one.ring, one.at))
+    return found

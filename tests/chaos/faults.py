@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-import psutil
 import redis
 
+from devkit.embedded.postgres import Postgres
+from devkit.embedded.valkey import Valkey
 from tests.chaos import neighbours, skew
-from tests.chaos.house import Process
+from tests.chaos.house import Process, send_all
 from tests.chaos.world import World
 
 Put = Callable[[World], AbstractAsyncContextManager[None]]
@@ -93,13 +94,27 @@ async def valkey_gone(world: World) -> AsyncIterator[None]:
         await asyncio.to_thread(world.house.valkey.start)
 
 
-@contextlib.asynccontextmanager
-async def valkey_frozen(world: World) -> AsyncIterator[None]:
-    os.kill(world.house.valkey.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(world.house.valkey.pid, signal.SIGCONT)
+def server_frozen(which: Callable[[World], Postgres | Valkey]) -> Put:
+    """SIGSTOP of it and all its processes for the length of the block."""
+
+    @contextlib.asynccontextmanager
+    async def put(world: World) -> AsyncIterator[None]:
+        pid = which(world).pid
+        send_all(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            send_all(pid, signal.SIGCONT)
+
+    return put
+
+
+def valkey(world: World) -> Valkey:
+    return world.house.valkey
+
+
+def postgres(world: World) -> Postgres:
+    return world.house.postgres
 
 
 @contextlib.asynccontextmanager
@@ -136,21 +151,6 @@ async def postgres_recovering(world: World) -> AsyncIterator[None]:
     os.kill(victims[0][0], signal.SIGKILL)
     await _answers_again(world)
     yield
-
-
-@contextlib.asynccontextmanager
-async def postgres_frozen(world: World) -> AsyncIterator[None]:
-    root = psutil.Process(world.house.postgres.pid)
-    everyone = [root, *root.children(recursive=True)]
-    for one in everyone:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            one.suspend()
-    try:
-        yield
-    finally:
-        for one in everyone:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.resume()
 
 
 @contextlib.asynccontextmanager
@@ -335,11 +335,11 @@ ROWS = (
     Spec("worker-frozen", "SIGSTOP of a worker, 6 s", frozen(a_worker), 6, repeats=True),
     Spec("workers-killed", "kill -9 of all workers", killed(all_workers), repeats=True),
     Spec("valkey-gone", "Valkey gone, 5 s", valkey_gone, 5),
-    Spec("valkey-frozen", "SIGSTOP of Valkey, 8 s", valkey_frozen, 8),
+    Spec("valkey-frozen", "SIGSTOP of Valkey, 8 s", server_frozen(valkey), 8),
     Spec("valkey-flushed", "Valkey flushed again and again, 4 s", valkey_flushed, 4),
     Spec("postgres-restarted", "PostgreSQL restarted", postgres_restarted),
     Spec("postgres-recovering", "kill -9 of a PostgreSQL backend", postgres_recovering),
-    Spec("postgres-frozen", "SIGSTOP of PostgreSQL, 5 s", postgres_frozen, 5),
+    Spec("postgres-frozen", "SIGSTOP of PostgreSQL, 5 s", server_frozen(postgres), 5),
     Spec("read-only", "PostgreSQL read-only, 3 s", read_only, 3),
     Spec("full", "PostgreSQL's disk full, 4 s", full, 4, impossible=no_small_disk),
     # one worker may keep a connection while the other is silent for longer than its lease

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,13 +27,14 @@ import psutil
 from app.infra import schema
 from app.infra.settings import Settings
 from devkit.embedded.children import Child
-from devkit.embedded.postgres import Postgres
+from devkit.embedded.postgres import PORT, Postgres
 from devkit.embedded.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_CONNECTIONS = 140
 SMALL_DISK = "1200m"
 STARTING = 60.0
+SOCKET = f".s.PGSQL.{PORT}"
 POSTGRES = {
     "max_connections": str(MOST_CONNECTIONS),
     "max_wal_size": "192MB",
@@ -41,11 +42,20 @@ POSTGRES = {
 }
 
 
+def send_all(pid: int, what: signal.Signals) -> None:
+    """A signal to a process and all that it has started."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        for one in (root, *root.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.send_signal(what)
+
+
 class Process:
     """One of our processes, and how it is started again. `metrics`: the port that tells them."""
 
     def __init__(
-        self, name: str, start: Callable[[Mapping[str, str]], Child], metrics: int
+        self, name: str, start: Callable[[Mapping[str, str]], Child], metrics: int = 0
     ) -> None:
         self.name = name
         self.metrics = metrics
@@ -62,11 +72,7 @@ class Process:
 
     def send(self, what: signal.Signals) -> None:
         """To the process and all that it has started."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            root = psutil.Process(self.pid)
-            for one in (root, *root.children(recursive=True)):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    one.send_signal(what)
+        send_all(self.pid, what)
 
     def kill(self) -> None:
         """SIGKILL; returns when it is dead."""
@@ -106,16 +112,16 @@ class House:
     def everyone(self) -> list[Process]:
         return [*self.apis, *self.workers]
 
-    def mute(self, what: str) -> None:
-        """Tell the proxy: `mute old`, `mute all` or `clear`."""
+    def mute(self, what: str, ports: Sequence[int] = ()) -> None:
+        """Tell the proxy: `mute old`, `mute all` or `clear`, of these ports or of all."""
         assert self.proxy.stdin is not None
-        self.proxy.stdin.write(what.encode() + b"\n")
+        self.proxy.stdin.write(" ".join([what, *map(str, ports)]).encode() + b"\n")
         self.proxy.stdin.flush()
 
     async def connect(self) -> asyncpg.Connection:
         """A connection past the proxy, as superuser."""
         return await asyncpg.connect(
-            user="postgres", host=str(self.postgres.sockets), port=5432, database="ringline",
+            user="postgres", host=str(self.postgres.sockets), port=PORT, database="ringline",
             timeout=10, server_settings={"application_name": "chaos"},
         )  # fmt: skip
 
@@ -128,7 +134,7 @@ class House:
                 one.start()
 
     def ready(self) -> bool:
-        """Whether every API says so, and both workers live."""
+        """Whether every API says so, and all workers live."""
         with contextlib.suppress(httpx.HTTPError, KeyError, ValueError):
             for port in self.ports:
                 answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2)
@@ -154,46 +160,70 @@ class House:
 def running_house(*, apis: int = 2, workers: int = 2, direct_hints: bool = True) -> Iterator[House]:
     """Start everything; stop and forget it at the end."""
     with contextlib.ExitStack() as parts:
-        folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-        folder.chmod(0o755)
-        parts.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder = new_folder(parts)
         disk = small_disk(folder / "disk", parts)
         data = (disk or folder) / "postgres"
         postgres = parts.enter_context(Postgres(data, durable=True, settings=POSTGRES))
+        make_database(postgres)
         valkey = parts.enter_context(Valkey())
-        proxy, proxy_port = _proxy(parts, folder, postgres)
-        apple_port, apple = _apple(parts, folder)
-        ports = [free_port() for _ in range(apis)]
+        port = free_port()
+        proxy = start_proxy(parts, folder, {port: str(postgres.sockets / SOCKET)})
         values = {
-            "database_url": f"postgresql://postgres@127.0.0.1:{proxy_port}/ringline",
+            "database_url": f"postgresql://postgres@127.0.0.1:{port}/ringline",
             "redis_url": valkey.url,
-            "secret_key": secrets.token_urlsafe(32),
-            "public_url": f"http://127.0.0.1:{ports[0]}",
-            "apns_production_url": apple["production_url"],
-            "apns_sandbox_url": apple["sandbox_url"],
-            "apns_ca_file": apple["ca_file"],
-            "webhook_allow_private": "true",
             "direct_hints": str(direct_hints).lower(),
         }
-        settings = Settings.model_validate(values)
-        env = {k: v for k, v in os.environ.items() if not k.startswith("RINGLINE_")}
-        env |= {f"RINGLINE_{name.upper()}": str(value) for name, value in values.items()}
-        _make_database(postgres, settings)
-
-        def process(name: str, words: list[str], port: int) -> Process:
-            own = env | {"RINGLINE_WORKER_METRICS": f"127.0.0.1:{port}"}
-            made = Process(name, lambda extra: child(name, words, folder, own | extra), port)
-            parts.callback(made.stop, 5.0)
-            return made
-
-        made = House(
-            folder, postgres, valkey, proxy, apple_port, settings,
-            [process(f"api-{n}", ["api", "--port", str(p)], p) for n, p in enumerate(ports)],
-            [process(f"worker-{n}", ["worker"], free_port()) for n in range(workers)],
-            ports, disk,
-        )  # fmt: skip
+        ports = free_ports(apis)
+        ours = our_processes(parts, folder, values, ports, workers)
+        made = House(folder, postgres, valkey, proxy, *ours, ports, disk)
         made.await_ready()
         yield made
+
+
+def new_folder(parts: contextlib.ExitStack) -> Path:
+    """A folder for all that a house writes, removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+    folder.chmod(0o755)
+    parts.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def our_processes(
+    parts: contextlib.ExitStack,
+    folder: Path,
+    values: Mapping[str, str],
+    ports: Sequence[int],
+    workers: int,
+    own: Callable[[str], Mapping[str, str]] = lambda _: {},
+) -> tuple[int, Settings, list[Process], list[Process]]:
+    """Apple's control port, the settings, API processes on these ports, and workers.
+
+    `values` are settings of all, `own` gives those of one process by its name (`api-0`).
+    """
+    apple_port, apple = _apple(parts, folder)
+    values = {
+        "secret_key": secrets.token_urlsafe(32),
+        "public_url": f"http://127.0.0.1:{ports[0]}",
+        "apns_production_url": apple["production_url"],
+        "apns_sandbox_url": apple["sandbox_url"],
+        "apns_ca_file": apple["ca_file"],
+        "webhook_allow_private": "true",
+        **values,
+    }
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("RINGLINE_")}
+
+    def process(name: str, words: list[str], port: int) -> Process:
+        env = clean | {f"RINGLINE_{k.upper()}": v for k, v in {**values, **own(name)}.items()}
+        env["RINGLINE_WORKER_METRICS"] = f"127.0.0.1:{port}"
+        made = Process(name, lambda extra: child(name, words, folder, {**env, **extra}), port)
+        parts.callback(made.stop, 5.0)
+        return made
+
+    return (
+        apple_port, Settings.model_validate(values),
+        [process(f"api-{n}", ["api", "--port", str(port)], port) for n, port in enumerate(ports)],
+        [process(f"worker-{n}", ["worker"], port) for n, port in enumerate(free_ports(workers))],
+    )  # fmt: skip
 
 
 def child(name: str, words: list[str], folder: Path, env: Mapping[str, str]) -> Child:
@@ -219,28 +249,38 @@ def small_disk(at: Path, parts: contextlib.ExitStack) -> Path | None:
     return at
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now, each another."""
+    with contextlib.ExitStack() as stack:
+        found = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in found]
+
+
 def free_port() -> int:
     """A port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    return free_ports(1)[0]
 
 
-def _proxy(
-    parts: contextlib.ExitStack, folder: Path, postgres: Postgres
-) -> tuple[subprocess.Popen[bytes], int]:
-    port = free_port()
+def start_proxy(
+    parts: contextlib.ExitStack, folder: Path, targets: Mapping[int, str]
+) -> subprocess.Popen[bytes]:
+    """A proxy on these ports, which listens when this returns."""
+    words = [word for port, target in targets.items() for word in (str(port), target)]
     with (folder / "proxy.log").open("ab") as log:
         proxy = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.proxy", str(port),
-             str(postgres.sockets / ".s.PGSQL.5432")],
+            [sys.executable, "-m", "tests.chaos.proxy", *words],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log,
         )  # fmt: skip
     assert proxy.stdin is not None
     parts.callback(proxy.stdin.close)
     parts.callback(proxy.wait)
     parts.callback(proxy.kill)
-    return proxy, port
+    last, end = list(targets)[-1], time.monotonic() + STARTING
+    while proxy.poll() is None and time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", last), 1):
+            return proxy
+        time.sleep(0.05)
+    raise TimeoutError((folder / "proxy.log").read_text())
 
 
 def _apple(parts: contextlib.ExitStack, folder: Path) -> tuple[int, dict[str, str]]:
@@ -261,20 +301,13 @@ def _apple(parts: contextlib.ExitStack, folder: Path) -> tuple[int, dict[str, st
         time.sleep(0.05)
 
 
-def _make_database(postgres: Postgres, settings: Settings) -> None:
+def make_database(postgres: Postgres) -> None:
+    """The database `ringline` with all tables."""
+
     async def make() -> None:
-        admin = await asyncpg.connect(user="postgres", host=str(postgres.sockets), port=5432)
+        admin = await asyncpg.connect(user="postgres", host=str(postgres.sockets), port=PORT)
         await admin.execute("CREATE DATABASE ringline")
         await admin.close()
 
     asyncio.run(make())
-    end = time.monotonic() + 10
-    while True:  # the proxy may still be starting
-        try:
-            schema.upgrade(settings.sqlalchemy_url)
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+    schema.upgrade(postgres.url_for("ringline"))

@@ -5,7 +5,7 @@ import itertools
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +20,7 @@ THINK = 0.25
 class Load:
     """Calls of one tenant. `asked`: rings that were answered 202; `odd`: answers that are wrong."""
 
-    def __init__(self, world: World, tenant: Tenant, *, ring_time: float) -> None:
+    def __init__(self, world: World, tenant: Tenant, *, ring_time: float, callees: int = 1) -> None:
         self.asked: list[Asked] = []
         self.odd: list[str] = []
         self.begun = 0
@@ -29,6 +29,7 @@ class Load:
         self._world = world
         self._tenant = tenant
         self._ring_time = ring_time
+        self._callees = callees
         self._name = secrets.token_hex(4)
         self._pushed: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._lives: set[asyncio.Task[None]] = set()
@@ -96,10 +97,11 @@ class Load:
 
     async def _life(self, ring_time: float, *, act: bool, think: float = THINK) -> None:
         number = next(self._numbers)
-        caller, callee = random.sample(self._tenant.users, 2)
+        caller, *callees = random.sample(self._tenant.users, 1 + self._callees)
         name = f"{self._name}-{number}"
         body = {
-            "id": name, "caller": {"id": caller.id}, "callees": [callee.id], "ring_time": ring_time
+            "id": name, "caller": {"id": caller.id}, "callees": [one.id for one in callees],
+            "ring_time": ring_time,
         }  # fmt: skip
         self.begun += 1
         asked = time.time()
@@ -111,33 +113,41 @@ class Load:
             self._note("ring", reply, lambda status: status in {0, 429, 503})
             self.given_up += 1
             return
-        members = reply.json["members"]
-        uuid = next(one["ring"]["uuid"] for one in members if one["user_id"] == callee.id)
-        self.asked.append(Asked(uuid, callee.id, frozenset(callee.voip), asked, time.time()))
+        members = {one["user_id"]: one for one in reply.json["members"]}
+        rings = [
+            Asked(members[one.id]["ring"]["uuid"], one.id, frozenset(one.voip), asked, time.time())
+            for one in callees
+        ]
+        self.asked += rings
         if act:
-            await self._lived(name, uuid, number, ring_time, think)
+            await self._lived(name, [one.uuid for one in rings], number, ring_time, think)
         self.done += 1
 
     async def _lived(
-        self, name: str, uuid: str, number: int, ring_time: float, think: float
+        self, name: str, uuids: Sequence[str], number: int, ring_time: float, think: float
     ) -> None:
-        """From the push to the end: most are answered, some declined, some given up by the caller."""
+        """From the push to the end: most are answered, some declined, some given up by the caller.
+
+        Of several that ring one does so, when all have been reached: what has settled is not lost.
+        """
         over = time.time() + ring_time
         try:
             async with asyncio.timeout(ring_time + 1):
-                ring = await asyncio.shield(self._push_of(uuid))
+                for uuid in uuids:
+                    ring = await asyncio.shield(self._push_of(uuid))
         except TimeoutError:
             return
         await asyncio.sleep(think)
         state = urlsplit(ring["state_url"]).path
-        if number % 10 == 8:
-            await self._act(f"{state}/decline", ring["token"], over)
-        elif number % 10 == 9:
-            await self._act(f"/v1/calls/default:{name}/cancel", self._tenant.key, over)
-        else:
-            await self._act(f"{state}/accept", ring["token"], over)
+        call = f"/v1/calls/default:{name}"
+        if number % 10 == 9:
+            await self._act(f"{call}/cancel", self._tenant.key, over)
+            return
+        declined = number % 10 == 8
+        await self._act(f"{state}/{'decline' if declined else 'accept'}", ring["token"], over)
+        if not declined or len(uuids) > 1:
             await asyncio.sleep(think)
-            await self._act(f"/v1/calls/default:{name}/end", self._tenant.key, over)
+            await self._act(f"{call}/end", self._tenant.key, over)
 
     async def _act(self, path: str, bearer: str, over: float) -> None:
         reply = await self._world.balancer.ask("POST", path, bearer=bearer, within=45.0)

@@ -1,8 +1,9 @@
-"""A TCP proxy before PostgreSQL's socket that can go mute: bytes vanish, nothing is closed.
+"""A TCP proxy before servers that can go mute: bytes vanish, nothing is closed.
 
-A process of its own (`python -m tests.chaos.proxy PORT SOCKET`), told by lines on its standard
-input: `mute old` (connections that are open now, for ever; new ones work), `mute all` (new ones
-too), `clear` (new ones work again; what was muted stays so, as behind a NAT that has forgotten it).
+A process of its own (`python -m tests.chaos.proxy PORT TARGET [PORT TARGET ...]`, a target being a
+socket's path or a port), told by lines on its standard input: `mute old` (connections that are open
+now, for ever; new ones work), `mute all` (new ones too), `clear` (new ones work again; what was
+muted stays so, as behind a NAT that has forgotten it). Ports may follow: else it is said to all.
 """
 
 import asyncio
@@ -64,8 +65,8 @@ class Pair:
 class Proxy:
     """Every connection, and whether new ones are mute from the start."""
 
-    def __init__(self, socket: str) -> None:
-        self._socket = socket
+    def __init__(self, target: str) -> None:
+        self._target = target
         self._pairs: list[Pair] = []
         self._mute_new = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,7 +83,10 @@ class Proxy:
     async def _reach(self, pair: Pair) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_unix_connection(lambda: pair.server, self._socket)
+            if self._target.isdecimal():
+                await loop.create_connection(lambda: pair.server, "127.0.0.1", int(self._target))
+            else:
+                await loop.create_unix_connection(lambda: pair.server, self._target)
         except OSError:
             if pair.client.transport is not None:
                 pair.client.transport.abort()
@@ -100,17 +104,21 @@ class Proxy:
         self._pairs.clear()
 
 
-async def serve(port: int, socket: str) -> None:
-    """Until the standard input ends."""
+async def serve(targets: dict[str, str]) -> None:
+    """Until the standard input ends. `targets` by port."""
     loop = asyncio.get_running_loop()
-    proxy = Proxy(socket)
-    await loop.create_server(proxy.connected, "127.0.0.1", port, backlog=512)
+    proxies = {port: Proxy(target) for port, target in targets.items()}
+    for port, proxy in proxies.items():
+        await loop.create_server(proxy.connected, "127.0.0.1", int(port), backlog=512)
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
-        proxy.order(line.decode().strip())
+        words = line.decode().split()
+        ports = [word for word in words if word.isdecimal()]
+        for port in ports or proxies:
+            proxies[port].order(" ".join(words[: len(words) - len(ports)]))
 
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(serve(int(sys.argv[1]), sys.argv[2]))
+        uvloop.run(serve(dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))))

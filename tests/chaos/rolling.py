@@ -7,43 +7,22 @@ there is no HAProxy.
 """
 
 import asyncio
-import contextlib
-import os
 import shutil
-import signal
 import sys
 import time
-from collections.abc import Iterator
 
 import uvloop
 
-from devkit.embedded.children import Child
 from tests.chaos import counts
 from tests.chaos.counts import Fault
-from tests.chaos.house import ROOT, House, Process, free_port, running_house
+from tests.chaos.house import House, Process, free_port, running_house
 from tests.chaos.load import Load
+from tests.chaos.nodes import haproxy
 from tests.chaos.run import final
 from tests.chaos.world import living_in
 
-CONFIGURATION = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
 RATE = 8.0
 BETWEEN = 3.0
-
-
-@contextlib.contextmanager
-def haproxy(house: House) -> Iterator[int]:
-    """HAProxy before the house's API processes; its port."""
-    port = free_port()
-    places = {f"RINGLINE_API_{n}": f"127.0.0.1:{p}" for n, p in enumerate(house.ports, start=1)}
-    made = Child(
-        [shutil.which("haproxy") or "haproxy", "-db", "-f", str(CONFIGURATION)],
-        cwd=ROOT, log=house.folder / "haproxy.log", death_signal=signal.SIGKILL,
-        environment=os.environ | places | {"RINGLINE_BIND": f"127.0.0.1:{port}"},
-    )  # fmt: skip
-    try:
-        yield port
-    finally:
-        made.end([(signal.SIGTERM, 5.0)])
 
 
 async def restarted(house: House, one: Process) -> float:
@@ -85,8 +64,13 @@ def main() -> int:
     if shutil.which("haproxy") is None:
         print("not run: there is no haproxy here (Debian's package is `haproxy`)")
         return 2
-    with running_house() as house, haproxy(house) as port:
-        failed = uvloop.run(roll(house, port))
+    with running_house() as house:
+        port = free_port()
+        before = haproxy(house.folder, port, house.ports)
+        try:
+            failed = uvloop.run(roll(house, port))
+        finally:
+            before.stop(5.0)
     print(f"{len(failed)} failed", *failed[:10], sep="\n  ")
     return 1 if failed else 0
 

@@ -60,7 +60,8 @@ OWED = """
 """
 UNDELIVERED = """
     SELECT CAST(e.session_id AS text) AS call, e.seq FROM events e
-    WHERE e.tenant_id = $2 AND e.at >= to_timestamp($3) AND NOT EXISTS (
+    WHERE e.tenant_id = $2 AND e.at >= to_timestamp($3)
+    AND ('*' = ANY ($4) OR e.type = ANY ($4)) AND NOT EXISTS (
         SELECT FROM deliveries d
         WHERE d.webhook_id = $1 AND d.session_id = e.session_id AND d.seq = e.seq)
 """
@@ -117,9 +118,11 @@ class Truth:
         rows = await self.fetch(OWED, webhook, since)
         return {row["event_id"]: Owed(row["call"], row["seq"], row["at"]) for row in rows}
 
-    async def undelivered(self, webhook: UUID, tenant: UUID, since: float) -> list[str]:
-        """Events for which no delivery was ever written."""
-        rows = await self.fetch(UNDELIVERED, webhook, tenant, since)
+    async def undelivered(
+        self, webhook: UUID, tenant: UUID, since: float, types: Iterable[str] = ("*",)
+    ) -> list[str]:
+        """Events of these types, or of all (`*`), for which no delivery was ever written."""
+        rows = await self.fetch(UNDELIVERED, webhook, tenant, since, list(types))
         return [f"event {row['seq']} of call {row['call']} is owed to no webhook" for row in rows]
 
     async def evidence(self) -> str:

@@ -10,8 +10,9 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import asyncpg
 import uvloop
@@ -48,6 +49,12 @@ class Outcome:
     refused: int = 0
     repeated: int = 0
     recovery: float = 0.0
+    hurt: float = 0.0
+    """Seconds from the fault's first moment to the last push that was slow, or refused request."""
+    worst: float = 0.0
+    """The longest wait from a request to its first push, in seconds."""
+    held: float = 0.0
+    """Rings a second."""
     waits: dict[str, float] = field(default_factory=dict)
     """99th percentiles, in seconds: before the fault and under it, to the answer and to the push."""
     ratio: float | None = None
@@ -61,9 +68,9 @@ class Outcome:
         return not (slow or unfair or any(self.breaches.values()))
 
 
-async def measured(world: World, seconds: float) -> float:
+async def measured(world: World, seconds: float, callees: int = 1) -> float:
     """Calls a second, from the request over push and answer to the end, that the house can do."""
-    load = Load(world, world.tenant, ring_time=30)
+    load = Load(world, world.tenant, ring_time=30, callees=callees)
     world.apple.follow(load.heard)
     await load.closed(8, 1.0)
     rate = await load.closed(24, seconds)
@@ -71,8 +78,8 @@ async def measured(world: World, seconds: float) -> float:
     return rate
 
 
-async def row(world: World, spec: Spec, rate: float) -> Outcome:
-    """Put this fault into the ringing, and count."""
+async def row(world: World, spec: Spec, rate: float, callees: int = 1) -> Outcome:
+    """Put this fault into the ringing, of so many calls a second, and count."""
     reason = spec.impossible(world)
     if reason is not None:
         return Outcome(spec.name, spec.what, not_run=reason)
@@ -81,8 +88,10 @@ async def row(world: World, spec: Spec, rate: float) -> Outcome:
     begins = {one.user: one.last or 0 for one in world.followers}
     resets = sum(one.resets for one in world.followers)
     world.balancer.refused.clear()
-    load = Load(world, world.tenant, ring_time=max(25.0, spec.lasts + 15))
+    ring_time = max(25.0, spec.lasts + 15)
+    load = Load(world, world.tenant, ring_time=ring_time, callees=callees)
     world.apple.follow(load.heard)
+    begun = time.monotonic()
     load.start(rate)
     load.leave_alone(3, ring_time=8)
     try:
@@ -92,6 +101,7 @@ async def row(world: World, spec: Spec, rate: float) -> Outcome:
     except BaseException:
         await load.stop(within=0)  # or it rings on under the next row, which counts its calls
         raise
+    rung, seconds = len(load.asked), time.monotonic() - begun
     await load.stop(within=60)
     await final(world, 45)
     await world.apple.stop()
@@ -105,6 +115,7 @@ async def row(world: World, spec: Spec, rate: float) -> Outcome:
     outcome = Outcome(spec.name, spec.what, rings=len(load.asked), refused=len(refused))
     outcome.repeated = counts.repeated(sent)
     outcome.recovery = counts.recovery(load.asked, sent, refused, fault, prompt=PROMPT)
+    outcome.held = rung / seconds
     outcome.breaches = {
         "lost": counts.lost(load.asked, fates, sent),
         "doubled": counts.doubled(sent, fault),
@@ -115,10 +126,15 @@ async def row(world: World, spec: Spec, rate: float) -> Outcome:
         "late": counts.late(load.asked, sent, fault),
         "feeds": heard,
         "hooks": counts.unhooked([post.headers["webhook-id"] for post in came], owed)
-        + await truth.undelivered(world.webhook, world.tenant.id, since),
+        + await truth.undelivered(world.webhook, world.tenant.id, since, world.hooked),
         "wrong": counts.broken(refused) + load.odd,
     }
-    without, under = _waits(load, sent, fault)
+    pushed = _waits(load, sent)
+    without = [wait for at, wait in pushed if at < fault.begin]
+    under = [wait for at, wait in pushed if fault.begin <= at < fault.end]
+    slow = [at + wait for at, wait in pushed if wait > PROMPT] + [one.at for one in refused]
+    outcome.hurt = max((at - fault.begin for at in slow if at > fault.begin), default=0.0)
+    outcome.worst = max((wait for _, wait in pushed), default=0.0)
     answers = [(one.asked, one.answered - one.asked) for one in load.asked]
     outcome.waits = {
         "answer before": counts.percentile([wait for at, wait in answers if at < fault.begin]),
@@ -193,17 +209,10 @@ async def _feeds(world: World, since: float, begins: dict[str, int]) -> list[str
     return found
 
 
-def _waits(
-    load: Load, sent: Sequence[counts.Sent], fault: Fault
-) -> tuple[list[float], list[float]]:
-    """Seconds from request to first push, before the fault and under it."""
-    first: dict[str, float] = {}
-    for one in sent:
-        if one.accepted and one.rings:
-            first[one.ring] = min(one.at, first.get(one.ring, one.at))
-    pushed = [(one.asked, first[one.uuid] - one.asked) for one in load.asked if one.uuid in first]
-    without = [wait for at, wait in pushed if at < fault.begin]
-    return without, [wait for at, wait in pushed if fault.begin <= at < fault.end]
+def _waits(load: Load, sent: Sequence[counts.Sent]) -> list[tuple[float, float]]:
+    """When each ring that was pushed was asked for, and the seconds from there to its first push."""
+    first = counts.first(sent)
+    return [(one.asked, first[one.uuid] - one.asked) for one in load.asked if one.uuid in first]
 
 
 def _hook_waits(
@@ -236,29 +245,36 @@ def chaos(
 async def _all(
     house: House, chosen: Sequence[Spec], smoke: bool, rate: float | None
 ) -> tuple[float, list[Outcome]]:
-    outcomes = []
     async with living_in(house, users=40 if smoke else 60, followers=8) as world:
         half = rate or min(MOST_RATE, await measured(world, 2 if smoke else 5) / 2)
         print(f"ringing at {half:.1f} calls a second", file=sys.stderr, flush=True)
-        for spec in chosen:
-            try:
-                outcome = await row(world, spec, half)
-            except (AssertionError, OSError, TimeoutError, asyncpg.PostgresError) as error:
-                # one row that cannot be made keeps no other from being seen
-                outcome = Outcome(spec.name, spec.what, breaches={"wrong": [str(error)]})
-                await world.apple.stop()
-            outcomes.append(outcome)
-            print(line(outcome), file=sys.stderr, flush=True)
-            if spec.one_tenant:
-                told = ", ".join(f"{what} {took:.3f} s" for what, took in outcome.waits.items())
-                print(f"    99 of 100 waited at most: {told}", file=sys.stderr, flush=True)
-            for kind, found in outcome.breaches.items():
-                for breach in found[:3]:
-                    print(f"    {kind}: {breach[:2_000]}", file=sys.stderr, flush=True)
-            if not outcome.good:
-                await _keep(world, outcome)
-            await _healthy(world, outcome)
-    return half, outcomes
+        return half, await all_rows(world, chosen, half)
+
+
+async def all_rows(
+    world: World, chosen: Sequence[Spec], rate: float, callees: int = 1
+) -> list[Outcome]:
+    """Each fault in turn, told of as it has been seen."""
+    outcomes = []
+    for spec in chosen:
+        try:
+            outcome = await row(world, spec, rate, callees)
+        except (AssertionError, OSError, TimeoutError, asyncpg.PostgresError) as error:
+            # one row that cannot be made keeps no other from being seen
+            outcome = Outcome(spec.name, spec.what, breaches={"wrong": [str(error)]})
+            await world.apple.stop()
+        outcomes.append(outcome)
+        print(line(outcome), file=sys.stderr, flush=True)
+        if spec.one_tenant:
+            told = ", ".join(f"{what} {took:.3f} s" for what, took in outcome.waits.items())
+            print(f"    99 of 100 waited at most: {told}", file=sys.stderr, flush=True)
+        for kind, found in outcome.breaches.items():
+            for breach in found[:3]:
+                print(f"    {kind}: {breach[:2_000]}", file=sys.stderr, flush=True)
+        if not outcome.good:
+            await _keep(world, outcome)
+        await _healthy(world, outcome)
+    return outcomes
 
 
 async def _keep(world: World, outcome: Outcome) -> None:
@@ -307,18 +323,22 @@ def cells(one: Outcome) -> list[str]:
 
 def markdown(rate: float, outcomes: Sequence[Outcome]) -> str:
     """The table for the docs."""
-    rows = [HEAD, ["---"] * len(HEAD), *map(cells, outcomes)]
-    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    return f"At {rate:.0f} calls a second:\n\n{table}\n"
+    return f"At {rate:.0f} calls a second:\n\n{table(HEAD, map(cells, outcomes))}"
 
 
-def write_down(table: str) -> None:
-    """Put the table into the paper on faults, in place of the one before."""
-    before, found, rest = PAPER.read_text().partition(BEGIN)
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(row) + " |\n" for row in lines)
+
+
+def write_down(paper: Path, begin: str, text: str) -> None:
+    """Put what was measured into its place in a paper, in place of what was there before."""
+    before, found, rest = paper.read_text().partition(begin)
     _, closed, after = rest.partition(END)
     if not (found and closed):
-        raise ValueError(f"{PAPER} has no place for the table")
-    PAPER.write_text(f"{before}{BEGIN}\n\n## Measured\n\n{table}\n{END}{after}")
+        raise ValueError(f"{paper} has no place for the table")
+    paper.write_text(f"{before}{begin}\n\n## Measured\n\n{text}\n{END}{after}")
 
 
 def main() -> int:
@@ -347,7 +367,7 @@ def main() -> int:
     if given.markdown:
         print(markdown(rate, outcomes))
         if not only:
-            write_down(markdown(rate, outcomes))
+            write_down(PAPER, BEGIN, markdown(rate, outcomes))
     else:
         print(" | ".join(cell.rjust(width) for cell, width in zip(HEAD, WIDTHS, strict=True)))
         print("\n".join(map(line, outcomes)))

@@ -51,6 +51,8 @@ class World:
     receiver: Receiver
     tenant: Tenant
     webhook: UUID
+    hooked: Sequence[str]
+    """The types of events that the webhook is told of; `*`: all."""
     followers: list[Follower] = field(default_factory=list)
 
     async def new_tenant(self, users: list[str], *, devices: int = 2) -> Tenant:
@@ -59,7 +61,7 @@ class World:
 
     async def hook(self, tenant: Tenant, url: str) -> UUID:
         """A webhook of this tenant for all events."""
-        return await _hook(self.balancer, tenant, url)
+        return await _hook(self.balancer, tenant, url, ["*"])
 
 
 @contextlib.asynccontextmanager
@@ -68,6 +70,8 @@ async def living_in(
     *,
     users: int,
     followers: int,
+    devices: int = 2,
+    hooked: Sequence[str] = ("*",),
     ports: Sequence[int] | None = None,
     strict: bool = False,
 ) -> AsyncIterator[World]:
@@ -81,11 +85,11 @@ async def living_in(
         balancer = await parts.enter_async_context(Balancer(ports or house.ports, strict=strict))
         receiver = await parts.enter_async_context(receiving())
         names = [f"user-{n}" for n in range(users)]
-        tenant = await _tenant(house, balancer, apple, names, 2)
-        webhook = await _hook(balancer, tenant, receiver.url)
+        tenant = await _tenant(house, balancer, apple, names, devices)
+        webhook = await _hook(balancer, tenant, receiver.url, hooked)
         truth = Truth(house.connect)
         parts.push_async_callback(truth.close)
-        world = World(house, balancer, apple, truth, receiver, tenant, webhook)
+        world = World(house, balancer, apple, truth, receiver, tenant, webhook, hooked)
         for n, name in enumerate(names[:followers]):
             token = await _user_token(balancer, tenant, name)
             world.followers.append((SseFollower, WsFollower)[n % 2](name, token, balancer))
@@ -145,8 +149,8 @@ async def _user_token(balancer: Balancer, tenant: Tenant, user: str) -> str:
     return token
 
 
-async def _hook(balancer: Balancer, tenant: Tenant, url: str) -> UUID:
-    body = {"url": url, "events": ["*"]}
+async def _hook(balancer: Balancer, tenant: Tenant, url: str, events: Sequence[str]) -> UUID:
+    body = {"url": url, "events": list(events)}
     reply = await balancer.ask("POST", "/v1/webhooks", bearer=tenant.key, body=body)
     assert reply.status == 201, reply
     return UUID(reply.json["id"])

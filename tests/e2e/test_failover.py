@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +10,10 @@ from sqlalchemy import text
 
 from app.infra import schema
 from app.infra.db import Database
-from devkit.embedded import cluster, running_postgres
+from devkit.embedded import running_postgres
 from devkit.embedded.postgres import PORT, Postgres
 from devkit.simulator import Simulator
+from tests.chaos.nodes import copy
 from tests.e2e.house import TROUBLES, eventually, new_tenant, running_house
 
 REPLICATED = {"wal_level": "replica", "max_wal_senders": "4", "fsync": "off"}
@@ -31,13 +31,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Postgres, P
     folder = tmp_path_factory.mktemp("pair")
     with running_postgres(folder / "one", settings=REPLICATED) as primary:
         schema.upgrade(primary.url)
-        command = [
-            str(cluster.binaries() / "bin" / "pg_basebackup"), "--pgdata", str(folder / "two" / "data"),
-            "--host", str(primary.sockets), "--port", str(PORT), "--username", "postgres",
-            "--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync",
-        ]  # fmt: skip
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
-        with running_postgres(folder / "two", settings={"fsync": "off"}) as standby:
+        standby = Postgres(folder / "two", settings={"fsync": "off"})
+        copy(primary, standby)
+        with standby:
             yield primary, standby
 
 

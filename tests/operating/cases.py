@@ -112,7 +112,7 @@ CASES = (
     Case("api-gone", "an API process has gone", api_gone, 75, frozenset({"RinglineDown"})),
     Case("workers-gone", "all workers have gone", workers_gone, 90,
          frozenset({"RinglineDown", "RinglineNoWorker", "RinglinePushesWait"})),
-    Case("database-frozen", "PostgreSQL is frozen", faults.postgres_frozen, 150,
+    Case("database-frozen", "PostgreSQL is frozen", faults.server_frozen(faults.postgres), 150,
          frozenset({"RinglineDatabaseAway", "RinglineServerErrors", "RinglineSweepFails",
                     "RinglineTasksFail"})),
     Case("redis-gone", "Valkey is gone", faults.valkey_gone, 90, frozenset({"RinglineRedisAway"})),
