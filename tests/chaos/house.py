@@ -113,7 +113,7 @@ class House:
         return [*self.apis, *self.workers]
 
     def mute(self, what: str, ports: Sequence[int] = ()) -> None:
-        """Tell the proxy: `mute old`, `mute all` or `clear`, of these ports or of all."""
+        """Tell the proxy: `mute old`, `mute all`, `clear` or `join`, of these ports or of all."""
         assert self.proxy.stdin is not None
         self.proxy.stdin.write(" ".join([what, *map(str, ports)]).encode() + b"\n")
         self.proxy.stdin.flush()

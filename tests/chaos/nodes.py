@@ -90,7 +90,7 @@ class Nodes(House):
         self.mute("mute all", self.routes[name])
 
     def joined(self, name: str) -> None:
-        self.mute("clear", self.routes[name])
+        self.mute("join", self.routes[name])
 
     def mend(self) -> None:
         super().mend()

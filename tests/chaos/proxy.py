@@ -3,7 +3,9 @@
 A process of its own (`python -m tests.chaos.proxy PORT TARGET [PORT TARGET ...]`, a target being a
 socket's path or a port), told by lines on its standard input: `mute old` (connections that are open
 now, for ever; new ones work), `mute all` (new ones too), `clear` (new ones work again; what was
-muted stays so, as behind a NAT that has forgotten it). Ports may follow: else it is said to all.
+muted stays so, as behind a NAT that has forgotten it), `join` (the same, and those that began mute
+are reset: a network would have kept their first packet for later). Ports may follow: else it is
+said to all.
 """
 
 import asyncio
@@ -69,12 +71,15 @@ class Proxy:
         self._target = target
         self._pairs: list[Pair] = []
         self._mute_new = False
+        self._begun_mute: list[Pair] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     def connected(self) -> Pipe:
         pair = Pair(self._mute_new)
         self._pairs.append(pair)
-        if not pair.mute:  # else it never gets to the server
+        if pair.mute:  # it never gets to the server
+            self._begun_mute.append(pair)
+        else:
             task = asyncio.get_running_loop().create_task(self._reach(pair))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -95,8 +100,12 @@ class Proxy:
         pair.client.join(pair.server)
 
     def order(self, line: str) -> None:
-        if line == "clear":
+        if line in {"clear", "join"}:
             self._mute_new = False
+            for pair in self._begun_mute if line == "join" else ():
+                if pair.client.transport is not None:
+                    pair.client.transport.abort()
+            self._begun_mute.clear()
             return
         self._mute_new = line == "mute all"
         for pair in self._pairs:
