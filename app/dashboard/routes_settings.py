@@ -279,7 +279,9 @@ async def change_payload(request: Request, place: Operator) -> Response:
     try:
         app_id = APP_ID.validate_python(app_id)
         if profile.startswith(ANDROID):
-            changed, kept = _with_android(settings, app_id, profile.removeprefix(ANDROID))
+            newer = bool(text_of(form, "android_v2"))
+            name = profile.removeprefix(ANDROID)
+            changed, kept = _with_android(settings, app_id, name, newer=newer)
         else:
             changed, kept = _with_profile(settings, app_id, profile, template)
     except (TemplateError, ValidationError) as error:
@@ -312,15 +314,16 @@ def _with_profile(
 
 
 def _with_android(
-    settings: TenantSettings, app_id: str, profile: str
+    settings: TenantSettings, app_id: str, profile: str, *, newer: bool
 ) -> tuple[TenantSettings, bool]:
-    """The same for a package's."""
+    """The same for a package's; `newer`: it is sent `android_v2`."""
     profiles = dict(settings.android_profiles)
     profiles.pop(app_id, None)
     if profile != "ringline":
         profiles[app_id] = profile
-    values = settings.model_dump() | {"android_profiles": profiles}
-    return TenantSettings.model_validate(values), app_id in profiles
+    packages = [one for one in settings.android_v2 if one != app_id] + [app_id] * newer
+    values = settings.model_dump() | {"android_profiles": profiles, "android_v2": packages}
+    return TenantSettings.model_validate(values), app_id in profiles or newer
 
 
 @router.get("/audit")

@@ -1,6 +1,6 @@
 """A message as it goes to Google. Source: "Method: projects.messages.send", firebase.google.com."""
 
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -13,6 +13,9 @@ LONGEST_TTL: Final = 28 * 24 * 3600
 NOBODY: Final = "ringline-asks-whether-this-credential-works"
 """A topic to which a message is only ever sent with `validate_only`."""
 LONGEST_TOKEN: Final = 4_096
+_CALLERS: Final = ("ring_title", "ring_caller_name", "ring_caller_id")
+_NO_NAME: Final = "Ringline"
+"""Where a payload says nobody's name."""
 
 
 @frozen
@@ -36,6 +39,8 @@ def message_of(push: OutgoingPush) -> FcmMessage:
     if push.purpose.is_alert:
         return _shown(push)
     seconds = min(max(int(push.deadline - push.now), 0), LONGEST_TTL)
+    if push.newer:
+        return _by_intent(push, seconds)
     priority = b"HIGH" if push.purpose is Purpose.RING else b"NORMAL"
     return FcmMessage(
         b'{"message":{"token":%b,"data":%b,"android":{"priority":"%b","ttl":"%ds"}}}'
@@ -43,12 +48,39 @@ def message_of(push: OutgoingPush) -> FcmMessage:
     )
 
 
+def _by_intent(push: OutgoingPush, seconds: int) -> FcmMessage:
+    """The same as AndroidConfigV2, which has an intent in place of a priority.
+
+    A ring is a `remote_notification` that the app's own code makes a call screen of; what it shows
+    where that does not run is Android's to show. An SDK that knows no V2 gets the data message of
+    before. A stop is a `background_sync`. Source: "Migrate from FCM HTTP v1 API to
+    AndroidConfigV2", firebase.google.com (a preview).
+    """
+    data = orjson.loads(push.payload)
+    android: dict[str, Any] = {"ttl": f"{seconds}s"}
+    if push.purpose is Purpose.RING:
+        who = next((data[name] for name in _CALLERS if data.get(name)), _NO_NAME)
+        android["remote_notification"] = {
+            "mutable_content": True,
+            "use_as_v1_data_message": True,
+            "notification": {"title": who, "body": "Incoming call", "tag": push.ring},
+        }
+    else:
+        android["background_sync"] = {}
+    message = {"token": push.token, "data": data, "android_v2": android}
+    return FcmMessage(orjson.dumps({"message": message}))
+
+
 def _shown(push: OutgoingPush) -> FcmMessage:
     """A notification that Android shows by itself, in the place of another of the same ring."""
     said = orjson.loads(push.payload)
     ttl = max(push.shown_until - int(push.now), 0)
-    android = {"priority": "HIGH", "ttl": f"{ttl}s", "notification": said["notification"]}
-    message = {"token": push.token, "data": said["data"], "android": android}
+    message = {"token": push.token, "data": said["data"]}
+    shown = {"notification": said["notification"]}
+    if push.newer:
+        message["android_v2"] = {"ttl": f"{ttl}s", "remote_notification": shown}
+    else:
+        message["android"] = {"priority": "HIGH", "ttl": f"{ttl}s", **shown}
     return FcmMessage(orjson.dumps({"message": message}))
 
 

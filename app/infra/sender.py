@@ -37,6 +37,7 @@ class OutgoingPush:
     `id` stays over retries. `token` is the address, `kind` that of the token, `topics` what its
     credential is for, as that spells it. `deadline`, unix seconds, is when it is worth nothing any
     more, `now` by the same clock; `keep`: the service may keep a ring for a phone that is off.
+    `newer`: its app is to be sent its service's newer form, where that has two.
     """
 
     id: str
@@ -50,6 +51,7 @@ class OutgoingPush:
     now: float
     keep: bool = False
     topics: Sequence[str] = ()
+    newer: bool = False
 
     @property
     def shown_until(self) -> int:

@@ -70,6 +70,7 @@ class Preparing:
                 now.timestamp(),
                 settings.store_and_forward,
                 topics,
+                push.app_id in settings.android_v2,
             )
         )
 

@@ -192,6 +192,12 @@ class TenantSettings(Request):
     android_profiles: Annotated[dict[AppId, str], _APPS] = Field(
         {}, description="payload profile per Android package"
     )
+    android_v2: Annotated[list[AppId], _APPS] = Field(
+        [],
+        description="Android packages that are sent FCM's `android_v2` in place of `android`: a "
+        "preview of Google's (docs/guides/android.md)",
+        examples=[["com.example.app"]],
+    )
     templates: Annotated[dict[AppId, dict[str, Any]], _APPS] = Field(
         {}, description="custom payload per bundle id"
     )

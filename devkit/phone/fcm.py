@@ -30,8 +30,11 @@ class Said:
 def message_of(given: Mapping[str, Any]) -> Push:
     """A message as the simulator's control API lists it, with its `data` as the payload."""
     message = given["payload"]["message"]
-    android = message.get("android") or {}
-    headers = {"priority": str(android.get("priority", NORMAL)).upper()}
+    newer = message.get("android_v2") or {}
+    android = newer or message.get("android") or {}
+    # AndroidConfigV2 has an intent in its place
+    priority = "HIGH" if "remote_notification" in newer else android.get("priority", NORMAL)
+    headers = {"priority": str(priority).upper()}
     headers |= {key: str(android[key]) for key in ("ttl", "collapse_key") if key in android}
     payload = json.dumps(message.get("data") or {}, ensure_ascii=False, separators=(",", ":"))
     received_ns = int(given["received_ns"])

@@ -13,6 +13,8 @@ from app.core.payload import (
     android_stop,
     sample_facts,
 )
+from devkit.simulator.google.answers import Refusal
+from devkit.simulator.google.rules import read
 
 FACTS = sample_facts(1_790_000_000_000)
 
@@ -65,3 +67,24 @@ def test_a_stop_says_which_ring_and_why() -> None:
 )
 def test_faults_are_found(payload: str, where: str) -> None:
     assert where in {one.path for one in android_problems("ringline", payload)}
+
+
+@pytest.mark.parametrize(
+    ("android", "high"),
+    [
+        ({"remote_notification": {"notification": {"title": "x"}, "mutable_content": True}}, True),
+        ({"background_sync": {}, "ttl": "3s"}, False),
+        ({"background_sync": {}, "remote_notification": {"notification": {"title": "x"}}}, None),
+        ({"ttl": "3s"}, None),
+        ({"remote_notification": {"mutable_content": True}}, None),
+        ({"remote_notification": {"notification": {}}}, None),
+        ({"background_sync": {}, "priority": "HIGH"}, None),
+    ],
+)
+def test_google_takes_one_intent_of_android_v2(android, high):
+    body = json.dumps({"message": {"token": "x" * 30, "data": {}, "android_v2": android}}).encode()
+    if high is None:
+        with pytest.raises(Refusal):
+            read(body)
+    else:
+        assert read(body).high is high

@@ -124,6 +124,18 @@ async def test_an_app_that_gets_the_default_payload_again_is_said_so(site: Site,
         assert said in (await owner.get(answer.headers["location"])).text
 
 
+async def test_an_android_app_is_sent_the_newer_form_and_is_not(site: Site, tenant) -> None:
+    owner = await site.admin()
+    path = f"/dashboard/t/{tenant}/settings/payload"
+    form = {"app_id": "com.example.droid", "profile": "android:stream", "template": ""}
+    answer = await post(owner, path, **form, android_v2="yes")
+    page = (await owner.get(answer.headers["location"])).text
+    assert "By <code>android_v2</code>: com.example.droid." in page
+    answer = await post(owner, path, **form)
+    page = (await owner.get(answer.headers["location"])).text
+    assert ("By <code>android_v2</code>" in page, "stream on Android" in page) == (False, True)
+
+
 async def test_what_a_notification_says_is_shown_checked_saved_and_taken_back(
     site: Site, tenant
 ) -> None:

@@ -60,6 +60,32 @@ async def test_one_call_rings_every_phone_and_the_others_stop(
     assert "Apple accepts the push" in story.text
 
 
+async def test_an_app_that_is_switched_to_it_is_sent_android_v2(
+    tenant: Tenant, account: Account
+) -> None:
+    await give_account(tenant, account)
+    missed = {"default": {"missed": {"title": "Missed", "body": "{{caller_label}}"}}}
+    settings = {"android_v2": [PACKAGE], "notifications": missed}
+    said = await tenant.api.put("/v1/settings", json=settings)
+    assert said.status_code == 200, said.text
+    droid = await android(tenant, "bob")
+    call = await tenant.ring("bob", ring_time=30)
+    await tenant.sim.arrived(1, token=droid.token)
+    await tenant.act(call, "cancel")
+    sent = [one.payload["message"] for one in await tenant.sim.arrived(3, token=droid.token)]
+    assert all("android" not in one for one in sent)
+    ring, *after = sent
+    shown = ring["android_v2"]["remote_notification"]
+    assert shown["use_as_v1_data_message"] is shown["mutable_content"] is True
+    assert (shown["notification"]["title"], ring["data"]["ring_uuid"]) == (
+        "alice", shown["notification"]["tag"],
+    )  # fmt: skip
+    ends = {one["data"]["ring_type"]: one["android_v2"] for one in after}
+    assert ends["stop"]["background_sync"] == {}
+    assert ends["missed"]["remote_notification"]["notification"]["title"] == "Missed"
+    assert len(tenant.sim.deliveries(droid.token)) == 3  # Google has taken each
+
+
 async def test_a_token_that_is_unregistered_is_retired(tenant: Tenant, account: Account) -> None:
     await give_account(tenant, account)
     droid = await android(tenant, "bob")

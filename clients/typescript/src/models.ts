@@ -1133,6 +1133,11 @@ export interface TenantSettings {
   profiles?: Record<string, string>;
   /** payload profile per Android package */
   android_profiles?: Record<string, string>;
+  /**
+   * Android packages that are sent FCM's `android_v2` in place of `android`: a preview of
+   * Google's (docs/guides/android.md)
+   */
+  android_v2?: string[];
   /** custom payload per bundle id */
   templates?: Record<string, Record<string, unknown>>;
   /** notifications per call type (docs/guides/payloads.md) */

@@ -18,12 +18,17 @@ _RESERVED = {"from", "message_type", "notification"}
 _TOKEN = re.compile(r"[A-Za-z0-9_:\-]{20,4096}")
 _TARGETS = ("token", "topic", "condition")
 _MESSAGE_KEYS = {
-    *_TARGETS, "name", "data", "notification", "android", "webpush", "apns", "fcm_options",
+    *_TARGETS, "name", "data", "notification", "android", "android_v2", "webpush", "apns",
+    "fcm_options",
 }  # fmt: skip
 _ANDROID_KEYS = {
     "collapse_key", "priority", "ttl", "restricted_package_name", "data", "notification",
     "fcm_options", "direct_boot_ok", "bandwidth_constrained_ok", "restricted_satellite_ok",
 }  # fmt: skip
+# AndroidConfigV2: an intent in place of a priority and a notification.
+_INTENTS = ("remote_notification", "background_sync")
+_ANDROID_V2_KEYS = _ANDROID_KEYS - {"priority", "notification"} | set(_INTENTS)
+_REMOTE_KEYS = {"mutable_content", "notification", "use_as_v1_data_message"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,14 @@ def read(body: bytes) -> Message:
             field="message",
         )
     data = _data(message.get("data"), "message.data")
-    android = _object(message.get("android") or {}, "message.android")
-    _known(android, _ANDROID_KEYS, "message.android")
-    priority = str(android.get("priority", "NORMAL")).upper()
-    if priority not in {"HIGH", "NORMAL"}:
-        raise _invalid("message.android.priority", f"Invalid value at priority: {priority}")
+    if "android_v2" in message:
+        if "android" in message:
+            raise _invalid("message", "Only one of android and android_v2 may be set")
+        android = _object(message["android_v2"], "message.android_v2")
+        high = _by_intent(android)
+    else:
+        android = _object(message.get("android") or {}, "message.android")
+        high = _by_priority(android)
     ttl = _ttl(android.get("ttl"))
     if sum(len(k.encode()) + len(v.encode()) for k, v in data.items()) > LIMIT:
         raise Refusal("INVALID_ARGUMENT", "Android message is too big", field="message")
@@ -69,11 +77,40 @@ def read(body: bytes) -> Message:
         targets[0],
         str(message.get("token") or ""),
         data,
-        priority == "HIGH",
+        high,
         ttl,
         str(android.get("collapse_key") or ""),
         whole.get("validate_only") is True,
     )
+
+
+def _by_priority(android: dict[str, Any]) -> bool:
+    _known(android, _ANDROID_KEYS, "message.android")
+    priority = str(android.get("priority", "NORMAL")).upper()
+    if priority not in {"HIGH", "NORMAL"}:
+        raise _invalid("message.android.priority", f"Invalid value at priority: {priority}")
+    return priority == "HIGH"
+
+
+def _by_intent(android: dict[str, Any]) -> bool:
+    """A remote notification, which must show something, is urgent; a background sync is not."""
+    path = "message.android_v2"
+    _known(android, _ANDROID_V2_KEYS, path)
+    said = [name for name in _INTENTS if name in android]
+    if len(said) != 1:
+        raise _invalid(path, "Exactly one of remote_notification or background_sync is required")
+    intent = _object(android[said[0]], f"{path}.{said[0]}")
+    if said == ["background_sync"]:
+        _known(intent, set(), f"{path}.background_sync")
+        return False
+    _known(intent, _REMOTE_KEYS, f"{path}.remote_notification")
+    shown = _object(intent.get("notification"), f"{path}.remote_notification.notification")
+    if not (shown.keys() & {"title", "body", "title_loc_key", "body_loc_key"}):
+        raise _invalid(f"{path}.remote_notification.notification", "Notification is empty")
+    for name in ("mutable_content", "use_as_v1_data_message"):
+        if not isinstance(intent.get(name, False), bool):
+            raise _invalid(f"{path}.remote_notification.{name}", "Invalid value (TYPE_BOOL)")
+    return True
 
 
 def check_token(token: str) -> None:

@@ -1297,6 +1297,10 @@ class TenantSettings(TypedDict):
     """payload profile per bundle id"""
     android_profiles: NotRequired[dict[str, str]]
     """payload profile per Android package"""
+    android_v2: NotRequired[list[str]]
+    """Android packages that are sent FCM's `android_v2` in place of `android`: a preview of
+    Google's (docs/guides/android.md)
+    """
     templates: NotRequired[dict[str, dict[str, Any]]]
     """custom payload per bundle id"""
     notifications: NotRequired[dict[str, NotificationsIn]]
