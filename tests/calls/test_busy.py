@@ -20,6 +20,7 @@ from tests.e2e.house import bearer, member
 from tests.tenants.test_revocations import made, rows, signed
 from tests.users.test_preferences import phone, pushed, ring
 
+pytestmark = pytest.mark.timeout(900 if LONG else 300)
 LIVE_OF = """SELECT c.id, c.state FROM calls c WHERE c.ended_at IS NULL
     AND EXISTS (SELECT FROM members m WHERE m.session_id = c.id AND m.user_id = '{}')
     AND EXISTS (SELECT FROM members m WHERE m.session_id = c.id AND m.user_id = '{}')"""
