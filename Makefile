@@ -74,6 +74,10 @@ screenshots: $(VENV)/browser.stamp ## take pictures of the dashboard and the lab
 bench: $(VENV)/dev.stamp ## measure, in ratios to peers; ARGS="--only ring", "--rows 1000000"
 	@$(BIN)/python -m tests.benchmarks.run $(ARGS)
 
+.PHONY: capacity
+capacity: $(VENV)/dev.stamp ## measure what each kind of work costs, and hold the whole against their sum
+	@$(BIN)/python -m tests.benchmarks.capacity $(ARGS)
+
 .PHONY: chaos
 chaos: $(VENV)/dev.stamp ## 10 to 15 minutes of faults under load, and a table; ARGS="--only NAME"
 	@$(BIN)/python -m tests.chaos.run $(ARGS)

@@ -150,15 +150,21 @@ def _process(
         child.end([(signal.SIGTERM, 15.0)])
 
 
+STARTING = 120.0
+"""Seconds that a busy machine may take until all is ready."""
+
+
 def _await_ready(port: int, workers: int = 1) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + STARTING
     while time.monotonic() < until:
         with contextlib.suppress(httpx.HTTPError):
             ready = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5)
             if ready.status_code == 200 and ready.json()["workers"] >= workers:
                 return
         time.sleep(0.05)
-    raise TimeoutError(f"the API and {workers} workers did not become ready within 30 s")
+    raise TimeoutError(
+        f"the API and {workers} workers did not become ready within {STARTING:.0f} s"
+    )
 
 
 @contextlib.asynccontextmanager

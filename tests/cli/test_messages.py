@@ -19,7 +19,14 @@ from tests.cli.test_cli import STRONG
 PASSWORD = "sesame-of-the-database"
 SERVERS = {"api", "worker", "simulator", "demo"}
 """They serve, or wait for servers: an outage is not the end of them."""
-NO_DATABASE = {"payload profiles", "payload preview", "payload notification", "doctor", "app-check"}
+NO_DATABASE = {
+    "payload profiles",
+    "payload preview",
+    "payload notification",
+    "doctor",
+    "app-check",
+    "capacity",
+}
 
 
 def commands(group: object = None, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

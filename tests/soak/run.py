@@ -40,7 +40,7 @@ from tests.soak.samples import RULES, Watch
 
 OUT = ROOT / "build" / "soak.json"
 PICTURE = OUT.with_suffix(".svg")
-USERS, STREAMS = 80, 24
+USERS, STREAMS = 30, 16
 RING_TIME = 30.0
 TURNS = (
     Spec("api", "kill -9 of an API process", faults.killed(faults.an_api)),
@@ -119,6 +119,7 @@ async def soak(house: House, minutes: float, rate: float) -> tuple[Soaked, Watch
                 watching.result()
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        await world.truth.close()  # what it was asked last need not have been answered
         await load.stop(within=60)
         await final(world, 45)
         await world.apple.stop()
@@ -255,7 +256,7 @@ def report(soaked: Soaked, watch: Watch) -> None:
 
 
 SHOWN = (
-    "memory, MiB", "descriptors", "threads", "tasks", "connections", "dead rows of 100",
+    "memory, MiB", "descriptors", "sockets", "tasks", "connections", "dead rows of 100",
     "small tables, KiB", "used, MiB",
 )  # fmt: skip
 

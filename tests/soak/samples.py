@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
 import psutil
 import redis
 
@@ -37,10 +38,12 @@ RULES = {
     # An allocator gives back pages late: 3 % of some 130 MiB, or 4 MiB, is what it may hide.
     "memory, MiB": Rule(0.03, 4.0),
     # The smallest leaks are one a request, one a ring or one a restart: far more than these.
+    # Established TCP connections come and go with the load; who is at their other end counts them.
     "descriptors": Rule(0.0, 3.0),
     "threads": Rule(0.0, 1.0),
     "tasks": Rule(0.0, 3.0),
-    "connections": Rule(0.0, 3.0),
+    # Pools fill with the load and end at their size; what is beyond them belongs to none.
+    "connections beyond pools": Rule(0.0, 3.0),
     # Autovacuum comes when a fifth of a table's rows is dead, by PostgreSQL's defaults.
     "dead rows of 100": Rule(0.0, 2.0),
     # A table that keeps rows grows with them, and no faster; one that keeps none does not grow.
@@ -66,7 +69,11 @@ class Watch:
         """For ever."""
         due = time.monotonic()
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError,
+                    asyncpg.InternalClientError):  # fmt: skip
+                await self.world.truth.close()  # it is being started anew: the next look will do
             due = max(due + every, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
 
@@ -83,8 +90,10 @@ class Watch:
             self.tables.setdefault(name, []).append((at, live, dead, size))
         (server,) = await self.world.truth.fetch(SERVER)
         live, dead = sum(row["live"] for row in rows), sum(row["dead"] for row in rows)
+        pools = len(house.everyone) * house.settings.database_pool
         self._keep("PostgreSQL", {
             "connections": server["ours"],
+            "connections beyond pools": max(0, server["ours"] - pools),
             "dead rows of 100": 100 * dead / max(1, live + dead),
             "database, MiB": server["bytes"] / MIB,
             "log written, MiB": server["wal"] / MIB,
@@ -134,13 +143,17 @@ class Watch:
 def _process(pid: int) -> dict[str, float]:
     """Of a process and what it has started. PSS: pages that it shares count in part."""
     root = psutil.Process(pid)
-    found = dict.fromkeys(("memory, MiB", "resident, MiB", "descriptors", "threads"), 0.0)
+    found = dict.fromkeys(
+        ("memory, MiB", "resident, MiB", "descriptors", "sockets", "threads"), 0.0
+    )
     for one in (root, *root.children(recursive=True)):
         rollup = Path(f"/proc/{one.pid}/smaps_rollup").read_text()
         pss = int(next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1])
         found["memory, MiB"] += pss / 1024
         found["resident, MiB"] += one.memory_info().rss / MIB
-        found["descriptors"] += one.num_fds()
+        sockets = sum(c.status == psutil.CONN_ESTABLISHED for c in one.net_connections("tcp"))
+        found["sockets"] += sockets
+        found["descriptors"] += one.num_fds() - sockets
         found["threads"] += one.num_threads()
     return found
 
