@@ -1,4 +1,4 @@
-"""The bench: Bob's three phones and Carol's, on the real path, and what may be done with them."""
+"""The bench: Bob's four phones and Carol's, on the real path, and what may be done with them."""
 
 import asyncio
 import contextlib
@@ -18,6 +18,8 @@ from devkit.lab.story import call_view, race_of
 from devkit.lab.traps import TRAPS
 from devkit.lab.verdicts import LIBRARIES
 from devkit.phone import (
+    AlertIdentity,
+    AlertPhone,
     AndroidIdentity,
     AndroidPhone,
     App,
@@ -35,18 +37,25 @@ MODEL_NOTE: Final = (
     "Android: try your app on a phone before you trust it."
 )
 ANDROID: Final = "bob-android"
+ALERTED: Final = "bob-cn"
 PHONES: Final = (
     ("bob-1", "bob", "Bob's iPhone"),
     ("bob-2", "bob", "Bob's second iPhone"),
     (ANDROID, "bob", "Bob's Android phone"),
+    (ALERTED, "bob", "Bob's iPhone without CallKit"),
     ("carol-1", "carol", "Carol's iPhone"),
 )
 APP_IDS: Final = [BUNDLE_PREFIX + device_id for device_id, _, _ in PHONES if device_id != ANDROID]
 ANDROID_APP: Final = BUNDLE_PREFIX + ANDROID
-# It follows no live stream: that a call is over it learns by these.
-ANDROID_TIMING: Final = Timing(heartbeat=2.0)
-IPHONES_ONLY: Final = frozenset({"late_delivery", "do_not_disturb", "ios"})
-ANDROIDS_ONLY: Final = frozenset({"full_screen", "doze"})
+ALERTED_APP: Final = BUNDLE_PREFIX + ALERTED
+# Those that follow no live stream learn by these that a call is over.
+NO_STREAM: Final = Timing(heartbeat=2.0)
+SWITCHES: Final = {
+    "ios": frozenset({"app", "flight_mode", "late_delivery", "do_not_disturb", "ios"}),
+    "android": frozenset({"app", "flight_mode", "full_screen", "doze"}),
+    "alerted": frozenset({"app", "flight_mode"}),
+}
+"""What can be set, by a phone's platform."""
 PATIENCE: Final = 10.0
 
 
@@ -67,7 +76,7 @@ class Bench:
 
     async def open(self) -> None:
         """Register the phones and listen. Raises Refused, Unavailable, httpx.HTTPError."""
-        await premises.send_profiles(self._backend, {}, {})
+        await premises.send_profiles(self._backend, {}, {}, ALERTED_APP)
         source = await self._parts.enter_async_context(SimulatorPushes(self._simulator_url))
         client = await self._parts.enter_async_context(
             httpx.AsyncClient(timeout=5.0, trust_env=False)
@@ -80,9 +89,11 @@ class Bench:
             if device_id == ANDROID:
                 droid = AndroidIdentity(user, tokens[user], name, device_id, app_id)
                 await source.register_fcm(droid.fcm_token, PROJECT)
-                phone = AndroidPhone(
-                    droid, api=api, source=source, client=client, timing=ANDROID_TIMING
-                )
+                phone = AndroidPhone(droid, api=api, source=source, client=client, timing=NO_STREAM)
+            elif device_id == ALERTED:
+                alerted = AlertIdentity(user, tokens[user], name, device_id, app_id)
+                await source.switch_on(alerted)
+                phone = AlertPhone(alerted, api=api, source=source, client=client, timing=NO_STREAM)
             else:
                 me = Identity(user, tokens[user], name, device_id, app_id)
                 await source.switch_on(me)
@@ -200,9 +211,10 @@ class Bench:
 
     def set_conditions(self, device_id: str, wanted: Mapping[str, Any]) -> None:
         """Set a phone's switches. Raises Conflict for one that it does not have."""
-        phone = self.handset(device_id).phone
+        handset = self.handset(device_id)
+        phone = handset.phone
         droid = phone if isinstance(phone, AndroidPhone) else None
-        foreign = wanted.keys() & (ANDROIDS_ONLY if droid is None else IPHONES_ONLY)
+        foreign = wanted.keys() - SWITCHES[handset.platform]
         if foreign:
             names = ", ".join(sorted(foreign))
             raise Conflict("no_such_switch", f"{phone.identity.name} has no switch {names}.")
@@ -226,7 +238,7 @@ class Bench:
 
     async def build_with(self, device_id: str, profile: str) -> None:
         """Install the app anew with this library; Ringline then sends what it wants.
-        Raises Conflict for the Android phone."""
+        Raises Conflict for one of another kind."""
         handset = self._iphone(device_id)
         async with self._setting:
             await self._set(handset, Sends(), profile)
@@ -234,14 +246,14 @@ class Bench:
 
     async def let_send(self, device_id: str, sends: Sends) -> None:
         """Let Ringline send another profile or a trap to this phone's app. Raises Conflict for
-        the Android phone."""
+        one of another kind."""
         handset = self._iphone(device_id)
         async with self._setting:
             await self._set(handset, sends, handset.phone.identity.profile)
 
     def _iphone(self, device_id: str) -> Handset:
         handset = self.handset(device_id)
-        if isinstance(handset.phone, AndroidPhone):
+        if handset.platform != "ios":
             name = handset.phone.identity.name
             raise Conflict("one_library", f"{name} is built with Ringline's own keys alone.")
         return handset
@@ -250,7 +262,7 @@ class Bench:
         profiles: dict[str, str] = {}
         templates: dict[str, dict[str, Any]] = {}
         for handset in self._handsets.values():
-            if isinstance(handset.phone, AndroidPhone):
+            if handset.platform != "ios":
                 continue
             wanted = sends if handset is chosen else handset.sends
             own = library if handset is chosen else handset.phone.identity.profile
@@ -260,7 +272,7 @@ class Bench:
                 templates[app_id] = dict(TRAPS[wanted.trap].template)
             else:
                 profiles[app_id] = wanted.profile or own
-        await premises.send_profiles(self._backend, profiles, templates)
+        await premises.send_profiles(self._backend, profiles, templates, ALERTED_APP)
         chosen.sends = sends
         self.changed()
 

@@ -57,6 +57,13 @@ class Calls:
         await self._backend.ask("POST", f"/v1/calls/{session_id}/{action}", body)
         await self._read(self._kept[session_id])
 
+    async def timeline(self, session_id: str) -> list[dict[str, Any]]:
+        """What Ringline tells of a call of the lab, a sentence each. Raises NotFound, Refused."""
+        if session_id not in self._kept:
+            raise NotFound("call_not_found", "This is none of the lab's latest calls.")
+        told = await self._backend.ask("GET", f"/v1/calls/{session_id}/timeline")
+        return [{"ms": one["ms"], "text": one["text"]} for one in told["timeline"]]
+
     def of_ring(self, uuid: str) -> Followed | None:
         """The call that a ring belongs to."""
         for call in self._kept.values():

@@ -11,13 +11,13 @@ from devkit.lab.masking import masked, masked_headers, masked_payload
 from devkit.lab.timestamps import Mark, Marks, uuids_in
 from devkit.lab.verdicts import LIMIT, verdicts
 from devkit.lab.words import QUIET, words_for
-from devkit.phone import AndroidPhone, Phone, Push, Step, Transition
+from devkit.phone import AlertPhone, AndroidPhone, Phone, Push, Step, Transition
 from devkit.phone.fcm import size_of
 
 _LINES: Final = 40
 _RECENTS: Final = 20
-FCM_LIMIT: Final = 4_096
-"""Bytes that Google takes in a message: keys and values."""
+OTHER_LIMIT: Final = 4_096
+"""Bytes that Google takes in a message, keys and values; and Apple in what is no VoIP push."""
 
 # What of a phone's log is a moment of its ring, as the page names it.
 _MARKS: Final = {
@@ -76,7 +76,9 @@ class Handset:
 
     @property
     def platform(self) -> str:
-        """`ios` or `android`."""
+        """`ios`, `android`, or `alerted`: an iPhone that notifications ring."""
+        if isinstance(self.phone, AlertPhone):
+            return "alerted"
         return "android" if isinstance(self.phone, AndroidPhone) else "ios"
 
     @property
@@ -137,14 +139,14 @@ class Handset:
             "headers": masked_headers(push.headers),
             "payload": masked_payload(push.payload),
             "bytes": size_of(push.payload) if fcm else len(push.payload),
-            "limit": FCM_LIMIT if fcm else LIMIT,
+            "limit": LIMIT if push.kind == "voip" else OTHER_LIMIT,
             "received_ms": round(push.received_ns / 1e6, 3),
         }
         if not push.is_ring:
             self._stop = shown
             return
         self._raw = shown
-        if not fcm:
+        if push.kind == "voip":
             self._verdicts = verdicts(push.payload)
         self._names = uuids_in(push.payload)
         if "push" not in {mark.what for name in self._names for mark in self.marks.of(name)}:

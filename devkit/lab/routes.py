@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import app
-from app.http.pages import read_files
+from app.http.pages import POLICY, read_files
 from app.infra.errors import NotFound
 from devkit.lab.bench import MODEL_NOTE, PHONES, Bench
 from devkit.lab.feed import Feed
@@ -48,6 +48,11 @@ TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+# The lab's page may frame the phone in a page, and nothing else may frame either.
+FRAMING: Final = {"Content-Security-Policy": f"{POLICY}; frame-src 'self'"}
+FRAMED: Final = {
+    "Content-Security-Policy": POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
+}
 ADDRESS: Final = f"/lab/static/{STATIC.version}"
 TEMPLATES.globals |= {"base": "/lab", "static": ADDRESS, "shared": ADDRESS}
 
@@ -74,14 +79,15 @@ async def page(lab: TheLab) -> Response:
     html = TEMPLATES.get_template("lab.html").render(
         model_note=MODEL_NOTE, phones=names, libraries=LIBRARIES, limit=LIMIT
     )
-    return HTMLResponse(html)
+    return HTMLResponse(html, headers=FRAMING)
 
 
 @router.get("/web_phone")
-async def web_phone(lab: TheLab) -> Response:
+async def web_phone(lab: TheLab, framed: Literal["yes", "no"] = "no") -> Response:
     """A phone in a page: Bob's browser."""
     lab.prepare()
-    return HTMLResponse(TEMPLATES.get_template("web_phone.html").render())
+    html = TEMPLATES.get_template("web_phone.html").render(framed=framed == "yes")
+    return HTMLResponse(html, headers=FRAMED if framed == "yes" else None)
 
 
 @router.post("/web_phone/token")
@@ -155,6 +161,12 @@ async def end(session_id: str, bench: TheBench, _body: Nothing = None) -> dict[s
     """The server ends it for everyone."""
     await bench.calls.act(session_id, "end", {})
     return {}
+
+
+@router.get("/calls/{session_id}/timeline")
+async def timeline(session_id: str, bench: TheBench) -> dict[str, Any]:
+    """What Ringline tells of the call: each push, and what became of each device."""
+    return {"timeline": await bench.calls.timeline(session_id)}
 
 
 @router.post("/calls/{session_id}/answer_at_once", status_code=202)

@@ -24,6 +24,8 @@ PROJECT: Final = "ringline-lab"
 SCOPES: Final = ["*"]
 TOKEN_SECONDS: Final = 30 * 24 * 3600
 PATIENCE: Final = 10.0
+EVERY: Final = 5.0
+"""Seconds from one notification that rings to the next."""
 # A call of the lab ends soon by itself; `short` is for seeing how one is ended by its length.
 LIMITS: Final = {"alone": 10.0, "length": 1_800.0, "away": 30.0, "removed": 60.0}
 CALL_TYPES: Final = {"short": {"length": 10.0}}
@@ -123,14 +125,19 @@ async def vapid_key(backend: Backend, origin: str) -> str:
 
 
 async def send_profiles(
-    backend: Backend, profiles: dict[str, str], templates: dict[str, dict[str, Any]]
+    backend: Backend,
+    profiles: dict[str, str],
+    templates: dict[str, dict[str, Any]],
+    alerted: str,
 ) -> None:
-    """Let Ringline send these payload profiles (and custom templates), per bundle id."""
+    """Let Ringline send these payload profiles (and custom templates), per bundle id, and ring the
+    app `alerted` by notifications."""
     settings = {
         "limits": LIMITS,
         "call_types": CALL_TYPES,
         "profiles": profiles,
         "templates": templates,
+        "alert_rings": {alerted: EVERY},
     }
     await backend.ask("PUT", "/v1/settings", settings)
 

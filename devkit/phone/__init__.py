@@ -1,6 +1,7 @@
 """A headless phone: PushKit, CallKit, and an app that uses Ringline, for tests, demo and lab.
 
-`AndroidPhone` is the same app where FCM wakes it and Android shows its calls.
+`AndroidPhone` is the same app where FCM wakes it and Android shows its calls, `AlertPhone` where
+notifications ring an iPhone that may not use CallKit.
 
 A model, and no proof of what iOS does. Its rules are those of the client libraries and of Apple's
 documentation, written down here a second time: it imports no other module of ours, so one wrong
@@ -21,6 +22,7 @@ value cannot pass on both sides.
 `verdict = parse("connectycube", payload)` alone says what a library makes of a payload.
 """
 
+from devkit.phone.alerted import AlertIdentity, AlertPhone
 from devkit.phone.android import AndroidIdentity, AndroidPhone
 from devkit.phone.callkit import CallKit, EndedReason, IncomingError, Recent, Screen, ScreenState
 from devkit.phone.delivery import Delivery, Push
@@ -34,6 +36,8 @@ from devkit.phone.verdict import OurRing, Outcome, Verdict
 
 __all__ = [
     "PROFILES",
+    "AlertIdentity",
+    "AlertPhone",
     "AndroidIdentity",
     "AndroidPhone",
     "App",

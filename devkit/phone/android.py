@@ -41,9 +41,9 @@ class AndroidIdentity(Identity):
     fcm_token: str = field(default_factory=registration_token)
 
     @property
-    def tokens(self) -> tuple[str, ...]:
+    def addresses(self) -> Mapping[str, str]:
         """Its one push token."""
-        return (self.fcm_token,)
+        return {"fcm": self.fcm_token}
 
 
 @dataclass(slots=True)

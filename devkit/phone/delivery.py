@@ -32,7 +32,8 @@ class Push:
     @property
     def is_ring(self) -> bool:
         """Whether it is to wake a phone, as a ring does and a stop does not."""
-        return self.kind == "voip" or self.headers.get("priority") == "HIGH"
+        urgent = self.kind == "alert" and b'"interruption-level":"time-sensitive"' in self.payload
+        return self.kind == "voip" or urgent or self.headers.get("priority") == "HIGH"
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON, for a panel that shows the raw push."""

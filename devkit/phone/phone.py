@@ -219,7 +219,6 @@ class Phone:
 
     def _registration(self) -> Mapping[str, Any]:
         me = self.identity
-        kinds = zip(("voip", "alert"), me.tokens, strict=False)
         return {
             "device_id": me.device_id,
             "name": me.name,
@@ -231,7 +230,7 @@ class Phone:
                     "app_id": me.app_id,
                     "environment": me.environment,
                 }
-                for kind, token in kinds
+                for kind, token in me.addresses.items()
             ],
             "expires_in": me.expires_in,
         }

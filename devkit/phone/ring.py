@@ -37,6 +37,10 @@ class Ring:
         if self._kit.timing.poll is not None:
             self._watching.append(self._kit.spawn(self._poll(self._kit.timing.poll)))
 
+    def shown(self) -> None:
+        """The system shows it, and no code of the app's runs: only the clock is watched."""
+        self._watching.append(self._kit.spawn(self._deadline()))
+
     def unavailable(self) -> None:
         """It cannot ring (Do Not Disturb, blocked): tell, so that the other devices go on."""
         self._reporting.append(self._kit.spawn(self._say("unavailable")))

@@ -1,6 +1,7 @@
 """What a phone is, and how fast its model's time-outs run."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -30,9 +31,14 @@ class Identity:
     expires_in: int = _DAYS_180
 
     @property
+    def addresses(self) -> Mapping[str, str]:
+        """Its push tokens by their kind, the best first."""
+        return {"voip": self.voip_token} | ({"alert": self.alert_token} if self.alert_token else {})
+
+    @property
     def tokens(self) -> tuple[str, ...]:
-        """The push tokens, VoIP first."""
-        return (self.voip_token, self.alert_token) if self.alert_token else (self.voip_token,)
+        """The push tokens, the best first."""
+        return tuple(self.addresses.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,8 @@ class SimulatorPushes:
         Raises httpx.HTTPError.
         """
         bundle = identity.app_id
-        topics = (f"{bundle}.voip", bundle)
-        for token, topic in zip(identity.tokens, topics, strict=False):
+        for kind, token in identity.addresses.items():
+            topic = f"{bundle}.voip" if kind == "voip" else bundle
             body = {"tokens": [token], "topics": [topic], "environment": identity.environment}
             (await self._client.post(f"{self._url}/devices", json=body)).raise_for_status()
 

@@ -22,12 +22,13 @@ function sentence(problem, status) {
 }
 
 // `ring` gives the body of a ring for some callees; `tell` shows a sentence of trouble ("" clears).
-export function listen(root, { ring, tell, settled }) {
+// `opened` resolves once Bob's browser rings by push, or says why it does not.
+export function listen(root, { ring, tell, settled, opened }) {
   root.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-act]");
     if (!button || button.disabled) return;
     const { act, phone, call } = button.dataset;
-    const answer = await orders[act]?.({ button, phone, call, ring });
+    const answer = await orders[act]?.({ button, phone, call, ring, opened });
     if (answer) tell(answer.sentence);
   });
   root.addEventListener("change", async (event) => {
@@ -47,6 +48,13 @@ const orders = {
     const callees = button.dataset.callees.split(",");
     document.querySelector(`[data-user="${callees[0]}"]`)?.parentElement.scrollIntoView({ block: "nearest", inline: "center" });
     return post("ring", ring(callees));
+  },
+  ring_all: async ({ button, ring, opened }) => {
+    button.disabled = true;
+    const trouble = await opened();
+    button.disabled = false;
+    const answer = await orders.ring({ button, ring });
+    return trouble && answer.ok ? { ...answer, sentence: `Bob’s browser rings by its open page alone. ${trouble}` } : answer;
   },
   cancel: ({ call }) => post(`calls/${call}/cancel`),
   end: ({ call }) => post(`calls/${call}/end`),

@@ -1,6 +1,7 @@
 // The lab: takes the server's state, draws it, and sends what the reader does.
 import { drawCalls, drawRace, drawTimes } from "./race.js";
 import { drawCaller } from "./caller.js";
+import { drawTold } from "./told.js";
 import { drawPush } from "./push.js";
 import { drawPhone } from "./phone.js";
 import { drawSwitches, drawTimeline } from "./switches.js";
@@ -10,6 +11,7 @@ import { listen } from "./act.js";
 import { news } from "./news.js";
 import { show } from "./draw.js";
 import { standing } from "./caption.js";
+import { opened } from "./frame.js";
 
 const part = (name) => document.querySelector(`#${name}`);
 const columns = [...document.querySelectorAll("[data-column]")];
@@ -91,9 +93,10 @@ for (const input of document.querySelectorAll("[name=watched]")) {
   input.addEventListener("change", () => { watched = state?.phones[input.value]?.device_id ?? null; draw(); });
 }
 for (const panel of document.querySelectorAll("details.panel")) panel.open = matchMedia("(min-width: 861px)").matches;
-listen(document, { ring, tell, settled: draw });
+listen(document, { ring, tell, settled: draw, opened });
 judgePayloads(part("judge"));
 fetchTraps();
 follow(take, lost);
 // Only for what runs by the second: the clocks, and how long a call has been up.
 setInterval(draw, 1000);
+setInterval(() => state?.calls[0] && drawTold(part("told"), state.calls[0], state.now_ms), 1000);

@@ -8,13 +8,13 @@ export function drawPush(phone) {
   if (!push) return [h("p", { class: "quiet" }, "No push has come to this phone yet.")];
   return [h("div", { class: "pair" },
     h("div", { class: "stack" },
-      size(push.bytes, push.limit, phone.platform === "android" ? GOOGLE : APPLE),
+      size(push.bytes, push.limit, LIMITS[phone.platform]),
       h("div", {}, h("h3", {}, "Headers"), h("dl", { class: "mono headers" },
         Object.entries(push.headers).map(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]))),
       h("div", {}, h("h3", {}, "Payload"),
         h("pre", { class: "payload", tabindex: "0", role: "region", "aria-label": `Payload of the last push to ${phone.name}` }, tinted(push.payload))),
       drawStop(phone)),
-    phone.platform === "android" ? null
+    phone.platform !== "ios" ? null
       : h("div", {}, h("h3", {}, "What each library would do with it"), drawVerdicts(phone.verdicts, phone.library)))];
 }
 
@@ -22,13 +22,17 @@ export function drawPush(phone) {
 function drawStop(phone) {
   const stop = phone.stop_push;
   if (!stop) return null;
-  const kind = phone.platform === "android" ? "message of normal priority" : "background push";
+  const kind = { android: "message of normal priority", alerted: "notification" }[phone.platform] ?? "background push";
   return h("details", { class: "more" }, h("summary", {}, `Its last stop, as a ${kind} of ${thousands(stop.bytes)} bytes`),
     h("pre", { class: "payload", tabindex: "0", role: "region", "aria-label": `Payload of the last stop to ${phone.name}` }, tinted(stop.payload)));
 }
 
 const APPLE = ["Apple refuses it: PayloadTooLarge", "Apple’s limit for a VoIP push"];
-const GOOGLE = ["Google refuses it: INVALID_ARGUMENT", "Google’s limit for keys and values"];
+const LIMITS = {
+  ios: APPLE,
+  alerted: ["Apple refuses it: PayloadTooLarge", "Apple’s limit for a notification"],
+  android: ["Google refuses it: INVALID_ARGUMENT", "Google’s limit for keys and values"],
+};
 
 export function size(bytes, limit, [refused, its] = APPLE) {
   const part = Math.min(100, (bytes / limit) * 100);

@@ -7,8 +7,11 @@ export function drawSwitches(phone, traps, libraries) {
   const { conditions, next_push: next } = phone;
   const set = (key, room = "conditions") => ({ "data-set": room, "data-key": key, "data-phone": phone.device_id });
   const android = phone.platform === "android";
-  const toggles = android ? { full_screen: "Full-screen calls allowed", doze: "Doze" }
-    : { do_not_disturb: "Do Not Disturb", late_delivery: "Late delivery" };
+  const iphone = phone.platform === "ios";
+  const toggles = {
+    android: { full_screen: "Full-screen calls allowed", doze: "Doze" },
+    ios: { do_not_disturb: "Do Not Disturb", late_delivery: "Late delivery" },
+  }[phone.platform] ?? {};
   return [
     choice(phone, "app", `App of ${phone.name}`, "App", Object.entries(android ? ANDROID_APPS : APPS), conditions.app),
     h("div", { class: "toggles" },
@@ -17,8 +20,8 @@ export function drawSwitches(phone, traps, libraries) {
       toggle("Duplicate next push", next.duplicate > 0, set("duplicate", "next_push")),
       toggle("Reorder next push", next.reorder, set("reorder", "next_push")),
       toggle("Hold next push 5 s", next.held_seconds > 0, set("held_seconds", "next_push"))),
-    android ? null : choice(phone, "ios", `iOS of ${phone.name}`, "iOS", [["26.3", "Before 26.4"], ["26.4", "26.4 and later"]], conditions.ios),
-    android ? null : h("div", { class: "picks" },
+    iphone && choice(phone, "ios", `iOS of ${phone.name}`, "iOS", [["26.3", "Before 26.4"], ["26.4", "26.4 and later"]], conditions.ios),
+    iphone && h("div", { class: "picks" },
       pick("Its library", libraries.map((one) => [one, one]), phone.library, set("profile", "library")),
       sends(phone, traps, libraries, set("sends", "sends"))),
   ];

@@ -54,14 +54,20 @@ async function stopPush() {
 }
 
 let pushed = false;
-at("push").onclick = async () => {
+/** Begin or end it; why it did not begin, or "". */
+async function turn() {
   pushed = !pushed;
   at("push").setAttribute("aria-pressed", pushed);
   at("pushes").textContent = pushed ? "Subscribing…" : "Off.";
   try {
     await (pushed ? ringByPush(() => pushed) : stopPush());
     if (pushed) at("pushes").textContent = "On: close the tab’s stream, and a ring still shows a notification.";
+    return "";
   } catch (error) {
-    at("pushes").textContent = error.message;
+    pushed = false;
+    at("push").setAttribute("aria-pressed", pushed);
+    return (at("pushes").textContent = error.message);
   }
-};
+}
+at("push").onclick = turn;
+if (parent !== window) turn().then((pushes) => parent.postMessage({ pushes }, location.origin));

@@ -14,7 +14,8 @@ from tests.e2e.house import eventually
 
 MINE, TWIN, CAROL = "Bob's iPhone", "Bob's second iPhone", "Carol's iPhone"
 DROID = "Bob's Android phone"
-DEVICES = {MINE: "bob-1", TWIN: "bob-2", DROID: "bob-android", CAROL: "carol-1"}
+ALERTED = "Bob's iPhone without CallKit"
+DEVICES = {MINE: "bob-1", TWIN: "bob-2", DROID: "bob-android", ALERTED: "bob-cn", CAROL: "carol-1"}
 PATIENCE = 60.0
 # For what takes the model or the server its seconds: the watchdog, a ring time, a call's length.
 SLOW = PATIENCE * 1000

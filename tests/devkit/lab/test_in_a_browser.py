@@ -42,7 +42,7 @@ async def test_two_phones_one_answers_and_the_other_stops_in_so_many_millisecond
         race = await lab.until(
             lambda state: (
                 state["race"]
-                and len(state["race"]["stopped"]) == 2
+                and len(state["race"]["stopped"]) == 3
                 and [one for one in state["race"]["stopped"] if one["phone"] == DEVICES[MINE]]
             )
         )
@@ -82,7 +82,7 @@ async def test_who_taps_second_in_the_same_moment_is_told_so(
         await lab.rings(MINE, TWIN, DROID)
         await lab.page.get_by_role("button", name="All answer in the same moment").click()
         race = await lab.until(
-            lambda state: state["race"] and len(state["race"]["stopped"]) == 2 and state["race"]
+            lambda state: state["race"] and len(state["race"]["stopped"]) == 3 and state["race"]
         )
         names = {device: name for name, device in DEVICES.items()}
         await expect(lab.caption(names[race["winner"]])).to_have_text("In the call")

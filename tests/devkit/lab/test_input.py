@@ -92,13 +92,14 @@ async def test_an_unknown_phone_names_those_that_there_are(lab: Visitor) -> None
     }.items():  # fmt: skip
         answer = await lab.client.post(f"/phones/dave-1/{path}", json=body)
         assert (answer.status_code, answer.json()["code"]) == (404, "phone_not_found")
-        assert "bob-1, bob-2, bob-android, carol-1" in answer.json()["detail"]
+        assert "bob-1, bob-2, bob-android, bob-cn, carol-1" in answer.json()["detail"]
 
 
 async def test_a_switch_that_a_phone_does_not_have_is_told(lab: Visitor) -> None:
     for path, body, code in (
         ("bob-1/conditions", {"doze": True}, "no_such_switch"),
         ("bob-android/conditions", {"app": "killed", "ios": "26.3"}, "no_such_switch"),
+        ("bob-cn/conditions", {"ios": "26.3"}, "no_such_switch"),
         ("bob-android/library", {"profile": "stream"}, "one_library"),
         ("bob-android/sends", {}, "one_library"),
     ):

@@ -118,3 +118,40 @@ async def test_it_stops_when_another_phone_answers_and_stops_others_by_declining
         await says(page, "Alice is calling.")
         await lab.post(f"/calls/{session}/cancel")
         await says(page, "The call is over.")
+
+
+async def test_by_one_click_all_of_bobs_ring_one_answers_and_all_others_stop(
+    chromium: Browser, lab_house: House
+) -> None:
+    """Two iPhones, an Android phone, an iPhone without CallKit, and this browser by push."""
+    address = f"{lab_house.apis[0].url}/lab"
+    view: dict[str, Any] = {
+        "viewport": {"width": 1440, "height": 900}, "permissions": ["notifications"],
+    }  # fmt: skip
+    phones = ("bob-1", "bob-2", "bob-android", "bob-cn")
+    async with (
+        httpx.AsyncClient(base_url=address, timeout=30) as client,
+        new_page(chromium, **view) as page,
+    ):
+        lab = Visitor(client)
+        await lab.post("/reset")
+        await page.goto(address)
+        await expect(page.locator("#feed")).to_have_text("Live", timeout=SLOW)
+        await button(page, "Ring Bob, his browser too").click()
+        await lab.until_rings(*phones)
+        frame = page.frame_locator("#browser iframe")
+        await expect(frame.locator("#pushes")).to_contain_text("On:", timeout=SLOW)
+        await expect(frame.locator("#said")).to_have_text("Alice is calling.", timeout=SLOW)
+        await shows(page, "Alice: Incoming video call")
+        for width in (1440, 390):
+            await page.set_viewport_size({"width": width, "height": 844})
+            await fits(page)
+        await lab.post("/phones/bob-1/answer")
+        await expect(frame.locator("#said")).to_have_text("Answered elsewhere.", timeout=SLOW)
+        await shows(page, "Alice: Answered on another device")
+        for phone in phones[1:]:
+            assert (await lab.until_over(phone))["reason"] == 4
+        told = page.get_by_role("region", name="The call’s timeline")
+        for who in ("Apple", "Google", "The push service"):
+            await expect(told).to_contain_text(f"{who} accepts the push to bob", timeout=SLOW)
+        await lab.post("/phones/bob-1/hang_up")
