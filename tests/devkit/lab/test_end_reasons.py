@@ -73,7 +73,7 @@ async def test_who_leaves_a_call_of_more_leaves_alice_alone_in_the_end(lab: Visi
     await lab.until(lambda s: phone_of(s, "bob-1")["calls"][0]["state"] == "active")
     await lab.post("/phones/bob-1/hang_up")
     await lab.until_over("bob-1")
-    assert call_of(await lab.state(), session_id)["state"] == "active"
+    await lab.until(lambda s: call_of(s, session_id)["state"] == "active")
     assert (await lab.until_ended(session_id, seconds=20))["reason"] == "alone"
 
 
