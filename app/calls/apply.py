@@ -1,6 +1,7 @@
 """`apply(session, changes)`: the only place that turns Decisions into rows."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ from app.core.suppression import NOTIFIED
 from app.events import store as events
 from app.infra.db import Connection, Insert, Row, insert_all
 from app.infra.ids import uuid7
-from app.push import alerts
+from app.push import alerts, batches
 from app.push import store as pushes
 from app.push import tokens as push_tokens
 from app.webhooks import publish
@@ -39,6 +40,7 @@ class Change:
 class Applied:
     """What to tell after the commit: rings with pushes to send, users and webhooks with news.
 
+    `rings`: also calls, of which pushes in batches are to be sent.
     `news`: (tenant, user, number of the user's latest event). `events`: what is counted of each:
     its type, and for a device's report how many seconds after the ring it came.
     """
@@ -64,11 +66,12 @@ async def start(
     if not changes:
         return set(), Applied()
     calls = [_as_inserted(change) for change in changes]
-    rows = _new_rows(changes, _members(changes), now, tokens)
+    large = await _batched(session, changes)
+    rows = _new_rows(changes, _members(changes), now, tokens, large)
     added = await saving.add_calls(session, calls, rows)
     taken = [change for change in changes if change.decision.call.id in added]
     settled = [ring for change in taken for ring in change.decision.settled]
-    applied = Applied(rings=[ring.uuid for _, _, ring in _rings(taken)])
+    applied = Applied(rings=_hints(taken, large))
     if settled:  # given up at once: nothing of theirs can ring
         await saving.settle_rings(session, settled)
         found = await alerts.targets(session, _missed(taken), Purpose.MISSED)
@@ -102,9 +105,10 @@ async def apply(session: Connection, changes: Sequence[Change], now: datetime) -
         await saving.save_members(session, changed)
     rings = _rings(changes)
     tokens = await tokens_of(session, rings) if rings else ()
-    await insert_all(session, _new_rows(changes, new, now, tokens))
+    large = await _batched(session, changes)
+    await insert_all(session, _new_rows(changes, new, now, tokens, large))
     await _notify(session, changes, now)
-    applied = Applied(rings=[ring.uuid for _, _, ring in rings])
+    applied = Applied(rings=_hints(changes, large))
     shown = [ring for change in changes for ring in change.decision.shown]
     if shown:
         await saving.show_rings(session, shown)
@@ -129,7 +133,8 @@ async def _after_settling(
 ) -> list[UUID]:
     """What follows for pushes from rings that settle; returns those that have something to send."""
     settled = [ring.uuid for change in changes for ring in change.decision.settled]
-    await pushes.drop_unsent(session, settled)
+    large = [one.decision.call.id for one in changes if may_have_batches(one.decision.call)]
+    await pushes.drop_unsent(session, settled, large)
     return await _add_ends(session, changes, now)
 
 
@@ -142,6 +147,25 @@ async def _tell(session: Connection, changes: Sequence[Change], applied: Applied
 async def _notify(session: Connection, changes: Sequence[Change], now: datetime) -> None:
     found = await alerts.targets(session, _notified(changes), Purpose.NOTIFY)
     await alerts.add(session, found, Purpose.NOTIFY, now)
+
+
+def may_have_batches(call: Call) -> bool:
+    """Whether a call is so large that pushes of it may be in batches."""
+    return call.size >= batches.BATCHED_FROM
+
+
+async def _batched(session: Connection, changes: Sequence[Change]) -> frozenset[UUID]:
+    """Calls of which so many rings begin that their pushes are written in batches."""
+    return await batches.batched(session, Counter(call for _, call, _ in _to_push(changes)))
+
+
+def _hints(changes: Sequence[Change], large: Collection[UUID]) -> list[UUID]:
+    """What workers are told of: the rings that begin, but a large call for those of its own."""
+    whole = {ring.uuid for _, call, ring in _to_push(changes) if call in large} if large else ()
+    return [
+        *(one.decision.call.id for one in changes if one.decision.call.id in large),
+        *(ring.uuid for _, _, ring in _rings(changes) if ring.uuid not in whole),
+    ]
 
 
 def _notified(changes: Sequence[Change]) -> list[tuple[UUID, UUID]]:
@@ -179,14 +203,18 @@ def _rings(changes: Sequence[Change]) -> list[tuple[UUID, UUID, Ring]]:
 
 
 def _new_rows(
-    changes: Sequence[Change], members: Sequence[OfCall], now: datetime, tokens: Sequence[Row]
+    changes: Sequence[Change],
+    members: Sequence[OfCall],
+    now: datetime,
+    tokens: Sequence[Row],
+    large: Collection[UUID] = (),
 ) -> list[Insert]:
     """These members, and the rings and pushes that decisions make."""
     rings = _rings(changes)
     return [
         saving.members_as_rows(members),
         saving.rings_as_rows(rings),
-        *ring_pushes(_to_push(changes), now, tokens),
+        *ring_pushes(_to_push(changes), now, tokens, large=large),
     ]
 
 
@@ -223,18 +251,24 @@ def ring_pushes(
     tokens: Sequence[Row],
     *,
     late: bool = False,
+    large: Collection[UUID] = (),
+    known: Collection[tuple[UUID, UUID]] = (),
 ) -> list[Insert]:
     """One push for each token of each (tenant, call, ring); one that exists stays as it is.
 
-    And those that ring again where notifications ring.
+    And those that ring again where notifications ring. `large`: calls of which they go in batches;
+    `known`: (ring, token) that have one in a batch.
     """
     by_user: dict[tuple[UUID, str], list[Row]] = {}
     again: list[pushes.NewRepeat] = []
     for token in tokens:
         by_user.setdefault((token["tenant_id"], token["user_id"]), []).append(token)
     rows: list[pushes.NewRing] = []
+    in_batches: list[pushes.NewRing] = []
     for tenant, session_id, ring in rings:
         for token in by_user.get((tenant, ring.user_id), ()):
+            if (ring.uuid, token["id"]) in known:
+                continue
             row: pushes.NewRing = {
                 "id": uuid7(),
                 "ring": ring.uuid,
@@ -246,11 +280,15 @@ def ring_pushes(
                 "created_at": now,
                 "deadline": ring.deadline,
             }
-            rows.append(row)
+            (in_batches if session_id in large else rows).append(row)
             if token["every"] is not None:
                 again += alerts.repeats(row, ring.created_at, token["every"])
-    first = pushes.new_pushes(rows, late=late)
-    return [first, pushes.new_pushes(again)] if again else [first]
+    made = [pushes.new_pushes(rows, late=late)]
+    if in_batches:
+        made.append(batches.in_batches(in_batches))
+    if again:
+        made.append(pushes.new_pushes(again))
+    return made
 
 
 async def _add_ends(session: Connection, changes: Sequence[Change], now: datetime) -> list[UUID]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.calls import service
 from app.calls.actors import Actor
+from app.calls.apply import may_have_batches
 from app.calls.commands import Asked, carry_out
 from app.calls.rows import Stored
 from app.calls.service import Seen
@@ -42,8 +43,9 @@ async def on_this_device(runtime: Runtime, actor: Actor) -> Seen | None:
     if ring is None or actor.ring not in {None, ring.uuid}:
         return None  # there is nothing to decline: the command says so, or that it is no member
 
-    async def note(session: Connection, _s: Stored, _d: Decision, now: datetime) -> Any:
-        first = await pushes.note_declined(session, ring.uuid, device, now)
+    async def note(session: Connection, stored: Stored, _d: Decision, now: datetime) -> Any:
+        large = session_id if may_have_batches(stored.call) else None
+        first = await pushes.note_declined(session, ring.uuid, device, now, large=large)
         return None if first else "said before"
 
     command = Report(user, device, ring.uuid, declined=True)

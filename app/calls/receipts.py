@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from app.calls import actors, service
+from app.calls.apply import may_have_batches
 from app.calls.commands import Asked, carry_out
 from app.calls.rows import Stored
 from app.calls.schemas import ReportIn
@@ -34,8 +35,11 @@ async def report(runtime: Runtime, caller: Caller, reference: str, said: ReportI
         return  # it is over: a report that comes late does no harm
     row = caller.device_row
 
-    async def note(session: Connection, _s: Stored, _d: Decision, now: datetime) -> Any:
-        first = await pushes.note_report(session, ring, row or device, now, delivered=delivered)
+    async def note(session: Connection, stored: Stored, _d: Decision, now: datetime) -> Any:
+        large = session_id if may_have_batches(stored.call) else None
+        first = await pushes.note_report(
+            session, ring, row or device, now, delivered=delivered, large=large
+        )
         without_push = row is None and delivered  # a page, say: the call itself knows its devices
         return None if first or without_push else "said before"
 

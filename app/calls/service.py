@@ -7,7 +7,7 @@ from uuid import UUID
 from app.calls import late_devices as late
 from app.calls import missed_calls, saving, store
 from app.calls import queries as live
-from app.calls.apply import Applied, Change, apply, ring_pushes, tokens_of
+from app.calls.apply import Applied, Change, apply, may_have_batches, ring_pushes, tokens_of
 from app.calls.commands import Asked, Audited, carry_out
 from app.calls.large_calls import tell_large_calls
 from app.calls.notify_after_commit import notify_after_commit
@@ -34,6 +34,7 @@ from app.infra import bisection
 from app.infra.bisection import Aside
 from app.infra.db import Connection, insert_all
 from app.infra.runtime import Runtime
+from app.push import batches
 
 __all__ = [
     "Audited",
@@ -198,7 +199,9 @@ async def _ring_late(
         if user is None or user == (stored.tenant_id, member.user_id)
     ]
     tokens = await tokens_of(session, rings)
-    await insert_all(session, ring_pushes(rings, now, tokens, late=True))
+    large = [one.call.id for one in calls.values() if may_have_batches(one.call)]
+    known = await batches.written(session, large) if large else ()
+    await insert_all(session, ring_pushes(rings, now, tokens, late=True, known=known))
     reached = {(token["tenant_id"], token["user_id"]) for token in tokens}
     come = frozenset(ring.uuid for tenant, _, ring in rings if (tenant, ring.user_id) in reached)
     changes = [

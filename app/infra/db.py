@@ -232,8 +232,10 @@ class Joined:
     """Columns that the server finds itself: SQL that joins tables to the rows, which are `r`."""
 
     join: str
-    columns: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, str], ...] = ()
     """(column, expression)"""
+    instead: str = ""
+    """The whole statement, where rows are not written one by one; `{rows}` are these, named `r`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +245,7 @@ class Insert:
     table: FromClause
     rows: Sequence[Row]
     suffix: str = ""
-    joined: Joined = Joined("", ())
+    joined: Joined = Joined("")
 
     def shape(self) -> "Shape":
         """All that its SQL depends on."""
@@ -327,6 +329,8 @@ def _insert(n: int, shape: Shape, where: str = "") -> str:
     typed = ", ".join(f"{c} {table.c[c].type.compile(dialect=dialect)}" for c in columns)
     rows = f"json_to_recordset(CAST(:rows{n} AS json)) AS r({typed})"
     some = f"(SELECT * FROM {rows} {where}) AS r" if where else rows  # noqa: S608  (names of ours)
+    if joined.instead:
+        return joined.instead.format(rows=some)
     return f"INSERT INTO {table.name} ({names}) SELECT {found} FROM {some} {joined.join} {suffix}"  # noqa: S608
 
 

@@ -147,6 +147,11 @@ class Settings(BaseSettings):
         description="tell an idle worker of a ring by a message of our own in Redis, beside "
         "Celery's, which is some milliseconds slower",
     )
+    push_batches: bool = Field(
+        True,
+        description="a worker's: the pushes of a group may be written by the fifty in a row. They "
+        "are while no worker lives that says no; those that are there are sent in any case",
+    )
     access_log: bool = Field(True, description="a log line for each HTTP request")
     webhook_allow_private: bool = Field(
         False,

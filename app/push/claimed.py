@@ -1,7 +1,8 @@
 """What a claim reads: a push with all that must be known to send it, as values."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Protocol, Self
 from uuid import UUID
 
@@ -20,6 +21,8 @@ TOLD = {
 }  # fmt: skip
 """Of what notifications tell, by their purpose; those of `ENDING` by CallKit's reason."""
 ENDING = frozenset({Purpose.OVER, Purpose.STOP})
+
+MILLISECOND = timedelta(milliseconds=1)
 
 Claim = tuple[UUID, int]
 """A push's id and the fencing number under which a worker has it."""
@@ -172,6 +175,38 @@ class ClaimedPush(RowValue):
     def claim(self) -> Claim:
         """Under what the worker has it."""
         return self.id, self.fence
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """A batch that this worker has claimed: the whole of what it knows of its places.
+
+    `taken`: bits of those accepted at this try; when they were sent and answered, in milliseconds
+    from `created_at`, by place. `rev` rises with each time that it is written.
+    """
+
+    id: UUID
+    worker: UUID
+    fence: int
+    created_at: datetime
+    sent: list[int | None]
+    answered: list[int | None]
+    taken: int = 0
+    rev: int = 0
+
+    def take(self, place: int, sent_at: datetime, answered_at: datetime) -> None:
+        """A place, counted from 1, was accepted."""
+        self.taken |= 1 << place - 1
+        self.sent[place - 1] = (sent_at - self.created_at) // MILLISECOND
+        self.answered[place - 1] = (answered_at - self.created_at) // MILLISECOND
+
+
+@frozen
+class ClaimedPlace(ClaimedPush):
+    """A claimed push that is a place of a batch, counted from 1, or was when it was claimed."""
+
+    batch: Batch
+    place: int
 
 
 @frozen

@@ -114,7 +114,14 @@ CLAIM_ORPHANS = text(
         more=", inherited = true",
     )
 )
-CLAIMS_OF = text(f"SELECT id, fence FROM pushes WHERE is_open AND {MINE}")  # noqa: S608
+CLAIMS_OF = text(f"""
+    SELECT id, fence, CAST(NULL AS uuid) AS batch FROM pushes WHERE is_open AND {MINE}
+    UNION ALL
+    SELECT u.id, b.fence, b.id
+    FROM push_batches b CROSS JOIN LATERAL unnest(b.push_ids) WITH ORDINALITY AS u(id, place)
+    WHERE b.done_at IS NULL AND b.claimed_by = :worker
+        AND b.open_bits >> CAST(u.place - 1 AS integer) & 1 = 1
+""")  # noqa: S608  (constants)
 
 
 async def claim_rings(
@@ -136,9 +143,10 @@ async def claim_pushes(
     return await read(session, CLAIM_PUSHES, ClaimedPush, values)
 
 
-async def claims_of(session: Connection, worker: UUID) -> set[Claim]:
-    """What this worker has claimed and not yet recorded."""
-    return {(row["id"], row["fence"]) for row in await many(session, CLAIMS_OF, {"worker": worker})}
+async def claims_of(session: Connection, worker: UUID) -> dict[Claim, UUID | None]:
+    """What this worker has claimed and not yet recorded, and in which batch it is."""
+    rows = await many(session, CLAIMS_OF, {"worker": worker})
+    return {(row["id"], row["fence"]): row["batch"] for row in rows}
 
 
 async def claim_again(

@@ -19,11 +19,12 @@ from app.credentials import store as credentials
 from app.infra import bisection, clock
 from app.infra.bisection import Aside
 from app.infra.boottime import boottime
+from app.infra.db import Connection
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
-from app.push import claims, expiry, records, worker_store
-from app.push.claimed import Claim, ClaimedPush
+from app.push import batch_claims, batches, claims, expiry, records, worker_store
+from app.push.claimed import Batch, Claim, ClaimedPlace, ClaimedPush
 from app.push.life import LEASE, Life
 from app.push.recording import Recorder
 from app.push.results import DatabaseClock, Result
@@ -37,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500
 RINGS_AT_ONCE = 100
+BATCHES_AT_ONCE = 2
 LONG_AGO = 0.5
 """Seconds after which a push that only waits for a connection is looked at all the same."""
 
@@ -79,6 +81,8 @@ class Dispatcher:
         self._retries: set[UUID] = set()
         self._rings_lost: set[UUID] = set()
         self._held: dict[Claim, float] = {}
+        self._batches: dict[Claim, Batch] = {}
+        """Of those of them that were claimed in one."""
         self._doubtful = True
         """Whether anything was claimed or let go since the last look for claims it knows not of."""
         self._looked = 0.0
@@ -102,7 +106,8 @@ class Dispatcher:
     # --- claiming ------------------------------------------------------------------------------
 
     async def send(self, rings: Sequence[UUID]) -> None:
-        """Claim and send the due pushes of these rings, one or a thousand.
+        """Claim and send the due pushes of these rings, one or a thousand; or of these calls, what
+        is in batches.
 
         By the hundred, two hundreds at a time: the first phones of a group ring while the pushes of
         the next are claimed. A stop may be due in a moment only, when nothing of its ring can be
@@ -110,6 +115,8 @@ class Dispatcher:
         """
         rung = await self._send_rings(rings)
         if others := [ring for ring in rings if ring not in rung]:
+            rung = await self._send_batches(others)
+        if others := [ring for ring in others if ring not in rung]:
             await asyncio.sleep(STOP_LATER)
             await self._send_rings(others)
 
@@ -133,6 +140,22 @@ class Dispatcher:
         await asyncio.gather(*(go_on() for _ in range(at_once)))
         return rung
 
+    async def _send_batches(self, calls: Sequence[UUID]) -> set[UUID]:
+        """Claim and send what is in batches of these calls; those of them that had any."""
+        had: set[UUID] = set()
+
+        async def claim(session: Connection, life: Life) -> list[ClaimedPlace]:
+            found = await batch_claims.claim_calls(
+                session, life.id, calls, BATCHES_AT_ONCE, life.since
+            )
+            had.update(place.session_id for place in found)
+            return found
+
+        await self._claim_all(claim)  # once: of most there are none, and the first are soon away
+        if had:
+            await asyncio.gather(*(self._claim_all(claim, least=1) for _ in range(2)))
+        return had
+
     async def send_lost(self) -> None:
         """Claim anew what the database says that this worker has, and it does not know of.
 
@@ -149,9 +172,12 @@ class Dispatcher:
             known = await claims.claims_of(session, life.id)
         if under_way:
             await asyncio.wait(under_way)
-        lost = sorted(known - self._held.keys())
+        lost = sorted(known.keys() - self._held.keys())
         if not lost:
             return
+        if in_batches := {claim[0]: batch for claim in lost if (batch := known[claim])}:
+            async with self._runtime.database.autocommit() as session:
+                await batches.leave(session, in_batches)
         await self._claim_all(
             lambda session, life: claims.claim_again(session, life.id, lost, BATCH)
         )
@@ -172,8 +198,8 @@ class Dispatcher:
         pushes, self._retries = sorted(self._retries), set()
         await self.sweeping.claim(pushes)
 
-    async def _claim_all(self, claim: Claiming) -> set[UUID]:
-        """Claim, a batch at a time, and send; the rings of which a phone is rung."""
+    async def _claim_all(self, claim: Claiming, least: int = BATCH) -> set[UUID]:
+        """Claim and send, as long as `least` are claimed; the rings of which a phone is rung."""
         rung: set[UUID] = set()
         while not self._stopping:
             if not self.life.is_alive():
@@ -185,11 +211,11 @@ class Dispatcher:
                 if any(push.inherited and not push.repeated for push in claimed):
                     await self.look()
             rung.update(push.ring for push in claimed if push.purpose is Purpose.RING)
-            if len(claimed) < BATCH:
+            if len(claimed) < least:
                 break
         return rung
 
-    async def _claim(self, claim: Claiming, life: Life) -> tuple[list[ClaimedPush], float]:
+    async def _claim(self, claim: Claiming, life: Life) -> tuple[Sequence[ClaimedPush], float]:
         """What a claim got, and when (`boottime()`) its statement began to read."""
         concluded: asyncio.Future[None] = self._loop.create_future()
         self._claiming.add(concluded)
@@ -199,6 +225,8 @@ class Dispatcher:
                 claimed = await claim(session, life)
                 for push in claimed:
                     self._held[push.claim] = read + (push.deadline - push.now).total_seconds()
+                    if isinstance(push, ClaimedPlace):
+                        self._batches[push.claim] = push.batch
         finally:
             self._doubtful = True
             self._claiming.discard(concluded)
@@ -217,6 +245,9 @@ class Dispatcher:
             async with self._runtime.database.vital.autocommit() as session:
                 read = boottime()
                 rows = await claims.look(session, life.id, [one.claim for one in held], marks)
+                places = [one.push for one in held if isinstance(one.push, ClaimedPlace)]
+                if places:  # a row of its own, if it has left its batch, was found before
+                    rows = await batch_claims.look(session, life.id, places) | rows
             for one in held:
                 self._sending.looked_at(one, rows.get(one.push.id), read)
 
@@ -229,6 +260,7 @@ class Dispatcher:
     def _forget(self, claim: Claim) -> None:
         self._doubtful = True
         self._held.pop(claim, None)
+        self._batches.pop(claim, None)
 
     def _recorded(self, result: Result) -> None:
         if self._lost_target is not None and _is_lost(result):
@@ -263,9 +295,12 @@ class Dispatcher:
         }  # fmt: skip
         async with self._runtime.database.rehearsal() as session:
             await claims.claim_rings(session, self.life.id, [ring], BATCH)
+            await batch_claims.claim_calls(session, self.life.id, [ring], 1, self.life.since)
         async with self._runtime.database.vital.rehearsal() as session:
             await claims.look(session, self.life.id, [(ring, 0)], [])
             await records.record(session, [nothing], [])
+            none = Batch(ring, self.life.id, 0, clock.now(), [], [])
+            await batch_claims.record(session, [none])
         async with self._runtime.database.autocommit() as session:
             await credentials.for_apps(session, {(ring, "rehearsal")})
 
@@ -298,6 +333,7 @@ class Dispatcher:
                     host=socket.gethostname(),
                     pid=os.getpid(),
                     only=self._runtime.settings.worker_only,
+                    batches=self._runtime.settings.push_batches,
                     lease=LEASE,
                 )
             )
@@ -311,6 +347,8 @@ class Dispatcher:
         self._recorder.hurry()
         async with self._runtime.database.autocommit() as session:
             await claims.reassert(session, life.id, sorted(self._held))
+            held = {(batch.id, batch.fence) for batch in self._batches.values()}
+            await batch_claims.reassert(session, life.id, sorted(held))
 
     async def keep_warm(self) -> None:
         """Have a connection open for each credential and environment that phones may need."""

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.infra.db import Connection, Row, one
+from app.infra.db import Connection, Row, many, one
+from app.push import batches
 
 OPEN_STOP = "p.purpose = 'stop' AND p.state IN ('pending', 'sending')"
 BURY = """
@@ -27,6 +28,9 @@ OF_TOMBSTONE = """
     WHERE m.tenant_id = :tenant AND m.user_id = :tombstone
 """
 BURY_REST = text(BURY.format(stop=OPEN_STOP, rings=OF_TOMBSTONE))
+CALLS_OF_TOMBSTONE = text("""
+    SELECT DISTINCT session_id FROM members WHERE tenant_id = :tenant AND user_id = :tombstone
+""")
 OPEN_STOPS = text(f"""
     SELECT count(*) AS n FROM pushes p
     WHERE p.ring IN ({OF_TOMBSTONE}) AND {OPEN_STOP} AND p.deadline > clock_timestamp()
@@ -38,6 +42,7 @@ async def bury_in(session: Connection, erasure: Row, calls: Sequence[UUID]) -> N
 
     What is unsent is dropped, but not the stops: a phone that rings is to be told that it is over.
     """
+    await batches.bury(session, _erased(erasure), calls)
     await session.execute(BURY_IN, _erased(erasure) | {"calls": list(calls)})
 
 
@@ -47,10 +52,16 @@ async def bury(session: Connection, erasure: Row) -> int:
     Comes after members and rings have the tombstone: by them the pushes are found.
     """
     values = _erased(erasure)
+    await batches.bury(session, values, await _calls_of(session, values))
     await session.execute(BURY_REST, values)
     row = await one(session, OPEN_STOPS, {name: values[name] for name in ("tenant", "tombstone")})
     assert row is not None
     return int(row["n"])
+
+
+async def _calls_of(session: Connection, erased: Row) -> list[UUID]:
+    rows = await many(session, CALLS_OF_TOMBSTONE, {k: erased[k] for k in ("tenant", "tombstone")})
+    return [row["session_id"] for row in rows]
 
 
 def _erased(erasure: Row) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from app.credentials.usable import Usable
 from app.infra import clock
 from app.infra.ids import uuid7
 from app.infra.observe import PUSHES, RING_TO_ACCEPTED
-from app.push.claimed import ClaimedPush
+from app.push.claimed import ClaimedPlace, ClaimedPush
 from app.push.records import PushEnd, PushTry
 
 log = structlog.get_logger(__name__)
@@ -152,6 +152,12 @@ def is_told(result: Result) -> bool:
     if outcome is None or result.state is not PushState.ACCEPTED or result.push.attempts > 1:
         return False
     return result.bare or outcome.unique_id is None
+
+
+def is_taken_in_batch(result: Result) -> bool:
+    """Whether a place's batch can say all of it: taken as it was asked for, at the first try."""
+    push = result.push
+    return isinstance(push, ClaimedPlace) and is_told(result) and not push.healed
 
 
 def observe(result: Result, state: PushState | None, clock: DatabaseClock) -> None:

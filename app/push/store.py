@@ -12,6 +12,7 @@ from app.core.frozen import frozen
 from app.core.push import Purpose, PushReason
 from app.infra.db import Connection, Insert, Joined, RowValue, insert_all, many, one, read
 from app.infra.ids import uuid7
+from app.push import batches
 from app.push.claimed import OVER, RingRow
 from app.push.claims import CALL
 from app.push.life import FRESH
@@ -110,12 +111,18 @@ DROP_RINGS = text("""
 """)
 
 
-async def drop_unsent(session: Connection, rings: Sequence[UUID]) -> None:
+async def drop_unsent(
+    session: Connection, rings: Sequence[UUID], large: Sequence[UUID] = ()
+) -> None:
     """Drop what has not been sent for rings that settle in this transaction.
+
+    `large`: those of their calls that may have pushes in batches.
 
     What was inherited may have rung its phone: it is not dropped, it ends unknown. A claimed push
     is its worker's to end.
     """
+    if large:
+        await batches.leave_rings(session, large, rings)
     await session.execute(DROP_RINGS, {"rings": list(rings)})
 
 
@@ -144,12 +151,21 @@ OTHERS_RING = text(f"""
 
 
 async def note_report(
-    session: Connection, ring: UUID, device: UUID | str, now: datetime, *, delivered: bool
+    session: Connection,
+    ring: UUID,
+    device: UUID | str,
+    now: datetime,
+    *,
+    delivered: bool,
+    large: UUID | None = None,
 ) -> bool:
     """Note what a device, by its row or the app's own id, says of a ring's push.
 
-    False when it has said so before, or had none.
+    `large`: the ring's call, if it may have pushes in batches. False when it has said so before,
+    or had none.
     """
+    if large is not None:
+        await batches.leave_device(session, large, ring, device)
     column = "delivered_at" if delivered else "unavailable_at"
     statement = REPORTED[column, BY_ROW if isinstance(device, UUID) else BY_ID]
     values = {"ring": ring, "device": device, "now": now}
@@ -167,11 +183,15 @@ DROP_REPEATS = text("""
 """)
 
 
-async def note_declined(session: Connection, ring: UUID, device_id: str, now: datetime) -> bool:
+async def note_declined(
+    session: Connection, ring: UUID, device_id: str, now: datetime, *, large: UUID | None = None
+) -> bool:
     """Note that a device, by the app's own id, has declined for itself; False if it has before.
 
-    It is not rung again.
+    It is not rung again. `large`: the ring's call, if it may have pushes in batches.
     """
+    if large is not None:
+        await batches.leave_device(session, large, ring, device_id)
     values = {"ring": ring, "device": device_id, "now": now}
     await session.execute(DROP_REPEATS, {"ring": ring, "device": device_id})
     return bool(await many(session, REPORTED["declined_at", BY_ID], values))
@@ -203,6 +223,7 @@ async def drop_for_tokens(
 
     One that is claimed at this moment is not seen here: what it claims says `owned` false.
     """
+    await batches.leave_tokens(session, tenant_id, tokens)
     await session.execute(DROP_TOKENS, {"tenant": tenant_id, "tokens": list(tokens), "why": why})
 
 

@@ -8,15 +8,16 @@ import structlog
 from app.infra.bisection import Aside, sweep
 from app.infra.db import Connection
 from app.infra.runtime import Runtime
-from app.push import claims, expiry, worker_store
-from app.push.claimed import ClaimedPush
+from app.push import batch_claims, batches, claims, expiry, worker_store
+from app.push.claimed import ClaimedPlace, ClaimedPush
 from app.push.life import LEASE, Life
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+BATCHES = BATCH // batches.PLACES
 
-Claiming = Callable[[Connection, Life], Awaitable[list[ClaimedPush]]]
+Claiming = Callable[[Connection, Life], Awaitable[Sequence[ClaimedPush]]]
 
 
 class Sweeping:
@@ -29,7 +30,7 @@ class Sweeping:
         self,
         runtime: Runtime,
         life: Callable[[], Life],
-        claim_all: Callable[[Claiming], Awaitable[object]],
+        claim_all: Callable[..., Awaitable[object]],
     ) -> None:
         self._database = runtime.database
         self._life = life
@@ -47,12 +48,26 @@ class Sweeping:
 
     async def send_due(self) -> None:
         """Claim and send whatever is due: hints that were lost, retries that were inherited."""
+        found = expiry.Found([])
 
         async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
+            nonlocal found
             async with self._database.autocommit() as session:
-                return await expiry.due(session, limit, aside, self._life().since)
+                found = await expiry.due(session, limit, aside, self._life().since)
+            return found
 
-        await sweep(find, self.claim, self._due, BATCH)
+        async def claim(some: Sequence[UUID]) -> None:
+            await self.claim(some)
+            if whole := found.batches.intersection(some):
+                await self._claim_batches(sorted(whole))
+
+        await sweep(find, claim, self._due, BATCH)
+
+    async def _claim_batches(self, some: Sequence[UUID]) -> None:
+        async def claim(session: Connection, life: Life) -> list[ClaimedPlace]:
+            return await batch_claims.claim_batches(session, life.id, some, BATCHES, life.since)
+
+        await self._claim_all(claim, 1)
 
     async def condemn(self) -> None:
         """Condemn who has not shown life in time: then what they had claimed may be taken over."""
@@ -65,12 +80,26 @@ class Sweeping:
     async def send_orphans(self) -> None:
         """Condemn who has not shown life in time; take over and send what they had claimed."""
         await self.condemn()
+        found = expiry.Found([])
 
         async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
+            nonlocal found
             async with self._database.autocommit() as session:
-                return await expiry.orphans(session, self._life().id, limit, aside)
+                found = await expiry.orphans(session, self._life().id, limit, aside)
+            return found
 
-        await sweep(find, self._inherit, self._orphans, BATCH)
+        async def inherit(some: Sequence[UUID]) -> None:
+            await self._inherit(await self._taken_apart(some, found))
+
+        await sweep(find, inherit, self._orphans, BATCH)
+
+    async def _taken_apart(self, some: Sequence[UUID], found: expiry.Found) -> list[UUID]:
+        """These, and what is open in those of them that are batches: pushes of their own now."""
+        pushes, whole = list(some), sorted(found.batches.intersection(some))
+        for begin in range(0, len(whole), BATCHES):
+            async with self._database.autocommit() as session:
+                pushes += await batches.leave_wholly(session, whole[begin : begin + BATCHES])
+        return pushes
 
     async def _inherit(self, pushes: Sequence[UUID]) -> None:
         await self._claim_all(lambda session, life: claims.claim_orphans(session, life.id, pushes))
@@ -79,12 +108,16 @@ class Sweeping:
 
     async def expire(self) -> None:
         """End pushes whose deadline has passed."""
+        found = expiry.Found([])
 
         async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
+            nonlocal found
             async with self._database.autocommit() as session:
-                return await expiry.over(session, limit, aside)
+                found = await expiry.over(session, limit, aside)
+            return found
 
-        async def end(pushes: Sequence[UUID]) -> None:
+        async def end(some: Sequence[UUID]) -> None:
+            pushes = await self._taken_apart(some, found)
             async with self._database.autocommit() as session:
                 await expiry.expire(session, pushes)
 

@@ -9,8 +9,8 @@ from app.core.frozen import frozen
 from app.infra.db import Connection, many, one
 
 ENTER = text("""
-    INSERT INTO workers (id, host, pid, "only", started_at, unbroken_since, alive_until)
-    VALUES (:id, :host, :pid, :only, clock_timestamp(), clock_timestamp(),
+    INSERT INTO workers (id, host, pid, "only", batches, started_at, unbroken_since, alive_until)
+    VALUES (:id, :host, :pid, :only, :batches, clock_timestamp(), clock_timestamp(),
         clock_timestamp() + make_interval(secs => :lease))
     ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until
         WHERE workers.dead_at IS NULL
@@ -45,10 +45,21 @@ class Renewal:
 
 
 async def enter_worker(
-    session: Connection, worker: UUID, *, host: str, pid: int, only: str | None, lease: float
+    session: Connection,
+    worker: UUID,
+    *,
+    host: str,
+    pid: int,
+    only: str | None,
+    lease: float,
+    batches: bool = True,
 ) -> Renewal | None:
-    """Write that a new worker is there, for `lease` seconds; None if it has been condemned."""
+    """Write that a new worker is there, for `lease` seconds; None if it has been condemned.
+
+    `batches`: it agrees to a group's pushes being written in batches.
+    """
     values = {"id": worker, "host": host, "pid": pid, "only": only, "lease": lease}
+    values["batches"] = batches
     row = await one(session, ENTER, values)
     return None if row is None else Renewal(row["now"], row["unbroken_since"])
 

@@ -203,7 +203,7 @@ async def test_a_phone_of_two_addresses_is_rung_once_by_the_best_that_is_not_ref
 
     await eventually(as_expected, timeout=often(15, 120))
     rows = await tenant.rows(
-        "SELECT count(*) AS n FROM pushes WHERE tenant_id = :tenant AND purpose = 'ring'"
+        "SELECT count(*) AS n FROM targets WHERE tenant_id = :tenant AND purpose = 'ring'"
     )
     assert rows[0]["n"] == len(phones) + sum(first for first, _ in refused)
 

@@ -20,7 +20,7 @@ BUNDLE = "com.example.app"
 
 async def pushes(tenant: Tenant, ring: str | None = None) -> list[dict[str, Any]]:
     return await tenant.rows(
-        "SELECT * FROM pushes WHERE tenant_id = :tenant AND purpose = 'ring' "
+        "SELECT * FROM targets WHERE tenant_id = :tenant AND purpose = 'ring' "
         "AND (CAST(:call AS uuid) IS NULL OR session_id = :call) ORDER BY id",
         call=ring,
     )

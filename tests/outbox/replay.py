@@ -149,7 +149,7 @@ class Replay:
 
     async def claim_again(self, before: State, who: int, n: int) -> None:
         lost = [(self.pushes[n], before.rows[n].fence)]
-        assert set(lost) <= await claims.claims_of(self.session, self.workers[who])
+        assert set(lost) <= (await claims.claims_of(self.session, self.workers[who])).keys()
         assert len(await claims.claim_again(self.session, self.workers[who], lost, 1)) == 1
 
     async def take_over(self, before: State, n: int, of: int, heir: int) -> None:

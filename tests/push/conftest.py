@@ -110,7 +110,7 @@ class Bench:
             self.sim.release(fault)
 
     async def pushes(self) -> list[dict[str, Any]]:
-        return await self.tenant.rows("SELECT * FROM pushes WHERE tenant_id = :tenant ORDER BY id")
+        return await self.tenant.rows("SELECT * FROM targets WHERE tenant_id = :tenant ORDER BY id")
 
     async def all_in(self, *states: str, timeout: float = 60) -> list[dict[str, Any]]:
         """The tenant's pushes, as soon as all are in one of these states."""

@@ -1,5 +1,6 @@
 """A claim writes a push's row beside itself and no index (HOT), which is half of what it cost."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -7,7 +8,7 @@ from sqlalchemy import text
 from app.calls import ringing
 from app.calls.schemas import RingIn
 from app.infra.db import Connection, Database
-from app.push import claims, expiry, store, worker_store
+from app.push import batch_claims, batches, claims, expiry, store, worker_store
 from app.tenants.schemas import TenantSettings
 
 TENANT = UUID(int=1)
@@ -29,6 +30,10 @@ PHONES = (
 UPDATES = text("""
     SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'pushes'
 """)
+OF_BATCHES = text("""
+    SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'push_batches'
+""")
+SIZE = text("SELECT pg_relation_size('push_batches')")
 OPEN = text("SELECT count(*) FROM pushes WHERE is_open")
 
 
@@ -62,6 +67,26 @@ async def test_a_claim_writes_no_index(database: str) -> None:
         updated, in_place = (await session.execute(UPDATES)).one()
         assert updated == 2 * USERS  # while a page has room: versions of one transaction stay
         assert in_place > USERS
+    await db.close()
+
+
+async def test_a_batch_is_claimed_and_partly_written_without_an_index(database: str) -> None:
+    """Its row is small: what never changes lies beside it."""
+    db, worker = Database(database), uuid4()
+    async with db.transaction() as session:
+        await worker_store.enter_worker(session, worker, host="h", pid=1, only=None, lease=9)
+        calls = await ring_all(session)
+        claimed = await batch_claims.claim_calls(session, worker, calls, 9, claims.ALWAYS)
+        in_hand = {place.batch for place in claimed}
+        assert (len(claimed), len(in_hand)) == (USERS, -(-USERS // batches.PLACES))
+        for place in claimed:
+            if place.place % 2:
+                now = place.created_at + timedelta(milliseconds=5)
+                place.batch.take(place.place, now, now)
+        written = await batch_claims.record(session, list(in_hand))
+        assert {bits for bits, _ in written.values()} == {batch.taken for batch in in_hand}
+        assert tuple((await session.execute(OF_BATCHES)).one()) == (2 * len(in_hand),) * 2
+        assert (await session.execute(SIZE)).scalar_one() == 8192
     await db.close()
 
 

@@ -197,6 +197,6 @@ async def alive(bench: Bench, worker: Loop) -> bool:
 
 async def all_attempts(bench: Bench, count: int) -> list[dict[str, Any]]:
     rows = await bench.tenant.rows(
-        "SELECT a.* FROM attempts a JOIN pushes p ON p.id = a.push_id WHERE p.tenant_id = :tenant"
+        "SELECT a.* FROM attempts a JOIN targets p ON p.id = a.push_id WHERE p.tenant_id = :tenant"
     )
     return rows if len(rows) >= count else []
