@@ -141,15 +141,16 @@ class Watch:
 
 
 def _process(pid: int) -> dict[str, float]:
-    """Of a process and what it has started. PSS: pages that it shares count in part."""
+    """Of a process and what it has started. Memory is what it has made itself (anonymous): pages of
+    files are shared with others, and count more or less as those come and go."""
     root = psutil.Process(pid)
     found = dict.fromkeys(
         ("memory, MiB", "resident, MiB", "descriptors", "sockets", "threads"), 0.0
     )
     for one in (root, *root.children(recursive=True)):
         rollup = Path(f"/proc/{one.pid}/smaps_rollup").read_text()
-        pss = int(next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1])
-        found["memory, MiB"] += pss / 1024
+        own = next(line for line in rollup.splitlines() if line.startswith("Anonymous:"))
+        found["memory, MiB"] += int(own.split()[1]) / 1024
         found["resident, MiB"] += one.memory_info().rss / MIB
         sockets = sum(c.status == psutil.CONN_ESTABLISHED for c in one.net_connections("tcp"))
         found["sockets"] += sockets
