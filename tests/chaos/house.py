@@ -275,12 +275,18 @@ def start_proxy(
     parts.callback(proxy.stdin.close)
     parts.callback(proxy.wait)
     parts.callback(proxy.kill)
-    last, end = list(targets)[-1], time.monotonic() + STARTING
-    while proxy.poll() is None and time.monotonic() < end:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", last), 1):
-            return proxy
+    await_listening(list(targets)[-1], folder / "proxy.log")
+    return proxy
+
+
+def await_listening(port: int, log: Path) -> None:
+    """Return when somebody listens there; TimeoutError with what they have logged."""
+    end = time.monotonic() + STARTING
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
         time.sleep(0.05)
-    raise TimeoutError((folder / "proxy.log").read_text())
+    raise TimeoutError(log.read_text())
 
 
 def _apple(parts: contextlib.ExitStack, folder: Path) -> tuple[int, dict[str, str]]:

@@ -218,13 +218,13 @@ def copy(source: Postgres, target: Postgres) -> None:
 
 
 def haproxy(folder: Path, port: int, apis: Sequence[int]) -> Process:
-    """HAProxy with the configuration of `deploy/`, on this port, before these API processes."""
+    """HAProxy with the configuration of `deploy/`, on this port, before these API processes; it listens."""
     places = {f"RINGLINE_API_{n}": f"127.0.0.1:{one}" for n, one in enumerate(apis, start=1)}
     environment = os.environ | places | {"RINGLINE_BIND": f"127.0.0.1:{port}"}
-    program = shutil.which("haproxy") or "haproxy"
-    return _process(
-        "haproxy", [program, "-W", "-db", "-f", str(CONFIGURATION)], folder, environment
-    )
+    command = [shutil.which("haproxy") or "haproxy", "-W", "-db", "-f", str(CONFIGURATION)]
+    made = _process("haproxy", command, folder, environment)
+    house.await_listening(port, folder / "haproxy.log")
+    return made
 
 
 def _process(
