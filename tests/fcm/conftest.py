@@ -61,12 +61,14 @@ class Rig:
         self.sim.fcm_live(token, project=PROJECT)
         return token
 
-    async def push(self, token: str | None = None, *, within: float = 2.0) -> Ended:
+    async def push(
+        self, token: str | None = None, *, within: float = 2.0, late: float = 0.25
+    ) -> Ended:
         deadline = self.loop.time() + within
         request = message_of(push_to(token or self.live()))
         outcome: Ended = await self.sender.send(request, deadline)
         assert bool(outcome.code) != (outcome.no_answer is not None)
-        assert outcome.started <= outcome.ended <= deadline + 0.25
+        assert outcome.started <= outcome.ended <= deadline + late
         assert bool(outcome.cause) == (outcome.no_answer is not None)
         return outcome
 

@@ -59,14 +59,19 @@ class Rig:
         return self.sim.web_subscribe(key)
 
     async def push(
-        self, subscription: dict[str, Any] | None = None, *, within: float = 2.0, **more: Any
+        self,
+        subscription: dict[str, Any] | None = None,
+        *,
+        within: float = 2.0,
+        late: float = 0.25,
+        **more: Any,
     ) -> Ended:
         deadline = self.loop.time() + within
         request = message_of(push_to(token_of(subscription or self.subscribe()), **more))
         outcome = await self.sender.send(request, deadline)
         assert isinstance(outcome, Ended)
         assert bool(outcome.code) != (outcome.no_answer is not None)
-        assert outcome.started <= outcome.ended <= deadline + 0.25
+        assert outcome.started <= outcome.ended <= deadline + late
         assert bool(outcome.cause) == (outcome.no_answer is not None)
         return outcome
 
