@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COUNTED = ("app", "workers", "devkit")
-LEFT_OUT = ("app/api/models/", "app/events/registry.py")
+LEFT_OUT = ("app/api/models/", "app/events/data.py", "app/events/registry.py")
 BEFORE = "9ea4309"
 """Before packages were cut and typed: all of devkit was in `app` then."""
 

@@ -15,7 +15,7 @@ from app.devices import service as devices
 from app.devices.schemas import DeviceIn
 from app.infra.errors import NotFound
 from app.infra.runtime import Runtime
-from app.push import tokens as push_tokens
+from app.push import token_activation
 from app.tenants.schemas import TenantSettings
 
 
@@ -50,7 +50,7 @@ async def activate(runtime: Runtime, said: ActivationToken) -> None:
     Raises NotFound when there is no such token any more.
     """
     async with runtime.database.transaction() as session:
-        user = await push_tokens.activate(session, said.tenant_id, said.token_row)
+        user = await token_activation.activate(session, said.tenant_id, said.token_row)
     if user is None:
         raise NotFound(
             "subscription_not_found", "this subscription is not registered any more: register it"

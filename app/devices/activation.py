@@ -24,7 +24,7 @@ from app.infra.runtime import Runtime
 from app.infra.safe_http import check_url
 from app.infra.sender import OutgoingPush
 from app.infra.vault import VaultError
-from app.push import tokens as push_tokens
+from app.push import token_activation
 from app.tenants import service as tenants
 from app.tenants.notifications import EVERY_TYPE
 
@@ -84,7 +84,7 @@ async def send(
     Returns a warning for each that could not be pushed to.
     """
     async with runtime.database.autocommit() as session:
-        waiting = await push_tokens.not_activated(session, (tenant_id, user_id), device_id)
+        waiting = await token_activation.not_activated(session, (tenant_id, user_id), device_id)
         if not waiting:
             return []
         apps = {(tenant_id, token["app_id"]) for token in waiting}
