@@ -58,9 +58,10 @@ class Calls:
         await self._read(self._kept[session_id])
 
     async def timeline(self, session_id: str) -> list[dict[str, Any]]:
-        """What Ringline tells of a call of the lab, a sentence each. Raises NotFound, Refused."""
+        """What Ringline tells of a call, a sentence each; nothing of one that is none of the lab's
+        latest, as after a reset. Raises Refused, Unavailable."""
         if session_id not in self._kept:
-            raise NotFound("call_not_found", "This is none of the lab's latest calls.")
+            return []
         told = await self._backend.ask("GET", f"/v1/calls/{session_id}/timeline")
         return [{"ms": one["ms"], "text": one["text"]} for one in told["timeline"]]
 

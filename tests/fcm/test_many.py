@@ -18,7 +18,7 @@ SLOW = 10.0
 """Seconds by which a busy machine may be late to say how a push has ended."""
 FAULTS = (
     {"status": 503, "reason": "UNAVAILABLE"},
-    {"status": 500, "reason": "INTERNAL", "pieces": 3},
+    {"status": 500, "reason": "INTERNAL"},
     {"status": 429, "reason": "QUOTA_EXCEEDED", "retry_after": 2},
     {"status": 404, "reason": "UNREGISTERED"},
     {"status": 403, "reason": "SENDER_ID_MISMATCH"},
