@@ -21,7 +21,7 @@ FAULTS = (
     {"status": 503, "reason": "Unavailable"},
     {"status": 500, "body": "<html>Internal error</html>"},
     {"status": 429, "reason": "TooManyRequests", "retry_after": 2},
-    {"status": 410, "reason": "Gone", "pieces": 3},
+    {"status": 410, "reason": "Gone"},
     {"status": 403, "reason": "WrongKey"},
     {"delay": 0.05},
     {"silence": True},
