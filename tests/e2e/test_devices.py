@@ -218,7 +218,12 @@ async def test_an_erased_user_leaves_no_trace_of_their_id_or_tokens(tenant: Tena
     assert [one["state"] for one in seen["members"] if one["user_id"].startswith("erased~")] == [
         "declined"
     ]
-    await asyncio.sleep(0.5)  # what was in flight has been recorded
+
+    async def stopped() -> bool:  # the phones that rang are told so first
+        named = "SELECT 1 FROM pushes WHERE tenant_id = :t AND user_id = :user"
+        return not await tenant.rows(named, t=tenant.id, user=bob)
+
+    await eventually(stopped)
     tables = await tenant.rows(
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     )

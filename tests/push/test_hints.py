@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.calls.ringer import Ringer
-from app.infra import hints
+from app.infra import hint_lanes, hints
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime, open_runtime
 from tests.e2e.house import Tenant, eventually
@@ -49,7 +49,7 @@ async def test_what_cannot_be_read_is_passed_over_and_the_next_hint_is_heard(ben
 async def test_hints_that_nobody_takes_do_not_pile_up(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hints, "PAUSE_FOR_EACH", 0.0)
+    monkeypatch.setattr(hint_lanes, "PAUSE_FOR_EACH", 0.0)
     monkeypatch.setattr(hints, "MOST_KEPT", 3)
     async with ringing(bench.tenant, direct=True) as runtime:
         for _ in range(8):

@@ -80,7 +80,7 @@ async def test_reset_ends_the_calls_and_the_feed_of_the_old_phones(lab: Visitor)
                     await anext(states)
     state = await lab.state()
     assert state["calls"] == []
-    assert [phone["recents"] for phone in state["phones"]] == [[], [], [], []]
+    assert [phone["recents"] for phone in state["phones"]] == [[]] * 5
     again = await lab.ring("bob")
     assert again != session_id
     await lab.until_rings("bob-1", "bob-2")
