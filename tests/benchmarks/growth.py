@@ -12,7 +12,7 @@ from tests.benchmarks.ring_cpu import ring_many
 from tests.benchmarks.rows import add_past_calls, add_users, clear
 
 SMALL = 1_000
-ENOUGH_TO_FORGET = 100_000
+ENOUGH_TO_FORGET = 1_000_000
 
 
 async def grow(ready: Ready, rows: int, rounds: int, rings: int, singles: int) -> dict[str, Any]:

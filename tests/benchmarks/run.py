@@ -156,6 +156,7 @@ async def heartbeat(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     await add_users(ready, "b", HEARTS)
     found = await heartbeat_costs(ready, "hearts", sizes.groups)
     await clear(ready)
+    await forget_users(ready, "b", HEARTS)
     return found
 
 
@@ -199,6 +200,7 @@ async def large(ready: Ready, sizes: Sizes) -> dict[str, Any]:
     await add_users(ready, "b", HEARTS)
     found = await accept_costs(ready, sizes.rounds)
     await clear(ready)
+    await forget_users(ready, "b", HEARTS)
     return found
 
 
