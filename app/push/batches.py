@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from app.infra.db import Connection, Insert, Joined, Row, many, one
 from app.push.models import Push
@@ -111,64 +111,52 @@ LEAVE = """
     {answer}
 """
 OPEN = "b.open_bits >> p.nth & 1 = 1"
-OF_RINGS = text(
-    LEAVE.format(
-        which="session_id = ANY(CAST(:calls AS uuid[])) AND done_at IS NULL AND claimed_by IS NULL "
-        "AND rings && CAST(:rings AS uuid[])",
-        places=f"u.ring = ANY(CAST(:rings AS uuid[])) AND {OPEN}",
-        wait="",
-        answer="SELECT 1",
-    )
+
+
+def _leaving(which: str, places: str, *, wait: str = "", answer: str = "SELECT 1") -> TextClause:
+    """Those `places` leave of the batches of `which`."""
+    return text(LEAVE.format(which=which, places=places, wait=wait, answer=answer))
+
+
+OF_RINGS = _leaving(
+    which="session_id = ANY(CAST(:calls AS uuid[])) AND done_at IS NULL AND claimed_by IS NULL "
+    "AND rings && CAST(:rings AS uuid[])",
+    places=f"u.ring = ANY(CAST(:rings AS uuid[])) AND {OPEN}",
 )
-OF_TOKENS = text(
-    LEAVE.format(
-        which="done_at IS NULL AND claimed_by IS NULL AND tenant_id = :tenant "
-        "AND token_ids && CAST(:tokens AS uuid[])",
-        places=f"u.token_id = ANY(CAST(:tokens AS uuid[])) AND {OPEN}",
-        wait="",
-        answer="SELECT 1",
-    )
+UNCLAIMED = """
+    done_at IS NULL AND claimed_by IS NULL AND tenant_id = :tenant
+        AND token_ids && CAST(:tokens AS uuid[])
+"""
+OF_TOKENS = _leaving(
+    which=UNCLAIMED,
+    places=f"u.token_id = ANY(CAST(:tokens AS uuid[])) AND {OPEN}",
 )
 # Asked first, as it is nearly always none: who registers holds a user meanwhile.
-WAITING = text("""
-    SELECT EXISTS (
-        SELECT FROM push_batches
-        WHERE done_at IS NULL AND claimed_by IS NULL AND tenant_id = :tenant
-            AND token_ids && CAST(:tokens AS uuid[])
-    ) AS any
-""")
-OF_DEVICE = text(
-    LEAVE.format(
-        which="session_id = :call AND CAST(:ring AS uuid) = ANY(rings)",
-        places="""u.ring = :ring AND CAST(:device AS text) IN (
-            CAST(u.device_row AS text),
-            (SELECT d.device_id FROM devices d WHERE d.id = u.device_row)
-        )""",
-        wait="",
-        answer="SELECT 1",
-    )
+WAITING = text(f"SELECT EXISTS (SELECT FROM push_batches WHERE {UNCLAIMED}) AS any")  # noqa: S608
+OF_DEVICE = _leaving(
+    which="session_id = :call AND CAST(:ring AS uuid) = ANY(rings)",
+    places="""u.ring = :ring AND CAST(:device AS text) IN (
+        CAST(u.device_row AS text),
+        (SELECT d.device_id FROM devices d WHERE d.id = u.device_row)
+    )""",
 )
-WHOLLY = text(
-    LEAVE.format(
-        which="id = ANY(CAST(:batches AS uuid[]))",
-        places=OPEN,
-        wait="SKIP LOCKED",
-        answer="SELECT u.id FROM u",
-    )
+WHOLLY = _leaving(
+    which="id = ANY(CAST(:batches AS uuid[]))",
+    places=OPEN,
+    wait="SKIP LOCKED",
+    answer="SELECT u.id FROM u",
 )
-BY_ID = text(
-    LEAVE.format(
-        which="id = ANY(CAST(:batches AS uuid[]))",
-        places="u.id = ANY(CAST(:pushes AS uuid[]))",
-        wait="SKIP LOCKED",
-        answer="""
-            SELECT w.push FROM unnest(CAST(:pushes AS uuid[]), CAST(:batches AS uuid[]))
-                AS w(push, batch)
-            LEFT JOIN b ON b.id = w.batch
-            WHERE b.id IS NOT NULL
-                OR NOT EXISTS (SELECT FROM push_batches o WHERE o.id = w.batch)
-        """,
-    )
+BY_ID = _leaving(
+    which="id = ANY(CAST(:batches AS uuid[]))",
+    places="u.id = ANY(CAST(:pushes AS uuid[]))",
+    wait="SKIP LOCKED",
+    answer="""
+        SELECT w.push FROM unnest(CAST(:pushes AS uuid[]), CAST(:batches AS uuid[]))
+            AS w(push, batch)
+        LEFT JOIN b ON b.id = w.batch
+        WHERE b.id IS NOT NULL
+            OR NOT EXISTS (SELECT FROM push_batches o WHERE o.id = w.batch)
+    """,
 )
 
 
@@ -216,14 +204,10 @@ async def written(session: Connection, calls: Collection[UUID]) -> set[tuple[UUI
     return {(row["ring"], row["token_id"]) for row in rows}
 
 
-BURY_OPEN = text(
-    LEAVE.format(
-        which="session_id = ANY(CAST(:calls AS uuid[])) AND done_at IS NULL "
-        "AND tenant_id = :tenant AND CAST(:user AS text) = ANY(users)",
-        places=f"u.user_id = :user AND {OPEN}",
-        wait="",
-        answer="SELECT 1",
-    )
+BURY_OPEN = _leaving(
+    which="session_id = ANY(CAST(:calls AS uuid[])) AND done_at IS NULL "
+    "AND tenant_id = :tenant AND CAST(:user AS text) = ANY(users)",
+    places=f"u.user_id = :user AND {OPEN}",
 )
 BURY = text("""
     UPDATE push_batches b SET users = array_replace(b.users, :user, :tombstone), tokens = (

@@ -18,6 +18,9 @@ BATCH = 500
 BATCHES = BATCH // batches.PLACES
 
 Claiming = Callable[[Connection, Life], Awaitable[Sequence[ClaimedPush]]]
+Finding = Callable[[Connection, int, Sequence[UUID]], Awaitable[expiry.Found]]
+Working = Callable[[Sequence[UUID], Sequence[UUID]], Awaitable[None]]
+"""On these ids, of which the second are those of batches."""
 
 
 class Sweeping:
@@ -48,20 +51,32 @@ class Sweeping:
 
     async def send_due(self) -> None:
         """Claim and send whatever is due: hints that were lost, retries that were inherited."""
-        found = expiry.Found([])
 
-        async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
-            nonlocal found
+        async def claim(some: Sequence[UUID], whole: Sequence[UUID]) -> None:
+            await self.claim(some)
+            if whole:
+                await self._claim_batches(whole)
+
+        await self._sweep(
+            lambda session, limit, aside: expiry.due(session, limit, aside, self._life().since),
+            claim,
+            self._due,
+        )
+
+    async def _sweep(self, find: Finding, work: Working, aside: Aside[UUID]) -> None:
+        whole: set[UUID] = set()
+
+        async def look(limit: int, passed_over: Sequence[UUID]) -> list[UUID]:
+            nonlocal whole
             async with self._database.autocommit() as session:
-                found = await expiry.due(session, limit, aside, self._life().since)
+                found = await find(session, limit, passed_over)
+            whole = found.batches
             return found
 
-        async def claim(some: Sequence[UUID]) -> None:
-            await self.claim(some)
-            if whole := found.batches.intersection(some):
-                await self._claim_batches(sorted(whole))
+        async def do(some: Sequence[UUID]) -> None:
+            await work(some, sorted(whole.intersection(some)))
 
-        await sweep(find, claim, self._due, BATCH)
+        await sweep(look, do, aside, BATCH)
 
     async def _claim_batches(self, some: Sequence[UUID]) -> None:
         async def claim(session: Connection, life: Life) -> list[ClaimedPlace]:
@@ -80,22 +95,19 @@ class Sweeping:
     async def send_orphans(self) -> None:
         """Condemn who has not shown life in time; take over and send what they had claimed."""
         await self.condemn()
-        found = expiry.Found([])
 
-        async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
-            nonlocal found
-            async with self._database.autocommit() as session:
-                found = await expiry.orphans(session, self._life().id, limit, aside)
-            return found
+        async def inherit(some: Sequence[UUID], whole: Sequence[UUID]) -> None:
+            await self._inherit(await self._taken_apart(some, whole))
 
-        async def inherit(some: Sequence[UUID]) -> None:
-            await self._inherit(await self._taken_apart(some, found))
+        await self._sweep(
+            lambda session, limit, aside: expiry.orphans(session, self._life().id, limit, aside),
+            inherit,
+            self._orphans,
+        )
 
-        await sweep(find, inherit, self._orphans, BATCH)
-
-    async def _taken_apart(self, some: Sequence[UUID], found: expiry.Found) -> list[UUID]:
-        """These, and what is open in those of them that are batches: pushes of their own now."""
-        pushes, whole = list(some), sorted(found.batches.intersection(some))
+    async def _taken_apart(self, some: Sequence[UUID], whole: Sequence[UUID]) -> list[UUID]:
+        """These, and what is open in the batches among them: pushes of their own now."""
+        pushes = list(some)
         for begin in range(0, len(whole), BATCHES):
             async with self._database.autocommit() as session:
                 pushes += await batches.leave_wholly(session, whole[begin : begin + BATCHES])
@@ -108,20 +120,13 @@ class Sweeping:
 
     async def expire(self) -> None:
         """End pushes whose deadline has passed."""
-        found = expiry.Found([])
 
-        async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
-            nonlocal found
-            async with self._database.autocommit() as session:
-                found = await expiry.over(session, limit, aside)
-            return found
-
-        async def end(some: Sequence[UUID]) -> None:
-            pushes = await self._taken_apart(some, found)
+        async def end(some: Sequence[UUID], whole: Sequence[UUID]) -> None:
+            pushes = await self._taken_apart(some, whole)
             async with self._database.autocommit() as session:
                 await expiry.expire(session, pushes)
 
-        await sweep(find, end, self._over, BATCH)
+        await self._sweep(expiry.over, end, self._over)
 
     async def forget_dead_workers(self) -> None:
         """Forget the rows of workers long dead."""

@@ -23,9 +23,7 @@ async def fall_behind() -> None:
         await asyncio.sleep(0.001)
 
 
-async def test_who_floods_waits_and_the_other_does_not() -> None:
-    pacer = Pacer()
-    await begins_after(pacer, OTHER, 2)
+async def only_the_flood_waits(pacer: Pacer) -> None:
     await begins_after(pacer, FLOODS, 200)
     await fall_behind()
     waited, other = await asyncio.gather(
@@ -33,19 +31,19 @@ async def test_who_floods_waits_and_the_other_does_not() -> None:
     )
     assert waited > 0.02
     assert other < waited / 2
+
+
+async def test_who_floods_waits_and_the_other_does_not() -> None:
+    pacer = Pacer()
+    await begins_after(pacer, OTHER, 2)
+    await only_the_flood_waits(pacer)
 
 
 async def test_what_one_used_alone_is_forgotten_when_another_comes() -> None:
     pacer = Pacer()
     await begins_after(pacer, OTHER, 300)
     await asyncio.sleep(1.5)
-    await begins_after(pacer, FLOODS, 200)
-    await fall_behind()
-    waited, other = await asyncio.gather(
-        begins_after(pacer, FLOODS, 200), begins_after(pacer, OTHER, 1)
-    )
-    assert waited > 0.02
-    assert other < waited / 2
+    await only_the_flood_waits(pacer)
 
 
 async def test_who_floods_waits_when_batches_take_longer_than_usual() -> None:
