@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Self, TypeVar
 from uuid import UUID
 
+import asyncpg
 import orjson
 from sqlalchemy import CursorResult, Executable, FromClause, Table, TextClause, Uuid, text
 from sqlalchemy.dialects import postgresql
@@ -52,6 +53,10 @@ class Base(DeclarativeBase):
 
 
 Base.metadata.naming_convention = Base.metadata_naming
+
+
+OF_DRIVER = (asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
+"""What SQLAlchemy passes on as it is when a connection ends while it is being set up."""
 
 
 class Database:
@@ -155,7 +160,7 @@ class Database:
                 had = True
                 DATABASE_WAIT.observe(time.perf_counter() - begun)
                 yield session
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, *OF_DRIVER) as error:
             if not had:
                 self._outage.seen(error)
                 raise DatabaseAway("no connection to the database") from error

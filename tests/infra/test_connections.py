@@ -6,9 +6,11 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
+import asyncpg
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import event, make_url, text
 from structlog.testing import capture_logs
 
 from app.infra import connections, db, outage
@@ -149,6 +151,21 @@ async def test_a_host_that_is_silent_or_gone_holds_up_no_other(database: str) ->
         through = Database(beside(database, silent.getsockname()[1], closed_port()), pool=1)
         assert await show(through, "TimeZone") == "UTC"
         await through.close()
+
+
+async def test_a_connection_that_ends_while_it_is_set_up_is_an_outage(quick: Database) -> None:
+    """The driver's own error then, which SQLAlchemy passes on as it is."""
+
+    def end(adapted: Any, _record: Any) -> None:
+        adapted.driver_connection.terminate()
+
+    event.listen(quick.engine.sync_engine, "connect", end, insert=True)
+    with pytest.raises(DatabaseAway) as raised:
+        await show(quick, "server_version")
+    assert isinstance(raised.value.__cause__, asyncpg.InterfaceError)
+    assert is_away(raised.value)
+    event.remove(quick.engine.sync_engine, "connect", end)
+    assert await show(quick, "server_version")
 
 
 async def test_no_host_that_takes_writes_is_an_outage(
