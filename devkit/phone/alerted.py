@@ -6,7 +6,6 @@ decline. A model, and no proof of what iOS does. Sources: "UNNotificationCategor
 notifications and notification-related actions" (developer.apple.com).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,7 +22,7 @@ from devkit.phone.pushkit import Conditions
 from devkit.phone.ring import Ring
 from devkit.phone.settings import Identity, Timing
 from devkit.phone.sources import PushSource
-from devkit.phone.swift import mapping, string
+from devkit.phone.swift import mapping, parsed, string
 
 # What the last notification of a ring says has become of it.
 _OVER: Final = {
@@ -56,7 +55,7 @@ class AlertInbox(Inbox):
         self.last_push = push
         age = kit.now_ms() - push.received_ms
         kit.log.note(Step.PUSH_ARRIVED, kind=push.kind, size=len(push.payload), age_ms=age)
-        body = _object(push.payload)
+        body = parsed(push.payload) or {}
         ours = our_ring("ringline", body)
         event = string(mapping(body, "ring"), "type")
         if ours.uuid is None or (event != "ring" and event not in _OVER):
@@ -104,11 +103,3 @@ class AlertPhone(Phone):
         for call in seen["calls"]:
             call["full_screen"] = False
         return seen
-
-
-def _object(payload: bytes) -> Mapping[str, Any]:
-    try:
-        found = json.loads(payload)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

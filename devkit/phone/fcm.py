@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from devkit.phone.delivery import Push
-from devkit.phone.swift import number_in_text, string
+from devkit.phone.swift import json_object, number_in_text, parsed, string
 from devkit.phone.verdict import OurRing
 
 NORMAL: Final = "NORMAL"
@@ -50,13 +50,14 @@ def is_over(push: Push, now_ms: int) -> bool:
 
 def size_of(payload: bytes) -> int:
     """The bytes that Google counts: keys and values."""
-    return sum(len(key.encode()) + len(str(one).encode()) for key, one in _object(payload).items())
+    found = parsed(payload) or {}
+    return sum(len(key.encode()) + len(str(one).encode()) for key, one in found.items())
 
 
 def read(payload: bytes) -> Said:
     """Our facts in a message, whatever else it holds; what is missing is None or empty."""
-    data = _object(payload)
-    handle = _object(string(data, "ring_caller_handle") or "")
+    data = parsed(payload) or {}
+    handle = json_object(data.get("ring_caller_handle"))
     caller_id = string(data, "ring_caller_id")
     ours = OurRing(
         uuid=string(data, "ring_uuid"),
@@ -76,11 +77,3 @@ def read(payload: bytes) -> Said:
         string(handle, "value") or caller_id or "",
         data.get("ring_video") == "true",
     )
-
-
-def _object(text: bytes | str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -10,7 +10,6 @@ made. Keys that a library does not read are not looked at, wrong or not.
     killed_by_watchdog  it reports nothing, so iOS kills the app about 7 s later
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +23,7 @@ from devkit.phone.swift import (
     forced,
     mapping,
     needs_uuid,
+    parsed,
     strict_object,
     string,
 )
@@ -42,11 +42,8 @@ class _Shown:
 def parse(profile: str, payload: bytes) -> Verdict:
     """Play the library of `profile` at a VoIP push. Raises KeyError for an unknown profile."""
     library = _LIBRARIES[profile]
-    try:
-        body = json.loads(payload)
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
+    body = parsed(payload)
+    if body is None:
         # Apple refuses such a push, so no phone gets one; the model says what would happen.
         return Verdict(profile, Outcome.KILLED, "The payload is not a JSON object.")
     ring = our_ring(profile, body)

@@ -38,21 +38,24 @@ def forced(body: Body, key: str, kind: type, wanted: str) -> Any:
 
 
 def strict_object(value: Any) -> dict[str, Any]:
-    found = _parsed(value)
+    found = _in_text(value)
     if found is None:
         raise Failure(Outcome.CRASH, "`user_info` is not JSON of an object: jsonDecode throws.")
     return found
 
 
 def json_object(value: Any) -> dict[str, Any]:
-    return _parsed(value) or {}
+    return _in_text(value) or {}
 
 
-def _parsed(value: Any) -> dict[str, Any] | None:
-    if not isinstance(value, str):
-        return None
+def _in_text(value: Any) -> dict[str, Any] | None:
+    return parsed(value) if isinstance(value, str) else None
+
+
+def parsed(payload: bytes | str) -> dict[str, Any] | None:
+    """The object that a payload is; None for what is none."""
     try:
-        found = json.loads(value)
+        found = json.loads(payload)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
