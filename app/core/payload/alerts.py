@@ -9,12 +9,13 @@ import re
 from functools import lru_cache
 from typing import Any, Final, Literal
 
+from app.core.frozen import replace
 from app.core.payload.custom import LARGEST, TemplateError
 from app.core.payload.facts import OTHER_LIMIT, TOKEN_ROOM, PayloadError, Prepared, RingFacts
 from app.core.payload.fields import FIELDS
 from app.core.payload.fit import fitted
 from app.core.payload.template import Template, compile_template
-from app.core.payload.texts import AlertTexts
+from app.core.payload.texts import ENGLISH, AlertTexts
 from app.core.payload.web import web_activation, web_payload
 
 AlertService = Literal["apns", "fcm"]
@@ -34,13 +35,11 @@ _TEXTS: Final = [
     name for name, field in FIELDS.items() if field.type == "string" and not field.absent
 ]
 _HOLE: Final = re.compile(r"\{\{\s*([a-z_]+\??)\s*\}\}")
-
-
 RINGING: Final = {
-    "ring": AlertTexts(title="{{call_label}}", body="Incoming call", sound="default"),
-    "answered_elsewhere": AlertTexts(title="{{call_label}}", body="Answered on another device"),
-    "declined_elsewhere": AlertTexts(title="{{call_label}}", body="Declined on another device"),
-    "missed": AlertTexts(title="{{call_label}}", body="Missed call"),
+    "ring": replace(ENGLISH["ring"], sound="default"),
+    "answered_elsewhere": ENGLISH["answered_elsewhere"],
+    "declined_elsewhere": ENGLISH["declined_elsewhere"],
+    "missed": ENGLISH["missed"],
 }
 """What an iPhone says that notifications ring, if the tenant has no words of its own."""
 

@@ -15,7 +15,7 @@ from app.core.payload.facts import TOKEN_ROOM, PayloadError, Prepared, RingFacts
 from app.core.payload.fit import fitted
 from app.core.payload.profiles import RING, STOP
 from app.core.payload.template import Template, compile_template
-from app.core.payload.texts import AlertTexts
+from app.core.payload.texts import ENGLISH, AlertTexts
 
 WEB_LIMIT: Final = 3_993
 """Bytes of what is sealed: 4,096 of a body without what RFC 8188 puts around it."""
@@ -32,18 +32,7 @@ ENDS: Final = {
 }
 """What has happened to a ring that is over, by CallKit's reason."""
 _REASONS: Final = {event: reason for reason, event in ENDS.items()}
-_ALWAYS: Final = {
-    "ring": AlertTexts(title="{{call_label}}", body="Incoming call"),
-    "video_ring": AlertTexts(title="{{call_label}}", body="Incoming video call"),
-    "notify": AlertTexts(title="{{call_label}}", body="A call is on"),
-    "failed": AlertTexts(title="{{call_label}}", body="Call failed"),
-    "ended": AlertTexts(title="{{call_label}}", body="Call ended"),
-    "missed": AlertTexts(title="{{call_label}}", body="Missed call"),
-    "answered_elsewhere": AlertTexts(title="{{call_label}}", body="Answered on another device"),
-    "declined_elsewhere": AlertTexts(title="{{call_label}}", body="Declined on another device"),
-    "activation": AlertTexts(title="Calls ring here", body="This browser is ready for calls"),
-}
-"""What is said without words of the tenant's."""
+_WITHOUT_TOKEN: Final = {name: value for name, value in RING.items() if name != "token"}
 
 
 def web_payload(event: str, texts: AlertTexts | None, facts: RingFacts) -> Prepared:
@@ -73,30 +62,26 @@ def _compiled(event: str, texts: AlertTexts | None, video: bool) -> Template:
     data: dict[str, Any] = {"call_cid": "{{cid}}"}
     shown: dict[str, Any] = {"navigate": _NAVIGATE, "tag": "{{uuid}}"}
     said = event
-    if event in _REASONS:
-        # A browser must show something for each push: this takes the place of its ring.
-        data["ring"] = STOP
-        shown["silent"] = texts is None or texts.sound is None
-    else:
+    if event == "ring":
+        said = "video_ring" if video else event
         data |= {"user_ids": "{{user_ids}}", "ring": RING}
-        if event == "ring":
-            shown |= {"require_interaction": True, "renotify": True}
-            said = "video_ring" if video else event
+        shown |= {"require_interaction": True, "renotify": True}
+    else:
+        if event in _REASONS:
+            # A browser must show something for each push: this takes the place of its ring.
+            data["ring"] = STOP
         else:
-            data["ring"] = _WITHOUT_TOKEN | {"type": event}
-            shown["silent"] = texts is None or texts.sound is None
-    if said not in _ALWAYS:
+            data |= {"user_ids": "{{user_ids}}", "ring": _WITHOUT_TOKEN | {"type": event}}
+        shown["silent"] = texts is None or texts.sound is None
+    if said not in ENGLISH:
         raise PayloadError(f"a browser is told of no {event}")
     return compile_template(_notification(said, texts, shown, data))
-
-
-_WITHOUT_TOKEN: Final = {name: value for name, value in RING.items() if name != "token"}
 
 
 def _notification(
     event: str, texts: AlertTexts | None, shown: dict[str, Any], data: dict[str, Any]
 ) -> dict[str, Any]:
-    ours, said = _ALWAYS[event], texts or AlertTexts()
+    ours, said = ENGLISH[event], texts or AlertTexts()
     says = said.title or said.body
     title = said.title or ours.title
     body = said.body or (ours.body if said.body_key or not says else "")
