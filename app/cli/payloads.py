@@ -90,10 +90,7 @@ def preview(
         for name, value in sent.items():
             out.print(f"{name}: {value}", soft_wrap=True)
         out.print()
-        out.print_json(json.dumps(json.loads(body)))
-        out.print(f"\n{len(body):,} of {VOIP_LIMIT:,} bytes; room for a call token: {TOKEN_ROOM}")
-        if prepared.trimmed:
-            out.print(f"[yellow]cut to fit:[/] {', '.join(prepared.trimmed)}")
+        _show(body, VOIP_LIMIT, prepared)
         for sentence in advice:
             err.print(f"[yellow]{escape(sentence)}[/]")
         for problem in found:
@@ -116,10 +113,7 @@ def _preview_android(profile: str, call: str | None, tenant: str | None) -> None
     found = android_problems(profile, body)
 
     def human() -> None:
-        out.print_json(json.dumps(json.loads(body)))
-        out.print(f"\n{len(body):,} of {OTHER_LIMIT:,} bytes; room for a call token: {TOKEN_ROOM}")
-        if prepared.trimmed:
-            out.print(f"[yellow]cut to fit:[/] {', '.join(prepared.trimmed)}")
+        _show(body, OTHER_LIMIT, prepared)
         for problem in found:
             err.print(f"[red]{problem.outcome}[/] {problem.path}: {escape(problem.sentence)}")
 
@@ -134,16 +128,15 @@ def _preview_android(profile: str, call: str | None, tenant: str | None) -> None
 def _preview_web(call: str | None, tenant: str | None) -> None:
     prepared = web_payload("ring", None, _facts(call, tenant))
     body = prepared.for_token(SAMPLE_TOKEN)
-    shown = json.loads(body)
+    data = {"payload": json.loads(body), "bytes": len(body), "most": WEB_LIMIT}
+    answer(data | {"trimmed": list(prepared.trimmed)}, lambda: _show(body, WEB_LIMIT, prepared))
 
-    def human() -> None:
-        out.print_json(json.dumps(shown))
-        out.print(f"\n{len(body):,} of {WEB_LIMIT:,} bytes; room for a call token: {TOKEN_ROOM}")
-        if prepared.trimmed:
-            out.print(f"[yellow]cut to fit:[/] {', '.join(prepared.trimmed)}")
 
-    data = {"payload": shown, "bytes": len(body), "most": WEB_LIMIT}
-    answer(data | {"trimmed": list(prepared.trimmed)}, human)
+def _show(body: bytes, most: int, prepared: Prepared) -> None:
+    out.print_json(json.dumps(json.loads(body)))
+    out.print(f"\n{len(body):,} of {most:,} bytes; room for a call token: {TOKEN_ROOM}")
+    if prepared.trimmed:
+        out.print(f"[yellow]cut to fit:[/] {', '.join(prepared.trimmed)}")
 
 
 @command(payload_app, "notification")
