@@ -157,7 +157,7 @@ async def pages(session: Connection, wanted: Sequence[Wanted]) -> list[Page]:
     One query looks into the week of the last hour; only for what is older, as when a client comes
     back, another one looks into all.
     """
-    now = datetime.fromtimestamp(clock.unix(), UTC)
+    now = clock.now()
     found = await _pages(session, wanted, now - RECENT, now + RECENT)
     older = [n for n, page in enumerate(found) if page.lacks]
     if older:
