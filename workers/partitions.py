@@ -4,7 +4,7 @@ The longest time for which any tenant keeps events decides when a week goes. Tho
 less have theirs deleted by the batch (`workers.retention`).
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -31,7 +31,8 @@ async def keep_as_only(runtime: Runtime, worker: UUID) -> None:
     once = partial(keep, runtime)
     database, every = runtime.database, 0.9 * EVERY
     measuring = [partial(partitions.measure, database.patient, one) for one in PARTITIONED]
-    await _each([partial(as_only, database, "partitions", worker, once, every=every), *measuring])
+    keeping = partial(as_only, database, "partitions", worker, once, every=every)
+    await partitions.each([keeping, *measuring])
 
 
 async def keep(runtime: Runtime) -> None:
@@ -41,20 +42,8 @@ async def keep(runtime: Runtime) -> None:
         tenants = await many(session, SETTINGS)
     kept = timedelta(days=longest([row["settings"] for row in tenants]))
     making = [partial(partitions.make_ahead, database, one) for one in PARTITIONED]
-    await _each(
-        [*making, *(partial(partitions.drop_old, database, one, kept) for one in PARTITIONED)]
-    )
-
-
-async def _each(works: Sequence[Callable[[], Awaitable[object]]]) -> None:
-    failed: Exception | None = None
-    for work in works:
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001  (the others have their turn first)
-            failed = error
-    if failed is not None:
-        raise failed
+    dropping = [partial(partitions.drop_old, database, one, kept) for one in PARTITIONED]
+    await partitions.each([*making, *dropping])
 
 
 def longest(settings: Iterable[dict[str, Any]]) -> float:

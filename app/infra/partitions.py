@@ -7,8 +7,9 @@ waited for no longer than `MOST`; what finds no moment is tried again in the nex
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -135,18 +136,30 @@ async def make_ahead(database: Database, one: Weekly) -> None:
     """
     async with database.autocommit() as session:
         parts, now = await parts_of(session, one), await clock(session)
+    weeks = missing(parts, now) if parts else ()
+    await each(partial(_make_or_put_off, database, one, begin) for begin in weeks)
+
+
+async def each(works: Iterable[Callable[[], Awaitable[object]]]) -> None:
+    """Do one after another; raises what has failed last, when the others have had their turn."""
     failed: Exception | None = None
-    for begin in missing(parts, now) if parts else ():
+    for work in works:
         try:
-            async with database.autocommit() as session:
-                await _make(session, one, begin)
+            await work()
         except Exception as error:  # noqa: BLE001  (the others have their turn first)
-            if is_busy(error):
-                log.info("partition_put_off", table=one.table, begins=begin.isoformat())
-                continue
             failed = error
     if failed is not None:
         raise failed
+
+
+async def _make_or_put_off(database: Database, one: Weekly, begin: datetime) -> None:
+    try:
+        async with database.autocommit() as session:
+            await _make(session, one, begin)
+    except Exception as error:
+        if not is_busy(error):
+            raise
+        log.info("partition_put_off", table=one.table, begins=begin.isoformat())
 
 
 async def _make(session: Connection, one: Weekly, begin: datetime) -> None:
