@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.infra.db import Connection, many
-from app.push.targets import of_ring
+from app.push.targets import rings_already
 from app.push.tokens import best, ringing
 
 # Look-ups by key for each registration, whatever the planner thinks: `OFFSET 0` keeps each part as
@@ -25,11 +25,7 @@ LATE = """
         OFFSET 0
     ) r CROSS JOIN LATERAL (
         SELECT EXISTS (
-            SELECT FROM targets p
-            WHERE {of_ring} AND p.purpose = 'ring'
-                AND (p.token_id = t.id OR p.device_row = t.device_row AND p.kind <> t.kind
-                    AND p.state <> 'refused')
-            OFFSET 0) AS made OFFSET 0
+            SELECT FROM targets p WHERE {already} OFFSET 0) AS made OFFSET 0
     ) p
     WHERE {ringing} AND {best}
         AND r.deadline > clock_timestamp() AND r.session_id <> ALL(CAST(:aside AS uuid[]))
@@ -43,7 +39,7 @@ _LATELY = "> statement_timestamp() - interval '200 seconds'"
 _RING = {
     "ringing": ringing("t"),
     "best": best("t"),
-    "of_ring": of_ring("p", "r.uuid", "r.session_id"),
+    "already": rings_already("p", "t", "r.uuid", "r.session_id"),
 }
 # two statements: one that serves both would have a plan for neither
 LATE_OF_ALL = text(

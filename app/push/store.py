@@ -17,8 +17,8 @@ from app.push.claimed import OVER, RingRow
 from app.push.claims import CALL
 from app.push.life import FRESH
 from app.push.models import Push
-from app.push.targets import of_ring, of_rings
-from app.push.tokens import REPEATED
+from app.push.targets import of_ring, of_rings, rings_already
+from app.push.tokens import REPEATED, live
 
 OF_TOKEN = Joined(
     # by key, whatever the planner thinks of the number of tokens: see `claims.RING_OF_PUSH`
@@ -67,10 +67,7 @@ class NewStop(NewRepeat):
 OF_TOKEN_LATE = Joined(
     f"""{OF_TOKEN.join} AND NOT EXISTS (
         SELECT FROM targets o
-        WHERE {of_ring("o", "r.ring", "r.session_id")} AND o.purpose = 'ring'
-            AND (o.token_id = t.id OR o.device_row = t.device_row AND o.kind <> t.kind
-                AND o.state <> 'refused')
-        OFFSET 0)""",
+        WHERE {rings_already("o", "t", "r.ring", "r.session_id")} OFFSET 0)""",
     OF_TOKEN.columns,
 )
 """For devices that come late: one that rings by another of its addresses rings already."""
@@ -268,7 +265,7 @@ STOPPED_BY = f"""
         OR t.id = p.token_id AND CAST(n.settings ->> 'voip_stops' AS boolean) AND NOT EXISTS (
             SELECT FROM tokens a
             WHERE a.device_row = t.device_row AND a.app_id = p.app_id AND a.kind = 'alert'
-                AND a.retired_at IS NULL AND a.expires_at > clock_timestamp())
+                AND {live("a")})
 """
 """Whether the token `t` is told to stop what the push `p` rang: by the sender's own ladder."""
 
@@ -285,7 +282,7 @@ STOPS = text(f"""
     ) p USING (ring)
     CROSS JOIN LATERAL (SELECT * FROM devices WHERE id = p.device_row OFFSET 0) d
     JOIN tokens t ON t.device_row = d.id AND t.app_id = p.app_id
-        AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
+        AND {live("t")}
     JOIN tenants n ON n.id = p.tenant_id
     WHERE d.device_id IS DISTINCT FROM s.spared
         AND ({STOPPED_BY} OR p.kind IN ({REPEATED}) AND t.id = p.token_id)
@@ -323,7 +320,7 @@ ENDING = text(f"""
         OFFSET 0
     ) p
     JOIN tokens t ON t.device_row = p.device_row AND t.app_id = p.app_id
-        AND t.retired_at IS NULL AND t.expires_at > clock_timestamp()
+        AND {live("t")}
     JOIN tenants n ON n.id = p.tenant_id
     WHERE {STOPPED_BY}
 """)  # noqa: S608  (constants)

@@ -15,6 +15,14 @@ def of_ring(p: str, ring: str, session: str) -> str:
         AND ({p}.batch_rings IS NULL OR {ring} = ANY({p}.batch_rings))"""
 
 
+def rings_already(p: str, t: str, ring: str, session: str) -> str:
+    """SQL: that a row `p` of `targets` rings the device of the token `t` in this ring of this call:
+    by the token itself, or by another of the device's addresses that was not refused."""
+    return f"""{of_ring(p, ring, session)} AND {p}.purpose = 'ring'
+        AND ({p}.token_id = {t}.id OR {p}.device_row = {t}.device_row AND {p}.kind <> {t}.kind
+            AND {p}.state <> 'refused')"""
+
+
 def of_rings(p: str, rings: str) -> str:
     """SQL: that a row `p` of `targets` is of one of the rings in this array."""
     return f"""{p}.session_id = ANY(ARRAY(SELECT session_id FROM rings WHERE uuid = ANY({rings})))
