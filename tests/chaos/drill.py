@@ -32,7 +32,7 @@ from tests.chaos.faults import (
 from tests.chaos.house import ROOT, Process, send_all
 from tests.chaos.nodes import Nodes, running_nodes
 from tests.chaos.rolling import restarted
-from tests.chaos.run import Outcome, all_rows, measured, table, write_down
+from tests.chaos.run import Outcome, aligned, all_rows, measured, table, write_down
 from tests.chaos.world import World, living_in
 
 MOST_RATE = 100.0
@@ -249,10 +249,6 @@ def cells(one: Outcome) -> list[str]:
     ]  # fmt: skip
 
 
-def line(cells: Sequence[str]) -> str:
-    return " | ".join(cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True))
-
-
 def good(one: Outcome) -> bool:
     broken = any(one.breaches.get(kind) for kind in MUST_NOT)
     return one.not_run is not None or (one.rings > 0 and not broken)
@@ -287,9 +283,10 @@ def main() -> int:
     chosen = [one for one in DRILL if not only or one.name in only]
     with running_nodes() as house:
         sentence, outcomes = uvloop.run(drill(house, chosen, given.rate))
-    print(sentence, line(HEAD), *(line(cells(one)) for one in outcomes), sep="\n")
+    rows = [cells(one) for one in outcomes]
+    print(sentence, *(aligned(one, WIDTHS) for one in (HEAD, *rows)), sep="\n")
     if given.markdown:
-        write_down(PAPER, BEGIN, f"{sentence}\n\n{table(HEAD, map(cells, outcomes))}")
+        write_down(PAPER, BEGIN, f"{sentence}\n\n{table(HEAD, rows)}")
     return 0 if all(map(good, outcomes)) else 1
 
 

@@ -107,7 +107,7 @@ async def row(world: World, spec: Spec, rate: float, callees: int = 1) -> Outcom
     await world.apple.stop()
     sent, fates = await world.apple.sent(mark), await truth.fates(world.tenant.id, since)
     refused = list(world.balancer.refused)
-    heard = await _feeds(world, since, begins)
+    heard = await unheard(world, since, begins)
     if sum(one.resets for one in world.followers) > resets:
         heard.append("a stream was reset")
     came, owed = world.receiver.posts[posts:], await truth.owed(world.webhook, since)
@@ -198,7 +198,8 @@ async def final(world: World, within: float) -> None:
         await asyncio.sleep(0.3)
 
 
-async def _feeds(world: World, since: float, begins: dict[str, int]) -> list[str]:
+async def unheard(world: World, since: float, begins: dict[str, int]) -> list[str]:
+    """What followers were told of since then and have not heard, each from its own begin on."""
     told = await world.truth.told(world.tenant.id, since, list(begins))
     found = []
     for one in world.followers:
@@ -303,7 +304,12 @@ async def _healthy(world: World, outcome: Outcome) -> None:
 
 def line(one: Outcome) -> str:
     """A row of the table, for a terminal."""
-    return " | ".join(cell.rjust(width) for cell, width in zip(cells(one), WIDTHS, strict=True))
+    return aligned(cells(one), WIDTHS)
+
+
+def aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Cells below those of other rows."""
+    return " | ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
 
 
 HEAD = ("fault", "rings", *COUNTS, "repeats", "refused", "recovery", "others' wait", "")
@@ -369,7 +375,7 @@ def main() -> int:
         if not only:
             write_down(PAPER, BEGIN, markdown(rate, outcomes))
     else:
-        print(" | ".join(cell.rjust(width) for cell, width in zip(HEAD, WIDTHS, strict=True)))
+        print(aligned(HEAD, WIDTHS))
         print("\n".join(map(line, outcomes)))
     return 0 if all(one.good for one in outcomes) else 1
 

@@ -32,7 +32,7 @@ from tests.chaos.counts import Fault, Sent
 from tests.chaos.faults import Spec
 from tests.chaos.house import ROOT, House, running_house
 from tests.chaos.load import Load
-from tests.chaos.run import final
+from tests.chaos.run import final, unheard
 from tests.chaos.world import World, living_in
 from tests.soak.flat import Verdict, judge
 from tests.soak.picture import picture
@@ -164,14 +164,7 @@ async def _count(
     """Whether a promise was broken on the way."""
     truth, sent = world.truth, evidence.sent
     fates = await truth.fates(world.tenant.id, since)
-    told = await truth.told(world.tenant.id, since, list(begins))
-    feeds = []
-    for one in world.followers:
-        begin = begins[one.user]
-        heard = [item for item in one.heard if item[0] > begin]
-        feeds += counts.incomplete(
-            one.user, heard, [item for item in told[one.user] if item[0] > begin]
-        )
+    feeds = await unheard(world, since, begins)
     owed = await truth.owed(world.webhook, since)
     open_rows = await truth.open([world.tenant.id]) + await truth.open_hooks(world.webhook)
     soaked.rings, soaked.requests = len(load.asked), world.balancer.asked
