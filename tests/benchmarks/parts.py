@@ -61,12 +61,13 @@ class Spent:
     seconds: float
     cost: Cost
 
-    def less(self, other: Cost, times: float) -> Cost:
-        """What is left when so many of another are taken off; never below nothing."""
-        return Cost(**{
-            name: max(0.0, value - times * getattr(other, name))
-            for name, value in asdict(self.cost).items()
-        })  # fmt: skip
+
+def less(cost: Cost, other: Cost, times: float) -> Cost:
+    """What is left when so many of another are taken off; never below nothing."""
+    return Cost(**{
+        name: max(0.0, value - times * getattr(other, name))
+        for name, value in asdict(cost).items()
+    })  # fmt: skip
 
 
 def share(cost: Cost, count: float) -> Cost:
@@ -104,7 +105,7 @@ class Bench:
         taken = {name: (group.cpu() - cpu[name]) * 1e6 for name, group in groups.items()}
         (after,) = await self.ready.sql(SIZES)
         all_of_it = Cost(**taken, wal=after[0] - before[0], disk=max(0, after[1] - before[1]))
-        return Spent(seconds, Spent(seconds, all_of_it).less(self.rest, seconds))
+        return Spent(seconds, less(all_of_it, self.rest, seconds))
 
     async def over(self) -> None:
         """Wait until nothing is under way: no push, no call that is to be missed, no delivery."""
@@ -193,7 +194,7 @@ async def _ring(bench: Bench, _costs: dict[str, Cost], _found: dict[str, Any]) -
 
 async def _push(bench: Bench, costs: dict[str, Cost], _found: dict[str, Any]) -> Cost:
     spent = await _rings(bench, "v", bench.rings)
-    return share(spent.less(costs["ring"], bench.rings), FURTHER * bench.rings)
+    return share(less(spent.cost, costs["ring"], bench.rings), FURTHER * bench.rings)
 
 
 async def _answer(bench: Bench, _costs: dict[str, Cost], _found: dict[str, Any]) -> Cost:
@@ -213,7 +214,7 @@ def callee_of(body: bytes) -> str:
 
 async def _missed(bench: Bench, costs: dict[str, Cost], _found: dict[str, Any]) -> Cost:
     spent = await _rings(bench, "u", bench.rings, lasts=SHORT)
-    return share(spent.less(costs["ring"], bench.rings), bench.rings)
+    return share(less(spent.cost, costs["ring"], bench.rings), bench.rings)
 
 
 async def _heartbeat(bench: Bench, _costs: dict[str, Cost], _found: dict[str, Any]) -> Cost:
@@ -242,6 +243,11 @@ def heartbeats(name: str, members: Sequence[str], beats: int, rate: float) -> li
     return [[(n / rate, path, bodies[n % len(bodies)])] for n in range(beats)]
 
 
+def less_answered(cost: Cost, costs: dict[str, Cost], rings: int) -> Cost:
+    """What is left when so many rings that are answered are taken off."""
+    return less(less(cost, costs["ring"], rings), costs["answer"], rings)
+
+
 @asynccontextmanager
 async def a_webhook(bench: Bench) -> AsyncIterator[None]:
     """The tenant has one for all events while this lasts."""
@@ -262,8 +268,7 @@ async def _webhook(bench: Bench, costs: dict[str, Cost], found: dict[str, Any]) 
         spent = await bench.spent(lambda: bench.play(lives))
         ((count,),) = await bench.ready.sql("SELECT count(*) FROM deliveries WHERE tenant_id = :t")
     found["hooks"] = count / bench.rings
-    both = Spent(spent.seconds, spent.less(costs["ring"], bench.rings))
-    return share(both.less(costs["answer"], bench.rings), count)
+    return share(less_answered(spent.cost, costs, bench.rings), count)
 
 
 async def _told(bench: Bench, costs: dict[str, Cost], found: dict[str, Any]) -> Cost:
@@ -278,9 +283,8 @@ async def _told(bench: Bench, costs: dict[str, Cost], found: dict[str, Any]) -> 
         spent = await bench.spent(lambda: bench.play(lives))
         ((count,),) = await ready.sql("SELECT count(*) FROM user_events WHERE tenant_id = :t")
     found["told"] = count / bench.rings
-    left = Spent(spent.seconds, spent.less(costs["ring"], bench.rings))
-    left = Spent(spent.seconds, left.less(costs["answer"], bench.rings))
-    return share(left.less(share(idle.cost, idle.seconds), spent.seconds), count)
+    left = less_answered(spent.cost, costs, bench.rings)
+    return share(less(left, share(idle.cost, idle.seconds), spent.seconds), count)
 
 
 MEASURES: dict[str, Callable[[Bench, dict[str, Cost], dict[str, Any]], Awaitable[Cost]]] = {
