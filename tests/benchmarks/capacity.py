@@ -29,10 +29,9 @@ from tests.benchmarks.parts import (
     USERS,
     Bench,
     a_webhook,
-    acts,
-    callee_of,
     heartbeats,
     joined,
+    life_of,
     measured,
 )  # fmt: skip
 from tests.benchmarks.ring_cpu import RINGS_FOR
@@ -58,7 +57,7 @@ async def whole(bench: Bench, parts: Parts, rate: float) -> dict[str, dict[str, 
         is_answered = n % 10 < 7
         lasts = RINGS_FOR if is_answered else SHORT
         made, one = bench.ring(n / rate, "w", USERS, lasts=lasts)
-        lives.append([one, *(acts(made, one[0], callee_of(one[2])) if is_answered else ())])
+        lives.append(life_of(made, one) if is_answered else [one])
         answered += is_answered
     async with a_webhook(bench), open_streams(ready, "w", streams):
         bench.rest = Cost(0, 0, 0, 0, 0, 0)  # the model counts it

@@ -212,6 +212,12 @@ def callee_of(body: bytes) -> str:
     return found
 
 
+def life_of(name: str, one: Request) -> list[Request]:
+    """A ring, its accept and its end."""
+    at, _, body = one
+    return [one, *acts(name, at, callee_of(body))]
+
+
 async def _missed(bench: Bench, costs: dict[str, Cost], _found: dict[str, Any]) -> Cost:
     spent = await _rings(bench, "u", bench.rings, lasts=SHORT)
     return share(less(spent.cost, costs["ring"], bench.rings), bench.rings)
@@ -263,7 +269,7 @@ async def a_webhook(bench: Bench) -> AsyncIterator[None]:
 
 async def _webhook(bench: Bench, costs: dict[str, Cost], found: dict[str, Any]) -> Cost:
     made = [bench.ring(n / bench.rate, "u", USERS) for n in range(bench.rings)]
-    lives = [[one, *acts(name, one[0], callee_of(one[2]))] for name, one in made]
+    lives = [life_of(name, one) for name, one in made]
     async with a_webhook(bench):
         spent = await bench.spent(lambda: bench.play(lives))
         ((count,),) = await bench.ready.sql("SELECT count(*) FROM deliveries WHERE tenant_id = :t")
@@ -274,7 +280,7 @@ async def _webhook(bench: Bench, costs: dict[str, Cost], found: dict[str, Any]) 
 async def _told(bench: Bench, costs: dict[str, Cost], found: dict[str, Any]) -> Cost:
     ready, before = bench.ready, bench.ready.house.api.megabytes()
     made = [bench.ring(n / bench.rate, "s", USERS) for n in range(bench.rings)]
-    lives = [[one, *acts(name, one[0], callee_of(one[2]))] for name, one in made]
+    lives = [life_of(name, one) for name, one in made]
     async with open_streams(ready, "s", STREAMS):
         found["api_mib"] = before  # once it has done everything else, as a process that has lived
         found["stream_kib"] = (ready.house.api.megabytes() - before) * 1024 / STREAMS
