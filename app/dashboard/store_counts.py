@@ -30,14 +30,15 @@ RINGS = """
     WHERE uuid >= :low AND uuid < :high AND created_at >= :since AND created_at < :until {tenant}
     GROUP BY 1, 2, 4
 """
-PUSHES = """
+_PUSHED = """FROM tenants t CROSS JOIN LATERAL (
+        SELECT * FROM targets
+        WHERE tenant_id = t.id AND created_at >= :since AND created_at < :until OFFSET 0
+    ) p WHERE p.purpose = 'ring'"""
+PUSHES = f"""
     SELECT p.tenant_id, date_trunc('minute', p.created_at), 'push',
            CASE WHEN p.state = 'refused' THEN 'refused: ' || coalesce(p.reason, 'no reason')
                 ELSE p.state END, count(*)
-    FROM tenants t CROSS JOIN LATERAL (
-        SELECT * FROM targets
-        WHERE tenant_id = t.id AND created_at >= :since AND created_at < :until OFFSET 0
-    ) p WHERE p.purpose = 'ring' {owner}
+    {_PUSHED} {{owner}}
     GROUP BY 1, 2, 4
 """
 TOOK = f"""
@@ -45,10 +46,7 @@ TOOK = f"""
            CAST((ARRAY[{_BOUNDS}])[least(1 + width_bucket(
                extract(epoch FROM p.answered_at - p.created_at) * 1000,
                CAST(ARRAY[{_BOUNDS}] AS numeric[])), {len(BOUNDS)})] AS text), count(*)
-    FROM tenants t CROSS JOIN LATERAL (
-        SELECT * FROM targets
-        WHERE tenant_id = t.id AND created_at >= :since AND created_at < :until OFFSET 0
-    ) p WHERE p.purpose = 'ring' AND p.state = 'accepted' AND p.answered_at IS NOT NULL {{owner}}
+    {_PUSHED} AND p.state = 'accepted' AND p.answered_at IS NOT NULL {{owner}}
     GROUP BY 1, 2, 4
 """  # noqa: S608 - of our own bounds
 ALL = f"{RINGS} UNION ALL {PUSHES} UNION ALL {TOOK}"
