@@ -48,7 +48,7 @@ TEMPLATE = f"ringline_template_{secrets.token_hex(4)}"
 def pytest_configure(config: pytest.Config) -> None:
     """One seed for all processes of this run."""
     run_seed()
-    hypothesis.settings.register_profile("ringline", print_blob=True)
+    hypothesis.settings.register_profile("ringline", print_blob=True, deadline=None)
     hypothesis.settings.load_profile("ringline")
 
 

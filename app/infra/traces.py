@@ -127,9 +127,12 @@ class Traces:
         if request.span is not None:
             request.span.link(traceparent)
             return
+        given = request.traceparent
+        if given is not None and _trace_of(given) == _trace_of(traceparent):
+            traceparent = given  # the phone goes on with what its push has told it
         request.span = self.start("request", "SERVER", traceparent, at=request.begun)
-        if request.traceparent is not None:
-            request.span.link(request.traceparent)
+        if given is not None and given is not traceparent:
+            request.span.link(given)
 
     async def close(self) -> None:
         """Send what waits, for a bounded time."""
@@ -191,6 +194,10 @@ def _span_context(traceparent: str) -> Any:
     from opentelemetry.trace import get_current_span  # noqa: PLC0415  (an extra)
 
     return get_current_span(_context(traceparent)).get_span_context()
+
+
+def _trace_of(traceparent: str) -> int:
+    return int(_span_context(traceparent).trace_id)
 
 
 def _traceparent(span: Any) -> str:

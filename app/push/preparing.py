@@ -154,6 +154,7 @@ def ring_facts(
         expires_at_ms=milliseconds(ring.ring_deadline),
         state_url=f"{public_url}/v1/calls/{call.id}",
         custom=call.custom or None,
+        traceparent=call.traceparent,
     )
 
 

@@ -47,7 +47,7 @@ class Delivery(RowValue):
 
 @frozen
 class DeliveryFacts(RowValue):
-    """Where a delivery goes and what it says; `cid` of an event of a call."""
+    """Where a delivery goes and what it says: of a call its `cid`, and its trace, if it has one."""
 
     webhook_id: UUID
     event_id: str
@@ -56,6 +56,7 @@ class DeliveryFacts(RowValue):
     at: datetime
     data: Mapping[str, Any]
     cid: str | None
+    traceparent: str | None
 
 
 @frozen

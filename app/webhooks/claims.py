@@ -72,7 +72,8 @@ async def claim(session: Connection, worker: UUID, counts: Mapping[UUID, int]) -
 
 
 FACTS = text("""
-    SELECT d.webhook_id, d.event_id, w.url, e.type, e.at, e.data, c.type || ':' || c.name AS cid
+    SELECT d.webhook_id, d.event_id, w.url, e.type, e.at, e.data, c.type || ':' || c.name AS cid,
+        c.traceparent
     FROM unnest(CAST(:webhooks AS uuid[]), CAST(:events AS text[])) AS k(webhook_id, event_id)
     JOIN deliveries d USING (webhook_id, event_id)
     JOIN webhooks w ON w.id = d.webhook_id
@@ -80,7 +81,7 @@ FACTS = text("""
         AND e.session_id BETWEEN :first AND :last
     JOIN calls c ON c.id = d.session_id
     UNION ALL
-    SELECT d.webhook_id, d.event_id, w.url, e.type, e.at, e.data, NULL
+    SELECT d.webhook_id, d.event_id, w.url, e.type, e.at, e.data, NULL, NULL
     FROM unnest(CAST(:webhooks AS uuid[]), CAST(:events AS text[]), CAST(:ids AS uuid[]))
         AS k(webhook_id, event_id, id)
     JOIN deliveries d USING (webhook_id, event_id)

@@ -22,6 +22,7 @@ from app.infra.outage import is_transient
 from app.infra.runtime import Runtime
 from app.infra.safe_http import SafeHttp
 from app.infra.tasks import Tasks
+from app.infra.traces import Attributes, Span
 from app.infra.vault import VaultError
 from app.webhooks import claims, endpoints
 from app.webhooks.claimed import Delivery, DeliveryFacts, Key, SealedSecret
@@ -193,7 +194,26 @@ class WebhookDispatcher:
         body = dump_json(body_of(claim, fact)).encode()
         now = self._open.now(claim)
         headers = signed(claim.event_id, now, body, keys)
-        return await self._outbound.post(fact.url, headers, body, now=now, owner=claim.tenant_id)
+        span = self._span(claim, fact)
+        if fact.traceparent is not None:
+            headers["traceparent"] = fact.traceparent if span is None else span.traceparent
+        answer = await self._outbound.post(fact.url, headers, body, now=now, owner=claim.tenant_id)
+        if span is not None:
+            if answer.status is not None:
+                span.set({"http.response.status_code": answer.status})
+            span.end(failed=not answer.ok)
+        return answer
+
+    def _span(self, claim: Delivery, fact: DeliveryFacts) -> Span | None:
+        """Of a try, where its call is traced and this process has traces."""
+        traces = self._runtime.traces
+        if traces is None or fact.traceparent is None:
+            return None
+        said: Attributes = {
+            "ringline.session_id": str(claim.session_id),
+            "ringline.attempt": claim.attempts,
+        }
+        return traces.start("webhook", "CLIENT", fact.traceparent, said)
 
     def _answered(self, claim: Delivery, answer: Answer) -> None:
         started, finished = self._open.answered(claim)

@@ -65,10 +65,16 @@ class Api:
         return await self.request("GET", state_url, token)
 
     async def by_state_url(
-        self, state_url: str, action: str, token: str, body: Mapping[str, Any]
+        self,
+        state_url: str,
+        action: str,
+        token: str,
+        body: Mapping[str, Any],
+        traceparent: str | None = None,
     ) -> Answer:
         """`accept`, `decline` or `report` with the call token: no login needed."""
-        return await self.request("POST", f"{state_url}/{action}", token, body)
+        url = f"{state_url}/{action}"
+        return await self.request("POST", url, token, body, traceparent)
 
     async def by_cid(self, cid: str, action: str, token: str, body: Mapping[str, Any]) -> Answer:
         """`accept`, `decline`, `leave`, `end` or `heartbeat` with a user or member token."""
@@ -76,16 +82,22 @@ class Api:
         return await self.request("POST", url, token, body)
 
     async def request(
-        self, method: str, url: str, token: str, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        url: str,
+        token: str,
+        body: Mapping[str, Any] | None = None,
+        traceparent: str | None = None,
     ) -> Answer:
         """One request; the token is in the header and never in the URL. Raises Unreachable."""
         if self._offline():
             raise Unreachable("the phone is in flight mode")
+        headers = {"Authorization": f"Bearer {token}"}
+        if traceparent is not None:
+            headers["traceparent"] = traceparent
         start = time.perf_counter()
         try:
-            response = await self.client.request(
-                method, url, headers={"Authorization": f"Bearer {token}"}, json=body
-            )
+            response = await self.client.request(method, url, headers=headers, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from error
         taken = (time.perf_counter() - start) * 1000

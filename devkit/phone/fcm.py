@@ -70,6 +70,7 @@ def read(payload: bytes) -> Said:
         token=string(data, "ring_token"),
         is_stop=data.get("ring_type") == "stop",
         callkit_reason=number_in_text(data.get("ring_callkit_reason")),
+        traceparent=string(data, "ring_traceparent"),
     )
     return Said(
         ours,

@@ -31,4 +31,5 @@ def our_ring(profile: str, body: Body) -> OurRing:
         token=string(found, "token"),
         is_stop=found.get("type") == "stop",
         callkit_reason=numbers(found.get("callkit_reason")),
+        traceparent=string(found, "traceparent"),
     )

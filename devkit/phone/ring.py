@@ -167,7 +167,11 @@ class Ring:
         kit = self._kit
         try:
             answer = await kit.api.by_state_url(
-                self.ours.state_url, "report", self.ours.token, {"status": status}
+                self.ours.state_url,
+                "report",
+                self.ours.token,
+                {"status": status},
+                self.ours.traceparent,
             )
         except Unreachable as error:
             kit.log.note(Step.UNREACHABLE, self.uuid, doing="report", error=str(error))
@@ -246,7 +250,8 @@ class Ring:
                 cid, action, user_token, {**body, "device_id": kit.identity.device_id}
             )
         if self.ours.state_url is not None and self.ours.token is not None:
-            return await kit.api.by_state_url(self.ours.state_url, action, self.ours.token, body)
+            url, token = self.ours.state_url, self.ours.token
+            return await kit.api.by_state_url(url, action, token, body, self.ours.traceparent)
         raise Unreachable("the push has neither a call token nor an app that is logged in")
 
     async def _as_member(self, action: str) -> Answer:

@@ -27,6 +27,7 @@ class OurRing:
     token: str | None = None
     is_stop: bool = False
     callkit_reason: int | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

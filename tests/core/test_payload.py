@@ -307,6 +307,16 @@ def test_the_title_and_the_handle_go_before_the_name_is_cut_short():
 
 
 def test_what_goes_first():
+    context = f"00-{'a' * 32}-{'b' * 16}-01"
+    traced = replace(FACTS, traceparent=context, custom={"blob": "b" * 3_900})
+    prepared = ring_payload("ringline", traced)
+    assert prepared.trimmed == ()
+    assert json.loads(prepared.for_token("t"))["ring"]["traceparent"] == context
+    over = replace(
+        traced, custom={"blob": "b" * (3_900 + VOIP_LIMIT - prepared.size_for("t" * 512) + 1)}
+    )
+    assert ring_payload("ringline", over).trimmed == ("traceparent",)
+
     crowd = tuple(f"user-with-a-longer-id-{n:04}" for n in range(349))
     facts = replace(FACTS, user_ids=("alice", *crowd))
     prepared = ring_payload("ringline", facts)

@@ -15,10 +15,12 @@ from app.infra.settings import wants_traces
 from app.infra.traces import open_traces
 from tests.e2e.house import Tenant, bearer, eventually, new_tenant
 from tests.houses import HouseMaker
+from tests.webhooks.receiver import receiving
 
 GIVEN = "4bf92f3577b34da6a3ce929d0e0e4736"
 ABOVE = "00f067aa0ba902b7"
-PARTS = {"POST /v1/calls", "hint", "claim", "push", "POST /v1/calls/{reference}/report"}
+RUNG = {"POST /v1/calls", "hint", "claim", "push"}
+PARTS = RUNG | {"POST /v1/calls/{reference}/report", "webhook"}
 
 
 @dataclass
@@ -86,12 +88,12 @@ async def ring(tenant: Tenant, user: str, **headers: str) -> dict:
     return answer.json()
 
 
-async def rang(tenant: Tenant, voip: str, call: dict) -> str:
-    """The call token that came with the push."""
+async def rang(tenant: Tenant, voip: str, call: dict) -> dict:
+    """What the push says of the ring, its call token too."""
 
     async def arrived() -> list:
         return [
-            one.payload["ring"]["token"]
+            one.payload["ring"]
             for one in tenant.sim.arrivals()
             if one.token == voip and one.payload["ring"]["session_id"] == call["session_id"]
         ]
@@ -112,14 +114,21 @@ async def test_a_ring_is_one_trace_over_all_processes(
         workers=1,
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
         OTEL_BSP_SCHEDULE_DELAY="100",
+        RINGLINE_WEBHOOK_ALLOW_PRIVATE="true",
     )
-    async with new_tenant(house) as tenant:
+    async with new_tenant(house) as tenant, receiving() as receiver:
+        hook = {"url": receiver.url, "events": ["device.delivered"]}
+        assert (await tenant.api.post("/v1/webhooks", json=hook)).status_code == 201
         phone = await tenant.phone("bob-of-the-traces")
         call = await ring(tenant, phone.user, traceparent=f"00-{GIVEN}-{ABOVE}-01")
-        token = await rang(tenant, phone.voip, call)
+        pushed = await rang(tenant, phone.voip, call)
+        token = pushed["token"]
         path = f"/v1/calls/{call['session_id']}/report"
-        answer = await tenant.api.post(path, json={"status": "delivered"}, headers=bearer(token))
+        # as a phone does that goes on with what its push told it
+        headers = bearer(token) | {"traceparent": pushed["traceparent"]}
+        answer = await tenant.api.post(path, json={"status": "delivered"}, headers=headers)
         assert answer.status_code == 204
+        [post] = await receiver.wait_for(1)
         assert await told(tenant, call) == GIVEN
 
         async def whole(trace_id: str, parts: set[str]) -> dict[str, list]:
@@ -137,13 +146,17 @@ async def test_a_ring_is_one_trace_over_all_processes(
         assert root.parent_span_id.hex() == ABOVE
         others = [span for name in PARTS - {root.name} for _, span in found[name]]
         assert {span.parent_span_id for span in others} == {root.span_id}
+        assert pushed["traceparent"] == f"00-{GIVEN}-{root.span_id.hex()}-01"
+        assert not any(span.links for span in others)
+        [(_, delivery)] = found["webhook"]
+        assert post.headers["traceparent"] == f"00-{GIVEN}-{delivery.span_id.hex()}-01"
 
         # one that is not to be recorded, and one of nobody's: a trace of its own
         unseen = await ring(tenant, phone.user, traceparent=f"00-{GIVEN[::-1]}-{ABOVE}-00")
         await rang(tenant, phone.voip, unseen)
         alone = await ring(tenant, phone.user, traceparent="nonsense")
-        secret = await rang(tenant, phone.voip, alone)
-        await whole(await told(tenant, alone), PARTS - {"POST /v1/calls/{reference}/report"})
+        secret = (await rang(tenant, phone.voip, alone))["token"]
+        await whole(await told(tenant, alone), RUNG)
         assert not collector.of(GIVEN[::-1])
         sent = b"".join(collector.bodies)
         for private in (phone.user, phone.voip, phone.device_id, tenant.key, token, secret):

@@ -149,6 +149,7 @@ def _apple(event: str, texts: AlertTexts) -> dict[str, Any]:
     if event == "ring":
         aps["interruption-level"] = "time-sensitive"
         ring["token"] = "{{token}}"  # noqa: S105 - a placeholder
+        ring["traceparent"] = "{{traceparent?}}"
     return {"aps": aps, "ring": ring}
 
 

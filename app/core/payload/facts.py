@@ -45,7 +45,8 @@ class RingFacts:
     the caller first, then who has joined; a recipient or a repeat in it is left out here again,
     since a phone that reads itself as its caller is a fault that nobody notices in a test.
     `custom` is the tenant's own JSON object; `display_name` a title of the call (a group's name).
-    `badge`: how many missed calls the receiver has not seen, where that is said.
+    `badge`: how many missed calls the receiver has not seen, where that is said. `traceparent`: the
+    context of the call's trace (W3C), while traces are on.
     """
 
     uuid: str
@@ -65,6 +66,7 @@ class RingFacts:
     custom: Mapping[str, Any] | None = None
     callkit_reason: int | None = field(default=None)
     badge: int | None = None
+    traceparent: str | None = None
 
 
 @frozen
@@ -72,7 +74,7 @@ class Prepared:
     """A payload serialised once for a ring; each device's call token is spliced in.
 
     `parts` are the bytes before, between and after the places of the token. `trimmed` names
-    what had to go for the size: `user_ids`, `caller_avatar`, `names`, `custom`,
+    what had to go for the size: `traceparent`, `user_ids`, `caller_avatar`, `names`, `custom`,
     `caller_handle`, `title`.
     """
 

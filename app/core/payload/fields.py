@@ -185,6 +185,9 @@ FIELDS: Final[dict[str, Field]] = {
     "badge": Field(
         "integer", True, lambda f: f.badge, "unseen missed calls, of a missed call only"
     ),
+    "traceparent": Field(
+        "string", True, lambda f: f.traceparent, "the context of the call's trace, if it is traced"
+    ),
 }
 
 # Not a fact of the ring but of the device: spliced in at send time.

@@ -1,6 +1,7 @@
 """Making a payload fit: what goes first when 5,120 bytes are not enough.
 
-The order, each step kept when the next is needed:
+The context of the call's trace goes before all else: what it is for rings nobody. Then, each step
+kept when the next is needed:
 
 1. `user_ids` loses who joined last, then the next, down to the caller, who always stays. Whatever
    the later steps free is given back to it.
@@ -45,6 +46,9 @@ def fitted(
     parts = render(template, facts)
     if sum(map(len, parts)) + (len(parts) - 1) * token_room <= limit:
         return parts, ()
+    if facts.traceparent is not None:
+        parts, more = fitted(template, replace(facts, traceparent=None), limit, token_room)
+        return parts, ("traceparent", *more)
     facts = replace(facts, user_ids=who_is_calling(facts))
     cut = ["user_ids"]
     for name, step in _STEPS:

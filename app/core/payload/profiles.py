@@ -34,6 +34,7 @@ RING: Final[dict[str, Any]] = {
     "expires_at": "{{expires_at}}",
     "state_url": "{{state_url}}",
     "custom": "{{custom?}}",
+    "traceparent": "{{traceparent?}}",
     "token": "{{token}}",
 }
 # A stop says only what a phone needs to end the right screen; it grants nothing, so no token.
@@ -61,6 +62,7 @@ RING_FLAT: Final[dict[str, Any]] = {
     "ring_expires_at": "{{expires_at_string}}",
     "ring_state_url": "{{state_url}}",
     "ring_custom": "{{custom_json?}}",
+    "ring_traceparent": "{{traceparent?}}",
     "ring_token": "{{token}}",
 }
 STOP_FLAT: Final[dict[str, Any]] = {

@@ -178,6 +178,7 @@ FACTS = RingFacts(
     state_url=STATE_URL,
     caller_name="Alice",
     user_ids=("alice", "carol"),
+    traceparent=f"00-{'a' * 32}-{'b' * 16}-01",
 )
 
 
@@ -189,7 +190,7 @@ def test_what_the_server_makes_rings_in_the_model(profile):
     ring = verdict.ring
     assert (ring.uuid, ring.token, ring.state_url) == (UUID, "call-token", STATE_URL)
     assert (ring.sent_at_ms, ring.expires_at_ms) == (FACTS.sent_at_ms, FACTS.expires_at_ms)
-    assert ring.caller_id == "alice"
+    assert (ring.caller_id, ring.traceparent) == ("alice", FACTS.traceparent)
 
 
 @pytest.mark.parametrize("profile", [profile for profile in PROFILES if profile != "custom"])
