@@ -11,6 +11,7 @@ from app.infra.observe import set_up_logging
 TOKEN = "ab" * 32
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJl"
 KEY = "rl_sk_abcdefghijklmnopqrstuvwxyz0123456789ABCDEF"
+PEM = "-----BEGIN PRIVATE KEY-----MIGH"
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,9 @@ def logging_as_it_was():
     structlog.configure(**config)
 
 
-@pytest.mark.parametrize("secret", [TOKEN, TOKEN.upper(), JWT, KEY, "rl_ct_AbC-_1", "rl_mt_AbC"])
+@pytest.mark.parametrize(
+    "secret", [TOKEN, TOKEN.upper(), JWT, KEY, PEM, "rl_ct_AbC-_1", "rl_mt_AbC"]
+)
 def test_secrets_are_taken_out_by_their_shape(secret: str, capsys) -> None:
     set_up_logging("debug")
     structlog.get_logger("ours").info("said", url=f"/3/device/{secret}", nested={"a": [secret]})
@@ -60,3 +63,27 @@ def test_a_uuid_is_no_secret(capsys) -> None:
     set_up_logging("info")
     structlog.get_logger("ours").info("push", push="01a1fd6e-a275-7c7d-804c-7f991b58d0d7")
     assert "01a1fd6e-a275-7c7d-804c-7f991b58d0d7" in capsys.readouterr().err
+
+
+def test_who_listens_beside_us_hears_our_lines_too(capsys) -> None:
+    set_up_logging("info")
+    heard: list[logging.LogRecord] = []
+    listener = logging.Handler()
+    listener.emit = heard.append  # type: ignore[method-assign]
+    log = structlog.get_logger("ours")
+    log.info("before")
+    logging.getLogger().addHandler(listener)
+    log.info("after")
+    log.debug("not shown")
+    shown = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    assert shown == ["before", "after"]
+    assert len(heard) == 1
+
+
+def test_a_line_that_cannot_be_written_harms_nobody(capsys) -> None:
+    set_up_logging("info")
+    structlog.get_logger("ours").info("said", name="a lone surrogate: \ud800")
+    structlog.get_logger("ours").info("went_on")
+    shown = capsys.readouterr().err
+    assert "Logging error" in shown
+    assert json.loads(shown.splitlines()[-1])["event"] == "went_on"
