@@ -11,6 +11,7 @@ from app.core.push_policy import NoAnswer
 from app.http2 import frames as f
 from app.http2.exchange import Exchange
 from app.http2.heartbeat import Heartbeat
+from app.http2.http1 import Fallback, Http1
 from app.http2.streams import LARGEST_BURST, HeaderWriter, Streams
 from app.http2.timing import Timing
 from app.http2.wire import Wire
@@ -55,6 +56,7 @@ class Connection:
 
     `identity` is whatever it was opened with. `one_first`: the server takes one stream at a time
     until it has given an answer that proves us (`prove`), whatever its SETTINGS say until then.
+    `fallback` is for a server that does not speak HTTP/2; without it, such a one is left.
     """
 
     def __init__(
@@ -69,13 +71,15 @@ class Connection:
         stream_cap: int,
         first_stream: int,
         one_first: bool,
+        fallback: Fallback | None = None,
     ) -> None:
         self.loop = loop
         self.number = number
         self.identity = identity
-        self.wire = Wire(loop)
-        self.streams = Streams(self.wire, writer, self, timing, first_stream)
-        self.wire.streams, self.wire.listener = self.streams, self
+        wire = Wire(loop)
+        wire.streams, wire.listener = Streams(wire, writer, self, timing, first_stream), self
+        self.wire: Wire | Http1 = wire
+        self.streams: Streams | Http1 = wire.streams
         self.retired: str | None = None
         self.ours = False
         self.refusal: str | None = None
@@ -87,6 +91,7 @@ class Connection:
         self._writer = writer
         self._timing = timing
         self._cap = stream_cap
+        self._fallback = fallback
         self._answered = 0  # the highest stream that was
         self._proven = False
         self._locked = one_first
@@ -149,15 +154,13 @@ class Connection:
             self.ours = ours
             self._owner.on_left(self, cause)
         if not self.streams.open and self.wire.ended is None:
-            self.wire.write(f.goaway(f.NO_ERROR))
-            self.wire.end(cause)
+            self.wire.leave(cause)
 
     def close(self) -> None:
         """Close now; exchanges in flight are lost."""
         if self.wire.ended is None:
             self.ours = True
-            self.wire.write(f.goaway(f.NO_ERROR))
-            self.wire.end("closed")
+            self.wire.leave("closed")
 
     def abort(self, cause: str) -> None:
         """Close now, without a word."""
@@ -198,6 +201,17 @@ class Connection:
 
     def on_closed(self) -> None:
         self._owner.on_closed(self)
+
+    def on_older(self, transport: asyncio.Transport) -> bool:
+        if self._fallback is None:
+            return False
+        self.wire = self.streams = older = Http1(
+            self._fallback.request, self, self._timing, self.streams.next_stream
+        )
+        transport.set_protocol(older)
+        older.connection_made(transport)
+        self._count_slots()
+        return True
 
     def on_goaway(self, last_stream: int, code: int, debug: bytes) -> None:
         reason = self._owner.reason_of(debug)

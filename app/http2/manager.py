@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from app.http2.connect import Endpoint
 from app.http2.connection import Connection, Owner
+from app.http2.http1 import Fallback, Http1
 from app.http2.streams import HeaderWriter
 from app.http2.timing import Timing
 from app.infra.tasks import Tasks
@@ -74,6 +75,7 @@ class ConnectionManager:
         timing: Timing,
         random: Callable[[], float],
         first_stream: int,
+        fallback: Fallback | None,
     ) -> None:
         self.identity = identity
         self.connections: list[Connection] = []
@@ -90,6 +92,7 @@ class ConnectionManager:
         self._timing = timing
         self._random = random
         self._first_stream = first_stream
+        self._fallback = fallback
         self._stopped = False
         self._connector: asyncio.Task[None] | None = None
         self._asked_for = 0
@@ -266,6 +269,7 @@ class ConnectionManager:
             stream_cap=self._cap,
             first_stream=self._first_stream,
             one_first=identity.one_stream_first,
+            fallback=self._fallback,
         )
 
     def _admit(self, connection: Connection) -> None:
@@ -276,6 +280,8 @@ class ConnectionManager:
             return
         self._asked_for = 0
         self.connections.append(connection)
+        if self._fallback is not None and isinstance(connection.wire, Http1):
+            self._most = max(self._most, self._fallback.most)
         if not connection.slots:
             self._failed("the server allows no streams")
         connection.heartbeat.start()

@@ -14,6 +14,7 @@ from app.http2.connect import Endpoint
 from app.http2.connection import Connection
 from app.http2.deadlines import Deadlines
 from app.http2.exchange import Exchange
+from app.http2.http1 import Fallback
 from app.http2.manager import ConnectionManager, Identity
 from app.http2.timing import Timing
 from app.infra.boottime import boottime
@@ -48,6 +49,7 @@ class Pool:
         timing: Timing,
         random: Callable[[], float],
         first_stream: int = 1,
+        fallback: Fallback | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.in_flight = 0
@@ -64,6 +66,7 @@ class Pool:
             timing=timing,
             random=random,
             first_stream=first_stream,
+            fallback=fallback,
         )
         self.connections = self.manager.connections
         self.deadlines: Deadlines[Exchange] = Deadlines(self.loop, self._expire)

@@ -21,7 +21,8 @@ from app.infra.boottime import boottime
 LARGEST_BURST: Final = 1 << 20
 """Bytes in one turn of the loop; then the transport has a say (its high-water mark)."""
 
-_MAX_BODY: Final = 16_384
+MOST_OF_BODY: Final = 16_384
+"""Bytes of an answer's body that are kept."""
 
 _FROZEN: Final = 1.0
 """Seconds between a write and the end of its turn that only a process that was stopped needs."""
@@ -196,7 +197,7 @@ class Streams:
         exchange.body += data
         if end:
             self._conclude_answered(exchange)
-        elif len(exchange.body) > _MAX_BODY:
+        elif len(exchange.body) > MOST_OF_BODY:
             # The status says enough; what is this long is no reason in words.
             self._cancel_stream(exchange)
             self._conclude_answered(exchange)

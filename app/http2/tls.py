@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Final
 
 
-def client_context() -> ssl.SSLContext:
-    """TLS 1.2 or later, ALPN h2, the server's name and chain checked.
+def client_context(*protocols: str) -> ssl.SSLContext:
+    """TLS 1.2 or later, the server's name and chain checked; by ALPN h2, unless others are given.
 
     TLS 1.2 renegotiation is refused, as HTTP/2 wants it (RFC 9113 section 9.2.1).
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    context.set_alpn_protocols(["h2"])
+    context.set_alpn_protocols(protocols or ("h2",))
     return context
 
 

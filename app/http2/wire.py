@@ -53,6 +53,9 @@ class WireListener(Protocol):
     def on_open(self) -> None:
         """The transport is there."""
 
+    def on_older(self, transport: asyncio.Transport) -> bool:
+        """The server has not chosen HTTP/2; False: it is not to be spoken to in anything older."""
+
     def on_goaway(self, last_stream: int, code: int, debug: bytes) -> None:
         """The server takes no streams above this one."""
 
@@ -106,7 +109,8 @@ class Wire(asyncio.Protocol):
         self.listener.on_open()
         tls = self.transport.get_extra_info("ssl_object")
         if tls is None or tls.selected_alpn_protocol() != "h2":
-            self.end("the server did not choose h2 by ALPN", abort=True)
+            if tls is None or not self.listener.on_older(self.transport):
+                self.end("the server did not choose h2 by ALPN", abort=True)
             return
         self.transport.write(_HELLO)
 
@@ -201,6 +205,11 @@ class Wire(asyncio.Protocol):
                 self.transport.abort()
             else:
                 self.transport.close()
+
+    def leave(self, cause: str) -> None:
+        """Say goodbye, and end."""
+        self.write(f.goaway(f.NO_ERROR))
+        self.end(cause)
 
     def _conclude(self, cause: str) -> None:
         if self.ended is not None:

@@ -51,38 +51,32 @@ class Reply:
     body: bytes
 
 
-class Connection(asyncio.Protocol):
-    """A connection to one server, which is asked one thing at a time."""
+class Asked(asyncio.Protocol):
+    """A connection to one server, which is asked one thing at a time.
+
+    `concluded` is told the end of each request that was begun, once, in the turn that brings it.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[Reply] | None = None
-        self._kept: Kept | None = None
-        self._born = self.used = self._loop.time()
+        self._waits = False
+        self._end: Reply | Exception | None = None
+        self._born = self._loop.time()
         self._begin()
 
-    # --- asking --------------------------------------------------------------------------------
-
-    async def ask(self, request: bytes) -> Reply:
-        """Send a request, and read its answer. Raises Lost and NotHttp.
-
-        Whoever gives up waiting ends the connection.
-        """
+    def begin(self, request: bytes) -> None:
+        """Send a request. Raises Lost when the connection has ended."""
         assert self._transport is not None
         self._begin()
-        answer: asyncio.Future[Reply] = self._loop.create_future()
-        self._answer = answer
         if self._transport.is_closing():
-            self._answer = None
             raise Lost(unanswered=True)
+        self._waits = True
         self._transport.write(request)
-        try:
-            return await answer
-        finally:
-            self._answer = None
-            if not self._reusable:
-                self.close()
+
+    def concluded(self, end: Reply | Exception) -> None:
+        """A request has its answer, or has none: Lost or NotHttp."""
+        raise NotImplementedError
 
     @property
     def fresh(self) -> bool:
@@ -95,10 +89,6 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def rests_in(self, kept: "Kept | None") -> None:
-        """It is kept there; None: it is in use."""
-        self._kept, self.used = kept, self._loop.time()
-
     def _begin(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._read = 0
@@ -109,18 +99,21 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, *, reusable: bool) -> None:
         self._reusable = reusable
-        if self._answer is not None and not self._answer.done():
-            status = self._parser.get_status_code()
-            self._answer.set_result(Reply(status, self._headers, self._body))
+        self._conclude(Reply(self._parser.get_status_code(), self._headers, self._body))
 
     def _fail(self, error: Exception) -> None:
         self._reusable = False
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+        self._conclude(error)
 
-    @property
-    def _waits(self) -> bool:
-        return self._answer is not None and not self._answer.done()
+    def _conclude(self, end: Reply | Exception) -> None:
+        if self._waits:
+            self._waits, self._end = False, end
+
+    def _tell(self) -> None:
+        """Once the parser has returned: whoever is told may ask the next thing at once."""
+        end, self._end = self._end, None
+        if end is not None:
+            self.concluded(end)
 
     # --- what the transport tells --------------------------------------------------------------
 
@@ -142,14 +135,14 @@ class Connection(asyncio.Protocol):
                 self._finish(reusable=False)
             except httptools.HttpParserError as error:
                 self._fail(NotHttp(str(error)))
+        self._tell()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended: so has a body that says no length of its own (RFC 9112, 6.3)."""
-        if self._kept is not None:
-            self._kept.forget(self)
         if exc is None and self._until_end:
             self._finish(reusable=False)
         self._fail(Lost(unanswered=not self._read))
+        self._tell()
 
     # --- what the parser tells -----------------------------------------------------------------
 
@@ -181,6 +174,49 @@ class Connection(asyncio.Protocol):
     def _informs(self) -> bool:
         status = self._parser.get_status_code()
         return 100 <= status < 200 and status != SWITCHING
+
+
+class Connection(Asked):
+    """One whose answers are awaited, and which is kept for the next who asks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._answer: asyncio.Future[Reply] | None = None
+        self._kept: Kept | None = None
+        self.used = self._born
+
+    async def ask(self, request: bytes) -> Reply:
+        """Send a request, and read its answer. Raises Lost and NotHttp.
+
+        Whoever gives up waiting ends the connection.
+        """
+        self._answer = self._loop.create_future()
+        try:
+            self.begin(request)
+            return await self._answer
+        finally:
+            self._answer = None
+            if not self._reusable:
+                self.close()
+
+    def concluded(self, end: Reply | Exception) -> None:
+        """Whoever waits has it."""
+        if self._answer is None or self._answer.done():
+            return
+        if isinstance(end, Reply):
+            self._answer.set_result(end)
+        else:
+            self._answer.set_exception(end)
+
+    def rests_in(self, kept: "Kept | None") -> None:
+        """It is kept there; None: it is in use."""
+        self._kept, self.used = kept, self._loop.time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has ended, and rests nowhere."""
+        if self._kept is not None:
+            self._kept.forget(self)
+        super().connection_lost(exc)
 
 
 class Kept:

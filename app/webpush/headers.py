@@ -67,5 +67,22 @@ class HeaderWriter:
         return before, common
 
 
+def http1_request(
+    authority: str, authorization: Callable[[], bytes], push: PendingMessage
+) -> bytes:
+    """A whole push for a service that speaks HTTP/1.1 (RFC 9112)."""
+    message = push.message
+    fields = (
+        (b"host", authority.encode("ascii")),
+        *_COMMON,
+        (b"ttl", message.ttl),
+        (b"topic", message.topic),
+        (b"content-length", b"%d" % len(message.body)),
+        (b"authorization", authorization()),
+    )
+    head = b"".join(b"%b: %b\r\n" % field for field in fields)
+    return b"POST %b HTTP/1.1\r\n%b\r\n%b" % (message.path, head, message.body)
+
+
 def _once(name: bytes, value: bytes) -> bytes:
     return b"\0" + text(name) + text(value)

@@ -5,6 +5,7 @@ import math
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import random
 from typing import Final
@@ -12,15 +13,16 @@ from typing import Final
 from app.core.push_policy import ConnectionAction, NoAnswer
 from app.http2.connection import Connection
 from app.http2.exchange import Exchange
+from app.http2.http1 import Fallback
 from app.http2.pool import Pool
 from app.http2.sender import SenderStats, stats_of
 from app.http2.timing import Timing
-from app.http2.tls import TrustingContext
+from app.http2.tls import TrustingContext, client_context
 from app.infra.addresses import Names, is_public
 from app.infra.tasks import Tasks
 from app.webpush.answer_table import TABLE
 from app.webpush.guard import GuardedEndpoint
-from app.webpush.headers import HeaderWriter
+from app.webpush.headers import HeaderWriter, http1_request
 from app.webpush.message import WebPushMessage
 from app.webpush.pending import PendingMessage
 from app.webpush.vapid import VapidKey, VapidTokens
@@ -88,7 +90,7 @@ class WebPushSender:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._vapid = VapidTokens(key, wall_clock)
-        self._tls = TrustingContext(ca_file)
+        self._tls = TrustingContext(ca_file, client_context("h2", "http/1.1"))
         self._wall_clock = wall_clock
         self._judge = judge
         self._names = Names()
@@ -175,14 +177,17 @@ class WebPushSender:
 
     def _open(self, origin: str) -> Pool:
         listener = WebPushListener()
+        endpoint = GuardedEndpoint(origin, self._names, self._judge)
+        authorization = partial(self._vapid.authorization, origin)
         listener.pool = Pool(
             listener,
-            endpoint=GuardedEndpoint(origin, self._names, self._judge),
-            identity=Identity(self._tls, lambda: self._vapid.authorization(origin)),
+            endpoint=endpoint,
+            identity=Identity(self._tls, authorization),
             max_connections=self._most,
             warm_connections=0,
             streams_per_connection=1_000,
             timing=self._timing,
             random=random,
+            fallback=Fallback(partial(http1_request, endpoint.authority, authorization)),
         )
         return listener.pool

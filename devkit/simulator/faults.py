@@ -72,7 +72,8 @@ class ConnectionFault(_Where):
 
     Before TLS: `refuse` (the port is closed while the fault stands: ECONNREFUSED), `reset` (accept,
     then a TCP reset), `hold` (accept, but do not begin TLS until the fault is released: a barrier).
-    In TLS: `certificate` (what the server shows), `alpn` false (none is agreed).
+    In TLS: `certificate` (what the server shows), `alpn` false (none is agreed), `http1` (HTTP/1.1
+    is agreed on even if h2 is offered, by Google and by the push service of browsers).
     With `fingerprint` all that follows strikes only a client with this certificate (SHA-256, hex).
     After TLS: `close`, `silent` (not even SETTINGS are sent, nothing is answered), `goaway`.
     In HTTP/2: `settings` in the first SETTINGS frame, windows that are never refilled, PINGs and
@@ -85,6 +86,7 @@ class ConnectionFault(_Where):
     hold: bool = False
     certificate: Literal["valid", "expired", "wrong_name", "untrusted"] = "valid"
     alpn: bool = True
+    http1: bool = False
     fingerprint: str | None = None
     close: CloseHow | None = None
     silent: bool = False

@@ -9,7 +9,7 @@ from devkit.simulator.devices import Environment
 from devkit.simulator.fault_book import Scripted
 from devkit.simulator.faults import ConnectionFault
 from devkit.simulator.identity import CertificateIdentity, read_certificate
-from devkit.simulator.tls import TlsStream
+from devkit.simulator.tls import Speaks, TlsStream
 
 if TYPE_CHECKING:
     from devkit.simulator.apple import Apple
@@ -56,7 +56,10 @@ class Opening:
 
     def _begin_tls(self) -> None:
         fault = self.fault
-        context = self.apple.contexts.get(fault.certificate, alpn=fault.alpn, old=self.speaks_old)
+        speaks: Speaks = "h2"
+        if self.speaks_old:
+            speaks = "old" if fault.http1 else "both"
+        context = self.apple.contexts.get(fault.certificate, alpn=fault.alpn, speaks=speaks)
         self.stream.start(context)
 
     def tls_failed(self, reason: str) -> None:

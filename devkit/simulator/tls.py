@@ -17,6 +17,8 @@ from OpenSSL import SSL, crypto
 from devkit.simulator.certificates import Authority
 
 ServerCertificate = Literal["valid", "expired", "wrong_name", "untrusted"]
+Speaks = Literal["h2", "both", "old"]
+"""`both`: who does not offer `h2` is spoken to in HTTP/1.1; `old`: everybody is."""
 _NOT_YET_VALID = 9
 _EXPIRED = 10
 _READ_SIZE = 16_384
@@ -25,7 +27,7 @@ _LINGER_SECONDS = 1.0
 
 
 class NoCommonProtocol(Exception):
-    """The client offers ALPN, but not `h2`: OpenSSL sends the alert no_application_protocol."""
+    """The client offers ALPN, but not what is spoken here: alert no_application_protocol."""
 
 
 class Contexts:
@@ -34,21 +36,20 @@ class Contexts:
     def __init__(self, authority: Authority, ca_file: Path) -> None:
         self._authority = authority
         self._ca_file = ca_file
-        self._made: dict[tuple[ServerCertificate, bool, bool], SSL.Context] = {}
+        self._made: dict[tuple[ServerCertificate, bool, Speaks], SSL.Context] = {}
 
     def get(
-        self, certificate: ServerCertificate = "valid", *, alpn: bool = True, old: bool = False
+        self, certificate: ServerCertificate = "valid", *, alpn: bool = True, speaks: Speaks = "h2"
     ) -> SSL.Context:
-        """Give the context that shows a certificate of a kind and agrees on `h2`, or on nothing.
-
-        `old`: who does not offer `h2` is spoken to in HTTP/1.1.
+        """Give the context that shows a certificate of a kind, and agrees on what it speaks, or on
+        nothing.
         """
-        key = (certificate, alpn, old)
+        key = (certificate, alpn, speaks)
         if key not in self._made:
-            self._made[key] = self._make(certificate, alpn=alpn, old=old)
+            self._made[key] = self._make(certificate, alpn=alpn, speaks=speaks)
         return self._made[key]
 
-    def _make(self, certificate: ServerCertificate, *, alpn: bool, old: bool) -> SSL.Context:
+    def _make(self, certificate: ServerCertificate, *, alpn: bool, speaks: Speaks) -> SSL.Context:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         authority = Authority.create("Nobody") if certificate == "untrusted" else self._authority
@@ -68,7 +69,7 @@ class Contexts:
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)  # RFC 9113, 9.2.1
         if alpn:
-            context.set_alpn_select_callback(_select_any if old else _select_alpn)
+            context.set_alpn_select_callback(_SELECT[speaks])
         return context
 
 
@@ -76,10 +77,19 @@ def _select_any(_connection: SSL.Connection, offered: list[bytes]) -> bytes:
     return b"h2" if b"h2" in offered else b"http/1.1"
 
 
+def _select_old(_connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    if b"http/1.1" not in offered:
+        raise NoCommonProtocol
+    return b"http/1.1"
+
+
 def _select_alpn(_connection: SSL.Connection, offered: list[bytes]) -> bytes:
     if b"h2" not in offered:
         raise NoCommonProtocol
     return b"h2"
+
+
+_SELECT = {"h2": _select_alpn, "both": _select_any, "old": _select_old}
 
 
 def _verify(

@@ -5,6 +5,7 @@ import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from tests.apns.rig import QUICK, until
 
 KEY = VapidKey.made("mailto:push@example.com")
 PUBLIC = public_of(KEY.loaded())
+PATIENT = replace(QUICK, connect=5.0, stall=5.0)
+"""A busy machine is not to be taken for a push service that cannot be reached."""
 
 
 def token_of(subscription: dict[str, Any], key: str = PUBLIC) -> str:
@@ -91,7 +94,7 @@ class Rig:
 async def rig(simulator: Simulator) -> AsyncIterator[Rig]:
     simulator.clear_arrivals()
     sender = WebPushSender(
-        KEY, ca_file=simulator.ca_file, wall_clock=time.time, judge=anyone, timing=QUICK
+        KEY, ca_file=simulator.ca_file, wall_clock=time.time, judge=anyone, timing=PATIENT
     )
     try:
         yield Rig(simulator, sender)

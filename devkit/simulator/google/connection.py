@@ -1,19 +1,14 @@
 """One client's connection to the fake Google: HTTP/2 or HTTP/1.1, and Google's rules on top."""
 
-import asyncio
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from devkit.simulator import acting, intake
 from devkit.simulator.answers import Answer
-from devkit.simulator.connection import ApnsConnection
-from devkit.simulator.fault_book import Scripted
-from devkit.simulator.faults import RequestFault
 from devkit.simulator.google import rules
 from devkit.simulator.google.accounts import Denied
 from devkit.simulator.google.answers import GoogleAnswer, Refusal
-from devkit.simulator.http1 import BadHttp, Http1, response
+from devkit.simulator.old import OldConnection
 from devkit.simulator.requests import Arrival, PushRequest
 from devkit.simulator.streams import Stream
 
@@ -31,40 +26,15 @@ def _nothing() -> None:
     """Nobody is to be told."""
 
 
-class GoogleConnection(ApnsConnection):
+class GoogleConnection(OldConnection):
     """A connection that is listed and faulted as those to Apple are."""
-
-    speaks_old = True
 
     def __init__(self, apple: "Apple") -> None:
         super().__init__(apple, "fcm")
-        self._old: Http1 | None = None
-
-    def tls_opened(self) -> None:
-        if self.stream.alpn == b"h2" or not self.fault.alpn:
-            super().tls_opened()
-            return
-        self.apple.statistics.handshakes += 1
-        self.established = True
-        self._old = Http1()
-        if self.fault.close is not None:
-            self.stream.close(self.fault.close)
 
     def first_streams(self) -> int:
         """Give how many streams a new client may open."""
         return min(self.apple.conduct.max_concurrent_streams, 100)
-
-    def received(self, data: bytes) -> None:
-        if self._old is None:
-            super().received(data)
-            return
-        try:
-            for number, stream in enumerate(self._old.feed(data), start=self.requests + 1):
-                stream.number = number
-                self._serve_old(stream)
-        except BadHttp:
-            self.stream.write(response(400, [], b"", keep=False))
-            self.close("tls")
 
     # What is asked, and the answer.
 
@@ -138,46 +108,6 @@ class GoogleConnection(ApnsConnection):
                 arrival.expires = int(apple.now()) + message.ttl
 
         return GoogleAnswer(content={"name": name}), deliver
-
-    # HTTP/1.1
-
-    def _serve_old(self, stream: Stream) -> None:
-        request = self.read(stream)
-        scripted = None
-        if self.apple.faults.any_for_requests:
-            scripted = acting.pick(self, request, "request")
-        self.requests += 1
-        arrival = intake.record(self, stream, request)
-        answer, deliver = self.judged(request, arrival)
-        if scripted is None:
-            self._answer_old(arrival, answer, deliver)
-        else:
-            arrival.fault = scripted.number
-            shaped = acting.shape(answer, scripted.fault)
-            self.spawn(self._later_old(arrival, shaped, deliver, scripted))
-
-    async def _later_old(
-        self, arrival: Arrival, answer: Answer, deliver: Deliver, scripted: Scripted[RequestFault]
-    ) -> None:
-        fault = scripted.fault
-        await asyncio.sleep(fault.delay)
-        if fault.hold:
-            await scripted.wait_released()
-        if fault.silence:
-            arrival.settle("silent")
-        elif fault.close is not None or fault.reset is not None:
-            self.close(fault.close or "rst")
-            arrival.settle("closed")
-        else:
-            self._answer_old(arrival, answer, deliver)
-
-    def _answer_old(self, arrival: Arrival, answer: Answer, deliver: Deliver) -> None:
-        if answer.status == 200:
-            deliver()
-        arrival.settle("answered", status=answer.status, reason=answer.reason)
-        self.apple.statistics.answers[answer.reason or str(answer.status)] += 1
-        fields = [(name, value) for name, value in answer.header_fields() if name != b":status"]
-        self.stream.write(response(answer.status, fields, answer.body_bytes(), keep=True))
 
 
 def _token_in(body: bytes) -> str:

@@ -1,10 +1,10 @@
-"""One client's connection to the fake push service: HTTP/2, and the rules on top."""
+"""One client's connection to the fake push service: HTTP/2 or HTTP/1.1, and the rules on top."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from devkit.simulator.answers import Answer
-from devkit.simulator.connection import ApnsConnection
+from devkit.simulator.old import OldConnection
 from devkit.simulator.requests import Arrival, PushRequest, read_request
 from devkit.simulator.streams import Stream
 from devkit.simulator.webpush import rules
@@ -18,7 +18,7 @@ def _nothing() -> None:
     """Nobody is to be told."""
 
 
-class WebPushConnection(ApnsConnection):
+class WebPushConnection(OldConnection):
     """A connection that is listed and faulted as those to Apple are.
 
     Of an arrival the token is the subscription's id, the topic that of RFC 8030, and the payload
