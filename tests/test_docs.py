@@ -12,9 +12,11 @@ from app.core.limits import BOUNDS, DEFAULTS
 from app.core.payload import FIELDS, PROFILES
 from app.infra.db import Base
 from app.infra.log_events import LOG_EVENTS
+from app.infra.sender import Service
 from app.infra.settings import Settings
 from tests import reference
 from tests.operating import rules
+from tests.promises import PROOF, exists
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = (
@@ -81,6 +83,40 @@ def test_nothing_refers_to_a_paper_that_is_not_here() -> None:
         if (match := OUTSIDE.search(path.read_text())) is not None
     }
     assert found == set()
+
+
+def test_each_fault_has_a_test_of_each_sender_or_a_reason_why_not() -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (ROOT / "docs" / "sender-faults.md").read_text().splitlines()
+        if line.startswith("|")
+    ]
+    assert rows[0] == ["fault", "APNs", "FCM", "Web Push"]
+    cells = [cell for row in rows[2:] for cell in row[1:]]
+    proofs = {proof for cell in cells for proof in PROOF.findall(cell)}
+    assert [proof for proof in proofs if not exists(proof)] == []
+    bare = [
+        cell
+        for cell in cells
+        if not PROOF.search(cell) and not cell.startswith(("the same code", "there is none"))
+    ]
+    assert bare == []
+    told = {proof.partition("::")[0] for proof in proofs}
+    of_the_engine = (
+        "answers",
+        "connection_faults",
+        "many",
+        "pool",
+        "silence",
+        "start_by",
+        "stream_faults",
+    )
+    assert [n for n in of_the_engine if f"tests/apns/test_{n}.py" not in told] == []
+
+
+def test_the_guide_of_a_new_sender_names_all_that_a_service_says() -> None:
+    wanted = {name for name in vars(Service) if not name.startswith("_")}
+    assert wanted - set(re.findall(r"`(\w+)`", guide("a-new-sender"))) == set()
 
 
 def test_every_decision_has_a_number_of_its_own() -> None:
