@@ -21,7 +21,7 @@ from app.core.call import Refused
 from app.core.frozen import replace
 from app.infra.batching import Lanes
 from app.infra.errors import Conflict, NotFound
-from app.infra.observe import RINGS
+from app.infra.observe import RINGS, RINGS_TAKEN
 from app.infra.pacing import Pacer
 from app.infra.runtime import Runtime
 from app.push import tokens
@@ -74,7 +74,7 @@ class Ringer:
         except Exception:
             RINGS.labels("refused").inc()
             raise
-        RINGS.labels("taken").inc()
+        RINGS_TAKEN.inc()
         return call
 
     async def _traced(self, one: RingRequest, known: Known) -> dict[str, Any]:

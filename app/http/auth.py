@@ -14,7 +14,7 @@ from app.access import Claimed
 from app.calls import store as calls
 from app.core.claims import is_revoked
 from app.infra import clock, vault
-from app.infra.db import Database
+from app.infra.db import Connection, Database
 from app.infra.errors import Forbidden, Unauthorized
 from app.infra.runtime import Runtime
 from app.infra.safe_http import SafeHttp
@@ -50,9 +50,8 @@ class Gate:
         From then on the request's log lines say whose it is: the tenant, and which key; no user.
         """
         caller = await self._caller(authorization)
-        bind_contextvars(tenant=str(caller.tenant_id), caller=caller.kind)
-        if caller.key_id is not None:
-            bind_contextvars(key=str(caller.key_id))
+        key = {} if caller.key_id is None else {"key": str(caller.key_id)}
+        bind_contextvars(tenant=str(caller.tenant_id), caller=caller.kind, **key)
         return caller
 
     async def _caller(self, authorization: str | None) -> Caller:
@@ -73,17 +72,12 @@ class Gate:
 
     async def _by_key(self, key: str) -> Caller:
         digest = vault.digest(key)
-        row = await self._remembered(digest, lambda session: store.key_by_digest(session, digest))
-        if row is None:
-            raise Unauthorized("invalid_api_key", "this API key is unknown or has been revoked")
-        return Caller(
-            "server",
-            row["tenant_id"],
-            tenant_settings(row["settings"]),
-            scopes=tuple(row["scopes"]),
-            key_id=row["id"],
-            key_name=row["name"],
+        caller: Caller | None = await self._remembered(
+            digest, lambda session: _server(session, digest)
         )
+        if caller is None:
+            raise Unauthorized("invalid_api_key", "this API key is unknown or has been revoked")
+        return caller
 
     async def _by_user_token(self, token: str) -> Caller:
         said = access.claimed(token)
@@ -184,7 +178,8 @@ class Gate:
     def settings_changed(self, tenant_id: UUID) -> None:
         """Read this tenant's keys, and its settings with them, anew: they have changed here."""
         for name, (_, known) in list(self._known.items()):
-            if isinstance(known, dict) and known.get("tenant_id") == tenant_id:  # no ring's
+            rows = isinstance(known, dict) and known.get("tenant_id") == tenant_id  # no ring's
+            if rows or (isinstance(known, Caller) and known.tenant_id == tenant_id):
                 del self._known[name]
 
     def start(self, revoked: Revoked) -> None:
@@ -240,6 +235,21 @@ class Gate:
             session_id=said.session_id,
             device_id=said.device_id,
         )
+
+
+async def _server(session: Connection, digest: bytes) -> Caller | None:
+    """The tenant's backend that this key is of; None for a key that is none."""
+    row = await store.key_by_digest(session, digest)
+    if row is None:
+        return None
+    return Caller(
+        "server",
+        row["tenant_id"],
+        tenant_settings(row["settings"]),
+        scopes=tuple(row["scopes"]),
+        key_id=row["id"],
+        key_name=row["name"],
+    )
 
 
 def gate_of(runtime: Runtime) -> Gate:

@@ -47,12 +47,13 @@ class BoundedConnection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._in_head:
-            if self._head == 0 and self._timer is None:
-                self._arm(HEAD_WITHIN)  # the next request of a connection that was kept
             self._head += len(data)
         super().data_received(data)
         if self._in_head and self._head > MOST_HEAD:
             self._refuse(b"431 Request Header Fields Too Large")
+        elif self._timer is None and (self._head or not self._in_head):
+            # a request that came whole, as nearly all do, needs no clock
+            self._arm(HEAD_WITHIN if self._in_head else BODY_WITHIN)
 
     def on_url(self, url: bytes) -> None:
         """A part of the request's target."""
@@ -75,7 +76,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._in_head = False
-        self._arm(BODY_WITHIN)
+        self._disarm()
         if not self.transport.is_closing():
             super().on_headers_complete()
 
@@ -94,11 +95,12 @@ class BoundedConnection(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """From now on it is a WebSocket's."""
         self._disarm()
+        self._in_head, self._head = True, 0
         super().handle_websocket_upgrade()
 
     def _arm(self, seconds: float) -> None:
-        self._disarm()
-        self._timer = self.loop.call_later(seconds, self._too_slow)
+        if not self.transport.is_closing():
+            self._timer = self.loop.call_later(seconds, self._too_slow)
 
     def _disarm(self) -> None:
         if self._timer is not None:

@@ -163,6 +163,7 @@ BREAKERS_OPEN = Gauge(
     multiprocess_mode="livesum",
 )
 RINGS = Counter("ringline_rings_total", "Calls rung, by how the request ended", ("outcome",))
+RINGS_TAKEN = RINGS.labels("taken")
 SUPPRESSED = Counter(
     "ringline_rings_suppressed_total",
     "Rings that were kept from a user by preferences, blocks or devices that are off, by why",

@@ -282,7 +282,7 @@ class TenantSettings(Request):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         for call_type in ("", *self.call_types):
-            limits = self.limits_for(call_type)
+            limits = self._limits_of(call_type)
             if limits.removed < limits.away:
                 where = f"call_types.{call_type}" if call_type else "limits"
                 raise refuse("limits_disagree", f"{where}: `removed` must not be less than `away`")
@@ -326,6 +326,14 @@ class TenantSettings(Request):
 
     def limits_for(self, call_type: str) -> CallLimits:
         """The limits that a call of this type begins with."""
+        return self.limits_by_type.get(call_type) or self.limits_by_type[""]
+
+    @cached_property
+    def limits_by_type(self) -> dict[str, CallLimits]:
+        """The limits of each call type that has any of its own, and, by "", of all others."""
+        return {one: self._limits_of(one) for one in ("", *self.call_types)}
+
+    def _limits_of(self, call_type: str) -> CallLimits:
         limits = resolve(self.limits, self.call_types, call_type)
         if self.presence and not self.tell_suppressed:
             return limits
