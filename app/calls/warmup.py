@@ -16,26 +16,39 @@ from app.devices.schemas import DeviceIn
 from app.infra.db import Connection
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
+from app.push import worker_store
+from app.push.batches import BATCHED_FROM
 from app.tenants import store as tenants
 from app.tenants.schemas import TenantSettings
 
 CALLER, CALLEE = "rehearsal-caller", "rehearsal-callee"
+GROUP = [CALLEE, *(f"{CALLEE}-{n}" for n in range(1, BATCHED_FROM))]
 
 
 async def rehearse(runtime: Runtime) -> None:
-    """Go once through the statements of a ring, an accept and an end; nothing of it stays."""
+    """Go once through the statements of a ring, an accept and an end, of one and of a group whose
+    pushes lie in batches; nothing of it stays."""
     tenant_id = uuid7()
     async with runtime.database.rehearsal() as session:
         await tenants.add_tenant(session, tenant_id, f"rehearsal {tenant_id}")
         await _register(session, tenant_id)
-        request = RingIn(caller=CallerIn(id=CALLER), callees=[CALLEE])
-        one = resolve(tenant_id, TenantSettings(), request, device="server", key="rehearsal")
-        await ring_new(session, [one])
-        for command in (Accept(CALLEE, "rehearsal"), End()):
-            await store.id_by_name(session, tenant_id, one.request.type, one.name)
-            await store.lock(session, tenant_id, [one.session_id])
-            now, stored = await store.load_for(session, one.session_id, None)
-            await apply(session, [Change(stored, decide(stored.call, command, now))], now)
+        await worker_store.enter_worker(  # one that takes batches: else none is written
+            session, uuid7(), host="rehearsal", pid=0, only=None, lease=60
+        )
+        for callees in ([CALLEE], GROUP):
+            await _ring(session, tenant_id, callees)
+
+
+async def _ring(session: Connection, tenant_id: UUID, callees: list[str]) -> None:
+    request = RingIn(caller=CallerIn(id=CALLER), callees=callees)
+    key = f"rehearsal {len(callees)}"
+    one = resolve(tenant_id, TenantSettings(), request, device="server", key=key)
+    await ring_new(session, [one])
+    for command in (Accept(CALLEE, "rehearsal"), End()):
+        await store.id_by_name(session, tenant_id, one.request.type, one.name)
+        await store.lock(session, tenant_id, [one.session_id])
+        now, stored = await store.load_for(session, one.session_id, None)
+        await apply(session, [Change(stored, decide(stored.call, command, now))], now)
 
 
 async def _register(session: Connection, tenant_id: UUID) -> None:
