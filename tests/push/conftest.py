@@ -130,10 +130,11 @@ class Bench:
         self._server.execute(f"ALTER DATABASE {self._name} {how}")
 
     def end_sessions(self) -> None:
-        """End every connection to this database."""
+        """End every connection to this database; the test's own is no more to be used."""
         self._server.execute(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'"
         )
+        self.tenant.runtime.database.abandon()  # this loop has not heard of it yet
 
     def on_loops(self, act: Callable[[], None]) -> None:
         """Do something on the loop of each worker of this test."""
