@@ -9,7 +9,8 @@ from sqlalchemy import text
 
 from app.core.push import ENVIRONMENTS, TOKEN_KINDS, Purpose
 from app.infra.db import Connection, as_json, read
-from app.push.claimed import Batch, CallFacts, Claim, ClaimedPlace, Look
+from app.push import claims
+from app.push.claimed import Batch, CallFacts, Claim, ClaimedPlace, ClaimedPush, Look
 from app.push.claims import CALL, YOUNGER
 
 # It names no ring: what settled before has left its batch. In no order: nothing waits for a lock.
@@ -117,9 +118,21 @@ LOOK = text("""
 """)
 
 
-async def look(session: Connection, worker: UUID, held: Sequence[ClaimedPlace]) -> dict[UUID, Look]:
-    """Whether these claims still hold and their pushes are wanted, by push; those that have not
-    left their batch."""
+async def look(
+    session: Connection, worker: UUID, held: Sequence[ClaimedPush], marks: Sequence[UUID]
+) -> dict[UUID, Look]:
+    """As `claims.look`, wherever these lie.
+
+    Batches first: what leaves one meanwhile is found as a row of its own.
+    """
+    places = [one for one in held if isinstance(one, ClaimedPlace)]
+    found = await _look_at_places(session, worker, places) if places else {}
+    return found | await claims.look(session, worker, [one.claim for one in held], marks)
+
+
+async def _look_at_places(
+    session: Connection, worker: UUID, held: Sequence[ClaimedPlace]
+) -> dict[UUID, Look]:
     values = {
         "worker": worker,
         "pushes": [one.id for one in held],

@@ -244,10 +244,8 @@ class Dispatcher:
             marks = [one.push.id for one in held if one.unmarked and one.is_held_back()]
             async with self._runtime.database.vital.autocommit() as session:
                 read = boottime()
-                rows = await claims.look(session, life.id, [one.claim for one in held], marks)
-                places = [one.push for one in held if isinstance(one.push, ClaimedPlace)]
-                if places:  # a row of its own, if it has left its batch, was found before
-                    rows = await batch_claims.look(session, life.id, places) | rows
+                pushes = [one.push for one in held]
+                rows = await batch_claims.look(session, life.id, pushes, marks)
             for one in held:
                 self._sending.looked_at(one, rows.get(one.push.id), read)
 

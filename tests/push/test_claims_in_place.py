@@ -1,5 +1,6 @@
 """A claim writes a push's row beside itself and no index (HOT), which is half of what it cost."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -10,6 +11,7 @@ from app.calls.schemas import RingIn
 from app.infra.db import Connection, Database
 from app.push import batch_claims, batches, claims, expiry, store, worker_store
 from app.tenants.schemas import TenantSettings
+from tests.e2e.house import eventually
 
 TENANT = UUID(int=1)
 USERS = 60
@@ -34,6 +36,10 @@ OF_BATCHES = text("""
     SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'push_batches'
 """)
 SIZE = text("SELECT pg_relation_size('push_batches')")
+LOCK = text("LOCK TABLE push_batches IN ACCESS EXCLUSIVE MODE")
+WAITS = text("""
+    SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+""")
 OPEN = text("SELECT count(*) FROM pushes WHERE is_open")
 
 
@@ -88,6 +94,32 @@ async def test_a_batch_is_claimed_and_partly_written_without_an_index(database: 
         assert tuple((await session.execute(OF_BATCHES)).one()) == (2 * len(in_hand),) * 2
         assert (await session.execute(SIZE)).scalar_one() == 8192
     await db.close()
+
+
+async def test_what_leaves_its_batch_while_it_is_looked_at_is_found(database: str) -> None:
+    """Not taken for another's: it would be let go, and its phone rung a second later."""
+    db, worker = Database(database), uuid4()
+    async with db.transaction() as session:
+        await worker_store.enter_worker(session, worker, host="h", pid=1, only=None, lease=9)
+        calls = await ring_all(session)
+        held = await batch_claims.claim_calls(session, worker, calls, 9, claims.ALWAYS)
+
+    async def looks() -> set[UUID]:
+        async with db.autocommit() as session:
+            return set(await batch_claims.look(session, worker, held, []))
+
+    async with db.transaction() as session:
+        await session.execute(LOCK)
+        looking = asyncio.create_task(looks())
+        await eventually(lambda: waits(db))
+        await batches.leave_wholly(session, list({place.batch.id for place in held}))
+    assert await looking == {place.id for place in held}
+    await db.close()
+
+
+async def waits(db: Database) -> bool:
+    async with db.autocommit() as session:
+        return bool((await session.execute(WAITS)).all())
 
 
 async def test_what_has_ended_is_open_no_more(database: str) -> None:
