@@ -99,7 +99,7 @@ class Recorder:
 
     async def _write(self, batch: Sequence[Result]) -> dict[UUID, PushState | None]:
         async with self._runtime.database.vital.autocommit() as session:
-            states = await self._record(session, batch)
+            states = await write(session, batch, self._clock)
         accepted = sum(result.state is PushState.ACCEPTED for result in batch)
         if accepted:
             log.info("pushes_accepted", count=accepted)
@@ -109,7 +109,7 @@ class Recorder:
         """Results of one tenant and what follows from them, in one transaction."""
         async with self._runtime.database.transaction() as session:
             await session.execute(LOCK_TIMEOUT)
-            states = await self._record(session, batch)
+            states = await write(session, batch, self._clock)
             mine = [result for result in batch if states.get(result.push.id) is not None]
             seen = [result for result in batch if result.push.id in states and not result.bare]
             await write_tokens(session, [result for result in mine if not result.bare])
@@ -117,73 +117,72 @@ class Recorder:
             await write_alarms(session, seen, self._clock.now())
         return states
 
-    async def _record(
-        self, session: Connection, results: Sequence[Result]
-    ) -> dict[UUID, PushState | None]:
-        """What became of each, but for those whose row another transaction has locked.
-
-        What is taken at the first try is written in its batch; all else leaves that before.
-        """
-        states: dict[UUID, PushState | None] = {}
-        rest = [result for result in results if not is_taken_in_batch(result)]
-        if len(rest) < len(results):
-            taken = [result for result in results if is_taken_in_batch(result)]
-            rest += await self._take(session, taken, states)
-        places = {
-            result.push.id: result.push.batch.id
-            for result in rest
-            if isinstance(result.push, ClaimedPlace)
-        }
-        if places:
-            gone = await batches.leave(session, places)
-            rest = [one for one in rest if one.push.id not in places or one.push.id in gone]
-        if rest:
-            states |= await records.record(session, *self._rows(rest))
-        return states
-
-    async def _take(
-        self,
-        session: Connection,
-        taken: Sequence[Result],
-        states: dict[UUID, PushState | None],
-    ) -> list[Result]:
-        """Write what was taken in its batch, and in `states`; returns what has left it."""
-        in_hand: dict[UUID, Batch] = {}
-        for result in taken:
-            push, outcome = result.push, result.outcome
-            assert isinstance(push, ClaimedPlace)
-            assert outcome is not None
-            in_hand[push.batch.id] = push.batch
-            push.batch.take(
-                push.place, self._clock.at(outcome.started), self._clock.at(outcome.ended)
-            )
-        written = await batch_claims.record(session, list(in_hand.values()))
-        left = []
-        for result in taken:
-            push = result.push
-            assert isinstance(push, ClaimedPlace)
-            if push.batch.id not in written:
-                continue
-            now, before = (bits >> push.place - 1 & 1 for bits in written[push.batch.id])
-            if now or before:
-                states[push.id] = PushState.ACCEPTED if now else None
-            else:
-                left.append(result)
-        return left
-
-    def _rows(self, batch: Sequence[Result]) -> tuple[list[records.PushEnd], list[records.PushTry]]:
-        return (
-            [ended(result, self._clock) for result in batch],
-            [
-                tried(one, self._clock)
-                for one in batch
-                if one.outcome is not None and not is_told(one)
-            ],
-        )
-
     def _told(self, result: Result, state: PushState | None) -> None:
         self._recorded(result)
         observe(result, state, self._clock)
+
+
+async def write(
+    session: Connection, results: Sequence[Result], clock: DatabaseClock
+) -> dict[UUID, PushState | None]:
+    """What became of each, but for those whose row another transaction has locked.
+
+    What is taken at the first try is written in its batch; all else leaves that before.
+    """
+    states: dict[UUID, PushState | None] = {}
+    rest = [result for result in results if not is_taken_in_batch(result)]
+    if len(rest) < len(results):
+        taken = [result for result in results if is_taken_in_batch(result)]
+        rest += await _take(session, taken, states, clock)
+    places = {
+        result.push.id: result.push.batch.id
+        for result in rest
+        if isinstance(result.push, ClaimedPlace)
+    }
+    if places:
+        gone = await batches.leave(session, places)
+        rest = [one for one in rest if one.push.id not in places or one.push.id in gone]
+    if rest:
+        states |= await records.record(session, *_rows(rest, clock))
+    return states
+
+
+async def _take(
+    session: Connection,
+    taken: Sequence[Result],
+    states: dict[UUID, PushState | None],
+    clock: DatabaseClock,
+) -> list[Result]:
+    """Write what was taken in its batch, and in `states`; returns what has left it."""
+    in_hand: dict[UUID, Batch] = {}
+    for result in taken:
+        push, outcome = result.push, result.outcome
+        assert isinstance(push, ClaimedPlace)
+        assert outcome is not None
+        in_hand[push.batch.id] = push.batch
+        push.batch.take(push.place, clock.at(outcome.started), clock.at(outcome.ended))
+    written = await batch_claims.record(session, list(in_hand.values()))
+    left = []
+    for result in taken:
+        push = result.push
+        assert isinstance(push, ClaimedPlace)
+        if push.batch.id not in written:
+            continue
+        now, before = (bits >> push.place - 1 & 1 for bits in written[push.batch.id])
+        if now or before:
+            states[push.id] = PushState.ACCEPTED if now else None
+        else:
+            left.append(result)
+    return left
+
+
+def _rows(
+    batch: Sequence[Result], clock: DatabaseClock
+) -> tuple[list[records.PushEnd], list[records.PushTry]]:
+    return (
+        [ended(result, clock) for result in batch],
+        [tried(one, clock) for one in batch if one.outcome is not None and not is_told(one)],
+    )
 
 
 def _by_batch(results: Sequence[Result]) -> list[list[Result]]:

@@ -1,7 +1,7 @@
 """Replays steps of the outbox's model with the product's own statements on a real database."""
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,12 +9,15 @@ from sqlalchemy import text
 
 from app.calls import ringing
 from app.calls.schemas import RingIn
-from app.core.push import Environment, PushReason, PushState
-from app.infra.db import Connection, many
-from app.push import claims, expiry, records, store, worker_store
+from app.core.outcome import Ended
+from app.core.push import PushReason, PushState
+from app.infra.db import Connection, as_json, many
+from app.push import batch_claims, batches, claims, expiry, recording, store, worker_store
+from app.push.claimed import ClaimedPlace, ClaimedPush
+from app.push.results import DatabaseClock, Result
 from app.tenants.schemas import TenantSettings
 from tests.outbox import callers, sweeping, working
-from tests.outbox.state import OPEN, Hold, Model, State, Step
+from tests.outbox.state import KNOWN, OPEN, Hold, Model, Row, State, Step
 
 TENANT = UUID(int=1)
 LETTERS = {"pending": OPEN, "sending": OPEN, "accepted": "a", "refused": "r", "dropped": "d",
@@ -33,33 +36,56 @@ PHONE = (
         VALUES (CAST(:token AS uuid), :tenant, :user, :device, 'voip', 'com.example.app', 'production',
             md5(CAST(CAST(:token AS uuid) AS text)), now(), now() + interval '1 day')""",
 )
-SETTLE = "UPDATE rings SET outcome = 'cancelled', settled_at = now() WHERE uuid = :ring"
+SETTLE = "UPDATE rings SET outcome = 'cancelled', settled_at = now() WHERE uuid = ANY(:rings)"
 MOVE = "UPDATE tokens SET user_id = 'eve' WHERE id = :token"
 CRASH = """UPDATE pushes SET state = 'pending', claimed_by = NULL, fence = fence - 1,
     attempts = attempts - 1 WHERE id = :push"""
-ROWS = text("""
-    SELECT id, ring, token_id, state, is_open, claimed_by, fence, inherited, repeated FROM pushes
-    WHERE user_id = :user ORDER BY id
+CRASH_OF_BATCH = "UPDATE push_batches SET claimed_by = NULL, fence = fence - 1 WHERE id = :batch"
+OVER = """
+    WITH b AS (
+        UPDATE push_batches SET deadline = now() - interval '1 second' WHERE session_id = :call
+    )
+    UPDATE pushes SET deadline = now() - interval '1 second' WHERE session_id = :call
+"""
+TARGETS = text("""
+    SELECT id, ring, token_id, device_row, state, is_open, claimed_by, fence, inherited, repeated,
+        batch_rings IS NOT NULL AS batched
+    FROM targets WHERE session_id = :call AND token_id = ANY(:tokens)
 """)
+BATCH = text("SELECT id FROM push_batches WHERE session_id = :call")
+ALL = 100_000
 
 
 class Replay:
-    """One user's ring, with a push a row, as the steps of a walk leave it."""
+    """One call as the steps of a walk leave it, each push in a row; or, `batched`, all in one row,
+    which those leave that something befalls."""
 
-    def __init__(self, session: Connection, model: Model, now: datetime) -> None:
-        self.session, self.model, self.now = session, model, now
-        self.user = f"u{uuid4().hex}"
+    def __init__(self, session: Connection, model: Model, *, batched: bool) -> None:
+        self.session, self.model, self.batched = session, model, batched
+        self.clock = DatabaseClock(asyncio.get_running_loop())
+        self.users = [f"u{uuid4().hex}" for _ in model.every_ring()]
         self.tokens = [uuid4() for _ in model.ring]
         self.workers: list[UUID] = []
-        self.pushes: list[UUID] = []
+        self.call = self.batch = UUID(int=0)
+        self.ids: list[UUID] = []
+        self.rings: list[UUID] = []
+        """Of each target its push and its ring."""
+        self.hands: dict[tuple[int, int, int], ClaimedPush] = {}
+        """What a worker was given with a claim, by (worker, target, fence)."""
         self.ended: set[int] = set()
-        """Rows that had had their repeat when they were taken over."""
-        self.ring: UUID | None = None
+        """Targets that ended at once when they were taken over or found again: they had had their
+        repeat, or their time was up. The model's worker says so with its record."""
+        self.unsaid: set[int] = set()
+        """Targets of which a crash has taken back the claim, and nobody has said it again."""
+        self.abandoned: dict[str, Any] = {}
         self.acts: dict[Callable[..., None], Callable[..., Awaitable[None]]] = {
             callers.ring: self.start,
-            callers.cancel: self.settle,
+            callers.cancel: self.cancel,
             callers.accept: self.settle,
             callers.move: self.move,
+            sweeping.miss: self.cancel,
+            sweeping.ends: self.is_over,
+            sweeping.expire: self.expire,
             sweeping.condemn: self.condemn,
             sweeping.take_over: self.take_over,
             sweeping.another: self.enter,
@@ -68,6 +94,8 @@ class Replay:
             working.claim_again: self.claim_again,
             working.look: self.look,
             working.record: self.record,
+            working.abandon: self.abandon,
+            working.runs_after_all: self.runs_after_all,
             working.come_back: self.come_back,
         }
 
@@ -81,55 +109,122 @@ class Replay:
         act = self.acts.get(step.act)
         if act is not None:
             await act(before, *step.values)
-        if self.pushes:
+        if self.ids:
             await self.compare(step.state)
 
     async def compare(self, state: State) -> None:
-        rows = {row["id"]: row for row in await many(self.session, ROWS, {"user": self.user})}
-        for n, row in enumerate(state.rows):
-            found = rows[self.pushes[n]]
-            letter = LETTERS[found["state"]]
-            by = found["claimed_by"] if found["state"] == "sending" else None
-            real = (letter, by, found["inherited"], found["repeated"], found["is_open"])
-            claimant = None if row.by is None else self.workers[row.by]
-            model = (row.states, claimant, row.inherited, row.repeated, row.states == OPEN)
-            if n in self.ended:  # at once, where the model's heir says so with its record
-                assert letter == "x"
-                continue
-            assert (*real, found["fence"]) == (*model, row.fence)
+        found = await self.found()
+        for row in state.rows:
+            for place, target in enumerate(row.targets):
+                if row.states[place] != "l":
+                    self.compare_one(found[target], row, place)
+
+    def compare_one(self, real: dict[str, Any], row: Row, place: int) -> None:
+        letter, target = row.states[place], row.targets[place]
+        if target in self.ended:
+            assert LETTERS[real["state"]] == "x"
+            return
+        assert (LETTERS[real["state"]], real["is_open"]) == (letter, letter == OPEN), target
+        if letter != OPEN:  # what a row knows of its other targets says nothing of this one
+            return
+        claimant = None if row.by is None else self.workers[row.by]
+        expected = (claimant, row.fence)
+        if target in self.unsaid and real["claimed_by"] is None and row.by is not None:
+            expected = (None, row.fence - 1)  # of a batch each says so for itself
+        by = real["claimed_by"] if real["state"] == "sending" else None
+        assert (by, real["fence"]) == expected, target
+        assert (real["inherited"], real["repeated"]) == (row.inherited, row.repeated), target
+
+    async def found(self) -> list[dict[str, Any]]:
+        """Of each target its push, wherever it lies."""
+        rows = await many(self.session, TARGETS, {"call": self.call, "tokens": self.tokens})
+        assert len(rows) == len(self.tokens)
+        by_token = {row["token_id"]: row for row in rows}
+        return [by_token[token] for token in self.tokens]
+
+    def opened(self, row: Row) -> list[int]:
+        """The targets of a row that are open."""
+        return [
+            target
+            for target, letter in zip(row.targets, row.states, strict=True)
+            if letter == OPEN and target not in self.ended
+        ]
+
+    def may_leave(self, state: State) -> bool:
+        """Whether a place may leave its batch: what is given up is one statement, so that stays."""
+        return self.batched and bool(self.ids) and state.up and "zombie" not in state.faults
+
+    async def leaves(self, target: int) -> None:
+        """It gets a row of its own, as for a device's report."""
+        found = (await self.found())[target]
+        device = found["device_row"]
+        await batches.leave_device(self.session, self.call, self.rings[target], device)
+        assert not (await self.found())[target]["batched"]
+
+    async def lie_in_batch(self, targets: Sequence[int]) -> bool:
+        found = await self.found()
+        return any(found[target]["batched"] for target in targets)
 
     # --- the world -----------------------------------------------------------------------------
 
     async def start(self, before: State, heard: bool = True) -> None:
-        for token in self.tokens:
-            names = {"tenant": TENANT, "user": self.user, "device": uuid4(), "token": token}
+        others = [f"u{uuid4().hex}" for _ in range(batches.BATCHED_FROM if self.batched else 0)]
+        for target, token in enumerate(self.tokens):
+            user = self.users[self.model.ring[target]]
+            names = {"tenant": TENANT, "user": user, "device": uuid4(), "token": token}
             for statement in PHONE:
                 wanted = text(statement).compile().params
                 await self.sql(statement, **{name: names[name] for name in wanted})
-        request = RingIn.model_validate({"caller": {"id": "alice"}, "callees": [self.user]})
+        request = RingIn.model_validate({"caller": {"id": "alice"}, "callees": self.users + others})
         one = ringing.resolve(TENANT, TenantSettings(), request, device="server", key=None)
         await ringing.ring_new(self.session, [one])
-        rows = {row["token_id"]: row for row in await many(self.session, ROWS, {"user": self.user})}
-        self.pushes = [rows[token]["id"] for token in self.tokens]
-        self.ring = rows[self.tokens[0]]["ring"]
+        self.call = one.session_id
+        found = await self.found()
+        self.ids, self.rings = [row["id"] for row in found], [row["ring"] for row in found]
+        assert {row["batched"] for row in found} == {self.batched}
+        for row in await many(self.session, BATCH, {"call": self.call}):
+            self.batch = row["id"]
         for token, moved in zip(self.tokens, before.moved, strict=True):
             if moved:  # after the ring had read whose it was
                 await self.sql(MOVE, token=token)
 
-    async def settle(self, _: State, *_target: int) -> None:
-        assert self.ring is not None
-        await self.sql(SETTLE, ring=self.ring)
-        await store.drop_unsent(self.session, [self.ring])
+    async def cancel(self, _: State) -> None:
+        await self.end(self.rings)
+
+    async def settle(self, _: State, target: int) -> None:
+        await self.end([self.rings[target]])
+
+    async def end(self, rings: list[UUID]) -> None:
+        await self.sql(SETTLE, rings=rings)
+        await store.drop_unsent(self.session, rings, [self.call] if self.batched else [])
 
     async def move(self, _: State, target: int) -> None:
         token = self.tokens[target]
         await self.sql(MOVE, token=token)
         await store.drop_for_tokens(self.session, TENANT, [token], PushReason.TOKEN_MOVED)
 
+    async def is_over(self, _: State) -> None:
+        await self.sql(OVER, call=self.call)
+
+    async def expire(self, before: State, n: int) -> None:
+        pushes = [self.ids[target] for target in self.opened(before.rows[n])]
+        found = await expiry.over(self.session, ALL, [])
+        if self.batch in found.batches and await self.lie_in_batch(self.opened(before.rows[n])):
+            found += await batches.leave_wholly(self.session, [self.batch])
+        assert set(pushes) <= set(found)
+        await expiry.expire(self.session, pushes)
+
     async def goes_away(self, before: State, crashes: bool = False) -> None:
-        for n, row in enumerate(before.rows):
-            if crashes and row.by is not None and row.rev == 0:
-                await self.sql(CRASH, push=self.pushes[n])
+        for row in before.rows:
+            if not crashes or row.by is None or row.rev:
+                continue
+            found = await self.found()
+            left = [target for target in self.opened(row) if not found[target]["batched"]]
+            for target in left:
+                await self.sql(CRASH, push=self.ids[target])
+            if len(left) < len(self.opened(row)):
+                await self.sql(CRASH_OF_BATCH, batch=self.batch)
+            self.unsaid |= set(self.opened(row))
 
     async def enter(self, _: State) -> None:
         self.workers.append(uuid4())
@@ -142,60 +237,133 @@ class Replay:
 
     # --- workers -------------------------------------------------------------------------------
 
+    def give(self, who: int, got: Sequence[ClaimedPush]) -> None:
+        for push in got:
+            target = self.ids.index(push.id)
+            self.hands[who, target, push.fence] = push
+            self.unsaid.discard(target)
+
+    def in_hand(self, who: int, before: State, hold: Hold) -> dict[int, tuple[str, ClaimedPush]]:
+        """What a worker has by a hold and has not written: by target how it stands."""
+        row = before.rows[hold.row]
+        return {
+            target: (mark, self.hands[who, target, hold.fence])
+            for target, mark in zip(row.targets, hold.marks, strict=True)
+            if mark != "w" and target not in self.ended
+        }
+
     async def claim(self, before: State, who: int, n: int, answer: str = "heard") -> None:
-        got = await claims.claim_pushes(self.session, self.workers[who], [self.pushes[n]], 1)
-        assert [push.id for push in got] == [self.pushes[n]]
-        assert got[0].owned == (before.moved[before.rows[n].targets[0]] == 0)
+        targets, worker = self.opened(before.rows[n]), self.workers[who]
+        pushes = [self.ids[target] for target in targets]
+        got: list[ClaimedPush] = []
+        if await self.lie_in_batch(targets):
+            got += await batch_claims.claim_batches(
+                self.session, worker, [self.batch], ALL, claims.ALWAYS
+            )
+        got += await claims.claim_pushes(self.session, worker, pushes, ALL)
+        assert sorted(push.id for push in got) == sorted(pushes)
+        for push in got:
+            assert push.owned == (before.moved[self.ids.index(push.id)] == 0)
+        if answer == "lost":
+            self.unsaid -= set(targets)
+        else:
+            self.give(who, got)
 
     async def claim_again(self, before: State, who: int, n: int) -> None:
-        lost = [(self.pushes[n], before.rows[n].fence)]
-        assert set(lost) <= (await claims.claims_of(self.session, self.workers[who])).keys()
-        assert len(await claims.claim_again(self.session, self.workers[who], lost, 1)) == 1
+        worker, row = self.workers[who], before.rows[n]
+        lost = [(self.ids[target], row.fence) for target in self.opened(row)]
+        known = await claims.claims_of(self.session, worker)
+        assert set(lost) <= known.keys()
+        if in_batches := {one[0]: batch for one in lost if (batch := known[one])}:
+            assert await batches.leave(self.session, in_batches) == in_batches.keys()
+        got = await claims.claim_again(self.session, worker, lost, ALL)
+        await expiry.expire_lost(self.session, worker, lost)
+        assert len(got) == (0 if before.over else len(lost))
+        self.give(who, got)
+        if not got:
+            self.ended |= set(self.opened(row))
 
     async def take_over(self, before: State, n: int, of: int, heir: int) -> None:
-        found = await expiry.orphans(self.session, self.workers[heir], 99, [])
-        assert self.pushes[n] in found
-        got = await claims.claim_orphans(self.session, self.workers[heir], [self.pushes[n]])
-        assert bool(got) != before.rows[n].repeated
+        worker, row = self.workers[heir], before.rows[n]
+        pushes = [self.ids[target] for target in self.opened(row)]
+        found = await expiry.orphans(self.session, worker, ALL, [])
+        if self.batch in found.batches and await self.lie_in_batch(self.opened(row)):
+            found += await batches.leave_wholly(self.session, [self.batch])
+        assert set(pushes) <= set(found)
+        got = await claims.claim_orphans(self.session, worker, pushes)
+        await expiry.expire_orphans(self.session, worker, pushes)
+        assert len(got) == (0 if row.repeated or before.over else len(pushes))
+        self.give(heir, got)
         if not got:
-            self.ended.add(n)
+            self.ended |= set(self.opened(row))
 
     async def look(self, before: State, who: int, h: int) -> None:
         hold = before.workers[who].holds[h]
-        row = before.rows[hold.row]
-        push = self.pushes[hold.row]
-        marks = [push] if hold.heir and not hold.marked else []
-        looks = await claims.look(self.session, self.workers[who], [(push, hold.fence)], marks)
-        mine = row.fence == hold.fence and row.by == who
-        assert (push in looks) == mine
-        if mine:
-            outcome = before.outcomes[self.model.ring[row.targets[0]]]
-            assert looks[push].settled == bool(outcome)
-            assert looks[push].owned == (before.moved[row.targets[0]] == 0)
+        row, held = before.rows[hold.row], self.in_hand(who, before, hold)
+        waiting = {target: push for target, (mark, push) in held.items() if mark == "t"}
+        marked = [push.id for _, push in held.values()] if hold.heir and not hold.marked else []
+        looks = await batch_claims.look(
+            self.session, self.workers[who], list(waiting.values()), marked
+        )
+        if row.fence != hold.fence or row.by != who:
+            assert not looks
+            return
+        assert looks.keys() == {push.id for push in waiting.values()}
+        for target, push in waiting.items():
+            assert looks[push.id].settled == bool(before.outcomes[self.model.ring[target]])
+            assert looks[push.id].owned == (before.moved[target] == 0)
 
     async def record(self, before: State, who: int, h: int, heard: bool = True) -> None:
         hold = before.workers[who].holds[h]
-        if hold.row in self.ended:
-            return
         row = working.said_again(self.model, before.rows[hold.row], hold, who)
-        state = STATES[hold.marks]
-        if working.ended(self.model, row, hold.marks) in {"x", "r"}:
-            state = PushState.REFUSED if hold.marks == "O" else PushState.EXPIRED
-        end = self._end(hold, who, state)
-        written = await records.record(self.session, [end], [])
-        mine = row.fence == hold.fence and row.by == who
-        assert written == {self.pushes[hold.row]: state if mine else None}
+        mine, results = row.fence == hold.fence and row.by == who, list[Result]()
+        expected: dict[UUID, set[PushState | None]] = {}
+        for target, (mark, push) in self.in_hand(who, before, hold).items():
+            if mark not in KNOWN:
+                continue
+            state = STATES[mark]
+            if working.ended(self.model, row, mark) in {"x", "r"}:
+                state = PushState.REFUSED if mark == "O" else PushState.EXPIRED
+            results.append(result(push, state, mark))
+            letter = row.states[row.targets.index(target)]
+            expected[push.id] = {state if mine and letter == OPEN else None}
+            if letter == "a" and isinstance(push, ClaimedPlace):
+                expected[push.id].add(state)  # of a batch the whole is said again
+            self.unsaid.discard(target)
+        told = await recording.write(self.session, results, self.clock)
+        assert told.keys() == expected.keys()
+        assert all(told[push] in allowed for push, allowed in expected.items())
 
-    def _end(self, hold: Hold, who: int, state: PushState) -> records.PushEnd:
-        silent = hold.marks == "T" and state is PushState.PENDING
-        return {
-            "id": self.pushes[hold.row], "worker": self.workers[who], "fence": hold.fence,
-            "state": state, "environment": Environment.PRODUCTION, "healed": False,
-            "silent": silent, "due_at": self.now if state is PushState.PENDING else None,
-            "status": None, "reason": None, "sent_at": None, "answered_at": None, "next_id": None,
-            "try_id": None,
-        }  # fmt: skip
+    async def abandon(self, before: State, who: int, h: int) -> None:
+        """Of a batch: the statement as it was given to the server."""
+        hold = before.workers[who].holds[h]
+        for mark, push in self.in_hand(who, before, hold).values():
+            assert isinstance(push, ClaimedPlace)
+            if mark == "A":
+                push.batch.take(push.place, push.created_at, push.created_at)
+        rows = as_json([batch_claims.picture(push.batch)])
+        self.abandoned = {"batches": [self.batch], "rows": rows}
+
+    async def runs_after_all(self, _: State) -> None:
+        await self.session.execute(batch_claims.RECORD, self.abandoned)
 
     async def come_back(self, before: State, who: int) -> None:
-        held = [(self.pushes[one.row], one.fence) for one in before.workers[who].holds]
-        await claims.reassert(self.session, self.workers[who], sorted(held))
+        held = [
+            push
+            for hold in before.workers[who].holds
+            for _, push in self.in_hand(who, before, hold).values()
+        ]
+        await claims.reassert(self.session, self.workers[who], sorted(one.claim for one in held))
+        whole = {(one.batch.id, one.fence) for one in held if isinstance(one, ClaimedPlace)}
+        await batch_claims.reassert(self.session, self.workers[who], sorted(whole))
+        self.unsaid -= {self.ids.index(one.id) for one in held}
+
+
+def result(push: ClaimedPush, state: PushState, mark: str) -> Result:
+    """How a try ended, as a worker writes it."""
+    now = asyncio.get_running_loop().time()
+    return Result(
+        push, state, None, outcome=Ended(now, now, code=200) if mark in "AU" else None,
+        retry_at=now if state is PushState.PENDING else None,
+        silent=mark == "T" and state is PushState.PENDING,
+    )  # fmt: skip

@@ -76,6 +76,7 @@ WORLDS = [
     _world("a batch killed", (0, 1), (0, 1), kill=1, settle=1),
     _world("a batch frozen", (0, 1), (0, 1), freeze=1),
     _world("a batch, away", (0, 1), (0, 1), outage=1, workers=1, lost_answer=1),
+    _world("a batch crashed", (0, 1), (0, 1), outage=1, crash=1, workers=1),
     _world("a batch, one leaves", (0, 1), (0, 1), trouble=1, kill=1, settle=1, workers=1),
     _world("a batch, one silent", (0, 1), (0, 1), silent=2, settle=1, workers=1),
     _world("a batch, accepted", (0, 0), (0, 1), accept=1, kill=1, workers=1),

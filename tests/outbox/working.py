@@ -198,7 +198,7 @@ def carried(row: Row, mark: str) -> Row:
 
 def leaving(m: Model, row: Row, place: int, mark: str) -> Row:
     """The row of its own of a target of a batch that is to be tried again."""
-    own = Row((row.targets[place],), OPEN, fence=int(m.has("born_claimed")))
+    own = Row((row.targets[place],), OPEN, fence=row.fence if m.has("born_claimed") else 0)
     if m.has("inherits"):
         own = own._replace(inherited=row.inherited, repeated=row.repeated)
     return carried(own, mark)
