@@ -5,14 +5,19 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
 from sqlalchemy import text
 
 from app.api.models.histories import OwnCallsOut
 from app.api.models.users import BlockOut, BlocksOut
 from app.calls import reach
 from app.calls import service as calls
+from app.core.frozen import replace
+from app.core.suppression import DAYS, Preferences
 from app.live import feeds
+from app.users.schemas import PreferencesIn, preferences_of
 from tests.api.test_responses import says
+from tests.core.test_suppression import wishes
 from tests.dashboard.conftest import *  # noqa: F403  (settings, runtime, site)
 from tests.dashboard.conftest import Site
 from tests.e2e.house import bearer
@@ -24,6 +29,38 @@ ALWAYS = {
     "end": "00:00",
 }
 LATER = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+
+@given(wishes)
+def test_what_a_user_said_is_what_rings_are_decided_by(wants: Preferences) -> None:
+    periods = [one for one in wants.periods if one.days]
+    levels = dict.fromkeys(wants.silent_types, "nothing") | dict.fromkeys(
+        wants.notified_types, "notify"
+    )
+    quiet = {
+        "time_zone": wants.time_zone,
+        "periods": [
+            {
+                "days": [DAYS[day] for day in one.days],
+                "start": f"{one.start:%H:%M}",
+                "end": f"{one.end:%H:%M}",
+            }
+            for one in periods
+        ],
+    }
+    said = {
+        "do_not_disturb_until": wants.do_not_disturb_until,
+        "quiet_hours": quiet if periods else None,
+        "call_types": levels,
+        "exceptions": {"users": sorted(wants.allowed), "repeat": wants.repeat},
+    }
+    found = preferences_of(PreferencesIn.model_validate(said).stored())
+    assert found == replace(
+        wants,
+        periods=tuple(periods),
+        time_zone=wants.time_zone if periods else "UTC",
+        silent_types=wants.silent_types - wants.notified_types,
+    )
 
 
 async def phone(api: httpx.AsyncClient, user: str, token: str) -> None:
