@@ -10,6 +10,7 @@ from uuid import UUID
 
 from app.credentials import service as credentials
 from app.credentials.parse import Upload
+from app.infra.partitions import WEEK, week_of
 from app.infra.runtime import open_runtime
 from devkit.simulator.certificates import Authority
 from devkit.simulator.push_certificates import voip
@@ -94,6 +95,18 @@ async def broken_table(world: World) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
+async def week_in_the_way(world: World) -> AsyncIterator[None]:
+    """A table has the name of the week after next's partition, which is not there."""
+    name = f"events_{week_of(datetime.now(UTC)) + 2 * WEEK:%Y%m%d}"
+    await world.truth.fetch(f"DROP TABLE {name}")
+    await world.truth.fetch(f"CREATE TABLE {name} (name text)")
+    try:
+        yield
+    finally:
+        await world.truth.fetch(f"DROP TABLE {name}")
+
+
+@contextlib.asynccontextmanager
 async def unreadable_call(world: World) -> AsyncIterator[None]:
     """A call whose limits are none, and which time is to end."""
     caller, callee = world.tenant.users[:2]
@@ -127,6 +140,8 @@ CASES = (
          frozenset({"RinglineWebhooksWait"})),
     Case("table-broken", "a table has lost its name", broken_table, 90,
          frozenset({"RinglineSweepFails"})),
+    Case("week-in-the-way", "a table stands where a week's partition is to be", week_in_the_way, 210,
+         frozenset({"RinglinePartitionsMissing"})),
     Case("call-unreadable", "a call cannot be read", unreadable_call, 210,
          frozenset({"RinglineRowsLeftAside"})),
     Case("clock-ahead", "the clock of an API process is an hour ahead", faults.clock_off(faults.an_api, 3600), 90,
