@@ -17,6 +17,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -99,7 +100,7 @@ class Version:
             assert child.poll() is None, f"{self.name}: {what} has ended: {said[-3000:]}"
             return ready in said
 
-        until(is_ready, f"{self.name}: its {what} did not start")
+        until(is_ready, lambda: f"{self.name}: its {what} did not start: {log.read_text()[-3000:]}")
 
     def stop(self) -> None:
         """As a supervisor does."""
@@ -114,10 +115,10 @@ class Version:
         self._running.clear()
 
 
-def until(true: Callable[[], bool], otherwise: str) -> None:
+def until(true: Callable[[], bool], otherwise: Callable[[], str]) -> None:
     end = time.monotonic() + STARTING
     while not true():
-        assert time.monotonic() < end, otherwise
+        assert time.monotonic() < end, otherwise()
         time.sleep(0.1)
 
 
@@ -139,26 +140,28 @@ class Journey:
         found: dict[str, Any] = answer.json() if answer.content else {}
         return found
 
-    def settle(self, version: Version) -> None:
-        """A tenant with a certificate, and bob's phone, by the names of the first release."""
+    def settle(self, version: Version, app: str) -> None:
+        """A tenant with a certificate, and bob's phone; `app` is how that version names an app."""
         self.key = json.loads(version.command("tenant", "create", "Acme", "--json"))["api_key"]
         pem = self._sim.voip_certificate(BUNDLE).pem.decode()
         self.ask(version, "POST", "/v1/credentials", {"file": pem})
         self._sim.live(self.token, topic=f"{BUNDLE}.voip")
-        token = {"kind": "voip", "token": self.token, "bundle_id": BUNDLE}
+        token = {"kind": "voip", "token": self.token, app: BUNDLE}
         device = {"user_id": "bob", "device_id": "d-1", "tokens": [token]}
         self.ask(version, "POST", "/v1/devices", device)
 
     def ring(self, version: Version) -> str:
         """Ring bob; his phone must get it. The call's session."""
-        before = len(self._sim.deliveries(self.token))
         body = {"caller": {"id": "alice"}, "callees": ["bob"], "ring_time": RING_TIME}
         call = self.ask(version, "POST", "/v1/calls", body)
-        until(
-            lambda: len(self._sim.deliveries(self.token)) == before + 1,
-            f"{version.name}: bob's phone does not ring",
-        )
-        return str(call.get("session_id", call["id"]))
+        session = str(call.get("session_id", call["id"]))
+        until(lambda: session in self.rung(), lambda: f"{version.name}: bob's phone does not ring")
+        return session
+
+    def rung(self) -> Counter[str]:
+        """How often each session has rung bob's phone."""
+        pushes = [one.payload["ring"] for one in self._sim.deliveries(self.token)]
+        return Counter(str(one.get("session_id") or one["call_id"]) for one in pushes)
 
 
 Tool = Callable[..., None]
@@ -210,7 +213,7 @@ def travel(
         server.execute("CREATE DATABASE there")
         old.command("migrate")
         old.start()
-        journey.settle(old)
+        journey.settle(old, "bundle_id")
         ringing = journey.ring(old)
         say(f"{name} ({commit}) rings on its own schema")
         old.stop()
