@@ -45,6 +45,7 @@ from app.infra.settings import Settings, get_settings
 from app.infra.tasks import Tasks
 from app.infra.traces import open_traces
 from app.live.streams import Streams
+from app.webhooks import limited
 
 if TYPE_CHECKING:
     from devkit.lab.lab import Lab
@@ -174,10 +175,12 @@ def _lab(app: FastAPI, settings: Settings) -> "Lab | None":
 
 @asynccontextmanager
 async def _keeping(runtime: Runtime, limiter: RateLimiter) -> AsyncIterator[None]:
-    """Learn the database's time, and tell other processes what was counted."""
+    """Learn the database's time; tell other processes what was counted, tenants what refuses."""
     tasks = Tasks("api")
     tasks.every("learn_time", clock.REFRESH, runtime.database.learn_time, within=clock.REFRESH)
     tasks.every("tell_counts", TELL, limiter.tell, within=WITHIN)
+    tell = partial(limited.tell, runtime.database, limiter)
+    tasks.every("tell_limited", limited.EVERY, tell, within=limited.EVERY)
     try:
         yield
     finally:

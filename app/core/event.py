@@ -44,6 +44,7 @@ class TenantEventType(StrEnum):
     CREDENTIAL_FAILING = "credential.failing"
     CREDENTIAL_RECOVERED = "credential.recovered"
     PUSH_ALARM = "push.alarm"
+    RATE_LIMIT_REACHED = "rate_limit.reached"
     WEBHOOK_BEHIND = "webhook.behind"
     WEBHOOK_DISABLED = "webhook.disabled"
 

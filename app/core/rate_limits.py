@@ -11,6 +11,12 @@ from typing import Final
 from app.core.frozen import frozen
 
 WINDOW: Final = 60.0
+PAUSE: Final = 2 * WINDOW
+"""Seconds without a refusal after which a limit is not reached any more; `Retry-After` is less."""
+
+LONG: Final = 600.0
+"""Seconds of refusals without a pause after which a tenant is told."""
+
 LEAST: Final = 1
 MOST: Final = 10_000_000
 
@@ -25,6 +31,26 @@ class RateLimits:
     registrations_per_user: int = 1_200
     streams_per_user: int = 1_200
     streams_per_tenant: int = 600_000
+
+
+@frozen
+class Reached:
+    """A limit of `most` that refuses again and again: since when, when last (Unix seconds)."""
+
+    most: int
+    since: float
+    last: float
+    refused: int = 1
+
+    def again(self, most: int, at: float) -> "Reached":
+        """It has refused one more; after a pause it begins anew."""
+        if at > self.last + PAUSE:
+            return Reached(most, at, at)
+        return Reached(most, self.since, at, self.refused + 1)
+
+    def for_long(self, now: float) -> bool:
+        """Whether somebody is to be told."""
+        return self.last - self.since >= LONG and now <= self.last + PAUSE
 
 
 DEFAULTS: Final = RateLimits()

@@ -15,6 +15,7 @@ from app.dashboard.access import TenantPage, Viewer
 from app.dashboard.pages import BASE, PageRoute, render
 from app.infra import clock
 from app.push import worker_store
+from app.webhooks import limited
 from app.webhooks import service as webhook
 
 router = APIRouter(prefix=BASE + "/t/{tenant_id}", route_class=PageRoute, include_in_schema=False)
@@ -67,9 +68,11 @@ async def _numbers(place: TenantPage, span: str) -> dict[str, Any]:
             *await store_counts.fresh(session, place.id, edge, now),
         ]
         live = await store_lists.live_calls(session, place.id)
+        limits = await limited.lately(session, place.id)
         workers = await worker_store.live_workers(session)
     return _drawn(rows, since, now, step, form) | {
         "live": live,
+        "limits": limits,
         "workers": workers,
         "behind": counted is not None and now - counted > timedelta(minutes=15),
     }

@@ -175,6 +175,15 @@ class PushAlarm(Data):
     at: str = Time
 
 
+class RateLimitReached(Data):
+    """Requests have been refused (429) by one rate limit for ten minutes without a pause."""
+
+    limit: str = Field(description="which rate limit, by its name in the settings")
+    most: int = Field(description="how many a minute it allows", ge=1)
+    refused: int = Field(description="how many requests one API process has refused since", ge=1)
+    since: str = Field(description="when they began to be refused: RFC 3339, UTC")
+
+
 class WebhookDisabled(Data):
     """An endpoint has failed for so long that nothing is sent to it any more."""
 

@@ -25,6 +25,7 @@ from app.events.data import (
     MemberRinging,
     MemberSuppressed,
     PushAlarm,
+    RateLimitReached,
     RingSettled,
     RingStarted,
     Time,
@@ -175,6 +176,12 @@ _ENTRIES = (
             "alarm": "token_burst", "credential_id": CREDENTIAL, "app_id": "com.example.app",
             "environment": "production", "reason": "BadDeviceToken", "at": AT,
         },
+    ),
+    Entry(
+        TenantEventType.RATE_LIMIT_REACHED,
+        "A rate limit has refused requests for ten minutes without a pause; told once an hour.",
+        RateLimitReached,
+        {"limit": "rings_per_key", "most": 120_000, "refused": 48_211, "since": AT},
     ),
     Entry(
         TenantEventType.WEBHOOK_BEHIND, "Deliveries to an endpoint wait for too long.",

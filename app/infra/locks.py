@@ -12,6 +12,7 @@ class Only(IntEnum):
     """What one process at a time does."""
 
     RETENTION = 2
+    RATE_LIMITS_TOLD = 3
     COUNTS = 100
 
 

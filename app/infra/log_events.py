@@ -34,6 +34,7 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "push_alarm": "An alarm about pushes was raised for the tenant",
         "push_failed": "A push met a fault of ours; it is tried again",
         "pushes_accepted": "How many pushes were accepted since the last such line",
+        "rate_limit_reached": "A tenant's rate limit has refused requests for ten minutes",
         "rehearsal_failed": "The warm-up met a fault; the first ring is slower, no more",
         "request": "A request was answered; the route is its template, never the path",
         "result_not_told": "A recorded result could not be passed on; the rows are right",

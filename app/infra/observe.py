@@ -174,6 +174,12 @@ RATE_LIMITED = Counter(
     "Requests refused by a rate limit (429), by which",
     ("limit",),
 )
+LIMITED_FOR_LONG = Gauge(
+    "ringline_rate_limited_tenants",
+    "Tenants of whom a rate limit has refused requests for ten minutes without a pause, by which",
+    ("limit",),
+    multiprocess_mode="livemax",
+)
 STRAIN = Gauge(
     "ringline_strain",
     "How long those tenants that ring the most are held back; 0: nobody is",

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-from app.core.rate_limits import SHARED, WINDOW, RateLimits, wait_for
+from app.core.rate_limits import PAUSE, SHARED, WINDOW, RateLimits, Reached, wait_for
 from app.infra import clock
 from app.infra.errors import TooMany
 from app.infra.news import REDIS_AWAY
@@ -86,6 +86,7 @@ class RateLimiter:
         self._redis = redis
         self._window = 0
         self._of: dict[UUID, _Counts] = {}
+        self._reached: dict[tuple[UUID, str], Reached] = {}
 
     def take(self, tenant: UUID, limits: RateLimits, code: str, asked: Sequence[Asked]) -> None:
         """Count one of each of these, or raise RateLimited with this code and count none."""
@@ -102,6 +103,7 @@ class RateLimiter:
             wait = wait_for(most, now, before.get(one, 0), passed)
             if wait > 0:
                 RATE_LIMITED.labels(one[0]).inc()
+                self.refused(tenant, one[0], most, clock.unix())
                 raise RateLimited(code, one[0], most, wait)
         here = counts.here
         full = len(here) >= MOST_COUNTED
@@ -112,6 +114,20 @@ class RateLimiter:
             here[one] = count
             if count * SHARE >= getattr(limits, one[0]):
                 counts.near.add(one)
+
+    def refused(self, tenant: UUID, limit: str, most: int, at: float) -> None:
+        """This limit of a tenant, of `most` a minute, has refused one at `at` (Unix seconds)."""
+        known = self._reached.get((tenant, limit))
+        again = Reached(most, at, at) if known is None else known.again(most, at)
+        self._reached[tenant, limit] = again
+
+    def reached_for_long(self) -> dict[tuple[UUID, str], Reached]:
+        """The limits, each of a tenant, that have refused without a pause for `LONG`."""
+        now = clock.unix()
+        self._reached = {
+            which: one for which, one in self._reached.items() if now <= one.last + PAUSE
+        }
+        return {which: one for which, one in self._reached.items() if one.for_long(now)}
 
     def _turn(self) -> float:
         """Begin a new window if it is time; how many seconds of the present one are over.

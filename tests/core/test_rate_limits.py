@@ -3,7 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.rate_limits import DEFAULTS, NAMES, WINDOW, of_tenant, outside_bounds, wait_for
+from app.core.rate_limits import (
+    DEFAULTS,
+    NAMES,
+    PAUSE,
+    WINDOW,
+    Reached,
+    of_tenant,
+    outside_bounds,
+    wait_for,
+)
 
 
 def fits(most: int, now: int, before: int, passed: float) -> bool:
@@ -42,6 +51,18 @@ def test_who_does_it_evenly_meets_exactly_the_limit() -> None:
             now += 1
             taken += minute >= 1
     assert 9 * 29 <= taken <= 9 * 30 + 1
+
+
+def test_who_is_refused_for_ten_minutes_without_a_pause_is_told_of() -> None:
+    one = Reached(5, 0.0, 0.0)
+    for at in range(60, 600, 60):  # as who obeys Retry-After
+        one = one.again(5, at)
+        assert not one.for_long(at)
+    one = one.again(7, 600.0)
+    assert (one.for_long(600.0), one.refused, one.most, one.since) == (True, 11, 7, 0.0)
+    assert one.for_long(600.0 + PAUSE)
+    assert not one.for_long(600.1 + PAUSE)  # it has ended meanwhile
+    assert one.again(7, 601.0 + PAUSE) == Reached(7, 601.0 + PAUSE, 601.0 + PAUSE)
 
 
 def test_what_is_no_rate_limit_and_what_is_out_of_bounds_is_told() -> None:

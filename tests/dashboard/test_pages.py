@@ -12,12 +12,14 @@ from app.calls.ringer import ringer_of
 from app.calls.schemas import CallerIn, RingIn
 from app.core.call import Cancel
 from app.dashboard import admins, counting, sign_in, store_counts
+from app.infra import clock as unix_clock
 from app.infra.db import clock
 from app.infra.ids import uuid7
 from app.infra.settings import Settings
 from app.push import worker_store
 from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
+from app.webhooks import limited
 from tests import forks
 from tests.dashboard.conftest import Site, post
 
@@ -31,6 +33,21 @@ async def ring(site: Site, tenant, name: str) -> str:
     order = ringing.resolve(tenant, TenantSettings(), request, device="server", key=None)
     answer = await ringer_of(site.runtime).submit(order)
     return answer["session_id"]
+
+
+async def test_the_overview_names_a_rate_limit_that_refuses_for_long(site: Site, tenant) -> None:
+    viewer = await site.admin("viewer")
+    limiter = site.app.state.rate_limiter
+    assert "Rate limits that refuse" not in (await viewer.get(f"/dashboard/t/{tenant}")).text
+    now = unix_clock.unix()
+    for minute in range(10, -1, -1):
+        limiter.refused(tenant, "rings_per_key", 120_000, now - 60 * minute)
+    await limited.tell(site.runtime.database, limiter)
+    page = (await viewer.get(f"/dashboard/t/{tenant}")).text
+    assert "Rate limits that refuse" in page
+    assert re.search(
+        r"Rings of one API key</a>.*120,000 a minute; since <time[^>]*>10 min", page, re.DOTALL
+    )
 
 
 async def test_the_overview_counts_settled_and_fresh_minutes_once_each(site: Site, tenant) -> None:
