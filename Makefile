@@ -61,7 +61,7 @@ test: $(VENV)/browser.stamp ## run every test on real servers; ARGS="-k word" fo
 test-long: $(VENV)/browser.stamp ## the tests of chance in their long forms, some minutes
 	@RINGLINE_TEST_LONG=1 $(BIN)/python -m pytest -n auto --maxprocesses 6 --dist worksteal \
 		tests/core/test_call_walk.py tests/apns/test_many.py tests/fcm/test_many.py tests/webpush/test_many.py \
-		tests/e2e/test_races.py tests/e2e/test_android.py tests/fuzz \
+		tests/e2e/test_races.py tests/e2e/test_android.py tests/e2e/test_web_push.py tests/fuzz \
 		tests/clients/test_streams.py tests/clients/test_phone.py tests/calls/test_busy.py tests/outbox/test_code.py $(ARGS)
 
 .PHONY: test-repeat

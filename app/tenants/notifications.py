@@ -36,13 +36,14 @@ class NotificationIn(Request):
     title_key: Key | None = Field(
         None,
         description="the app's own title, in the phone's language: Apple's `title-loc-key`, "
-        "Google's `title_loc_key`",
+        "Google's `title_loc_key`, a browser's `data.texts.title_key`",
         examples=["missed_call"],
     )
     title_args: Args = Field([], description="what goes into that title")
     body_key: Key | None = Field(
         None,
-        description="the same of its text: Apple's `loc-key`, Google's `body_loc_key`",
+        description="the same of its text: Apple's `loc-key`, Google's `body_loc_key`, a "
+        "browser's `data.texts.body_key`",
         examples=["missed_call_from"],
     )
     body_args: Args = Field(

@@ -105,6 +105,10 @@ def test_what_a_browser_is_shown_in_the_tenants_words_and_else_in_ours():
     assert (shown("missed", keyed)["body"], shown("missed", keyed)["silent"]) == (
         "Missed call", True,
     )  # fmt: skip
+    assert "texts" not in ring["data"]
+    assert shown("missed", TEXTS)["data"]["texts"] == {
+        "title_key": "missed", "body_key": "missed_from", "body_args": ["Alice", "Alice!"],
+    }  # fmt: skip
     on = shown("notify", AlertTexts(body="{{caller_label}} wartet"))
     assert (on["body"], on["data"]["ring"]["type"]) == ("Alice wartet", "notify")
     assert "token" not in on["data"]["ring"]

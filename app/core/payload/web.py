@@ -38,8 +38,8 @@ _WITHOUT_TOKEN: Final = {name: value for name, value in RING.items() if name != 
 def web_payload(event: str, texts: AlertTexts | None, facts: RingFacts) -> Prepared:
     """A notification of an event of a ring, serialised once; a ring's carries the call token.
 
-    A browser brings no texts of its own: what has a key and no words says ours. Raises
-    PayloadError.
+    What has a key and no words says ours; a worker that brings texts of that name, in its
+    browser's language, finds it in `data.texts`. Raises PayloadError.
     """
     if event in _REASONS:
         facts = replace(facts, callkit_reason=_REASONS[event])
@@ -86,4 +86,12 @@ def _notification(
     title = said.title or ours.title
     body = said.body or (ours.body if said.body_key or not says else "")
     words = {"title": title, "body": body}
+    keys = {
+        "title_key": said.title_key,
+        "title_args": list(said.title_args),
+        "body_key": said.body_key,
+        "body_args": list(said.body_args),
+    }
+    if named := {name: value for name, value in keys.items() if value}:
+        data = data | {"texts": named}
     return {"web_push": 8030, "notification": words | shown | {"data": data}, "mutable": True}

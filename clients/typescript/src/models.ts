@@ -633,12 +633,15 @@ export interface NotificationIn {
   body?: string | null;
   /**
    * the app's own title, in the phone's language: Apple's `title-loc-key`, Google's
-   * `title_loc_key`
+   * `title_loc_key`, a browser's `data.texts.title_key`
    */
   title_key?: string | null;
   /** what goes into that title */
   title_args?: string[];
-  /** the same of its text: Apple's `loc-key`, Google's `body_loc_key` */
+  /**
+   * the same of its text: Apple's `loc-key`, Google's `body_loc_key`, a browser's
+   * `data.texts.body_key`
+   */
   body_key?: string | null;
   /** what goes into that text */
   body_args?: string[];

@@ -741,12 +741,14 @@ class NotificationIn(TypedDict):
     """its text"""
     title_key: NotRequired[str | None]
     """the app's own title, in the phone's language: Apple's `title-loc-key`, Google's
-    `title_loc_key`
+    `title_loc_key`, a browser's `data.texts.title_key`
     """
     title_args: NotRequired[list[str]]
     """what goes into that title"""
     body_key: NotRequired[str | None]
-    """the same of its text: Apple's `loc-key`, Google's `body_loc_key`"""
+    """the same of its text: Apple's `loc-key`, Google's `body_loc_key`, a browser's
+    `data.texts.body_key`
+    """
     body_args: NotRequired[list[str]]
     """what goes into that text"""
     sound: NotRequired[str | None]
