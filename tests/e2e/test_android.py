@@ -198,7 +198,7 @@ async def test_a_phone_of_two_addresses_is_rung_once_by_the_best_that_is_not_ref
         given = Counter(one.token for one in tenant.sim.arrivals(after=before) if one.delivered)
         return [(given[phone.voip], given[fcm.lower()]) for phone, fcm in phones] == expected
 
-    await eventually(as_expected, timeout=often(15, 120), every=often(1, 10) / 20)
+    await eventually(as_expected, timeout=often(60, 120), every=often(1, 10) / 20)
     rows = await tenant.rows(
         "SELECT count(*) AS n FROM targets WHERE tenant_id = :tenant AND purpose = 'ring'"
     )

@@ -343,7 +343,7 @@ async def test_a_device_of_two_addresses_is_rung_once_by_the_best_that_is_not_re
         given = Counter(one.token for one in tenant.sim.arrivals(after=before) if one.delivered)
         return [(given[best.lower()], given[one.id]) for best, one in devices] == expected
 
-    await eventually(as_expected, timeout=often(15, 120), every=often(1, 10) / 20)
+    await eventually(as_expected, timeout=often(60, 120), every=often(1, 10) / 20)
     rows = await tenant.rows(
         "SELECT count(*) AS n FROM pushes WHERE tenant_id = :tenant AND purpose = 'ring'"
     )
