@@ -92,7 +92,7 @@ def check_alert(event: str, texts: AlertTexts) -> None:
 def _faults(event: str, texts: AlertTexts) -> list[str]:
     found = []
     if _TOLD[event] == ("webpush",) and not (texts.title or texts.body):
-        found.append("a browser without a worker brings no texts of its own: give a title or a body")
+        found.append("a browser may bring no texts of its own: give a title or a body")
     if not (texts.title or texts.body or texts.title_key or texts.body_key):
         found.append("it shows nothing: give a title, a body, or a key of one")
     for what, key, args in (
