@@ -17,8 +17,8 @@ from app.calls import (
     heartbeats,
     histories,
     history,
+    lost,
     missed_calls,
-    reach,
     saving,
     suppressing,
 )
@@ -233,7 +233,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     ),
     "ringable": (tokens.RINGABLE, {"tenants": [TENANT], "users": ["u7"]}),
     "pushable": (tokens.PUSHABLE, {"tenants": [TENANT], "users": ["u7"]}),
-    "silenced": (reach.SILENCED, {"tenants": [TENANT], "users": ["u7"]}),
+    "silenced": (lost.SILENCED, {"tenants": [TENANT], "users": ["u7"]}),
     "turn a device off": (tokens.SET_RINGS, {"device": IDS[0], "rings": False}),
     "expired tokens": (tokens.EXPIRED, {"limit": 500, "aside": []}),
     "expire tokens": (tokens.EXPIRE, {"ids": IDS}),

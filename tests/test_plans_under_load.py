@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.calls import apply, reach, ringing
+from app.calls import apply, lost, ringing
 from app.calls import late_devices as late
 from app.calls import store as calls
 from app.calls.models import Call
@@ -249,4 +249,4 @@ async def test_to_ring_many_compares_no_row_with_each_call(rush: AsyncConnection
 def _ring(user: str, now: datetime) -> apply.Change:
     request = RingIn.model_validate({"caller": {"id": "alice"}, "callees": [user]})
     one = ringing.resolve(UUID(TENANT), TenantSettings(), request, device="server", key=None)
-    return ringing._start(one, now, reach.Lost(), {}, frozenset())
+    return ringing._start(one, now, lost.Lost(), {}, frozenset())

@@ -84,8 +84,15 @@ def _as_inserted(change: Change) -> Stored:
     return replace(change.stored, event_seq=len(change.decision.events))
 
 
-async def apply(session: Connection, changes: Sequence[Change], now: datetime) -> Applied:
+async def apply(
+    session: Connection,
+    changes: Sequence[Change],
+    now: datetime,
+    tokens: Sequence[Row] | None = None,
+) -> Applied:
     """Write what decisions say, set-wise, for calls that this transaction holds locked.
+
+    `tokens`: those of the users that are rung, where they are known.
 
     Tables are written in the lock order of docs/architecture.md: calls, members, rings, pushes,
     and the users' counters last.
@@ -104,7 +111,8 @@ async def apply(session: Connection, changes: Sequence[Change], now: datetime) -
     if changed:
         await saving.save_members(session, changed)
     rings = _rings(changes)
-    tokens = await tokens_of(session, rings) if rings else ()
+    if tokens is None:
+        tokens = await tokens_of(session, rings) if rings else ()
     large = await _batched(session, changes)
     await insert_all(session, _new_rows(changes, new, now, tokens, large))
     await _notify(session, changes, now)

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.calls import queries, store
-from app.calls.reach import User
+from app.calls.lost import User
 from app.calls.ring_request import RingRequest
 from app.core.call import LIVE, view
 from app.core.frozen import frozen

@@ -15,12 +15,12 @@ from typing import Any
 from uuid import UUID
 
 from app.audit.log import Actor, record
-from app.calls import store
+from app.calls import slices, store
 from app.calls.apply import Applied, Change, apply
 from app.calls.notify_after_commit import notify_after_commit
 from app.calls.refusals import not_found
 from app.calls.rows import Stored
-from app.core.call import Command, Decision, combine, decide
+from app.core.call import Command, Decision, Tick, combine, decide
 from app.core.frozen import frozen, replace
 from app.core.large_calls import whom_they_need
 from app.infra.batching import Lanes
@@ -92,36 +92,70 @@ async def carry_out(runtime: Runtime, tenant_id: UUID, session_id: UUID, asked: 
 
 
 async def _work(runtime: Runtime, line: Line, batch: Sequence[Asked]) -> list[Done | Exception]:
+    """Rings that the call owes come first, in transactions of their own.
+
+    What these have to tell waits where a command follows, which may stop them.
+    """
+    follows = any(not isinstance(asked.command, Tick) for asked in batch)
+    most = None if follows else slices.NEXT
+    untold = list[Applied]()
     end, pause = max(asked.since for asked in batch) + PATIENCE, FIRST_LOOK
-    while True:
-        try:
-            async with runtime.database.transaction() as session:
-                mine = await store.lock_if_free(session, *line)
-                if mine is None:
-                    return [not_found() for _ in batch]
-                if mine:
-                    answers, applied = await _together(session, line[1], batch)
-        except Exception as error:
-            if is_transient(error):  # for all who asked
-                return [error for _ in batch]
-            raise  # whose fault it is shows when each is tried alone
-        if mine:
-            notify_after_commit(runtime, applied)
-            return answers
-        if time.monotonic() > end:
-            return [
-                Unavailable("busy", "another request holds this call; try again") for _ in batch
-            ]
-        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  (spreads the looks)
-        pause = min(LONGEST_LOOK, 2 * pause)
+    try:
+        while True:
+            mine, answers, applied = await _locked(runtime, line, batch, most)
+            untold.append(applied)
+            if answers is not None:
+                return answers
+            if mine and follows:
+                continue
+            _tell(runtime, untold)
+            if mine:
+                continue
+            if time.monotonic() > end:
+                return [
+                    Unavailable("busy", "another request holds this call; try again") for _ in batch
+                ]
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  (spreads the looks)
+            pause = min(LONGEST_LOOK, 2 * pause)
+    finally:
+        _tell(runtime, untold)
+
+
+def _tell(runtime: Runtime, untold: list[Applied]) -> None:
+    for applied in untold:
+        notify_after_commit(runtime, applied)
+    untold.clear()
+
+
+async def _locked(
+    runtime: Runtime, line: Line, batch: Sequence[Asked], most: int | None
+) -> tuple[bool, list[Done | Exception] | None, Applied]:
+    """Whether the call was free, the answers if there are any yet, and what is to be told."""
+    try:
+        async with runtime.database.transaction() as session:
+            mine = await store.lock_if_free(session, *line)
+            if mine is None:
+                return False, [not_found() for _ in batch], Applied()
+            if not mine:
+                return False, None, Applied()
+            return True, *await _together(session, line[1], batch, most)
+    except Exception as error:
+        if is_transient(error):  # for all who asked
+            return False, [error for _ in batch], Applied()
+        raise  # whose fault it is shows when each is tried alone
 
 
 async def _together(
-    session: Connection, session_id: UUID, batch: Sequence[Asked]
-) -> tuple[list[Done | Exception], Applied]:
-    """Each command is decided on the call as the one before it left it; written is the sum."""
+    session: Connection, session_id: UUID, batch: Sequence[Asked], most: int | None
+) -> tuple[list[Done | Exception] | None, Applied]:
+    """Each command is decided on the call as the one before it left it; written is the sum.
+
+    No answers: the call owed rings, of which `most` are written now.
+    """
     users = whom_they_need([asked.command for asked in batch])
     now, stored = await store.load_for(session, session_id, users)
+    if stored.owed is not None:
+        return None, await slices.ring_owed(session, [stored], now, most)
     call, decisions = stored.call, list[Decision]()
     answers: list[Done | Exception] = []
     for n, asked in enumerate(batch):

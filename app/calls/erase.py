@@ -6,6 +6,7 @@ a long one holds no call for long; what is not done within two seconds the sweep
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -17,15 +18,17 @@ from sqlalchemy import TextClause, text
 from app.audit.log import SERVER, Actor, forget_user, record
 from app.calls import histories, idempotency, queries, store
 from app.calls.apply import Applied
+from app.calls.commands import Asked, carry_out
 from app.calls.notify_after_commit import notify_after_commit
 from app.calls.service import take_out
+from app.core.call import Tick
 from app.devices import store as devices
 from app.events import store as events
 from app.events.tombstones import buried_call
 from app.infra import bisection
 from app.infra.bisection import Aside
 from app.infra.db import Connection, Row, many
-from app.infra.errors import NotFound
+from app.infra.errors import AppError, NotFound
 from app.infra.runtime import Runtime
 from app.push import erasure as pushes
 from app.tenants import erasures, revocations
@@ -74,7 +77,7 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str, *, actor: Actor
     async with runtime.database.transaction() as session:
         await devices.lock_user(session, tenant_id, user_id)
         live = await store.live_calls_of(session, tenant_id, user_id)
-        calls = await queries.lock_free(session, live)  # what somebody holds follows
+        calls = await _hold_whole(session, tenant_id, live)  # what somebody holds follows
         applied = await take_out(session, user_id, calls)
         erasure = await erasures.add(session, tenant_id, user_id)
         await _bury(session, erasure, calls)
@@ -115,6 +118,8 @@ async def _finish(runtime: Runtime, erasure_id: UUID) -> bool:
     if erasure is None:
         return True
 
+    await _pay_debts(runtime, erasure)
+
     async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
         async with runtime.database.autocommit() as session:
             return await _naming(session, erasure, erasure["erased_at"], limit, aside)
@@ -123,16 +128,37 @@ async def _finish(runtime: Runtime, erasure_id: UUID) -> bool:
     async with runtime.database.transaction() as session:
         open_stops = await pushes.bury(session, erasure)
         left = await _naming(session, erasure, erasure["erased_at"], 1, [])
+        left += await queries.owing(session, erasure["tenant_id"], erasure["erased_at"])
         if open_stops or left or not await erasures.alone(session, erasure_id):
             return False
         await erasures.done(session, erasure_id)
     return True
 
 
+async def _pay_debts(runtime: Runtime, erasure: Row) -> None:
+    """Have those written whom calls from before the erasure owe a ring: the user may be among them.
+
+    What somebody holds for long is left for the next time.
+    """
+    tenant_id = erasure["tenant_id"]
+    async with runtime.database.autocommit() as session:
+        owing = await queries.owing(session, tenant_id, erasure["erased_at"])
+    for one in owing:
+        with contextlib.suppress(AppError):
+            await carry_out(runtime, tenant_id, one, Asked(Tick()))
+
+
+async def _hold_whole(session: Connection, tenant_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
+    """Hold those of these calls that nobody holds, but for those that owe somebody a ring."""
+    held = await queries.lock_free(session, ids)
+    owing = await queries.owing(session, tenant_id) if held else ()
+    return [one for one in held if one not in owing]
+
+
 async def _bury_free(runtime: Runtime, erasure: Row, ids: Sequence[UUID]) -> None:
     """In those of these calls that nobody holds; a user who is in a live one leaves it first."""
     async with runtime.database.transaction() as session:
-        calls = await queries.lock_free(session, ids)
+        calls = await _hold_whole(session, erasure["tenant_id"], ids)
         applied = await take_out(session, erasure["user_id"], calls) if calls else Applied()
         await _bury(session, erasure, calls)
     notify_after_commit(runtime, applied)

@@ -22,7 +22,7 @@ WANTED = """
         AS w(tenant_id, owner, key)
 """
 KEPT = text(f"""
-    SELECT i.tenant_id, i.owner, i.key, i.body_digest, i.answer
+    SELECT i.tenant_id, i.owner, i.key, i.body_digest, i.session_id, i.answer
     FROM idempotency i JOIN {WANTED} USING (tenant_id, owner, key)
 """)  # noqa: S608  (a constant)
 UNKEEP = text(f"""

@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from app.calls import queries as live
-from app.calls import store
+from app.calls import slices, store
 from app.calls.apply import Applied, Change, apply
 from app.calls.notify_after_commit import notify_after_commit
 from app.core.audience import update
@@ -39,6 +39,7 @@ async def tell_large_calls(runtime: Runtime) -> int:
 
 async def _write_updates(session: Connection, told: dict[UUID, int]) -> Applied:
     now, calls = await store.load(session, sorted(told))
+    owing = [calls.pop(one.call.id) for one in list(calls.values()) if one.owed is not None]
     changed = await events.changed_members(session, told)
     changes, again = [], []
     for session_id, stored in calls.items():
@@ -49,7 +50,10 @@ async def _write_updates(session: Connection, told: dict[UUID, int]) -> Applied:
             decision = Decision(call=call, events=(update(call, users, now),), changed=True)
             changes.append(Change(stored, decision))
         again.append((session_id, _look_again(now) if users else None))
-    applied = await apply(session, changes, now)
+    if owing:  # they are told in the next round, of the whole call
+        applied = await slices.ring_owed(session, owing, now, others=changes)
+    else:
+        applied = await apply(session, changes, now)
     await live.updated(session, again)
     return applied
 

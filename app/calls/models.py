@@ -15,6 +15,7 @@ class Call(Base):
 
     `told_seq`: the event up to which the members of a large call have been told; `update_due_at`:
     when they are to be told more. `traceparent`: the span in which it began, while traces are on.
+    `owed`: whom it is yet to ring, until they are written (`app.calls.slices`).
     """
 
     __tablename__ = "calls"
@@ -43,6 +44,7 @@ class Call(Base):
     told_seq: Mapped[int] = mapped_column(Integer, server_default="0")
     update_due_at: Mapped[datetime | None]
     traceparent: Mapped[str | None] = mapped_column(Text)
+    owed: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         Index(
@@ -67,6 +69,7 @@ class Call(Base):
             "update_due_at",
             postgresql_where=text("update_due_at IS NOT NULL"),
         ),
+        Index("ix_calls_owed", "tenant_id", postgresql_where=text("owed IS NOT NULL")),
     )
 
 

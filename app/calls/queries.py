@@ -67,6 +67,18 @@ async def lock_free(session: Connection, ids: Sequence[UUID]) -> list[UUID]:
     return [row["id"] for row in await many(session, LOCK_FREE, {"ids": list(ids)})]
 
 
+OWING = text("""
+    SELECT id FROM calls WHERE tenant_id = :tenant AND owed IS NOT NULL
+        AND created_at <= coalesce(CAST(:before AS timestamptz), 'infinity')
+""")
+
+
+async def owing(session: Connection, tenant_id: UUID, before: datetime | None = None) -> list[UUID]:
+    """The tenant's calls, begun by then, that owe somebody a ring (`app.calls.slices`)."""
+    rows = await many(session, OWING, {"tenant": tenant_id, "before": before})
+    return [row["id"] for row in rows]
+
+
 OWE_UPDATE = text("""
     UPDATE calls SET update_due_at = coalesce(update_due_at, clock_timestamp())
     WHERE id = ANY(CAST(:ids AS uuid[])) AND ended_at IS NULL

@@ -16,20 +16,17 @@ from sqlalchemy import text
 
 from app.calls.commands import Asked, carry_out
 from app.calls.rows import Stored
-from app.core.call import Call, Decision, MemberState, Unreachable
-from app.core.frozen import frozen
-from app.events import store as events
+from app.core.call import Decision, Unreachable
 from app.infra import bisection
 from app.infra.bisection import Aside
 from app.infra.db import Connection, Row, many
 from app.infra.errors import AppError
 from app.infra.runtime import Runtime
 from app.push.targets import of_ring
-from app.push.tokens import best, could_ring, ringing
+from app.push.tokens import best, ringing
 
 log = structlog.get_logger(__name__)
 
-User = tuple[UUID, str]
 AT_ONCE = 100
 ASIDE: Final = Aside[UUID]("unreachable")
 
@@ -59,54 +56,6 @@ OF_RINGS = text(WITHOUT_TARGET.format(which="r.uuid = ANY(CAST(:rings AS uuid[])
 OF_ALL = text(
     WITHOUT_TARGET.format(which="r.uuid <> ALL(CAST(:aside AS uuid[]))") + " LIMIT :limit"
 )
-SILENCED = text(f"""
-    SELECT DISTINCT t.tenant_id, t.user_id
-    FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
-    JOIN tokens t USING (tenant_id, user_id)
-    WHERE NOT t.rings AND {could_ring("t")}
-""")  # noqa: S608  (constants)
-
-
-@frozen
-class Lost:
-    """Users who have neither a token that rings nor a live stream's feed.
-
-    `silenced`: those who would have a token, were its device not off: they are kept from the ring
-    as by a preference. `unreachable`: the others.
-    """
-
-    unreachable: frozenset[User] = frozenset()
-    silenced: frozenset[User] = frozenset()
-
-
-async def lost_of(session: Connection, users: Collection[User], tokens: Sequence[Row]) -> Lost:
-    """Those of these users whom nothing can ring; `tokens`: those that ring."""
-    missing = set(users) - {(token["tenant_id"], token["user_id"]) for token in tokens}
-    if missing:
-        missing -= await events.with_feed(session, missing)
-    if not missing:
-        return Lost()
-    off = await _silenced(session, missing)
-    return Lost(frozenset(missing - off), frozenset(off))
-
-
-async def _silenced(session: Connection, users: Collection[User]) -> set[User]:
-    ordered = sorted(users)
-    values = {"tenants": [one[0] for one in ordered], "users": [one[1] for one in ordered]}
-    return {(row["tenant_id"], row["user_id"]) for row in await many(session, SILENCED, values)}
-
-
-def warnings_of(call: Call, users: Collection[str]) -> list[dict[str, Any]]:
-    """What the answer to a ring warns of: callees that nothing can ring."""
-    return [
-        {
-            "code": "unreachable",
-            "detail": "this user has no device that could ring: nobody is told of the call",
-            "user_id": user,
-        }
-        for user in users
-        if user in call.members and call.members[user].state is MemberState.UNREACHABLE
-    ]
 
 
 async def mark(runtime: Runtime, rings: Collection[UUID]) -> None:

@@ -8,7 +8,7 @@ import orjson
 
 from app.calls import idempotency as kept_rows
 from app.calls.idempotency import KeptKey
-from app.calls.reach import User
+from app.calls.lost import User
 from app.calls.schemas import PersonIn, RingIn
 from app.calls.suppressing import Pair
 from app.core.call import SERVER, Callee
@@ -33,6 +33,7 @@ class RingRequest:
     `key` is its Idempotency-Key, among those of `owner`: an API key or a user. `give_up`: whether
     the rings of whom nothing can ring end at once. `notify`: a notification tells of it, no more.
     `urgent`: of what its callees wish only a block counts. `traceparent`: of its span, if traced.
+    `owed`: callees beside `callees`, whom later slices ring (`app.calls.slices`).
     """
 
     tenant_id: UUID
@@ -50,6 +51,13 @@ class RingRequest:
     body_digest: bytes
     when_busy: WhenBusy = "ring"
     traceparent: str | None = None
+    owed: tuple[Callee, ...] = ()
+
+    @property
+    def users(self) -> list[str]:
+        """All whom it names, the caller last."""
+        owed = [callee.user_id for callee in self.owed]
+        return [*self.request.callee_ids, *owed, self.request.caller.id]
 
     @property
     def watched(self) -> bool:

@@ -11,21 +11,26 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
-from app.calls import busy, ringing, store
-from app.calls.commands import carry_out
+import structlog
+
+from app.calls import busy, idempotency, ringing, slices, store
+from app.calls.commands import Asked, carry_out
+from app.calls.lost import lost_of
 from app.calls.notify_after_commit import notify_after_commit
-from app.calls.reach import lost_of
 from app.calls.ringing import Answer, RingRequest
 from app.calls.suppressing import suppressed
-from app.core.call import Refused
+from app.core.call import Refused, Tick
 from app.core.frozen import replace
 from app.infra.batching import Lanes
-from app.infra.errors import Conflict, NotFound
+from app.infra.errors import Conflict, NotFound, Unavailable
 from app.infra.observe import RINGS, RINGS_TAKEN
+from app.infra.outage import is_transient
 from app.infra.pacing import Pacer
 from app.infra.runtime import Runtime
 from app.push import tokens
 from app.users import store as users
+
+log = structlog.get_logger(__name__)
 
 AT_ONCE = 200
 """Requests in one commit at most."""
@@ -105,15 +110,21 @@ class Ringer:
     async def _ring(self, one: RingRequest) -> dict[str, Any]:
         for _ in range(TRIES):
             try:
-                lane = (one.tenant_id, len(one.callees) > GROUP, one.watched)
-                return await self._lanes.submit(lane, one)
-            except _Live:
-                answer = await self._ring_more(one)
-            except ringing.Meets as call:
-                answer = await self._join(one, call.session_id)
+                answer = await self._begin(one)
+            except ringing.Owes as call:
+                answer = await self._ring_owed(one, call)
             if answer is not None:
                 return answer
         raise Conflict("call_in_progress", "calls with this cid begin and end too fast; try again")
+
+    async def _begin(self, one: RingRequest) -> dict[str, Any] | None:
+        try:
+            lane = (one.tenant_id, len(one.callees) > GROUP, one.watched)
+            return await self._lanes.submit(lane, one)
+        except _Live:
+            return await self._ring_more(one)
+        except ringing.Meets as call:
+            return await self._join(one, call.session_id)
 
     async def _in_turn(self, lane: Lane, orders: Sequence[RingRequest]) -> list[Answer]:
         async with self._pacer.turn(lane[0], len(orders)):
@@ -144,6 +155,26 @@ class Ringer:
         if done.instead is None and done.decision.refusal is Refused.CALL_ENDED:
             return None  # if time has ended it, that is written, and the cid is free again
         return ringing.answer_more(one, done)
+
+    async def _ring_owed(self, one: RingRequest, owes: ringing.Owes) -> dict[str, Any] | None:
+        """Ring those whom the call of this request owes; its answer, which is whole.
+
+        It is told that all ring where they cannot be written now: that they will is committed.
+        """
+        try:
+            done = await carry_out(self._runtime, one.tenant_id, owes.session_id, Asked(Tick()))
+            if one.kept_key is not None:
+                async with self._runtime.database.autocommit() as session:
+                    kept = await idempotency.kept_answers(session, [one.kept_key])
+                return kept[one.kept_key]["answer"] if one.kept_key in kept else None
+        except Exception as error:
+            if owes.call is None or not (isinstance(error, Unavailable) or is_transient(error)):
+                raise
+            log.warning(
+                "slices_put_off", session_id=str(owes.session_id), error=type(error).__name__
+            )
+            return slices.expected(one, owes.call)
+        return slices.answer(done.decision.call, one.callees)
 
     async def _join(self, one: RingRequest, session_id: UUID) -> dict[str, Any] | None:
         """Answer the call in which the callee is calling the caller; None when it rings no more."""

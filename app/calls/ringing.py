@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.calls import busy, store
+from app.calls import busy, slices, store
 from app.calls import idempotency as kept_rows
 from app.calls.apply import Applied, Change, start
 from app.calls.commands import Asked, Done
 from app.calls.idempotency import KeptKey
-from app.calls.reach import Lost, User, lost_of, warnings_of
+from app.calls.lost import Lost, User, lost_of, warnings_of
 from app.calls.ring_request import LONGEST_KEY, CidKey, RingRequest, resolve, ring_request
 from app.calls.rows import Stored
 from app.calls.schemas import call_out
@@ -35,6 +35,7 @@ __all__ = [
     "LONGEST_KEY",
     "Answer",
     "Meets",
+    "Owes",
     "RingRequest",
     "answer_more",
     "join_instead",
@@ -54,9 +55,10 @@ async def ring_new(
 
     A place without an answer is an order whose cid has a live call.
     """
+    seen = {(one.tenant_id, user) for one in orders for user in one.users}
+    orders = await slices.first_slices(session, orders)
     users = {(one.tenant_id, user) for one in orders for user in one.request.callee_ids}
-    callers = {(one.tenant_id, one.request.caller.id) for one in orders}
-    found = await devices.see_and_find(session, users | callers, users)
+    found = await devices.see_and_find(session, seen, users)
     if found.stopped:
         return dict.fromkeys(range(len(orders)), _stopped()), Applied()
     stands = await busy.standing(session, orders, found.now)
@@ -64,7 +66,9 @@ async def ring_new(
     pairs = [pair for one in orders for pair in one.pairs] if found.ruled else []
     quiet = await suppressed(session, pairs, now) if pairs else {}
     lost_users = await lost_of(session, users, tokens)
-    started = [_start(one, now, lost_users, quiet, stands.busy) for one in orders]
+    started = [
+        _start(one, now, lost_users, quiet, stands.busy, ruled=found.ruled) for one in orders
+    ]
     taken_names = await _taken(session, orders, started, stands.meets)
     meets = {n: one for n, one in stands.meets.items() if n not in taken_names}
     aside = stands.later | meets.keys() | taken_names
@@ -85,9 +89,7 @@ async def ring_new(
     answers |= {n: Meets(session_id) for n, session_id in meets.items()}
     for n, twin in twins.items():
         if twin in answers:
-            answers[n] = _repeat(
-                orders[n], orders[twin].body_digest, _answer(orders[twin], started[twin])
-            )
+            answers[n] = _repeat(orders[n], orders[twin].body_digest, answers[twin])
     return answers, applied
 
 
@@ -118,6 +120,8 @@ def _start(
     lost: Lost,
     quiet: Mapping[Pair, Why],
     in_calls: frozenset[User],
+    *,
+    ruled: bool = True,
 ) -> Change:
     request = one.request
     call = Call(
@@ -139,9 +143,11 @@ def _start(
         one.give_up,
         one.kept_from(quiet, in_calls, lost.silenced),
         one.told_busy(in_calls),
+        one.owed,
     )
     decision = decide(call, command, now)
-    return Change(Stored(decision.call, one.tenant_id, 0, 1, one.traceparent), decision)
+    debt = slices.debt_of(one, ruled=ruled)
+    return Change(Stored(decision.call, one.tenant_id, 0, 1, one.traceparent, debt), decision)
 
 
 class Meets(Exception):
@@ -152,8 +158,21 @@ class Meets(Exception):
         self.session_id = session_id
 
 
-def _answer(one: RingRequest, change: Change) -> dict[str, Any]:
-    return _told(one, change.decision.call)
+class Owes(Exception):
+    """The call of a request rings, but for those whom it owes: they come before the answer.
+
+    `call`: as the request itself has begun it; None when it repeats another.
+    """
+
+    def __init__(self, session_id: UUID, call: Call | None = None) -> None:
+        super().__init__(str(session_id))
+        self.session_id = session_id
+        self.call = call
+
+
+def _answer(one: RingRequest, change: Change) -> Answer:
+    call = change.decision.call
+    return Owes(call.id, call) if one.owed else _told(one, call)
 
 
 def _told(one: RingRequest, call: Call) -> dict[str, Any]:
@@ -185,7 +204,7 @@ async def _keep(
             "key": one.key,
             "body_digest": one.body_digest,
             "session_id": change.decision.call.id,
-            "answer": _answer(one, change),
+            "answer": None if one.owed else _told(one, change.decision.call),
             "created_at": now,
         }
     if not rows:
@@ -200,12 +219,17 @@ async def _keep(
         return {}, twins
     known = await kept_rows.kept_answers(session, [key for _, _, key in repeated])
     before = {
-        n: _repeat(one, known[key]["body_digest"], known[key]["answer"]) for n, one, key in repeated
+        n: _repeat(
+            one,
+            known[key]["body_digest"],
+            known[key]["answer"] or Owes(known[key]["session_id"]),
+        )
+        for n, one, key in repeated
     }
     return before, twins
 
 
-def _repeat(one: RingRequest, digest: bytes, answer: dict[str, Any]) -> Answer:
+def _repeat(one: RingRequest, digest: bytes, answer: Answer) -> Answer:
     if digest != one.body_digest:
         return Conflict(
             "idempotency_key_reused",

@@ -1,6 +1,7 @@
 """Calls, members and rings as they are read from their rows: the columns in one order."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -25,19 +26,26 @@ from app.core.person import Person, handle_from, handle_json, person_from
 
 @frozen
 class Stored:
-    """A call as the database holds it, with what core does not need to know."""
+    """A call as the database holds it, with what core does not need to know.
+
+    `owed`: whom it is yet to ring, as its row says (`app.calls.slices`).
+    """
 
     call: Call
     tenant_id: UUID
     event_seq: int
     version: int
     traceparent: str | None = None
+    owed: str | None = None
 
+
+OWED_FOR: Final = timedelta(seconds=1)
+"""After so long the sweep goes on with a call that owes somebody a ring."""
 
 CALL: Final = (
     "id", "tenant_id", "type", "name", "state", "reason", "caller_id", "video", "limits",
     "created_at", "active_at", "ended_at", "alone_since", "event_seq", "version", "caller_name",
-    "caller_avatar_url", "caller_handle", "traceparent", *DETAILS,
+    "caller_avatar_url", "caller_handle", "traceparent", "owed", *DETAILS,
 )  # fmt: skip
 MEMBER: Final = (
     "user_id", "role", "state", "device_id", "monitored", "joined_at", "seen_at", "left_at",
@@ -59,7 +67,7 @@ def stored_from(row: Sequence[Any], members: Mapping[str, Member]) -> Stored:
     (
         session_id, tenant_id, kind, name, state, reason, caller_id, video, limits_, created_at,
         active_at, ended_at, alone_since, event_seq, version, caller_name, avatar_url, handle,
-        traceparent, *details,
+        traceparent, owed, *details,
     ) = row  # fmt: skip
     call = Call(
         id=session_id,
@@ -78,7 +86,7 @@ def stored_from(row: Sequence[Any], members: Mapping[str, Member]) -> Stored:
         caller=Person(caller_name, avatar_url, handle_from(handle)),
         members=MappingProxyType(members),
     )
-    return Stored(call, tenant_id, event_seq, version, traceparent)
+    return Stored(call, tenant_id, event_seq, version, traceparent, owed)
 
 
 def call_row(stored: Stored) -> dict[str, Any]:
@@ -101,10 +109,11 @@ def call_row(stored: Stored) -> dict[str, Any]:
         "active_at": call.active_at,
         "ended_at": call.ended_at,
         "alone_since": call.alone_since,
-        "due_at": due_at(call),
+        "due_at": due_at(call) if stored.owed is None else call.created_at + OWED_FOR,
         "event_seq": stored.event_seq,
         "version": stored.version,
         "traceparent": stored.traceparent,
+        "owed": stored.owed,
         **details_json(call.details),
     }
 

@@ -1,11 +1,12 @@
 """Calls: ringing, answering, reading, and the sweep that keeps time."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from app.calls import late_devices as late
-from app.calls import missed_calls, saving, store
+from app.calls import missed_calls, saving, slices, store
 from app.calls import queries as live
 from app.calls.apply import Applied, Change, apply, may_have_batches, ring_pushes, tokens_of
 from app.calls.commands import Asked, Audited, carry_out
@@ -33,6 +34,7 @@ from app.core.frozen import frozen
 from app.infra import bisection
 from app.infra.bisection import Aside
 from app.infra.db import Connection, insert_all
+from app.infra.errors import Unavailable
 from app.infra.runtime import Runtime
 from app.push import batches
 
@@ -82,6 +84,15 @@ async def read(runtime: Runtime, tenant_id: UUID, reference: str) -> Seen:
 
     Raises NotFound, also for another tenant's call.
     """
+    seen = await _read(runtime, tenant_id, reference)
+    if seen.stored.owed is not None:  # members are being written: it reads as the whole call
+        with contextlib.suppress(Unavailable):
+            await carry_out(runtime, tenant_id, seen.call.id, Asked(Tick()))
+        seen = await _read(runtime, tenant_id, str(seen.call.id))
+    return seen
+
+
+async def _read(runtime: Runtime, tenant_id: UUID, reference: str) -> Seen:
     async with runtime.database.snapshot() as session:
         session_id = await find_in(session, tenant_id, reference)
         now, calls = await store.load(session, [session_id])
@@ -159,10 +170,17 @@ async def let_time_pass(session: Connection, ids: Sequence[UUID]) -> Applied:
     if not ids:
         return Applied()
     now, calls = await store.load(session, sorted(ids))
-    changes = [Change(stored, decide(stored.call, Tick(), now)) for stored in calls.values()]
+    owing = [stored for stored in calls.values() if stored.owed is not None]
+    changes = [
+        Change(stored, decide(stored.call, Tick(), now))
+        for stored in calls.values()
+        if stored.owed is None
+    ]
     early = [change.stored for change in changes if not change.decision.changed]
     if early:  # not due after all: say when it is, or the sweep would come back for ever
         await saving.save_calls(session, early)
+    if owing:
+        return await slices.ring_owed(session, owing, now, others=changes)
     return await apply(session, changes, now)
 
 
@@ -191,6 +209,7 @@ async def _ring_late(
     if not ids:
         return Applied()
     now, calls = await store.load(session, ids)
+    owing = [calls.pop(one.call.id) for one in list(calls.values()) if one.owed is not None]
     rings = [
         (stored.tenant_id, stored.call.id, member.ring)
         for stored in calls.values()
@@ -207,7 +226,10 @@ async def _ring_late(
     changes = [
         Change(stored, decide(stored.call, Reachable(come), now)) for stored in calls.values()
     ]
-    applied = await apply(session, changes, now)
+    if owing:  # who is owed is rung with all devices; others that came late are found once more
+        applied = await slices.ring_owed(session, owing, now, others=changes)
+    else:
+        applied = await apply(session, changes, now)
     applied.rings += [ring.uuid for _, _, ring in rings]
     return applied
 

@@ -48,6 +48,7 @@ from app.core.model import (
     Tick,
     Unreachable,
 )
+from app.core.ringing import RingOwed
 from app.core.transition import apply_command
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "Report",
     "Ring",
     "RingMore",
+    "RingOwed",
     "Role",
     "Start",
     "Stop",

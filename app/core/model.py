@@ -209,7 +209,8 @@ class Start:
 
     `unreachable`: callees who have nothing that could ring; `give_up`: that ends their rings.
     `suppressed`: callees who are not to be rung, and why. `busy`: who is in another call, and told
-    of none; that comes first, so that it is the same to a caller who is blocked.
+    of none; that comes first, so that it is the same to a caller who is blocked. `owed`: whom
+    `RingOwed` rings: no rule counts before.
     """
 
     callees: tuple[Callee, ...]
@@ -219,6 +220,7 @@ class Start:
     give_up: bool = False
     suppressed: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     busy: frozenset[str] = frozenset()
+    owed: tuple[Callee, ...] = ()
 
 
 @frozen

@@ -1,17 +1,15 @@
 """What each command does to a call: the rules behind `core.call.decide`."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from app.core.draft import Draft, end_call, holds, means_another, settle, take_out
-from app.core.event import EventType, rfc3339
+from app.core.event import EventType
 from app.core.frozen import replace
 from app.core.model import (
     LIVE,
     SERVER,
     Accept,
-    Call,
     CallKit,
     CallState,
     Cancel,
@@ -31,20 +29,20 @@ from app.core.model import (
     Report,
     Ring,
     RingMore,
-    Role,
     Start,
     Tick,
     Unreachable,
 )
-from app.core.person import NOBODY, stored_person
-from app.core.suppression import TOLD
+from app.core.ringing import RingOwed, lose, ring_more, ring_owed, start
 from app.core.timeouts import apply_timeouts, follow_rules
 
 
 def apply_command(draft: Draft, command: Command) -> Refused | None:
     """Let time pass, then obey; the answer is why not, if not."""
+    if isinstance(command, RingOwed):
+        return ring_owed(draft, command)
     if isinstance(command, Start):
-        return _start(draft, command)
+        return start(draft, command)
     apply_timeouts(draft)
     if isinstance(command, Tick):
         return None
@@ -52,108 +50,6 @@ def apply_command(draft: Draft, command: Command) -> Refused | None:
     if refusal is None:
         follow_rules(draft, draft.now)
     return refusal
-
-
-def _start(draft: Draft, command: Start) -> Refused | None:
-    call = draft.call
-    if len(command.callees) + 1 > call.limits.members:
-        return Refused.TOO_MANY_MEMBERS
-    caller = Member(
-        user_id=call.caller_id,
-        role=Role.CALLER,
-        state=MemberState.JOINED,
-        device_id=command.device,
-        monitored=command.device != SERVER and call.limits.presence,
-        joined_at=draft.now,
-        seen_at=draft.now,
-        person=call.caller,
-    )
-    draft.put(caller)
-    callees = [callee.user_id for callee in command.callees]
-    draft.tell(
-        EventType.CALL_STARTED,
-        draft.now,
-        (call.caller_id,),
-        caller_id=call.caller_id,
-        callees=callees,
-        video=call.video,
-        **_shown(call),
-    )
-    _ring(draft, command)
-    if command.busy or (command.give_up and command.unreachable):
-        follow_rules(draft, draft.now)  # it may be over before anybody is rung
-    return None
-
-
-def _ring_more(draft: Draft, command: RingMore) -> Refused | None:
-    if draft.call.state is CallState.ENDED:
-        return Refused.CALL_ENDED
-    if draft.members.get(command.user_id, None) is None:
-        return Refused.NOT_A_MEMBER
-    if draft.members[command.user_id].state not in LIVE:
-        return Refused.NOT_JOINED
-    new = [callee for callee in command.callees if callee.user_id not in draft.members]
-    if len(draft.members) + len(new) > draft.call.limits.members:
-        return Refused.TOO_MANY_MEMBERS
-    if new:
-        draft.tell(
-            EventType.MEMBER_ADDED,
-            draft.now,
-            draft.present(),
-            user_ids=[callee.user_id for callee in new],
-            by=command.user_id,
-        )
-    _ring(draft, command)
-    return None
-
-
-def _ring(draft: Draft, command: Start | RingMore) -> None:
-    deadline = draft.now + timedelta(seconds=command.ring_for)
-    expires_at, shown = rfc3339(deadline), _shown(draft.call)
-    for callee in command.callees:
-        member = draft.members.get(callee.user_id)
-        if member is not None and (member.state in LIVE or member.is_rung):
-            continue
-        role = member.role if member is not None else Role.CALLEE
-        known = callee.person if member is None or callee.person != NOBODY else member.person
-        if callee.user_id in command.busy:
-            last = member.ring if member is not None else None
-            draft.put(Member(callee.user_id, role, MemberState.BUSY, last, person=known))
-            draft.tell(EventType.MEMBER_BUSY, draft.now, draft.present(), user_id=callee.user_id)
-            continue
-        ring = Ring(callee.ring_uuid, callee.user_id, draft.now, deadline)
-        draft.rings[ring.uuid] = ring
-        why = command.suppressed.get(callee.user_id)
-        draft.put(
-            Member(callee.user_id, role, MemberState.RINGING, ring, person=known, suppressed=why)
-        )
-        draft.tell(
-            EventType.RING_STARTED,
-            draft.now,
-            (callee.user_id,),
-            user_id=callee.user_id,
-            ring=str(ring.uuid),
-            expires_at=expires_at,
-            caller_id=draft.call.caller_id,
-            video=draft.call.video,
-            **shown,
-        )
-        if draft.call.limits.tell_suppressed and why in TOLD:
-            draft.tell(
-                EventType.MEMBER_SUPPRESSED,
-                draft.now,
-                draft.present(),
-                user_id=callee.user_id,
-                reason=why,
-            )
-        if callee.user_id in command.unreachable:
-            _lose(draft, draft.members[callee.user_id], give_up=command.give_up)
-
-
-def _shown(call: Call) -> dict[str, Any]:
-    """What a screen shows of a call, in the data of an event; nothing where nothing was said."""
-    shown = {"caller": stored_person(call.caller), "title": call.details.title}
-    return {name: value for name, value in shown.items() if value is not None}
 
 
 def _accept(draft: Draft, command: Accept | Join) -> Refused | None:
@@ -360,18 +256,8 @@ def _confirm(draft: Draft, member: Member, ring: Ring, device: str) -> None:
 def _unreachable(draft: Draft, command: Unreachable) -> Refused | None:
     for member in draft.ringing():
         if member.ring is not None and member.ring.uuid in command.rings:
-            _lose(draft, member, give_up=command.give_up)
+            lose(draft, member, give_up=command.give_up)
     return None
-
-
-def _lose(draft: Draft, member: Member, *, give_up: bool) -> None:
-    """Nobody can be reached by this member's ring, which goes on unless it is given up."""
-    if member.state is MemberState.UNREACHABLE:
-        return
-    if give_up:
-        member = settle(draft, member, Outcome.UNREACHABLE, draft.now, CallKit.FAILED, None)
-    draft.put(replace(member, state=MemberState.UNREACHABLE))
-    draft.tell(EventType.MEMBER_UNREACHABLE, draft.now, draft.present(), user_id=member.user_id)
 
 
 def _reachable(draft: Draft, command: Reachable) -> Refused | None:
@@ -385,7 +271,7 @@ def _reachable(draft: Draft, command: Reachable) -> Refused | None:
 
 
 COMMANDS: dict[type[Any], Callable[[Draft, Any], Refused | None]] = {
-    RingMore: _ring_more,
+    RingMore: ring_more,
     Accept: _accept,
     Join: _accept,
     Decline: _decline,

@@ -46,6 +46,7 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "server_away": "The database or Redis does not serve us; told when it begins",
         "server_back": "It serves us again",
         "server_still_away": "It is away still; told once a minute",
+        "slices_put_off": "Who is owed a ring by a large call could not be written yet; it follows",
         "stop_failed": "A part did not stop in good order",
         "stream_cut": "A live stream was ended because its reader is too slow",
         "stream_not_recognised": "Who follows a live stream could not be looked up again",

@@ -1,0 +1,217 @@
+"""A large call by slices: its first callees ring while the others are still being written.
+
+The first transaction writes the call with the first slice, and in its row whom it owes. Each later
+one, by whoever holds the call, rings some more as of when the call began: the process that was
+asked, at once; any other that wants to do something with the call, before it does; after a crash
+the sweep. So what anybody decides on is the whole call, and its rows are those of one that was
+written at once.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+
+from app.calls import busy
+from app.calls.apply import Applied, Change, apply
+from app.calls.lost import lost_of, warnings_of
+from app.calls.ring_request import RingRequest
+from app.calls.rows import Stored
+from app.calls.schemas import CallerIn, RingIn, call_out
+from app.calls.suppressing import record_suppressed, suppressed
+from app.core.call import Call, Callee, RingOwed, decide
+from app.core.frozen import frozen, replace
+from app.core.person import person_from, stored_person
+from app.infra.db import Connection, Row, as_json
+from app.push import batches, tokens
+from app.tenants.schemas import WhenBusy
+
+FROM: Final = 100
+"""Callees from which a call is written by slices."""
+
+FIRST: Final = 50
+NEXT: Final = 150
+"""Callees of the first slice, and of each that follows at most."""
+
+
+async def first_slices(session: Connection, orders: Sequence[RingRequest]) -> Sequence[RingRequest]:
+    """These requests, the large ones with the first slice for their callees and the others owed.
+
+    Only while pushes go in batches: all processes know of slices then.
+    """
+    large = {one.session_id: len(one.callees) for one in orders if _is_large(one)}
+    if not large:
+        return orders
+    sliced = await batches.batched(session, large)
+    return [_first_slice(one) if one.session_id in sliced else one for one in orders]
+
+
+def _is_large(one: RingRequest) -> bool:
+    return len(one.callees) >= FROM and not one.notify
+
+
+def _first_slice(one: RingRequest) -> RingRequest:
+    first = one.request.model_copy(update={"callees": one.request.callees[:FIRST]})
+    return replace(one, request=first, callees=one.callees[:FIRST], owed=one.callees[FIRST:])
+
+
+@frozen
+class Owed:
+    """What a call owes, as its row says. `callees`: all of the request, rung or not, in its order.
+
+    `ruled`: some have preferences or blocks; `kept`: an answer is to be kept of it.
+    """
+
+    callees: tuple[Callee, ...]
+    ring_for: float
+    give_up: bool
+    urgent: bool
+    when_busy: WhenBusy
+    ruled: bool
+    kept: bool
+
+
+def debt_of(one: RingRequest, *, ruled: bool) -> str | None:
+    """What the row of its call says of those it owes; None when it owes none."""
+    if not one.owed:
+        return None
+    callees = [
+        (callee.user_id, callee.ring_uuid, stored_person(callee.person))
+        for callee in (*one.callees, *one.owed)
+    ]
+    said = {
+        "callees": callees,
+        "ring_for": one.ring_time,
+        "give_up": one.give_up,
+        "urgent": one.urgent,
+        "when_busy": one.when_busy,
+        "ruled": ruled,
+        "kept": one.key is not None,
+    }
+    return orjson.dumps(said).decode()
+
+
+def owed_by(stored: Stored) -> Owed:
+    """What this call owes; it owes something."""
+    assert stored.owed is not None
+    said = orjson.loads(stored.owed)
+    callees = [Callee(user, UUID(ring), person_from(who)) for user, ring, who in said["callees"]]
+    return Owed(**said | {"callees": tuple(callees)})
+
+
+PAID = text("""
+    UPDATE calls SET owed = NULL WHERE id = ANY(CAST(:calls AS uuid[]))
+""")
+STILL_OWED = text("""
+    UPDATE calls SET due_at = least(due_at, clock_timestamp() + interval '1 second')
+    WHERE id = ANY(CAST(:calls AS uuid[]))
+""")
+ANSWERED = text("""
+    UPDATE idempotency i SET answer = n.answer
+    FROM json_to_recordset(CAST(:rows AS json)) AS n(session_id uuid, answer jsonb)
+    WHERE i.session_id = n.session_id AND i.answer IS NULL
+""")
+
+
+async def ring_owed(
+    session: Connection,
+    calls: Sequence[Stored],
+    now: datetime,
+    most: int | None = None,
+    others: Sequence[Change] = (),
+) -> Applied:
+    """Ring those whom these calls owe, `most` of each; all are held, and every member is loaded.
+
+    `others`: what is decided of other calls that are held, written with it.
+    """
+    parts = [await _part(session, stored, most) for stored in calls]
+    changes = [change for change, _, _ in parts]
+    found = None if others else [token for _, _, some in parts for token in some]
+    last = [change for change, is_last, _ in parts if is_last]
+    rows = [
+        {"session_id": change.stored.call.id, "answer": answer(change.decision.call, owed.callees)}
+        for change in last
+        if (owed := owed_by(change.stored)).kept
+    ]
+    if rows:  # before `apply`, which locks feeds: who repeats a request holds its row, then those
+        await session.execute(ANSWERED, {"rows": as_json(rows)})
+    applied = await apply(session, [*changes, *others], now, found)
+    await record_suppressed(session, changes)
+    left = [change for change, is_last, _ in parts if not is_last]
+    for statement, some in ((PAID, last), (STILL_OWED, left)):
+        if some:
+            await session.execute(statement, {"calls": [one.stored.call.id for one in some]})
+    return applied
+
+
+async def _part(
+    session: Connection, stored: Stored, most: int | None
+) -> tuple[Change, bool, Sequence[Row]]:
+    """What rings `most` more, whether nobody is owed then, and the tokens that ring."""
+    owed, call = owed_by(stored), stored.call
+    rest = [callee for callee in owed.callees if callee.user_id not in call.members]
+    some = rest if most is None else rest[:most]
+    one = _request(stored, owed, some)
+    users = [(stored.tenant_id, callee.user_id) for callee in some]
+    now, found = await tokens.ringable(session, users)
+    lost = await lost_of(session, users, found)
+    quiet = await suppressed(session, one.pairs, now) if owed.ruled else {}
+    within = await busy.in_calls(session, users, call.id) if one.watched else frozenset()
+    command = RingOwed(
+        one.callees,
+        owed.ring_for,
+        unreachable=one.among(lost.unreachable),
+        give_up=one.give_up,
+        suppressed=one.kept_from(quiet, within, lost.silenced),
+        busy=one.told_busy(within),
+        owed=tuple(rest[len(some) :]),
+    )
+    decision = decide(call, command, call.created_at)
+    is_last = not command.owed or decision.refusal is not None
+    return Change(stored, decision), is_last, found
+
+
+def _request(stored: Stored, owed: Owed, some: Sequence[Callee]) -> RingRequest:
+    """As if these alone were asked for."""
+    call = stored.call
+    request = RingIn.model_construct(
+        type=call.type,
+        caller=CallerIn.model_construct(id=call.caller_id),
+        callees=[callee.user_id for callee in some],
+    )
+    return RingRequest(
+        tenant_id=stored.tenant_id,
+        request=request,
+        session_id=call.id,
+        name=call.name,
+        limits=call.limits,
+        callees=tuple(some),
+        device="",
+        owner="",
+        key=None,
+        give_up=owed.give_up,
+        notify=False,
+        urgent=owed.urgent,
+        body_digest=b"",
+        when_busy=owed.when_busy,
+    )
+
+
+def answer(call: Call, callees: Sequence[Callee]) -> dict[str, Any]:
+    """What a request to ring these is answered: its members stand in its own order."""
+    ids = [callee.user_id for callee in callees]
+    order = dict.fromkeys([call.caller_id, *ids, *call.members])
+    members = {user: call.members[user] for user in order if user in call.members}
+    whole = replace(call, members=MappingProxyType(members))
+    return call_out(whole) | {"warnings": warnings_of(call, ids)}
+
+
+def expected(one: RingRequest, call: Call) -> dict[str, Any]:
+    """The answer while those who are owed cannot be written yet: all of them ring."""
+    rest = [callee for callee in one.callees if callee.user_id not in call.members]
+    command = RingOwed(tuple(rest), one.ring_time)
+    return answer(decide(call, command, call.created_at).call, one.callees)
