@@ -17,7 +17,8 @@ from app.users import store as users
 SEE_USERS = text("""
     INSERT INTO users (tenant_id, id)
     SELECT DISTINCT t, u
-    FROM unnest(CAST(:seen_tenants AS uuid[]), CAST(:seen_users AS text[])) AS w(t, u)
+    FROM unnest(
+        (SELECT CAST(:seen_tenants AS uuid[])), (SELECT CAST(:seen_users AS text[]))) AS w(t, u)
     ORDER BY t, u
     ON CONFLICT DO NOTHING
 """)

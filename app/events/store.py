@@ -23,7 +23,7 @@ MOVE_FEEDS = text("""
 ADD_EVENTS = """
     e AS (
         INSERT INTO events (session_id, seq, tenant_id, type, at, data)
-        SELECT * FROM json_to_recordset(CAST(:rows AS json))
+        SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb))
             AS r(session_id uuid, seq integer, tenant_id uuid, type text, at timestamptz,
                  data jsonb)
         RETURNING session_id, seq, tenant_id, type

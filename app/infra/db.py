@@ -324,7 +324,7 @@ def _insert(n: int, shape: Shape, where: str = "") -> str:
     """SQL that takes rows as one JSON document, `:rows{n}`.
 
     To encode them so costs a tenth of what an array for each column does, and a server reads it
-    nearly as fast.
+    nearly as fast; as jsonb, since of json it reads what is nested in a row twice.
     """
     table, columns, suffix, joined = shape
     assert isinstance(table, Table)
@@ -332,7 +332,7 @@ def _insert(n: int, shape: Shape, where: str = "") -> str:
     names = ", ".join((*columns, *(name for name, _ in joined.columns)))
     found = ", ".join((*(f"r.{name}" for name in columns), *(sql for _, sql in joined.columns)))
     typed = ", ".join(f"{c} {table.c[c].type.compile(dialect=dialect)}" for c in columns)
-    rows = f"json_to_recordset(CAST(:rows{n} AS json)) AS r({typed})"
+    rows = f"jsonb_to_recordset(CAST(:rows{n} AS jsonb)) AS r({typed})"
     some = f"(SELECT * FROM {rows} {where}) AS r" if where else rows  # noqa: S608  (names of ours)
     if joined.instead:
         return joined.instead.format(rows=some)

@@ -1,6 +1,7 @@
 """A claim writes a push's row beside itself and no index (HOT), which is half of what it cost."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -41,18 +42,39 @@ WAITS = text("""
     SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
 """)
 OPEN = text("SELECT count(*) FROM pushes WHERE is_open")
+PLANNED_ANEW = text("SELECT statement FROM pg_prepared_statements WHERE custom_plans > 5")
+
+
+async def make_phones(session: Connection) -> None:
+    for sql in PHONES:
+        values = {"tenant": TENANT} | ({"users": USERS} if ":users" in sql else {})
+        await session.execute(text(sql), values)
 
 
 async def ring_all(session: Connection) -> list[UUID]:
     """One call of all; its rings."""
-    for sql in PHONES:
-        values = {"tenant": TENANT} | ({"users": USERS} if ":users" in sql else {})
-        await session.execute(text(sql), values)
-    request = RingIn.model_validate(
-        {"caller": {"id": "u0"}, "callees": [f"u{n}" for n in range(1, USERS + 1)]}
-    )
-    one = ringing.resolve(TENANT, TenantSettings(), request, device="server", key=None)
-    _, applied = await ringing.ring_new(session, [one])
+    await make_phones(session)
+    return await ring(session, *(f"u{n}" for n in range(1, USERS + 1)))
+
+
+async def ring(session: Connection, *users: str) -> list[UUID]:
+    """One call of these; its rings, or the call where pushes go in batches."""
+    return await ring_calls(session, [users])
+
+
+async def ring_each(session: Connection, users: Sequence[str]) -> list[UUID]:
+    """A call of each, written together; their rings."""
+    return await ring_calls(session, [(user,) for user in users])
+
+
+async def ring_calls(session: Connection, calls: Sequence[Sequence[str]]) -> list[UUID]:
+    settings = TenantSettings()
+    bodies = [{"caller": {"id": "u0"}, "callees": users} for users in calls]
+    asked = [
+        ringing.resolve(TENANT, settings, RingIn.model_validate(body), device="server", key=None)
+        for body in bodies
+    ]
+    _, applied = await ringing.ring_new(session, asked)
     return applied.rings
 
 
@@ -129,4 +151,18 @@ async def test_what_has_ended_is_open_no_more(database: str) -> None:
         assert (await session.execute(OPEN)).scalar_one() == USERS
         await store.drop_unsent(session, rings)
         assert (await session.execute(OPEN)).scalar_one() == 0
+    await db.close()
+
+
+async def test_a_lone_ring_is_not_planned_anew_each_time(database: str) -> None:
+    """A statement whose plan is dearer than itself keeps the one that serves any number."""
+    db, worker = Database(database), uuid4()
+    async with db.transaction() as session:
+        await make_phones(session)
+        await session.execute(text("ANALYZE"))
+        await worker_store.enter_worker(session, worker, host="h", pid=1, only=None, lease=9)
+        for n in range(8):
+            rings = await ring(session, f"u{n + 1}")
+            assert len(await claims.claim_rings(session, worker, rings, 500)) == 1
+        assert (await session.execute(PLANNED_ANEW)).all() == []
     await db.close()
