@@ -121,14 +121,18 @@ class Pool:
                     await self._quiet.wait()
         await self.close()
 
-    async def close(self) -> None:
+    async def close(self, cause: str = "the sender is closed") -> None:
         """End everything now and wait until the sockets are closed."""
-        self._stop("the sender is closed")
+        self._stop(cause)
         await self.manager.close()
         self.deadlines.close()
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    def has_worked(self) -> bool:
+        """Whether it has a connection that did what it is for."""
+        return any(one.long_lived() for one in self.connections)
 
     def rest(self, connection: Connection) -> None:
         """Prefer others to this connection for a while."""

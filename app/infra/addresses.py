@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable
 
 from app.infra.tasks import start_thread
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
+LookUp = Callable[[str, int], list[str] | OSError]
 Judge = Callable[[str], bool]
 """Whether an address may be reached."""
 
@@ -51,22 +51,32 @@ def is_private(host: str) -> bool:
 
 
 class Names:
-    """Resolves names on threads that nobody waits for: not the loop, and not the process's end."""
+    """Resolves names on threads that nobody waits for: not the loop, and not the process's end.
 
-    def __init__(self) -> None:
+    `look_up` blocks, and gives addresses or why there are none.
+    """
+
+    def __init__(self, look_up: LookUp | None = None) -> None:
+        self._look_up = look_up or _addresses
         self._free = asyncio.Semaphore(RESOLVERS)
-        self._of_owner: defaultdict[Hashable, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(RESOLVERS_EACH)
-        )
+        self._shares: dict[Hashable, _Share] = {}
 
     async def resolve(self, host: str, port: int, owner: Hashable) -> list[str]:
         """The addresses of a host as the system sees them. Raises socket.gaierror."""
-        loop, own = asyncio.get_running_loop(), self._of_owner[owner]
+        loop = asyncio.get_running_loop()
         future: asyncio.Future[list[str]] = loop.create_future()
+        share = self._shares.setdefault(owner, _Share())
+        share.asking += 1
+
+        def leave() -> None:
+            share.asking -= 1
+            if not share.asking:
+                del self._shares[owner]
 
         def tell(found: list[str] | OSError) -> None:
             self._free.release()
-            own.release()
+            share.places.release()
+            leave()
             if future.done():  # nobody waits any more
                 return
             if isinstance(found, OSError):
@@ -75,18 +85,30 @@ class Names:
                 future.set_result(found)
 
         def ask() -> None:
-            found = _addresses(host, port)
+            found = self._look_up(host, port)
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(tell, found)
 
-        await own.acquire()
         try:
-            await self._free.acquire()
+            await share.places.acquire()
+            try:
+                await self._free.acquire()
+            except asyncio.CancelledError:
+                share.places.release()
+                raise
         except asyncio.CancelledError:
-            own.release()
+            leave()
             raise
         start_thread("names", ask)
         return await future
+
+
+class _Share:
+    """One owner's part of the look-ups, for as long as anything is looked up for it."""
+
+    def __init__(self) -> None:
+        self.places = asyncio.Semaphore(RESOLVERS_EACH)
+        self.asking = 0
 
 
 def _addresses(host: str, port: int) -> list[str] | OSError:

@@ -167,13 +167,22 @@ class WebPushSender:
         return pool
 
     def _make_room(self) -> None:
-        """Let go of the push service that has not been wanted for longest, and owes nothing."""
+        """Let go of the push service that has not been wanted for longest, and owes nothing.
+
+        If all do, of one that has answered nothing yet: whoever subscribes could name services that
+        are silent, until none is left for the others.
+        """
         if len(self._pools) < MOST_ORIGINS:
             return
-        idle = next((name for name, pool in self._pools.items() if not pool.in_flight), None)
-        if idle is None:
+        pools = self._pools.items()
+        silent = (name for name, pool in pools if not pool.has_worked())
+        going = next((name for name, pool in pools if not pool.in_flight), None) or next(
+            silent, None
+        )
+        if going is None:
             raise ValueError(f"{MOST_ORIGINS} push services are busy at once")
-        self._tasks.spawn("leave", self._pools.pop(idle).close())
+        cause = "the push service was silent while others were wanted"
+        self._tasks.spawn("leave", self._pools.pop(going).close(cause))
 
     def _open(self, origin: str) -> Pool:
         listener = WebPushListener()

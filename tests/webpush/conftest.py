@@ -24,7 +24,7 @@ from tests.apns.rig import QUICK, until
 
 KEY = VapidKey.made("mailto:push@example.com")
 PUBLIC = public_of(KEY.loaded())
-PATIENT = replace(QUICK, connect=5.0, stall=5.0)
+PATIENT = replace(QUICK, connect=5.0, stall=5.0, ping_timeout=5.0)
 """A busy machine is not to be taken for a push service that cannot be reached."""
 
 

@@ -165,6 +165,21 @@ async def test_push_services_are_bounded_and_the_idle_one_makes_room(
     rig.sender.abandon(owed)
 
 
+async def test_push_services_that_are_silent_make_room_for_one_that_answers(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(senders, "MOST_ORIGINS", 2)
+    silent = [
+        rig.sender.start(WebPushMessage(origin, b"/", b"1", b"a", b"body"), rig.loop.time() + 30.0)
+        for origin in ("https://localhost:1", "https://localhost:2")
+    ]
+    assert (await rig.push(within=5.0)).code == 201
+    given_up = await silent[0].future
+    assert (given_up.no_answer, given_up.may_have_reached) == (NoAnswer.NEVER_SENT, False)
+    assert not silent[1].future.done()
+    rig.sender.abandon(silent[1])
+
+
 async def test_a_sender_that_is_closed_takes_nothing(rig: Rig) -> None:
     browser = rig.subscribe()
     assert (await rig.push(browser)).code == 201
