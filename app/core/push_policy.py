@@ -70,7 +70,7 @@ class ConnectionAction(StrEnum):
 
 
 class Alert(StrEnum):
-    """What a person should hear of. One alarm per credential, see `core.breaker`."""
+    """What a person should hear of: of each credential once, and again where it holds an hour later."""
 
     CREDENTIAL_REFUSED = "credential_refused"
     CREDENTIAL_FAILING = "credential_failing"
@@ -80,6 +80,8 @@ class Alert(StrEnum):
     BAD_TOKEN_BURST = "bad_token_burst"  # noqa: S105 - not a password
     OUR_BUG = "our_bug"
     UNKNOWN_ANSWER = "unknown_answer"
+    CREDENTIAL_UNFIT = "credential_unfit"  # these two: nothing is sent at all
+    PAYLOAD_REFUSED = "payload_refused"
 
 
 class Signal(StrEnum):

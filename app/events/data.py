@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.core.push_policy import Alert
+
 Time = Field(description="RFC 3339, UTC, with milliseconds")
 UserId = Field(description="who it is about")
 DeviceId = Field(description="the device, as its app named it; null when no device is known")
@@ -167,7 +169,7 @@ class CredentialExpiry(AboutCredential):
 class PushAlarm(Data):
     """Pushes go wrong in a way that a person must mend."""
 
-    alarm: str = Field(description="which alarm")
+    alarm: Alert = Field(description="which alarm; of one credential each is told once an hour")
     credential_id: str | None = Field(description="the credential, if one is to blame")
     app_id: str = Field(description="the app")
     environment: Literal["production", "sandbox"] | None = Field(description="Apple's environment")

@@ -173,7 +173,7 @@ _ENTRIES = (
     Entry(
         TenantEventType.PUSH_ALARM, "Pushes go wrong in a way that a person must mend.", PushAlarm,
         {
-            "alarm": "token_burst", "credential_id": CREDENTIAL, "app_id": "com.example.app",
+            "alarm": "bad_token_burst", "credential_id": CREDENTIAL, "app_id": "com.example.app",
             "environment": "production", "reason": "BadDeviceToken", "at": AT,
         },
     ),

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 from app.core.push import OF_OPEN_RINGS, Environment, Purpose, PushReason, PushState
-from app.core.push_policy import NoAnswer, OtherEnvironment, Reaction, Verdict
+from app.core.push_policy import Alert, NoAnswer, OtherEnvironment, Reaction, Verdict
 from app.credentials.usable import Usable, in_order, made_for
 from app.push.breakers import Try
 from app.push.claimed import ClaimedPush, Standing
@@ -19,6 +19,12 @@ STATES: Final = {
     Verdict.OUT_OF_TIME: PushState.EXPIRED,
     Verdict.RETRY: PushState.PENDING,
 }
+
+ALARMS: Final = {
+    PushReason.CREDENTIAL_UNFIT: Alert.CREDENTIAL_UNFIT,
+    PushReason.PAYLOAD: Alert.PAYLOAD_REFUSED,
+}
+"""Why nothing is sent that the tenant has to mend."""
 
 
 class Breakers(Protocol):
@@ -147,7 +153,7 @@ def not_sent(
     """
     if push.inherited:
         return Result(push, PushState.EXPIRED, PushReason.UNKNOWN, credential)
-    return Result(push, state, reason, credential)
+    return Result(push, state, reason, credential, alarm=ALARMS.get(reason))
 
 
 def is_silent(no_answer: NoAnswer | None, *, may_have_reached: bool) -> bool:

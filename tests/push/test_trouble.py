@@ -103,6 +103,18 @@ async def test_a_credential_that_breaks_without_a_reason_costs_no_ring(
     assert await alarms(bench) == [Alert.CREDENTIAL_FAILING.value]
 
 
+async def test_a_credential_that_does_not_open_is_told_once_to_its_tenant(bench: Bench) -> None:
+    await bench.tenant.execute(
+        "UPDATE credentials SET sealed = 'no seal' WHERE tenant_id = :t", t=bench.tenant.id
+    )
+    bench.start_worker()
+    await bench.phones(1)
+    for _ in range(2):
+        push = await ended(bench, await bench.ring("bob"))
+        assert (push["state"], push["reason"]) == ("refused", "credential_unfit")
+    assert await alarms(bench) == [Alert.CREDENTIAL_UNFIT.value]
+
+
 async def alarms(bench: Bench) -> list[str]:
     rows = await bench.tenant.rows(
         "SELECT data FROM tenant_events WHERE tenant_id = :tenant AND type = 'push.alarm'"
