@@ -70,7 +70,7 @@ class ConnectionAction(StrEnum):
 
 
 class Alert(StrEnum):
-    """What a person should hear of: of each credential once, and again where it holds an hour later."""
+    """What a person should hear of: of each credential once, and again if it holds an hour on."""
 
     CREDENTIAL_REFUSED = "credential_refused"
     CREDENTIAL_FAILING = "credential_failing"

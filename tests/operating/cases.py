@@ -1,5 +1,6 @@
 """What is put into a running house, for how long, and which alarms go off: no more and no fewer."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -121,6 +122,27 @@ async def unreadable_call(world: World) -> AsyncIterator[None]:
         await world.truth.fetch("DELETE FROM calls WHERE id = $1", session)
 
 
+@contextlib.asynccontextmanager
+async def loop_that_ran_wild(world: World) -> AsyncIterator[None]:
+    """Another tenant's backend rings every two seconds where it may three times a minute."""
+    tenant = await world.new_tenant(["wild", "rung"], devices=1)
+    limits = {"rate_limits": {"rings_per_caller": 3}}
+    reply = await world.balancer.ask("PUT", "/v1/settings", bearer=tenant.key, body=limits)
+    assert reply.status == 200, reply
+
+    async def ring() -> None:
+        while True:
+            await neighbours.ring(world, tenant, "wild", "rung", ring_time=5)
+            await asyncio.sleep(2)
+
+    ringing = asyncio.create_task(ring())
+    try:
+        yield
+    finally:
+        ringing.cancel()
+        await asyncio.wait([ringing])
+
+
 CASES = (
     Case("api-gone", "an API process has gone", api_gone, 75, frozenset({"RinglineDown"})),
     Case("workers-gone", "all workers have gone", workers_gone, 90,
@@ -144,6 +166,8 @@ CASES = (
          frozenset({"RinglinePartitionsMissing"})),
     Case("call-unreadable", "a call cannot be read", unreadable_call, 210,
          frozenset({"RinglineRowsLeftAside"})),
+    Case("loop-ran-wild", "a backend rings on for ten minutes where it is refused", loop_that_ran_wild,
+         720, frozenset({"RinglineRateLimited"})),
     Case("clock-ahead", "the clock of an API process is an hour ahead", faults.clock_off(faults.an_api, 3600), 90,
          frozenset({"RinglineClockSkew"})),
 )  # fmt: skip
