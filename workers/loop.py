@@ -166,12 +166,13 @@ class Loop:
         await self.runtime.close()
 
     async def _check_key(self, runtime: Runtime) -> None:
-        """Refuse to start with a key that opens nothing; a database that is away is no reason."""
+        """Refuse to start with a key that opens nothing; a database that is away or slow is no
+        reason."""
         try:
             async with asyncio.timeout(KEY_WITHIN):
                 await key_check.check(runtime.database, runtime.keyring)
         except Exception as error:
-            if not is_transient(error):
+            if not (isinstance(error, TimeoutError) or is_transient(error)):
                 raise
 
     async def _show_life(self) -> None:

@@ -6,8 +6,9 @@ from datetime import datetime
 from sqlalchemy import text
 
 from app.infra.db import Database
+from app.infra.runtime import open_runtime
 from app.infra.settings import Settings
-from tests.e2e.house import eventually
+from tests.e2e.house import eventually, listening
 from tests.infra.silence import proxy_before
 from workers.loop import Loop
 from workers.sweep import sweep
@@ -43,3 +44,17 @@ async def test_the_lease_is_renewed_within_ten_seconds(database: str, redis: str
         assert before is not None
         await asyncio.to_thread(loop.stop)
     await direct.close()
+
+
+async def test_a_database_that_says_nothing_is_no_reason_not_to_start(redis: str) -> None:
+    """As one that is busy: the key is not looked at, and the worker goes on trying for the rest."""
+    with listening() as silent:
+        host, port = silent.getsockname()
+        settings = Settings(
+            environment="development",
+            database_url=f"postgresql://ringline@{host}:{port}/ringline",
+            redis_url=redis,
+        )
+        runtime = open_runtime(settings)
+        await Loop(settings, sweep)._check_key(runtime)
+        await runtime.close()
