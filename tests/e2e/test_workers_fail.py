@@ -13,7 +13,7 @@ async def _worker_of(tenant: Tenant, workers: list[Worker], sql: str) -> Worker:
 
 
 SENDING = """
-    SELECT w.pid FROM pushes p JOIN workers w ON w.id = p.claimed_by
+    SELECT w.pid FROM targets p JOIN workers w ON w.id = p.claimed_by
     WHERE p.tenant_id = :tenant AND p.state = 'sending'
 """
 
@@ -106,7 +106,8 @@ async def test_what_a_frozen_worker_says_late_is_kept_and_changes_nothing(
 async def test_a_thawed_worker_hands_over_nothing_that_is_not_its_own_any_more(
     make_house: HouseMaker,
 ) -> None:
-    """One stream a connection, twenty pushes, the holder frozen for longer than its lease.
+    """One stream a connection, twenty pushes, the holder frozen for longer than its lease; half of
+    them in rows, half in a batch.
 
     Who was rung by the other is not rung a second time, but for what was in the air; who was
     cancelled meanwhile is not rung at all.
@@ -119,15 +120,15 @@ async def test_a_thawed_worker_hands_over_nothing_that_is_not_its_own_any_more(
         async with new_tenant(house) as tenant:
             await tenant.season_workers()
             kept = [await tenant.phone("bob", alert=False) for _ in range(10)]
-            cancelled = [await tenant.phone("carol", alert=False) for _ in range(10)]
+            cancelled = [await tenant.phone(f"c{n}", alert=False) for n in range(10)]
             house.sim.close_connections()
             await tenant.ring("bob", ring_time=30)
-            call = await tenant.ring("carol", ring_time=30)
+            call = await tenant.ring(*(one.user for one in cancelled), ring_time=30)
             await eventually(lambda: _arrived(tenant, kept + cancelled, 4), every=0.01)
             frozen = await _worker_of(tenant, house.workers, SENDING)
             frozen.freeze()
             held = await tenant.rows(
-                "SELECT p.token FROM pushes p JOIN workers w ON w.id = p.claimed_by "
+                "SELECT p.token FROM targets p JOIN workers w ON w.id = p.claimed_by "
                 "WHERE p.state = 'sending' AND w.pid = :pid", pid=frozen.pid
             )  # fmt: skip
             assert held
@@ -160,7 +161,7 @@ async def _arrived(tenant: Tenant, phones: list[Phone], count: int) -> bool:
 
 async def _all_ended(tenant: Tenant) -> bool:
     return not await tenant.rows(
-        "SELECT 1 FROM pushes WHERE tenant_id = :tenant AND state IN ('pending', 'sending')"
+        "SELECT 1 FROM targets WHERE tenant_id = :tenant AND state IN ('pending', 'sending')"
     )
 
 

@@ -49,7 +49,7 @@ OVER = """
 """
 TARGETS = text("""
     SELECT id, ring, token_id, device_row, state, is_open, claimed_by, fence, inherited, repeated,
-        batch_rings IS NOT NULL AS batched
+        batch_rings IS NOT NULL AS batched, sent_at IS NOT NULL AS timed
     FROM targets WHERE session_id = :call AND token_id = ANY(:tokens)
 """)
 BATCH = text("SELECT id FROM push_batches WHERE session_id = :call")
@@ -125,6 +125,8 @@ class Replay:
             assert LETTERS[real["state"]] == "x"
             return
         assert (LETTERS[real["state"]], real["is_open"]) == (letter, letter == OPEN), target
+        if letter == "a":
+            assert real["timed"], target
         if letter != OPEN:  # what a row knows of its other targets says nothing of this one
             return
         claimant = None if row.by is None else self.workers[row.by]
