@@ -7,7 +7,7 @@ from tests.chaos.run import SMOKE, chaos
 
 @pytest.mark.timeout(240)
 def test_a_minute_of_faults_breaks_no_promise() -> None:
-    _, outcomes = chaos(SMOKE, smoke=True, rate=10)
+    _, outcomes = chaos(SMOKE, smoke=True, rate=4)
     assert {one.name for one in outcomes if one.not_run is None} == set(SMOKE)
     bad = [(one.name, one.recovery, one.breaches) for one in outcomes if not one.good]
     assert not bad, bad

@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -138,19 +136,20 @@ def test_doctor_names_the_setting(
 
 
 def test_simulator_runs_alone(environment: dict[str, str], tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "simulator", "--folder", str(tmp_path / "apple")],
-        env=environment, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    reading, writing = os.pipe()
+    folder = tmp_path / "apple"
+    words = ("app.cli", "simulator", "--folder", str(folder))
+    process = forks.start(*words, env=environment, stdout=writing, stderr=writing)
+    os.close(writing)
     try:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(4)]
-        assert "https://" in lines[0]
-        assert (tmp_path / "apple" / "ca.pem").exists()
+        with open(reading) as said:  # noqa: PTH123
+            lines = [said.readline() for _ in range(4)]
+            assert "https://" in lines[0]
+            assert (folder / "ca.pem").exists()
+            process.terminate()
+            assert process.wait(10) == 0
     finally:
-        process.terminate()
-        assert process.wait(10) == 0
-        process.stdout.close()
+        process.kill()
 
 
 def test_credentials_by_command(environment: dict[str, str], tmp_path: Path) -> None:
@@ -193,10 +192,11 @@ def test_api_serves_with_one_process_or_several(environment: dict[str, str], wor
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "api", "--port", str(port), "--workers", str(workers)],
-        env=environment, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    words = ("app.cli", "api", "--port", str(port), "--workers", str(workers))
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        process = forks.start(
+            *words, env=environment, stdout=nowhere.fileno(), stderr=nowhere.fileno()
+        )
     try:
         until = time.monotonic() + 240
         while True:

@@ -2,8 +2,7 @@
 
 import json
 import os
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from sqlalchemy import make_url
 from app.cli import app
 from app.cli.faults import AWAY, OURS, REFUSED, fault_of
 from app.infra.settings import unknown_variables
+from tests import forks
 from tests.cli.test_cli import STRONG
 
 PASSWORD = "sesame-of-the-database"
@@ -74,39 +74,14 @@ def settings(**more: str) -> dict[str, str]:
     }
 
 
-MANY = """
-import contextlib, io, json, os, sys
-from app.cli import main
-from app.infra.settings import get_settings
-plain = dict(os.environ)
-for words, more in json.load(sys.stdin):
-    os.environ.clear()
-    os.environ.update(plain | more)
-    get_settings.cache_clear()
-    out, err = io.StringIO(), io.StringIO()
-    import app.cli.base as base, app.cli.answers as answers
-    base.err.file, base.out.file = err, out
-    answers._style.json = False
-    sys.argv = ["ringline", *words]
-    status = 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main()
-        except SystemExit as ended:
-            status = ended.code or 0
-    sys.__stdout__.write(json.dumps([words, status, out.getvalue(), err.getvalue()]) + "\\n")
-"""
-"""Many commands by one process, each as if it were alone: to start fifty costs a minute."""
-
-
 def run(
     lines: list[list[str]], env: dict[str, str], more: list[dict[str, str]] | None = None
 ) -> list[tuple[list[str], int, str, str]]:
     """(words, status, stdout, stderr) of each; `more`: what each has in its environment besides."""
-    done = subprocess.run(
-        [sys.executable, "-c", MANY], input=json.dumps(list(zip(lines, more or [{}] * len(lines), strict=True))), env=env, capture_output=True,
-        text=True, check=False, timeout=110,
-    )  # fmt: skip
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as asked:
+        json.dump(list(zip(lines, more or [{}] * len(lines), strict=True)), asked)
+        asked.flush()
+        done = forks.run("tests.cli.commands", asked.name, env=env, timeout=110)
     assert done.returncode == 0, done.stderr
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
 

@@ -129,7 +129,7 @@ async def post(client: httpx.AsyncClient, path: str, **fields: str) -> httpx.Res
 # --- a real browser ------------------------------------------------------------------------------
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     expect.set_options(timeout=60_000)  # ends a hang; a busy machine takes its seconds
     async with async_playwright() as playwright:
@@ -140,7 +140,7 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dashboard_house(
     database_server: DatabaseServer,
     simulator: Simulator,

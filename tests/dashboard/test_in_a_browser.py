@@ -3,7 +3,7 @@
 import contextlib
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID
 
@@ -25,33 +25,70 @@ WEB_APP = "https://app.example.com"
 EVIL = "<script>alert(1)</script>"
 
 
-@contextlib.asynccontextmanager
-async def new_page(chromium: Browser, **options: Any) -> AsyncIterator[Page]:
-    """A page of a fresh browser context. What its console complains of fails the test.
+STILL: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"}
+LOOKS = {"viewport", "reduced_motion", "color_scheme"}
+"""What can be changed of a page that is open."""
+_kept: list[Page] = []
+"""The page that goes from test to test: a browser context of its own costs each half a second of CPU."""
 
-    It moves little: drawing costs more than all else, and what shakes is late to be clicked on.
+
+async def kept_page(
+    chromium: Browser, viewport: Any, reduced_motion: Any, color_scheme: Any = "light"
+) -> Page:
+    """The page of the tests before, looking so; nobody is signed in."""
+    if not _kept or _kept[0].context.browser is not chromium:
+        _kept[:] = [await (await chromium.new_context()).new_page()]
+    (page,) = _kept
+    await page.context.clear_cookies()
+    await page.set_viewport_size(viewport)
+    await page.emulate_media(color_scheme=color_scheme, reduced_motion=reduced_motion)
+    return page
+
+
+@contextlib.asynccontextmanager
+async def new_page(
+    chromium: Browser, *, alone: bool = False, **options: Any
+) -> AsyncIterator[Page]:
+    """An empty page. What its console complains of fails the test.
+
+    `alone`, or with options that are no looks: of a browser context of its own. It moves little:
+    drawing costs more than all else, and what shakes is late to be clicked on.
     """
-    still = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"}
-    context = await chromium.new_context(**still | options)
-    page = await context.new_page()
+    given = STILL | options
+    alone = alone or not given.keys() <= LOOKS
+    if alone:
+        page = await (await chromium.new_context(**given)).new_page()
+    else:
+        page = await kept_page(chromium, **given)
     page.set_default_timeout(60_000)
     complaints: list[str] = []
-    page.on(
-        "console", lambda m: complaints.append(m.text) if m.type in {"error", "warning"} else None
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+    heard: dict[str, Callable[[Any], None]] = {
+        "console": lambda m: complaints.append(m.text) if m.type in {"error", "warning"} else None,
+        "pageerror": lambda error: complaints.append(str(error)),
+        "dialog": lambda dialog: complaints.append(f"dialog: {dialog.message}"),
+    }
+    for event, hear in heard.items():
+        page.on(event, hear)  # type: ignore[call-overload]
     page.expected = re.compile("status of (409|422)")  # type: ignore[attr-defined]
+    keep = False
     try:
         yield page
         assert [c for c in complaints if not (page.expected.search(c))] == []  # type: ignore[attr-defined]
+        keep = not alone
     finally:
-        await context.close()
+        if keep:
+            for event, hear in heard.items():
+                page.remove_listener(event, hear)
+            await page.goto("about:blank")
+        else:
+            _kept.clear()
+            await page.context.close()
 
 
-async def accessible(page: Page) -> None:
-    """Axe finds nothing serious."""
-    answer = (await Axe().run(page)).response
+async def accessible(page: Page, *, contrast: bool = True) -> None:
+    """Axe finds nothing serious; of contrast, which goes by no width and costs the most, if asked."""
+    options = {"resultTypes": ["violations"], "rules": {"color-contrast": {"enabled": contrast}}}
+    answer = (await Axe().run(page, options=options)).response
     assert len(answer["passes"]) > 5
     found = answer["violations"]
     bad = [
@@ -62,11 +99,19 @@ async def accessible(page: Page) -> None:
     assert bad == [], page.url
 
 
-async def fits(page: Page) -> None:
+async def fits(page: Page, *, contrast: bool = True) -> None:
     """Nothing is wider than the window, and axe finds nothing serious."""
     wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert wide <= 0, f"{page.url} is {wide} px too wide"
-    await accessible(page)
+    await accessible(page, contrast=contrast)
+
+
+async def fits_in_both_looks(page: Page) -> None:
+    """It fits narrow and dark, wide and light: what axe says of contrast goes by the colours, all else by the width."""
+    for width, scheme in ((390, "dark"), (1440, "light")):
+        await page.set_viewport_size({"width": width, "height": 844})
+        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await fits(page)
 
 
 async def signed_in(page: Page, house: House, role: str = "owner") -> str:
@@ -147,12 +192,11 @@ def api(house: House, key: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=house.apis[0].url, headers=bearer(key), timeout=20)
 
 
-@pytest.mark.parametrize("width", [390, 1440])
 async def test_the_reference_of_the_api_asks_nobody_else(
-    chromium: Browser, dashboard_house: House, width: int
+    chromium: Browser, dashboard_house: House
 ) -> None:
     base = dashboard_house.apis[0].url
-    async with new_page(chromium, viewport={"width": width, "height": 900}) as page:
+    async with new_page(chromium) as page:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         await page.goto(f"{base}/docs")
@@ -160,8 +204,9 @@ async def test_the_reference_of_the_api_asks_nobody_else(
         await expect(page.locator("article#accept_call")).to_be_in_viewport()
         await page.locator("article#accept_call summary").last.click()
         await expect(page.locator("article#accept_call dl")).to_contain_text("answered_elsewhere")
-        await accessible(page)
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for width in (1440, 390):
+            await page.set_viewport_size({"width": width, "height": 900})
+            await fits(page, contrast=width == 1440)
         assert len(asked) > 2
         assert [one for one in asked if not one.startswith(base + "/")] == []
 
@@ -513,17 +558,14 @@ async def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"the Tab key does not reach {name!r}")
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_pages_fit_and_are_accessible(
-    chromium: Browser, dashboard_house: House, simulator: Simulator, width: int, scheme: str
+    chromium: Browser, dashboard_house: House, simulator: Simulator
 ) -> None:
     tenant, key, _ = await furnished(dashboard_house, simulator)
     await with_android(dashboard_house, simulator, tenant, key)
-    view = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}
-    async with new_page(chromium, **view) as page:
+    async with new_page(chromium) as page:
         await page.goto(f"{dashboard_house.apis[0].url}/dashboard/sign-in")
-        await accessible(page)
+        await fits_in_both_looks(page)
         base = await signed_in(page, dashboard_house)
         at = f"{base}/t/{tenant}"
         for path in (f"{at}?span=day", f"{at}/calls", f"{at}/users", f"{at}/user?id=bob",
@@ -531,7 +573,7 @@ async def test_pages_fit_and_are_accessible(
                      f"{at}/settings/notifications", f"{at}/settings/calls",
                      f"{base}/admins", f"{base}/tenants"):  # fmt: skip
             await page.goto(path)
-            await fits(page)
+            await fits_in_both_looks(page)
 
 
 async def test_pages_work_without_scripts(
@@ -550,7 +592,7 @@ async def test_pages_work_without_scripts(
 
 
 async def test_a_passkey_is_made_and_signs_in(chromium: Browser, dashboard_house: House) -> None:
-    async with new_page(chromium) as page:
+    async with new_page(chromium, alone=True) as page:
         page.expected = re.compile("status of (401|409|422)")  # type: ignore[attr-defined]
         tools = await page.context.new_cdp_session(page)
         await tools.send("WebAuthn.enable")

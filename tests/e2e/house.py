@@ -386,17 +386,21 @@ def bearer(credential: str) -> dict[str, str]:
 
 
 async def eventually(
-    check: Callable[[], Awaitable[Any]], *, timeout: float = 60, every: float = 0.05
+    check: Callable[[], Awaitable[Any]], *, timeout: float = 60, every: float | None = None
 ) -> Any:
-    """What `check` answers, as soon as that is true in the sense of Python."""
-    end = time.monotonic() + timeout
+    """What `check` answers, as soon as that is true in the sense of Python.
+
+    It asks `every` so many seconds, or at first often and then ever less: to ask costs more than to wait.
+    """
+    began = time.monotonic()
     while True:
         found = await check()
         if found:
             return found
-        if time.monotonic() > end:
+        waited = time.monotonic() - began
+        if waited > timeout:
             raise TimeoutError(f"not within {timeout} s")
-        await asyncio.sleep(every)
+        await asyncio.sleep(every or min(max(waited / 6, 0.03), 0.4))
 
 
 def member(call: dict[str, Any], user: str) -> dict[str, Any]:

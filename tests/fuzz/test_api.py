@@ -7,7 +7,7 @@ from tests.chance import often, run_seed
 from tests.e2e.house import Tenant
 from tests.fuzz.api import faults_in, fuzz
 
-SECONDS = often(12, 120)
+SECONDS = often(8, 120)
 ENOUGH = 50
 
 

@@ -27,6 +27,16 @@ ONLY_ROOT = pytest.mark.skipif(
     not IS_ROOT, reason="needs both root and an ordinary user; CI runs the tests as root too"
 )
 WHO = ["root", "ordinary user"] if IS_ROOT else ["ordinary user"]
+KINDS = ["Postgres", "Valkey"]
+EACH = pytest.mark.parametrize(
+    ("person", "kind"),
+    [
+        *(("ordinary user", kind) for kind in KINDS),
+        *((who, "Postgres") for who in WHO if who == "root"),
+    ],
+    indirect=["person"],
+)
+"""Each server by an ordinary user, and PostgreSQL by root too: only that runs as somebody else then."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
 """The lab on a whole Ringline, and a visitor who looks and clicks."""
 
-import asyncio
 import contextlib
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
 from tests.conftest import TEMPLATE, DatabaseServer
 from tests.dashboard.conftest import chromium
-from tests.e2e.house import House, listening, running_house, url_of
+from tests.e2e.house import House, eventually, listening, running_house, url_of
 
 __all__ = ["chromium"]
 
@@ -53,13 +51,13 @@ def house_with_lab(
         database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab_house(
     database_server: DatabaseServer,
     simulator: Simulator,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[House]:
-    """One house for all tests of a process that do not wear it out."""
+    """One house for all tests here of a process that do not wear it out; it ends with them."""
     with house_with_lab(database_server, simulator, tmp_path_factory.mktemp("lab")) as house:
         yield house
 
@@ -93,14 +91,18 @@ class Visitor:
 
     async def until(self, true: Callable[[Json], Any], seconds: float = PATIENCE) -> Json:
         """The first state of which this is true."""
-        end = time.monotonic() + seconds
-        while True:
+        state: Json = {}
+
+        async def found() -> bool:
+            nonlocal state
             state = await self.state()
-            if true(state):
-                return state
-            if time.monotonic() > end:
-                raise TimeoutError(f"not within {seconds} s; the last state: {state}")
-            await asyncio.sleep(0.02)
+            return bool(true(state))
+
+        try:
+            await eventually(found, timeout=seconds)
+        except TimeoutError as late:
+            raise TimeoutError(f"{late}; the last state: {state}") from None
+        return state
 
     async def until_rings(self, *device_ids: str) -> Json:
         """The state once all of these ring."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.dashboard.test_in_a_browser import fits, new_page
+from tests.dashboard.test_in_a_browser import fits, fits_in_both_looks, new_page
 from tests.devkit.lab.page import CAROL, DEVICES, DROID, MINE, TWIN, LabPage, opened, over, phone_in
 from tests.e2e.house import House
 
@@ -142,42 +142,34 @@ async def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"the Tab key does not reach {name!r}")
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_look_fits_and_is_accessible(
-    chromium: Browser, lab_house: House, width: int, scheme: str
-) -> None:
-    view = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}
-    async with opened(chromium, lab_house.apis[0].url, **view) as lab:
-        await fits(lab.page)
-        if width == 390:
-            for summary in await lab.page.locator("details.panel summary").all():
-                await summary.click()
+async def test_every_look_fits_and_is_accessible(chromium: Browser, lab_house: House) -> None:
+    narrow = {"width": 390, "height": 844}
+    async with opened(chromium, lab_house.apis[0].url, viewport=narrow) as lab:
+        await fits(lab.page)  # with its panels closed
+        for summary in await lab.page.locator("details.panel summary").all():
+            await summary.click()
+        await fits_in_both_looks(lab.page)
         await lab.choose(TWIN, "Foreground")
         await lab.choose(CAROL, "Killed")
         await lab.ring("Bob and Carol")
         await lab.rings(MINE, TWIN, CAROL)
-        await fits(lab.page)
+        await fits_in_both_looks(lab.page)
         await lab.tap("Accept", MINE)
         await expect(lab.caption(TWIN)).to_contain_text("Answered elsewhere")
         await lab.page.locator("summary", has_text="What it did").first.click()
         await lab.page.locator("#traps summary").first.click()
-        await fits(lab.page)
+        await fits_in_both_looks(lab.page)
         await lab.tap("Decline", CAROL)
         await lab.pick(CAROL, "Ringline sends", value="profile rocketchat")
         await lab.ring("Carol")
         await expect(lab.screen(CAROL)).to_contain_text("No call was reported")
-        await fits(lab.page)
+        await fits_in_both_looks(lab.page)
 
 
-@pytest.mark.parametrize("width", [1440, 390])
 async def test_an_android_phone_rings_as_far_as_android_lets_it(
-    chromium: Browser, lab_house: House, width: int
+    chromium: Browser, lab_house: House
 ) -> None:
-    view = {"viewport": {"width": width, "height": 844}}
-    async with opened(chromium, lab_house.apis[0].url, **view) as lab:
-        if width == 390:
-            await lab.column(DROID).locator("details.panel summary").click()
+    async with opened(chromium, lab_house.apis[0].url) as lab:
         await lab.switch(DROID, "Full-screen calls allowed")
         await lab.switch(DROID, "Doze")
         await expect(lab.screen(DROID)).to_contain_text("only high priority wakes it")
@@ -185,7 +177,7 @@ async def test_an_android_phone_rings_as_far_as_android_lets_it(
         await lab.rings(MINE, TWIN, DROID)
         await expect(lab.screen(DROID).locator(".drop-banner")).to_contain_text("Alice")
         await expect(lab.screen(TWIN).locator(".drop-banner")).to_have_count(0)
-        await fits(lab.page)
+        await fits_in_both_looks(lab.page)
         await lab.tap("Accept", DROID)
         await expect(lab.caption(DROID)).to_have_text("In the call")
         await expect(lab.caption(MINE)).to_contain_text("Answered elsewhere")
@@ -193,7 +185,7 @@ async def test_an_android_phone_rings_as_far_as_android_lets_it(
         assert steps.index("push_arrived") < steps.index("ringing") < steps.index("accepted")
         await lab.page.locator("label", has_text=re.compile("^Bob's Android phone$")).click()
         await expect(lab.page.locator("#push")).to_contain_text("of 4,096 bytes")
-        await fits(lab.page)
+        await fits_in_both_looks(lab.page)
         await lab.tap("End", DROID)
         await expect(lab.caption(DROID)).to_contain_text("Completed")
 

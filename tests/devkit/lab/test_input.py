@@ -1,76 +1,74 @@
 """Bad input to the lab: a precise problem that names the field and the way out."""
 
-import asyncio
-from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
-import pytest
+from fastapi import FastAPI
 
-from devkit.lab.lab import RINGS_A_MINUTE
-from devkit.simulator import Simulator
-from tests.conftest import DatabaseServer
-from tests.devkit.lab.conftest import Visitor, house_with_lab
+from app.http import problems
+from devkit.lab.lab import RINGS_A_MINUTE, Lab
+from devkit.lab.routes import TheBench, router
+from tests.devkit.lab.conftest import Visitor
+
+WRONG: list[tuple[str, Any, str, str]] = [
+    ("/ring", {}, "missing_field", "callees"),
+    ("/ring", {"callees": []}, "invalid_field", "callees"),
+    ("/ring", {"callees": ["mallory"]}, "invalid_field", "callees.0"),
+    ("/ring", {"callees": ["bob", "bob"]}, "duplicate_callee", "callees"),
+    ("/ring", {"callees": ["bob", "carol", "bob"]}, "invalid_field", "callees"),
+    ("/ring", {"callees": "bob"}, "invalid_field", "callees"),
+    ("/ring", {"callees": ["bob"], "ring_time": 4}, "invalid_field", "ring_time"),
+    ("/ring", {"callees": ["bob"], "ring_time": 61}, "invalid_field", "ring_time"),
+    ("/ring", {"callees": ["bob"], "ring_time": "soon"}, "invalid_field", "ring_time"),
+    ("/ring", {"callees": ["bob"], "type": "endless"}, "invalid_field", "type"),
+    ("/ring", {"callees": ["bob"], "loud": True}, "unknown_field", "loud"),
+    ("/ring", [], "invalid_field", ""),
+    ("/reset", {"hard": True}, "unknown_field", "hard"),
+    ("/phones/bob-1/answer", {"uuid": "x"}, "unknown_field", "uuid"),
+    ("/phones/bob-1/conditions", {}, "nothing_to_set", ""),
+    ("/phones/bob-1/conditions", {"app": "asleep"}, "invalid_field", "app"),
+    ("/phones/bob-1/conditions", {"flight_mode": "perhaps"}, "invalid_field", "flight_mode"),
+    ("/phones/bob-1/conditions", {"ios": "26"}, "invalid_ios", "ios"),
+    ("/phones/bob-1/conditions", {"ios": "26.4.1"}, "invalid_ios", "ios"),
+    ("/phones/bob-1/conditions", {"ios": "260.4"}, "invalid_ios", "ios"),
+    ("/phones/bob-1/conditions", {"ios": 26.4}, "invalid_field", "ios"),
+    ("/phones/bob-1/next_push", {}, "nothing_to_set", ""),
+    ("/phones/bob-1/next_push", {"duplicate": 6}, "invalid_field", "duplicate"),
+    ("/phones/bob-1/next_push", {"duplicate": -1}, "invalid_field", "duplicate"),
+    ("/phones/bob-1/next_push", {"held_seconds": 1e9}, "invalid_field", "held_seconds"),
+    ("/phones/bob-1/next_push", {"held_seconds": -1}, "invalid_field", "held_seconds"),
+    ("/phones/bob-1/library", {"profile": "nokia"}, "unknown_profile", "profile"),
+    ("/phones/bob-1/library", {"profile": "custom"}, "unknown_profile", "profile"),
+    ("/phones/bob-1/sends", {"profile": "nokia"}, "unknown_profile", "profile"),
+    ("/phones/bob-1/sends", {"trap": "nokia"}, "unknown_trap", "trap"),
+    (
+        "/phones/bob-1/sends",
+        {"profile": "stream", "trap": "stream.no_cid"},
+        "profile_and_trap",
+        "trap",
+    ),
+    ("/verdicts", {}, "missing_field", "payload"),
+    ("/verdicts", {"payload": {}}, "invalid_field", "payload"),
+    ("/verdicts", {"payload": "{oops"}, "payload_not_json", "payload"),
+    ("/verdicts", {"payload": ""}, "payload_not_json", "payload"),
+    ("/verdicts", {"payload": "[1]"}, "payload_no_object", "payload"),
+    ("/verdicts", {"payload": "[" * 9_000}, "payload_not_json", "payload"),
+    ("/verdicts", {"payload": "x" * 20_000}, "payload_too_long", "payload"),
+]
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "code", "field"),
-    [
-        ("/ring", {}, "missing_field", "callees"),
-        ("/ring", {"callees": []}, "invalid_field", "callees"),
-        ("/ring", {"callees": ["mallory"]}, "invalid_field", "callees.0"),
-        ("/ring", {"callees": ["bob", "bob"]}, "duplicate_callee", "callees"),
-        ("/ring", {"callees": ["bob", "carol", "bob"]}, "invalid_field", "callees"),
-        ("/ring", {"callees": "bob"}, "invalid_field", "callees"),
-        ("/ring", {"callees": ["bob"], "ring_time": 4}, "invalid_field", "ring_time"),
-        ("/ring", {"callees": ["bob"], "ring_time": 61}, "invalid_field", "ring_time"),
-        ("/ring", {"callees": ["bob"], "ring_time": "soon"}, "invalid_field", "ring_time"),
-        ("/ring", {"callees": ["bob"], "type": "endless"}, "invalid_field", "type"),
-        ("/ring", {"callees": ["bob"], "loud": True}, "unknown_field", "loud"),
-        ("/ring", [], "invalid_field", ""),
-        ("/reset", {"hard": True}, "unknown_field", "hard"),
-        ("/phones/bob-1/answer", {"uuid": "x"}, "unknown_field", "uuid"),
-        ("/phones/bob-1/conditions", {}, "nothing_to_set", ""),
-        ("/phones/bob-1/conditions", {"app": "asleep"}, "invalid_field", "app"),
-        ("/phones/bob-1/conditions", {"flight_mode": "perhaps"}, "invalid_field", "flight_mode"),
-        ("/phones/bob-1/conditions", {"ios": "26"}, "invalid_ios", "ios"),
-        ("/phones/bob-1/conditions", {"ios": "26.4.1"}, "invalid_ios", "ios"),
-        ("/phones/bob-1/conditions", {"ios": "260.4"}, "invalid_ios", "ios"),
-        ("/phones/bob-1/conditions", {"ios": 26.4}, "invalid_field", "ios"),
-        ("/phones/bob-1/next_push", {}, "nothing_to_set", ""),
-        ("/phones/bob-1/next_push", {"duplicate": 6}, "invalid_field", "duplicate"),
-        ("/phones/bob-1/next_push", {"duplicate": -1}, "invalid_field", "duplicate"),
-        ("/phones/bob-1/next_push", {"held_seconds": 1e9}, "invalid_field", "held_seconds"),
-        ("/phones/bob-1/next_push", {"held_seconds": -1}, "invalid_field", "held_seconds"),
-        ("/phones/bob-1/library", {"profile": "nokia"}, "unknown_profile", "profile"),
-        ("/phones/bob-1/library", {"profile": "custom"}, "unknown_profile", "profile"),
-        ("/phones/bob-1/sends", {"profile": "nokia"}, "unknown_profile", "profile"),
-        ("/phones/bob-1/sends", {"trap": "nokia"}, "unknown_trap", "trap"),
-        (
-            "/phones/bob-1/sends",
-            {"profile": "stream", "trap": "stream.no_cid"},
-            "profile_and_trap",
-            "trap",
-        ),
-        ("/verdicts", {}, "missing_field", "payload"),
-        ("/verdicts", {"payload": {}}, "invalid_field", "payload"),
-        ("/verdicts", {"payload": "{oops"}, "payload_not_json", "payload"),
-        ("/verdicts", {"payload": ""}, "payload_not_json", "payload"),
-        ("/verdicts", {"payload": "[1]"}, "payload_no_object", "payload"),
-        ("/verdicts", {"payload": "[" * 9_000}, "payload_not_json", "payload"),
-        ("/verdicts", {"payload": "x" * 20_000}, "payload_too_long", "payload"),
-    ],
-)
-async def test_a_wrong_body_is_told(
-    lab: Visitor, path: str, body: Any, code: str, field: str
-) -> None:
-    answer = await lab.client.post(path, json=body)
-    assert answer.status_code == 422, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert problem["code"] == code, problem
-    assert any(one["field"] == field and one["code"] == code for one in problem["errors"]), problem
-    assert (await lab.state())["calls"] == []
+async def test_a_wrong_body_is_told_and_changes_nothing(lab: Visitor) -> None:
+    for path, body, code, field in WRONG:
+        answer = await lab.client.post(path, json=body)
+        assert answer.status_code == 422, (path, body, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert problem["code"] == code, problem
+        told = [(one["field"], one["code"]) for one in problem["errors"]]
+        assert (field, code) in told, problem
+    state = await lab.state()
+    assert state["calls"] == []
+    assert not any(phone["kills"] or phone["sends"] for phone in state["phones"])
 
 
 async def test_what_is_no_json_is_told(lab: Visitor) -> None:
@@ -143,19 +141,17 @@ async def test_a_payload_is_judged_with_its_bytes(lab: Visitor) -> None:
     assert (large["bytes"], large["fits"]) == (5208, False)
 
 
-async def test_a_minute_holds_so_many_rings_and_no_more(
-    database_server: DatabaseServer, tmp_path: Path
-) -> None:
-    """In a house of its own: where the minute is used up, no other test could ring."""
-    one = {"callees": ["carol"], "ring_time": 5}
-    with (
-        Simulator.running() as simulator,
-        house_with_lab(database_server, simulator, tmp_path) as house,
-    ):
-        address = f"{house.apis[0].url}/lab"
-        async with httpx.AsyncClient(base_url=address, timeout=60) as client:
-            asked = (client.post("/ring", json=one) for _ in range(RINGS_A_MINUTE + 1))
-            answers = await asyncio.gather(*asked)
-    refused = [answer for answer in answers if not answer.is_success]
-    assert [(one.status_code, one.json()["code"]) for one in refused] == [(429, "too_many_rings")]
-    assert 1 <= int(refused[0].headers["retry-after"]) <= 60
+async def test_a_minute_holds_so_many_rings_and_no_more() -> None:
+    """As if three hundred had rung: a phone is rung by none of it."""
+    inside = FastAPI()
+    inside.state.lab = lab = Lab("http://127.0.0.1:1")
+    problems.install(inside)
+    inside.include_router(router)
+    inside.dependency_overrides[get_args(TheBench)[1].dependency] = lambda: None
+    for _ in range(RINGS_A_MINUTE):
+        lab.count_ring()
+    transport = httpx.ASGITransport(app=inside)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        refused = await client.post("/ring", json={"callees": ["carol"]})
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_rings")
+    assert 1 <= int(refused.headers["retry-after"]) <= 60

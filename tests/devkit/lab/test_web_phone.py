@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.dashboard.test_in_a_browser import accessible, fits, new_page
+from tests.dashboard.test_in_a_browser import fits, fits_in_both_looks, new_page
 from tests.devkit.lab.conftest import Visitor
 from tests.devkit.lab.page import SLOW
 from tests.e2e.house import House, eventually
@@ -24,7 +24,7 @@ async def opened(
     address = f"{house.apis[0].url}/lab"
     async with (
         httpx.AsyncClient(base_url=address, timeout=30) as client,
-        new_page(chromium, **view) as page,
+        new_page(chromium, alone=True, **view) as page,
     ):
         lab = Visitor(client)
         await lab.post("/reset")
@@ -73,17 +73,15 @@ async def test_its_service_worker_shows_what_the_simulated_push_service_has_open
         await expect(page.locator("#pushes")).to_have_text("Off.", timeout=SLOW)
 
 
-@pytest.mark.parametrize("width", [1440, 390])
 async def test_it_rings_answers_and_stops_beside_the_simulated_phones(
-    chromium: Browser, lab_house: House, width: int
+    chromium: Browser, lab_house: House
 ) -> None:
-    view = {"viewport": {"width": width, "height": 844}}
-    async with opened(chromium, lab_house, **view) as (page, lab):
-        await accessible(page)
+    async with opened(chromium, lab_house) as (page, lab):
+        await fits_in_both_looks(page)
         session = await lab.ring("bob")
         await says(page, "Alice is calling.")
         await lab.until_rings("bob-1", "bob-2")
-        await fits(page)
+        await fits_in_both_looks(page)
         await button(page, "Answer").click()
         await says(page, "In the call.")
         for phone in ("bob-1", "bob-2"):
@@ -131,7 +129,7 @@ async def test_by_one_click_all_of_bobs_ring_one_answers_and_all_others_stop(
     phones = ("bob-1", "bob-2", "bob-android", "bob-cn")
     async with (
         httpx.AsyncClient(base_url=address, timeout=30) as client,
-        new_page(chromium, **view) as page,
+        new_page(chromium, alone=True, **view) as page,
     ):
         lab = Visitor(client)
         await lab.post("/reset")
