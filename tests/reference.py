@@ -4,6 +4,7 @@
 """
 
 import ast
+import functools
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,12 +64,14 @@ def exposed(of: Metric) -> str:
     return f"{of.name}_total" if of.type == "counter" else of.name
 
 
+@functools.cache
 def log_events() -> dict[str, tuple[set[str], set[str]]]:
     """Levels and fields by event, of all lines that our code writes."""
     found: dict[str, tuple[set[str], set[str]]] = {}
     for folder in SOURCES:
         for path in (ROOT / folder).rglob("*.py"):
-            for name, level, fields in _lines_of(ast.parse(path.read_text())):
+            source = path.read_text()
+            for name, level, fields in _lines_of(ast.parse(source)) if "log." in source else ():
                 levels, all_fields = found.setdefault(name, (set(), set()))
                 levels.add(level)
                 all_fields |= fields

@@ -13,18 +13,19 @@ COMMANDS = ("benchmarks", "chaos", "readme")
 
 
 def drawn_untold(source: str) -> list[int]:
-    """Lines that call something of `random` themselves."""
+    """Lines that call something of `random` themselves, or take something out of it."""
+    if "random" not in source:
+        return []
     return [
         node.lineno
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "random"
-    ] + [
-        node.lineno
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.ImportFrom) and node.module == "random"
+        if (isinstance(node, ast.ImportFrom) and node.module == "random")
+        or (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id == "random"
+        )
     ]
 
 
