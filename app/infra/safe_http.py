@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from app.core.delivery import DeliveryError
 from app.core.text import is_plain, storable
@@ -62,6 +62,12 @@ def anyone(_address: str) -> bool:
     return True
 
 
+@cache
+def _trust_of_this_machine() -> ssl.SSLContext:
+    """Read once a process: it costs 30 ms of CPU."""
+    return ssl.create_default_context()
+
+
 class SafeHttp:
     """Connections to tenants' endpoints. Belongs to one event loop.
 
@@ -82,7 +88,7 @@ class SafeHttp:
         self._resolver = resolver
         self._names = Names()
         self._judge: Judge = anyone if allow_private else judge
-        self._tls = trust or ssl.create_default_context()
+        self._tls = trust or _trust_of_this_machine()
         self._places = asyncio.Semaphore(MOST_CONNECTIONS)
         self._in_use = 0
         self._kept = Kept(MOST_RESTING)

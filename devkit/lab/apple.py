@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import httpx
 
+from devkit.phone.sources import trusted
+
 REMEMBERED: Final = 1.0
 PATIENCE: Final = 2.0
 KEY_PATIENCE: Final = 10.0
@@ -23,7 +25,9 @@ class SimulatedApple:
     def __init__(self, url: str) -> None:
         self.url = url
         self.run: str | None = None
-        self._client = httpx.AsyncClient(base_url=url, timeout=PATIENCE, trust_env=False)
+        self._client = httpx.AsyncClient(
+            base_url=url, timeout=PATIENCE, trust_env=False, verify=trusted()
+        )
         self._asking = asyncio.Lock()
         self._asked_at = float("-inf")
 

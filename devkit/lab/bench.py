@@ -30,6 +30,7 @@ from devkit.phone import (
     Timing,
 )
 from devkit.phone.callkit import Screen, ScreenState
+from devkit.phone.sources import trusted
 
 MODEL_NOTE: Final = (
     "This is a model of iPhones and of an Android phone, written from Apple's and Google's "
@@ -79,7 +80,7 @@ class Bench:
         await premises.send_profiles(self._backend, {}, {}, ALERTED_APP)
         source = await self._parts.enter_async_context(SimulatorPushes(self._simulator_url))
         client = await self._parts.enter_async_context(
-            httpx.AsyncClient(timeout=5.0, trust_env=False)
+            httpx.AsyncClient(timeout=5.0, trust_env=False, verify=trusted())
         )
         api = str(self._backend.client.base_url)
         tokens = {user: await premises.user_token(self._backend, user) for _, user, _ in PHONES}

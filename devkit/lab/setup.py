@@ -13,6 +13,7 @@ from app.infra.errors import NotFound, Unavailable
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 from devkit.lab.apple import SimulatedApple
+from devkit.phone.sources import trusted
 
 TENANT: Final = "Lab (simulated phones)"
 KEY_NAME: Final = "the lab's own, renewed at its start"
@@ -87,6 +88,7 @@ async def open_backend(runtime: Runtime) -> Backend:
         headers={"Authorization": f"Bearer {key}"},
         timeout=PATIENCE,
         trust_env=False,
+        verify=trusted(),
     )
     return Backend(client, key)
 

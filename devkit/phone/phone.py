@@ -19,7 +19,7 @@ from devkit.phone.parsers import PROFILES
 from devkit.phone.pushkit import App, Conditions
 from devkit.phone.ring import Ring
 from devkit.phone.settings import Identity, Timing
-from devkit.phone.sources import PushSource
+from devkit.phone.sources import PushSource, trusted
 
 
 class Phone:
@@ -45,7 +45,7 @@ class Phone:
         self.identity = identity
         self.conditions = conditions or Conditions()
         self._own_client = client is None
-        client = client or httpx.AsyncClient(timeout=timing.http)
+        client = client or httpx.AsyncClient(timeout=timing.http, verify=trusted())
         self.kit = Kit(
             identity,
             timing,

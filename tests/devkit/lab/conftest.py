@@ -14,7 +14,7 @@ from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
 from tests.conftest import TEMPLATE, DatabaseServer
 from tests.dashboard.conftest import chromium
-from tests.e2e.house import House, eventually, listening, running_house, url_of
+from tests.e2e.house import NO_TLS, House, eventually, listening, running_house, url_of
 
 __all__ = ["chromium"]
 
@@ -147,7 +147,7 @@ def moments(call: Json, what: str) -> dict[str, float]:
 async def lab(lab_house: House) -> AsyncIterator[Visitor]:
     """A visitor of the lab, whose phones are new."""
     address = f"{lab_house.apis[0].url}/lab"
-    async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=address, timeout=30, verify=NO_TLS) as client:
         visitor = Visitor(client)
         await visitor.post("/reset")
         yield visitor
