@@ -63,7 +63,8 @@ test-long: $(VENV)/browser.stamp ## the tests of chance in their long forms, som
 		tests/core/test_call_walk.py tests/apns/test_many.py tests/fcm/test_many.py tests/webpush/test_many.py \
 		tests/e2e/test_races.py tests/e2e/test_android.py tests/e2e/test_web_push.py tests/fuzz \
 		tests/clients/test_streams.py tests/clients/test_phone.py tests/calls/test_busy.py tests/outbox/test_code.py \
-		tests/e2e/test_groups_survive.py $(ARGS)
+		tests/e2e/test_groups_survive.py \
+		tests/credentials/test_under_load.py $(ARGS)
 
 .PHONY: test-repeat
 test-repeat: $(VENV)/browser.stamp ## run the tests ten times, five of them on busy cores; ARGS as above

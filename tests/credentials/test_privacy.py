@@ -69,7 +69,8 @@ async def test_no_private_byte_anywhere(api, heard, query, tmp_path):
     for made in FILES_MAKER.everything:
         if len(made.data) > 500_000:
             continue
-        for path in ("/v1/credentials/preview", "/v1/credentials"):
+        ways = ("/v1/credentials/preview", "/v1/credentials")
+        for path in ways[1:] if made.code == "too_costly" else ways:  # to refuse one costs a second
             answer = await api.post(path, json=_body(made))
             assert answer.status_code in {200, 201, 409, 422}, answer.text
             answers.append(answer.text)

@@ -16,6 +16,8 @@ from tests.credentials.test_google_files import WRONG_GOOGLE_FILES
 FILES = MAKER.everything
 BY_NAME = {made.name: made for made in FILES}
 MOST_SECONDS = 4.0
+BEFORE_IT_GOES_OFF = 2.0
+"""Seconds of CPU within which a bomb is refused."""
 MOST_MEMORY = 20 * 1024 * 1024
 
 
@@ -48,16 +50,9 @@ def test_the_right_answer(made):
             parse(made)
         assert caught.value.code == made.code, caught.value.detail
         told = f"{caught.value.detail} {caught.value.more} {caught.value!r}"
-    assert time.process_time() - began < MOST_SECONDS
+    most = BEFORE_IT_GOES_OFF if made.code == "too_costly" else MOST_SECONDS
+    assert time.process_time() - began < most
     assert not [secret for secret in MAKER.secrets if secret in told.encode()]
-
-
-@pytest.mark.parametrize("made", [f for f in FILES if f.code == "too_costly"], ids=lambda f: f.name)
-def test_a_bomb_is_refused_before_it_goes_off(made):
-    began = time.process_time()
-    with pytest.raises(Refused):
-        parse(made)
-    assert time.process_time() - began < 2.0
 
 
 HEAVY = [

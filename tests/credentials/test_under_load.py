@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,24 +14,41 @@ from pydantic import SecretStr
 from app.credentials import rotation
 from app.infra.runtime import open_runtime
 from app.infra.settings import Settings
+from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
+from tests.chance import often
+from tests.conftest import TEMPLATE, DatabaseServer
 from tests.e2e.house import BUNDLE, SECRET_KEY, House, Tenant, eventually, new_tenant, running_house
 
-RINGS = 1_000
+RINGS = often(200, 1_000)
 USERS = 50
 AT_ONCE = 20
 NEW_KEY = "Qm5xT8rC1vLk3NwZ7bYd0sHf6uJe2GpA"
 OTHER = "com.example.other"
 
 
-@pytest.fixture
-def house(database: str, redis: str, simulator: Simulator, tmp_path: Path) -> Iterator[House]:
-    with running_house(database, redis, simulator, tmp_path) as running:
-        yield running
+@pytest.fixture(scope="module")
+def house(
+    database_server: DatabaseServer,
+    session_simulator: Simulator,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[House]:
+    """One for all but the test that exchanges its workers; each test has its tenant."""
+    name = f"ringline_credentials_{secrets.token_hex(6)}"
+    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    url, folder = database_server.url_for(name), tmp_path_factory.mktemp("credentials")
+    try:
+        with (
+            running_valkey() as valkey,
+            running_house(url, valkey.url, session_simulator, folder) as running,
+        ):
+            yield running
+    finally:
+        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
-async def tenant(house: House) -> AsyncIterator[Tenant]:
+async def tenant(house: House, simulator: Simulator) -> AsyncIterator[Tenant]:
     async with new_tenant(house) as made:
         yield made
 
@@ -113,6 +131,40 @@ async def only(tenant: Tenant, certificate: Any) -> dict[str, Any]:
     assert made["state"] == "active"
     assert (await tenant.api.delete(f"/v1/credentials/{first['id']}")).status_code == 204
     return made
+
+
+async def test_the_key_encryption_key_is_rotated_while_rings_go_on(
+    database: str, redis: str, simulator: Simulator, tmp_path: Path
+) -> None:
+    """Each process in turn, as the vault's own words have it; then the old key is gone."""
+    stages = (f"1:{SECRET_KEY},2026:{NEW_KEY}", f"2026:{NEW_KEY},1:{SECRET_KEY}")
+    with running_house(database, redis, simulator, tmp_path) as house:
+        async with new_tenant(house) as tenant:
+            for n in range(USERS):
+                await tenant.phone(f"user{n}", alert=False)
+            stop, calls = asyncio.Event(), list[str]()
+            ringing = asyncio.create_task(ring_until(tenant, stop, calls))
+            for keys in stages:
+                await exchange_worker(house, keys)
+            async with rotating(house, stages[1]) as settings:
+                runtime = open_runtime(settings)
+                before = await rotation.usage(runtime)
+                done = await rotation.rotate(runtime, batch=1)
+                after = await rotation.usage(runtime)
+                await runtime.close()
+            assert before["credentials"] == {"1": 1}
+            assert after["credentials"] == {"2026": 1}
+            assert (done.rewrapped, done.failed) == (3, ())
+            await exchange_worker(house, f"2026:{NEW_KEY}")
+            after_all = len(calls) + 20
+
+            async def rung_on() -> bool:
+                return len(calls) > max(after_all, 50)
+
+            await eventually(rung_on)
+            stop.set()
+            await ringing
+            await all_rang(tenant, calls)
 
 
 async def test_a_certificate_is_replaced_and_the_old_one_refused(tenant: Tenant) -> None:
@@ -214,40 +266,6 @@ async def test_request_sign_bring_and_ring(tenant: Tenant) -> None:
     assert arrival.status == 200
     assert arrival.payload["ring"]["session_id"] == call["session_id"]
     assert arrival.client["fingerprint"] == made["fingerprint"]
-
-
-async def test_the_key_encryption_key_is_rotated_while_rings_go_on(
-    database: str, redis: str, simulator: Simulator, tmp_path: Path
-) -> None:
-    """Each process in turn, as the vault's own words have it; then the old key is gone."""
-    stages = (f"1:{SECRET_KEY},2026:{NEW_KEY}", f"2026:{NEW_KEY},1:{SECRET_KEY}")
-    with running_house(database, redis, simulator, tmp_path) as house:
-        async with new_tenant(house) as tenant:
-            for n in range(USERS):
-                await tenant.phone(f"user{n}", alert=False)
-            stop, calls = asyncio.Event(), list[str]()
-            ringing = asyncio.create_task(ring_until(tenant, stop, calls))
-            for keys in stages:
-                await exchange_worker(house, keys)
-            async with rotating(house, stages[1]) as settings:
-                runtime = open_runtime(settings)
-                before = await rotation.usage(runtime)
-                done = await rotation.rotate(runtime, batch=1)
-                after = await rotation.usage(runtime)
-                await runtime.close()
-            assert before["credentials"] == {"1": 1}
-            assert after["credentials"] == {"2026": 1}
-            assert (done.rewrapped, done.failed) == (3, ())
-            await exchange_worker(house, f"2026:{NEW_KEY}")
-            after_all = len(calls) + 20
-
-            async def rung_on() -> bool:
-                return len(calls) > max(after_all, 50)
-
-            await eventually(rung_on)
-            stop.set()
-            await ringing
-            await all_rang(tenant, calls)
 
 
 async def ring_until(tenant: Tenant, stop: asyncio.Event, calls: list[str]) -> None:
