@@ -52,7 +52,7 @@ def signed(key: Any, kid: str, algorithm: str = "RS256", **claims: Any) -> str:
 def test_a_key_alone_says_for_what_it_is() -> None:
     good = [
         public("r", rsa_key()),
-        public("r2", rsa_key(), alg="RS256", use="sig"),
+        public("r2", rsa_key(), alg="RS256", use="sig", key_ops=["verify"]),
         public("e", ec_key()),
     ]
     passed_over = [
@@ -61,6 +61,10 @@ def test_a_key_alone_says_for_what_it_is() -> None:
         public("x", rsa_key(), use="enc"),
         public("x", rsa_key(1_024)),
         public("x", ec.generate_private_key(ec.SECP384R1())),
+        {**public("x", rsa_key()), "key_ops": ["encrypt"]},
+        {**public("x", rsa_key()), "key_ops": "verify"},
+        {**public("x", rsa_key()), "e": public("x", rsa_key())["n"][:-10] + "AAAAAAAAAQ"},
+        {**public("x", rsa_key()), "n": "_" * 2_048},  # 12,288 bits
         {**public("x", rsa_key()), "kid": None},
         {**public("x", rsa_key()), "n": "!"},
         {**public("x", rsa_key()), "kty": ["RSA"]},
