@@ -175,3 +175,34 @@ async def test_pushes_under_way_are_found_once_after_the_claims_in_place(
         rows = await session.execute(text("SELECT state, is_open FROM pushes ORDER BY state"))
         assert [tuple(row) for row in rows] == [(s, False) for s in ["accepted"] * 3 + ["dropped"]]
     await one.close()
+
+
+async def test_on_the_way_back_what_lies_in_batches_becomes_rows(empty_database: str) -> None:
+    """Taken, in a worker's hands, or not claimed yet: as the row for which each place stood."""
+    from uuid import uuid4
+
+    from app.push import batch_claims, worker_store
+    from app.push.claims import ALWAYS
+    from tests.push.test_claims_in_place import USERS, ring_all
+
+    await on_thread(schema.upgrade, empty_database)
+    one, worker = db.connect(Settings(database_url=empty_database)), uuid4()
+    async with one.transaction() as session:
+        await worker_store.enter_worker(session, worker, host="h", pid=1, only=None, lease=9)
+        held = await batch_claims.claim_calls(session, worker, await ring_all(session), 1, ALWAYS)
+        held[0].batch.take(1, held[0].created_at, held[0].created_at)
+        await batch_claims.record(session, [held[0].batch])
+        before = list(await session.execute(text(IN_ANY)))
+    assert {row.state for row in before} == {"pending", "sending", "accepted"}
+    await on_thread(schema.downgrade, empty_database, "0145")
+    async with one.autocommit() as session:
+        assert list(await session.execute(text(IN_ANY))) == before
+        assert (await session.execute(text("SELECT count(*) FROM pushes"))).scalar_one() == USERS
+        assert (await session.execute(text("SELECT count(*) FROM push_batches"))).scalar_one() == 0
+    await one.close()
+
+
+IN_ANY = """
+    SELECT id, ring, token, state, is_open, claimed_by, fence, attempts, status, sent_at, due_at
+    FROM targets ORDER BY id
+"""
