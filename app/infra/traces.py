@@ -125,7 +125,8 @@ class Traces:
         if request is None or request.over or traceparent is None:
             return
         if request.span is not None:
-            request.span.link(traceparent)
+            if request.span.traceparent != traceparent:  # else it began the call itself
+                request.span.link(traceparent)
             return
         given = request.traceparent
         if given is not None and _trace_of(given) == _trace_of(traceparent):
