@@ -78,4 +78,4 @@ async def test_the_code_does_to_rows_what_the_model_does(
         for world in [world for world in WORLDS if world.name in worlds] * often(2, 30):
             replay = Replay(session, Model(world, ALL), batched=batched)
             steps += len(await walk(replay, chance))
-    assert steps > 200
+    assert steps > 60
