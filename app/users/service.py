@@ -8,7 +8,7 @@ from app.audit.log import Actor, record
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.runtime import Runtime
 from app.users import store
-from app.users.schemas import HandlesIn, PreferencesIn
+from app.users.schemas import AT_REST, HandlesIn, PreferencesIn
 
 MOST_BLOCKS: Final = 1_000
 
@@ -17,7 +17,7 @@ async def preferences(runtime: Runtime, tenant_id: UUID, user_id: str) -> Prefer
     """What the user wants."""
     async with runtime.database.autocommit() as session:
         stored = await store.preferences(session, tenant_id, user_id)
-    return PreferencesIn.model_validate(stored or {})
+    return PreferencesIn.model_validate(stored or {}, context=AT_REST)
 
 
 async def set_preferences(
