@@ -27,7 +27,7 @@ from app.calls import call_token_view as state
 from app.calls import late_devices as late
 from app.calls import store as calls
 from app.credentials import store as credentials
-from app.dashboard import store_lists
+from app.dashboard import store_counts, store_lists
 from app.devices import store as devices
 from app.events import store as events
 from app.infra.db import as_json
@@ -142,6 +142,7 @@ PAGE = USER | {
     "window": 51,
     "limit": 51,
 }
+MINUTES = {"since": NOW, "until": NOW, "low": IDS[0], "high": IDS[0]}
 WORKER = {"worker": uuid4(), "limit": 500, "since": claims.ALWAYS}
 LOST = {"worker": IDS[0], "pushes": IDS, "fences": [1, 2], "limit": 500}
 STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
@@ -228,6 +229,8 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "own calls": (histories.OWN, {"ids": IDS, "user": "u7"}),
     "missed calls": (histories.COUNT, USER),
     "last pushes of devices": (store_lists.LAST_PUSHES, USER),
+    "minutes": (store_counts.ADD, MINUTES),
+    "fresh minutes": (store_counts.FRESH, MINUTES | {"tenant": TENANT}),
     "heartbeat": (heartbeats.BY_ID, USER | {"id": IDS[0], "device": "d"}),
     "heartbeat by name": (
         heartbeats.BY_NAME,

@@ -21,8 +21,8 @@ BOUNDS = (5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 2000, 5000,
 """Upper bounds, in ms, of the time from request to Apple's acceptance."""
 _BOUNDS = ",".join(str(bound) for bound in BOUNDS)
 
-# Ids of rings are UUIDv7, made a moment before `created_at`: the primary key finds a stretch of
-# time without an index of its own. Clocks of API processes may differ by a minute.
+# Ids of rings and pushes are UUIDv7, made a moment before `created_at`: the primary key finds a
+# stretch of time without an index of its own. Clocks of API processes may differ by a minute.
 RINGS = """
     SELECT tenant_id, date_trunc('minute', created_at) AS minute, 'ring' AS what,
            coalesce(outcome, 'ringing') AS name, count(*) AS count
@@ -30,15 +30,21 @@ RINGS = """
     WHERE uuid >= :low AND uuid < :high AND created_at >= :since AND created_at < :until {tenant}
     GROUP BY 1, 2, 4
 """
-_PUSHED = """FROM tenants t CROSS JOIN LATERAL (
-        SELECT * FROM targets
-        WHERE tenant_id = t.id AND created_at >= :since AND created_at < :until OFFSET 0
-    ) p WHERE p.purpose = 'ring'"""
+_OF_PUSH = "tenant_id, created_at, answered_at, purpose, state, reason"
+_PUSHED = f"""FROM (
+        SELECT {_OF_PUSH} FROM pushes
+        WHERE id >= :low AND id < :high AND created_at >= :since AND created_at < :until {{tenant}}
+        UNION ALL
+        SELECT o.* FROM tenants t CROSS JOIN LATERAL (
+            SELECT {_OF_PUSH} FROM places
+            WHERE tenant_id = t.id AND created_at >= :since AND created_at < :until OFFSET 0
+        ) o WHERE true {{owner}}
+    ) p WHERE p.purpose = 'ring'"""  # noqa: S608  (constants)
 PUSHES = f"""
     SELECT p.tenant_id, date_trunc('minute', p.created_at), 'push',
            CASE WHEN p.state = 'refused' THEN 'refused: ' || coalesce(p.reason, 'no reason')
                 ELSE p.state END, count(*)
-    {_PUSHED} {{owner}}
+    {_PUSHED}
     GROUP BY 1, 2, 4
 """
 TOOK = f"""
@@ -46,7 +52,7 @@ TOOK = f"""
            CAST((ARRAY[{_BOUNDS}])[least(1 + width_bucket(
                extract(epoch FROM p.answered_at - p.created_at) * 1000,
                CAST(ARRAY[{_BOUNDS}] AS numeric[])), {len(BOUNDS)})] AS text), count(*)
-    {_PUSHED} AND p.state = 'accepted' AND p.answered_at IS NOT NULL {{owner}}
+    {_PUSHED} AND p.state = 'accepted' AND p.answered_at IS NOT NULL
     GROUP BY 1, 2, 4
 """  # noqa: S608 - of our own bounds
 ALL = f"{RINGS} UNION ALL {PUSHES} UNION ALL {TOOK}"

@@ -88,7 +88,8 @@ class Push(Base):
 
     No index names what a claim changes (`state`, `claimed_by`, `fence`, `attempts`), and a page is
     filled to 45 %: a claim so writes the row beside itself and no index. When a push ends all of
-    them are written, so those of a call, a user or a device are found by their rings.
+    them are written, so those of a call, a user or a device are found by their rings, and those of
+    a time by their ids, which are UUIDv7 made a moment before `created_at`.
 
     `inherited`: somebody may have handed it over without a recorded answer. `repeated`: it has had
     the one repeat that this allows, or is about to.
@@ -133,7 +134,6 @@ class Push(Base):
     __table_args__ = (
         UniqueConstraint("ring", "token_id", "purpose", name="uq_pushes_ring"),
         Index("ix_pushes_open", "due_at", postgresql_where=text("is_open")),
-        Index("ix_pushes_created_at", "tenant_id", "created_at"),
         {"postgresql_with": {"fillfactor": "45"}},
     )
 
