@@ -1,5 +1,6 @@
 """What a newcomer does first: the demo, and what the README says to type."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from devkit.embedded.stack import running_stack
+from tests.e2e.house import Tenant
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -33,33 +34,39 @@ def own_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("RINGLINE_")}
 
 
-def demo(folder: Path, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "app.cli", "demo", "--once", "--folder", str(folder)],
-        env=own_environment(), cwd=ROOT, capture_output=True, text=True, check=False, timeout=100,
-        **options,
-    )  # fmt: skip
-
-
-def test_demo_rings_and_every_step_is_right_twice_over(tmp_path: Path) -> None:
+def test_demo_rings_twice_over_and_leaves_nothing_running(tmp_path: Path) -> None:
+    """The first time it ends by itself, the second time it is killed while its page is open."""
     folder = tmp_path / "a folder with spaces"
     with taken(5432, 6379, 8000):
-        for _ in range(2):
-            done = demo(folder)
-            assert done.returncode == 0, done.stdout + done.stderr
-            assert "answered elsewhere: 4" in done.stdout
-            assert "Every step was right." in done.stdout
-            assert re.search(r"median \d+\.\d ms", done.stdout)
-            assert re.search(r"/lab.*one click", done.stdout)
-            assert re.search(
-                r"Bob's (second iPhone|iPhone( without CallKit)?|Android phone) rang \d+\.\d ms after one",
-                done.stdout,
-            )
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", "demo", "--once", "--folder", str(folder)],
+            env=own_environment(), cwd=ROOT, capture_output=True, text=True, check=False,
+            timeout=100,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        all_right(done.stdout)
+        assert "Every step was right." in done.stdout
+        assert re.search(r"/lab.*one click", done.stdout)
+        # the folder is its owner's alone
+        assert folder.stat().st_mode & 0o077 == 0
+        assert (folder / "secret_key").stat().st_mode & 0o777 == 0o600
+        killed_in_the_middle(folder)
 
 
-def test_demo_leaves_nothing_running(tmp_path: Path) -> None:
+def all_right(said: str) -> None:
+    """The demo has rung, by each of its steps: where one is wrong it comes no further."""
+    assert "answered elsewhere: 4" in said
+    assert re.search(r"median \d+\.\d ms", said)
+    assert re.search(
+        r"Bob's (second iPhone|iPhone( without CallKit)?|Android phone) rang \d+\.\d ms after one",
+        said,
+    )
+
+
+def killed_in_the_middle(folder: Path) -> None:
+    """Start it, look at its page, and kill it: nothing runs on."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "demo", "--folder", str(tmp_path / "d")],
+        [sys.executable, "-m", "app.cli", "demo", "--folder", str(folder)],
         env=own_environment(), cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
@@ -68,6 +75,7 @@ def test_demo_leaves_nothing_running(tmp_path: Path) -> None:
         said.append(line)
         if "Ctrl-C" in line:
             break
+    all_right("".join(said))
     addresses = [line for line in said if "http" in line and " up " not in line]
     lab = re.search(r"http://127\.0\.0\.1:\d+/lab", addresses[0])
     assert lab is not None, "the lab's is the first address to open"
@@ -107,29 +115,14 @@ def curl_session() -> str:
     return section.split("```sh\n", 1)[1].split("```", 1)[0]
 
 
-def test_the_curl_session_of_the_readme_works_when_pasted(tmp_path: Path) -> None:
-    import asyncio
-
-    from app.infra.runtime import open_runtime
-    from app.tenants import service as tenants
-
-    async def key_of(stack) -> str:
-        runtime = open_runtime(stack.settings)
-        made = await tenants.create(runtime, "readme")
-        await runtime.close()
-        return made.api_key
-
-    with running_stack(tmp_path / "stack", lambda *_: None) as stack:
-        # meanwhile: the folder is its owner's alone
-        assert (tmp_path / "stack").stat().st_mode & 0o077 == 0
-        assert (tmp_path / "stack" / "secret_key").stat().st_mode & 0o777 == 0o600
-        key = asyncio.run(key_of(stack))
-        script = curl_session().replace("curl -s", "curl -sS --fail-with-body")
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            env=own_environment() | {"KEY": key, "API": stack.api_url},
-            capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+async def test_the_curl_session_of_the_readme_works_when_pasted(tenant: Tenant) -> None:
+    script = curl_session().replace("curl -s", "curl -sS --fail-with-body")
+    done = await asyncio.to_thread(
+        subprocess.run,
+        ["bash", "-euo", "pipefail", "-c", script],
+        env=own_environment() | {"KEY": tenant.key, "API": tenant.house.apis[0].url},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"state":"active"' in done.stdout
     assert '"reason":"ended_by_server"' in done.stdout
