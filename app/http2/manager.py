@@ -254,6 +254,7 @@ class ConnectionManager:
         except BaseException:
             for connection in made:
                 connection.abort("the connection was not completed")
+                self._owner.on_closed(connection)  # uvloop does not say so of one given up in TLS
             raise
         return connection
 

@@ -5,6 +5,7 @@ import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -90,8 +91,8 @@ class Rig:
         assert self.sim.statistics()["violations"] == self._violations
 
 
-@pytest.fixture
-async def rig(simulator: Simulator) -> AsyncIterator[Rig]:
+@asynccontextmanager
+async def rigged(simulator: Simulator) -> AsyncIterator[Rig]:
     simulator.clear_arrivals()
     sender = WebPushSender(
         KEY, ca_file=simulator.ca_file, wall_clock=time.time, judge=anyone, timing=PATIENT
@@ -103,3 +104,9 @@ async def rig(simulator: Simulator) -> AsyncIterator[Rig]:
         pools = list(sender._pools.values())
         await sender.close()
         assert not any(pool.manager.sockets or pool.in_flight for pool in pools)
+
+
+@pytest.fixture
+async def rig(simulator: Simulator) -> AsyncIterator[Rig]:
+    async with rigged(simulator) as made:
+        yield made

@@ -4,11 +4,13 @@ import asyncio
 import uuid
 
 import pytest
+import uvloop
 
 from app.core.push_policy import NoAnswer
 from app.webpush.message import message_of
+from devkit.simulator import Simulator
 from tests.apns.rig import until
-from tests.webpush.conftest import PUBLIC, Rig, id_of, push_to, token_of
+from tests.webpush.conftest import PUBLIC, Rig, id_of, push_to, rigged, token_of
 from tests.webpush.test_sender import ANSWERS
 
 
@@ -110,3 +112,17 @@ async def test_what_is_not_begun_in_time_or_given_up_leaves_nothing_behind(old: 
     await until(lambda: not old.sender.stats().leaving)
     assert (await old.push(browser, within=5.0)).code == 201
     await old.settled()
+
+
+def test_it_goes_by_the_loop_of_workers_too(simulator: Simulator) -> None:
+    async def pushes() -> None:
+        async with rigged(simulator) as made:
+            simulator.connection_fault(environment="webpush", http1=True)
+            outcomes = await asyncio.gather(*(made.push(within=10.0) for _ in range(20)))
+            assert {one.code for one in outcomes} == {201}
+            assert len(connections(made)) <= 8
+            await made.settled()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        for _ in range(3):  # each leaves a connection that was being opened
+            runner.run(pushes())
