@@ -87,6 +87,7 @@ def roll(old: Version, new: Version, journey: Journey) -> int:
     with ringing.going():
         first = journey.ring(old)
         new.command("migrate")
+        say(f"migrated; {journey.put_off} requests were told to try again")
         journey.ring(old)
         say(f"{old.name} rings on, on this tree's schema")
         new.start()
@@ -132,12 +133,15 @@ def main() -> None:
         env = environment(postgres.url_for("roll").replace("+asyncpg", ""), valkey.url, sim)
         old, new = Version(commit, tree, env, folder), Version("this tree", ROOT, env, folder)
         try:
-            rings = roll(old, new, Journey(sim))
+            journey = Journey(sim)
+            rings = roll(old, new, journey)
         finally:
             old.stop()
             new.stop()
             server.close()
-    say(f"{rings} rings of all versions meanwhile: each on the phone once")
+    say(
+        f"{rings} rings of all versions meanwhile: each on the phone once, {journey.put_off} put off"
+    )
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from tests.e2e.house import BUNDLE, SECRET_KEY, listening, url_of
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "releases.md"
 STARTING = 90
+TRIES = 5
 RING_TIME = 170
 """Seconds: the call that is ringing when everything stops is to be ringing still."""
 
@@ -128,14 +129,20 @@ class Journey:
     def __init__(self, sim: Simulator) -> None:
         self._sim = sim
         self.key = ""
+        self.put_off = 0
         self.token = secrets.token_hex(32)
 
     def ask(self, version: Version, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        """A request by the tenant's key, which must work."""
-        answer = httpx.request(
-            method, f"{version.url}{path}", json=body, timeout=30,
-            headers={"Authorization": f"Bearer {self.key}"},
-        )  # fmt: skip
+        """A request by the tenant's key, which must work; one that is told to try again does so."""
+        for _ in range(TRIES):
+            answer = httpx.request(
+                method, f"{version.url}{path}", json=body, timeout=30,
+                headers={"Authorization": f"Bearer {self.key}"},
+            )  # fmt: skip
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            self.put_off += 1
+            time.sleep(float(answer.headers["retry-after"]))
         assert answer.is_success, f"{version.name}: {path}: {answer.status_code} {answer.text}"
         found: dict[str, Any] = answer.json() if answer.content else {}
         return found
