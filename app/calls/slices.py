@@ -47,16 +47,17 @@ async def first_slices(session: Connection, orders: Sequence[RingRequest]) -> Se
     if not large:
         return orders
     sliced = await batches.batched(session, large)
-    return [_first_slice(one) if one.session_id in sliced else one for one in orders]
+    return [first_slice(one) if one.session_id in sliced else one for one in orders]
 
 
 def _is_large(one: RingRequest) -> bool:
     return len(one.callees) >= FROM and not one.notify
 
 
-def _first_slice(one: RingRequest) -> RingRequest:
-    first = one.request.model_copy(update={"callees": one.request.callees[:FIRST]})
-    return replace(one, request=first, callees=one.callees[:FIRST], owed=one.callees[FIRST:])
+def first_slice(one: RingRequest, size: int = FIRST) -> RingRequest:
+    """This request with its first callees, and the others owed."""
+    first = one.request.model_copy(update={"callees": one.request.callees[:size]})
+    return replace(one, request=first, callees=one.callees[:size], owed=one.callees[size:])
 
 
 @frozen

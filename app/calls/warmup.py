@@ -6,7 +6,7 @@ The first request to a new process would otherwise pay for preparing a dozen sta
 
 from uuid import UUID
 
-from app.calls import store
+from app.calls import slices, store
 from app.calls.apply import Change, apply
 from app.calls.ringing import resolve, ring_new
 from app.calls.schemas import CallerIn, RingIn
@@ -26,8 +26,8 @@ GROUP = [CALLEE, *(f"{CALLEE}-{n}" for n in range(1, BATCHED_FROM))]
 
 
 async def rehearse(runtime: Runtime) -> None:
-    """Go once through the statements of a ring, an accept and an end, of one and of a group whose
-    pushes lie in batches; nothing of it stays."""
+    """Go once through the statements of a ring, an accept and an end, of one, of a group whose
+    pushes lie in batches, and by slices; nothing of it stays."""
     tenant_id = uuid7()
     async with runtime.database.rehearsal() as session:
         await tenants.add_tenant(session, tenant_id, f"rehearsal {tenant_id}")
@@ -37,6 +37,7 @@ async def rehearse(runtime: Runtime) -> None:
         )
         for callees in ([CALLEE], GROUP):
             await _ring(session, tenant_id, callees)
+        await _ring_by_slices(session, tenant_id)
 
 
 async def _ring(session: Connection, tenant_id: UUID, callees: list[str]) -> None:
@@ -49,6 +50,14 @@ async def _ring(session: Connection, tenant_id: UUID, callees: list[str]) -> Non
         await store.lock(session, tenant_id, [one.session_id])
         now, stored = await store.load_for(session, one.session_id, None)
         await apply(session, [Change(stored, decide(stored.call, command, now))], now)
+
+
+async def _ring_by_slices(session: Connection, tenant_id: UUID) -> None:
+    request = RingIn(caller=CallerIn(id=CALLER), callees=[f"{CALLEE}-first", *GROUP])
+    one = resolve(tenant_id, TenantSettings(), request, device="server", key="rehearsal slices")
+    await ring_new(session, [slices.first_slice(one, 1)])
+    now, stored = await store.load_for(session, one.session_id, None)
+    await slices.ring_owed(session, [stored], now)
 
 
 async def _register(session: Connection, tenant_id: UUID) -> None:
