@@ -14,7 +14,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import CursorResult, Executable, FromClause, Table, TextClause, Uuid, text
+from sqlalchemy import Executable, FromClause, Table, TextClause, Uuid, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,6 +27,7 @@ from app.infra.connections import LONG, SHORT, Connections, Patience
 from app.infra.observe import DATABASE_WAIT
 from app.infra.outage import DatabaseAway, Outage, is_away
 from app.infra.settings import Settings
+from app.infra.statements import answer, dicts
 
 Connection = AsyncConnection
 """What a store works on: one connection inside one transaction, with no ORM objects."""
@@ -190,15 +191,15 @@ async def one(
     session: Connection, statement: Executable, values: Row | None = None
 ) -> dict[str, Any] | None:
     """The first row of an answer; None when there is none."""
-    row = (await session.execute(statement, values)).mappings().first()
-    return None if row is None else dict(row)
+    names, rows = await answer(session, statement, values)
+    return dict(zip(names, rows[0], strict=True)) if rows else None
 
 
 async def many(
     session: Connection, statement: Executable, values: Row | None = None
 ) -> list[dict[str, Any]]:
     """Every row of an answer."""
-    return _dicts(await session.execute(statement, values))
+    return dicts(await answer(session, statement, values))
 
 
 class RowValue:
@@ -220,16 +221,10 @@ async def read(
     session: Connection, statement: Executable, kind: type[Typed], values: Row | None = None
 ) -> list[Typed]:
     """Every row of an answer as a value: no dearer than the dictionaries of `many`."""
-    result = await session.execute(statement, values)
-    if tuple(result.keys()) != kind.__match_args__:
-        raise TypeError(f"{kind.__name__} is not what these columns are: {list(result.keys())}")
-    return [kind.from_row(row) for row in result]
-
-
-def _dicts(result: CursorResult[Any]) -> list[dict[str, Any]]:
-    # by position: a mapping looks up each name of each row, which costs five times as much
-    names = tuple(result.keys())
-    return [dict(zip(names, row, strict=True)) for row in result]
+    names, rows = await answer(session, statement, values)
+    if names != kind.__match_args__:
+        raise TypeError(f"{kind.__name__} is not what these columns are: {list(names)}")
+    return [kind.from_row(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,8 +266,7 @@ async def insert_rows(
     if not rows:
         return []
     one = Insert(table, rows, suffix)
-    result = await session.execute(_insert_all((one.shape(),)), _values([one]))
-    return _dicts(result) if "RETURNING" in suffix else []
+    return dicts(await answer(session, _insert_all((one.shape(),)), _values([one])))
 
 
 async def insert_all(session: Connection, inserts: Sequence[Insert]) -> None:
@@ -283,7 +277,7 @@ async def insert_all(session: Connection, inserts: Sequence[Insert]) -> None:
     """
     some = [one for one in inserts if one.rows]
     if some:
-        await session.execute(_insert_all(tuple(one.shape() for one in some)), _values(some))
+        await answer(session, _insert_all(tuple(one.shape() for one in some)), _values(some))
 
 
 async def insert_with(
@@ -295,7 +289,8 @@ async def insert_with(
     """
     some = [first, *(one for one in inserts if one.rows)]
     statement = _insert_with(tuple(one.shape() for one in some), by)
-    return {row[0] for row in await session.execute(statement, _values(some))}
+    _, rows = await answer(session, statement, _values(some))
+    return {row[0] for row in rows}
 
 
 def _values(inserts: Sequence[Insert]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from app.core.push import PUSH_STATES, Environment, PushState
 from app.infra.db import Connection, as_json
+from app.infra.statements import answer
 from app.push.tokens import rank, ringing
 
 
@@ -135,7 +136,5 @@ async def record(
         "rows": as_json(results),
         "attempts": as_json(attempts),
     }
-    return {
-        push: None if state is None else PUSH_STATES[state]
-        for push, state in await session.execute(RECORD, values)
-    }
+    _, rows = await answer(session, RECORD, values)
+    return {push: None if state is None else PUSH_STATES[state] for push, state in rows}

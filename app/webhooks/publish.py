@@ -13,6 +13,7 @@ from app.core.event import TenantEventType
 from app.events import store
 from app.events.store import User
 from app.infra.db import Connection, Row, as_json
+from app.infra.statements import answer
 from app.webhooks import deliveries
 
 CALL_EVENTS = text(f"""
@@ -42,7 +43,8 @@ async def call_events(
     }
     webhooks: set[UUID] = set()
     feeds: dict[User, int] = {}
-    for webhook, tenant, user, seq in await session.execute(CALL_EVENTS, values):
+    _, found = await answer(session, CALL_EVENTS, values)
+    for webhook, tenant, user, seq in found:
         if webhook is None:
             feeds[tenant, user] = seq
         else:

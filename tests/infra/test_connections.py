@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +16,10 @@ from structlog.testing import capture_logs
 
 from app.infra import connections, db, outage
 from app.infra.connections import LONG, SHORT, Patience
-from app.infra.db import Database
+from app.infra.db import Connection, Database
 from app.infra.outage import DatabaseAway, is_away, is_busy, is_row_fault, is_transient
 from app.infra.settings import Settings
+from app.infra.statements import answer, dicts
 from tests.conftest import DatabaseServer
 from tests.infra.silence import proxy_before
 
@@ -31,9 +33,26 @@ async def quick(database: str) -> AsyncIterator[Database]:
     await made.close()
 
 
-async def show(database: Database, name: str) -> str:
+Ask = Callable[[Connection, str], Awaitable[Any]]
+
+
+async def by_sqlalchemy(session: Connection, sql: str) -> Any:
+    result = await session.execute(text(sql))
+    return result.scalar_one() if result.returns_rows else None
+
+
+async def straight(session: Connection, sql: str) -> Any:
+    _, rows = await answer(session, text(sql))
+    return rows[0][0] if rows else None
+
+
+either_way = pytest.mark.parametrize("ask", [by_sqlalchemy, straight])
+"""Statements go to the driver by either; what errors mean is the same."""
+
+
+async def show(database: Database, name: str, ask: Ask = by_sqlalchemy) -> str:
     async with database.autocommit() as session:
-        return str((await session.execute(text(f"SHOW {name}"))).scalar_one())
+        return str(await ask(session, f"SHOW {name}"))
 
 
 def shown(seconds: float) -> str:
@@ -87,22 +106,23 @@ async def test_every_pool_sets_what_it_needs_whatever_the_servers_defaults(
     await opened.close()
 
 
-async def test_what_the_server_bounds(quick: Database) -> None:
+@either_way
+async def test_what_the_server_bounds(quick: Database, ask: Ask) -> None:
     with pytest.raises(Exception) as slow:
         async with quick.transaction() as session:
-            await session.execute(text("SELECT pg_sleep(60)"))
+            await ask(session, "SELECT pg_sleep(60)")
     assert is_busy(slow.value)
     assert not is_away(slow.value)
     async with quick.transaction() as holding:
         await holding.execute(text("LOCK TABLE workers"))
         with pytest.raises(Exception) as held:
             async with quick.transaction() as session:
-                await session.execute(text("DELETE FROM workers"))
+                await ask(session, "DELETE FROM workers")
     assert is_busy(held.value)
     assert is_transient(held.value)
     with pytest.raises(Exception) as bad:
         async with quick.transaction() as session:
-            await session.execute(text("SELECT 1 / 0"))
+            await ask(session, "SELECT 1 / 0")
     assert is_row_fault(bad.value)
     assert not is_transient(bad.value)
 
@@ -114,14 +134,15 @@ async def test_a_pool_that_is_used_up_is_away(quick: Database) -> None:
                 pass
 
 
-async def test_a_silent_connection_is_given_up_and_thrown_away(database: str) -> None:
+@either_way
+async def test_a_silent_connection_is_given_up_and_thrown_away(database: str, ask: Ask) -> None:
     with proxy_before(database) as proxy:
         through = Database(proxy.url, pool=2, patience=QUICK)
         assert await show(through, "TimeZone") == "UTC"
         assert proxy.go_silent() == 1
         begun = time.monotonic()
         with pytest.raises(DatabaseAway):
-            await show(through, "TimeZone")
+            await show(through, "TimeZone", ask)
         assert time.monotonic() - begun < 5
         assert await show(through, "TimeZone") == "UTC"
         await through.close()
@@ -213,13 +234,16 @@ async def test_a_connection_that_was_long_unused_is_asked_first(
         await through.close()
 
 
-async def test_abandoned_connections_fail_at_once_and_new_ones_are_made(database: str) -> None:
+@either_way
+async def test_abandoned_connections_fail_at_once_and_new_ones_are_made(
+    database: str, ask: Ask
+) -> None:
     with proxy_before(database) as proxy:
         through = Database(proxy.url, pool=2, patience=SHORT)
         await show(through, "TimeZone")
         proxy.go_silent()
         begun = time.monotonic()
-        waiting = asyncio.ensure_future(show(through, "TimeZone"))
+        waiting = asyncio.ensure_future(show(through, "TimeZone", ask))
         await asyncio.sleep(0.05)
         through.abandon()
         with pytest.raises(Exception) as failed:
@@ -285,11 +309,62 @@ async def test_nobody_there_is_told_once_and_when_it_is_over(database: str) -> N
     "raised",
     ["53300", "57P03", "57P01", "53100", "25006", "08006"],
 )
-async def test_what_the_server_says_when_it_cannot_serve(quick: Database, raised: str) -> None:
+@either_way
+async def test_what_the_server_says_when_it_cannot_serve(
+    quick: Database, raised: str, ask: Ask
+) -> None:
     with pytest.raises(Exception) as failed:
         async with quick.transaction() as session:
-            await session.execute(
-                text(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{raised}'; END $$")
+            await ask(
+                session, f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{raised}'; END $$"
             )
     assert is_away(failed.value)
     assert not is_row_fault(failed.value)
+
+
+@either_way
+async def test_a_statement_that_is_given_up_takes_its_connection_along(
+    quick: Database, ask: Ask
+) -> None:
+    async def wait(known: asyncio.Future[int]) -> None:
+        async with quick.autocommit() as session:
+            known.set_result(await ask(session, "SELECT pg_backend_pid()"))
+            await ask(session, "SELECT pg_sleep(60)")
+
+    known = asyncio.get_running_loop().create_future()
+    waiting = asyncio.ensure_future(wait(known))
+    pid = await known
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with quick.autocommit() as session:
+        assert await ask(session, "SELECT pg_backend_pid()") != pid
+
+
+@either_way
+async def test_what_fails_is_taken_back_whole(quick: Database, ask: Ask) -> None:
+    with pytest.raises(Exception) as failed:
+        async with quick.transaction() as session:
+            await ask(session, "CREATE TABLE given_up (id integer)")
+            await ask(session, "SELECT CAST('x' AS integer)")
+    assert is_row_fault(failed.value)
+    async with quick.autocommit() as session:
+        assert await ask(session, "SELECT to_regclass('given_up')") is None
+
+
+async def test_either_way_answers_are_the_same(quick: Database) -> None:
+    asked = text("""
+        SELECT :a AS twice, CAST(:a AS text) || '\\:b' AS "a name", CAST(:j AS jsonb) AS j,
+            gen_random_uuid() IS NULL AS no, CAST(NULL AS timestamptz) AS nothing, n
+        FROM generate_series(1, CAST(:n AS integer)) AS n
+    """)
+    async with quick.autocommit() as session:
+        for n in (0, 1, 3):
+            values = {"n": n, "a": "x", "j": '{"k": [1, null]}', "more": 1}
+            there = await session.execute(asked, values)
+            names, rows = await answer(session, asked, values)
+            assert names == tuple(there.keys())
+            assert dicts((names, rows)) == [dict(row) for row in there.mappings()]
+        assert await answer(session, text("SET LOCAL lock_timeout = 1")) == ((), deque())
+        with pytest.raises(KeyError):
+            await answer(session, asked, {"n": 1})
