@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -70,22 +69,24 @@ def killed_in_the_middle(folder: Path) -> None:
         env=own_environment(), cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if "Ctrl-C" in line:
-            break
-    all_right("".join(said))
-    addresses = [line for line in said if "http" in line and " up " not in line]
-    lab = re.search(r"http://127\.0\.0\.1:\d+/lab", addresses[0])
-    assert lab is not None, "the lab's is the first address to open"
-    assert lab[0] in addresses[-1], "and the last"
-    assert httpx.get(lab[0]).status_code == 200
-    family = children_of(process.pid)
-    assert len(family) >= 4  # PostgreSQL, Valkey, API, worker
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
-    process.stdout.close()
+    try:
+        with process.stdout as lines:
+            said = []
+            for line in lines:
+                said.append(line)
+                if "Ctrl-C" in line:
+                    break
+            all_right("".join(said))
+            addresses = [line for line in said if "http" in line and " up " not in line]
+            lab = re.search(r"http://127\.0\.0\.1:\d+/lab", addresses[0])
+            assert lab is not None, "the lab's is the first address to open"
+            assert lab[0] in addresses[-1], "and the last"
+            assert httpx.get(lab[0]).status_code == 200
+            family = children_of(process.pid)
+            assert len(family) >= 4  # PostgreSQL, Valkey, API, worker
+    finally:
+        process.kill()
+        process.wait(10)
     until = time.monotonic() + 20
     while time.monotonic() < until and any(alive(pid) for pid in family):
         time.sleep(0.1)
