@@ -64,6 +64,7 @@ async def crowd(backend: Tenant) -> AsyncIterator[Tenant]:
         }
         await backend.execute(sql, **{k: v for k, v in values.items() if f":{k}" in sql})
     worker = uuid7()
+    await backend.execute("DELETE FROM workers")  # other tests' own, which read no batches
     await backend.execute(
         """INSERT INTO workers (id, host, pid, started_at, alive_until, batches)
         VALUES (:w, 'h', 1, now(), now() + interval '1 hour', true)""",
