@@ -5,7 +5,8 @@
 | no connection, none free in time, no answer in time, SQLSTATE   | away: wait and try again, or |
 | classes 08, 53, 57 and 25006 (read-only)                        | answer 503 with Retry-After  |
 | 55P03 (lock not available), 57014 (statement took too long),    | busy: the same               |
-| 40001, 40P01 (deadlock), 25P03                                  |                              |
+| 40001, 40P01 (deadlock), 25P03; a migration has changed a table |                              |
+| since the statement was prepared                                |                              |
 | classes 22 and 23                                               | the row's fault, no other is |
 
 SQLSTATE: PostgreSQL's documentation, appendix A.
@@ -14,6 +15,7 @@ SQLSTATE: PostgreSQL's documentation, appendix A.
 import time
 
 import structlog
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -50,8 +52,14 @@ def is_away(error: BaseException) -> bool:
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether this means that another transaction was in the way: the same may succeed soon."""
-    return isinstance(error, DBAPIError) and sqlstate(error) in BUSY
+    """Whether this means that another transaction was in the way: the same may succeed soon.
+
+    A migration, too, that has changed a table since a statement was prepared.
+    """
+    return isinstance(error, DBAPIError) and (
+        sqlstate(error) in BUSY
+        or isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError)
+    )
 
 
 def is_transient(error: BaseException) -> bool:

@@ -10,7 +10,11 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Executable, TextClause, text
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import (
+    AsyncAdapt_asyncpg_cursor,
+    AsyncAdapt_asyncpg_dbapi,
+    PGDialect_asyncpg,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 Values = Mapping[str, Any]
@@ -18,6 +22,22 @@ Answer = tuple[tuple[str, ...], Sequence[Any]]
 """Names of columns, and rows, whose values are in this order."""
 
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+_STALE = (
+    AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError,
+    AsyncAdapt_asyncpg_dbapi.InternalServerError,
+)
+"""What a statement that was prepared before its tables changed may end in: it is prepared anew."""
+
+KNOWN = all(
+    hasattr(of, name)
+    for of, name in (
+        (AsyncAdapt_asyncpg_cursor, "_prepare_and_execute"),
+        (AsyncAdapt_asyncpg_cursor, "_invalidate_schema_cache_asof"),
+        (Connection, "_handle_dbapi_exception"),
+        (PGDialect_asyncpg, "_invalidate_schema_cache"),
+    )
+)
+"""Whether SQLAlchemy's inside is as it was (docs/decisions/0032-statements-past-sqlalchemy.md)."""
 
 
 async def answer(
@@ -28,7 +48,8 @@ async def answer(
     assert inner is not None
     # who listens to statements, as tests do, hears of all
     if (
-        type(statement) is not TextClause
+        not KNOWN
+        or type(statement) is not TextClause
         or inner.invalidated
         or inner.dispatch.before_cursor_execute
     ):
@@ -37,6 +58,8 @@ async def answer(
     sql, names = _compiled(statement.text)
     given = [values[name] for name in names] if values else ()
     cursor: Any = inner.connection.cursor()
+    dialect: Any = inner.dialect
+    cursor._invalidate_schema_cache_asof = dialect._invalidate_schema_cache_asof  # noqa: SLF001
     try:
         await cursor._prepare_and_execute(sql, given)  # noqa: SLF001  (what `execute` waits for)
     except BaseException as error:
@@ -61,6 +84,9 @@ def _compiled(statement: str) -> tuple[str, Iterable[str]]:
 
 def _failed(inner: Connection, error: BaseException) -> NoReturn:
     """Raise what SQLAlchemy makes of it, after its listeners have heard."""
+    if isinstance(error, _STALE):
+        dialect: Any = inner.dialect
+        dialect._invalidate_schema_cache()  # noqa: SLF001
     try:
         raise error  # noqa: TRY301  (it is looked for where errors are handled)
     except BaseException as raised:  # noqa: BLE001  (always raised again)
