@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import MutableMapping
 from contextlib import nullcontext, suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, TextIO
 
 import orjson
@@ -57,7 +57,11 @@ def _without_secrets(text: str) -> str:
 
 
 class Lines(logging.StreamHandler[TextIO]):
-    """Our handler: takes lines of `logging`, and of ours what is rendered already."""
+    """Our handler: takes lines of `logging`, and of ours what its `renderer` has made of them."""
+
+    def __init__(self, stream: TextIO, renderer: Any) -> None:
+        super().__init__(stream)
+        self.renderer = renderer  # here, since a logger keeps what it was first configured with
 
     def write(self, line: str) -> None:
         """Write a line; what cannot be written is nobody's fault who has something to say."""
@@ -80,12 +84,12 @@ def set_up_logging(level: str = "info", style: str = "json") -> None:
         if style == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
-    handler = Lines(sys.stderr)
+    handler = Lines(sys.stderr, renderer)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
             *shared,
-            partial(_straight, renderer),
+            _straight,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -114,7 +118,7 @@ def set_up_logging(level: str = "info", style: str = "json") -> None:
 
 
 def _straight(
-    renderer: Any, logger: Any, method: str, event: MutableMapping[str, Any]
+    logger: Any, method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     """Write a line of ours past `logging`, where nothing but our handler would have it.
 
@@ -124,7 +128,7 @@ def _straight(
     if len(handlers) != 1 or not isinstance(handlers[0], Lines):
         return event
     try:
-        line = renderer(logger, method, redact(logger, method, event))
+        line = handlers[0].renderer(logger, method, redact(logger, method, event))
     except Exception:  # noqa: BLE001  (`logging` tells of what cannot be written, and raises nothing)
         return event
     handlers[0].write(line)

@@ -8,7 +8,7 @@ from tests.houses import HouseMaker
 
 async def test_logs_hold_no_token_key_or_password(make_house: HouseMaker) -> None:
     house = make_house(RINGLINE_LOG_LEVEL="debug")
-    house.may_log |= {"database_error", "round_failed", "claims_given_back"}
+    house.may_log |= {"database_error", "round_failed", "claims_given_back", "sweep_step_failed"}
     async with new_tenant(house) as tenant:
         certificate = tenant.sim.voip_certificate()
         phone, twin = await tenant.phone("bob"), await tenant.phone("bob")

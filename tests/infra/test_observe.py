@@ -87,3 +87,14 @@ def test_a_line_that_cannot_be_written_harms_nobody(capsys) -> None:
     shown = capsys.readouterr().err
     assert "Logging error" in shown
     assert json.loads(shown.splitlines()[-1])["event"] == "went_on"
+
+
+def test_a_logger_that_was_used_before_writes_as_is_wanted_since(capsys) -> None:
+    set_up_logging("info", "text")  # as a command does, before it is a server
+    ours = structlog.get_logger("ours")
+    ours.info("a_command")
+    set_up_logging("info")
+    ours.info("a_server")
+    first, second = capsys.readouterr().err.splitlines()
+    assert "a_command" in first
+    assert json.loads(second)["event"] == "a_server"

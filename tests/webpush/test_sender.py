@@ -49,7 +49,8 @@ async def test_many_pushes_share_a_connection_and_one_signature(rig: Rig) -> Non
     outcomes = await asyncio.gather(*(rig.push(within=5.0) for _ in range(100)))
     assert {one.code for one in outcomes} == {201}
     assert rig.sender.stats().handshakes <= 2
-    signed = {one.header("authorization") for one in rig.sim.arrivals()}
+    said = {one.header("authorization") for one in rig.sim.arrivals()}
+    signed = {one for one in said if one.startswith("vapid ")}  # others' go to Google
     assert len(signed) == 1
 
 
