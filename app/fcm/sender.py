@@ -39,13 +39,13 @@ class HeaderWriter:
         )
         self._tokens = tokens
         self._table = FieldTable()
-        self._token = b""
+        self._token: bytes | None = None  # b"": it has just been refused; Google says so again
         self._block = b""
 
     def set_table_size(self, size: int) -> None:
         """Follow the server's SETTINGS_HEADER_TABLE_SIZE."""
         self._table.set_size(size)
-        self._token = b""
+        self._token = None
 
     def block(self, message: PendingMessage) -> bytes:
         """The header block of one message, which learns which access token it goes with."""
@@ -55,7 +55,7 @@ class HeaderWriter:
         table, entries = self._table, len(self._table)
         resize = table.take_resize()
         common = b"".join(table.field(name, value) for name, value in self._fields)
-        authorization = _AUTHORIZATION_NEVER_INDEXED + text(b"Bearer " + token)
+        authorization = _AUTHORIZATION_NEVER_INDEXED + text(b"Bearer " + token) if token else b""
         block = resize + _METHOD_POST_SCHEME_HTTPS + common + authorization
         if not resize and entries == len(table):  # no entry was made: good for the next one
             self._token, self._block = token, block

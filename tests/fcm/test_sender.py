@@ -67,6 +67,19 @@ async def test_who_is_told_that_its_token_is_no_good_fetches_another_once(rig: R
     await rig.settled()
 
 
+async def test_a_connection_that_opens_as_its_token_is_refused_still_asks_as_it_must(
+    rig: Rig,
+) -> None:
+    fault = rig.sim.connection_fault(hold=True, environment="fcm", skip=1)  # the token's own
+    pushed = asyncio.ensure_future(rig.push(within=5.0))
+    tokens = rig.sender._tokens
+    await until(lambda: rig.sim.held(fault) == 1)
+    tokens.refused(tokens.token)  # as an answer on another connection has it
+    rig.sim.release(fault)
+    assert (await pushed).reason == "UNAUTHENTICATED"
+    await rig.settled()
+
+
 async def test_an_account_that_google_does_not_know_is_told_by_its_word(rig: Rig) -> None:
     rig.sim.change_account(rig.email, disabled=True)
     outcome = await rig.push()
