@@ -130,29 +130,40 @@ async def ring_owed(
     `others`: what is decided of other calls that are held, written with it.
     """
     parts = [await _part(session, stored, most) for stored in calls]
-    changes = [change for change, _, _ in parts]
-    found = None if others else [token for _, _, some in parts for token in some]
-    last = [change for change, is_last, _ in parts if is_last]
+    changes = [part.change for part in parts]
+    found = None if others else [token for part in parts for token in part.tokens]
+    last, left = [one for one in parts if one.is_last], [one for one in parts if not one.is_last]
     rows = [
-        {"session_id": change.stored.call.id, "answer": answer(change.decision.call, owed.callees)}
-        for change in last
-        if (owed := owed_by(change.stored)).kept
+        {"session_id": one.call.id, "answer": answer(one.call, one.owed.callees)}
+        for one in last
+        if one.owed.kept
     ]
     if rows:  # before `apply`, which locks feeds: who repeats a request holds its row, then those
         await session.execute(ANSWERED, {"rows": as_json(rows)})
     applied = await apply(session, [*changes, *others], now, found)
     await record_suppressed(session, changes)
-    left = [change for change, is_last, _ in parts if not is_last]
     for statement, some in ((PAID, last), (STILL_OWED, left)):
         if some:
-            await session.execute(statement, {"calls": [one.stored.call.id for one in some]})
+            await session.execute(statement, {"calls": [one.call.id for one in some]})
     return applied
 
 
-async def _part(
-    session: Connection, stored: Stored, most: int | None
-) -> tuple[Change, bool, Sequence[Row]]:
-    """What rings `most` more, whether nobody is owed then, and the tokens that ring."""
+@frozen
+class _Part:
+    """What rings some more of whom a call owes, by these tokens; `is_last`: nobody is owed then."""
+
+    change: Change
+    owed: Owed
+    is_last: bool
+    tokens: Sequence[Row]
+
+    @property
+    def call(self) -> Call:
+        """As it is then."""
+        return self.change.decision.call
+
+
+async def _part(session: Connection, stored: Stored, most: int | None) -> _Part:
     owed, call = owed_by(stored), stored.call
     rest = [callee for callee in owed.callees if callee.user_id not in call.members]
     some = rest if most is None else rest[:most]
@@ -173,7 +184,7 @@ async def _part(
     )
     decision = decide(call, command, call.created_at)
     is_last = not command.owed or decision.refusal is not None
-    return Change(stored, decision), is_last, found
+    return _Part(Change(stored, decision), owed, is_last, found)
 
 
 def _request(stored: Stored, owed: Owed, some: Sequence[Callee]) -> RingRequest:

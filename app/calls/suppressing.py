@@ -9,7 +9,7 @@ from sqlalchemy import text
 from app.audit.log import SERVER, About, record_all
 from app.calls.apply import Change
 from app.core.suppression import REPEAT_WITHIN, Why, why_suppressed
-from app.infra.db import Connection
+from app.infra.db import Connection, many
 from app.infra.ids import least_uuid7
 from app.infra.observe import SUPPRESSED
 from app.users.schemas import preferences_of
@@ -44,19 +44,17 @@ async def suppressed(
         "since": least_uuid7(now - timedelta(seconds=REPEAT_WITHIN)),
     }
     found = {}
-    for tenant, callee, caller, kind, settings, blocked, repeated in await session.execute(
-        RULES, values
-    ):
+    for row in await many(session, RULES, values):
         why = why_suppressed(
-            preferences_of(settings),
-            caller=caller,
-            call_type=kind,
+            preferences_of(row["settings"]),
+            caller=row["caller"],
+            call_type=row["type"],
             now=now,
-            blocked=blocked,
-            repeated=bool(repeated),
+            blocked=row["blocked"],
+            repeated=bool(row["repeated"]),
         )
         if why is not None:
-            found[tenant, callee, caller, kind] = why
+            found[row["tenant_id"], row["callee"], row["caller"], row["type"]] = why
     return found
 
 
