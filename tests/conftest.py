@@ -72,6 +72,16 @@ class DatabaseServer:
     def url_for(self, database: str) -> str:
         return self._url.set(database=database).render_as_string(hide_password=False)
 
+    @contextlib.contextmanager
+    def database(self, what: str, template: str | None = TEMPLATE) -> Iterator[str]:
+        """SQLAlchemy's URL of a new database, migrated unless it has no template; then it goes."""
+        name = f"ringline_{what}_{secrets.token_hex(6)}"
+        self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+        try:
+            yield self.url_for(name)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
     def execute(self, sql: str) -> None:
         self.on_thread(lambda: self._runner.run(self._execute(sql)))
 
@@ -130,23 +140,15 @@ def database_server(postgres_url: str) -> Iterator[DatabaseServer]:
 @pytest.fixture
 def database(database_server: DatabaseServer) -> Iterator[str]:
     """SQLAlchemy's URL of a migrated database that is this test's alone; dropped afterwards."""
-    name = f"ringline_test_{secrets.token_hex(6)}"
-    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    try:
-        yield database_server.url_for(name)
-    finally:
-        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with database_server.database("test") as url:
+        yield url
 
 
 @pytest.fixture
 def empty_database(database_server: DatabaseServer) -> Iterator[str]:
     """Like `database`, but with nothing in it: for tests of the migrations themselves."""
-    name = f"ringline_empty_{secrets.token_hex(6)}"
-    database_server.execute(f"CREATE DATABASE {name}")
-    try:
-        yield database_server.url_for(name)
-    finally:
-        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with database_server.database("empty", template=None) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Fixtures: one house for all tests of a process, a tenant for each, and houses of one's own."""
 
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +11,7 @@ from app.infra.safe_http import SafeHttp
 from app.webhooks.dispatcher import WebhookDispatcher
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
-from tests.conftest import TEMPLATE, DatabaseServer
+from tests.conftest import DatabaseServer
 from tests.e2e.house import House, Tenant, new_tenant, running_house
 
 
@@ -26,12 +25,8 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture(scope="session")
 def shared_database(database_server: DatabaseServer) -> Iterator[str]:
     """A migrated database that the tests of this process share; each has a tenant of its own."""
-    name = f"ringline_shared_{secrets.token_hex(6)}"
-    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    try:
-        yield database_server.url_for(name)
-    finally:
-        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with database_server.database("shared") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -81,20 +76,14 @@ def quiet_house(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[House]:
     """One API process and no worker; private addresses are allowed."""
-    name = f"ringline_quiet_{secrets.token_hex(6)}"
-    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     folder = tmp_path_factory.mktemp("quiet")
     allow = {"RINGLINE_WEBHOOK_ALLOW_PRIVATE": "true"}
-    try:
-        with (
-            running_valkey() as valkey,
-            running_house(
-                database_server.url_for(name), valkey.url, simulator, folder, workers=0, **allow
-            ) as house,
-        ):
-            yield house
-    finally:
-        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with (
+        database_server.database("quiet") as url,
+        running_valkey() as valkey,
+        running_house(url, valkey.url, simulator, folder, workers=0, **allow) as house,
+    ):
+        yield house
 
 
 @pytest.fixture

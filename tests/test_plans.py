@@ -37,7 +37,7 @@ from app.push import alerts, claims, expiry, records, tokens, worker_store
 from app.push import erasure as push_erasure
 from app.push import store as pushes
 from app.webhooks import claims as webhooks
-from tests.conftest import TEMPLATE, DatabaseServer
+from tests.conftest import DatabaseServer
 from workers import retention
 
 TENANT = "00000000-0000-7000-8000-000000000001"
@@ -271,14 +271,9 @@ async def fill(url: str) -> None:
 @pytest.fixture(scope="module")
 def filled(database_server: DatabaseServer) -> Iterator[str]:
     """A database with a history, made by one statement per table."""
-    name = f"ringline_plans_{uuid4().hex[:10]}"
-    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    try:
-        url = database_server.url_for(name)
+    with database_server.database("plans") as url:
         database_server.on_thread(lambda: asyncio.run(fill(url)))
         yield url
-    finally:
-        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def scans(plan: dict[str, Any]) -> Iterator[str]:

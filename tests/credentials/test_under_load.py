@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from app.infra.settings import Settings
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
 from tests.chance import often
-from tests.conftest import TEMPLATE, DatabaseServer
+from tests.conftest import DatabaseServer
 from tests.e2e.house import BUNDLE, SECRET_KEY, House, Tenant, eventually, new_tenant, running_house
 
 RINGS = often(200, 1_000)
@@ -34,17 +33,13 @@ def house(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[House]:
     """One for all but the test that exchanges its workers; each test has its tenant."""
-    name = f"ringline_credentials_{secrets.token_hex(6)}"
-    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    url, folder = database_server.url_for(name), tmp_path_factory.mktemp("credentials")
-    try:
-        with (
-            running_valkey() as valkey,
-            running_house(url, valkey.url, session_simulator, folder) as running,
-        ):
-            yield running
-    finally:
-        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    folder = tmp_path_factory.mktemp("credentials")
+    with (
+        database_server.database("credentials") as url,
+        running_valkey() as valkey,
+        running_house(url, valkey.url, session_simulator, folder) as running,
+    ):
+        yield running
 
 
 @pytest.fixture

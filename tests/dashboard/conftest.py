@@ -23,7 +23,7 @@ from app.tenants import service as tenants
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
 from tests import browser as browsers
-from tests.conftest import TEMPLATE, DatabaseServer
+from tests.conftest import DatabaseServer
 from tests.e2e.house import House, listening, running_house, url_of
 
 PASSWORD = "three calm words"
@@ -147,20 +147,16 @@ def dashboard_house(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[House]:
     """An API process and a worker over a database with nothing in it but tables."""
-    name = f"ringline_dashboard_{secrets.token_hex(6)}"
-    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     folder: Path = tmp_path_factory.mktemp("dashboard")
     listener = listening()
     public = url_of(listener).replace("127.0.0.1", "localhost")  # what a passkey can be bound to
-    try:
-        with (
-            running_valkey() as valkey,
-            running_house(
-                database_server.url_for(name), valkey.url, simulator, folder,
-                listener=listener, RINGLINE_WEBHOOK_ALLOW_PRIVATE="true",
-                RINGLINE_PUBLIC_URL=public,
-            ) as house,
-        ):  # fmt: skip
-            yield house
-    finally:
-        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with (
+        database_server.database("dashboard") as url,
+        running_valkey() as valkey,
+        running_house(
+            url, valkey.url, simulator, folder,
+            listener=listener, RINGLINE_WEBHOOK_ALLOW_PRIVATE="true",
+            RINGLINE_PUBLIC_URL=public,
+        ) as house,
+    ):  # fmt: skip
+        yield house

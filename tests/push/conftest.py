@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from app.push.dispatch import Dispatcher
 from app.push.life import Life
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
-from tests.conftest import TEMPLATE, DatabaseServer
+from tests.conftest import DatabaseServer
 from tests.e2e.house import House, Phone, Tenant, eventually, new_tenant, running_house
 from tests.e2e.test_races import order
 from workers.loop import Loop, Round
@@ -48,19 +47,13 @@ def outbox_house(
     database_server: DatabaseServer, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[House]:
     """One API process, and no worker: those run in this process, see `start_worker`."""
-    name = f"ringline_outbox_{secrets.token_hex(6)}"
-    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     folder = tmp_path_factory.mktemp("outbox")
-    try:
-        with (
-            running_valkey() as valkey,
-            running_house(
-                database_server.url_for(name), valkey.url, simulator, folder, workers=0
-            ) as house,
-        ):
-            yield house
-    finally:
-        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with (
+        database_server.database("outbox") as url,
+        running_valkey() as valkey,
+        running_house(url, valkey.url, simulator, folder, workers=0) as house,
+    ):
+        yield house
 
 
 class Bench:

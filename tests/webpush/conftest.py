@@ -16,7 +16,7 @@ from app.core.push import Purpose, TokenKind
 from app.infra.safe_http import anyone
 from app.infra.sender import OutgoingPush
 from app.webpush.base64url import decoded
-from app.webpush.message import message_of
+from app.webpush.message import WebPushMessage, message_of
 from app.webpush.sender import WebPushSender
 from app.webpush.subscription import Subscription
 from app.webpush.vapid import VapidKey, public_of
@@ -78,6 +78,16 @@ class Rig:
         assert outcome.started <= outcome.ended <= deadline + late
         assert bool(outcome.cause) == (outcome.no_answer is not None)
         return outcome
+
+    async def renewed(self, browser: dict[str, Any]) -> WebPushMessage:
+        """What is not begun in time goes once it is renewed; what was sent."""
+        request = message_of(push_to(token_of(browser)))
+        pending = self.sender.start(request, self.loop.time() + 5.0, float("-inf"))
+        await until(lambda: self.sender.is_held_back(pending))
+        assert not self.sim.arrivals(id_of(browser))
+        self.sender.renew(pending, float("inf"))
+        assert (await pending.future).code == 201
+        return request
 
     def in_flight(self) -> int:
         return sum(pool.in_flight for pool in self.sender._pools.values())

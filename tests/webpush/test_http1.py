@@ -7,10 +7,9 @@ import pytest
 import uvloop
 
 from app.core.push_policy import NoAnswer
-from app.webpush.message import message_of
 from devkit.simulator import Simulator
 from tests.apns.rig import until
-from tests.webpush.conftest import PUBLIC, Rig, id_of, push_to, rigged, token_of
+from tests.webpush.conftest import PUBLIC, Rig, id_of, rigged
 from tests.webpush.test_sender import ANSWERS
 
 
@@ -99,12 +98,7 @@ async def test_a_connection_that_the_server_ends_is_followed_by_another(old: Rig
 
 async def test_what_is_not_begun_in_time_or_given_up_leaves_nothing_behind(old: Rig) -> None:
     browser = old.subscribe()
-    request = message_of(push_to(token_of(browser)))
-    pending = old.sender.start(request, old.loop.time() + 5.0, float("-inf"))
-    await until(lambda: old.sender.is_held_back(pending))
-    assert not old.sim.arrivals(id_of(browser))
-    old.sender.renew(pending, float("inf"))
-    assert (await pending.future).code == 201
+    request = await old.renewed(browser)
     old.sim.fault(token=id_of(browser), times=1, silence=True)
     given_up = old.sender.start(request, old.loop.time() + 5.0)
     await until(lambda: len(old.sim.arrivals(id_of(browser))) == 2)

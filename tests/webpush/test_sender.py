@@ -12,7 +12,7 @@ from app.infra.addresses import is_public
 from app.webpush import sender as senders
 from app.webpush.message import WebPushMessage, message_of
 from app.webpush.sender import WebPushSender
-from tests.apns.rig import QUICK, until
+from tests.apns.rig import QUICK
 from tests.webpush.conftest import KEY, PUBLIC, Rig, id_of, push_to, token_of
 
 
@@ -138,12 +138,7 @@ async def test_a_private_address_is_never_connected_to(rig: Rig) -> None:
 
 async def test_what_is_not_begun_in_time_waits_to_be_renewed(rig: Rig) -> None:
     browser = rig.subscribe()
-    request = message_of(push_to(token_of(browser)))
-    pending = rig.sender.start(request, rig.loop.time() + 5.0, float("-inf"))
-    await until(lambda: rig.sender.is_held_back(pending))
-    assert not rig.sim.arrivals(id_of(browser))
-    rig.sender.renew(pending, float("inf"))
-    assert (await pending.future).code == 201
+    request = await rig.renewed(browser)
     given_up = rig.sender.start(request, rig.loop.time() + 5.0, float("-inf"))
     rig.sender.abandon(given_up)
     assert len(rig.sim.arrivals(id_of(browser))) == 1

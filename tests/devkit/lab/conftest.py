@@ -1,7 +1,6 @@
 """The lab on a whole Ringline, and a visitor who looks and clicks."""
 
 import contextlib
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
-from tests.conftest import TEMPLATE, DatabaseServer
+from tests.conftest import DatabaseServer
 from tests.dashboard.conftest import chromium
 from tests.e2e.house import NO_TLS, House, eventually, listening, running_house, url_of
 
@@ -34,21 +33,17 @@ def house_with_lab(
     database_server: DatabaseServer, simulator: Simulator, folder: Path
 ) -> Iterator[House]:
     """An API process that has the lab, and a worker, with a database of their own."""
-    name = f"ringline_lab_{secrets.token_hex(6)}"
-    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     listener = listening()
-    try:
-        with (
-            running_valkey() as valkey,
-            running_house(
-                database_server.url_for(name), valkey.url, simulator, folder,
-                listener=listener, RINGLINE_PUBLIC_URL=url_of(listener),
-                RINGLINE_SIMULATOR_URL=simulator.control_url,
-            ) as house,
-        ):  # fmt: skip
-            yield house
-    finally:
-        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with (
+        database_server.database("lab") as url,
+        running_valkey() as valkey,
+        running_house(
+            url, valkey.url, simulator, folder,
+            listener=listener, RINGLINE_PUBLIC_URL=url_of(listener),
+            RINGLINE_SIMULATOR_URL=simulator.control_url,
+        ) as house,
+    ):  # fmt: skip
+        yield house
 
 
 @pytest.fixture(scope="package")

@@ -2,17 +2,16 @@
 
 import contextlib
 import re
-import secrets
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
-from tests.conftest import TEMPLATE, DatabaseServer
+from tests.conftest import DatabaseServer
+from tests.devkit.lab.conftest import house_with_lab
 from tests.devkit.lab.page import MINE, SLOW, TWIN, opened
-from tests.e2e.house import House, listening, running_house, url_of
+from tests.e2e.house import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -45,23 +44,14 @@ async def test_a_server_that_falls_silent_is_told_and_one_that_is_back_is_drawn(
 async def test_when_the_simulated_apple_goes_the_page_says_that_the_lab_is_gone(
     chromium: Browser, database_server: DatabaseServer, tmp_path: Path
 ) -> None:
-    name = f"ringline_lab_{secrets.token_hex(6)}"
-    database_server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    apple, listener = contextlib.ExitStack(), listening()
-    try:
-        with apple, running_valkey() as valkey:
-            simulator = apple.enter_context(Simulator.running())
-            with running_house(
-                database_server.url_for(name), valkey.url, simulator, tmp_path,
-                listener=listener, RINGLINE_PUBLIC_URL=url_of(listener),
-                RINGLINE_SIMULATOR_URL=simulator.control_url,
-            ) as house:  # fmt: skip
-                async with opened(chromium, house.apis[0].url) as lab:
-                    lab.page.expected = re.compile("status of 404")  # type: ignore[attr-defined]
-                    apple.close()
-                    lost = lab.page.get_by_role("alert").filter(has_text="Trying again")
-                    await expect(lost).to_contain_text("The lab is not there", timeout=SLOW)
-                    gone = await lab.page.request.get(lab.url)
-                    assert gone.status == 404
-    finally:
-        database_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    apple = contextlib.ExitStack()
+    with apple:
+        simulator = apple.enter_context(Simulator.running())
+        with house_with_lab(database_server, simulator, tmp_path) as house:
+            async with opened(chromium, house.apis[0].url) as lab:
+                lab.page.expected = re.compile("status of 404")  # type: ignore[attr-defined]
+                apple.close()
+                lost = lab.page.get_by_role("alert").filter(has_text="Trying again")
+                await expect(lost).to_contain_text("The lab is not there", timeout=SLOW)
+                gone = await lab.page.request.get(lab.url)
+                assert gone.status == 404
