@@ -36,7 +36,8 @@ class Retry(StrEnum):
 class Row:
     """A row of a table. `status` is the one that the reason comes with, 0 for no answer.
 
-    `name` is what a push's attempts are counted by; it is stored, so it must not change.
+    `name` is what a push's attempts are counted by; it is stored, so it must not change. `wait` is
+    how many seconds the service wants waited where its answer does not say.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Row:
     alert: Alert | None = None
     signal: Signal = Signal.NOTHING
     other_credential: bool = False
+    wait: float | None = None
 
 
 ACCEPTED = Row("accepted", 200, signal=Signal.GOOD)
@@ -175,7 +177,7 @@ def _may_go_elsewhere(row: Row, attempt: Attempt, known: Known) -> bool:
 
 
 def _retry_at(row: Row, attempt: Attempt, deadline: float, random: float) -> float | None:
-    now, wish = attempt.ended, attempt.retry_after
+    now, wish = attempt.ended, row.wait if attempt.retry_after is None else attempt.retry_after
     delay = delay_before_retry(attempt.number, random)
     if wish is not None and (now + wish < deadline or row.status == 429):
         # A 503's wish that would end the ring is not kept; a 429's is: it is about this device.

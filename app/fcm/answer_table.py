@@ -52,7 +52,10 @@ UNAUTHENTICATED: Final = Row(
     signal=Signal.TROUBLE,
     other_credential=True,
 )
-QUOTA: Final = Row("quota_exceeded", 429, Retry.ONCE, signal=Signal.TROUBLE)
+QUOTA: Final = Row("quota_exceeded", 429, Retry.ONCE, signal=Signal.TROUBLE, wait=60.0)
+"""A minute unless Google says otherwise: quotas are counted by it ("Best practices when sending FCM
+messages at scale"). Most rings are over by then, and another address of the phone's has its turn.
+"""
 NO_ACCESS: Final = Row(
     "oauth_refused",
     0,

@@ -44,8 +44,8 @@ class BadUrl(ValueError):
 class HttpUrl:
     """An address as it is sent: ASCII, `host` in lower case, IPv6 without brackets.
 
-    `port` None: the scheme's own. `path` and `query` are as given, encoded; both may be empty, a
-    query has its `?`.
+    `port` None: the scheme's own, said or not. `path` and `query` are as given, encoded; both may
+    be empty, a query has its `?`.
     """
 
     scheme: str
@@ -67,14 +67,13 @@ class HttpUrl:
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """What two addresses of one server have in common, with the port said or not."""
+        """What two addresses of one server have in common."""
         return self.scheme, self.host, self.effective_port
 
     @property
     def origin_header(self) -> str:
-        """The same as browsers write it: the scheme's own port is left out."""
-        port = None if self.port == DEFAULT_PORTS[self.scheme] else self.port
-        return str(HttpUrl(self.scheme, self.host, port, ""))
+        """The same as browsers write it."""
+        return f"{self.scheme}://{self.netloc}"
 
     @property
     def target(self) -> str:
@@ -101,11 +100,12 @@ def http_url(text: str, *, schemes: Collection[str] = ("https", "http")) -> Http
         raise BadUrl("user", "must hold no user or password")
     if fragment:
         raise BadUrl("fragment", "must hold no #: it is never sent")
+    scheme = scheme.lower()
     host, port = _host_and_port(authority)
     url = HttpUrl(
-        scheme.lower(),
+        scheme,
         host,
-        port,
+        None if port == DEFAULT_PORTS[scheme] else port,
         _encoded("path", path, PATH_SAFE),
         _encoded("query", query if query != "?" else "", QUERY_SAFE),
     )

@@ -42,6 +42,7 @@ def test_a_service_account_is_understood() -> None:
     "wrapped",
     [
         base64.b64encode(json.dumps(GOOD).encode()),
+        changed(universe_domain=None),  # older files do not say it
         json.dumps(GOOD, indent=4).replace("\\n", "\n").encode(),  # line ends that were undone
         b"\xef\xbb\xbf" + json.dumps(GOOD).encode(),
     ],
@@ -66,6 +67,8 @@ WRONG_GOOGLE_FILES = [
     (changed(type="external_account"), "google_external_account", "external_account"),
     (b"AAAAabcdefg:APA91b" + b"x" * 134, "google_legacy_key", "legacy"),
     (b"AIza" + b"x" * 35, "google_legacy_key", "API key"),
+    (changed(universe_domain="s3nsapis.fr"), "google_other_universe", "s3nsapis.fr"),
+    (changed(universe_domain=["<b>"]), "google_other_universe", "another universe_domain"),
     (changed(private_key=""), "google_incomplete", "private_key"),
     (changed(client_email=None), "google_incomplete", "client_email"),
     (changed(project_id="../x"), "google_incomplete", "project_id"),

@@ -114,6 +114,39 @@ async def test_one_call_rings_a_phone_and_a_browser_and_the_other_stops(tenant: 
     assert "The push service accepts the push to bob" in story.text
 
 
+async def test_a_push_service_of_http_1_1_alone_is_rung_stopped_and_believed(
+    tenant: Tenant,
+) -> None:
+    old = tenant.sim.connection_fault(environment="webpush", http1=True)
+    try:
+        await vapid_key(tenant)  # its connections are new ones
+        one, other = [await browser(tenant, "bob") for _ in "ab"]
+        tenant.sim.fault(token=one.id, times=1, status=503)
+        tenant.sim.fault(token=other.id, times=1, close="rst")  # it may have arrived: once more
+        call = await tenant.ring("bob", ring_time=60)
+        ring = (await rung(tenant, one))["data"]["ring"]
+        await rung(tenant, other)
+        assert (await tenant.act(call, "accept", "bob", one.device_id)).status_code == 200
+        stop = await rung(tenant, other, 2)
+        assert (stop["tag"], stop["body"]) == (ring["uuid"], "Answered on another device")
+        tenant.sim.web_gone(other.id)
+        await tenant.act(call, "end")
+        again = await tenant.ring("bob", ring_time=60)
+        await rung(tenant, one, 2)
+
+        async def retired() -> bool:
+            rows = await tenant.rows("SELECT retired_reason FROM tokens WHERE tenant_id = :tenant")
+            return {row["retired_reason"] for row in rows} == {None, "subscription_gone"}
+
+        await eventually(retired)
+        await tenant.act(again, "cancel")
+        connections = {push.connection for each in (one, other)
+                       for push in tenant.sim.arrivals(each.id)}  # fmt: skip
+        assert tenant.sim.struck(old) >= len(connections) >= 3  # the API's, and the worker's two
+    finally:
+        tenant.sim.end_fault(old)
+
+
 async def test_one_call_rings_every_kind_of_phone_one_answers_and_all_others_stop(
     tenant: Tenant, account: Account
 ) -> None:

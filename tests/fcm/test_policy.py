@@ -67,6 +67,13 @@ def test_a_quota_waits_as_long_as_it_says_and_once() -> None:
     assert reaction(429, "QUOTA_EXCEEDED", retry_after=60.0).verdict is Verdict.REFUSED
 
 
+@pytest.mark.parametrize("reason", ["QUOTA_EXCEEDED", "RESOURCE_EXHAUSTED", None])
+def test_a_quota_that_does_not_say_how_long_waits_a_minute(reason: str | None) -> None:
+    assert reaction(429, reason).verdict is Verdict.REFUSED  # this ring is over by then
+    attempt = Attempt(1, NOW, 429, reason)
+    assert react(attempt, Known(NOW + 180), 0.5).retry_at == NOW + 60
+
+
 def test_an_access_token_is_fetched_anew_once_and_then_the_credential_is_stopped() -> None:
     assert reaction(401, "UNAUTHENTICATED").verdict is Verdict.RETRY
     again = reaction(401, "UNAUTHENTICATED", earlier={"access_token_refused": 1})

@@ -19,6 +19,7 @@ from app.fcm.account import ServiceAccount
 
 KIND: Final = "google_service_account"
 TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+UNIVERSE: Final = "googleapis.com"
 MARKS: Final = {
     "private_key_id", "client_email", "project_info", "refresh_token", "installed", "web",
     "service_account_impersonation_url", "credential_source",
@@ -28,6 +29,7 @@ _API_KEY: Final = re.compile(r"AIza[A-Za-z0-9_-]{35}")
 _PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9.:\-]{1,62}")
 _EMAIL: Final = re.compile(r"[A-Za-z0-9_.+\-]{1,64}@[A-Za-z0-9.\-]{1,190}")
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9]{8,128}")
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}")
 
 
 def document(text: str) -> dict[str, Any] | None:
@@ -60,6 +62,8 @@ def understand(found: dict[str, Any], notes: tuple[str, ...]) -> ParsedFile:
         raise reject("google_oauth_client")
     if found.get("type") != "service_account":
         raise reject("google_external_account", kind=_shown(found.get("type")))
+    if (domain := found.get("universe_domain") or UNIVERSE) != UNIVERSE:
+        raise reject("google_other_universe", domain=_domain(domain))
     wanted = {
         "project_id": _PROJECT, "client_email": _EMAIL, "private_key_id": _KEY_ID,
     }  # fmt: skip
@@ -119,3 +123,8 @@ def _key(pem: object) -> rsa.RSAPrivateKey:
 def _shown(value: object) -> str:
     known = {"external_account", "impersonated_service_account", "gdch_service_account"}
     return str(value) if value in known else "of no type that Ringline knows"
+
+
+def _domain(value: object) -> str:
+    known = isinstance(value, str) and _DOMAIN.fullmatch(value)
+    return str(value) if known else "another universe_domain"

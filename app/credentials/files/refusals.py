@@ -270,6 +270,11 @@ EXPLANATIONS: dict[str, Explanation] = {
         "It has no key of its own; Ringline signs by a service account's.",
         f"For that, {NEW_ACCOUNT}.",
     ),
+    "google_other_universe": Explanation(
+        "This service account is of {domain}, a cloud of its own beside Google's public one.",
+        "Phones get their messages from googleapis.com alone, which does not know this account.",
+        f"For that, in a project of the public cloud, {NEW_ACCOUNT}.",
+    ),
     "google_incomplete": Explanation(
         "This service account's `{name}` is missing or is none.",
         "The file was changed, or only a part of it was copied.",
