@@ -27,7 +27,7 @@ from app.push.dispatch import LEASE
 from app.push.service import Dispatcher
 from app.webhooks import backlog
 from app.webhooks.dispatcher import WebhookDispatcher, free_orphans
-from workers import partitions, retention
+from workers import analyzing, partitions, retention
 
 log = structlog.get_logger(__name__)
 
@@ -214,6 +214,7 @@ class Loop:
             hear = partial(runtime.hints.hear, self._hinted, dispatcher.is_idle)
             self._rounds.supervise("hear", hear)
         every("probe", SWEEP, partial(self._probe, runtime), within=60)
+        every("analyze", analyzing.EVERY, partial(self._analyze, runtime), within=120)
 
     def _hinted(self, rings: list[UUID]) -> None:
         self._spawn(lambda dispatcher: dispatcher.send(rings))
@@ -225,6 +226,11 @@ class Loop:
         """Beside the sweep, by the worker whose turn that was: services may take seconds."""
         if self._sweeps:
             await credentials.probe_due(runtime)
+
+    async def _analyze(self, runtime: Runtime) -> None:
+        """As `_probe`: for one worker to do, which nothing is kept waiting by."""
+        if self._sweeps:
+            await analyzing.analyze_grown(runtime.database)
 
     def _begin_rounds_of_webhooks(
         self, runtime: Runtime, dispatcher: Dispatcher, webhook_dispatcher: WebhookDispatcher

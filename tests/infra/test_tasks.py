@@ -25,6 +25,7 @@ from workers.sweep import sweep
 ROOT = Path(__file__).resolve().parents[2]
 OF_API = {"dashboard.count", "queue.publish", "streams.compare", "streams.hear"}
 OF_WORKER = {
+    "worker.analyze",
     "worker.deliver",
     "worker.forget",
     "worker.hear",
