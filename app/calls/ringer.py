@@ -18,7 +18,7 @@ from app.calls.commands import Asked, carry_out
 from app.calls.lost import lost_of
 from app.calls.notify_after_commit import notify_after_commit
 from app.calls.ringing import Answer, RingRequest
-from app.calls.suppressing import suppressed
+from app.calls.suppressing import suppressed_in
 from app.core.call import Refused, Tick
 from app.core.frozen import replace
 from app.infra.batching import Lanes
@@ -145,7 +145,7 @@ class Ringer:
             users = [(one.tenant_id, user) for user in one.request.callee_ids]
             now, found = await tokens.ringable(session, users)
             lost = await lost_of(session, users, found)
-            quiet = await suppressed(session, one.pairs, now)
+            quiet = await suppressed_in(session, session_id, one.pairs, now)
             within = await busy.in_calls(session, users, session_id) if one.watched else frozenset()
             asked = ringing.ring_more(one, lost, quiet, within)
         try:

@@ -30,6 +30,14 @@ RULES = text(f"""
     WHERE p.user_id IS NOT NULL OR b.user_id IS NOT NULL
 """)  # noqa: S608  (constants)
 
+# their screen would show the blocked one as who calls, whoever rings
+BLOCK_CALLER = text("""
+    SELECT b.user_id FROM calls c
+    JOIN blocks b ON b.tenant_id = c.tenant_id AND b.user_id = ANY(CAST(:callees AS text[]))
+        AND b.blocked_id = c.caller_id
+    WHERE c.id = :session
+""")
+
 
 async def suppressed(
     session: Connection, pairs: Collection[Pair], now: datetime
@@ -56,6 +64,17 @@ async def suppressed(
         if why is not None:
             found[row["tenant_id"], row["callee"], row["caller"], row["type"]] = why
     return found
+
+
+async def suppressed_in(
+    session: Connection, session_id: UUID, pairs: Collection[Pair], now: datetime
+) -> dict[Pair, Why]:
+    """The same for who is rung into a live call, by one of its members: a block of the call's own
+    caller counts as one of that member."""
+    found = await suppressed(session, pairs, now)
+    values = {"session": session_id, "callees": [one[1] for one in pairs]}
+    blocking = {row["user_id"] for row in await many(session, BLOCK_CALLER, values)}
+    return found | {one: Why.BLOCKED for one in pairs if one[1] in blocking}
 
 
 async def record_suppressed(session: Connection, changes: Sequence[Change]) -> None:

@@ -194,6 +194,11 @@ async def test_who_is_excepted_rings_and_who_is_blocked_does_not(site: Site) -> 
     await ring(api, "zoe", caller="alice", id="again")
     await ring(api, "bob", caller="alice", id="again")
     assert len(await pushed(site)) == 3, "who is rung into a live call is asked too"
+    joined = await api.post("/v1/calls/default:again/join", json={"user_id": "zoe"})
+    assert joined.status_code == 200
+    await api.post("/v1/calls/default:again/decline", json={"user_id": "bob"})
+    await ring(api, "bob", caller="zoe", id="again")
+    assert len(await pushed(site)) == 3, "nor is who has blocked its caller, by another's hand"
     await api.delete("/v1/users/bob/blocks/alice")
     await ring(api, "bob", caller="alice")
     assert len(await pushed(site)) == 4
