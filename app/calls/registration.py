@@ -23,7 +23,7 @@ async def register(
     runtime: Runtime, tenant_id: UUID, settings: TenantSettings, user_id: str, request: DeviceIn
 ) -> dict[str, Any]:
     """Make or refresh a device with its tokens; returns the device as clients read it,
-    with `warnings` of what rings nobody though it is in order.
+    with `warnings` of what is not as it was meant.
 
     If the user is ringing, the device rings too. Devices that are no more the user's and ring stop.
     A subscription is sent its activation push, which takes up to 5 s. Raises Invalid for one whose
@@ -38,9 +38,9 @@ async def register(
     async with runtime.database.autocommit() as session:
         ringable = await credentials.ringable_apps(session, tenant_id)
     warnings = advice.warnings(change.device["tokens"], ringable)
+    warnings += advice.of_locale(request.locale)
     if any(token.kind in senders.ACTIVATED_KINDS for token in request.tokens):
-        device_id = change.device["device_id"]
-        warnings += await activation.send(runtime, tenant_id, user_id, device_id)
+        warnings += await activation.send(runtime, tenant_id, user_id, change.device)
     return change.device | {"warnings": warnings}
 
 

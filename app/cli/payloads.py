@@ -13,6 +13,7 @@ from rich.markup import escape
 from app.calls import service as calls
 from app.cli.answers import answer, command
 from app.cli.base import err, fail, group, out, with_runtime
+from app.core.language import language_tag
 from app.core.payload import (
     ANDROID_PROFILES,
     DEFAULT_PROFILE,
@@ -145,10 +146,14 @@ def notification(
     event: Annotated[NotificationEvent, typer.Option(help="What has happened.")] = "missed",
     call: Annotated[str | None, typer.Option(help="A real call: its cid or id.")] = None,
     tenant: Annotated[str | None, typer.Option(help="The tenant of that call.")] = None,
+    locale: Annotated[str | None, typer.Option(help="A device's language: de-CH.")] = None,
 ) -> None:
     """Show what a notification would be, for each service, and whether it may be saved."""
+    language = None if locale is None else language_tag(locale)
+    if locale is not None and language is None:
+        fail(f"{locale} is no language tag such as de-CH")
     try:
-        said = NotificationIn.model_validate_json(texts.read_text()).texts
+        said = NotificationIn.model_validate_json(texts.read_text()).in_language(language)
         check_alert(event, said)
     except ValidationError as error:
         first = error.errors()[0]

@@ -107,19 +107,22 @@ class NotificationPreview:
 
 def preview_notification(event: str, texts: str, public_url: str) -> list[NotificationPreview]:
     """What is made of the JSON that was typed. Raises ValidationError, or Invalid."""
-    said = NotificationIn.model_validate_json(texts).texts
+    said = NotificationIn.model_validate_json(texts)
     facts = replace(_facts(public_url), badge=2 if event == "missed" else None)
+    bodies = {}
     try:
-        check_alert(event, said)
-        bodies = alert_bodies(event, said, facts, SAMPLE_TOKEN)
+        for language, words in {"": said.texts, **said.translated}.items():
+            check_alert(event, words)
+            for one, body in alert_bodies(event, words, facts, SAMPLE_TOKEN).items():
+                bodies[one, language] = body
     except PayloadError as error:
         raise Invalid("invalid_template", str(error)) from error
     return [
         NotificationPreview(
-            SERVICES[one],
+            f"{SERVICES[one]}, {language}" if language else SERVICES[one],
             json.dumps(json.loads(body), indent=2, ensure_ascii=False),
             len(body),
             WEB_LIMIT if one == "webpush" else OTHER_LIMIT,
         )
-        for one, body in bodies.items()
+        for (one, language), body in bodies.items()
     ]

@@ -77,20 +77,23 @@ def _with_key(token: TokenIn, tenant_id: UUID, usable: Sequence[Usable]) -> Toke
 
 
 async def send(
-    runtime: Runtime, tenant_id: UUID, user_id: str, device_id: str
+    runtime: Runtime, tenant_id: UUID, user_id: str, device: Mapping[str, Any]
 ) -> list[dict[str, str]]:
-    """Push an activation token to each token of a device that waits for one. Takes up to 5 s.
+    """Push an activation token to each token of a device, as clients read it, that waits for one.
+    Takes up to 5 s.
 
     Returns a warning for each that could not be pushed to.
     """
     async with runtime.database.autocommit() as session:
-        waiting = await token_activation.not_activated(session, (tenant_id, user_id), device_id)
+        waiting = await token_activation.not_activated(
+            session, (tenant_id, user_id), device["device_id"]
+        )
         if not waiting:
             return []
         apps = {(tenant_id, token["app_id"]) for token in waiting}
         usable = await credentials.for_apps(session, apps)
     settings = await tenants.settings_of(runtime, tenant_id)
-    texts = settings.alert(EVERY_TYPE, "activation")
+    texts = settings.alert(EVERY_TYPE, "activation", device["locale"])
     tried = await asyncio.gather(
         *(_push(runtime, tenant_id, usable, one, texts) for one in waiting)
     )

@@ -1,10 +1,11 @@
-"""What is told of a registration that is in order and yet rings nobody."""
+"""What is told of a registration that is taken, and yet is not as it was meant."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from app import senders
+from app.core.language import language_tag
 
 
 def warnings(
@@ -17,6 +18,14 @@ def warnings(
         _no_credential(app_id, {app for of, app in ringable if of == kind})
         for kind, app_id in sorted(rung - ringable)
     ]
+
+
+def of_locale(locale: str | None) -> list[dict[str, str]]:
+    """A warning for what is no language tag."""
+    if locale is None or language_tag(locale) is not None:
+        return []
+    detail = "locale: this is no language tag such as de-CH: it is passed over"
+    return [{"code": "unknown_locale", "detail": detail}]
 
 
 def _no_credential(app_id: str, ringable: set[str]) -> dict[str, str]:

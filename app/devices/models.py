@@ -41,6 +41,7 @@ class Device(Base):
     device_id: Mapped[str] = mapped_column(Text)
     name: Mapped[str | None] = mapped_column(Text)
     platform: Mapped[str | None] = mapped_column(Text)
+    locale: Mapped[str | None] = mapped_column(Text)
     report: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     rings: Mapped[bool] = mapped_column(Boolean, server_default="true")
     created_at: Mapped[datetime]

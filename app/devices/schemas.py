@@ -268,6 +268,12 @@ class DeviceIn(Request):
     )
     name: OptionalName = Field(None, description="as people know it", examples=["Bob's phone"])
     platform: OptionalName = Field(None, description="as the app says", examples=["ios"])
+    locale: OptionalName = Field(
+        None,
+        description="its language, as the phone writes it: in which notifications are "
+        "(docs/guides/payloads.md)",
+        examples=["de-CH"],
+    )
     tokens: Tokens = Field(
         default_factory=list, description="its push tokens: those that are not named go"
     )
@@ -355,6 +361,7 @@ def device_out(device: dict[str, Any]) -> dict[str, Any]:
         "user_id": device["user_id"],
         "name": device["name"],
         "platform": device["platform"],
+        "locale": device["locale"],
         "report": device["report"] or None,
         "rings": device["rings"],
         "created_at": rfc3339(device["created_at"]),

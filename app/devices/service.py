@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.core.frozen import frozen
+from app.core.language import language_tag
 from app.core.limits import CallLimits
 from app.core.push import PushReason
 from app.devices import store
@@ -69,6 +70,7 @@ async def register(
             "device_id": device_id,
             "name": request.name,
             "platform": request.platform,
+            "locale": language_tag(request.locale or ""),
             "report": request.report and request.report.model_dump_json(exclude_none=True),
             "now": now,
         },

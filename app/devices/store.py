@@ -59,13 +59,14 @@ async def lock_users(session: Connection, users: Sequence[User]) -> None:
 
 
 SAVE_DEVICE = text("""
-    INSERT INTO devices (id, tenant_id, user_id, device_id, name, platform, report, created_at,
-                         registered_at)
-    VALUES (:id, :tenant_id, :user_id, :device_id, :name, :platform,
+    INSERT INTO devices (id, tenant_id, user_id, device_id, name, platform, locale, report,
+                         created_at, registered_at)
+    VALUES (:id, :tenant_id, :user_id, :device_id, :name, :platform, :locale,
             coalesce(CAST(:report AS jsonb), '{}'), :now, :now)
     ON CONFLICT (tenant_id, user_id, device_id) DO UPDATE SET
         name = coalesce(excluded.name, devices.name),
         platform = coalesce(excluded.platform, devices.platform),
+        locale = coalesce(excluded.locale, devices.locale),
         report = coalesce(CAST(:report AS jsonb), devices.report),
         registered_at = excluded.registered_at
     RETURNING id, created_at, registered_at, name, platform, rings
@@ -135,8 +136,8 @@ async def forget_empty_devices(session: Connection, ids: Sequence[UUID]) -> None
 
 
 DEVICES = text("""
-    SELECT d.id, d.device_id, d.user_id, d.name, d.platform, d.report, d.created_at,
-        d.registered_at, d.rings
+    SELECT d.id, d.device_id, d.user_id, d.name, d.platform, d.locale, d.report,
+        d.created_at, d.registered_at, d.rings
     FROM devices d
     WHERE d.tenant_id = :tenant AND d.user_id = :user
         AND (CAST(:device AS text) IS NULL OR d.device_id = :device)

@@ -77,6 +77,11 @@ UNSEEN = text(f"""
 """)  # noqa: S608  (constants)
 
 
+LOCALES = text("""
+    SELECT id, locale FROM devices WHERE id = ANY(CAST(:ids AS uuid[])) AND locale IS NOT NULL
+""")
+
+
 @frozen
 class Target(RowValue):
     """Where a notification of a ring goes."""
@@ -151,3 +156,9 @@ async def unseen(session: Connection, users: Collection[User]) -> dict[User, int
     values = {"tenants": [one[0] for one in ordered], "users": [one[1] for one in ordered]}
     rows = await many(session, UNSEEN, values)
     return {(row["tenant_id"], row["user_id"]): row["unseen"] for row in rows}
+
+
+async def locales(session: Connection, devices: Collection[UUID]) -> dict[UUID, str]:
+    """In which language each of these devices is, of those that say."""
+    rows = await many(session, LOCALES, {"ids": list(devices)})
+    return {row["id"]: row["locale"] for row in rows}

@@ -31,14 +31,16 @@ TOKEN_OUTLIVES_RING = timedelta(minutes=5)
 class Preparing:
     """What making requests for one batch needs; `calls` as a claim gives them, by id.
 
-    `badges`: how many missed calls those have not seen who are told of one."""
+    `badges`: how many missed calls those have not seen who are told of one; `locales`: in which
+    language devices are, of those that are told in theirs."""
 
     calls: Mapping[UUID, CallFacts]
     public_url: str
     keyring: Keyring
-    payloads: dict[tuple[UUID, TokenKind, str], Prepared] = field(default_factory=dict)
+    payloads: dict[tuple[UUID, TokenKind, str, str | None], Prepared] = field(default_factory=dict)
     settings: dict[UUID, TenantSettings] = field(default_factory=dict)
     badges: dict[User, int] = field(default_factory=dict)
+    locales: dict[UUID, str] = field(default_factory=dict)
 
     def request(self, push: ClaimedPush, now: datetime, topics: Sequence[str] = ()) -> Any:
         """What its sender takes of a claimed push; `topics` are what its credential is for.
@@ -50,11 +52,10 @@ class Preparing:
             settings = tenant_settings(self.calls[push.session_id].settings)
             self.settings[push.session_id] = settings
         ring = push.purpose is Purpose.RING
-        shown = push.kind in senders.SHOWN_KINDS
-        if push.purpose is Purpose.STOP and not shown:
-            body = self._stop_body(push, settings, now)
-        elif shown or push.purpose.is_alert or push.kind in senders.REPEATED_KINDS:
+        if _is_notification(push):
             body = self._alert_body(push, settings, now)
+        elif push.purpose is Purpose.STOP:
+            body = self._stop_body(push, settings, now)
         else:
             body = self._ring_body(push, settings)
         return senders.serving(push.kind).request(
@@ -75,7 +76,7 @@ class Preparing:
         )
 
     def _ring_body(self, push: ClaimedPush, settings: TenantSettings) -> bytes:
-        key = (push.ring, push.kind, push.app_id)
+        key = (push.ring, push.kind, push.app_id, None)
         prepared = self.payloads.get(key)
         if prepared is None:
             profile, template = profile_for(settings, push.kind, push.app_id)
@@ -107,7 +108,7 @@ class Preparing:
         )
 
     def _alert_body(self, push: ClaimedPush, settings: TenantSettings, now: datetime) -> bytes:
-        key = (push.ring, push.kind, push.app_id)
+        key = (push.ring, push.kind, push.app_id, self.locales.get(push.device_row))
         rings = push.purpose is Purpose.RING and push.kind in senders.SHOWN_KINDS
         prepared = self.payloads.get(key) if rings else None
         if prepared is None:
@@ -120,11 +121,28 @@ class Preparing:
         self, push: ClaimedPush, settings: TenantSettings, sent_at: datetime | None
     ) -> Prepared:
         call = self.calls[push.session_id]
-        texts = settings.alert(call.type, push.event)
+        texts = settings.alert(call.type, push.event, self.locales.get(push.device_row))
         facts = ring_facts(push, call, self.public_url, sent_at=sent_at)
         if push.purpose is Purpose.MISSED:
             facts = replace(facts, badge=self.badges.get((push.tenant_id, push.user_id)))
         return senders.serving(push.kind).alert_payload(push.event, texts, facts)
+
+
+def is_translated(push: ClaimedPush, calls: Mapping[UUID, CallFacts]) -> bool:
+    """Whether it says the tenant's words, and these in several languages."""
+    call = calls[push.session_id]
+    notifications = call.settings.get("notifications")
+    if not notifications or not _is_notification(push):
+        return False
+    said = notifications.get(call.type, {}).get(push.event) or {}
+    return bool(said.get("languages"))
+
+
+def _is_notification(push: ClaimedPush) -> bool:
+    if push.kind in senders.SHOWN_KINDS:
+        return True
+    repeated = push.kind in senders.REPEATED_KINDS and push.purpose is not Purpose.STOP
+    return push.purpose.is_alert or repeated
 
 
 def ring_facts(

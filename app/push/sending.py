@@ -19,7 +19,7 @@ from app.infra.boottime import boottime
 from app.infra.runtime import Runtime
 from app.infra.sender import Pending, Sender
 from app.infra.vault import VaultError
-from app.push.alerts import unseen
+from app.push.alerts import locales, unseen
 from app.push.breakers import Breakers
 from app.push.claimed import Claim, ClaimedPush, Look
 from app.push.deciding import (
@@ -35,7 +35,7 @@ from app.push.deciding import (
     where_served,
 )
 from app.push.life import Life
-from app.push.preparing import Preparing, refused_payload
+from app.push.preparing import Preparing, is_translated, refused_payload
 from app.push.results import DatabaseClock, Result
 from app.push.senders import Senders
 from app.push.tracing import PushSpans
@@ -134,6 +134,8 @@ class Sending:
             if self._spans is not None:
                 self._spans.claimed(claimed, calls, read)
             preparing = Preparing(calls, self._runtime.settings.public_url, self._runtime.keyring)
+            if translated := [push for push in claimed if is_translated(push, calls)]:
+                await self._read_locales(translated, preparing)
             while left or missed:
                 if not left:
                     await self._count_unseen(missed, preparing)
@@ -144,6 +146,10 @@ class Sending:
         finally:
             for push in (*left, *missed):
                 self._finish(Result(push, PushState.PENDING, push.reason))
+
+    async def _read_locales(self, told: Sequence[ClaimedPush], preparing: Preparing) -> None:
+        async with self._runtime.database.autocommit() as session:
+            preparing.locales.update(await locales(session, {one.device_row for one in told}))
 
     async def _count_unseen(self, missed: Sequence[ClaimedPush], preparing: Preparing) -> None:
         users = {(one.tenant_id, one.user_id) for one in missed}

@@ -3,12 +3,15 @@
 from functools import cached_property
 from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from app.core.frozen import replace
+from app.core.language import LANGUAGE_PATTERN, best_language, language_tag
 from app.core.payload import AlertTexts, PayloadError, check_alert
 from app.infra.fields import AtMost, Request, Text, refuse
 
 MOST_ARGS = 10
+MOST_LANGUAGES = 30
 NotificationEvent = Literal[
     "missed",
     "notify",
@@ -26,6 +29,26 @@ EVENTS: Final[tuple[NotificationEvent, ...]] = get_args(NotificationEvent)
 Said = Annotated[Text, Field(min_length=1, max_length=500)]
 Key = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[!-~]([ -~]*[!-~])?$")]
 Args = Annotated[list[Said], AtMost(MOST_ARGS, "too_many_args", f"at most {MOST_ARGS} args")]
+
+
+class WordsIn(Request):
+    """The same in another language; what is absent is as in the notification itself."""
+
+    title: Said | None = Field(None, description="its title", examples=["Verpasster Anruf"])
+    body: Said | None = Field(None, description="its text", examples=["von {{caller_label}}"])
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.title is None and self.body is None:
+            raise refuse("missing_field", "title: a language says a title, a body or both")
+        return self
+
+
+def _spelled(value: str) -> str:
+    return language_tag(value) or value
+
+
+Language = Annotated[str, Field(max_length=12, pattern=LANGUAGE_PATTERN), AfterValidator(_spelled)]
 
 
 class NotificationIn(Request):
@@ -49,6 +72,15 @@ class NotificationIn(Request):
     body_args: Args = Field(
         [], description="what goes into that text", examples=[["{{caller_label}}"]]
     )
+    languages: Annotated[
+        dict[Language, WordsIn],
+        AtMost(MOST_LANGUAGES, "too_many_languages", f"at most {MOST_LANGUAGES} languages"),
+    ] = Field(
+        {},
+        description="title and body for devices whose `locale` is such: `zh-Hant-TW` is told in "
+        "`zh-Hant-TW`, else `zh-Hant`, else `zh`, else as above",
+        examples=[{"de": {"title": "Verpasster Anruf"}}],
+    )
     sound: Key | None = Field(None, description="a sound of the app's", examples=["default"])
     category: Key | None = Field(None, description="Apple's category, for actions")
     channel_id: Key | None = Field(None, description="Android's notification channel")
@@ -63,6 +95,24 @@ class NotificationIn(Request):
             self.title, self.body, self.title_key, tuple(self.title_args), self.body_key,
             tuple(self.body_args), self.sound, self.category, self.channel_id, self.badge,
         )  # fmt: skip
+
+    @cached_property
+    def translated(self) -> dict[str, AlertTexts]:
+        """The same by language; words take the place of the name of a text."""
+        return {one: _translated(self.texts, words) for one, words in self.languages.items()}
+
+    def in_language(self, locale: str | None) -> AlertTexts:
+        """What a device of this language is told."""
+        best = None if locale is None else best_language(locale, self.languages)
+        return self.texts if best is None else self.translated[best]
+
+
+def _translated(texts: AlertTexts, words: WordsIn) -> AlertTexts:
+    if words.title is not None:
+        texts = replace(texts, title=words.title, title_key=None, title_args=())
+    if words.body is not None:
+        texts = replace(texts, body=words.body, body_key=None, body_args=())
+    return texts
 
 
 class NotificationsIn(Request):
@@ -109,10 +159,12 @@ class NotificationsIn(Request):
             said = self.of(event)
             if said is None:
                 continue
-            try:
-                check_alert(event, said.texts)
-            except PayloadError as error:
-                raise refuse("invalid_template", f"{event}: {error}") from error
+            for where, texts in {"": said.texts, **said.translated}.items():
+                try:
+                    check_alert(event, texts)
+                except PayloadError as error:
+                    place = f"{event}.languages.{where}" if where else event
+                    raise refuse("invalid_template", f"{place}: {error}") from error
         if self.mode == "notify" and self.notify is None:
             raise refuse("missing_template", "notify: the mode `notify` needs what it says")
         return self

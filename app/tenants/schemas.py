@@ -304,11 +304,13 @@ class TenantSettings(Request):
         profiles = self.android_profiles if kind is TokenKind.FCM else self.profiles
         return profiles.get(app_id, DEFAULT_PROFILE)
 
-    def alert(self, call_type: str, event: str) -> AlertTexts | None:
-        """What a notification of a call of this type says; None: there is none."""
+    def alert(self, call_type: str, event: str, locale: str | None = None) -> AlertTexts | None:
+        """What a notification of a call of this type says, in a device's language; None: there is
+        none.
+        """
         found = self.notifications.get(call_type)
         said = None if found is None else found.of(event)
-        return None if said is None else said.texts
+        return None if said is None else said.in_language(locale)
 
     def mode_for(self, call_type: str) -> str:
         """How a call of this type begins: `ring` or `notify`."""

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from devkit.simulator.google.accounts import Account
-from tests.e2e.android import account, android, give_account
+from tests.e2e.android import PACKAGE, account, android, give_account
 from tests.e2e.house import BUNDLE, Tenant, eventually, member
+from tests.e2e.web import Browser, browser, rings, vapid_key
 
 __all__ = ["account"]
 MISSED = {"title": "Missed call", "body": "{{caller_label}} called", "sound": "default"}
@@ -289,3 +290,78 @@ async def test_a_device_without_callkit_that_comes_late_rings_on_and_off_by_defa
         " AND purpose LIKE 'again %' GROUP BY token"
     )
     assert {one["token"] for one in again} == {late, silent}
+
+
+WORDS = {"title": "Missed call", "body": "{{caller_label}} called"} | {
+    "languages": {
+        "de": {"title": "Verpasster Anruf", "body": "{{caller_label}} hat angerufen"},
+        "pt_br": {"title": "Chamada perdida"},
+        "zh-Hant": {"title": "未接來電"},
+        "zh": {"title": "未接来电"},
+    }
+}
+TITLES = {
+    "de-CH": "Verpasster Anruf", "pt-BR": "Chamada perdida", "zh-Hant-TW": "未接來電",
+    None: "Missed call", "no language": "Missed call",
+}  # fmt: skip
+
+
+async def speaking(tenant: Tenant, locale: str | None) -> tuple[str, str, Browser]:
+    """A phone of each kind that shows words, and a browser, of one language; bob's."""
+    (iphone, alert), droid = await by_alert(tenant, "bob"), await android(tenant, "bob")
+    one = await browser(tenant, "bob")
+    for device, kind, token in (
+        (iphone, "alert", {"token": alert, "app_id": BUNDLE}),
+        (droid.device_id, "fcm", {"token": droid.token, "app_id": PACKAGE}),
+        (one.device_id, "webpush", one.token),
+    ):
+        body = {"user_id": "bob", "device_id": device, "tokens": [{"kind": kind} | token]}
+        answer = await tenant.api.post("/v1/devices", json=body | {"locale": locale})
+        unknown = locale == "no language"
+        assert answer.json()["locale"] == (None if unknown else locale)
+        assert [each["code"] for each in answer.json()["warnings"]] == ["unknown_locale"] * unknown
+    return alert, droid.token, one
+
+
+async def test_a_device_is_told_in_its_own_language(tenant: Tenant, account: Account) -> None:
+    await give_account(tenant, account)
+    await vapid_key(tenant)
+    said = {"default": {"missed": WORDS, "ring": WORDS, "notify": WORDS}}
+    settings = {"notifications": said, "alert_rings": {BUNDLE: 9}}
+    answer = await tenant.api.put("/v1/settings", json=settings)
+    kept = answer.json()["notifications"]["default"]["missed"]["languages"]
+    assert list(kept) == ["de", "pt-BR", "zh-Hant", "zh"]
+    devices = {locale: await speaking(tenant, locale) for locale in TITLES}
+
+    def titles() -> dict[str | None, list[list[str]]]:
+        """What each has shown: an iPhone (that rings on repeats it), an Android phone, a browser."""
+        found = {}
+        for locale, (alert, droid, one) in devices.items():
+            rung = [push.payload for push in tenant.sim.deliveries(alert)]
+            once = {(each["ring"]["uuid"], each["ring"]["type"]): each["aps"] for each in rung}
+            messages = [push.payload["message"]["android"] for push in tenant.sim.deliveries(droid)]
+            found[locale] = [
+                [aps["alert"]["title"] for aps in once.values()],
+                [each["notification"]["title"] for each in messages if "notification" in each],
+                [each["title"] for each in rings(tenant, one)],
+            ]
+        return found
+
+    expected: dict[str | None, list[list[str]]] = {locale: [[], [], []] for locale in TITLES}
+
+    async def said_so() -> bool:
+        return titles() == expected
+
+    async def shown(*kinds: int) -> None:
+        for locale, of_kinds in expected.items():
+            for kind in kinds:
+                of_kinds[kind].append(TITLES[locale])
+        await eventually(said_so)
+
+    call = await tenant.ring("bob", ring_time=60)
+    await shown(0, 2)  # an Android app makes its own call screen
+    await tenant.act(call, "cancel")
+    await shown(0, 1, 2)
+    call = await tenant.ring("bob", ring_time=60, mode="notify")
+    await shown(0, 1, 2)
+    await tenant.act(call, "cancel")

@@ -47,6 +47,7 @@ class DeviceOut(Out):
     user_id: Id = Field(description="whose", examples=["bob"])
     name: Name | None = Field(description="as people know it", examples=["Bob's phone"])
     platform: Name | None = Field(description="as the app says", examples=["ios"])
+    locale: Word | None = Field(description="its language", examples=["de-CH"])
     report: PhoneReportOut | None = Field(description="what an Android app has said of its phone")
     rings: bool = Field(
         description="whether it is rung and notified; false: its user, or a key, turned it off"

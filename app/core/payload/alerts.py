@@ -112,7 +112,7 @@ def _faults(event: str, texts: AlertTexts) -> list[str]:
     ]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1_024)
 def _compiled(service: AlertService, event: str, texts: AlertTexts) -> Template:
     return compile_template(_apple(event, texts) if service == "apns" else _google(event, texts))
 

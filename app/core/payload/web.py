@@ -57,7 +57,7 @@ def web_activation(token: str, url: str, texts: AlertTexts | None = None) -> byt
     ).encode()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1_024)
 def _compiled(event: str, texts: AlertTexts | None, video: bool) -> Template:
     data: dict[str, Any] = {"call_cid": "{{cid}}"}
     shown: dict[str, Any] = {"navigate": _NAVIGATE, "tag": "{{uuid}}"}

@@ -379,6 +379,8 @@ export interface DeviceIn {
   name?: string | null;
   /** as the app says */
   platform?: string | null;
+  /** its language, as the phone writes it: in which notifications are (docs/guides/payloads.md) */
+  locale?: string | null;
   /** its push tokens: those that are not named go */
   tokens?: TokenIn[];
   /** what an Android app knows of its phone */
@@ -397,6 +399,8 @@ export interface Device {
   name: string | null;
   /** as the app says */
   platform: string | null;
+  /** its language */
+  locale: string | null;
   /** what an Android app has said of its phone */
   report: PhoneReport | null;
   /** whether it is rung and notified; false: its user, or a key, turned it off */
@@ -645,6 +649,11 @@ export interface NotificationIn {
   body_key?: string | null;
   /** what goes into that text */
   body_args?: string[];
+  /**
+   * title and body for devices whose `locale` is such: `zh-Hant-TW` is told in `zh-Hant-TW`,
+   * else `zh-Hant`, else `zh`, else as above
+   */
+  languages?: Record<string, WordsIn>;
   /** a sound of the app's */
   sound?: string | null;
   /** Apple's category, for actions */
@@ -919,6 +928,8 @@ export interface Registered {
   name: string | null;
   /** as the app says */
   platform: string | null;
+  /** its language */
+  locale: string | null;
   /** what an Android app has said of its phone */
   report: PhoneReport | null;
   /** whether it is rung and notified; false: its user, or a key, turned it off */
@@ -1384,4 +1395,12 @@ export interface Webhook {
 export interface Webhooks {
   /** the oldest first */
   webhooks: Webhook[];
+}
+
+/** The same in another language; what is absent is as in the notification itself. */
+export interface WordsIn {
+  /** its title */
+  title?: string | null;
+  /** its text */
+  body?: string | null;
 }

@@ -442,6 +442,10 @@ class DeviceIn(TypedDict):
     """as people know it"""
     platform: NotRequired[str | None]
     """as the app says"""
+    locale: NotRequired[str | None]
+    """its language, as the phone writes it: in which notifications are
+    (docs/guides/payloads.md)
+    """
     tokens: NotRequired[list[TokenIn]]
     """its push tokens: those that are not named go"""
     report: NotRequired[PhoneReportIn | None]
@@ -461,6 +465,8 @@ class Device(TypedDict):
     """as people know it"""
     platform: str | None
     """as the app says"""
+    locale: str | None
+    """its language"""
     report: PhoneReport | None
     """what an Android app has said of its phone"""
     rings: bool
@@ -751,6 +757,10 @@ class NotificationIn(TypedDict):
     """
     body_args: NotRequired[list[str]]
     """what goes into that text"""
+    languages: NotRequired[dict[str, WordsIn]]
+    """title and body for devices whose `locale` is such: `zh-Hant-TW` is told in `zh-Hant-TW`,
+    else `zh-Hant`, else `zh`, else as above
+    """
     sound: NotRequired[str | None]
     """a sound of the app's"""
     category: NotRequired[str | None]
@@ -1073,6 +1083,8 @@ class Registered(TypedDict):
     """as people know it"""
     platform: str | None
     """as the app says"""
+    locale: str | None
+    """its language"""
     report: PhoneReport | None
     """what an Android app has said of its phone"""
     rings: bool
@@ -1576,3 +1588,12 @@ class Webhooks(TypedDict):
 
     webhooks: list[Webhook]
     """the oldest first"""
+
+
+class WordsIn(TypedDict):
+    """The same in another language; what is absent is as in the notification itself."""
+
+    title: NotRequired[str | None]
+    """its title"""
+    body: NotRequired[str | None]
+    """its text"""
