@@ -128,7 +128,7 @@ def test_one_predicate_says_that_the_database_is_away() -> None:
 
 def test_what_is_common_to_all_senders_names_no_provider() -> None:
     """Claim, record, breakers and timeline know them by `app.infra.sender`'s seam alone."""
-    names = re.compile(r"apns|apple|fcm|google", re.IGNORECASE)
+    names = re.compile(r"apns|apple|fcm|google|web ?push|vapid", re.IGNORECASE)
     common = [
         *ROOT.glob("app/push/*.py"),
         ROOT / "app/calls/timeline.py",

@@ -25,7 +25,7 @@ class Token(Base):
     """A push address of a device.
 
     `registered_at` moves with every registration: an answer with a time of its own (Gone) retires a
-    token only if that is later. A `token` of several parts is a subscription of Web Push, the last
+    token only if that is later. A `token` of several parts is a subscription, the last
     part its endpoint. `changed_at` moves when the row's meaning does (owner, environment,
     life). `rings` is its device's.
     """
