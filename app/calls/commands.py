@@ -170,7 +170,8 @@ async def _together(
         if instead is None:
             if asked.audited is not None and decision.changed and decision.refusal is None:
                 who, act = asked.audited
-                await record(session, who, stored.tenant_id, act, f"call:{session_id}")
+                target = f"call:{session_id}"
+                await record(session, who, stored.tenant_id, act, target, at=now)
             call = decision.call
             decisions.append(decision)
     whole = combine(decisions) if decisions else None
