@@ -1,22 +1,55 @@
 """Commands for calls."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any
 
 import typer
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from app.calls import histories, timeline
-from app.calls.histories import Wanted
+from app.calls.histories import Page, Place, Wanted
 from app.calls.ringer import ringer_of
 from app.calls.ringing import resolve
 from app.calls.schemas import RingIn
 from app.cli.answers import answer, columns, command
 from app.cli.base import Tenant, checked, group, handle_in, with_runtime
 from app.core.call import SERVER
+from app.core.cursor import YEARS
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 
 call_app = group("call", "Calls: ring, list them, and what happened to a ring.")
+TIME: TypeAdapter[AwareDatetime] = TypeAdapter(AwareDatetime)
+
+
+def moment(text: str) -> AwareDatetime:
+    """A time with its zone, as typed. Raises BadParameter."""
+    try:
+        at = TIME.validate_python(text)
+    except ValidationError:
+        at = None
+    if at is None or at.year not in YEARS:
+        raise typer.BadParameter("a time with its zone, such as 2026-11-21T08:00:00Z")
+    return at
+
+
+Since = Annotated[AwareDatetime | None, typer.Option(help="Begun then or later.", parser=moment)]
+Until = Annotated[AwareDatetime | None, typer.Option(help="Begun before then.", parser=moment)]
+Most = Annotated[int, typer.Option(min=1, max=1_000, help="So many at most.")]
+
+
+async def newest(read: Callable[[Place | None], Awaitable[Page]], most: int) -> list[Any]:
+    """The newest calls, over as many pages as it takes: one may be short and not the last."""
+    calls: list[Any] = []
+    place: Place | None = None
+    while len(calls) < most:
+        page = await read(place)
+        calls += page.calls
+        place = page.next
+        if place is None:
+            break
+    return calls[:most]
 
 
 @command(call_app, "ring")
@@ -69,16 +102,21 @@ def list_calls(
     state: Annotated[str | None, typer.Option(help="ringing, active or ended.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why it ended: missed, declined ...")] = None,
     type: Annotated[str | None, typer.Option(help="The call type.")] = None,  # noqa: A002
-    limit: Annotated[int, typer.Option(min=1, max=100)] = 50,
+    since: Since = None,
+    until: Until = None,
+    limit: Most = 50,
 ) -> None:
     """The newest calls of a tenant, or of one of its users."""
 
-    async def work(runtime: Runtime) -> histories.Page:
-        wanted = Wanted(user, state, reason, type)
+    async def work(runtime: Runtime) -> list[Any]:
+        wanted = Wanted(user, state, reason, type, since=since, until=until)
         tenant_id = await tenants.find(runtime, tenant)
-        return await histories.of_tenant(runtime, tenant_id, wanted, None, limit)
+        return await newest(
+            lambda place: histories.of_tenant(runtime, tenant_id, wanted, place, min(limit, 100)),
+            limit,
+        )
 
-    calls = with_runtime(work).calls
+    calls = with_runtime(work)
     lines = [
         (one["created_at"], one["cid"], one["caller"]["id"], one["reason"] or one["state"],
          f"{one['count']['members']}", one["session_id"])

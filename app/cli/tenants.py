@@ -1,19 +1,24 @@
 """Commands for tenants: the customer apps on this server."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
+import orjson
 import typer
+from pydantic import TypeAdapter
 
 from app.cli.answers import answer, columns, command, fields, step
-from app.cli.base import Tenant, actor, group, with_runtime
+from app.cli.base import Tenant, actor, checked, group, with_runtime
 from app.core.event import rfc3339
 from app.infra.runtime import Runtime
 from app.tenants import service, signing_secrets
+from app.tenants.schemas import TenantSettings
 from app.tenants.scopes import SCOPES
 
 secret_app = group("secret", "Signing secrets: what a tenant signs user tokens with.")
 tenant_app = group("tenant", "Tenants: the customer apps on this server.")
+CHANGE: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
 @command(tenant_app, "create")
@@ -63,6 +68,31 @@ def _switch(tenant: str, *, stopped: bool) -> None:
     at = with_runtime(work)
     since = rfc3339(at) if at else None
     answer({"tenant": tenant, "stopped_at": since}, f"stopped at {since}" if since else "it rings")
+
+
+@command(tenant_app, "settings")
+def tenant_settings(
+    tenant: Annotated[str, typer.Argument(help="Name or id of the tenant.")],
+    change: Annotated[
+        str | None,
+        typer.Option("--set", help="JSON of what is to change; null: its default. Others stay."),
+    ] = None,
+) -> None:
+    """A tenant's settings: limits, rate limits, who is busy, what users and their tokens may do."""
+    wanted = None if change is None else checked(partial(CHANGE.validate_json, change))
+
+    async def work(runtime: Runtime) -> TenantSettings:
+        tenant_id = await service.find(runtime, tenant)
+        settings = await service.settings_of(runtime, tenant_id)
+        if wanted is None:
+            return settings
+        values = settings.model_dump(exclude_defaults=True) | wanted
+        values = {name: value for name, value in values.items() if value is not None}
+        new = checked(partial(TenantSettings.model_validate, values))
+        return await service.change_settings(runtime, tenant_id, new, actor=actor())
+
+    found = with_runtime(work).model_dump(mode="json")
+    answer(found, orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
 
 
 @command(tenant_app, "key")

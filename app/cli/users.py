@@ -1,4 +1,4 @@
-"""Commands for users of a tenant: their tokens, preferences, blocks and handles."""
+"""Commands for users of a tenant: tokens, preferences, blocks, handles, and their own calls."""
 
 from datetime import datetime
 from functools import partial
@@ -7,8 +7,11 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from app.calls import histories
+from app.calls.histories import Wanted
 from app.cli.answers import answer, columns, command
 from app.cli.base import Tenant, actor, checked, group, handle_in, with_runtime
+from app.cli.calls import Most, Since, Until, newest
 from app.core.event import rfc3339
 from app.core.identifiers import is_user_id
 from app.infra.runtime import Runtime
@@ -17,7 +20,7 @@ from app.tenants.scopes import USER_SCOPES, check_scopes
 from app.users import service as users
 from app.users.schemas import HandlesIn, PreferencesIn
 
-user_app = group("user", "Users of a tenant: tokens, preferences, blocks, handles.")
+user_app = group("user", "Users of a tenant: tokens, preferences, blocks, handles, own calls.")
 
 
 def user_id(text: str) -> str:
@@ -144,3 +147,46 @@ def user_block(
     with_runtime(work)
     state = "not blocked" if undo else "blocked"
     answer({"user_id": user, "other": other, "state": state}, state)
+
+
+@command(user_app, "calls")
+def user_calls(
+    user: User,
+    tenant: Tenant,
+    direction: Annotated[str | None, typer.Option(help="incoming or outgoing.")] = None,
+    missed: Annotated[bool, typer.Option("--missed", help="Only missed ones.")] = False,
+    since: Since = None,
+    until: Until = None,
+    seen: Annotated[
+        bool, typer.Option("--seen", help="Mark what was missed by now as seen.")
+    ] = False,
+    limit: Most = 50,
+) -> None:
+    """A user's own calls as their app reads them, what was missed and what kept a ring away."""
+
+    async def work(runtime: Runtime) -> dict[str, Any]:
+        tenant_id = await service.find(runtime, tenant)
+        wanted = Wanted(user, direction=direction, missed=missed or None, since=since, until=until)
+        if seen:
+            await histories.see(runtime, tenant_id, user, None)
+        calls = await newest(
+            lambda place: histories.of_user(runtime, tenant_id, wanted, place, min(limit, 100)),
+            limit,
+        )
+        return {"calls": calls, "counts": await histories.counts(runtime, tenant_id, user)}
+
+    found = with_runtime(work)
+    lines = [
+        (one["created_at"], one["direction"], ", ".join(one["others"]), _own_end(one),
+         "" if one["seen"] else "unseen", one["session_id"])
+        for one in found["calls"]
+    ]  # fmt: skip
+    table = columns(("Began", "Direction", "With", "End", "Seen", "Session"), lines)
+    counts = found["counts"]
+    answer(found, f"{counts['missed']} missed, {counts['unseen']} unseen\n{table}")
+
+
+def _own_end(one: dict[str, Any]) -> str:
+    if one["suppressed"] is not None:
+        return f"suppressed: {one['suppressed']}"
+    return "missed" if one["missed"] else one["reason"] or one["state"]

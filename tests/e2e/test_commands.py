@@ -121,6 +121,43 @@ async def test_devices_are_listed_and_taken_away_by_command(tenant: Tenant, tmp_
     assert (await tenant.api.get("/v1/devices?user_id=bob")).json() == {"devices": []}
 
 
+async def test_settings_and_a_users_own_calls_by_command(tenant: Tenant) -> None:
+    name, of = str(tenant.id), ("--tenant", str(tenant.id), "--json")
+    wants = '{"call_types": {"default": "nothing"}}'
+    await ringline(tenant, "user", "preferences", "bob", *of, "--set", wants)
+    rates = {"rings_per_caller": 7}
+    change = json.dumps({"rate_limits": rates, "decline_reach": "device", "users_may_ring": True})
+    await ringline(tenant, "tenant", "settings", name, "--set", change)
+    set_ = ("tenant", "settings", name, "--json", "--set")
+    said = json.loads(
+        await ringline(tenant, *set_, '{"when_busy": "quiet", "decline_reach": null}')
+    )
+    chosen = [said[one] for one in ("rate_limits", "when_busy", "decline_reach", "users_may_ring")]
+    assert chosen == [rates, "quiet", "user", True], "what is not named stays"
+    assert "unknown_rate_limit" in await ringline(
+        tenant, *set_, '{"rate_limits": {"a": 1}}', status=1
+    )
+
+    calls = [await tenant.ring("bob", caller=caller) for caller in ("alice", "carol")]
+    for call in calls:
+        await tenant.act(call, "end", None, None)
+    own = ("user", "calls", "bob", *of)
+    read = json.loads(await ringline(tenant, *own, "--missed", "--limit", "1"))
+    assert [(one["others"], one["suppressed"]) for one in read["calls"]] == [
+        (["carol"], "call_type")
+    ]
+    assert read["counts"] == {"missed": 2, "unseen": 2}
+    until = ("--until", calls[1]["created_at"])
+    read = json.loads(await ringline(tenant, *own, "--seen", "--direction", "incoming", *until))
+    assert [(one["others"], one["seen"]) for one in read["calls"]] == [(["alice"], True)]
+    assert read["counts"]["unseen"] == 0
+    listed = json.loads(
+        await ringline(tenant, "call", "list", *of, "--reason", "cancelled", *until)
+    )
+    assert listed["calls"] == []
+    assert "its zone" in await ringline(tenant, *own, "--since", "2026-11-21T08:00:00", status=2)
+
+
 async def test_payload_preview_of_a_template_says_what_will_be_missed(
     tenant: Tenant, tmp_path: Path
 ) -> None:
