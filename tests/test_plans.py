@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -36,12 +36,13 @@ from app.live import feeds
 from app.push import alerts, claims, expiry, records, tokens, worker_store
 from app.push import erasure as push_erasure
 from app.push import store as pushes
+from app.push.partitions import tries_of
 from app.webhooks import claims as webhooks
 from tests.conftest import DatabaseServer
 from workers import retention
 
 TENANT = "00000000-0000-7000-8000-000000000001"
-WEEKS = re.compile(r"(user_)?events_")
+WEEKS = re.compile(r"(events|user_events|attempts)_")
 LARGE = {
     "calls",
     "members",
@@ -51,7 +52,7 @@ LARGE = {
     "tokens",
     "devices",
     "users",
-    "attempts",
+    "attempts_default",
 }
 ROWS = 40_000
 
@@ -173,6 +174,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "history of pushes": (history.PUSHES, {"call": IDS[0], "limit": 100}),
     "pushes of calls": (retention.PUSHES_OF_CALLS, {"calls": IDS}),
     **{f"forget {n}": (one, {"pushes": IDS}) for n, one in enumerate(retention.OF_PUSHES)},
+    "tries at pushes": (claims.TRIED, tries_of([(one, NOW, NOW) for one in IDS])),
     "record": (records.RECORD, RESULT),
     **{
         f"{column} {by}": (
@@ -355,8 +357,11 @@ async def test_no_statement_reads_a_large_table_from_end_to_end(filled: str) -> 
 
 
 CALL = {"first": IDS[0], "last": IDS[0]}
+TRIES = tries_of([(IDS[0], NOW - timedelta(days=3), NOW - timedelta(days=3))])
 OF_A_WEEK: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "events of a call": (history.EVENTS, {"call": IDS[0], "limit": 100}),
+    "tries at pushes": (claims.TRIED, TRIES),
+    "tries at pushes of a call": (history.ATTEMPTS, TRIES),
     "changed members": (events.CHANGED_MEMBERS, CALL | {"calls": IDS[:1], "seqs": [3]}),
     "facts of deliveries": (
         webhooks.FACTS,
@@ -383,6 +388,11 @@ async def test_what_is_asked_of_a_call_or_of_now_opens_one_week(filled: str) -> 
                     opened = {part.get("Relation Name", "") for part in parts(plan)}
                     weeks = [one for one in opened if WEEKS.match(one)]
                     assert len(weeks) == 1, (name, mode, opened)
+                for name in ("claim rings", "claim pushes"):
+                    plan = await explain(session, *STATEMENTS[name])
+                    assert not [
+                        one for one in parts(plan) if WEEKS.match(one.get("Relation Name", ""))
+                    ]
     finally:
         await engine.dispose()
 

@@ -1,7 +1,7 @@
 """Each minute: the weeks to come have their partitions, and weeks that are over go whole.
 
-The longest time for which any tenant keeps events decides when a week goes. Those who keep them for
-less have theirs deleted by the batch (`workers.retention`).
+The longest time for which any tenant keeps events decides when a week goes, of attempts too. Those
+who keep events for less have theirs deleted by the batch (`workers.retention`).
 """
 
 from collections.abc import Iterable
@@ -12,13 +12,15 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.events.partitions import PARTITIONED
+from app.events.partitions import PARTITIONED as OF_EVENTS
 from app.infra import partitions
 from app.infra.db import many
 from app.infra.leases import as_only
 from app.infra.runtime import Runtime
+from app.push.partitions import PARTITIONED as OF_PUSHES
 from app.tenants.schemas import MOST_EVENTS_DAYS, tenant_settings
 
+PARTITIONED: Final = (*OF_EVENTS, *OF_PUSHES)
 EVERY: Final = 60.0
 SETTINGS = text("SELECT settings FROM tenants")
 

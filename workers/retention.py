@@ -1,8 +1,8 @@
 """Forgetting: what tenants keep for so many days goes in small batches, off the ring's path.
 
 Each statement takes few rows, finds them by an index that begins with the tenant, and commits by
-itself; nothing that a call or a push may still need is old enough to be here. Events go with their
-week (`workers.partitions`), but those of tenants who keep them for less than others do.
+itself; nothing that a call or a push may still need is old enough to be here. Events and attempts
+go with their week (`workers.partitions`), but events of tenants who keep them for less than others.
 """
 
 import asyncio
@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from pydantic import ValidationError
 from sqlalchemy import TextClause, text
 
 from app.infra.bisection import Aside, Halt, sweep
@@ -138,9 +137,8 @@ async def forget(runtime: Runtime, progress: Progress | None = None) -> int:
             progress.after = tenant["id"]
             if time.monotonic() > end:
                 return gone
-        if tenants:
-            days = {"days": max(_days(tenant) for tenant in tenants)}
-            gone += await _or_aside("attempts", partial(_table, runtime, OLD_ATTEMPTS, days))
+        days = {"days": most + A_WEEK_AND_A_CALL}
+        gone += await _or_aside("attempts", partial(_table, runtime, OLD_ATTEMPTS, days))
         gone += await _or_aside("answers", partial(_table, runtime, OLD_ANSWERS, {}))
     except Halt:
         return gone
@@ -160,13 +158,6 @@ async def _or_aside(what: Hashable, work: Callable[[], Awaitable[int]]) -> int:
         return 0
     ASIDE.remove([what])
     return looked
-
-
-def _days(tenant: Row) -> float:
-    try:
-        return tenant_settings(tenant["settings"]).keep_events_days
-    except ValidationError:  # said where the tenant's own turn comes
-        return 0.0
 
 
 async def _of_tenant(runtime: Runtime, tenant: Row, most: float) -> int:

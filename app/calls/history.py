@@ -9,6 +9,7 @@ from sqlalchemy import text
 from app.calls.rows import CALL, columns, stored_from
 from app.core.call import Call
 from app.infra.db import Connection, Row, many
+from app.push.partitions import tries_of
 from app.push.targets import of_calls
 
 OF_TENANT = text(f"""
@@ -35,7 +36,9 @@ PUSHES = text(f"""
 """)  # noqa: S608  (constants)
 ATTEMPTS = text("""
     SELECT push_id, environment, started_at, finished_at, status, reason FROM attempts
-    WHERE push_id = ANY(CAST(:pushes AS uuid[])) ORDER BY started_at, id
+    WHERE push_id = ANY(CAST(:pushes AS uuid[]))
+        AND id BETWEEN CAST(:first AS uuid) AND CAST(:last AS uuid)
+    ORDER BY started_at, id
 """)
 
 
@@ -64,12 +67,13 @@ async def of_call(
         return None
     values = {"call": session_id, "limit": limit}
     pushes = await many(session, PUSHES, values)
+    times = [(push["id"], push["created_at"], push["deadline"]) for push in pushes]
     stored = stored_from(row, {})
     return History(
         call=stored.call,
         rings=await many(session, RINGS, values),
         pushes=pushes,
-        attempts=await many(session, ATTEMPTS, {"pushes": [push["id"] for push in pushes]}),
+        attempts=await many(session, ATTEMPTS, tries_of(times)),
         events=await many(session, EVENTS, values),
         traceparent=stored.traceparent,
     )

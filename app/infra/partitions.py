@@ -58,12 +58,15 @@ PARTS = text("""
 class Weekly:
     """A table in partitions by `key`: a time, or with `of_ids` a UUIDv7, which says its own.
 
-    It has `tenant_id` and `at`, and an index of them.
+    `ended`: the time by which its rows grow old. There is an index of it, which begins with
+    `tenant_id` where the rows have one (`of_tenants`).
     """
 
     table: str
     key: str
     of_ids: bool
+    ended: str = "at"
+    of_tenants: bool = True
 
     @property
     def default(self) -> str:
@@ -204,7 +207,7 @@ async def drop_old(database: Database, one: Weekly, kept: timedelta) -> None:
             continue
         try:
             async with database.autocommit() as session:
-                if await _has_younger(session, part, now - kept):
+                if await _has_younger(session, one, part, now - kept):
                     continue
                 await session.execute(text(DROP.format(name=part.name)))
         except Exception as error:
@@ -215,13 +218,14 @@ async def drop_old(database: Database, one: Weekly, kept: timedelta) -> None:
             log.info("partition_dropped", table=one.table, name=part.name)
 
 
-async def _has_younger(session: Connection, part: Part, at: datetime) -> bool:
+async def _has_younger(session: Connection, one: Weekly, part: Part, at: datetime) -> bool:
     """Whether a call went on after the week in which it began, say. A look-up for each tenant."""
-    look = f"""
-        SELECT EXISTS (SELECT FROM tenants t CROSS JOIN LATERAL (
-            SELECT FROM {part.name} e WHERE e.tenant_id = t.id AND e.at >= :at LIMIT 1) y)
-    """  # noqa: S608  (names of ours)
-    return bool((await session.execute(text(look), {"at": at})).scalar_one())
+    young = f"FROM {part.name} e WHERE e.{one.ended} >= :at"
+    if one.of_tenants:
+        young = f"""FROM tenants t CROSS JOIN LATERAL (
+            SELECT {young} AND e.tenant_id = t.id LIMIT 1) y"""
+    look = text(f"SELECT EXISTS (SELECT {young})")
+    return bool((await session.execute(look, {"at": at})).scalar_one())
 
 
 class WeeksMissing(Exception):

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
-from app.infra.db import Connection, many, read
+from app.core.frozen import replace
+from app.infra.db import Connection, Row, many, read
 from app.push.claimed import Claim, ClaimedPush, Look
+from app.push.partitions import tries_of
 
 ALWAYS = datetime(1, 1, 2, tzinfo=UTC)
 """Older than any row."""
@@ -63,10 +65,7 @@ CLAIM = f"""
         CASE WHEN row_number() OVER (PARTITION BY p.session_id) = 1 THEN (
             {CALL} WHERE c.id = p.session_id
         ) END AS call,
-        CASE WHEN p.attempts > 1 THEN (
-            SELECT json_agg(json_build_array(a.status, a.reason)) FROM attempts a
-            WHERE a.push_id = p.id
-        ) END AS tried,
+        NULL AS tried,
         p.id, p.ring, p.session_id, p.tenant_id, p.user_id, p.device_row, p.token_id, p.app_id,
         p.token, p.token_registered_at, p.token_version, p.healed, p.callkit_reason, p.created_at,
         p.deadline, p.claimed_by, p.fence, p.attempts, p.inherited, p.repeated, p.reason,
@@ -124,6 +123,28 @@ CLAIMS_OF = text(f"""
 """)  # noqa: S608  (constants)
 
 
+# A statement of its own, of which few claims have need: one that only might look into partitions
+# locks all of them each time.
+TRIED = text("""
+    SELECT push_id, status, reason FROM attempts
+    WHERE push_id = ANY(CAST(:pushes AS uuid[]))
+        AND id BETWEEN CAST(:first AS uuid) AND CAST(:last AS uuid)
+""")
+
+
+async def _claimed(session: Connection, claim: TextClause, values: Row) -> list[ClaimedPush]:
+    """What is claimed, and of what was claimed before, how that ended."""
+    pushes = await read(session, claim, ClaimedPush, values)
+    again = [push for push in pushes if push.attempts > 1]
+    if not again:
+        return pushes
+    times = [(push.id, push.created_at, push.deadline) for push in again]
+    tried: dict[UUID, list[tuple[int | None, str | None]]] = {}
+    for row in await many(session, TRIED, tries_of(times)):
+        tried.setdefault(row["push_id"], []).append((row["status"], row["reason"]))
+    return [replace(push, tried=tried.get(push.id, ())) for push in pushes]
+
+
 async def claim_rings(
     session: Connection, worker: UUID, rings: Sequence[UUID], limit: int, since: datetime = ALWAYS
 ) -> list[ClaimedPush]:
@@ -132,7 +153,7 @@ async def claim_rings(
     A worker that is condemned claims nothing.
     """
     values = {"worker": worker, "rings": list(rings), "limit": limit, "since": since}
-    return await read(session, CLAIM_RINGS, ClaimedPush, values)
+    return await _claimed(session, CLAIM_RINGS, values)
 
 
 async def claim_pushes(
@@ -140,7 +161,7 @@ async def claim_pushes(
 ) -> list[ClaimedPush]:
     """Claim these pushes for their next try."""
     values = {"worker": worker, "pushes": list(pushes), "limit": limit, "since": since}
-    return await read(session, CLAIM_PUSHES, ClaimedPush, values)
+    return await _claimed(session, CLAIM_PUSHES, values)
 
 
 async def claims_of(session: Connection, worker: UUID) -> dict[Claim, UUID | None]:
@@ -154,7 +175,7 @@ async def claim_again(
 ) -> list[ClaimedPush]:
     """Claim anew what this worker has claimed without ever hearing of it."""
     values = {"worker": worker, "limit": limit} | lists(lost)
-    return await read(session, CLAIM_AGAIN, ClaimedPush, values)
+    return await _claimed(session, CLAIM_AGAIN, values)
 
 
 END_REPEATED = text(f"""
@@ -175,7 +196,7 @@ async def claim_orphans(
     """
     values = {"worker": worker, "pushes": list(pushes)}
     await session.execute(END_REPEATED, values)
-    return await read(session, CLAIM_ORPHANS, ClaimedPush, values | {"limit": len(pushes)})
+    return await _claimed(session, CLAIM_ORPHANS, values | {"limit": len(pushes)})
 
 
 REASSERT = text("""

@@ -12,7 +12,6 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from app.events.partitions import PARTITIONED
 from app.infra import partitions, schema
 from app.infra.db import Database
 from app.infra.ids import least_uuid7, uuid7
@@ -27,9 +26,9 @@ from app.infra.partitions import (
     missing,
     week_of,
 )
-from workers.partitions import longest
+from workers.partitions import PARTITIONED, longest
 
-EVENTS, FEEDS = PARTITIONED
+EVENTS, FEEDS, TRIES = PARTITIONED
 TENANT = UUID(int=1)
 MONDAY = datetime(2026, 11, 30, tzinfo=UTC)
 ADD = {
@@ -40,6 +39,12 @@ ADD = {
         SELECT :tenant, 'bob', n, CAST(:at AS timestamptz), '{}'
         FROM generate_series(1, CAST(:rows AS integer)) n
         WHERE CAST(:session AS uuid) IS NOT NULL""",
+    TRIES.table: """INSERT INTO attempts (id, push_id, session_id, worker_id, fence, environment,
+            started_at, finished_at)
+        SELECT CAST(left(CAST(CAST(:session AS uuid) AS text), 24) || lpad(to_hex(n), 12, '0')
+            AS uuid), :tenant, :tenant, :tenant, 1, 'production', CAST(:at AS timestamptz),
+            CAST(:at AS timestamptz)
+        FROM generate_series(1, CAST(:rows AS integer)) n""",
 }
 
 
@@ -199,10 +204,14 @@ AN_EVENT = """INSERT INTO events (session_id, seq, tenant_id, type, at, data)
     VALUES (:session, 1, :tenant, 't', :at, '{}')"""
 A_USERS = """INSERT INTO user_events (tenant_id, user_id, seq, at, body)
     VALUES (:tenant, CAST(CAST(:session AS uuid) AS text), 1, :at, '{}')"""
+A_TRY = """INSERT INTO attempts (id, push_id, session_id, worker_id, fence, environment, started_at,
+        finished_at)
+    VALUES (:session, :tenant, :tenant, :tenant, 1, 'production', :at, :at)
+    ON CONFLICT (id) DO NOTHING"""
 
 
 class Writer:
-    """Adds an event and a user's, again and again; waiting long for a lock is its failure.
+    """Adds an event, a user's and a try, again and again; to wait long for a lock is its failure.
 
     Three seconds, as this machine may have much else to do; behind a reader it would wait for ever.
     """
@@ -217,7 +226,7 @@ class Writer:
             async with self._db.transaction() as session:
                 await session.execute(text("SET LOCAL lock_timeout = '3s'"))
                 values = {"tenant": TENANT, "session": uuid7(), "at": datetime.now(UTC)}
-                for sql in (AN_EVENT, A_USERS):
+                for sql in (AN_EVENT, A_USERS, A_TRY):
                     await session.execute(text(sql), values)
             self.rounds += 1
             await asyncio.sleep(0.01)
@@ -239,7 +248,7 @@ async def writing(db: Database) -> AsyncIterator[Writer]:
 
 @contextlib.asynccontextmanager
 async def read_for_long(db: Database) -> AsyncIterator[None]:
-    """As a dump does: it has read both tables, and its transaction goes on."""
+    """As a dump does: it has read the tables, and its transaction goes on."""
     async with db.transaction() as session:
         for one in PARTITIONED:
             await session.execute(text(f"SELECT count(*) FROM {one.table}"))
