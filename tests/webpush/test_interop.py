@@ -1,7 +1,5 @@
 """Others' libraries agree: what we seal they open, and what they seal and sign our fake takes."""
 
-import ssl
-
 import http_ece
 import py_vapid
 import pytest
@@ -42,11 +40,11 @@ def test_py_vapid_verifies_what_we_sign() -> None:
 def test_the_fake_push_service_takes_pywebpush_and_refuses_what_it_should(
     simulator: Simulator,
 ) -> None:
-    """It speaks HTTP/2 alone, which pywebpush does not: its request goes by a client that does."""
-    import httpx
-
+    """By HTTP/1.1, which is all that pywebpush speaks."""
     simulator.clear_arrivals()
-    trust = ssl.create_default_context(cafile=str(simulator.ca_file))
+    old = simulator.connection_fault(environment="webpush", http1=True)
+    theirs = requests.Session()
+    theirs.verify, theirs.trust_env = str(simulator.ca_file), False
     vapid = py_vapid.Vapid02()
     vapid.generate_keys()
     numbers = vapid.public_key.public_numbers()
@@ -55,19 +53,10 @@ def test_the_fake_push_service_takes_pywebpush_and_refuses_what_it_should(
     browser = simulator.web_subscribe(key)
     assert isinstance(vapid.private_key, ec.EllipticCurvePrivateKey)
 
-    class Session(requests.Session):
-        def post(self, url, data=None, headers=None, **_):
-            with httpx.Client(http2=True, verify=trust) as client:
-                answer = client.post(url, content=data, headers=headers)
-            found = requests.Response()
-            found.status_code = answer.status_code
-            found._content = answer.content
-            return found
-
     def push(subscription, **claims):
         return webpush(
             subscription, PAYLOAD, vapid_private_key=vapid, ttl=30,
-            vapid_claims={"sub": "mailto:push@example.com", **claims}, requests_session=Session(),
+            vapid_claims={"sub": "mailto:push@example.com", **claims}, requests_session=theirs,
         ).status_code  # fmt: skip
 
     assert push(browser) == 201
@@ -83,3 +72,5 @@ def test_the_fake_push_service_takes_pywebpush_and_refuses_what_it_should(
         with pytest.raises(WebPushException, match=str(status)):
             push(subscription, **claims)
     assert [one.status for one in simulator.arrivals()] == [201, 201, 403, 401, 400]
+    theirs.close()
+    simulator.end_fault(old)
