@@ -150,12 +150,16 @@ async def _together(
 ) -> tuple[list[Done | Exception] | None, Applied]:
     """Each command is decided on the call as the one before it left it; written is the sum.
 
-    No answers: the call owed rings, of which `most` are written now.
+    No answers: the call owed rings, of which `most` are written now. Who asked for no more than
+    that these ring is answered with the last of them.
     """
     users = whom_they_need([asked.command for asked in batch])
     now, stored = await store.load_for(session, session_id, users)
     if stored.owed is not None:
-        return None, await slices.ring_owed(session, [stored], now, most)
+        applied, paid = await slices.pay(session, [stored], now, most)
+        ticks = all(isinstance(asked.command, Tick) for asked in batch)
+        done = _unchanged(paid[0], now) if paid and ticks else None
+        return None if done is None else [done] * len(batch), applied
     call, decisions = stored.call, list[Decision]()
     answers: list[Done | Exception] = []
     for n, asked in enumerate(batch):
@@ -179,3 +183,9 @@ async def _together(
         return answers, Applied()
     # written even where a command is refused: time may have passed
     return answers, await apply(session, [Change(stored, whole)], now)
+
+
+def _unchanged(stored: Stored, now: datetime) -> Done | None:
+    """A look at a call that time has not changed; None where it has."""
+    decision = decide(stored.call, Tick(), now)
+    return None if decision.changed else Done(stored, decision)

@@ -129,6 +129,18 @@ async def ring_owed(
 
     `others`: what is decided of other calls that are held, written with it.
     """
+    applied, _ = await pay(session, calls, now, most, others)
+    return applied
+
+
+async def pay(
+    session: Connection,
+    calls: Sequence[Stored],
+    now: datetime,
+    most: int | None = None,
+    others: Sequence[Change] = (),
+) -> tuple[Applied, list[Stored]]:
+    """As `ring_owed`; with it those of these calls that owe nobody any more, as they are then."""
     parts = [await _part(session, stored, most) for stored in calls]
     changes = [part.change for part in parts]
     found = None if others else [token for part in parts for token in part.tokens]
@@ -145,7 +157,7 @@ async def ring_owed(
     for statement, some in ((PAID, last), (STILL_OWED, left)):
         if some:
             await session.execute(statement, {"calls": [one.call.id for one in some]})
-    return applied
+    return applied, [replace(one.change.stored, call=one.call, owed=None) for one in last]
 
 
 @frozen
