@@ -275,7 +275,9 @@ class DeviceIn(Request):
         examples=["de-CH"],
     )
     tokens: Tokens = Field(
-        default_factory=list, description="its push tokens: those that are not named go"
+        default_factory=list,
+        description="its push tokens: each takes the place of the one that the device had of that "
+        "kind for that app; those that are not named stay",
     )
     report: PhoneReportIn | None = Field(None, description="what an Android app knows of its phone")
     expires_in: ExpiresIn = Field(

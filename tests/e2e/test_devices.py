@@ -38,6 +38,10 @@ async def test_registering_again_refreshes_and_makes_nothing_new(tenant: Tenant)
 async def test_a_device_that_gets_a_new_token_forgets_the_old_one(tenant: Tenant) -> None:
     old = await tenant.phone("bob", "d1")
     new = await tenant.phone("bob", "d1")
+    voip = {"kind": "voip", "token": new.voip, "app_id": BUNDLE}
+    body = {"user_id": "bob", "device_id": "d1", "tokens": [voip]}
+    alone = (await tenant.api.post("/v1/devices", json=body)).json()
+    assert {token["kind"] for token in alone["tokens"]} == {"voip", "alert"}  # the other stays
     await tenant.ring("bob")
     await tenant.sim.arrived(1, token=new.voip)
     await asyncio.sleep(0.2)

@@ -381,7 +381,10 @@ export interface DeviceIn {
   platform?: string | null;
   /** its language, as the phone writes it: in which notifications are (docs/guides/payloads.md) */
   locale?: string | null;
-  /** its push tokens: those that are not named go */
+  /**
+   * its push tokens: each takes the place of the one that the device had of that kind for that
+   * app; those that are not named stay
+   */
   tokens?: TokenIn[];
   /** what an Android app knows of its phone */
   report?: PhoneReportIn | null;

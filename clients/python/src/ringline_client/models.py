@@ -447,7 +447,9 @@ class DeviceIn(TypedDict):
     (docs/guides/payloads.md)
     """
     tokens: NotRequired[list[TokenIn]]
-    """its push tokens: those that are not named go"""
+    """its push tokens: each takes the place of the one that the device had of that kind for
+    that app; those that are not named stay
+    """
     report: NotRequired[PhoneReportIn | None]
     """what an Android app knows of its phone"""
     expires_in: NotRequired[int]
