@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import structlog
 
@@ -19,6 +18,7 @@ from app.credentials import key_check
 from app.credentials import service as credentials
 from app.infra import process
 from app.infra.outage import DatabaseAway, is_transient
+from app.infra.push_hints import PushHint
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
 from app.infra.tasks import Tasks
@@ -216,8 +216,8 @@ class Loop:
         every("probe", SWEEP, partial(self._probe, runtime), within=60)
         every("analyze", analyzing.EVERY, partial(self._analyze, runtime), within=120)
 
-    def _hinted(self, rings: list[UUID]) -> None:
-        self._spawn(lambda dispatcher: dispatcher.send(rings))
+    def _hinted(self, hints: list[PushHint]) -> None:
+        self._spawn(lambda dispatcher: dispatcher.send(hints))
 
     async def _go_round(self, runtime: Runtime, dispatcher: Dispatcher) -> None:
         self._sweeps = bool(await self._sweep(runtime, dispatcher))

@@ -1,9 +1,8 @@
 """The task that sends pushes: it hands ids to the loop and returns; it never waits."""
 
-from uuid import UUID
-
 from celery import Celery
 
+from app.infra.push_hints import read_hint
 from app.infra.queue import SEND
 from workers.loop import Loop
 
@@ -11,8 +10,8 @@ from workers.loop import Loop
 def register(app: Celery, loop: Loop) -> None:
     """Give this app the task."""
 
-    def send(rings: list[str]) -> None:
-        ids = [UUID(one) for one in rings]
-        loop.submit(lambda dispatcher: dispatcher.send(ids))
+    def send(told: list[str]) -> None:
+        hints = [read_hint(one) for one in told]
+        loop.submit(lambda dispatcher: dispatcher.send(hints))
 
     app.task(name=SEND)(send)

@@ -20,6 +20,7 @@ from app.core.suppression import NOTIFIED
 from app.events import store as events
 from app.infra.db import Connection, Insert, Row, insert_all
 from app.infra.ids import uuid7
+from app.infra.push_hints import HintOf, PushHint
 from app.push import alerts, batches
 from app.push import store as pushes
 from app.push import tokens as push_tokens
@@ -38,14 +39,13 @@ class Change:
 
 @dataclass(slots=True)
 class Applied:
-    """What to tell after the commit: rings with pushes to send, users and webhooks with news.
+    """What to tell after the commit: what there is to push, users and webhooks with news.
 
-    `rings`: also calls, of which pushes in batches are to be sent.
     `news`: (tenant, user, number of the user's latest event). `events`: what is counted of each:
     its type, and for a device's report how many seconds after the ring it came.
     """
 
-    rings: list[UUID] = field(default_factory=list)
+    hints: list[PushHint] = field(default_factory=list)
     news: list[tuple[UUID, str, int]] = field(default_factory=list)
     webhooks: set[UUID] = field(default_factory=set)
     events: list[tuple[EventType, float | None]] = field(default_factory=list)
@@ -71,7 +71,7 @@ async def start(
     added = await saving.add_calls(session, calls, rows)
     taken = [change for change in changes if change.decision.call.id in added]
     settled = [ring for change in taken for ring in change.decision.settled]
-    applied = Applied(rings=_hints(taken, large))
+    applied = Applied(hints=_hints(taken, large))
     if settled:  # given up at once: nothing of theirs can ring
         await saving.settle_rings(session, settled)
         found = await alerts.targets(session, _missed(taken), Purpose.MISSED)
@@ -116,14 +116,14 @@ async def apply(
     large = await _batched(session, changes)
     await insert_all(session, _new_rows(changes, new, now, tokens, large))
     await _notify(session, changes, now)
-    applied = Applied(rings=_hints(changes, large))
+    applied = Applied(hints=_hints(changes, large))
     shown = [ring for change in changes for ring in change.decision.shown]
     if shown:
         await saving.show_rings(session, shown)
     settled = [ring for change in changes for ring in change.decision.settled]
     if settled:
         await saving.settle_rings(session, settled)
-        applied.rings += await _after_settling(session, changes, now)
+        applied.hints += await _after_settling(session, changes, now)
     return await _tell(session, changes, applied)
 
 
@@ -132,14 +132,14 @@ async def apply_missed(
 ) -> Applied:
     """As `apply`, for calls that all end as was `decided` of one (`app.calls.missed_calls`)."""
     await saving.save_missed(session, [change.decision for change in changes], decided)
-    applied = Applied(rings=await _after_settling(session, changes, now))
+    applied = Applied(hints=await _after_settling(session, changes, now))
     return await _tell(session, changes, applied)
 
 
 async def _after_settling(
     session: Connection, changes: Sequence[Change], now: datetime
-) -> list[UUID]:
-    """What follows for pushes from rings that settle; returns those that have something to send."""
+) -> list[PushHint]:
+    """What follows for pushes from rings that settle; returns what there is to send."""
     settled = [ring.uuid for change in changes for ring in change.decision.settled]
     large = [one.decision.call.id for one in changes if may_have_batches(one.decision.call)]
     await pushes.drop_unsent(session, settled, large)
@@ -167,12 +167,20 @@ async def _batched(session: Connection, changes: Sequence[Change]) -> frozenset[
     return await batches.batched(session, Counter(call for _, call, _ in _to_push(changes)))
 
 
-def _hints(changes: Sequence[Change], large: Collection[UUID]) -> list[UUID]:
+def _hints(changes: Sequence[Change], large: Collection[UUID]) -> list[PushHint]:
     """What workers are told of: the rings that begin, but a large call for those of its own."""
     whole = {ring.uuid for _, call, ring in _to_push(changes) if call in large} if large else ()
     return [
-        *(one.decision.call.id for one in changes if one.decision.call.id in large),
-        *(ring.uuid for _, _, ring in _rings(changes) if ring.uuid not in whole),
+        *(
+            PushHint(HintOf.BATCH, one.decision.call.id)
+            for one in changes
+            if one.decision.call.id in large
+        ),
+        *(
+            PushHint(HintOf.RING, ring.uuid)
+            for _, _, ring in _rings(changes)
+            if ring.uuid not in whole
+        ),
     ]
 
 
@@ -299,8 +307,10 @@ def ring_pushes(
     return made
 
 
-async def _add_ends(session: Connection, changes: Sequence[Change], now: datetime) -> list[UUID]:
-    """What says that rings are over, and which calls were missed; the rings of which it does."""
+async def _add_ends(
+    session: Connection, changes: Sequence[Change], now: datetime
+) -> list[PushHint]:
+    """What says that rings are over, and which calls were missed; returns hints of it."""
     stops = [
         (stop.ring_uuid, int(stop.callkit_reason), stop.spared)
         for change in changes
@@ -309,8 +319,9 @@ async def _add_ends(session: Connection, changes: Sequence[Change], now: datetim
     missed = await alerts.targets(session, _missed(changes), Purpose.MISSED)
     told = {(one.ring, one.token_id) for one in missed}
     targets = await pushes.stop_targets(session, stops)
-    rings = await pushes.add_stops(session, targets, now, told)
-    return rings + await alerts.add(session, missed, Purpose.MISSED, now)
+    hints = await pushes.add_stops(session, targets, now, told)
+    rung = await alerts.add(session, missed, Purpose.MISSED, now)
+    return hints + [PushHint(HintOf.STOP, ring) for ring in rung]
 
 
 async def _write_events(

@@ -1,21 +1,21 @@
 """After the commit: hints to those who look at the rows anyway, and counts of what happened."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from app.calls.apply import Applied
-from app.infra.hints import AHEAD
 from app.infra.observe import CALL_EVENTS, RING_TO_PHONE
+from app.infra.push_hints import PushHint
 from app.infra.queue import DELIVER, SEND
 from app.infra.runtime import Runtime
 
 
 def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
     """Kick the workers, wake the live streams. Neither waits nor fails."""
-    if applied.rings:
-        _tell_workers(runtime, applied.rings, applied.tenant)
+    if applied.hints:
+        _tell_workers(runtime, applied.hints, applied.tenant)
     if applied.webhooks:
         runtime.queue.enqueue(DELIVER, applied.webhooks)
     runtime.news.tell(applied.news)
@@ -26,9 +26,5 @@ def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
             RING_TO_PHONE.observe(seconds)
 
 
-def _tell_workers(runtime: Runtime, rings: Sequence[UUID], tenant: UUID | None) -> None:
-    if runtime.hints.tell(rings):
-        loop = asyncio.get_running_loop()
-        loop.call_later(AHEAD, runtime.queue.enqueue, SEND, rings, tenant)
-    else:
-        runtime.queue.enqueue(SEND, rings, tenant)
+def _tell_workers(runtime: Runtime, hints: Sequence[PushHint], tenant: UUID | None) -> None:
+    runtime.hints.tell(hints, partial(runtime.queue.enqueue, SEND, hints, tenant))

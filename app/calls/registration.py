@@ -32,7 +32,7 @@ async def register(
     request = await activation.with_keys(runtime, tenant_id, request)
     async with runtime.database.transaction() as session:
         change = await devices.register(session, tenant_id, settings, user_id, request)
-    notify_after_commit(runtime, Applied(rings=list(change.stopped)))
+    notify_after_commit(runtime, Applied(hints=list(change.stopped)))
     await ring_late_devices(runtime, (tenant_id, user_id))
     assert change.device is not None
     async with runtime.database.autocommit() as session:
@@ -69,7 +69,7 @@ async def remove(
         change = await devices.remove(session, tenant_id, user_id, device_id)
         detail = {"device": str(change.removed)}
         await record(session, actor, tenant_id, "device.remove", "user", detail, user=user_id)
-    notify_after_commit(runtime, Applied(rings=list(change.stopped)))
+    notify_after_commit(runtime, Applied(hints=list(change.stopped)))
 
 
 async def set_rings(

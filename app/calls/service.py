@@ -35,6 +35,7 @@ from app.infra import bisection
 from app.infra.bisection import Aside
 from app.infra.db import Connection, insert_all
 from app.infra.errors import Unavailable
+from app.infra.push_hints import HintOf, PushHint
 from app.infra.runtime import Runtime
 from app.push import batches
 
@@ -230,7 +231,7 @@ async def _ring_late(
         applied = await slices.ring_owed(session, owing, now, others=changes)
     else:
         applied = await apply(session, changes, now)
-    applied.rings += [ring.uuid for _, _, ring in rings]
+    applied.hints += [PushHint(HintOf.RING, ring.uuid) for _, _, ring in rings]
     return applied
 
 

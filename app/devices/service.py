@@ -20,6 +20,7 @@ from app.infra.bisection import Aside
 from app.infra.db import Connection, Row, clock
 from app.infra.errors import NotFound
 from app.infra.ids import uuid7
+from app.infra.push_hints import PushHint
 from app.infra.runtime import Runtime
 from app.push import store as pushes
 from app.push import tokens as push_tokens
@@ -45,7 +46,7 @@ class DeviceChange:
     moved: tuple[UUID, ...] = ()
     evicted: tuple[UUID, ...] = ()
     removed: UUID | None = None
-    stopped: tuple[UUID, ...] = ()
+    stopped: tuple[PushHint, ...] = ()
 
 
 async def register(
@@ -89,10 +90,10 @@ async def _take_tokens(
     request: DeviceIn,
     beyond: list[UUID],
     now: datetime,
-) -> tuple[list[UUID], list[UUID]]:
+) -> tuple[list[UUID], list[PushHint]]:
     """Give the device its tokens, and remove the user's oldest devices, those `beyond`.
 
-    Returns the tokens that others gave up, and the rings that stop on what goes.
+    Returns the tokens that others gave up, and hints of what stops on what goes.
 
     Pushes before tokens, and each of these in order of id, as workers do: nothing deadlocks.
     """
@@ -101,7 +102,7 @@ async def _take_tokens(
     given_up = await push_tokens.tokens_given_up(session, tenant_id, user_id, device, tokens)
     holders = await push_tokens.devices_of_tokens(session, given_up) if given_up else []
     going = await push_tokens.tokens_of_devices(session, beyond) if beyond else []
-    stopped = []
+    stopped: list[PushHint] = []
     if given_up or going:
         owners = await push_tokens.owners_of(session, given_up)
         # who keeps the phone keeps its ring: a token replaced, or the app installed anew

@@ -1,15 +1,15 @@
-"""Direct hints: which rings have pushes to send, told to one idle worker past the queue.
+"""Direct hints: what there is to push, told to one idle worker past the queue.
 
 Celery's message takes some milliseconds from here to a worker's loop: a thread, a message of a
-kilobyte, another thread. This one goes beside it, from loop to loop, when little is going on. It
-may be lost, come late, or reach nobody: Celery's follows in any case, and the rows say what is to
-be done. Whoever comes second finds the rows claimed.
+kilobyte, another thread. This one goes from loop to loop, when little is going on; Celery's follows
+where no worker took it. It may be lost with the worker that did: the rows say what is to be done,
+and the sweep finds them within a second, as it does when Celery's is lost
+(docs/decisions/0033-celerys-message-where-no-worker-took-the-hint.md).
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
-from uuid import UUID
 
 import orjson
 from redis.asyncio import Redis
@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from app.infra.hint_lanes import pause_after
 from app.infra.news import REDIS_AWAY
 from app.infra.outage import Outage
+from app.infra.push_hints import PushHint, read_hint
 from app.infra.supervision import Health
 from app.infra.tasks import Tasks
 
@@ -24,21 +25,38 @@ KEY: Final = "ringline:rings"
 """A list, of which each message is taken by one worker."""
 
 MOST_RINGS: Final = 50
-"""In one hint. A larger group rings for longer than Celery's message takes."""
+"""In one message. A larger group rings for longer than Celery's message takes."""
 
-MOST_KEPT: Final = 100
 KEPT_FOR: Final = 10
-"""Messages, and seconds, for which hints stay that no worker takes."""
+"""Seconds for which a message stays that no worker took and whose process died with it."""
 
 LISTEN: Final = 1.0
 """Seconds for which a worker waits for a hint at a time: less than the client waits for Redis."""
 
 AHEAD: Final = 0.003
-"""Seconds by which Celery's message comes later than one of these: to make it takes a millisecond,
-and the interpreter's lock, from the process that has just told."""
+"""Seconds that a worker has to take a message for which none was waiting."""
+
+UNSAID: Final = 0.02
+"""Seconds for Redis to say whether one was; then Celery's message goes all the same."""
 
 BUSY: Final = 0.02
 REST: Final = 1.0
+
+
+class Once:
+    """Something that is done when first called, and never if it was forgotten before."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act: Callable[[], object] | None = act
+
+    def __call__(self) -> None:
+        act, self._act = self._act, None
+        if act is not None:
+            act()
+
+    def forget(self) -> None:
+        """There is no need of it any more."""
+        self._act = None
 
 
 class Hints:
@@ -53,37 +71,58 @@ class Hints:
         self._messages = Health("hints.message")
         self._outage = Outage("redis")
 
-    def tell(self, rings: Sequence[UUID]) -> bool:
-        """After a commit, on the loop's thread: these rings have something to send.
+    def tell(self, hints: Sequence[PushHint], by_queue: Callable[[], object]) -> None:
+        """After a commit, on the loop's thread: this is to be pushed.
 
-        Neither waits nor fails; returns whether a hint is on its way. Where they come thick and
-        fast they are Celery's alone to carry: two messages for one ring cost more than a
-        millisecond is worth then.
+        Neither waits nor fails. `by_queue` tells it by Celery: it is called where no worker takes
+        this message. Where hints come thick and fast they are Celery's alone to carry: then it is
+        worth no message of its own that one ring is a millisecond sooner.
         """
-        now = asyncio.get_running_loop().time()
-        if not self.on or len(rings) > MOST_RINGS or now < self._not_before or self._telling:
-            return False
-        self._not_before = now + pause_after(len(rings))
-        names = [str(ring) for ring in rings]
-        self._telling = self._tasks.spawn("tell", self._tell(names), of_all=True)
-        return True
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if not self.on or len(hints) > MOST_RINGS or now < self._not_before or self._telling:
+            by_queue()
+            return
+        self._not_before = now + pause_after(len(hints))
+        message = orjson.dumps([str(hint) for hint in hints]).decode()
+        otherwise = Once(by_queue)
+        loop.call_later(UNSAID, otherwise)
+        self._telling = self._tasks.spawn("tell", self._tell(message, otherwise), of_all=True)
 
-    async def _tell(self, names: list[str]) -> None:
+    async def _tell(self, message: str, otherwise: "Once") -> None:
         try:
-            async with self._redis.pipeline(transaction=False) as commands:
-                commands.lpush(KEY, orjson.dumps(names))
-                commands.ltrim(KEY, 0, MOST_KEPT - 1)
-                commands.expire(KEY, KEPT_FOR)
-                await commands.execute()
+            taken = await self._push(message)
+            if not taken:
+                await asyncio.sleep(AHEAD)
+                taken = not await self._redis.lrem(KEY, 1, message)
             self._outage.over()
         except REDIS_AWAY as error:
             self._outage.seen(error)
+            otherwise()
             await asyncio.sleep(REST)
+        else:
+            if taken:
+                otherwise.forget()
+            otherwise()
         finally:
             self._telling = None
 
-    async def hear(self, take: Callable[[list[UUID]], object], idle: Callable[[], bool]) -> None:
-        """Give `take` the rings of each hint, for ever; none is fetched while not `idle()`."""
+    async def _push(self, message: str) -> bool:
+        """Whether a worker was waiting, and has it: by then nothing is left in the list.
+
+        In no transaction, since who waits is served between its commands only after the whole.
+        """
+        async with self._redis.pipeline(transaction=False) as commands:
+            commands.lpush(KEY, message)
+            commands.llen(KEY)
+            commands.expire(KEY, KEPT_FOR)
+            _, left, _ = await commands.execute()
+        return not left
+
+    async def hear(
+        self, take: Callable[[list[PushHint]], object], idle: Callable[[], bool]
+    ) -> None:
+        """Give `take` the hints of each message, for ever; none is fetched while not `idle()`."""
         while True:
             if not idle():
                 await asyncio.sleep(BUSY)
@@ -98,14 +137,14 @@ class Hints:
             if found is not None:
                 self._take(found[1], take)
 
-    def _take(self, message: Any, take: Callable[[list[UUID]], object]) -> None:
+    def _take(self, message: Any, take: Callable[[list[PushHint]], object]) -> None:
         """What anybody may have put there: what cannot be read is told of, and passed over."""
         try:
-            rings = [UUID(one) for one in orjson.loads(message)]
+            hints = [read_hint(one) for one in orjson.loads(message)]
         except (ValueError, TypeError, AttributeError) as error:
             self._messages.failed(error)
             return
-        take(rings)
+        take(hints)
 
     async def close(self) -> None:
         """Tell nothing more."""

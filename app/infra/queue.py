@@ -16,6 +16,7 @@ import structlog
 from celery import Celery
 
 from app.infra.hint_lanes import NEVER, HintLanes
+from app.infra.push_hints import PushHint
 from app.infra.server_urls import RedisUrl
 from app.infra.settings import Settings
 from app.infra.supervision import SupervisedThread
@@ -23,7 +24,7 @@ from app.infra.supervision import SupervisedThread
 log = structlog.get_logger(__name__)
 
 SEND = "push.send"
-"""Send the pushes of these rings."""
+"""Send the pushes that these hints are of."""
 
 DELIVER = "webhook.deliver"
 """Send what is due to these webhooks."""
@@ -94,7 +95,9 @@ class Queue:
         self._closing = False
         self._publisher: SupervisedThread | None = None
 
-    def enqueue(self, task: str, ids: Iterable[UUID], tenant: UUID | None = None) -> None:
+    def enqueue(
+        self, task: str, ids: Iterable[UUID | PushHint], tenant: UUID | None = None
+    ) -> None:
         """Tell the workers that `task` has work to do on the rows `ids`.
 
         `tenant`: whose they are; nobody else's hints wait for what many of one tenant take.

@@ -21,6 +21,7 @@ from app.infra.bisection import Aside
 from app.infra.boottime import boottime
 from app.infra.db import Connection
 from app.infra.ids import uuid7
+from app.infra.push_hints import HintOf, PushHint
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
 from app.push import batch_claims, batches, claims, expiry, records, worker_store
@@ -64,6 +65,15 @@ def _is_lost(result: Result) -> bool:
     return result.push.purpose is Purpose.RING and result.state in NOT_SENT_AGAIN
 
 
+def _sorted(hints: Sequence[PushHint]) -> tuple[list[UUID], list[UUID], list[UUID], list[UUID]]:
+    """Rings with something due, calls with batches, rings with something due soon, and unclear."""
+    of: dict[HintOf, list[UUID]] = {one: [] for one in HintOf}
+    for hint in hints:
+        of[hint.of].append(hint.id)
+    rings = list(dict.fromkeys(of[HintOf.RING] + of[HintOf.STOP]))
+    return rings, of[HintOf.BATCH], of[HintOf.LATER], of[HintOf.ANY]
+
+
 class Dispatcher:
     """Claims the pushes of one worker process and sees to it that each ends in a record."""
 
@@ -105,20 +115,22 @@ class Dispatcher:
 
     # --- claiming ------------------------------------------------------------------------------
 
-    async def send(self, rings: Sequence[UUID]) -> None:
-        """Claim and send the due pushes of these rings, one or a thousand; or of these calls, what
-        is in batches.
+    async def send(self, hints: Sequence[PushHint]) -> None:
+        """Claim and send what these hints are of, one or a thousand.
 
         By the hundred, two hundreds at a time: the first phones of a group ring while the pushes of
         the next are claimed. A stop may be due in a moment only, when nothing of its ring can be
-        handed over any more.
+        handed over any more. What a hint of any kind is of is tried in turn.
         """
-        rung = await self._send_rings(rings)
-        if others := [ring for ring in rings if ring not in rung]:
-            rung = await self._send_batches(others)
-        if others := [ring for ring in others if ring not in rung]:
+        rings, calls, later, unclear = _sorted(hints)
+        rung = await self._send_rings([*rings, *unclear])
+        unclear = [one for one in unclear if one not in rung]
+        if calls or unclear:
+            had = await self._send_batches([*calls, *unclear])
+            unclear = [one for one in unclear if one not in had]
+        if later or unclear:
             await asyncio.sleep(STOP_LATER)
-            await self._send_rings(others)
+            await self._send_rings([*later, *unclear])
 
     async def _send_rings(self, rings: Sequence[UUID]) -> set[UUID]:
         """Which of them rang: of these no stop is about to be sent."""

@@ -12,6 +12,7 @@ from app.core.frozen import frozen
 from app.core.push import Purpose, PushReason
 from app.infra.db import Connection, Insert, Joined, RowValue, insert_all, many, one, read
 from app.infra.ids import uuid7
+from app.infra.push_hints import HintOf, PushHint
 from app.push import batches
 from app.push.claimed import OVER, RingRow
 from app.push.claims import CALL
@@ -333,10 +334,10 @@ async def stop_ending(
     devices: Sequence[UUID],
     tokens: Sequence[UUID],
     now: datetime,
-) -> list[UUID]:
+) -> list[PushHint]:
     """Stop what rings on devices (or tokens) of these users that are about to go.
 
-    Returns the rings that have a stop to be sent.
+    Returns hints of the stops to be sent.
 
     Comes before they go: afterwards nothing says where a stop can be sent.
     """
@@ -350,8 +351,8 @@ async def add_stops(
     targets: Sequence[StopTarget],
     now: datetime,
     missed: Set[tuple[UUID, UUID]] = frozenset(),
-) -> list[UUID]:
-    """Write the stops of these targets; returns their rings.
+) -> list[PushHint]:
+    """Write the stops of these targets; returns hints of them.
 
     `missed` are the (ring, token) to which it is said besides that the call was missed.
 
@@ -376,7 +377,17 @@ async def add_stops(
         for target, purpose in zip(targets, purposes, strict=True)
     ]
     await insert_all(session, [new_pushes(rows)])
-    return sorted({target.ring for target in targets})
+    return _hints(targets)
+
+
+def _hints(stops: Sequence[StopTarget]) -> list[PushHint]:
+    """Once for each ring what is due now, and what is later."""
+    now = {one.ring for one in stops if not one.in_hand}
+    later = {one.ring for one in stops if one.in_hand}
+    return [
+        *(PushHint(HintOf.STOP, ring) for ring in sorted(now)),
+        *(PushHint(HintOf.LATER, ring) for ring in sorted(later)),
+    ]
 
 
 def _stop_purpose(target: StopTarget, missed: Set[tuple[UUID, UUID]]) -> Purpose:

@@ -58,7 +58,7 @@ async def ended(site: Site, call: dict[str, Any], *, alone: bool) -> dict[str, A
         else:
             applied = await service.let_time_pass(session, [session_id])
     found: dict[str, Any] = {
-        "rings": len(applied.rings),
+        "hints": len(applied.hints),
         "webhooks": len(applied.webhooks),
         "news": sorted({user for _, user, _ in applied.news}),
         "counted": applied.events,

@@ -1,14 +1,23 @@
-"""A ring reaches a worker by a direct message. Rings by Celery alone: `tests/e2e/test_broker.py`."""
+"""What is to be pushed reaches a worker by a direct message, and by Celery's where none took it.
 
+Rings by Celery alone: `tests/e2e/test_broker.py`.
+"""
+
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
+from sqlalchemy import event
 
 from app.calls.ringer import Ringer
-from app.infra import hint_lanes, hints
+from app.infra import hints
 from app.infra.ids import uuid7
+from app.infra.push_hints import HintOf, PushHint, read_hint
 from app.infra.runtime import Runtime, open_runtime
+from app.infra.tasks import beside
+from app.push.dispatch import Dispatcher
 from tests.e2e.house import Tenant, eventually
 from tests.e2e.test_races import order
 from tests.push.conftest import Bench
@@ -28,6 +37,22 @@ async def ringing(tenant: Tenant, *, direct: bool) -> AsyncIterator[Runtime]:
         await runtime.close()
 
 
+@pytest.mark.parametrize("of", HintOf)
+def test_a_hint_is_read_as_it_was_written_and_by_who_knows_no_kinds_as_its_id(of: HintOf) -> None:
+    hint = PushHint(of, uuid7())
+    assert read_hint(str(hint)) == hint
+    assert UUID(str(hint)) == hint.id
+    assert read_hint(str(hint.id)).of is HintOf.ANY  # as the release before writes it
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker has long to take a message, however busy this machine is."""
+    monkeypatch.setattr(hints, "AHEAD", 5.0)
+    monkeypatch.setattr(hints, "UNSAID", 60.0)
+
+
+@pytest.mark.usefixtures("patience")
 async def test_a_ring_is_sent_by_a_direct_hint_without_queue_and_sweep(bench: Bench) -> None:
     (phone,) = await bench.phones(1)
     bench.start_worker(no_sweep, hints=True)
@@ -36,6 +61,7 @@ async def test_a_ring_is_sent_by_a_direct_hint_without_queue_and_sweep(bench: Be
         await bench.sim.arrived(1, token=phone.voip)
 
 
+@pytest.mark.usefixtures("patience")
 async def test_what_cannot_be_read_is_passed_over_and_the_next_hint_is_heard(bench: Bench) -> None:
     (phone,) = await bench.phones(1)
     async with ringing(bench.tenant, direct=True) as runtime:
@@ -46,18 +72,73 @@ async def test_what_cannot_be_read_is_passed_over_and_the_next_hint_is_heard(ben
         await bench.sim.arrived(1, token=phone.voip)
 
 
-async def test_hints_that_nobody_takes_do_not_pile_up(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("of", [HintOf.RING, HintOf.STOP, HintOf.BATCH, HintOf.LATER])
+async def test_a_hint_that_says_what_it_is_of_costs_one_claim(bench: Bench, of: HintOf) -> None:
+    """Also where somebody else has been there before."""
+    worker = bench.start_worker(no_sweep)
+    assert worker.runtime is not None
+    hint, done, asked = PushHint(of, uuid7()), asyncio.Event(), list[str]()
+
+    def note(_connection: object, _cursor: object, said: str, values: object, *_: object) -> None:
+        if str(hint.id) in str(values):
+            asked.append(said)
+
+    async def send(dispatcher: Dispatcher) -> None:
+        await dispatcher.send([hint])
+        loop.call_soon_threadsafe(done.set)
+
+    loop = asyncio.get_running_loop()
+    engine = worker.runtime.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    worker.submit(send)
+    await asyncio.wait_for(done.wait(), 30)
+    event.remove(engine, "before_cursor_execute", note)
+    assert len(asked) == 1
+    assert ("push_batches" in asked[0]) is (of is HintOf.BATCH)
+
+
+async def test_celerys_message_goes_where_no_worker_takes_the_direct_one_and_nothing_piles_up(
+    bench: Bench,
 ) -> None:
-    monkeypatch.setattr(hint_lanes, "PAUSE_FOR_EACH", 0.0)
-    monkeypatch.setattr(hints, "MOST_KEPT", 3)
     async with ringing(bench.tenant, direct=True) as runtime:
-        for _ in range(8):
-            runtime.hints.tell([uuid7()])
+        by_queue = asyncio.Event()
+        runtime.hints.tell([PushHint(HintOf.RING, uuid7())], by_queue.set)
+        await asyncio.wait_for(by_queue.wait(), 10)
+        await eventually(lambda: _told(runtime))
+        assert await runtime.redis.llen(hints.KEY) == 0
+
+
+@pytest.mark.usefixtures("patience")
+async def test_celerys_message_does_not_go_where_a_waiting_worker_took_the_direct_one(
+    bench: Bench,
+) -> None:
+    async with ringing(bench.tenant, direct=True) as runtime:
+        heard, by_queue = asyncio.Queue[list[PushHint]](), list[None]()
+        async with beside("hear", runtime.hints.hear(heard.put_nowait, lambda: True)):
+            await eventually(lambda: _someone_waits(runtime))
+            told = [PushHint(HintOf.STOP, uuid7())]
+            runtime.hints.tell(told, lambda: by_queue.append(None))
+            assert await asyncio.wait_for(heard.get(), 20) == told
             await eventually(lambda: _told(runtime))
-        assert await runtime.redis.llen(hints.KEY) <= 3
-        assert 0 < await runtime.redis.ttl(hints.KEY) <= hints.KEPT_FOR
+            assert by_queue == []
+
+
+async def test_celerys_message_goes_where_redis_does_not_say_whether_one_was_taken(
+    bench: Bench,
+) -> None:
+    async with ringing(bench.tenant, direct=True) as runtime:
+        called_by = asyncio.get_running_loop().create_future()
+        await runtime.redis.client_pause(1_500)  # milliseconds
+        runtime.hints.tell(
+            [PushHint(HintOf.RING, uuid7())],
+            lambda: called_by.set_result(asyncio.current_task()),
+        )
+        assert await asyncio.wait_for(called_by, 10) is None  # by the clock, and not by an answer
 
 
 async def _told(runtime: Runtime) -> bool:
     return runtime.hints._telling is None
+
+
+async def _someone_waits(runtime: Runtime) -> bool:
+    return (await runtime.redis.info("clients"))["blocked_clients"] > 0

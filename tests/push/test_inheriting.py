@@ -4,6 +4,9 @@ import secrets
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from app.infra.push_hints import HintOf, PushHint
 from app.push.life import FRESH, Life
 from tests.e2e.android import registration_token
 from tests.e2e.house import BUNDLE, Phone, eventually
@@ -166,8 +169,11 @@ async def test_a_claim_whose_answer_is_still_to_come_is_not_claimed_again(bench:
     assert bench.sends(phones) == [1]
 
 
+@pytest.mark.parametrize(
+    "kinds", [(HintOf.LATER, HintOf.RING), (HintOf.ANY, HintOf.ANY)], ids=["told", "not told"]
+)
 async def test_the_stop_of_a_push_in_a_workers_hands_comes_when_it_cannot_be_handed_over(
-    bench: Bench,
+    bench: Bench, kinds: tuple[HintOf, HintOf]
 ) -> None:
     """Also if the hint of it comes with that of another ring, and nobody sweeps."""
     worker = bench.start_worker(without_sweep)
@@ -176,12 +182,12 @@ async def test_the_stop_of_a_push_in_a_workers_hands_comes_when_it_cannot_be_han
     call = await bench.ring("bob")
     await bench.sim.arrived(1, token=phone.voip)
     await bench.tenant.ring("carol")
-    rings = [
-        row["uuid"]
-        for row in await bench.tenant.rows("SELECT uuid FROM rings WHERE tenant_id = :tenant")
-    ]
+    rings = await bench.tenant.rows(
+        "SELECT uuid, user_id FROM rings WHERE tenant_id = :tenant ORDER BY user_id"
+    )
     await bench.tenant.act(call, "cancel")
-    worker.submit(lambda dispatcher: dispatcher.send(rings))
+    hints = [PushHint(of, row["uuid"]) for of, row in zip(kinds, rings, strict=True)]
+    worker.submit(lambda dispatcher: dispatcher.send(hints))
     await bench.sim.arrived(1, token=other.voip)
     (stop,) = await bench.tenant.rows(
         "SELECT * FROM pushes WHERE tenant_id = :tenant AND purpose = 'stop'"
