@@ -377,17 +377,8 @@ async def add_stops(
         for target, purpose in zip(targets, purposes, strict=True)
     ]
     await insert_all(session, [new_pushes(rows)])
-    return _hints(targets)
-
-
-def _hints(stops: Sequence[StopTarget]) -> list[PushHint]:
-    """Once for each ring what is due now, and what is later."""
-    now = {one.ring for one in stops if not one.in_hand}
-    later = {one.ring for one in stops if one.in_hand}
-    return [
-        *(PushHint(HintOf.STOP, ring) for ring in sorted(now)),
-        *(PushHint(HintOf.LATER, ring) for ring in sorted(later)),
-    ]
+    told = {(HintOf.LATER if one.in_hand else HintOf.STOP, one.ring) for one in targets}
+    return [PushHint(of, ring) for of, ring in sorted(told, key=lambda one: one[1])]
 
 
 def _stop_purpose(target: StopTarget, missed: Set[tuple[UUID, UUID]]) -> Purpose:
