@@ -86,6 +86,7 @@ TOY = Toy()
 USE = """
 import asyncio
 from app import senders
+from app.api.models.devices import TokenOut
 from app.core.credential import CredentialKind, CredentialState
 from app.core.payload import sample_facts
 from app.core.push import Environment, Purpose, TokenKind
@@ -98,6 +99,7 @@ from app.push.breakers import Breakers
 from app.push.deciding import CredentialSet, choose
 from tests.push.values import claimed
 
+assert "toy" in TokenOut.model_json_schema()["properties"]["kind"]["enum"]
 assert "'toy'" in tokens.RINGABLE.text and "('toy', 'toy')" in store.STOPS.text
 assert "'toy'" in records.RECORD.text  # a phone's next address
 push = claimed(kind=TokenKind.TOY, app_id="com.example.app")

@@ -6,12 +6,14 @@ from pydantic import Field
 
 from app.api.models import MANY, AppName, Id, Moment, Name, Out, Secret, Word, maybe_time, time
 from app.api.models.calls import Warning_
+from app.core.push import TOKEN_KINDS
+from app.infra.fields import Said
 
 
 class TokenOut(Out):
     """A push token, of which the last four characters are shown."""
 
-    kind: Literal["voip", "alert", "fcm", "webpush"] = Field(description="which push it takes")
+    kind: Annotated[str, Said(enum=list(TOKEN_KINDS))] = Field(description="which push it takes")
     app_id: AppName = Field(description="the app", examples=["com.example.app"])
     environment: Literal["production", "sandbox"] | None = Field(
         description="Apple's environment; null for other kinds"
