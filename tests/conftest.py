@@ -8,6 +8,7 @@ own. A test that freezes or kills a server starts one for itself, with `devkit.e
 
 import asyncio
 import contextlib
+import gc
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -50,6 +51,17 @@ def pytest_configure(config: pytest.Config) -> None:
     run_seed()
     hypothesis.settings.register_profile("ringline", print_blob=True, deadline=None)
     hypothesis.settings.load_profile("ringline")
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Nothing that is collected goes again: not to be walked while it grows."""
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Set aside what stays to the end, modules and tests: to walk it costs 0.4 s each time."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -1,7 +1,9 @@
 """A sender against the simulator, and the check that a fault has left nothing behind."""
 
 import asyncio
+import os
 import secrets
+import socket
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from devkit.simulator import Simulator
 
 BUNDLE = "com.example.app"
 TOPIC = "com.example.app.voip"
+TCP_CLOSE, TCP_LISTEN = 7, 10
+"""States of a socket, as Linux counts them."""
 PAYLOAD = b'{"aps":{"alert":{"cid":"default:abc","user_ids":"alice"}},"ring":{"v":1}}'
 
 QUICK = Timing(
@@ -181,24 +185,30 @@ def open_descriptors(port: int = 0) -> int:
     path = Path("/proc/self/fd")
     if not path.is_dir():
         return 0
-    opened = []
+    count = 0
     for descriptor in path.iterdir():
         with suppress(OSError):  # the one that lists them is gone by now
-            opened.append(str(descriptor.readlink()))
-    foreign = _sockets_of_others(port)
-    own = ("anon_inode:", "pipe:", "/dev/null")
-    return sum(not one.startswith(own) and one not in foreign for one in opened)
+            name = str(descriptor.readlink())
+            own = name.startswith(("anon_inode:", "pipe:", "/dev/null"))
+            of_others = name.startswith("socket:") and _is_of_others(int(descriptor.name), port)
+            count += not own and not of_others
+    return count
 
 
-def _sockets_of_others(port: int) -> set[str]:
-    """Sockets, as /proc/self/fd names them, with neither end at `port`. Who is cut off has none."""
-    found = {line.split()[6] for line in _table("unix")}
-    for line in (*_table("tcp"), *_table("tcp6")):
-        cells = line.split()
-        if port not in {int(cells[n].rsplit(":", 1)[1], 16) for n in (1, 2)}:
-            found.add(cells[9])
-    return {f"socket:[{inode}]" for inode in found}
+def _is_of_others(descriptor: int, port: int) -> bool:
+    """Whether it is a socket with neither end at `port`. Who is cut off has no ends.
 
-
-def _table(kind: str) -> list[str]:
-    return Path(f"/proc/self/net/{kind}").read_text(encoding="ascii").splitlines()[1:]
+    Asked of the socket itself: the kernel's tables hold every socket of the machine.
+    """
+    with socket.socket(fileno=os.dup(descriptor)) as one:
+        if one.family not in {socket.AF_INET, socket.AF_INET6}:
+            return one.family == socket.AF_UNIX
+        if one.type != socket.SOCK_STREAM:
+            return False
+        state = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        if state == TCP_CLOSE:
+            return False
+        ends = (
+            [one.getsockname()] if state == TCP_LISTEN else [one.getsockname(), one.getpeername()]
+        )
+        return port not in {end[1] for end in ends}
