@@ -4,12 +4,13 @@ import re
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from app.audit.log import record
 from app.calls import erase as erasing
-from app.calls import registration, ringing
+from app.calls import histories, registration, ringing
 from app.calls.ringer import ringer_of
 from app.calls.schemas import CallerIn, RingIn
 from app.core.identifiers import is_user_id
@@ -19,13 +20,13 @@ from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_o
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
 from app.devices import store as devices
 from app.devices import test_push as trial
-from app.http.problems import field_errors
+from app.http.problems import field_errors, sentence_of
 from app.infra.errors import AppError, Invalid
 from app.infra.fields import Text
 from app.tenants import revocations
 from app.users import service as user_service
 from app.users import store as users
-from app.users.schemas import HandlesIn, PreferencesIn
+from app.users.schemas import AT_REST, HandlesIn, PreferencesIn
 
 router = APIRouter(prefix=BASE + "/t/{tenant_id}", route_class=PageRoute, include_in_schema=False)
 ON_A_PAGE = 50
@@ -65,6 +66,7 @@ async def _one(
     status: int = 200,
     problem: AppError | None = None,
     tried: list[dict[str, Any]] | None = None,
+    said: str | None = None,
 ) -> Response:
     if not is_user_id(user_id):
         raise nothing_here()
@@ -78,10 +80,16 @@ async def _one(
         wants = await users.preferences(session, place.id, user_id)
         blocks = await users.blocks(session, place.id, user_id)
         handles = await users.handles(session, place.id, user_id)
+    if said is None:
+        said = orjson.dumps(wants, option=orjson.OPT_INDENT_2).decode() if wants else ""
+    if wants:  # with what is absent: what rests says no more than was set
+        wants = PreferencesIn.model_validate(wants, context=AT_REST).model_dump(mode="json")
+    counts = await histories.counts(place.runtime, place.id, user_id)
     return render(
         request, "user.html", status=status,
         user=user_id, devices=found, last=last, calls=recent, problem=problem, tried=tried,
-        ringable=ringable, wants=wants, blocks=blocks, handles=handles,
+        ringable=ringable, wants=wants, blocks=blocks, handles=handles, said=said,
+        counts=counts,
     )  # fmt: skip
 
 
@@ -145,6 +153,20 @@ async def set_rings(request: Request, place: Operator) -> Response:
     return moved(f"{place.path}/user?id={quote(user_id, safe='')}", done)
 
 
+@router.post("/user/block")
+async def block(request: Request, place: Operator) -> Response:
+    """Block somebody for a user."""
+    user_id = await _user_of(request)
+    blocked = text_of(await fields_of(request), "blocked_id")
+    try:
+        if not is_user_id(blocked):
+            raise Invalid("invalid_user_id", "Whom to block: that is no user id.")
+        await user_service.block(place.runtime, place.id, user_id, blocked, actor=place.actor)
+    except AppError as error:
+        return await _one(request, place, user_id, status=error.status, problem=error)
+    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "blocked")
+
+
 @router.post("/user/unblock")
 async def unblock(request: Request, place: Operator) -> Response:
     """Take a block of a user's back."""
@@ -173,13 +195,19 @@ async def set_handles(request: Request, place: Operator) -> Response:
     return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "handles_saved")
 
 
-@router.post("/user/preferences/clear")
-async def clear_preferences(request: Request, place: Operator) -> Response:
-    """Let a user be rung as one who has set nothing."""
+@router.post("/user/preferences")
+async def set_preferences(request: Request, place: Operator) -> Response:
+    """Replace what a user wants of rings, as the API takes it; nothing at all clears it."""
     user_id = await _user_of(request)
-    none = PreferencesIn()
-    await user_service.set_preferences(place.runtime, place.id, user_id, none, actor=place.actor)
-    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "preferences_cleared")
+    said = text_of(await fields_of(request), "preferences")
+    try:
+        wanted = PreferencesIn.model_validate_json(said or "{}")
+    except ValidationError as error:
+        problem = Invalid("invalid_preferences", sentence_of(error))
+        return await _one(request, place, user_id, status=422, problem=problem, said=said)
+    await user_service.set_preferences(place.runtime, place.id, user_id, wanted, actor=place.actor)
+    done = "preferences_saved" if wanted.stored() else "preferences_cleared"
+    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", done)
 
 
 @router.post("/user/revoke")

@@ -42,7 +42,14 @@ async def users(
     return await many(session, USERS, values)
 
 
-USER = text("SELECT 1 FROM users WHERE tenant_id = :tenant AND id = :user")
+# who has not been rung or registered yet may have wishes and handles all the same
+USER = text("""
+    SELECT 1 FROM users WHERE tenant_id = :tenant AND id = :user
+    UNION ALL SELECT 1 FROM preferences WHERE tenant_id = :tenant AND user_id = :user
+    UNION ALL SELECT 1 FROM blocks WHERE tenant_id = :tenant AND user_id = :user
+    UNION ALL SELECT 1 FROM handles WHERE tenant_id = :tenant AND user_id = :user
+    LIMIT 1
+""")
 
 
 async def user_exists(session: Connection, tenant_id: UUID, user_id: str) -> bool:

@@ -269,7 +269,11 @@ async def users_by_forms(walk: Walk, here: str, ids: dict[str, Any], simulator) 
     await walk.form(here + "/calls/{session_id}/end", "call.end", ids | {"session_id": call})
     await walk.form(here + "/user/rings", "device.change", ids, id="carol", device_id="d2")
     await walk.form(here + "/user/remove", "device.remove", ids, id="carol", device_id="d2")
-    await walk.form(here + "/user/preferences/clear", "preferences.change", ids, id="carol")
+    wants = '{"call_types": {"default": "nothing"}}'
+    await walk.form(
+        here + "/user/preferences", "preferences.change", ids, id="carol", preferences=wants
+    )
+    await walk.form(here + "/user/block", "block.add", ids, id="carol", blocked_id="dave")
     known = "phone:+49 30 1234\n\nemail: c@example.com"
     await walk.form(here + "/user/handles", "handles.change", ids, id="carol", handles=known)
     assert (await walk.api.put("/v1/users/carol/blocks/eve")).status_code == 200

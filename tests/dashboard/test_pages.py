@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
+from app.audit.log import SERVER
 from app.calls import ringing
 from app.calls import service as calls
 from app.calls.ringer import ringer_of
@@ -19,6 +20,7 @@ from app.infra.settings import Settings
 from app.push import worker_store
 from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
+from app.users import service as users
 from app.webhooks import limited
 from tests import forks
 from tests.dashboard.conftest import Site, post
@@ -48,6 +50,31 @@ async def test_the_overview_names_a_rate_limit_that_refuses_for_long(site: Site,
     assert re.search(
         r"Rings of one API key</a>.*120,000 a minute; since <time[^>]*>10 min", page, re.DOTALL
     )
+
+
+async def test_what_a_user_wants_is_set_and_taken_back_by_hand(site: Site, tenant) -> None:
+    owner = await site.admin()
+    at = f"/dashboard/t/{tenant}/user"
+    await users.block(site.runtime, tenant, "eve", "mallory", actor=SERVER)  # before a first ring
+    await ring(site, tenant, "late")
+    await post(owner, at + "/preferences", id="bob", preferences='{"call_types": {"a": "loud"}}')
+    wrong = await post(owner, at + "/preferences", id="bob", preferences='{"quiet": 1}')
+    own = await post(owner, at + "/block", id="bob", blocked_id="bob")
+    nobody = await post(owner, at + "/block", id="bob", blocked_id="a,b")
+    assert [one.status_code for one in (wrong, own, nobody)] == [422] * 3
+    assert "&#34;quiet&#34;: 1" in wrong.text, "what was typed is not lost"
+    assert (await users.preferences(site.runtime, tenant, "bob")).stored() == {}
+    wants = '{"call_types": {"a": "nothing"}}'
+    await post(owner, at + "/preferences", id="bob", preferences=wants)
+    await post(owner, at + "/block", id="bob", blocked_id="eve")
+    page = (await owner.get(at + "?id=bob")).text
+    assert "a: nothing" in page
+    assert [one["blocked_id"] for one in await users.blocks(site.runtime, tenant, "bob")] == ["eve"]
+    await post(owner, at + "/preferences", id="bob")
+    assert (await users.preferences(site.runtime, tenant, "bob")).stored() == {}
+    assert "mallory" in (await owner.get(at + "?id=eve")).text
+    viewer = await site.admin("viewer")
+    assert "Save preferences" not in (await viewer.get(at + "?id=bob")).text
 
 
 async def test_the_overview_counts_settled_and_fresh_minutes_once_each(site: Site, tenant) -> None:
