@@ -18,6 +18,7 @@ from app.calls import (
     heartbeats,
     histories,
     history,
+    lookup,
     lost,
     missed_calls,
     saving,
@@ -125,6 +126,8 @@ CREDENTIAL = f"""
 """
 IDS = [uuid7(), uuid7()]
 USER = {"tenant": TENANT, "user": "u7"}
+SEEN = {"seen_tenants": [TENANT], "seen_users": ["u7"], "tenants": [TENANT], "users": ["u7"]}
+PAIRS = {"pair_tenants": [TENANT], "callees": ["u7"], "callers": ["u1"], "since": IDS[0]}
 TOKENS = {"kinds": ["voip"], "bundles": ["com.example.app"], "tokens": ["ab"]}
 RESULT = {
     "ids": IDS,
@@ -211,22 +214,11 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "late devices of a user": (late.LATE_OF_USER, USER | {"limit": 200, "aside": []}),
     "live calls of a user": (calls.LIVE_CALLS, USER),
     "state": (state.STATE, {"ring": IDS[0], "device": IDS[1], "tenant": TENANT}),
-    "see and find": (
-        devices.SEE_AND_FIND,
-        {"seen_tenants": [TENANT], "seen_users": ["u7"], "tenants": [TENANT], "users": ["u7"]},
-    ),
+    "see and find": (lookup.SEE_AND_FIND, SEEN),
+    "see, find and rule": (lookup.SEE_FIND_AND_RULE, SEEN | PAIRS),
     "calls of a tenant": (histories.OF_TENANT, PAGE),
     "calls of a user": (histories.OF_USER, PAGE),
-    "rules of callees": (
-        suppressing.RULES,
-        {
-            "tenants": [TENANT],
-            "callees": ["u7"],
-            "callers": ["u1"],
-            "types": ["default"],
-            "since": IDS[0],
-        },
-    ),
+    "rules of callees": (suppressing.FIND_RULES, PAIRS),
     "sizes of calls": (histories.SIZES, {"ids": IDS}),
     "own calls": (histories.OWN, {"ids": IDS, "user": "u7"}),
     "missed calls": (histories.COUNT, USER),

@@ -10,11 +10,12 @@ from app.calls import idempotency as kept_rows
 from app.calls.apply import Applied, Change, start
 from app.calls.commands import Asked, Done
 from app.calls.idempotency import KeptKey
+from app.calls.lookup import see_and_find
 from app.calls.lost import Lost, User, lost_of, warnings_of
 from app.calls.ring_request import LONGEST_KEY, CidKey, RingRequest, resolve, ring_request
 from app.calls.rows import Stored
 from app.calls.schemas import call_out
-from app.calls.suppressing import Pair, record_suppressed, suppressed
+from app.calls.suppressing import Pair, record_suppressed
 from app.core.call import (
     SERVER,
     Accept,
@@ -27,7 +28,6 @@ from app.core.call import (
     decide,
 )
 from app.core.suppression import Why
-from app.devices import store as devices
 from app.infra.db import Connection
 from app.infra.errors import Conflict, Invalid
 
@@ -58,13 +58,13 @@ async def ring_new(
     seen = {(one.tenant_id, user) for one in orders for user in one.users}
     orders = await slices.first_slices(session, orders)
     users = {(one.tenant_id, user) for one in orders for user in one.request.callee_ids}
-    found = await devices.see_and_find(session, seen, users)
+    pairs = (pair for one in orders for pair in one.pairs)
+    found = await see_and_find(session, seen, users, pairs)
     if found.stopped:
         return dict.fromkeys(range(len(orders)), _stopped()), Applied()
     stands = await busy.standing(session, orders, found.now)
     now, tokens = stands.now, found.tokens
-    pairs = [pair for one in orders for pair in one.pairs] if found.ruled else []
-    quiet = await suppressed(session, pairs, now) if pairs else {}
+    quiet = found.quiet(now)
     lost_users = await lost_of(session, users, tokens)
     started = [
         _start(one, now, lost_users, quiet, stands.busy, ruled=found.ruled) for one in orders

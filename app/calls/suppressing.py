@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -9,26 +10,32 @@ from sqlalchemy import text
 from app.audit.log import SERVER, About, record_all
 from app.calls.apply import Change
 from app.core.suppression import REPEAT_WITHIN, Why, why_suppressed
-from app.infra.db import Connection, many
+from app.infra.db import Connection, many, one
 from app.infra.ids import least_uuid7
 from app.infra.observe import SUPPRESSED
-from app.users.schemas import preferences_of
+from app.users.schemas import preferences_at_rest
 from app.users.store import OF_PAIRS
 
 Pair = tuple[UUID, str, str, str]
 """(tenant, callee, caller, call type)."""
 
-RULES = text(f"""
-    SELECT w.tenant_id, w.callee, w.caller, w.type, p.settings, b.user_id IS NOT NULL AS blocked,
-           p.settings #>> '{{exceptions,repeat}}' = 'true' AND EXISTS (
-               SELECT FROM members m JOIN calls c ON c.id = m.session_id
-               WHERE m.tenant_id = w.tenant_id AND m.user_id = w.callee
-                   AND m.session_id > :since AND c.caller_id = w.caller) AS repeated
-    FROM unnest(CAST(:tenants AS uuid[]), CAST(:callees AS text[]), CAST(:callers AS text[]),
-                CAST(:types AS text[])) AS w(tenant_id, callee, caller, type)
+# Arrays by a SELECT of their own, as where tokens are found: one plan for any number.
+RULES = f"""(
+    SELECT json_agg(json_build_array(
+        w.n, CAST(p.settings AS text), b.user_id IS NOT NULL,
+        p.settings #>> '{{exceptions,repeat}}' = 'true' AND EXISTS (
+            SELECT FROM members m JOIN calls c ON c.id = m.session_id
+            WHERE m.tenant_id = w.tenant_id AND m.user_id = w.callee
+                AND m.session_id > :since AND c.caller_id = w.caller)))
+    FROM unnest((SELECT CAST(:pair_tenants AS uuid[])), (SELECT CAST(:callees AS text[])),
+                (SELECT CAST(:callers AS text[])))
+        WITH ORDINALITY AS w(tenant_id, callee, caller, n)
     {OF_PAIRS}
-    WHERE p.user_id IS NOT NULL OR b.user_id IS NOT NULL
-""")  # noqa: S608  (constants)
+    WHERE p.user_id IS NOT NULL OR b.user_id IS NOT NULL)
+"""  # noqa: S608  (constants)
+"""SQL: of each of `pair_values` that has any: its place from 1, the callee's preferences as text,
+whether the caller is blocked, and whether this one calls again."""
+FIND_RULES = text(f"SELECT {RULES} AS rules")
 
 # their screen would show the blocked one as who calls, whoever rings
 BLOCK_CALLER = text("""
@@ -39,31 +46,47 @@ BLOCK_CALLER = text("""
 """)
 
 
+def pair_values(pairs: Sequence[Pair], now: datetime) -> dict[str, Any]:
+    """What RULES asks of these at about `now`."""
+    return {
+        "pair_tenants": [pair[0] for pair in pairs],
+        "callees": [pair[1] for pair in pairs],
+        "callers": [pair[2] for pair in pairs],
+        "since": least_uuid7(now - timedelta(seconds=REPEAT_WITHIN)),
+    }
+
+
+def reasons(pairs: Sequence[Pair], rules: Sequence[Any], now: datetime) -> dict[Pair, Why]:
+    """Those of these pairs that are not to be rung at `now`, by their RULES, and why."""
+    found = {}
+    for place, settings, blocked, repeated in rules:
+        pair = pairs[place - 1]
+        why = why_suppressed(
+            preferences_at_rest(settings),
+            caller=pair[2],
+            call_type=pair[3],
+            now=now,
+            blocked=blocked,
+            repeated=bool(repeated),
+        )
+        if why is not None:
+            found[pair] = why
+    return found
+
+
 async def suppressed(
     session: Connection, pairs: Collection[Pair], now: datetime
 ) -> dict[Pair, Why]:
     """Those of these that are not to be rung at `now`, and why."""
     ordered = sorted(set(pairs))
-    values = {
-        "tenants": [one[0] for one in ordered],
-        "callees": [one[1] for one in ordered],
-        "callers": [one[2] for one in ordered],
-        "types": [one[3] for one in ordered],
-        "since": least_uuid7(now - timedelta(seconds=REPEAT_WITHIN)),
-    }
-    found = {}
-    for row in await many(session, RULES, values):
-        why = why_suppressed(
-            preferences_of(row["settings"]),
-            caller=row["caller"],
-            call_type=row["type"],
-            now=now,
-            blocked=row["blocked"],
-            repeated=bool(row["repeated"]),
-        )
-        if why is not None:
-            found[row["tenant_id"], row["callee"], row["caller"], row["type"]] = why
-    return found
+    return reasons(ordered, await rules_of(session, ordered, now), now)
+
+
+async def rules_of(session: Connection, pairs: Sequence[Pair], now: datetime) -> list[Any]:
+    """The RULES of these pairs."""
+    row = await one(session, FIND_RULES, pair_values(pairs, now))
+    assert row is not None
+    return row["rules"] or []
 
 
 async def suppressed_in(
@@ -72,9 +95,9 @@ async def suppressed_in(
     """The same for who is rung into a live call, by one of its members: a block of the call's own
     caller counts as one of that member."""
     found = await suppressed(session, pairs, now)
-    values = {"session": session_id, "callees": [one[1] for one in pairs]}
+    values = {"session": session_id, "callees": [pair[1] for pair in pairs]}
     blocking = {row["user_id"] for row in await many(session, BLOCK_CALLER, values)}
-    return found | {one: Why.BLOCKED for one in pairs if one[1] in blocking}
+    return found | {pair: Why.BLOCKED for pair in pairs if pair[1] in blocking}
 
 
 async def record_suppressed(session: Connection, changes: Sequence[Change]) -> None:

@@ -1,18 +1,14 @@
 """Rows of users and devices."""
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from app.core.frozen import frozen
 from app.infra.db import Connection, Row, many, one
 from app.push import tokens
 from app.push.tokens import User
-from app.tenants import store as tenants
-from app.users import store as users
 
 SEE_USERS = text("""
     INSERT INTO users (tenant_id, id)
@@ -168,43 +164,6 @@ async def delete_devices(session: Connection, ids: Sequence[UUID]) -> None:
 async def forget_removed(session: Connection, kept: float) -> None:
     """Forget the devices that were removed more than so many seconds ago."""
     await session.execute(FORGET_REMOVED, {"kept": kept})
-
-
-SEE_AND_FIND = text(
-    f"WITH seen AS ({SEE_USERS.text}) "  # noqa: S608  (constants)
-    f"SELECT found.*, {users.RULED} AS ruled, {tenants.STOPPED} AS stopped "
-    f"FROM ({tokens.RINGABLE.text}) found"
-)
-
-
-@frozen
-class Found:
-    """The database's clock, and the tokens of those who are to be rung.
-
-    `ruled`: somebody of their tenants has preferences or blocks; `stopped`: a tenant of theirs has
-    stopped all new ringing.
-    """
-
-    now: datetime
-    tokens: list[dict[str, Any]]
-    ruled: bool
-    stopped: bool
-
-
-async def see_and_find(
-    session: Connection, seen: Collection[User], rung: Collection[User]
-) -> Found:
-    """`see_users` of those seen and `ringable` of those rung, in one round trip."""
-    ordered, wanted = sorted(seen), sorted(rung)
-    values = {
-        "seen_tenants": [tenant for tenant, _ in ordered],
-        "seen_users": [user for _, user in ordered],
-        "tenants": [tenant for tenant, _ in wanted],
-        "users": [user for _, user in wanted],
-    }
-    rows = await many(session, SEE_AND_FIND, values)
-    now, found = tokens.clock_and_tokens(rows)
-    return Found(now, found, ruled=bool(rows[0]["ruled"]), stopped=bool(rows[0]["stopped"]))
 
 
 ERASE_USER = text("DELETE FROM users WHERE tenant_id = :tenant AND id = :user")

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime, time
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Annotated, Any, Literal, Self
 
+import orjson
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, model_validator
 
 from app.core.person import Handle, HandleKind, handle_key
@@ -19,6 +20,8 @@ WEEKDAYS = {day: n for n, day in enumerate(DAYS)}
 MOST_PERIODS = 28
 MOST_ALLOWED = 200
 MOST_TYPES = 200
+LONGEST_KEPT = 2_000
+"""Characters of preferences that are kept as they were read: some MB for all."""
 MOST_HANDLES = 20
 MOST_HANDLE = 128
 PHONE = re.compile(r"\+?[0-9*#(][0-9 ().\-/*#]*")
@@ -146,6 +149,20 @@ def preferences_of(stored: Mapping[str, Any] | None) -> Preferences:
         exceptions.get("repeat", False),
         frozenset([name for name, level in levels if level == "notify"]),
     )
+
+
+def preferences_at_rest(stored: str | None) -> Preferences:
+    """The same of their JSON; what was read of the latest is kept, by the very text."""
+    if stored is None:
+        return NONE
+    return (_read if len(stored) > LONGEST_KEPT else _kept)(stored)
+
+
+def _read(stored: str) -> Preferences:
+    return preferences_of(orjson.loads(stored))
+
+
+_kept = lru_cache(maxsize=4_096)(_read)
 
 
 def _period(one: Mapping[str, Any]) -> Period:
