@@ -8,6 +8,7 @@ call, which rings nowhere.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from app.audit.log import WHOLE_SERVER, Actor, record
 from app.credentials import key_check, rotation
@@ -63,7 +65,7 @@ async def make(runtime: Runtime, folder: Path, actor: Actor, tools: Path | None)
         await asyncio.to_thread(shutil.rmtree, begun, ignore_errors=True)
     async with runtime.database.transaction() as session:
         told = {"sha256": manifest["sha256"], "bytes": manifest["bytes"]}
-        await record(session, actor, WHOLE_SERVER, "backup.make", "database", told)
+        await _audited(session, actor, "backup.make", told)
     return manifest
 
 
@@ -119,10 +121,17 @@ async def restore(
         _refuse_unopened(failed)
         await events.forget_feeds(session)
         told = {"sha256": manifest["sha256"], "made_at": manifest["at"]}
-        await record(session, actor, WHOLE_SERVER, "backup.restore", "database", told)
+        await _audited(session, actor, "backup.restore", told)
     behind = manifest["revision"] != schema.head_revision()
     return {"at": manifest["at"], "revision": manifest["revision"], "sealed": opened,
             "needs_migration": behind}  # fmt: skip
+
+
+async def _audited(session: Connection, actor: Actor, act: str, told: dict[str, Any]) -> None:
+    """Into the audit log, where its table is this version's: a backup comes before an upgrade."""
+    with contextlib.suppress(ProgrammingError):
+        async with session.begin_nested():
+            await record(session, actor, WHOLE_SERVER, act, "database", told)
 
 
 def _check(runtime: Runtime, manifest: dict[str, Any], server: int) -> None:

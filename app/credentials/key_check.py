@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from app.infra import vault
 from app.infra.db import Connection, Database, many, one
-from app.infra.vault import Keyring, Place, VaultError
+from app.infra.vault import Keyring, Place, SealedColumn, VaultError
 
 KNOWN: Final = b"the key of this database"
 ONLY: Final = UUID(int=1)
@@ -23,6 +23,9 @@ BATCH: Final = 200
 
 THERE = text("SELECT to_regclass('key_checks') IS NOT NULL")
 CHECK = text("SELECT sealed FROM key_checks WHERE id = :id")
+TABLES = text(
+    "SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NOT NULL"
+)
 MADE = text("""
     INSERT INTO key_checks (id, tenant_id, sealed) VALUES (:id, :id, :sealed)
     ON CONFLICT (id) DO NOTHING RETURNING id
@@ -83,10 +86,17 @@ async def _opens_what_there_is(session: Connection, keyring: Keyring) -> bool:
     return True
 
 
+async def sealed_columns(session: Connection) -> list[SealedColumn]:
+    """Those of the tables that are there: before an upgrade is migrated, some are not."""
+    there = await session.execute(TABLES, {"names": [one.table for one in vault.SEALED]})
+    found = set(there.scalars())
+    return [one for one in vault.SEALED if one.table in found]
+
+
 async def open_all(session: Connection, keyring: Keyring) -> tuple[dict[str, int], list[str]]:
     """Open every sealed row, in batches: how many opened of each table, and which did not."""
     opened, failed = dict[str, int](), list[str]()
-    for column in vault.SEALED:
+    for column in await sealed_columns(session):
         batch = text(f"""
             SELECT id, tenant_id, {column.column} AS sealed FROM {column.table}
             WHERE {column.column} IS NOT NULL AND id > :after ORDER BY id LIMIT {BATCH}

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import TextClause, text
 
 from app.audit.log import SERVER, WHOLE_SERVER, Actor, record
+from app.credentials.key_check import sealed_columns
 from app.infra import vault
 from app.infra.db import Connection, many
 from app.infra.runtime import Runtime
@@ -78,7 +79,7 @@ async def usage(runtime: Runtime) -> dict[str, dict[str, int]]:
 async def marks(session: Connection) -> set[str]:
     """The marks of all keys that something rests under; of version 1 it is not told."""
     found = set[str]()
-    for column in vault.SEALED:
+    for column in await sealed_columns(session):
         under = f"{column.column} FROM 3 FOR get_byte({column.column}, 1)"
         marked = text(f"""
             SELECT DISTINCT convert_from(substring({under}), 'UTF8') AS mark FROM {column.table}

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from app import backup
 from app.audit.log import SERVER
@@ -41,13 +41,10 @@ def ringline(house: House, *words: str, **more: str) -> tuple[int, dict[str, Any
 @contextlib.asynccontextmanager
 async def refused(code: str, settings: Settings) -> AsyncIterator[Runtime]:
     """Doors with these settings, for something that must be refused."""
-    runtime = open_runtime(settings)
-    try:
+    async with _opened(settings) as runtime:
         with pytest.raises(BackupRefused) as found:
             yield runtime
         assert found.value.code == code
-    finally:
-        await runtime.close()
 
 
 @pytest.mark.timeout(180)
@@ -103,6 +100,33 @@ async def test_what_was_backed_up_rings_again_and_nothing_rings_past_its_deadlin
             assert (await client.post("/v1/calls", json=body)).status_code == 202
         await tenant.sim.arrived(2, token=phone.voip, timeout=10)
         assert not tenant.sim.arrivals(token=late.voip)
+
+
+async def test_before_an_upgrade_is_migrated_what_there_is_can_be_backed_up_and_restored(
+    database: str, empty_database: str, database_server: DatabaseServer, tmp_path: Path
+) -> None:
+    def settings(url: str) -> Settings:
+        plain = url.replace("+asyncpg", "")
+        return Settings(database_url=plain, secret_key=SECRET_KEY, _env_file=None)  # type: ignore[call-arg, arg-type]
+
+    async with _opened(settings(database)) as runtime:
+        async with runtime.database.transaction() as session:  # as tables of before were
+            await session.execute(text("DROP TABLE key_checks"))
+            await session.execute(text("ALTER TABLE audit RENAME COLUMN source TO came_from"))
+        made = await backup.make(runtime, tmp_path / "before", SERVER, None)
+    assert "key_checks" not in made["sealed"]
+    async with _opened(settings(empty_database)) as runtime:
+        restored = await backup.restore(runtime, tmp_path / "before", SERVER, None)
+    assert restored["sealed"] == made["sealed"]
+
+
+@contextlib.asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Runtime]:
+    runtime = open_runtime(settings)
+    try:
+        yield runtime
+    finally:
+        await runtime.close()
 
 
 def test_a_tool_is_of_the_servers_version_or_newer(tmp_path: Path) -> None:
