@@ -1,6 +1,6 @@
 """What a worker reads of deliveries and of the endpoints that they go to, as values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -47,20 +47,31 @@ class Delivery(RowValue):
 
 @frozen
 class DeliveryFacts(RowValue):
-    """Where a delivery goes and what it says: of a call its `cid`, and its trace, if it has one."""
+    """Where a delivery goes and what it says: of a call its `cid`, and its trace, if it has one.
+
+    Beside these the live secrets that sign it, the newest first; None when there are none.
+    """
 
     webhook_id: UUID
     event_id: str
+    tenant_id: UUID
     url: str
     type: str
     at: datetime
     data: Mapping[str, Any]
     cid: str | None
     traceparent: str | None
+    secret_ids: Sequence[UUID] | None
+    sealed: Sequence[bytes] | None
+
+    def secrets(self) -> "list[SealedSecret]":
+        """What signs it."""
+        live = zip(self.secret_ids or (), self.sealed or (), strict=True)
+        return [SealedSecret(one, self.tenant_id, self.webhook_id, kept) for one, kept in live]
 
 
 @frozen
-class SealedSecret(RowValue):
+class SealedSecret:
     """A secret that signs what a webhook is sent."""
 
     id: UUID

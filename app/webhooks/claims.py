@@ -71,28 +71,39 @@ async def claim(session: Connection, worker: UUID, counts: Mapping[UUID, int]) -
     return await read(session, CLAIM, Delivery, values)
 
 
-FACTS = text("""
-    SELECT d.webhook_id, d.event_id, w.url, e.type, e.at, e.data, c.type || ':' || c.name AS cid,
-        c.traceparent
+SECRETS = """
+    CROSS JOIN LATERAL (
+        SELECT array_agg(s.id ORDER BY s.id DESC) AS ids,
+            array_agg(s.sealed ORDER BY s.id DESC) AS sealed
+        FROM webhook_secrets s
+        WHERE s.webhook_id = w.id AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+    ) s
+"""
+"""What signs at this moment: asked with each try, so that one taken back signs no more."""
+
+FACTS = text(f"""
+    SELECT d.webhook_id, d.event_id, w.tenant_id, w.url, e.type, e.at, e.data,
+        c.type || ':' || c.name AS cid, c.traceparent, s.ids AS secret_ids, s.sealed
     FROM unnest(CAST(:webhooks AS uuid[]), CAST(:events AS text[])) AS k(webhook_id, event_id)
     JOIN deliveries d USING (webhook_id, event_id)
     JOIN webhooks w ON w.id = d.webhook_id
     JOIN events e ON e.session_id = d.session_id AND e.seq = d.seq
         AND e.session_id BETWEEN :first AND :last
-    JOIN calls c ON c.id = d.session_id
+    JOIN calls c ON c.id = d.session_id {SECRETS}
     UNION ALL
-    SELECT d.webhook_id, d.event_id, w.url, e.type, e.at, e.data, NULL, NULL
+    SELECT d.webhook_id, d.event_id, w.tenant_id, w.url, e.type, e.at, e.data, NULL, NULL,
+        s.ids, s.sealed
     FROM unnest(CAST(:webhooks AS uuid[]), CAST(:events AS text[]), CAST(:ids AS uuid[]))
         AS k(webhook_id, event_id, id)
     JOIN deliveries d USING (webhook_id, event_id)
     JOIN webhooks w ON w.id = d.webhook_id
-    JOIN tenant_events e ON e.id = k.id
+    JOIN tenant_events e ON e.id = k.id {SECRETS}
     WHERE d.session_id IS NULL
-""")
+""")  # noqa: S608  (a constant)
 
 
 async def facts(session: Connection, claimed: Sequence[Delivery]) -> dict[Key, DeliveryFacts]:
-    """Where claimed deliveries go and what they say; what is missing is not kept any more."""
+    """Where claimed deliveries go, what they say and what signs it; what is missing has gone."""
     values = {
         "webhooks": [one.webhook_id for one in claimed],
         "events": [one.event_id for one in claimed],

@@ -6,6 +6,7 @@ try raises is a result like any other, so that no claim and no place is kept for
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
@@ -24,8 +25,8 @@ from app.infra.safe_http import SafeHttp
 from app.infra.tasks import Tasks
 from app.infra.traces import Attributes, Span
 from app.infra.vault import VaultError
-from app.webhooks import claims, endpoints
-from app.webhooks.claimed import Delivery, DeliveryFacts, Key, SealedSecret
+from app.webhooks import claims
+from app.webhooks.claimed import Delivery, DeliveryFacts, Key
 from app.webhooks.open_deliveries import OpenDeliveries
 from app.webhooks.recording import DeliveryRecorder, DeliveryResult
 from app.webhooks.signing import SigningKeys, body_of, signed
@@ -40,7 +41,6 @@ AGAIN: Final = 0.25
 
 TOLD_EVERY: Final = 60.0
 
-Secrets = Mapping[UUID, Sequence[SealedSecret]]
 Facts = Mapping[Key, DeliveryFacts]
 
 
@@ -106,10 +106,8 @@ class WebhookDispatcher:
         try:
             while self._again and not self._stopping:
                 self._again = False
-                claimed = await self._claim()
-                if claimed:
+                if claimed := await self._claim():
                     await self._send(claimed)
-                    self._again = True
         except Exception as error:
             if not is_transient(error):
                 raise
@@ -118,6 +116,7 @@ class WebhookDispatcher:
             self._claiming = None
 
     async def _claim(self) -> list[Delivery]:
+        """What is due and there is room for. Where all of that was taken, more may be there."""
         claimed: list[Delivery] = []
         async with self._claims:
             full = [*self._open.full(), *self._bad.keys()]
@@ -137,11 +136,15 @@ class WebhookDispatcher:
             except Exception:
                 if not claimed:  # what has been claimed is sent, whatever became of the others
                     raise
+                self._again = True
+            taken = Counter(one.webhook_id for one in claimed)
+            if any(taken[webhook] >= count for webhook, count in counts.items()):
+                self._again = True
         return claimed
 
     async def _send(self, claimed: Sequence[Delivery]) -> None:
         try:
-            facts, sealed = await self._read(claimed)
+            facts = await self._read(claimed)
         except Exception as error:  # noqa: BLE001  (whatever it is: a result, told and counted)
             if len(claimed) > 1:  # one row's fault: the others are sent
                 for one in claimed:
@@ -151,28 +154,23 @@ class WebhookDispatcher:
             self._answered(claimed[0], Answer(None, DeliveryError.INTERNAL_ERROR))
             return
         for one in claimed:
-            secrets = sealed.get(one.webhook_id, [])
-            self._tasks.spawn("send", self._send_one(one, facts.get(one.key), secrets))
+            self._tasks.spawn("send", self._send_one(one, facts.get(one.key)))
 
-    async def _read(self, claimed: Sequence[Delivery]) -> tuple[Facts, Secrets]:
+    async def _read(self, claimed: Sequence[Delivery]) -> Facts:
         """What they say and what signs it. While the database is away they wait: it is no try."""
         while True:
             try:
                 async with self._runtime.database.autocommit() as session:
-                    facts = await claims.facts(session, claimed)
-                    webhooks = list({one.webhook_id for one in claimed})
-                    return facts, await endpoints.secrets_of(session, webhooks)
+                    return await claims.facts(session, claimed)
             except Exception as error:
                 if not is_transient(error):
                     raise
             await asyncio.sleep(AGAIN)
 
-    async def _send_one(
-        self, claim: Delivery, fact: DeliveryFacts | None, sealed: Sequence[SealedSecret]
-    ) -> None:
+    async def _send_one(self, claim: Delivery, fact: DeliveryFacts | None) -> None:
         self._open.start(claim)
         try:
-            answer = await self._answer_to(claim, fact, sealed)
+            answer = await self._answer_to(claim, fact)
         except Exception as error:  # noqa: BLE001  (whatever it is: a result, told and counted)
             self._tell("delivery_raised", claim, error)
             answer = Answer(None, DeliveryError.INTERNAL_ERROR)
@@ -181,13 +179,11 @@ class WebhookDispatcher:
             raise
         self._answered(claim, answer)
 
-    async def _answer_to(
-        self, claim: Delivery, fact: DeliveryFacts | None, sealed: Sequence[SealedSecret]
-    ) -> Answer:
+    async def _answer_to(self, claim: Delivery, fact: DeliveryFacts | None) -> Answer:
         if fact is None:
             return Answer(None, DeliveryError.EVENT_NOT_KEPT)
         try:
-            keys = [self._keys.of(secret) for secret in sealed]
+            keys = [self._keys.of(secret) for secret in fact.secrets()]
         except VaultError as error:
             self._tell("webhook_secret_unfit", claim, error)
             return Answer(None, DeliveryError.SECRET_UNFIT)

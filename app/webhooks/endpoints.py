@@ -10,7 +10,7 @@ from sqlalchemy import text
 from app.core.delivery import DisabledReason, WebhookState
 from app.core.frozen import frozen
 from app.infra.db import Connection, Row, RowValue, dump_json, insert_rows, many, one, read
-from app.webhooks.claimed import FailingWebhook, SealedSecret
+from app.webhooks.claimed import FailingWebhook
 from app.webhooks.models import Webhook, WebhookSecret
 
 
@@ -57,12 +57,6 @@ ENABLE = text("""
     WHERE id = :id
 """)
 REMOVE = text("DELETE FROM webhooks WHERE id = :id AND tenant_id = :tenant RETURNING id")
-SECRETS = text("""
-    SELECT id, tenant_id, webhook_id, sealed FROM webhook_secrets
-    WHERE webhook_id = ANY(CAST(:webhooks AS uuid[]))
-        AND (expires_at IS NULL OR expires_at > clock_timestamp())
-    ORDER BY id DESC
-""")
 EXPIRE_SECRETS = text("""
     UPDATE webhook_secrets s SET expires_at = least(s.expires_at, CASE
         WHEN s.id = (SELECT id FROM webhook_secrets WHERE webhook_id = :webhook
@@ -111,16 +105,6 @@ async def enable(session: Connection, webhook: UUID) -> None:
 async def remove(session: Connection, tenant_id: UUID, webhook: UUID) -> bool:
     """Delete a webhook and its secrets; its deliveries go with time."""
     return await one(session, REMOVE, {"id": webhook, "tenant": tenant_id}) is not None
-
-
-async def secrets_of(
-    session: Connection, webhooks: Sequence[UUID]
-) -> dict[UUID, list[SealedSecret]]:
-    """The live secrets of each webhook, the newest first."""
-    found: dict[UUID, list[SealedSecret]] = {}
-    for secret in await read(session, SECRETS, SealedSecret, {"webhooks": list(webhooks)}):
-        found.setdefault(secret.webhook_id, []).append(secret)
-    return found
 
 
 async def expire_secrets(session: Connection, webhook: UUID, at: datetime) -> None:
