@@ -24,6 +24,7 @@ from app.infra import db
 from app.infra.connections import SHORT, server_settings
 from app.infra.db import as_json
 from app.push import claims, expiry, records
+from app.push import store as pushes
 from app.tenants.schemas import TenantSettings
 from app.webhooks import claims as hook_claims
 from tests.test_plans import parts
@@ -221,6 +222,22 @@ async def test_to_record_many_compares_no_result_with_each_row(rush: AsyncConnec
     plan = plan_of((await rush.execute(explained, values)).scalar_one())
     assert len(rows) == 100
     assert most_looks(plan) <= 2 * len(rows)
+
+
+RUNG = text("""
+    SELECT ring, min(callkit_reason) FROM pushes WHERE attempts > 0 AND purpose = 'ring'
+    GROUP BY ring ORDER BY ring LIMIT :count
+""")
+
+
+async def test_to_stop_many_compares_no_ring_with_each_token(rush: AsyncConnection) -> None:
+    """It did, as above, for each token there was: hundreds that ended at one moment took seconds."""
+    rings = list((await rush.execute(RUNG, {"count": 200})).scalars())
+    values = {"rings": rings, "callkit_reasons": [4] * 200, "spared": [None] * 200}
+    explained = text("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + pushes.STOPS.text)
+    plan = plan_of((await rush.execute(explained, values)).scalar_one())
+    assert len(rings) == 200
+    assert most_looks(plan) <= 4 * len(rings)
 
 
 TOKENS = text("""
