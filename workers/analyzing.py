@@ -14,12 +14,15 @@ from app.infra.db import Database, many
 EVERY: Final = 5.0
 """Seconds between looks, which cost a millisecond."""
 
-# `relpages` is as the last ANALYZE, VACUUM or CREATE INDEX found it. Another owner's are not ours.
+SMALL: Final = 30
+"""Rows that matter to no plan."""
+
+# Neither waits for a lock, as a look at a table's size would. `reltuples` is as the last ANALYZE or
+# VACUUM found it, -1 before. Another owner's tables are not ours.
 GROWN = text("""
     SELECT quote_ident(c.relname) AS name FROM pg_class c
-    WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
-        AND pg_relation_size(c.oid)
-            > 2 * CAST(c.relpages AS bigint) * CAST(current_setting('block_size') AS integer)
+    WHERE c.relkind = 'r' AND c.relnamespace = CAST(current_schema() AS regnamespace)
+        AND pg_stat_get_live_tuples(c.oid) > 2 * greatest(c.reltuples, 0) + :small
         AND pg_has_role(c.relowner, 'USAGE')
     ORDER BY c.relname
 """)
@@ -28,7 +31,7 @@ GROWN = text("""
 async def analyze_grown(database: Database) -> list[str]:
     """Analyse what has doubled; its names. Waits for no lock: the next look comes soon."""
     async with database.patient.autocommit() as session:
-        grown = [row["name"] for row in await many(session, GROWN)]
+        grown = [row["name"] for row in await many(session, GROWN, {"small": SMALL})]
         if grown:
             await session.execute(text(f"ANALYZE (SKIP_LOCKED) {', '.join(grown)}"))
     return grown

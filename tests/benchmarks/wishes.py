@@ -42,21 +42,27 @@ def preferences() -> dict[str, Any]:
 
 
 async def wished(ready: Ready, rounds: int, rings: int, users: int) -> dict[str, Any]:
-    """`wishes_ratio`: CPU of API and worker a ring, with all that over without; in turns.
+    """`wishes_ratio`: CPU of API and worker a ring, with all that over without; in turns, of which each
+    second begins with the wishes.
 
     Nothing of it stops a ring: each of these is pushed, or `ring_many` fails.
     """
     await clear(ready)
     await ring_many(ready, "wishes-warm", 500, users)
-    plain, used = [], []
+    plain: list[dict[str, Any]] = []
+    used: list[dict[str, Any]] = []
     for n in range(rounds):
-        await clear(ready)
-        plain.append(await ring_many(ready, f"plain{n}", rings, users))
-        await clear(ready)
-        await _wish(ready, users)
-        used.append(await ring_many(ready, f"wished{n}", rings, users))
-        for table in WISHES:
-            await ready.sql(f"DELETE FROM {table} WHERE tenant_id = :t")
+        turns = [(False, plain), (True, used)]
+        for wished_for, found in turns if n % 2 == 0 else reversed(turns):
+            await clear(ready)
+            if wished_for:
+                await _wish(ready, users)
+            await ready.maintain()
+            found.append(
+                await ring_many(ready, f"{'wished' if wished_for else 'plain'}{n}", rings, users)
+            )
+            for table in WISHES:
+                await ready.sql(f"DELETE FROM {table} WHERE tenant_id = :t")
     await clear(ready)
 
     def of(found: list[dict[str, Any]], key: str) -> float:
@@ -76,4 +82,3 @@ async def _wish(ready: Ready, users: int) -> None:
         given = {"users": users} | ({"settings": settings} if table == "preferences" else {})
         await ready.sql(statement, **given)
     await add_past_calls(ready, PAST_CALLS * users, users)
-    await ready.maintain()

@@ -1,5 +1,6 @@
 """A table that has doubled is analysed, and plans that were made while it was empty are made anew."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -40,6 +41,7 @@ async def opened(database: str) -> AsyncIterator[Database]:
 async def fill(database: Database, first: int, last: int) -> None:
     async with database.autocommit() as session:
         await session.execute(FILL, {"webhook": WEBHOOK, "first": first, "last": last})
+        await session.execute(text("SELECT pg_stat_force_next_flush()"))
 
 
 async def buffers(session: Connection) -> int:
@@ -59,6 +61,15 @@ async def test_what_has_doubled_is_analysed_and_no_more(opened: Database) -> Non
     assert await analyze_grown(opened) == []
     await fill(opened, 701, 2_000)
     assert await analyze_grown(opened) == ["deliveries"]
+
+
+async def test_a_locked_table_is_passed_over(opened: Database) -> None:
+    await analyze_grown(opened)
+    await fill(opened, 1, 500)
+    async with opened.transaction() as session:
+        await session.execute(text("LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE"))
+        async with asyncio.timeout(4):  # before a wait for a lock would end
+            await analyze_grown(opened)
 
 
 async def test_a_plan_that_was_made_while_a_table_was_empty_is_made_anew(opened: Database) -> None:
