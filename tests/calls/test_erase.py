@@ -212,3 +212,29 @@ async def test_an_erasure_that_was_cut_short_is_gone_on_with(backend: Tenant) ->
     assert not await backend.rows("SELECT 1 FROM erasures WHERE user_id IS NOT NULL")
     with pytest.raises(NotFound):
         await erasing.erase(backend.runtime, backend.id, "nobody")
+
+
+async def test_a_stop_that_nobody_sent_in_time_names_no_erased_user_afterwards(
+    backend: Tenant,
+) -> None:
+    await backend.phone("bob")
+    call = await backend.ring("bob", caller="carol")
+    await backend.execute(
+        "UPDATE pushes SET state = 'accepted', is_open = false, attempts = 1 WHERE tenant_id = :tenant",
+        tenant=backend.id,
+    )
+    await backend.act(call, "cancel", "carol")
+    await backend.execute(
+        "UPDATE pushes SET deadline = now() WHERE tenant_id = :tenant AND purpose = 'stop'",
+        tenant=backend.id,
+    )
+    await erasing.erase(backend.runtime, backend.id, "bob")
+    await backend.execute(
+        "UPDATE pushes SET state = 'expired', is_open = false WHERE tenant_id = :tenant AND state = 'pending'",
+        tenant=backend.id,
+    )
+    await erasing.sweep(backend.runtime)
+    assert await backend.rows("SELECT 1 FROM pushes WHERE tenant_id = :tenant AND purpose = 'stop'")
+    assert not await backend.rows(
+        "SELECT 1 FROM pushes WHERE tenant_id = :tenant AND user_id = 'bob'"
+    )
