@@ -11,7 +11,10 @@ from typing import Final, TypeVar
 Tenant = TypeVar("Tenant", bound=Hashable)
 
 SURE: Final = 25.0
-"""Requests a second that any tenant may make of a process, however far behind that is."""
+"""Requests a second of a process from which a tenant may be held back."""
+
+LEFT: Final = 10.0
+"""Requests a second that it may make all the same, however far behind the process is."""
 
 MANY_TIMES: Final = 3.0
 """So many times what the least active tenant uses is far more."""
@@ -37,7 +40,7 @@ def heavy(rates: Mapping[Tenant, float]) -> set[Tenant]:
     """Who is held back when a process falls behind; `rates`: requests a second.
 
     Those that ask for far more than the least active one, for half of what the most active does,
-    and for more than is sure: a tenant of an ordinary rate is no flood beside one that is idle.
+    and for at least SURE: a tenant of an ordinary rate is no flood beside one that is idle.
     """
     if len(rates) < 2:
         return set()
@@ -66,6 +69,6 @@ def strain_after(strain: float, behind: float) -> float:
 def pause_of(strain: float, took: float, count: int) -> float:
     """Seconds for which a heavy tenant's next batch waits, when its last one took so long.
 
-    `count`: requests of the next one; never so long that less than SURE would be left.
+    `count`: requests of the next one; never so long that less than LEFT would be left.
     """
-    return min(LONGEST_PAUSE, count / SURE, strain * min(took, LONGEST_BATCH))
+    return min(LONGEST_PAUSE, count / LEFT, strain * min(took, LONGEST_BATCH))

@@ -9,7 +9,7 @@ from app.core.fair_pace import (
     LONGEST_PAUSE,
     MOST_STRAIN,
     SLOW,
-    SURE,
+    LEFT,
     heavy,
     pause_of,
     strain_after,
@@ -70,4 +70,4 @@ def test_a_pause_is_bounded_however_long_the_last_batch_took() -> None:
 
 
 def test_what_is_sure_is_left_to_each() -> None:
-    assert pause_of(MOST_STRAIN, 60.0, 5) == pytest.approx(5 / SURE)
+    assert pause_of(MOST_STRAIN, 60.0, 5) == pytest.approx(5 / LEFT)
