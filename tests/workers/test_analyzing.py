@@ -55,17 +55,19 @@ async def buffers(session: Connection) -> int:
 async def test_what_has_doubled_is_analysed_and_no_more(opened: Database) -> None:
     await analyze_grown(opened)  # what a migration has filled
     assert await analyze_grown(opened) == []
-    await fill(opened, 1, 500)
+    await fill(opened, 1, 900)
+    assert await analyze_grown(opened) == [], "so few are read fast by any plan"
+    await fill(opened, 901, 2_000)
     assert await analyze_grown(opened) == ["deliveries"]
-    await fill(opened, 501, 700)
+    await fill(opened, 2_001, 4_500)
     assert await analyze_grown(opened) == []
-    await fill(opened, 701, 2_000)
+    await fill(opened, 4_501, 6_000)
     assert await analyze_grown(opened) == ["deliveries"]
 
 
 async def test_a_locked_table_is_passed_over(opened: Database) -> None:
     await analyze_grown(opened)
-    await fill(opened, 1, 500)
+    await fill(opened, 1, 2_000)
     async with opened.transaction() as session:
         await session.execute(text("LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE"))
         async with asyncio.timeout(4):  # before a wait for a lock would end
