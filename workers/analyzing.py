@@ -1,4 +1,4 @@
-"""Tables that have doubled since they were analysed are analysed, and plans made anew by it.
+"""Tables that have doubled since they were analysed are so again, and plans made anew by it.
 
 A prepared statement keeps its plan, and on a table without rows or statistics all indexes are
 alike: what finds one row of thousands by a wrong one reads them all, for each ring. PostgreSQL's

@@ -1,13 +1,10 @@
 """After the commit: hints to those who look at the rows anyway, and counts of what happened."""
 
 from collections import Counter
-from collections.abc import Sequence
 from functools import partial
-from uuid import UUID
 
 from app.calls.apply import Applied
 from app.infra.observe import CALL_EVENTS, RING_TO_PHONE
-from app.infra.push_hints import PushHint
 from app.infra.queue import DELIVER, SEND
 from app.infra.runtime import Runtime
 
@@ -15,7 +12,8 @@ from app.infra.runtime import Runtime
 def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
     """Kick the workers, wake the live streams. Neither waits nor fails."""
     if applied.hints:
-        _tell_workers(runtime, applied.hints, applied.tenant)
+        by_queue = partial(runtime.queue.enqueue, SEND, applied.hints, applied.tenant)
+        runtime.hints.tell(applied.hints, by_queue)
     if applied.webhooks:
         runtime.queue.enqueue(DELIVER, applied.webhooks)
     runtime.news.tell(applied.news)
@@ -24,7 +22,3 @@ def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
     for _, seconds in applied.events:
         if seconds is not None:
             RING_TO_PHONE.observe(seconds)
-
-
-def _tell_workers(runtime: Runtime, hints: Sequence[PushHint], tenant: UUID | None) -> None:
-    runtime.hints.tell(hints, partial(runtime.queue.enqueue, SEND, hints, tenant))

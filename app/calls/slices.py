@@ -122,14 +122,13 @@ async def ring_owed(
     session: Connection,
     calls: Sequence[Stored],
     now: datetime,
-    most: int | None = None,
     others: Sequence[Change] = (),
 ) -> Applied:
-    """Ring those whom these calls owe, `most` of each; all are held, and every member is loaded.
+    """Ring those whom these calls owe; all are held, and every member is loaded.
 
     `others`: what is decided of other calls that are held, written with it.
     """
-    applied, _ = await pay(session, calls, now, most, others)
+    applied, _ = await pay(session, calls, now, others=others)
     return applied
 
 
@@ -140,7 +139,8 @@ async def pay(
     most: int | None = None,
     others: Sequence[Change] = (),
 ) -> tuple[Applied, list[Stored]]:
-    """As `ring_owed`; with it those of these calls that owe nobody any more, as they are then."""
+    """As `ring_owed`, `most` of each; with it those calls that owe nobody any more, as they are
+    then."""
     parts = [await _part(session, stored, most) for stored in calls]
     changes = [part.change for part in parts]
     found = None if others else [token for part in parts for token in part.tokens]

@@ -103,7 +103,8 @@ class Hints:
         else:
             if taken:
                 otherwise.forget()
-            otherwise()
+            else:
+                otherwise()
         finally:
             self._telling = None
 
