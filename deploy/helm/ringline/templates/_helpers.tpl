@@ -1,15 +1,19 @@
-{{- define "ringline.name" -}}{{ .Release.Name }}{{- end }}
+{{/* Of all resources: the release's, made fit for a service, which takes no dot and begins with a letter. */}}
+{{- define "ringline.name" -}}
+{{- $name := .Release.Name | replace "." "-" }}
+{{- regexMatch "^[a-z]" $name | ternary $name (printf "ringline-%s" $name | trunc 53 | trimSuffix "-") }}
+{{- end }}
 
 {{- define "ringline.labels" -}}
 app.kubernetes.io/name: ringline
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{- define "ringline.selector" -}}
 app.kubernetes.io/name: ringline
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -19,11 +23,14 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
 {{- define "ringline.only" -}}
-{{- if .root.Values.webhooks.replicas }}, --only, {{ eq .component "worker" | ternary "pushes" "webhooks" }}{{ end }}
+{{- if gt (int .root.Values.webhooks.replicas) 0 }}, --only, {{ eq .component "worker" | ternary "pushes" "webhooks" }}{{ end }}
 {{- end }}
 
 {{- define "ringline.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- with .Values.image }}
+{{- $tagged := printf "%s:%s" .repository (.tag | default $.Chart.AppVersion | include "ringline.text") }}
+{{- empty .digest | ternary $tagged (printf "%s@%s" .repository .digest) | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "ringline.podSecurity" -}}
@@ -40,17 +47,35 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end }}
 
-{{- define "ringline.environment" -}}
-- name: RINGLINE_PUBLIC_URL
-  value: {{ .Values.publicUrl | quote }}
-{{- range $name, $value := .Values.settings }}
-- name: {{ $name }}
-  value: {{ $value | quote }}
+{{/* A value as text: a large number has its digits, and a list commas. */}}
+{{- define "ringline.text" -}}
+{{- if kindIs "slice" . }}{{ join "," . }}
+{{- else if and (kindIs "float64" .) (eq (floor .) .) }}{{ printf "%.0f" . }}
+{{- else if kindIs "map" . }}{{ fail "a setting is a text, a number or a list, and no map" }}
+{{- else }}{{ . }}
 {{- end }}
 {{- end }}
 
-{{- define "ringline.pod" -}}
-serviceAccountName: {{ include "ringline.name" . }}
+{{- define "ringline.secrets" -}}
+{{ list "RINGLINE_DATABASE_URL" "RINGLINE_REDIS_URL" "RINGLINE_BROKER_URL" "RINGLINE_SECRET_KEY" "RINGLINE_METRICS_TOKEN" | toYaml }}
+{{- end }}
+
+{{/* `own` settings of a part are not to be changed; those of the values go before our own defaults. */}}
+{{- define "ringline.environment" -}}
+{{- range $name := include "ringline.secrets" . | fromYamlArray }}
+{{- if hasKey $.root.Values.settings $name }}{{ fail (printf "%s is a secret, and no setting: it belongs into the secret %v" $name $.root.Values.secretName) }}{{ end }}
+{{- end }}
+{{- $defaults := dict "RINGLINE_PUBLIC_URL" .root.Values.publicUrl -}}
+{{- range $name, $value := merge (dict) (.own | default dict) .root.Values.settings (.defaults | default dict) $defaults }}
+{{- if not (kindIs "invalid" $value) }}
+- name: {{ $name }}
+  value: {{ include "ringline.text" $value | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Where a pod may run, and what it may see. */}}
+{{- define "ringline.place" -}}
 automountServiceAccountToken: false
 securityContext: {{- include "ringline.podSecurity" . | nindent 2 }}
 {{- with .Values.imagePullSecrets }}
@@ -62,6 +87,50 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 {{- with .Values.tolerations }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{- define "ringline.volumes" -}}
+- name: tmp
+  emptyDir: { medium: Memory, sizeLimit: 64Mi }
+{{- with .Values.volumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "ringline.mounts" -}}
+- { name: tmp, mountPath: /tmp }
+{{- with .Values.volumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* A budget for a part of one pod would keep its node from ever being drained. */}}
+{{- define "ringline.budget" -}}
+{{- $part := get .root.Values .component }}
+{{- $many := or (dig "autoscaling" "enabled" false $part) (gt (int $part.replicas) 1) }}
+{{- if and $many $part.disruptionBudget }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "ringline.name" .root }}-{{ .component }}
+  labels: {{- include "ringline.labels" .root | nindent 4 }}
+spec:
+  {{- with $part.disruptionBudget }}
+  {{- if kindIs "invalid" .maxUnavailable }}
+  minAvailable: {{ .minAvailable }}
+  {{- else }}
+  maxUnavailable: {{ .maxUnavailable }}
+  {{- end }}
+  {{- end }}
+  selector:
+    matchLabels: {{- include "ringline.selector" . | nindent 6 }}
+{{- end }}
+{{- end }}
+
+{{- define "ringline.pod" -}}
+serviceAccountName: {{ include "ringline.name" . | quote }}
+{{ include "ringline.place" . }}
 {{- end }}
 
 {{- define "ringline.spread" -}}
