@@ -298,7 +298,7 @@ def ring_pushes(
             }
             (in_batches if session_id in large else rows).append(row)
             if token["every"] is not None:
-                again += alerts.repeats(row, ring.created_at, token["every"])
+                again += alerts.repeats(row, token["every"])
     made = [pushes.new_pushes(rows, late=late)]
     if in_batches:
         made.append(batches.in_batches(in_batches))

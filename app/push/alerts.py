@@ -129,16 +129,15 @@ async def add(
     return sorted({target.ring for target in found})
 
 
-def repeats(ring: NewRing, began: datetime, every: float) -> list[NewRepeat]:
+def repeats(ring: NewRing, every: float) -> list[NewRepeat]:
     """The notifications that ring a device again, each good until the next one.
 
-    Numbered from where the ring began, so that whoever writes them writes the same.
+    From where this device began to ring, which may be later than its ring did. Whoever writes them
+    later writes no more numbers than there are.
     """
     step, rows, number = timedelta(seconds=every), list[NewRepeat](), 1
-    while (due := began + number * step) < ring["deadline"]:
+    while (due := ring["created_at"] + number * step) < ring["deadline"]:
         number += 1
-        if due <= ring["created_at"]:
-            continue
         row: NewRepeat = {
             **ring,
             "id": uuid7(),

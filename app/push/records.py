@@ -10,7 +10,7 @@ from sqlalchemy import text
 from app.core.push import PUSH_STATES, Environment, PushState
 from app.infra.db import Connection, as_json
 from app.infra.statements import answer
-from app.push.tokens import rank, ringing
+from app.push.tokens import every, rank, ringing
 
 
 class PushEnd(TypedDict):
@@ -95,18 +95,30 @@ RECORD = text(f"""
         INSERT INTO pushes (id, ring, session_id, tenant_id, user_id, purpose, created_at, deadline,
                             token_id, device_row, kind, app_id, environment, token,
                             token_registered_at, token_version, state, due_at)
-        SELECT n.next_id, p.ring, p.session_id, p.tenant_id, p.user_id, 'ring', clock_timestamp(),
-            p.deadline, t.id, t.device_row, t.kind, t.app_id, t.environment, t.token,
-            t.registered_at, t.version, 'pending', clock_timestamp()
+        SELECT r.id, p.ring, p.session_id, p.tenant_id, p.user_id, r.purpose, c.now, r.deadline,
+            t.id, t.device_row, t.kind, t.app_id, t.environment, t.token, t.registered_at,
+            t.version, 'pending', r.due_at
         FROM n JOIN written w ON w.id = n.id AND w.state = 'refused'
         CROSS JOIN LATERAL (SELECT * FROM pushes p WHERE p.id = n.id LIMIT 1) p
         CROSS JOIN LATERAL (
-            SELECT t.* FROM tokens t
+            SELECT t.*, {every("t")} AS every FROM tokens t
             WHERE t.device_row = p.device_row AND t.tenant_id = p.tenant_id
                 AND t.user_id = p.user_id AND {ringing("t")} AND {rank("t")} > {rank("p")}
                 AND NOT EXISTS (SELECT FROM pushes o WHERE o.ring = p.ring AND o.token_id = t.id)
             ORDER BY {rank("t")}, t.id LIMIT 1
         ) t
+        CROSS JOIN LATERAL (SELECT clock_timestamp() AS now OFFSET 0) c
+        CROSS JOIN LATERAL (
+            SELECT n.next_id AS id, 'ring' AS purpose, c.now AS due_at, p.deadline
+            UNION ALL
+            SELECT CAST(encode(overlay(uuid_send(n.next_id) PLACING int4send(a.number) FROM 13),
+                    'hex') AS uuid), 'again ' || a.number + 1, a.due_at,
+                least(a.due_at + make_interval(secs => t.every), p.deadline)
+            FROM (SELECT number, c.now + number * make_interval(secs => t.every) AS due_at
+                FROM generate_series(1, CAST(ceil(
+                    extract(epoch FROM p.deadline - c.now) / t.every) AS integer)) number) a
+            WHERE a.due_at < p.deadline
+        ) r
         WHERE n.next_id IS NOT NULL AND NOT p.inherited AND p.deadline > clock_timestamp()
         ON CONFLICT (ring, token_id, purpose) DO NOTHING
     )
@@ -126,7 +138,8 @@ async def record(
     of the database took back (it is committed asynchronously) is taken back with its result.
 
     A ring that is refused for good goes to the next address of its phone (`next_id`), unless it may
-    have rung by this one: in this very statement, so that nothing is lost or doubled in between.
+    have rung by this one: in this very statement, so that nothing is lost or doubled in between. If
+    that rings by notifications, they are written too, as `alerts.repeats` has them.
 
     `attempts`: what was tried. It is written also of a claim that has been taken over; what the
     push's own row now says has no row of its own.

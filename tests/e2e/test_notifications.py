@@ -244,6 +244,43 @@ async def test_a_device_without_callkit_rings_by_one_notification_after_the_othe
     assert "a notification, number 2, goes to bob" in story
 
 
+async def repeats_of(tenant: Tenant, token: str) -> list[dict[str, Any]]:
+    """When this address rings at first, and again: seconds from the first."""
+    return await tenant.rows(
+        "SELECT CAST(extract(epoch FROM due_at - min(due_at) OVER ()) AS float) AS after,"
+        "   extract(epoch FROM p.deadline - due_at) AS lives, purpose, id"
+        " FROM pushes p WHERE tenant_id = :tenant AND token = :token"
+        "   AND purpose NOT IN ('stop', 'missed') ORDER BY due_at",
+        token=token,
+    )
+
+
+async def test_a_phone_whose_best_address_is_refused_rings_by_notifications_until_it_settles(
+    tenant: Tenant,
+) -> None:
+    await ring_without_callkit(tenant)
+    phone = await tenant.phone("bob")
+    tenant.sim.gone(phone.voip)
+    call = await tenant.ring("bob", ring_time=60)
+    [first] = await tenant.sim.arrived(1, token=str(phone.alert))
+    assert first.payload["ring"]["token"].startswith("rl_ct_")
+    rows = await repeats_of(tenant, str(phone.alert))
+    assert [row["after"] for row in rows] == list(range(0, 60, 9))
+    assert [row["purpose"] for row in rows] == ["ring", *(f"again {n}" for n in range(2, 8))]
+    assert [row["lives"] for row in rows[1:-1]] == [9] * 5
+    assert len({row["id"] for row in rows}) == 7
+    assert {row["id"].version for row in rows} == {7}
+    await next_repeat_now(tenant)
+    again = (await tenant.sim.arrived(2, token=str(phone.alert)))[1]
+    assert again.header("apns-collapse-id") == first.header("apns-collapse-id")
+    await tenant.act(call, "cancel")
+    last = (await tenant.sim.arrived(3, token=str(phone.alert)))[2]
+    assert last.payload["ring"]["type"] == "missed"
+    assert {row["state"] for row in await tenant.rows(
+        "SELECT state FROM pushes WHERE tenant_id = :tenant AND purpose LIKE 'again %'"
+    )} == {"accepted", "dropped"}  # fmt: skip
+
+
 async def test_a_ring_by_notifications_is_missed_declined_and_declined_here(
     tenant: Tenant,
 ) -> None:
@@ -281,6 +318,8 @@ async def test_a_device_without_callkit_that_comes_late_rings_on_and_off_by_defa
     call = await tenant.ring("bob", ring_time=60)
     assert [one["code"] for one in call["warnings"]] == ["unreachable"]
     await ring_without_callkit(tenant)
+    began = "UPDATE rings SET created_at = created_at - interval '8.9 s' WHERE tenant_id = :tenant"
+    await tenant.execute(began, tenant=tenant.id)
     _, late = await by_alert(tenant, "bob")
     for token in (late, silent):
         await tenant.sim.arrived(1, token=token)
@@ -290,6 +329,8 @@ async def test_a_device_without_callkit_that_comes_late_rings_on_and_off_by_defa
         " AND purpose LIKE 'again %' GROUP BY token"
     )
     assert {one["token"] for one in again} == {late, silent}
+    second = (await repeats_of(tenant, late))[1]
+    assert second["after"] == 9, "from where it began itself: no two follow at once"
 
 
 WORDS = {"title": "Missed call", "body": "{{caller_label}} called"} | {
