@@ -174,7 +174,18 @@ def _begin(folder: Path) -> Path:
     if folder.exists():
         raise BackupRefused("folder_exists", f"{folder} exists already: name a new folder")
     begun = folder.with_name(folder.name + ".part")
-    begun.mkdir(mode=0o700)
+    try:
+        begun.mkdir(mode=0o700)
+    except FileExistsError as error:
+        raise BackupRefused(
+            "broken_off",
+            f"{begun} is there: what is left of a backup that was broken off, or one that still "
+            "runs. Remove it if none runs, or name another folder",
+        ) from error
+    except FileNotFoundError as error:
+        raise BackupRefused(
+            "no_folder", f"{begun.parent} is no folder to put it in: make it, or mount it"
+        ) from error
     return begun
 
 

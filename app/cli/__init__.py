@@ -15,6 +15,7 @@ from app.cli import (
     tenants,
     users,
 )
+from app.cli.answers import fit_terminal
 from app.cli.base import app, fail
 from app.cli.faults import OURS, fault_of
 from app.infra.settings import wants_details
@@ -38,6 +39,7 @@ __all__ = [
 
 def main() -> None:
     """Entry point: whatever goes wrong ends in one sentence and an exit status."""
+    fit_terminal()
     try:
         app()
     except Exception as error:  # noqa: BLE001  (a person reads it)

@@ -6,6 +6,7 @@ to stderr. Columns are as wide as what stands in them: an id that is cut cannot 
 
 import functools
 import inspect
+import io
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
@@ -28,6 +29,13 @@ def wants_json() -> bool:
     return _style.json
 
 
+def fit_terminal(encoding: str | None = None) -> None:
+    """Have any name written on any terminal: what its encoding lacks is escaped, not a failure."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
 def command(group: typer.Typer, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A command of a group, which can also answer in JSON."""
 
@@ -39,7 +47,9 @@ def command(group: typer.Typer, name: str) -> Callable[[Callable[..., Any]], Cal
 
         @functools.wraps(function)
         def run(*args: Any, as_json: bool = False, **kwargs: Any) -> Any:
-            _style.json = _style.json or as_json
+            if as_json:
+                _style.json = True
+                fit_terminal("utf-8")  # RFC 8259, 8.1: whatever the terminal reads
             return function(*args, **kwargs)
 
         shown = signature.replace(parameters=[*signature.parameters.values(), asked])

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -21,6 +21,9 @@ from app.infra import process, schema
 from app.infra.outage import DatabaseAway
 from app.infra.settings import say_in_this_process
 
+if TYPE_CHECKING:
+    import uvicorn
+
 
 class Only(StrEnum):
     """What a worker does, if not everything."""
@@ -29,6 +32,7 @@ class Only(StrEnum):
     WEBHOOKS = "webhooks"
 
 
+PORTS = 65_535
 START_WITHIN = 60
 """Seconds for a process of several to answer its parent: a busy machine imports slowly."""
 
@@ -36,7 +40,7 @@ START_WITHIN = 60
 @app.command()
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="TCP port; 0 takes any free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -62,7 +66,7 @@ def api(
         proxy_headers=False,  # app/http/trusted_proxies.py sees to them
         **limits(settings.connections),
     )  # fmt: skip
-    listener = config.bind_socket() if fd is None else socket.socket(fileno=fd)
+    listener = _listener(config) if fd is None else socket.socket(fileno=fd)
     notice_the_vanished(listener)
     if workers > 1:
         with for_several_processes():
@@ -72,6 +76,15 @@ def api(
     server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(3)
+
+
+def _listener(config: "uvicorn.Config") -> socket.socket:
+    try:
+        return config.bind_socket()
+    except SystemExit as error:  # it has logged why, and not where
+        why = getattr(error.__context__, "strerror", None) or "it cannot be had"
+        where = f"{config.host}, port {config.port}"
+        fail(f"cannot listen on {where}: {why}. Choose another --host or --port", code="port")
 
 
 @app.command()
@@ -138,11 +151,13 @@ def simulator(
     folder: Annotated[Path, typer.Option(help="Keeps the authority: ca.pem, ca.key.")] = Path(
         "certs/dev"
     ),
-    production_port: Annotated[int, typer.Option(help="0 takes any free one.")] = 0,
-    sandbox_port: Annotated[int, typer.Option(help="0 takes any free one.")] = 0,
-    fcm_port: Annotated[int, typer.Option(help="0 takes any free one.")] = 0,
-    webpush_port: Annotated[int, typer.Option(help="0 takes any free one.")] = 0,
-    control_port: Annotated[int, typer.Option(help="0 takes any free one.")] = 0,
+    production_port: Annotated[
+        int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")
+    ] = 0,
+    sandbox_port: Annotated[int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")] = 0,
+    fcm_port: Annotated[int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")] = 0,
+    webpush_port: Annotated[int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")] = 0,
+    control_port: Annotated[int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")] = 0,
     accept_unknown: Annotated[
         bool, typer.Option(help="Take every well-formed token as live.")
     ] = False,

@@ -16,12 +16,22 @@ from pathlib import Path
 from app.cli import answers, base, main
 from app.infra.settings import get_settings
 
+
+def said(stream: io.TextIOWrapper) -> str:
+    """All that was written, as who reads UTF-8 sees it."""
+    stream.flush()
+    written = stream.buffer
+    assert isinstance(written, io.BytesIO)
+    return written.getvalue().decode()
+
+
 plain = dict(os.environ)
 for words, more in json.loads(Path(sys.argv[1]).read_text()):
     os.environ.clear()
     os.environ.update(plain | more)
     get_settings.cache_clear()
-    out, err = io.StringIO(), io.StringIO()
+    terminal = "ascii" if os.environ.get("LC_ALL") == "POSIX" else "utf-8"
+    out, err = (io.TextIOWrapper(io.BytesIO(), terminal, newline="\n") for _ in range(2))
     base.err.file, base.out.file = err, out
     answers._style.json = False
     sys.argv = ["ringline", *words]
@@ -31,4 +41,4 @@ for words, more in json.loads(Path(sys.argv[1]).read_text()):
             main()
         except SystemExit as ended:
             status = ended.code or 0
-    sys.__stdout__.write(json.dumps([words, status, out.getvalue(), err.getvalue()]) + "\n")
+    sys.__stdout__.write(json.dumps([words, status, *map(said, (out, err))]) + "\n")

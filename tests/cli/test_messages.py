@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,47 @@ def test_every_command_answers_in_json_and_ids_are_never_cut(database: str, tmp_
             for word in words:
                 parameters = parameters.commands[word]
             assert any("--json" in one.opts for one in parameters.params), words
+
+
+def test_a_name_is_written_on_a_terminal_that_lacks_its_letters(database: str) -> None:
+    env = settings(database_url=database) | {"LC_ALL": "POSIX"}
+    name = "B\u00fcro \u260e"
+    asked = [["tenant", "create", name], ["tenant", "list"], ["tenant", "list", "--json"]]
+    made, plain, machine = run(asked, env)
+    assert (made[1], plain[1], machine[1]) == (0, 0, 0), (made, plain, machine)
+    assert r"B\xfcro \u260e" in plain[2]
+    assert [one["name"] for one in json.loads(machine[2])] == [name]
+
+
+def test_an_address_that_cannot_be_had_is_named(database: str) -> None:
+    env = settings(database_url=database)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        taken, nobodys, none = run(
+            [["api", "--port", port], ["api", "--host", "192.0.2.1"], ["api", "--port", "99999"]],
+            env,
+        )
+    assert taken[1] == nobodys[1] == REFUSED
+    assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in taken[3]
+    assert "cannot listen on 192.0.2.1, port 8000: " in nobodys[3]
+    assert none[1] == 2
+    assert "99999" in none[3]
+
+
+def test_a_backup_says_what_is_in_its_way(database: str, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "pg_dump").write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 99.0'\n")
+    (tools / "pg_dump").chmod(0o755)
+    (tmp_path / "b 2.part").mkdir()
+    to = [tmp_path / "b 2", tmp_path / "none" / "b"]
+    asked = [["backup", str(one), "--tools", str(tools), "--json"] for one in to]
+    left, nowhere = run(asked, settings(database_url=database))
+    assert json.loads(left[3])["error"]["code"] == "broken_off"
+    assert str(tmp_path / "b 2.part") in json.loads(left[3])["error"]["detail"]
+    assert json.loads(nowhere[3])["error"]["code"] == "no_folder"
 
 
 def test_a_password_from_a_file(database: str, tmp_path: Path) -> None:
