@@ -10,7 +10,7 @@ import asyncio
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import httpx
 import uvloop
@@ -31,11 +31,11 @@ Series = dict[str, list[float | None]]
 
 
 class Scraper:
-    """Asks every process of a house for its metrics, and keeps what the rules read."""
+    """Asks every process of a house for its metrics, and keeps what is wanted."""
 
-    def __init__(self, targets: Mapping[tuple[str, str], str]) -> None:
+    def __init__(self, targets: Mapping[tuple[str, str], str], wanted: Set[str]) -> None:
         self._targets = targets
-        self._wanted = names_in(RULES.read_text())
+        self._wanted = wanted
         self._client = httpx.AsyncClient(timeout=STEP - 1)
         self.series: Series = {}
         self.taken = 0
@@ -179,7 +179,7 @@ def _always(one: Process, extra: Mapping[str, str]) -> None:
 
 async def main(cases: Sequence[Case], house: House, targets: Mapping[tuple[str, str], str]) -> None:
     async with living_in(house, users=20, followers=2) as world:
-        scraper = Scraper(targets)
+        scraper = Scraper(targets, names_in(RULES.read_text()))
         for case in cases:
             text = await record(world, scraper, case)
             (RECORDED / f"{case.name}.yaml").write_text(text)
