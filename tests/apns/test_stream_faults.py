@@ -149,7 +149,7 @@ async def test_a_caller_may_cancel_while_waiting_for_a_slot(sim) -> None:
 async def test_a_caller_may_cancel_while_connecting(sim) -> None:
     sim.connection_fault(hold=True)
     async with rig_on(sim) as rig:
-        caller = asyncio.create_task(rig.push())
+        caller = asyncio.create_task(rig.push(within=20.0))
         await until(lambda: rig.sender.stats().waiting == 1)
         caller.cancel()
         await asyncio.gather(caller, return_exceptions=True)
