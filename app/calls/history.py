@@ -32,7 +32,7 @@ PUSHES = text(f"""
            d.device_id, d.name AS device_name, d.report, t.retired_at, t.retired_reason
     FROM (SELECT * FROM targets p WHERE {of_calls("p", "ARRAY[CAST(:call AS uuid)]")}) p
     LEFT JOIN devices d ON d.id = p.device_row LEFT JOIN tokens t ON t.id = p.token_id
-    ORDER BY p.created_at, p.id LIMIT CAST(:limit AS bigint)
+    ORDER BY p.created_at, p.due_at, p.id LIMIT CAST(:limit AS bigint)
 """)  # noqa: S608  (constants)
 ATTEMPTS = text("""
     SELECT push_id, environment, started_at, finished_at, status, reason FROM attempts

@@ -168,7 +168,9 @@ def _line(push: Row, at: datetime, what: str, said: str, data: dict[str, Any]) -
         "token": f"...{push['ending']}",
         "state": push["state"],
     }
-    kind = f"{push['purpose']}_push.{what}"
+    purpose, _, number = push["purpose"].partition(" ")
+    kind = f"{purpose}_push.{what}"
+    data = {"number": int(number), **data} if number else data
     return Line(at, AFTER_EVENTS, kind, said, push["user_id"], push["device_id"], about | data)
 
 

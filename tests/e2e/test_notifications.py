@@ -276,6 +276,9 @@ async def test_a_phone_whose_best_address_is_refused_rings_by_notifications_unti
     await tenant.act(call, "cancel")
     last = (await tenant.sim.arrived(3, token=str(phone.alert)))[2]
     assert last.payload["ring"]["type"] == "missed"
+    story = (await tenant.api.get(f"/v1/calls/{call['session_id']}/timeline")).json()["timeline"]
+    unsent = [one["data"]["number"] for one in story if one["kind"] == "again_push.unsent"]
+    assert unsent == list(range(3, 8))
     assert {row["state"] for row in await tenant.rows(
         "SELECT state FROM pushes WHERE tenant_id = :tenant AND purpose LIKE 'again %'"
     )} == {"accepted", "dropped"}  # fmt: skip

@@ -86,6 +86,18 @@ def test_the_token_endpoints_word_stops_the_credential() -> None:
     assert reaction(0, None, no_answer=NoAnswer.NEVER_SENT).credential is CredentialAction.KEEP
 
 
+@pytest.mark.parametrize(
+    ("status", "reason"), [(500, "INTERNAL"), (502, None), (503, "UNAVAILABLE"), (504, None)]
+)
+def test_trouble_is_tried_again_until_the_ring_is_over(status: int, reason: str | None) -> None:
+    for number in (1, 2, 9):
+        found = reaction(status, reason, number=number)
+        assert (found.verdict, found.signal) == (Verdict.RETRY, Signal.TROUBLE)
+        assert (found.token, found.credential) == (TokenAction.KEEP, CredentialAction.KEEP)
+    late = react(Attempt(1, DEADLINE - 0.1, status, reason), Known(DEADLINE), 0.5)
+    assert late.verdict is Verdict.REFUSED
+
+
 @pytest.mark.parametrize("reason", TABLE.by_reason)
 def test_a_stored_attempt_is_counted_by_its_row(reason: str) -> None:
     row = TABLE.by_reason[reason]

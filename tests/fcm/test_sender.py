@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,7 @@ ANSWERS = [
     ({"status": 400, "body": '{"error":{"status":"FAILED\\u0000PRECONDITION"}}'}, 400,
      "FAILED\ufffdPRECONDITION"),
     ({"status": 500, "reason": "INTERNAL", "pieces": 3}, 500, "INTERNAL"),
+    ({"status": 418, "body": "{}"}, 418, None),
 ]  # fmt: skip
 
 
@@ -161,6 +163,14 @@ async def test_any_answer_is_an_outcome(rig: Rig, fault, code: int, reason: str 
     await rig.settled()
 
 
+async def test_a_wait_may_be_given_as_a_date(rig: Rig) -> None:
+    token = rig.live()
+    said = formatdate(time.time() + 30, usegmt=True)
+    rig.sim.fault(token=token, status=429, headers={"retry-after": said})
+    outcome = await rig.push(token)
+    assert 20 < (outcome.retry_after or 0) <= 30
+
+
 SILENCES = [
     ({"silence": True}, True),
     ({"reset": "REFUSED_STREAM"}, False),
@@ -168,6 +178,7 @@ SILENCES = [
     ({"close": "rst"}, True),
     ({"close": "tls"}, True),
     ({"goaway": {"covering": False}}, False),
+    ({"goaway": {"covering": True}, "close": "rst"}, True),
     ({"cut": "body", "status": 500, "reason": "INTERNAL", "close": "rst"}, None),
 ]
 

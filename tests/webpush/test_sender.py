@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from email.utils import formatdate
 
 import pytest
 
@@ -97,6 +98,14 @@ async def test_any_answer_is_an_outcome(rig: Rig, fault, code: int, reason: str 
     await rig.settled()
 
 
+async def test_a_wait_may_be_given_as_a_date(rig: Rig) -> None:
+    browser = rig.subscribe()
+    said = formatdate(time.time() + 30, usegmt=True)
+    rig.sim.fault(token=id_of(browser), status=429, headers={"retry-after": said})
+    outcome = await rig.push(browser)
+    assert 20 < (outcome.retry_after or 0) <= 30
+
+
 SILENCES = [
     ({"silence": True}, True),
     ({"reset": "REFUSED_STREAM"}, False),
@@ -104,6 +113,7 @@ SILENCES = [
     ({"close": "rst"}, True),
     ({"close": "tls"}, True),
     ({"goaway": {"covering": False}}, False),
+    ({"goaway": {"covering": True}, "close": "rst"}, True),
     ({"cut": "body", "status": 500, "reason": "InternalError", "close": "rst"}, None),
 ]
 
