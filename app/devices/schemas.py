@@ -345,7 +345,7 @@ class UserTokenIn(Request):
     scopes: (
         Annotated[
             list[Literal["devices", "calls", "ring", "history"]],
-            AtMost(4, "unknown_scope", "there are 4 scopes", 1),
+            Field(min_length=1, max_length=4),
         ]
         | None
     ) = Field(None, description="what the token is good for", examples=[["devices", "calls"]])

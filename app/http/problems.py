@@ -10,9 +10,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.core.text import storable
 from app.http.access_log import request_id
+from app.http.head import ENDLESS
 from app.infra.errors import AppError, TooMany
 from app.infra.fields import UNTOLD
 
@@ -83,7 +85,9 @@ CODES = {
 }
 
 
-NO_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
+NO_OBJECT = frozenset({"missing", "model_attributes_type", "model_type", "dict_type"})
+OF_TEXT = {"too_long": ("most", "max_length"), "too_short": ("least", "min_length")}
+"""pydantic speaks of items where a text was looked at before it was measured."""
 NAMED = re.compile(r"([a-z_]+): (.+)", re.DOTALL)
 
 
@@ -105,6 +109,9 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
             detail = "the body is not valid JSON"
         elif code == "unknown_field":
             detail = "this field is not known here; remove it or correct its spelling"
+        elif error["type"] in OF_TEXT and isinstance(error["input"], str):
+            word, bound = OF_TEXT[error["type"]]
+            detail = f"must have at {word} {error['ctx'][bound]:,} characters"
         elif not field and error["type"] in NO_OBJECT:
             detail = "send a JSON object, with `Content-Type: application/json`"
         elif not field and (named := NAMED.match(detail)):
@@ -128,14 +135,32 @@ UNREADABLE = "There was an error parsing the body"
 """FastAPI's words for a body that is not UTF-8, or nested too deeply."""
 
 
-async def _on_http(_request: Request, error: Exception) -> Response:
+async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 400 and error.detail == UNREADABLE:
         return problem(422, "invalid_json", "the body is not valid JSON in UTF-8")
     code = STATUS_CODES.get(error.status_code, f"http_{error.status_code}")
     response = problem(error.status_code, code, str(error.detail))
     response.headers.update(error.headers or {})
+    if error.status_code == 405:
+        response.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return response
+
+
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
+
+def _methods(request: Request) -> set[str]:
+    """What may be asked of this path (RFC 9110, 10.2.1); the router names one route's alone."""
+    scopes = [{**request.scope, "method": method} for method in METHODS]
+    routes = request.app.routes
+    found = {
+        scope["method"]
+        for scope in scopes
+        if any(one.matches(scope)[0] == Match.FULL for one in routes)
+    }
+    can_head = "GET" in found and not request.scope["path"].startswith(ENDLESS)
+    return found | ({"HEAD"} if can_head else set())
 
 
 async def _on_bug(_request: Request, _error: Exception) -> Response:

@@ -60,7 +60,7 @@ class Within:
 
     def _check(self, value: float) -> float:
         if not self.low <= value <= self.high:
-            raise refuse(self.code, f"must be from {self.low:g} to {self.high:g}{self.unit}")
+            raise refuse(self.code, f"must be from {self.low:,.9g} to {self.high:,.9g}{self.unit}")
         return value
 
     def __get_pydantic_core_schema__(
@@ -203,7 +203,7 @@ _CALL_NAME = _matching(
     identifiers.is_call_name,
     identifiers.CALL_NAME_PATTERN,
     64,
-    "invalid_session_id",
+    "invalid_id",
     "must be 1 to 64 of A-Z a-z 0-9 _ -",
 )
 UserId = Annotated[str, *_USER_ID]

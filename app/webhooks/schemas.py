@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from app.core.event import event_filters, nearest_filter
-from app.infra.fields import AtMost, Name, Text, refuse
+from app.infra.fields import AtMost, Name, Said, Text, refuse
 from app.infra.fields import Request as Body
 
 LONGEST_OVERLAP = 7 * 86_400.0
@@ -28,7 +28,8 @@ def _known(value: str) -> str:
 
 EventFilter = Annotated[
     str,
-    Field(max_length=64, pattern=r"^(\*|[a-z_]+\.(\*|[a-z_]+))$"),
+    Field(max_length=64),
+    Said(pattern=r"^(\*|[a-z_]+\.(\*|[a-z_]+))$"),
     AfterValidator(_known),
 ]
 Events = Annotated[

@@ -85,7 +85,7 @@ CASES = [
     Case("reserved device id", DEVICES, device(device_id="server"), 422, "invalid_device_id"),
     Case("key without a user", DEVICES, {"tokens": [token()]}, 422, "missing_field"),
     Case("type with a colon", CALLS, call(type="a:b"), 422, "invalid_call_type"),
-    Case("id with a space", CALLS, call(id="a b"), 422, "invalid_session_id"),
+    Case("id with a space", CALLS, call(id="a b"), 422, "invalid_id"),
     Case("callee with a comma", CALLS, call(callees=["a,b"]), 422, "invalid_user_id"),
     Case("no callees", CALLS, call(callees=[]), 422, "no_callees"),
     Case("1,000 callees", CALLS, call(callees=[f"u{n}" for n in range(1000)]), 422,

@@ -1,10 +1,16 @@
 """Errors name the field and the way out, and never repeat what was sent."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from app.api.problem_codes import CODES
 from app.calls.schemas import RingIn
-from app.devices.schemas import DeviceIn
+from app.devices.schemas import ActivateIn, DeviceIn, UserTokenIn
 from app.http.problems import field_errors
+from app.tenants.schemas import TenantSettings
+from app.users.schemas import HandlesIn
+from app.webhooks.schemas import WebhookIn
 
 SECRET = "ab" * 40
 
@@ -28,6 +34,43 @@ def test_a_body_that_is_no_object_is_told_what_to_send() -> None:
     for body in (None, [1], "text", 3):
         (error,) = told(RingIn, body)
         assert "application/json" in error["detail"]
+    (error,) = field_errors([{"type": "missing", "loc": ("body",), "msg": "Field required"}])
+    assert "application/json" in error["detail"]
+
+
+def test_a_text_is_measured_in_characters() -> None:
+    for model, body, said in (
+        (WebhookIn, {"url": "x" * 2_049}, "must have at most 2,048 characters"),
+        (ActivateIn, {"token": "x"}, "must have at least 10 characters"),
+    ):
+        (error,) = told(model, body)
+        assert error["detail"] == said
+
+
+def test_a_token_that_may_do_nothing_is_not_made() -> None:
+    (error,) = told(UserTokenIn, {"scopes": []})
+    assert (error["field"], error["code"]) == ("scopes", "invalid_field")
+
+
+TOKENS = [{"kind": "voip", "token": SECRET, "app_id": f"com.example.a{n}"} for n in range(9)]
+BEYOND: tuple[tuple[type[BaseModel], dict[str, Any]], ...] = (
+    (DeviceIn, {"tokens": TOKENS}),
+    (DeviceIn, {"tokens": TOKENS[:1], "expires_in": 299}),
+    (DeviceIn, {"tokens": [TOKENS[0] | {"kind": "sms"}]}),
+    (WebhookIn, {"url": "https://example.com", "events": ["call.*"] * 51}),
+    (WebhookIn, {"url": "https://example.com", "events": ["call.statred"]}),
+    (RingIn, {"caller": {"id": "alice"}, "callees": ["bob"], "ring_time": 4}),
+    (RingIn, {"caller": {"id": "alice"}, "callees": ["bob"], "custom": {"a": "x" * 2_048}}),
+    (HandlesIn, {"handles": [{"kind": "email", "value": f"{n}@example.com"} for n in range(21)]}),
+    (TenantSettings, {"call_types": {f"t{n}": {} for n in range(201)}}),
+    (TenantSettings, {"profiles": {f"com.example.a{n}": "ringline" for n in range(1_001)}}),
+)
+
+
+def test_what_is_beyond_a_bound_is_told_as_the_reference_says() -> None:
+    for model, body in BEYOND:
+        (error,) = told(model, body)
+        assert CODES[error["code"]] == (422, f"{error['field']}: {error['detail']}")
 
 
 def test_every_wrong_field_is_told_at_once() -> None:

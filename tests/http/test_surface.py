@@ -17,6 +17,20 @@ async def test_no_trace_and_no_listing(site: Site) -> None:
         assert "ringline.css" not in answer.text.split("<body>")[-1]
 
 
+async def test_what_may_be_asked_of_a_path_is_told_whole(site: Site) -> None:
+    visitor = await site.visitor()
+    for path, methods in (
+        ("/v1/calls", "GET, HEAD, POST"),
+        ("/v1/settings", "GET, HEAD, PUT"),
+        ("/v1/users/%40a%2Fb/blocks/bob", "DELETE, PUT"),
+        ("/v1/devices/unregister", "DELETE, PATCH, POST"),
+        ("/v1/events", "GET"),
+        ("/healthz", "GET, HEAD"),
+    ):
+        answer = await visitor.request("TRACE", path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, methods), path
+
+
 async def test_other_origins_read_nothing(settings, runtime) -> None:
     named = settings.model_copy(update={"cors_origins": ["https://app.example.com"]})
     app = create_app(named)

@@ -463,9 +463,10 @@ async def test_bodies_and_time_are_bounded(backend: Tenant) -> None:
         ({"url": "https://example.com/\r\nX: 1"}, "invalid_url"),
         ({"url": "https://example.com/\0"}, "invalid_text"),
         ({"url": "https://example.com/", "events": []}, "no_events"),
-        ({"url": "https://example.com/", "events": ["call"]}, "invalid_field"),
         ({"url": "https://example.com/", "events": ["call.statred"]}, "unknown_event"),
         ({"url": "https://example.com/", "events": ["*", "cal.*"]}, "unknown_event"),
+        ({"url": "https://example.com/", "events": ["call"]}, "unknown_event"),
+        ({"url": "https://example.com/", "events": ["Call.Started"]}, "unknown_event"),
         ({"url": "https://example.com/", "event": ["call.*"]}, "unknown_field"),
     ],
 )
