@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,14 @@ def test_compose_has_a_health_check_for_each_part_and_knows_our_commands() -> No
         if "build" in one:
             assert set(one["environment"]) <= settings()
             check_command(one["command"][1:])
+
+
+def test_compose_is_reached_by_the_proxy_of_its_machine_alone_and_believes_it() -> None:
+    api = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["api"]
+    assert all(port.startswith("127.0.0.1:") for port in api["ports"])
+    told = api["environment"]["RINGLINE_TRUSTED_PROXIES"].partition(":-")[2].rstrip("}")
+    trusted = Settings(environment="development", trusted_proxies=told).trusted_proxies
+    assert any(ip_address("172.18.0.1") in network for network in trusted)
 
 
 def test_units_start_what_there_is_and_may_do_little() -> None:
