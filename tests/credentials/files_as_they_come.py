@@ -10,7 +10,7 @@ from urllib.parse import quote
 from cryptography.hazmat.primitives import serialization
 
 from tests.credentials import p12_writer as p12
-from tests.credentials.p12_writer import Lock
+from tests.credentials.p12_writer import Lock, Noise
 
 if TYPE_CHECKING:
     from tests.credentials.files import Made, Maker
@@ -124,5 +124,5 @@ def slow(maker: "Maker") -> Iterator["Made"]:
     bags = [p12.key_bag(key, long_salt) for _ in range(5)]
     whole = p12.pfx([p12.safe([*certs, *bags])], mac=False)
     yield Made("slow: long salts, long password", whole, "p" * 1_024, "wrong_password")
-    heavy = p12.safe([*certs, *[p12.certificate_bag(bytes(9_000))] * 10], Lock("rc2-40", "pw"))
+    heavy = p12.safe([*certs, *[p12.certificate_bag(bytes(9_000))] * 10], Noise("rc2-40", "pw"))
     yield Made("slow: much RC2", p12.pfx([heavy], mac=False), "x" * 1_024, "wrong_password")

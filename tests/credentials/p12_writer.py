@@ -161,6 +161,14 @@ class Lock:
         return algorithm, encryptor.update(pad(content, 16)) + encryptor.finalize()
 
 
+class Noise(Lock):
+    """What was never encrypted: for those who have no right password, as good, and made at once."""
+
+    def close(self, content: bytes) -> tuple[bytes, bytes]:
+        algorithm, _ = super().close(b"")
+        return algorithm, os.urandom(len(pad(content, 8)))
+
+
 def pbkdf2(salt: bytes, rounds: int, size: int) -> bytes:
     prf = seq(oid("1.2.840.113549.2.11"), NULL)
     return seq(oid("1.2.840.113549.1.5.12"), seq(octets(salt), number(rounds), number(size), prf))
