@@ -97,7 +97,7 @@ async def backend(quiet_house: House) -> AsyncIterator[Tenant]:
 async def new_webhook_dispatcher(
     tenant: Tenant, outbound: SafeHttp | None = None
 ) -> WebhookDispatcher:
-    """A courier in this process, its worker alive for a minute."""
+    """A dispatcher in this process, its worker alive for a minute."""
     worker = uuid7()
     await tenant.execute(
         "INSERT INTO workers (id, host, pid, started_at, alive_until) VALUES"
@@ -109,7 +109,7 @@ async def new_webhook_dispatcher(
 
 @pytest.fixture
 async def webhook_dispatcher(backend: Tenant) -> AsyncIterator[WebhookDispatcher]:
-    """A courier that may go to private addresses."""
+    """A dispatcher that may go to private addresses."""
     made = await new_webhook_dispatcher(backend)
     yield made
     await made.stop(1)

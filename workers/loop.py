@@ -90,7 +90,7 @@ class Loop:
         self._loop.call_soon_threadsafe(self._spawn, work)
 
     def deliver(self) -> None:
-        """Have the courier look what is due to webhooks; never waits for it."""
+        """Have the dispatcher look what is due to webhooks; never waits for it."""
         assert self._loop is not None
         if self.webhook_dispatcher is not None:
             self._loop.call_soon_threadsafe(self.webhook_dispatcher.wake)

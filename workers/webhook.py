@@ -1,4 +1,4 @@
-"""The task that sends what is due to webhooks: it wakes the courier and returns."""
+"""The task that sends what is due to webhooks: it wakes the dispatcher and returns."""
 
 from celery import Celery
 

@@ -90,7 +90,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "invalid_idempotency_key": (422, "must have 1 to 255 printable characters"),
     "no_tokens": (422, "tokens: a device is registered with at least one token"),
     "too_many_tokens": (422, "tokens: at most 8 for one device"),
-    "duplicate_token": (422, "tokens: a device has one token of each kind for a bundle id"),
+    "duplicate_token": (422, "tokens: a device has one token of each kind for an app"),
     "unknown_kind": (
         422,
         (

@@ -291,7 +291,7 @@ class DeviceIn(Request):
         places = {(token.kind, token.app_id) for token in self.tokens}
         if len(places) < len(self.tokens):
             raise refuse(
-                "duplicate_token", "tokens: a device has one token of each kind for a bundle id"
+                "duplicate_token", "tokens: a device has one token of each kind for an app"
             )
         return self
 
