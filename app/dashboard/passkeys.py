@@ -1,11 +1,11 @@
 """Passkeys of administrators (Web Authentication): making them, and what they sign. Commits."""
 
 import base64
-import json
 import secrets
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 import webauthn
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
@@ -89,7 +89,7 @@ async def add_passkey(
         raise Invalid("no_challenge", "That took too long; try again.")
     try:
         made = webauthn.verify_registration_response(
-            credential=credential,
+            credential=_read(credential),
             expected_challenge=row["challenge"],
             expected_rp_id=rp_id,
             expected_origin=origin,
@@ -124,6 +124,14 @@ async def remove_passkey(
         await note(session, actor, "admin.passkey_remove", visitor.email, name=name)
 
 
+def _read(credential: str) -> dict[str, Any]:
+    """What the browser has sent. Raises ValueError, also if nested without end, or TypeError."""
+    found = orjson.loads(credential)
+    if not isinstance(found, dict):
+        raise TypeError("a passkey's answer is an object")
+    return found
+
+
 def challenge_mark(mark: str) -> bytes:
     """How a challenge is known: by the cookie of the browser that was given it."""
     return vault.digest("challenge|" + mark)
@@ -135,10 +143,11 @@ async def signed(runtime: Runtime, row: dict[str, Any], credential: str) -> bool
     async with runtime.database.autocommit() as session:
         known = await store_factors.passkeys(session, row["admin_id"])
     try:
-        said = base64.urlsafe_b64decode(str(json.loads(credential)["id"]) + "==")
+        read = _read(credential)
+        said = base64.urlsafe_b64decode(str(read["id"]) + "==")
         one = next(key for key in known if key["credential_id"] == said)
         done = webauthn.verify_authentication_response(
-            credential=credential,
+            credential=read,
             expected_challenge=row["challenge"],
             expected_rp_id=rp_id,
             expected_origin=origin,

@@ -1,6 +1,5 @@
 """Pages: what notifications say, for each call type and event."""
 
-import json
 from typing import Any
 
 import orjson
@@ -130,8 +129,8 @@ def _with_texts(
     of_type.pop("mode", None)
     if texts.strip():
         try:
-            of_type[event] = json.loads(texts)
-        except ValueError as error:
+            of_type[event] = orjson.loads(texts)  # which bounds how deep it is
+        except orjson.JSONDecodeError as error:
             raise Invalid("invalid_template", f"not JSON: {error}") from error
     if mode == "notify":
         of_type["mode"] = mode

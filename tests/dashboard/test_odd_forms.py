@@ -69,6 +69,19 @@ async def test_no_page_fails(site, tenant) -> None:
         assert answer.status_code < 500, f"{method} {asked}: {answer.text[:300]}"
 
 
+async def test_json_that_is_nested_without_end(site, tenant) -> None:
+    admin = await site.admin()
+    for deep in ("[" * 60_000, '{"title":' * 900 + "1" + "}" * 900):
+        for form, fields in {
+            "notifications": {"call_type": "default", "event": "missed", "texts": deep},
+            "notifications/preview": {"call_type": "default", "event": "missed", "texts": deep},
+            "tokens": {"jwks": deep},
+            "payload": {"app_id": "com.example", "profile": "custom", "template": deep},
+        }.items():
+            answer = await post(admin, f"/dashboard/t/{tenant}/settings/{form}", **fields)
+            assert answer.status_code == 422, f"{form}: {answer.text[:300]}"
+
+
 async def test_a_form_without_a_session_is_no_way_in_for_odd_text(site) -> None:
     visitor = await site.visitor()
     for email in ("a\x00@b.c", "\u2028", "x" * 10_000):

@@ -15,6 +15,7 @@ from app.infra.settings import Settings
 from tests.dashboard.authenticator import Authenticator
 from tests.dashboard.conftest import PASSWORD, Site, admin_with_password, post, sign_in
 
+DEEP = "[" * 60_000
 CODE = re.compile(r"<li>((?:[A-Z2-7]{4}-){5}[A-Z2-7]{4})</li>")
 
 
@@ -189,6 +190,9 @@ async def test_a_passkey_signs_for_this_host_this_sign_in_and_its_owner_alone(si
     replayed = mine.make({"rp": {"id": "localhost"}, "challenge": "AAAA"})
     fields = {"name": "key", "credential": replayed}
     assert (await post(owner, "/dashboard/me/passkeys", **fields)).status_code == 422
+    await post(owner, "/dashboard/me/passkeys/options", password=PASSWORD)
+    fields["credential"] = DEEP
+    assert (await post(owner, "/dashboard/me/passkeys", **fields)).status_code == 422
     assert len(CODE.findall((await add(owner, mine)).text)) == 10
     assert (await add(owner, mine)).status_code == 409
     assert (await add(other, theirs)).status_code == 200
@@ -201,6 +205,9 @@ async def test_a_passkey_signs_for_this_host_this_sign_in_and_its_owner_alone(si
         return (await browser.post("/dashboard/sign-in/second", data=fields)).status_code
 
     browser = await halfway(site, site.made["owner"])
+    page = (await browser.get("/dashboard/sign-in/second")).text
+    form = {"form": re.search(r'name="form" value="([^"]+)"', page).group(1), "passkey": DEEP}
+    assert (await browser.post("/dashboard/sign-in/second", data=form)).status_code == 401
     assert await signs(theirs, browser) == 401
     assert await signs(mine, browser, challenge="AAAA") == 401
     assert await signs(mine, browser, rpId="evil.example") == 401
