@@ -41,6 +41,18 @@ FOR_BUNDLES = text(f"""
 """)  # noqa: S608  (constants)
 
 
+STAMP = """
+    SELECT coalesce(string_agg(concat_ws(' ', c.id, c.xmin, c.expired), ',' ORDER BY c.id), '')
+    FROM (SELECT DISTINCT tenant_id, app_id FROM {apps}) a CROSS JOIN LATERAL (
+        SELECT c.id, c.xmin, c.not_after <= clock_timestamp() AS expired FROM credentials c
+        WHERE c.tenant_id = a.tenant_id AND c.app_id = a.app_id
+            AND c.state IN ('active', 'standby') OFFSET 0
+    ) c
+"""
+"""SQL: a text that differs whenever what `for_apps` would answer of the (tenant_id, app_id) of
+`{apps}` does: which rows they are, and by `xmin` which version of each."""
+
+
 async def for_apps(session: Connection, pairs: Collection[tuple[UUID, str]]) -> list[Usable]:
     """What may push for these (tenant, bundle id): active ones, and those on standby.
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.core.push import ENVIRONMENTS, TOKEN_KINDS, Purpose
+from app.credentials.store import STAMP
 from app.infra.db import Connection, as_json, read
 from app.push import claims
 from app.push.claimed import Batch, CallFacts, Claim, ClaimedPlace, ClaimedPush, Look
@@ -34,6 +35,7 @@ CLAIM = f"""
         CASE WHEN row_number() OVER (PARTITION BY b.session_id) = 1 THEN (
             {CALL} WHERE c.id = b.session_id
         ) END AS call,
+        CASE WHEN row_number() OVER () = 1 THEN ({STAMP.format(apps="b")}) END AS credentials,
         (SELECT array_agg(u.place)
          FROM unnest(b.token_ids, b.users) WITH ORDINALITY AS u(token_id, user_id, place)
          WHERE (SELECT t.user_id = u.user_id AND t.retired_at IS NULL FROM tokens t
@@ -80,7 +82,7 @@ def _open_places(worker: UUID, row: Any) -> list[ClaimedPlace]:
     batch = Batch(row.id, worker, row.fence, row.created_at, [None] * size, [None] * size)
     kind, environment = TOKEN_KINDS[row.kind], ENVIRONMENTS[row.environment]
     facts = None if call is None else CallFacts(**call)
-    found = []
+    stamp, found = row.credentials, []
     for place, (push, ring, token_id, device, user, token, registered_at, version) in enumerate(
         zip(
             row.push_ids, row.rings, row.token_ids, row.device_rows, row.users, row.tokens,
@@ -92,14 +94,14 @@ def _open_places(worker: UUID, row: Any) -> list[ClaimedPlace]:
             continue
         found.append(
             ClaimedPlace(
-                Purpose.RING, kind, environment, facts, (), push, ring, row.session_id,
-                row.tenant_id, user, device, token_id, row.app_id, token, registered_at, version,
-                False, None, row.created_at, row.deadline, worker, row.fence, row.fence, False,
-                False, None, row.now, False, False, place not in moved, row.created_at,
-                row.deadline, batch, place,
+                Purpose.RING, kind, environment, facts, stamp, (), push, ring,
+                row.session_id, row.tenant_id, user, device, token_id, row.app_id, token,
+                registered_at, version, False, None, row.created_at, row.deadline, worker,
+                row.fence, row.fence, False, False, None, row.now, False, False,
+                place not in moved, row.created_at, row.deadline, batch, place,
             )
         )  # fmt: skip
-        facts = None
+        facts = stamp = None
     return found
 
 

@@ -113,14 +113,17 @@ class RingRow(RowValue):
 class ClaimedPush(RowValue):
     """A push in this worker's hands.
 
-    `call` comes with the first push of each call; `tried` is the (status, reason) of each earlier
-    attempt. `now` is the database's clock. Where the ring is gone its times are the push's own.
+    `call` comes with the first push of each call, `credentials` with the first of a claim: a stamp
+    of those that serve the apps of all that it got (`credentials.store.STAMP`). `tried` is the
+    (status, reason) of each earlier attempt. `now` is the database's clock. Where the ring is gone
+    its times are the push's own.
     """
 
     purpose: Purpose
     kind: TokenKind
     environment: Environment
     call: CallFacts | None
+    credentials: str | None
     tried: Sequence[tuple[int | None, str | None]]
     id: UUID
     ring: UUID
@@ -153,12 +156,13 @@ class ClaimedPush(RowValue):
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
         """With enums for words; it is made for each push, so the columns come in their order."""
-        purpose, kind, environment, call, tried, *rest = row
+        purpose, kind, environment, call, credentials, tried, *rest = row
         return cls(
             PURPOSES.get(purpose, Purpose.AGAIN),  # numbered
             TOKEN_KINDS[kind],
             ENVIRONMENTS[environment],
             None if call is None else CallFacts(**call),
+            credentials,
             () if tried is None else [(status, reason) for status, reason in tried],
             *rest,
         )

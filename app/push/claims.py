@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 
 from app.core.frozen import replace
+from app.credentials.store import STAMP
 from app.infra.db import Connection, Row, many, read
 from app.push.claimed import Claim, ClaimedPush, Look
 from app.push.partitions import tries_of
@@ -65,6 +66,7 @@ CLAIM = f"""
         CASE WHEN row_number() OVER (PARTITION BY p.session_id) = 1 THEN (
             {CALL} WHERE c.id = p.session_id
         ) END AS call,
+        CASE WHEN row_number() OVER () = 1 THEN ({STAMP.format(apps="p")}) END AS credentials,
         NULL AS tried,
         p.id, p.ring, p.session_id, p.tenant_id, p.user_id, p.device_row, p.token_id, p.app_id,
         p.token, p.token_registered_at, p.token_version, p.healed, p.callkit_reason, p.created_at,

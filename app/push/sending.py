@@ -48,6 +48,12 @@ AT_A_STRETCH = 50
 FAILED_KEPT = 10_000
 """Pushes of which it is remembered by which credentials they have failed."""
 
+MOST_KNOWN = 1_000
+"""Sets of apps of which it is kept what may push for them."""
+
+App = tuple[UUID, str]
+"""(tenant, id of an app)."""
+
 NOT_YET = float("-inf")
 """`start_by` of a push that may not begin before a look has noted that it is a repeat."""
 
@@ -110,6 +116,7 @@ class Sending:
         self._breakers = Breakers()
         self._in_flight: dict[Claim, InFlight] = {}
         self._failed: OrderedDict[UUID, tuple[UUID, ...]] = OrderedDict()
+        self._usable_known: dict[frozenset[App], tuple[list[str], Sequence[Usable]]] = {}
         self._waiting: dict[Claim, InFlight] = {}
         """Those of them that had no stream when it was last looked."""
 
@@ -124,12 +131,7 @@ class Sending:
         if missed:
             left = deque(push for push in left if push.purpose is not Purpose.MISSED)
         try:
-            async with self._runtime.database.autocommit() as session:
-                usable = CredentialSet(
-                    await credentials.for_apps(
-                        session, {(push.tenant_id, push.app_id) for push in claimed}
-                    )
-                )
+            usable = CredentialSet(await self._usable(claimed))
             calls = {push.session_id: push.call for push in claimed if push.call is not None}
             if self._spans is not None:
                 self._spans.claimed(claimed, calls, read)
@@ -146,6 +148,21 @@ class Sending:
         finally:
             for push in (*left, *missed):
                 self._finish(Result(push, PushState.PENDING, push.reason))
+
+    async def _usable(self, claimed: Sequence[ClaimedPush]) -> Sequence[Usable]:
+        """What may push for these; read anew where it is not as their claim says."""
+        apps = frozenset((push.tenant_id, push.app_id) for push in claimed)
+        stamps = [push.credentials for push in claimed if push.credentials is not None]
+        known = self._usable_known.get(apps)
+        if known is not None and known[0] == stamps:
+            return known[1]
+        async with self._runtime.database.autocommit() as session:
+            rows = await credentials.for_apps(session, apps)
+        if len(self._usable_known) >= MOST_KNOWN:
+            self._usable_known.clear()
+        # what is newer than its stamp is read once more, by the next claim
+        self._usable_known[apps] = stamps, rows
+        return rows
 
     async def _read_locales(self, told: Sequence[ClaimedPush], preparing: Preparing) -> None:
         async with self._runtime.database.autocommit() as session:

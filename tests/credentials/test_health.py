@@ -21,6 +21,45 @@ async def usable(runtime, tenant, bundle=APP):
         return await store.for_apps(session, {(tenant, bundle)})
 
 
+async def test_a_stamp_differs_whenever_what_may_push_does(runtime, tenant, simulator):
+    """By it a worker knows that what it has read of credentials is still so."""
+    sql = f"WITH w AS (SELECT CAST(:tenant AS uuid) AS tenant_id, CAST(:app AS text) AS app_id) \
+        SELECT ({store.STAMP.format(apps='w')}) AS stamp"
+
+    async def stamp() -> str:
+        async with runtime.database.autocommit() as session:
+            return (await many(session, text(sql), {"tenant": tenant, "app": APP}))[0]["stamp"]
+
+    async def change(what: str) -> None:
+        async with runtime.database.transaction() as session:
+            await session.execute(
+                text(f"UPDATE credentials SET {what} WHERE tenant_id = :tenant"),
+                {"tenant": tenant},
+            )
+
+    seen = [await stamp()]
+    assert seen == [""]
+    await service.add(runtime, tenant, Upload(data=simulator.voip_certificate(APP).pem))
+    seen.append(await stamp())
+    assert await stamp() == seen[-1]
+    await service.add(runtime, tenant, Upload(data=simulator.voip_certificate(OTHER).pem))
+    assert await stamp() == seen[-1]
+    async with runtime.database.transaction() as session:
+        one = (await store.for_apps(session, {(tenant, APP)}))[0]
+        await health.note_refused(session, [(one, "production", "BadCertificate")])
+    seen.append(await stamp())
+    for what in (
+        "version = version + 1",
+        "not_after = now() - interval '1 s'",
+        "state = 'retired'",
+    ):
+        await change(what)
+        seen.append(await stamp())
+    assert await usable(runtime, tenant) == []
+    assert len(set(seen[:-1])) == len(seen) - 1
+    assert seen[-1] == ""
+
+
 async def tenant_events(runtime, tenant):
     async with runtime.database.autocommit() as session:
         sql = text("SELECT type, data FROM tenant_events WHERE tenant_id = :tenant ORDER BY id")

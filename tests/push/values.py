@@ -14,6 +14,7 @@ PUSH: Final = ClaimedPush(
     kind=TokenKind.VOIP,
     environment=Environment.PRODUCTION,
     call=None,
+    credentials=None,
     tried=(),
     id=UUID(int=7),
     ring=UUID(int=8),
