@@ -4,12 +4,11 @@ and axe has nothing serious to say."""
 import asyncio
 from pathlib import Path
 
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import async_playwright, expect
 
+from tests.axe import serious
 from tests.browser import ARGUMENTS, program
 
-SERIOUS = {"serious", "critical"}
 PAGES = (
     "index.html", "README.html", "docs/guides/calls.html", "docs/api/calls.html", "docs/api/models.html",
     "docs/runbook/RinglineNoWorker.html", "docs/promises.html", "search.html?q=decline",
@@ -32,21 +31,10 @@ async def _look(site: Path) -> None:
                 await page.goto(f"file://{site}/{name}")
                 if name.startswith("search"):
                     await expect(page.locator("ul.search li").first).to_be_visible(timeout=30_000)
-                await _accessible(page, name)
+                assert await serious(page) == [], name
             assert [one for one in asked if not one.startswith(("file:", "data:"))] == []
             await page.close()
         await browser.close()
     print(
         f"looked at {len(PAGES)} pages at 390 and 1440 px: no outside request, search finds, axe clean"
     )
-
-
-async def _accessible(page: Page, name: str) -> None:
-    answer = (await Axe().run(page)).response
-    assert len(answer["passes"]) > 5
-    bad = [
-        (one["id"], [node["html"][:160] for node in one["nodes"]][:3])
-        for one in answer["violations"]
-        if one["impact"] in SERIOUS
-    ]
-    assert bad == [], (name, bad)

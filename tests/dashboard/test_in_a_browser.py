@@ -9,17 +9,16 @@ from uuid import UUID
 
 import httpx
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
 from app.dashboard import admins
 from app.tenants import service as tenants
 from devkit.simulator import Simulator
+from tests.axe import serious
 from tests.dashboard.conftest import BUNDLE, PASSWORD, admin_with_password
 from tests.e2e.house import House, bearer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-SERIOUS = {"serious", "critical"}
 PACKAGE = "com.example.an_android_app"
 WEB_APP = "https://app.example.com"
 EVIL = "<script>alert(1)</script>"
@@ -87,16 +86,7 @@ async def new_page(
 
 async def accessible(page: Page, *, contrast: bool = True) -> None:
     """Axe finds nothing serious; of contrast, which goes by no width and costs the most, if asked."""
-    options = {"resultTypes": ["violations"], "rules": {"color-contrast": {"enabled": contrast}}}
-    answer = (await Axe().run(page, options=options)).response
-    assert len(answer["passes"]) > 5
-    found = answer["violations"]
-    bad = [
-        (v["id"], [n["html"][:120] for n in v["nodes"]][:3])
-        for v in found
-        if v["impact"] in SERIOUS
-    ]
-    assert bad == [], page.url
+    assert await serious(page, contrast=contrast) == [], page.url
 
 
 async def fits(page: Page, *, contrast: bool = True) -> None:
