@@ -18,7 +18,7 @@ from app.infra import clock, rabbitmq
 from app.infra import news as redis
 from app.infra.db import Database, one
 from app.infra.outage import DatabaseAway
-from app.infra.schema import head_revision, revision_of
+from app.infra.schema import NEWER, head_revision, known_revisions, revision_of
 from app.infra.settings import LOOPBACK, Settings, unknown_variables
 from app.infra.urls import http_url
 from app.infra.vault import VaultError, keyring
@@ -175,10 +175,11 @@ async def _database_checks(database: Database, settings: Settings) -> list[Check
         )
     )  # fmt: skip
     revision, head = await revision_of(database), head_revision()
+    newer = revision is not None and revision not in known_revisions()
     checks.append(
         Check(
             "Tables", revision == head, f"at {revision or 'nothing'}, this code is at {head}",
-            "run `ringline migrate`",
+            NEWER if newer else "run `ringline migrate`", serious=not newer,
         )
     )  # fmt: skip
     checks.append(await _key(database, settings))

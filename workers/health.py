@@ -5,6 +5,7 @@ of. It is for those inside: there is no TLS and no token.
 """
 
 import json
+import socket
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
@@ -22,7 +23,12 @@ Why = Callable[[], str | None]
 
 
 def serve(host: str, port: int, *, alive: Why, ready: Why) -> ThreadingHTTPServer:
-    """Answer until the process ends, or `shutdown` is called."""
+    """Answer until the process ends, or `shutdown` is called. IPv6 may stand in brackets.
+
+    Raises OSError where nobody can listen there.
+    """
+    where = host.removeprefix("[").removesuffix("]")
+    found = socket.getaddrinfo(where, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
 
     class Handler(BaseHTTPRequestHandler):
         timeout = PATIENCE
@@ -55,10 +61,11 @@ def serve(host: str, port: int, *, alive: Why, ready: Why) -> ThreadingHTTPServe
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        address_family = found[0][0]
 
         def handle_error(self, *_of: object) -> None:
             """A client that has gone is none of ours."""
 
-    server = Server((host, port), Handler)
+    server = Server((where, port), Handler)
     start_thread("worker-health", server.serve_forever)
     return server

@@ -32,7 +32,10 @@ def _start(**_more: Any) -> None:
     loop.start()
     if settings.worker_metrics is not None:
         host, _, port = settings.worker_metrics.rpartition(":")
-        health.serve(host, int(port), alive=loop.stuck, ready=loop.unready)
+        try:
+            health.serve(host, int(port), alive=loop.stuck, ready=loop.unready)
+        except OSError as error:  # it pushes all the same, and an alarm says that nobody answers
+            log.error("metrics_absent", at=settings.worker_metrics, why=error.strerror)  # noqa: TRY400
 
 
 def _stop(**_: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from app.infra.db import Database
+from app.infra.errors import AppError
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
@@ -14,9 +15,32 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
+NEWER = (
+    "a newer Ringline has migrated this database: that is well while an upgrade is under way; else "
+    "install that version, or restore the backup from before it"
+)
+
+
+class DatabaseIsNewer(AppError):
+    """The database is at a revision that this code does not have."""
+
+    status = 409
+
+
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database at `url` to `revision` (Alembic). Blocks; needs no running loop."""
-    _alembic("upgrade", url, revision)
+    """Bring the database at `url` to `revision` (Alembic). Blocks; needs no running loop.
+
+    Raises DatabaseIsNewer where it is at a revision of another version.
+    """
+    from alembic.script.revision import ResolutionError  # noqa: PLC0415  (slow to import)
+    from alembic.util import CommandError  # noqa: PLC0415
+
+    try:
+        _alembic("upgrade", url, revision)
+    except CommandError as error:
+        if isinstance(error.__cause__, ResolutionError):
+            raise DatabaseIsNewer("database_is_newer", NEWER) from error
+        raise
 
 
 def downgrade(url: str, revision: str) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import typer
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from app.cli import app
 from app.cli.faults import AWAY, OURS, REFUSED, fault_of
+from app.infra.db import Database
 from app.infra.settings import unknown_variables
 from tests import forks
 from tests.cli.test_cli import STRONG
@@ -250,6 +251,23 @@ def test_a_backup_says_what_is_in_its_way(database: str, tmp_path: Path) -> None
     assert json.loads(left[3])["error"]["code"] == "broken_off"
     assert str(tmp_path / "b 2.part") in json.loads(left[3])["error"]["detail"]
     assert json.loads(nowhere[3])["error"]["code"] == "no_folder"
+
+
+async def test_a_database_of_a_newer_version_is_told_from_an_older_one(database: str) -> None:
+    at = text("UPDATE alembic_version SET version_num = '9999'")
+    one = Database(database, pool=2)
+    async with one.transaction() as session:
+        await session.execute(at)
+    await one.close()
+    nowhere = dict.fromkeys(("apns_production_url", "apns_sandbox_url"), "https://127.0.0.1:1")
+    asked = [["migrate"], ["doctor", "--json"]]
+    (_, status, _, err), (_, _, out, _) = run(asked, settings(database_url=database, **nowhere))
+    assert status == REFUSED
+    assert "a newer Ringline has migrated" in err
+    (tables,) = (check for check in json.loads(out) if check["name"] == "Tables")
+    assert not tables["ok"]
+    assert not tables["serious"]
+    assert "a newer Ringline has migrated" in tables["mend"]
 
 
 def test_a_password_from_a_file(database: str, tmp_path: Path) -> None:
