@@ -20,6 +20,8 @@ export interface PhoneOptions {
   userId: string;
   /** This installation's own and lasting id: keep it in `localStorage`. */
   deviceId: string;
+  /** What people call it; the dashboard and timelines do too. */
+  deviceName?: string;
   /** Milliseconds of silence after which the stream is dead: 40,000 by default. */
   silence?: number;
   /** Server-sent events by default; a WebSocket where a proxy holds those back. */
@@ -123,7 +125,7 @@ export class RinglinePhone extends Sender {
   /**
    * Ring also while no page is open, by Web Push: registers this device. `worker` is the address at
    * which your app serves the package's `worker.js`. It asks whether it may notify, so call it from
-   * a tap first, and then at each start of the page.
+   * a tap first, and then at each start of the page. Notifications are in the browser's language.
    */
   async subscribe(worker: string): Promise<Registered> {
     const { pushManager } = await active(await navigator.serviceWorker.register(worker));
@@ -143,7 +145,9 @@ export class RinglinePhone extends Sender {
     const options = { userVisibleOnly: true, applicationServerKey: key };
     subscription ??= await pushManager.subscribe(options);
     const token = { kind: "webpush", app_id, subscription, application_server_key: key };
-    const body = { device_id: this.#options.deviceId, platform: "web", tokens: [token] };
+    const { deviceId: device_id, deviceName: name } = this.#options;
+    const { language: locale } = navigator;
+    const body = { device_id, name, platform: "web", locale, tokens: [token] };
     return this.send({ method: "POST", path: "/v1/devices", body, repeatable: true });
   }
 

@@ -6,7 +6,8 @@ export const at = (id) => document.getElementById(id);
 const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" };
 export const token = async () => (await (await fetch("/lab/web_phone/token", asked)).json()).token;
 export const deviceId = (localStorage.webPhone ??= crypto.randomUUID());
-export const phone = new RinglinePhone({ url: location.origin, token, userId: "bob", deviceId });
+const deviceName = "Bob's browser";
+export const phone = new RinglinePhone({ url: location.origin, token, userId: "bob", deviceId, deviceName });
 
 function show(sentence) {
   at("said").textContent = sentence;

@@ -152,4 +152,5 @@ async def test_by_one_click_all_of_bobs_ring_one_answers_and_all_others_stop(
         told = page.get_by_role("region", name="The call’s timeline")
         for who in ("Apple", "Google", "The push service"):
             await expect(told).to_contain_text(f"{who} accepts the push to bob", timeout=SLOW)
+        await expect(told).to_contain_text("a push goes to bob's Bob's browser")
         await lab.post("/phones/bob-1/hang_up")

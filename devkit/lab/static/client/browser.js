@@ -63,7 +63,7 @@ export class RinglinePhone extends Sender {
     /**
      * Ring also while no page is open, by Web Push: registers this device. `worker` is the address at
      * which your app serves the package's `worker.js`. It asks whether it may notify, so call it from
-     * a tap first, and then at each start of the page.
+     * a tap first, and then at each start of the page. Notifications are in the browser's language.
      */
     async subscribe(worker) {
         const { pushManager } = await active(await navigator.serviceWorker.register(worker));
@@ -83,7 +83,9 @@ export class RinglinePhone extends Sender {
         const options = { userVisibleOnly: true, applicationServerKey: key };
         subscription ??= await pushManager.subscribe(options);
         const token = { kind: "webpush", app_id, subscription, application_server_key: key };
-        const body = { device_id: this.#options.deviceId, platform: "web", tokens: [token] };
+        const { deviceId: device_id, deviceName: name } = this.#options;
+        const { language: locale } = navigator;
+        const body = { device_id, name, platform: "web", locale, tokens: [token] };
         return this.send({ method: "POST", path: "/v1/devices", body, repeatable: true });
     }
     /** Hand over a push that native code or a service worker has got: it rings or stops once. */
