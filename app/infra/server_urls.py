@@ -5,8 +5,9 @@ SQLAlchemy, `rediss://` is verified by redis-py and not by Celery. What is not k
 rather than left to one of them. No error repeats what was given: it may hold a password.
 """
 
+import difflib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote
@@ -101,12 +102,9 @@ def database_url(text: str) -> DatabaseUrl:
     scheme, colon, rest = text.strip().partition("://")
     if not colon or scheme not in POSTGRES_SCHEMES:
         raise ValueError("must begin with postgresql://")
-    rest, options = split_query(rest)
+    rest, options = split_query(rest, TAKEN | OURS | PLACES | {"ssl", "channel_binding"})
     authority, _, path = rest.partition("/")
     user, password, places = split_userinfo(authority)
-    for name in options:
-        if name not in TAKEN | OURS | PLACES | {"ssl", "channel_binding"}:
-            raise ValueError(f"{name[:40]!r} is no option of a PostgreSQL address")
     hosts = _hosts(places) or _hosts(options.get("host", ""), options.get("port", ""))
     return DatabaseUrl(
         user or options.get("user"),
@@ -261,11 +259,8 @@ def redis_url(text: str, *, ca_file: Path | None = None) -> RedisUrl:
     scheme, colon, rest = text.strip().partition("://")
     if not colon or scheme not in REDIS_SCHEMES:
         raise ValueError("must begin with redis://, rediss:// or unix:///path.sock")
-    rest, options = split_query(rest)
     known = (*REDIS_OPTIONS, *(SENTINEL_OPTIONS if scheme.endswith("+sentinel") else ()))
-    for name in options:
-        if name not in known:
-            raise ValueError(f"{name[:40]!r} is no option here: {', '.join(known)} are")
+    rest, options = split_query(rest, known)
     authority, slash, path = rest.partition("/")
     user, password, place = split_userinfo(authority)
     if scheme == "unix":
@@ -323,11 +318,25 @@ def _db(path: str, options: Mapping[str, str]) -> int:
 # --- what both have in common ---------------------------------------------------------------------
 
 
-def split_query(rest: str) -> tuple[str, dict[str, str]]:
+def split_query(rest: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
+    """What stands before the options, and these. Raises ValueError for one that is not `known`.
+
+    Of an unknown one no word is repeated: after a bare ? it may be the rest of a password.
+    """
     if "#" in rest:
         raise ValueError("must hold no #" + PASSWORD_HINT)
     before, _, query = rest.partition("?")
-    return before, dict(parse_qsl(query, keep_blank_values=True))
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    for n, name in enumerate(options, 1):
+        if name not in known:
+            near = difflib.get_close_matches(name[:40], sorted(known), n=1)
+            meant = f"did you mean {near[0]}?" if near else f"it takes {_listed(known)}"
+            raise ValueError(f"option {n} is none of this address: {meant}" + PASSWORD_HINT)
+    return before, options
+
+
+def _listed(known: Collection[str]) -> str:
+    return ", ".join(sorted(known)) or "none"
 
 
 def split_userinfo(authority: str) -> tuple[str | None, str | None, str]:

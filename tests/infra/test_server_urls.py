@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 
 from app.doctor import examine
 from app.infra import news
+from app.infra.amqp_url import amqp_url
 from app.infra.db import Database, clock
 from app.infra.queue import make_celery
 from app.infra.schema import upgrade
@@ -68,6 +69,17 @@ def test_a_wrong_address_of_postgresql_is_told_and_not_repeated(given: str) -> N
     with pytest.raises(ValueError, match="RINGLINE_DATABASE_URL"):
         _ = Settings(database_url=given).sqlalchemy_url
     assert Settings(database_url=given).unreadable()
+
+
+@pytest.mark.parametrize("rest", ["?WORD@h/1", "/x?WORD=1@h", "?a&WORD=1@h/1", "?dbWORD@h"])
+def test_a_password_with_a_bare_question_mark_is_not_repeated(rest: str) -> None:
+    for read, scheme in (
+        (database_url, "postgresql"), (redis_url, "redis"), (redis_url, "rediss+sentinel"),
+        (amqp_url, "amqp"), (amqp_url, "amqps"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError) as caught:
+            read(f"{scheme}://u:p{rest}")
+        assert "WORD" not in str(caught.value)
 
 
 def of_celery(url: RedisUrl) -> dict[str, object]:
