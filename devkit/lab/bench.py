@@ -83,7 +83,8 @@ class Bench:
             httpx.AsyncClient(timeout=5.0, trust_env=False, verify=trusted())
         )
         api = str(self._backend.client.base_url)
-        tokens = {user: await premises.user_token(self._backend, user) for _, user, _ in PHONES}
+        users = {user for _, user, _ in PHONES}
+        tokens = {user: await premises.user_token(self._backend, user) for user in users}
         for device_id, user, name in PHONES:
             app_id = BUNDLE_PREFIX + device_id
             phone: Phone
