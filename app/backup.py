@@ -33,6 +33,7 @@ from app.infra.server_urls import database_url
 DUMP: Final = "database.dump"
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
+NEEDED: Final = {"at", "revision", "keys", "server_version", "sha256"}
 CHUNK: Final = 2**20
 UNBOUNDED: Final = (
     "SET LOCAL idle_in_transaction_session_timeout = 0",
@@ -209,9 +210,11 @@ def _write(file: Path, manifest: dict[str, Any]) -> None:
 def _read(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-        known = manifest["format"] == FORMAT
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        known = manifest["format"] == FORMAT and manifest.keys() >= NEEDED
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupRefused("no_backup", f"{folder} holds no backup of Ringline's") from error
-    if not known or manifest["sha256"] != _digest(folder / DUMP)["sha256"]:
+    if not known:
+        raise BackupRefused("damaged", f"{folder / MANIFEST} is not as `ringline backup` writes it")
+    if manifest["sha256"] != _digest(folder / DUMP)["sha256"]:
         raise BackupRefused("damaged", f"{folder / DUMP} is not what its manifest says")
     return manifest

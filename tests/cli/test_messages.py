@@ -239,7 +239,9 @@ def test_an_address_that_cannot_be_had_is_named(database: str) -> None:
     assert "99999" in none[3]
 
 
-def test_a_backup_says_what_is_in_its_way(database: str, tmp_path: Path) -> None:
+def test_a_backup_says_what_is_in_its_way(
+    database: str, empty_database: str, tmp_path: Path
+) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     (tools / "pg_dump").write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 99.0'\n")
@@ -251,6 +253,10 @@ def test_a_backup_says_what_is_in_its_way(database: str, tmp_path: Path) -> None
     assert json.loads(left[3])["error"]["code"] == "broken_off"
     assert str(tmp_path / "b 2.part") in json.loads(left[3])["error"]["detail"]
     assert json.loads(nowhere[3])["error"]["code"] == "no_folder"
+    (to[0]).mkdir()
+    (to[0] / "manifest.json").write_text('{"format": 1, "sha256": ""}')
+    (torn,) = run([["restore", str(to[0]), "--json"]], settings(database_url=empty_database))
+    assert json.loads(torn[3])["error"]["code"] == "damaged"
 
 
 async def test_a_database_of_a_newer_version_is_told_from_an_older_one(database: str) -> None:
