@@ -37,7 +37,14 @@ from app.http.security_headers import SecurityHeaders
 from app.http.trusted_proxies import TrustedProxies
 from app.infra import clock, errors, process
 from app.infra.observe import set_up_logging
-from app.infra.outage import DatabaseAway, is_away, is_busy, is_transient
+from app.infra.outage import (
+    NOT_MIGRATED,
+    DatabaseAway,
+    is_away,
+    is_busy,
+    is_transient,
+    lacks_schema,
+)
 from app.infra.process import at_first_signal
 from app.infra.rate_limits import TELL, WITHIN, RateLimiter
 from app.infra.runtime import Runtime, open_runtime
@@ -211,7 +218,9 @@ async def _warm_up(runtime: Runtime) -> None:
     except key_check.WrongSecretKey:
         raise
     except Exception as error:
-        if not is_transient(error):
+        if lacks_schema(error):
+            log.error("not_migrated", why=NOT_MIGRATED)  # noqa: TRY400  (no fault of ours)
+        elif not is_transient(error):
             log.exception("rehearsal_failed")
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.frozen import frozen
 from app.infra.errors import AppError
-from app.infra.outage import DatabaseAway, is_transient, name_of, sqlstate
+from app.infra.outage import NOT_MIGRATED, DatabaseAway, is_transient, name_of, sqlstate
 from app.infra.vault import VaultError
 
 REFUSED: Final = 1
@@ -26,7 +26,7 @@ BY_STATE: Final = {
     "28000": "PostgreSQL refuses the user of RINGLINE_DATABASE_URL: correct it, or pg_hba.conf",
     "3D000": "PostgreSQL has no database of the name in RINGLINE_DATABASE_URL: `createdb` it, or "
     "correct the name",
-    "42P01": "the database lacks tables of this version: run `ringline migrate`",
+    "42P01": NOT_MIGRATED,
     "42703": "the database's tables are of another version: run `ringline migrate`",
     "42501": "PostgreSQL does not allow this to the user of RINGLINE_DATABASE_URL: make it the "
     "owner of the database",

@@ -25,6 +25,7 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "loop_ended": "The worker's loop ended by a fault; the process ends too",
         "metrics_absent": "RINGLINE_WORKER_METRICS cannot be had; the worker works all the same",
         "not_marked_unreachable": "A ring that reached nobody could not be marked so",
+        "not_migrated": "The database lacks tables of this version; with them the server serves",
         "partition_dropped": "A week of a table was dropped whole: all in it was old",
         "partition_left_out": "The default partition has too many rows for a week to be made",
         "partition_made": "A table's partition for a week was made",

@@ -29,6 +29,10 @@ QUERY_CANCELED = "57014"
 
 READ_ONLY = "25006"
 BUSY = frozenset({"55P03", "40001", "40P01", "25P03", QUERY_CANCELED})
+LACKING = frozenset({"42P01", "42703"})
+"""No such table, no such column."""
+
+NOT_MIGRATED = "the database lacks tables of this version: run `ringline migrate`"
 ROW_CLASSES = frozenset({"22", "23"})
 
 TOLD_EVERY = 60.0
@@ -49,6 +53,11 @@ def is_away(error: BaseException) -> bool:
     if state == QUERY_CANCELED:
         return False
     return state[:2] in AWAY_CLASSES or state == READ_ONLY or error.connection_invalidated
+
+
+def lacks_schema(error: BaseException) -> bool:
+    """Whether this means that the database lacks a table or column of this version."""
+    return isinstance(error, DBAPIError) and sqlstate(error) in LACKING
 
 
 def is_busy(error: BaseException) -> bool:

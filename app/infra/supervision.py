@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from app.infra.observe import TASK_FAILURES, TASKS_FAILING
-from app.infra.outage import is_transient
+from app.infra.outage import NOT_MIGRATED, is_transient, lacks_schema
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,8 @@ class Health:
         now = time.monotonic()
         if not is_transient(error) and now > self._told.get(type(error), -TOLD_EVERY) + TOLD_EVERY:
             self._told[type(error)] = now
-            log.error("task_failed", task=self.name, failures=self.in_a_row, exc_info=error)
+            told = {"why": NOT_MIGRATED} if lacks_schema(error) else {"exc_info": error}
+            log.error("task_failed", task=self.name, failures=self.in_a_row, **told)
 
     def well(self) -> None:
         """It works: what fails next is a first failure."""

@@ -6,6 +6,7 @@ import secrets
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from app.api.health import Health
 from app.credentials import key_check, rotation
@@ -80,6 +81,21 @@ async def does_not_start(settings: Settings) -> None:
     with pytest.raises(key_check.WrongSecretKey, match=SENTENCE):
         async with app.router.lifespan_context(app):
             pytest.fail("it started")
+
+
+async def test_a_server_without_tables_says_so_in_a_line(
+    settings: Settings, empty_database: str
+) -> None:
+    app = create_app(settings.model_copy(update={"database_url": empty_database}))
+    with capture_logs() as told:
+        async with app.router.lifespan_context(app):
+            async with asyncio.timeout(20):
+                while not any(line["event"] == "task_failed" for line in told):
+                    await asyncio.sleep(0.02)
+    assert [line["event"] for line in told].count("not_migrated") == 1
+    of_tables = [line for line in told if line["event"] in {"not_migrated", "task_failed"}]
+    assert all("run `ringline migrate`" in line["why"] for line in of_tables)
+    assert not [line for line in told if line.get("exc_info")]
 
 
 async def test_what_was_sealed_before_there_was_a_check_decides(
