@@ -15,6 +15,7 @@ import fcntl
 import functools
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
@@ -28,6 +29,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST = 200_000
@@ -215,6 +217,18 @@ def _become(received: list[int], wanted: list[int]) -> None:
         os.close(one)
 
 
+def _anew(stream: Any) -> io.TextIOWrapper:
+    """The stream of a descriptor that is another file now: whether one may seek in it, for one."""
+    binary = open(stream.fileno(), "wb", 0 if stream.write_through else -1, closefd=False)  # noqa: SIM115
+    return io.TextIOWrapper(
+        binary,
+        stream.encoding,
+        stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
 def main() -> None:
     """Import, serve, and in a child run what was asked for, to the end of the process."""
     gc.disable()
@@ -230,6 +244,7 @@ def main() -> None:
     os.environ.update(env)
     tempfile.tempdir = None
     time.tzset()
+    sys.stdout, sys.stderr = _anew(sys.stdout), _anew(sys.stderr)
     sys.argv = [module, *words]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

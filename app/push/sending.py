@@ -154,7 +154,7 @@ class Sending:
         apps = frozenset((push.tenant_id, push.app_id) for push in claimed)
         stamps = [push.credentials for push in claimed if push.credentials is not None]
         known = self._usable_known.get(apps)
-        if known is not None and known[0] == stamps:
+        if known is not None and stamps and known[0] == stamps:
             return known[1]
         async with self._runtime.database.autocommit() as session:
             rows = await credentials.for_apps(session, apps)

@@ -66,6 +66,7 @@ class Apple:
         self.push_service = PushService()
         self.connections: dict[int, ApnsConnection] = {}
         self.last_connection = 0
+        self.stopping = False
         self.revoked: set[str] = set()
 
     def now(self) -> float:
@@ -148,6 +149,12 @@ class Apple:
         self.last_connection += 1
         self.connections[self.last_connection] = connection
         return self.last_connection
+
+    def stop(self) -> None:
+        """Drop every connection, and each that was accepted and is told of only now."""
+        self.stopping = True
+        for connection in list(self.connections.values()):
+            connection.stream.abort()
 
     def established(self, number: int | None = None) -> "list[ApnsConnection]":
         """Give one connection that speaks HTTP/2 (KeyError if there is none), or all."""

@@ -35,6 +35,9 @@ class ApnsConnection(Opening):
 
     def tcp_opened(self) -> None:
         self.number = self.apple.admit(self)
+        if self.apple.stopping:  # or the loop would wait for it without end
+            self.stream.abort()
+            return
         super().tcp_opened()
 
     def begin_http2(self) -> None:

@@ -146,8 +146,7 @@ async def serve(
         for port in ports.values():
             port.close()
         apple.faults.remove()
-        for connection in list(apple.connections.values()):
-            connection.stream.abort()
+        apple.stop()
         await asyncio.sleep(0)
 
 

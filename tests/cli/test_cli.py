@@ -144,7 +144,7 @@ def test_simulator_runs_alone(environment: dict[str, str], tmp_path: Path) -> No
     try:
         with open(reading) as said:  # noqa: PTH123
             lines = [said.readline() for _ in range(4)]
-            assert "https://" in lines[0]
+            assert "https://" in lines[0], lines
             assert (folder / "ca.pem").exists()
             process.terminate()
             assert process.wait(10) == 0

@@ -1,6 +1,7 @@
 """Android phones ring by FCM, on the path that iPhones ring by."""
 
 import secrets
+from base64 import b64encode
 from collections import Counter
 
 import httpx
@@ -291,3 +292,47 @@ async def test_what_an_app_says_of_its_phone_is_kept(tenant: Tenant) -> None:
     found = (await tenant.api.get("/v1/devices", params={"user_id": "bob"})).json()["devices"][0]
     assert found["device_id"] == droid.device_id
     assert found["report"]["full_screen"] is False
+
+
+async def test_an_account_goes_every_step_of_a_certificate(
+    tenant: Tenant, account: Account
+) -> None:
+    path = "/v1/credentials"
+
+    def body(one: Account) -> dict[str, str]:
+        return {"file": b64encode(one.json.encode()).decode(), "app_id": PACKAGE}
+
+    seen = (await tenant.api.post(f"{path}/preview", json=body(account))).json()
+    assert (seen["kind"], seen["project_id"]) == ("google_service_account", PROJECT), seen
+    assert seen["subject"] == account.client_email, seen
+    first = (await tenant.api.post(path, json=body(account))).json()
+    assert (first["state"], first["health"]) == ("active", "working"), first
+    assert (first["subject"], first["key_id"]) == (account.client_email, seen["key_id"])
+    twice = await tenant.api.post(path, json=body(account))
+    assert (twice.status_code, twice.json()["code"]) == (409, "credential_exists"), twice.text
+
+    next_one = tenant.sim.google_account(PROJECT)
+    second = (await tenant.api.post(path, json=body(next_one))).json()
+    assert second["state"] == "active"
+    assert (await tenant.api.get(f"{path}/{first['id']}")).json()["state"] == "standby"
+    droid = await android(tenant, "bob")
+    tenant.sim.change_account(next_one.client_email, disabled=True)
+    refused = (await tenant.api.post(f"{path}/{second['id']}/probe")).json()
+    assert refused["health"] == "failing", refused
+    await tenant.ring("bob")  # by the one on standby
+    await tenant.sim.arrived(1, token=droid.token)
+    back = (await tenant.api.post(f"{path}/{first['id']}/activate")).json()
+    assert (back["state"], back["health"]) == ("active", "working")
+    without = await tenant.api.post(f"{path}/{second['id']}/activate")
+    assert without.status_code == 409, without.text
+
+    gone = await tenant.api.post(f"{path}/{second['id']}/retire")
+    assert gone.json()["state"] == "retired", gone.text
+    asked = await tenant.api.post(f"{path}/{first['id']}/retire")
+    assert asked.status_code == 409, asked.text
+    last = await tenant.api.post(f"{path}/{first['id']}/retire", json={"confirm": True})
+    assert last.json()["state"] == "retired"
+    for one in (first, second):
+        assert (await tenant.api.delete(f"{path}/{one['id']}")).status_code == 204
+    kinds = [row["kind"] for row in (await tenant.api.get(path)).json()["credentials"]]
+    assert "google_service_account" not in kinds

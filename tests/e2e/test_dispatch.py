@@ -1,6 +1,7 @@
 """What a worker does with a push between claim and record, when things happen in between."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 from sqlalchemy import text
@@ -78,18 +79,35 @@ async def test_a_claim_whose_commit_went_unanswered_is_found_again(tenant: Tenan
     assert len(tenant.sim.arrivals(phone.voip)) == 1
 
 
+LOCK = text("LOCK TABLE credentials IN ACCESS EXCLUSIVE MODE")
+WAITING = "wait_event_type = 'Lock' AND datname = current_database()"
+
+
 async def test_a_connection_lost_between_claim_and_send_costs_no_ring(tenant: Tenant) -> None:
     tenant.house.may_log |= {"claims_given_back", "round_failed"}
     phone = await tenant.phone("bob")
-    async with tenant.runtime.database.transaction() as session:
-        await session.execute(text("LOCK TABLE credentials IN ACCESS EXCLUSIVE MODE"))
-        answers = await Ringer(tenant.runtime).all([order(tenant.id, "bob")])
-        assert isinstance(answers[0], dict)
+    database = tenant.runtime.database
+
+    async def waits(query: str) -> None:
+        sql = f"SELECT 1 FROM pg_stat_activity WHERE {WAITING} AND query LIKE '{query}'"
+        await eventually(lambda: tenant.rows(sql))
+
+    # a claim reads the table too: it waits for the first lock, and what follows it for the second
+    async with contextlib.AsyncExitStack() as second:
+        async with database.transaction() as session:
+            await session.execute(LOCK)
+            answers = await Ringer(tenant.runtime).all([order(tenant.id, "bob")])
+            assert isinstance(answers[0], dict)
+            await waits("%UPDATE pushes%")
+            other = await second.enter_async_context(database.transaction())
+            locked = asyncio.create_task(other.execute(LOCK))
+            await waits("LOCK TABLE%")
+        await locked
         await eventually(lambda: pushes(tenant, "sending"))
         killed = await eventually(
             lambda: tenant.rows(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE wait_event_type = 'Lock' AND query LIKE '%FROM credentials c%'"
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {WAITING} "
+                "AND query LIKE '%FROM credentials c%' AND query NOT LIKE '%UPDATE pushes%'"
             )
         )
         assert killed

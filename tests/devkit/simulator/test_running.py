@@ -124,3 +124,28 @@ def test_imports_nothing_else_of_ours() -> None:
     code = "import sys, devkit.simulator; print(*[m for m in sys.modules if m.startswith('app.')])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert all(name.startswith("devkit.simulator") for name in found.stdout.split())
+
+
+@pytest.mark.timeout(30)
+def test_it_stops_while_clients_connect() -> None:
+    """A connection that was accepted in its last moment held its loop, which then never ended."""
+    opened: list[socket.socket] = []
+    for _ in range(3):
+        over, under_way = threading.Event(), threading.Event()
+
+        def connect(port: int, over: threading.Event, under_way: threading.Event) -> None:
+            while not over.is_set():
+                with contextlib.suppress(OSError):
+                    opened.append(socket.create_connection(("127.0.0.1", port), timeout=1))
+                    under_way.set()
+
+        with contextlib.ExitStack() as clients, Simulator.running() as simulator:
+            asked = (simulator.production_port, over, under_way)
+            for _ in range(3):
+                client = threading.Thread(target=connect, args=asked, daemon=True)
+                client.start()
+                clients.callback(client.join)
+            clients.callback(over.set)
+            assert under_way.wait(10)
+        while opened:
+            opened.pop().close()
