@@ -4,15 +4,24 @@ import asyncio
 import random
 from collections.abc import Sequence
 
+from devkit.simulator.google.accounts import Account
 from tests.chance import dice, often
+from tests.e2e.android import account, give_account
 from tests.e2e.house import House, Phone, Tenant, Worker, eventually, new_tenant
+from tests.e2e.test_android import both
 from tests.houses import HouseMaker
+
+__all__ = ["account"]
 
 GROUP = 12
 HELD = 6
 HOLDER = """
     SELECT w.pid FROM push_batches b JOIN workers w ON w.id = b.claimed_by
     WHERE b.tenant_id = :tenant AND b.done_at IS NULL
+"""
+HOLDER_OF_ONE = """
+    SELECT w.pid FROM pushes p JOIN workers w ON w.id = p.claimed_by
+    WHERE p.tenant_id = :tenant AND p.state = 'sending'
 """
 ALIVE = "SELECT pid FROM workers WHERE dead_at IS NULL"
 TAKEN = "SELECT count(*) AS n FROM places WHERE tenant_id = :tenant AND state = 'accepted'"
@@ -25,19 +34,21 @@ OPEN = """
     SELECT 1 FROM targets WHERE tenant_id = :tenant AND is_open
     UNION ALL SELECT 1 FROM push_batches WHERE tenant_id = :tenant AND done_at IS NULL
 """
+RANG = "SELECT kind, state FROM targets WHERE tenant_id = :tenant AND user_id = :user ORDER BY id"
 STATES = "SELECT DISTINCT state FROM targets WHERE tenant_id = :tenant"
 
 
 async def test_a_group_is_rung_once_or_repeated_once_wherever_its_worker_dies(
-    make_house: HouseMaker,
+    make_house: HouseMaker, account: Account
 ) -> None:
     """Before the first is handed over; when some are taken, one is refused, and others have no
-    answer yet; and at any moment."""
+    answer yet; at any moment; and between the addresses of one phone."""
     house, chance = make_house(workers=2), dice()
     await dies_before_it_hands_over(house)
     await dies_between_answers(house)
     for _ in range(often(1, 15)):
         await dies_at_any_moment(house, chance)
+    await dies_between_addresses(house, account)
 
 
 async def test_a_thawed_worker_changes_nothing_of_a_group_that_another_has_taken_over(
@@ -99,6 +110,30 @@ async def dies_at_any_moment(house: House, chance: random.Random) -> None:
         await counted(tenant, phones, None)
 
 
+async def dies_between_addresses(house: House, account: Account) -> None:
+    """When the refusal of a phone's better address is on its way, and when its next is asked."""
+    async with new_tenant(house) as tenant:
+        await tenant.season_workers()
+        await give_account(tenant, account)
+        for step in range(2):
+            phone, fcm = await both(tenant, f"two{step}")
+            tokens = phone.voip, fcm
+            barrier = tenant.sim.fault(token=tokens[step], hold=True, times=1)
+            tenant.sim.gone(phone.voip)
+            await ring(tenant, [phone])
+            await tenant.sim.arrived(1, token=tokens[step])
+            await replace(house, await holder(tenant, HOLDER_OF_ONE))
+            tenant.sim.end_fault(barrier)
+            await tenant.sim.arrived(1, token=fcm)
+            await eventually(lambda: all_ended(tenant))
+            found = await tenant.rows(RANG, user=phone.user)
+            assert [(row["kind"], row["state"]) for row in found] == [
+                ("voip", "refused"), ("fcm", "accepted")
+            ]  # fmt: skip
+            assert len(tenant.sim.arrivals(phone.voip)) == 2 - step
+            assert len(tenant.sim.arrivals(fcm)) == 1 + step
+
+
 async def half_answered(tenant: Tenant, phones: Sequence[Phone]) -> tuple[list[int], Worker]:
     """Ring them: the first are held, one is refused once, and the others are written as taken."""
     await tenant.season_workers()
@@ -122,8 +157,8 @@ async def ring(tenant: Tenant, phones: Sequence[Phone]) -> None:
     await tenant.ring(*(phone.user for phone in phones), ring_time=60)
 
 
-async def holder(tenant: Tenant) -> Worker:
-    rows = await eventually(lambda: tenant.rows(HOLDER), every=0.01)
+async def holder(tenant: Tenant, sql: str = HOLDER) -> Worker:
+    rows = await eventually(lambda: tenant.rows(sql), every=0.01)
     return next(one for one in tenant.house.workers if one.pid == rows[0]["pid"])
 
 
