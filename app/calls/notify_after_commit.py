@@ -10,7 +10,7 @@ from app.infra.runtime import Runtime
 
 
 def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
-    """Kick the workers, wake the live streams. Neither waits nor fails."""
+    """Tell the workers, wake the live streams. Neither waits nor fails."""
     if applied.hints:
         by_queue = partial(runtime.queue.enqueue, SEND, applied.hints, applied.tenant)
         runtime.hints.tell(applied.hints, by_queue)

@@ -33,6 +33,7 @@ class Only(StrEnum):
 
 
 PORTS = 65_535
+Port = Annotated[int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")]
 START_WITHIN = 60
 """Seconds for a process of several to answer its parent: a busy machine imports slowly."""
 
@@ -40,7 +41,7 @@ START_WITHIN = 60
 @app.command()
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")] = 8000,
+    port: Port = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -151,13 +152,11 @@ def simulator(
     folder: Annotated[Path, typer.Option(help="Keeps the authority: ca.pem, ca.key.")] = Path(
         "certs/dev"
     ),
-    production_port: Annotated[
-        int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")
-    ] = 0,
-    sandbox_port: Annotated[int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")] = 0,
-    fcm_port: Annotated[int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")] = 0,
-    webpush_port: Annotated[int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")] = 0,
-    control_port: Annotated[int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")] = 0,
+    production_port: Port = 0,
+    sandbox_port: Port = 0,
+    fcm_port: Port = 0,
+    webpush_port: Port = 0,
+    control_port: Port = 0,
     accept_unknown: Annotated[
         bool, typer.Option(help="Take every well-formed token as live.")
     ] = False,

@@ -8,6 +8,7 @@
 | 40001, 40P01 (deadlock), 25P03; a migration has changed a table |                              |
 | since the statement was prepared                                |                              |
 | classes 22 and 23                                               | the row's fault, no other is |
+| 42P01, 42703 (no such table, no such column)                    | the schema is not migrated   |
 
 SQLSTATE: PostgreSQL's documentation, appendix A.
 """

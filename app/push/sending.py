@@ -116,7 +116,7 @@ class Sending:
         self._breakers = Breakers()
         self._in_flight: dict[Claim, InFlight] = {}
         self._failed: OrderedDict[UUID, tuple[UUID, ...]] = OrderedDict()
-        self._usable_known: dict[frozenset[App], tuple[list[str], Sequence[Usable]]] = {}
+        self._usable_known: dict[frozenset[App], tuple[str | None, Sequence[Usable]]] = {}
         self._waiting: dict[Claim, InFlight] = {}
         """Those of them that had no stream when it was last looked."""
 
@@ -152,16 +152,16 @@ class Sending:
     async def _usable(self, claimed: Sequence[ClaimedPush]) -> Sequence[Usable]:
         """What may push for these; read anew where it is not as their claim says."""
         apps = frozenset((push.tenant_id, push.app_id) for push in claimed)
-        stamps = [push.credentials for push in claimed if push.credentials is not None]
+        stamp = next((push.credentials for push in claimed if push.credentials is not None), None)
         known = self._usable_known.get(apps)
-        if known is not None and stamps and known[0] == stamps:
+        if known is not None and stamp is not None and known[0] == stamp:
             return known[1]
         async with self._runtime.database.autocommit() as session:
             rows = await credentials.for_apps(session, apps)
         if len(self._usable_known) >= MOST_KNOWN:
             self._usable_known.clear()
         # what is newer than its stamp is read once more, by the next claim
-        self._usable_known[apps] = stamps, rows
+        self._usable_known[apps] = stamp, rows
         return rows
 
     async def _read_locales(self, told: Sequence[ClaimedPush], preparing: Preparing) -> None:
