@@ -4,29 +4,30 @@ A backup is a folder: `database.dump` (pg_dump's custom format) and `manifest.js
 not in it: who has the backup alone can open nothing that rests sealed. Every sealed row is opened
 in the very snapshot that is dumped, and again after a restore. What came after the backup is lost:
 live clients are told so (their feeds begin anew), and a ring whose deadline has passed is a missed
-call, which rings nowhere.
+call, which rings nowhere. Only Ringline's own schema is dumped, and what belongs
+to the server, such as extensions, is not restored: a plain owner may not make it.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import os
 import shutil
+import tempfile
 from datetime import UTC
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from app.audit.log import WHOLE_SERVER, Actor, record
 from app.credentials import key_check, rotation
-from app.events import store as events
-from app.infra import postgres_tools, schema
+from app.infra import dumps, postgres_tools, schema
 from app.infra.db import Connection, one
 from app.infra.errors import AppError
+from app.infra.outage import READ_ONLY, sqlstate
 from app.infra.runtime import Runtime
 from app.infra.server_urls import database_url
 
@@ -35,6 +36,11 @@ MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
 NEEDED: Final = {"at", "revision", "keys", "server_version", "sha256"}
 CHUNK: Final = 2**20
+SNAPSHOT: Final = text("""
+    SELECT pg_export_snapshot() AS snapshot, clock_timestamp() AS at, n.nspname AS schema
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = CAST('alembic_version' AS regclass)
+""")
 UNBOUNDED: Final = (
     "SET LOCAL idle_in_transaction_session_timeout = 0",
     "SET LOCAL statement_timeout = 0",
@@ -76,11 +82,10 @@ async def _dump(runtime: Runtime, tool: Path, file: Path) -> dict[str, Any]:
             await session.execute(text(setting))
         opened, failed = await key_check.open_all(session, runtime.keyring)
         _refuse_unopened(failed)
-        found = await one(
-            session, text("SELECT pg_export_snapshot() AS snapshot, clock_timestamp() AS at")
-        )
+        found = await one(session, SNAPSHOT)
         assert found is not None
-        words = ["--format=custom", "--no-owner", "--no-privileges", f"--file={file}"]
+        words = ["--format=custom", "--no-owner", "--no-privileges", f"--file={file}",
+                 f"--schema={dumps.quoted(found['schema'])}"]  # fmt: skip
         url = database_url(runtime.settings.database_url)
         await postgres_tools.run(tool, [*words, f"--snapshot={found['snapshot']}"], url)
         revision = await session.execute(text("SELECT version_num FROM alembic_version"))
@@ -89,6 +94,7 @@ async def _dump(runtime: Runtime, tool: Path, file: Path) -> dict[str, Any]:
             "ringline": version("ringline"),
             "at": found["at"].astimezone(UTC).isoformat(timespec="milliseconds"),
             "revision": revision.scalar_one(),
+            "tool_version": postgres_tools.version_of(tool),
             "sealed": opened,
             "keys": sorted(await rotation.marks(session)),
         }
@@ -113,14 +119,10 @@ async def restore(
             )
     manifest = await asyncio.to_thread(_read, folder)
     _check(runtime, manifest, server)
-    tool = postgres_tools.find("pg_restore", max(server, manifest["server_version"]), tools)
-    words = ["--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]
-    url = database_url(runtime.settings.database_url)
-    await postgres_tools.run(tool, [*words, str(folder / DUMP)], url)
+    await _restore(runtime, folder / DUMP, _restoring_tool(manifest, server, tools))
     async with runtime.database.transaction() as session:
         opened, failed = await key_check.open_all(session, runtime.keyring)
         _refuse_unopened(failed)
-        await events.forget_feeds(session)
         told = {"sha256": manifest["sha256"], "made_at": manifest["at"]}
         await _audited(session, actor, "backup.restore", told)
     behind = manifest["revision"] != schema.head_revision()
@@ -128,11 +130,36 @@ async def restore(
             "needs_migration": behind}  # fmt: skip
 
 
+def _restoring_tool(manifest: dict[str, Any], server: int, tools: Path | None) -> Path:
+    """What reads the dump: no older than what wrote it."""
+    wrote = manifest.get("tool_version") or manifest["server_version"]
+    return postgres_tools.find("pg_restore", max(server, wrote), tools)
+
+
+async def _restore(runtime: Runtime, dump: Path, tool: Path) -> None:
+    async with runtime.database.autocommit() as session:
+        found = await session.execute(text("SELECT nspname FROM pg_namespace"))
+        schemas = set(found.scalars())
+    listing = await postgres_tools.run(tool, ["--list", str(dump)])
+    words = ["--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]
+    with tempfile.NamedTemporaryFile("w", prefix="ringline-", suffix=".list") as listed:
+        listed.write(dumps.to_restore(listing, schemas))
+        listed.flush()
+        url = database_url(runtime.settings.database_url)
+        await postgres_tools.run(tool, [*words, f"--use-list={listed.name}", str(dump)], url)
+
+
 async def _audited(session: Connection, actor: Actor, act: str, told: dict[str, Any]) -> None:
-    """Into the audit log, where its table is this version's: a backup comes before an upgrade."""
-    with contextlib.suppress(ProgrammingError):
+    """Into the audit log, where its table is this version's: a backup comes before an upgrade.
+
+    Of a standby, too, one may be made: there nothing can be written.
+    """
+    try:
         async with session.begin_nested():
             await record(session, actor, WHOLE_SERVER, act, "database", told)
+    except DBAPIError as error:
+        if not isinstance(error, ProgrammingError) and sqlstate(error) != READ_ONLY:
+            raise
 
 
 def _check(runtime: Runtime, manifest: dict[str, Any], server: int) -> None:
@@ -210,9 +237,12 @@ def _write(file: Path, manifest: dict[str, Any]) -> None:
 def _read(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        newer = manifest["format"] > FORMAT
         known = manifest["format"] == FORMAT and manifest.keys() >= NEEDED
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupRefused("no_backup", f"{folder} holds no backup of Ringline's") from error
+    if newer:
+        raise BackupRefused("backup_is_newer", f"{folder} was made by a newer Ringline: install it")
     if not known:
         raise BackupRefused("damaged", f"{folder / MANIFEST} is not as `ringline backup` writes it")
     if manifest["sha256"] != _digest(folder / DUMP)["sha256"]:

@@ -206,3 +206,31 @@ IN_ANY = """
     SELECT id, ring, token, state, is_open, claimed_by, fence, attempts, status, sent_at, due_at
     FROM targets ORDER BY id
 """
+
+
+async def test_templates_whose_placeholders_have_spaces_get_the_new_names(
+    empty_database: str,
+) -> None:
+    """0.1.0 took `{{ call_id }}` as well; with the old name no setting of the tenant was readable."""
+    from app.tenants.schemas import tenant_settings
+
+    template = {
+        "id": "{{ uuid }}", "call": "{{  call_id}}", "cid": "of {{call_cid }}", "at": "{{sent_at}}",
+        "video": "{{ has_video }}", "why": "{{ callkit_reason? }}",
+    }  # fmt: skip
+    await on_thread(schema.upgrade, empty_database, "0119")
+    one = db.connect(Settings(database_url=empty_database))
+    stored = {"profiles": {"a.b": "custom"}, "templates": {"a.b": template}}
+    async with one.transaction() as session:
+        await session.execute(
+            text("INSERT INTO tenants (id, name, settings) VALUES (:id, 't', CAST(:s AS jsonb))"),
+            {"id": "00000000-0000-0000-0000-000000000001", "s": db.dump_json(stored)},
+        )
+    await on_thread(schema.upgrade, empty_database)
+    async with one.autocommit() as session:
+        found = (await session.execute(text("SELECT settings FROM tenants"))).scalar_one()
+    renamed = tenant_settings(found).templates["a.b"]
+    assert renamed["call"] == "{{  session_id}}"
+    assert renamed["cid"] == "of {{cid }}"
+    assert renamed["video"] == "{{ video }}"
+    await one.close()

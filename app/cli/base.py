@@ -2,7 +2,9 @@
 
 import asyncio
 import getpass
+import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from importlib.metadata import version
@@ -99,9 +101,13 @@ def _top(
 
 
 def with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:
-    """Run `work` with this process's settings and doors."""
+    """Run `work` with this process's settings and doors; SIGTERM ends it, its clean-up done."""
 
     async def run() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        if threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         runtime = open_runtime(settings_or_fail())
         try:
             await runtime.database.learn_time()
@@ -109,7 +115,10 @@ def with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:
         finally:
             await runtime.close()
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        raise SystemExit(128 + signal.SIGTERM) from None
 
 
 def check_key(settings: Settings) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.frozen import frozen
 from app.infra.errors import AppError
-from app.infra.outage import NOT_MIGRATED, DatabaseAway, is_transient, name_of, sqlstate
+from app.infra.outage import NOT_MIGRATED, DatabaseAway, is_busy, is_transient, name_of, sqlstate
 from app.infra.vault import VaultError
 
 REFUSED: Final = 1
@@ -29,7 +29,8 @@ BY_STATE: Final = {
     "42P01": NOT_MIGRATED,
     "42703": "the database's tables are of another version: run `ringline migrate`",
     "42501": "PostgreSQL does not allow this to the user of RINGLINE_DATABASE_URL: make it the "
-    "owner of the database",
+    "owner of the database (ALTER DATABASE ... OWNER TO) and of the tables in it, if another has "
+    "made them (REASSIGN OWNED BY ... TO)",
     "25006": "PostgreSQL is read-only now: is it a standby, or its disk full?",
 }
 CONNECTING: Final = (ConnectionError, TimeoutError)
@@ -81,6 +82,13 @@ def _of_database(error: BaseException) -> Fault | None:
         state = sqlstate(cause) if isinstance(cause, DBAPIError) else _state(cause)
         if state in BY_STATE:
             return Fault(BY_STATE[state], "database", AWAY if state == "25006" else REFUSED)
+    if is_busy(error):
+        return Fault(
+            f"PostgreSQL is busy with what was asked for ({name_of(error)}): another session holds "
+            "it, or it takes too long; try again",
+            "database_busy",
+            AWAY,
+        )
     if isinstance(error, DatabaseAway) or is_transient(error):
         return Fault(
             f"PostgreSQL does not answer ({name_of(error)}): start it, or correct "

@@ -18,7 +18,6 @@ from rich.table import Table
 from app.cli.answers import answer, command, step
 from app.cli.base import app, check_key, fail, out, settings_or_fail
 from app.infra import process, schema
-from app.infra.outage import DatabaseAway
 from app.infra.settings import say_in_this_process
 
 if TYPE_CHECKING:
@@ -112,10 +111,7 @@ def migrate() -> None:
     """Bring the database's tables to this version."""
     settings = settings_or_fail()
     step("Bringing the database's tables to this version; large tables take a while ...")
-    try:
-        schema.upgrade(settings.sqlalchemy_url)
-    except OSError as error:
-        raise DatabaseAway from error
+    schema.upgrade(settings.sqlalchemy_url, say=step)
     revision = schema.head_revision()
     new_key = check_key(settings)
     answer(

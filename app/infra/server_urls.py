@@ -87,7 +87,8 @@ class DatabaseUrl:
         words = dict(self.options)
         if self.hosts:
             words["host"] = ",".join(host for host, _ in self.hosts)
-            words["port"] = ",".join(str(port or 5432) for _, port in self.hosts)
+            if any(port for _, port in self.hosts):  # else as asyncpg has it: PGPORT, or 5432
+                words["port"] = ",".join(str(port or 5432) for _, port in self.hosts)
         words |= {"user": self.user or "", "dbname": self.database or ""}
         return " ".join(f"{name}={_quoted(value)}" for name, value in words.items() if value)
 

@@ -6,6 +6,7 @@ Revision ID: 0120
 Revises: 0119
 """
 
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -124,5 +125,5 @@ def _renamed(value: Any, names: dict[str, str]) -> Any:
         return [_renamed(inner, names) for inner in value]
     if isinstance(value, str):
         for old, new in names.items():
-            value = value.replace("{{" + old, "{{" + new)
+            value = re.sub(r"\{\{(\s*)" + old, r"{{\1" + new, value)  # a hole may have spaces
     return value

@@ -4,8 +4,9 @@ Revision ID: 0142
 Revises: 0141
 """
 
-import sqlalchemy as sa
 from alembic import op
+
+from migrations.beside import in_a_moment, index_beside_writers
 
 revision = "0142"
 down_revision = "0141"
@@ -14,13 +15,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("tokens", sa.Column("turned_on_at", sa.DateTime(timezone=True)))
-    op.create_index(
-        "ix_tokens_turned_on_at",
-        "tokens",
-        ["turned_on_at"],
-        postgresql_where=sa.text("turned_on_at IS NOT NULL"),
-    )
+    with op.get_context().autocommit_block():
+        in_a_moment("ALTER TABLE tokens ADD COLUMN IF NOT EXISTS turned_on_at timestamptz")
+        index_beside_writers(
+            "ix_tokens_turned_on_at", "tokens (turned_on_at) WHERE turned_on_at IS NOT NULL"
+        )
 
 
 def downgrade() -> None:

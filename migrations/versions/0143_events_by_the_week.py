@@ -8,13 +8,13 @@ Revision ID: 0143
 Revises: 0142
 """
 
-import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.exc import DBAPIError
+
+from migrations.beside import beside_writers, in_a_moment, index_beside_writers
 
 revision = "0143"
 down_revision = "0142"
@@ -24,8 +24,6 @@ depends_on = None
 WEEK = timedelta(days=7)
 A_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 WEEKS_AHEAD = 4
-TRIES = 3_600
-LOCK_NOT_AVAILABLE = "55P03"
 
 # table: the partition's key, the primary key's columns before and after
 TABLES = {
@@ -36,11 +34,9 @@ TABLES = {
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.execute("SET lock_timeout = '60ms'")
         for table, (key, before, after) in TABLES.items():
             if not _is_partitioned(table):
                 _divide(table, key, before, after)
-        op.execute("RESET lock_timeout")
 
 
 def downgrade() -> None:
@@ -59,29 +55,23 @@ def _divide(table: str, key: str, before: str, after: str) -> None:
     bounds = [_literal(key, until + n * WEEK) for n in range(WEEKS_AHEAD)]
     check = f"{table}_first_until"
     if after != before:
-        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS pk_{table}_first")
-        op.execute(f"CREATE UNIQUE INDEX CONCURRENTLY pk_{table}_first ON {table} ({after})")
+        index_beside_writers(f"pk_{table}_first", f"{table} ({after})", unique=True)
         keyed = f"""
             ALTER TABLE {table} DROP CONSTRAINT pk_{table},
                 ADD CONSTRAINT pk_{table}_first PRIMARY KEY USING INDEX pk_{table}_first;
         """
     else:
         keyed = f"ALTER TABLE {table} RENAME CONSTRAINT pk_{table} TO pk_{table}_first;"
-    _in_a_moment(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {check}")
-    _in_a_moment(
-        f"ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({key} < {bounds[0]}) NOT VALID"
-    )
-    # nobody who writes waits behind this one, which may have to wait for a vacuum
-    op.execute("SET lock_timeout = '10min'")
-    op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {check}")
-    op.execute("SET lock_timeout = '60ms'")
+    in_a_moment(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {check}")
+    in_a_moment(f"ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({key} < {bounds[0]}) NOT VALID")
+    beside_writers(f"ALTER TABLE {table} VALIDATE CONSTRAINT {check}")
     weeks = "".join(
         f"""
         CREATE TABLE {table}_{until + n * WEEK:%Y%m%d} PARTITION OF {table}
             FOR VALUES FROM ({bounds[n]}) TO ({bounds[n + 1]});"""
         for n in range(WEEKS_AHEAD - 1)
     )
-    _in_a_moment(f"""
+    in_a_moment(f"""
         DO $$ BEGIN
         LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;
         {keyed}
@@ -119,19 +109,6 @@ def _literal(key: str, at: datetime) -> str:
     return (
         f"'{at.isoformat()}'" if key == "at" else f"'{UUID(int=int(at.timestamp() * 1_000) << 80)}'"
     )
-
-
-def _in_a_moment(statement: str) -> None:
-    """Do it when nobody is in the way: writers wait behind it for 60 ms at a time."""
-    for tries_left in reversed(range(TRIES)):
-        try:
-            op.execute(statement)
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", "") != LOCK_NOT_AVAILABLE or not tries_left:
-                raise
-            time.sleep(0.25)
-        else:
-            return
 
 
 def _is_partitioned(table: str) -> bool:

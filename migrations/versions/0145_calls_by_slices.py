@@ -4,8 +4,9 @@ Revision ID: 0145
 Revises: 0144
 """
 
-import sqlalchemy as sa
 from alembic import op
+
+from migrations.beside import in_a_moment, index_beside_writers
 
 revision = "0145"
 down_revision = "0144"
@@ -14,12 +15,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("calls", sa.Column("owed", sa.Text()))
-    # written once and read once or twice: to pack it costs more than it saves
-    op.execute("ALTER TABLE calls ALTER COLUMN owed SET STORAGE EXTERNAL")
-    op.create_index(
-        "ix_calls_owed", "calls", ["tenant_id"], postgresql_where=sa.text("owed IS NOT NULL")
-    )
+    with op.get_context().autocommit_block():
+        in_a_moment("ALTER TABLE calls ADD COLUMN IF NOT EXISTS owed text")
+        # written once and read once or twice: to pack it costs more than it saves
+        in_a_moment("ALTER TABLE calls ALTER COLUMN owed SET STORAGE EXTERNAL")
+        index_beside_writers("ix_calls_owed", "calls (tenant_id) WHERE owed IS NOT NULL")
 
 
 def downgrade() -> None:

@@ -7,18 +7,15 @@ Revision ID: 0147
 Revises: 0146
 """
 
-import time
-
 from alembic import op
-from sqlalchemy.exc import DBAPIError
+
+from migrations.beside import beside_writers, in_a_moment
 
 revision = "0147"
 down_revision = "0146"
 branch_labels = None
 depends_on = None
 
-TRIES = 3_600
-LOCK_NOT_AVAILABLE = "55P03"
 FUNCTION = """
     CREATE OR REPLACE FUNCTION forget_calls_of_tenants() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -34,13 +31,10 @@ TRIGGER = """
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.execute("SET lock_timeout = '60ms'")
         op.execute(FUNCTION)
-        _in_a_moment(TRIGGER)
-        _in_a_moment("ALTER TABLE calls DROP CONSTRAINT IF EXISTS fk_calls_tenant_id")
-        op.execute("SET lock_timeout = '10min'")
-        op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_pushes_created_at")
-        op.execute("RESET lock_timeout")
+        in_a_moment(TRIGGER)
+        in_a_moment("ALTER TABLE calls DROP CONSTRAINT IF EXISTS fk_calls_tenant_id")
+        beside_writers("DROP INDEX CONCURRENTLY IF EXISTS ix_pushes_created_at")
 
 
 def downgrade() -> None:
@@ -50,16 +44,3 @@ def downgrade() -> None:
     op.create_foreign_key(
         "fk_calls_tenant_id", "calls", "tenants", ["tenant_id"], ["id"], ondelete="CASCADE"
     )
-
-
-def _in_a_moment(statement: str) -> None:
-    """Do it when nobody is in the way: writers wait behind it for 60 ms at a time."""
-    for tries_left in reversed(range(TRIES)):
-        try:
-            op.execute(statement)
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", "") != LOCK_NOT_AVAILABLE or not tries_left:
-                raise
-            time.sleep(0.25)
-        else:
-            return

@@ -8,13 +8,13 @@ Revision ID: 0149
 Revises: 0148
 """
 
-import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.exc import DBAPIError
+
+from migrations.beside import beside_writers, in_a_moment
 
 revision = "0149"
 down_revision = "0148"
@@ -24,8 +24,6 @@ depends_on = None
 WEEK = timedelta(days=7)
 A_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 WEEKS_AHEAD = 4
-TRIES = 3_600
-LOCK_NOT_AVAILABLE = "55P03"
 INDEXES = {"ix_attempts_push_id": "push_id", "ix_attempts_finished_at": "finished_at"}
 MADE = "".join(f"CREATE INDEX {name} ON attempts ({column});" for name, column in INDEXES.items())
 IS_PARTITIONED = "SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('attempts')"
@@ -33,10 +31,8 @@ IS_PARTITIONED = "SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('at
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.execute("SET lock_timeout = '60ms'")
         if not op.get_bind().execute(sa.text(IS_PARTITIONED)).scalar_one():
             _divide(_first_bound())
-        op.execute("RESET lock_timeout")
 
 
 def downgrade() -> None:
@@ -53,12 +49,9 @@ def downgrade() -> None:
 def _divide(until: datetime) -> None:
     bounds = [_least_id(until + n * WEEK) for n in range(WEEKS_AHEAD)]
     check = "attempts_first_until"
-    _in_a_moment(f"ALTER TABLE attempts DROP CONSTRAINT IF EXISTS {check}")
-    _in_a_moment(f"ALTER TABLE attempts ADD CONSTRAINT {check} CHECK (id < {bounds[0]}) NOT VALID")
-    # nobody who writes waits behind this one, which may have to wait for a vacuum
-    op.execute("SET lock_timeout = '10min'")
-    op.execute(f"ALTER TABLE attempts VALIDATE CONSTRAINT {check}")
-    op.execute("SET lock_timeout = '60ms'")
+    in_a_moment(f"ALTER TABLE attempts DROP CONSTRAINT IF EXISTS {check}")
+    in_a_moment(f"ALTER TABLE attempts ADD CONSTRAINT {check} CHECK (id < {bounds[0]}) NOT VALID")
+    beside_writers(f"ALTER TABLE attempts VALIDATE CONSTRAINT {check}")
     renamed = "".join(
         f"ALTER INDEX {name} RENAME TO {name.replace('attempts', 'attempts_first')};"
         for name in INDEXES
@@ -69,7 +62,7 @@ def _divide(until: datetime) -> None:
             FOR VALUES FROM ({bounds[n]}) TO ({bounds[n + 1]});"""
         for n in range(WEEKS_AHEAD - 1)
     )
-    _in_a_moment(f"""
+    in_a_moment(f"""
         DO $$ BEGIN
         LOCK TABLE attempts IN ACCESS EXCLUSIVE MODE;
         ALTER TABLE attempts RENAME CONSTRAINT pk_attempts TO pk_attempts_first;
@@ -99,16 +92,3 @@ def _first_bound() -> datetime:
 
 def _least_id(at: datetime) -> str:
     return f"'{UUID(int=int(at.timestamp() * 1_000) << 80)}'"
-
-
-def _in_a_moment(statement: str) -> None:
-    """Do it when nobody is in the way: writers wait behind it for 60 ms at a time."""
-    for tries_left in reversed(range(TRIES)):
-        try:
-            op.execute(statement)
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", "") != LOCK_NOT_AVAILABLE or not tries_left:
-                raise
-            time.sleep(0.25)
-        else:
-            return
