@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import ProgrammingError
 
 from app.audit.log import WHOLE_SERVER, Actor, record
 from app.credentials import key_check, rotation
 from app.infra import dumps, postgres_tools, schema
 from app.infra.db import Connection, one
 from app.infra.errors import AppError
-from app.infra.outage import READ_ONLY, sqlstate
+from app.infra.outage import is_read_only
 from app.infra.runtime import Runtime
 from app.infra.server_urls import database_url
 
@@ -157,8 +157,8 @@ async def _audited(session: Connection, actor: Actor, act: str, told: dict[str, 
     try:
         async with session.begin_nested():
             await record(session, actor, WHOLE_SERVER, act, "database", told)
-    except DBAPIError as error:
-        if not isinstance(error, ProgrammingError) and sqlstate(error) != READ_ONLY:
+    except Exception as error:
+        if not isinstance(error, ProgrammingError) and not is_read_only(error):
             raise
 
 

@@ -56,6 +56,11 @@ def is_away(error: BaseException) -> bool:
     return state[:2] in AWAY_CLASSES or state == READ_ONLY or error.connection_invalidated
 
 
+def is_read_only(error: BaseException) -> bool:
+    """Whether this means that the server takes no writes: a standby, or one whose disk is full."""
+    return isinstance(error, DBAPIError) and sqlstate(error) == READ_ONLY
+
+
 def lacks_schema(error: BaseException) -> bool:
     """Whether this means that the database lacks a table or column of this version."""
     return isinstance(error, DBAPIError) and sqlstate(error) in LACKING
