@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from sqlalchemy.exc import DBAPIError
 
@@ -35,6 +35,7 @@ from app.http.encoded_slashes import EncodedSlashes
 from app.http.head import HeadAsGet
 from app.http.security_headers import SecurityHeaders
 from app.http.trusted_proxies import TrustedProxies
+from app.http.unread import UnreadHeaders, refuse_unread
 from app.infra import clock, errors, process
 from app.infra.observe import set_up_logging
 from app.infra.outage import (
@@ -122,6 +123,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="0.1.0",
         lifespan=lifespan,
         responses=problems.RESPONSES,
+        dependencies=[Depends(refuse_unread)],
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # it would send the key along, to http:// behind a proxy
@@ -155,6 +157,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _add_middleware(app: FastAPI, chosen: Settings) -> None:
     """The last that is added sees a request first."""
+    app.add_middleware(UnreadHeaders)
     app.add_middleware(BodyLimit, limit_of=_limit_of)
     app.add_middleware(EncodedSlashes)
     if chosen.cors_origins:

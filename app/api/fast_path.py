@@ -24,6 +24,7 @@ from app.http.access_log import logged
 from app.http.auth import Gate
 from app.http.security_headers import SecurityHeaders
 from app.http.tracing import traced
+from app.http.unread import CHUNKED, ODD, repeated_member
 from app.infra.rate_limits import RateLimiter
 from app.tenants import rate_limits
 
@@ -113,6 +114,8 @@ def _plain(scope: Scope) -> PlainRequest | None:
     headers = dict(scope["headers"])
     if len(headers) < len(scope["headers"]) or b"origin" in headers or scope["query_string"]:
         return None  # a header given twice; a web page's request, which CORS may have to see
+    if not ODD.isdisjoint(headers) or headers.get(b"transfer-encoding", CHUNKED) != CHUNKED:
+        return None  # what the long way refuses
     authorization = headers.get(b"authorization")
     if authorization is None or headers.get(b"content-type") != b"application/json":
         return None
@@ -124,9 +127,10 @@ def _plain(scope: Scope) -> PlainRequest | None:
 
 def _valid(body: bytes) -> RingIn | None:
     try:
-        return RingIn.model_validate_json(body)
+        request = RingIn.model_validate_json(body)
     except ValidationError:
         return None
+    return request if repeated_member(body) is None else None
 
 
 def _again(first: Message, receive: Receive) -> Receive:

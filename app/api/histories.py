@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime, Field
@@ -10,23 +9,21 @@ from pydantic import AwareDatetime, Field
 from app.api.models import says
 from app.api.models.calls import Reason, State
 from app.api.models.histories import CallsOut, MissedOut, OwnCallsOut
+from app.api.paging import Cursor, row_place
 from app.calls import histories
-from app.calls.histories import Page, Place, Wanted
-from app.core.cursor import YEARS, cursor_of, place_of
+from app.calls.histories import Page, Wanted
+from app.core.cursor import YEARS, cursor_of
 from app.http.acting import runtime_of
 from app.http.auth import server, server_or_user
 from app.http.encoded_slashes import segment
 from app.infra.errors import Invalid
-from app.infra.fields import CallType, Text, UserId
+from app.infra.fields import CallType, UserId
 from app.infra.fields import Request as Body
 from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1", tags=["calls"])
 MOST = 100
 Limit = Annotated[int, Query(ge=1, le=MOST, description="calls on a page")]
-Cursor = Annotated[
-    Text | None, Query(max_length=100, description="`next_cursor` of the page before")
-]
 Moment = Annotated[AwareDatetime | None, Query(examples=["2026-11-21T08:00:00Z"])]
 
 
@@ -58,11 +55,13 @@ async def of_tenant(
     `since` and `until` bound `created_at`, the latter exclusively.
     """
     require_scope(caller, "calls")
-    wanted = Wanted(user_id, state, reason, type, since=_near(since), until=_near(until))
+    since, until = _span(since, until)
+    wanted = Wanted(user_id, state, reason, type, since=since, until=until)
+    of = ("calls", caller.tenant_id, user_id or "")
     page = await histories.of_tenant(
-        runtime_of(request), caller.tenant_id, wanted, _place(cursor), limit
+        runtime_of(request), caller.tenant_id, wanted, row_place(cursor, *of), limit
     )
-    return _page_out(page)
+    return _page_out(page, *of)
 
 
 @router.get(f"/users/{segment('user_id')}/calls", **says("list_user_calls", OwnCallsOut))
@@ -84,13 +83,14 @@ async def of_user(
     By a key, or by the user's own token. The first page says how many are missed and unseen.
     """
     user = _whose(caller, user_id)
-    wanted = Wanted(
-        user, state, None, type, direction, missed, since=_near(since), until=_near(until)
-    )
+    since, until = _span(since, until)
+    wanted = Wanted(user, state, None, type, direction, missed, since=since, until=until)
     runtime = runtime_of(request)
-    page = await histories.of_user(runtime, caller.tenant_id, wanted, _place(cursor), limit)
+    of = ("calls", caller.tenant_id, user)
+    begins = row_place(cursor, *of)
+    page = await histories.of_user(runtime, caller.tenant_id, wanted, begins, limit)
     counts = None if cursor else await histories.counts(runtime, caller.tenant_id, user)
-    return _page_out(page) | {"counts": counts}
+    return _page_out(page, *of) | {"counts": counts}
 
 
 @router.post(f"/users/{segment('user_id')}/calls/seen", **says("see_user_calls", MissedOut))
@@ -117,18 +117,15 @@ def _near(at: datetime | None) -> datetime | None:
     return at
 
 
-def _page_out(page: Page) -> dict[str, Any]:
-    following = None if page.next is None else cursor_of(page.next[0], str(page.next[1]))
+def _span(
+    since: datetime | None, until: datetime | None
+) -> tuple[datetime | None, datetime | None]:
+    """Bounds between which there may be calls. Raises Invalid (422)."""
+    if since is not None and until is not None and since >= until:
+        raise Invalid("invalid_time", "since, until: the first must lie before the other")
+    return _near(since), _near(until)
+
+
+def _page_out(page: Page, *of: object) -> dict[str, Any]:
+    following = None if page.next is None else cursor_of(page.next[0], str(page.next[1]), *of)
     return {"calls": page.calls, "next_cursor": following}
-
-
-def _place(cursor: str | None) -> Place | None:
-    if cursor is None:
-        return None
-    place = place_of(cursor)
-    try:
-        if place is not None:
-            return place[0], UUID(place[1])
-    except ValueError:
-        pass
-    raise Invalid("invalid_cursor", "cursor: give `next_cursor` as it was answered")

@@ -14,7 +14,8 @@ DESCRIPTION = """A self-hosted ring service for apps with native call screens.
 
 A backend sends an API key; an app a user token; a phone the call token of its push, and then the
 member token of its accept. Each goes into `Authorization: Bearer`. Errors are problems (RFC 9457)
-with a stable `code`.
+with a stable `code`. What would change what a request means and is not known, such as a
+parameter or a field, is refused and never passed over.
 """
 TAGS = {
     "calls": "Ring, read, accept, decline, end.",
@@ -159,6 +160,10 @@ FIELD_SCHEMA = {
     },
     "example": {"field": "callees.0", "code": "invalid_user_id", "detail": "must be 1 to 128 …"},
 }
+ACCEPTS = {
+    "description": "what is taken in its place (RFC 9110, 15.5.16)",
+    "schema": {"type": "string", "maxLength": 200},
+}
 RETRY_AFTER = {
     "description": "seconds after which another try can succeed",
     "schema": {"type": "integer", "minimum": 0, "maximum": 86_400},
@@ -177,6 +182,7 @@ AUTHENTICATE = {
 }
 HEADERS = {
     401: {"WWW-Authenticate": AUTHENTICATE},
+    415: {"Accept": ACCEPTS, "Accept-Encoding": ACCEPTS},
     429: {
         "Retry-After": RETRY_AFTER,
         "RateLimit": RATE_LIMIT,

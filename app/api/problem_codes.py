@@ -9,6 +9,11 @@ from typing import Final
 from app.credentials.files.refusals import EXPLANATIONS
 
 CODES: Final[dict[str, tuple[int, str]]] = {
+    "repeated_header": (400, "Authorization: is given twice, and differs"),
+    "unsupported_header": (
+        400,
+        "If-Match: nothing here is changed on a condition: send the request without it",
+    ),
     "missing_credential": (401, "send `Authorization: Bearer` with an API key or a user token"),
     "invalid_api_key": (401, "this API key is unknown or has been revoked"),
     "invalid_token": (401, "the token's signature does not fit"),
@@ -64,6 +69,21 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "call_ended": (410, "this call is over: completed"),
     "device_removed": (410, "this device is no more the user's: it cannot answer"),
     "body_too_large": (413, "the body is larger than 262144 bytes"),
+    "unsupported_media_type": (
+        415,
+        "Content-Type: a body here is JSON in UTF-8: send it so, with `application/json`",
+    ),
+    "unsupported_encoding": (
+        415,
+        "Content-Encoding: nothing is unpacked here: send the body as it is, without it",
+    ),
+    "unknown_parameter": (
+        422,
+        "stat: there is no such parameter; did you mean `state`? There are: `state`, `limit`",
+    ),
+    "repeated_parameter": (422, "state: is given twice: give it once"),
+    "unexpected_body": (422, "this operation reads no body, and nothing was done"),
+    "duplicate_field": (422, "callees: is given twice in one object: give it once"),
     "invalid_json": (422, "the body is not valid JSON"),
     "invalid_field": (422, "video: Input should be a valid boolean"),
     "invalid_text": (422, "must not hold U+0000 or half a surrogate pair"),
@@ -122,7 +142,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
         "events.0: there is no such event; did you mean `call.started`? `*` is all",
     ),
     "too_many_events": (422, "events: at most 50 filters; `*` stands for all"),
-    "invalid_cursor": (422, "cursor: use `next_cursor` of the page before"),
+    "invalid_cursor": (422, "cursor: give `next_cursor` of the page before, of this list"),
     "invalid_time": (422, "since, until: a time that calls can have"),
     "own_block": (422, "blocked_id: nobody can block themselves"),
     "unknown_time_zone": (422, "there is no IANA zone of this name: Europe/Berlin, say"),
@@ -156,13 +176,21 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "no_worker": (503, "no worker is alive: start one with `ringline worker`"),
 } | {code: (422, f"{one.what} {one.why}") for code, one in EXPLANATIONS.items()}
 
+_UNREAD: Final = (
+    "unknown_parameter repeated_parameter repeated_header unsupported_header unsupported_encoding "
+    "unsupported_media_type"
+)
 _ALL: Final = (
     "missing_credential invalid_api_key invalid_token expired_token unknown_issuer user_erased "
     "token_not_yet_valid token_lives_too_long wrong_issuer wrong_audience "
-    "token_revoked not_allowed database_unavailable busy jwks_unavailable"
+    "token_revoked not_allowed database_unavailable busy jwks_unavailable "
+    f"{_UNREAD}"
 )
-_OF_NOBODY: Final = "invalid_token expired_token database_unavailable busy"
-_BODY: Final = "body_too_large invalid_json invalid_field invalid_text missing_field unknown_field"
+_OF_NOBODY: Final = f"invalid_token expired_token database_unavailable busy {_UNREAD}"
+_BODY: Final = (
+    "body_too_large invalid_json invalid_field invalid_text missing_field unknown_field "
+    "duplicate_field"
+)
 _ACT: Final = (
     f"{_BODY} missing_scope wrong_user wrong_device invalid_user_id invalid_device_id "
     "call_not_found not_a_member"
@@ -243,7 +271,7 @@ OF_OPERATION: Final[dict[str, str]] = {
     "activate_credential": f"{_ONE} credential_not_found no_certificate_yet credential_expired "
     "credential_refused",
     "retire_credential": f"{_ONE} {_BODY} credential_not_found last_credential key_in_use",
-    "read_audit_log": f"{_ONE} invalid_text",
+    "read_audit_log": f"{_ONE} invalid_text invalid_cursor",
     "list_webhooks": "missing_scope",
     "create_webhook": f"{_WEBHOOK} {_EVENTS} too_many_webhooks",
     "read_webhook": f"{_ONE} webhook_not_found",
@@ -251,7 +279,7 @@ OF_OPERATION: Final[dict[str, str]] = {
     "delete_webhook": f"{_ONE} webhook_not_found",
     "rotate_webhook_secret": f"{_WEBHOOK} webhook_not_found",
     "list_deliveries": f"{_ONE} invalid_text invalid_cursor webhook_not_found",
-    "list_attempts": f"{_ONE} invalid_text webhook_not_found",
+    "list_attempts": f"{_ONE} invalid_text invalid_cursor webhook_not_found",
     "resend_delivery": f"{_ONE} invalid_text webhook_not_found delivery_not_found",
     "list_signing_secrets": "missing_scope",
     "create_signing_secret": "missing_scope too_many_signing_secrets",
@@ -269,14 +297,19 @@ OF_OPERATION: Final[dict[str, str]] = {
     "is_ready": "stopping database_unavailable database_not_migrated wrong_secret_key no_worker",
 }
 
+HEALTH: Final = frozenset({"is_alive", "is_ready"})
+"""What monitors ask, each in its own way: whatever else they say is passed over."""
+
 
 def codes_of(operation_id: str) -> dict[int, list[str]]:
     """The codes that an operation can tell, by status."""
     said = OF_OPERATION[operation_id].split()
     if operation_id == "activate_subscription":
         said += _OF_NOBODY.split()
-    elif operation_id not in {"is_alive", "is_ready"}:
+    elif operation_id not in HEALTH:
         said += _ALL.split()
+    if operation_id not in HEALTH and "invalid_json" not in said:
+        said.append("unexpected_body")
     found: dict[int, list[str]] = {}
     for code in sorted(set(said)):
         found.setdefault(CODES[code][0], []).append(code)

@@ -38,6 +38,7 @@ LONGEST_MESSAGE = 16_384
 BAD_MESSAGE = 4400
 NOT_RECOGNISED = 4401
 TOO_LATE = 4408
+UNREAD = 4422
 TOO_MANY = 4429
 CODES = {
     Ending.SHUTDOWN: 1012,
@@ -64,6 +65,7 @@ async def serve(socket: WebSocket, streams: Streams, gate: Gate, limiter: RateLi
     """Serve one WebSocket from its first message to its end."""
     await socket.accept()
     try:
+        _refuse_query(socket)
         try:
             async with asyncio.timeout(streams.limits.hello_within):
                 hello = await _hello(socket)
@@ -76,6 +78,12 @@ async def serve(socket: WebSocket, streams: Streams, gate: Gate, limiter: RateLi
         return
     else:
         await _Conversation(socket, streams, gate, stream, hello).run(after)
+
+
+def _refuse_query(socket: WebSocket) -> None:
+    """No filter is read there, and no token belongs there."""
+    if socket.scope["query_string"]:
+        raise Refused(UNREAD, "unknown_parameter")
 
 
 async def _hello(socket: WebSocket) -> Hello:

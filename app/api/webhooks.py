@@ -16,12 +16,12 @@ from app.api.models.webhooks import (
     WebhookOut,
     WebhooksOut,
 )
-from app.core.cursor import cursor_of, place_of
+from app.api.paging import Cursor, place, row_place
+from app.core.cursor import cursor_of
 from app.core.event import rfc3339
 from app.http.acting import actor_of, runtime_of
 from app.http.auth import server
 from app.infra.db import Row
-from app.infra.errors import Invalid
 from app.infra.fields import Text
 from app.tenants.caller import Caller, require_scope
 from app.webhooks import service as webhook
@@ -106,21 +106,22 @@ async def deliveries(
     caller: Admin,
     state: Literal["pending", "sending", "delivered", "failed"] | None = None,
     limit: Limit = 50,
-    cursor: Annotated[Text | None, Query(max_length=200)] = None,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """What was sent to a webhook, or waits to be, the newest first."""
+    of = ("deliveries", caller.tenant_id, webhook_id)
     rows = await webhook.page(
         runtime_of(request),
         caller.tenant_id,
         webhook_id,
         state=state,
-        before=_place(cursor),
+        before=place(cursor, *of),
         limit=limit,
     )
     last = rows[-1] if len(rows) == limit else None
     return {
         "deliveries": [_delivery_out(row) for row in rows],
-        "next_cursor": cursor_of(last["created_at"], last["event_id"]) if last else None,
+        "next_cursor": cursor_of(last["created_at"], last["event_id"], *of) if last else None,
     }
 
 
@@ -131,20 +132,23 @@ async def attempts(
     caller: Admin,
     event_id: Annotated[Text | None, Query(max_length=100)] = None,
     limit: Limit = 50,
-    cursor: UUID | None = None,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """Every try, with the beginning of what the endpoint answered, the newest first."""
+    of = ("attempts", caller.tenant_id, webhook_id)
+    begins = row_place(cursor, *of)
     rows = await webhook.attempts(
         runtime_of(request),
         caller.tenant_id,
         webhook_id,
         event=event_id,
-        before=cursor,
+        before=None if begins is None else begins[1],
         limit=limit,
     )
+    last = rows[-1] if len(rows) == limit else None
     return {
         "attempts": [_attempt_out(row) for row in rows],
-        "next_cursor": str(rows[-1]["id"]) if len(rows) == limit else None,
+        "next_cursor": cursor_of(last["started_at"], str(last["id"]), *of) if last else None,
     }
 
 
@@ -160,15 +164,6 @@ async def resend(
     actor = actor_of(request, caller)
     await webhook.resend(runtime_of(request), caller.tenant_id, webhook_id, event_id, actor)
     return {"event_id": event_id, "state": "pending"}
-
-
-def _place(cursor: str | None) -> tuple[datetime, str] | None:
-    if cursor is None:
-        return None
-    place = place_of(cursor)
-    if place is None:
-        raise Invalid("invalid_cursor", "cursor: use `next_cursor` of the page before")
-    return place
 
 
 def _time(at: datetime | None) -> str | None:

@@ -7,12 +7,13 @@ from app.access import member_token as sign_member_token
 from app.calls import store
 from app.calls.call_token_view import read_state
 from app.calls.reference import call_reference
+from app.calls.refusals import is_unseen
 from app.calls.schemas import call_summary, ring_out
 from app.calls.service import Seen, not_found, read
 from app.core.call import Member
 from app.core.frozen import frozen
 from app.core.large_calls import LARGE
-from app.core.suppression import NOTIFIED, Why
+from app.core.suppression import NOTIFIED
 from app.infra import clock
 from app.infra.errors import Forbidden, Invalid
 from app.infra.runtime import Runtime
@@ -110,11 +111,9 @@ async def read_as(runtime: Runtime, caller: Caller, reference: str) -> dict[str,
 
 
 def member_of(caller: Caller, seen: Seen, user_id: str) -> Member:
-    """The member that this caller acts for. Raises NotFound, also for a call of whom they block."""
+    """The member that this caller acts for. Raises NotFound, also where it is unseen to them."""
     member = seen.call.members.get(user_id)
-    if member is None:
-        raise not_found()
-    if caller.kind == "user" and member.is_hidden and member.suppressed == Why.BLOCKED:
+    if member is None or is_unseen(member, hidden=caller.kind == "user"):
         raise not_found()
     return member
 

@@ -7,6 +7,7 @@ from app.calls import service
 from app.calls.actors import Actor
 from app.calls.apply import may_have_batches
 from app.calls.commands import Asked, carry_out
+from app.calls.refusals import is_unseen, not_found
 from app.calls.rows import Stored
 from app.calls.service import Seen
 from app.core.call import Decision, Report, Ring
@@ -39,6 +40,8 @@ async def on_this_device(runtime: Runtime, actor: Actor) -> Seen | None:
     session_id = await service.find(runtime, actor.tenant_id, actor.reference)
     seen = await service.read(runtime, actor.tenant_id, str(session_id))
     member = seen.call.members.get(user)
+    if is_unseen(member, hidden=actor.hidden, ring=actor.ring):
+        raise not_found()
     ring = member.ring if member is not None and member.is_rung else None
     if ring is None or actor.ring not in {None, ring.uuid}:
         return None  # there is nothing to decline: the command says so, or that it is no member

@@ -1,12 +1,25 @@
 """What a command that is refused is answered."""
 
-from app.core.call import Decision, Refused, Ring
+from uuid import UUID
+
+from app.core.call import Decision, Member, Refused, Ring
+from app.core.suppression import Why
 from app.infra.errors import AppError, Conflict, Forbidden, Gone, Invalid, NotFound
 
 
 def not_found() -> AppError:
     """The answer for a call that is not there, or not this caller's to know of."""
     return NotFound("call_not_found", "there is no such call")
+
+
+def is_unseen(member: Member | None, *, hidden: bool, ring: UUID | None = None) -> bool:
+    """Whether there is no such call to who acts as this member, be it to read or to act on.
+
+    So it is to a user (`hidden`, as in `service.act`) who has blocked who calls, unless somebody
+    has joined for them. `ring`: that of a call token, which its push has brought.
+    """
+    blocked = member is not None and member.is_hidden and member.suppressed == Why.BLOCKED
+    return blocked and hidden and ring is None
 
 
 def refusal(decision: Decision, ring: Ring | None, *, hidden: bool) -> AppError:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,13 +16,14 @@ from app.calls.notify_after_commit import notify_after_commit
 from app.calls.presence import keep_present, live_calls
 from app.calls.reference import call_reference
 from app.calls.reference import find as find_in
-from app.calls.refusals import not_found, refusal
+from app.calls.refusals import is_unseen, not_found, refusal
 from app.calls.rows import Stored
 from app.calls.schemas import call_out
 from app.core.call import (
     Call,
     Cancel,
     Command,
+    Decision,
     Decline,
     Leave,
     Reachable,
@@ -112,7 +114,8 @@ async def act(
     hidden: bool = False,
     audited: Audited | None = None,
 ) -> Seen:
-    """Carry out a command on a call. `hidden`: tell a stranger that there is no such call.
+    """Carry out a command on a call. `hidden`: tell a stranger that there is no such call, and a
+    user to whom it is unseen.
 
     `audited`: the actor and the act to be written to the audit log if anything changes.
 
@@ -120,11 +123,20 @@ async def act(
     Unavailable (503: somebody holds the call).
     """
     session_id = await find(runtime, tenant_id, reference)
-    done = await carry_out(runtime, tenant_id, session_id, Asked(command, audited=audited))
-    call = done.decision.call
-    member = call.members.get(getattr(command, "user_id", None) or "")
-    ring = member.ring if member is not None else None
+    user: str = getattr(command, "user_id", None) or ""
     meant: UUID | None = getattr(command, "ring", None)
+
+    async def admit(_s: Connection, before: Stored, _d: Decision, _now: datetime) -> Any:
+        unseen = is_unseen(before.call.members.get(user), hidden=hidden, ring=meant)
+        return not_found() if unseen else None
+
+    asked = Asked(command, admit if hidden else None, audited)
+    done = await carry_out(runtime, tenant_id, session_id, asked)
+    if done.instead is not None:
+        raise done.instead
+    call = done.decision.call
+    member = call.members.get(user)
+    ring = member.ring if member is not None else None
     if meant is not None and (ring is None or ring.uuid != meant):
         async with runtime.database.autocommit() as session:
             ring = await store.ring(session, tenant_id, meant)

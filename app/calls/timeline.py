@@ -175,6 +175,5 @@ def _line(push: Row, at: datetime, what: str, said: str, data: dict[str, Any]) -
 
 
 def _device(push: Row) -> str:
-    """How a sentence names a device: its name, its id, or the end of its token."""
     name = push["device_name"] or push["device_id"]
-    return f"{push['user_id']}'s {name or 'a device with the token ...' + push['ending']}"
+    return story.of_device(push["user_id"], name, push["ending"])

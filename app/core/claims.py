@@ -2,7 +2,9 @@
 
 RFC 7519: `exp`, `nbf` and `iat` are seconds since 1970, whole or not. Another's clock may be a
 minute ahead: `nbf` and `iat` have a leeway, for .NET and others set them to the very second. `exp`
-has none, as it says itself how long a token is to live.
+has none, as it says itself how long a token is to live. A revocation has none either: what a clock
+that is ahead has signed just before it passes for newer, and cannot be told from what a right clock
+signs in the minute after it, of who signs in anew (docs/guides/devices.md says what to do).
 """
 
 import math

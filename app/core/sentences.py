@@ -1,7 +1,8 @@
 """The lines of a call's timeline, each with a short sentence that says what happened."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from app.core import words
 from app.core.push import PushReason
@@ -118,6 +119,22 @@ def _the(purpose: str) -> str:
 def _push(purpose: str) -> str:
     name, _, number = purpose.partition(" ")
     return PUSHES.get(name, f"a notification, number {number},")
+
+
+OWNED: Final = re.compile(r"(?:\S+ ){0,2}\S+(?:['\u2019]s|s['\u2019]) ")
+"""How a name begins that says whose the device is: `Mary Ann's iPhone`, `James' phone`."""
+
+
+def of_device(user: str, name: str | None, ending: str) -> str:
+    """A user's device by its name or id, else by the end of its token; whose it is is said once."""
+    if not name:
+        return f"{user}'s device with the token ...{ending}"
+    after = name[len(user) :].casefold()
+    if name.casefold().startswith(user.casefold()) and (
+        not after[:1].isalnum() or (after[0] == "s" and not after[1:2].isalnum())
+    ):
+        return name
+    return f"{name} ({user})" if OWNED.match(name) else f"{user}'s {name}"
 
 
 def of_sending(purpose: str, device: str, attempt: int) -> str:

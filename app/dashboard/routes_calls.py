@@ -45,7 +45,7 @@ async def list_page(
             reason=state if state in words.CALLS else None,
             call_type=type.strip() or None,
             user=user.strip() or None,
-            before=_cursor(before),
+            before=_cursor(before, place.id),
             limit=ON_A_PAGE + 1,
         )
     more = len(rows) > ON_A_PAGE
@@ -54,7 +54,7 @@ async def list_page(
     asked = {name: value for name, value in chosen.items() if value}
     last = rows[-1] if rows and more else None
     older = urlencode(
-        asked | {"before": cursor_of(last["created_at"], str(last["id"]))}
+        asked | {"before": cursor_of(last["created_at"], str(last["id"]), "calls", place.id)}
     ) if last else None  # fmt: skip
     return part_or_page(
         request, "calls.html", rows=rows, chosen=chosen, asked=asked, older=older, before=before
@@ -74,8 +74,8 @@ def part_or_page(request: Request, template: str, **values: Any) -> Response:
     return response
 
 
-def _cursor(text: str) -> tuple[datetime, UUID] | None:
-    place = place_of(text)
+def _cursor(text: str, tenant_id: UUID) -> tuple[datetime, UUID] | None:
+    place = place_of(text, "calls", tenant_id)
     try:
         return None if place is None else (place[0], UUID(place[1]))
     except ValueError:

@@ -131,6 +131,8 @@ def sentence_of(error: ValidationError) -> str:
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
 
 
+NOWHERE = "there is nothing at this path; `/docs` has all that there is"
+WITHOUT_SLASH = "there is nothing at this path, but without the slash at its end there is"
 UNREADABLE = "There was an error parsing the body"
 """FastAPI's words for a body that is not UTF-8, or nested too deeply."""
 
@@ -140,26 +142,32 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if error.status_code == 400 and error.detail == UNREADABLE:
         return problem(422, "invalid_json", "the body is not valid JSON in UTF-8")
     code = STATUS_CODES.get(error.status_code, f"http_{error.status_code}")
-    response = problem(error.status_code, code, str(error.detail))
-    response.headers.update(error.headers or {})
-    if error.status_code == 405:
-        response.headers["Allow"] = ", ".join(sorted(_methods(request)))
+    detail, headers = str(error.detail), dict(error.headers or {})
+    if error.status_code == 404:
+        path = request.scope["path"]
+        there = path.endswith("/") and _methods(request, path.rstrip("/"))
+        detail = WITHOUT_SLASH if there else NOWHERE
+    elif error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods(request, request.scope["path"])))
+        detail = f"this path takes no {request.method}, but {headers['Allow']}"
+    response = problem(error.status_code, code, detail)
+    response.headers.update(headers)
     return response
 
 
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
-def _methods(request: Request) -> set[str]:
+def _methods(request: Request, path: str) -> set[str]:
     """What may be asked of this path (RFC 9110, 10.2.1); the router names one route's alone."""
-    scopes = [{**request.scope, "method": method} for method in METHODS]
+    scopes = [{**request.scope, "path": path, "method": method} for method in METHODS]
     routes = request.app.routes
     found = {
         scope["method"]
         for scope in scopes
         if any(one.matches(scope)[0] == Match.FULL for one in routes)
     }
-    can_head = "GET" in found and not request.scope["path"].startswith(ENDLESS)
+    can_head = "GET" in found and not path.startswith(ENDLESS)
     return found | ({"HEAD"} if can_head else set())
 
 

@@ -1,8 +1,9 @@
 """Errors that a client is told: one tree, one shape (RFC 9457 `application/problem+json`).
 
     AppError
-      Unauthorized 401   Forbidden 403   NotFound 404   Conflict 409   Gone 410
-      TooLarge 413       Invalid 422     TooMany 429    Unavailable 503
+      BadRequest 400   Unauthorized 401   Forbidden 403              NotFound 404   Conflict 409
+      Gone 410         TooLarge 413       UnsupportedMediaType 415   Invalid 422    TooMany 429
+      Unavailable 503
 
 Each carries a stable `code` that programs may rely on, and a `detail` that says what to do. A
 detail never repeats a token, a key or any other secret.
@@ -22,6 +23,10 @@ class AppError(Exception):
         self.code = code
         self.detail = detail
         self.more = more
+
+
+class BadRequest(AppError):
+    status = 400
 
 
 class Unauthorized(AppError):
@@ -47,6 +52,17 @@ class Gone(AppError):
 
 class TooLarge(AppError):
     status = 413
+
+
+class UnsupportedMediaType(AppError):
+    status = 415
+    headers: ClassVar[dict[str, str]] = {"Accept": "application/json"}
+
+
+class UnsupportedEncoding(UnsupportedMediaType):
+    """RFC 9110, 15.5.16: says what is taken, and of media types nothing."""
+
+    headers: ClassVar[dict[str, str]] = {"Accept-Encoding": "identity"}
 
 
 class Invalid(AppError):

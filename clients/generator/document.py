@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.http.unread import HARMLESS
 from app.infra.settings import Settings
 from app.main import create_app
 
@@ -12,8 +13,6 @@ MADE = "Made from the OpenAPI document by `make reference`: change the server, n
 RENAMED = {"Warning_": "Notice"}
 BY_HAND = frozenset({"stream_events"})
 LEFT_OUT = frozenset({"health"})
-HARMLESS = frozenset({"calls", "devices"})
-"""Tags whose POSTs may be repeated (docs/guides/calls.md: late or repeated commands do no harm)."""
 
 Schema = Mapping[str, Any]
 

@@ -49,7 +49,7 @@ class Door:
 
     async def _refusal(self, request: Request) -> Response | None:
         if not await self._lab.there():
-            return problem(404, "not_found", "Not Found")
+            return problem(404, "not_found", problems.NOWHERE)
         try:
             self._check(request)
         except AppError as error:

@@ -65,6 +65,9 @@ async def test_a_tenants_calls(site: Site) -> None:
     for wrong in ("x", "2026-11-21T08:00:00Z~x", "~"):
         answer = await api.get("/v1/calls", params={"cursor": wrong})
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")
+    for path in ("/v1/calls", "/v1/users/bob/calls"):
+        answer = await api.get(path, params={"since": third, "until": third})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_time")
     theirs = await api.get("/v1/calls", headers=bearer(other.api_key))
     assert theirs.json() == {"calls": [], "next_cursor": None}
 

@@ -56,3 +56,26 @@ def test_who_is_removed_for_silence_has_not_left() -> None:
     said = story.of_event("member.left", data)
     assert said == "bob is removed: no sign of life for 120 s"
     assert story.of_event("member.left", {"user_id": "bob"}) == "bob has left"
+
+
+@pytest.mark.parametrize(
+    ("user", "name", "said"),
+    [
+        ("bob", "p1", "bob's p1"),
+        ("bob", "Bob's iPhone", "Bob's iPhone"),
+        ("bob", "Bob\u2019s iPhone", "Bob\u2019s iPhone"),
+        ("bob", "Bobs iPhone", "Bobs iPhone"),
+        ("bob", "bobs-phone", "bobs-phone"),
+        ("bob", "bob", "bob"),
+        ("bob", "Bobby", "bob's Bobby"),
+        ("bob", "Robert's iPhone", "Robert's iPhone (bob)"),
+        ("0198f7e2", "Mary Ann\u2019s iPad mini", "Mary Ann\u2019s iPad mini (0198f7e2)"),
+        ("james", "James' iPhone", "James' iPhone"),
+        ("u1", "James' iPhone", "James' iPhone (u1)"),
+        ("bob", "It's", "bob's It's"),
+        ("bob", "iPhone", "bob's iPhone"),
+        ("bob", None, "bob's device with the token ...beef"),
+    ],
+)
+def test_whose_a_device_is_is_said_once(user: str, name: str | None, said: str) -> None:
+    assert story.of_device(user, name, "beef") == said

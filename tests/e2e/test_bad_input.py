@@ -203,7 +203,8 @@ async def test_a_large_body_of_unknown_length_is_cut_off(tenant: Tenant) -> None
         for _ in range(100):
             yield b"x" * 100_000
 
-    answer = await tenant.api.post(CALLS, content=endless())
+    json_of = {"Content-Type": "application/json"}
+    answer = await tenant.api.post(CALLS, content=endless(), headers=json_of)
     assert_problem(answer, 413, "body_too_large")
 
 

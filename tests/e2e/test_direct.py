@@ -1,5 +1,6 @@
 """A plain request to ring takes the short way, any other the framework's: both answer the same."""
 
+import asyncio
 import json
 import re
 import uuid
@@ -55,6 +56,8 @@ RAW = {
     "empty": b"",
     "not UTF-8": b'{"caller": {"id": "\xff"}}',
     "twice the same key": b'{"caller": {"id": "a"}, "caller": {"id": "b"}, "callees": ["bob"]}',
+    "twice in a callee": b'{"caller": {"id": "a"}, "callees": [{"id": "b", "id": "c"}]}',
+    "twice in what is passed on": b'{"caller": {"id": "a"}, "callees": ["b"], "custom": {"x": {"y": 1, "y": 2}}}',
     "not a number": b'{"caller": {"id": "alice"}, "callees": ["bob"], "ring_time": NaN}',
     "lone surrogate": b'{"caller": {"id": "alice", "name": "\\ud800"}, "callees": ["bob"]}',
     "a byte order mark": b'\xef\xbb\xbf{"caller": {"id": "alice"}, "callees": ["bob"]}',
@@ -82,8 +85,8 @@ CASES = {name: json.dumps(body).encode() for name, body in BODIES.items()} | RAW
 
 
 TAKEN = {
-    "good", "all fields", "loose types", "twice the same key", "a byte order mark", "lone surrogate",
-    "odd names", "names for screens",
+    "good", "all fields", "loose types", "a byte order mark", "lone surrogate", "odd names",
+    "names for screens",
 }  # fmt: skip
 
 
@@ -154,3 +157,53 @@ async def test_a_body_in_pieces_and_one_that_is_too_large(tenant: Tenant) -> Non
     short, long = await both(tenant, large)
     assert without_chance(short) == without_chance(long)
     assert short.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"Content-Encoding": "gzip"}, 415, "unsupported_encoding"),
+        ({"Content-Encoding": "identity"}, 202, None),
+        ({"Content-Range": "bytes 0-1/9"}, 400, "unsupported_header"),
+        ({"If-Match": '"x"'}, 400, "unsupported_header"),
+        ({"If-None-Match": "*"}, 400, "unsupported_header"),
+        ({"X-HTTP-Method-Override": "DELETE"}, 400, "unsupported_header"),
+        ({"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
+        ({"Content-Type": "application/json; charset=latin-1"}, 415, "unsupported_media_type"),
+        ({"Content-Type": "application/json; charset=utf-8"}, 202, None),
+        ({"Expect": "100-continue", "Range": "bytes=0-1", "Accept": "text/html"}, 202, None),
+    ],
+)
+async def test_headers_that_mean_something(
+    tenant: Tenant, headers: dict[str, str], status: int, code: str | None
+) -> None:
+    short, long = await both(tenant, CASES["good"], **headers)
+    assert without_chance(short) == without_chance(long)
+    assert (short.status_code, short.json().get("code")) == (status, code)
+
+
+async def test_a_header_given_twice_and_a_parameter(tenant: Tenant) -> None:
+    plain = [("Authorization", f"Bearer {tenant.key}"), ("Content-Type", "application/json")]
+    keys = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    answer = await tenant.api.post("/v1/calls", content=CASES["good"], headers=[*plain, *keys])
+    assert (answer.status_code, answer.json()["code"]) == (400, "repeated_header")
+    answer = await tenant.api.post("/v1/calls?dry_run=1", content=CASES["good"], headers=plain)
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown_parameter")
+
+
+async def test_a_transfer_coding_that_is_not_known(tenant: Tenant) -> None:
+    """By hand: no client of ours sends one. The chunk is whole and good, as the short way likes."""
+    reader, writer = await asyncio.open_connection(
+        tenant.api.base_url.host, tenant.api.base_url.port
+    )
+    body = CASES["good"]
+    head = (
+        "POST /v1/calls HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f"Authorization: Bearer {tenant.key}\r\nContent-Type: application/json\r\n"
+        f"Transfer-Encoding: gzip, chunked\r\n\r\n{len(body):x}\r\n"
+    )
+    writer.write(head.encode() + body + b"\r\n0\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 415 ")
+    assert b"unsupported_encoding" in answer

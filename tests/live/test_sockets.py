@@ -189,3 +189,9 @@ async def test_taking_a_users_tokens_back_and_erasing_the_user_ends_it(tenant: T
             assert answer.is_success, answer.text
             assert (await heard(socket, "closing"))["reason"] == reason
             assert await closed(socket) == (code, reason)
+
+
+@pytest.mark.parametrize("query", ["token=x", "user_id=bob", "x"])
+async def test_an_address_with_a_query_is_refused(tenant: Tenant, query: str) -> None:
+    async with connect(f"{address(tenant.house.apis[0].url)}?{query}") as socket:
+        assert await closed(socket) == (4422, "unknown_parameter")

@@ -249,3 +249,32 @@ async def test_by_whom_they_are_set_and_what_is_refused(site: Site) -> None:
     assert await rows(site, "SELECT * FROM blocks") == []
     (left,) = await rows(site, "SELECT settings FROM preferences WHERE user_id = 'alice'")
     assert left["settings"] == {"exceptions": {"users": ["dave"]}}
+
+
+async def test_what_reads_as_no_call_takes_no_command(site: Site) -> None:
+    """Who has blocked the caller reads 404, and so is each command; whom wishes keep may come in."""
+    tenant, api = await made(site)
+    await phone(api, "bob", "ab")
+    await phone(api, "carol", "cd")
+    await api.put("/v1/users/bob/blocks/alice")
+    await api.put("/v1/users/carol/preferences", json={"do_not_disturb_until": LATER})
+    call = await ring(api, "bob", "carol", "dave")
+    path = f"/v1/calls/{call['session_id']}"
+    mine, hers = bearer(signed(tenant, "bob")), bearer(signed(tenant, "carol"))
+    for named in (path, f"/v1/calls/{call['cid']}"):
+        assert (await api.get(named, headers=mine)).status_code == 404
+        for act in ("accept", "join", "decline", "cancel", "leave", "end", "heartbeat"):
+            for body in ({"device_id": "bob-ab"}, {"device_id": "bob-ab", "reach": "device"}):
+                if "reach" in body and act != "decline":
+                    continue
+                answer = await api.post(f"{named}/{act}", json=body, headers=mine)
+                assert (answer.status_code, answer.json()["code"]) == (404, "call_not_found"), act
+    read = (await api.get(path)).json()
+    assert {one["user_id"]: one["state"] for one in read["members"]}["bob"] == "ringing"
+    assert (await api.get(path, headers=hers)).status_code == 200
+    accepted = await api.post(f"{path}/accept", json={"device_id": "carol-cd"}, headers=hers)
+    assert accepted.status_code == 200, accepted.text
+    joined = await api.post(f"{path}/accept", json={"user_id": "bob"})
+    assert joined.status_code == 200, "the backend may join for them"
+    assert (await api.get(path, headers=mine)).status_code == 200
+    assert (await api.post(f"{path}/leave", json={}, headers=mine)).status_code == 200
