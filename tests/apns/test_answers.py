@@ -55,27 +55,28 @@ async def test_sandbox_gives_a_unique_id(sim) -> None:
         assert len(outcome.apns_unique_id) == 36
 
 
-@pytest.mark.parametrize("reason", sorted(BY_REASON))
-async def test_every_reason_is_reported(rig: Rig, reason: str) -> None:
-    status = BY_REASON[reason].status
-    rig.sim.fault(status=status, reason=reason, timestamp=1_700_000_000_123, times=1)
-    outcome = await rig.push()
-    assert (outcome.code, outcome.reason, outcome.description) == (status, reason, reason)
-    assert outcome.timestamp == 1_700_000_000_123
-    await rig.settled()
+async def test_every_reason_is_reported(rig: Rig) -> None:
+    for reason in sorted(BY_REASON):
+        status = BY_REASON[reason].status
+        rig.sim.fault(status=status, reason=reason, timestamp=1_700_000_000_123, times=1)
+        outcome = await rig.push()
+        assert (outcome.code, outcome.reason, outcome.description) == (status, reason, reason)
+        assert outcome.timestamp == 1_700_000_000_123
+        await rig.settled()
 
 
-@pytest.mark.parametrize("status", [201, 204, 302, 400, 404, 418, 429, 500, 502, 503, 599, 999])
+STATUSES = (201, 204, 302, 400, 404, 418, 429, 500, 502, 503, 599, 999)
+
+
 @pytest.mark.parametrize(
     "body", ["", "<html>no</html>", '{"reason":""}', "[]", "{", '{"reason":1}']
 )
-async def test_an_answer_without_a_reason_is_still_an_answer(
-    rig: Rig, status: int, body: str
-) -> None:
-    rig.sim.fault(status=status, body=body, times=1)
-    outcome = await rig.push()
-    assert (outcome.code, outcome.reason, outcome.timestamp) == (status, None, None)
-    await rig.settled()
+async def test_an_answer_without_a_reason_is_still_an_answer(rig: Rig, body: str) -> None:
+    for status in STATUSES:
+        rig.sim.fault(status=status, body=body, times=1)
+        outcome = await rig.push()
+        assert (outcome.code, outcome.reason, outcome.timestamp) == (status, None, None)
+        await rig.settled()
 
 
 @pytest.mark.parametrize("pieces", [2, 3, 60])
