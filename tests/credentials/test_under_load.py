@@ -21,6 +21,7 @@ from tests.e2e.house import BUNDLE, SECRET_KEY, House, Tenant, eventually, new_t
 
 RINGS = often(200, 1_000)
 USERS = 50
+CALLEES = [f"user{n}" for n in range(USERS)]
 AT_ONCE = 20
 NEW_KEY = "Qm5xT8rC1vLk3NwZ7bYd0sHf6uJe2GpA"
 OTHER = "com.example.other"
@@ -135,8 +136,7 @@ async def test_the_key_encryption_key_is_rotated_while_rings_go_on(
     stages = (f"1:{SECRET_KEY},2026:{NEW_KEY}", f"2026:{NEW_KEY},1:{SECRET_KEY}")
     with running_house(database, redis, simulator, tmp_path) as house:
         async with new_tenant(house) as tenant:
-            for n in range(USERS):
-                await tenant.phone(f"user{n}", alert=False)
+            await tenant.phones(*CALLEES)
             stop, calls = asyncio.Event(), list[str]()
             ringing = asyncio.create_task(ring_until(tenant, stop, calls))
             for keys in stages:
@@ -166,8 +166,7 @@ async def test_a_certificate_is_replaced_and_the_old_one_refused(tenant: Tenant)
     simulator = tenant.sim
     outgoing, incoming = (simulator.voip_certificate(BUNDLE) for _ in range(2))
     old = await only(tenant, outgoing)
-    for n in range(USERS):
-        await tenant.phone(f"user{n}", alert=False)
+    await tenant.phones(*CALLEES)
     cut = 0
 
     async def replace() -> None:
@@ -191,8 +190,7 @@ async def test_one_on_standby_rings_when_the_active_one_is_refused(tenant: Tenan
     certificates = [simulator.voip_certificate(BUNDLE) for _ in range(2)]
     await only(tenant, certificates[0])
     active = await add(tenant, certificates[1].pem)
-    for n in range(USERS):
-        await tenant.phone(f"user{n}", alert=False)
+    await tenant.phones(*CALLEES)
 
     async def refuse() -> None:
         simulator.revoke_certificate(certificates[1])

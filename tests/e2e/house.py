@@ -48,6 +48,21 @@ TROUBLES = {
     "task_failed",
 }
 """Events of our logs that mean a bug, or a fault that the test has made."""
+MANY_PHONES = """
+    WITH given AS (
+        SELECT * FROM unnest(CAST(:users AS text[]), CAST(:devices AS text[]), CAST(:tokens AS text[]))
+            AS g(user_id, device_id, token)
+    ), made AS (
+        INSERT INTO devices (id, tenant_id, user_id, device_id, created_at, registered_at)
+        SELECT CAST(md5(token) AS uuid), CAST(:tenant AS uuid), user_id, device_id, now(), now()
+        FROM given
+    )
+    INSERT INTO tokens (id, tenant_id, user_id, device_row, kind, app_id, environment, token,
+        registered_at, expires_at)
+    SELECT gen_random_uuid(), CAST(:tenant AS uuid), user_id, CAST(md5(token) AS uuid), 'voip', :app,
+        'production', token, now(), now() + interval '9 days'
+    FROM given
+"""
 
 
 class Process:
@@ -169,6 +184,7 @@ class House:
     may_log: set[str] = field(default_factory=set)
     listener: socket.socket | None = None
     """For the first API: made beforehand where its address must be known to all processes."""
+    _settings: Settings | None = None
 
     @property
     def env(self) -> dict[str, str]:
@@ -190,6 +206,12 @@ class House:
         }
 
     def settings(self) -> Settings:
+        """Read once: each time would cost 5 ms of CPU, and every tenant asks for them."""
+        if self._settings is None:
+            self._settings = self._read_settings()
+        return self._settings
+
+    def _read_settings(self) -> Settings:
         return Settings(
             database_url=self.database_url.replace("postgresql+asyncpg", "postgresql"),
             redis_url=self.redis_url,
@@ -301,6 +323,22 @@ class Tenant:
         answer = await self.register(phone, api=api)
         assert answer.status_code == 200, answer.text
         return phone
+
+    async def phones(self, *users: str) -> list[Phone]:
+        """A phone for each of these users, who may come again, as rows.
+
+        Where many are needed and how they register is not the question: by the API each is a
+        request of its own.
+        """
+        made = [
+            Phone(user, f"d-{secrets.token_hex(4)}", secrets.token_hex(32), None) for user in users
+        ]
+        self.sim.live(*(one.voip for one in made), topic=f"{BUNDLE}.voip")
+        await self.execute(
+            MANY_PHONES, tenant=self.id, app=BUNDLE, users=list(users),
+            devices=[one.device_id for one in made], tokens=[one.voip for one in made],
+        )  # fmt: skip
+        return made
 
     async def register(self, phone: Phone, *, api: int = 0, **more: Any) -> httpx.Response:
         tokens = [{"kind": "voip", "token": phone.voip, "app_id": BUNDLE}]

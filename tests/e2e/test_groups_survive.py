@@ -150,7 +150,7 @@ async def half_answered(tenant: Tenant, phones: Sequence[Phone]) -> tuple[list[i
 
 
 async def group(tenant: Tenant) -> list[Phone]:
-    return list(await asyncio.gather(*(tenant.phone(f"u{n}", alert=False) for n in range(GROUP))))
+    return await tenant.phones(*(f"u{n}" for n in range(GROUP)))
 
 
 async def ring(tenant: Tenant, phones: Sequence[Phone]) -> None:

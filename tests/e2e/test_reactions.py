@@ -189,9 +189,7 @@ async def test_sigterm_with_500_pushes_in_flight_loses_none_and_repeats_none(
 ) -> None:
     house = make_house(apis=1, workers=1)
     async with new_tenant(house) as tenant:
-        phones = []
-        for n in range(25):
-            phones += [await tenant.phone(f"u{n}", alert=False) for _ in range(20)]
+        phones = await tenant.phones(*(f"u{n // 20}" for n in range(500)))
         slow = house.sim.fault(delay=1.0)
         call = await tenant.ring(*(f"u{n}" for n in range(25)))
         mine = {phone.voip for phone in phones}

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -11,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.e2e.house import BUNDLE, Tenant, eventually, new_tenant
+from tests.e2e.house import Tenant, eventually, new_tenant
 from tests.houses import HouseMaker
 
 CROWD = 110
@@ -30,16 +29,6 @@ WAITING = """
     SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = :gate AND NOT granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-PHONES = (
-    """INSERT INTO devices (id, tenant_id, user_id, device_id, created_at, registered_at)
-        SELECT CAST(md5(t) AS uuid), :tenant, u, 'd', now(), now()
-        FROM unnest(CAST(:users AS text[]), CAST(:tokens AS text[])) AS w(u, t)""",
-    """INSERT INTO tokens (id, tenant_id, user_id, device_row, kind, app_id, environment, token,
-            registered_at, expires_at)
-        SELECT gen_random_uuid(), :tenant, u, CAST(md5(t) AS uuid), 'voip', :app, 'production', t,
-            now(), now() + interval '9 days'
-        FROM unnest(CAST(:users AS text[]), CAST(:tokens AS text[])) AS w(u, t)""",
-)
 
 
 class Crowd:
@@ -47,20 +36,13 @@ class Crowd:
 
     def __init__(self, tenant: Tenant) -> None:
         self.tenant = tenant
-        self.tokens = {f"u{n:03}": secrets.token_hex(32) for n in range(CROWD)}
-        self.tokens["gate"] = secrets.token_hex(32)
-        self.body = {"caller": {"id": "alice"}, "callees": list(self.tokens), "ring_time": 60}
+        self.tokens: dict[str, str] = {}
+        self.users = [*(f"u{n:03}" for n in range(CROWD)), "gate"]
+        self.body = {"caller": {"id": "alice"}, "callees": self.users, "ring_time": 60}
 
     async def move_in(self) -> None:
-        for token in self.tokens.values():
-            self.tenant.sim.live(token, topic=f"{BUNDLE}.voip")
-        values = {
-            "tenant": self.tenant.id,
-            "users": list(self.tokens),
-            "tokens": list(self.tokens.values()),
-        }
-        await self.tenant.execute(PHONES[0], **values)
-        await self.tenant.execute(PHONES[1], **values, app=BUNDLE)
+        phones = await self.tenant.phones(*self.users)
+        self.tokens = {phone.user: phone.voip for phone in phones}
 
     async def ring(self, api: int) -> httpx.Response:
         return await self.tenant.clients[api].post(

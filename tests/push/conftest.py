@@ -74,7 +74,7 @@ class Bench:
         return worker
 
     async def phones(self, count: int, user: str = "bob") -> list[Phone]:
-        return [await self.tenant.phone(user, alert=False) for _ in range(count)]
+        return await self.tenant.phones(*[user] * count)
 
     async def hold(self, phones: list[Phone], **answer: Any) -> list[int]:
         """Ring these phones, whose pushes Apple does not answer yet; the faults to release."""

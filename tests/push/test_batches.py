@@ -19,7 +19,7 @@ STATES = "SELECT user_id, state FROM targets WHERE tenant_id = :tenant"
 async def group(bench: Bench, swept: Round = sweep) -> tuple[Loop, list[Phone]]:
     """A worker that lives, and the phones of a group."""
     worker = bench.start_worker(swept)
-    phones = [await bench.tenant.phone(f"u{n}", alert=False) for n in range(GROUP)]
+    phones = await bench.tenant.phones(*(f"u{n}" for n in range(GROUP)))
     await eventually(lambda: alive(bench, worker))
     return worker, phones
 
