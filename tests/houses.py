@@ -1,6 +1,6 @@
 """Fixtures: one house for all tests of a process, a tenant for each, and houses of one's own."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,6 +13,41 @@ from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
 from tests.conftest import DatabaseServer
 from tests.e2e.house import House, Tenant, new_tenant, running_house
+
+STANDING = frozenset({"shared_house", "quiet_house", "outbox_house"})
+"""Houses that stand for all tests of a process."""
+NEAR = 60
+"""Where none of so many next tests needs one it is closed: to stand there costs it a thirtieth of a
+core, and to be opened again the CPU of 25 seconds of that."""
+
+open_houses: dict[str, pytest.FixtureDef[House]] = {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[House]) -> Generator[None, object, object]:
+    result = yield
+    if fixturedef.argname in STANDING:
+        open_houses[fixturedef.argname] = fixturedef
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """After each test, close the houses that nobody needs soon; who needs one later opens it again."""
+    result = yield
+    if nextitem is not None and open_houses:
+        order = item.session.items
+        for name in not_needed(order, order.index(nextitem)) & open_houses.keys():
+            open_houses.pop(name).finish(item._request)  # type: ignore[attr-defined]
+    return result
+
+
+def not_needed(order: Sequence[pytest.Item], start: int) -> frozenset[str]:
+    """The standing houses that no test uses from this one on, within `NEAR`."""
+    soon = order[start : start + NEAR]
+    return STANDING.difference(*(one.fixturenames for one in soon))  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")
