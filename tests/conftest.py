@@ -24,8 +24,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from devkit.embedded import running_postgres, running_valkey
 from tests.chance import VARIABLE, run_seed
 
-pytest_plugins = ("tests.houses",)
-
 # Before a process has said how it logs, structlog draws tracebacks with all locals: seconds each.
 structlog.configure(
     processors=[
@@ -51,8 +49,14 @@ has the file that its first session would have to make."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One seed for all processes of this run."""
+    """One seed for all processes of this run, and houses for those of them that run tests.
+
+    Who only hands them out would import all of Ringline for nothing, while the others wait: 2 s.
+    """
     run_seed()
+    hands_out = config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+    if not hands_out:
+        config.pluginmanager.import_plugin("tests.houses")
     hypothesis.settings.register_profile("ringline", print_blob=True, deadline=None)
     hypothesis.settings.load_profile("ringline")
 

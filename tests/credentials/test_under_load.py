@@ -19,7 +19,7 @@ from tests.chance import often
 from tests.conftest import DatabaseServer
 from tests.e2e.house import BUNDLE, SECRET_KEY, House, Tenant, eventually, new_tenant, running_house
 
-RINGS = often(200, 1_000)
+RINGS = often(100, 1_000)
 USERS = 50
 CALLEES = [f"user{n}" for n in range(USERS)]
 AT_ONCE = 20
@@ -196,7 +196,7 @@ async def test_one_on_standby_rings_when_the_active_one_is_refused(tenant: Tenan
         simulator.revoke_certificate(certificates[1])
         assert cut_off(simulator, active["fingerprint"]) > 0
 
-    calls = await ring_many(tenant, 200, {100: refuse})
+    calls = await ring_many(tenant, RINGS, {RINGS // 2: refuse})
     await all_rang(tenant, calls)
     shown = {one["id"]: one for one in await listed(tenant)}
     assert shown[active["id"]]["health"] == "failing"
