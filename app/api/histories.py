@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from app.api.models import says
 from app.api.models.calls import Reason, State
@@ -17,20 +17,20 @@ from app.http.acting import runtime_of
 from app.http.auth import server, server_or_user
 from app.http.encoded_slashes import segment
 from app.infra.errors import Invalid
-from app.infra.fields import CallType, UserId
+from app.infra.fields import CallType, Time, UserId
 from app.infra.fields import Request as Body
 from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1", tags=["calls"])
 MOST = 100
 Limit = Annotated[int, Query(ge=1, le=MOST, description="calls on a page")]
-Moment = Annotated[AwareDatetime | None, Query(examples=["2026-11-21T08:00:00Z"])]
+Moment = Annotated[Time | None, Query(examples=["2026-11-21T08:00:00Z"])]
 
 
 class SeenIn(Body):
     """Until when missed calls have been seen; without it, until now."""
 
-    until: AwareDatetime | None = Field(
+    until: Time | None = Field(
         None,
         description="missed calls until then have been seen",
         examples=["2026-11-21T08:00:00Z"],

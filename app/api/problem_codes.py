@@ -84,7 +84,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "repeated_parameter": (422, "state: is given twice: give it once"),
     "unexpected_body": (422, "this operation reads no body, and nothing was done"),
     "duplicate_field": (422, "callees: is given twice in one object: give it once"),
-    "invalid_json": (422, "the body is not valid JSON"),
+    "invalid_json": (422, "the body is not valid JSON in UTF-8"),
     "invalid_field": (422, "video: Input should be a valid boolean"),
     "invalid_text": (422, "must not hold U+0000 or half a surrogate pair"),
     "missing_field": (422, "user_id: an API key must say for which user"),

@@ -16,11 +16,12 @@ from app.cli.answers import answer, columns, command
 from app.cli.base import Tenant, checked, group, handle_in, with_runtime
 from app.core.call import SERVER
 from app.core.cursor import YEARS
+from app.infra.fields import Time
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 
 call_app = group("call", "Calls: ring, list them, and what happened to a ring.")
-TIME: TypeAdapter[AwareDatetime] = TypeAdapter(AwareDatetime)
+TIME: TypeAdapter[AwareDatetime] = TypeAdapter(Time)
 
 
 def moment(text: str) -> AwareDatetime:

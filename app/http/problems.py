@@ -106,7 +106,7 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
         field = "" if code == "invalid_json" else ".".join(place)
         detail = str(error["msg"]).removeprefix("Value error, ")
         if code == "invalid_json":
-            detail = "the body is not valid JSON"
+            detail = "the body is not valid JSON in UTF-8"
         elif code == "unknown_field":
             detail = "this field is not known here; remove it or correct its spelling"
         elif error["type"] in OF_TEXT and isinstance(error["input"], str):
@@ -114,6 +114,8 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
             detail = f"must have at {word} {error['ctx'][bound]:,} characters"
         elif not field and error["type"] in NO_OBJECT:
             detail = "send a JSON object, with `Content-Type: application/json`"
+        elif error["type"] in NO_OBJECT - {"missing"}:
+            detail = 'must be a JSON object: {"…": …}'
         elif not field and (named := NAMED.match(detail)):
             # a check of several fields at once says itself which one is wrong
             field, detail = named.groups()

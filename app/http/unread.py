@@ -136,9 +136,8 @@ async def refuse_unread(connection: HTTPConnection) -> None:
     route: APIRoute = connection.scope["route"]
     faults = list(_parameter_faults(connection, route))
     body = await connection.body() if _has_body(dict(connection.scope["headers"])) else b""
-    if body and route.body_field is not None and (name := repeated_member(body)) is not None:
-        said = "is given twice in one object: give it once"
-        faults.append(_fault("body", name, "duplicate_field", said))
+    if body and route.body_field is not None:
+        faults += _member_faults(body)
     unasked = body if route.body_field is None and body.strip() not in NOTHING else b""
     keyed = KEY in connection.headers and not _takes_key(route)
     if not (faults or unasked or keyed):
@@ -158,6 +157,14 @@ async def refuse_unread(connection: HTTPConnection) -> None:
         "Idempotency-Key: this operation knows none, and what is done twice is done twice: look "
         "first whether it was done, and send it without",
     )
+
+
+def _member_faults(body: bytes) -> Iterator[dict[str, Any]]:
+    if json.detect_encoding(body) not in {"utf-8", "utf-8-sig"}:
+        yield _fault("body", "", "invalid_json", "")  # Python reads it all the same
+    elif (name := repeated_member(body)) is not None:
+        said = "is given twice in one object: give it once"
+        yield _fault("body", name, "duplicate_field", said)
 
 
 def _parameter_faults(request: Request, route: APIRoute) -> Iterator[dict[str, Any]]:

@@ -1,11 +1,14 @@
 """Field types that every package's schemas share: ids, names, text, numbers, and what is wrong."""
 
+import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -159,6 +162,27 @@ AvatarUrl = Annotated[
 """An https address of a picture. It is handed on and never fetched."""
 
 
+# --- times --------------------------------------------------------------------------------------
+
+RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, datetime) or (isinstance(value, str) and RFC_3339.fullmatch(value)):
+        return value
+    raise refuse(
+        "invalid_field",
+        "must be a time with its zone, such as 2026-11-21T08:00:00Z (RFC 3339); in an address `+` "
+        "is written %2B",
+    )
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_written)]
+"""A time as it is written: a bare number would be guessed to be seconds, or milliseconds."""
+
+
 # --- ids ----------------------------------------------------------------------------------------
 
 
@@ -244,7 +268,8 @@ def check_json(value: Any, code: str, most: int) -> None:
     except TypeError as error:  # half a surrogate pair, a number beyond 64 bits, too deep
         raise refuse(
             f"invalid_{code}",
-            "must be JSON that others can read: no lone surrogates, no huge numbers",
+            "must be JSON that others can read: no lone surrogates, no huge numbers, and not "
+            "nested by hundreds",
         ) from error
     if len(encoded) > most:
         raise refuse(f"{code}_too_large", f"must be at most {most} bytes as JSON")

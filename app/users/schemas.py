@@ -8,11 +8,11 @@ from importlib.resources import files
 from typing import Annotated, Any, Literal, Self
 
 import orjson
-from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from app.core.person import Handle, HandleKind, handle_key
 from app.core.suppression import DAYS, NONE, Period, Preferences
-from app.infra.fields import AtMost, CallType, Name, Request, UserId, refuse
+from app.infra.fields import AtMost, CallType, Name, Request, Time, UserId, refuse
 
 AT_REST = {"at": "rest"}
 """The context in which what was taken before is read: it is shown as it is."""
@@ -113,7 +113,7 @@ class Exceptions(Request):
 class PreferencesIn(Request):
     """What a user wants of rings; what is absent wants nothing."""
 
-    do_not_disturb_until: AwareDatetime | None = Field(
+    do_not_disturb_until: Time | None = Field(
         None, description="nothing rings until then", examples=["2026-11-21T08:00:00Z"]
     )
     quiet_hours: QuietHours | None = Field(None, description="nothing rings in these hours")

@@ -13,7 +13,7 @@ LONGEST_OVERLAP = 7 * 86_400.0
 
 def _distinct(value: list[str]) -> list[str]:
     if not value:
-        raise refuse("no_events", "events: name at least one, or `*` for all")
+        raise refuse("no_events", "name at least one, or `*` for all")
     return list(dict.fromkeys(value))
 
 

@@ -34,6 +34,14 @@ def test_a_body_that_is_no_object_is_told_what_to_send() -> None:
     for body in (None, [1], "text", 3):
         (error,) = told(RingIn, body)
         assert "application/json" in error["detail"]
+    for text in ("alice", None, 5, ["alice"]):
+        (error,) = told(RingIn, {"caller": text, "callees": ["bob"]})
+        assert (error["field"], error["detail"].partition(":")[0]) == (
+            "caller",
+            "must be a JSON object",
+        )
+    (error,) = told(WebhookIn, {"url": "https://example.com", "events": []})
+    assert error["detail"].startswith("name at least one")
     (error,) = field_errors([{"type": "missing", "loc": ("body",), "msg": "Field required"}])
     assert "application/json" in error["detail"]
 

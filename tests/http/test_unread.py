@@ -236,3 +236,33 @@ async def test_a_path_that_there_is_none_of_says_why(site: Site) -> None:
     answer = await api.patch("/v1/calls")
     assert answer.status_code == 405
     assert answer.json()["detail"].endswith("GET, HEAD, POST")
+
+
+async def test_json_is_utf_8_whatever_python_reads(site: Site) -> None:
+    api = await asked(site)
+    ring = json.dumps({"caller": {"id": "alice"}, "callees": ["bob"]})
+    for charset, code in (("utf-16", 422), ("utf-32-le", 422), ("utf-8-sig", 202)):
+        answer = await api.post("/v1/calls", content=ring.encode(charset), headers=JSON)
+        assert answer.status_code == code, charset
+        assert code == 202 or answer.json()["code"] == "invalid_json"
+
+
+async def test_a_time_is_written_as_one(site: Site) -> None:
+    api = await asked(site)
+    for wrong in ("1700000000", "1700000000000", "2026-11-21", "2026-11-21T08:00:00", "soon",
+                  "2026-11-21T08:00:00+01:00"):  # fmt: skip
+        answer = await api.get(f"/v1/calls?since={wrong}")
+        assert code_of(answer) == (422, "invalid_field"), wrong
+        assert "RFC 3339" in answer.json()["detail"]
+        assert "%2B" in answer.json()["detail"]
+    for number in (5, 1_800_000_000, 1_800_000_000_000.5, True):
+        seen = await api.post("/v1/users/bob/calls/seen", json={"until": number})
+        wish = {"do_not_disturb_until": number}
+        wishes = await api.put("/v1/users/bob/preferences", json=wish)
+        assert code_of(seen) == code_of(wishes) == (422, "invalid_field"), number
+    for good in ("2026-11-21T08:00Z", "2026-11-21t08:00:00.123456z", "2026-11-21 08:00:00%2B01:00"):
+        assert (await api.get(f"/v1/calls?since={good}")).status_code == 200, good
+    wish = {"do_not_disturb_until": "2036-11-21T08:00:00+01:00"}
+    assert (await api.put("/v1/users/bob/preferences", json=wish)).status_code == 200
+    read = (await api.get("/v1/users/bob/preferences")).json()
+    assert read["do_not_disturb_until"] == "2036-11-21T08:00:00+01:00"
