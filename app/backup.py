@@ -130,10 +130,14 @@ async def restore(
             "needs_migration": behind}  # fmt: skip
 
 
+def _wrote(manifest: dict[str, Any]) -> int:
+    """The version of the pg_dump that wrote it; of older backups at least that of their server."""
+    return int(manifest.get("tool_version") or manifest["server_version"])
+
+
 def _restoring_tool(manifest: dict[str, Any], server: int, tools: Path | None) -> Path:
     """What reads the dump: no older than what wrote it."""
-    wrote = manifest.get("tool_version") or manifest["server_version"]
-    return postgres_tools.find("pg_restore", max(server, wrote), tools)
+    return postgres_tools.find("pg_restore", server, tools, least=_wrote(manifest))
 
 
 async def _restore(runtime: Runtime, dump: Path, tool: Path) -> None:
@@ -173,6 +177,12 @@ def _check(runtime: Runtime, manifest: dict[str, Any], server: int) -> None:
         raise BackupRefused(
             "server_is_older",
             f"the backup is of PostgreSQL {manifest['server_version']}, this server is {server}",
+        )
+    if _wrote(manifest) >= postgres_tools.SETS_MORE > server:
+        raise BackupRefused(
+            "server_is_older",
+            f"the backup is by pg_dump {_wrote(manifest)}, whose dumps PostgreSQL {server} "
+            f"does not take: restore it into PostgreSQL {postgres_tools.SETS_MORE} or newer",
         )
     missing = set(manifest["keys"]) - set(runtime.keyring.keys)
     if missing:

@@ -27,6 +27,9 @@ CONNECT: Final = "10"
 
 MOST_SAID: Final = 600
 
+SETS_MORE: Final = 17
+"""From this version on the tools set `transaction_timeout`, which no older server takes."""
+
 
 class ToolFailed(AppError):
     """A tool is missing, too old, or ended with an error, which is quoted."""
@@ -34,17 +37,19 @@ class ToolFailed(AppError):
     status = 500
 
 
-def find(tool: str, server: int, folder: Path | None = None) -> Path:
-    """`tool` of the major version `server`, or the next newer one. Raises ToolFailed with what to
-    install.
+def find(tool: str, server: int, folder: Path | None = None, *, least: int = 0) -> Path:
+    """`tool` for a server of the major version `server`: of that version or the next newer one, and
+    of `least`. Raises ToolFailed with what to install.
 
     Looked for in `folder` alone if that is given; else where Debian keeps them, on PATH, and in the
-    wheel of the extra `demo`.
+    wheel of the extra `demo`. What writes or restores what this server would not take is passed by.
     """
+    needed = max(server, least)
+    below = SETS_MORE if server < SETS_MORE else None
     fitting, seen = list[tuple[int, Path]](), []
     for path in [folder / tool] if folder else list(_candidates(tool)):
         version = version_of(path)
-        if version is not None and version >= server:
+        if version is not None and version >= needed and (below is None or version < below):
             fitting.append((version, path))
         elif version is not None:
             seen.append(f"{path} is of version {version}")
@@ -52,9 +57,11 @@ def find(tool: str, server: int, folder: Path | None = None) -> Path:
         return min(fitting, key=lambda one: one[0])[1]
     raise ToolFailed(
         "no_tool",
-        f"`{tool}` of PostgreSQL {server} or newer is needed"
+        f"`{tool}` of PostgreSQL {needed} or newer"
+        + (f", but older than {below}," if below else "")
+        + " is needed"
         + (f"; {', '.join(seen)}" if seen else "; none was found"),
-        remedy=f"Install PostgreSQL's client tools (Debian: postgresql-client-{server}), or say "
+        remedy=f"Install PostgreSQL's client tools (Debian: postgresql-client-{needed}), or say "
         "where they are with --tools FOLDER.",
     )
 

@@ -280,3 +280,13 @@ def test_the_unit_keeps_fourteen_backups_and_nothing_of_those_that_were_broken_o
     assert len(left) == 14
     assert left[0] == "2026-01-03T000000Z"
     assert (tmp_path / left[-1] / "manifest.json").exists()
+
+
+def test_a_tool_whose_dumps_the_server_would_not_take_is_passed_by(tmp_path: Path) -> None:
+    """PostgreSQL 17's tools set `transaction_timeout`: a server of before refuses the whole restore."""
+    newer = tool(tmp_path / "newer", "pg_dump", 18)
+    with pytest.raises(ToolFailed, match="15 or newer, but older than 17, is needed"):
+        postgres_tools.find("pg_dump", 15, newer.parent)
+    assert postgres_tools.find("pg_dump", 17, newer.parent) == newer
+    between = tool(tmp_path / "between", "pg_dump", 16)
+    assert postgres_tools.find("pg_dump", 15, between.parent) == between
