@@ -18,7 +18,7 @@ LOADED = """
 import sys
 before = set(sys.modules)
 import json
-import app.cli, app.doctor, app.main, migrations.models, workers.main
+import app.cli.commands, app.doctor, app.main, migrations.models, workers.main
 workers.main.app.connection().transport  # what Celery loads when it starts
 print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))
 """

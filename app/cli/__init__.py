@@ -1,49 +1,10 @@
-"""The `ringline` command."""
+"""The `ringline` command: its entry point, which imports little itself."""
 
-import traceback
-
-from app.cli import (
-    admins,
-    apps,
-    backups,
-    calls,
-    capacity,
-    credentials,
-    devices,
-    payloads,
-    servers,
-    tenants,
-    users,
-)
-from app.cli.answers import fit_terminal
-from app.cli.base import app, fail
-from app.cli.faults import OURS, fault_of
-from app.infra.settings import wants_details
-
-__all__ = [
-    "admins",
-    "app",
-    "apps",
-    "backups",
-    "calls",
-    "capacity",
-    "credentials",
-    "devices",
-    "main",
-    "payloads",
-    "servers",
-    "tenants",
-    "users",
-]
+from app.cli.interrupts import ends_at_once
 
 
 def main() -> None:
-    """Entry point: whatever goes wrong ends in one sentence and an exit status."""
-    fit_terminal()
-    try:
-        app()
-    except Exception as error:  # noqa: BLE001  (a person reads it)
-        fault = fault_of(error)
-        if fault.status == OURS and wants_details():
-            traceback.print_exc()
-        fail(fault.sentence, code=fault.code, status=fault.status)
+    """Entry point."""
+    with ends_at_once():
+        from app.cli import commands  # noqa: PLC0415  (a second, in which one may think better)
+    commands.run()

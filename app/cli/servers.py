@@ -17,6 +17,7 @@ from rich.table import Table
 
 from app.cli.answers import answer, command, step
 from app.cli.base import app, check_key, fail, out, settings_or_fail
+from app.cli.interrupts import ends_at_once
 from app.infra import process, schema
 from app.infra.settings import say_in_this_process
 
@@ -45,13 +46,14 @@ def api(
     fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve the HTTP API."""
-    import uvicorn  # noqa: PLC0415  (slow to import; most commands do without)
-    from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
+    with ends_at_once():  # slow to import; most commands do without
+        import uvicorn  # noqa: PLC0415
+        from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
 
-    from app.http.connection import limits  # noqa: PLC0415
-    from app.infra.exposition import for_several_processes  # noqa: PLC0415
-    from app.infra.observe import set_up_logging  # noqa: PLC0415
-    from app.infra.process import notice_the_vanished  # noqa: PLC0415
+        from app.http.connection import limits  # noqa: PLC0415
+        from app.infra.exposition import for_several_processes  # noqa: PLC0415
+        from app.infra.observe import set_up_logging  # noqa: PLC0415
+        from app.infra.process import notice_the_vanished  # noqa: PLC0415
 
     settings = settings_or_fail()
     if workers > 1 and settings.has_lab:
@@ -98,7 +100,8 @@ def worker(
     if only is not None:
         say_in_this_process("worker_only", only)
     check_key(settings_or_fail())
-    from workers.main import app as celery  # noqa: PLC0415  (workers are above app)
+    with ends_at_once():
+        from workers.main import app as celery  # noqa: PLC0415  (workers are above app)
 
     celery.worker_main(
         ["worker", "--pool", "threads", "--concurrency", str(threads), "--loglevel", "WARNING",
@@ -127,7 +130,8 @@ def migrate() -> None:
 @command(app, "doctor")
 def doctor() -> None:
     """Look at settings and servers; say what is wrong and how to mend it."""
-    from app.doctor import examine  # noqa: PLC0415
+    with ends_at_once():
+        from app.doctor import examine  # noqa: PLC0415
 
     step("Looking at settings, PostgreSQL, Redis and Apple (up to 5 s each) ...")
     checks = asyncio.run(examine())
@@ -161,7 +165,7 @@ def simulator(
 
     Ctrl-C ends it.
     """
-    with _of_devkit("simulator"):
+    with _of_devkit("simulator"), ends_at_once():
         from devkit.simulator import Conduct, Server, run  # noqa: PLC0415
 
     def started(server: Server) -> None:
@@ -194,12 +198,23 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its data.")] = Path(
         ".ringline"
     ),
+    own_servers: Annotated[
+        bool,
+        typer.Option(
+            "--own-servers",
+            help="Use RINGLINE_DATABASE_URL and RINGLINE_REDIS_URL: an empty database, which is "
+            "migrated, and a Redis that no other Ringline uses.",
+        ),
+    ] = False,
 ) -> None:
-    """See a phone ring: starts all on this machine, Apple and Google simulated, and rings."""
-    with _of_devkit("demo"):
+    """See a phone ring: starts all on this machine, Apple and Google simulated, and rings.
+
+    Settings of the environment are left aside: it never touches a server of yours unasked.
+    """
+    with _of_devkit("demo"), ends_at_once():
         from devkit.embedded.demo import run_demo  # noqa: PLC0415
 
-    raise typer.Exit(run_demo(folder, once=once))
+    raise typer.Exit(run_demo(folder, once=once, own_servers=own_servers))
 
 
 @contextlib.contextmanager

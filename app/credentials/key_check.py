@@ -21,7 +21,8 @@ PLACE: Final = Place(ONLY, ONLY, "key_check")
 SAMPLE: Final = 3
 BATCH: Final = 200
 
-THERE = text("SELECT to_regclass('key_checks') IS NOT NULL")
+TABLE: Final = "key_checks"
+THERE = text(f"SELECT to_regclass('{TABLE}') IS NOT NULL")
 CHECK = text("SELECT sealed FROM key_checks WHERE id = :id")
 TABLES = text(
     "SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NOT NULL"

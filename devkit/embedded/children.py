@@ -17,7 +17,8 @@ LAUNCHER = Path(__file__).with_name("launch.py")
 IS_LINUX: bool = sys.platform == "linux"
 LOG_LIMIT = 8 * 1024 * 1024
 USE_YOUR_OWN = (
-    "To use servers of your own instead, set RINGLINE_DATABASE_URL and RINGLINE_REDIS_URL."
+    "To use servers of your own instead, set RINGLINE_DATABASE_URL and RINGLINE_REDIS_URL, "
+    "and give the demo --own-servers."
 )
 
 

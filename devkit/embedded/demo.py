@@ -50,13 +50,13 @@ class DemoFailed(Exception):
     """A step was wrong; the message says which."""
 
 
-def run_demo(folder: Path, *, once: bool) -> int:
+def run_demo(folder: Path, *, once: bool, own_servers: bool = False) -> int:
     """Run the demo; its exit status is 0 when every step was right."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     screen = Screen(Console(highlight=False, soft_wrap=True))
     screen.title("Ringline demo")
     try:
-        with running_stack(folder, screen.part) as stack:
+        with running_stack(folder, screen.part, own_servers=own_servers) as stack:
             screen.lab(stack.api_url)
             asyncio.run(_play(stack, screen, once=once))
     except KeyboardInterrupt:

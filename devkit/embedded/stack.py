@@ -21,6 +21,7 @@ from app.infra import schema
 from app.infra.settings import Settings
 from devkit.embedded.children import Child, EmbeddedError, last_lines
 from devkit.embedded.postgres import running_postgres
+from devkit.embedded.surroundings import refuse_anothers, told_of, without_settings
 from devkit.embedded.valkey import running_valkey
 from devkit.simulator import Simulator
 
@@ -44,15 +45,19 @@ Say = Callable[[str, str], None]
 
 
 @contextlib.contextmanager
-def running_stack(folder: Path, say: Say) -> Iterator[Stack]:
+def running_stack(folder: Path, say: Say, *, own_servers: bool = False) -> Iterator[Stack]:
     """Start everything, its data kept under `folder`; stop it at the end of the block.
 
-    With `RINGLINE_DATABASE_URL` or `RINGLINE_REDIS_URL` set, those servers are used instead of
-    embedded ones. Raises EmbeddedError, which says what to do.
+    Settings of the environment are left aside, and it is said which. With `own_servers` those of
+    database and Redis are used instead of embedded ones, if the database is empty or was begun by
+    this very folder's demo. Raises EmbeddedError, which says what to do.
     """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.ExitStack() as parts:
+        aside = parts.enter_context(without_settings(own_servers=own_servers))
+        if aside:
+            say("YOUR SETTINGS", told_of(aside))
         database_url, redis_url = _servers(parts, folder, say)
         simulator = parts.enter_context(Simulator.running(folder / "apple"))
         say("Apple, simulated", f"HTTP/2 over TLS at {simulator.sandbox_url}")
@@ -76,6 +81,8 @@ def running_stack(folder: Path, say: Say) -> Iterator[Stack]:
             "RINGLINE_SIMULATOR_URL": simulator.control_url,
         }
         settings = _settings(environment)
+        if own_servers:
+            refuse_anothers(settings)
         schema.upgrade(settings.sqlalchemy_url)
         say("Tables", "migrated by Alembic")
         worker = _child(parts, folder, "worker", ["worker"], environment)

@@ -11,7 +11,7 @@ import pytest
 import typer
 from sqlalchemy import make_url, text
 
-from app.cli import app
+from app.cli.commands import app
 from app.cli.faults import AWAY, OURS, REFUSED, fault_of
 from app.infra.db import Database
 from app.infra.settings import unknown_variables

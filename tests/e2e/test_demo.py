@@ -33,16 +33,33 @@ def own_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("RINGLINE_")}
 
 
+def a_servers_environment() -> dict[str, str]:
+    """As it is in the shell of who has followed the README: where these lead, nobody answers."""
+    return own_environment() | {
+        "RINGLINE_DATABASE_URL": "postgresql://127.0.0.1:1/production",
+        "RINGLINE_REDIS_URL": "redis://127.0.0.1:1/0",
+        "RINGLINE_BROKER_URL": "amqp://127.0.0.1:1/",
+        "RINGLINE_SECRET_KEY": "of another server",
+        "RINGLINE_WORKER_ONLY": "webhooks",
+        "RINGLINE_METRICS_TOKEN": "of another server",
+    }
+
+
 def test_demo_rings_twice_over_and_leaves_nothing_running(tmp_path: Path) -> None:
-    """The first time it ends by itself, the second time it is killed while its page is open."""
+    """The first time it ends by itself, the second time it is killed while its page is open.
+
+    The first time the settings of a server are in the environment: it goes by none of them.
+    """
     folder = tmp_path / "a folder with spaces"
     with taken(5432, 6379, 8000):
         done = subprocess.run(
             [sys.executable, "-m", "app.cli", "demo", "--once", "--folder", str(folder)],
-            env=own_environment(), cwd=ROOT, capture_output=True, text=True, check=False,
+            env=a_servers_environment(), cwd=ROOT, capture_output=True, text=True, check=False,
             timeout=100,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
+        assert "RINGLINE_BROKER_URL, RINGLINE_DATABASE_URL" in done.stdout
+        assert "--own-servers takes yours" in done.stdout
         all_right(done.stdout)
         assert "Every step was right." in done.stdout
         assert re.search(r"/lab.*one click", done.stdout)

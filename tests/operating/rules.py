@@ -26,7 +26,7 @@ def check_command(words: Sequence[str]) -> None:
     """Fail unless these are a command of ours with options that it has."""
     import typer
 
-    from app.cli import app
+    from app.cli.commands import app
 
     left: list[str] = list(words)
     found: Any = typer.main.get_command(app)
