@@ -125,7 +125,7 @@ async def restore(
         _refuse_unopened(failed)
         told = {"sha256": manifest["sha256"], "made_at": manifest["at"]}
         await _audited(session, actor, "backup.restore", told)
-    behind = manifest["revision"] != schema.head_revision()
+    behind = schema.standing(manifest["revision"]) is schema.Standing.OLDER
     return {"at": manifest["at"], "revision": manifest["revision"], "sealed": opened,
             "needs_migration": behind}  # fmt: skip
 
@@ -167,7 +167,7 @@ async def _audited(session: Connection, actor: Actor, act: str, told: dict[str, 
 
 
 def _check(runtime: Runtime, manifest: dict[str, Any], server: int) -> None:
-    if manifest["revision"] not in schema.known_revisions():
+    if schema.standing(manifest["revision"]) is schema.Standing.NEWER:
         raise BackupRefused(
             "backup_is_newer",
             f"the backup was made by a newer Ringline (revision {manifest['revision']}): install "

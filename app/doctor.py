@@ -13,12 +13,13 @@ from sqlalchemy import text
 
 from app.credentials import health, key_check
 from app.dashboard import forwarders
+from app.dashboard.standing import UNSERVED, of_pushes, of_webhooks
 from app.http2.tls import client_context
 from app.infra import clock, rabbitmq
 from app.infra import news as redis
 from app.infra.db import Database, one
 from app.infra.outage import DatabaseAway
-from app.infra.schema import NEWER, head_revision, known_revisions, revision_of
+from app.infra.schema import NEWER, Standing, head_revision, revision_of, standing
 from app.infra.settings import LOOPBACK, Settings, unknown_variables
 from app.infra.urls import http_url
 from app.infra.vault import VaultError, keyring
@@ -174,24 +175,23 @@ async def _database_checks(database: Database, settings: Settings) -> list[Check
             "and phones must agree with it", serious=False,
         )
     )  # fmt: skip
-    revision, head = await revision_of(database), head_revision()
-    newer = revision is not None and revision not in known_revisions()
-    checks.append(
-        Check(
-            "Tables", revision == head, f"at {revision or 'nothing'}, this code is at {head}",
-            NEWER if newer else "run `ringline migrate`", serious=not newer,
-        )
-    )  # fmt: skip
+    revision = await revision_of(database)
+    current, newer = (standing(revision) is one for one in (Standing.CURRENT, Standing.NEWER))
+    found = f"at {revision or 'nothing'}, this code is at {head_revision()}"
+    mend = NEWER if newer else "run `ringline migrate`"
+    checks.append(Check("Tables", current, found, mend, serious=not newer))
     checks.append(await _key(database, settings))
-    if revision == head:
+    if current:
         checks += await _rows(database)
     return checks
 
 
 async def _rows(database: Database) -> list[Check]:
     async with database.autocommit() as session:
-        workers = await push.live_workers(session)
+        workers, waited = await push.standing(session)
         unserved = workers > 0 and await backlog.is_unserved(session)
+        late = of_pushes(waited if workers else 0)
+        late += [UNSERVED] if unserved else of_webhooks(await backlog.behind(session))
         active = await one(
             session, text("SELECT count(*) AS n FROM credentials WHERE state = 'active'")
         )
@@ -206,9 +206,10 @@ async def _rows(database: Database) -> list[Check]:
             "add one: `ringline credential add FILE --tenant NAME`", serious=False,
         ),
     ]  # fmt: skip
-    if unserved:
-        mend = "start one: `ringline worker --only webhooks`, or a worker without `--only pushes`"
-        checks.append(Check("Webhooks", False, "no worker sends them", mend, serious=False))
+    checks += [
+        Check("Waiting", False, one.sentence, f"read docs/runbook/{one.page}.md", serious=False)
+        for one in late
+    ]
     checks += _forwarders(await forwarders.lately(database))
     mend = "`ringline credential list` shows all; add a new one before the old one ends"
     troubles = await health.troubles(database)
@@ -230,7 +231,7 @@ def _forwarders(untrusted: list[str]) -> list[Check]:
 
 
 async def _redis(settings: Settings) -> Check:
-    name, mend = "Redis", "start the server, or correct RINGLINE_REDIS_URL"
+    name, mend = "Redis", "start the server, make room in it, or correct RINGLINE_REDIS_URL"
     try:
         client = redis.connect(settings)
     except ValueError as error:
@@ -238,6 +239,7 @@ async def _redis(settings: Settings) -> Check:
     try:
         async with asyncio.timeout(PATIENCE):
             info = await client.info()
+            await redis.look(client)
     except Exception as error:  # noqa: BLE001  (whatever it is, it is the finding)
         return Check(name, False, str(error)[:200] or type(error).__name__, mend)
     finally:

@@ -28,6 +28,7 @@ from app.calls.warmup import rehearse
 from app.credentials import key_check
 from app.dashboard import routes as dashboard
 from app.dashboard.counting import Counting
+from app.dashboard.standing import Standings
 from app.http import problems
 from app.http.auth import gate_of
 from app.http.body_limit import BodyLimit
@@ -90,8 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.runtime = runtime
             app.state.gate = gate_of(runtime)
             app.state.ringer = ringer_of(runtime)
-            app.state.rate_limiter = RateLimiter(runtime.redis)
-            await ending.enter_async_context(_keeping(runtime, app.state.rate_limiter))
+            await ending.enter_async_context(_keeping(app, runtime))
             await _warm_up(runtime)
             streams = Streams(
                 runtime, calls.live_calls, lambda devices: calls.keep_present(runtime, devices)
@@ -184,8 +184,13 @@ def _lab(app: FastAPI, settings: Settings) -> "Lab | None":
 
 
 @asynccontextmanager
-async def _keeping(runtime: Runtime, limiter: RateLimiter) -> AsyncIterator[None]:
-    """Learn the database's time; tell other processes what was counted, tenants what refuses."""
+async def _keeping(app: FastAPI, runtime: Runtime) -> AsyncIterator[None]:
+    """Learn the database's time; tell other processes what was counted, tenants what refuses.
+
+    And keep what was found of how the server stands.
+    """
+    limiter = app.state.rate_limiter = RateLimiter(runtime.redis)
+    standings = app.state.standings = Standings(runtime)
     tasks = Tasks("api")
     tasks.every("learn_time", clock.REFRESH, runtime.database.learn_time, within=clock.REFRESH)
     tasks.every("tell_counts", TELL, limiter.tell, within=WITHIN)
@@ -195,6 +200,7 @@ async def _keeping(runtime: Runtime, limiter: RateLimiter) -> AsyncIterator[None
         yield
     finally:
         await tasks.stop()
+        await standings.close()
 
 
 def _stop_soon(headers: SecurityHeaders, healthy: health.Health) -> None:

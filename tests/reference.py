@@ -1,24 +1,33 @@
-"""The reference of metrics and of log events as pages, made from the code.
+"""The reference of metrics and of log events as pages, made from the code; and the runbook as the
+dashboard shows it, made from its pages.
 
-`python -m tests.reference` writes them into `docs/reference/`, as `make reference` does.
+`python -m tests.reference` writes them into `docs/reference/` and `app/dashboard/`, as `make
+reference` does.
 """
 
 import ast
 import functools
+import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from markdown_it import MarkdownIt
 from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.credentials import health
+from app.dashboard.pages import BASE
 from app.infra import observe
 from app.infra.log_events import LOG_EVENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = "docs/reference"
+RUNBOOK = "app/dashboard/runbook.json"
+MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 SOURCES = ("app", "workers", "devkit")
 LEVELS = ("debug", "info", "warning", "error", "critical", "exception")
 METRICS_HEAD = """# Metrics
@@ -116,6 +125,26 @@ def _given(
             yield str(given.value)
 
 
+def runbook() -> dict[str, str]:
+    """HTML of each page by its name, without its title: what the dashboard shows."""
+    pages = sorted((ROOT / "docs" / "runbook").glob("*.md"))
+    return {page.stem: _html(page.read_text()) for page in pages}
+
+
+def _html(text: str) -> str:
+    _title, _, rest = text.partition("\n")
+    shown = MARKDOWN.render(LINK.sub(_link, rest)).strip()
+    return shown.replace("<table>", '<table class="fold">')
+
+
+def _link(found: re.Match[str]) -> str:
+    """A link inside the runbook; of other papers, which a server does not hold, where they are."""
+    words, (path, _, _anchor) = found[1], found[2].partition("#")
+    if path.startswith("../"):
+        return f"{words} (`docs/{path.removeprefix('../')}`)"
+    return f"[{words}]({BASE}/runbook/{path.removesuffix('.md')})"
+
+
 def files() -> dict[str, str]:
     """Text by path from the root."""
     rows = [
@@ -130,6 +159,7 @@ def files() -> dict[str, str]:
     return {
         f"{FOLDER}/metrics.md": METRICS_HEAD + "\n".join(rows) + "\n",
         f"{FOLDER}/logs.md": LOGS_HEAD + "\n".join(lines) + "\n",
+        RUNBOOK: json.dumps(runbook(), indent=1, ensure_ascii=False) + "\n",
     }
 
 

@@ -48,12 +48,11 @@ class Health:
         self._known: tuple[float, dict[str, Any] | AppError] | None = None
         self._asking: asyncio.Task[None] | None = None
         self._tasks = Tasks("health")
-        self._revisions: frozenset[str] = frozenset()
         self._credentials = (b"", b"")
 
     def start(self) -> None:
         """Begin to read what metrics tell of rows: a scrape needs no database."""
-        self._revisions = schema.known_revisions()
+        schema.head_revision()  # reads the migrations now, and in no request
         self._tasks.every(
             "credentials", CREDENTIALS_EVERY, self._read_credentials, within=CREDENTIALS_WITHIN
         )
@@ -99,8 +98,8 @@ class Health:
 
     async def _look(self) -> dict[str, Any]:
         database = self._runtime.database
-        revision = await schema.revision_of(database)
-        if revision is None or (revision in self._revisions and revision != schema.head_revision()):
+        stands = schema.standing(await schema.revision_of(database))
+        if stands in {schema.Standing.NONE, schema.Standing.OLDER}:
             raise Unavailable(
                 "database_not_migrated",
                 "run `ringline migrate`: the database is older than this version",

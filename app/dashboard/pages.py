@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from app.dashboard import words
+from app.dashboard.standing import UNKNOWN
 from app.http.pages import HEADERS, read_files
 from app.http.problems import field_errors
 from app.infra import clock
@@ -71,6 +72,7 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         "path": request.url.path,
         "done": words.DONE.get(request.query_params.get("done", "")),
         "now": clock.now(),
+        "standing": getattr(request.state, "standing", UNKNOWN),
     }
     page = TEMPLATES.get_template(template).render(known | values)
     return HTMLResponse(page, status_code=status)
@@ -91,12 +93,17 @@ def file(data: bytes, kind: str, name: str) -> Response:
 class PageRoute(APIRoute):
     """A route that answers people: errors are pages, and every answer has the headers of pages."""
 
+    is_page = True
+    """Whether it shows how the server stands."""
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, with errors turned into pages."""
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
             try:
+                if self.is_page:
+                    request.state.standing = await request.app.state.standings.soon()
                 response = await handler(request)
             except Exception as error:
                 shown = _shown(request, error)
@@ -130,6 +137,12 @@ def _shown(request: Request, error: Exception) -> Response | None:
     if isinstance(error, HTTPException):
         return error_page(request, _bad_form(str(error.detail)))
     return error_page(request, _away(error)) if is_transient(error) else None
+
+
+class FileRoute(PageRoute):
+    """A route to a file, which shows nothing but itself."""
+
+    is_page = False
 
 
 def nothing_here() -> NotFound:

@@ -10,14 +10,15 @@ from app.dashboard import (
     routes_notifications,
     routes_overview,
     routes_people,
+    routes_runbook,
     routes_settings,
     routes_users,
     routes_webhooks,
 )
 from app.dashboard.access import shown
-from app.dashboard.pages import BASE, STATIC, PageRoute, nothing_here
+from app.dashboard.pages import BASE, STATIC, FileRoute, PageRoute, nothing_here
 
-ASSETS = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
+ASSETS = APIRouter(prefix=BASE, route_class=FileRoute, include_in_schema=False)
 REST = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
 
 
@@ -47,7 +48,7 @@ def install(app: FastAPI) -> None:
     pages = (
         routes_people, routes_me, routes_overview, routes_calls, routes_users, routes_credentials,
         routes_settings, routes_notifications,
-        routes_webhooks,
+        routes_webhooks, routes_runbook,
     )  # fmt: skip
     app.include_router(ASSETS)
     for page in pages:

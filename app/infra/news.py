@@ -57,6 +57,14 @@ def connect(settings: Settings) -> Redis:
     return client
 
 
+async def look(client: Redis) -> None:
+    """Raise what keeps it from serving: it answers, and it takes a write.
+
+    One that is full, or a replica, answers a ping.
+    """
+    await client.set("ringline:look", b"1", px=1_000)
+
+
 async def disconnect(client: Redis) -> None:
     """Close a client, and those of the sentinels that it asks."""
     await client.aclose()

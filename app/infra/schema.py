@@ -1,6 +1,7 @@
 """The database's schema: brought to a revision by Alembic, and which it is at."""
 
 from collections.abc import Callable
+from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,17 +79,39 @@ async def revision_of(database: Database) -> str | None:
         return result.scalar_one_or_none()
 
 
-@lru_cache(maxsize=1)
+class Standing(Enum):
+    """How a revision, of a database or of a backup, stands to those that this code has."""
+
+    NONE = "none"
+    """There are no tables yet."""
+    OLDER = "older"
+    CURRENT = "current"
+    NEWER = "newer"
+    """This code does not have it, so a newer Ringline has made it."""
+
+
+def standing(revision: str | None) -> Standing:
+    """How a database at this revision stands: the one rule for who looks at it."""
+    if revision is None:
+        return Standing.NONE
+    head, known = _revisions()
+    if revision == head:
+        return Standing.CURRENT
+    return Standing.OLDER if revision in known else Standing.NEWER
+
+
 def head_revision() -> str:
     """The newest revision that this code has."""
-    head = _script().get_current_head()
+    return _revisions()[0]
+
+
+@lru_cache(maxsize=1)
+def _revisions() -> tuple[str, frozenset[str]]:
+    """The newest, and all. Reads every migration, once: a server does so when it starts."""
+    script = _script()
+    head = script.get_current_head()
     assert head is not None
-    return head
-
-
-def known_revisions() -> frozenset[str]:
-    """All revisions that this code has; a database at another one is newer."""
-    return frozenset(str(one.revision) for one in _script().walk_revisions())
+    return head, frozenset(str(one.revision) for one in script.walk_revisions())
 
 
 def _script() -> "ScriptDirectory":

@@ -45,6 +45,10 @@ UNSERVED = text("""
         SELECT FROM workers WHERE alive_until > clock_timestamp() AND dead_at IS NULL
             AND "only" IS DISTINCT FROM 'pushes')
 """)
+NOW_BEHIND = text(f"""
+    SELECT t.name, w.now - w.due_at AS age FROM ({WAITING}) w JOIN tenants t ON t.id = w.tenant_id
+    WHERE w.failures = 0 AND w.now - w.due_at >= CAST(:behind AS interval)
+""")  # noqa: S608  (a constant)
 HOLD = text("SELECT id FROM webhooks WHERE id = :id FOR NO KEY UPDATE SKIP LOCKED")
 ALARMED = text("""
     SELECT id FROM tenant_events
@@ -98,6 +102,15 @@ async def ages(session: Connection, tenant_id: UUID) -> dict[UUID, timedelta]:
     """How long the oldest due delivery of each of a tenant's webhooks has waited; 0 is left out."""
     rows = await many(session, OF_TENANT, {"tenant": tenant_id})
     return {row["id"]: row["now"] - row["due_at"] for row in rows}
+
+
+async def behind(session: Connection) -> list[tuple[str, timedelta]]:
+    """The tenant's name and the age of the oldest due delivery, of each webhook that is behind.
+
+    Not of those whose endpoint fails: they are left alone meanwhile.
+    """
+    rows = await many(session, NOW_BEHIND, {"behind": BEHIND})
+    return [(row["name"], row["age"]) for row in rows]
 
 
 async def is_unserved(session: Connection) -> bool:

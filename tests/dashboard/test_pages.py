@@ -112,7 +112,6 @@ async def test_an_empty_overview_says_what_to_do_next(site: Site, tenant) -> Non
         await worker_store.enter_worker(session, uuid7(), host="here", pid=1, only=None, lease=600)
     page = (await owner.get(f"/dashboard/t/{tenant}")).text
     assert "1 worker alive" in page
-    assert "No worker is alive" not in page
     for span in ("hour", "day", "week", "nonsense"):
         assert (await owner.get(f"/dashboard/t/{tenant}?span={span}")).status_code == 200
 

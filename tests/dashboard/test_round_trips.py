@@ -1,13 +1,26 @@
-"""Two journeys through a real browser to their end: a key that never leaves, and a webhook."""
+"""Journeys through a real browser to their end: a key that never leaves, a webhook, what is wrong."""
 
 import secrets
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import httpx
 import pytest
 from playwright.async_api import Browser, expect
+from sqlalchemy import text
 
+from app.credentials import service as credentials
+from app.credentials.parse import Upload
 from devkit.simulator import Simulator
-from tests.dashboard.test_in_a_browser import accessible, furnished, new_page, signed_in
+from devkit.simulator.certificates import Authority
+from devkit.simulator.push_certificates import voip
+from tests.dashboard.test_in_a_browser import (
+    accessible,
+    fits_in_both_looks,
+    furnished,
+    new_page,
+    signed_in,
+)
 from tests.e2e.house import House, bearer
 from tests.webhooks.receiver import receiving
 
@@ -79,3 +92,37 @@ async def test_a_delivery_is_seen_and_sent_again(
         first, again = await receiver.wait_for(2)
         assert again.verified(secret) == first.verified(secret)
         assert again.headers["webhook-id"] == first.headers["webhook-id"]
+
+
+async def test_what_is_wrong_is_read_and_followed_to_the_runbook_at_either_width(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    tenant = UUID((await furnished(dashboard_house, simulator))[0])
+    authority = Authority.open(simulator.ca_file.parent)
+    ends = datetime.now(UTC) + timedelta(days=3, hours=1)
+    async with dashboard_house.runtime() as runtime, new_page(chromium) as page:
+        made = voip(authority, "com.example.ending", not_after=ends)
+        ending = await credentials.add(runtime, tenant, Upload(data=made.pem))
+        refused = (await credentials.list_all(runtime, tenant))[0]
+        assert refused.id != ending.id
+        refuse = text("UPDATE credentials SET trouble = 'BadCertificate' WHERE id = :id")
+        async with runtime.database.transaction() as session:
+            await session.execute(refuse, {"id": refused.id})
+        base = await signed_in(page, dashboard_house)
+        line = page.get_by_role("region", name="How the server stands")
+        for path in ("/tenants", f"/t/{tenant}", f"/t/{tenant}/calls"):
+            for _ in range(50):  # a look counts for a second
+                await page.goto(base + path)
+                if "Ends in 3 days" in await line.inner_text():
+                    break
+            await expect(line.get_by_role("listitem")).to_have_count(2)
+            await expect(line).to_contain_text("Refused or expired: the certificate for")
+            await fits_in_both_looks(page)
+        await line.get_by_role("link", name="RinglineCredentialExpires").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("RinglineCredentialExpires")
+        await fits_in_both_looks(page)
+        await page.get_by_role("link", name="All alarms").click()
+        await expect(page.get_by_role("link", name="RinglineDatabaseAway")).to_be_visible()
+        await fits_in_both_looks(page)
+        for row in await credentials.list_all(runtime, tenant):
+            await credentials.delete(runtime, tenant, row.id, confirm=True)

@@ -21,6 +21,7 @@ from tests.dashboard.conftest import BUNDLE, PASSWORD, Site, post, sign_in, toke
 
 OPEN = {
     "/dashboard/sign-in", "/dashboard/sign-in/second", "/dashboard/static/{version}/{name}",
+    "/dashboard/runbook", "/dashboard/runbook/{name}",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import yaml
 from app.core.credential import CredentialState
 from app.core.event import EventType
 from app.core.push import Purpose, PushState
+from app.infra.log_events import LOG_EVENTS
 from tests import reference
 from tests.operating import board
 from tests.operating.cases import CASES
@@ -36,6 +37,11 @@ VALUES = {
     ("ringline_http_responses_total", "status"): {str(status) for status in range(200, 600)},
 }
 """What each label that a query asks for may be."""
+NAMES = {
+    "clock_skew_seconds", "database_unavailable", "loop_stuck", "max_connections", "no_lease", "no_worker",
+    "pg_stat_activity", "pg_wal", "rate_limits", "request_id", "user_events", "xact_start",
+}  # fmt: skip
+"""What pages name beside log lines and series: answers of ours, settings, names of PostgreSQL's."""
 PARTS = ["What it means", "How to see it", "What to do"]
 
 
@@ -54,6 +60,12 @@ def test_a_page_says_what_it_means_how_to_see_it_and_what_to_do(page: Path) -> N
     assert re.search(r"^1\. ", text.partition("## What to do")[2], re.MULTILINE)
     for command in re.findall(r"`ringline (?!-)([^`]+)`", text):
         check_command(command.split())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_names_log_lines_and_series_that_there_are(page: Path) -> None:
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", page.read_text()))
+    assert named - {*LOG_EVENTS} - {*reference.metrics()} - NAMES == set()
 
 
 def test_every_recorded_fault_is_a_test_and_no_alarm_goes_untested() -> None:

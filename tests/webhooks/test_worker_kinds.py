@@ -28,7 +28,7 @@ async def test_each_kind_does_its_part_and_leaves_the_other_alone(make_house: Ho
 
         async def doctor_says() -> bool:
             said = await doctor._rows(tenant.runtime.database)
-            return ("Webhooks", "no worker sends them") in [(one.name, one.found) for one in said]
+            return any("No worker sends webhooks" in one.found for one in said)
 
         await eventually(doctor_says)  # the one that was stopped is alive until its lease is over
 
