@@ -175,7 +175,7 @@ def _cell(text: str | None) -> str:
 
 
 def llms() -> str:
-    """What there is, for who reads by machine (llmstxt.org)."""
+    """What there is, for who reads by machine (llmstxt.org): every page, with what it says first."""
     lines = [
         "# Ringline\n",
         "> A self-hosted ring service for apps with native call screens.\n",
@@ -184,8 +184,17 @@ def llms() -> str:
     for page in sorted(SOURCE.rglob("*.md")):
         name = page.relative_to(SOURCE)
         if name.name != "index.md":
-            lines.append(f"- [{title(page)}]({name.with_suffix('.html')})")
+            lines.append(f"- [{title(page)}]({name.with_suffix('.html')}){about(page)}")
     return "\n".join(lines) + "\n"
+
+
+def about(page: Path) -> str:
+    """The first sentence of its first paragraph, after a colon; nothing where it begins otherwise."""
+    for part in page.read_text().split("\n\n")[:4]:
+        text = " ".join(re.sub(r"\]\([^)]*\)|[`*\[\]\\]", "", part).split())
+        if text and text[0].isalnum():
+            return f": {re.split(r'(?<=[.:]) ', text)[0][:200].rstrip(':.')}"
+    return ""
 
 
 def accessible(page: str) -> str:

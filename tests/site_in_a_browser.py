@@ -3,12 +3,54 @@ and axe has nothing serious to say."""
 
 import asyncio
 from pathlib import Path
+from urllib.parse import quote
 
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import Page, async_playwright, expect
 
 from tests.axe import serious
 from tests.browser import ARGUMENTS, program
 
+WANTED = {
+    "certificate expired": "docs/runbook/RinglineCredentialExpires",
+    "BadDeviceToken": "docs/runbook/RinglinePushesFail",
+    "no worker": "docs/runbook/RinglineNoWorker",
+    "disk full": "docs/runbook/RinglineDatabaseAway",
+    "clock": "docs/runbook/RinglineClockSkew",
+    "webhook slow": "docs/runbook/RinglineWebhooksWait",
+    "backup": "docs/guides/backup",
+    "restore": "docs/guides/backup",
+    "upgrade": "docs/releases",
+    "failover": "docs/guides/high-availability",
+    "sentinel": "docs/guides/operation",
+    "secret key rotation": "docs/guides/operation",
+    "lost password": "docs/guides/operation",
+    "two-factor": "docs/guides/operation",
+    "GDPR": "docs/security/privacy",
+    "delete user": "docs/guides/data-model",
+    "retention": "docs/guides/data-model",
+    "kubernetes": "deploy/README",
+    "docker": "deploy/README",
+    "prometheus": "docs/guides/operation",
+    "opentelemetry": "docs/guides/operation",
+    "phone does not ring": "docs/guides/your-app-must",
+    "CallKit": "docs/guides/your-app-must",
+    "PushKit": "docs/guides/devices",
+    "Firebase": "docs/guides/android",
+    "service worker": "docs/guides/web-push",
+    "React Native": "docs/guides/recipes",
+    "Flutter": "docs/guides/recipes",
+    "websocket": "docs/guides/events-and-webhooks",
+    "webhook signature": "docs/guides/events-and-webhooks",
+    "idempotency": "docs/guides/calls",
+    "rate limit": "docs/guides/limits",
+    "do not disturb": "docs/guides/calls",
+    "missed call": "docs/guides/calls",
+    "user token": "docs/guides/devices",
+    "sandbox": "docs/guides/devices",
+}
+"""What one would type, and a page that is to be among the first ten found."""
+
+FIRST = 10
 PAGES = (
     "index.html", "README.html", "docs/guides/calls.html", "docs/api/calls.html", "docs/api/models.html",
     "docs/runbook/RinglineNoWorker.html", "docs/promises.html", "search.html?q=decline",
@@ -18,6 +60,23 @@ PAGES = (
 def look(site: Path) -> None:
     """Raise AssertionError with what is wrong."""
     asyncio.run(_look(site))
+
+
+async def _search(page: Page, site: Path) -> list[str]:
+    """Of what was typed: what the pages wanted are not among, with what was found first."""
+    wrong = []
+    for typed, wanted in WANTED.items():
+        await page.goto(f"file://{site}/search.html?q={quote(typed)}")
+        await expect(page.locator("#search-results p.search-summary")).to_contain_text(
+            "found", timeout=30_000
+        )
+        links = page.locator("ul.search li > a")
+        found = [
+            await links.nth(n).get_attribute("href") for n in range(min(FIRST, await links.count()))
+        ]
+        if not any(str(one).startswith(wanted + ".html") for one in found):
+            wrong.append(f"{typed}: {wanted} is not among {found}")
+    return wrong
 
 
 async def _look(site: Path) -> None:
@@ -32,9 +91,11 @@ async def _look(site: Path) -> None:
                 if name.startswith("search"):
                     await expect(page.locator("ul.search li").first).to_be_visible(timeout=30_000)
                 assert await serious(page) == [], name
+            if width == 1440:
+                assert await _search(page, site) == []
             assert [one for one in asked if not one.startswith(("file:", "data:"))] == []
             await page.close()
         await browser.close()
     print(
-        f"looked at {len(PAGES)} pages at 390 and 1440 px: no outside request, search finds, axe clean"
+        f"looked at {len(PAGES)} pages at 390 and 1440 px: no outside request, axe clean; {len(WANTED)} words found"
     )

@@ -73,9 +73,13 @@ async def test_the_guides_commands_work_when_pasted(
     ipa(tmp_path / "Calls.ipa", info={"CFBundleIdentifier": CALLS}, entitlements=entitlements)
     apk(tmp_path / "app-release.apk", Axml(manifest()).data)
     files = {path.name: str(path) for path in tmp_path.iterdir()}
+    files["build/capacity.json"] = str(ROOT / "app" / "cli" / "measured.json")
     known = files | {"demo": str(tenant.id)}
-    asked = [[known.get(word, word) for word in words] for words in commands()]
-    assert len(asked) > 4
+    asked = [
+        [known.get(word, word.replace("/var/backups", str(tmp_path))) for word in words]
+        for words in commands()
+    ]
+    assert {"app-check", "backup", "capacity", "credential"} <= {words[0] for words in asked}
     for words, status, out, err in await asyncio.to_thread(run, asked, tenant.house.env):
         assert status == 0, (words, out, err)
 
