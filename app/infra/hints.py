@@ -1,4 +1,4 @@
-"""Direct hints: what there is to push, told to one idle worker past the queue.
+"""Direct hints: what there is to push, told to one worker past the queue.
 
 Celery's message takes some milliseconds from here to a worker's loop: a thread, a message of a
 kilobyte, another thread. This one goes from loop to loop, when little is going on; Celery's follows
@@ -25,7 +25,7 @@ KEY: Final = "ringline:rings"
 """A list, of which each message is taken by one worker."""
 
 MOST_RINGS: Final = 50
-"""In one message. A larger group rings for longer than Celery's message takes."""
+"""In one message from the loop; more go by the queue's thread."""
 
 KEPT_FOR: Final = 10
 """Seconds for which a message stays that no worker took and whose process died with it."""
@@ -75,8 +75,8 @@ class Hints:
         """After a commit, on the loop's thread: this is to be pushed.
 
         Neither waits nor fails. `by_queue` tells it by Celery: it is called where no worker takes
-        this message. Where hints come thick and fast they are Celery's alone to carry: then it is
-        worth no message of its own that one ring is a millisecond sooner.
+        this message, or where hints come thick and fast: these gather on its thread, which tells of
+        many at once (`blocking_hints`).
         """
         loop = asyncio.get_running_loop()
         now = loop.time()

@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 from celery import Celery
 
+from app.infra.blocking_hints import BlockingHints
 from app.infra.hint_lanes import NEVER, HintLanes
 from app.infra.push_hints import PushHint
 from app.infra.server_urls import RedisUrl
@@ -88,6 +89,7 @@ class Queue:
 
     def __init__(self, settings: Settings) -> None:
         self.celery = make_celery(settings)
+        self._direct = BlockingHints(settings) if settings.direct_hints else None
         self._waiting = HintLanes()
         self._wake = threading.Condition()
         self._wakes = 0.0
@@ -126,6 +128,8 @@ class Queue:
             self._publisher.join(timeout)
         with contextlib.suppress(Exception):
             self.celery.close()
+        if self._direct is not None:
+            self._direct.close()
 
     def _notify(self) -> None:
         with self._wake:
@@ -152,6 +156,8 @@ class Queue:
                 self._publisher.check()
 
     def _publish(self, task: str, ids: list[str]) -> None:
+        if task == SEND and ids and self._direct is not None and self._direct.taken(ids):
+            return
         try:
             self.celery.send_task(task, args=(ids,), retry=False)
         except Exception as error:  # noqa: BLE001  (a hint that fails is logged: the sweep has the rows)

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import TypedDict
 from uuid import UUID
 
 from sqlalchemy import text
 
 from app.core.push import ENVIRONMENTS, TOKEN_KINDS, Purpose
 from app.credentials.store import STAMP
-from app.infra.db import Connection, as_json, read
+from app.infra.db import Connection, Row, as_json, many, read
+from app.infra.statements import answer
 from app.push import claims
 from app.push.claimed import Batch, CallFacts, Claim, ClaimedPlace, ClaimedPush, Look
 from app.push.claims import CALL, YOUNGER
@@ -61,7 +62,7 @@ async def claim_calls(
     A worker that is condemned claims nothing.
     """
     values = {"worker": worker, "calls": list(calls), "limit": limit, "since": since}
-    return _places(worker, (await session.execute(CLAIM_CALLS, values)).all())
+    return _places(worker, await many(session, CLAIM_CALLS, values))
 
 
 async def claim_batches(
@@ -69,36 +70,39 @@ async def claim_batches(
 ) -> list[ClaimedPlace]:
     """Claim `limit` of those of these batches that are due."""
     values = {"worker": worker, "batches": list(batches), "limit": limit, "since": since}
-    return _places(worker, (await session.execute(CLAIM_BATCHES, values)).all())
+    return _places(worker, await many(session, CLAIM_BATCHES, values))
 
 
-def _places(worker: UUID, rows: Sequence[Any]) -> list[ClaimedPlace]:
+def _places(worker: UUID, rows: Sequence[Row]) -> list[ClaimedPlace]:
     return [place for row in rows for place in _open_places(worker, row)]
 
 
-def _open_places(worker: UUID, row: Any) -> list[ClaimedPlace]:
-    moved, call = frozenset(row.moved or ()), row.call
-    size = len(row.push_ids)
-    batch = Batch(row.id, worker, row.fence, row.created_at, [None] * size, [None] * size)
-    kind, environment = TOKEN_KINDS[row.kind], ENVIRONMENTS[row.environment]
+def _open_places(worker: UUID, row: Row) -> list[ClaimedPlace]:
+    moved, call, open_bits = frozenset(row["moved"] or ()), row["call"], row["open_bits"]
+    fence, created_at, deadline = row["fence"], row["created_at"], row["deadline"]
+    size = len(row["push_ids"])
+    batch = Batch(row["id"], worker, fence, created_at, [None] * size, [None] * size)
+    kind, environment = TOKEN_KINDS[row["kind"]], ENVIRONMENTS[row["environment"]]
+    session_id, tenant_id, app_id, now = (
+        row["session_id"], row["tenant_id"], row["app_id"], row["now"],
+    )  # fmt: skip
     facts = None if call is None else CallFacts(**call)
-    stamp, found = row.credentials, []
+    stamp, found = row["credentials"], []
     for place, (push, ring, token_id, device, user, token, registered_at, version) in enumerate(
         zip(
-            row.push_ids, row.rings, row.token_ids, row.device_rows, row.users, row.tokens,
-            row.token_registered_at, row.token_versions, strict=True,
+            row["push_ids"], row["rings"], row["token_ids"], row["device_rows"], row["users"],
+            row["tokens"], row["token_registered_at"], row["token_versions"], strict=True,
         ),
         1,
     ):  # fmt: skip
-        if not row.open_bits >> place - 1 & 1:
+        if not open_bits >> place - 1 & 1:
             continue
         found.append(
             ClaimedPlace(
-                Purpose.RING, kind, environment, facts, stamp, (), push, ring,
-                row.session_id, row.tenant_id, user, device, token_id, row.app_id, token,
-                registered_at, version, False, None, row.created_at, row.deadline, worker,
-                row.fence, row.fence, False, False, None, row.now, False, False,
-                place not in moved, row.created_at, row.deadline, batch, place,
+                Purpose.RING, kind, environment, facts, stamp, (), push, ring, session_id,
+                tenant_id, user, device, token_id, app_id, token, registered_at, version, False,
+                None, created_at, deadline, worker, fence, fence, False, False, None, now, False,
+                False, place not in moved, created_at, deadline, batch, place,
             )
         )  # fmt: skip
         facts = stamp = None
@@ -212,7 +216,8 @@ async def record(session: Connection, batches: Sequence[Batch]) -> dict[UUID, tu
     """
     rows = [picture(batch) for batch in batches]
     values = {"batches": [batch.id for batch in batches], "rows": as_json(rows)}
-    return {row[0]: (row[1], row[2]) for row in await session.execute(RECORD, values)}
+    _, found = await answer(session, RECORD, values)
+    return {batch: (written, known) for batch, written, known in found}
 
 
 REASSERT = text("""
@@ -233,4 +238,4 @@ async def reassert(session: Connection, worker: UUID, held: Sequence[Claim]) -> 
         "batches": [batch for batch, _ in held],
         "fences": [fence for _, fence in held],
     }
-    await session.execute(REASSERT, values)
+    await answer(session, REASSERT, values)

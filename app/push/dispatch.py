@@ -43,8 +43,8 @@ BATCHES_AT_ONCE = 2
 LONG_AGO = 0.5
 """Seconds after which a push that only waits for a connection is looked at all the same."""
 
-IDLE = 50
-"""Pushes in hand from which on a worker is busy."""
+IDLE = 300
+"""Pushes in hand from which on a worker is busy, and takes no direct hint."""
 
 AT_REST = 5.0
 """Seconds between two looks for claims that this worker does not know of while it claims nothing.
@@ -110,7 +110,7 @@ class Dispatcher:
         return self.life.id
 
     def is_idle(self) -> bool:
-        """Whether another ring would find this worker with little in hand."""
+        """Whether another ring would soon have its turn at this worker."""
         return not self._stopping and len(self._held) < IDLE
 
     # --- claiming ------------------------------------------------------------------------------

@@ -4,9 +4,11 @@ import asyncio
 import logging
 from dataclasses import field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter
 
 from app.core.frozen import frozen
 from app.core.outcome import Outcome
@@ -85,6 +87,7 @@ class DatabaseClock:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._turn, self._ahead = -1.0, 0.0
 
     def unix(self) -> float:
         """Unix seconds now."""
@@ -96,8 +99,10 @@ class DatabaseClock:
 
     def at(self, loop_time: float) -> datetime:
         """The wall time of a moment on the loop's clock."""
-        ago = self._loop.time() - loop_time
-        return datetime.fromtimestamp(self.unix() - ago, UTC)
+        now = self._loop.time()
+        if now != self._turn:  # a loop may read its clock once a turn: then so is this
+            self._turn, self._ahead = now, self.unix() - now
+        return datetime.fromtimestamp(loop_time + self._ahead, UTC)
 
 
 def may_go_on(result: Result) -> bool:
@@ -160,6 +165,11 @@ def is_taken_in_batch(result: Result) -> bool:
     return isinstance(push, ClaimedPlace) and is_told(result) and not push.healed
 
 
+@lru_cache(maxsize=1_024)
+def _count(purpose: str, outcome: str, reason: str) -> Counter:
+    return PUSHES.labels(purpose, outcome, reason)  # to look it up costs more than to count
+
+
 def observe(result: Result, state: PushState | None, clock: DatabaseClock) -> None:
     """The metrics of a try, and a log line; of the token its last four digits only.
 
@@ -167,7 +177,7 @@ def observe(result: Result, state: PushState | None, clock: DatabaseClock) -> No
     anyhow, and under load a thousand a second say less than a count.
     """
     push, outcome = result.push, result.outcome
-    PUSHES.labels(push.purpose, result.state, result.reason or "").inc()
+    _count(push.purpose, result.state, result.reason or "").inc()
     if state is PushState.ACCEPTED and outcome is not None and push.purpose is Purpose.RING:
         waited = clock.at(outcome.ended) - push.created_at
         RING_TO_ACCEPTED.observe(max(0.0, waited.total_seconds()))

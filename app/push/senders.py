@@ -51,6 +51,7 @@ class Senders:
         """Why those that were wanted could not be opened: what is sealed will not change."""
         self._warming: set[Key] = set()
         self._told: dict[Key, float] = {}
+        self._loop = asyncio.get_running_loop()
         self._tasks = Tasks("push.senders")
 
     def get(self, credential: Usable, environment: Environment) -> Sender:
@@ -60,12 +61,12 @@ class Senders:
         """
         key = credential.key(environment)
         self._used.pop(key, None)
-        self._used[key] = asyncio.get_running_loop().time()
+        self._used[key] = self._loop.time()
         return self._sender(key, credential)
 
     def used(self) -> list[Key]:
         """Those that are kept for having been used of late, the latest last."""
-        oldest = asyncio.get_running_loop().time() - KEPT
+        oldest = self._loop.time() - KEPT
         some = list(self._used.items())
         for place, (key, at) in enumerate(some):
             if at < oldest or place < len(some) - MOST_OPEN:
@@ -139,7 +140,7 @@ class Senders:
 
     def _is_news(self, key: Key) -> bool:
         """Once a minute: a service may be away for all, for hours."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         if now < self._told.get(key, -TOLD_EVERY) + TOLD_EVERY:
             return False
         self._told[key] = now

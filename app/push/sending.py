@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -53,6 +53,8 @@ MOST_KNOWN = 1_000
 
 App = tuple[UUID, str]
 """(tenant, id of an app)."""
+
+NONE_EARLIER: Mapping[str, int] = {}
 
 NOT_YET = float("-inf")
 """`start_by` of a push that may not begin before a look has noted that it is a repeat."""
@@ -342,7 +344,11 @@ class Sending:
         burst, may_retire = self._breakers.suspicion(one.credential, push.environment, now)
         known = Known(
             one.deadline,
-            earlier=Counter(service.row_of_stored(status, why) for status, why in push.tried),
+            earlier=(
+                Counter(service.row_of_stored(status, why) for status, why in push.tried)
+                if push.tried
+                else NONE_EARLIER
+            ),
             registered_at=int(push.token_registered_at.timestamp() * 1000),
             other_environment=(
                 OtherEnvironment.UNAVAILABLE  # nobody asks of a push that was taken

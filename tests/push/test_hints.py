@@ -13,8 +13,10 @@ from sqlalchemy import event
 
 from app.calls.ringer import Ringer
 from app.infra import hints
+from app.infra.blocking_hints import BlockingHints
 from app.infra.ids import uuid7
 from app.infra.push_hints import HintOf, PushHint, read_hint
+from app.infra.queue import QUEUE, SEND
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.tasks import beside
 from app.push.dispatch import Dispatcher
@@ -142,3 +144,57 @@ async def _told(runtime: Runtime) -> bool:
 
 async def _someone_waits(runtime: Runtime) -> bool:
     return (await runtime.redis.info("clients"))["blocked_clients"] > 0
+
+
+def _many() -> list[PushHint]:
+    return [PushHint(HintOf.RING, uuid7()) for _ in range(hints.MOST_RINGS + 1)]
+
+
+@pytest.mark.usefixtures("patience")
+async def test_many_hints_go_by_one_direct_message_too(bench: Bench) -> None:
+    async with ringing(bench.tenant, direct=True) as runtime:
+        heard, told = asyncio.Queue[list[PushHint]](), _many()
+        before = await runtime.redis.llen(QUEUE)
+        async with beside("hear", runtime.hints.hear(heard.put_nowait, lambda: True)):
+            await eventually(lambda: _someone_waits(runtime))
+            runtime.queue.enqueue(SEND, told, bench.tenant.id)
+            assert await asyncio.wait_for(heard.get(), 20) == told
+        runtime.queue.close()  # its thread has ended: it has told nothing else
+        assert await runtime.redis.llen(QUEUE) == before
+
+
+@pytest.mark.parametrize("direct", [True, False])
+async def test_many_hints_go_by_celery_where_no_worker_takes_them(
+    bench: Bench, direct: bool
+) -> None:
+    async with ringing(bench.tenant, direct=direct) as runtime:
+        before = await runtime.redis.llen(QUEUE)
+        runtime.queue.enqueue(SEND, _many(), bench.tenant.id)
+        await eventually(lambda: _in_queue(runtime, before + 1))
+        assert await runtime.redis.llen(hints.KEY) == 0
+
+
+async def test_many_hints_go_by_celery_where_redis_does_not_answer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Celery's broker may be RabbitMQ, and Redis away; it is asked again a while later."""
+    settings = bench.tenant.house.settings().model_copy(update={"direct_hints": True})
+    closed = settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"})
+    told = BlockingHints(closed)
+    assert not told.taken([str(uuid7())])
+    monkeypatch.setattr(told, "_settings", settings)
+    assert not told.taken([str(uuid7())])
+    monkeypatch.setattr(told, "_not_before", 0.0)
+    told._redis = None
+    async with ringing(bench.tenant, direct=True) as runtime:
+        heard = asyncio.Queue[list[PushHint]]()
+        async with beside("hear", runtime.hints.hear(heard.put_nowait, lambda: True)):
+            await eventually(lambda: _someone_waits(runtime))
+            hint = PushHint(HintOf.RING, uuid7())
+            assert await asyncio.to_thread(told.taken, [str(hint)])
+            assert await asyncio.wait_for(heard.get(), 20) == [hint]
+    told.close()
+
+
+async def _in_queue(runtime: Runtime, messages: int) -> bool:
+    return bool(await runtime.redis.llen(QUEUE) == messages)
