@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from app.api.models import MANY, Secret, Word
 from app.http.acting import actor_of, runtime_of
 from app.http.auth import server
+from app.http.encoded_slashes import segment
 from app.infra.fields import Said
 from app.tenants import signing_secrets as service
 from app.tenants.caller import Caller, require_scope
@@ -68,7 +69,7 @@ async def create(request: Request, caller: Admin) -> NewSigningSecretOut:
     return NewSigningSecretOut(kid=made.kid, secret=made.secret)
 
 
-@router.delete("/{kid}", status_code=204, operation_id="revoke_signing_secret")
+@router.delete(f"/{segment('kid')}", status_code=204, operation_id="revoke_signing_secret")
 async def revoke(
     request: Request,
     caller: Admin,

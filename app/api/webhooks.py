@@ -21,6 +21,7 @@ from app.core.cursor import cursor_of
 from app.core.event import rfc3339
 from app.http.acting import actor_of, runtime_of
 from app.http.auth import server
+from app.http.encoded_slashes import segment
 from app.infra.db import Row
 from app.infra.fields import Text
 from app.tenants.caller import Caller, require_scope
@@ -153,7 +154,7 @@ async def attempts(
 
 
 @router.post(
-    "/{webhook_id}/deliveries/{event_id}/resend",
+    f"/{{webhook_id}}/deliveries/{segment('event_id')}/resend",
     status_code=202,
     **says("resend_delivery", ResentOut),
 )

@@ -105,7 +105,8 @@ async def read_as(runtime: Runtime, caller: Caller, reference: str) -> dict[str,
         return _without_own(seen.out(), own.user_id) if kept else seen.out()
     who = await actor(runtime, caller, reference, None, None)
     seen = await read(runtime, who.tenant_id, who.reference)
-    if who.user_id not in seen.call.members:
+    own_part = seen.call.members.get(who.user_id)
+    if own_part is None or is_unseen(own_part, hidden=who.hidden):
         raise not_found()
     return seen.out()
 

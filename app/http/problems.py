@@ -98,15 +98,13 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
         place = [str(part) for part in error["loc"] if part not in UNTOLD]
         if place and place[0] in {"body", "query", "path", "header"}:
             place = place[1:]
-        code = str(error["type"])
-        if "." in code or code in CODES.values() or code.startswith("ringline_"):
-            code = code.removeprefix("ringline_")
-        else:
-            code = CODES.get(code, "invalid_field")
+        code = _code_of(str(error["type"]))
         field = "" if code == "invalid_json" else ".".join(place)
         detail = str(error["msg"]).removeprefix("Value error, ")
         if code == "invalid_json":
             detail = "the body is not valid JSON in UTF-8"
+        elif error["type"] == "string_unicode":  # a slash of a path, too: app.http.encoded_slashes
+            detail = "holds a character that nothing of this kind has"
         elif code == "unknown_field":
             detail = "this field is not known here; remove it or correct its spelling"
         elif error["type"] in OF_TEXT and isinstance(error["input"], str):
@@ -116,12 +114,24 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
             detail = "send a JSON object, with `Content-Type: application/json`"
         elif error["type"] in NO_OBJECT - {"missing"}:
             detail = 'must be a JSON object: {"…": …}'
-        elif not field and (named := NAMED.match(detail)):
+        elif _is_object(place) and (named := NAMED.match(detail)):
             # a check of several fields at once says itself which one is wrong
-            field, detail = named.groups()
+            field, detail = ".".join([*place, named[1]]), named[2]
         field = storable(field[:MOST_PLACE])
         found.append({"field": field, "code": code, "detail": storable(detail)})
     return found
+
+
+def _code_of(kind: str) -> str:
+    """The code of pydantic's, or our own, type of error."""
+    if "." in kind or kind in CODES.values() or kind.startswith("ringline_"):
+        return kind.removeprefix("ringline_")
+    return CODES.get(kind, "invalid_field")
+
+
+def _is_object(place: Sequence[str]) -> bool:
+    """Whether what is there is the body, or one of a list: what has fields of its own."""
+    return not place or place[-1].isdigit()
 
 
 def sentence_of(error: ValidationError) -> str:

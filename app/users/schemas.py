@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Annotated, Any, Literal, Self
 
 import orjson
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from app.core.person import Handle, HandleKind, handle_key
 from app.core.suppression import DAYS, NONE, Period, Preferences
@@ -51,13 +51,15 @@ class HandleIn(Request):
         description="the number, the address, or any name", examples=["+49 30 1234567"]
     )
 
-    @model_validator(mode="after")
-    def _sense(self) -> Self:
-        if self.kind is HandleKind.PHONE and not PHONE.fullmatch(self.value):
-            raise refuse("invalid_handle", "value: a phone number, such as +49 30 1234567")
-        if self.kind is HandleKind.EMAIL and not EMAIL.fullmatch(self.value):
-            raise refuse("invalid_handle", "value: a mail address, such as alice@example.com")
-        return self
+    @field_validator("value")
+    @classmethod
+    def _fits(cls, value: str, known: ValidationInfo) -> str:
+        kind = known.data.get("kind")
+        if kind is HandleKind.PHONE and not PHONE.fullmatch(value):
+            raise refuse("invalid_handle", "a phone number, such as +49 30 1234567")
+        if kind is HandleKind.EMAIL and not EMAIL.fullmatch(value):
+            raise refuse("invalid_handle", "a mail address, such as alice@example.com")
+        return value
 
     @property
     def handle(self) -> Handle:

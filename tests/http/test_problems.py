@@ -103,3 +103,18 @@ def test_a_type_that_pydantic_may_add_has_the_general_code() -> None:
 
     (error,) = told(Any, {"number": "x"})
     assert error == {"field": "number", "code": "invalid_field", "detail": error["detail"]}
+
+
+def test_of_one_in_a_list_the_field_is_named() -> None:
+    web = {"kind": "webpush", "app_id": "https://app.example.com"}
+    bad = {"kind": "phone", "value": "x"}
+    ring = {"caller": {"id": "alice"}, "callees": ["bob"]}
+    for model, body, field in (
+        (RingIn, ring | {"callees": ["carol", {}]}, "callees.1.id"),
+        (RingIn, ring | {"caller": {"id": "alice", "handle": bad}}, "caller.handle.value"),
+        (DeviceIn, {"tokens": [web]}, "tokens.0.subscription"),
+        (HandlesIn, {"handles": [bad]}, "handles.0.value"),
+    ):
+        (error,) = told(model, body)
+        assert error["field"] == field
+        assert not error["detail"].startswith(field.rpartition(".")[2])

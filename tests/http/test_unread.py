@@ -266,3 +266,16 @@ async def test_a_time_is_written_as_one(site: Site) -> None:
     assert (await api.put("/v1/users/bob/preferences", json=wish)).status_code == 200
     read = (await api.get("/v1/users/bob/preferences")).json()
     assert read["do_not_disturb_until"] == "2036-11-21T08:00:00+01:00"
+
+
+async def test_an_encoded_slash_is_part_of_an_id_in_every_path(site: Site) -> None:
+    api = await asked(site)
+    assert isinstance(site.app, FastAPI)
+    for path, methods in site.app.openapi()["paths"].items():
+        for method in methods:
+            if "{" in path and path.startswith("/v1/"):
+                there = re.sub(r"{[^}]+}", "a%2Fb", path)
+                answer = await api.request(method, there)
+                assert answer.status_code < 500
+                assert "unicode" not in answer.text, there
+                assert "surrogate" not in answer.text, there

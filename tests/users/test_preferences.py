@@ -278,3 +278,24 @@ async def test_what_reads_as_no_call_takes_no_command(site: Site) -> None:
     assert joined.status_code == 200, "the backend may join for them"
     assert (await api.get(path, headers=mine)).status_code == 200
     assert (await api.post(f"{path}/leave", json={}, headers=mine)).status_code == 200
+
+
+async def test_who_has_left_and_blocks_whoever_calls_again_has_no_call_by_any_token(
+    site: Site,
+) -> None:
+    tenant, api = await made(site)
+    await phone(api, "bob", "ab")
+    call = await ring(api, "bob", "carol", id="again")
+    path = f"/v1/calls/{call['session_id']}"
+    mine = bearer(signed(tenant, "bob"))
+    await api.post(f"{path}/accept", json={"user_id": "carol"})
+    accepted = await api.post(f"{path}/accept", json={"device_id": "bob-ab"}, headers=mine)
+    member = bearer(accepted.json()["member_token"])
+    assert (await api.post(f"{path}/leave", headers=member)).status_code == 200
+    assert (await api.get(path, headers=member)).status_code == 200
+    await api.put("/v1/users/bob/blocks/alice")
+    await ring(api, "bob", id="again")
+    for token in (mine, member):
+        read = await api.get(path, headers=token)
+        left = await api.post(f"{path}/leave", headers=token)
+        assert (read.status_code, left.status_code) == (404, 404)
