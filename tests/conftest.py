@@ -56,7 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
     run_seed()
     hands_out = config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
     if not hands_out:
-        config.pluginmanager.import_plugin("tests.houses")
+        from tests import houses
+
+        config.pluginmanager.register(houses, houses.__name__)  # a conftest may have imported it
     hypothesis.settings.register_profile("ringline", print_blob=True, deadline=None)
     hypothesis.settings.load_profile("ringline")
 

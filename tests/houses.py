@@ -20,6 +20,9 @@ NEAR = 60
 """Where none of so many next tests needs one it is closed: to stand there costs it a thirtieth of a
 core, and to be opened again the CPU of 25 seconds of that."""
 
+TOGETHER = 8
+"""Tenants that are made when a test wants one of a standing house and none is ready."""
+
 open_houses: dict[str, pytest.FixtureDef[House]] = {}
 
 
@@ -74,6 +77,7 @@ def shared_house(
         running_valkey() as valkey,
         running_house(shared_database, valkey.url, simulator, folder, apis=2) as house,
     ):
+        house.at_once = TOGETHER
         yield house
 
 
@@ -118,6 +122,7 @@ def quiet_house(
         running_valkey() as valkey,
         running_house(url, valkey.url, simulator, folder, workers=0, **allow) as house,
     ):
+        house.at_once = TOGETHER
         yield house
 
 

@@ -3,8 +3,6 @@
 import base64
 from datetime import UTC, datetime
 
-import pytest
-
 from app.infra.runtime import open_runtime
 from app.tenants import service as tenants
 from devkit.simulator.certificates import make_key, private_pem
@@ -167,23 +165,23 @@ async def test_requests_are_bounded(api, settings, simulator):
     assert (answer.status_code, answer.json()["code"]) == (409, "too_many_requests")
 
 
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        ({"file": "%%%"}, "invalid_base64"),
-        ({}, "missing_field"),
-        ({"file": "", "extra": 1}, "unknown_field"),
-        ({"file": ""}, "empty_file"),
-        ({"file": "AAAA", "environments": ["staging"]}, "invalid_field"),
-        ({"file": as_file(b"PK\3\4")}, "not_a_credential"),
-        ({"file": "data:application/x-pkcs12;base64,UEsDBA=="}, "not_a_credential"),
-    ],
+BAD_BODIES = (
+    ({"file": "%%%"}, "invalid_base64"),
+    ({}, "missing_field"),
+    ({"file": "", "extra": 1}, "unknown_field"),
+    ({"file": ""}, "empty_file"),
+    ({"file": "AAAA", "environments": ["staging"]}, "invalid_field"),
+    ({"file": as_file(b"PK\3\4")}, "not_a_credential"),
+    ({"file": "data:application/x-pkcs12;base64,UEsDBA=="}, "not_a_credential"),
 )
-async def test_bad_bodies_are_told_and_not_repeated(api, body, code):
-    for path in (CREDENTIALS, f"{CREDENTIALS}/preview"):
-        answer = await api.post(path, json=body)
-        assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
-        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_bad_bodies_are_told_and_not_repeated(api):
+    for body, code in BAD_BODIES:
+        for path in (CREDENTIALS, f"{CREDENTIALS}/preview"):
+            answer = await api.post(path, json=body)
+            assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
+            assert answer.headers["content-type"] == "application/problem+json"
 
 
 async def test_a_body_of_more_than_a_megabyte_is_too_large(api):

@@ -17,6 +17,7 @@ from devkit.simulator import Simulator
 from tests.conftest import DatabaseServer
 from tests.e2e.house import House, Phone, Tenant, eventually, new_tenant, running_house
 from tests.e2e.test_races import order
+from tests.houses import TOGETHER
 from workers.loop import Loop, Round
 from workers.sweep import sweep
 
@@ -53,6 +54,7 @@ def outbox_house(
         running_valkey() as valkey,
         running_house(url, valkey.url, simulator, folder, workers=0) as house,
     ):
+        house.at_once = TOGETHER
         yield house
 
 
