@@ -7,6 +7,7 @@ import pytest
 
 from app.apns import NoAnswer, Timing
 from tests.apns.rig import QUICK, Rig, holding, raw, rig_on, some_token, until
+from tests.serving import serving
 
 
 @pytest.mark.parametrize("how", ["tls", "fin", "rst"])
@@ -436,13 +437,12 @@ async def test_a_server_of_another_protocol(sim) -> None:
 
     load_pem(context, issued.pem)
     context.set_alpn_protocols(["h2"])
-    server = await asyncio.start_server(http1, "127.0.0.1", 0, ssl=context)
-    port = server.sockets[0].getsockname()[1]
-    async with rig_on(sim, url=f"https://127.0.0.1:{port}") as rig:
+    async with (
+        serving(http1, tls=context) as port,
+        rig_on(sim, url=f"https://127.0.0.1:{port}") as rig,
+    ):
         outcome = await rig.push(within=0.3)
         assert outcome.no_answer is NoAnswer.OUT_OF_TIME
-    server.close()
-    await server.wait_closed()
 
 
 async def test_nothing_is_ever_sent_again_by_the_engine(rig: Rig) -> None:

@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+from tests.serving import joined, serving
+
 
 class Cable:
     """Where clients connect. `url` is its address; `target` the address of an API, or None."""
@@ -17,7 +19,6 @@ class Cable:
         """So many answers are lost: the server has done what was asked, and the client is not told."""
         self._mute = False
         self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def cut(self) -> None:
         """Break every connection, and refuse new ones until `mend`."""
@@ -34,20 +35,11 @@ class Cable:
 
     @contextlib.asynccontextmanager
     async def laid(self) -> AsyncIterator["Cable"]:
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        try:
+        async with serving(self._connected) as port:
+            self.url = f"http://127.0.0.1:{port}"
             yield self
-        finally:
-            server.close()
-            for writer in self._writers:
-                writer.transport.abort()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         self._mute = False
         try:
             if self.target is not None:
@@ -55,23 +47,20 @@ class Cable:
                 await self._join(self.target, reader, writer)
         finally:
             writer.transport.abort()
-            self._tasks.discard(task)
 
     async def _join(
         self, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         there = urlsplit(target)
-        try:
-            far_reader, far = await asyncio.open_connection(there.hostname, there.port)
-        except OSError:
-            return
-        self._writers |= {writer, far}
-        try:
-            both = (self._carry(reader, far), self._carry(far_reader, writer, answers=True))
-            await asyncio.gather(*both)
-        finally:
-            self._writers -= {writer, far}
-            far.transport.abort()
+        connecting = asyncio.open_connection(there.hostname, there.port)
+        with contextlib.suppress(OSError):
+            async with joined(connecting) as (far_reader, far):
+                self._writers |= {writer, far}
+                try:
+                    both = (self._carry(reader, far), self._carry(far_reader, writer, answers=True))
+                    await asyncio.gather(*both)
+                finally:
+                    self._writers -= {writer, far}
 
     async def _carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False

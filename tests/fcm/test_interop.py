@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from devkit.simulator import Simulator
 from devkit.simulator.google.accounts import Account
 from tests.fcm.conftest import PROJECT, some_token
+from tests.serving import joined, serving
 
 HOST = b"fcm.googleapis.com:443"
 
@@ -34,13 +35,12 @@ async def proxy_to(url: str) -> AsyncIterator[str]:
             writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
             writer.close()
             return
-        there = await asyncio.open_connection(where.hostname, where.port)
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
+        async with joined(asyncio.open_connection(where.hostname, where.port)) as there:
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with serving(serve) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 async def firebase(sim: Simulator, account: Account, *messages: dict[str, Any]) -> Any:

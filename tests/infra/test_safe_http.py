@@ -8,6 +8,7 @@ import pytest
 from app.core.webhook_retry import Answer
 from app.infra.addresses import is_public
 from app.infra.safe_http import SafeHttp
+from tests.serving import serving
 from tests.webhooks.receiver import receiving
 
 
@@ -118,9 +119,7 @@ async def test_errors_are_words() -> None:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(rude, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with serving(rude) as port:
         assert (await post(outbound, f"https://127.0.0.1:{port}/", {}, b"")).error == "tls_failed"
         assert (await post(outbound, f"http://127.0.0.1:{port}/", {}, b"")).error == "not_http"
     await outbound.close()

@@ -15,6 +15,7 @@ from app.webhooks import publish
 from app.webhooks.dispatcher import WebhookDispatcher
 from tests.e2e.house import House, Tenant, eventually, new_tenant
 from tests.houses import new_webhook_dispatcher
+from tests.serving import serving
 from tests.webhooks.receiver import Receiver, receiving
 
 PROMISED = 1.0
@@ -200,13 +201,9 @@ async def test_odd_answers_hold_up_nobody_and_are_tried_again(
     webhook_dispatcher = await new_webhook_dispatcher(
         backend, SafeHttp(allow_private=True, within=2)
     )
-    answering: set[asyncio.Task[None]] = set()
-    server = await asyncio.start_server(
-        lambda r, w: answering.add(asyncio.create_task(_odd(r, w))), "127.0.0.1", 0
-    )
-    base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     paths = [str(n) for n in range(len(ODD))] + list(WITHOUT_END)
-    async with another(quiet_house) as (tenant, receiver), server:
+    async with another(quiet_house) as (tenant, receiver), serving(_odd) as port:
+        base = f"http://127.0.0.1:{port}"
         await endpoints(backend, [f"{base}/{path}" for path in paths[:20]], 2)
         async with new_tenant(quiet_house) as more:
             await endpoints(more, [f"{base}/{path}" for path in paths[20:]], 2)
@@ -219,6 +216,3 @@ async def test_odd_answers_hold_up_nobody_and_are_tried_again(
             await arrivals(webhook_dispatcher, tenant, receiver)
             await more.execute("DELETE FROM webhooks WHERE tenant_id = :t", t=more.id)
     await webhook_dispatcher.stop(0)
-    for task in answering:
-        task.cancel()
-    await asyncio.gather(*answering, return_exceptions=True)
