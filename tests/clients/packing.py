@@ -9,7 +9,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from tests.contract.node import PYTHON, run
+from tests.contract.node import PYTHON, packages, run
 
 CLIENTS = Path(__file__).resolve().parents[2] / "clients"
 LAB = CLIENTS.parent / "devkit" / "lab" / "static" / "client"
@@ -25,7 +25,7 @@ def pack_typescript(folder: Path) -> Path:
     """An npm package; built in a copy, so that nothing is left among the sources."""
     source = folder / "typescript"
     shutil.copytree(CLIENTS / "typescript", source, ignore=shutil.ignore_patterns("node_modules"))
-    run(source, "npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit", "--silent")
+    packages(CLIENTS / "typescript", source)
     run(source, "npm", "run", "--silent", "build")
     run(source, "npm", "pack", "--silent", "--pack-destination", str(folder))
     (made,) = folder.glob("*.tgz")

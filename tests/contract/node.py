@@ -2,15 +2,20 @@
 
 import atexit
 import functools
+import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from tests.once import once
+
 HERE = Path(__file__).resolve().parent
-FILES = ("package.json", "package-lock.json", "tsconfig.json", "use.ts")
+KEPT = HERE.parents[1] / "build" / "npm"
+FILES = ("package.json", "tsconfig.json", "use.ts")
 
 
 def environment() -> dict[str, str]:
@@ -46,11 +51,34 @@ def run(folder: Path, *command: str, **more: str) -> str:
     return found.stdout
 
 
+def packages(of: Path, into: Path) -> None:
+    """Give a folder the packages that another one's lock file names.
+
+    npm installs them once for each lock file of this tree; a folder has links to them.
+    """
+    # where a tool looks for the last: above itself
+    names = ("package.json", "package-lock.json", "tsconfig.json")
+    kept = [of / name for name in names if (of / name).exists()]
+    machine = f"{sys.platform} {platform.machine()}".encode()
+    read = [machine, *(path.read_bytes() for path in kept)]
+    key = hashlib.sha256(b"\0".join(read)).hexdigest()[:16]
+
+    def install(folder: Path) -> None:
+        for path in kept:
+            shutil.copy(path, folder)
+        run(folder, "npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit", "--silent")
+
+    found = once(KEPT / f"{of.name}-{key}", install) / "node_modules"
+    (into / "node_modules").mkdir()
+    for one in found.iterdir():
+        (into / "node_modules" / one.name).symlink_to(one)
+
+
 def tools(folder: Path) -> Path:
     """A folder with npm's locked tools in it."""
     for name in FILES:
         shutil.copy(HERE / name, folder)
-    run(folder, "npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit", "--silent")
+    packages(HERE, folder)
     return folder
 
 
