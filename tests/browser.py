@@ -7,7 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PLACES = (
@@ -73,6 +80,18 @@ def program() -> str:
     if found is None:
         raise RuntimeError(f"the browser tests need Chromium or Chrome: {BY_HAND}")
     return found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator["Browser"]:
+    """One browser for all tests of a process; each has pages, or a context, of its own."""
+    from playwright.async_api import async_playwright, expect
+
+    expect.set_options(timeout=60_000)  # ends a hang; a busy machine takes its seconds
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program(), args=ARGUMENTS)
+        yield browser
+        await browser.close()
 
 
 if __name__ == "__main__":

@@ -49,16 +49,17 @@ has the file that its first session would have to make."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One seed for all processes of this run, and houses for those of them that run tests.
+    """One seed for all processes of this run, and houses and a browser for those that run tests.
 
     Who only hands them out would import all of Ringline for nothing, while the others wait: 2 s.
     """
     run_seed()
     hands_out = config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
     if not hands_out:
-        from tests import houses
+        from tests import browser, houses
 
-        config.pluginmanager.register(houses, houses.__name__)  # a conftest may have imported it
+        for one in (houses, browser):  # a conftest may have imported them
+            config.pluginmanager.register(one, one.__name__)
     hypothesis.settings.register_profile("ringline", print_blob=True, deadline=None)
     hypothesis.settings.load_profile("ringline")
 

@@ -16,15 +16,14 @@ import httpx
 import pytest
 from django.conf import settings
 from django.core.asgi import get_asgi_application
-from playwright.async_api import Route, async_playwright, expect
+from playwright.async_api import Browser, Route, expect
 from standardwebhooks import Webhook
 
-from tests import browser
 from tests.clients.packing import CLIENTS
 from tests.clients.test_app_guide import faults
 from tests.clients.test_python import SECRET
-from tests.contract.node import environment, run
-from tests.e2e.house import Tenant, bearer
+from tests.contract.node import environment, packages, run
+from tests.e2e.house import House, Tenant, bearer, new_tenant
 
 GUIDES = CLIENTS.parent / "docs" / "guides"
 PAGE = (GUIDES / "recipes.md").read_text()
@@ -59,7 +58,7 @@ def project(typescript_project: Path, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("recipes")
     for path in RECIPES.iterdir():
         shutil.copy(path, folder)
-    run(folder, "npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit", "--silent")
+    packages(RECIPES, folder)
     installed = Path("node_modules", "ringline-client")
     (folder / installed).symlink_to(typescript_project / installed)
     return folder
@@ -154,22 +153,23 @@ def page_of_react(project: Path, url: str) -> str:
     return f"<!doctype html><title>Phone</title><body><script type=module>{script}</script>"
 
 
-async def test_the_react_recipe_runs_in_a_browser(tenant: Tenant, project: Path) -> None:
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_react_recipe_runs_in_a_browser(
+    shared_house: House, project: Path, chromium: Browser
+) -> None:
     """In a page of the server's own origin, whose backend gives Bob's token."""
-    await tenant.phone("bob")  # which rings, too, and makes him reachable before the page is
-    url = tenant.house.apis[0].url
+    url = shared_house.apis[0].url
     page_text = await asyncio.to_thread(page_of_react, project, url)
+    async with new_tenant(shared_house) as tenant, await chromium.new_context() as context:
+        await tenant.phone("bob")  # which rings, too, and makes him reachable before the page is
 
-    async def backend(route: Route) -> None:
-        if route.request.url == f"{url}/recipe":
-            await route.fulfill(content_type="text/html", body=page_text)
-        else:
-            await route.fulfill(content_type="text/plain", body=tenant.token_for("bob"))
+        async def backend(route: Route) -> None:
+            if route.request.url == f"{url}/recipe":
+                await route.fulfill(content_type="text/html", body=page_text)
+            else:
+                await route.fulfill(content_type="text/plain", body=tenant.token_for("bob"))
 
-    async with async_playwright() as playwright, await playwright.chromium.launch(
-        executable_path=browser.program(), args=browser.ARGUMENTS
-    ) as chromium:  # fmt: skip
-        page = await chromium.new_page()
+        page = await context.new_page()
         await page.route(re.compile(r"/(recipe|my/ringline-token)$"), backend)
         await page.goto(f"{url}/recipe")
         shown = page.get_by_role("dialog")

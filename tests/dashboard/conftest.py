@@ -10,9 +10,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-import pytest_asyncio
 from argon2 import PasswordHasher
-from playwright.async_api import Browser, async_playwright, expect
 
 from app.dashboard import admins, store
 from app.infra.ids import uuid7
@@ -22,7 +20,6 @@ from app.main import create_app
 from app.tenants import service as tenants
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
-from tests import browser as browsers
 from tests.conftest import DatabaseServer
 from tests.e2e.house import House, listening, running_house, url_of
 
@@ -127,17 +124,6 @@ async def post(client: httpx.AsyncClient, path: str, **fields: str) -> httpx.Res
 
 
 # --- a real browser ------------------------------------------------------------------------------
-
-
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def chromium() -> AsyncIterator[Browser]:
-    expect.set_options(timeout=60_000)  # ends a hang; a busy machine takes its seconds
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=browsers.program(), args=browsers.ARGUMENTS
-        )
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture(scope="package")

@@ -12,10 +12,7 @@ import pytest
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
 from tests.conftest import DatabaseServer
-from tests.dashboard.conftest import chromium
 from tests.e2e.house import NO_TLS, House, eventually, listening, running_house, url_of
-
-__all__ = ["chromium"]
 
 PATIENCE = 60.0
 Json = dict[str, Any]
