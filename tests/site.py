@@ -34,7 +34,7 @@ def lay_out() -> None:
         place = SOURCE / path.relative_to(ROOT)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, place)
-    for name in ("conf.py", "index.md"):
+    for name in ("conf.py", "index.md", "scorer.js"):
         shutil.copy(ROOT / "docs" / "site" / name, SOURCE / name)
     _indexes()
     for path, text in api_reference().items():
@@ -63,6 +63,11 @@ def _indexes() -> None:
         f"```{{toctree}}\n:hidden:\n\n{names}\n```\n"
     )
     runbook = SOURCE / "docs" / "runbook"
+    for name, short in re.findall(
+        r"^\| \[(\w+)\].*\| (.+) \|$", (runbook / "README.md").read_text(), re.MULTILINE
+    ):
+        page = runbook / f"{name}.md"  # found by words, and not by its name alone
+        page.write_text(page.read_text().replace(f"# {name}\n", f"# {name}: {short}\n", 1))
     names = "\n".join(sorted(page.stem for page in runbook.glob("R*.md") if page.stem != "README"))
     with (runbook / "README.md").open("a") as file:
         file.write(f"\n```{{toctree}}\n:hidden:\n\n{names}\n```\n")

@@ -1,5 +1,7 @@
 """Sphinx's settings for the site that `make docs` builds; `tests/site.py` lays out the sources."""
 
+from pathlib import Path
+
 project = "Ringline"
 author = "the Ringline authors"
 copyright = author  # noqa: A001  (Sphinx's own name)
@@ -13,3 +15,4 @@ html_theme_options = {"top_of_page_buttons": []}
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 myst_heading_anchors = 4
+html_search_scorer = str(Path(__file__).with_name("scorer.js"))
