@@ -155,16 +155,15 @@ async def _database_checks(database: Database, settings: Settings) -> list[Check
             session,
             text(
                 "SELECT current_setting('server_version_num')::int AS number, "
-                "current_setting('server_version') AS version, clock_timestamp() AS now"
+                "current_setting('server_version') AS version, "
+                "current_setting('transaction_read_only') = 'on' AS read_only"
             ),
         )
     assert row is not None
-    checks = [
-        Check(
-            "PostgreSQL", row["number"] >= OLDEST_POSTGRES, f"version {row['version']}",
-            "Ringline needs PostgreSQL 15 or later",
-        )
-    ]  # fmt: skip
+    good = row["number"] >= OLDEST_POSTGRES and not row["read_only"]
+    found = f"version {row['version']}{', read-only' if row['read_only'] else ''}"
+    mend = "Ringline needs PostgreSQL 15 or later, and one that takes writes: no standby"
+    checks = [Check("PostgreSQL", good, found, mend)]
     await database.learn_time()
     skew = clock.skew()
     checks.append(

@@ -5,8 +5,10 @@ import gc
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from app import doctor
+from app.infra.db import Database
 from app.infra.settings import Settings
 from devkit.simulator import Simulator
 
@@ -72,3 +74,19 @@ def test_it_leaves_no_connection_behind(simulator: Simulator) -> None:
     for way in ways(simulator, simulator.ca_file):
         asyncio.run(doctor._reach(way))
     gc.collect()
+
+
+async def test_a_database_that_takes_no_writes_is_told(database: str) -> None:
+    """A standby: it answers all that is read, and no worker can be alive there."""
+    plain = database.replace("postgresql+asyncpg", "postgresql")
+    known = settings(Path("none.pem")).model_copy(update={"database_url": plain})
+    assert (await doctor._database(known))[0].ok
+    opened = Database(database, pool=1)
+    async with opened.autocommit() as session:
+        name = (await session.execute(text("SELECT current_database()"))).scalar_one()
+        await session.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+    await opened.close()
+    told = (await doctor._database(known))[0]
+    assert (told.ok, told.name) == (False, "PostgreSQL")
+    assert "read-only" in told.found
+    assert "no standby" in told.mend
