@@ -8,20 +8,24 @@ can be found. The line tells the route's template, never the path or the query: 
 import logging
 import re
 import time
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, get_contextvars
 
-from app.infra.ids import uuid7
-from app.infra.observe import RESPONSES
+from app.infra.ids import uuid7_hex
+from app.infra.observe import RESPONSES, write_soon
 
 log = structlog.get_logger(__name__)
 ENABLED = logging.getLogger(__name__)
 
 HEADER: Final = b"x-request-id"
 PLAIN: Final = re.compile(rb"[A-Za-z0-9_.:\-]{1,64}")
+OWN_ID: Final = "ringline.request_id"
+STATUS: Final = "ringline.status"
+"""Of a scope: the id of the request, and the status of an answer that went past `send`."""
 QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every second by machines; told only when all is told, or when the answer is no good one."""
 
@@ -35,9 +39,10 @@ def request_id() -> str | None:
 async def logged(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, told: bool) -> None:
     """Have `app` answer one request; `told`: with a log line when it is over."""
     given = next((value for name, value in scope["headers"] if name == HEADER), b"")
-    own = given if PLAIN.fullmatch(given) else uuid7().hex.encode()
+    own = given if PLAIN.fullmatch(given) else uuid7_hex().encode()
     # a server runs each request in a context of its own: nothing is to be unbound
     bind_contextvars(request_id=own.decode())
+    scope[OWN_ID] = own
     begun, status = time.perf_counter(), 0
 
     async def sending(message: Message) -> None:
@@ -50,21 +55,28 @@ async def logged(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, to
     try:
         await app(scope, receive, sending)
     finally:
+        status = status or scope.get(STATUS, 0)
         if status and scope["path"] not in QUIET:
-            RESPONSES.labels(status).inc()
+            answered_with(status).inc()
         if told:
             _tell(scope, status, time.perf_counter() - begun)
+
+
+@lru_cache(maxsize=64)
+def answered_with(status: int) -> Any:
+    """The counter of answers with this status."""
+    return RESPONSES.labels(status)
 
 
 def _tell(scope: Scope, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", None)
     level = logging.DEBUG if route in QUIET and status < 400 else logging.INFO
     if ENABLED.isEnabledFor(level):
-        log.log(
-            level,
-            "request",
-            method=scope.get("method", "WEBSOCKET"),
-            route=route,
-            status=status or None,
-            ms=round(seconds * 1_000, 1),
-        )
+        said = {
+            "method": scope.get("method", "WEBSOCKET"),
+            "route": route,
+            "status": status or None,
+            "ms": round(seconds * 1_000, 1),
+        }
+        if not write_soon(__name__, level, "request", said):
+            log.log(level, "request", **said)

@@ -18,6 +18,9 @@ BODY_WITHIN: Final = 30.0
 """Seconds for the head, from the connection or the first byte on, and for the body after it."""
 LONGEST_MESSAGE: Final = 32 * 1024
 MOST_WAITING_MESSAGES: Final = 4
+AT_ONCE: Final = "ringline.at_once"
+"""An extension of ASGI, which is given a scope, the head of its answer but for what the server
+adds, and the body: it writes all of it at once. False: it has to go by messages."""
 SPARE_FILES: Final = 64
 """Files that a process needs besides its connections: to PostgreSQL, Redis, logs."""
 
@@ -28,10 +31,13 @@ class BoundedConnection(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _head = 0
     _in_head = True
+    _rest: asyncio.TimerHandle | None = None
+    _rests_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection is taken, or refused where there are too many."""
         super().connection_made(transport)
+        self._extensions = {AT_ONCE: self._at_once}
         if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency:
             self._refuse(b"503 Service Unavailable", b"retry-after: 1\r\n")
             return
@@ -40,6 +46,8 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended."""
         self._disarm()
+        self._rest_no_more()
+        self._extensions.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -79,6 +87,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._disarm()
         if not self.transport.is_closing():
             super().on_headers_complete()
+            self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -95,8 +104,47 @@ class BoundedConnection(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """From now on it is a WebSocket's."""
         self._disarm()
+        self._rest_no_more()
         self._in_head, self._head = True, 0
         super().handle_websocket_upgrade()
+
+    def on_response_complete(self) -> None:
+        """An answer has gone. One timer watches how long a connection rests, not one each rest."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._rests_since = self.loop.time()
+        if self._rest is None:
+            self._rest = self.loop.call_later(self.timeout_keep_alive, self._rested)
+
+    def _rested(self) -> None:
+        self._rest = None
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if answering or self._head or not self._in_head:
+            return  # it is watched again after the next answer
+        left = self._rests_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._rest = self.loop.call_later(left, self._rested)
+        else:
+            self.timeout_keep_alive_handler()
+
+    def _rest_no_more(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+
+    def _at_once(self, scope: Any, head: bytes, body: bytes) -> bool:
+        cycle = self.cycle
+        if cycle.scope is not scope or not cycle.keep_alive or self.flow.write_paused:
+            return False  # another was asked for before this one was answered, or it is the last
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        added = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
+        self.transport.write(b"".join((head, *added, b"\r\n", body)))
+        cycle.on_response()
+        return True
 
     def _arm(self, seconds: float) -> None:
         if not self.transport.is_closing():

@@ -17,14 +17,17 @@ class SecurityHeaders:
 
     def __init__(self, settings: Settings) -> None:
         secure = settings.public_url.startswith("https://")
+        self.closing = False
         self.pairs: tuple[tuple[bytes, bytes], ...] = (
             NOSNIFF,
             NO_STORE,
             *((HSTS,) if secure else ()),
         )
+        self.lines = b"".join(b"%b: %b\r\n" % pair for pair in self.pairs)
 
     def close_connections(self) -> None:
         """Let each connection end with its next answer: this process is about to stop."""
+        self.closing = True
         self.pairs = (*self.pairs, (b"connection", b"close"))
 
     def around(self, send: Send) -> Send:

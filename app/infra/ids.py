@@ -37,11 +37,20 @@ _random = _Random()
 os.register_at_fork(after_in_child=_random.forget)
 
 
-def uuid7() -> UUID:
-    """A new UUIDv7: 48 bits of Unix milliseconds, then 74 random bits."""
+def _number() -> int:
     milliseconds = int(clock.unix() * 1_000)
     chance = int.from_bytes(_random.take(), "big") & CHANCE
-    return UUID(int=milliseconds << 80 | VERSION_AND_VARIANT | chance)
+    return milliseconds << 80 | VERSION_AND_VARIANT | chance
+
+
+def uuid7() -> UUID:
+    """A new UUIDv7: 48 bits of Unix milliseconds, then 74 random bits."""
+    return UUID(int=_number())
+
+
+def uuid7_hex() -> str:
+    """The same as 32 hexadecimal digits."""
+    return f"{_number():032x}"
 
 
 def least_uuid7(at: datetime) -> UUID:

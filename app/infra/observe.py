@@ -1,5 +1,6 @@
 """Logging with redaction, and the names of all metrics."""
 
+import asyncio
 import logging
 import re
 import sys
@@ -11,6 +12,7 @@ from typing import Any, TextIO
 import orjson
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
+from structlog.contextvars import get_contextvars
 
 SECRET_WORDS = ("authorization", "password", "secret", "private", "pem", "p8", "sealed", "api_key")
 SECRET_SHAPES = re.compile(
@@ -30,6 +32,9 @@ NOISY = (
     # two lines for each task, of which the push itself tells more
     "celery.app.trace", "celery.worker.strategy",
 )  # fmt: skip
+
+
+_STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -62,12 +67,31 @@ class Lines(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO, renderer: Any) -> None:
         super().__init__(stream)
         self.renderer = renderer  # here, since a logger keeps what it was first configured with
+        self._soon: list[str] = []
 
     def write(self, line: str) -> None:
         """Write a line; what cannot be written is nobody's fault who has something to say."""
         with self.lock or nullcontext(), suppress(Exception):
             self.stream.write(line + self.terminator)
-            self.flush()
+            self.stream.flush()
+
+    def write_soon(self, line: str) -> None:
+        """Write a line with the others of this turn of the loop.
+
+        A call of the system for each would cost as much as the line.
+        """
+        with self.lock or nullcontext():
+            if not self._soon:
+                asyncio.get_running_loop().call_soon(self.flush)
+            self._soon.append(line)
+
+    def flush(self) -> None:
+        """Write what waits for the end of this turn."""
+        with self.lock or nullcontext():
+            lines, self._soon = self._soon, []
+            if lines:
+                self.write(self.terminator.join(lines))
+        super().flush()
 
 
 def set_up_logging(level: str = "info", style: str = "json") -> None:
@@ -76,7 +100,7 @@ def set_up_logging(level: str = "info", style: str = "json") -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _STAMP,
         structlog.processors.format_exc_info,
     ]
     renderer: Any = (
@@ -133,6 +157,25 @@ def _straight(
         return event
     handlers[0].write(line)
     raise structlog.DropEvent
+
+
+def write_soon(logger: str, level: int, said: str, fields: dict[str, Any]) -> bool:
+    """Write a line as a logger of ours does at this level, at the end of this turn of the loop.
+
+    False where somebody else listens, who is to be told by a logger.
+    """
+    handlers = logging.root.handlers
+    if len(handlers) != 1 or not isinstance(handlers[0], Lines):
+        return False
+    method = logging.getLevelName(level).lower()
+    event = {**fields, "event": said}
+    event = event | get_contextvars() | event | {"level": method, "logger": logger}
+    try:
+        line = handlers[0].renderer(None, method, redact(None, method, _STAMP(None, method, event)))
+    except Exception:  # noqa: BLE001  (`logging` tells of what cannot be written, and raises nothing)
+        return False
+    handlers[0].write_soon(line)
+    return True
 
 
 def _json(event: Any, **_options: Any) -> str:

@@ -96,3 +96,17 @@ async def is_told_everywhere(client: httpx.AsyncClient, given: str, kept: bool) 
 async def test_every_answer_has_an_id_of_its_own(client: httpx.AsyncClient) -> None:
     ids = {(await client.get("/healthz")).headers["x-request-id"] for _ in range(5)}
     assert len(ids) == 5
+
+
+async def test_a_ring_leaves_its_line_too(backend: Tenant) -> None:
+    """Its answer is written past all that sees to others', and says and leaves the same."""
+    api = backend.house.apis[0]
+    body = {"caller": {"id": "alice"}, "callees": ["bob"]}
+    short = await backend.api.post("/v1/calls", json=body)
+    long = await backend.api.post("/v1/calls", json=body, headers={"Origin": "https://a.example"})
+    assert set(short.headers) == set(long.headers)
+    for answer in (short, long):
+        own = f'"request_id":"{answer.headers["x-request-id"]}"'
+        line = json.loads(await eventually(lambda own=own: _line(api.output(), own)))
+        assert (line["event"], line["status"], line["route"]) == ("request", 202, "/v1/calls")
+        assert (line["tenant"], line["method"]) == (str(backend.id), "POST")

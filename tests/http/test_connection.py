@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 from app.http import connection
-from app.http.connection import MOST_HEAD, BoundedConnection, limits
+from app.http.connection import AT_ONCE, MOST_HEAD, BoundedConnection, limits
 
 MOST = 20
 
@@ -25,8 +25,13 @@ async def app(scope, receive, send) -> None:
         told = await receive()
         await send({"type": "websocket.send", "text": json.dumps(told.get("code", "text"))})
         return
+    if scope["path"] == "/at-once":
+        await receive()
+        head = b"HTTP/1.1 202 Accepted\r\ncontent-length: 4\r\n"
+        if scope["extensions"][AT_ONCE](scope, head, b"once"):
+            return
     seen, more = 0, True
-    while more:
+    while more and scope["path"] != "/at-once":
         message = await receive()
         if message["type"] == "http.disconnect":
             return
@@ -42,23 +47,39 @@ async def app(scope, receive, send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+REST = 0.5
+
+
+@contextlib.asynccontextmanager
+async def serving(rest: float) -> AsyncIterator[int]:
+    config = uvicorn.Config(
+        app, port=0, log_config=None, lifespan="off", timeout_keep_alive=rest, **limits(MOST)
+    )
+    listener = config.bind_socket()
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server._serve([listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    await running
+    listener.close()
+
+
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """The server, with shorter times."""
     monkeypatch.setattr(connection, "HEAD_WITHIN", 0.4)
     monkeypatch.setattr(connection, "BODY_WITHIN", 0.4)
-    config = uvicorn.Config(
-        app, port=0, log_config=None, lifespan="off", timeout_keep_alive=60, **limits(MOST)
-    )
-    listener = config.bind_socket()
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve([listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield listener.getsockname()[1]
-    server.should_exit = True
-    await serving
-    listener.close()
+    async with serving(60) as found:
+        yield found
+
+
+@pytest.fixture
+async def short_rest() -> AsyncIterator[int]:
+    """The server, which closes what rests for `REST` seconds."""
+    async with serving(REST) as found:
+        yield found
 
 
 @contextlib.asynccontextmanager
@@ -199,3 +220,40 @@ def test_a_process_has_no_more_connections_than_files() -> None:
     made = limits(10**9)
     assert made["http"] is BoundedConnection
     assert 1 <= made["limit_concurrency"] <= (10**9 if hard == resource.RLIM_INFINITY else hard)
+
+
+ONCE = b"POST /at-once HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+
+
+async def test_an_answer_may_be_written_at_once(port: int) -> None:
+    """But where the next was asked for before it was there."""
+    async with opened(port) as (reader, writer):
+        for statuses in ([202], [202], [200, 200, 202]):
+            writer.write((ONCE + b"\r\n") * len(statuses))
+            for status in statuses:
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 %d " % status)
+                assert b"\r\ndate: " in head
+                body = b"once" if status == 202 else b"0 2"
+                assert await reader.readexactly(len(body)) == body
+        writer.write(GET + CLOSE)
+        assert (await reader.read()).startswith(b"HTTP/1.1 200")
+
+
+async def test_what_ends_its_connection_is_answered_by_messages(port: int) -> None:
+    answer = await answer_to(port, ONCE + CLOSE)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"connection: close\r\n" in answer
+
+
+async def test_a_connection_that_rests_for_too_long_is_closed(short_rest: int) -> None:
+    """Counted from its last answer, whenever the first was."""
+    async with opened(short_rest) as (reader, writer):
+        for _ in range(4):
+            writer.write(GET + b"\r\n")
+            await reader.readuntil(b"0 1")
+            await asyncio.sleep(REST * 0.6)
+        begun = asyncio.get_running_loop().time()
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        assert asyncio.get_running_loop().time() - begun < 5 * REST

@@ -1,11 +1,12 @@
 """Ids are UUIDv7, in order of time, and no two processes or threads make the same."""
 
 import multiprocessing
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from uuid import RFC_4122
+from uuid import RFC_4122, UUID
 
-from app.infra.ids import AT_ONCE, uuid7
+from app.infra.ids import AT_ONCE, uuid7, uuid7_hex
 
 
 def test_an_id_is_a_uuid_of_version_7_made_now() -> None:
@@ -44,3 +45,10 @@ def test_a_forked_process_shares_no_random_bits() -> None:
         child.join()
     drawn = [tail for tails_of_one in tails for tail in tails_of_one]
     assert len(set(drawn)) == len(drawn)
+
+
+def test_its_digits_alone_are_those_of_an_id() -> None:
+    before, made, after = uuid7(), uuid7_hex(), uuid7()
+    assert re.fullmatch("[0-9a-f]{32}", made)
+    assert before.int >> 80 <= UUID(made).int >> 80 <= after.int >> 80
+    assert (UUID(made).version, UUID(made).variant) == (7, RFC_4122)

@@ -1,12 +1,14 @@
 """Logs tell what happened, and no secret."""
 
+import asyncio
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 import structlog
 
-from app.infra.observe import set_up_logging
+from app.infra.observe import set_up_logging, write_soon
 
 TOKEN = "ab" * 32
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJl"
@@ -98,3 +100,38 @@ def test_a_logger_that_was_used_before_writes_as_is_wanted_since(capsys) -> None
     first, second = capsys.readouterr().err.splitlines()
     assert "a_command" in first
     assert json.loads(second)["event"] == "a_server"
+
+
+async def test_lines_of_one_turn_of_the_loop_are_written_together(capsys) -> None:
+    set_up_logging("info")
+    (handler,) = logging.getLogger().handlers
+    written: list[str] = []
+    handler.stream = SimpleNamespace(write=written.append, flush=lambda: None)
+    structlog.contextvars.bind_contextvars(tenant="t")
+    for n in range(3):
+        assert write_soon("ours", logging.INFO, "said", {"n": n, "url": f"/3/device/{TOKEN}"})
+    assert written == []
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    (at_once,) = written
+    lines = [json.loads(line) for line in at_once.splitlines()]
+    assert [line["n"] for line in lines] == [0, 1, 2]
+    assert TOKEN not in at_once
+    structlog.get_logger("ours").info("said", n=0, url=f"/3/device/{TOKEN}")
+    by_logger = json.loads(written[-1])
+    assert list(by_logger) == list(lines[0])
+    assert by_logger | {"timestamp": 0} == lines[0] | {"timestamp": 0}
+    structlog.contextvars.clear_contextvars()
+
+
+async def test_what_waits_for_the_end_of_a_turn_is_written_when_logging_ends(capsys) -> None:
+    set_up_logging("info")
+    assert write_soon("ours", logging.INFO, "said", {})
+    logging.getLogger().handlers[0].flush()
+    assert json.loads(capsys.readouterr().err)["event"] == "said"
+
+
+async def test_who_listens_beside_us_is_told_by_a_logger() -> None:
+    set_up_logging("info")
+    logging.getLogger().addHandler(logging.Handler())
+    assert not write_soon("ours", logging.INFO, "said", {})
