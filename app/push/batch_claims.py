@@ -13,7 +13,7 @@ from app.infra.db import Connection, Row, as_json, many, read
 from app.infra.statements import answer
 from app.push import claims
 from app.push.claimed import Batch, CallFacts, Claim, ClaimedPlace, ClaimedPush, Look
-from app.push.claims import CALL, YOUNGER
+from app.push.claims import CALL, SETTINGS, YOUNGER
 
 # It names no ring: what settled before has left its batch. In no order: nothing waits for a lock.
 # Tokens are looked up by key, whatever the planner thinks of their number.
@@ -37,6 +37,7 @@ CLAIM = f"""
             {CALL} WHERE c.id = b.session_id
         ) END AS call,
         CASE WHEN row_number() OVER () = 1 THEN ({STAMP.format(apps="b")}) END AS credentials,
+        CASE WHEN row_number() OVER () = 1 THEN ({SETTINGS.format(of="b")}) END AS settings,
         (SELECT array_agg(u.place)
          FROM unnest(b.token_ids, b.users) WITH ORDINALITY AS u(token_id, user_id, place)
          WHERE (SELECT t.user_id = u.user_id AND t.retired_at IS NULL FROM tokens t
@@ -87,7 +88,7 @@ def _open_places(worker: UUID, row: Row) -> list[ClaimedPlace]:
         row["session_id"], row["tenant_id"], row["app_id"], row["now"],
     )  # fmt: skip
     facts = None if call is None else CallFacts(**call)
-    stamp, found = row["credentials"], []
+    stamp, settings, found = row["credentials"], row["settings"], list[ClaimedPlace]()
     for place, (push, ring, token_id, device, user, token, registered_at, version) in enumerate(
         zip(
             row["push_ids"], row["rings"], row["token_ids"], row["device_rows"], row["users"],
@@ -99,13 +100,13 @@ def _open_places(worker: UUID, row: Row) -> list[ClaimedPlace]:
             continue
         found.append(
             ClaimedPlace(
-                Purpose.RING, kind, environment, facts, stamp, (), push, ring, session_id,
+                Purpose.RING, kind, environment, facts, stamp, settings, (), push, ring, session_id,
                 tenant_id, user, device, token_id, app_id, token, registered_at, version, False,
                 None, created_at, deadline, worker, fence, fence, False, False, None, now, False,
                 False, place not in moved, created_at, deadline, batch, place,
             )
         )  # fmt: skip
-        facts = stamp = None
+        facts = stamp = settings = None
     return found
 
 

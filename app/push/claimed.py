@@ -33,7 +33,7 @@ class CallFacts:
     """What payloads tell of a call; `joined` are those who are in it with what is shown of them,
     the longest first.
 
-    `settings` are its tenant's. Read by `claims.CALL`, one JSON object of these names.
+    Read by `claims.CALL`, one JSON object of these names.
     """
 
     id: str
@@ -46,7 +46,6 @@ class CallFacts:
     title: str | None
     video: bool
     custom: Mapping[str, Any] | None
-    settings: dict[str, Any]
     joined: Sequence[tuple[str, Mapping[str, Any] | None]] | None
     traceparent: str | None
 
@@ -113,10 +112,11 @@ class RingRow(RowValue):
 class ClaimedPush(RowValue):
     """A push in this worker's hands.
 
-    `call` comes with the first push of each call, `credentials` with the first of a claim: a stamp
-    of those that serve the apps of all that it got (`credentials.store.STAMP`). `tried` is the
-    (status, reason) of each earlier attempt. `now` is the database's clock. Where the ring is gone
-    its times are the push's own.
+    `call` comes with the first push of each call. With the first of a claim come `credentials`, a
+    stamp of those that serve the apps of all that it got (`credentials.store.STAMP`), and
+    `settings`, those of all their tenants, by id. `tried` is the (status, reason) of each
+    earlier attempt. `now` is the database's clock. Where the ring is gone its times are the push's
+    own.
     """
 
     purpose: Purpose
@@ -124,6 +124,7 @@ class ClaimedPush(RowValue):
     environment: Environment
     call: CallFacts | None
     credentials: str | None
+    settings: Mapping[str, dict[str, Any]] | None
     tried: Sequence[tuple[int | None, str | None]]
     id: UUID
     ring: UUID
@@ -156,13 +157,14 @@ class ClaimedPush(RowValue):
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
         """With enums for words; it is made for each push, so the columns come in their order."""
-        purpose, kind, environment, call, credentials, tried, *rest = row
+        purpose, kind, environment, call, credentials, settings, tried, *rest = row
         return cls(
             PURPOSES.get(purpose, Purpose.AGAIN),  # numbered
             TOKEN_KINDS[kind],
             ENVIRONMENTS[environment],
             None if call is None else CallFacts(**call),
             credentials,
+            settings,
             () if tried is None else [(status, reason) for status, reason in tried],
             *rest,
         )

@@ -29,12 +29,14 @@ TOKEN_OUTLIVES_RING = timedelta(minutes=5)
 
 @frozen
 class Preparing:
-    """What making requests for one batch needs; `calls` as a claim gives them, by id.
+    """What making requests for one batch needs; `calls`, and `said`, the settings of tenants, as a
+    claim gives them, by id.
 
     `badges`: how many missed calls those have not seen who are told of one; `locales`: in which
     language devices are, of those that are told in theirs."""
 
     calls: Mapping[UUID, CallFacts]
+    said: Mapping[UUID, dict[str, Any]]
     public_url: str
     keyring: Keyring
     payloads: dict[tuple[UUID, TokenKind, str, str | None], Prepared] = field(default_factory=dict)
@@ -47,10 +49,9 @@ class Preparing:
 
         Raises PayloadError when its payload cannot be made.
         """
-        settings = self.settings.get(push.session_id)
+        settings = self.settings.get(push.tenant_id)
         if settings is None:
-            settings = tenant_settings(self.calls[push.session_id].settings)
-            self.settings[push.session_id] = settings
+            settings = self.settings[push.tenant_id] = tenant_settings(self.said[push.tenant_id])
         ring = push.purpose is Purpose.RING
         if _is_notification(push):
             body = self._alert_body(push, settings, now)
@@ -128,13 +129,12 @@ class Preparing:
         return senders.serving(push.kind).alert_payload(push.event, texts, facts)
 
 
-def is_translated(push: ClaimedPush, calls: Mapping[UUID, CallFacts]) -> bool:
+def is_translated(push: ClaimedPush, preparing: Preparing) -> bool:
     """Whether it says the tenant's words, and these in several languages."""
-    call = calls[push.session_id]
-    notifications = call.settings.get("notifications")
+    notifications = preparing.said.get(push.tenant_id, {}).get("notifications")
     if not notifications or not _is_notification(push):
         return False
-    said = notifications.get(call.type, {}).get(push.event) or {}
+    said = notifications.get(preparing.calls[push.session_id].type, {}).get(push.event) or {}
     return bool(said.get("languages"))
 
 

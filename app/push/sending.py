@@ -137,8 +137,10 @@ class Sending:
             calls = {push.session_id: push.call for push in claimed if push.call is not None}
             if self._spans is not None:
                 self._spans.claimed(claimed, calls, read)
-            preparing = Preparing(calls, self._runtime.settings.public_url, self._runtime.keyring)
-            if translated := [push for push in claimed if is_translated(push, calls)]:
+            said = {UUID(one): s for push in claimed for one, s in (push.settings or {}).items()}
+            public_url, keyring = self._runtime.settings.public_url, self._runtime.keyring
+            preparing = Preparing(calls, said, public_url, keyring)
+            if translated := [push for push in claimed if is_translated(push, preparing)]:
                 await self._read_locales(translated, preparing)
             while left or missed:
                 if not left:

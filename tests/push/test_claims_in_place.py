@@ -166,3 +166,20 @@ async def test_a_lone_ring_is_not_planned_anew_each_time(database: str) -> None:
             assert len(await claims.claim_rings(session, worker, rings, 500)) == 1
         assert (await session.execute(PLANNED_ANEW)).all() == []
     await db.close()
+
+
+async def test_a_claim_says_the_settings_of_each_tenant_once(database: str) -> None:
+    db, worker = Database(database), uuid4()
+    async with db.transaction() as session:
+        await make_phones(session)
+        await session.execute(text("""UPDATE tenants SET settings = '{"presence": false}'"""))
+        await worker_store.enter_worker(session, worker, host="h", pid=1, only=None, lease=9)
+        rings = await ring_each(session, ["u1", "u2", "u3"])
+        claimed = await claims.claim_rings(session, worker, rings, 500)
+        (call,) = await ring_calls(session, [[f"u{n}" for n in range(1, USERS + 1)]])
+        places = await batch_claims.claim_calls(session, worker, [call], 9, claims.ALWAYS)
+    await db.close()
+    for pushes in (claimed, places):
+        first, *others = [push.settings for push in pushes]
+        assert first == {str(TENANT): {"presence": False}}
+        assert set(others) == {None}

@@ -15,6 +15,7 @@ PUSH: Final = ClaimedPush(
     environment=Environment.PRODUCTION,
     call=None,
     credentials=None,
+    settings=None,
     tried=(),
     id=UUID(int=7),
     ring=UUID(int=8),
