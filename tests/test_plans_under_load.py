@@ -14,11 +14,9 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.calls import apply, lost, ringing
+from app.calls import apply, lost, ringing, saving
 from app.calls import late_devices as late
 from app.calls import store as calls
-from app.calls.models import Call
-from app.calls.rows import call_row
 from app.calls.schemas import RingIn
 from app.infra import db
 from app.infra.connections import SHORT, server_settings
@@ -251,9 +249,8 @@ async def test_to_ring_many_compares_no_row_with_each_call(rush: AsyncConnection
     tokens = [dict(row) for row in (await rush.execute(TOKENS, {"count": 100})).mappings()]
     now = (await rush.execute(calls.CLOCK)).scalar_one()
     changes = [_ring(one["user_id"], now) for one in tokens]
-    rows = [call_row(apply._as_inserted(change)) for change in changes]
     some = [
-        db.Insert(Call.__table__, rows),
+        saving.calls_as_rows([apply.as_inserted(change) for change in changes]),
         *apply._new_rows(changes, apply._members(changes), now, tokens),
     ]
     statement = db._insert_with(tuple(one.shape() for one in some), "session_id")

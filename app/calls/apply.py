@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.calls import queries as live
 from app.calls import saving
+from app.calls.ring_pushes import ring_pushes, tokens_of
 from app.calls.rows import Stored
 from app.calls.saving import OfCall
 from app.core.audience import audience, is_put_off
@@ -19,11 +20,9 @@ from app.core.push import Purpose
 from app.core.suppression import NOTIFIED
 from app.events import store as events
 from app.infra.db import Connection, Insert, Row, insert_all
-from app.infra.ids import uuid7
 from app.infra.push_hints import HintOf, PushHint
 from app.push import alerts, batches
 from app.push import store as pushes
-from app.push import tokens as push_tokens
 from app.webhooks import publish
 
 MISSED = frozenset({MemberState.MISSED, MemberState.UNREACHABLE})
@@ -65,8 +64,10 @@ async def start(
     """
     if not changes:
         return set(), Applied()
-    calls = [_as_inserted(change) for change in changes]
-    large = await _batched(session, changes)
+    calls = [as_inserted(change) for change in changes]
+    owing = frozenset(change.decision.call.id for change in changes if change.stored.owed)
+    rest = [change for change in changes if not change.stored.owed]
+    large = owing | await _batched(session, rest)  # who owes rings does so as batches are read
     rows = _new_rows(changes, _members(changes), now, tokens, large)
     added = await saving.add_calls(session, calls, rows)
     taken = [change for change in changes if change.decision.call.id in added]
@@ -80,7 +81,8 @@ async def start(
     return added, await _tell(session, taken, applied)
 
 
-def _as_inserted(change: Change) -> Stored:
+def as_inserted(change: Change) -> Stored:
+    """A new call as its row says."""
     return replace(change.stored, event_seq=len(change.decision.events))
 
 
@@ -164,7 +166,8 @@ def may_have_batches(call: Call) -> bool:
 
 async def _batched(session: Connection, changes: Sequence[Change]) -> frozenset[UUID]:
     """Calls of which so many rings begin that their pushes are written in batches."""
-    return await batches.batched(session, Counter(call for _, call, _ in _to_push(changes)))
+    some = [one for one in changes if len(one.decision.rings) >= batches.BATCHED_FROM]
+    return await batches.batched(session, Counter(call for _, call, _ in _to_push(some)))
 
 
 def _hints(changes: Sequence[Change], large: Collection[UUID]) -> list[PushHint]:
@@ -246,65 +249,11 @@ def _members(changes: Sequence[Change]) -> list[OfCall]:
 def _to_push(changes: Sequence[Change]) -> list[tuple[UUID, UUID, Ring]]:
     """New rings but those that are kept from their users."""
     return [
-        (tenant_id, session_id, ring)
+        (change.stored.tenant_id, change.decision.call.id, ring)
         for change in changes
-        for tenant_id, session_id, ring in _rings([change])
+        for ring in change.decision.rings
         if not change.decision.call.members[ring.user_id].is_hidden
     ]
-
-
-async def tokens_of(session: Connection, rings: Sequence[tuple[UUID, UUID, Ring]]) -> Sequence[Row]:
-    """The tokens at which the users of these (tenant, call, ring) can be rung."""
-    _, tokens = await push_tokens.ringable(
-        session, [(tenant, ring.user_id) for tenant, _, ring in rings]
-    )
-    return tokens
-
-
-def ring_pushes(
-    rings: Sequence[tuple[UUID, UUID, Ring]],
-    now: datetime,
-    tokens: Sequence[Row],
-    *,
-    late: bool = False,
-    large: Collection[UUID] = (),
-    known: Collection[tuple[UUID, UUID]] = (),
-) -> list[Insert]:
-    """One push for each token of each (tenant, call, ring); one that exists stays as it is.
-
-    And those that ring again where notifications ring. `large`: calls of which they go in batches;
-    `known`: (ring, token) that have one in a batch.
-    """
-    by_user: dict[tuple[UUID, str], list[Row]] = {}
-    again: list[pushes.NewRepeat] = []
-    for token in tokens:
-        by_user.setdefault((token["tenant_id"], token["user_id"]), []).append(token)
-    rows: list[pushes.NewRing] = []
-    in_batches: list[pushes.NewRing] = []
-    for tenant, session_id, ring in rings:
-        for token in by_user.get((tenant, ring.user_id), ()):
-            if (ring.uuid, token["id"]) in known:
-                continue
-            row: pushes.NewRing = {
-                "id": uuid7(),
-                "ring": ring.uuid,
-                "session_id": session_id,
-                "tenant_id": tenant,
-                "user_id": ring.user_id,
-                "token_id": token["id"],
-                "purpose": Purpose.RING,
-                "created_at": now,
-                "deadline": ring.deadline,
-            }
-            (in_batches if session_id in large else rows).append(row)
-            if token["every"] is not None:
-                again += alerts.repeats(row, token["every"])
-    made = [pushes.new_pushes(rows, late=late)]
-    if in_batches:
-        made.append(batches.in_batches(in_batches))
-    if again:
-        made.append(pushes.new_pushes(again))
-    return made
 
 
 async def _add_ends(
@@ -345,27 +294,28 @@ async def _write_events(
         for (change, seq, event), users in zip(numbered, listeners, strict=True)
         for user in users
     ]
-    webhooks, feeds = await publish.call_events(
-        session,
-        [
-            {
-                "session_id": change.decision.call.id,
-                "seq": seq,
-                "tenant_id": change.stored.tenant_id,
-                "type": event.type.value,
-                "at": event.at,
-                "data": dict(event.data),
-            }
-            for change, seq, event in numbered
-        ],
-        {user for user, *_ in told},
-    )
+    same = (numbered[0][0].stored.tenant_id, numbered[0][2].at) if numbered else None
+    rows = [_event_row(*one, same) for one in numbered]
+    webhooks, feeds = await publish.call_events(session, rows, {user for user, *_ in told}, same)
     news = [
         (user, event.at, _body(call, seq, event))
         for user, call, seq, event in told
         if user in feeds
     ]
     return webhooks, await events.tell_users(session, feeds, news)
+
+
+def _event_row(
+    change: Change, seq: int, event: Event, same: tuple[UUID, datetime] | None
+) -> dict[str, Any]:
+    row = {
+        "session_id": change.decision.call.id,
+        "seq": seq,
+        "type": event.type.value,
+        "data": event.data,
+    }
+    own = (change.stored.tenant_id, event.at)
+    return row if own == same else row | {"tenant_id": own[0], "at": own[1]}
 
 
 def _counted(changes: Sequence[Change]) -> list[tuple[EventType, float | None]]:

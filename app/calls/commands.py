@@ -54,12 +54,14 @@ class Asked:
 
     It sees the call as it was decided on (of a large one perhaps the members alone that commands
     need), in the transaction that holds it. `audited`: who acts, to be written to the audit log if
-    the command changes anything.
+    the command changes anything. `known`: the call as who asks has just written it, which is
+    not read again while it owes rings and nobody else has written it.
     """
 
     command: Command
     admit: Admit | None = None
     audited: Audited | None = None
+    known: Stored | None = None
     since: float = field(default_factory=time.monotonic)
 
 
@@ -99,10 +101,11 @@ async def _work(runtime: Runtime, line: Line, batch: Sequence[Asked]) -> list[Do
     follows = any(not isinstance(asked.command, Tick) for asked in batch)
     most = None if follows else slices.NEXT
     untold = list[Applied]()
+    known = next((asked.known for asked in batch if asked.known is not None), None)
     end, pause = max(asked.since for asked in batch) + PATIENCE, FIRST_LOOK
     try:
         while True:
-            mine, answers, applied = await _locked(runtime, line, batch, most)
+            mine, answers, applied, known = await _locked(runtime, line, batch, most, known)
             untold.append(applied)
             if answers is not None:
                 return answers
@@ -128,38 +131,46 @@ def _tell(runtime: Runtime, untold: list[Applied]) -> None:
 
 
 async def _locked(
-    runtime: Runtime, line: Line, batch: Sequence[Asked], most: int | None
-) -> tuple[bool, list[Done | Exception] | None, Applied]:
-    """Whether the call was free, the answers if there are any yet, and what is to be told."""
+    runtime: Runtime, line: Line, batch: Sequence[Asked], most: int | None, known: Stored | None
+) -> tuple[bool, list[Done | Exception] | None, Applied, Stored | None]:
+    """Whether the call was free, the answers if there are any yet, what is to be told, and the call
+    as it is written now if it still owes rings."""
     try:
         async with runtime.database.transaction() as session:
-            mine = await store.lock_if_free(session, *line)
-            if mine is None:
-                return False, [not_found() for _ in batch], Applied()
-            if not mine:
-                return False, None, Applied()
-            return True, *await _together(session, line[1], batch, most)
+            lock = await store.lock_if_free(session, *line)
+            if lock is None:
+                return False, [not_found() for _ in batch], Applied(), None
+            if not lock.mine:
+                return False, None, Applied(), known
+            as_known = known is not None and lock.leaves(known) and (lock.now, known)
+            return True, *await _together(session, line[1], batch, most, as_known or None)
     except Exception as error:
         if is_transient(error):  # for all who asked
-            return False, [error for _ in batch], Applied()
+            return False, [error for _ in batch], Applied(), None
         raise  # whose fault it is shows when each is tried alone
 
 
 async def _together(
-    session: Connection, session_id: UUID, batch: Sequence[Asked], most: int | None
-) -> tuple[list[Done | Exception] | None, Applied]:
+    session: Connection,
+    session_id: UUID,
+    batch: Sequence[Asked],
+    most: int | None,
+    known: tuple[datetime, Stored] | None,
+) -> tuple[list[Done | Exception] | None, Applied, Stored | None]:
     """Each command is decided on the call as the one before it left it; written is the sum.
 
     No answers: the call owed rings, of which `most` are written now. Who asked for no more than
     that these ring is answered with the last of them.
     """
     users = whom_they_need([asked.command for asked in batch])
-    now, stored = await store.load_for(session, session_id, users)
+    now, stored = known or await store.load_for(session, session_id, users)
     if stored.owed is not None:
-        applied, paid = await slices.pay(session, [stored], now, most)
+        applied, (stored,) = await slices.pay(session, [stored], now, most)
+        if stored.owed is not None:
+            return None, applied, stored
         ticks = all(isinstance(asked.command, Tick) for asked in batch)
-        done = _unchanged(paid[0], now) if paid and ticks else None
-        return None if done is None else [done] * len(batch), applied
+        done = _unchanged(stored, now) if ticks else None
+        return None if done is None else [done] * len(batch), applied, None
     call, decisions = stored.call, list[Decision]()
     answers: list[Done | Exception] = []
     for n, asked in enumerate(batch):
@@ -180,9 +191,9 @@ async def _together(
             decisions.append(decision)
     whole = combine(decisions) if decisions else None
     if whole is None or not whole.changed:
-        return answers, Applied()
+        return answers, Applied(), None
     # written even where a command is refused: time may have passed
-    return answers, await apply(session, [Change(stored, whole)], now)
+    return answers, await apply(session, [Change(stored, whole)], now), None
 
 
 def _unchanged(stored: Stored, now: datetime) -> Done | None:

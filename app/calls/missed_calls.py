@@ -18,7 +18,7 @@ from app.calls.rows import Stored
 from app.core.call import Call, Member, MemberState, Ring, Role, Stop, Tick, decide
 from app.core.event import Event
 from app.core.frozen import replace
-from app.core.limits import DEFAULTS
+from app.core.limits import DEFAULTS, UNSAID
 from app.infra.db import Connection
 
 # By key, whatever the planner thinks of the number of calls. The clock is read once.
@@ -71,7 +71,7 @@ async def end(session: Connection, ids: Sequence[UUID]) -> tuple[Applied, list[U
 
     Those want a transaction of their own: what is told of these locks feeds, which come last.
     """
-    values = {"ids": list(ids), "length": DEFAULTS.length}
+    values = {"ids": list(ids), "length": UNSAID.length}
     rows = (await session.execute(LOAD, values)).all() if ids else ()
     if not rows:
         return Applied(), list(ids)

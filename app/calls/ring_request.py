@@ -80,7 +80,7 @@ class RingRequest:
 
     def among(self, users: frozenset[User]) -> frozenset[str]:
         """Its callees that are among these; of none is it said who is only notified."""
-        if self.notify:
+        if self.notify or not users:
             return frozenset()
         return frozenset(one for one in self.request.callee_ids if (self.tenant_id, one) in users)
 

@@ -162,18 +162,20 @@ class Ringer:
         It is told that all ring where they cannot be written now: that they will is committed.
         """
         try:
-            done = await carry_out(self._runtime, one.tenant_id, owes.session_id, Asked(Tick()))
+            done = await carry_out(
+                self._runtime, one.tenant_id, owes.session_id, Asked(Tick(), known=owes.stored)
+            )
             if one.kept_key is not None:
                 async with self._runtime.database.autocommit() as session:
                     kept = await idempotency.kept_answers(session, [one.kept_key])
                 return kept[one.kept_key]["answer"] if one.kept_key in kept else None
         except Exception as error:
-            if owes.call is None or not (isinstance(error, Unavailable) or is_transient(error)):
+            if owes.stored is None or not (isinstance(error, Unavailable) or is_transient(error)):
                 raise
             log.warning(
                 "slices_put_off", session_id=str(owes.session_id), error=type(error).__name__
             )
-            return slices.expected(one, owes.call)
+            return slices.expected(one, owes.stored.call)
         return slices.answer(done.decision.call, one.callees)
 
     async def _join(self, one: RingRequest, session_id: UUID) -> dict[str, Any] | None:

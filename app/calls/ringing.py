@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.calls import busy, slices, store
 from app.calls import idempotency as kept_rows
-from app.calls.apply import Applied, Change, start
+from app.calls.apply import Applied, Change, as_inserted, start
 from app.calls.commands import Asked, Done
 from app.calls.idempotency import KeptKey
 from app.calls.lookup import see_and_find
@@ -161,18 +161,18 @@ class Meets(Exception):
 class Owes(Exception):
     """The call of a request rings, but for those whom it owes: they come before the answer.
 
-    `call`: as the request itself has begun it; None when it repeats another.
+    `stored`: as the request itself has begun it; None when it repeats another.
     """
 
-    def __init__(self, session_id: UUID, call: Call | None = None) -> None:
+    def __init__(self, session_id: UUID, stored: Stored | None = None) -> None:
         super().__init__(str(session_id))
         self.session_id = session_id
-        self.call = call
+        self.stored = stored
 
 
 def _answer(one: RingRequest, change: Change) -> Answer:
     call = change.decision.call
-    return Owes(call.id, call) if one.owed else _told(one, call)
+    return Owes(call.id, as_inserted(change)) if one.owed else _told(one, call)
 
 
 def _told(one: RingRequest, call: Call) -> dict[str, Any]:

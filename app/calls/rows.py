@@ -21,7 +21,7 @@ from app.core.call import (
 )
 from app.core.details import DETAILS, Details, details_json
 from app.core.frozen import frozen
-from app.core.person import Person, handle_from, handle_json, person_from
+from app.core.person import NOBODY, Person, handle_from, handle_json, person_from
 
 
 @frozen
@@ -47,6 +47,9 @@ CALL: Final = (
     "created_at", "active_at", "ended_at", "alone_since", "event_seq", "version", "caller_name",
     "caller_avatar_url", "caller_handle", "traceparent", "owed", *DETAILS,
 )  # fmt: skip
+SAME: Final = ("tenant_id", "created_at")
+NEW_CALL: Final = (*(name for name in CALL if name not in SAME), "due_at")
+"""What a new call's row says, and what all say alike that are written together."""
 MEMBER: Final = (
     "user_id", "role", "state", "device_id", "monitored", "joined_at", "seen_at", "left_at",
     "person", "suppressed",
@@ -90,32 +93,30 @@ def stored_from(row: Sequence[Any], members: Mapping[str, Member]) -> Stored:
 
 
 def call_row(stored: Stored) -> dict[str, Any]:
-    """A new call's row."""
-    call = stored.call
-    return {
+    """A new call's row, but for what of it is the same of all that are written together."""
+    call, caller = stored.call, stored.call.caller
+    row = {
         "id": call.id,
-        "tenant_id": stored.tenant_id,
         "type": call.type,
         "name": call.name,
         "state": call.state,
-        "reason": call.reason,
         "caller_id": call.caller_id,
-        "caller_name": call.caller.name,
-        "caller_avatar_url": call.caller.avatar_url,
-        "caller_handle": handle_json(call.caller.handle),
         "video": call.video,
         "limits": limits.to_json(call.limits),
-        "created_at": call.created_at,
-        "active_at": call.active_at,
-        "ended_at": call.ended_at,
-        "alone_since": call.alone_since,
         "due_at": due_at(call) if stored.owed is None else call.created_at + OWED_FOR,
         "event_seq": stored.event_seq,
         "version": stored.version,
-        "traceparent": stored.traceparent,
-        "owed": stored.owed,
         **details_json(call.details),
     }
+    if caller is not NOBODY:
+        row |= {"caller_name": caller.name, "caller_avatar_url": caller.avatar_url}
+        row["caller_handle"] = handle_json(caller.handle)
+    if call.state is not CallState.RINGING:
+        row |= {"reason": call.reason, "active_at": call.active_at, "ended_at": call.ended_at}
+        row["alone_since"] = call.alone_since
+    if stored.owed is not None or stored.traceparent is not None:
+        row |= {"owed": stored.owed, "traceparent": stored.traceparent}
+    return row
 
 
 def member_from(row: Sequence[Any], ring: Ring | None) -> Member:

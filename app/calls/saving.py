@@ -1,7 +1,8 @@
 """Writing calls, members and rings: new ones, and as commands have left them."""
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -9,43 +10,58 @@ from sqlalchemy import text
 from app.calls.models import Call as CallRow
 from app.calls.models import Member as MemberRow
 from app.calls.models import Ring as RingRow
-from app.calls.rows import Stored, call_row
+from app.calls.rows import MEMBER, NEW_CALL, SAME, Stored, call_row
 from app.core.call import Decision, Member, Ring, due_at
 from app.core.frozen import replace
-from app.core.person import stored_person
+from app.core.person import NOBODY, stored_person
 from app.infra.db import Connection, Insert, as_json, insert_with
 
 
 async def add_calls(
     session: Connection, calls: Sequence[Stored], belongings: Sequence[Insert]
 ) -> set[UUID]:
-    """Insert new calls with what belongs to them; returns those that are in.
+    """Insert new calls with what belongs to them; returns those that are in."""
+    return await insert_with(session, calls_as_rows(calls), belongings, by="session_id")
+
+
+def calls_as_rows(calls: Sequence[Stored]) -> Insert:
+    """New calls, for writing; at least one.
 
     A cid with a live call is not taken twice. In order of their cids: an insert waits for another
     transaction's of the same cid.
     """
-    rows = [call_row(stored) for stored in calls]
-    rows.sort(key=lambda row: (row["tenant_id"], row["type"], row["name"]))
+    ordered = sorted(calls, key=lambda one: (one.tenant_id, one.call.type, one.call.name))
+    one = ordered[0]
+    usual = (one.tenant_id, one.call.created_at)
+    rows = []
+    for stored in ordered:
+        row = call_row(stored)
+        own = (stored.tenant_id, stored.call.created_at)
+        rows.append(row if own == usual else row | dict(zip(SAME, own, strict=True)))
     free = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING"
-    return await insert_with(
-        session, Insert(CallRow.__table__, rows, free), belongings, by="session_id"
-    )
+    same = dict(zip(SAME, usual, strict=True))
+    return Insert(CallRow.__table__, rows, free, columns=NEW_CALL, same=same)
 
 
 # Rows as one JSON document each: to encode an array for each column costs ten times as much.
 SAVE_CALLS = text("""
     UPDATE calls c SET state = n.state, reason = n.reason, active_at = n.active_at,
-        ended_at = n.ended_at, alone_since = n.alone_since, due_at = n.due_at,
-        event_seq = n.event_seq, version = n.version
+        ended_at = n.ended_at, alone_since = n.alone_since, due_at = CASE WHEN n.owes
+            THEN least(n.due_at, clock_timestamp() + interval '1 second') ELSE n.due_at END,
+        event_seq = n.event_seq, version = n.version, owed = CASE WHEN n.owes THEN c.owed END
     FROM json_to_recordset(CAST(:rows AS json)) AS n(id uuid, state text, reason text,
         active_at timestamptz, ended_at timestamptz, alone_since timestamptz, due_at timestamptz,
-        event_seq integer, version integer)
+        event_seq integer, version integer, owes boolean)
     WHERE c.id = n.id
 """)
 
 
 async def save_calls(session: Connection, calls: Sequence[Stored]) -> None:
-    """Write what commands changed of calls that this transaction holds locked."""
+    """Write what commands changed of calls that this transaction holds locked.
+
+    Of whom they owe rings only that they owe none any more; one that owes some is looked at again
+    in a second.
+    """
     rows = [
         {
             "id": stored.call.id,
@@ -57,6 +73,7 @@ async def save_calls(session: Connection, calls: Sequence[Stored]) -> None:
             "due_at": due_at(stored.call),
             "event_seq": stored.event_seq,
             "version": stored.version,
+            "owes": stored.owed is not None,
         }
         for stored in calls
     ]
@@ -113,10 +130,14 @@ OfCall = tuple[UUID, UUID, Member]
 
 def members_as_rows(members: Sequence[OfCall]) -> Insert:
     """New members, for writing."""
-    rows = _member_rows(members)
-    return Insert(
-        MemberRow.__table__, sorted(rows, key=lambda row: (row["session_id"], row["user_id"]))
-    )
+    ordered = sorted(members, key=lambda one: (one[1], one[2].user_id))
+    tenant = ordered[0][0] if ordered else None
+    rows = _member_rows(ordered)
+    for row, (whose, *_) in zip(rows, ordered, strict=True):
+        if whose != tenant:
+            row["tenant_id"] = whose
+    columns = ("session_id", "ring", *MEMBER)
+    return Insert(MemberRow.__table__, rows, columns=columns, same={"tenant_id": tenant})
 
 
 SAVE_MEMBERS = text("""
@@ -136,40 +157,51 @@ async def save_members(session: Connection, members: Sequence[OfCall]) -> None:
 
 
 def _member_rows(members: Sequence[OfCall]) -> list[dict[str, Any]]:
-    return [
-        {
-            "session_id": session_id,
-            "user_id": member.user_id,
-            "tenant_id": tenant_id,
-            "role": member.role,
-            "state": member.state,
-            "device_id": member.device_id,
-            "monitored": member.monitored,
-            "ring": member.ring.uuid if member.ring else None,
-            "joined_at": member.joined_at,
-            "seen_at": member.seen_at,
-            "left_at": member.left_at,
-            "person": stored_person(member.person),
-            "suppressed": member.suppressed,
-        }
-        for tenant_id, session_id, member in members
-    ]
+    return [_member_row(session_id, member) for _, session_id, member in members]
+
+
+def _member_row(session_id: UUID, member: Member) -> dict[str, Any]:
+    """Its columns but those that are NULL, as most are of one that rings."""
+    row: dict[str, Any] = {
+        "session_id": session_id,
+        "user_id": member.user_id,
+        "role": member.role,
+        "state": member.state,
+        "monitored": member.monitored,
+    }
+    if member.ring is not None:
+        row["ring"] = member.ring.uuid
+    if member.joined_at is not None:
+        row["joined_at"], row["seen_at"] = member.joined_at, member.seen_at
+        row["left_at"] = member.left_at
+    if member.device_id is not None:
+        row["device_id"] = member.device_id
+    if member.person is not NOBODY:
+        row["person"] = stored_person(member.person)
+    if member.suppressed is not None:
+        row["suppressed"] = member.suppressed
+    return row
 
 
 def rings_as_rows(rings: Sequence[tuple[UUID, UUID, Ring]]) -> Insert:
     """New rings, (tenant, call, ring), for writing."""
-    rows = [
-        {
-            "uuid": ring.uuid,
-            "session_id": session_id,
-            "tenant_id": tenant_id,
-            "user_id": ring.user_id,
-            "created_at": ring.created_at,
-            "deadline": ring.deadline,
-        }
-        for tenant_id, session_id, ring in rings
-    ]
-    return Insert(RingRow.__table__, rows)
+    usual = own_of(rings[0][0], rings[0][2]) if rings else ()
+    rows: list[dict[str, Any]] = []
+    for tenant_id, session_id, ring in rings:
+        row = {"uuid": ring.uuid, "session_id": session_id, "user_id": ring.user_id}
+        own = own_of(tenant_id, ring)
+        rows.append(row if own == usual else row | dict(zip(OF_RING, own, strict=True)))
+    columns, same = ("uuid", "session_id", "user_id"), dict(zip(OF_RING, usual, strict=False))
+    return Insert(RingRow.__table__, rows, columns=columns, same=same)
+
+
+OF_RING: Final = ("tenant_id", "created_at", "deadline")
+"""What of a ring's row is mostly the same of all that begin together."""
+
+
+def own_of(tenant_id: UUID, ring: Ring) -> tuple[UUID, datetime, datetime]:
+    """OF_RING of a ring."""
+    return tenant_id, ring.created_at, ring.deadline
 
 
 SETTLE = text("""

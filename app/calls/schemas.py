@@ -1,6 +1,7 @@
 """What clients send to ring and to answer, and how a call reads."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -243,6 +244,7 @@ class ReportIn(ActIn):
 
 def call_out(call: Call) -> dict[str, Any]:
     """A call as clients read it, as time has left it."""
+    now = clock.now()
     return {
         "id": call.name,
         "session_id": str(call.id),
@@ -256,7 +258,7 @@ def call_out(call: Call) -> dict[str, Any]:
         "created_at": rfc3339(call.created_at),
         "active_at": rfc3339(call.active_at) if call.active_at else None,
         "ended_at": rfc3339(call.ended_at) if call.ended_at else None,
-        "members": [member_out(member, call) for member in call.members.values()],
+        "members": [member_out(member, call, now) for member in call.members.values()],
     }
 
 
@@ -282,8 +284,8 @@ def call_summary(call: Call, user_id: str) -> dict[str, Any]:
     }
 
 
-def member_out(member: Member, call: Call) -> dict[str, Any]:
-    """A member of this call with the latest ring that was made to reach them."""
+def member_out(member: Member, call: Call, now: datetime | None = None) -> dict[str, Any]:
+    """A member of this call with the latest ring that was made to reach them, as of `now`."""
     return {
         "user_id": member.user_id,
         **person_json(member.person),
@@ -292,21 +294,21 @@ def member_out(member: Member, call: Call) -> dict[str, Any]:
         "device_id": member.device_id,
         "joined_at": rfc3339(member.joined_at) if member.joined_at else None,
         "left_at": rfc3339(member.left_at) if member.left_at else None,
-        "ring": ring_out(member.ring, call),
+        "ring": ring_out(member.ring, call, now),
         "suppressed": member.suppressed
         if call.limits.tell_suppressed and member.suppressed in TOLD
         else None,
     }
 
 
-def ring_out(ring: Ring | None, call: Call) -> dict[str, Any] | None:
+def ring_out(ring: Ring | None, call: Call, now: datetime | None = None) -> dict[str, Any] | None:
     """A ring of this call as clients read it now; its state is `ringing` or how it settled."""
     if ring is None:
         return None
     return {
         "uuid": str(ring.uuid),
         "state": ring.outcome.value if ring.outcome else "ringing",
-        "receipt": ring.receipt(call.limits, clock.now()).value,
+        "receipt": ring.receipt(call.limits, now or clock.now()).value,
         "devices": len(ring.shown_on),
         "expires_at": rfc3339(ring.deadline),
         "settled_at": rfc3339(ring.settled_at) if ring.settled_at else None,

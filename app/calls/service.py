@@ -9,7 +9,7 @@ from uuid import UUID
 from app.calls import late_devices as late
 from app.calls import missed_calls, saving, slices, store
 from app.calls import queries as live
-from app.calls.apply import Applied, Change, apply, may_have_batches, ring_pushes, tokens_of
+from app.calls.apply import Applied, Change, apply, may_have_batches
 from app.calls.commands import Asked, Audited, carry_out
 from app.calls.large_calls import tell_large_calls
 from app.calls.notify_after_commit import notify_after_commit
@@ -17,6 +17,7 @@ from app.calls.presence import keep_present, live_calls
 from app.calls.reference import call_reference
 from app.calls.reference import find as find_in
 from app.calls.refusals import is_unseen, not_found, refusal
+from app.calls.ring_pushes import ring_pushes, tokens_of
 from app.calls.rows import Stored
 from app.calls.schemas import call_out
 from app.core.call import (

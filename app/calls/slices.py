@@ -21,6 +21,7 @@ from app.calls.apply import Applied, Change, apply
 from app.calls.lost import lost_of, warnings_of
 from app.calls.ring_request import RingRequest
 from app.calls.rows import Stored
+from app.calls.saving import after
 from app.calls.schemas import CallerIn, RingIn, call_out
 from app.calls.suppressing import record_suppressed, suppressed
 from app.core.call import Call, Callee, RingOwed, decide
@@ -107,10 +108,6 @@ def owed_by(stored: Stored) -> Owed:
 PAID = text("""
     UPDATE calls SET owed = NULL WHERE id = ANY(CAST(:calls AS uuid[]))
 """)
-STILL_OWED = text("""
-    UPDATE calls SET due_at = least(due_at, clock_timestamp() + interval '1 second')
-    WHERE id = ANY(CAST(:calls AS uuid[]))
-""")
 ANSWERED = text("""
     UPDATE idempotency i SET answer = n.answer
     FROM json_to_recordset(CAST(:rows AS json)) AS n(session_id uuid, answer jsonb)
@@ -139,12 +136,11 @@ async def pay(
     most: int | None = None,
     others: Sequence[Change] = (),
 ) -> tuple[Applied, list[Stored]]:
-    """As `ring_owed`, `most` of each; with it those calls that owe nobody any more, as they are
-    then."""
+    """As `ring_owed`, `most` of each; with it these calls as they are written then."""
     parts = [await _part(session, stored, most) for stored in calls]
     changes = [part.change for part in parts]
     found = None if others else [token for part in parts for token in part.tokens]
-    last, left = [one for one in parts if one.is_last], [one for one in parts if not one.is_last]
+    last = [one for one in parts if one.is_last]
     rows = [
         {"session_id": one.call.id, "answer": answer(one.call, one.owed.callees)}
         for one in last
@@ -154,10 +150,10 @@ async def pay(
         await session.execute(ANSWERED, {"rows": as_json(rows)})
     applied = await apply(session, [*changes, *others], now, found)
     await record_suppressed(session, changes)
-    for statement, some in ((PAID, last), (STILL_OWED, left)):
-        if some:
-            await session.execute(statement, {"calls": [one.call.id for one in some]})
-    return applied, [replace(one.change.stored, call=one.call, owed=None) for one in last]
+    unsaved = [one.call.id for one in last if not one.change.decision.changed]
+    if unsaved:
+        await session.execute(PAID, {"calls": unsaved})
+    return applied, [one.written for one in parts]
 
 
 @frozen
@@ -173,6 +169,11 @@ class _Part:
     def call(self) -> Call:
         """As it is then."""
         return self.change.decision.call
+
+    @property
+    def written(self) -> Stored:
+        """As its row says then."""
+        return after(self.change.stored, self.change.decision)
 
 
 async def _part(session: Connection, stored: Stored, most: int | None) -> _Part:
@@ -196,7 +197,8 @@ async def _part(session: Connection, stored: Stored, most: int | None) -> _Part:
     )
     decision = decide(call, command, call.created_at)
     is_last = not command.owed or decision.refusal is not None
-    return _Part(Change(stored, decision), owed, is_last, found)
+    left = replace(stored, owed=None) if is_last else stored
+    return _Part(Change(left, decision), owed, is_last, found)
 
 
 def _request(stored: Stored, owed: Owed, some: Sequence[Callee]) -> RingRequest:

@@ -20,9 +20,9 @@ from app.calls.rows import (
     stored_from,
 )
 from app.core.call import Member, Others, Ring
-from app.core.frozen import replace
+from app.core.frozen import frozen, replace
 from app.core.large_calls import may_be_partial, part_of
-from app.infra.db import Connection, many, one
+from app.infra.db import Connection, RowValue, many, one, read
 from app.push.targets import of_ring
 
 BY_NAME = text("""
@@ -41,9 +41,11 @@ LOCK = text("""
 """)
 LOCK_IF_FREE = text("""
     WITH mine AS (
-        SELECT id FROM calls WHERE id = :id AND tenant_id = :tenant FOR NO KEY UPDATE SKIP LOCKED
+        SELECT owed IS NOT NULL AS owes, event_seq, version FROM calls
+        WHERE id = :id AND tenant_id = :tenant FOR NO KEY UPDATE SKIP LOCKED
     )
-    SELECT EXISTS (SELECT FROM mine) AS mine FROM calls WHERE id = :id AND tenant_id = :tenant
+    SELECT m.owes IS NOT NULL AS mine, clock_timestamp() AS now, m.owes, m.event_seq, m.version
+    FROM calls c LEFT JOIN mine m ON true WHERE c.id = :id AND c.tenant_id = :tenant
 """)
 RING_BY_UUID = text(f"""
     SELECT {columns("r", RING)} FROM rings r WHERE uuid = :ring AND tenant_id = :tenant
@@ -104,10 +106,31 @@ async def lock(session: Connection, tenant_id: UUID, ids: Sequence[UUID]) -> lis
     return [row["id"] for row in await many(session, LOCK, values)]
 
 
-async def lock_if_free(session: Connection, tenant_id: UUID, session_id: UUID) -> bool | None:
-    """Lock a call unless somebody holds it (False); None when there is no such call."""
-    row = await one(session, LOCK_IF_FREE, {"id": session_id, "tenant": tenant_id})
-    return None if row is None else bool(row["mine"])
+@frozen
+class Lock(RowValue):
+    """Whether a call could be locked (`mine`), at what time, and how it is written."""
+
+    mine: bool
+    now: datetime
+    owes: bool | None
+    event_seq: int | None
+    version: int | None
+
+    def leaves(self, known: Stored) -> bool:
+        """Whether it is as it was last known.
+
+        Whoever writes a call that owes rings has these written first, and tells of each.
+        """
+        return bool(self.owes) and (self.event_seq, self.version) == (
+            known.event_seq,
+            known.version,
+        )
+
+
+async def lock_if_free(session: Connection, tenant_id: UUID, session_id: UUID) -> Lock | None:
+    """Lock a call unless somebody holds it; None when there is no such call."""
+    values = {"id": session_id, "tenant": tenant_id}
+    return next(iter(await read(session, LOCK_IF_FREE, Lock, values)), None)
 
 
 async def ring(session: Connection, tenant_id: UUID, uuid: UUID) -> Ring | None:

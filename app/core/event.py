@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from difflib import SequenceMatcher
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -99,8 +100,12 @@ def milliseconds(at: datetime) -> int:
     return round(at.timestamp() * 1000)
 
 
+@lru_cache(maxsize=1_024)
 def rfc3339(at: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds: `2026-11-21T08:00:00.123Z`."""
+    """RFC 3339 in UTC with milliseconds: `2026-11-21T08:00:00.123Z`.
+
+    Kept, as one moment is told of much: of a group's rings it is the same one.
+    """
     return at.isoformat(timespec="milliseconds")[:23] + "Z"
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from functools import lru_cache
 from typing import Any
 
-from app.core.frozen import frozen
+from app.core.frozen import frozen, replace
 
 
 @frozen
@@ -70,10 +70,23 @@ def outside_bounds(values: Mapping[str, float]) -> list[tuple[str, str]]:
     return found
 
 
+SAID = "away"
+"""The one of which a statement asks rows (`app.calls.queries`)."""
+UNSAID = CallLimits(45, 5, 30, 120, 60, 108_000, 350, 25, True, False)
+"""What a row means by what it does not say: never changed, whatever the defaults become."""
+
+
 @lru_cache(maxsize=1024)
 def to_json(limits: CallLimits) -> dict[str, float]:
-    """The limits as they rest in a call's row: not to be changed, since they are made once."""
-    return asdict(limits)
+    """The limits as they rest in a call's row: those that are not as UNSAID has them, and SAID.
+
+    Not to be changed, since they are made once.
+    """
+    return {
+        name: value
+        for name, value in asdict(limits).items()
+        if name == SAID or value != getattr(UNSAID, name)
+    }
 
 
 def resolve(
@@ -85,5 +98,6 @@ def resolve(
 
 
 def from_json(values: Mapping[str, float]) -> CallLimits:
-    """The limits of a call's row; what an older row does not hold has its default."""
-    return CallLimits(**{name: values[name] for name in _ALL if name in values})  # type: ignore[arg-type]
+    """The limits of a call's row."""
+    said = {name: values[name] for name in _ALL if name in values}
+    return replace(UNSAID, **said)  # type: ignore[arg-type]

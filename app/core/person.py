@@ -64,7 +64,7 @@ def handle_json(handle: Handle | None) -> dict[str, str] | None:
 
 def stored_person(person: Person) -> dict[str, Any] | None:
     """A person as a row holds it; nothing for nobody."""
-    return None if person == NOBODY else person_json(person)
+    return None if person is NOBODY or person == NOBODY else person_json(person)
 
 
 def person_from(stored: Mapping[str, Any] | None) -> Person:

@@ -23,7 +23,9 @@ MOVE_FEEDS = text("""
 ADD_EVENTS = """
     e AS (
         INSERT INTO events (session_id, seq, tenant_id, type, at, data)
-        SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        SELECT r.session_id, r.seq, coalesce(r.tenant_id, CAST(:of_tenant AS uuid)), r.type,
+            coalesce(r.at, CAST(:happened AS timestamptz)), r.data
+        FROM jsonb_to_recordset(CAST(:rows AS jsonb))
             AS r(session_id uuid, seq integer, tenant_id uuid, type text, at timestamptz,
                  data jsonb)
         RETURNING session_id, seq, tenant_id, type
@@ -39,6 +41,7 @@ ADD_EVENTS = """
 """SQL, two parts of a WITH: `e` writes events of calls, `f` locks the feeds of who is to hear.
 
 `:rows` is JSON, `:tenants` and `:users` name the listeners. The feeds are locked in order of users.
+A row that does not say is of `:of_tenant`, and of the moment `:happened`.
 """
 User = tuple[UUID, str]
 """A tenant and one of its users."""

@@ -6,7 +6,7 @@ PostgreSQL 15 or later, READ COMMITTED. A store takes a `Session` and never comm
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar, Self, TypeVar
@@ -240,19 +240,27 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """Rows for one table, all with the keys of the first; `suffix` is SQL such as `ON CONFLICT`."""
+    """Rows for one table; `suffix` is SQL such as `ON CONFLICT`.
+
+    All have the keys of the first, or some of `columns` and NULL for what they lack. `same`: what
+    those columns hold of a row that does not say, none of them NULL: written and read once, and not
+    with each row.
+    """
 
     table: FromClause
     rows: Sequence[Row]
     suffix: str = ""
     joined: Joined = Joined("")
+    columns: tuple[str, ...] = ()
+    same: Row = field(default_factory=dict)
 
     def shape(self) -> "Shape":
         """All that its SQL depends on."""
-        return self.table, tuple(self.rows[0]), self.suffix, self.joined
+        columns = self.columns or tuple(self.rows[0])
+        return self.table, columns, self.suffix, self.joined, tuple(self.same)
 
 
-Shape = tuple[FromClause, tuple[str, ...], str, Joined]
+Shape = tuple[FromClause, tuple[str, ...], str, Joined, tuple[str, ...]]
 
 
 async def insert_rows(
@@ -293,8 +301,12 @@ async def insert_with(
     return {row[0] for row in rows}
 
 
-def _values(inserts: Sequence[Insert]) -> dict[str, str]:
-    return {f"rows{n}": as_json(one.rows) for n, one in enumerate(inserts)}
+def _values(inserts: Sequence[Insert]) -> dict[str, Any]:
+    values: dict[str, Any] = {f"rows{n}": as_json(one.rows) for n, one in enumerate(inserts)}
+    for n, one in enumerate(inserts):
+        for name, value in one.same.items():
+            values[f"same{n}_{name}"] = value
+    return values
 
 
 @lru_cache(maxsize=256)
@@ -321,14 +333,18 @@ def _insert(n: int, shape: Shape, where: str = "") -> str:
     To encode them so costs a tenth of what an array for each column does, and a server reads it
     nearly as fast; as jsonb, since of json it reads what is nested in a row twice.
     """
-    table, columns, suffix, joined = shape
+    table, columns, suffix, joined, same = shape
     assert isinstance(table, Table)
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    names = ", ".join((*columns, *(name for name, _ in joined.columns)))
-    found = ", ".join((*(f"r.{name}" for name in columns), *(sql for _, sql in joined.columns)))
-    typed = ", ".join(f"{c} {table.c[c].type.compile(dialect=dialect)}" for c in columns)
+    all_of_them = (*columns, *same)
+    names = ", ".join((*all_of_them, *(name for name, _ in joined.columns)))
+    found = ", ".join((*(f"r.{c}" for c in all_of_them), *(sql for _, sql in joined.columns)))
+    types = {c: table.c[c].type.compile(dialect=dialect) for c in all_of_them}
+    typed = ", ".join(f"{c} {kind}" for c, kind in types.items())
     rows = f"jsonb_to_recordset(CAST(:rows{n} AS jsonb)) AS r({typed})"
-    some = f"(SELECT * FROM {rows} {where}) AS r" if where else rows  # noqa: S608  (names of ours)
+    own = [f"r.{c}" for c in columns]
+    own += [f"coalesce(r.{c}, CAST(:same{n}_{c} AS {types[c]})) AS {c}" for c in same]
+    some = f"(SELECT {', '.join(own)} FROM {rows} {where}) AS r" if where or same else rows  # noqa: S608  (names of ours)
     if joined.instead:
         return joined.instead.format(rows=some)
     return f"INSERT INTO {table.name} ({names}) SELECT {found} FROM {some} {joined.join} {suffix}"  # noqa: S608

@@ -14,7 +14,8 @@ from app.core.frozen import frozen
 from app.core.push import Purpose
 from app.infra.db import Connection, RowValue, insert_all, many, read
 from app.infra.ids import uuid7
-from app.push.store import MISSED_LIVES, NewRepeat, NewRing, new_pushes
+from app.push.new_pushes import NewRepeat, NewRing, new_pushes
+from app.push.store import MISSED_LIVES
 from app.push.tokens import User, live
 
 COUNTED = 100

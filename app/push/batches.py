@@ -44,7 +44,7 @@ IN_BATCHES = Joined(
             o.deadline, o.n
     """,  # noqa: S608  (constants)
 )
-"""Rows as of `store.new_pushes`, which must be of rings that begin in this transaction: so nobody
+"""Rows as of `new_pushes.begun`, which must be of rings that begin in this transaction: so nobody
 has written one of them before."""
 
 ALL_READ = text("""
@@ -66,9 +66,9 @@ async def batched(session: Connection, begun: Mapping[UUID, int]) -> frozenset[U
     return large if row is not None and row["all_read"] else frozenset()
 
 
-def in_batches(rows: Sequence[Row]) -> Insert:
-    """Pushes that ring, as `store.NewRing`, to be written in batches."""
-    return Insert(Push.__table__, rows, "", IN_BATCHES)
+def in_batches(rows: Sequence[Row], columns: tuple[str, ...], same: Row) -> Insert:
+    """Pushes that ring, as `new_pushes.begun`, to be written in batches."""
+    return Insert(Push.__table__, rows, "", IN_BATCHES, columns, same)
 
 
 # What is locked is the newest version of a row, and only what is read of it counts.

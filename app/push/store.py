@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
-from typing import TypedDict
 from uuid import UUID
 
 from sqlalchemy import text
@@ -10,91 +9,20 @@ from sqlalchemy import text
 from app import senders
 from app.core.frozen import frozen
 from app.core.push import Purpose, PushReason
-from app.infra.db import Connection, Insert, Joined, RowValue, insert_all, many, one, read
+from app.infra.db import Connection, RowValue, insert_all, many, one, read
 from app.infra.ids import uuid7
 from app.infra.push_hints import HintOf, PushHint
 from app.push import batches
 from app.push.claimed import OVER, RingRow
 from app.push.claims import CALL
 from app.push.life import FRESH
-from app.push.models import Push
-from app.push.targets import of_ring, of_rings, rings_already
+from app.push.new_pushes import NewStop, new_pushes
+from app.push.targets import of_ring, of_rings
 from app.push.tokens import REPEATED, live
-
-OF_TOKEN = Joined(
-    # by key, whatever the planner thinks of the number of tokens: see `claims.RING_OF_PUSH`
-    """JOIN LATERAL (SELECT * FROM tokens t WHERE t.id = r.token_id LIMIT 1) t
-        ON t.tenant_id = r.tenant_id AND t.user_id = r.user_id""",
-    (
-        ("device_row", "t.device_row"),
-        ("kind", "t.kind"),
-        ("app_id", "t.app_id"),
-        ("environment", "t.environment"),
-        ("token", "t.token"),
-        ("token_registered_at", "t.registered_at"),
-        ("token_version", "t.version"),
-        ("state", "'pending'"),
-        ("due_at", "r.created_at"),
-    ),
-)
-
-
-class NewRing(TypedDict):
-    """A push that rings, to be written."""
-
-    id: UUID
-    ring: UUID
-    session_id: UUID
-    tenant_id: UUID
-    user_id: str
-    token_id: UUID
-    purpose: str
-    created_at: datetime
-    deadline: datetime
-
-
-class NewRepeat(NewRing):
-    """A notification that rings again, once it is due; its purpose has its number."""
-
-    due_at: datetime
-
-
-class NewStop(NewRepeat):
-    """A push that tells a phone to stop, for CallKit's reason, once it is due."""
-
-    callkit_reason: int
-
-
-OF_TOKEN_LATE = Joined(
-    f"""{OF_TOKEN.join} AND NOT EXISTS (
-        SELECT FROM targets o
-        WHERE {rings_already("o", "t", "r.ring", "r.session_id")} OFFSET 0)""",
-    OF_TOKEN.columns,
-)
-"""For devices that come late: one that rings by another of its addresses rings already."""
-
-OF_TOKEN_DATED = Joined(
-    OF_TOKEN.join, tuple(column for column in OF_TOKEN.columns if column[0] != "due_at")
-)
-"""For rows that say themselves when they are due."""
 
 STOP_LATER = FRESH + 0.1
 """Seconds from the settle to the stop of a push that is in a worker's hands: its commit, and what
 may begin for a moment after it."""
-
-
-def new_pushes(
-    rows: Sequence[NewRing] | Sequence[NewRepeat] | Sequence[NewStop], *, late: bool = False
-) -> Insert:
-    """Pushes to be written: these rows are the outbox. One that is there already stays as it is.
-
-    None is made to a token that is not the user's any more; the token's columns are the server's to
-    find, which is cheaper than to bring them here and back. `late`: the ring has begun before.
-    """
-    free = "ON CONFLICT (ring, token_id, purpose) DO NOTHING"
-    dated = bool(rows) and "due_at" in rows[0]
-    of_token = OF_TOKEN_LATE if late else OF_TOKEN_DATED if dated else OF_TOKEN
-    return Insert(Push.__table__, rows, free, of_token)
 
 
 DROP_RINGS = text("""

@@ -5,6 +5,7 @@ what did not happen.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -25,19 +26,25 @@ CALL_EVENTS = text(f"""
 
 
 async def call_events(
-    session: Connection, rows: Sequence[Row], listeners: Collection[User]
+    session: Connection,
+    rows: Sequence[Row],
+    listeners: Collection[User],
+    same: tuple[UUID, datetime] | None = None,
 ) -> tuple[set[UUID], dict[User, int]]:
     """Events of calls whose rows this transaction holds locked, and who is to hear of them.
 
     Returns the webhooks that get something, and the number of the last event in the feed of each
-    listener who has one. The feeds are locked, in order of users, until the transaction commits,
-    so that order of numbers is order of commits: but for `store.tell_users` this is its last
-    statement. All in one statement, since every command runs it.
+    listener who has one. `same`: tenant and time of the rows that do not say. The feeds are locked,
+    in order of users, until the transaction commits, so that order of numbers is order of commits:
+    but for `store.tell_users` this is its last statement. All in one statement, since every command
+    runs it.
     """
     if not rows:
         return set(), {}
     values = {
         "rows": as_json(rows),
+        "of_tenant": same[0] if same else None,
+        "happened": same[1] if same else None,
         "tenants": [tenant for tenant, _ in listeners],
         "users": [user for _, user in listeners],
     }

@@ -1,20 +1,23 @@
 """A large call is written by slices, and is the call that it would be if it were written at once."""
 
 import asyncio
+import contextlib
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import event
 
 from app.calls import erase, ringing, service, slices
+from app.calls.commands import Asked, carry_out
 from app.calls.ringer import ringer_of
 from app.calls.ringing import RingRequest
 from app.calls.schemas import RingIn
-from app.core.call import SERVER
+from app.core.call import SERVER, Tick
 from app.infra.ids import uuid7
 from app.tenants.schemas import TenantSettings
 from tests.e2e.house import Tenant, eventually, member
@@ -153,6 +156,46 @@ async def test_it_leaves_the_rows_of_one_that_is_written_at_once(crowd: Tenant) 
         states = {user: member(call, user)["state"] for user in USERS}
         assert states["u020"] == states["u100"] == "busy"
     assert found[0] == found[1]
+
+
+@contextlib.contextmanager
+def reads_of_members(tenant: Tenant) -> Iterator[list[str]]:
+    """Statements that read the members of a call meanwhile."""
+    found: list[str] = []
+    engine = tenant.runtime.database.engine.sync_engine
+
+    def note(*said: Any) -> None:
+        if "FROM members m LEFT JOIN rings" in said[2]:
+            found.append(said[2])
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+async def test_who_has_written_a_slice_does_not_read_it_again(crowd: Tenant) -> None:
+    with reads_of_members(crowd) as read:
+        call = await ringer_of(crowd.runtime).submit(await request(crowd))
+    assert {one["user_id"] for one in call["members"]} == {"alice", *USERS}
+    assert read == []
+
+
+async def test_what_somebody_else_has_written_meanwhile_is_read(crowd: Tenant) -> None:
+    one = await request(crowd)
+    async with crowd.runtime.database.transaction() as session:
+        answers, _ = await ringing.ring_new(session, [one])
+    owes = answers[0]
+    assert isinstance(owes, ringing.Owes)
+    call = {"session_id": str(one.session_id)}
+    assert (await crowd.act(call, "accept", "u003", "d-u003")).status_code == 200
+    asked = Asked(Tick(), known=owes.stored)
+    with reads_of_members(crowd) as read:
+        done = await carry_out(crowd.runtime, crowd.id, one.session_id, asked)
+    assert len(read) == 1
+    assert done.decision.call.members["u003"].state == "joined"
+    assert len(done.decision.call.members) == len(USERS) + 1
 
 
 async def test_it_ends_at_once_where_nobody_can_be_reached_and_rings_are_given_up(
