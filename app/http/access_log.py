@@ -72,11 +72,18 @@ def _tell(scope: Scope, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", None)
     level = logging.DEBUG if route in QUIET and status < 400 else logging.INFO
     if ENABLED.isEnabledFor(level):
-        said = {
+        said: dict[str, Any] = {
             "method": scope.get("method", "WEBSOCKET"),
             "route": route,
             "status": status or None,
             "ms": round(seconds * 1_000, 1),
         }
         if not write_soon(__name__, level, "request", said):
-            log.log(level, "request", **said)
+            log.log(
+                level,
+                "request",
+                method=said["method"],
+                route=route,
+                status=said["status"],
+                ms=said["ms"],
+            )
