@@ -48,6 +48,7 @@ BLOCKS = {
     ("docs/guides/high-availability.md", "text"): DRAWN,
     ("docs/guides/limits.md", ""): "not run: headers of an answer, which `tests/tenants/test_rate_limits.py` reads",
     ("docs/guides/limits.md", "json"): JSON,
+    ("docs/guides/operation.md", ""): "not run as it stands: what Redis is told; the page says by what it was run",
     ("docs/guides/payloads.md", "json"): JSON,
     ("docs/guides/payloads.md", "sh"): GUIDES,
     ("docs/guides/recipes.md", "dart"): "not run: there is no Dart here; the page says so",
