@@ -125,6 +125,18 @@ class Connections:
         for connection in list(self._open):
             connection.terminate()
 
+    async def close(self) -> None:
+        """Close what rests in the pool, and cut off what is in use.
+
+        What is given back after this goes to a pool that nobody closes any more: it would stay open
+        for as long as the process lives.
+        """
+        try:
+            await self.engine.dispose()
+        finally:
+            self.abandon()
+            await asyncio.sleep(0)  # a transport ends in the turn after that
+
     def _connected(self, adapted: Any, record: ConnectionPoolEntry) -> None:
         driver = adapted.driver_connection
         self._open.add(driver)

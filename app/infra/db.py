@@ -5,7 +5,7 @@ PostgreSQL 15 or later, READ COMMITTED. A store takes a `Session` and never comm
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -143,11 +143,12 @@ class Database:
             self._vital.abandon()
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self.engine.dispose()
-        for other in (self._patient, self._vital):
-            if other is not None:
-                await other.close()
+        """Close every connection; whoever is still at work on one loses it."""
+        async with AsyncExitStack() as pools:  # each, also when another's closing fails
+            for other in (self._patient, self._vital):
+                if other is not None:
+                    pools.push_async_callback(other.close)
+            pools.push_async_callback(self._connections.close)
 
     @asynccontextmanager
     async def _connected(self, engine: AsyncEngine) -> AsyncIterator[Connection]:

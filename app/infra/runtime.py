@@ -1,6 +1,7 @@
 """What one process of Ringline works with: made once at its start, handed to services."""
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -41,14 +42,15 @@ class Runtime:
         return found
 
     async def close(self) -> None:
-        """Close every door, the queue first: it may still hold hints."""
-        self.queue.close()
-        await self.news.close()
-        await self.hints.close()
-        await redis.disconnect(self.redis)
-        await self.database.close()
-        if self.traces is not None:
-            await self.traces.close()
+        """Close every door, whatever becomes of another; the queue first: it may hold hints."""
+        async with AsyncExitStack() as doors:  # which ends them from the last to the first
+            if self.traces is not None:
+                doors.push_async_callback(self.traces.close)
+            doors.push_async_callback(self.database.close)
+            doors.push_async_callback(redis.disconnect, self.redis)
+            doors.push_async_callback(self.hints.close)
+            doors.push_async_callback(self.news.close)
+            doors.callback(self.queue.close)
 
 
 def open_runtime(settings: Settings, traces: Traces | None = None) -> Runtime:

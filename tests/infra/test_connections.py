@@ -391,3 +391,61 @@ async def test_either_way_answers_are_the_same(quick: Database) -> None:
         assert await answer(session, text("SET LOCAL lock_timeout = 1")) == ((), deque())
         with pytest.raises(KeyError):
             await answer(session, asked, {"n": 1})
+
+
+async def open_sessions(database: str, pids: list[int]) -> int:
+    """How many of these the server still has."""
+    asking = Database(database, pool=1)
+    async with asking.autocommit() as session:
+        sql = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(:pids)"
+        found = int((await session.execute(text(sql), {"pids": pids})).scalar_one())
+    await asking.close()
+    return found
+
+
+async def pid_of(session: Connection) -> int:
+    return int((await session.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+
+
+async def gone(database: str, pids: list[int]) -> None:
+    """When the server has none of them any more."""
+    end = time.monotonic() + 20
+    while left := await open_sessions(database, pids):
+        assert time.monotonic() < end, f"{left} of {len(pids)} sessions stay open"
+        await asyncio.sleep(0.05)
+
+
+async def test_what_is_in_use_when_all_is_closed_does_not_stay_open(database: str) -> None:
+    """It would go back to a pool that nobody closes any more."""
+    made = Database(database, pool=2)
+    pids: list[int] = []
+    closed = asyncio.Event()
+
+    async def use(one: Database) -> None:
+        async with one.autocommit() as session:
+            pids.append(await pid_of(session))
+            await closed.wait()
+
+    using = [asyncio.create_task(use(one)) for one in (made, made, made.vital, made.patient)]
+    while len(pids) < len(using):
+        await asyncio.sleep(0.01)
+    await made.close()
+    closed.set()
+    await asyncio.gather(*using, return_exceptions=True)
+    await gone(database, pids)
+
+
+async def test_a_pool_that_cannot_be_closed_leaves_no_other_open(database: str) -> None:
+    made = Database(database, pool=1)
+    pids: list[int] = []
+    for one in (made, made.vital, made.patient):
+        async with one.autocommit() as session:
+            pids.append(await pid_of(session))
+
+    def fail(*_: Any) -> None:
+        raise OSError("a fault of the test")
+
+    event.listen(made.engine.sync_engine, "close", fail)
+    with pytest.raises(OSError, match="a fault"):
+        await made.close()
+    await gone(database, pids)
