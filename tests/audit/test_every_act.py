@@ -75,10 +75,18 @@ class Walk:
         self.done.add(route)
         return line
 
-    async def http(self, method: str, path: str, action: str, body: Any = None, **ids: Any) -> Any:
+    async def http(
+        self,
+        method: str,
+        path: str,
+        action: str,
+        body: Any = None,
+        params: dict[str, str] | None = None,
+        **ids: Any,
+    ) -> Any:
         """An act by HTTP with the API key."""
         before = len(await self.lines())
-        answer = await self.api.request(method, path.format(**ids), json=body)
+        answer = await self.api.request(method, path.format(**ids), json=body, params=params)
         assert answer.status_code < 300, answer.text
         line = await self.look(before, (method, path), action, "api_key", BACKEND)
         assert line["actor"]["name"] == "first key"
@@ -187,7 +195,9 @@ async def credentials_by_http(walk: Walk, simulator) -> None:
     await walk.http("POST", path + "/activate", "credential.activate", **one)
     other = simulator.voip_certificate(BUNDLE).pem.decode()
     two = await walk.http("POST", "/v1/credentials", "credential.add", {"file": other})
-    await walk.http("DELETE", path, "credential.delete", yes, credential_id=two["id"])
+    await walk.http(
+        "DELETE", path, "credential.delete", params={"confirm": "true"}, credential_id=two["id"]
+    )
 
 
 async def failed_delivery(site: Site, webhook: str) -> str:

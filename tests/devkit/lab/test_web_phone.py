@@ -151,6 +151,6 @@ async def test_by_one_click_all_of_bobs_ring_one_answers_and_all_others_stop(
             assert (await lab.until_over(phone))["reason"] == 4
         told = page.get_by_role("region", name="The call’s timeline")
         for who in ("Apple", "Google", "The push service"):
-            await expect(told).to_contain_text(f"{who} accepts the push to bob", timeout=SLOW)
-        await expect(told).to_contain_text("a push goes to bob's Bob's browser")
+            await expect(told).to_contain_text(f"{who} accepts the push to Bob's", timeout=SLOW)
+        await expect(told).to_contain_text("a push goes to Bob's browser")
         await lab.post("/phones/bob-1/hang_up")
