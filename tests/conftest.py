@@ -11,6 +11,7 @@ import contextlib
 import gc
 import os
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,6 +24,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from devkit.embedded import running_postgres, running_valkey
 from tests.chance import VARIABLE, run_seed
+
+# Who starts the tests in the background (`make test &`, nohup) has all that they start ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before a process has said how it logs, structlog draws tracebacks with all locals: seconds each.
 structlog.configure(

@@ -55,6 +55,16 @@ async def leave(page: Page) -> None:
         await page.goto("about:blank")
 
 
+def _is_complaint(message: Any) -> bool:
+    """But for the icon of the page that was left for, which a browser may miss late."""
+    late = message.location["url"].endswith("/favicon.ico")
+    return message.type in {"error", "warning"} and not late
+
+
+def _complaint(message: Any) -> str:
+    return f"{message.text} ({message.location['url']})"
+
+
 @contextlib.asynccontextmanager
 async def new_page(
     chromium: Browser, *, alone: bool = False, **options: Any
@@ -73,7 +83,7 @@ async def new_page(
     page.set_default_timeout(60_000)
     complaints: list[str] = []
     heard: dict[str, Callable[[Any], None]] = {
-        "console": lambda m: complaints.append(m.text) if m.type in {"error", "warning"} else None,
+        "console": lambda m: complaints.append(_complaint(m)) if _is_complaint(m) else None,
         "pageerror": lambda error: complaints.append(str(error)),
         "dialog": lambda dialog: complaints.append(f"dialog: {dialog.message}"),
     }

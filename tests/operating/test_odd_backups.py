@@ -271,7 +271,7 @@ def test_the_unit_keeps_fourteen_backups_and_nothing_of_those_that_were_broken_o
     env = {k: v for k, v in os.environ.items() if not k.startswith("RINGLINE_")}
     env |= {"RINGLINE_DATABASE_URL": database, "RINGLINE_SECRET_KEY": SECRET_KEY,
             "STATE_DIRECTORY": str(tmp_path), "PYTHONPATH": str(ROOT)}  # fmt: skip
-    ours = f"{sys.executable} -m app.cli"
+    ours = sys.executable.replace(" ", "\\ ") + " -m app.cli"  # within quotes and without
     for name in ("ExecStartPre", "ExecStart", "ExecStartPost"):
         (line,) = re.findall(rf"^{name}=(.*)$", unit, re.MULTILINE)
         words = shlex.split(line.replace("%%", "%").replace("/opt/ringline/bin/ringline", ours))
