@@ -19,7 +19,7 @@ from app.core.frozen import frozen, replace
 from app.core.push import Purpose
 from app.core.suppression import NOTIFIED
 from app.events import store as events
-from app.infra.db import Connection, Insert, Row, insert_all
+from app.infra.db import Connection, Insert, Row, insert_all, said_apart
 from app.infra.push_hints import HintOf, PushHint
 from app.push import alerts, batches
 from app.push import store as pushes
@@ -281,6 +281,8 @@ async def _write_events(
         for change in changes
         for seq, event in enumerate(change.decision.events, change.stored.event_seq + 1)
     ]
+    if not numbered:
+        return set(), []
     listeners = [audience(change.decision.call, event) for change, _, event in numbered]
     quieted = {
         change.decision.call.id
@@ -294,7 +296,7 @@ async def _write_events(
         for (change, seq, event), users in zip(numbered, listeners, strict=True)
         for user in users
     ]
-    same = (numbered[0][0].stored.tenant_id, numbered[0][2].at) if numbered else None
+    same = (numbered[0][0].stored.tenant_id, numbered[0][2].at)
     rows = [_event_row(*one, same) for one in numbered]
     webhooks, feeds = await publish.call_events(session, rows, {user for user, *_ in told}, same)
     news = [
@@ -305,17 +307,14 @@ async def _write_events(
     return webhooks, await events.tell_users(session, feeds, news)
 
 
-def _event_row(
-    change: Change, seq: int, event: Event, same: tuple[UUID, datetime] | None
-) -> dict[str, Any]:
+def _event_row(change: Change, seq: int, event: Event, same: tuple[UUID, datetime]) -> Row:
     row = {
         "session_id": change.decision.call.id,
         "seq": seq,
         "type": event.type.value,
         "data": event.data,
     }
-    own = (change.stored.tenant_id, event.at)
-    return row if own == same else row | {"tenant_id": own[0], "at": own[1]}
+    return said_apart(row, ("tenant_id", "at"), (change.stored.tenant_id, event.at), same)
 
 
 def _counted(changes: Sequence[Change]) -> list[tuple[EventType, float | None]]:

@@ -142,8 +142,8 @@ async def _locked(
                 return False, [not_found() for _ in batch], Applied(), None
             if not lock.mine:
                 return False, None, Applied(), known
-            as_known = known is not None and lock.leaves(known) and (lock.now, known)
-            return True, *await _together(session, line[1], batch, most, as_known or None)
+            as_known = (lock.now, known) if known is not None and lock.leaves(known) else None
+            return True, *await _together(session, line[1], batch, most, as_known)
     except Exception as error:
         if is_transient(error):  # for all who asked
             return False, [error for _ in batch], Applied(), None

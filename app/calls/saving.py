@@ -14,7 +14,7 @@ from app.calls.rows import MEMBER, NEW_CALL, SAME, Stored, call_row
 from app.core.call import Decision, Member, Ring, due_at
 from app.core.frozen import replace
 from app.core.person import NOBODY, stored_person
-from app.infra.db import Connection, Insert, as_json, insert_with
+from app.infra.db import Connection, Insert, Row, as_json, insert_with, said_apart
 
 
 async def add_calls(
@@ -33,11 +33,10 @@ def calls_as_rows(calls: Sequence[Stored]) -> Insert:
     ordered = sorted(calls, key=lambda one: (one.tenant_id, one.call.type, one.call.name))
     one = ordered[0]
     usual = (one.tenant_id, one.call.created_at)
-    rows = []
-    for stored in ordered:
-        row = call_row(stored)
-        own = (stored.tenant_id, stored.call.created_at)
-        rows.append(row if own == usual else row | dict(zip(SAME, own, strict=True)))
+    rows = [
+        said_apart(call_row(one), SAME, (one.tenant_id, one.call.created_at), usual)
+        for one in ordered
+    ]
     free = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING"
     same = dict(zip(SAME, usual, strict=True))
     return Insert(CallRow.__table__, rows, free, columns=NEW_CALL, same=same)
@@ -132,10 +131,10 @@ def members_as_rows(members: Sequence[OfCall]) -> Insert:
     """New members, for writing."""
     ordered = sorted(members, key=lambda one: (one[1], one[2].user_id))
     tenant = ordered[0][0] if ordered else None
-    rows = _member_rows(ordered)
-    for row, (whose, *_) in zip(rows, ordered, strict=True):
-        if whose != tenant:
-            row["tenant_id"] = whose
+    rows = [
+        said_apart(_member_row(session_id, member), ("tenant_id",), (whose,), (tenant,))
+        for whose, session_id, member in ordered
+    ]
     columns = ("session_id", "ring", *MEMBER)
     return Insert(MemberRow.__table__, rows, columns=columns, same={"tenant_id": tenant})
 
@@ -153,11 +152,8 @@ SAVE_MEMBERS = text("""
 
 async def save_members(session: Connection, members: Sequence[OfCall]) -> None:
     """Write members as commands left them, of calls that this transaction holds locked."""
-    await session.execute(SAVE_MEMBERS, {"rows": as_json(_member_rows(members))})
-
-
-def _member_rows(members: Sequence[OfCall]) -> list[dict[str, Any]]:
-    return [_member_row(session_id, member) for _, session_id, member in members]
+    rows = [_member_row(session_id, member) for _, session_id, member in members]
+    await session.execute(SAVE_MEMBERS, {"rows": as_json(rows)})
 
 
 def _member_row(session_id: UUID, member: Member) -> dict[str, Any]:
@@ -186,11 +182,10 @@ def _member_row(session_id: UUID, member: Member) -> dict[str, Any]:
 def rings_as_rows(rings: Sequence[tuple[UUID, UUID, Ring]]) -> Insert:
     """New rings, (tenant, call, ring), for writing."""
     usual = own_of(rings[0][0], rings[0][2]) if rings else ()
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for tenant_id, session_id, ring in rings:
         row = {"uuid": ring.uuid, "session_id": session_id, "user_id": ring.user_id}
-        own = own_of(tenant_id, ring)
-        rows.append(row if own == usual else row | dict(zip(OF_RING, own, strict=True)))
+        rows.append(said_apart(row, OF_RING, own_of(tenant_id, ring), usual))
     columns, same = ("uuid", "session_id", "user_id"), dict(zip(OF_RING, usual, strict=False))
     return Insert(RingRow.__table__, rows, columns=columns, same=same)
 

@@ -7,6 +7,7 @@ refused instead of being read as a place in this one.
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Final
+from uuid import UUID
 
 YEARS: Final = range(1970, 2970)
 """Beyond them a time may lie outside what a database or another time zone can hold."""
@@ -31,6 +32,15 @@ def place_of(cursor: str, *of: object) -> tuple[datetime, str] | None:
     if not tilde or not rest or at.tzinfo is None or at.year not in YEARS or mark != _mark(of):
         return None
     return at.astimezone(UTC), rest
+
+
+def row_place_of(cursor: str, *of: object) -> tuple[datetime, UUID] | None:
+    """The same of a list whose rows have UUIDs."""
+    place = place_of(cursor, *of)
+    try:
+        return None if place is None else (place[0], UUID(place[1]))
+    except ValueError:
+        return None
 
 
 def _mark(of: tuple[object, ...]) -> str:

@@ -1,7 +1,6 @@
 """Pages: the list of calls, which updates by itself, and the story of one call."""
 
 import hashlib
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -11,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from app.calls import history
 from app.calls import service as calls
 from app.core.call import Cancel, End
-from app.core.cursor import cursor_of, place_of
+from app.core.cursor import cursor_of, row_place_of
 from app.dashboard import explaining, store_lists, timeline, words
 from app.dashboard.access import Operator, Viewer
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
@@ -45,7 +44,7 @@ async def list_page(
             reason=state if state in words.CALLS else None,
             call_type=type.strip() or None,
             user=user.strip() or None,
-            before=_cursor(before, place.id),
+            before=row_place_of(before, "calls", place.id),
             limit=ON_A_PAGE + 1,
         )
     more = len(rows) > ON_A_PAGE
@@ -72,14 +71,6 @@ def part_or_page(request: Request, template: str, **values: Any) -> Response:
         return Response(status_code=304, headers={"ETag": mark})
     response.headers["ETag"] = mark
     return response
-
-
-def _cursor(text: str, tenant_id: UUID) -> tuple[datetime, UUID] | None:
-    place = place_of(text, "calls", tenant_id)
-    try:
-        return None if place is None else (place[0], UUID(place[1]))
-    except ValueError:
-        return None
 
 
 @router.get("/{session_id}")

@@ -190,11 +190,14 @@ def _of_credentials(rows: Sequence[tuple[str, CredentialRow]]) -> list[Trouble]:
 
 def _names(rows: Sequence[tuple[str, CredentialRow]]) -> str:
     """`the certificate for com.example.app (Acme)`, of the first few."""
-    named = [
-        f"the {row.kind.replace('_', ' ')} for {row.app_id} ({tenant})" for tenant, row in rows
-    ]
-    more = f" and {len(named) - NEWEST} more" if len(named) > NEWEST else ""
-    return ", ".join(named[:NEWEST]) + more
+    return _few(
+        [f"the {row.kind.replace('_', ' ')} for {row.app_id} ({tenant})" for tenant, row in rows]
+    )
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NEWEST} more" if len(names) > NEWEST else ""
+    return ", ".join(names[:NEWEST]) + more
 
 
 def of_pushes(waited: float) -> list[Trouble]:
@@ -211,9 +214,8 @@ def of_webhooks(waiting: Sequence[tuple[str, timedelta]]) -> list[Trouble]:
         return []
     oldest = duration(max(age for _, age in waiting).total_seconds())
     whose = sorted({tenant for tenant, _ in waiting})
-    more = f" and {len(whose) - NEWEST} more" if len(whose) > NEWEST else ""
     which = "A webhook is" if len(waiting) == 1 else f"{len(waiting)} webhooks are"
-    told = f"{which} behind, by {oldest}: {', '.join(whose[:NEWEST])}{more}."
+    told = f"{which} behind, by {oldest}: {_few(whose)}."
     return [Trouble(told, "RinglineWebhooksWait", serious=False)]
 
 

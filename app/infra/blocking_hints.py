@@ -6,16 +6,14 @@ beside them; this one is a list of ids that a worker's loop reads.
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from app.infra.hints import AHEAD, KEPT_FOR, KEY, REST
-from app.infra.news import REDIS_AWAY
+from app.infra.news import REDIS_AWAY, client_of
 from app.infra.settings import Settings
 
 
@@ -57,21 +55,5 @@ class BlockingHints:
 
     def _connected(self) -> Redis:
         if self._redis is None:
-            self._redis = _connect(self._settings)
+            self._redis = client_of(self._settings, Redis, Sentinel, Retry)
         return self._redis
-
-
-def _connect(settings: Settings) -> Redis:
-    url = settings.redis
-    options: dict[str, Any] = {
-        **url.client,
-        "socket_timeout": 2,
-        "socket_connect_timeout": 2,
-        "retry": Retry(NoBackoff(), 0),
-        "health_check_interval": 15,
-    }
-    if url.service is None:
-        return Redis(**options)
-    sentinel = Sentinel(url.sentinels, sentinel_kwargs=url.sentinel_client)  # type: ignore[no-untyped-call]
-    client: Redis = sentinel.master_for(url.service, **options)  # type: ignore[no-untyped-call]
-    return client

@@ -261,6 +261,11 @@ class Insert:
         return self.table, columns, self.suffix, self.joined, tuple(self.same)
 
 
+def said_apart(row: Row, names: Sequence[str], own: tuple[Any, ...], same: tuple[Any, ...]) -> Row:
+    """A row of an Insert, which says what is its `own` under these names only where it differs."""
+    return row if own == same else {**row, **dict(zip(names, own, strict=True))}
+
+
 Shape = tuple[FromClause, tuple[str, ...], str, Joined, tuple[str, ...]]
 
 

@@ -41,20 +41,28 @@ Listener = Callable[[Iterable[Item]], None]
 
 
 def connect(settings: Settings) -> Redis:
-    """A client of this process's loop. Short time-outs: whoever waits on Redis waits for a hint."""
+    """A client of this process's loop."""
+    client: Redis = client_of(settings, Redis, Sentinel, Retry)
+    return client
+
+
+def client_of(settings: Settings, redis: Any, sentinel: Any, retry: Any) -> Any:
+    """A client of these classes of redis-py's, which has each twice: for loops and for threads.
+
+    Short time-outs: whoever waits on Redis waits for a hint.
+    """
     url = settings.redis
     options: dict[str, Any] = {
         **url.client,
         "socket_timeout": 2,
         "socket_connect_timeout": 2,
-        "retry": Retry(NoBackoff(), 0),
+        "retry": retry(NoBackoff(), 0),
         "health_check_interval": 15,
     }
     if url.service is None:
-        return Redis(**options)
-    sentinel = Sentinel(url.sentinels, sentinel_kwargs=url.sentinel_client)  # type: ignore[no-untyped-call]
-    client: Redis = sentinel.master_for(url.service, **options)
-    return client
+        return redis(**options)
+    sentinels = sentinel(url.sentinels, sentinel_kwargs=url.sentinel_client)
+    return sentinels.master_for(url.service, **options)
 
 
 async def look(client: Redis) -> None:
