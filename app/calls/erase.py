@@ -126,10 +126,12 @@ async def _finish(runtime: Runtime, erasure_id: UUID) -> bool:
 
     await bisection.sweep(find, partial(_bury_free, runtime, erasure), CALLS_ASIDE, CALLS_AT_ONCE)
     async with runtime.database.transaction() as session:
+        # before it is looked who names the user: what was under way then may be in the tables now
+        alone = await erasures.alone(session, erasure_id)
         open_stops = await pushes.bury(session, erasure)
         left = await _naming(session, erasure, erasure["erased_at"], 1, [])
         left += await queries.owing(session, erasure["tenant_id"], erasure["erased_at"])
-        if open_stops or left or not await erasures.alone(session, erasure_id):
+        if open_stops or left or not alone:
             return False
         await erasures.done(session, erasure_id)
     return True

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.infra import clock
-from app.infra.db import Connection, many, one
+from app.infra.db import Connection, many
 
 Key = tuple[UUID, str]
 """(tenant, user)."""
@@ -76,11 +76,6 @@ STILL_OPEN = text("""
         WHERE f.opened_at < clock_timestamp() - interval '1 hour'
         ORDER BY f.tenant_id, f.user_id FOR NO KEY UPDATE OF f SKIP LOCKED)
 """)
-HORIZON = text("""
-    SELECT CAST(CAST(pg_snapshot_xmax(s) AS text) AS bigint) AS next,
-           CAST(CAST(pg_snapshot_xmin(s) AS text) AS bigint) AS oldest
-    FROM pg_current_snapshot() AS s
-""")
 SEQS = text("""
     SELECT f.tenant_id, f.user_id, f.seq FROM feeds f
     JOIN unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
@@ -122,20 +117,6 @@ async def open_feeds(session: Connection, keys: Collection[Key]) -> set[Key]:
 async def still_open(session: Connection, keys: Collection[Key]) -> None:
     """Note, once an hour, that these feeds are in use: others are forgotten in time."""
     await session.execute(STILL_OPEN, _columns(keys))
-
-
-async def next_transaction(session: Connection) -> int:
-    """Every transaction that has begun to write by now has a number below this one."""
-    row = await one(session, HORIZON)
-    assert row is not None
-    return int(row["next"])
-
-
-async def oldest_transaction(session: Connection) -> int:
-    """Every transaction below this number has ended."""
-    row = await one(session, HORIZON)
-    assert row is not None
-    return int(row["oldest"])
 
 
 async def seqs_of(session: Connection, keys: Collection[Key]) -> dict[Key, int]:

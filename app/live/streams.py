@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from app.core.claims import is_revoked
 from app.core.event import rfc3339
+from app.infra import horizon
 from app.infra.batching import Batcher
 from app.infra.db import Connection, clock, dump_json
 from app.infra.errors import TooMany, Unavailable
@@ -235,10 +236,10 @@ class Streams:
         this user nothing: once all those have ended their calls are in the tables.
         """
         async with self._runtime.database.autocommit() as session:
-            horizon = await feeds.next_transaction(session)
+            until = await horizon.next_transaction(session)
         while stream.ending is None:
             async with self._runtime.database.autocommit() as session:
-                if await feeds.oldest_transaction(session) >= horizon:
+                if await horizon.oldest_transaction(session) >= until:
                     break
             await asyncio.sleep(0.1)
         stream.renew = True

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.core.identifiers import TOMBSTONE
+from app.infra import horizon
 from app.infra.db import Connection, Row, many, one
 from app.infra.ids import uuid7
 
@@ -18,10 +19,8 @@ def digest_of(tenant_id: UUID, user_id: str) -> bytes:
 
 
 ADD = text("""
-    INSERT INTO erasures (id, tenant_id, digest, tombstone, erased_at, user_id, horizon, due_at)
-    VALUES (:id, :tenant_id, :digest, :tombstone, clock_timestamp(), :user_id,
-            CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint),
-            clock_timestamp())
+    INSERT INTO erasures (id, tenant_id, digest, tombstone, erased_at, user_id, due_at)
+    VALUES (:id, :tenant_id, :digest, :tombstone, clock_timestamp(), :user_id, clock_timestamp())
     RETURNING id, tenant_id, tombstone, erased_at, user_id
 """)
 DUE = text("""
@@ -30,13 +29,18 @@ DUE = text("""
     ORDER BY due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
 UNFINISHED = text("""
-    SELECT id, tenant_id, tombstone, erased_at, user_id FROM erasures
+    SELECT id, tenant_id, tombstone, erased_at, user_id, horizon FROM erasures
     WHERE id = :id AND due_at IS NOT NULL
 """)
-ALONE = text("""
-    SELECT horizon <= CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS alone
+# After the commit, not with it: who begins to write in between does not know of it either.
+BOUND = text(f"""
+    UPDATE erasures SET horizon = {horizon.NEXT}
+    WHERE id = :id AND due_at IS NOT NULL AND horizon IS NULL
+""")  # noqa: S608  (a constant)
+ALONE = text(f"""
+    SELECT horizon <= {horizon.OLDEST} AS alone
     FROM erasures WHERE id = :id AND due_at IS NOT NULL
-""")
+""")  # noqa: S608  (a constant)
 DONE = text("UPDATE erasures SET user_id = NULL, horizon = NULL, due_at = NULL WHERE id = :id")
 LAST_OF_USER = text("""
     SELECT max(erased_at) AS at FROM erasures WHERE tenant_id = :tenant AND digest = :digest
@@ -65,8 +69,11 @@ async def due(session: Connection, limit: int, aside: Sequence[UUID]) -> list[UU
 
 
 async def unfinished(session: Connection, erasure: UUID) -> dict[str, Any] | None:
-    """An erasure with something left to do."""
-    return await one(session, UNFINISHED, {"id": erasure})
+    """An erasure with something left to do, which is committed; outside of a transaction."""
+    row = await one(session, UNFINISHED, {"id": erasure})
+    if row is not None and row["horizon"] is None:
+        await session.execute(BOUND, {"id": erasure})
+    return row
 
 
 async def alone(session: Connection, erasure: UUID) -> bool:

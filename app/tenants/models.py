@@ -96,7 +96,8 @@ class Erasure(Base):
 
     `digest` is made of tenant and id (`app.tenants.erasures`). The id itself is kept only while
     something is still to be done (`due_at`): calls in which `tombstone` is to stand in its place.
-    `horizon`: transactions below this number may have named the user without knowing of this.
+    `horizon`: transactions below this number may have named the user without knowing of this; it is
+    known once this is committed.
     """
 
     __tablename__ = "erasures"
