@@ -6,6 +6,8 @@ way unusual, or whose body is not valid, goes the long way from its first byte o
 with it is said in one place, and the two ways share all that follows the reading of the request.
 """
 
+import time
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,19 +17,21 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
+from app.calls.ring_request import RingRequest, ring_request
 from app.calls.ringer import Ringer
-from app.calls.ringing import ring_request
 from app.calls.schemas import RingIn
 from app.core.frozen import frozen
-from app.http.access_log import HEADER, OWN_ID, STATUS, logged
-from app.http.auth import Gate
-from app.http.connection import AT_ONCE
+from app.http.access_log import HEADER, answered_with, logged, own_id, tell_request
+from app.http.auth import Gate, whose_lines
 from app.http.security_headers import SecurityHeaders
 from app.http.tracing import traced
 from app.http.unread import CHUNKED, ODD, repeated_member
+from app.http.whole import Door, Whole
 from app.infra.rate_limits import RateLimiter
 from app.tenants import rate_limits
+from app.tenants.caller import Caller
 
 PATH = "/v1/calls"
 HERE = APIRoute(PATH, lambda: None)
@@ -43,6 +47,10 @@ class FastPath(FastAPI):
     access_log = True
     has_traces = False
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.door = Door(PATH.encode(), self._take)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         if scope["type"] in {"http", "websocket"}:
@@ -52,8 +60,23 @@ class FastPath(FastAPI):
         else:
             await super().__call__(scope, receive, send)
 
+    def _take(self, whole: Whole) -> bool:
+        """Answer a plain request to ring of an API key that was read within the second.
+
+        False for any other, and where its span or its connection's end have to be seen to.
+        """
+        plain = None if self.has_traces or self.security.closing else _plain(whole.headers)
+        if plain is None:
+            return False
+        caller = self.state.gate.known(plain.authorization)
+        request = None if caller is None else _valid(whole.body)
+        if caller is None or request is None or request.wanted:
+            return False
+        WholeRing(self, whole, plain, caller).begin(request)
+        return True
+
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        plain = _plain(scope)
+        plain = _plain(scope["headers"]) if _is_ring(scope) else None
         if plain is None:
             await super().__call__(scope, receive, self.security.around(send))
             return
@@ -64,38 +87,40 @@ class FastPath(FastAPI):
             again = _again(message, receive)
             await super().__call__(scope, again, self.security.around(send))
             return
+        await self.tell(self._ring(plain, request), scope, receive, send)
+
+    async def tell(
+        self, work: Awaitable[dict[str, Any]], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a request to ring with the call that `work` returns, or with what it raises."""
         scope["route"] = HERE
         try:
-            answer = await self._ring(plain, request)
+            answer = orjson.dumps(await work)
         except Exception as error:  # noqa: BLE001  (whatever it is, it is answered)
             await self._refuse(error, scope, receive, self.security.around(send))
-            return
-        if self._at_once(scope, answer):
             return
         headers = [*HEADERS, *self.security.pairs, (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    def _at_once(self, scope: Scope, answer: bytes) -> bool:
-        """Whether it could be written by the server itself, past all messages."""
-        write = scope.get("extensions", {}).get(AT_ONCE)
-        if write is None or self.security.closing:
-            return False
-        own = b"%b: %b\r\ncontent-length: %d\r\n" % (HEADER, scope[OWN_ID], len(answer))
-        if not write(scope, TAKEN + self.security.lines + own, answer):
-            return False
-        scope[STATUS] = 202
-        return True
-
-    async def _ring(self, plain: "PlainRequest", request: RingIn) -> bytes:
+    async def _ring(self, plain: "PlainRequest", request: RingIn) -> dict[str, Any]:
         gate: Gate = self.state.gate
         ringer: Ringer = self.state.ringer
         caller = await gate.recognise(plain.authorization)
+        order = self.order(plain, request, caller)
+        return await ringer.submit(order, partial(rate_limits.called, self.limiter, caller))
+
+    @property
+    def limiter(self) -> RateLimiter:
+        """The counts of this process."""
+        found: RateLimiter = self.state.rate_limiter
+        return found
+
+    def order(self, plain: "PlainRequest", request: RingIn, caller: Caller) -> RingRequest:
+        """What is asked for, counted. Raises Forbidden (403), Invalid (422) or TooMany (429)."""
         order = ring_request(caller, request, plain.idempotency_key)
-        limiter: RateLimiter = self.state.rate_limiter
-        rate_limits.ring(limiter, caller, request.caller.id, request.callee_ids)
-        known = partial(rate_limits.called, limiter, caller)
-        return orjson.dumps(await ringer.submit(order, known))
+        rate_limits.ring(self.limiter, caller, request.caller.id, request.callee_ids)
+        return order
 
     async def _refuse(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as the app's own handler of such an error does; without one it is raised."""
@@ -115,19 +140,83 @@ class FastPath(FastAPI):
         )
 
 
+class WholeRing:
+    """A request to ring that came whole, from its order to its answer, without a task of its own.
+
+    What is not simply taken goes on by messages.
+    """
+
+    __slots__ = ("_app", "_begun", "_caller", "_order", "_plain", "_whole")
+
+    def __init__(self, app: FastPath, whole: Whole, plain: "PlainRequest", caller: Caller) -> None:
+        self._app = app
+        self._whole = whole
+        self._plain = plain
+        self._caller = caller
+        self._order: RingRequest | None = None
+        self._begun = time.perf_counter()
+
+    def begin(self, request: RingIn) -> None:
+        """Order it. Raises nothing."""
+        try:
+            order = self._app.order(self._plain, request, self._caller)
+            self._app.state.ringer.begin(order, self._heard)
+            self._order = order
+        except Exception as error:  # noqa: BLE001  (whatever it is, it is answered)
+            self._heard(error)
+
+    def _heard(self, answer: dict[str, Any] | Exception) -> None:
+        if not isinstance(answer, Exception) and self._written(orjson.dumps(answer)):
+            return
+        self._whole.go_on(partial(self._by_messages, answer))
+
+    def _written(self, body: bytes) -> bool:
+        security = self._app.security
+        if security.closing:
+            return False
+        own = own_id(self._plain.request_id)
+        line = b"%b: %b\r\ncontent-length: %d\r\n" % (HEADER, own, len(body))
+        if not self._whole.answer(TAKEN + security.lines + line, body):
+            return False
+        answered_with(202).inc()
+        if self._app.access_log:
+            whose = {"request_id": own.decode(), **whose_lines(self._caller)}
+            tell_request("POST", PATH, 202, time.perf_counter() - self._begun, whose)
+        return True
+
+    async def _by_messages(
+        self, answer: dict[str, Any] | Exception, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        bind_contextvars(**whose_lines(self._caller))
+        tell = partial(self._app.tell, self._end(answer))
+        await logged(tell, scope, receive, send, told=self._app.access_log, begun=self._begun)
+
+    async def _end(self, answer: dict[str, Any] | Exception) -> dict[str, Any]:
+        if not isinstance(answer, Exception):
+            return answer
+        if self._order is None:
+            raise answer
+        ringer: Ringer = self._app.state.ringer
+        return await ringer.end(self._order, answer)
+
+
 @frozen
 class PlainRequest:
     """What the headers of a plain request to ring say."""
 
     authorization: str
     idempotency_key: str | None
+    request_id: bytes
 
 
-def _plain(scope: Scope) -> PlainRequest | None:
-    if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
-        return None
-    headers = dict(scope["headers"])
-    if len(headers) < len(scope["headers"]) or b"origin" in headers or scope["query_string"]:
+def _is_ring(scope: Scope) -> bool:
+    plain = scope["type"] == "http" and scope["path"] == PATH and not scope["query_string"]
+    return plain and scope["method"] == "POST"
+
+
+def _plain(given: Sequence[tuple[bytes, bytes]]) -> PlainRequest | None:
+    headers = dict(given)
+    if len(headers) < len(given) or b"origin" in headers:
         return None  # a header given twice; a web page's request, which CORS may have to see
     if not ODD.isdisjoint(headers) or headers.get(b"transfer-encoding", CHUNKED) != CHUNKED:
         return None  # what the long way refuses
@@ -136,7 +225,9 @@ def _plain(scope: Scope) -> PlainRequest | None:
         return None
     key = headers.get(b"idempotency-key")
     return PlainRequest(
-        authorization.decode("latin-1"), None if key is None else key.decode("latin-1")
+        authorization.decode("latin-1"),
+        None if key is None else key.decode("latin-1"),
+        headers.get(HEADER, b""),
     )
 
 

@@ -8,6 +8,7 @@ for a cid that has a live call rings more of its members, in that call's own lin
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -74,13 +75,26 @@ class Ringer:
 
         `known` hears who those are that are named by a handle alone, and may refuse.
         """
+        return await _counted(self._traced(one, known))
+
+    def begin(self, one: RingRequest, heard: Callable[[Answer], object]) -> None:
+        """As `submit`, for a request that names nobody by a handle and whose spans nobody sees.
+
+        `heard` is called with the call, or with what `end` makes one of. Raises Unavailable.
+        """
         try:
-            call = await self._traced(one, known)
-        except Exception:
+            self._lanes.put(_lane(one), one, partial(_hear, heard))
+        except Unavailable:
             RINGS.labels("refused").inc()
             raise
-        RINGS_TAKEN.inc()
-        return call
+
+    async def end(self, one: RingRequest, heard: Exception) -> dict[str, Any]:
+        """The call of a request of which this was heard in its place. Raises as `submit`."""
+        return await _counted(self._go_on(one, heard))
+
+    async def _go_on(self, one: RingRequest, heard: Exception) -> dict[str, Any]:
+        answer = await self._instead(one, heard)
+        return await self._ring(one) if answer is None else answer
 
     async def _traced(self, one: RingRequest, known: Known) -> dict[str, Any]:
         traces = self._runtime.traces
@@ -110,21 +124,23 @@ class Ringer:
     async def _ring(self, one: RingRequest) -> dict[str, Any]:
         for _ in range(TRIES):
             try:
-                answer = await self._begin(one)
-            except ringing.Owes as call:
-                answer = await self._ring_owed(one, call)
+                return await self._lanes.submit(_lane(one), one)
+            except (_Live, ringing.Meets, ringing.Owes) as heard:
+                answer = await self._instead(one, heard)
             if answer is not None:
                 return answer
         raise Conflict("call_in_progress", "calls with this cid begin and end too fast; try again")
 
-    async def _begin(self, one: RingRequest) -> dict[str, Any] | None:
+    async def _instead(self, one: RingRequest, heard: Exception) -> dict[str, Any] | None:
+        """What a request is answered of which this was heard; None: it is to be tried again."""
         try:
-            lane = (one.tenant_id, len(one.callees) > GROUP, one.watched)
-            return await self._lanes.submit(lane, one)
-        except _Live:
-            return await self._ring_more(one)
-        except ringing.Meets as call:
-            return await self._join(one, call.session_id)
+            if isinstance(heard, _Live):
+                return await self._ring_more(one)
+            if isinstance(heard, ringing.Meets):
+                return await self._join(one, heard.session_id)
+            raise heard
+        except ringing.Owes as call:
+            return await self._ring_owed(one, call)
 
     async def _in_turn(self, lane: Lane, orders: Sequence[RingRequest]) -> list[Answer]:
         async with self._pacer.turn(lane[0], len(orders)):
@@ -184,6 +200,26 @@ class Ringer:
         if done.instead is None and done.decision.refusal is not None:
             return None
         return ringing.answer_more(one, done)
+
+
+def _lane(one: RingRequest) -> Lane:
+    return one.tenant_id, len(one.callees) > GROUP, one.watched
+
+
+async def _counted(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    try:
+        call = await work
+    except Exception:
+        RINGS.labels("refused").inc()
+        raise
+    RINGS_TAKEN.inc()
+    return call
+
+
+def _hear(heard: Callable[[Answer], object], answer: Answer) -> None:
+    if not isinstance(answer, Exception):
+        RINGS_TAKEN.inc()
+    heard(answer)
 
 
 async def _outcome(work: Coroutine[Any, Any, dict[str, Any]]) -> Answer:

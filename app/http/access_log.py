@@ -8,6 +8,7 @@ can be found. The line tells the route's template, never the path or the query: 
 import logging
 import re
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -23,9 +24,6 @@ ENABLED = logging.getLogger(__name__)
 
 HEADER: Final = b"x-request-id"
 PLAIN: Final = re.compile(rb"[A-Za-z0-9_.:\-]{1,64}")
-OWN_ID: Final = "ringline.request_id"
-STATUS: Final = "ringline.status"
-"""Of a scope: the id of the request, and the status of an answer that went past `send`."""
 QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every second by machines; told only when all is told, or when the answer is no good one."""
 
@@ -36,14 +34,28 @@ def request_id() -> str | None:
     return found
 
 
-async def logged(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, told: bool) -> None:
-    """Have `app` answer one request; `told`: with a log line when it is over."""
-    given = next((value for name, value in scope["headers"] if name == HEADER), b"")
-    own = given if PLAIN.fullmatch(given) else uuid7_hex().encode()
+def own_id(given: bytes) -> bytes:
+    """The id of a request that gives this one, or none."""
+    return given if PLAIN.fullmatch(given) else uuid7_hex().encode()
+
+
+async def logged(
+    app: ASGIApp,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    told: bool,
+    begun: float | None = None,
+) -> None:
+    """Have `app` answer one request; `told`: with a log line when it is over.
+
+    `begun`: when it came, by `time.perf_counter`, if that was before.
+    """
+    own = own_id(next((value for name, value in scope["headers"] if name == HEADER), b""))
     # a server runs each request in a context of its own: nothing is to be unbound
     bind_contextvars(request_id=own.decode())
-    scope[OWN_ID] = own
-    begun, status = time.perf_counter(), 0
+    begun, status = begun or time.perf_counter(), 0
 
     async def sending(message: Message) -> None:
         nonlocal status
@@ -55,11 +67,12 @@ async def logged(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, to
     try:
         await app(scope, receive, sending)
     finally:
-        status = status or scope.get(STATUS, 0)
         if status and scope["path"] not in QUIET:
             answered_with(status).inc()
         if told:
-            _tell(scope, status, time.perf_counter() - begun)
+            route = getattr(scope.get("route"), "path", None)
+            seconds = time.perf_counter() - begun
+            tell_request(scope.get("method", "WEBSOCKET"), route, status, seconds)
 
 
 @lru_cache(maxsize=64)
@@ -68,18 +81,24 @@ def answered_with(status: int) -> Any:
     return RESPONSES.labels(status)
 
 
-def _tell(scope: Scope, status: int, seconds: float) -> None:
-    route = getattr(scope.get("route"), "path", None)
+def tell_request(
+    method: str,
+    route: str | None,
+    status: int,
+    seconds: float,
+    bound: Mapping[str, str] | None = None,
+) -> None:
+    """Leave a request's line; `bound`: what else it says, if not what this context says."""
     level = logging.DEBUG if route in QUIET and status < 400 else logging.INFO
     if ENABLED.isEnabledFor(level):
         said: dict[str, Any] = {
-            "method": scope.get("method", "WEBSOCKET"),
+            "method": method,
             "route": route,
             "status": status or None,
             "ms": round(seconds * 1_000, 1),
         }
-        if not write_soon(__name__, level, "request", said):
-            log.log(
+        if not write_soon(__name__, level, "request", said, bound):
+            log.bind(**bound or {}).log(
                 level,
                 "request",
                 method=said["method"],

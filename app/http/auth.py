@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -50,9 +51,17 @@ class Gate:
         From then on the request's log lines say whose it is: the tenant, and which key; no user.
         """
         caller = await self._caller(authorization)
-        key = {} if caller.key_id is None else {"key": str(caller.key_id)}
-        bind_contextvars(tenant=str(caller.tenant_id), caller=caller.kind, **key)
+        bind_contextvars(**whose_lines(caller))
         return caller
+
+    def known(self, authorization: str) -> Caller | None:
+        """The caller, if it is by an API key that was read within the second; binds nothing."""
+        scheme, _, credential = authorization.partition(" ")
+        credential = credential.strip()
+        if scheme.lower() != "bearer" or not credential.startswith(access.KEY_PREFIX):
+            return None
+        found: Caller | None = self._fresh(vault.digest(credential))
+        return found
 
     async def _caller(self, authorization: str | None) -> Caller:
         scheme, _, credential = (authorization or "").partition(" ")
@@ -192,11 +201,14 @@ class Gate:
         await self.revocations.stop()
         await self.key_sets.close()
 
-    async def _remembered(self, name: bytes, read: Callable[[Any], Any]) -> Any:
-        now = time.monotonic()
+    def _fresh(self, name: bytes) -> Any | None:
         known = self._known.get(name)
-        if known is not None and known[0] > now:
-            return known[1]
+        return known[1] if known is not None and known[0] > time.monotonic() else None
+
+    async def _remembered(self, name: bytes, read: Callable[[Any], Any]) -> Any:
+        known = self._fresh(name)
+        if known is not None:
+            return known
         task = self._reading.get(name)
         if task is None:
             # one reading for all who ask at this moment; who goes away does not end it for others
@@ -235,6 +247,17 @@ class Gate:
             session_id=said.session_id,
             device_id=said.device_id,
         )
+
+
+def whose_lines(caller: Caller) -> dict[str, str]:
+    """What the log lines of a request say of its caller."""
+    return _whose(caller.tenant_id, caller.kind, caller.key_id)
+
+
+@lru_cache(maxsize=1_024)
+def _whose(tenant_id: UUID, kind: str, key_id: UUID | None) -> dict[str, str]:
+    key = {} if key_id is None else {"key": str(key_id)}
+    return {"tenant": str(tenant_id), "caller": kind, **key}
 
 
 async def _server(session: Connection, digest: bytes) -> Caller | None:

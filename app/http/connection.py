@@ -8,7 +8,9 @@ import asyncio
 import resource
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from app.http.whole import Door, Whole
 
 MOST_HEAD: Final = 32 * 1024
 """Bytes of a request's line and headers, its trailers too. nginx and Apache take 8 KiB a line."""
@@ -18,9 +20,6 @@ BODY_WITHIN: Final = 30.0
 """Seconds for the head, from the connection or the first byte on, and for the body after it."""
 LONGEST_MESSAGE: Final = 32 * 1024
 MOST_WAITING_MESSAGES: Final = 4
-AT_ONCE: Final = "ringline.at_once"
-"""An extension of ASGI, which is given a scope, the head of its answer but for what the server
-adds, and the body: it writes all of it at once. False: it has to go by messages."""
 SPARE_FILES: Final = 64
 """Files that a process needs besides its connections: to PostgreSQL, Redis, logs."""
 
@@ -33,11 +32,18 @@ class BoundedConnection(HttpToolsProtocol):
     _in_head = True
     _rest: asyncio.TimerHandle | None = None
     _rests_since = 0.0
+    _body: bytes | None = None
+    """Of a request that goes through the app's door if it is whole with these bytes."""
+    _added_of: object = None
+    _added = b""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._door: Door | None = getattr(self.app, "door", None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection is taken, or refused where there are too many."""
         super().connection_made(transport)
-        self._extensions = {AT_ONCE: self._at_once}
         if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency:
             self._refuse(b"503 Service Unavailable", b"retry-after: 1\r\n")
             return
@@ -47,7 +53,6 @@ class BoundedConnection(HttpToolsProtocol):
         """It has ended."""
         self._disarm()
         self._rest_no_more()
-        self._extensions.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -57,6 +62,8 @@ class BoundedConnection(HttpToolsProtocol):
         if self._in_head:
             self._head += len(data)
         super().data_received(data)
+        if self._body is not None:
+            self._by_messages()  # more of it is still to come
         if self._in_head and self._head > MOST_HEAD:
             self._refuse(b"431 Request Header Fields Too Large")
         elif self._timer is None and (self._head or not self._in_head):
@@ -85,21 +92,101 @@ class BoundedConnection(HttpToolsProtocol):
         """The head is whole."""
         self._in_head = False
         self._disarm()
-        if not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._door is not None and self.url == self._door.path and self._fits_the_door():
+            self._body = b""
+        else:
             super().on_headers_complete()
-            self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        if not self.transport.is_closing():
+        if self._body is not None:
+            self._body += body
+        elif not self.transport.is_closing():
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._disarm()
         self._in_head, self._head = True, 0
+        if self._body is not None and self._is_taken(self._body):
+            return
         if not self.transport.is_closing():
             super().on_message_complete()
+
+    def _fits_the_door(self) -> bool:
+        parser, most = self.parser, self.limit_concurrency
+        return (
+            parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and not self.root_path
+            and (self.cycle is None or self.cycle.response_complete)
+            and (most is None or len(self.connections) < most)
+        )
+
+    def _is_taken(self, body: bytes) -> bool:
+        assert self._door is not None
+        if self.transport.is_closing():
+            self._body = None
+            return True  # nobody reads an answer any more
+        before = self.cycle
+        whole = Whole(self, self.scope, self.url, body)
+        self.cycle = whole  # type: ignore[assignment]
+        if self._door.take(whole):
+            self._body = None
+            return True
+        self.cycle = before
+        self._by_messages()
+        return False
+
+    def _by_messages(self) -> None:
+        """What the door does not take goes on as if there were none."""
+        body, self._body = self._body, None
+        if self.transport.is_closing():
+            return
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
+
+    def write_whole(self, whole: Whole, head: bytes, body: bytes) -> bool:
+        """See `Whole.answer`."""
+        gone = whole.disconnected or self.transport.is_closing()
+        if not gone and (not whole.keep_alive or self.flow.write_paused):
+            return False
+        whole.response_started = whole.response_complete = True
+        if not gone:
+            self.transport.write(b"".join((head, self._lines_added(), b"\r\n", body)))
+        self.on_response_complete()
+        return True
+
+    def _lines_added(self) -> bytes:
+        """Headers that the server adds; it makes them anew each second."""
+        headers = self.server_state.default_headers
+        if headers is not self._added_of:
+            self._added_of = headers
+            self._added = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+        return self._added
+
+    def begin_by_messages(self, whole: Whole, scope: Any, app: Any) -> None:
+        """See `Whole.go_on`."""
+        cycle = RequestResponseCycle(
+            scope=scope, transport=self.transport, flow=self.flow, logger=self.logger,
+            access_logger=self.access_logger, access_log=self.access_log,
+            default_headers=self.server_state.default_headers, message_event=asyncio.Event(),
+            expect_100_continue=False, keep_alive=whole.keep_alive,
+            on_response=self.on_response_complete,
+        )  # fmt: skip
+        cycle.body += whole.body
+        cycle.more_body, cycle.disconnected = False, whole.disconnected
+        cycle.message_event.set()
+        current: object = self.cycle
+        if current is whole:  # else the next is waiting already
+            self.cycle = cycle
+        self._start_asgi_task(cycle, app)
 
     def handle_websocket_upgrade(self) -> None:
         """From now on it is a WebSocket's."""
@@ -134,17 +221,6 @@ class BoundedConnection(HttpToolsProtocol):
         if self._rest is not None:
             self._rest.cancel()
             self._rest = None
-
-    def _at_once(self, scope: Any, head: bytes, body: bytes) -> bool:
-        cycle = self.cycle
-        if cycle.scope is not scope or not cycle.keep_alive or self.flow.write_paused:
-            return False  # another was asked for before this one was answered, or it is the last
-        cycle.response_started = cycle.response_complete = True
-        cycle.message_event.set()
-        added = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
-        self.transport.write(b"".join((head, *added, b"\r\n", body)))
-        cycle.on_response()
-        return True
 
     def _arm(self, seconds: float) -> None:
         if not self.transport.is_closing():

@@ -4,7 +4,6 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http.access_log import STATUS
 from app.infra import clock
 from app.infra.traces import REQUEST, TracedRequest
 
@@ -37,6 +36,5 @@ async def traced(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> No
             method, route = scope["method"], getattr(scope.get("route"), "path", "")
             request.span.rename(f"{method} {route}")
             said = {"http.request.method": method, "http.route": route}
-            status = status or scope.get(STATUS, 0)
             request.span.set(said | {"http.response.status_code": status})
             request.span.end(failed=not 0 < status < 500)

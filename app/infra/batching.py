@@ -7,6 +7,7 @@ are kept until they are written.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 Key = TypeVar("Key")
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Heard = Callable[[Answer | Exception], object]
 
 
 _tasks = Tasks("batch")
@@ -41,15 +43,19 @@ class Batcher(Generic[Item, Answer]):
     """Runs `work` on batches, one at a time. An answer that is an exception is raised to its asker.
 
     If `work` itself fails, each item of the batch is tried alone, so that one bad item harms no
-    other.
+    other. `rests` is called whenever nothing is left to do.
     """
 
     def __init__(
-        self, work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]], most: int
+        self,
+        work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
+        most: int,
+        rests: Callable[[], object] | None = None,
     ) -> None:
         self._work = work
         self._most = most
-        self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
+        self._rests = rests
+        self._waiting: list[tuple[Item, Heard[Answer]]] = []
         self._running: asyncio.Task[None] | None = None
 
     @property
@@ -57,18 +63,20 @@ class Batcher(Generic[Item, Answer]):
         """How many items wait for their batch."""
         return len(self._waiting)
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing runs and nothing waits."""
-        return self._running is None and not self._waiting
-
     async def submit(self, item: Item) -> Answer:
         """The answer to `item`. A caller that goes away does not take its item back."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self.put(item, partial(_settle, future))
+        return await future
+
+    def put(self, item: Item, heard: Heard[Answer]) -> None:
+        """Have `item` worked on; `heard` is called with its answer, or with why there is none.
+
+        In a turn of the loop after that: the next batch has begun by then.
+        """
+        self._waiting.append((item, heard))
         if self._running is None:
             self._running = _tasks.spawn("run", self._run(), of_all=True)
-        return await future
 
     async def _run(self) -> None:
         try:
@@ -77,8 +85,10 @@ class Batcher(Generic[Item, Answer]):
                 await self._do(batch)
         finally:
             self._running = None
+            if self._rests is not None and not self._waiting:
+                self._rests()
 
-    async def _do(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+    async def _do(self, batch: list[tuple[Item, Heard[Answer]]]) -> None:
         try:
             answers = await self._work([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001  (whatever it is, its askers must hear of it)
@@ -89,13 +99,18 @@ class Batcher(Generic[Item, Answer]):
                     alone = batch[start : start + ALONE_AT_ONCE]
                     await asyncio.gather(*(self._do([one]) for one in alone))
                 return
-        for (_, future), answer in zip(batch, answers, strict=True):
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+        soon = asyncio.get_running_loop().call_soon
+        for (_, heard), answer in zip(batch, answers, strict=True):
+            soon(heard, answer)  # each by itself: one that fails is no fault of the others
+
+
+def _settle(future: asyncio.Future[Answer], answer: Answer | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
 
 
 class Lanes(Generic[Key, Item, Answer]):
@@ -120,16 +135,19 @@ class Lanes(Generic[Key, Item, Answer]):
 
     async def submit(self, key: Key, item: Item) -> Answer:
         """The answer to `item`, which is worked on with what else comes for this key."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.put(key, item, partial(_settle, future))
+        return await future
+
+    def put(self, key: Key, item: Item, heard: Heard[Answer]) -> None:
+        """As `submit`, but for whom `heard` tells of it (`Batcher.put`). Raises Unavailable."""
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Batcher(lambda items: self._work(key, items), self._most)
+            work, rests = partial(self._work, key), partial(self._lanes.pop, key, None)
+            lane = self._lanes[key] = Batcher(work, self._most, rests)
         if lane.waiting >= self._most_waiting:
             raise Unavailable("busy", "too many requests wait for the same thing; try again")
-        try:
-            return await lane.submit(item)
-        finally:
-            if lane.idle and self._lanes.get(key) is lane:
-                del self._lanes[key]
+        lane.put(item, heard)
 
 
 class Writable(Protocol):

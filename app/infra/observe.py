@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import nullcontext, suppress
 from functools import lru_cache
 from typing import Any, TextIO
@@ -159,17 +159,26 @@ def _straight(
     raise structlog.DropEvent
 
 
-def write_soon(logger: str, level: int, said: str, fields: dict[str, Any]) -> bool:
+def write_soon(
+    logger: str,
+    level: int,
+    said: str,
+    fields: dict[str, Any],
+    bound: Mapping[str, Any] | None = None,
+) -> bool:
     """Write a line as a logger of ours does at this level, at the end of this turn of the loop.
 
-    False where somebody else listens, who is to be told by a logger.
+    `bound`: what else it says, instead of what this context does. False where somebody else
+    listens, who is to be told by a logger.
     """
     handlers = logging.root.handlers
     if len(handlers) != 1 or not isinstance(handlers[0], Lines):
         return False
     method = logging.getLevelName(level).lower()
     event = {**fields, "event": said}
-    event = event | get_contextvars() | event | {"level": method, "logger": logger}
+    if bound is None:
+        bound = get_contextvars()
+    event = {**event, **bound, **event, "level": method, "logger": logger}
     try:
         line = handlers[0].renderer(None, method, redact(None, method, _STAMP(None, method, event)))
     except Exception:  # noqa: BLE001  (`logging` tells of what cannot be written, and raises nothing)

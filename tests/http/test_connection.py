@@ -5,14 +5,42 @@ import contextlib
 import json
 import zlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import uvicorn
 
 from app.http import connection
-from app.http.connection import AT_ONCE, MOST_HEAD, BoundedConnection, limits
+from app.http.connection import MOST_HEAD, BoundedConnection, limits
+from app.http.whole import Door, Whole
 
 MOST = 20
+
+
+class Application:
+    """The app below, with a door at `/whole`."""
+
+    def __init__(self) -> None:
+        self.door = Door(b"/whole", self.take)
+        self.taken: list[Whole] = []
+
+    async def __call__(self, scope, receive, send) -> None:
+        await app(scope, receive, send)
+
+    def take(self, whole: Whole) -> bool:
+        """`no`: not taken; `later`: waits in `taken`; what else there is: its length."""
+        if whole.body == b"no":
+            return False
+        self.taken.append(whole)
+        if whole.body != b"later":
+            self.answer(whole)
+        return True
+
+    def answer(self, whole: Whole) -> None:
+        body = b"whole %d" % len(whole.body)
+        if not whole.answer(b"HTTP/1.1 202 Accepted\r\ncontent-length: %d\r\n" % len(body), body):
+            whole.go_on(app)
 
 
 async def app(scope, receive, send) -> None:
@@ -25,13 +53,8 @@ async def app(scope, receive, send) -> None:
         told = await receive()
         await send({"type": "websocket.send", "text": json.dumps(told.get("code", "text"))})
         return
-    if scope["path"] == "/at-once":
-        await receive()
-        head = b"HTTP/1.1 202 Accepted\r\ncontent-length: 4\r\n"
-        if scope["extensions"][AT_ONCE](scope, head, b"once"):
-            return
     seen, more = 0, True
-    while more and scope["path"] != "/at-once":
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             return
@@ -51,16 +74,22 @@ REST = 0.5
 
 
 @contextlib.asynccontextmanager
-async def serving(rest: float) -> AsyncIterator[int]:
+async def serving(rest: float, served: Any = app) -> AsyncIterator[tuple[int, uvicorn.Server]]:
     config = uvicorn.Config(
-        app, port=0, log_config=None, lifespan="off", timeout_keep_alive=rest, **limits(MOST)
+        served,
+        port=0,
+        log_config=None,
+        lifespan="off",
+        proxy_headers=False,
+        timeout_keep_alive=rest,
+        **limits(MOST),
     )
     listener = config.bind_socket()
     server = uvicorn.Server(config)
     running = asyncio.create_task(server._serve([listener]))
     while not server.started:
         await asyncio.sleep(0.01)
-    yield listener.getsockname()[1]
+    yield listener.getsockname()[1], server
     server.should_exit = True
     await running
     listener.close()
@@ -71,15 +100,38 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """The server, with shorter times."""
     monkeypatch.setattr(connection, "HEAD_WITHIN", 0.4)
     monkeypatch.setattr(connection, "BODY_WITHIN", 0.4)
-    async with serving(60) as found:
+    async with serving(60) as (found, _):
         yield found
 
 
 @pytest.fixture
 async def short_rest() -> AsyncIterator[int]:
     """The server, which closes what rests for `REST` seconds."""
-    async with serving(REST) as found:
+    async with serving(REST) as (found, _):
         yield found
+
+
+@dataclass
+class Doors:
+    """A server of an app with a door."""
+
+    port: int
+    app: Application
+    server: uvicorn.Server
+
+    async def waits(self) -> None:
+        """Until the app has been asked something through it."""
+        async with asyncio.timeout(10):
+            while not self.app.taken:
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def doors() -> AsyncIterator[Doors]:
+    """The server, of an app with a door."""
+    made = Application()
+    async with serving(60, made) as (found, server):
+        yield Doors(found, made, server)
 
 
 @contextlib.asynccontextmanager
@@ -222,26 +274,84 @@ def test_a_process_has_no_more_connections_than_files() -> None:
     assert 1 <= made["limit_concurrency"] <= (10**9 if hard == resource.RLIM_INFINITY else hard)
 
 
-ONCE = b"POST /at-once HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+def to_door(body: bytes, *more: bytes) -> bytes:
+    head = [b"POST /whole HTTP/1.1", b"Host: x", b"Content-Length: %d" % len(body), *more]
+    return b"\r\n".join([*head, b"", body])
 
 
-async def test_an_answer_may_be_written_at_once(port: int) -> None:
-    """But where the next was asked for before it was there."""
-    async with opened(port) as (reader, writer):
-        for statuses in ([202], [202], [200, 200, 202]):
-            writer.write((ONCE + b"\r\n") * len(statuses))
-            for status in statuses:
-                head = await reader.readuntil(b"\r\n\r\n")
-                assert head.startswith(b"HTTP/1.1 %d " % status)
-                assert b"\r\ndate: " in head
-                body = b"once" if status == 202 else b"0 2"
-                assert await reader.readexactly(len(body)) == body
-        writer.write(GET + CLOSE)
-        assert (await reader.read()).startswith(b"HTTP/1.1 200")
+async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"HTTP/1.1 100"):
+            head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        return head, await reader.readexactly(length)
 
 
-async def test_what_ends_its_connection_is_answered_by_messages(port: int) -> None:
-    answer = await answer_to(port, ONCE + CLOSE)
+async def test_what_comes_whole_goes_through_the_door(doors: Doors) -> None:
+    """And everything else by messages: by parts, of another version, another target or method."""
+    async with opened(doors.port) as (reader, writer):
+        for sent, body in (
+            ([to_door(b"abc")], b"whole 3"),
+            ([to_door(b"")], b"whole 0"),
+            ([to_door(b"no")], b"2 2"),
+            ([to_door(b"abc")[:-1], b"c"], b"3 2"),
+            ([to_door(b"abc")[:30], to_door(b"abc")[30:]], b"whole 3"),
+            ([to_door(b"abc").replace(b"/whole", b"/whole?a")], b"3 2"),
+            ([to_door(b"abc").replace(b"POST", b"PUT")], b"3 2"),
+            ([to_door(b"abc", b"Expect: 100-continue")], b"3 3"),
+            ([POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"], b"1 2"),
+        ):
+            for part in sent:
+                writer.write(part)
+                await asyncio.sleep(0.05)
+            head, found = await read_answer(reader)
+            assert found == body, sent
+            assert b"\r\ndate: " in head
+
+
+async def test_what_is_asked_next_waits_for_the_answer_through_the_door(doors: Doors) -> None:
+    async with opened(doors.port) as (reader, writer):
+        writer.write(to_door(b"later") + GET + b"\r\n" + to_door(b"abc"))
+        await doors.waits()
+        assert len(doors.app.taken) == 1
+        doors.app.answer(doors.app.taken[0])
+        found = [(await read_answer(reader))[1] for _ in range(3)]
+        assert found == [b"whole 5", b"0 1", b"3 2"]
+        writer.write(to_door(b"abc"))
+        assert (await read_answer(reader))[1] == b"whole 3"
+
+
+async def test_an_answer_through_the_door_may_go_on_by_messages(doors: Doors) -> None:
+    """As the last of its connection does: the server stops."""
+    async with opened(doors.port) as (reader, writer):
+        writer.write(to_door(b"later"))
+        await doors.waits()
+        doors.server.should_exit = True
+        while doors.app.taken[0].keep_alive:
+            await asyncio.sleep(0.01)
+        doors.app.answer(doors.app.taken[0])
+        head, body = await read_answer(reader)
+        assert (head[:15], body) == (b"HTTP/1.1 200 OK", b"5 2")
+        assert b"connection: close\r\n" in head
+        assert await reader.read() == b""
+
+
+async def test_whoever_has_gone_is_answered_nothing(doors: Doors) -> None:
+    async with opened(doors.port) as (_, writer):
+        writer.write(to_door(b"later"))
+        await doors.waits()
+    whole = doors.app.taken[0]
+    while not whole.disconnected:
+        await asyncio.sleep(0.01)
+    assert whole.answer(b"HTTP/1.1 202 Accepted\r\n", b"")
+    async with opened(doors.port) as (reader, writer):
+        writer.write(to_door(b"abc"))
+        assert (await read_answer(reader))[1] == b"whole 3"
+
+
+async def test_what_ends_its_connection_is_answered_by_messages(doors: Doors) -> None:
+    answer = await answer_to(doors.port, to_door(b"abc", b"Connection: close"))
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"connection: close\r\n" in answer
 
