@@ -5,6 +5,7 @@ answer, whole and within its bounds, ends it.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, cast
 
 import httptools
@@ -16,6 +17,9 @@ MOST_READ: Final = 64 * 1024
 
 MOST_ON_WIRE: Final = 256 * 1024
 """Bytes that one answer may cost, with its headers and all that comes before it (1xx)."""
+
+LONGEST_KNOWN: Final = 1024
+"""Bytes of an answer's head that a connection knows again: most of one server's are alike."""
 
 KEPT_FOR: Final = 30.0
 """Seconds for which a connection is kept without being used."""
@@ -51,6 +55,19 @@ class Reply:
     body: bytes
 
 
+@frozen
+class Known:
+    """The head of the last answer, which came whole with its body, and all that it says.
+
+    The same bytes say the same: `size` is that of head and body.
+    """
+
+    head: bytes
+    size: int
+    status: int
+    headers: list[tuple[bytes, bytes]]
+
+
 class Asked(asyncio.Protocol):
     """A connection to one server, which is asked one thing at a time.
 
@@ -62,6 +79,8 @@ class Asked(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waits = False
         self._end: Reply | Exception | None = None
+        self._known: Known | None = None
+        self._parser = httptools.HttpResponseParser(self)
         self._born = self._loop.time()
         self._begin()
 
@@ -90,7 +109,6 @@ class Asked(asyncio.Protocol):
             self._transport.abort()
 
     def _begin(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self._read = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = b""
@@ -124,18 +142,39 @@ class Asked(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read what has come; nobody asked for more than one answer."""
         self._read += len(data)
+        known = self._known
         if not self._waits:
             self.close()
         elif self._read > MOST_ON_WIRE:
             self._fail(Lost(unanswered=False))
+        elif known and len(data) == known.size and data.startswith(known.head):
+            self._reusable = True
+            self._conclude(Reply(known.status, known.headers, data[len(known.head) :]))
         else:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade:
-                self._finish(reusable=False)
-            except httptools.HttpParserError as error:
-                self._fail(NotHttp(str(error)))
+            self._parse(data)
         self._tell()
+
+    def _parse(self, data: bytes) -> None:
+        whole = self._read == len(data)  # nothing of this answer came before
+        if whole:
+            self._parser = httptools.HttpResponseParser(self)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._finish(reusable=False)
+        except httptools.HttpParserError as error:
+            self._fail(NotHttp(str(error)))
+        else:
+            self._known = self._to_know(data) if whole else None
+
+    def _to_know(self, data: bytes) -> Known | None:
+        """What these bytes say, if they are one answer whose head says how long it is."""
+        end, length = self._end, data.find(b"\r\n\r\n") + 4
+        if not (isinstance(end, Reply) and self._reusable and length <= LONGEST_KNOWN):
+            return None
+        if len(data) != length + len(end.body) or b"transfer-encoding" in dict(end.headers):
+            return None
+        return Known(data[:length], len(data), end.status, end.headers)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended: so has a body that says no length of its own (RFC 9112, 6.3)."""
@@ -176,37 +215,33 @@ class Asked(asyncio.Protocol):
         return 100 <= status < 200 and status != SWITCHING
 
 
+Told = Callable[[Reply | Exception], object]
+
+
 class Connection(Asked):
-    """One whose answers are awaited, and which is kept for the next who asks."""
+    """One that tells who asked, and is kept for the next who asks."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._answer: asyncio.Future[Reply] | None = None
+        self._told: Told | None = None
         self._kept: Kept | None = None
         self.used = self._born
 
-    async def ask(self, request: bytes) -> Reply:
-        """Send a request, and read its answer. Raises Lost and NotHttp.
+    def ask(self, request: bytes, told: Told) -> None:
+        """Send a request; `told` hears its end, once. Raises Lost when the connection has ended."""
+        self.begin(request)
+        self._told = told
 
-        Whoever gives up waiting ends the connection.
-        """
-        self._answer = self._loop.create_future()
-        try:
-            self.begin(request)
-            return await self._answer
-        finally:
-            self._answer = None
-            if not self._reusable:
-                self.close()
+    def give_up(self) -> None:
+        """End it; who asked hears nothing more."""
+        self._told = None
+        self.close()
 
     def concluded(self, end: Reply | Exception) -> None:
-        """Whoever waits has it."""
-        if self._answer is None or self._answer.done():
-            return
-        if isinstance(end, Reply):
-            self._answer.set_result(end)
-        else:
-            self._answer.set_exception(end)
+        """Whoever asked hears it."""
+        told, self._told = self._told, None
+        if told is not None:
+            told(end)
 
     def rests_in(self, kept: "Kept | None") -> None:
         """It is kept there; None: it is in use."""
@@ -224,7 +259,7 @@ class Kept:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._resting: dict[Origin, list[Connection]] = {}
+        self._resting: dict[Origin, dict[Connection, None]] = {}
         self._by_use: dict[Connection, Origin] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -234,7 +269,7 @@ class Kept:
     def take(self, origin: Origin) -> Connection | None:
         """The connection to that server that was used last, if there is one."""
         while some := self._resting.get(origin):
-            connection = some[-1]
+            connection = next(reversed(some))
             self.forget(connection)
             if connection.fresh:
                 return connection
@@ -247,7 +282,7 @@ class Kept:
             connection.close()
             return
         connection.rests_in(self)
-        self._resting.setdefault(origin, []).append(connection)
+        self._resting.setdefault(origin, {})[connection] = None
         self._by_use[connection] = origin
         self.shrink(self._most)
         if self._timer is None:
@@ -258,7 +293,7 @@ class Kept:
         connection.rests_in(None)
         origin = self._by_use.pop(connection)
         some = self._resting[origin]
-        some.remove(connection)
+        del some[connection]
         if not some:
             del self._resting[origin]
 

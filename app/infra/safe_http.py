@@ -9,17 +9,21 @@ that it carries. Redirects are not followed, no proxy of the environment is used
 import asyncio
 import socket
 import ssl
-from collections.abc import Hashable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 
 from app.core.delivery import DeliveryError
-from app.core.text import is_plain, storable
+from app.core.frozen import frozen
+from app.core.text import storable
 from app.core.webhook_retry import Answer, seconds_asked
 from app.infra.addresses import Judge, Names, Resolver, is_private, is_public
 from app.infra.errors import Invalid
-from app.infra.http1 import MOST_READ, Connection, Kept, Lost, NotHttp, Reply
+from app.infra.http1 import MOST_READ, Connection, Kept, Lost, NotHttp, Origin, Reply
+from app.infra.tasks import Tasks
 from app.infra.urls import BadUrl, HttpUrl, http_url
+from app.infra.watch import Watch
 
 ANSWER_WITHIN = 10.0
 CONNECT_WITHIN = 5.0
@@ -31,6 +35,9 @@ MOST_RESTING = 256
 """Connections that are kept for the next request to the same server."""
 
 ADDRESSES_TRIED = 3
+
+Told = Callable[[Answer | BaseException], object]
+"""Hears once what came of a request: the answer; what was raised by a bug; or CancelledError."""
 
 
 class PrivateAddress(Exception):
@@ -68,6 +75,30 @@ def _trust_of_this_machine() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+class Asking:
+    """One request: under way from when it is begun until it is told of, or withdrawn.
+
+    `now`: what a date in `Retry-After` is compared with. `owner`: whose share of what is scarce
+    (look-ups of names) it takes. `kept`: bytes of the answer's body that are told.
+    """
+
+    __slots__ = ("again", "connection", "kept", "now", "owner", "placed", "request", "target",
+                 "task", "told")  # fmt: skip
+
+    def __init__(self, told: Told, now: datetime, owner: Hashable, kept: int) -> None:
+        self.told = told
+        self.now = now
+        self.owner = owner
+        self.kept = kept
+        self.target: Target
+        self.request = b""
+        self.placed = False
+        self.again = False
+        """Whether it goes once more if it is not answered: it was sent on a kept connection."""
+        self.connection: Connection | None = None
+        self.task: asyncio.Task[None] | None = None
+
+
 class SafeHttp:
     """Connections to tenants' endpoints. Belongs to one event loop.
 
@@ -84,14 +115,28 @@ class SafeHttp:
         trust: ssl.SSLContext | None = None,
         within: float = ANSWER_WITHIN,
     ) -> None:
-        self._within = within
         self._resolver = resolver
         self._names = Names()
         self._judge: Judge = anyone if allow_private else judge
         self._tls = trust or _trust_of_this_machine()
-        self._places = asyncio.Semaphore(MOST_CONNECTIONS)
+        self._tasks = Tasks("http")
+        self._under_way: Watch[Asking] = Watch(within, self._late)
+        self._waiting: deque[Asking] = deque()
         self._in_use = 0
         self._kept = Kept(MOST_RESTING)
+
+    def send(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        told: Told,
+        *,
+        now: datetime,
+        owner: Hashable = None,
+    ) -> None:
+        """POST once, and return at once; `told` hears what came of it, perhaps before that."""
+        self._send("POST", url, headers, body, Asking(told, now, owner, MOST_TOLD))
 
     async def post(
         self,
@@ -103,25 +148,27 @@ class SafeHttp:
         owner: Hashable = None,
         kept: int = MOST_TOLD,
     ) -> Answer:
-        """POST once; never raises for what the other side does.
-
-        `now`: what a date in `Retry-After` is compared with. `owner`: whose share of what is
-        scarce (look-ups of names) it takes. `kept`: bytes of the answer's body that are told.
-        """
-        return await self._try("POST", url, headers, body, now, owner, kept)
+        """POST once; never raises for what the other side does."""
+        return await self._ask("POST", url, headers, body, now, owner, kept)
 
     async def get(self, url: str, *, now: datetime, owner: Hashable = None) -> Answer:
         """GET once, as `post`; the answer's text is whole, or the error is `too_long`."""
-        answer = await self._try("GET", url, {}, b"", now, owner, MOST_READ + 1)
+        answer = await self._ask("GET", url, {}, b"", now, owner, MOST_READ + 1)
         if len(answer.text or "") > MOST_READ:
             return Answer(answer.status, DeliveryError.TOO_LONG)
         return answer
 
     async def close(self) -> None:
-        """Close every connection that is kept."""
+        """Close every connection; who waits for an answer hears that it was cancelled."""
+        self._waiting.clear()
+        for one in list(self._under_way):
+            self._withdraw(one)
+            one.told(asyncio.CancelledError())
+        self._under_way.close()
         self._kept.close()
+        await self._tasks.stop()
 
-    async def _try(
+    async def _ask(
         self,
         method: str,
         url: str,
@@ -129,40 +176,116 @@ class SafeHttp:
         body: bytes,
         now: datetime,
         owner: Hashable,
-        keep: int,
+        kept: int,
     ) -> Answer:
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def told(said: Answer | BaseException) -> None:
+            if answer.done():  # who asked has gone
+                return
+            if isinstance(said, Answer):
+                answer.set_result(said)
+            elif isinstance(said, asyncio.CancelledError):
+                answer.cancel()
+            else:
+                answer.set_exception(said)
+
+        one = Asking(told, now, owner, kept)
+        self._send(method, url, headers, body, one)
         try:
-            address = _read(url)
-            request = _request(method, address, headers, body)
-            async with asyncio.timeout(self._within):
-                reply = await self._ask(address, request, owner)
-        except Exception as error:
-            found = _said_by(error)
-            if found is None:
-                raise
-            return Answer(None, found)
-        return _answer(reply, now, keep)
+            return await answer
+        finally:
+            if one in self._under_way:
+                self._withdraw(one)
 
-    async def _ask(self, address: HttpUrl, request: bytes, owner: Hashable) -> Reply:
-        origin = address.origin
-        async with self._places:
-            self._in_use += 1
-            try:
-                connection = self._kept.take(origin)
-                if connection is not None:
-                    try:
-                        return await self._on(connection, address, request)
-                    except Lost as lost:
-                        if not lost.unanswered:
-                            raise
-                return await self._on(await self._connect(address, owner), address, request)
-            finally:
-                self._in_use -= 1
+    # --- one request ---------------------------------------------------------------------------
 
-    async def _on(self, connection: Connection, address: HttpUrl, request: bytes) -> Reply:
-        reply = await connection.ask(request)
-        self._kept.give(address.origin, connection)
-        return reply
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, one: Asking
+    ) -> None:
+        try:
+            one.target = _target(method, url)
+            one.request = _request(one.target, headers, body)
+        except ValueError as error:
+            one.told(_said(error))
+            return
+        self._under_way.begin(one)
+        self._begin(one)
+
+    def _begin(self, one: Asking) -> None:
+        """Ask by a connection that is kept, or by a new one; later, while there are too many."""
+        if self._in_use >= MOST_CONNECTIONS:
+            self._waiting.append(one)
+            return
+        self._in_use += 1
+        one.placed = True
+        connection = self._kept.take(one.target.origin)
+        if connection is None:
+            self._begin_anew(one)
+        else:
+            one.again = True
+            self._by(connection, one)
+
+    def _begin_anew(self, one: Asking) -> None:
+        one.again = False
+        one.task = self._tasks.spawn("connect", self._by_a_new_one(one), of_all=True)
+
+    async def _by_a_new_one(self, one: Asking) -> None:
+        try:
+            connection = await self._connect(one.target.url, one.owner)
+        except Exception as error:  # noqa: BLE001  (whatever it is: who asked hears of it)
+            one.task = None
+            self._conclude(one, _said(error))
+        else:
+            one.task = None
+            self._by(connection, one)
+
+    def _by(self, connection: Connection, one: Asking) -> None:
+        one.connection = connection
+        try:
+            connection.ask(one.request, partial(self._heard, one))
+        except Lost as lost:
+            self._heard(one, lost)
+
+    def _heard(self, one: Asking, end: Reply | Exception) -> None:
+        connection, one.connection = one.connection, None
+        assert connection is not None
+        if isinstance(end, Reply):
+            self._kept.give(one.target.origin, connection)
+            self._conclude(one, _answer(end, one.now, one.kept))
+            return
+        connection.close()
+        if one.again and isinstance(end, Lost) and end.unanswered:
+            self._begin_anew(one)
+        else:
+            self._conclude(one, _said(end))
+
+    def _conclude(self, one: Asking, said: Answer | BaseException) -> None:
+        self._leave(one)
+        one.told(said)
+
+    def _late(self, one: Asking) -> None:
+        self._withdraw(one)
+        one.told(_said(TimeoutError()))
+
+    def _withdraw(self, one: Asking) -> None:
+        """Nobody waits for it any more: its connection ends."""
+        if one.task is not None:
+            one.task.cancel()
+        if one.connection is not None:
+            one.connection.give_up()
+        self._leave(one)
+
+    def _leave(self, one: Asking) -> None:
+        """It is not under way any more, and its place is another's."""
+        self._under_way.end(one)
+        if one.placed:
+            one.placed = False
+            self._in_use -= 1
+        while self._waiting and self._in_use < MOST_CONNECTIONS:
+            following = self._waiting.popleft()
+            if following in self._under_way:
+                self._begin(following)
 
     async def _connect(self, address: HttpUrl, owner: Hashable) -> Connection:
         """Connect to the first address that may be reached and answers."""
@@ -196,28 +319,41 @@ class SafeHttp:
         raise last
 
 
+@frozen
+class Target:
+    """Where a request goes, and how it begins."""
+
+    url: HttpUrl
+    origin: Origin
+    first: str
+    host: str
+
+
 @lru_cache(maxsize=4_096)
-def _read(url: str) -> HttpUrl:
-    return http_url(url)
+def _target(method: str, url: str) -> Target:
+    """Raises BadUrl."""
+    read = http_url(url)
+    return Target(read, read.origin, f"{method} {read.target} HTTP/1.1", read.netloc)
 
 
-def _request(method: str, address: HttpUrl, headers: Mapping[str, str], body: bytes) -> bytes:
+def _request(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:
     """Raises ValueError for a header that would be more than one."""
-    lines = [f"{method} {address.target} HTTP/1.1", f"Host: {headers.get('Host', address.netloc)}"]
+    lines = [target.first, f"Host: {headers.get('Host', target.host)}"]
     lines += [f"{name}: {value}" for name, value in headers.items() if name != "Host"]
-    if method == "POST":
+    if not target.first.startswith("GET "):
         lines.append(f"Content-Length: {len(body)}")
-    if not is_plain("".join(lines)):
-        raise ValueError("a header holds a control character")
+    said = "".join(lines)
+    if not (said.isascii() and said.isprintable()):
+        raise ValueError("a header holds a control character, or is not ASCII")
     return "\r\n".join((*lines, "\r\n")).encode("ascii") + body
 
 
-def _said_by(error: Exception) -> DeliveryError | None:
-    """What is told of an error that the other side has caused; None of any other."""
+def _said(error: Exception) -> Answer | Exception:
+    """What is told of an error that the other side has caused; of any other itself."""
     for kind, said in ERRORS.items():
         if isinstance(error, kind):
-            return said
-    return None
+            return Answer(None, said)
+    return error
 
 
 ERRORS: dict[type[Exception], DeliveryError] = {

@@ -1,8 +1,7 @@
 """What a worker reads of deliveries and of the endpoints that they go to, as values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from app.core.frozen import frozen
@@ -46,26 +45,35 @@ class Delivery(RowValue):
 
 
 @frozen
-class DeliveryFacts(RowValue):
-    """Where a delivery goes and what it says: of a call its `cid`, and its trace, if it has one.
+class DueEvent(RowValue):
+    """What a delivery says, to whomever it goes: of a call its `cid`, and its trace, if it has one.
 
-    Beside these the live secrets that sign it, the newest first; None when there are none.
+    `data` is JSON as the database writes it.
+    """
+
+    event_id: str
+    type: str
+    at: datetime
+    data: str
+    cid: str | None
+    traceparent: str | None
+
+
+@frozen
+class Destination(RowValue):
+    """Where a webhook's deliveries go, and the live secrets that sign them, the newest first.
+
+    None when there are none.
     """
 
     webhook_id: UUID
-    event_id: str
     tenant_id: UUID
     url: str
-    type: str
-    at: datetime
-    data: Mapping[str, Any]
-    cid: str | None
-    traceparent: str | None
     secret_ids: Sequence[UUID] | None
     sealed: Sequence[bytes] | None
 
     def secrets(self) -> "list[SealedSecret]":
-        """What signs it."""
+        """What signs."""
         live = zip(self.secret_ids or (), self.sealed or (), strict=True)
         return [SealedSecret(one, self.tenant_id, self.webhook_id, kept) for one, kept in live]
 

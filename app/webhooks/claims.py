@@ -1,13 +1,13 @@
 """Claiming: which deliveries a worker takes on, what they say, and how claims are given back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import text
 
 from app.events.store import bounds
 from app.infra.db import Connection, read
-from app.webhooks.claimed import Delivery, DeliveryFacts, DueWebhook, Key
+from app.webhooks.claimed import Delivery, Destination, DueEvent, DueWebhook, Key
 
 FREE = """p.state = 'pending' AND p.due_at <= clock_timestamp()
                 AND NOT EXISTS (
@@ -71,47 +71,56 @@ async def claim(session: Connection, worker: UUID, counts: Mapping[UUID, int]) -
     return await read(session, CLAIM, Delivery, values)
 
 
-SECRETS = """
+EVENTS = text("""
+    SELECT k.event_id, e.type, e.at, CAST(e.data AS text) AS data,
+        c.type || ':' || c.name AS cid, c.traceparent
+    FROM unnest(CAST(:events AS text[]), CAST(:calls AS uuid[]), CAST(:seqs AS integer[]))
+        AS k(event_id, session_id, seq)
+    JOIN events e ON e.session_id = k.session_id AND e.seq = k.seq
+        AND e.session_id BETWEEN :first AND :last
+    JOIN calls c ON c.id = k.session_id
+    UNION ALL
+    SELECT k.event_id, e.type, e.at, CAST(e.data AS text), NULL, NULL
+    FROM unnest(CAST(:of_tenants AS text[]), CAST(:ids AS uuid[])) AS k(event_id, id)
+    JOIN tenant_events e ON e.id = k.id
+""")
+DESTINATIONS = text("""
+    SELECT w.id AS webhook_id, w.tenant_id, w.url, s.ids AS secret_ids, s.sealed
+    FROM webhooks w
     CROSS JOIN LATERAL (
         SELECT array_agg(s.id ORDER BY s.id DESC) AS ids,
             array_agg(s.sealed ORDER BY s.id DESC) AS sealed
         FROM webhook_secrets s
         WHERE s.webhook_id = w.id AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
     ) s
-"""
-"""What signs at this moment: asked with each try, so that one taken back signs no more."""
-
-FACTS = text(f"""
-    SELECT d.webhook_id, d.event_id, w.tenant_id, w.url, e.type, e.at, e.data,
-        c.type || ':' || c.name AS cid, c.traceparent, s.ids AS secret_ids, s.sealed
-    FROM unnest(CAST(:webhooks AS uuid[]), CAST(:events AS text[])) AS k(webhook_id, event_id)
-    JOIN deliveries d USING (webhook_id, event_id)
-    JOIN webhooks w ON w.id = d.webhook_id
-    JOIN events e ON e.session_id = d.session_id AND e.seq = d.seq
-        AND e.session_id BETWEEN :first AND :last
-    JOIN calls c ON c.id = d.session_id {SECRETS}
-    UNION ALL
-    SELECT d.webhook_id, d.event_id, w.tenant_id, w.url, e.type, e.at, e.data, NULL, NULL,
-        s.ids, s.sealed
-    FROM unnest(CAST(:webhooks AS uuid[]), CAST(:events AS text[]), CAST(:ids AS uuid[]))
-        AS k(webhook_id, event_id, id)
-    JOIN deliveries d USING (webhook_id, event_id)
-    JOIN webhooks w ON w.id = d.webhook_id
-    JOIN tenant_events e ON e.id = k.id {SECRETS}
-    WHERE d.session_id IS NULL
-""")  # noqa: S608  (a constant)
+    WHERE w.id = ANY(CAST(:webhooks AS uuid[]))
+""")
 
 
-async def facts(session: Connection, claimed: Sequence[Delivery]) -> dict[Key, DeliveryFacts]:
-    """Where claimed deliveries go, what they say and what signs it; what is missing has gone."""
+async def events(session: Connection, claimed: Iterable[Delivery]) -> dict[str, DueEvent]:
+    """What claimed deliveries say, once for all endpoints of an event; what is missing has gone."""
+    told = {one.event_id: one for one in claimed}
+    calls = [one for one in told.values() if one.session_id is not None]
+    own = [one.event_id for one in told.values() if one.session_id is None]
     values = {
-        "webhooks": [one.webhook_id for one in claimed],
-        "events": [one.event_id for one in claimed],
-        "ids": [UUID(hex=one.event_id[4:]) if one.session_id is None else None for one in claimed],
-        **bounds([one.session_id for one in claimed if one.session_id is not None]),
+        "events": [one.event_id for one in calls],
+        "calls": [one.session_id for one in calls],
+        "seqs": [one.seq for one in calls],
+        "of_tenants": own,
+        "ids": [UUID(hex=one[4:]) for one in own],
+        **bounds([one.session_id for one in calls if one.session_id is not None]),
     }
-    found = await read(session, FACTS, DeliveryFacts, values)
-    return {(one.webhook_id, one.event_id): one for one in found}
+    return {one.event_id: one for one in await read(session, EVENTS, DueEvent, values)}
+
+
+async def destinations(session: Connection, claimed: Iterable[Delivery]) -> dict[UUID, Destination]:
+    """Where claimed deliveries go, and what signs at this moment; what is missing has gone.
+
+    Asked with each try, so that a secret which is taken back signs no more.
+    """
+    webhooks = list({one.webhook_id for one in claimed})
+    found = await read(session, DESTINATIONS, Destination, {"webhooks": webhooks})
+    return {one.webhook_id: one for one in found}
 
 
 ORPHANS = text("""

@@ -8,6 +8,8 @@ try raises is a result like any other, so that no claim and no place is kept for
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -17,7 +19,6 @@ from app.core.delivery import DeliveryError, DeliveryState
 from app.core.webhook_retry import Answer
 from app.core.webhook_share import share
 from app.infra.bisection import Aside, rows_alone
-from app.infra.db import dump_json
 from app.infra.ids import uuid7
 from app.infra.outage import is_transient
 from app.infra.runtime import Runtime
@@ -26,10 +27,10 @@ from app.infra.tasks import Tasks
 from app.infra.traces import Attributes, Span
 from app.infra.vault import VaultError
 from app.webhooks import claims
-from app.webhooks.claimed import Delivery, DeliveryFacts, Key
-from app.webhooks.open_deliveries import OpenDeliveries
+from app.webhooks.claimed import Delivery, Destination, DueEvent
+from app.webhooks.open_deliveries import OpenDeliveries, OpenDelivery
 from app.webhooks.recording import DeliveryRecorder, DeliveryResult
-from app.webhooks.signing import SigningKeys, body_of, signed
+from app.webhooks.signing import SigningKey, SigningKeys, body_of, signed
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,31 @@ AGAIN: Final = 0.25
 
 TOLD_EVERY: Final = 60.0
 
-Facts = Mapping[Key, DeliveryFacts]
+
+class Facts:
+    """What deliveries claimed together say, where they go and what signs them, each made once."""
+
+    def __init__(
+        self, events: Mapping[str, DueEvent], destinations: Mapping[UUID, Destination]
+    ) -> None:
+        self.events = events
+        self.destinations = destinations
+        self._bodies: dict[str, bytes] = {}
+        self._keys: dict[UUID, list[SigningKey]] = {}
+
+    def body(self, claim: Delivery, event: DueEvent) -> bytes:
+        """An event's body, the same for all its endpoints."""
+        body = self._bodies.get(claim.event_id)
+        if body is None:
+            body = self._bodies[claim.event_id] = body_of(claim, event)
+        return body
+
+    def keys(self, to: Destination, known: SigningKeys) -> list[SigningKey]:
+        """What signs for a webhook. Raises VaultError."""
+        keys = self._keys.get(to.webhook_id)
+        if keys is None:
+            keys = self._keys[to.webhook_id] = [known.of(secret) for secret in to.secrets()]
+        return keys
 
 
 class WebhookDispatcher:
@@ -88,7 +113,11 @@ class WebhookDispatcher:
     async def stop(self, within: float) -> None:
         """Claim nothing more, let what is under way end within `within` seconds, give back."""
         self._stopping = True
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
         await self._tasks.stop(within)
+        while self._open.unanswered() and loop.time() < deadline:  # noqa: ASYNC110  (answers have no event)
+            await asyncio.sleep(0.01)
         await self._outbound.close()
         await self._recorder.finish(LAST_WRITES)
         await self._recording.stop()
@@ -115,9 +144,9 @@ class WebhookDispatcher:
         finally:
             self._claiming = None
 
-    async def _claim(self) -> list[Delivery]:
+    async def _claim(self) -> list[OpenDelivery]:
         """What is due and there is room for. Where all of that was taken, more may be there."""
-        claimed: list[Delivery] = []
+        claimed: list[OpenDelivery] = []
         async with self._claims:
             full = [*self._open.full(), *self._bad.keys()]
             async with self._runtime.database.autocommit() as session:
@@ -128,8 +157,7 @@ class WebhookDispatcher:
                 some = {webhook: counts[webhook] for webhook in webhooks}
                 async with self._runtime.database.autocommit() as session:
                     taken = await claims.claim(session, self._worker_id, some)
-                self._open.begin(taken)
-                claimed.extend(taken)
+                claimed.extend(self._open.begin(taken))
 
             try:
                 await rows_alone(list(counts), take, self._bad)
@@ -137,83 +165,94 @@ class WebhookDispatcher:
                 if not claimed:  # what has been claimed is sent, whatever became of the others
                     raise
                 self._again = True
-            taken = Counter(one.webhook_id for one in claimed)
+            taken = Counter(one.claim.webhook_id for one in claimed)
             if any(taken[webhook] >= count for webhook, count in counts.items()):
                 self._again = True
         return claimed
 
-    async def _send(self, claimed: Sequence[Delivery]) -> None:
+    async def _send(self, claimed: Sequence[OpenDelivery]) -> None:
         try:
-            facts = await self._read(claimed)
+            facts = await self._read([one.claim for one in claimed])
         except Exception as error:  # noqa: BLE001  (whatever it is: a result, told and counted)
             if len(claimed) > 1:  # one row's fault: the others are sent
                 for one in claimed:
                     await self._send([one])
                 return
-            self._tell("delivery_not_begun", claimed[0], error)
+            self._tell("delivery_not_begun", claimed[0].claim, error)
             self._answered(claimed[0], Answer(None, DeliveryError.INTERNAL_ERROR))
             return
         for one in claimed:
-            self._tasks.spawn("send", self._send_one(one, facts.get(one.key)))
+            self._send_one(one, facts)
 
     async def _read(self, claimed: Sequence[Delivery]) -> Facts:
         """What they say and what signs it. While the database is away they wait: it is no try."""
         while True:
             try:
                 async with self._runtime.database.autocommit() as session:
-                    return await claims.facts(session, claimed)
+                    events = await claims.events(session, claimed)
+                    return Facts(events, await claims.destinations(session, claimed))
             except Exception as error:
                 if not is_transient(error):
                     raise
             await asyncio.sleep(AGAIN)
 
-    async def _send_one(self, claim: Delivery, fact: DeliveryFacts | None) -> None:
-        self._open.start(claim)
+    def _send_one(self, one: OpenDelivery, facts: Facts) -> None:
+        now = self._open.start(one)
         try:
-            answer = await self._answer_to(claim, fact)
-        except Exception as error:  # noqa: BLE001  (whatever it is: a result, told and counted)
-            self._tell("delivery_raised", claim, error)
-            answer = Answer(None, DeliveryError.INTERNAL_ERROR)
-        except BaseException:
-            self._open.end(claim)
-            raise
-        self._answered(claim, answer)
-
-    async def _answer_to(self, claim: Delivery, fact: DeliveryFacts | None) -> Answer:
-        if fact is None:
-            return Answer(None, DeliveryError.EVENT_NOT_KEPT)
-        try:
-            keys = [self._keys.of(secret) for secret in fact.secrets()]
+            self._post(one, facts, now)
         except VaultError as error:
-            self._tell("webhook_secret_unfit", claim, error)
-            return Answer(None, DeliveryError.SECRET_UNFIT)
-        body = dump_json(body_of(claim, fact)).encode()
-        now = self._open.now(claim)
-        headers = signed(claim.event_id, now, body, keys)
-        span = self._span(claim, fact)
-        if fact.traceparent is not None:
-            headers["traceparent"] = fact.traceparent if span is None else span.traceparent
-        answer = await self._outbound.post(fact.url, headers, body, now=now, owner=claim.tenant_id)
-        if span is not None:
-            if answer.status is not None:
-                span.set({"http.response.status_code": answer.status})
-            span.end(failed=not answer.ok)
-        return answer
+            self._tell("webhook_secret_unfit", one.claim, error)
+            self._answered(one, Answer(None, DeliveryError.SECRET_UNFIT))
+        except Exception as error:  # noqa: BLE001  (whatever it is: a result, told and counted)
+            self._raised(one, error)
 
-    def _span(self, claim: Delivery, fact: DeliveryFacts) -> Span | None:
+    def _post(self, one: OpenDelivery, facts: Facts, now: datetime) -> None:
+        claim = one.claim
+        event = facts.events.get(claim.event_id)
+        to = facts.destinations.get(claim.webhook_id)
+        if event is None or to is None:
+            self._answered(one, Answer(None, DeliveryError.EVENT_NOT_KEPT))
+            return
+        headers = signed(claim.event_id, now, facts.body(claim, event), facts.keys(to, self._keys))
+        span = self._span(claim, event)
+        if event.traceparent is not None:
+            headers["traceparent"] = event.traceparent if span is None else span.traceparent
+        self._outbound.send(
+            to.url, headers, facts.body(claim, event), partial(self._heard, one, span),
+            now=now, owner=claim.tenant_id,
+        )  # fmt: skip
+
+    def _heard(self, one: OpenDelivery, span: Span | None, said: Answer | BaseException) -> None:
+        """What came of a request."""
+        if isinstance(said, Answer):
+            if span is not None:
+                if said.status is not None:
+                    span.set({"http.response.status_code": said.status})
+                span.end(failed=not said.ok)
+            self._answered(one, said)
+        elif isinstance(said, Exception):
+            self._raised(one, said)
+        else:  # this worker stops: whoever is next sends it
+            self._open.end(one.claim)
+
+    def _raised(self, one: OpenDelivery, error: Exception) -> None:
+        self._tell("delivery_raised", one.claim, error)
+        self._answered(one, Answer(None, DeliveryError.INTERNAL_ERROR))
+
+    def _span(self, claim: Delivery, event: DueEvent) -> Span | None:
         """Of a try, where its call is traced and this process has traces."""
         traces = self._runtime.traces
-        if traces is None or fact.traceparent is None:
+        if traces is None or event.traceparent is None:
             return None
         said: Attributes = {
             "ringline.session_id": str(claim.session_id),
             "ringline.attempt": claim.attempts,
         }
-        return traces.start("webhook", "CLIENT", fact.traceparent, said)
+        return traces.start("webhook", "CLIENT", event.traceparent, said)
 
-    def _answered(self, claim: Delivery, answer: Answer) -> None:
-        started, finished = self._open.answered(claim)
-        self._recorder.add(DeliveryResult(uuid7(), claim, answer, started, finished))
+    def _answered(self, one: OpenDelivery, answer: Answer) -> None:
+        started, finished = self._open.answered(one)
+        self._recorder.add(DeliveryResult(uuid7(), one.claim, answer, started, finished))
 
     def _tell(self, event: str, claim: Delivery, error: Exception) -> None:
         """Once a minute for each kind: a bug that meets every delivery must not fill the log."""

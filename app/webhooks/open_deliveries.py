@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core.webhook_share import FIRST_WINDOW, SLOW_AFTER, SLOW_WINDOW, Waiting, window_after
+from app.infra.watch import Watch
 from app.webhooks.claimed import Delivery, DueWebhook, Key
 
 MOST_KNOWN = 20_000
@@ -22,11 +23,12 @@ class Pace:
     slow: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class OpenDelivery:
     """One claimed delivery. Loop times: `claimed`, and `started` once it is sent.
 
-    `timer` runs from then until it has an answer, which is `expected` soon while it is quick.
+    `expected`: it has no answer yet, and one may be expected soon. `waits`: it is sent and has
+    none.
     """
 
     claim: Delivery
@@ -34,7 +36,11 @@ class OpenDelivery:
     claimed: float
     started: float
     expected: bool
-    timer: asyncio.TimerHandle | None = None
+    waits: bool = False
+
+    def at(self, loop_time: float) -> datetime:
+        """The database's time then: it was told with the claim, and has gone on since."""
+        return self.claim.now + timedelta(seconds=loop_time - self.claimed)
 
 
 class OpenDeliveries:
@@ -44,6 +50,7 @@ class OpenDeliveries:
         self._loop = asyncio.get_running_loop()
         self._slowed = slowed
         self._open: dict[Key, OpenDelivery] = {}
+        self._quick: Watch[OpenDelivery] = Watch(SLOW_AFTER, self._slow_now)
         self._by_webhook: Counter[UUID] = Counter()
         self._paces: dict[UUID, Pace] = {}
         self.expected = 0
@@ -56,38 +63,42 @@ class OpenDeliveries:
         """Which deliveries this worker holds."""
         return list(self._open)
 
-    def begin(self, claims: Iterable[Delivery]) -> None:
+    def begin(self, claims: Iterable[Delivery]) -> list[OpenDelivery]:
         """These have just been claimed."""
-        now = self._loop.time()
+        now, begun = self._loop.time(), []
         for claim in claims:
             slow = self._pace(claim.webhook_id).slow
-            self._open[claim.key] = OpenDelivery(claim, slow, now, now, not slow)
+            one = OpenDelivery(claim, slow, now, now, not slow)
+            self._open[claim.key] = one
             self.expected += not slow
             self._by_webhook[claim.webhook_id] += 1
+            begun.append(one)
+        return begun
 
-    def start(self, claim: Delivery) -> None:
-        """It is sent now."""
-        delivery = self._open[claim.key]
-        delivery.started = self._loop.time()
-        if not delivery.slow:
-            delivery.timer = self._loop.call_later(SLOW_AFTER, self._slow_now, delivery)
+    def start(self, one: OpenDelivery) -> datetime:
+        """It is sent now: at this time of the database's."""
+        now = one.started = self._loop.time()
+        one.waits = True
+        if not one.slow:
+            self._quick.begin(one)
+        return one.at(now)
 
-    def now(self, claim: Delivery) -> datetime:
-        """The database's time: it was told with the claim, and has gone on since."""
-        return _at(self._open[claim.key], self._loop.time())
-
-    def answered(self, claim: Delivery) -> tuple[datetime, datetime]:
+    def answered(self, one: OpenDelivery) -> tuple[datetime, datetime]:
         """It has an answer, and keeps its place until that is recorded.
 
         Returns when it was sent and when it was answered, by the database's clock.
         """
-        delivery, now = self._open[claim.key], self._loop.time()
-        self._no_more_expected(delivery)
-        seconds = now - delivery.started
-        pace = self._pace(claim.webhook_id)
+        now, one.waits = self._loop.time(), False
+        self._no_more_expected(one)
+        seconds = now - one.started
+        pace = self._pace(one.claim.webhook_id)
         pace.slow = seconds >= SLOW_AFTER
         pace.window = window_after(pace.window, seconds=seconds)
-        return _at(delivery, delivery.started), _at(delivery, now)
+        return one.at(one.started), one.at(now)
+
+    def unanswered(self) -> bool:
+        """Whether anything that was sent may still get its answer."""
+        return any(one.waits for one in self._open.values())
 
     def end(self, claim: Delivery) -> None:
         """It is recorded, or given up: its place is free."""
@@ -125,8 +136,7 @@ class OpenDeliveries:
     def _no_more_expected(self, delivery: OpenDelivery) -> None:
         self.expected -= delivery.expected
         delivery.expected = False
-        if delivery.timer is not None:
-            delivery.timer.cancel()
+        self._quick.end(delivery)
 
     def _slow_now(self, delivery: OpenDelivery) -> None:
         self._no_more_expected(delivery)
@@ -141,7 +151,3 @@ class OpenDeliveries:
         if len(self._paces) > MOST_KNOWN:
             del self._paces[next(iter(self._paces))]
         return pace
-
-
-def _at(delivery: OpenDelivery, loop_time: float) -> datetime:
-    return delivery.claim.now + timedelta(seconds=loop_time - delivery.claimed)

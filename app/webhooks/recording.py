@@ -113,6 +113,17 @@ class DeliveryRecorder:
         return min(LONGEST_PAUSE, PAUSE_FOR_EACH * self._unanswered())
 
     async def _write(self, batch: Sequence[DeliveryResult]) -> States:
+        states = await self._record(batch)
+        ended = Counter(
+            (states[one.id] or "taken_over", one.answer.error or "")
+            for one in batch
+            if one.id in states
+        )
+        for (state, error), count in ended.items():
+            DELIVERIES.labels(state, error).inc(count)
+        return states
+
+    async def _record(self, batch: Sequence[DeliveryResult]) -> States:
         if not any(result.is_judged() for result in batch):
             async with self._database.autocommit() as session:
                 return await records.record(session, [_end(result) for result in batch])
@@ -142,7 +153,6 @@ def _by_batch(results: Sequence[DeliveryResult]) -> list[list[DeliveryResult]]:
 
 def _tell(result: DeliveryResult, state: DeliveryState | None) -> None:
     answer = result.answer
-    DELIVERIES.labels(state or "taken_over", answer.error or "").inc()
     if not answer.ok:
         log.info(
             "webhook_not_delivered",

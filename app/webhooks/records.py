@@ -10,6 +10,7 @@ from sqlalchemy import text
 from app.core.delivery import DeliveryError, DeliveryState
 from app.core.webhook_retry import RESTS_FROM
 from app.infra.db import Connection, as_json
+from app.infra.statements import answer
 
 
 class DeliveryEnd(TypedDict):
@@ -96,5 +97,5 @@ async def record(
     left out: the delivery's own row, or its webhook's if that is to be taken for well again. Then
     what waits for another try is due at once. That a webhook goes on well is noted every 5 s.
     """
-    found = await session.execute(RECORD, {"rows": as_json(results)})
+    _, found = await answer(session, RECORD, {"rows": as_json(results)})
     return {one: None if state is None else DeliveryState(state) for one, state in found}

@@ -110,7 +110,9 @@ async def test_so_many_are_kept_and_the_last_used_stays(monkeypatch: pytest.Monk
         port, three = made.port, []
         for n in range(3):
             _, one = await loop.create_connection(Connection, "127.0.0.1", port)
-            await one.ask(b"GET / HTTP/1.1\r\n\r\n")
+            answer = loop.create_future()
+            one.ask(b"GET / HTTP/1.1\r\n\r\n", answer.set_result)
+            await answer
             kept.give(("http", f"host{n}", port), one)
             three.append(one)
         assert [one.fresh for one in three] == [False, True, True]
@@ -123,3 +125,79 @@ async def test_so_many_are_kept_and_the_last_used_stays(monkeypatch: pytest.Monk
         assert kept.take(("http", "host2", port)) is None
         assert len(kept) == 0
         kept.close()
+
+
+class Wire(asyncio.Transport):
+    """In the place of a socket: takes what is sent, and may be closing."""
+
+    closing = False
+
+    def write(self, data: object) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def abort(self) -> None:
+        self.closing = True
+
+
+def heard(connection: Connection, *pieces: bytes) -> tuple[object, bool]:
+    """What a connection tells of an answer that comes in these pieces, and if it may be asked again."""
+    ends: list[object] = []
+    connection.ask(b"GET / HTTP/1.1\r\n\r\n", ends.append)
+    for piece in pieces:
+        connection.data_received(piece)
+    if not ends:
+        connection.connection_lost(None)
+    (end,) = ends
+    return end if isinstance(end, http1.Reply) else repr(end), connection.fresh
+
+
+def connected() -> Connection:
+    made = Connection()
+    made.connection_made(Wire())
+    return made
+
+
+ALIKE = (
+    OK,
+    b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(OK) + OK,
+    OK.replace(b"ok", b"no"),
+    OK + b"x",
+    OK + OK,
+    OK[:-1],
+    OK.replace(b"200", b"500"),
+    OK.replace(b": 2", b": 1"),
+    OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.1 204 No Content\r\n\r\nxx",
+    b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n\r\nok",
+    b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2_000 + b"\r\nContent-Length: 0\r\n\r\n",
+)
+
+
+async def test_an_answer_whose_head_is_known_says_what_it_says_to_one_who_reads_it_first() -> None:
+    for first in ALIKE:
+        for then in ALIKE:
+            for cut in {0, len(then) - 1, len(then) - 2, max(0, len(then) - len(OK))}:
+                one = connected()
+                if not heard(one, first)[1]:
+                    continue
+                pieces = [piece for piece in (then[:cut], then[cut:]) if piece]
+                assert heard(one, *pieces) == heard(connected(), *pieces), (first, then, cut)
+
+
+async def test_what_is_known_is_not_read_again() -> None:
+    one = connected()
+    before = one._parser
+    assert heard(one, OK)[1]
+    parser = one._parser
+    assert parser is not before
+    told, again = heard(one, OK.replace(b"ok", b"no"))
+    assert isinstance(told, http1.Reply)
+    assert (told.body, again, one._parser is parser) == (b"no", True, True)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.core.webhook_retry import Answer
+from app.infra import safe_http
 from app.infra.addresses import is_public
 from app.infra.safe_http import SafeHttp
 from tests.serving import serving
@@ -122,4 +123,56 @@ async def test_errors_are_words() -> None:
     async with serving(rude) as port:
         assert (await post(outbound, f"https://127.0.0.1:{port}/", {}, b"")).error == "tls_failed"
         assert (await post(outbound, f"http://127.0.0.1:{port}/", {}, b"")).error == "not_http"
+    await outbound.close()
+
+
+async def test_beyond_so_many_at_a_time_they_go_one_after_another_and_wait_no_longer_than_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(safe_http, "MOST_CONNECTIONS", 1)
+    outbound = SafeHttp(allow_private=True, within=1)
+    async with receiving() as receiver, receiving() as silent:
+        silent.delay = 30
+        posts = [asyncio.create_task(post(outbound, receiver.url, {}, b"")) for _ in range(3)]
+        assert [(await one).status for one in posts] == [200] * 3
+        assert receiver.connections == 1
+        held = asyncio.create_task(post(outbound, silent.url, {}, b""))
+        gone = asyncio.create_task(post(outbound, receiver.url, {}, b"gone"))
+        late = asyncio.create_task(post(outbound, receiver.url, {}, b"late"))
+        await asyncio.sleep(0.1)
+        gone.cancel()
+        assert [(await one).error for one in (held, late)] == ["timeout", "timeout"]
+        after = await post(outbound, receiver.url, {}, b"after")
+        assert after.ok
+        assert [one.body for one in receiver.posts] == [b"", b"", b"", b"after"]
+    await outbound.close()
+
+
+async def test_who_waits_for_an_answer_hears_that_all_was_closed_and_leaves_no_connection() -> None:
+    outbound, told = SafeHttp(allow_private=True), []
+    async with receiving() as silent:
+        silent.delay = 30
+        waits = asyncio.create_task(post(outbound, silent.url, {}, b""))
+        outbound.send(silent.url, {}, b"", told.append, now=datetime.now(UTC))
+        while len(silent.posts) < 2:
+            await asyncio.sleep(0.01)
+        await outbound.close()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+        assert [type(one) for one in told] == [asyncio.CancelledError]
+        assert outbound._in_use == 0
+        silent.delay = 0
+        assert (await post(outbound, silent.url, {}, b"")).ok, "it may be used again"
+    await outbound.close()
+
+
+async def test_a_header_that_would_be_two_is_not_sent() -> None:
+    outbound = SafeHttp(allow_private=True)
+    async with receiving() as receiver:
+        for value in ("a\r\nX: b", "\x7f", "\u00fc", "a\tb"):
+            assert (await post(outbound, receiver.url, {"X-One": value}, b"")).error == "not_http"
+        assert receiver.connections == 0
+        await post(outbound, receiver.url, {"X-One": "a b"}, b"12")
+        said = receiver.posts[0].headers
+        assert (said["x-one"], said["content-length"]) == ("a b", "2")
     await outbound.close()
