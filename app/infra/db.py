@@ -158,9 +158,10 @@ class Database:
         """
         had, begun = False, time.perf_counter()
         try:
-            async with engine.connect() as session:
-                had = True
-                DATABASE_WAIT.observe(time.perf_counter() - begun)
+            session = await engine.connect()
+            had = True
+            DATABASE_WAIT.observe(time.perf_counter() - begun)
+            async with _given_back(session):
                 yield session
         except (SQLAlchemyError, OSError, *OF_DRIVER) as error:
             if not had:
@@ -171,6 +172,24 @@ class Database:
             raise
         else:
             self._outage.over()
+
+
+@asynccontextmanager
+async def _given_back(session: Connection) -> AsyncIterator[None]:
+    """Give a connection back to its pool at the end.
+
+    Where no transaction is left that must be rolled back, that waits for nothing, and needs no task
+    of its own which nobody's being cancelled can interrupt: two turns of the loop for each use.
+    """
+    try:
+        yield
+    except BaseException:
+        await session.__aexit__(None, None, None)
+        raise
+    if session.in_transaction():
+        await session.__aexit__(None, None, None)
+    else:
+        await session.close()
 
 
 def connect(settings: Settings) -> Database:

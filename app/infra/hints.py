@@ -18,6 +18,7 @@ from app.infra.hint_lanes import pause_after
 from app.infra.news import REDIS_AWAY
 from app.infra.outage import Outage
 from app.infra.push_hints import PushHint, read_hint
+from app.infra.redis_line import WITHIN, RedisLine
 from app.infra.supervision import Health
 from app.infra.tasks import Tasks
 
@@ -65,6 +66,7 @@ class Hints:
     def __init__(self, redis: Redis, *, on: bool) -> None:
         self.on = on
         self._redis = redis
+        self._line = RedisLine(redis)
         self._not_before = 0.0
         self._telling: asyncio.Task[None] | None = None
         self._tasks = Tasks("hints")
@@ -94,7 +96,8 @@ class Hints:
             taken = await self._push(message)
             if not taken:
                 await asyncio.sleep(AHEAD)
-                taken = not await self._redis.lrem(KEY, 1, message)
+                (removed,) = await self._line.say(("LREM", KEY, 1, message))
+                taken = not removed
             self._outage.over()
         except REDIS_AWAY as error:
             self._outage.seen(error)
@@ -113,30 +116,35 @@ class Hints:
 
         In no transaction, since who waits is served between its commands only after the whole.
         """
-        async with self._redis.pipeline(transaction=False) as commands:
-            commands.lpush(KEY, message)
-            commands.llen(KEY)
-            commands.expire(KEY, KEPT_FOR)
-            _, left, _ = await commands.execute()
+        _, left, _ = await self._line.say(
+            ("LPUSH", KEY, message), ("LLEN", KEY), ("EXPIRE", KEY, KEPT_FOR)
+        )
         return not left
 
     async def hear(
         self, take: Callable[[list[PushHint]], object], idle: Callable[[], bool]
     ) -> None:
         """Give `take` the hints of each message, for ever; none is fetched while not `idle()`."""
-        while True:
-            if not idle():
-                await asyncio.sleep(BUSY)
-                continue
-            try:
-                found = await self._redis.brpop([KEY], timeout=LISTEN)
-                self._outage.over()
-            except REDIS_AWAY as error:
-                self._outage.seen(error)
-                await asyncio.sleep(REST)
-                continue
-            if found is not None:
-                self._take(found[1], take)
+        line = RedisLine(self._redis)
+        try:
+            while True:
+                if not idle():
+                    await asyncio.sleep(BUSY)
+                    continue
+                try:
+                    (found,) = await line.say(("BRPOP", KEY, LISTEN), within=LISTEN + WITHIN)
+                    self._outage.over()
+                except REDIS_AWAY as error:
+                    self._outage.seen(error)
+                    await asyncio.sleep(REST)
+                    continue
+                if found is not None:
+                    self._take(found[1], take)
+                    await asyncio.sleep(
+                        0
+                    )  # what it tells of is claimed before the next is asked for
+        finally:
+            await line.close()
 
     def _take(self, message: Any, take: Callable[[list[PushHint]], object]) -> None:
         """What anybody may have put there: what cannot be read is told of, and passed over."""
@@ -150,3 +158,4 @@ class Hints:
     async def close(self) -> None:
         """Tell nothing more."""
         await self._tasks.stop()
+        await self._line.close()

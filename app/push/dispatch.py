@@ -6,7 +6,6 @@ back to `pending` and is claimed anew by this process's own timer, or by whoever
 """
 
 import asyncio
-import math
 import os
 import socket
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -148,8 +147,10 @@ class Dispatcher:
                     )
                 )
 
-        at_once = min(2, math.ceil(len(rings) / RINGS_AT_ONCE))
-        await asyncio.gather(*(go_on() for _ in range(at_once)))
+        if len(rings) <= RINGS_AT_ONCE:
+            await go_on()  # in this turn of the loop
+        else:
+            await asyncio.gather(go_on(), go_on())
         return rung
 
     async def _send_batches(self, calls: Sequence[UUID]) -> set[UUID]:

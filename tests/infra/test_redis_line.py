@@ -1,0 +1,57 @@
+"""A kept connection to Redis, at a real server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from app.infra import news
+from app.infra.redis_line import RedisLine
+from app.infra.settings import Settings
+
+
+@pytest.fixture
+async def client(redis: str) -> AsyncIterator[Redis]:
+    client = news.connect(Settings(redis_url=redis))
+    yield client
+    await news.disconnect(client)
+
+
+@pytest.fixture
+async def line(client: Redis) -> AsyncIterator[RedisLine]:
+    line = RedisLine(client)
+    yield line
+    await line.close()
+
+
+async def test_what_is_said_together_is_answered_in_its_order(line: RedisLine) -> None:
+    assert await line.say(("LPUSH", "list", b"a", "b"), ("LLEN", "list")) == [2, 2]
+    assert await line.say(("RPOP", "list")) == [b"a"]
+
+
+async def test_one_connection_serves_all_and_a_lost_one_is_made_again(
+    client: Redis, line: RedisLine
+) -> None:
+    ((first,), (same,)) = [await line.say(("CLIENT", "ID")) for _ in range(2)]
+    assert first == same
+    await client.client_kill_filter(_id=str(first))
+    (other,) = await line.say(("CLIENT", "ID"))
+    assert other != first
+
+
+async def test_after_an_error_no_answer_is_taken_for_anothers(line: RedisLine) -> None:
+    with pytest.raises(ResponseError):
+        await line.say(("LPUSH", "list", "a"), ("GET", "list"), ("LLEN", "list"))
+    assert await line.say(("STRLEN", "text")) == [0]
+
+
+async def test_a_server_that_says_nothing_is_waited_for_no_longer_than_one_says(
+    client: Redis, line: RedisLine
+) -> None:
+    with pytest.raises(TimeoutError):
+        await line.say(("BRPOP", "list", 0), within=0.2)
+    await client.lpush("list", "a")
+    await asyncio.sleep(0)
+    assert await line.say(("RPOP", "list")) == [b"a"]  # nobody waits any more, nor took it
