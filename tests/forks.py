@@ -3,7 +3,8 @@
 To import Ringline costs a process about a second of CPU, and the tests start hundreds of them. So
 each pytest process has one parent that has imported what all of them need and nothing that looks
 at its environment (that, each does for itself); it forks them, and each then runs its module as
-`python -m` does, in a session of its own. It has one thread, so that a fork is whole.
+`python -m` does, in a session of its own. It has one thread, so that a fork is whole. It ends as
+Python does, but that it leaves what it has imported as it is, for the system to take back.
 
 Elsewhere than on Linux, and for what must be seen from the first line on (`make demo`, the commands
 of an installed wheel), a process is started as usual.
@@ -25,11 +26,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST = 200_000
@@ -246,7 +248,27 @@ def main() -> None:
     time.tzset()
     sys.stdout, sys.stderr = _anew(sys.stdout), _anew(sys.stderr)
     sys.argv = [module, *words]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    status: object = None
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as wish:  # all else ends it as it ends any Python
+        status = wish.code
+    _end(status)
+
+
+def _end(status: object) -> NoReturn:
+    """End as Python does, but for taking apart what it has imported: four fifths of a child's CPU.
+
+    The parent's memory would be copied for it, page by page, only to be given back.
+    """
+    if status is not None and not isinstance(status, int):
+        print(status, file=sys.stderr)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit((status & 0xFF if isinstance(status, int) else 1) if status is not None else 0)
 
 
 if __name__ == "__main__":

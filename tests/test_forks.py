@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -32,3 +33,16 @@ def test_a_process_is_waited_for_and_ended(tmp_path) -> None:
     child.kill()
     assert child.wait(60) == -signal.SIGKILL
     assert child.poll() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("way", ["plain", "refused", "numbered", "failed", "interrupted"])
+def test_a_process_ends_as_any_python_does(way: str) -> None:
+    """Though it does not take apart what it has imported."""
+    here = forks.run("tests.ending", way, env=PLAIN)
+    there = subprocess.run(
+        [sys.executable, "-m", "tests.ending", way],
+        cwd=forks.ROOT, env=PLAIN, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (here.returncode, here.stdout) == (there.returncode, there.stdout)
+    assert here.stdout.splitlines()[-1] == "what is to be done at the end"
+    assert here.stderr.splitlines()[-1:] == there.stderr.splitlines()[-1:]
