@@ -3,8 +3,6 @@
 import contextlib
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -22,17 +20,15 @@ from app.infra.postgres_tools import ToolFailed
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.server_urls import database_url
 from app.infra.settings import Settings
+from tests import forks
 from tests.conftest import DatabaseServer
-from tests.e2e.house import ROOT, SECRET_KEY, House, eventually, new_tenant
+from tests.e2e.house import SECRET_KEY, House, eventually, new_tenant
 from tests.houses import HouseMaker
 
 
 def ringline(house: House, *words: str, **more: str) -> tuple[int, dict[str, Any]]:
     """A command of ours with the house's settings; its status, and what it said in JSON."""
-    done = subprocess.run(
-        [sys.executable, "-m", "app.cli", *words, "--json"], cwd=ROOT, env=house.env | more,
-        capture_output=True, text=True, check=False, timeout=100,
-    )  # fmt: skip
+    done = forks.run("app.cli", *words, "--json", env=house.env | more, timeout=100)
     assert "Traceback" not in done.stderr
     assert SECRET_KEY not in done.stdout + done.stderr
     return done.returncode, json.loads(done.stdout or done.stderr)

@@ -29,6 +29,7 @@ from app.infra.server_urls import database_url
 from app.infra.settings import Settings
 from devkit.embedded import running_postgres
 from devkit.embedded.postgres import PORT, Postgres
+from tests import forks
 from tests.e2e.house import ROOT, SECRET_KEY
 
 ODD = """it's an "odd" \\ %41 ring?line"""
@@ -214,13 +215,12 @@ async def test_of_a_server_that_takes_no_writes_a_backup_can_be_made(
     assert (tmp_path / "standby" / "manifest.json").exists()
 
 
-def command(url: str, *words: str) -> subprocess.Popen[str]:
+def command(url: str, said: Path, *words: str) -> forks.Process:
+    """A command of ours with what it says, of all kinds, in a file."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("RINGLINE_")}
     env |= {"RINGLINE_DATABASE_URL": url, "RINGLINE_SECRET_KEY": SECRET_KEY}
-    return subprocess.Popen(
-        [sys.executable, "-m", "app.cli", *words], cwd=ROOT, env=env, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    with said.open("wb") as out:
+        return forks.start("app.cli", *words, env=env, stdout=out.fileno(), stderr=out.fileno())
 
 
 @pytest.mark.parametrize("stopped", [signal.SIGTERM, signal.SIGINT])
@@ -234,17 +234,17 @@ def test_who_stops_a_backup_leaves_nothing_of_it(
         99,
         f"echo $$ > {said}.part; mv {said}.part {said}; exec sleep 100",
     )
-    process = command(database, "backup", str(tmp_path / "b"), "--tools", str(tmp_path / "tools"))
+    log, words = tmp_path / "log", ("--tools", str(tmp_path / "tools"))
+    process = command(database, log, "backup", str(tmp_path / "b"), *words)
     end = time.monotonic() + 60
     while not said.exists():
         assert time.monotonic() < end
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, log.read_text()
         time.sleep(0.05)
     process.send_signal(stopped)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 128 + stopped
-    assert "Traceback" not in err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["pid", "tools"]
+    assert process.wait(30) == 128 + stopped
+    assert "Traceback" not in log.read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "pid", "tools"]
     assert not Path(f"/proc/{said.read_text().strip()}").exists()
 
 
@@ -252,11 +252,11 @@ def test_a_full_disk_is_said_and_leaves_nothing(database: str, tmp_path: Path) -
     """pg_dump's own words; what it had written is removed, for there is no room."""
     tool(tmp_path / "tools", "pg_dump", 99,
          'echo "pg_dump: error: could not write to file: No space left on device" >&2; exit 1')  # fmt: skip
-    process = command(database, "backup", str(tmp_path / "b"), "--tools", str(tmp_path / "tools"))
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "No space left on device" in err
-    assert [path.name for path in tmp_path.iterdir()] == ["tools"]
+    log, words = tmp_path / "log", ("--tools", str(tmp_path / "tools"))
+    process = command(database, log, "backup", str(tmp_path / "b"), *words)
+    assert process.wait(60) == 1
+    assert "No space left on device" in log.read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "tools"]
 
 
 def test_the_unit_keeps_fourteen_backups_and_nothing_of_those_that_were_broken_off(
