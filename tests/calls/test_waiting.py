@@ -7,13 +7,10 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.e2e.house import House, Tenant, bearer, member, new_tenant
-
-GROUP = 340
+from tests.e2e.house import House, Tenant, member, new_tenant
 
 
 @contextlib.asynccontextmanager
@@ -84,37 +81,6 @@ async def test_commands_on_a_held_call_are_answered_503_and_cost_nobody_anything
     assert {one.status_code for one in answers} == {503}
     assert all(one.headers["Retry-After"] for one in answers)
     assert (await backend.act(call, "decline", "u0")).status_code == 200
-
-
-async def test_340_accepts_at_once_are_all_answered(backend: Tenant, others: Tenant) -> None:
-    users = [f"u{n}" for n in range(GROUP)]
-    call = await backend.ring(*users)
-    limits = httpx.Limits(max_connections=GROUP)
-    key = bearer(backend.key)
-    async with httpx.AsyncClient(
-        base_url=backend.house.apis[0].url, headers=key, limits=limits, timeout=60
-    ) as client:
-
-        async def accept(user: str) -> httpx.Response:
-            body = {"user_id": user, "device_id": "d"}
-            return await client.post(f"/v1/calls/{call['session_id']}/accept", json=body)
-
-        accepting = [asyncio.create_task(accept(user)) for user in users]
-        await rung(others, 5)
-        answers = await asyncio.gather(*accepting)
-    assert {one.status_code for one in answers} == {200}
-    for user, answer in zip(users, answers, strict=True):
-        (only,) = answer.json()["members"]
-        assert (only["user_id"], only["state"], only["device_id"]) == (user, "joined", "d")
-        assert answer.json()["count"]["members"] == GROUP + 1
-    seen = await backend.read(call)
-    assert [m["state"] for m in seen["members"]] == ["joined"] * (GROUP + 1)
-    (events,) = await backend.rows(
-        "SELECT count(*) AS n, count(DISTINCT seq) AS d, max(seq) AS m FROM events"
-        " WHERE session_id = :id", id=call["session_id"],
-    )  # fmt: skip
-    assert events["n"] == events["d"] == events["m"]
-    assert (await backend.act(call, "end")).status_code == 200
 
 
 async def test_commands_that_come_together_are_decided_one_after_the_other(

@@ -1,6 +1,7 @@
 """Commands that race: one winner, and all rows agree."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable
@@ -19,7 +20,7 @@ from app.infra.errors import AppError
 from app.infra.runtime import Runtime
 from app.tenants.schemas import TenantSettings
 from tests.chance import dice, often
-from tests.e2e.house import Tenant, bearer
+from tests.e2e.house import Tenant, bearer, new_tenant
 
 ROUNDS = often(300, 1_000)
 """Each races three commands."""
@@ -60,26 +61,40 @@ async def test_of_200_concurrent_accepts_by_two_devices_one_wins_through_two_pro
 async def test_340_who_accept_at_once_through_two_processes_all_have_the_call(
     tenant: Tenant,
 ) -> None:
+    """Each over a connection of its own, while another tenant of these processes rings."""
     users = [f"u{n}" for n in range(340)]
     call = await tenant.ring(*users)
+    limits, key = httpx.Limits(max_connections=len(users)), bearer(tenant.key)
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(
+                httpx.AsyncClient(base_url=api.url, headers=key, limits=limits, timeout=60)
+            )
+            for api in tenant.house.apis
+        ]
+        other = await stack.enter_async_context(new_tenant(tenant.house))
 
-    async def accept(n: int) -> httpx.Response:
-        return await tenant.clients[n % 2].post(
-            f"/v1/calls/{call['session_id']}/accept", json={"user_id": users[n], "device_id": "d"}
-        )
+        async def accept(n: int) -> httpx.Response:
+            body = {"user_id": users[n], "device_id": "d"}
+            return await clients[n % 2].post(f"/v1/calls/{call['session_id']}/accept", json=body)
 
-    answers = await asyncio.gather(*(accept(n) for n in range(len(users))))
+        accepting = [asyncio.create_task(accept(n)) for n in range(len(users))]
+        for _ in range(5):
+            await other.ring("zoe", caller="yan")
+        answers = await asyncio.gather(*accepting)
     assert Counter(answer.status_code for answer in answers) == {200: 340}
     for user, answer in zip(users, answers, strict=True):
         body = answer.json()
-        assert [(one["user_id"], one["state"]) for one in body["members"]] == [(user, "joined")]
+        assert [(one["user_id"], one["state"], one["device_id"]) for one in body["members"]] == [
+            (user, "joined", "d")
+        ]
         assert body["count"]["members"] == 341
         assert body["count"]["joined"] >= 2
     assert max(answer.json()["count"]["joined"] for answer in answers) == 341
     (found,) = await tenant.rows(
-        "SELECT c.event_seq, c.update_due_at IS NOT NULL AS owed, c.told_seq, e.events,"
+        "SELECT c.event_seq, c.update_due_at IS NOT NULL AS owed, c.told_seq, e.events, e.numbers,"
         " m.joined, r.accepted FROM calls c,"
-        " LATERAL (SELECT count(*) AS events FROM events WHERE session_id = c.id) e,"
+        " LATERAL (SELECT count(DISTINCT seq) AS numbers, count(*) AS events FROM events WHERE session_id = c.id) e,"
         " LATERAL (SELECT count(*) AS joined FROM members"
         "   WHERE session_id = c.id AND state = 'joined') m,"
         " LATERAL (SELECT count(*) AS accepted FROM rings"
@@ -87,8 +102,11 @@ async def test_340_who_accept_at_once_through_two_processes_all_have_the_call(
         " WHERE c.tenant_id = :tenant"
     )
     assert (found["joined"], found["accepted"]) == (341, 340)
-    assert found["events"] == found["event_seq"], "numbered without a gap"
+    assert found["events"] == found["numbers"] == found["event_seq"], "numbered without a gap"
     assert found["owed"] or found["told_seq"] == found["event_seq"], "the others are told"
+    seen = await tenant.read(call)
+    assert [one["state"] for one in seen["members"]] == ["joined"] * 341
+    assert (await tenant.act(call, "end")).status_code == 200
 
 
 def order(tenant_id: UUID, *callees: str, caller: str = "alice", **more: Any) -> RingRequest:
