@@ -236,7 +236,19 @@ def _valid(body: bytes) -> RingIn | None:
         request = RingIn.model_validate_json(body)
     except ValidationError:
         return None
-    return request if repeated_member(body) is None else None
+    return request if _says_each_once(body, request) or repeated_member(body) is None else None
+
+
+def _says_each_once(body: bytes, request: RingIn) -> bool:
+    """Whether there is no more than a colon for each name that was found, so none stands twice.
+
+    False where there may be: a text has a colon, or there are objects within.
+    """
+    if request.custom or not all(isinstance(one, str) for one in request.callees):
+        return False
+    caller = request.caller
+    found = len(request.model_fields_set) + len(caller.model_fields_set)
+    return caller.handle is None and body.count(b":") == found
 
 
 def _again(first: Message, receive: Receive) -> Receive:

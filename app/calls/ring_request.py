@@ -30,7 +30,7 @@ CidKey = tuple[UUID, str, str]
 class RingRequest:
     """One request to ring, ready to be decided: ids made, limits resolved.
 
-    `key` is its Idempotency-Key, among those of `owner`: an API key or a user. `give_up`: whether
+    `key` is its Idempotency-Key, of `owner` (an API key or a user), or None. `give_up`: whether
     the rings of whom nothing can ring end at once. `notify`: a notification tells of it, no more.
     `urgent`: of what its callees wish only a block counts. `traceparent`: of its span, if traced.
     `owed`: callees beside `callees`, whom later slices ring (`app.calls.slices`).
@@ -206,5 +206,5 @@ def ring_request(caller: Caller, request: RingIn, key: str | None) -> RingReques
             f"Idempotency-Key: must have 1 to {LONGEST_KEY} printable characters",
         )
     device = request.caller.device_id or SERVER
-    owner = kept_rows.owner_of(key_id=caller.key_id, user_id=caller.user_id)
+    owner = "" if key is None else kept_rows.owner_of(key_id=caller.key_id, user_id=caller.user_id)
     return resolve(caller.tenant_id, caller.settings, request, device=device, key=key, owner=owner)

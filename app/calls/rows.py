@@ -99,7 +99,7 @@ def call_row(stored: Stored) -> dict[str, Any]:
         "id": call.id,
         "type": call.type,
         "name": call.name,
-        "state": call.state,
+        "state": call.state._value_,
         "caller_id": call.caller_id,
         "video": call.video,
         "limits": limits.to_json(call.limits),

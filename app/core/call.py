@@ -48,6 +48,7 @@ from app.core.model import (
     Tick,
     Unreachable,
 )
+from app.core.plain_start import is_plain, plain_start
 from app.core.ringing import RingOwed
 from app.core.transition import apply_command
 
@@ -94,6 +95,8 @@ __all__ = [
 
 def decide(call: Call, command: Command, now: datetime) -> Decision:
     """What `command` does to `call` at `now`. Never raises for a late or repeated command."""
+    if type(command) is Start and is_plain(call, command):
+        return plain_start(call, command, now)
     draft = Draft(call, now)
     refusal = apply_command(draft, command)
     return draft.decision(refusal)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import field
+from operator import attrgetter
 from typing import Any, Final
 
 from app.core.frozen import frozen
@@ -20,8 +21,9 @@ class Details:
 
 NO_DETAILS: Final = Details()
 DETAILS: Final = Details.__match_args__
+_all: Final = attrgetter(*DETAILS)
 
 
 def details_json(details: Details) -> dict[str, Any]:
     """As rows hold them and clients read them."""
-    return {name: getattr(details, name) for name in DETAILS}
+    return dict(zip(DETAILS, _all(details), strict=True))

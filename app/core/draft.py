@@ -45,7 +45,7 @@ class Draft:
         self.touched.add(member.user_id)
 
     def tell(self, kind: EventType, at: datetime, to: Iterable[str], **data: Any) -> None:
-        listeners = tuple(dict.fromkeys(user for user in to if not self._hidden_from(user)))
+        listeners = tuple(dict.fromkeys([user for user in to if not self._hidden_from(user)]))
         self.events.append(Event(kind, at, data, listeners))
 
     def _hidden_from(self, user: str) -> bool:

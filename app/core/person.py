@@ -48,8 +48,13 @@ class Person:
 NOBODY: Final = Person()
 
 
+_NOTHING: Final = {"name": None, "avatar_url": None, "handle": None}
+
+
 def person_json(person: Person) -> dict[str, Any]:
     """All three as clients read them, null where there is none."""
+    if person is NOBODY:
+        return dict(_NOTHING)
     return {
         "name": person.name,
         "avatar_url": person.avatar_url,

@@ -54,7 +54,7 @@ def start(draft: Draft, command: Start) -> Refused | None:
         caller_id=call.caller_id,
         callees=callees,
         video=call.video,
-        **_shown(call),
+        **shown(call),
     )
     _ring(draft, command)
     if not command.owed and (command.busy or (command.give_up and command.unreachable)):
@@ -95,7 +95,7 @@ def ring_more(draft: Draft, command: RingMore) -> Refused | None:
 
 def _ring(draft: Draft, command: Start | RingMore) -> None:
     deadline = draft.now + timedelta(seconds=command.ring_for)
-    expires_at, shown = rfc3339(deadline), _shown(draft.call)
+    expires_at, said = rfc3339(deadline), shown(draft.call)
     for callee in command.callees:
         member = draft.members.get(callee.user_id)
         if member is not None and (member.state in LIVE or member.is_rung):
@@ -122,7 +122,7 @@ def _ring(draft: Draft, command: Start | RingMore) -> None:
             expires_at=expires_at,
             caller_id=draft.call.caller_id,
             video=draft.call.video,
-            **shown,
+            **said,
         )
         if draft.call.limits.tell_suppressed and why in TOLD:
             draft.tell(
@@ -136,10 +136,15 @@ def _ring(draft: Draft, command: Start | RingMore) -> None:
             lose(draft, draft.members[callee.user_id], give_up=command.give_up)
 
 
-def _shown(call: Call) -> dict[str, Any]:
+def shown(call: Call) -> dict[str, Any]:
     """What a screen shows of a call, in the data of an event; nothing where nothing was said."""
-    shown = {"caller": stored_person(call.caller), "title": call.details.title}
-    return {name: value for name, value in shown.items() if value is not None}
+    found: dict[str, Any] = {}
+    who, title = stored_person(call.caller), call.details.title
+    if who is not None:
+        found["caller"] = who
+    if title is not None:
+        found["title"] = title
+    return found
 
 
 def lose(draft: Draft, member: Member, *, give_up: bool) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -44,6 +44,7 @@ class Gate:
         self.key_sets = KeySets(http)
         self._known: dict[bytes, tuple[float, Any]] = {}
         self._reading: dict[bytes, asyncio.Task[Any]] = {}
+        self._forgotten = 0
 
     async def recognise(self, authorization: str | None) -> Caller:
         """The caller of this Authorization header. Raises Unauthorized (401).
@@ -55,12 +56,18 @@ class Gate:
         return caller
 
     def known(self, authorization: str) -> Caller | None:
-        """The caller, if it is by an API key that was read within the second; binds nothing."""
+        """The caller, if it is by an API key that was read within the second; binds nothing.
+
+        One that is in use is read anew before the second is over, so that nobody waits for that.
+        """
         scheme, _, credential = authorization.partition(" ")
         credential = credential.strip()
         if scheme.lower() != "bearer" or not credential.startswith(access.KEY_PREFIX):
             return None
-        found: Caller | None = self._fresh(vault.digest(credential))
+        digest = vault.digest(credential)
+        found: Caller | None = self._fresh(digest)
+        if found is not None and self._known[digest][0] - time.monotonic() < REMEMBERED / 2:
+            self._read_once(digest, lambda session: _server(session, digest))
         return found
 
     async def _caller(self, authorization: str | None) -> Caller:
@@ -183,6 +190,7 @@ class Gate:
     def forget(self) -> None:
         """Read anew what is known of keys: something has just been taken back here."""
         self._known.clear()
+        self._forgotten += 1
 
     def settings_changed(self, tenant_id: UUID) -> None:
         """Read this tenant's keys, and its settings with them, anew: they have changed here."""
@@ -190,6 +198,7 @@ class Gate:
             rows = isinstance(known, dict) and known.get("tenant_id") == tenant_id  # no ring's
             if rows or (isinstance(known, Caller) and known.tenant_id == tenant_id):
                 del self._known[name]
+        self._forgotten += 1
 
     def start(self, revoked: Revoked) -> None:
         """Begin to look for revocations; tell `revoked` of each."""
@@ -209,20 +218,29 @@ class Gate:
         known = self._fresh(name)
         if known is not None:
             return known
+        return await asyncio.shield(self._read_once(name, read))
+
+    def _read_once(self, name: bytes, read: Callable[[Any], Any]) -> asyncio.Task[Any]:
         task = self._reading.get(name)
         if task is None:
             # one reading for all who ask at this moment; who goes away does not end it for others
             task = _tasks.spawn("read", self._read(name, read), awaited=True, of_all=True)
             self._reading[name] = task
-            task.add_done_callback(lambda _: self._reading.pop(name, None))
-        return await asyncio.shield(task)
+            task.add_done_callback(partial(self._has_read, name))
+        return task
+
+    def _has_read(self, name: bytes, task: asyncio.Task[Any]) -> None:
+        self._reading.pop(name, None)
+        if not task.cancelled():
+            task.exception()  # it may be that nobody waits to hear of it
 
     async def _read(self, name: bytes, read: Callable[[Any], Any]) -> Any:
+        forgotten = self._forgotten
         async with self._database.autocommit() as session:
             row = await read(session)
         if len(self._known) > 10_000:
             self._known.clear()
-        if row is not None:
+        if row is not None and forgotten == self._forgotten:  # else it may be of before that
             self._known[name] = (time.monotonic() + REMEMBERED, row)
         return row
 

@@ -86,7 +86,10 @@ class BoundedConnection(HttpToolsProtocol):
         if len(self.headers) >= MOST_HEADERS:
             self._refuse(b"431 Request Header Fields Too Large")
             return
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))  # what the server does, for a call less each
 
     def on_headers_complete(self) -> None:
         """The head is whole."""

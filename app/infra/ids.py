@@ -15,22 +15,22 @@ AT_ONCE = 400
 
 
 class _Random(threading.local):
-    """Random bytes in store, for each thread its own."""
+    """Random numbers in store, for each thread its own."""
 
     def __init__(self) -> None:
-        self.store = b""
-        self.used = 0
+        self.store: list[int] = []
 
-    def take(self) -> bytes:
-        """The next ten."""
-        if self.used >= len(self.store):
-            self.store, self.used = os.urandom(RANDOM * AT_ONCE), 0
-        self.used += RANDOM
-        return self.store[self.used - RANDOM : self.used]
+    def take(self) -> int:
+        """The next: all of an id but its time."""
+        if not self.store:
+            read = os.urandom(RANDOM * AT_ONCE)
+            some = (read[at : at + RANDOM] for at in range(0, len(read), RANDOM))
+            self.store = [int.from_bytes(one, "big") & CHANCE | VERSION_AND_VARIANT for one in some]
+        return self.store.pop()
 
     def forget(self) -> None:
         """Throw away what a fork has copied: two processes share no id."""
-        self.store = b""
+        self.store = []
 
 
 _random = _Random()
@@ -38,9 +38,7 @@ os.register_at_fork(after_in_child=_random.forget)
 
 
 def _number() -> int:
-    milliseconds = int(clock.unix() * 1_000)
-    chance = int.from_bytes(_random.take(), "big") & CHANCE
-    return milliseconds << 80 | VERSION_AND_VARIANT | chance
+    return int(clock.unix() * 1_000) << 80 | _random.take()
 
 
 def uuid7() -> UUID:

@@ -68,12 +68,19 @@ class Lines(logging.StreamHandler[TextIO]):
         super().__init__(stream)
         self.renderer = renderer  # here, since a logger keeps what it was first configured with
         self._soon: list[str] = []
+        self._stamp = ""
 
     def write(self, line: str) -> None:
         """Write a line; what cannot be written is nobody's fault who has something to say."""
         with self.lock or nullcontext(), suppress(Exception):
             self.stream.write(line + self.terminator)
             self.stream.flush()
+
+    def stamp(self) -> str:
+        """The time of a line that is written soon: all of a turn have the first one's."""
+        if not self._soon:
+            self._stamp = _STAMP(None, "", {})["timestamp"]
+        return self._stamp
 
     def write_soon(self, line: str) -> None:
         """Write a line with the others of this turn of the loop.
@@ -174,17 +181,23 @@ def write_soon(
     handlers = logging.root.handlers
     if len(handlers) != 1 or not isinstance(handlers[0], Lines):
         return False
-    method = logging.getLevelName(level).lower()
+    method = _method(level)
     event = {**fields, "event": said}
     if bound is None:
         bound = get_contextvars()
     event = {**event, **bound, **event, "level": method, "logger": logger}
+    event["timestamp"] = handlers[0].stamp()
     try:
-        line = handlers[0].renderer(None, method, redact(None, method, _STAMP(None, method, event)))
+        line = handlers[0].renderer(None, method, redact(None, method, event))
     except Exception:  # noqa: BLE001  (`logging` tells of what cannot be written, and raises nothing)
         return False
     handlers[0].write_soon(line)
     return True
+
+
+@lru_cache(maxsize=16)
+def _method(level: int) -> str:
+    return logging.getLevelName(level).lower()
 
 
 def _json(event: Any, **_options: Any) -> str:
