@@ -52,6 +52,9 @@ async def post_one(
 async def _answer(reader: asyncio.StreamReader) -> int:
     head = await reader.readuntil(b"\r\n\r\n")
     lowered = head.lower()
-    start = lowered.index(b"content-length:") + 15
-    await reader.readexactly(int(lowered[start : lowered.index(b"\r\n", start)]))
+    if b"transfer-encoding: chunked" in lowered:
+        await reader.readuntil(b"0\r\n\r\n")
+    else:
+        start = lowered.index(b"content-length:") + 15
+        await reader.readexactly(int(lowered[start : lowered.index(b"\r\n", start)]))
     return int(head[9:12])

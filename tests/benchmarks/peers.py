@@ -83,7 +83,7 @@ async def bare_fastapi_us(posts: int) -> float:
         port = free.getsockname()[1]
     command = ("uvicorn", "tests.benchmarks.bare_http:app", "--port", str(port), "--no-access-log")
     with _running(*command, "--log-level", "error") as process:
-        await _listening(port)
+        await listening(port)
         bodies = [ring_body("bare", f"u{n}") for n in range(posts)]
         await post_all("127.0.0.1", port, "/v1/calls", "no", bodies[:500], connections=CONNECTIONS)
         group = Group(process.pid)
@@ -92,7 +92,8 @@ async def bare_fastapi_us(posts: int) -> float:
         return (group.cpu() - before) / posts * 1e6
 
 
-async def _listening(port: int) -> None:
+async def listening(port: int) -> None:
+    """Wait until something does."""
     until = time.monotonic() + 15
     while time.monotonic() < until:
         with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@ arrived do not agree exactly.
 
 import argparse
 import asyncio
+import os
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.benchmarks import fcm, peers, report, web_push
+from tests.benchmarks import fcm, peers, relay, report, web_push
 from tests.benchmarks.engine import compare
 from tests.benchmarks.fanout import DEVICES, MEMBERS, push_group_bare, ring_group
 from tests.benchmarks.fast_server import FastServer, fast_server
@@ -36,7 +37,7 @@ from tests.benchmarks.wishes import wished
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 NAMES = (
-    "engine", "webpush", "fcm", "ring", "workers", "latency", "fanout", "told", "heartbeat", "large", "missed", "rest",
+    "engine", "webpush", "fcm", "sygnal", "ring", "workers", "latency", "fanout", "told", "heartbeat", "large", "missed", "rest",
     "neighbour", "webhooks", "wishes", "memory", "growth",
 )  # fmt: skip
 
@@ -56,7 +57,7 @@ class Sizes:
     missed: int
 
 
-DEFAULT = Sizes(3, 10_000, 3_000, 100, 7, 10, 100_000, 0, 10_000)
+DEFAULT = Sizes(3, 10_000, 3_000, 100, 7, 10, 100_000, 0, 20_000)
 QUICK = Sizes(1, 4_000, 1_000, 30, 3, 3, 10_000, 0, 2_000)
 
 
@@ -272,8 +273,12 @@ async def in_house(house: House, names: list[str], sizes: Sizes, say: Console) -
         await ready.maintain()
         for name in names:
             say.print(f"measuring: {name}")
+            os.sync()  # what was left to be written before is no part of it
             found |= await PARTS[name](ready, sizes)
     return found
+
+
+BY_THEMSELVES = {"engine", "webpush", "fcm", "sygnal", "growth"}
 
 
 def measure(apple: FastServer, names: list[str], sizes: Sizes, say: Console) -> dict[str, Any]:
@@ -292,13 +297,18 @@ def measure(apple: FastServer, names: list[str], sizes: Sizes, say: Console) -> 
     if "fcm" in names:
         say.print("measuring: fcm")
         found |= fcm.compare(apple, sizes.rounds, sizes.pushes // 5)
+    if "sygnal" in names and relay.PYTHON:
+        say.print("measuring: sygnal")
+        found |= asyncio.run(relay.beside(apple, sizes.rounds, sizes.rings, sizes.singles))
     if "growth" in names:
         say.print("measuring: growth")
         found |= growth(apple, sizes)
-    inside = [name for name in names if name not in {"engine", "webpush", "fcm", "growth"}]
+    inside = [name for name in names if name not in BY_THEMSELVES]
     if inside:
         with running_house(apple) as house:
             found |= asyncio.run(in_house(house, inside, sizes, say))
+    if "ring_cpu_us" in found and "sygnal_push_us" in found:
+        found["ring_over_sygnal"] = round(found["ring_cpu_us"] / found["sygnal_push_us"], 3)
     if "first_phone_ms" in found and "ring_latency_p50_ms" in found:
         ratio = found["first_phone_ms"] / found["ring_latency_p50_ms"]
         found["first_phone_ms_ratio"] = round(ratio, 3)
