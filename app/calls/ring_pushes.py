@@ -35,14 +35,15 @@ def ring_pushes(
     large: Collection[UUID] = (),
     known: Collection[tuple[UUID, UUID]] = (),
 ) -> list[Insert]:
-    """One push for each token of each ring; one that exists stays as it is.
+    """One push for each token of each ring, however often `tokens` names it.
 
-    And those that ring again where notifications ring. `large`: calls of which they go in batches;
-    `known`: (ring, token) that have one in a batch.
+    And those that ring again where notifications ring. `late`: the rings have begun before, and a
+    push that exists stays as it is. `large`: calls of which they go in batches; `known`: (ring,
+    token) that have one in a batch.
     """
-    by_user: dict[tuple[UUID, str], list[Row]] = {}
+    by_user: dict[tuple[UUID, str], dict[UUID, Row]] = {}
     for token in tokens:
-        by_user.setdefault((token["tenant_id"], token["user_id"]), []).append(token)
+        by_user.setdefault((token["tenant_id"], token["user_id"]), {})[token["id"]] = token
     if not by_user or not rings:
         return []
     usual = own_of(rings[0][0], rings[0][2])
@@ -51,7 +52,7 @@ def ring_pushes(
     rows, in_batches, again = list[Row](), list[Row](), list[NewRepeat]()
     for tenant, session_id, ring in rings:
         own = own_of(tenant, ring)
-        for token in by_user.get((tenant, ring.user_id), ()):
+        for token in by_user.get((tenant, ring.user_id), {}).values():
             if (ring.uuid, token["id"]) in known:
                 continue
             row: dict[str, Any] = {

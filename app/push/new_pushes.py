@@ -86,6 +86,10 @@ def new_pushes(
 
 def begun(rows: Sequence[Row], same: Row, *, late: bool) -> Insert:
     """As `new_pushes`, of rings: what they do not say is as `same` says. `late`: they have begun
-    before."""
-    of_token = OF_TOKEN_LATE if late else OF_TOKEN
-    return Insert(Push.__table__, rows, FREE, of_token, columns=OF_PUSH, same=same)
+    before.
+
+    Of a ring that begins in this transaction nobody has written a push, and no two rows may be for
+    one token: whether there is one is not asked.
+    """
+    of_token, free = (OF_TOKEN_LATE, FREE) if late else (OF_TOKEN, "")
+    return Insert(Push.__table__, rows, free, of_token, columns=OF_PUSH, same=same)

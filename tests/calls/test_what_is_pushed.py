@@ -1,20 +1,25 @@
 """What a wish, a block, another call or devices that are off stop is never pushed; all else is."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from app.calls.apply import Change, _to_push
+from app.calls.ring_pushes import ring_pushes, tokens_of
 from app.calls.ringing import resolve
 from app.calls.rows import Stored
 from app.calls.schemas import RingIn
-from app.core.call import Call, MemberState, Start, decide
+from app.core.call import Call, MemberState, Ring, Start, decide
 from app.core.suppression import Preferences, why_suppressed
+from app.infra.db import Database, clock, insert_all
+from app.infra.ids import uuid7
 from app.tenants.schemas import TenantSettings
 from tests.core.test_suppression import moments, wishes
+from tests.push import test_claims_in_place as phones
 
 TENANT = UUID(int=7)
 USERS = ("bob", "carol", "dave", "eve")
@@ -68,3 +73,28 @@ def test_pushed_is_what_no_rule_stops(
     assert len(alike) <= 1, "to their caller they are all alike"
     for user in engaged if policy == "busy" else ():
         assert decision.call.members[user].state is MemberState.BUSY
+
+
+async def test_rings_of_one_user_that_begin_together_push_to_each_token_once(
+    database: str,
+) -> None:
+    """Their tokens are found once for each ring, and no statement looks whether a push is there."""
+    db = Database(database)
+    async with db.transaction() as session:
+        await phones.make_phones(session)
+        now = await clock(session)
+        rings = [
+            (phones.TENANT, uuid7(), Ring(uuid7(), "u1", now, now + timedelta(seconds=45)))
+            for _ in range(2)
+        ]
+        found = await tokens_of(session, rings)
+        assert len(found) == 2
+        assert len({token["id"] for token in found}) == 1
+        await insert_all(session, ring_pushes(rings, now, found))
+        rows = await session.execute(text("SELECT ring FROM pushes ORDER BY ring"))
+        assert rows.scalars().all() == sorted(ring.uuid for _, _, ring in rings)
+        # one that comes late is looked for: it stays as it is
+        await insert_all(session, ring_pushes(rings, now, found, late=True))
+        count = await session.execute(text("SELECT count(*) FROM pushes"))
+        assert count.scalar_one() == 2
+    await db.close()
