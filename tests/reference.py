@@ -87,6 +87,17 @@ def log_events() -> dict[str, tuple[set[str], set[str]]]:
     return dict(sorted(found.items()))
 
 
+def _is_log(value: ast.expr) -> bool:
+    """Whether it is our logger, or what that has bound."""
+    while (
+        isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Attribute)
+        and value.func.attr == "bind"
+    ):
+        value = value.func.value
+    return isinstance(value, ast.Name) and value.id == "log"
+
+
 def _lines_of(module: ast.Module) -> Iterator[tuple[str, str, set[str]]]:
     for function in ast.walk(module):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -95,8 +106,7 @@ def _lines_of(module: ast.Module) -> Iterator[tuple[str, str, set[str]]]:
             if not (
                 isinstance(call, ast.Call)
                 and isinstance(call.func, ast.Attribute)
-                and isinstance(call.func.value, ast.Name)
-                and call.func.value.id == "log"
+                and _is_log(call.func.value)
                 and call.func.attr in (*LEVELS, "log")
             ):
                 continue
