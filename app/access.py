@@ -45,6 +45,7 @@ MAC = 16
 CALL_TOKEN = struct.Struct(">16s16s16sI")
 MEMBER_TOKEN = struct.Struct(">16s16sIB")
 ACTIVATION_TOKEN = struct.Struct(">16s16sI")
+CALL_TOKEN_ISSUED = struct.Struct(">16s16s16sII")
 ISSUED = struct.Struct(">I")
 """When a call or member token was made, in whole seconds; those of an older version do not say."""
 
@@ -198,8 +199,9 @@ def call_token(
     keyring: Keyring, *, tenant_id: UUID, ring: UUID, device_row: UUID, now: float, expires: float
 ) -> str:
     """A call token: good for one ring on one device until `expires`; times in Unix seconds."""
-    body = CALL_TOKEN.pack(tenant_id.bytes, ring.bytes, device_row.bytes, int(expires))
-    body += ISSUED.pack(int(now))
+    body = CALL_TOKEN_ISSUED.pack(
+        tenant_id.bytes, ring.bytes, device_row.bytes, int(expires), int(now)
+    )
     return _sign(keyring, CALL_PREFIX, body)
 
 

@@ -216,7 +216,7 @@ async def test_on_the_way_back_what_lies_in_batches_becomes_rows(database: str) 
     async with one.transaction() as session:
         await worker_store.enter_worker(session, worker, host="h", pid=1, only=None, lease=9)
         held = await batch_claims.claim_calls(session, worker, await ring_all(session), 1, ALWAYS)
-        held[0].batch.take(1, held[0].created_at, held[0].created_at)
+        held[0].batch.take(1, held[0].batch.begun, held[0].batch.begun)
         await batch_claims.record(session, [held[0].batch])
         before = list(await session.execute(text(IN_ANY)))
     assert {row.state for row in before} == {"pending", "sending", "accepted"}

@@ -44,8 +44,11 @@ class PendingPush(Pending):
             elif name == b"retry-after":
                 retry_after = seconds_until(value, self.wall_clock)
         self.end(
-            self.outcome(
-                now,
+            PushOutcome(
+                self.request.notification_id,
+                started=self.started,
+                ended=now,
+                connection=self.connection.number if self.connection is not None else 0,
                 code=self.code,
                 reason=self.reason,
                 timestamp=timestamp,

@@ -1,6 +1,7 @@
 """A push as the engine takes it: everything that goes to Apple, already decided."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 from uuid import uuid4
 
@@ -54,7 +55,7 @@ class PushRequest(NotificationRequest):
         self.payload = payload
         self.expiration = expiration
         self.deadline = deadline
-        _header(topic, "topic")
+        _topic(topic)
         if collapse_key is not None and len(collapse_key) > 512:
             raise ValueError("a collapse id of more than 512 characters")
         self.path = b"/3/device/" + _header(device_token, "device token")
@@ -83,7 +84,7 @@ class PushRequest(NotificationRequest):
     def common_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers that a ring's pushes share, in the order in which they are sent."""
         pairs = [
-            (b"apns-topic", _header(self.apns_topic or "", "topic")),
+            (b"apns-topic", _topic(self.apns_topic or "")),
             (b"apns-push-type", self.push_type.value.encode("ascii")),  # type: ignore[union-attr]
         ]
         if self.priority is not None:
@@ -93,6 +94,11 @@ class PushRequest(NotificationRequest):
         if self.collapse_key is not None:
             pairs.append((b"apns-collapse-id", self.collapse_key.encode()))
         return pairs
+
+
+@lru_cache(maxsize=1_024)
+def _topic(value: str) -> bytes:
+    return _header(value, "topic")
 
 
 def _header(value: str, what: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 from uuid import uuid4
 
@@ -93,12 +94,12 @@ class Apns:
     def request(self, push: OutgoingPush) -> PushRequest:
         """`expiration` is 0, "once, now", unless Apple may keep a ring until it is over."""
         voip = push.kind is TokenKind.VOIP
-        wanted = self.topic(push.kind, push.app_id)
+        wanted = _topic(push.kind, push.app_id, tuple(push.topics))
         if push.kind is TokenKind.ALERT and push.purpose is not Purpose.STOP:
             return PushRequest(
                 push.token,
                 push.payload,
-                topic=spelled(wanted, push.topics) or wanted,
+                topic=wanted,
                 notification_id=push.id,
                 push_type="alert",
                 expiration=push.shown_until,
@@ -107,7 +108,7 @@ class Apns:
         return PushRequest(
             push.token,
             push.payload,
-            topic=spelled(wanted, push.topics) or wanted,
+            topic=wanted,
             notification_id=push.id,
             push_type="voip" if voip else "background",
             priority=10 if voip else 5,
@@ -133,6 +134,13 @@ class Apns:
             push_type="voip" if voip else "background",
             priority=10 if voip else 5,
         )
+
+
+@lru_cache(maxsize=1_024)
+def _topic(kind: TokenKind, app_id: str, topics: tuple[str, ...]) -> str:
+    """The topic of pushes to an app's tokens, as a credential of these spells it."""
+    wanted = APNS.topic(kind, app_id)
+    return spelled(wanted, topics) or wanted
 
 
 def _credential(secret: Secret) -> Credential:

@@ -106,6 +106,11 @@ def admit(
     return probing, None
 
 
+def is_untroubled(breaker: Breaker) -> bool:
+    """Whether every push may go, and one that goes well changes nothing."""
+    return breaker.phase is Phase.CLOSED and not breaker.troubled and not breaker.unexplained
+
+
 def is_failing(breaker: Breaker, now: float) -> bool:
     """Whether another credential that serves the app should go before this one."""
     if breaker.phase is Phase.STOPPED:
@@ -217,11 +222,13 @@ class TokenRefusals:
         Of a push that was tried in both environments, count each answer with its credential.
         """
         minute = int(now // _SLICE)
-        kept = tuple(x for x in self.slices if x[0] > minute - WINDOW // _SLICE)
-        last = kept[-1] if kept and kept[-1][0] == minute else (minute, 0, 0)
-        earlier = kept[:-1] if kept and kept[-1][0] == minute else kept
-        counted = (minute, last[1] + refused, last[2] + (not refused))
-        return TokenRefusals((*earlier, counted))
+        kept = self.slices
+        if kept and kept[-1][0] == minute:  # what is too old went when this minute began
+            _, bad, good = kept[-1]
+            counted = (minute, bad + refused, good + (not refused))
+            return TokenRefusals((*kept[:-1], counted))
+        kept = tuple(x for x in kept if x[0] > minute - WINDOW // _SLICE)
+        return TokenRefusals((*kept, (minute, int(refused), int(not refused))))
 
     def burst(self, now: float) -> bool:
         """Whether so many tokens are refused that it is the credential that is wrong."""

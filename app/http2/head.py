@@ -44,9 +44,10 @@ def well_formed(fields: Block) -> bool:
     """Whether these are fields of a message: no pseudo-header, no upper case, nothing of HTTP/1.1,
     no NUL, CR or LF (RFC 9113 sections 8.1, 8.2.1, 8.2.2).
     """
-    for name, value, _ in fields:
-        if b"\0" in value or b"\n" in value or b"\r" in value:
-            return False
+    values = b"".join([value for _, value, _ in fields])
+    if b"\0" in values or b"\n" in values or b"\r" in values:
+        return False
+    for name, _, _ in fields:
         if name not in _KNOWN and (
             _FIELD_NAME.fullmatch(name) is None or name in _CONNECTION_HEADERS
         ):

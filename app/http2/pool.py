@@ -91,7 +91,6 @@ class Pool:
             self._reject(exchange, NoAnswer.OUT_OF_TIME, cause)
         else:
             self.in_flight += 1
-            self.deadlines.add(exchange)
             self._open_or_wait(exchange, now)
 
     def renew(self, exchange: Exchange, start_by: float) -> None:
@@ -213,6 +212,7 @@ class Pool:
         connection = None if self.waiting else self._pick(now)
         if connection is None:
             self.waiting[exchange] = now
+            self.deadlines.add(exchange)
             self._expect_progress(now)
             self.manager.ensure()
         elif self._may_start(exchange):
@@ -232,6 +232,7 @@ class Pool:
         if boottime() < exchange.start_by:
             return True
         self.stale[exchange] = None
+        self.deadlines.add(exchange)
         return False
 
     def _leave(self, exchange: Exchange) -> bool:

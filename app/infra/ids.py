@@ -37,13 +37,14 @@ _random = _Random()
 os.register_at_fork(after_in_child=_random.forget)
 
 
-def _number() -> int:
-    return int(clock.unix() * 1_000) << 80 | _random.take()
+def _number(at: float | None = None) -> int:
+    return int((clock.unix() if at is None else at) * 1_000) << 80 | _random.take()
 
 
-def uuid7() -> UUID:
-    """A new UUIDv7: 48 bits of Unix milliseconds, then 74 random bits."""
-    return UUID(int=_number())
+def uuid7(at: float | None = None) -> UUID:
+    """A new UUIDv7: 48 bits of Unix milliseconds, those of `at` (seconds) or of now, then 74 random
+    bits."""
+    return UUID(int=_number(at))
 
 
 def uuid7_hex() -> str:

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.infra.settings import Settings
+from app.infra.signing_key import kept
 
 VERSION, NAMED = 2, 1
 MARK = 6
@@ -87,13 +88,12 @@ class Keyring:
 
     def token_mac(self, message: bytes, length: int = 16) -> bytes:
         """A MAC under the current token key: call and member tokens are not stored, only signed."""
-        return hmac.digest(self.token_keys[0], message, "sha256")[:length]
+        return kept(self.token_keys[0]).sign(message)[:length]
 
     def token_mac_valid(self, message: bytes, mac: bytes) -> bool:
         """Whether `mac` was made under the current or any older token key."""
         return any(
-            hmac.compare_digest(hmac.digest(key, message, "sha256")[: len(mac)], mac)
-            for key in self.token_keys
+            hmac.compare_digest(kept(key).sign(message)[: len(mac)], mac) for key in self.token_keys
         )
 
 

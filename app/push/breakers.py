@@ -9,12 +9,13 @@ from app.core.breaker import (
     TokenRefusals,
     admit,
     is_failing,
+    is_untroubled,
     record,
     try_failing,
 )
 from app.core.frozen import frozen
 from app.core.push import Environment
-from app.core.push_policy import Alert, Reaction
+from app.core.push_policy import Alert, CredentialAction, Reaction, Signal
 from app.credentials.usable import Key, Usable
 from app.infra.observe import BREAKERS_OPEN
 
@@ -24,6 +25,7 @@ SECOND_THOUGHTS = 2.0
 
 
 TURNS_KEPT = 10_000
+NEW = Breaker()
 
 
 @frozen
@@ -73,6 +75,8 @@ class Breakers:
         breaker = self._breakers.get(key)
         if breaker is None:
             return None
+        if not self._turns and is_untroubled(breaker):
+            return None
         if self._is_mended(breaker, credential, environment, now):
             breaker = Breaker()
         its_turn = self._turns.pop((key, one.push_id), now + 1) <= now + CLOCK_STEP
@@ -121,7 +125,9 @@ class Breakers:
     ) -> Alert | None:
         """Move the breaker; returns an alarm if one is due. `subject`: who was in this attempt."""
         key = credential.key(environment)
-        before = self._breakers.get(key, Breaker())
+        before = self._breakers.get(key, NEW)
+        if _is_plain_good(reaction) and is_untroubled(before):
+            return None
         after, alarm = record(before, reaction, now, subject=subject)
         self._breakers[key] = after
         if after.phase is Phase.STOPPED and before.phase is not Phase.STOPPED:
@@ -130,3 +136,12 @@ class Breakers:
             shut = (Phase.CLOSED,)
             BREAKERS_OPEN.set(sum(one.phase not in shut for one in self._breakers.values()))
         return alarm
+
+
+def _is_plain_good(reaction: Reaction) -> bool:
+    """Whether it says no more than that the service works and knows the credential."""
+    return (
+        reaction.signal is Signal.GOOD
+        and reaction.alert is None
+        and reaction.credential is CredentialAction.KEEP
+    )

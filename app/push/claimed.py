@@ -1,8 +1,8 @@
 """What a claim reads: a push with all that must be known to send it, as values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol, Self
 from uuid import UUID
 
@@ -21,8 +21,6 @@ TOLD = {
 }  # fmt: skip
 """Of what notifications tell, by their purpose; those of `ENDING` by CallKit's reason."""
 ENDING = frozenset({Purpose.OVER, Purpose.STOP})
-
-MILLISECOND = timedelta(milliseconds=1)
 
 Claim = tuple[UUID, int]
 """A push's id and the fencing number under which a worker has it."""
@@ -199,12 +197,17 @@ class Batch:
     answered: list[int | None]
     taken: int = 0
     rev: int = 0
+    begun: float = field(init=False)
 
-    def take(self, place: int, sent_at: datetime, answered_at: datetime) -> None:
-        """A place, counted from 1, was accepted."""
+    def __post_init__(self) -> None:
+        self.begun = self.created_at.timestamp()
+
+    def take(self, place: int, sent_at: float, answered_at: float) -> None:
+        """A place, counted from 1, was accepted; times are Unix seconds."""
         self.taken |= 1 << place - 1
-        self.sent[place - 1] = (sent_at - self.created_at) // MILLISECOND
-        self.answered[place - 1] = (answered_at - self.created_at) // MILLISECOND
+        # in whole microseconds, as rows have them: a millisecond's edge is no place to be rounding
+        self.sent[place - 1] = round((sent_at - self.begun) * 1e6) // 1_000
+        self.answered[place - 1] = round((answered_at - self.begun) * 1e6) // 1_000
 
 
 @frozen

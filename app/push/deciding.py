@@ -1,13 +1,21 @@
 """What to do with a claimed push: pure decisions."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
 from uuid import UUID
 
 from app.core.push import OF_OPEN_RINGS, Environment, Purpose, PushReason, PushState
-from app.core.push_policy import Alert, NoAnswer, OtherEnvironment, Reaction, Verdict
+from app.core.push_policy import (
+    Alert,
+    Attempt,
+    Known,
+    NoAnswer,
+    OtherEnvironment,
+    Reaction,
+    Verdict,
+)
 from app.credentials.usable import Usable, in_order, made_for
 from app.push.breakers import Try
 from app.push.claimed import ClaimedPush, Standing
@@ -48,11 +56,11 @@ class CredentialSet:
 
     def serving(self, push: ClaimedPush, environment: Environment) -> list[Usable]:
         """Those that serve a push's app in this environment, the fittest first."""
-        app = (push.tenant_id, push.app_id)
-        key = (*app, environment, push.kind)
-        if key not in self._ordered:
-            self._ordered[key] = in_order(self._rows, *app, environment, push.kind)
-        return made_for(push.token, push.kind, self._ordered[key])
+        key = push.tenant_id, push.app_id, environment, push.kind
+        found = self._ordered.get(key)
+        if found is None:
+            found = self._ordered[key] = in_order(self._rows, *key)
+        return made_for(push.token, push.kind, found)
 
 
 def try_of(push: ClaimedPush) -> Try:
@@ -77,6 +85,8 @@ def choose(
     found = usable.serving(push, environment)
     if not found:
         return None, None
+    if len(found) == 1:
+        return found[0], breakers.wait(found[0], environment, now, one)
 
     def group(credential: Usable) -> int:
         if credential.id in failed:
@@ -154,6 +164,11 @@ def not_sent(
     if push.inherited:
         return Result(push, PushState.EXPIRED, PushReason.UNKNOWN, credential)
     return Result(push, state, reason, credential, alarm=ALARMS.get(reason))
+
+
+def taken(react: Callable[[Attempt, Known, float], Reaction], code: int) -> Reaction:
+    """What a service's answer of this status means, with no reason: one for all that it accepts."""
+    return react(Attempt(1, 0.0, status=code), Known(0.0), 0.5)
 
 
 def is_silent(no_answer: NoAnswer | None, *, may_have_reached: bool) -> bool:

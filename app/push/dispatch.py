@@ -236,15 +236,23 @@ class Dispatcher:
             async with self._runtime.database.autocommit() as session:
                 read = boottime()
                 claimed = await claim(session, life)
-                for push in claimed:
-                    self._held[push.claim] = read + (push.deadline - push.now).total_seconds()
-                    if isinstance(push, ClaimedPlace):
-                        self._batches[push.claim] = push.batch
+                self._hold(claimed, read)
         finally:
             self._doubtful = True
             self._claiming.discard(concluded)
             concluded.set_result(None)
         return claimed, read
+
+    def _hold(self, claimed: Sequence[ClaimedPush], read: float) -> None:
+        until, deadline, now = 0.0, None, None
+        for push in claimed:
+            if push.deadline is not deadline or push.now is not now:  # those of a batch share it
+                deadline, now = push.deadline, push.now
+                until = read + (deadline - now).total_seconds()
+            claim = push.claim
+            self._held[claim] = until
+            if isinstance(push, ClaimedPlace):
+                self._batches[claim] = push.batch
 
     async def look(self) -> None:
         """Look again at pushes that wait: at once at those whose turn has come and gone."""
@@ -271,7 +279,8 @@ class Dispatcher:
     def _forget(self, claim: Claim) -> None:
         self._doubtful = True
         self._held.pop(claim, None)
-        self._batches.pop(claim, None)
+        if self._batches:
+            self._batches.pop(claim, None)
 
     def _recorded(self, result: Result) -> None:
         if self._lost_target is not None and _is_lost(result):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,19 +12,41 @@ from app import senders
 from app.access import call_token
 from app.core.event import milliseconds
 from app.core.frozen import frozen
-from app.core.payload import PayloadError, Prepared, RingFacts, Template, check_template
+from app.core.payload import (
+    ForMember,
+    PayloadError,
+    Prepared,
+    RingFacts,
+    Template,
+    check_template,
+    for_members,
+)
 from app.core.person import person_from
 from app.core.push import Purpose, TokenKind
-from app.infra import clock
 from app.infra.sender import OutgoingPush
 from app.infra.vault import Keyring
 from app.push.claimed import CallFacts, ClaimedPush, Rung
+from app.push.moments import Moment, Unix
 from app.push.tokens import User
 from app.tenants.schemas import TenantSettings, tenant_settings
 
 log = structlog.get_logger(__name__)
 
-TOKEN_OUTLIVES_RING = timedelta(minutes=5)
+TOKEN_OUTLIVES_RING = 300.0
+"""Seconds."""
+
+Group = tuple[UUID, TokenKind, str, datetime, datetime]
+"""The rings of one call, by one kind of token to one app, begun and over together."""
+
+NOTIFIED = frozenset(
+    (kind, purpose)
+    for kind in TokenKind
+    for purpose in Purpose
+    if kind in senders.SHOWN_KINDS
+    or purpose.is_alert
+    or (kind in senders.REPEATED_KINDS and purpose is not Purpose.STOP)
+)
+"""Which pushes the phone's system shows by itself."""
 
 
 @frozen
@@ -43,8 +65,14 @@ class Preparing:
     settings: dict[UUID, TenantSettings] = field(default_factory=dict)
     badges: dict[User, int] = field(default_factory=dict)
     locales: dict[UUID, str] = field(default_factory=dict)
+    groups: dict[Group, tuple[Prepared, RingFacts]] = field(default_factory=dict)
+    """Of the first ring of each group: what was prepared, and of what."""
+    members: dict[Group, ForMember | None] = field(default_factory=dict)
+    """How the others are prepared, once there are others."""
+    until: Unix = field(default_factory=Unix)
+    rings_until: Unix = field(default_factory=Unix)
 
-    def request(self, push: ClaimedPush, now: datetime, topics: Sequence[str] = ()) -> Any:
+    def request(self, push: ClaimedPush, now: Moment, topics: Sequence[str] = ()) -> Any:
         """What its sender takes of a claimed push; `topics` are what its credential is for.
 
         Raises PayloadError when its payload cannot be made.
@@ -52,13 +80,14 @@ class Preparing:
         settings = self.settings.get(push.tenant_id)
         if settings is None:
             settings = self.settings[push.tenant_id] = tenant_settings(self.said[push.tenant_id])
-        ring = push.purpose is Purpose.RING
         if _is_notification(push):
             body = self._alert_body(push, settings, now)
         elif push.purpose is Purpose.STOP:
-            body = self._stop_body(push, settings, now)
+            body = self._stop_body(push, settings, now.time)
         else:
-            body = self._ring_body(push, settings)
+            body = self._ring_body(push, settings, now)
+        rings = push.purpose is Purpose.RING
+        until = self.rings_until.of(push.ring_deadline) if rings else self.until.of(push.deadline)
         return senders.serving(push.kind).request(
             OutgoingPush(
                 str(push.id),
@@ -68,35 +97,51 @@ class Preparing:
                 push.app_id,
                 push.token,
                 body,
-                push.ring_deadline.timestamp() if ring else push.deadline.timestamp(),
-                now.timestamp(),
+                until,
+                now.unix,
                 settings.store_and_forward,
                 topics,
                 push.app_id in settings.android_v2,
             )
         )
 
-    def _ring_body(self, push: ClaimedPush, settings: TenantSettings) -> bytes:
+    def _ring_body(self, push: ClaimedPush, settings: TenantSettings, now: Moment) -> bytes:
         key = (push.ring, push.kind, push.app_id, None)
         prepared = self.payloads.get(key)
         if prepared is None:
-            profile, template = profile_for(settings, push.kind, push.app_id)
-            facts = ring_facts(push, self.calls[push.session_id], self.public_url)
-            prepared = senders.serving(push.kind).ring_payload(profile, facts, template)
-            self.payloads[key] = prepared
-        return self._with_token(prepared, push)
+            prepared = self.payloads[key] = self._ring(push, settings)
+        return self._with_token(prepared, push, now)
 
-    def _with_token(self, prepared: Prepared, push: ClaimedPush) -> bytes:
+    def _ring(self, push: ClaimedPush, settings: TenantSettings) -> Prepared:
+        """Of a group what all are told is written once."""
+        call = self.calls[push.session_id]
+        group = push.session_id, push.kind, push.app_id, push.ring_created_at, push.ring_deadline
+        alike = is_told_alike(call, push.user_id)
+        first = self.groups.get(group) if alike else None
+        if first is not None:
+            if group not in self.members:
+                self.members[group] = for_members(*first)
+            another = self.members[group]
+            prepared = another(str(push.ring), push.user_id) if another is not None else None
+            if prepared is not None:
+                return prepared
+        profile, template = profile_for(settings, push.kind, push.app_id)
+        facts = ring_facts(push, call, self.public_url)
+        prepared = senders.serving(push.kind).ring_payload(profile, facts, template)
+        if alike:
+            self.groups[group] = prepared, facts
+        return prepared
+
+    def _with_token(self, prepared: Prepared, push: ClaimedPush, now: Moment) -> bytes:
         if not prepared.carries_token:
             return prepared.for_token("")
-        expires = push.ring_deadline + TOKEN_OUTLIVES_RING
         token = call_token(
             self.keyring,
             tenant_id=push.tenant_id,
             ring=push.ring,
             device_row=push.device_row,
-            now=clock.unix(),
-            expires=expires.timestamp(),
+            now=now.unix,
+            expires=self.rings_until.of(push.ring_deadline) + TOKEN_OUTLIVES_RING,
         )
         return prepared.for_token(token)
 
@@ -108,15 +153,15 @@ class Preparing:
             push.kind, profile, ring, push.callkit_reason, template
         )
 
-    def _alert_body(self, push: ClaimedPush, settings: TenantSettings, now: datetime) -> bytes:
+    def _alert_body(self, push: ClaimedPush, settings: TenantSettings, now: Moment) -> bytes:
         key = (push.ring, push.kind, push.app_id, self.locales.get(push.device_row))
         rings = push.purpose is Purpose.RING and push.kind in senders.SHOWN_KINDS
         prepared = self.payloads.get(key) if rings else None
         if prepared is None:
-            prepared = self._alert(push, settings, None if rings else now)
+            prepared = self._alert(push, settings, None if rings else now.time)
             if rings:
                 self.payloads[key] = prepared
-        return self._with_token(prepared, push)
+        return self._with_token(prepared, push, now)
 
     def _alert(
         self, push: ClaimedPush, settings: TenantSettings, sent_at: datetime | None
@@ -138,11 +183,22 @@ def is_translated(push: ClaimedPush, preparing: Preparing) -> bool:
     return bool(said.get("languages"))
 
 
+def are_translated(claimed: Sequence[ClaimedPush], preparing: Preparing) -> list[ClaimedPush]:
+    """Those of them that are: of most tenants there are none."""
+    if not any(one.get("notifications") for one in preparing.said.values()):
+        return []
+    return [push for push in claimed if is_translated(push, preparing)]
+
+
 def _is_notification(push: ClaimedPush) -> bool:
-    if push.kind in senders.SHOWN_KINDS:
+    return (push.kind, push.purpose) in NOTIFIED
+
+
+def is_told_alike(call: CallFacts, receiver: str) -> bool:
+    """Whether a member is told of a call what all are told who neither call nor have joined."""
+    if not call.joined:
         return True
-    repeated = push.kind in senders.REPEATED_KINDS and push.purpose is not Purpose.STOP
-    return push.purpose.is_alert or repeated
+    return receiver != call.caller_id and all(user != receiver for user, _ in call.joined)
 
 
 def ring_facts(

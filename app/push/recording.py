@@ -6,7 +6,7 @@ and 23) ends a result otherwise: it is found by halves, and written bare.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 import structlog
@@ -26,7 +26,8 @@ from app.push.results import (
     ended,
     is_taken_in_batch,
     is_told,
-    observe,
+    measure,
+    narrate,
     tried,
 )
 
@@ -100,6 +101,7 @@ class Recorder:
     async def _write(self, batch: Sequence[Result]) -> dict[UUID, PushState | None]:
         async with self._runtime.database.vital.autocommit() as session:
             states = await write(session, batch, self._clock)
+        self._measure(batch, states)
         accepted = sum(result.state is PushState.ACCEPTED for result in batch)
         if accepted:
             log.info("pushes_accepted", count=accepted)
@@ -115,11 +117,18 @@ class Recorder:
             await write_tokens(session, [result for result in mine if not result.bare])
             await write_credentials(session, seen)
             await write_alarms(session, seen, self._clock.now())
+        self._measure(batch, states)
         return states
+
+    def _measure(self, batch: Sequence[Result], states: Mapping[UUID, PushState | None]) -> None:
+        try:
+            measure(batch, states, self._clock)
+        except Exception:  # it is written all the same
+            log.exception("result_not_told", item=str(batch[0].key))
 
     def _told(self, result: Result, state: PushState | None) -> None:
         self._recorded(result)
-        observe(result, state, self._clock)
+        narrate(result, state)
 
 
 async def write(
@@ -130,9 +139,11 @@ async def write(
     What is taken at the first try is written in its batch; all else leaves that before.
     """
     states: dict[UUID, PushState | None] = {}
-    rest = [result for result in results if not is_taken_in_batch(result)]
-    if len(rest) < len(results):
-        taken = [result for result in results if is_taken_in_batch(result)]
+    taken: list[Result] = []
+    rest: list[Result] = []
+    for result in results:
+        (taken if is_taken_in_batch(result) else rest).append(result)
+    if taken:
         rest += await _take(session, taken, states, clock)
     places = {
         result.push.id: result.push.batch.id
@@ -160,7 +171,7 @@ async def _take(
         assert isinstance(push, ClaimedPlace)
         assert outcome is not None
         in_hand[push.batch.id] = push.batch
-        push.batch.take(push.place, clock.at(outcome.started), clock.at(outcome.ended))
+        push.batch.take(push.place, clock.unix_at(outcome.started), clock.unix_at(outcome.ended))
     written = await batch_claims.record(session, list(in_hand.values()))
     left = []
     for result in taken:

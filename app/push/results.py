@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter as Metric
 
 from app.core.frozen import frozen
 from app.core.outcome import Outcome
@@ -16,9 +18,11 @@ from app.core.push import Purpose, PushState
 from app.core.push_policy import Alert, CredentialAction, Reaction, TokenAction
 from app.credentials.usable import Usable
 from app.infra import clock
+from app.infra.histograms import observe_all
 from app.infra.ids import uuid7
 from app.infra.observe import PUSHES, RING_TO_ACCEPTED
 from app.push.claimed import ClaimedPlace, ClaimedPush
+from app.push.moments import Unix
 from app.push.records import PushEnd, PushTry
 
 log = structlog.get_logger(__name__)
@@ -32,7 +36,8 @@ class Result:
     """How one try at a claimed push ended; `outcome` None when nothing was sent.
 
     `retry_at` is loop time, with state `pending`. `alarm` is one to raise for the credential. `id`
-    is that of the attempt, the same however often it is written. A `bare` one says what became of
+    is that of the attempt, the same however often it is written, `made` when it ended (Unix
+    seconds). A `bare` one says what became of
     the push and no more, in letters that any database can hold. A `silent` one may have
     arrived: the next try is its one repeat.
     """
@@ -47,7 +52,15 @@ class Result:
     alarm: Alert | None = None
     bare: bool = False
     silent: bool = False
-    id: UUID = field(default_factory=uuid7)
+    made: float = field(default_factory=clock.unix, compare=False)
+    ids: list[UUID] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def id(self) -> UUID:
+        """Made when it is first asked for, of the time at which the try ended: few are."""
+        if not self.ids:
+            self.ids.append(uuid7(self.made))
+        return self.ids[0]
 
     @property
     def key(self) -> UUID:
@@ -97,12 +110,16 @@ class DatabaseClock:
         """The same as a datetime in UTC."""
         return clock.now()
 
-    def at(self, loop_time: float) -> datetime:
-        """The wall time of a moment on the loop's clock."""
+    def unix_at(self, loop_time: float) -> float:
+        """Unix seconds of a moment on the loop's clock."""
         now = self._loop.time()
         if now != self._turn:  # a loop may read its clock once a turn: then so is this
             self._turn, self._ahead = now, self.unix() - now
-        return datetime.fromtimestamp(loop_time + self._ahead, UTC)
+        return loop_time + self._ahead
+
+    def at(self, loop_time: float) -> datetime:
+        """The same as a datetime in UTC."""
+        return datetime.fromtimestamp(self.unix_at(loop_time), UTC)
 
 
 def may_go_on(result: Result) -> bool:
@@ -166,23 +183,41 @@ def is_taken_in_batch(result: Result) -> bool:
 
 
 @lru_cache(maxsize=1_024)
-def _count(purpose: str, outcome: str, reason: str) -> Counter:
+def _count(purpose: str, outcome: str, reason: str) -> Metric:
     return PUSHES.labels(purpose, outcome, reason)  # to look it up costs more than to count
 
 
-def observe(result: Result, state: PushState | None, clock: DatabaseClock) -> None:
-    """The metrics of a try, and a log line; of the token its last four digits only.
+def measure(
+    results: Sequence[Result], states: Mapping[UUID, PushState | None], clock: DatabaseClock
+) -> None:
+    """The metrics of tries that were written; `states`: what became of their pushes."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    waits, begun = [], Unix()
+    for result in results:
+        push, outcome = result.push, result.outcome
+        if push.id not in states:
+            continue
+        counts[push.purpose, result.state, result.reason or ""] += 1
+        if (
+            push.purpose is Purpose.RING
+            and outcome is not None
+            and states[push.id] is PushState.ACCEPTED
+        ):
+            waits.append(max(0.0, clock.unix_at(outcome.ended) - begun.of(push.created_at)))
+    for labels, count in counts.items():
+        _count(*labels).inc(count)
+    observe_all(RING_TO_ACCEPTED, waits)
+
+
+def narrate(result: Result, state: PushState | None) -> None:
+    """A log line of a try; of the token its last four digits only.
 
     A push that was taken gets its line when all is told (`debug`): at rest there is a line for each
     anyhow, and under load a thousand a second say less than a count.
     """
-    push, outcome = result.push, result.outcome
-    _count(push.purpose, result.state, result.reason or "").inc()
-    if state is PushState.ACCEPTED and outcome is not None and push.purpose is Purpose.RING:
-        waited = clock.at(outcome.ended) - push.created_at
-        RING_TO_ACCEPTED.observe(max(0.0, waited.total_seconds()))
     if state is PushState.ACCEPTED and not DETAILED.isEnabledFor(logging.DEBUG):
         return
+    push, outcome = result.push, result.outcome
     log.log(
         logging.DEBUG if state is PushState.ACCEPTED else logging.INFO,
         "push",

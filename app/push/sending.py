@@ -5,19 +5,20 @@ import random
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import structlog
 
 from app.core.outcome import Outcome
 from app.core.payload import PayloadError
-from app.core.push import Purpose, PushReason, PushState
+from app.core.push import PushReason, PushState
 from app.core.push_policy import Known, OtherEnvironment, Reaction, Verdict
 from app.credentials import store as credentials
 from app.credentials.usable import Usable
 from app.infra.boottime import boottime
 from app.infra.runtime import Runtime
-from app.infra.sender import Pending, Sender
+from app.infra.sender import Pending, Sender, Service
 from app.infra.vault import VaultError
 from app.push.alerts import locales, unseen
 from app.push.breakers import Breakers
@@ -32,18 +33,21 @@ from app.push.deciding import (
     not_to_be_sent,
     other_environment,
     state_after,
+    taken,
     where_served,
 )
 from app.push.life import Life
-from app.push.preparing import Preparing, is_translated, refused_payload
+from app.push.preparing import Preparing, are_translated, refused_payload
 from app.push.results import DatabaseClock, Result
 from app.push.senders import Senders
+from app.push.stretch import Stretch, in_turn
 from app.push.tracing import PushSpans
 
 log = structlog.get_logger(__name__)
 
+FIRST_STRETCH = 10
 AT_A_STRETCH = 50
-"""Pushes that are made before the loop gets its turn: the first of a group are soon away."""
+"""Pushes that are made before the loop gets its turn: the first few of a claim are soon away."""
 
 FAILED_KEPT = 10_000
 """Pushes of which it is remembered by which credentials they have failed."""
@@ -55,6 +59,7 @@ App = tuple[UUID, str]
 """(tenant, id of an app)."""
 
 NONE_EARLIER: Mapping[str, int] = {}
+NOTHING: Mapping[str, Any] = {}
 
 NOT_YET = float("-inf")
 """`start_by` of a push that may not begin before a look has noted that it is a repeat."""
@@ -119,6 +124,7 @@ class Sending:
         self._in_flight: dict[Claim, InFlight] = {}
         self._failed: OrderedDict[UUID, tuple[UUID, ...]] = OrderedDict()
         self._usable_known: dict[frozenset[App], tuple[str | None, Sequence[Usable]]] = {}
+        self._when_taken: dict[tuple[str, int], Reaction] = {}
         self._waiting: dict[Claim, InFlight] = {}
         """Those of them that had no stream when it was last looked."""
 
@@ -127,31 +133,34 @@ class Sending:
 
         What it does not come to, when it fails or is cancelled, goes back to be claimed again.
         """
-        # Who has not been tried yet goes before those that are tried again; what was missed last.
-        left = deque(sorted(claimed, key=lambda push: bool(push.tried)))
-        missed = [push for push in left if push.purpose is Purpose.MISSED]
-        if missed:
-            left = deque(push for push in left if push.purpose is not Purpose.MISSED)
+        left, missed = in_turn(claimed)
         try:
             usable = CredentialSet(await self._usable(claimed))
-            calls = {push.session_id: push.call for push in claimed if push.call is not None}
-            if self._spans is not None:
-                self._spans.claimed(claimed, calls, read)
-            said = {UUID(one): s for push in claimed for one, s in (push.settings or {}).items()}
-            public_url, keyring = self._runtime.settings.public_url, self._runtime.keyring
-            preparing = Preparing(calls, said, public_url, keyring)
-            if translated := [push for push in claimed if is_translated(push, preparing)]:
+            preparing = self._preparing(claimed, read)
+            if translated := are_translated(claimed, preparing):
                 await self._read_locales(translated, preparing)
+            size = FIRST_STRETCH
             while left or missed:
                 if not left:
                     await self._count_unseen(missed, preparing)
                     left, missed = deque(missed), []
-                for _ in range(min(AT_A_STRETCH, len(left))):
-                    self._send_one(left.popleft(), life, read, preparing, usable)
+                going = Stretch(
+                    life, read, preparing, usable, self._loop.time(), self._clock.unix()
+                )
+                for _ in range(min(size, len(left))):
+                    self._send_one(left.popleft(), going)
+                size = AT_A_STRETCH
                 await asyncio.sleep(0)  # what is written so far leaves
         finally:
             for push in (*left, *missed):
                 self._finish(Result(push, PushState.PENDING, push.reason))
+
+    def _preparing(self, claimed: Sequence[ClaimedPush], read: float) -> Preparing:
+        calls = {push.session_id: push.call for push in claimed if push.call is not None}
+        if self._spans is not None:
+            self._spans.claimed(claimed, calls, read)
+        said = {UUID(one): s for push in claimed for one, s in (push.settings or NOTHING).items()}
+        return Preparing(calls, said, self._runtime.settings.public_url, self._runtime.keyring)
 
     async def _usable(self, claimed: Sequence[ClaimedPush]) -> Sequence[Usable]:
         """What may push for these; read anew where it is not as their claim says."""
@@ -177,47 +186,32 @@ class Sending:
         async with self._runtime.database.autocommit() as session:
             preparing.badges.update(await unseen(session, users))
 
-    def _send_one(
-        self,
-        push: ClaimedPush,
-        life: Life,
-        read: float,
-        preparing: Preparing,
-        usable: CredentialSet,
-    ) -> None:
+    def _send_one(self, push: ClaimedPush, going: Stretch) -> None:
         unwanted = not_to_be_sent(push.purpose, push)
         try:
-            if life.ended:  # condemned: others have it, or will
+            if going.life.ended:  # condemned: others have it, or will
                 self._forget(push.claim)
             elif unwanted is not None:
                 self._finish(not_sent(push, PushState.DROPPED, unwanted))
             else:
-                self._start(push, life, read, preparing, usable)
+                self._start(push, going)
         except Exception:
             log.exception("push_failed", push=str(push.id))
             self._finish(not_sent(push, PushState.REFUSED, PushReason.INTERNAL_ERROR))
 
-    def _start(
-        self,
-        push: ClaimedPush,
-        life: Life,
-        read: float,
-        preparing: Preparing,
-        usable: CredentialSet,
-    ) -> None:
-        push = where_served(push, usable)
-        now = self._loop.time()
-        deadline = now - self._clock.unix() + push.deadline.timestamp()
-        failed = self._failed.get(push.id, ())
-        credential, wait = choose(push, usable, self._breakers, now, failed)
+    def _start(self, push: ClaimedPush, going: Stretch) -> None:
+        push = where_served(push, going.usable)
+        deadline = going.deadline(push.deadline)
+        failed = self._failed.get(push.id, ()) if self._failed else ()
+        credential, wait = choose(push, going.usable, self._breakers, going.now, failed)
         if credential is None:
             self._finish(not_sent(push, PushState.REFUSED, PushReason.NO_CREDENTIAL))
             return
         if wait is not None:
-            self._finish(held_back(push, credential, now + wait, deadline))
+            self._finish(held_back(push, credential, going.now + wait, deadline))
             return
         try:
-            request = preparing.request(push, self._clock.now(), credential.topics)
+            request = going.preparing.request(push, going.moment, credential.topics)
             sender = self.senders.get(credential, push.environment)
         except PayloadError as error:
             log.error("payload_refused", **refused_payload(push, error))  # noqa: TRY400
@@ -229,22 +223,21 @@ class Sending:
             self._finish(not_sent(push, PushState.REFUSED, unfit, credential))
             return
         unmarked = push.inherited and not push.repeated
-        start_by = NOT_YET if unmarked else self._start_by(life, read, deadline)
-        pending = sender.start(request, deadline, start_by)
+        pending = sender.start(request, deadline, NOT_YET if unmarked else going.start_by(deadline))
         one = InFlight(
-            push, life, sender, pending, credential, usable, deadline, read, unmarked,
-            push.repeated,
+            push, going.life, sender, pending, credential, going.usable, deadline, going.read,
+            unmarked, push.repeated,
         )  # fmt: skip
-        self._in_flight[one.claim] = one
-        if one.waits():
-            self._waiting[one.claim] = one
+        self._in_flight[push.claim] = one
+        if not pending.stream and one.waits():
+            self._waiting[push.claim] = one
         pending.future.add_done_callback(lambda future: self._done(one, future))
+
+    # --- what waits ----------------------------------------------------------------------------
 
     def _start_by(self, life: Life, read: float, deadline: float) -> float:
         """Until when (`boottime()`) what was read at `read` is good enough to begin with."""
         return min(life.start_by(read), boottime() + deadline - self._loop.time())
-
-    # --- what waits ----------------------------------------------------------------------------
 
     def waiting(self, older: float) -> list[InFlight]:
         """Pushes without a stream to be looked at: held back for being old, or older than that."""
@@ -309,7 +302,7 @@ class Sending:
         push, credential, environment = one.push, one.credential, one.push.environment
         now = self._loop.time()
         self._breakers.note_answer(credential, environment, outcome.code, outcome.reason, now)
-        reaction = self._react(one, outcome, now)
+        reaction = self._taken(credential.service, outcome) or self._react(one, outcome, now)
         silent = is_silent(outcome.no_answer, may_have_reached=outcome.may_have_reached)
         # What was never sent says nothing of the phone; anything else may be the phone's own.
         unsent = outcome.no_answer is not None and not silent
@@ -326,7 +319,7 @@ class Sending:
         if silent and one.repeated:
             # what may have arrived is repeated once, whoever did not hear of it
             state, retry_at, reason = PushState.EXPIRED, None, PushReason.UNKNOWN
-        if state is not PushState.PENDING:
+        if self._failed and state is not PushState.PENDING:
             self._failed.pop(push.id, None)
         return Result(
             push, state, reason, credential, outcome, reaction, retry_at, alarm, silent=silent
@@ -340,6 +333,16 @@ class Sending:
         if len(self._failed) > FAILED_KEPT:
             self._failed.popitem(last=False)
         return failed
+
+    def _taken(self, service: Service, outcome: Outcome) -> Reaction | None:
+        """What follows if a push was simply taken, which is the same for all; None: was it?"""
+        code = outcome.code
+        if not 200 <= code < 300 or outcome.reason is not None or outcome.no_answer is not None:
+            return None
+        known = self._when_taken.get((service.name, code))
+        if known is None:
+            known = self._when_taken[service.name, code] = taken(service.react, code)
+        return known if known.verdict is Verdict.ACCEPTED else None
 
     def _react(self, one: InFlight, outcome: Outcome, now: float) -> Reaction:
         push, service = one.push, one.credential.service

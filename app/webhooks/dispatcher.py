@@ -23,6 +23,7 @@ from app.infra.ids import uuid7
 from app.infra.outage import is_transient
 from app.infra.runtime import Runtime
 from app.infra.safe_http import SafeHttp
+from app.infra.signing_key import SigningKey
 from app.infra.tasks import Tasks
 from app.infra.traces import Attributes, Span
 from app.infra.vault import VaultError
@@ -30,7 +31,7 @@ from app.webhooks import claims
 from app.webhooks.claimed import Delivery, Destination, DueEvent
 from app.webhooks.open_deliveries import OpenDeliveries, OpenDelivery
 from app.webhooks.recording import DeliveryRecorder, DeliveryResult
-from app.webhooks.signing import SigningKey, SigningKeys, body_of, signed
+from app.webhooks.signing import SigningKeys, body_of, signed
 
 log = structlog.get_logger(__name__)
 

@@ -1,6 +1,5 @@
 """What a webhook is sent, and how it is signed (the Standard Webhooks specification)."""
 
-import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,13 +10,12 @@ import orjson
 
 from app.core.event import rfc3339
 from app.infra import vault
+from app.infra.signing_key import SigningKey
 from app.infra.vault import Keyring, Place
 from app.webhooks.claimed import Delivery, DueEvent, SealedSecret
 
 SECRET_PURPOSE = "webhook_secret"  # noqa: S105
 MOST_KEYS = 1_000
-BLOCK = 64
-"""Bytes of a block of SHA-256: what its HMAC fills a key up to."""
 
 
 def body_of(claim: Delivery, event: DueEvent) -> bytes:
@@ -26,27 +24,6 @@ def body_of(claim: Delivery, event: DueEvent) -> bytes:
     if claim.session_id is not None:
         said |= {"session_id": str(claim.session_id), "cid": event.cid, "seq": claim.seq}
     return orjson.dumps(said | {"at": rfc3339(event.at), "data": orjson.Fragment(event.data)})
-
-
-class SigningKey:
-    """HMAC-SHA-256 by one key, its two halves begun once: 40 % of `hmac.digest`.
-
-    RFC 2104, section 4, describes it.
-    """
-
-    __slots__ = ("_inner", "_outer")
-
-    def __init__(self, key: bytes) -> None:
-        filled = (hashlib.sha256(key).digest() if len(key) > BLOCK else key).ljust(BLOCK, b"\0")
-        self._inner = hashlib.sha256(bytes(one ^ 0x36 for one in filled))
-        self._outer = hashlib.sha256(bytes(one ^ 0x5C for one in filled))
-
-    def sign(self, text: bytes) -> bytes:
-        """The 32 bytes of this text's authentication code."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(text)
-        outer.update(inner.digest())
-        return outer.digest()
 
 
 def signed(event: str, at: datetime, body: bytes, keys: Sequence[SigningKey]) -> dict[str, str]:

@@ -245,6 +245,20 @@ def test_a_burst_after_good_times_is_seen() -> None:
     assert not refusals.may_retire(0.0)
 
 
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 400)), max_size=60))
+def test_the_counts_are_those_of_the_last_ten_minutes(pushes) -> None:
+    refusals, told, now = TokenRefusals(), [], 0.0
+    for refused, later in pushes:
+        now += later
+        refusals = refusals.note(refused=refused, now=now)
+        told.append((int(now // 60), refused))
+    latest = [one for one in told if one[0] > int(now // 60) - 10]
+    assert {minute for minute, _, _ in refusals.slices} == {minute for minute, _ in latest}
+    for minute, bad, good in refusals.slices:
+        assert bad == latest.count((minute, True))
+        assert good == latest.count((minute, False))
+
+
 def test_what_is_old_counts_no_more_and_takes_no_room() -> None:
     refusals = TokenRefusals()
     for minute in range(500):

@@ -13,13 +13,19 @@ from app.core.payload import (
     VOIP_LIMIT,
     PayloadError,
     RingFacts,
+    Template,
+    android_ring,
+    check_template,
+    for_members,
     number_of,
     problems,
     ring_payload,
     stop_payload,
     voip_stop_payload,
 )
+from app.core.payload.fields import FIELDS, OF_MEMBER
 from app.core.payload.fit import cut_text
+from app.core.payload.template import compile_template, filled, render
 from app.core.person import Handle, HandleKind
 
 UUID = "0190b1a2-7c3d-7000-8000-000000000001"
@@ -81,6 +87,75 @@ def any_facts(draw):
 
 def body_of(profile, facts=FACTS, token="tok-1"):
     return json.loads(ring_payload(profile, facts).for_token(token))
+
+
+shown = st.sampled_from(sorted(name for name in FIELDS if FIELDS[name].type != "object"))
+texts = st.text(max_size=12).filter(lambda text: "{{" not in text)
+holes = st.one_of(
+    st.sampled_from(sorted(FIELDS)).map(lambda name: "{{" + name + "}}"),
+    st.tuples(texts, shown.filter(lambda name: FIELDS[name].type != "array"), texts).map(
+        lambda found: f"{found[0]}{{{{{found[1]}}}}}{found[2]}"
+    ),
+    st.sampled_from(["{{token}}", "100 % %s %d", "a {{ token }} b"]),
+    texts,
+)
+templates = st.builds(
+    lambda some, optional, inner: compile_template(
+        {"uuid": "{{uuid}}"}
+        | {f"k{n}": value for n, value in enumerate(some)}
+        | {f"o{n}": "{{" + name + "?}}" for n, name in enumerate(optional)}
+        | {"in": {"$json": {"i": inner, "to": "{{receiver_id}}", "at": ["{{token}}", 1, None]}}}
+    ),
+    st.lists(holes, max_size=6),
+    st.lists(st.sampled_from(sorted(FIELDS)), max_size=4),
+    holes,
+)
+not_in_it = st.text(alphabet='MNO%\\"é\U0001f600', min_size=1, max_size=128)
+"""User ids of who neither calls nor has joined in `any_facts`."""
+
+
+@given(templates, any_facts(), st.uuids().map(str), not_in_it, not_in_it)
+def test_what_is_filled_once_for_a_call_reads_as_what_is_made_for_each_member(
+    template: Template, facts: RingFacts, uuid: str, first: str, another: str
+) -> None:
+    facts = replace(facts, receiver_id=first)
+    left = filled(template, facts, OF_MEMBER)
+    for one in (facts, replace(facts, uuid=uuid, receiver_id=another)):
+        assert render(left, one) == render(template, one)
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS.keys() - OF_MEMBER))
+@given(any_facts(), st.uuids().map(str), not_in_it, not_in_it)
+@settings(max_examples=10)
+def test_no_other_field_is_a_members_own(
+    name: str, facts: RingFacts, uuid: str, first: str, another: str
+) -> None:
+    read = FIELDS[name].read
+    one = replace(facts, receiver_id=first)
+    assert read(one) == read(replace(one, uuid=uuid, receiver_id=another))
+
+
+@pytest.mark.parametrize("profile", [*BUILT_IN, "custom", "android stream"])
+@given(any_facts(), st.uuids().map(str), not_in_it, not_in_it)
+@settings(max_examples=25)
+def test_another_member_is_prepared_as_if_it_were_the_first(
+    profile: str, facts: RingFacts, uuid: str, first: str, another: str
+) -> None:
+    def make(one: RingFacts):
+        if profile == "android stream":
+            return android_ring("stream", one)
+        custom = {"id": "{{uuid}}", "to": "{{receiver_id}} of {{caller_label}}", "t": "{{token}}"}
+        return ring_payload(profile, one, check_template(custom) if profile == "custom" else None)
+
+    facts = replace(facts, receiver_id=first)
+    prepare = for_members(make(facts), facts)
+    whole = make(replace(facts, uuid=uuid, receiver_id=another))
+    found = None if prepare is None else prepare(uuid, another)
+    if found is None:  # something has to be cut: of one of the two, at least
+        assert make(facts).trimmed or whole.trimmed
+    else:
+        assert (found.parts, found.trimmed) == (whole.parts, ())
+        assert found.for_token("tok") == whole.for_token("tok")
 
 
 def test_the_default_profile_is_the_documented_json_to_the_byte():

@@ -1,9 +1,12 @@
 """The vault: envelopes, places, several keys."""
 
+import hmac
 import os
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import LargeBinary
 
 import app.calls.models
@@ -146,6 +149,16 @@ def test_token_keys_differ_from_vault_keys_and_old_ones_still_verify():
     assert both.token_mac_valid(b"message", mac)
     assert not both.token_mac_valid(b"other", mac)
     assert not ring(f"2:{NEW}").token_mac_valid(b"message", mac)
+
+
+@given(st.binary(max_size=300))
+def test_a_tokens_mac_is_hmac_of_sha_256(message):
+    keys = ring(f"b:{NEW},a:{OLD}")
+    for _ in range(2):  # what is kept of a key is as good the second time
+        assert keys.token_mac(message, 32) == hmac.digest(keys.token_keys[0], message, "sha256")
+    old = hmac.digest(keys.token_keys[1], message, "sha256")[:16]
+    assert keys.token_mac_valid(message, old)
+    assert not keys.token_mac_valid(message + b"x", old)
 
 
 def test_every_sealed_column_is_in_the_registry():

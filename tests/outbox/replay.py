@@ -342,7 +342,7 @@ class Replay:
         for mark, push in self.in_hand(who, before, hold).values():
             assert isinstance(push, ClaimedPlace)
             if mark == "A":
-                push.batch.take(push.place, push.created_at, push.created_at)
+                push.batch.take(push.place, push.batch.begun, push.batch.begun)
         rows = as_json([batch_claims.picture(push.batch)])
         self.abandoned = {"batches": [self.batch], "rows": rows}
 

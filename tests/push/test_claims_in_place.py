@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -109,7 +108,7 @@ async def test_a_batch_is_claimed_and_partly_written_without_an_index(database: 
         assert (len(claimed), len(in_hand)) == (USERS, -(-USERS // batches.PLACES))
         for place in claimed:
             if place.place % 2:
-                now = place.created_at + timedelta(milliseconds=5)
+                now = place.created_at.timestamp() + 0.005
                 place.batch.take(place.place, now, now)
         written = await batch_claims.record(session, list(in_hand))
         assert {bits for bits, _ in written.values()} == {batch.taken for batch in in_hand}

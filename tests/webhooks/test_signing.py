@@ -8,8 +8,9 @@ from uuid import UUID
 import pytest
 
 from app.core.event import envelope
+from app.infra.signing_key import SigningKey
 from app.webhooks.claimed import Delivery, DueEvent
-from app.webhooks.signing import SigningKey, body_of
+from app.webhooks.signing import body_of
 
 AT = datetime(2026, 11, 21, 8, 0, 0, 123_000, UTC)
 ONE = UUID("01900000-0000-7000-8000-000000000001")

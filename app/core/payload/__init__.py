@@ -8,6 +8,7 @@ template (`profiles.py`), and `custom` is a template of the tenant's own (`custo
                       state_url="https://.../v1/calls/...", caller_name="Alice",
                       user_ids=("alice", "carol"), custom={"room": 7})
     prepared = ring_payload("ringline", facts)          # once per ring
+    another = for_members(prepared, facts)               # of a group: once, then for each member
     body = prepared.for_token(call_token)               # per device: bytes joined, no JSON made
     head = headers("voip", "com.example.app", apns_id=push_id)
 
@@ -46,7 +47,7 @@ from app.core.payload.facts import (
     RingFacts,
 )
 from app.core.payload.fields import FIELDS, number_of
-from app.core.payload.fit import fitted
+from app.core.payload.fit import ForMember, fitted, for_members, prepared
 from app.core.payload.headers import Kind, headers, topic
 from app.core.payload.profiles import (
     BACKGROUND_STOP,
@@ -74,6 +75,7 @@ __all__ = [
     "WEB_LIMIT",
     "AlertTexts",
     "AndroidProfile",
+    "ForMember",
     "Kind",
     "Outcome",
     "PayloadError",
@@ -90,6 +92,7 @@ __all__ = [
     "android_stop",
     "check_alert",
     "check_template",
+    "for_members",
     "headers",
     "number_of",
     "problems",
@@ -117,8 +120,7 @@ def ring_payload(
     PayloadError for an unknown profile or a payload that cannot be made to fit.
     """
     chosen = template_for(profile, template, templates=RING_TEMPLATES)
-    parts, trimmed = fitted(chosen, facts, VOIP_LIMIT, token_room)
-    return Prepared(parts, token_room, trimmed)
+    return prepared(chosen, facts, VOIP_LIMIT, token_room)
 
 
 def stop_payload(facts: RingFacts, callkit_reason: int) -> bytes:

@@ -13,7 +13,7 @@ from app.core.frozen import replace
 from app.core.payload.custom import LARGEST, TemplateError
 from app.core.payload.facts import OTHER_LIMIT, TOKEN_ROOM, PayloadError, Prepared, RingFacts
 from app.core.payload.fields import FIELDS
-from app.core.payload.fit import fitted
+from app.core.payload.fit import prepared
 from app.core.payload.template import Template, compile_template
 from app.core.payload.texts import ENGLISH, AlertTexts
 from app.core.payload.web import web_activation, web_payload
@@ -53,8 +53,7 @@ def alert_payload(
     """
     if texts is None:
         raise PayloadError("the tenant has taken back what it is to say")
-    parts, trimmed = fitted(_compiled(service, event, texts), facts, OTHER_LIMIT, TOKEN_ROOM)
-    return Prepared(parts, TOKEN_ROOM, trimmed)
+    return prepared(_compiled(service, event, texts), facts, OTHER_LIMIT, TOKEN_ROOM)
 
 
 def alert_bodies(event: str, texts: AlertTexts, facts: RingFacts, token: str) -> dict[str, bytes]:

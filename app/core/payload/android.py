@@ -17,7 +17,7 @@ from app.core.payload.facts import (
     Prepared,
     RingFacts,
 )
-from app.core.payload.fit import fitted
+from app.core.payload.fit import fitted, prepared
 from app.core.payload.profiles import RING_FLAT, STOP_FLAT, STREAM
 from app.core.payload.template import compile_template
 
@@ -51,8 +51,7 @@ def android_ring(profile: str, facts: RingFacts, *, token_room: int = TOKEN_ROOM
     """The `data` of a ring, serialised once. Raises PayloadError."""
     if profile not in _RINGS:
         raise PayloadError(f"there is no Android payload profile {profile!r}")
-    parts, trimmed = fitted(_RINGS[profile], facts, OTHER_LIMIT, token_room)
-    return Prepared(parts, token_room, trimmed)
+    return prepared(_RINGS[profile], facts, OTHER_LIMIT, token_room)
 
 
 def android_stop(facts: RingFacts, callkit_reason: int) -> bytes:

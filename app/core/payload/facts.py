@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from app.core.frozen import frozen
 from app.core.person import Handle
+
+if TYPE_CHECKING:
+    from app.core.payload.template import Template
 
 Profile = Literal[
     "ringline",
@@ -75,12 +78,13 @@ class Prepared:
 
     `parts` are the bytes before, between and after the places of the token. `trimmed` names
     what had to go for the size: `traceparent`, `user_ids`, `caller_avatar`, `names`, `custom`,
-    `caller_handle`, `title`.
+    `caller_handle`, `title`. `source`: the template that it was made by, and the most bytes.
     """
 
     parts: tuple[bytes, ...]
     token_room: int
     trimmed: tuple[str, ...] = ()
+    source: tuple["Template", int] | None = None
 
     @property
     def carries_token(self) -> bool:
@@ -99,11 +103,10 @@ class Prepared:
         """
         if len(call_token) > self.token_room:
             raise PayloadError(f"call token has {len(call_token)} bytes, room is {self.token_room}")
-        if not call_token.isascii() or not _SAFE_IN_JSON.issuperset(call_token):
+        token = call_token.encode("ascii", "replace")
+        if token.translate(None, _SAFE_IN_JSON):
             raise PayloadError("call token may hold letters, digits and -._~+/=: only")
-        return call_token.encode("ascii").join(self.parts)
+        return token.join(self.parts)
 
 
-_SAFE_IN_JSON: Final = frozenset(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=:"
-)
+_SAFE_IN_JSON: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=:"

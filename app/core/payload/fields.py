@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 from app.core.frozen import frozen
@@ -125,10 +126,12 @@ def _origin(facts: RingFacts) -> str:
 
 
 FIELDS: Final[dict[str, Field]] = {
-    "uuid": Field("string", False, lambda f: f.uuid, "CallKit's UUID of this ring"),
-    "cid": Field("string", False, lambda f: f.cid, "type:id of the call"),
-    "session_id": Field("string", False, lambda f: f.session_id, "id of this session of the call"),
-    "caller_id": Field("string", False, lambda f: f.caller_id, "user id of the caller"),
+    "uuid": Field("string", False, attrgetter("uuid"), "CallKit's UUID of this ring"),
+    "cid": Field("string", False, attrgetter("cid"), "type:id of the call"),
+    "session_id": Field(
+        "string", False, attrgetter("session_id"), "id of this session of the call"
+    ),
+    "caller_id": Field("string", False, attrgetter("caller_id"), "user id of the caller"),
     "caller_name": Field("string", True, lambda f: f.caller_name or None, "the caller's name"),
     "caller_label": Field("string", False, _caller_label, "the caller's name, else the id"),
     "caller_avatar": Field("string", True, lambda f: f.caller_avatar or None, "a picture's URL"),
@@ -147,7 +150,7 @@ FIELDS: Final[dict[str, Field]] = {
     ),
     "display_name": Field("string", True, lambda f: f.display_name or None, "the call's title"),
     "call_label": Field("string", False, _call_label, "the title, else the caller's name or id"),
-    "receiver_id": Field("string", False, lambda f: f.receiver_id, "user id of who is rung"),
+    "receiver_id": Field("string", False, attrgetter("receiver_id"), "user id of who is rung"),
     "user_ids": Field(
         "string", False, lambda f: ",".join(who_is_calling(f)), "who is calling, comma-joined"
     ),
@@ -157,7 +160,7 @@ FIELDS: Final[dict[str, Field]] = {
     "opponent_numbers": Field(
         "string", False, _opponent_numbers, "the others' ids as integers, comma-joined"
     ),
-    "video": Field("boolean", False, lambda f: f.video, "whether it is a video call"),
+    "video": Field("boolean", False, attrgetter("video"), "whether it is a video call"),
     "video_string": Field(
         "string", False, lambda f: "true" if f.video else "false", "the same, as a string"
     ),
@@ -165,30 +168,36 @@ FIELDS: Final[dict[str, Field]] = {
     "video_type": Field(
         "integer", False, lambda f: 1 if f.video else 2, "1 video, 2 audio (connectycube)"
     ),
-    "sent_at": Field("integer", False, lambda f: f.sent_at_ms, "Unix milliseconds"),
+    "sent_at": Field("integer", False, attrgetter("sent_at_ms"), "Unix milliseconds"),
     "sent_at_string": Field("string", False, lambda f: str(f.sent_at_ms), "the same, as a string"),
     "sent_at_iso": Field("string", False, lambda f: rfc3339(f.sent_at_ms), "RFC 3339, UTC"),
-    "expires_at": Field("integer", False, lambda f: f.expires_at_ms, "Unix milliseconds"),
+    "expires_at": Field("integer", False, attrgetter("expires_at_ms"), "Unix milliseconds"),
     "expires_at_string": Field(
         "string", False, lambda f: str(f.expires_at_ms), "the same, as a string"
     ),
     "expires_at_iso": Field("string", False, lambda f: rfc3339(f.expires_at_ms), "RFC 3339, UTC"),
-    "state_url": Field("string", False, lambda f: f.state_url, "where the call's state is read"),
+    "state_url": Field("string", False, attrgetter("state_url"), "where the call's state is read"),
     "server_url": Field("string", False, _origin, "scheme and host of state_url"),
     "server_name": Field("string", False, _netloc, "host (and port) of state_url"),
     "custom": Field("object", True, _custom, "the call's custom data"),
     "custom_json": Field("string", True, _custom_json, "the custom data as JSON in a string"),
     "callkit_reason": Field(
-        "integer", True, lambda f: f.callkit_reason, "CXCallEndedReason, in a stop only"
+        "integer", True, attrgetter("callkit_reason"), "CXCallEndedReason, in a stop only"
     ),
     "callkit_reason_string": Field("string", True, _reason_string, "the same, as a string"),
     "badge": Field(
-        "integer", True, lambda f: f.badge, "unseen missed calls, of a missed call only"
+        "integer", True, attrgetter("badge"), "unseen missed calls, of a missed call only"
     ),
     "traceparent": Field(
-        "string", True, lambda f: f.traceparent, "the context of the call's trace, if it is traced"
+        "string",
+        True,
+        attrgetter("traceparent"),
+        "the context of the call's trace, if it is traced",
     ),
 }
 
 # Not a fact of the ring but of the device: spliced in at send time.
 TOKEN_FIELD: Final = "token"  # noqa: S105 - the name of a placeholder
+
+OF_MEMBER: Final = frozenset({"uuid", "receiver_id", "opponent_numbers"})
+"""Fields that differ between members of a call of whom none is who calls or has joined."""

@@ -21,14 +21,43 @@ from collections.abc import Callable
 from typing import Final
 
 from app.core.frozen import replace
-from app.core.payload.facts import PayloadError, RingFacts
-from app.core.payload.fields import who_is_calling
-from app.core.payload.template import Template, render
+from app.core.payload.facts import PayloadError, Prepared, RingFacts
+from app.core.payload.fields import OF_MEMBER, who_is_calling
+from app.core.payload.template import Template, filled, render
 
 _ENOUGH_OF_A_NAME: Final = 64
 _JOINER: Final = "\u200d"
 _VARIATION_SELECTORS: Final = range(0xFE00, 0xFE10)
 _SKIN_TONES: Final = range(0x1F3FB, 0x1F400)
+
+ForMember = Callable[[str, str], Prepared | None]
+"""Prepares a payload for the member of this ring (uuid) and this user id."""
+
+
+def prepared(template: Template, facts: RingFacts, limit: int, token_room: int) -> Prepared:
+    """A payload serialised once, within `limit` bytes with the token. Raises PayloadError."""
+    parts, trimmed = fitted(template, facts, limit, token_room)
+    return Prepared(parts, token_room, trimmed, (template, limit))
+
+
+def for_members(first: Prepared, facts: RingFacts) -> ForMember | None:
+    """Of what was prepared for one member of a call, and these facts, how to do so for another.
+
+    What fills the others' holes is written once. It gives None where something has to be cut; and
+    it holds for members of whom none is who calls or has joined (`fields.OF_MEMBER`).
+    """
+    if first.source is None or first.trimmed:
+        return None
+    template, limit = first.source
+    left, room = filled(template, facts, OF_MEMBER), first.token_room
+
+    def prepare(uuid: str, receiver_id: str) -> Prepared | None:
+        parts = render(left, replace(facts, uuid=uuid, receiver_id=receiver_id))
+        if sum(map(len, parts)) + (len(parts) - 1) * room > limit:
+            return None
+        return Prepared(parts, room)
+
+    return prepare
 
 
 def fitted(

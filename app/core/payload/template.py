@@ -12,13 +12,13 @@ hole, and the static text is escaped once for all rings.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from json.encoder import encode_basestring
 from typing import Any, Final
 
 from app.core.frozen import frozen
 from app.core.payload.facts import PayloadError, RingFacts
-from app.core.payload.fields import FIELDS, TOKEN_FIELD
+from app.core.payload.fields import FIELDS, TOKEN_FIELD, Field
 
 _HOLE: Final = re.compile(r"\{\{\s*([a-z_]+)(\?)?\s*\}\}")
 _TO_JSON: Final = json.JSONEncoder(
@@ -26,16 +26,15 @@ _TO_JSON: Final = json.JSONEncoder(
 ).encode
 
 Encode = Callable[[Any], str]
+Write = Callable[[RingFacts], str]
 
 
 @frozen
 class Slot:
-    """A hole: how its value is read and written; `prefix` is written only if there is a value."""
+    """A hole: `write` makes its text of the facts, empty for a member that is left out."""
 
     name: str
-    read: Callable[[RingFacts], Any]
-    encode: Encode
-    prefix: str | None = None
+    write: Write
 
 
 class _TokenHole:
@@ -44,6 +43,8 @@ class _TokenHole:
 
 _TOKEN: Final = _TokenHole()
 Piece = str | Slot | _TokenHole
+Part = tuple[str, tuple[Write, ...]]
+"""What lies between two places of the token: a format with `%s` for each of what fills it."""
 
 
 @frozen
@@ -52,12 +53,25 @@ class Template:
 
     pieces: tuple[Piece, ...]
     names: frozenset[str]
+    parts: tuple[Part, ...]
 
 
 def compile_template(body: Mapping[str, Any]) -> Template:
     """Compile a template that is already a JSON object. Raises PayloadError with a path."""
+    return _template(_object(body, "", inner=False))
+
+
+def filled(template: Template, facts: RingFacts, but: Collection[str]) -> Template:
+    """The same with its holes filled, but for those of these names."""
+    return _template(
+        piece.write(facts) if isinstance(piece, Slot) and piece.name not in but else piece
+        for piece in template.pieces
+    )
+
+
+def _template(found: Iterable[Piece]) -> Template:
     pieces: list[Piece] = []
-    for piece in _object(body, "", inner=False):
+    for piece in found:
         if isinstance(piece, str) and pieces and isinstance(pieces[-1], str):
             pieces[-1] += piece
         else:
@@ -65,28 +79,28 @@ def compile_template(body: Mapping[str, Any]) -> Template:
     names = {piece.name for piece in pieces if isinstance(piece, Slot)}
     if any(isinstance(piece, _TokenHole) for piece in pieces):
         names.add(TOKEN_FIELD)
-    return Template(tuple(pieces), frozenset(names))
+    return Template(tuple(pieces), frozenset(names), tuple(_parts(pieces)))
+
+
+def _parts(pieces: Iterable[Piece]) -> Iterator[Part]:
+    form, writes = "", list[Write]()
+    for piece in pieces:
+        if isinstance(piece, str):
+            form += piece.replace("%", "%%")
+        elif isinstance(piece, Slot):
+            form += "%s"
+            writes.append(piece.write)
+        else:
+            yield form, tuple(writes)
+            form, writes = "", []
+    yield form, tuple(writes)
 
 
 def render(template: Template, facts: RingFacts) -> tuple[bytes, ...]:
     """The payload's bytes before, between and after the places of the token."""
-    done: list[bytes] = []
-    out: list[str] = []
-    for piece in template.pieces:
-        if isinstance(piece, str):
-            out.append(piece)
-        elif isinstance(piece, Slot):
-            value = piece.read(facts)
-            if piece.prefix is None:
-                out.append(piece.encode(value))
-            elif value is not None:
-                out.append(piece.prefix)
-                out.append(piece.encode(value))
-        else:
-            done.append(_utf8("".join(out)))
-            out.clear()
-    done.append(_utf8("".join(out)))
-    return tuple(done)
+    return tuple(
+        [_utf8(form % tuple([write(facts) for write in writes])) for form, writes in template.parts]
+    )
 
 
 def _utf8(text: str) -> bytes:
@@ -221,24 +235,39 @@ def _slot(name: str, path: str, *, whole: bool, inner: bool, prefix: str | None 
         raise PayloadError(f"{path}: there is no placeholder {name!r}")
     if not whole and field.type in {"object", "array"}:
         raise PayloadError(f"{path}: {name} is an {field.type}; it must be the whole value")
-    encode = _encoder(field.type, whole=whole)
-    return Slot(name, field.read, _again(encode) if inner else encode, prefix)
+    encode = _encoder(field, whole=whole, left_out=prefix is not None)
+    return Slot(name, _writer(field.read, _again(encode) if inner else encode, prefix))
 
 
-def _encoder(kind: str, *, whole: bool) -> Encode:
+def _writer(read: Callable[[RingFacts], Any], encode: Encode, prefix: str | None) -> Write:
+    if prefix is None:
+        return lambda facts: encode(read(facts))
+
+    def write(facts: RingFacts) -> str:
+        value = read(facts)
+        return "" if value is None else prefix + encode(value)
+
+    return write
+
+
+def _encoder(field: Field, *, whole: bool, left_out: bool) -> Encode:
     if not whole:
         return _as_text
-    if kind == "string":
-        return _quoted
-    return _as_integer if kind == "integer" else _TO_JSON
+    encode = _ENCODERS.get(field.type, _TO_JSON)
+    if left_out or not field.absent:  # then there is a value
+        return encode
+    return lambda value: "null" if value is None else encode(value)
 
 
-def _quoted(value: str | None) -> str:
-    return "null" if value is None else encode_basestring(value)
+def _as_boolean(value: object) -> str:
+    return "true" if value else "false"
 
 
-def _as_integer(value: int | None) -> str:
-    return "null" if value is None else str(value)
+_ENCODERS: Final[dict[str, Encode]] = {
+    "string": encode_basestring,
+    "integer": str,
+    "boolean": _as_boolean,
+}
 
 
 def _as_text(value: Any) -> str:

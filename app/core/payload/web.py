@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from app.core.frozen import replace
 from app.core.payload.facts import TOKEN_ROOM, PayloadError, Prepared, RingFacts
-from app.core.payload.fit import fitted
+from app.core.payload.fit import prepared
 from app.core.payload.profiles import RING, STOP
 from app.core.payload.template import Template, compile_template
 from app.core.payload.texts import ENGLISH, AlertTexts
@@ -44,8 +44,7 @@ def web_payload(event: str, texts: AlertTexts | None, facts: RingFacts) -> Prepa
     if event in _REASONS:
         facts = replace(facts, callkit_reason=_REASONS[event])
     template = _compiled(event, texts, facts.video)
-    parts, trimmed = fitted(template, facts, WEB_LIMIT, TOKEN_ROOM)
-    return Prepared(parts, TOKEN_ROOM, trimmed)
+    return prepared(template, facts, WEB_LIMIT, TOKEN_ROOM)
 
 
 def web_activation(token: str, url: str, texts: AlertTexts | None = None) -> bytes:
