@@ -355,11 +355,11 @@ OF_A_WEEK: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "tries at pushes": (claims.TRIED, TRIES),
     "tries at pushes of a call": (history.ATTEMPTS, TRIES),
     "changed members": (events.CHANGED_MEMBERS, CALL | {"calls": IDS[:1], "seqs": [3]}),
-    "events of deliveries": (
-        webhooks.EVENTS,
+    "facts of deliveries": (
+        webhooks.FACTS,
         CALL
         | {"events": ["evt_1"], "calls": IDS[:1], "seqs": [3]}
-        | {"of_tenants": ["evt_2"], "ids": IDS[:1]},
+        | {"of_tenants": ["evt_2"], "ids": IDS[:1], "webhooks": IDS[:1]},
     ),
     "pages of feeds": (
         feeds.PAGES,

@@ -121,6 +121,7 @@ class SafeHttp:
         self._tls = trust or _trust_of_this_machine()
         self._tasks = Tasks("http")
         self._under_way: Watch[Asking] = Watch(within, self._late)
+        self._new: list[Asking] = []
         self._waiting: deque[Asking] = deque()
         self._in_use = 0
         self._kept = Kept(MOST_RESTING)
@@ -210,7 +211,17 @@ class SafeHttp:
             one.told(_said(error))
             return
         self._under_way.begin(one)
-        self._begin(one)
+        if not self._new:
+            asyncio.get_running_loop().call_soon(self._begin_all)
+        self._new.append(one)
+
+    def _begin_all(self) -> None:
+        """Write what was asked in one turn of the loop back to back: a server that has gone to
+        sleep between two of its requests is dear to wake."""
+        new, self._new = self._new, []
+        for one in new:
+            if one in self._under_way:
+                self._begin(one)
 
     def _begin(self, one: Asking) -> None:
         """Ask by a connection that is kept, or by a new one; later, while there are too many."""

@@ -1,12 +1,14 @@
 """Claiming: which deliveries a worker takes on, what they say, and how claims are given back."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 
 from app.events.store import bounds
 from app.infra.db import Connection, read
+from app.infra.statements import answer
 from app.webhooks.claimed import Delivery, Destination, DueEvent, DueWebhook, Key
 
 FREE = """p.state = 'pending' AND p.due_at <= clock_timestamp()
@@ -71,21 +73,22 @@ async def claim(session: Connection, worker: UUID, counts: Mapping[UUID, int]) -
     return await read(session, CLAIM, Delivery, values)
 
 
-EVENTS = text("""
+FACTS = text("""
     SELECT k.event_id, e.type, e.at, CAST(e.data AS text) AS data,
-        c.type || ':' || c.name AS cid, c.traceparent
+        c.type || ':' || c.name AS cid, c.traceparent,
+        CAST(NULL AS uuid) AS webhook_id, CAST(NULL AS uuid) AS tenant_id, NULL AS url,
+        CAST(NULL AS uuid[]) AS secret_ids, CAST(NULL AS bytea[]) AS sealed
     FROM unnest(CAST(:events AS text[]), CAST(:calls AS uuid[]), CAST(:seqs AS integer[]))
         AS k(event_id, session_id, seq)
     JOIN events e ON e.session_id = k.session_id AND e.seq = k.seq
         AND e.session_id BETWEEN :first AND :last
     JOIN calls c ON c.id = k.session_id
     UNION ALL
-    SELECT k.event_id, e.type, e.at, CAST(e.data AS text), NULL, NULL
+    SELECT k.event_id, e.type, e.at, CAST(e.data AS text), NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM unnest(CAST(:of_tenants AS text[]), CAST(:ids AS uuid[])) AS k(event_id, id)
     JOIN tenant_events e ON e.id = k.id
-""")
-DESTINATIONS = text("""
-    SELECT w.id AS webhook_id, w.tenant_id, w.url, s.ids AS secret_ids, s.sealed
+    UNION ALL
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, w.id, w.tenant_id, w.url, s.ids, s.sealed
     FROM webhooks w
     CROSS JOIN LATERAL (
         SELECT array_agg(s.id ORDER BY s.id DESC) AS ids,
@@ -95,11 +98,21 @@ DESTINATIONS = text("""
     ) s
     WHERE w.id = ANY(CAST(:webhooks AS uuid[]))
 """)
+"""Each row tells of an event or of a webhook. What signs is asked with each try, so that a secret
+which is taken back signs no more."""
+
+OF_EVENT: Final = len(DueEvent.__match_args__)
 
 
-async def events(session: Connection, claimed: Iterable[Delivery]) -> dict[str, DueEvent]:
-    """What claimed deliveries say, once for all endpoints of an event; what is missing has gone."""
-    told = {one.event_id: one for one in claimed}
+async def facts(
+    session: Connection, claimed: Iterable[Delivery]
+) -> tuple[dict[str, DueEvent], dict[UUID, Destination]]:
+    """What claimed deliveries say, once for all endpoints of an event, and where they go, once a
+    webhook; what is missing has gone."""
+    told, webhooks = {}, set()
+    for one in claimed:
+        told[one.event_id] = one
+        webhooks.add(one.webhook_id)
     calls = [one for one in told.values() if one.session_id is not None]
     own = [one.event_id for one in told.values() if one.session_id is None]
     values = {
@@ -108,19 +121,13 @@ async def events(session: Connection, claimed: Iterable[Delivery]) -> dict[str, 
         "seqs": [one.seq for one in calls],
         "of_tenants": own,
         "ids": [UUID(hex=one[4:]) for one in own],
+        "webhooks": list(webhooks),
         **bounds([one.session_id for one in calls if one.session_id is not None]),
     }
-    return {one.event_id: one for one in await read(session, EVENTS, DueEvent, values)}
-
-
-async def destinations(session: Connection, claimed: Iterable[Delivery]) -> dict[UUID, Destination]:
-    """Where claimed deliveries go, and what signs at this moment; what is missing has gone.
-
-    Asked with each try, so that a secret which is taken back signs no more.
-    """
-    webhooks = list({one.webhook_id for one in claimed})
-    found = await read(session, DESTINATIONS, Destination, {"webhooks": webhooks})
-    return {one.webhook_id: one for one in found}
+    _, rows = await answer(session, FACTS, values)
+    events = [DueEvent(*row[:OF_EVENT]) for row in rows if row[0] is not None]
+    places = [Destination(*row[OF_EVENT:]) for row in rows if row[0] is None]
+    return {one.event_id: one for one in events}, {one.webhook_id: one for one in places}
 
 
 ORPHANS = text("""

@@ -6,7 +6,6 @@ try raises is a result like any other, so that no claim and no place is kept for
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -146,13 +145,18 @@ class WebhookDispatcher:
             self._claiming = None
 
     async def _claim(self) -> list[OpenDelivery]:
-        """What is due and there is room for. Where all of that was taken, more may be there."""
+        """What is due and there is room for.
+
+        More can be there only where less was due of some than there was room for: others may have
+        theirs. What else comes free comes by a record, or a delivery that turns slow.
+        """
         claimed: list[OpenDelivery] = []
         async with self._claims:
             full = [*self._open.full(), *self._bad.keys()]
             async with self._runtime.database.autocommit() as session:
                 found = await claims.work(session, full)
-            counts = share(self._open.waiting(found), self._open.taken())
+            waiting = self._open.waiting(found)
+            counts = share(waiting, self._open.taken())
 
             async def take(webhooks: Sequence[UUID]) -> None:
                 some = {webhook: counts[webhook] for webhook in webhooks}
@@ -166,9 +170,9 @@ class WebhookDispatcher:
                 if not claimed:  # what has been claimed is sent, whatever became of the others
                     raise
                 self._again = True
-            taken = Counter(one.claim.webhook_id for one in claimed)
-            if any(taken[webhook] >= count for webhook, count in counts.items()):
-                self._again = True
+            if 0 < len(claimed) < sum(counts.values()):
+                short = any(one.room > counts.get(one.webhook, 0) for one in waiting)
+                self._again = self._again or short
         return claimed
 
     async def _send(self, claimed: Sequence[OpenDelivery]) -> None:
@@ -190,8 +194,7 @@ class WebhookDispatcher:
         while True:
             try:
                 async with self._runtime.database.autocommit() as session:
-                    events = await claims.events(session, claimed)
-                    return Facts(events, await claims.destinations(session, claimed))
+                    return Facts(*await claims.facts(session, claimed))
             except Exception as error:
                 if not is_transient(error):
                     raise
@@ -214,14 +217,14 @@ class WebhookDispatcher:
         if event is None or to is None:
             self._answered(one, Answer(None, DeliveryError.EVENT_NOT_KEPT))
             return
-        headers = signed(claim.event_id, now, facts.body(claim, event), facts.keys(to, self._keys))
+        body = facts.body(claim, event)
+        headers = signed(claim.event_id, now, body, facts.keys(to, self._keys))
         span = self._span(claim, event)
         if event.traceparent is not None:
             headers["traceparent"] = event.traceparent if span is None else span.traceparent
         self._outbound.send(
-            to.url, headers, facts.body(claim, event), partial(self._heard, one, span),
-            now=now, owner=claim.tenant_id,
-        )  # fmt: skip
+            to.url, headers, body, partial(self._heard, one, span), now=now, owner=claim.tenant_id
+        )
 
     def _heard(self, one: OpenDelivery, span: Span | None, said: Answer | BaseException) -> None:
         """What came of a request."""

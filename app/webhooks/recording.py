@@ -146,6 +146,8 @@ class DeliveryRecorder:
 def _by_batch(results: Sequence[DeliveryResult]) -> list[list[DeliveryResult]]:
     """Those of endpoints of which nothing bad is said are one statement each."""
     bad = {one.claim.webhook_id for one in results if one.is_judged()}
+    if not bad:
+        return by_size(results, BATCH)
     well = [one for one in results if one.claim.webhook_id not in bad]
     judged = [one for one in results if one.claim.webhook_id in bad]
     return by_size(well, BATCH) + by_size(judged, BATCH)
@@ -225,18 +227,18 @@ def _end(result: DeliveryResult) -> DeliveryEnd:
             random=random.random(),  # noqa: S311  (jitter)
         )
     ended = DeliveryState.DELIVERED if answer.ok else DeliveryState.FAILED
-    return {
+    end: DeliveryEnd = {
         "id": result.id,
         "tenant_id": claim.tenant_id,
         "webhook_id": claim.webhook_id,
         "event_id": claim.event_id,
         "fence": claim.fence,
         "state": ended if due is None else DeliveryState.PENDING,
-        "due_at": due,
         "status": answer.status,
-        "error": answer.error,
         "started_at": result.started_at,
         "finished_at": result.finished_at,
         "answer": answer.text,
-        "bare": result.bare,
     }
+    if result.bare or not answer.ok:
+        end |= {"due_at": due, "error": answer.error, "bare": result.bare}
+    return end

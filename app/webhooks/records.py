@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 from uuid import UUID
 
 from sqlalchemy import text
@@ -25,13 +25,13 @@ class DeliveryEnd(TypedDict):
     event_id: str
     fence: int
     state: DeliveryState
-    due_at: datetime | None
     status: int | None
-    error: DeliveryError | None
     started_at: datetime
     finished_at: datetime
     answer: str | None
-    bare: bool
+    due_at: NotRequired[datetime | None]
+    error: NotRequired[DeliveryError | None]
+    bare: NotRequired[bool]
 
 
 RECORD = text(f"""
@@ -67,7 +67,7 @@ RECORD = text(f"""
         INSERT INTO delivery_attempts (id, tenant_id, webhook_id, event_id, started_at, finished_at,
                                        status, error, answer)
         SELECT id, tenant_id, webhook_id, event_id, started_at, finished_at, status, error, answer
-        FROM n WHERE NOT bare
+        FROM n WHERE bare IS NOT TRUE
         ON CONFLICT (id) DO NOTHING
     ), well AS (
         UPDATE webhooks w SET failures = 0, failing_since = NULL, resting_until = NULL,

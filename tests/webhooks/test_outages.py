@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from app.audit.log import Actor
+from app.core import webhook_share
 from app.core.delivery import DeliveryError
 from app.core.webhook_retry import Answer
 from app.infra.db import many
@@ -20,7 +21,7 @@ from app.infra.runtime import Runtime, open_runtime
 from app.infra.safe_http import SafeHttp
 from app.infra.settings import Settings
 from app.tenants import service as tenants
-from app.webhooks import claims, publish, service
+from app.webhooks import claims, open_deliveries, publish, service
 from app.webhooks.claimed import Delivery
 from app.webhooks.dispatcher import WebhookDispatcher
 from app.webhooks.open_deliveries import OpenDeliveries
@@ -180,6 +181,52 @@ class Answering:
 
     async def close(self) -> None:
         pass
+
+
+class Silent(Answering):
+    """The same, and never answers."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: Answer(None))
+
+    def send(self, url: str, *_: Any, **__: Any) -> None:
+        self.asked.append(url)
+
+
+async def test_places_that_one_webhook_cannot_use_are_anothers_at_once_and_no_look_is_in_vain(
+    database: str, redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two webhooks of a tenant that has three places: two go to the first, of which one is due."""
+    monkeypatch.setitem(webhook_share.PER_TENANT, False, 3)
+    monkeypatch.setattr(open_deliveries, "SLOW_AFTER", 600.0)
+    silent, looks = Silent(), []
+    async with place(database, redis, silent) as here:
+        tenant = await here.webhook("http://first/")
+        actor = Actor("command")
+        await here.tell(tenant)
+        await service.create(here.outside, tenant, "http://second/", ["*"], "", actor)
+        await here.execute("UPDATE deliveries SET due_at = due_at - interval '1 minute'")
+        await here.execute("UPDATE webhooks SET state = 'disabled' WHERE url = 'http://first/'")
+        await here.tell(tenant, 5)
+        await here.execute("UPDATE webhooks SET state = 'active'")
+
+        def note(*given: Any) -> None:
+            looks.append("AS under_way" in given[2])
+
+        engine = here.runtime.database._each.sync_engine
+        event.listen(engine, "before_cursor_execute", note)
+        here.webhook_dispatcher.wake()
+
+        async def all_asked() -> bool:
+            return len(silent.asked) == 3 and here.webhook_dispatcher._claiming is None
+
+        await eventually(all_asked)
+        assert sorted(silent.asked) == ["http://first/", "http://second/", "http://second/"]
+        assert looks.count(True) == 2, "the first shares, the second gives what was left"
+        here.webhook_dispatcher.wake()
+        await eventually(all_asked)
+        assert looks.count(True) == 3
+        event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize(
