@@ -24,7 +24,6 @@ from app.core.payload import (
     voip_stop_payload,
 )
 from app.core.push import Purpose, TokenKind
-from app.core.push_policy import Attempt, Known, Reaction
 from app.infra.sender import OutgoingPush, Secret
 from app.infra.settings import Settings
 
@@ -115,11 +114,8 @@ class Apns:
             expiration=int(push.deadline) if push.keep and push.purpose is Purpose.RING else 0,
         )
 
-    def react(self, attempt: Attempt, known: Known, random: float) -> Reaction:
-        return policy.react(attempt, known, random)
-
-    def row_of_stored(self, status: int | None, reason: str | None) -> str:
-        return policy.row_of_stored(status, reason)
+    react = staticmethod(policy.react)
+    row_of_stored = staticmethod(policy.row_of_stored)
 
     def probe(self, app_id: str, topics: Sequence[str]) -> PushRequest:
         """Order of checks as seen of APNs: "BadDeviceToken" is the answer hoped for."""

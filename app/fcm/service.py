@@ -13,12 +13,11 @@ from app.core.payload import (
     android_stop,
 )
 from app.core.push import TokenKind
-from app.core.push_policy import Attempt, Known, Reaction
 from app.fcm import message, policy
 from app.fcm.account import ServiceAccount
 from app.fcm.message import FcmMessage
 from app.fcm.sender import FcmSender
-from app.infra.sender import OutgoingPush, Secret
+from app.infra.sender import Secret
 from app.infra.settings import Settings
 
 
@@ -85,14 +84,9 @@ class Fcm:
     def alert_payload(self, event: str, texts: AlertTexts | None, facts: RingFacts) -> Prepared:
         return alert_payload("fcm", event, texts, facts)
 
-    def request(self, push: OutgoingPush) -> FcmMessage:
-        return message.message_of(push)
-
-    def react(self, attempt: Attempt, known: Known, random: float) -> Reaction:
-        return policy.react(attempt, known, random)
-
-    def row_of_stored(self, status: int | None, reason: str | None) -> str:
-        return policy.row_of_stored(status, reason)
+    request = staticmethod(message.message_of)
+    react = staticmethod(policy.react)
+    row_of_stored = staticmethod(policy.row_of_stored)
 
     def probe(self, app_id: str, topics: Sequence[str]) -> FcmMessage:  # noqa: ARG002
         """Google asks for the project alone: a message to nobody that it only checks."""

@@ -12,10 +12,9 @@ from app.core.payload import (
     web_payload,
 )
 from app.core.push import TokenKind
-from app.core.push_policy import Attempt, Known, Reaction
 from app.infra.addresses import is_public
 from app.infra.safe_http import anyone
-from app.infra.sender import OutgoingPush, Secret
+from app.infra.sender import Secret
 from app.infra.settings import Settings
 from app.webpush import message, policy
 from app.webpush.message import WebPushMessage
@@ -87,14 +86,9 @@ class WebPush:
     def alert_payload(self, event: str, texts: AlertTexts | None, facts: RingFacts) -> Prepared:
         return web_payload(event, texts, facts)
 
-    def request(self, push: OutgoingPush) -> WebPushMessage:
-        return message.message_of(push)
-
-    def react(self, attempt: Attempt, known: Known, random: float) -> Reaction:
-        return policy.react(attempt, known, random)
-
-    def row_of_stored(self, status: int | None, reason: str | None) -> str:
-        return policy.row_of_stored(status, reason)
+    request = staticmethod(message.message_of)
+    react = staticmethod(policy.react)
+    row_of_stored = staticmethod(policy.row_of_stored)
 
     def probe(self, app_id: str, topics: Sequence[str]) -> None:  # noqa: ARG002
         """There is nobody to ask: a push service knows a key by its subscriptions alone."""

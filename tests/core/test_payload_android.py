@@ -41,7 +41,7 @@ def test_too_much_is_cut_and_never_sent_too_long() -> None:
 
     long = replace(FACTS, custom={"x": "y" * 5_000}, caller_name="N" * 2_000)
     prepared = android_ring("stream", long)
-    assert prepared.size_for("t" * 512) <= OTHER_LIMIT
+    assert len(prepared.for_token("t" * 512)) <= OTHER_LIMIT
     assert "custom" in prepared.trimmed
 
 

@@ -91,10 +91,6 @@ class Prepared:
         """Whether the payload has a place for the call token (a custom template may have none)."""
         return len(self.parts) > 1
 
-    def size_for(self, token: str) -> int:
-        """Bytes of the payload with this token."""
-        return sum(map(len, self.parts)) + (len(self.parts) - 1) * len(token)
-
     def for_token(self, call_token: str) -> bytes:
         """The payload of one device.
 
