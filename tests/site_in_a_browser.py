@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from tests.axe import serious
-from tests.browser import ARGUMENTS, program
+from tests.browser import find_shell, launched, program
 
 WANTED = {
     "certificate expired": "docs/runbook/RinglineCredentialExpires",
@@ -81,8 +81,7 @@ async def _search(page: Page, site: Path) -> list[str]:
 
 
 async def _look(site: Path) -> None:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program(), args=ARGUMENTS)
+    async with launched(find_shell() or program()) as browser:
         for width in (390, 1440):
             page = await browser.new_page(viewport={"width": width, "height": 900})
             asked: list[str] = []
@@ -96,7 +95,6 @@ async def _look(site: Path) -> None:
                 assert await _search(page, site) == []
             assert [one for one in asked if not one.startswith(("file:", "data:"))] == []
             await page.close()
-        await browser.close()
     print(
         f"looked at {len(PAGES)} pages at 390 and 1440 px: no outside request, axe clean; {len(WANTED)} words found"
     )

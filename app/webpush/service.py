@@ -17,7 +17,6 @@ from app.infra.safe_http import anyone
 from app.infra.sender import Secret
 from app.infra.settings import Settings
 from app.webpush import message, policy
-from app.webpush.message import WebPushMessage
 from app.webpush.sender import WebPushSender
 from app.webpush.vapid import VapidKey
 

@@ -47,12 +47,13 @@ async def kept_page(
 
 async def leave(page: Page) -> None:
     """To where nothing runs: another page of the same host, since one of none takes a new process,
-    half a second of CPU, and so does the way back."""
+    half a second of CPU, and so does the way back. Where that server has ended there is no way."""
     origin = re.match(r"http://[^/]+", page.url)
     try:
         await page.goto(f"{origin[0]}/healthz" if origin else "about:blank")
-    except PlaywrightError:  # that server has ended
-        await page.goto("about:blank")
+    except PlaywrightError:  # a page that says so is on its way, and would break off another
+        _kept.clear()
+        await page.context.close()
 
 
 def _is_complaint(message: Any) -> bool:
@@ -218,7 +219,8 @@ async def test_the_reference_of_the_api_asks_nobody_else(
         for width in (1440, 390):
             await page.set_viewport_size({"width": width, "height": 900})
             await fits(page, contrast=width == 1440)
-        assert len(asked) > 2
+        assert len(asked) >= 2  # and not of each browser its icon
+        asked.append(await page.locator("link[rel=icon]").evaluate("one => one.href"))
         assert [one for one in asked if not one.startswith(base + "/")] == []
 
 

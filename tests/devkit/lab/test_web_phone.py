@@ -57,10 +57,10 @@ async def shows(page: Page, text: str) -> None:
 
 
 async def test_its_service_worker_shows_what_the_simulated_push_service_has_opened(
-    chromium: Browser, lab_house: House
+    whole_chromium: Browser, lab_house: House
 ) -> None:
     view = {"viewport": {"width": 390, "height": 844}, "permissions": ["notifications"]}
-    async with opened(chromium, lab_house, **view) as (page, lab):
+    async with opened(whole_chromium, lab_house, **view) as (page, lab):
         await button(page, "Ring by Web Push").click()
         await expect(page.locator("#pushes")).to_contain_text("On:", timeout=SLOW)
         await fits(page)
@@ -119,7 +119,7 @@ async def test_it_stops_when_another_phone_answers_and_stops_others_by_declining
 
 
 async def test_by_one_click_all_of_bobs_ring_one_answers_and_all_others_stop(
-    chromium: Browser, lab_house: House
+    whole_chromium: Browser, lab_house: House
 ) -> None:
     """Two iPhones, an Android phone, an iPhone without CallKit, and this browser by push."""
     address = f"{lab_house.apis[0].url}/lab"
@@ -129,7 +129,7 @@ async def test_by_one_click_all_of_bobs_ring_one_answers_and_all_others_stop(
     phones = ("bob-1", "bob-2", "bob-android", "bob-cn")
     async with (
         httpx.AsyncClient(base_url=address, timeout=30) as client,
-        new_page(chromium, alone=True, **view) as page,
+        new_page(whole_chromium, alone=True, **view) as page,
     ):
         lab = Visitor(client)
         await lab.post("/reset")

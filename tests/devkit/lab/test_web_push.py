@@ -110,11 +110,11 @@ async def shown(page: Page, tag: str, title: str = "alice") -> bool:
 
 
 async def test_a_browser_rings_by_push_is_told_once_and_declines_without_a_page(
-    chromium: Browser, lab_house: House
+    whole_chromium: Browser, lab_house: House
 ) -> None:
     async with (
         new_tenant(lab_house) as tenant,
-        subscribed(chromium, lab_house, tenant) as (page, pushed),
+        subscribed(whole_chromium, lab_house, tenant) as (page, pushed),
     ):
         assert (await pushed.next())["title"] == "Calls ring here"
 
