@@ -2,9 +2,8 @@
 broken off is carried on."""
 
 import asyncio
+import os
 import re
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -21,11 +20,11 @@ from app.infra.connections import LONG
 from app.infra.db import Database
 from devkit.embedded import running_postgres
 from migrations.running import Held, by_moments
+from tests import forks
 from tests.conftest import DatabaseServer
 from tests.operating.roll import older
 from tests.test_migrations import PUSH, differences
 
-ROOT = Path(__file__).resolve().parents[1]
 _, ROLLING = older()
 """The schema from which upgrades roll."""
 
@@ -134,32 +133,37 @@ async def test_who_is_in_the_way_is_said_when_it_is_given_up(database: str) -> N
     await holding.close()
 
 
-async def test_two_that_migrate_at_once_do_it_once(empty_database: str) -> None:
-    both = [migrating(empty_database) for _ in range(2)]
-    said = [(await asyncio.to_thread(one.communicate))[0] for one in both]
-    assert [one.returncode for one in both] == [0, 0]
-    assert sorted(said) == [b"", b"Another process migrates this database; waiting for it ...\n"]
+async def test_two_that_migrate_at_once_do_it_once(empty_database: str, tmp_path: Path) -> None:
+    logs = [tmp_path / "one", tmp_path / "other"]
+    both = [migrating(empty_database, log) for log in logs]
+    assert [await asyncio.to_thread(one.wait, 100) for one in both] == [0, 0]
+    said = sorted(log.read_text() for log in logs)
+    assert said == ["", "Another process migrates this database; waiting for it ...\n"]
     assert await differences(empty_database) == []
 
 
-def migrating(url: str) -> subprocess.Popen[bytes]:
-    call = (
-        f"from app.infra import schema; schema.upgrade({url!r}, say=lambda s: print(s, flush=True))"
-    )
-    return subprocess.Popen([sys.executable, "-c", call], cwd=ROOT, stdout=subprocess.PIPE)
+def migrating(url: str, log: Path) -> forks.Process:
+    """A process that does so, and what it says there."""
+    with log.open("wb") as out:
+        words = ("tests.upgrading", url)
+        return forks.start(*words, env=os.environ, stdout=out.fileno(), stderr=sys.stderr.fileno())
 
 
-async def test_a_migration_that_was_killed_is_carried_on(empty_database: str) -> None:
+async def test_a_migration_that_was_killed_is_carried_on(
+    empty_database: str, tmp_path: Path
+) -> None:
     await asyncio.to_thread(schema.upgrade, empty_database, ROLLING)
     database = Database(empty_database)
     for table in ("tokens", "user_events", "calls"):
         async with held(database, (table,)):
-            process = migrating(empty_database)
-            assert process.stdout is not None
-            await asyncio.to_thread(process.stdout.readline)  # who is in the way
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            process.stdout.close()
+            process = migrating(empty_database, tmp_path / table)
+            end = time.monotonic() + 60
+            while not (tmp_path / table).read_text().endswith("\n"):  # who is in the way
+                assert time.monotonic() < end
+                assert process.poll() is None
+                await asyncio.sleep(0.02)
+            process.kill()
+            process.wait(10)
     await database.close()
     assert ROLLING < str(await at(empty_database)) < schema.head_revision()
     await asyncio.to_thread(schema.upgrade, empty_database)

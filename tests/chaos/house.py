@@ -29,6 +29,7 @@ from app.infra.settings import Settings
 from devkit.embedded.children import Child
 from devkit.embedded.postgres import PORT, Postgres
 from devkit.embedded.valkey import Valkey
+from tests import forks
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_CONNECTIONS = 140
@@ -51,11 +52,43 @@ def send_all(pid: int, what: signal.Signals) -> None:
                 one.send_signal(what)
 
 
+class Forked:
+    """One of our commands, forked from who has imported Ringline: `Child` as far as needed."""
+
+    def __init__(self, words: Sequence[str], log: Path, env: Mapping[str, str]) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self._child = forks.start(
+                "app.cli", *words, env=env, stdout=output.fileno(), stderr=output.fileno()
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def exit_status(self) -> int | None:
+        return self._child.poll()
+
+    def end(self, wishes: Sequence[tuple[signal.Signals, float]]) -> None:
+        """Send each signal in turn and wait its seconds; then SIGKILL."""
+        for wish, seconds in wishes:
+            for one in (wish, signal.SIGCONT):  # a frozen process cannot act on a wish
+                self._child.send_signal(one)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(seconds)
+                return
+        self._child.kill()
+        self._child.wait()
+
+
+Started = Child | Forked
+
+
 class Process:
     """One of our processes, and how it is started again. `metrics`: the port that tells them."""
 
     def __init__(
-        self, name: str, start: Callable[[Mapping[str, str]], Child], metrics: int = 0
+        self, name: str, start: Callable[[Mapping[str, str]], Started], metrics: int = 0
     ) -> None:
         self.name = name
         self.metrics = metrics
@@ -157,8 +190,10 @@ class House:
 
 
 @contextlib.contextmanager
-def running_house(*, apis: int = 2, workers: int = 2, direct_hints: bool = True) -> Iterator[House]:
-    """Start everything; stop and forget it at the end."""
+def running_house(
+    *, apis: int = 2, workers: int = 2, direct_hints: bool = True, forked: bool = False
+) -> Iterator[House]:
+    """Start everything; stop and forget it at the end. `forked`: ours as tests start them."""
     with contextlib.ExitStack() as parts:
         folder = new_folder(parts)
         disk = small_disk(folder / "disk", parts)
@@ -174,7 +209,7 @@ def running_house(*, apis: int = 2, workers: int = 2, direct_hints: bool = True)
             "direct_hints": str(direct_hints).lower(),
         }
         ports = free_ports(apis)
-        ours = our_processes(parts, folder, values, ports, workers)
+        ours = our_processes(parts, folder, values, ports, workers, forked=forked)
         made = House(folder, postgres, valkey, proxy, *ours, ports, disk)
         made.await_ready()
         yield made
@@ -195,12 +230,15 @@ def our_processes(
     ports: Sequence[int],
     workers: int,
     own: Callable[[str], Mapping[str, str]] = lambda _: {},
+    *,
+    forked: bool = False,
 ) -> tuple[int, Settings, list[Process], list[Process]]:
     """Apple's control port, the settings, API processes on these ports, and workers.
 
     `values` are settings of all, `own` gives those of one process by its name (`api-0`).
     """
-    apple_port, apple = _apple(parts, folder)
+    start = Forked if forked else child
+    apple_port, apple = _apple(parts, folder, start)
     values = {
         "secret_key": secrets.token_urlsafe(32),
         "public_url": f"http://127.0.0.1:{ports[0]}",
@@ -215,7 +253,8 @@ def our_processes(
     def process(name: str, words: list[str], port: int) -> Process:
         env = clean | {f"RINGLINE_{k.upper()}": v for k, v in {**values, **own(name)}.items()}
         env["RINGLINE_WORKER_METRICS"] = f"127.0.0.1:{port}"
-        made = Process(name, lambda extra: child(name, words, folder, {**env, **extra}), port)
+        log = folder / f"{name}.log"
+        made = Process(name, lambda extra: start(words, log, {**env, **extra}), port)
         parts.callback(made.stop, 5.0)
         return made
 
@@ -226,11 +265,11 @@ def our_processes(
     )  # fmt: skip
 
 
-def child(name: str, words: list[str], folder: Path, env: Mapping[str, str]) -> Child:
+def child(words: Sequence[str], log: Path, env: Mapping[str, str]) -> Child:
     """One of our commands as a process that ends with this one."""
     return Child(
         [sys.executable, "-m", "app.cli", *words],
-        cwd=ROOT, log=folder / f"{name}.log", death_signal=signal.SIGKILL, environment=env,
+        cwd=ROOT, log=log, death_signal=signal.SIGKILL, environment=env,
     )  # fmt: skip
 
 
@@ -289,13 +328,15 @@ def await_listening(port: int, log: Path) -> None:
     raise TimeoutError(log.read_text())
 
 
-def _apple(parts: contextlib.ExitStack, folder: Path) -> tuple[int, dict[str, str]]:
+def _apple(
+    parts: contextlib.ExitStack,
+    folder: Path,
+    start: Callable[[Sequence[str], Path, Mapping[str, str]], Started],
+) -> tuple[int, dict[str, str]]:
     """The simulator's command in a process of its own; its control port and where it is."""
     port = free_port()
-    made = child(
-        "apple", ["simulator", "--folder", str(folder / "apple"), "--control-port", str(port)],
-        folder, os.environ,
-    )  # fmt: skip
+    words = ["simulator", "--folder", str(folder / "apple"), "--control-port", str(port)]
+    made = start(words, folder / "apple.log", os.environ)
     parts.callback(made.end, [(signal.SIGTERM, 5.0)])
     end = time.monotonic() + STARTING
     while True:

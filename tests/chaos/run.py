@@ -242,7 +242,7 @@ def chaos(
 ) -> tuple[float, list[Outcome]]:
     """Every row, or these; the rate of calls that was rung at and the outcomes."""
     chosen = [spec for spec in ROWS if not only or spec.name in only]
-    with running_house(direct_hints=direct_hints) as house:
+    with running_house(direct_hints=direct_hints, forked=smoke) as house:
         return uvloop.run(_all(house, chosen, smoke, rate))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from tests import forks
 from tests.e2e.house import Tenant
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -81,13 +82,13 @@ def all_right(said: str) -> None:
 
 def killed_in_the_middle(folder: Path) -> None:
     """Start it, look at its page, and kill it: nothing runs on."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "demo", "--folder", str(folder)],
-        env=own_environment(), cwd=ROOT, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as out:
+        words = ("app.cli", "demo", "--folder", str(folder))
+        env, wrong = own_environment(), sys.stderr.fileno()
+        process = forks.start(*words, env=env, stdout=out.fileno(), stderr=wrong)
     try:
-        with process.stdout as lines:
+        with os.fdopen(reading) as lines:
             said = []
             for line in lines:
                 said.append(line)
