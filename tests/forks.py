@@ -38,14 +38,22 @@ MOST = 200_000
 """Bytes of one request: the words, the environment."""
 
 BEFOREHAND = (
-    "alembic.command", "app.doctor", "app.main", "asyncpg", "celery.apps.worker", "celery.bin.celery",
-    "celery.bin.worker", "celery.concurrency.thread", "celery.worker.components",
-    "celery.worker.consumer", "celery.worker.strategy", "kombu.transport.redis", "rich.console",
-    "rich.table", "sqlalchemy.dialects.postgresql.asyncpg", "typer", "uvicorn.lifespan.on",
-    "uvicorn.loops.auto", "uvicorn.main", "uvicorn.protocols.http.auto",
-    "uvicorn.protocols.websockets.auto", "uvicorn.supervisors", "workers.health", "workers.loop",
-    "workers.push", "workers.sweep", "workers.webhook",
+    "alembic.command", "app.appcheck.check", "app.backup", "app.cli.interrupts", "app.core.capacity",
+    "app.credentials.rotation", "app.doctor", "app.http.connection", "app.main", "asyncpg", "billiard.dummy",
+    "billiard.pool", "billiard.reduction", "celery.app.amqp", "celery.app.control", "celery.app.events",
+    "celery.app.log", "celery.app.routes", "celery.apps.worker", "celery.backends.base", "celery.bin.celery",
+    "celery.bin.worker", "celery.concurrency.thread", "celery.events", "celery.fixups.django",
+    "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer", "celery.worker.strategy",
+    "encodings.idna", "fastapi.telemetry._runtime", "kombu.matcher", "kombu.pidbox", "kombu.transport.redis",
+    "migrations.beside", "migrations.running", "rich.console", "rich.table",
+    "sqlalchemy.dialects.postgresql.asyncpg", "typer", "uvicorn.lifespan.on", "uvicorn.loops.auto",
+    "uvicorn.loops.uvloop", "uvicorn.main", "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto", "uvicorn.supervisors", "uvloop", "workers.consumer",
+    "workers.health", "workers.loop", "workers.push", "workers.sweep", "workers.webhook",
 )  # fmt: skip
+
+OF_TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""What a process may be told of whom it trusts: else that is as read by the parent, once."""
 
 
 class Child:
@@ -236,6 +244,10 @@ def main() -> None:
     gc.disable()
     for name in BEFOREHAND:
         importlib.import_module(name)
+    schema, safe_http = map(importlib.import_module, ("app.infra.schema", "app.infra.safe_http"))
+    schema.head_revision()  # every migration is read for it
+    safe_http._trust_of_this_machine()
+    trust = [os.environ.get(name) for name in OF_TRUST]
     gc.freeze()  # no child walks it all again, least of all at its end
     gc.enable()
     asked = Parent(socket.socket(fileno=int(sys.argv[1]))).serve()
@@ -244,6 +256,8 @@ def main() -> None:
     (module, *words), env = asked
     os.environ.clear()
     os.environ.update(env)
+    if trust != [env.get(name) for name in OF_TRUST]:
+        safe_http._trust_of_this_machine.cache_clear()
     tempfile.tempdir = None
     time.tzset()
     sys.stdout, sys.stderr = _anew(sys.stdout), _anew(sys.stderr)
