@@ -13,6 +13,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app.calls import (
+    at_once,
     busy,
     erase,
     heartbeats,
@@ -27,17 +28,20 @@ from app.calls import (
 from app.calls import call_token_view as state
 from app.calls import late_devices as late
 from app.calls import store as calls
+from app.calls.ringing import resolve
+from app.calls.schemas import CallerIn, RingIn
 from app.credentials import store as credentials
 from app.dashboard import store_counts, store_lists
 from app.devices import store as devices
 from app.events import store as events
-from app.infra.db import as_json
+from app.infra.db import Database, as_json
 from app.infra.ids import uuid7
 from app.live import feeds
 from app.push import alerts, claims, expiry, records, tokens, worker_store
 from app.push import erasure as push_erasure
 from app.push import store as pushes
 from app.push.partitions import tries_of
+from app.tenants.schemas import TenantSettings
 from app.webhooks import claims as webhooks
 from tests.conftest import DatabaseServer
 from workers import retention
@@ -346,6 +350,28 @@ async def test_no_statement_reads_a_large_table_from_end_to_end(filled: str) -> 
         assert not wrong
     finally:
         await engine.dispose()
+
+
+READ_WHOLE = text("SELECT relname FROM pg_stat_xact_user_tables WHERE seq_scan > 0")
+
+
+async def test_to_find_and_begin_a_call_reads_no_large_table_from_end_to_end(filled: str) -> None:
+    """The function, whose plans nobody shows: by what the server counts of a transaction."""
+    db = Database(filled)
+    body = RingIn(caller=CallerIn(id="u1"), callees=["u7"])
+    try:
+        for mode in ("force_custom_plan", "force_generic_plan"):
+            async with db.rehearsal() as session:
+                await session.execute(text(f"SET LOCAL plan_cache_mode = {mode}"))
+                await session.execute(text("SET LOCAL enable_seqscan = on"))
+                order = resolve(UUID(TENANT), TenantSettings(), body, device="server", key="k")
+                rung = await at_once.ring_at_once(session, [order])
+                assert rung is not None
+                assert len(rung[1].hints) == 1
+                read = set((await session.execute(READ_WHOLE)).scalars())
+            assert not LARGE & read, mode
+    finally:
+        await db.close()
 
 
 CALL = {"first": IDS[0], "last": IDS[0]}

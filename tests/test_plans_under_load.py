@@ -251,7 +251,7 @@ async def test_to_ring_many_compares_no_row_with_each_call(rush: AsyncConnection
     changes = [_ring(one["user_id"], now) for one in tokens]
     some = [
         saving.calls_as_rows([apply.as_inserted(change) for change in changes]),
-        *apply._new_rows(changes, apply._members(changes), now, tokens),
+        *apply._new_rows(changes, apply.members_of(changes), now, tokens),
     ]
     statement = db._insert_with(tuple(one.shape() for one in some), "session_id")
     explained = text("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + statement.text)
@@ -263,4 +263,4 @@ async def test_to_ring_many_compares_no_row_with_each_call(rush: AsyncConnection
 def _ring(user: str, now: datetime) -> apply.Change:
     request = RingIn.model_validate({"caller": {"id": "alice"}, "callees": [user]})
     one = ringing.resolve(UUID(TENANT), TenantSettings(), request, device="server", key=None)
-    return ringing._start(one, now, lost.Lost(), {}, frozenset())
+    return ringing.start_of(one, now, lost.Lost(), {}, frozenset())

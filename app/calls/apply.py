@@ -68,11 +68,11 @@ async def start(
     owing = frozenset(change.decision.call.id for change in changes if change.stored.owed)
     rest = [change for change in changes if not change.stored.owed]
     large = owing | await _batched(session, rest)  # who owes rings does so as batches are read
-    rows = _new_rows(changes, _members(changes), now, tokens, large)
+    rows = _new_rows(changes, members_of(changes), now, tokens, large)
     added = await saving.add_calls(session, calls, rows)
     taken = [change for change in changes if change.decision.call.id in added]
     settled = [ring for change in taken for ring in change.decision.settled]
-    applied = Applied(hints=_hints(taken, large))
+    applied = Applied(hints=hints_of(taken, large))
     if settled:  # given up at once: nothing of theirs can ring
         await saving.settle_rings(session, settled)
         found = await alerts.targets(session, _missed(taken), Purpose.MISSED)
@@ -108,17 +108,17 @@ async def apply(
         await saving.save_calls(session, known)
     before = {change.decision.call.id: change.stored.call.members for change in changes}
     new, changed = list[OfCall](), list[OfCall]()
-    for one in _members(changes):
+    for one in members_of(changes):
         (changed if one[2].user_id in before[one[1]] else new).append(one)
     if changed:
         await saving.save_members(session, changed)
-    rings = _rings(changes)
+    rings = rings_of(changes)
     if tokens is None:
         tokens = await tokens_of(session, rings) if rings else ()
     large = await _batched(session, changes)
     await insert_all(session, _new_rows(changes, new, now, tokens, large))
     await _notify(session, changes, now)
-    applied = Applied(hints=_hints(changes, large))
+    applied = Applied(hints=hints_of(changes, large))
     shown = [ring for change in changes for ring in change.decision.shown]
     if shown:
         await saving.show_rings(session, shown)
@@ -150,7 +150,7 @@ async def _after_settling(
 
 async def _tell(session: Connection, changes: Sequence[Change], applied: Applied) -> Applied:
     applied.webhooks, applied.news = await _write_events(session, changes)
-    applied.events = _counted(changes)
+    applied.events = counted(changes)
     return applied
 
 
@@ -167,12 +167,12 @@ def may_have_batches(call: Call) -> bool:
 async def _batched(session: Connection, changes: Sequence[Change]) -> frozenset[UUID]:
     """Calls of which so many rings begin that their pushes are written in batches."""
     some = [one for one in changes if len(one.decision.rings) >= batches.BATCHED_FROM]
-    return await batches.batched(session, Counter(call for _, call, _ in _to_push(some)))
+    return await batches.batched(session, Counter(call for _, call, _ in to_push(some)))
 
 
-def _hints(changes: Sequence[Change], large: Collection[UUID]) -> list[PushHint]:
+def hints_of(changes: Sequence[Change], large: Collection[UUID]) -> list[PushHint]:
     """What workers are told of: the rings that begin, but a large call for those of its own."""
-    whole = {ring.uuid for _, call, ring in _to_push(changes) if call in large} if large else ()
+    whole = {ring.uuid for _, call, ring in to_push(changes) if call in large} if large else ()
     return [
         *(
             PushHint(HintOf.BATCH, one.decision.call.id)
@@ -181,7 +181,7 @@ def _hints(changes: Sequence[Change], large: Collection[UUID]) -> list[PushHint]
         ),
         *(
             PushHint(HintOf.RING, ring.uuid)
-            for _, _, ring in _rings(changes)
+            for _, _, ring in rings_of(changes)
             if ring.uuid not in whole
         ),
     ]
@@ -213,7 +213,7 @@ def _is_missed(member: Member, ring: Ring) -> bool:
     return latest and callee and member.state in MISSED
 
 
-def _rings(changes: Sequence[Change]) -> list[tuple[UUID, UUID, Ring]]:
+def rings_of(changes: Sequence[Change]) -> list[tuple[UUID, UUID, Ring]]:
     return [
         (change.stored.tenant_id, change.decision.call.id, ring)
         for change in changes
@@ -229,15 +229,15 @@ def _new_rows(
     large: Collection[UUID] = (),
 ) -> list[Insert]:
     """These members, and the rings and pushes that decisions make."""
-    rings = _rings(changes)
+    rings = rings_of(changes)
     return [
         saving.members_as_rows(members),
         saving.rings_as_rows(rings),
-        *ring_pushes(_to_push(changes), now, tokens, large=large),
+        *ring_pushes(to_push(changes), now, tokens, large=large),
     ]
 
 
-def _members(changes: Sequence[Change]) -> list[OfCall]:
+def members_of(changes: Sequence[Change]) -> list[OfCall]:
     """Members that decisions make or change."""
     return [
         (change.stored.tenant_id, change.decision.call.id, member)
@@ -246,7 +246,7 @@ def _members(changes: Sequence[Change]) -> list[OfCall]:
     ]
 
 
-def _to_push(changes: Sequence[Change]) -> list[tuple[UUID, UUID, Ring]]:
+def to_push(changes: Sequence[Change]) -> list[tuple[UUID, UUID, Ring]]:
     """New rings but those that are kept from their users."""
     return [
         (change.stored.tenant_id, change.decision.call.id, ring)
@@ -317,7 +317,7 @@ def _event_row(change: Change, seq: int, event: Event, same: tuple[UUID, datetim
     return said_apart(row, ("tenant_id", "at"), (change.stored.tenant_id, event.at), same)
 
 
-def _counted(changes: Sequence[Change]) -> list[tuple[EventType, float | None]]:
+def counted(changes: Sequence[Change]) -> list[tuple[EventType, float | None]]:
     return [
         (event.type, _age_of_ring(change.decision.call, event))
         for change in changes

@@ -1,13 +1,13 @@
 """Rows of kept answers: what a request with an `Idempotency-Key` was told, for 24 hours."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
 
 from app.calls.models import Idempotency
-from app.infra.db import Connection, Row, insert_rows, many
+from app.infra.db import Connection, Joined, Row, Shape, insert_rows, many
 
 KeptKey = tuple[UUID, str, str]
 """(tenant, owner, key): two API keys, or two users, never share one. `owner`: see `RingRequest`."""
@@ -17,6 +17,15 @@ KEEP = """ON CONFLICT (tenant_id, owner, key) DO UPDATE SET
         answer = excluded.answer, created_at = excluded.created_at
     WHERE idempotency.created_at < excluded.created_at - interval '24 hours'
     RETURNING tenant_id, owner, key"""
+NEW: Final[Shape] = (
+    Idempotency.__table__,
+    ("owner", "key", "body_digest", "session_id", "answer"),
+    "ON CONFLICT (tenant_id, owner, key) DO NOTHING RETURNING key",
+    Joined(""),
+    ("tenant_id", "created_at"),
+)
+"""What `app.calls.begin` keeps answers by, of keys that nobody had before."""
+
 WANTED = """
     unnest(CAST(:tenants AS uuid[]), CAST(:owners AS text[]), CAST(:keys AS text[]))
         AS w(tenant_id, owner, key)
@@ -39,9 +48,13 @@ def owner_of(*, key_id: UUID | None, user_id: str | None) -> str:
 
 async def keep_answers(session: Connection, rows: Sequence[Row]) -> set[KeptKey]:
     """Keep answers; those keys that were not taken have an answer already."""
-    ordered = sorted(rows, key=_key_of)
-    kept = await insert_rows(session, Idempotency.__table__, ordered, suffix=KEEP)
+    kept = await insert_rows(session, Idempotency.__table__, in_order(rows), suffix=KEEP)
     return {_key_of(row) for row in kept}
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """Rows in the order in which all write them: one key may have to wait for another request."""
+    return sorted(rows, key=_key_of)
 
 
 async def kept_answers(

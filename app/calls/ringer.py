@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from app.calls import busy, idempotency, ringing, slices, store
+from app.calls import at_once, busy, idempotency, ringing, slices, store
 from app.calls.commands import Asked, carry_out
 from app.calls.lost import lost_of
 from app.calls.notify_after_commit import notify_after_commit
@@ -147,8 +147,7 @@ class Ringer:
             return await self._ring_new(orders)
 
     async def _ring_new(self, orders: Sequence[RingRequest]) -> list[Answer]:
-        async with self._runtime.database.transaction() as session:
-            answers, applied = await ringing.ring_new(session, orders)
+        answers, applied = await at_once.ring(self._runtime.database, orders)
         notify_after_commit(self._runtime, applied)
         return [answers.get(n, _Live()) for n in range(len(orders))]
 

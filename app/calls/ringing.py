@@ -1,6 +1,6 @@
 """Ringing: many requests become calls, members, rings, pushes and events with one commit."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -38,36 +38,44 @@ __all__ = [
     "Owes",
     "RingRequest",
     "answer_more",
+    "answer_of",
     "join_instead",
+    "kept_row",
+    "named",
     "resolve",
     "ring_more",
     "ring_new",
     "ring_request",
+    "start_of",
+    "stopped",
 ]
 
 Answer = dict[str, Any] | Exception
+Rung = tuple[dict[int, Answer], Applied]
+"""Answers by the place of their order, and what to tell. A place without an answer is an order
+whose cid has a live call."""
 
 
-async def ring_new(
-    session: Connection, orders: Sequence[RingRequest]
-) -> tuple[dict[int, Answer], Applied]:
-    """Start a call for each order whose cid is free; returns by place, and what to tell.
-
-    A place without an answer is an order whose cid has a live call.
-    """
+def named(orders: Sequence[RingRequest]) -> tuple[set[User], set[User], Iterator[Pair]]:
+    """Who is named by these, who is rung, and by whom."""
     seen = {(one.tenant_id, user) for one in orders for user in one.users}
-    orders = await slices.first_slices(session, orders)
     users = {(one.tenant_id, user) for one in orders for user in one.request.callee_ids}
-    pairs = (pair for one in orders for pair in one.pairs)
+    return seen, users, (pair for one in orders for pair in one.pairs)
+
+
+async def ring_new(session: Connection, orders: Sequence[RingRequest]) -> Rung:
+    """Start a call for each order whose cid is free, in a transaction."""
+    orders = await slices.first_slices(session, orders)
+    seen, users, pairs = named(orders)
     found = await see_and_find(session, seen, users, pairs)
     if found.stopped:
-        return dict.fromkeys(range(len(orders)), _stopped()), Applied()
+        return dict.fromkeys(range(len(orders)), stopped()), Applied()
     stands = await busy.standing(session, orders, found.now)
     now, tokens = stands.now, found.tokens
     quiet = found.quiet(now)
     lost_users = await lost_of(session, users, tokens)
     started = [
-        _start(one, now, lost_users, quiet, stands.busy, ruled=found.ruled) for one in orders
+        start_of(one, now, lost_users, quiet, stands.busy, ruled=found.ruled) for one in orders
     ]
     taken_names = await _taken(session, orders, started, stands.meets)
     meets = {n: one for n, one in stands.meets.items() if n not in taken_names}
@@ -85,7 +93,7 @@ async def ring_new(
     keys = [key for n in sorted(lost) if (key := orders[n].kept_key)]
     if keys:
         await kept_rows.forget_answers(session, keys)
-    answers |= {n: _answer(orders[n], started[n]) for n in taken}
+    answers |= {n: answer_of(orders[n], started[n]) for n in taken}
     answers |= {n: Meets(session_id) for n, session_id in meets.items()}
     for n, twin in twins.items():
         if twin in answers:
@@ -93,7 +101,8 @@ async def ring_new(
     return answers, applied
 
 
-def _stopped() -> Conflict:
+def stopped() -> Conflict:
+    """What who asks is told while their tenant has stopped all new ringing."""
     return Conflict(
         "ringing_stopped",
         "this tenant has stopped all new ringing (`/v1/settings/ringing`); calls that live go on",
@@ -114,7 +123,7 @@ async def _taken(
     return {n for n in odd if orders[n].cid in live}
 
 
-def _start(
+def start_of(
     one: RingRequest,
     now: datetime,
     lost: Lost,
@@ -123,6 +132,7 @@ def _start(
     *,
     ruled: bool = True,
 ) -> Change:
+    """The call of an order as it begins."""
     request = one.request
     call = Call(
         id=one.session_id,
@@ -170,13 +180,27 @@ class Owes(Exception):
         self.stored = stored
 
 
-def _answer(one: RingRequest, change: Change) -> Answer:
+def answer_of(one: RingRequest, change: Change) -> Answer:
+    """What an order is told whose call has begun."""
     call = change.decision.call
     return Owes(call.id, as_inserted(change)) if one.owed else _told(one, call)
 
 
 def _told(one: RingRequest, call: Call) -> dict[str, Any]:
     return call_out(call) | {"warnings": warnings_of(call, one.request.callee_ids)}
+
+
+def kept_row(one: RingRequest, change: Change, now: datetime) -> dict[str, Any]:
+    """What is kept of an order's answer for its key."""
+    return {
+        "tenant_id": one.tenant_id,
+        "owner": one.owner,
+        "key": one.key,
+        "body_digest": one.body_digest,
+        "session_id": change.decision.call.id,
+        "answer": None if one.owed else _told(one, change.decision.call),
+        "created_at": now,
+    }
 
 
 async def _keep(
@@ -198,15 +222,7 @@ async def _keep(
         if key is None or key in rows or n in aside:
             continue
         owner[key] = n
-        rows[key] = {
-            "tenant_id": one.tenant_id,
-            "owner": one.owner,
-            "key": one.key,
-            "body_digest": one.body_digest,
-            "session_id": change.decision.call.id,
-            "answer": None if one.owed else _told(one, change.decision.call),
-            "created_at": now,
-        }
+        rows[key] = kept_row(one, change, now)
     if not rows:
         return {}, {}
     kept = await kept_rows.keep_answers(session, list(rows.values()))

@@ -14,7 +14,18 @@ from app.calls.rows import MEMBER, NEW_CALL, SAME, Stored, call_row
 from app.core.call import Decision, Member, Ring, due_at
 from app.core.frozen import replace
 from app.core.person import NOBODY, stored_person
-from app.infra.db import Connection, Insert, Row, as_json, insert_with, said_apart
+from app.infra.db import Connection, Insert, Joined, Row, Shape, as_json, insert_with, said_apart
+
+FREE: Final = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING"
+NEW_MEMBER: Final = ("session_id", "ring", *MEMBER)
+NEW_RING: Final = ("uuid", "session_id", "user_id")
+OF_RING: Final = ("tenant_id", "created_at", "deadline")
+"""What of a ring's row is mostly the same of all that begin together."""
+
+CALLS: Final[Shape] = (CallRow.__table__, NEW_CALL, FREE, Joined(""), SAME)
+MEMBERS: Final[Shape] = (MemberRow.__table__, NEW_MEMBER, "", Joined(""), ("tenant_id",))
+RINGS: Final[Shape] = (RingRow.__table__, NEW_RING, "", Joined(""), OF_RING)
+"""What new ones are written by."""
 
 
 async def add_calls(
@@ -37,9 +48,8 @@ def calls_as_rows(calls: Sequence[Stored]) -> Insert:
         said_apart(call_row(one), SAME, (one.tenant_id, one.call.created_at), usual)
         for one in ordered
     ]
-    free = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING"
     same = dict(zip(SAME, usual, strict=True))
-    return Insert(CallRow.__table__, rows, free, columns=NEW_CALL, same=same)
+    return Insert(CallRow.__table__, rows, FREE, columns=NEW_CALL, same=same)
 
 
 # Rows as one JSON document each: to encode an array for each column costs ten times as much.
@@ -135,8 +145,7 @@ def members_as_rows(members: Sequence[OfCall]) -> Insert:
         said_apart(_member_row(session_id, member), ("tenant_id",), (whose,), (tenant,))
         for whose, session_id, member in ordered
     ]
-    columns = ("session_id", "ring", *MEMBER)
-    return Insert(MemberRow.__table__, rows, columns=columns, same={"tenant_id": tenant})
+    return Insert(MemberRow.__table__, rows, columns=NEW_MEMBER, same={"tenant_id": tenant})
 
 
 SAVE_MEMBERS = text("""
@@ -186,12 +195,8 @@ def rings_as_rows(rings: Sequence[tuple[UUID, UUID, Ring]]) -> Insert:
     for tenant_id, session_id, ring in rings:
         row = {"uuid": ring.uuid, "session_id": session_id, "user_id": ring.user_id}
         rows.append(said_apart(row, OF_RING, own_of(tenant_id, ring), usual))
-    columns, same = ("uuid", "session_id", "user_id"), dict(zip(OF_RING, usual, strict=False))
-    return Insert(RingRow.__table__, rows, columns=columns, same=same)
-
-
-OF_RING: Final = ("tenant_id", "created_at", "deadline")
-"""What of a ring's row is mostly the same of all that begin together."""
+    same = dict(zip(OF_RING, usual, strict=False))
+    return Insert(RingRow.__table__, rows, columns=NEW_RING, same=same)
 
 
 def own_of(tenant_id: UUID, ring: Ring) -> tuple[UUID, datetime, datetime]:

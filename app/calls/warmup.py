@@ -8,6 +8,7 @@ from uuid import UUID
 
 from app.calls import slices, store
 from app.calls.apply import Change, apply
+from app.calls.at_once import ring_at_once
 from app.calls.ringing import resolve, ring_new
 from app.calls.schemas import CallerIn, RingIn
 from app.core.call import Accept, End, decide
@@ -38,6 +39,7 @@ async def rehearse(runtime: Runtime) -> None:
         for callees in ([CALLEE], GROUP):
             await _ring(session, tenant_id, callees)
         await _ring_by_slices(session, tenant_id)
+        await _ring_at_once(session, tenant_id)
 
 
 async def _ring(session: Connection, tenant_id: UUID, callees: list[str]) -> None:
@@ -50,6 +52,12 @@ async def _ring(session: Connection, tenant_id: UUID, callees: list[str]) -> Non
         await store.lock(session, tenant_id, [one.session_id])
         now, stored = await store.load_for(session, one.session_id, None)
         await apply(session, [Change(stored, decide(stored.call, command, now))], now)
+
+
+async def _ring_at_once(session: Connection, tenant_id: UUID) -> None:
+    request = RingIn(caller=CallerIn(id=CALLER), callees=[CALLEE])
+    one = resolve(tenant_id, TenantSettings(), request, device="server", key=None)
+    await ring_at_once(session, [one])
 
 
 async def _ring_by_slices(session: Connection, tenant_id: UUID) -> None:

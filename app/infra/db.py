@@ -346,13 +346,23 @@ def _insert_all(shapes: tuple[Shape, ...]) -> TextClause:
 
 @lru_cache(maxsize=64)
 def _insert_with(shapes: tuple[Shape, ...], by: str) -> TextClause:
+    return text(insert_with_sql(shapes, by))
+
+
+def insert_with_sql(shapes: tuple[Shape, ...], by: str) -> str:
+    """The statement of `insert_with`, of rows `:rows0` and on, and of `:same0_...`."""
     # OFFSET 0: what belongs is found first, by a hash. Joined together with other tables, by a plan
     # that knew nothing of their number, each row was compared with each call.
     taken = f"WHERE r.{by} IN (SELECT id FROM i0) OFFSET 0"  # noqa: S608  (names of ours)
     parts = [_insert(n, shape, taken if n else "") for n, shape in enumerate(shapes)]
     parts[0] += " RETURNING id"
     with_ = ", ".join(f"i{n} AS ({one})" for n, one in enumerate(parts))
-    return text(f"WITH {with_} SELECT id FROM i0")  # noqa: S608
+    return f"WITH {with_} SELECT id FROM i0"  # noqa: S608
+
+
+def insert_sql(shape: Shape) -> str:
+    """The statement of an `Insert` of this shape, of rows `:rows0` and of `:same0_...`."""
+    return _insert(0, shape)
 
 
 def _insert(n: int, shape: Shape, where: str = "") -> str:
@@ -378,8 +388,8 @@ def _insert(n: int, shape: Shape, where: str = "") -> str:
     return f"INSERT INTO {table.name} ({names}) SELECT {found} FROM {some} {joined.join} {suffix}"  # noqa: S608
 
 
-def as_json(rows: Sequence[Row]) -> str:
-    """Rows as one JSON document for `json_to_recordset`; bytes as PostgreSQL writes them."""
+def as_json(rows: Sequence[Row] | Row) -> str:
+    """Rows, or a document of some, as JSON for `json_to_recordset`; bytes as PostgreSQL writes."""
     return orjson.dumps(rows, default=_plain).decode()
 
 

@@ -17,6 +17,8 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "delivery_not_begun": "A delivery met a fault before it was sent; once a minute at most",
         "delivery_raised": "A delivery met a fault of ours; once a minute at most",
         "forwarded_headers_ignored": "A peer that is no trusted proxy sent forwarded headers",
+        "function_missing": "The database lacks a function of a migration, as after a restore of "
+        "tables alone; what it does is done without it, at more cost. `ringline backup` keeps it",
         "jwks_not_fetched": "A tenant's `jwks_url` gave no keys; those of before serve an hour",
         "enqueue_failed": "A hint could not be published; the sweep finds what it was about",
         "lab_absent": "The lab was asked for, but pushes go to the real provider",

@@ -9,6 +9,8 @@
 | since the statement was prepared                                |                              |
 | classes 22 and 23                                               | the row's fault, no other is |
 | 42P01, 42703 (no such table, no such column)                    | the schema is not migrated   |
+| 42883 (no such function)                                        | the same; what it does is    |
+|                                                                 | done without it              |
 
 SQLSTATE: PostgreSQL's documentation, appendix A.
 """
@@ -32,6 +34,8 @@ READ_ONLY = "25006"
 BUSY = frozenset({"55P03", "40001", "40P01", "25P03", QUERY_CANCELED})
 LACKING = frozenset({"42P01", "42703"})
 """No such table, no such column."""
+
+NO_FUNCTION = "42883"
 
 NOT_MIGRATED = "the database lacks tables of this version: run `ringline migrate`"
 ROW_CLASSES = frozenset({"22", "23"})
@@ -64,6 +68,11 @@ def is_read_only(error: BaseException) -> bool:
 def lacks_schema(error: BaseException) -> bool:
     """Whether this means that the database lacks a table or column of this version."""
     return isinstance(error, DBAPIError) and sqlstate(error) in LACKING
+
+
+def lacks_function(error: BaseException) -> bool:
+    """Whether this means that the database lacks a function that a statement calls."""
+    return isinstance(error, DBAPIError) and sqlstate(error) == NO_FUNCTION
 
 
 def is_busy(error: BaseException) -> bool:

@@ -7,8 +7,9 @@ compared in turn: the machine drifts.
 
 import asyncio
 import json
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,13 +17,16 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
+from app.calls import at_once as begun
+from app.calls import ringing
+from app.calls.apply import Applied
 from app.core.push import PushState
 from app.infra.db import Connection, Database
 from app.infra.schema import upgrade
 from app.push import claims, records, worker_store
 from app.push.claimed import ClaimedPush
 from devkit.embedded import running_postgres
-from tests.push.test_claims_in_place import USERS, make_phones, ring_each
+from tests.push.test_claims_in_place import USERS, asked_of, make_phones
 
 ROUNDS, RINGS = 9, {30: 300, 1: 50}
 """Rounds, of which the first does not count; rings of a round, by how many come at a time."""
@@ -41,6 +45,7 @@ class Meter:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.cpu, self.wal = Counter[str](), Counter[str]()
+        self.own, self.wall = Counter[str](), Counter[str]()
 
     @asynccontextmanager
     async def measured(self, step: str) -> AsyncIterator[None]:
@@ -48,8 +53,10 @@ class Meter:
         async with self._database.autocommit() as session:
             backends = (await session.execute(BACKENDS)).scalars().all()
             wal = (await session.execute(WAL)).scalar_one()
-        cpu = nanoseconds(backends)
+        cpu, own, begun = nanoseconds(backends), time.process_time_ns(), time.perf_counter_ns()
         yield
+        self.wall[step] += time.perf_counter_ns() - begun
+        self.own[step] += time.process_time_ns() - own
         self.cpu[step] += nanoseconds(backends) - cpu
         async with self._database.autocommit() as session:
             self.wal[step] += (await session.execute(WAL)).scalar_one() - wal
@@ -70,13 +77,34 @@ def taken(push: ClaimedPush, worker: UUID) -> records.PushEnd:
     }  # fmt: skip
 
 
-async def one_round(database: Database, worker: UUID, at_a_time: int) -> Meter:
+Ring = Callable[[Database, Sequence[ringing.RingRequest]], Awaitable[Applied]]
+
+
+async def in_a_transaction(database: Database, asked: Sequence[ringing.RingRequest]) -> Applied:
+    """The long way, which any ring may go."""
+    async with database.transaction() as session:
+        _, applied = await ringing.ring_new(session, asked)
+    return applied
+
+
+async def at_once(database: Database, asked: Sequence[ringing.RingRequest]) -> Applied:
+    """As the product rings."""
+    _, applied = await begun.ring(database, asked)
+    return applied
+
+
+WAYS: dict[str, Ring] = {"in a transaction": in_a_transaction, "at once": at_once}
+
+
+async def one_round(database: Database, worker: UUID, at_a_time: int, ring: Ring) -> Meter:
     """So many rings, each of one phone, written, claimed and recorded."""
     meter = Meter(database)
     for first in range(0, RINGS[at_a_time], at_a_time):
-        users = [f"u{1 + (first + n) % USERS}" for n in range(at_a_time)]
-        async with meter.measured("ring"), database.transaction() as session:
-            rings = await ring_each(session, users)
+        users = [(f"u{1 + (first + n) % USERS}",) for n in range(at_a_time)]
+        asked = asked_of(users)
+        async with meter.measured("ring"):
+            applied = await ring(database, asked)
+        rings = [hint.id for hint in applied.hints]
         async with meter.measured("claim"), database.vital.autocommit() as session:
             claimed = await claims.claim_rings(session, worker, rings, 500)
         ends = [taken(push, worker) for push in claimed]
@@ -101,23 +129,42 @@ async def measure(url: str) -> dict[str, dict[str, float]]:
         await session.execute(text("VACUUM ANALYZE"))
         before = await size(session)
     for at_a_time, rings in RINGS.items():
-        # connections of its own: whether a statement is planned anew is decided by its first few
-        fresh = Database(url)
-        meters = [await one_round(fresh, worker, at_a_time) for _ in range(ROUNDS)][1:]
-        await fresh.close()
-        cpu, wal = (
-            {step: quartile([one[step] for one in some]) / rings for step in some[0]}
-            for some in ([one.cpu for one in meters], [one.wal for one in meters])
-        )
-        of = {f"{step}_us": round(used / 1e3, 1) for step, used in cpu.items()}
-        of |= {f"{step}_wal": round(written) for step, written in wal.items()}
-        of |= {"us": round(sum(cpu.values()) / 1e3, 1), "wal": round(sum(wal.values()))}
-        found[f"{at_a_time} at a time"] = of
+        meters = await in_turn(url, worker, at_a_time)
+        for way, some in meters.items():
+            found[f"{at_a_time} at a time, {way}"] = of_a_ring(some, rings)
     async with database.autocommit() as session:
         grown = await size(session) - before
-    found["bytes a ring"] = {"bytes": round(grown / ROUNDS / sum(RINGS.values()))}
+    found["bytes a ring"] = {"bytes": round(grown / ROUNDS / sum(RINGS.values()) / len(WAYS))}
     await database.close()
     return found
+
+
+async def in_turn(url: str, worker: UUID, at_a_time: int) -> dict[str, list[Meter]]:
+    """Rounds by each way, one after the other; the first of each does not count."""
+    # connections of their own: whether a statement is planned anew is decided by its first few
+    fresh = {way: Database(url) for way in WAYS}
+    meters: dict[str, list[Meter]] = {way: [] for way in WAYS}
+    for _ in range(ROUNDS):
+        for way, ring in WAYS.items():
+            meters[way].append(await one_round(fresh[way], worker, at_a_time, ring))
+    for one in fresh.values():
+        await one.close()
+    return {way: some[1:] for way, some in meters.items()}
+
+
+def of_a_ring(meters: Sequence[Meter], rings: int) -> dict[str, float]:
+    """Microseconds and WAL of each step of a ring, and of its writing this process's own."""
+    cpu, wal, own, wall = (
+        {step: quartile([one[step] for one in some]) / rings for step in some[0]}
+        for some in zip(*((one.cpu, one.wal, one.own, one.wall) for one in meters), strict=True)
+    )
+    of = {f"{step}_us": round(used / 1e3, 1) for step, used in cpu.items()}
+    of |= {f"{step}_wal": round(written) for step, written in wal.items()}
+    of |= {
+        "ring_own_us": round(own["ring"] / 1e3, 1),
+        "ring_takes_us": round(wall["ring"] / 1e3, 1),
+    }
+    return of | {"us": round(sum(cpu.values()) / 1e3, 1), "wal": round(sum(wal.values()))}
 
 
 def quartile(values: Sequence[int]) -> int:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.calls.apply import Change, _to_push
+from app.calls.apply import Change, to_push
 from app.calls.ring_pushes import ring_pushes, tokens_of
 from app.calls.ringing import resolve
 from app.calls.rows import Stored
@@ -60,7 +60,7 @@ def test_pushed_is_what_no_rule_stops(
     kept = one.kept_from(quiet, in_calls, silenced)
     start = Start(one.callees, 45, suppressed=kept, busy=one.told_busy(in_calls))
     decision = decide(call, start, now)
-    pushes = _to_push([Change(Stored(decision.call, TENANT, 0, 1), decision)])
+    pushes = to_push([Change(Stored(decision.call, TENANT, 0, 1), decision)])
     wished = {user for user, why in said.items() if why and not urgent}
     stopped = wished | blocking | off | (engaged if policy != "ring" else frozenset())
     assert {ring.user_id for _, _, ring in pushes} == set(USERS) - stopped

@@ -66,14 +66,17 @@ async def ring_each(session: Connection, users: Sequence[str]) -> list[UUID]:
     return await ring_calls(session, [(user,) for user in users])
 
 
-async def ring_calls(session: Connection, calls: Sequence[Sequence[str]]) -> list[UUID]:
+def asked_of(calls: Sequence[Sequence[str]]) -> list[ringing.RingRequest]:
     settings = TenantSettings()
     bodies = [{"caller": {"id": "u0"}, "callees": users} for users in calls]
-    asked = [
+    return [
         ringing.resolve(TENANT, settings, RingIn.model_validate(body), device="server", key=None)
         for body in bodies
     ]
-    _, applied = await ringing.ring_new(session, asked)
+
+
+async def ring_calls(session: Connection, calls: Sequence[Sequence[str]]) -> list[UUID]:
+    _, applied = await ringing.ring_new(session, asked_of(calls))
     return [hint.id for hint in applied.hints]
 
 
