@@ -4,9 +4,9 @@ Contrast costs the most, by far, and goes by how a text is drawn. So of texts th
 (colours, size, weight, shadow, what all around them paints, whether they are to be seen, and
 whether what they label is disabled) at places alike (the same tags and classes up to the root) it
 is asked of the first, the middle and the last, and of a kind that was found good on a page before
-not again. So is whether a link in a text is told from it, which goes by the text's colour, too. All other rules look at every element, but for those of which axe says beforehand that what
-they find is slight: nobody asks for that. Those that go by markup and by what is shown of it, and by
-no colour and no size, are asked once of pages that are alike in both: of one of two widths.
+not again. So is whether a link in a text is told from it, which goes by the text's colour, too. All
+other rules look at every element, but for those of which axe says beforehand that what they find is
+slight: nobody asks for that.
 """
 
 from axe_playwright_python.async_playwright import Axe
@@ -14,8 +14,6 @@ from playwright.async_api import Page
 
 SERIOUS = ("serious", "critical")
 MARK = "data-asked-of-contrast"
-BY_LOOK = ("color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size")
-"""Rules that go by colours or sizes."""
 SHORT = """(text) => {  // 53 bits of a text (cyrb53)
   let [a, b] = [0xdeadbeef, 0x41c6ce57];
   for (let at = 0; at < text.length; at += 1) {
@@ -26,17 +24,7 @@ SHORT = """(text) => {  // 53 bits of a text (cyrb53)
   b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
   return (4294967296 * (2097151 & b) + (a >>> 0)).toString(36);
 }"""
-MARKUP = """() => {
-  const short = SHORT;
-  if (document.querySelector("iframe, frame, object, embed")) return "";
-  const told = [...document.querySelectorAll("*")].map((one) => [
-    one.cloneNode(false).outerHTML, one.checkVisibility({ visibilityProperty: true }), one.disabled,
-    ...[...one.childNodes].map((inner) => inner.nodeType === 3 ? inner.data : inner.nodeName),
-  ].join("|"));
-  return short(told.join("\\n"));
-}""".replace("SHORT", SHORT)
-"""A text for all that is there and whether it is shown; none where there are frames: they have pages of their own."""
-RUN = """async ([contrast, mark, serious, good, only]) => {
+RUN = """async ([contrast, mark, serious, good]) => {
   const short = SHORT;
   const before = new Set(good);
   const known = new Map([[null, String(matchMedia("(prefers-color-scheme: dark)").matches)]]);
@@ -85,8 +73,7 @@ RUN = """async ([contrast, mark, serious, good, only]) => {
   const asked = fresh.flatMap(([, of]) => [of[0], of[of.length >> 1], of.at(-1)]);
   for (const one of asked) one.setAttribute(mark, "");
   axe.reset();
-  const slight = axe._audit.rules.filter((rule) =>
-    ["minor", "moderate"].includes(rule.impact) || (only.length && !only.includes(rule.id)));
+  const slight = axe._audit.rules.filter((rule) => ["minor", "moderate"].includes(rule.impact));
   axe.configure({ rules: [
     ...slight.map(({ id }) => ({ id, enabled: false })),
     { id: "color-contrast", selector: `[${mark}]`, enabled: contrast && asked.length > 0 },
@@ -105,20 +92,16 @@ RUN = """async ([contrast, mark, serious, good, only]) => {
 
 
 _good: set[str] = set()
-"""What was found good in this process: kinds of text, markups."""
+"""Kinds of text that were found good in this process."""
 
 
 async def serious(page: Page, *, contrast: bool = True) -> list[tuple[str, list[str]]]:
     """What axe finds serious or critical on the page: rules, each with up to three elements."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(Axe().axe_script)
-    markup = await page.evaluate(MARKUP)
-    only = BY_LOOK if markup in _good else ()
-    passes, drawn, kinds, bad = await page.evaluate(
-        RUN, [contrast, MARK, list(SERIOUS), list(_good), list(only)]
-    )
-    assert passes > 5 or only, page.url
+    what = [contrast, MARK, list(SERIOUS), list(_good)]
+    passes, drawn, kinds, bad = await page.evaluate(RUN, what)
+    assert passes > 5, page.url
     assert bool(drawn) is contrast, page.url
-    if not bad:
-        _good.update(kinds, {markup} - {""})
+    _good.update(kinds)
     return [(rule, html) for rule, html in bad]

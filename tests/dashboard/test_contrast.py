@@ -43,7 +43,7 @@ async def test_the_one_pale_text_among_equal_rows_is_found(chromium: Browser) ->
 async def test_what_is_wrong_in_one_look_alone_is_found_though_the_other_was_good(
     chromium: Browser,
 ) -> None:
-    """What was found good is not asked again: of this text in these colours, of what is shown so."""
+    """What was found good is not asked again: but of this text in these colours alone."""
     rows = "".join(ROW.format("", f"line {n}") for n in range(3))
     wide, narrow = {"width": 1440, "height": 844}, {"width": 390, "height": 844}
     async with new_page(chromium) as page:

@@ -12,7 +12,7 @@ from app.infra.errors import Invalid
 from app.infra.settings import Settings
 from app.infra.vault import keyring
 from app.main import create_app
-from tests.dashboard.conftest import PASSWORD, Site, post, sign_in
+from tests.dashboard.conftest import PASSWORD, Site, admin_with_password, post, sign_in
 
 EMAIL = "ada.lovelace@example.com"
 
@@ -44,10 +44,14 @@ async def test_sixty_wrong_tries_from_one_address_shut_out_nobody_else(site: Sit
 
 
 async def test_an_address_has_so_many_tries_whatever_the_accounts(site: Site) -> None:
+    """Most of those that are tried here exist, with a hash that costs little; nobody's costs much."""
     visitor = await site.visitor("2001:db8:7::1")
     for n in range(MOST_FAILURES["source"]):
         neighbour = await site.visitor(f"2001:db8:7::{n + 1:x}")
-        assert await guess(neighbour, 1, f"nobody{n}@example.com") == [401]
+        tried = (
+            await admin_with_password(site.runtime, "viewer") if n % 10 else f"no{n}@example.com"
+        )
+        assert await guess(neighbour, 1, tried) == [401]
     assert await guess(visitor, 1, "one-more@example.com") == [429]
     assert await guess(await site.visitor("2001:db8:8::1"), 1) == [401]
 
