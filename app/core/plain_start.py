@@ -10,7 +10,7 @@ from types import MappingProxyType
 from app.core.event import Event, EventType, rfc3339
 from app.core.frozen import replace
 from app.core.model import SERVER, Call, Decision, Member, MemberState, Ring, Role, Start
-from app.core.ringing import shown
+from app.core.ringing import begun, shown
 
 
 def is_plain(call: Call, command: Start) -> bool:
@@ -36,25 +36,14 @@ def plain_start(call: Call, command: Start, now: datetime) -> Decision:
     expires_at = rfc3339(deadline)
     members, rings = {caller_id: caller}, list[Ring]()
     callees = [callee.user_id for callee in command.callees]
-    begun = {"caller_id": caller_id, "callees": callees, "video": video, **said}
-    events = [Event(EventType.CALL_STARTED, now, begun, (caller_id,))]
+    of_call = {"caller_id": caller_id, "callees": callees, "video": video, **said}
+    events = [Event(EventType.CALL_STARTED, now, of_call, (caller_id,))]
+    same = {"expires_at": expires_at, "caller_id": caller_id, "video": video, **said}
     for callee in command.callees:
-        user = callee.user_id
-        ring = Ring(callee.ring_uuid, user, now, deadline)
+        ring, member, event = begun(callee, now, deadline, same)
         rings.append(ring)
-        members[user] = Member(
-            user, Role.CALLEE, MemberState.RINGING, ring, None, False, None, None, None,
-            callee.person,
-        )  # fmt: skip
-        data = {
-            "user_id": user,
-            "ring": str(ring.uuid),
-            "expires_at": expires_at,
-            "caller_id": caller_id,
-            "video": video,
-            **said,
-        }
-        events.append(Event(EventType.RING_STARTED, now, data, (user,)))
+        members[member.user_id] = member
+        events.append(event)
     return Decision(
         call=replace(call, members=MappingProxyType(members)),
         members=tuple(members[user] for user in sorted(members)),

@@ -1,15 +1,17 @@
 """What begins rings: a call's start, whom it owes, and more members; and who cannot be reached."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.core.draft import Draft, settle
-from app.core.event import EventType, rfc3339
+from app.core.event import Event, EventType, rfc3339
 from app.core.frozen import frozen, replace
 from app.core.model import (
     LIVE,
     SERVER,
     Call,
+    Callee,
     CallKit,
     CallState,
     Member,
@@ -96,8 +98,16 @@ def ring_more(draft: Draft, command: RingMore) -> Refused | None:
 def _ring(draft: Draft, command: Start | RingMore) -> None:
     deadline = draft.now + timedelta(seconds=command.ring_for)
     expires_at, said = rfc3339(deadline), shown(draft.call)
+    same = {"expires_at": expires_at, "caller_id": draft.call.caller_id, "video": draft.call.video}
+    plain = not (command.busy or command.suppressed or command.unreachable)
     for callee in command.callees:
         member = draft.members.get(callee.user_id)
+        if plain and member is None:
+            ring, new, event = begun(callee, draft.now, deadline, same | said)
+            draft.rings[ring.uuid] = ring
+            draft.put(new)
+            draft.events.append(event)
+            continue
         if member is not None and (member.state in LIVE or member.is_rung):
             continue
         role = member.role if member is not None else Role.CALLEE
@@ -119,9 +129,7 @@ def _ring(draft: Draft, command: Start | RingMore) -> None:
             (callee.user_id,),
             user_id=callee.user_id,
             ring=str(ring.uuid),
-            expires_at=expires_at,
-            caller_id=draft.call.caller_id,
-            video=draft.call.video,
+            **same,
             **said,
         )
         if draft.call.limits.tell_suppressed and why in TOLD:
@@ -134,6 +142,19 @@ def _ring(draft: Draft, command: Start | RingMore) -> None:
             )
         if callee.user_id in command.unreachable:
             lose(draft, draft.members[callee.user_id], give_up=command.give_up)
+
+
+def begun(
+    callee: Callee, now: datetime, deadline: datetime, same: Mapping[str, Any]
+) -> tuple[Ring, Member, Event]:
+    """The ring of somebody new of whom nothing is known, who is told of it; `same`: as all are."""
+    user = callee.user_id
+    ring = Ring(callee.ring_uuid, user, now, deadline)
+    member = Member(
+        user, Role.CALLEE, MemberState.RINGING, ring, None, False, None, None, None, callee.person
+    )
+    data = {"user_id": user, "ring": str(ring.uuid), **same}
+    return ring, member, Event(EventType.RING_STARTED, now, data, (user,))
 
 
 def shown(call: Call) -> dict[str, Any]:

@@ -42,23 +42,22 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     for name, value in event.items():
         if _is_secret(name):
             event[name] = REDACTED
-        elif isinstance(value, str):
-            event[name] = _without_secrets(value)
+            continue
+        if isinstance(value, str):
+            text = value
         elif isinstance(value, (dict, list, tuple)):
-            event[name] = _without_secrets(repr(value))
+            text = event[name] = repr(value)
+        else:
+            continue
+        # what is short and has no beginning of a shape fits none: most texts need no closer look
+        if len(text) >= SHORTEST_BARE or "rl_" in text or "eyJ" in text or "-----BEGIN " in text:
+            event[name] = SECRET_SHAPES.sub(REDACTED, text)
     return event
 
 
 @lru_cache(maxsize=1024)
 def _is_secret(name: str) -> bool:
     return any(word in name.lower() for word in SECRET_WORDS)
-
-
-def _without_secrets(text: str) -> str:
-    # what is short and has no beginning of a shape fits none: most texts need no closer look
-    if len(text) >= SHORTEST_BARE or "rl_" in text or "eyJ" in text or "-----BEGIN " in text:
-        return SECRET_SHAPES.sub(REDACTED, text)
-    return text
 
 
 class Lines(logging.StreamHandler[TextIO]):
