@@ -53,7 +53,7 @@ PUSHES = """
 INSERT INTO pushes (id, ring, session_id, tenant_id, user_id, device_row, token_id, purpose, kind,
                     app_id, environment, token, token_registered_at, token_version, created_at,
                     deadline, state, due_at, reason, status, sent_at, answered_at)
-SELECT gen_random_uuid(), id, id, tenant_id, 'bob', gen_random_uuid(), gen_random_uuid(), 'ring',
+SELECT id, id, id, tenant_id, 'bob', gen_random_uuid(), gen_random_uuid(), 'ring',
        'voip', :bundle, 'production', repeat('ab', 32), created_at, 1, created_at,
        created_at + interval '45 s',
        CASE WHEN right(name, 2) = '77' THEN 'refused' WHEN right(name, 2) IN ('31', '62') THEN 'dropped'
@@ -82,6 +82,12 @@ async def furnish(stack: Stack) -> tuple[str, str, dict[str, str]]:
             await session.execute(text("DELETE FROM counted_until"))
         while await counting.count_once(runtime):
             pass
+        async with runtime.database.transaction() as session:
+            sums = await session.execute(
+                text("SELECT what, sum(count) FROM minute_counts GROUP BY 1")
+            )
+            counted = dict(sums.all())
+        assert min(counted["ring"], counted["push"]) > 2_500, counted  # by the times in their ids
     finally:
         await runtime.close()
     calls = await _ring(stack, made.api_key)
