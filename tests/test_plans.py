@@ -34,6 +34,7 @@ from app.credentials import store as credentials
 from app.dashboard import store_counts, store_lists
 from app.devices import store as devices
 from app.events import store as events
+from app.infra.connections import SHORT, server_settings
 from app.infra.db import Database, as_json
 from app.infra.ids import uuid7
 from app.live import feeds
@@ -372,6 +373,35 @@ async def test_to_find_and_begin_a_call_reads_no_large_table_from_end_to_end(fil
             assert not LARGE & read, mode
     finally:
         await db.close()
+
+
+ONE_BY_ONE = (
+    "claim rings", "claim pushes", "claim again", "look", "record", "live names", "lock", "calls",
+    "members", "in calls", "calling back", "drop rings", "stops", "missed", "hold users",
+)  # fmt: skip
+PLANS = text("SELECT max(custom_plans) FROM pg_prepared_statements")
+
+
+async def test_what_is_asked_of_one_ring_or_call_after_another_is_planned_once(filled: str) -> None:
+    """Each was planned anew each time: for one row that seemed cheaper than a plan for any number."""
+    engine = create_async_engine(filled, connect_args={"server_settings": server_settings(SHORT)})
+    anew = {}
+    try:
+        for name in ONE_BY_ONE:
+            statement, given = STATEMENTS[name]
+            values = {
+                bind: given[bind][:1] if isinstance(given[bind], list) else given[bind]
+                for bind in statement.compile().params
+            }
+            async with engine.connect() as session:
+                for _ in range(8):
+                    await session.execute(statement, values)
+                    await session.rollback()
+                anew[name] = (await session.execute(PLANS)).scalar_one()
+                await session.invalidate()
+    finally:
+        await engine.dispose()
+    assert {name: count for name, count in anew.items() if count > 5} == {}  # PostgreSQL tries five
 
 
 CALL = {"first": IDS[0], "last": IDS[0]}

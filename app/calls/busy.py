@@ -10,8 +10,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
 from app.calls import queries, store
 from app.calls.lost import User
 from app.calls.ring_request import RingRequest
@@ -19,15 +17,16 @@ from app.core.call import LIVE, view
 from app.core.frozen import frozen
 from app.devices import store as devices
 from app.infra.db import Connection, clock, many
+from app.infra.statements import planned_once
 
-IN_CALLS = text("""
+IN_CALLS = planned_once("""
     SELECT w.tenant_id, w.user_id, c.id, c.due_at <= clock_timestamp() AS overdue
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
     JOIN members m ON m.tenant_id = w.tenant_id AND m.user_id = w.user_id
         AND m.session_id > :since AND m.state IN ('joined', 'away')
     JOIN calls c ON c.id = m.session_id AND c.ended_at IS NULL
 """)
-MEETING = text("""
+MEETING = planned_once("""
     SELECT w.n, c.id FROM unnest(CAST(:tenants AS uuid[]), CAST(:callers AS text[]),
         CAST(:callees AS text[]), CAST(:types AS text[]), CAST(:places AS integer[]))
         AS w(tenant_id, caller, callee, type, n)

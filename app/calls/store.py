@@ -23,19 +23,20 @@ from app.core.call import Member, Others, Ring
 from app.core.frozen import frozen, replace
 from app.core.large_calls import may_be_partial, part_of
 from app.infra.db import Connection, RowValue, many, one, read
+from app.infra.statements import planned_once
 from app.push.targets import of_ring
 
 BY_NAME = text("""
     SELECT id FROM calls WHERE tenant_id = :tenant AND type = :type AND name = :name
     ORDER BY ended_at IS NULL DESC, created_at DESC, id DESC LIMIT 1
 """)
-LIVE_NAMES = text("""
+LIVE_NAMES = planned_once("""
     SELECT c.tenant_id, c.type, c.name FROM calls c
     JOIN unnest(CAST(:tenants AS uuid[]), CAST(:types AS text[]), CAST(:names AS text[]))
         AS w(tenant_id, type, name) USING (tenant_id, type, name)
     WHERE c.ended_at IS NULL
 """)
-LOCK = text("""
+LOCK = planned_once("""
     SELECT id FROM calls WHERE id = ANY(CAST(:ids AS uuid[])) AND tenant_id = :tenant
     ORDER BY id FOR NO KEY UPDATE
 """)
@@ -50,7 +51,7 @@ LOCK_IF_FREE = text("""
 RING_BY_UUID = text(f"""
     SELECT {columns("r", RING)} FROM rings r WHERE uuid = :ring AND tenant_id = :tenant
 """)  # noqa: S608  (constants)
-CALLS = text(f"""
+CALLS = planned_once(f"""
     SELECT {columns("c", CALL)} FROM calls c WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id
 """)  # noqa: S608  (constants)
 OF_MEMBERS = f"""
@@ -59,8 +60,8 @@ OF_MEMBERS = f"""
     WHERE {{which}}
     ORDER BY m.joined_at NULLS LAST, m.user_id
 """  # noqa: S608  (constants)
-MEMBERS = text(OF_MEMBERS.format(which="m.session_id = ANY(CAST(:ids AS uuid[]))"))
-AMONG_MEMBERS = text(
+MEMBERS = planned_once(OF_MEMBERS.format(which="m.session_id = ANY(CAST(:ids AS uuid[]))"))
+AMONG_MEMBERS = planned_once(
     OF_MEMBERS.format(which="m.session_id = :id AND m.user_id = ANY(CAST(:users AS text[]))")
 )
 COUNTED = text(f"""

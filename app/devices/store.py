@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.infra.db import Connection, Row, many, one
+from app.infra.statements import planned_once
 from app.push import tokens
 from app.push.tokens import User
 
@@ -40,7 +41,7 @@ async def lock_user(session: Connection, tenant_id: UUID, user_id: str) -> None:
     await session.execute(LOCK_USER, {"tenant": tenant_id, "user": user_id})
 
 
-LOCK_USERS = text("""
+LOCK_USERS = planned_once("""
     SELECT u.id FROM users u
     JOIN unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, id)
         USING (tenant_id, id)

@@ -14,6 +14,7 @@ from app.core.frozen import frozen
 from app.core.push import Purpose
 from app.infra.db import Connection, RowValue, insert_all, many, read
 from app.infra.ids import uuid7
+from app.infra.statements import planned_once
 from app.push.new_pushes import NewRepeat, NewRing, new_pushes
 from app.push.store import MISSED_LIVES
 from app.push.tokens import User, live
@@ -39,7 +40,7 @@ def _rank(t: str) -> str:
 
 # The last condition is asked once, and first: most tenants say nothing. Then look-ups by key,
 # whatever the statistics say.
-TARGETS = text(f"""
+TARGETS = planned_once(f"""
     SELECT r.uuid AS ring, r.session_id, r.tenant_id, r.user_id, r.deadline, t.id AS token_id
     FROM unnest(CAST(:rings AS uuid[])) AS w(uuid)
     CROSS JOIN LATERAL (SELECT * FROM rings WHERE uuid = w.uuid OFFSET 0) r

@@ -13,6 +13,7 @@ from sqlalchemy import TextClause, text
 from app.core.frozen import replace
 from app.credentials.store import STAMP
 from app.infra.db import Connection, Row, many, read
+from app.infra.statements import planned_once
 from app.push.claimed import Claim, ClaimedPush, Look
 from app.push.partitions import tries_of
 
@@ -84,14 +85,14 @@ CLAIM = f"""
 """  # noqa: S608  (constants)
 # So that no index takes it: nearly all rows are younger, though statistics may not know it yet.
 YOUNGER = "(created_at > :since) IS TRUE"
-CLAIM_RINGS = text(
+CLAIM_RINGS = planned_once(
     CLAIM.format(
         which="ring = ANY(CAST(:rings AS uuid[])) AND state = 'pending' "
         f"AND due_at <= clock_timestamp() AND {YOUNGER}",
         more="",
     )
 )
-CLAIM_PUSHES = text(
+CLAIM_PUSHES = planned_once(
     CLAIM.format(
         which="id = ANY(CAST(:pushes AS uuid[])) AND state = 'pending' "
         f"AND due_at <= clock_timestamp() + interval '5 milliseconds' AND {YOUNGER}",
@@ -100,7 +101,7 @@ CLAIM_PUSHES = text(
 )
 LOST = "(id, fence) IN (SELECT * FROM unnest(CAST(:pushes AS uuid[]), CAST(:fences AS integer[])))"
 MINE = "state = 'sending' AND claimed_by = :worker"
-CLAIM_AGAIN = text(
+CLAIM_AGAIN = planned_once(
     CLAIM.format(which=f"id = ANY(CAST(:pushes AS uuid[])) AND {LOST} AND {MINE}", more="")
 )
 # Once who claims: joined freely, a plan made while nothing was claimed reads all pushes for each
@@ -224,7 +225,7 @@ async def reassert(session: Connection, worker: UUID, held: Sequence[Claim]) -> 
     await session.execute(REASSERT, {"worker": worker} | lists(held))
 
 
-LOOK = text(f"""
+LOOK = planned_once(f"""
     WITH c AS (
         SELECT * FROM unnest(CAST(:pushes AS uuid[]), CAST(:fences AS integer[]))
             AS c(id, fence)

@@ -5,11 +5,9 @@ from datetime import datetime
 from typing import TypedDict
 from uuid import UUID
 
-from sqlalchemy import text
-
 from app.core.push import PUSH_STATES, Environment, PushState
 from app.infra.db import Connection, as_json
-from app.infra.statements import answer
+from app.infra.statements import answer, planned_once
 from app.push.tokens import every, rank, ringing
 
 
@@ -53,7 +51,7 @@ class PushTry(TypedDict):
 
 # What is held is joined to the results first, by itself: joined with the rows, each result was
 # compared with each row, seven tenths of what it cost to record a hundred.
-RECORD = text(f"""
+RECORD = planned_once(f"""
     WITH held AS (
         SELECT id FROM pushes WHERE id = ANY(CAST(:ids AS uuid[]))
         ORDER BY id FOR NO KEY UPDATE SKIP LOCKED

@@ -12,6 +12,7 @@ from app.core.push import Purpose, PushReason
 from app.infra.db import Connection, RowValue, insert_all, many, one, read
 from app.infra.ids import uuid7
 from app.infra.push_hints import HintOf, PushHint
+from app.infra.statements import planned_once
 from app.push import batches
 from app.push.claimed import OVER, RingRow
 from app.push.claims import CALL
@@ -25,7 +26,7 @@ STOP_LATER = FRESH + 0.1
 may begin for a moment after it."""
 
 
-DROP_RINGS = text("""
+DROP_RINGS = planned_once("""
     UPDATE pushes SET state = CASE WHEN inherited THEN 'expired' ELSE 'dropped' END,
         is_open = false,
         reason = CASE WHEN inherited THEN 'unknown' ELSE 'ring_settled' END
@@ -200,7 +201,7 @@ STOPPED_BY = f"""
 
 # OFFSET 0: in this order whatever the statistics say. Where the tokens came first, each of hundreds
 # of rings that had ended was compared with each of the others, for each token there was.
-STOPS = text(f"""
+STOPS = planned_once(f"""
     SELECT p.ring, p.session_id, p.tenant_id, p.user_id, p.why AS callkit_reason, t.id AS token_id,
         p.state = 'sending' AS in_hand, p.kind IN ({REPEATED}) AS shown,
         t.kind IN ({_SHOWN}) AS replaced
