@@ -296,8 +296,7 @@ async def insert_rows(
 ) -> Sequence[Row]:
     """Insert any number of rows with one statement, whose text does not depend on their number.
 
-    All rows have the keys of the first. `suffix` is SQL such as `ON CONFLICT DO NOTHING RETURNING
-    id`; what it returns is the answer.
+    All have the keys of the first. `suffix` is SQL (`RETURNING id`, say), whose rows are returned.
     """
     if not rows:
         return []
