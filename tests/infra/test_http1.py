@@ -11,6 +11,7 @@ from app.core.webhook_retry import Answer
 from app.infra import http1
 from app.infra.http1 import Connection, Kept
 from app.infra.safe_http import SafeHttp
+from tests.serving import serving
 
 
 class Server:
@@ -39,14 +40,8 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        tasks: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(
-            lambda r, w: tasks.add(asyncio.create_task(self.serve(r, w))), "127.0.0.1", 0
-        )
-        self.port = server.sockets[0].getsockname()[1]
-        yield
-        server.close()
-        await asyncio.gather(*tasks)
+        async with serving(self.serve) as self.port:
+            yield
 
     async def post(self, client: SafeHttp) -> Answer:
         url = f"http://127.0.0.1:{self.port}/"
