@@ -244,10 +244,8 @@ async def read(
     names, rows = await answer(session, statement, values)
     if names != kind.__match_args__:
         raise TypeError(f"{kind.__name__} is not what these columns are: {list(names)}")
-    make = kind.from_row
-    if getattr(make, "__func__", None) is RowValue.from_row.__func__:  # type: ignore[attr-defined]
-        return [kind(*row) for row in rows]  # what most do, without a call for each
-    return [make(row) for row in rows]
+    plain = kind.from_row.__func__ is RowValue.from_row.__func__  # type: ignore[attr-defined]
+    return [kind(*row) if plain else kind.from_row(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
