@@ -6,15 +6,14 @@ from functools import cache
 import httpx
 
 from app.api.problem_codes import codes_of
-from app.infra.settings import Settings
-from app.main import create_app
+from clients.generator.document import openapi
 
 
 @cache
 def operations() -> list[tuple[str, re.Pattern[str], str]]:
     """(method, path, name) of each operation, plain paths before those with places."""
     found = []
-    document = create_app(Settings(environment="development")).openapi()
+    document = openapi()
     for path in sorted(document["paths"], key=lambda one: one.count("{")):
         pattern = re.compile("[^/]+".join(map(re.escape, re.split(r"\{[^}]+\}", path))))
         for method, operation in document["paths"][path].items():

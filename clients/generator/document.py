@@ -1,5 +1,6 @@
 """What both clients are made from: the OpenAPI document, as operations and fields."""
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -44,8 +45,9 @@ class Operation:
     item: str | None
 
 
+@functools.cache
 def openapi() -> dict[str, Any]:
-    """The document of this tree's server."""
+    """The document of this tree's server, made once: half a second. Nobody changes it."""
     document = create_app(Settings(environment="development")).openapi()
     found: dict[str, Any] = json.loads(json.dumps(document))
     return found

@@ -9,10 +9,9 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from app.core.payload import sample_facts, web_payload
-from app.infra.settings import Settings
-from app.main import create_app
 from app.webpush.base64url import encoded
 from app.webpush.encryption import sealed
+from clients.generator.document import openapi
 from devkit.simulator.webpush.subscriber import Subscriber
 from tests.contract.node import PYTHON, run, tools
 from tests.e2e.house import Tenant
@@ -41,8 +40,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="session")
 def document() -> dict[str, Any]:
-    found: dict[str, Any] = create_app(Settings(environment="development")).openapi()
-    return json.loads(json.dumps(found))
+    return openapi()
 
 
 @pytest.fixture(scope="session")
