@@ -378,6 +378,7 @@ async def test_to_find_and_begin_a_call_reads_no_large_table_from_end_to_end(fil
 ONE_BY_ONE = (
     "claim rings", "claim pushes", "claim again", "look", "record", "live names", "lock", "calls",
     "members", "in calls", "calling back", "drop rings", "stops", "missed", "hold users",
+    "silenced", "tokens given up", "lock tokens",
 )  # fmt: skip
 PLANS = text("SELECT max(custom_plans) FROM pg_prepared_statements")
 

@@ -4,16 +4,15 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
 from app.core.call import Call, MemberState
 from app.core.frozen import frozen
 from app.events import store as events
 from app.infra.db import Connection, Row, many
+from app.infra.statements import planned_once
 from app.push.tokens import could_ring
 
 User = tuple[UUID, str]
-SILENCED = text(f"""
+SILENCED = planned_once(f"""
     SELECT DISTINCT t.tenant_id, t.user_id
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
     JOIN tokens t USING (tenant_id, user_id)

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from app import senders
 from app.infra.db import Connection, Row, many
+from app.infra.statements import planned_once
 from app.push.claimed import ClaimedPush
 
 User = tuple[UUID, str]
@@ -16,7 +17,7 @@ User = tuple[UUID, str]
 
 # A token of several parts, a subscription, is known by its last one: its endpoint, looked up by key
 # whatever the planner thinks.
-TOKENS_GIVEN_UP = text("""
+TOKENS_GIVEN_UP = planned_once("""
     SELECT t.id FROM tokens t
     JOIN unnest(CAST(:kinds AS text[]), CAST(:bundles AS text[]), CAST(:tokens AS text[]))
         AS n(kind, app_id, token)
@@ -60,7 +61,7 @@ async def tokens_given_up(
     return [row["id"] for row in await many(session, TOKENS_GIVEN_UP, values)]
 
 
-LOCK_TOKENS = text("""
+LOCK_TOKENS = planned_once("""
     SELECT id FROM tokens
     WHERE id = ANY(ARRAY(
         SELECT t.id FROM tokens t
