@@ -160,7 +160,7 @@ class SafeHttp:
         return answer
 
     async def close(self) -> None:
-        """Close every connection; who waits for an answer hears that it was cancelled."""
+        """Close every connection. Who waits for an answer has lost it, and is told so at once."""
         self._waiting.clear()
         for one in list(self._under_way):
             self._withdraw(one)
@@ -186,8 +186,8 @@ class SafeHttp:
                 return
             if isinstance(said, Answer):
                 answer.set_result(said)
-            elif isinstance(said, asyncio.CancelledError):
-                answer.cancel()
+            elif isinstance(said, asyncio.CancelledError):  # nobody has cancelled who asked
+                answer.set_result(Answer(None, DeliveryError.CONNECTION_LOST))
             else:
                 answer.set_exception(said)
 
