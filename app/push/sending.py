@@ -40,14 +40,10 @@ from app.push.life import Life
 from app.push.preparing import Preparing, are_translated, refused_payload
 from app.push.results import DatabaseClock, Result
 from app.push.senders import Senders
-from app.push.stretch import Stretch, in_turn
+from app.push.stretch import AT_A_STRETCH, Stretch, first_stretch, in_turn
 from app.push.tracing import PushSpans
 
 log = structlog.get_logger(__name__)
-
-FIRST_STRETCH = 10
-AT_A_STRETCH = 50
-"""Pushes that are made before the loop gets its turn: the first few of a claim are soon away."""
 
 FAILED_KEPT = 10_000
 """Pushes of which it is remembered by which credentials they have failed."""
@@ -139,7 +135,7 @@ class Sending:
             preparing = self._preparing(claimed, read)
             if translated := are_translated(claimed, preparing):
                 await self._read_locales(translated, preparing)
-            size = FIRST_STRETCH
+            size = first_stretch(len(left))
             while left or missed:
                 if not left:
                     await self._count_unseen(missed, preparing)

@@ -12,6 +12,10 @@ from app.push.life import Life
 from app.push.moments import Moment, Unix
 from app.push.preparing import Preparing
 
+AT_A_STRETCH = 50
+FIRST_STRETCH = 10
+"""Pushes that are made before the loop gets its turn, and of a large claim at first."""
+
 
 class Stretch:
     """Pushes that are begun in one go, and what is the same for all of them.
@@ -46,6 +50,15 @@ class Stretch:
     def start_by(self, deadline: float) -> float:
         """Until when (`boottime()`) what was read is good enough to begin with."""
         return min(self._start_by, self._ahead + deadline)
+
+
+def first_stretch(claimed: int) -> int:
+    """How many of so many pushes are made before the first leave.
+
+    The first few of a large claim are soon away; what is made in one stretch is one write, since
+    each wakes whoever reads it, which costs as much as some pushes do.
+    """
+    return AT_A_STRETCH if claimed <= AT_A_STRETCH else FIRST_STRETCH
 
 
 def in_turn(claimed: Sequence[ClaimedPush]) -> tuple[deque[ClaimedPush], list[ClaimedPush]]:

@@ -23,7 +23,7 @@ from app.push.claimed import Batch, ClaimedPush
 from app.push.deciding import taken
 from app.push.moments import Moment, Unix
 from app.push.results import DatabaseClock, Result, measure
-from app.push.stretch import in_turn
+from app.push.stretch import AT_A_STRETCH, first_stretch, in_turn
 from app.senders import SERVICES
 from tests.push.test_deciding import ENVIRONMENT, credential
 from tests.push.values import NOW, claimed
@@ -182,6 +182,15 @@ def test_who_was_tried_before_comes_later_and_what_was_missed_last() -> None:
     left, missed = in_turn(pushes)
     assert [one.id.int for one in left] == [3, 4, 2]
     assert [one.id.int for one in missed] == [1]
+
+
+@pytest.mark.parametrize("claimed", [1, 11, 30, AT_A_STRETCH])
+def test_what_is_made_in_one_stretch_is_not_written_in_two(claimed: int) -> None:
+    assert first_stretch(claimed) >= claimed
+
+
+def test_of_a_large_claim_the_first_few_are_soon_away() -> None:
+    assert first_stretch(AT_A_STRETCH + 1) <= 10 < AT_A_STRETCH
 
 
 def test_times_that_are_shared_are_worked_out_once_and_others_anew() -> None:
