@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from app.api.openapi import OF_NOBODY
 from app.http.unread import HARMLESS, header_fault, repeated_member
+from clients.generator.document import openapi
 from tests.dashboard.conftest import *  # noqa: F403  (settings, runtime, site)
 from tests.dashboard.conftest import Site
 from tests.declared import declared
@@ -21,10 +21,9 @@ from tests.tenants.test_revocations import made
 JSON = {"Content-Type": "application/json"}
 
 
-def operations(site: Site) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(method, a path, what the OpenAPI says) of each operation but the health pages."""
-    assert isinstance(site.app, FastAPI)
-    for path, methods in site.app.openapi()["paths"].items():
+    for path, methods in openapi()["paths"].items():
         for method, said in methods.items():
             if path.startswith("/v1/"):
                 yield method.upper(), re.sub(r"{[^}]+}", "x", path), said
@@ -44,7 +43,7 @@ async def test_a_parameter_that_there_is_none_of(site: Site) -> None:
     api = await asked(site)
     stranger = await site.visitor()
     done = 0
-    for method, path, said in operations(site):
+    for method, path, said in operations():
         known = [one["name"] for one in said.get("parameters", ()) if one["in"] == "query"]
         answer = await api.request(method, path, params={"colour": "red"})
         assert code_of(answer) == (422, "unknown_parameter"), (method, path, answer.text)
@@ -86,7 +85,7 @@ async def test_pages_and_what_monitors_ask_are_left_alone(site: Site) -> None:
 async def test_a_body_that_is_packed_or_of_another_kind(site: Site) -> None:
     api = await asked(site)
     ring = json.dumps({"caller": {"id": "alice"}, "callees": ["bob"]}).encode()
-    for method, path, said in operations(site):
+    for method, path, said in operations():
         if "requestBody" not in said:
             continue
         answer = await api.request(
@@ -110,7 +109,7 @@ async def test_a_body_that_is_packed_or_of_another_kind(site: Site) -> None:
 async def test_a_body_that_no_operation_reads(site: Site) -> None:
     api = await asked(site)
     done = 0
-    for method, path, said in operations(site):
+    for method, path, said in operations():
         if "requestBody" in said or said["operationId"] == "stream_events":
             continue
         answer = await api.request(method, path, json={"state": "ended"})
@@ -132,7 +131,7 @@ async def test_a_key_to_repeat_by_where_it_is_not_heeded(site: Site) -> None:
     api = await asked(site)
     keyed = {"Idempotency-Key": "k"}
     refused = []
-    for method, path, said in operations(site):
+    for method, path, said in operations():
         if method != "POST":
             continue
         answer = await api.post(path, headers=keyed)
@@ -270,8 +269,7 @@ async def test_a_time_is_written_as_one(site: Site) -> None:
 
 async def test_an_encoded_slash_is_part_of_an_id_in_every_path(site: Site) -> None:
     api = await asked(site)
-    assert isinstance(site.app, FastAPI)
-    for path, methods in site.app.openapi()["paths"].items():
+    for path, methods in openapi()["paths"].items():
         for method in methods:
             if "{" in path and path.startswith("/v1/"):
                 there = re.sub(r"{[^}]+}", "a%2Fb", path)
