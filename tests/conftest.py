@@ -42,8 +42,8 @@ structlog.configure(
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: three for two cores, since tests wait for phones and deadlines two fifths of the time."""
-    return (os.cpu_count() or 1) * 3 // 2
+    """`-n auto`: two for each core, since tests wait for phones and deadlines two fifths of the time."""
+    return (os.cpu_count() or 1) * 2
 
 
 TEMPLATE = f"ringline_template_{secrets.token_hex(4)}"
