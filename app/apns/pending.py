@@ -44,11 +44,8 @@ class PendingPush(Pending):
             elif name == b"retry-after":
                 retry_after = seconds_until(value, self.wall_clock)
         self.end(
-            PushOutcome(
-                self.request.notification_id,
-                started=self.started,
-                ended=now,
-                connection=self.connection.number if self.connection is not None else 0,
+            self.outcome(
+                now,
                 code=self.code,
                 reason=self.reason,
                 timestamp=timestamp,

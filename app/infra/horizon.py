@@ -18,19 +18,18 @@ transaction's own."""
 OLDEST: Final = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
 """SQL: every transaction below this number has ended."""
 
-_NEXT = text(f"SELECT {NEXT} AS number")
-_OLDEST = text(f"SELECT {OLDEST} AS number")
-
 
 async def next_transaction(session: Connection) -> int:
     """A number above that of every transaction that has begun to write by now; outside of one."""
-    row = await one(session, _NEXT)
-    assert row is not None
-    return int(row["number"])
+    return await _number(session, NEXT)
 
 
 async def oldest_transaction(session: Connection) -> int:
     """Every transaction below this number has ended."""
-    row = await one(session, _OLDEST)
+    return await _number(session, OLDEST)
+
+
+async def _number(session: Connection, sql: str) -> int:
+    row = await one(session, text(f"SELECT {sql} AS number"))
     assert row is not None
     return int(row["number"])

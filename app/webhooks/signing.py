@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from app.core.event import rfc3339
+from app.core.event import envelope, rfc3339
 from app.infra import vault
 from app.infra.signing_key import SigningKey
 from app.infra.vault import Keyring, Place
@@ -20,10 +20,19 @@ MOST_KEYS = 1_000
 
 def body_of(claim: Delivery, event: DueEvent) -> bytes:
     """What endpoints are sent: the event as live streams tell it, with its id."""
-    said: dict[str, Any] = {"id": claim.event_id, "type": event.type}
-    if claim.session_id is not None:
-        said |= {"session_id": str(claim.session_id), "cid": event.cid, "seq": claim.seq}
-    return orjson.dumps(said | {"at": rfc3339(event.at), "data": orjson.Fragment(event.data)})
+    if claim.session_id is None or claim.seq is None or event.cid is None:
+        said: dict[str, Any] = {"type": event.type, "at": rfc3339(event.at)}
+    else:
+        said = envelope(
+            session_id=claim.session_id,
+            cid=event.cid,
+            seq=claim.seq,
+            kind=event.type,
+            at=event.at,
+            data={},
+        )
+    # as the database has it: it is not read to be written again
+    return orjson.dumps({"id": claim.event_id, **said, "data": orjson.Fragment(event.data)})
 
 
 def signed(event: str, at: datetime, body: bytes, keys: Sequence[SigningKey]) -> dict[str, str]:
