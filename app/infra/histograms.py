@@ -11,7 +11,7 @@ def observe_all(histogram: Histogram, amounts: Sequence[float]) -> None:
     """What `Histogram.observe` does of each of these, by one lock a bucket.
 
     One by one it takes two locks and goes through the buckets, which costs more than all else that
-    is counted of a push. Where the library is not as it was, it is asked one by one.
+    is counted of a push. Where the library is not as it was, it is asked one by one (decision 35).
     """
     bounds, buckets, total = (
         getattr(histogram, name, None) for name in ("_upper_bounds", "_buckets", "_sum")
