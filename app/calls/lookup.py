@@ -13,6 +13,7 @@ from app.core.suppression import Why
 from app.devices import store as devices
 from app.infra import clock
 from app.infra.db import Connection, many
+from app.infra.horizon import NEXT
 from app.push import tokens
 from app.push.tokens import User
 from app.tenants import store as tenants
@@ -27,6 +28,13 @@ SEE_AND_FIND = text(_SEE_AND_FIND.format(more=""))
 # in the first row alone: there may be hundreds of tokens
 _RULES = f", CASE WHEN row_number() OVER () = 1 THEN {RULES} END AS rules"
 SEE_FIND_AND_RULE = text(_SEE_AND_FIND.format(more=_RULES))
+_NUMBER = f", CASE WHEN row_number() OVER () = 1 THEN {NEXT} END AS number"
+_NUMBERED = {
+    SEE_AND_FIND: text(_SEE_AND_FIND.format(more=_NUMBER)),
+    SEE_FIND_AND_RULE: text(_SEE_AND_FIND.format(more=_RULES + _NUMBER)),
+}
+"""The same for a transaction that writes by what it finds: it has a number from then on, so that an
+erasure which it does not see waits for its end (`app.infra.horizon`)."""
 
 MOST_RULED: Final = 10_000
 _ruled: Final = set[UUID]()
@@ -55,9 +63,17 @@ class Found:
 
 
 async def see_and_find(
-    session: Connection, seen: Collection[User], rung: Collection[User], pairs: Iterable[Pair]
+    session: Connection,
+    seen: Collection[User],
+    rung: Collection[User],
+    pairs: Iterable[Pair],
+    *,
+    numbered: bool = False,
 ) -> Found:
-    """Make the rows of users seen for the first time, and find what rings those of `pairs`."""
+    """Make the rows of users seen for the first time, and find what rings those of `pairs`.
+
+    `numbered`: in a transaction, which has its number then.
+    """
     ordered, wanted = sorted(seen), sorted(rung)
     values: dict[str, Any] = {
         "seen_tenants": [tenant for tenant, _ in ordered],
@@ -70,7 +86,8 @@ async def see_and_find(
     by_whom = sorted(set(pairs)) if expected else []
     if expected:
         values |= pair_values(by_whom, clock.now())
-    rows = await many(session, SEE_FIND_AND_RULE if expected else SEE_AND_FIND, values)
+    statement = SEE_FIND_AND_RULE if expected else SEE_AND_FIND
+    rows = await many(session, _NUMBERED[statement] if numbered else statement, values)
     now, found = tokens.clock_and_tokens(rows)
     ruled, stopped = bool(rows[0]["ruled"]), bool(rows[0]["stopped"])
     rules = rows[0]["rules"] or [] if expected else []

@@ -64,10 +64,14 @@ def named(orders: Sequence[RingRequest]) -> tuple[set[User], set[User], Iterator
 
 
 async def ring_new(session: Connection, orders: Sequence[RingRequest]) -> Rung:
-    """Start a call for each order whose cid is free, in a transaction."""
+    """Start a call for each order whose cid is free, in a transaction.
+
+    Where a user was erased since it looked, none is started (`saving.add_calls`): as if each cid
+    had a live call, which whoever looks for it does not find, and begins again.
+    """
     orders = await slices.first_slices(session, orders)
     seen, users, pairs = named(orders)
-    found = await see_and_find(session, seen, users, pairs)
+    found = await see_and_find(session, seen, users, pairs, numbered=True)
     if found.stopped:
         return dict.fromkeys(range(len(orders)), stopped()), Applied()
     stands = await busy.standing(session, orders, found.now)

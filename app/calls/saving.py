@@ -28,11 +28,24 @@ RINGS: Final[Shape] = (RingRow.__table__, NEW_RING, "", Joined(""), OF_RING)
 """What new ones are written by."""
 
 
+# Of an erasure that is not seen here the transaction's number is below its horizon.
+NOBODY_ERASED: Final = Joined("""
+    WHERE NOT EXISTS (
+        SELECT FROM erasures e WHERE e.tenant_id = r.tenant_id AND e.erased_at >= r.created_at
+    )
+""")
+
+
 async def add_calls(
     session: Connection, calls: Sequence[Stored], belongings: Sequence[Insert]
 ) -> set[UUID]:
-    """Insert new calls with what belongs to them; returns those that are in."""
-    return await insert_with(session, calls_as_rows(calls), belongings, by="session_id")
+    """Insert new calls with what belongs to them; returns those that are in.
+
+    None is begun by what was found before a user of its tenant was erased, who may be named by it;
+    this transaction had its number by then (`lookup.see_and_find`).
+    """
+    first = replace(calls_as_rows(calls), joined=NOBODY_ERASED)
+    return await insert_with(session, first, belongings, by="session_id")
 
 
 def calls_as_rows(calls: Sequence[Stored]) -> Insert:
