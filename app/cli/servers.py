@@ -160,6 +160,9 @@ def simulator(
     accept_unknown: Annotated[
         bool, typer.Option(help="Take every well-formed token as live.")
     ] = False,
+    keep: Annotated[
+        int, typer.Option(min=1, help="Requests that are remembered; about 3 KB each.")
+    ] = 20_000,
 ) -> None:
     """Run a simulated Apple, Google and push service of browsers, to test any client against.
 
@@ -186,7 +189,7 @@ def simulator(
         run(
             folder, production_port=production_port, sandbox_port=sandbox_port,
             fcm_port=fcm_port, webpush_port=webpush_port, control_port=control_port,
-            started=started, conduct=Conduct(accept_unknown=accept_unknown),
+            started=started, conduct=Conduct(accept_unknown=accept_unknown), keep=keep,
         )  # fmt: skip
     except OSError as error:
         fail(f"{error}; choose other ports, or 0 for any free one")

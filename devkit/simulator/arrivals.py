@@ -39,6 +39,8 @@ class Arrivals:
         self.keep = keep
         self.last_number = 0
         self.last_delivery = 0
+        self.forgotten = 0
+        """The number up to which requests are not kept any more; 0: all are."""
         self._all: deque[Arrival] = deque()
         self._shelves: dict[str, _Shelf] = {}
         self._waiters: set[asyncio.Future[None]] = set()
@@ -137,6 +139,7 @@ class Arrivals:
 
     def clear(self) -> None:
         """Forget all requests and deliveries; the numbers go on."""
+        self.forgotten = self._all[-1].number if self._all else self.forgotten
         self._all.clear()
         for token, shelf in list(self._shelves.items()):
             shelf.arrivals.clear()
@@ -155,6 +158,7 @@ class Arrivals:
 
     def _forget_oldest(self) -> None:
         oldest = self._all.popleft()
+        self.forgotten = oldest.number
         shelf = self._shelves[oldest.token]
         shelf.arrivals.popleft()
         while shelf.deliveries and shelf.deliveries[0].arrival.number <= oldest.number:

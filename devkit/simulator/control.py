@@ -62,7 +62,10 @@ def _arrivals_routes(router: APIRouter, server: "Server") -> None:
         count: int = 1,
         wait: Wait = 0,
     ) -> Response:
-        """List requests by number; with `wait`, once `count` of them are there."""
+        """List requests by number; with `wait`, once `count` of them are there.
+
+        `forgotten`: those up to this number came and are not kept any more.
+        """
 
         def matching() -> list[Arrival]:
             return apple.arrivals.select(
@@ -81,6 +84,7 @@ def _arrivals_routes(router: APIRouter, server: "Server") -> None:
             {
                 "arrivals": [arrival.as_dict() for arrival in found],
                 "after": found[-1].number if found else after,
+                "forgotten": apple.arrivals.forgotten,
             }
         )
 

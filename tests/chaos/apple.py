@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from tests.chaos.counts import Sent
+from tests.chaos.counts import Sent, all_kept
 from tests.chaos.wire import BROKEN, Server, request
 
 Heard = Callable[[dict[str, Any]], None]
+AT_A_TIME = 20_000
+"""Requests in one answer: some 40 MB, for which the simulator stands still."""
 
 
 class Apple:
@@ -62,9 +64,21 @@ class Apple:
         self._follower.forget()
 
     async def sent(self, after: int = 0) -> list[Sent]:
-        """Every request since that number, with what became of it."""
-        found = await self.ask("GET", f"/arrivals?after={after}&limit=100000", timeout=60)
-        return [one for one in map(as_sent, found["arrivals"]) if one is not None]
+        """Every request since that number, with what became of it. Raises CannotJudge."""
+        found, _ = await self.since(after)
+        return found
+
+    async def since(self, after: int) -> tuple[list[Sent], int]:
+        """Every request since that number, and the number of the newest. Raises CannotJudge."""
+        sent: list[Sent] = []
+        while True:
+            path = f"/arrivals?after={after}&limit={AT_A_TIME}"
+            found = await self.ask("GET", path, timeout=60)
+            all_kept(after, found["forgotten"])
+            sent += [one for one in map(as_sent, found["arrivals"]) if one is not None]
+            if not found["arrivals"]:
+                return sent, after
+            after = found["after"]
 
 
 def as_sent(arrival: dict[str, Any]) -> Sent | None:

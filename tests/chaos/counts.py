@@ -20,6 +20,10 @@ UNSETTLED = frozenset({None, "missed", "unreachable"})
 """Outcomes that no person brought about: whoever had a good token was to be rung."""
 
 
+class CannotJudge(AssertionError):
+    """What would have to be counted is not known: nothing can be said of what was promised."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One ring of one user that was answered 202; `tokens`: the good VoIP tokens of that user."""
@@ -87,6 +91,19 @@ class Owed:
     call: str
     number: int
     at: float
+
+
+def all_kept(after: int, forgotten: int) -> None:
+    """Raises CannotJudge if Apple has forgotten requests that came after number `after`.
+
+    A push that arrived and was forgotten looks like one that never came. `forgotten`: the number
+    up to which nothing is kept any more.
+    """
+    if forgotten > after:
+        raise CannotJudge(
+            f"cannot judge: of the requests after number {after} the simulated Apple has forgotten "
+            f"the first {forgotten - after}"
+        )
 
 
 def lost(asked: Iterable[Asked], fates: Mapping[str, Fate], sent: Iterable[Sent]) -> list[str]:

@@ -34,6 +34,8 @@ from tests import forks
 ROOT = Path(__file__).resolve().parents[2]
 MOST_CONNECTIONS = 140
 SMALL_DISK = "1200m"
+KEPT = 100_000
+"""Requests that the simulated Apple remembers: four times what a flood has made in one row."""
 STARTING = 60.0
 SOCKET = f".s.PGSQL.{PORT}"
 POSTGRES = {
@@ -335,7 +337,15 @@ def _apple(
 ) -> tuple[int, dict[str, str]]:
     """The simulator's command in a process of its own; its control port and where it is."""
     port = free_port()
-    words = ["simulator", "--folder", str(folder / "apple"), "--control-port", str(port)]
+    words = [
+        "simulator",
+        "--folder",
+        str(folder / "apple"),
+        "--control-port",
+        str(port),
+        "--keep",
+        str(KEPT),
+    ]
     made = start(words, folder / "apple.log", os.environ)
     parts.callback(made.end, [(signal.SIGTERM, 5.0)])
     end = time.monotonic() + STARTING

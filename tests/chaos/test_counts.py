@@ -22,6 +22,15 @@ def by_id(*fates: Fate) -> dict[str, Fate]:
     return {fate.uuid: fate for fate in fates}
 
 
+class TestAllKept:
+    def test_what_came_before_and_was_forgotten_is_not_asked_for(self) -> None:
+        counts.all_kept(after=20, forgotten=20)
+
+    def test_nothing_is_said_when_some_were_forgotten_that_count(self) -> None:
+        with pytest.raises(counts.CannotJudge, match=r"the first 3$"):
+            counts.all_kept(after=20, forgotten=23)
+
+
 class TestLost:
     def test_nothing_is_when_both_phones_were_reached(self) -> None:
         assert counts.lost([RING], by_id(MISSED), [TO_A, TO_B]) == []

@@ -27,7 +27,6 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.chaos import counts, faults
-from tests.chaos.apple import as_sent
 from tests.chaos.counts import Fault, Sent
 from tests.chaos.faults import Spec
 from tests.chaos.house import ROOT, House, running_house
@@ -83,12 +82,8 @@ class Evidence:
 
     async def collect(self) -> None:
         """The requests to Apple and the webhooks' posts since the last time."""
-        path = f"/arrivals?after={self.mark}&limit=100000"
-        found = await self.world.apple.ask("GET", path, timeout=60)
-        numbers = [one["number"] for one in found["arrivals"]]
-        assert not numbers or numbers[0] == self.mark + 1, "Apple has forgotten some"
-        self.mark = found["after"]
-        self.sent += [one for one in map(as_sent, found["arrivals"]) if one is not None]
+        found, self.mark = await self.world.apple.since(self.mark)
+        self.sent += found
         posts = self.world.receiver.posts
         self.hooks += [one.headers["webhook-id"] for one in posts]
         posts.clear()

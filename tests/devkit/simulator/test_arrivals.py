@@ -6,6 +6,7 @@ import ssl
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from devkit.simulator import Issued, ProviderCredential, Simulator
@@ -90,6 +91,8 @@ async def test_keeps_only_so_many(tmp_path: Path) -> None:
             for number in range(25):
                 assert (await client.push(tokens[number % 3])).status == 200
         assert [a.number for a in small.arrivals()] == list(range(16, 26))
+        told = httpx.get(f"{small.control_url}/arrivals").json()
+        assert (told["forgotten"], told["arrivals"][0]["number"]) == (15, 16)
         assert small.statistics()["requests"] == 25
         kept = [a.number for made in tokens for a in small.arrivals(made)]
         assert sorted(kept) == list(range(16, 26))
