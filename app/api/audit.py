@@ -12,7 +12,7 @@ from app.core.cursor import cursor_of
 from app.core.event import rfc3339
 from app.http.acting import runtime_of
 from app.http.auth import server
-from app.infra.fields import Text
+from app.infra.fields import Text, WholeText, Within
 from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
@@ -23,7 +23,7 @@ MOST = 200
 async def read(
     request: Request,
     caller: Annotated[Caller, Depends(server)],
-    limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
+    limit: Annotated[WholeText, Within(1, MOST, "invalid_field"), Query()] = 50,
     cursor: Cursor = None,
     target: Annotated[Text | None, Query(max_length=200)] = None,
 ) -> dict[str, Any]:

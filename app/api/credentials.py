@@ -1,7 +1,6 @@
 """HTTP: credentials, for the tenant's backend (an API key with the scope `credentials`)."""
 
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -23,7 +22,7 @@ from app.devices import test_push as trial
 from app.http.acting import actor_of, runtime_of
 from app.http.auth import server
 from app.infra import clock
-from app.infra.fields import AppId
+from app.infra.fields import AppId, FlagText, RowId
 from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1/credentials", tags=["credentials"])
@@ -87,7 +86,7 @@ async def make_vapid(body: VapidIn, request: Request, caller: Admin) -> dict[str
 
 @router.post("/{credential_id}/certificate", **says("complete_certificate", CredentialOut))
 async def complete(
-    credential_id: UUID, body: FileIn, request: Request, caller: Admin
+    credential_id: RowId, body: FileIn, request: Request, caller: Admin
 ) -> dict[str, Any]:
     """Bring the `.cer` that Apple gave for a signing request."""
     actor = actor_of(request, caller)
@@ -111,13 +110,13 @@ async def test_push(body: TestPushIn, request: Request, caller: Admin) -> dict[s
 
 
 @router.get("/{credential_id}", **says("read_credential", CredentialOut))
-async def get(credential_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
+async def get(credential_id: RowId, request: Request, caller: Admin) -> dict[str, Any]:
     """One credential."""
     return _out(await service.get(runtime_of(request), caller.tenant_id, credential_id))
 
 
 @router.post("/{credential_id}/probe", **says("probe_credential", CredentialOut))
-async def probe(credential_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
+async def probe(credential_id: RowId, request: Request, caller: Admin) -> dict[str, Any]:
     """Ask Apple now whether it takes this credential, and in which environments."""
     actor = actor_of(request, caller)
     row = await service.probe(runtime_of(request), caller.tenant_id, credential_id, actor=actor)
@@ -125,7 +124,7 @@ async def probe(credential_id: UUID, request: Request, caller: Admin) -> dict[st
 
 
 @router.post("/{credential_id}/activate", **says("activate_credential", CredentialOut))
-async def activate(credential_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
+async def activate(credential_id: RowId, request: Request, caller: Admin) -> dict[str, Any]:
     """Use this one from now on: brings back one that was replaced or retired."""
     actor = actor_of(request, caller)
     row = await service.activate(runtime_of(request), caller.tenant_id, credential_id, actor=actor)
@@ -134,7 +133,7 @@ async def activate(credential_id: UUID, request: Request, caller: Admin) -> dict
 
 @router.post("/{credential_id}/retire", **says("retire_credential", CredentialOut))
 async def retire(
-    credential_id: UUID, request: Request, caller: Admin, body: ConfirmIn | None = None
+    credential_id: RowId, request: Request, caller: Admin, body: ConfirmIn | None = None
 ) -> dict[str, Any]:
     """Use it no more, but keep it. The last working one, and a VAPID key that browsers know, want
     `{"confirm": true}`."""
@@ -150,7 +149,7 @@ async def retire(
 
 @router.delete("/{credential_id}", status_code=204, operation_id="delete_credential")
 async def delete(
-    credential_id: UUID, request: Request, caller: Admin, *, confirm: bool = False
+    credential_id: RowId, request: Request, caller: Admin, *, confirm: FlagText = False
 ) -> Response:
     """Delete it and its private key for good. The last working one, and a VAPID key that browsers
     know, want `?confirm=true`."""

@@ -17,13 +17,13 @@ from app.http.acting import runtime_of
 from app.http.auth import server, server_or_user
 from app.http.encoded_slashes import segment
 from app.infra.errors import Invalid
-from app.infra.fields import CallType, Time, UserId
+from app.infra.fields import CallType, FlagText, Time, UserId, WholeText, Within
 from app.infra.fields import Request as Body
 from app.tenants.caller import Caller, require_scope
 
 router = APIRouter(prefix="/v1", tags=["calls"])
 MOST = 100
-Limit = Annotated[int, Query(ge=1, le=MOST, description="calls on a page")]
+Limit = Annotated[WholeText, Within(1, MOST, "invalid_field"), Query(description="calls on a page")]
 Moment = Annotated[Time | None, Query(examples=["2026-11-21T08:00:00Z"])]
 
 
@@ -70,7 +70,7 @@ async def of_user(
     request: Request,
     caller: Annotated[Caller, Depends(server_or_user)],
     direction: Literal["incoming", "outgoing"] | None = None,
-    missed: bool | None = None,
+    missed: FlagText | None = None,
     state: State | None = None,
     type: CallType | None = None,  # noqa: A002
     since: Moment = None,

@@ -10,7 +10,7 @@ from app.api.models import MANY, Secret, Word
 from app.http.acting import actor_of, runtime_of
 from app.http.auth import server
 from app.http.encoded_slashes import segment
-from app.infra.fields import Said
+from app.infra.fields import FlagText, Said
 from app.tenants import signing_secrets as service
 from app.tenants.caller import Caller, require_scope
 
@@ -75,7 +75,8 @@ async def revoke(
     caller: Admin,
     kid: Kid,
     confirm: Annotated[
-        bool, Query(description="revoke it although it is the only one: no user token is good then")
+        FlagText,
+        Query(description="revoke it although it is the only one: no user token is good then"),
     ] = False,
 ) -> Response:
     """Revoke a signing secret: within two seconds no user token signed with it is good."""

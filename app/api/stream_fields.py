@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.infra.fields import MOST_BIGINT, DeviceId, Request, Text, UserId
+from app.infra.fields import MOST_BIGINT, DeviceId, Request, Text, UserId, Whole, Within
 from app.live.streams import Stream
 from app.tenants.caller import Caller
 
@@ -16,7 +16,7 @@ class Hello(Request):
     token: Annotated[Text, Field(max_length=8_192)]
     user_id: UserId | None = None
     device_id: DeviceId | None = None
-    last_event_id: Annotated[int, Field(ge=0, le=MOST_BIGINT)] | None = None
+    last_event_id: Annotated[Whole, Within(0, MOST_BIGINT, "invalid_field")] | None = None
 
 
 def stream_of(caller: Caller, user_id: str | None, device_id: str | None) -> Stream:

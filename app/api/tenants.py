@@ -10,6 +10,7 @@ from app.api.models import Moment, Out, maybe_time, says
 from app.core.event import rfc3339
 from app.http.acting import actor_of, runtime_of
 from app.http.auth import server
+from app.infra.fields import Flag
 from app.infra.fields import Request as Body
 from app.tenants import service
 from app.tenants.caller import Caller, require_scope
@@ -43,7 +44,7 @@ async def change(body: TenantSettings, request: Request, caller: Server) -> dict
 class RingingIn(Body):
     """The emergency switch."""
 
-    stopped: bool = Field(description="true: no new ring begins, until it is false again")
+    stopped: Flag = Field(description="true: no new ring begins, until it is false again")
 
 
 class RingingOut(Out):

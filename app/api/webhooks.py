@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
@@ -23,7 +22,7 @@ from app.http.acting import actor_of, runtime_of
 from app.http.auth import server
 from app.http.encoded_slashes import segment
 from app.infra.db import Row
-from app.infra.fields import Text
+from app.infra.fields import RowId, Text, WholeText, Within
 from app.tenants.caller import Caller, require_scope
 from app.webhooks import service as webhook
 from app.webhooks.endpoints import Endpoint
@@ -40,7 +39,7 @@ async def _admin(caller: Annotated[Caller, Depends(server)]) -> Caller:
 
 
 Admin = Annotated[Caller, Depends(_admin)]
-Limit = Annotated[int, Query(ge=1, le=MOST)]
+Limit = Annotated[WholeText, Within(1, MOST, "invalid_field"), Query()]
 
 
 @router.post("", status_code=201, **says("create_webhook", NewWebhookOut))
@@ -65,14 +64,14 @@ async def every(request: Request, caller: Admin) -> dict[str, Any]:
 
 
 @router.get("/{webhook_id}", **says("read_webhook", WebhookOut))
-async def read(webhook_id: UUID, request: Request, caller: Admin) -> dict[str, Any]:
+async def read(webhook_id: RowId, request: Request, caller: Admin) -> dict[str, Any]:
     """One webhook, and how it does."""
     return webhook_out(await webhook.get(runtime_of(request), caller.tenant_id, webhook_id))
 
 
 @router.patch("/{webhook_id}", **says("change_webhook", WebhookOut))
 async def change(
-    webhook_id: UUID, body: ChangeIn, request: Request, caller: Admin
+    webhook_id: RowId, body: ChangeIn, request: Request, caller: Admin
 ) -> dict[str, Any]:
     """Change a webhook, turn it off, or on again."""
     changes = {k: v for k, v in body.model_dump(exclude_unset=True).items() if v is not None}
@@ -82,7 +81,7 @@ async def change(
 
 
 @router.delete("/{webhook_id}", status_code=204, operation_id="delete_webhook")
-async def remove(webhook_id: UUID, request: Request, caller: Admin) -> Response:
+async def remove(webhook_id: RowId, request: Request, caller: Admin) -> Response:
     """Delete a webhook; what waits for it is not sent."""
     actor = actor_of(request, caller)
     await webhook.remove(runtime_of(request), caller.tenant_id, webhook_id, actor)
@@ -91,7 +90,7 @@ async def remove(webhook_id: UUID, request: Request, caller: Admin) -> Response:
 
 @router.post("/{webhook_id}/rotate", **says("rotate_webhook_secret", NewSecretOut))
 async def rotate(
-    webhook_id: UUID, request: Request, caller: Admin, body: RotateIn | None = None
+    webhook_id: RowId, request: Request, caller: Admin, body: RotateIn | None = None
 ) -> dict[str, Any]:
     """A new secret, shown this once. The old one signs too for a while: two signatures."""
     overlap = (body or RotateIn()).overlap
@@ -102,7 +101,7 @@ async def rotate(
 
 @router.get("/{webhook_id}/deliveries", **says("list_deliveries", DeliveriesOut))
 async def deliveries(
-    webhook_id: UUID,
+    webhook_id: RowId,
     request: Request,
     caller: Admin,
     state: Literal["pending", "sending", "delivered", "failed"] | None = None,
@@ -128,7 +127,7 @@ async def deliveries(
 
 @router.get("/{webhook_id}/attempts", **says("list_attempts", AttemptsOut))
 async def attempts(
-    webhook_id: UUID,
+    webhook_id: RowId,
     request: Request,
     caller: Admin,
     event_id: Annotated[Text | None, Query(max_length=100)] = None,
@@ -159,7 +158,7 @@ async def attempts(
     **says("resend_delivery", ResentOut),
 )
 async def resend(
-    webhook_id: UUID, event_id: EventId, request: Request, caller: Admin
+    webhook_id: RowId, event_id: EventId, request: Request, caller: Admin
 ) -> dict[str, Any]:
     """Send an event once more, whatever came of it before."""
     actor = actor_of(request, caller)

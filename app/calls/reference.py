@@ -6,6 +6,7 @@ from app.calls import store
 from app.calls.refusals import not_found
 from app.core.call import Call
 from app.core.identifiers import is_call_name, is_call_type
+from app.core.numerals import id_of
 from app.infra.db import Connection
 from app.infra.errors import NotFound
 
@@ -15,10 +16,7 @@ def call_reference(text: str) -> tuple[str, str] | UUID | None:
     kind, colon, name = text.partition(":")
     if colon:
         return (kind, name) if is_call_type(kind) and is_call_name(name) else None
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+    return id_of(text)
 
 
 def names(reference: str, call: Call) -> bool:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
-from uuid import UUID
 
 from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, model_validator
 from pydantic_core import CoreSchema
@@ -26,8 +25,11 @@ from app.infra.fields import (
     CallType,
     Custom,
     DeviceId,
+    Flag,
+    Number,
     OptionalName,
     Request,
+    RowId,
     UserId,
     Within,
     refuse,
@@ -36,7 +38,7 @@ from app.users.schemas import HandleIn
 
 MOST_CALLEES = 999
 RING_LOW, RING_HIGH = BOUNDS["ring"]
-RingTime = Annotated[float, Within(RING_LOW, RING_HIGH, "ring_time_out_of_bounds", " seconds")]
+RingTime = Annotated[Number, Within(RING_LOW, RING_HIGH, "ring_time_out_of_bounds", " seconds")]
 
 
 class ShownIn(Request):
@@ -135,13 +137,13 @@ class RingIn(Request):
         description="whom to ring: ids, or objects with what screens show of them",
         examples=[["bob", {"id": "carol", "name": "Carol"}]],
     )
-    video: bool = Field(False, description="whether it is a video call")
+    video: Flag = Field(False, description="whether it is a video call")
     mode: Literal["ring", "notify"] | None = Field(
         None,
         description="`notify`: an ordinary notification tells of the call, and no phone shows a "
         "call screen; else as the tenant's `notifications` say of the call type",
     )
-    urgent: bool = Field(
+    urgent: Flag = Field(
         False,
         description="it rings whatever the callees wish, but for whom they block; only where the "
         "setting `urgent_allowed` is on",
@@ -237,7 +239,7 @@ class ReportIn(ActIn):
     status: Literal["delivered", "unavailable"] = Field(
         description="`delivered`: it is on the screen; `unavailable`: it cannot be"
     )
-    ring: UUID | None = Field(
+    ring: RowId | None = Field(
         None, description="the ring's uuid; with a call token it is that token's"
     )
 

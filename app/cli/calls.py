@@ -14,6 +14,7 @@ from app.calls.ringing import resolve
 from app.calls.schemas import RingIn
 from app.cli.answers import answer, columns, command
 from app.cli.base import Tenant, checked, group, handle_in, with_runtime
+from app.cli.options import decimal, whole
 from app.core.call import SERVER
 from app.core.cursor import YEARS
 from app.infra.fields import Time
@@ -37,7 +38,7 @@ def moment(text: str) -> AwareDatetime:
 
 Since = Annotated[AwareDatetime | None, typer.Option(help="Begun then or later.", parser=moment)]
 Until = Annotated[AwareDatetime | None, typer.Option(help="Begun before then.", parser=moment)]
-Most = Annotated[int, typer.Option(min=1, max=1_000, help="So many at most.")]
+Most = Annotated[int, whole("So many at most.", low=1, high=1_000)]
 
 
 async def newest(read: Callable[[Place | None], Awaitable[Page]], most: int) -> list[Any]:
@@ -72,7 +73,7 @@ def ring(
         bool, typer.Option(help="Whatever the callees wish, but for blocks.")
     ] = False,
     video: Annotated[bool, typer.Option(help="A video call.")] = False,
-    ring_time: Annotated[float | None, typer.Option(help="Seconds.")] = None,
+    ring_time: Annotated[float | None, decimal("Seconds.")] = None,
 ) -> None:
     """Ring users' phones, as the tenant's backend would; prints the call."""
     person: dict[str, Any] = {"id": caller, "name": caller_name, "avatar_url": caller_avatar}

@@ -9,6 +9,7 @@ import typer
 
 from app.cli.answers import answer, columns, command
 from app.cli.base import app, fail
+from app.cli.options import decimal, whole
 from app.core.capacity import Load, Parts, Room, needs, parts_of
 
 MEASURED = Path(__file__).with_name("measured.json")
@@ -16,18 +17,18 @@ MEASURED = Path(__file__).with_name("measured.json")
 
 @command(app, "capacity")
 def capacity(
-    rings: Annotated[float, typer.Option(min=0.01, help="Rings a second, at the busiest.")],
-    devices: Annotated[int, typer.Option(min=1, help="Devices that are registered.")] = 100_000,
-    streams: Annotated[int, typer.Option(min=0, help="Live streams open at once.")] = 0,
-    webhooks: Annotated[int, typer.Option(min=0, help="Webhooks for all events.")] = 1,
-    reached: Annotated[float, typer.Option(min=0, help="Devices that a ring reaches.")] = 1.5,
-    answered: Annotated[float, typer.Option(min=0, max=1, help="Share that is answered.")] = 0.7,
-    heartbeats: Annotated[float, typer.Option(min=0, help="Heartbeats a second.")] = 0.0,
-    days: Annotated[int, typer.Option(min=1, help="Days for which calls are kept.")] = 90,
-    busy: Annotated[float, typer.Option(min=0, max=24, help="Busiest hours that a day is.")] = 6.0,
-    cores: Annotated[int, typer.Option(min=1, help="Cores of an application machine.")] = 8,
-    gib: Annotated[int, typer.Option(min=1, help="Its memory, in GiB.")] = 16,
-    spare: Annotated[float, typer.Option(min=0, max=0.9, help="Share that stays free.")] = 0.5,
+    rings: Annotated[float, decimal("Rings a second, at the busiest.", low=0.01)],
+    devices: Annotated[int, whole("Devices that are registered.", low=1)] = 100_000,
+    streams: Annotated[int, whole("Live streams open at once.", low=0)] = 0,
+    webhooks: Annotated[int, whole("Webhooks for all events.", low=0)] = 1,
+    reached: Annotated[float, decimal("Devices that a ring reaches.", low=0)] = 1.5,
+    answered: Annotated[float, decimal("Share that is answered.", low=0, high=1)] = 0.7,
+    heartbeats: Annotated[float, decimal("Heartbeats a second.", low=0)] = 0.0,
+    days: Annotated[int, whole("Days for which calls are kept.", low=1)] = 90,
+    busy: Annotated[float, decimal("Busiest hours that a day is.", low=0, high=24)] = 6.0,
+    cores: Annotated[int, whole("Cores of an application machine.", low=1)] = 8,
+    gib: Annotated[int, whole("Its memory, in GiB.", low=1)] = 16,
+    spare: Annotated[float, decimal("Share that stays free.", low=0, high=0.9)] = 0.5,
     measured: Annotated[
         Path | None, typer.Option("--measured", help="Parts of your own: see `make capacity`.")
     ] = None,

@@ -11,6 +11,7 @@ import typer
 from app.audit import log as audit
 from app.cli.answers import answer, columns, command, fields, step
 from app.cli.base import Tenant, actor, check_key, group, now, settings_or_fail, with_runtime
+from app.cli.options import row_id, whole
 from app.core.event import rfc3339
 from app.credentials import rotation, service
 from app.credentials.parse import Upload
@@ -39,6 +40,7 @@ PasswordFile = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, help="A file that holds the password, a line."),
 ]
+Credential = Annotated[UUID, row_id()]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Also if it is the app's last one.")]
 KEY_FILE = re.compile(r"AuthKey_([A-Z0-9]{10})\.p8")
 
@@ -184,7 +186,7 @@ def _act(what: str, credential: UUID, tenant: str, **more: Any) -> Any:
 
 
 @command(credential_app, "probe")
-def probe(credential: UUID, tenant: Tenant) -> None:
+def probe(credential: Credential, tenant: Tenant) -> None:
     """Ask its service now whether it takes this credential, and in which environments."""
     step("Asking its service (up to 5 s) ...")
     found = _act("probe", credential, tenant).probe
@@ -193,21 +195,21 @@ def probe(credential: UUID, tenant: Tenant) -> None:
 
 
 @command(credential_app, "activate")
-def activate(credential: UUID, tenant: Tenant) -> None:
+def activate(credential: Credential, tenant: Tenant) -> None:
     """Use this one from now on; also brings back one that was replaced or retired."""
     row = _act("activate", credential, tenant)
     answer(credential_out(row, now()), row.state)
 
 
 @command(credential_app, "retire")
-def retire(credential: UUID, tenant: Tenant, confirm: Confirm = False) -> None:
+def retire(credential: Credential, tenant: Tenant, confirm: Confirm = False) -> None:
     """Use it no more; it can be brought back with `activate`."""
     row = _act("retire", credential, tenant, confirm=confirm)
     answer(credential_out(row, now()), row.state)
 
 
 @command(credential_app, "delete")
-def delete(credential: UUID, tenant: Tenant, confirm: Confirm = False) -> None:
+def delete(credential: Credential, tenant: Tenant, confirm: Confirm = False) -> None:
     """Delete it and its key for good."""
     _act("delete", credential, tenant, confirm=confirm)
     answer({"id": str(credential), "state": "deleted"}, "deleted")
@@ -252,7 +254,7 @@ def status() -> None:
 
 
 @command(credential_app, "audit")
-def show_audit(tenant: Tenant, limit: Annotated[int, typer.Option(min=1, max=500)] = 50) -> None:
+def show_audit(tenant: Tenant, limit: Annotated[int, whole(low=1, high=500)] = 50) -> None:
     """Who did what to credentials, when and from where; the newest first."""
 
     async def work(runtime: Runtime) -> Any:

@@ -18,6 +18,7 @@ from rich.table import Table
 from app.cli.answers import answer, command, step
 from app.cli.base import app, check_key, fail, out, settings_or_fail
 from app.cli.interrupts import ends_at_once
+from app.cli.options import whole
 from app.infra import process, schema
 from app.infra.settings import say_in_this_process
 
@@ -33,7 +34,7 @@ class Only(StrEnum):
 
 
 PORTS = 65_535
-Port = Annotated[int, typer.Option(min=0, max=PORTS, help="0 takes any free one.")]
+Port = Annotated[int, whole("0 takes any free one.", low=0, high=PORTS)]
 START_WITHIN = 60
 """Seconds for a process of several to answer its parent: a busy machine imports slowly."""
 
@@ -42,8 +43,8 @@ START_WITHIN = 60
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Port = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+    workers: Annotated[int, whole("Processes.", low=1)] = 1,
+    fd: Annotated[int | None, whole(hidden=True)] = None,
 ) -> None:
     """Serve the HTTP API."""
     with ends_at_once():  # slow to import; most commands do without
@@ -91,7 +92,7 @@ def _listener(config: "uvicorn.Config") -> socket.socket:
 
 @app.command()
 def worker(
-    threads: Annotated[int, typer.Option(min=1, help="Threads that take tasks in.")] = 2,
+    threads: Annotated[int, whole("Threads that take tasks in.", low=1)] = 2,
     only: Annotated[
         Only | None, typer.Option(help="Send webhooks and no more, or do all but that.")
     ] = None,
@@ -160,9 +161,7 @@ def simulator(
     accept_unknown: Annotated[
         bool, typer.Option(help="Take every well-formed token as live.")
     ] = False,
-    keep: Annotated[
-        int, typer.Option(min=1, help="Requests that are remembered; about 3 KB each.")
-    ] = 20_000,
+    keep: Annotated[int, whole("Requests that are remembered; about 3 KB each.", low=1)] = 20_000,
 ) -> None:
     """Run a simulated Apple, Google and push service of browsers, to test any client against.
 

@@ -12,6 +12,7 @@ from app.calls.histories import Wanted
 from app.cli.answers import answer, columns, command
 from app.cli.base import Tenant, actor, checked, group, handle_in, with_runtime
 from app.cli.calls import Most, Since, Until, newest
+from app.cli.options import whole
 from app.core.event import rfc3339
 from app.core.identifiers import is_user_id
 from app.infra.runtime import Runtime
@@ -37,7 +38,7 @@ User = Annotated[str, typer.Argument(help="The user's id.", parser=user_id)]
 def user_token(
     user: User,
     tenant: Tenant,
-    expires_in: Annotated[int, typer.Option(help="Seconds.", min=60)] = 3600,
+    expires_in: Annotated[int, whole("Seconds.", low=60)] = 3600,
     scope: Annotated[
         list[str] | None, typer.Option(help=f"{', '.join(USER_SCOPES)}; default all.")
     ] = None,

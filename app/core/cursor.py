@@ -9,6 +9,8 @@ from hashlib import blake2b
 from typing import Final
 from uuid import UUID
 
+from app.core.numerals import id_of
+
 YEARS: Final = range(1970, 2970)
 """Beyond them a time may lie outside what a database or another time zone can hold."""
 MARK: Final = 4
@@ -37,10 +39,8 @@ def place_of(cursor: str, *of: object) -> tuple[datetime, str] | None:
 def row_place_of(cursor: str, *of: object) -> tuple[datetime, UUID] | None:
     """The same of a list whose rows have UUIDs."""
     place = place_of(cursor, *of)
-    try:
-        return None if place is None else (place[0], UUID(place[1]))
-    except ValueError:
-        return None
+    row = None if place is None else id_of(place[1])
+    return None if place is None or row is None else (place[0], row)
 
 
 def _mark(of: tuple[object, ...]) -> str:

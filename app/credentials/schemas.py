@@ -13,7 +13,7 @@ from app.credentials.files.unwrap import from_base64, is_hexadecimal, unwrap
 from app.credentials.health import health_of
 from app.credentials.parse import Upload
 from app.credentials.rows import CredentialRow
-from app.infra.fields import AtMost, DeviceId, Request, Text, UserId, refuse
+from app.infra.fields import AtMost, DeviceId, Flag, Request, Text, UserId, refuse
 
 MOST_FILE = 1_000_000
 """Characters of a file's text at most; how large a credential may be `reading` says."""
@@ -110,7 +110,7 @@ class VapidIn(Request):
 class ConfirmIn(Request):
     """`confirm` is needed for the last working credential of an app."""
 
-    confirm: bool = Field(False, description="do it although it is the last working one")
+    confirm: Flag = Field(False, description="do it although it is the last working one")
 
 
 class TestPushIn(Request):

@@ -14,6 +14,7 @@ from fastapi import Depends, Request, Response
 from starlette.datastructures import FormData, UploadFile
 
 from app.audit.log import Actor
+from app.core.numerals import decimal_of
 from app.core.text import is_storable
 from app.dashboard import admins
 from app.dashboard.admins import Visitor
@@ -21,6 +22,7 @@ from app.dashboard.pages import BASE, FactorFirst, PasswordFirst, SignInNeeded, 
 from app.http.acting import runtime_of
 from app.http.pages import check_origin
 from app.infra.errors import Forbidden, Invalid
+from app.infra.fields import RowId
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
@@ -172,7 +174,7 @@ class TenantPage:
         return f"/t/{self.id}"
 
 
-async def _place(request: Request, visitor: Visitor, tenant_id: UUID) -> TenantPage:
+async def _place(request: Request, visitor: Visitor, tenant_id: RowId) -> TenantPage:
     runtime = runtime_of(request)
     row = await tenants.one(runtime, tenant_id)
     if row is None:
@@ -183,12 +185,12 @@ async def _place(request: Request, visitor: Visitor, tenant_id: UUID) -> TenantP
     return place
 
 
-async def here(request: Request, visitor: AnyViewer, tenant_id: UUID) -> TenantPage:
+async def here(request: Request, visitor: AnyViewer, tenant_id: RowId) -> TenantPage:
     """The tenant of this address, to look at."""
     return await _place(request, visitor, tenant_id)
 
 
-async def changing(request: Request, visitor: AnyOperator, tenant_id: UUID) -> TenantPage:
+async def changing(request: Request, visitor: AnyOperator, tenant_id: RowId) -> TenantPage:
     """The tenant of this address, to change something of it."""
     return await _place(request, visitor, tenant_id)
 
@@ -201,6 +203,14 @@ def text_of(form: FormData, name: str) -> str:
     """A field of a form, trimmed; empty when it is absent or a file."""
     value = form.get(name)
     return value.strip() if isinstance(value, str) else ""
+
+
+def number_of(name: str, value: str) -> float:
+    """The number that this field of a form says. Raises Invalid."""
+    number = decimal_of(value)
+    if number is None:
+        raise Invalid("invalid_limit", f"{name}: {value!r} is not a number.")
+    return number
 
 
 async def file_of(form: FormData, name: str) -> tuple[str, bytes]:

@@ -3,7 +3,6 @@
 import hashlib
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
@@ -15,7 +14,7 @@ from app.dashboard import explaining, store_lists, timeline, words
 from app.dashboard.access import Operator, Viewer
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
 from app.infra.errors import Conflict
-from app.infra.fields import Text
+from app.infra.fields import RowId, Text
 from app.infra.traces import trace_id_of
 
 router = APIRouter(
@@ -74,7 +73,7 @@ def part_or_page(request: Request, template: str, **values: Any) -> Response:
 
 
 @router.get("/{session_id}")
-async def one_page(request: Request, place: Viewer, session_id: UUID) -> Response:
+async def one_page(request: Request, place: Viewer, session_id: RowId) -> Response:
     """The story of one call: its lanes, and why a phone was not reached."""
     async with place.runtime.database.autocommit() as session:
         story = await history.of_call(session, place.id, session_id, limit=MOST_ROWS)
@@ -98,7 +97,7 @@ async def one_page(request: Request, place: Viewer, session_id: UUID) -> Respons
 
 
 @router.post("/{session_id}/end")
-async def end(place: Operator, session_id: UUID) -> Response:
+async def end(place: Operator, session_id: RowId) -> Response:
     """End a live call for everyone, as the server."""
     audited = (place.actor, "call.end")
     try:

@@ -3,7 +3,6 @@
 import re
 from itertools import groupby
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
@@ -19,6 +18,7 @@ from app.dashboard.pages import BASE, PageRoute, file, moved, render
 from app.dashboard.sealed_upload import Held
 from app.infra import clock
 from app.infra.errors import AppError, Conflict
+from app.infra.fields import RowId
 
 router = APIRouter(
     prefix=BASE + "/t/{tenant_id}/credentials", route_class=PageRoute, include_in_schema=False
@@ -141,7 +141,7 @@ async def make_vapid(request: Request, place: Operator) -> Response:
 
 
 @router.get("/{credential_id}")
-async def one_page(request: Request, place: Viewer, credential_id: UUID) -> Response:
+async def one_page(request: Request, place: Viewer, credential_id: RowId) -> Response:
     """One credential: what it is, what Apple says of it, what was done to it."""
     return await _one(request, place, credential_id)
 
@@ -149,7 +149,7 @@ async def one_page(request: Request, place: Viewer, credential_id: UUID) -> Resp
 async def _one(
     request: Request,
     place: TenantPage,
-    credential_id: UUID,
+    credential_id: RowId,
     *,
     status: int = 200,
     problem: AppError | None = None,
@@ -160,7 +160,7 @@ async def _one(
 
 
 @router.get("/{credential_id}/request")
-async def download_request(place: Viewer, credential_id: UUID) -> Response:
+async def download_request(place: Viewer, credential_id: RowId) -> Response:
     """The signing request, as a file for Apple's portal."""
     row = _out(await service.get(place.runtime, place.id, credential_id))
     if row["request"] is None:
@@ -170,7 +170,7 @@ async def download_request(place: Viewer, credential_id: UUID) -> Response:
 
 
 @router.post("/{credential_id}/certificate")
-async def complete(request: Request, place: Operator, credential_id: UUID) -> Response:
+async def complete(request: Request, place: Operator, credential_id: RowId) -> Response:
     """The third step: the .cer that Apple gave."""
     _, data = await file_of(await fields_of(request), "file")
     try:
@@ -181,7 +181,7 @@ async def complete(request: Request, place: Operator, credential_id: UUID) -> Re
 
 
 @router.post("/{credential_id}/{act}")
-async def act_on(request: Request, place: Operator, credential_id: UUID, act: str) -> Response:
+async def act_on(request: Request, place: Operator, credential_id: RowId, act: str) -> Response:
     """Probe, activate, retire or delete it."""
     confirm = bool(text_of(await fields_of(request), "confirm"))
     path = f"{place.path}/credentials/{credential_id}"

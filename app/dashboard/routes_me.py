@@ -2,7 +2,6 @@
 
 import hmac
 from typing import Any
-from uuid import UUID
 
 import segno
 from fastapi import APIRouter, Request, Response
@@ -30,6 +29,7 @@ from app.dashboard.sign_in import Browser, check_present_password
 from app.http.acting import runtime_of
 from app.http.pages import check_origin
 from app.infra.errors import AppError, Forbidden
+from app.infra.fields import RowId
 
 router = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
 
@@ -201,7 +201,7 @@ async def add_passkey(request: Request) -> Response:
 
 
 @router.post("/me/passkeys/{passkey_id}/remove")
-async def remove_passkey(request: Request, passkey_id: UUID) -> Response:
+async def remove_passkey(request: Request, passkey_id: RowId) -> Response:
     """Forget a passkey."""
     visitor = await _me(request)
     try:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData
 
-from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
+from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, number_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.previewing import NotificationPreview, preview_notification
 from app.http.problems import sentence_of
@@ -110,11 +110,11 @@ async def change_rings(request: Request, place: Operator) -> Response:
         app_id = APP_ID.validate_python(text_of(form, "app_id"))
         rings.pop(app_id, None)
         if every := text_of(form, "every"):
-            rings[app_id] = every
+            rings[app_id] = number_of("every", every)
         values = place.settings.model_dump(exclude_defaults=True) | {"alert_rings": rings}
         changed = TenantSettings.model_validate(values)
-    except ValidationError as error:
-        return _page(request, place, "default", EVENTS[0], "", sentence_of(error))
+    except (ValidationError, Invalid) as error:
+        return _page(request, place, "default", EVENTS[0], "", _sentence(error))
     await tenants.change_settings(place.runtime, place.id, changed, actor=place.actor)
     return moved(f"{place.path}/settings/notifications", "settings_saved")
 

@@ -37,6 +37,7 @@ from app.http.acting import runtime_of
 from app.http.pages import check_origin
 from app.http.trusted_proxies import UNTRUSTED
 from app.infra.errors import AppError, Forbidden
+from app.infra.fields import RowId
 from app.tenants import service as tenants
 
 router = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
@@ -183,7 +184,7 @@ async def add_admin(request: Request, visitor: Owner) -> Response:
 
 
 @router.post("/admins/{admin_id}/role")
-async def change_role(request: Request, visitor: Owner, admin_id: UUID) -> Response:
+async def change_role(request: Request, visitor: Owner, admin_id: RowId) -> Response:
     """Change what an administrator may do."""
     role = text_of(await fields_of(request), "role")
     runtime, actor = runtime_of(request), actor_of(request, visitor)
@@ -192,18 +193,18 @@ async def change_role(request: Request, visitor: Owner, admin_id: UUID) -> Respo
 
 
 @router.post("/admins/{admin_id}/reset")
-async def reset_admin(request: Request, visitor: Owner, admin_id: UUID) -> Response:
+async def reset_admin(request: Request, visitor: Owner, admin_id: RowId) -> Response:
     """Give an administrator a new one-time password; the page shows it, this once."""
     return await _reset(request, visitor, admin_id, factors=False)
 
 
 @router.post("/admins/{admin_id}/factors")
-async def forget_factors(request: Request, visitor: Owner, admin_id: UUID) -> Response:
+async def forget_factors(request: Request, visitor: Owner, admin_id: RowId) -> Response:
     """Forget an administrator's second factors, and give a new password: who has lost all."""
     return await _reset(request, visitor, admin_id, factors=True)
 
 
-async def _reset(request: Request, visitor: Owner, admin_id: UUID, *, factors: bool) -> Response:
+async def _reset(request: Request, visitor: Owner, admin_id: RowId, *, factors: bool) -> Response:
     runtime, actor = runtime_of(request), actor_of(request, visitor)
     password = await admins.reset(runtime, admin_id, factors=factors, actor=actor)
     email = next(row["email"] for row in await admins.every(runtime) if row["id"] == admin_id)
@@ -211,7 +212,7 @@ async def _reset(request: Request, visitor: Owner, admin_id: UUID, *, factors: b
 
 
 @router.post("/admins/{admin_id}/remove")
-async def remove_admin(request: Request, visitor: Owner, admin_id: UUID) -> Response:
+async def remove_admin(request: Request, visitor: Owner, admin_id: RowId) -> Response:
     """Remove an administrator."""
     runtime, actor = runtime_of(request), actor_of(request, visitor)
     await admins.remove(runtime, admin_id, actor=actor)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -14,15 +13,16 @@ from app.audit import log as audit
 from app.core import rate_limits
 from app.core.app_id import app_id_of
 from app.core.limits import BOUNDS, CallLimits
+from app.core.numerals import whole_of
 from app.core.payload import ANDROID_PROFILES, PROFILES, Profile, TemplateError, check_template
 from app.core.text import clean_name
 from app.credentials import service as credentials
-from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
+from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, number_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.previewing import ANDROID, preview
 from app.http.problems import sentence_of
 from app.infra.errors import AppError, Invalid
-from app.infra.fields import AppId, CallType, Text
+from app.infra.fields import AppId, CallType, RowId, Text
 from app.tenants import service as tenants
 from app.tenants import signing_secrets
 from app.tenants.schemas import TenantSettings
@@ -91,7 +91,7 @@ async def add_key(request: Request, place: Operator) -> Response:
 
 
 @router.post("/keys/{key_id}/revoke")
-async def revoke_key(place: Operator, key_id: UUID) -> Response:
+async def revoke_key(place: Operator, key_id: RowId) -> Response:
     """Revoke a key."""
     await tenants.revoke_key(place.runtime, place.id, key_id, actor=place.actor)
     return moved(f"{place.path}/settings", "key_revoked")
@@ -181,7 +181,8 @@ async def change_calls(request: Request, place: Operator) -> Response:
         values["decline_reach"] = text_of(form, "decline_reach") or "user"
         values["when_busy"] = text_of(form, "when_busy") or "ring"
         for name in ("keep_events_days", "keep_calls_days"):
-            values[name] = float(text_of(form, name) or getattr(TenantSettings(), name))
+            said = text_of(form, name)
+            values[name] = number_of(name, said) if said else getattr(TenantSettings(), name)
         settings = TenantSettings.model_validate(values)
     except ValidationError as error:
         return await _calls(request, place, sentence_of(error))
@@ -201,10 +202,7 @@ def _limits(form: FormData, prefix: str, before: Mapping[str, float]) -> dict[st
     found = {name: value for name, value in before.items() if prefix + name not in form}
     for name in BOUNDS:
         if value := text_of(form, prefix + name):
-            try:
-                found[name] = float(value)
-            except ValueError:
-                raise Invalid("invalid_limit", f"{name}: {value!r} is not a number.") from None
+            found[name] = number_of(name, value)
     return found
 
 
@@ -213,9 +211,10 @@ def _rates(form: FormData, before: Mapping[str, int]) -> dict[str, int]:
     found = {name: value for name, value in before.items() if name not in form}
     for name in rate_limits.NAMES:
         if value := text_of(form, name):
-            if not value.isascii() or not value.isdigit():
+            number = whole_of(value)
+            if number is None:
                 raise Invalid("invalid_limit", f"{name}: {value!r} is not a whole number.")
-            found[name] = int(value[:20])
+            found[name] = number
     return found
 
 
@@ -327,7 +326,7 @@ def _with_android(
 
 
 @router.get("/audit")
-async def audit_page(request: Request, place: Viewer, before: UUID | None = None) -> Response:
+async def audit_page(request: Request, place: Viewer, before: RowId | None = None) -> Response:
     """Who did what, when and from where."""
     lines = await audit.page(place.runtime, place.id, before=before, limit=50)
     return render(request, "settings_audit.html", lines=lines, tab="/audit")

@@ -11,6 +11,7 @@ from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_o
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.http.problems import field_errors
 from app.infra.errors import AppError
+from app.infra.fields import RowId
 from app.webhooks import service as webhook
 from app.webhooks.endpoints import Endpoint
 from app.webhooks.schemas import LONGEST_OVERLAP, WebhookIn
@@ -75,12 +76,12 @@ async def add(request: Request, place: Operator) -> Response:
 
 
 @router.get("/{webhook_id}")
-async def one_page(request: Request, place: Viewer, webhook_id: UUID) -> Response:
+async def one_page(request: Request, place: Viewer, webhook_id: RowId) -> Response:
     """One endpoint, how its latest deliveries went, and every try of them."""
     return await _one(request, place, webhook_id)
 
 
-async def _one(request: Request, place: TenantPage, webhook_id: UUID, **more: Any) -> Response:
+async def _one(request: Request, place: TenantPage, webhook_id: RowId, **more: Any) -> Response:
     row = await webhook.get(place.runtime, place.id, webhook_id)
     tags = await _tags(place, [row])
     deliveries = await webhook.page(place.runtime, place.id, webhook_id)
@@ -99,7 +100,7 @@ async def _one(request: Request, place: TenantPage, webhook_id: UUID, **more: An
 
 
 @router.post("/{webhook_id}/resend")
-async def resend(request: Request, place: Operator, webhook_id: UUID) -> Response:
+async def resend(request: Request, place: Operator, webhook_id: RowId) -> Response:
     """Make one delivery again."""
     event = text_of(await fields_of(request), "event")
     await webhook.resend(place.runtime, place.id, webhook_id, event, place.actor)
@@ -107,7 +108,7 @@ async def resend(request: Request, place: Operator, webhook_id: UUID) -> Respons
 
 
 @router.post("/{webhook_id}/switch")
-async def switch(request: Request, place: Operator, webhook_id: UUID) -> Response:
+async def switch(request: Request, place: Operator, webhook_id: RowId) -> Response:
     """Turn an endpoint off, or on as if it were new."""
     enabled = text_of(await fields_of(request), "enabled") == "yes"
     await webhook.change(place.runtime, place.id, webhook_id, {"enabled": enabled}, place.actor)
@@ -116,7 +117,7 @@ async def switch(request: Request, place: Operator, webhook_id: UUID) -> Respons
 
 
 @router.post("/{webhook_id}/rotate")
-async def rotate(request: Request, place: Operator, webhook_id: UUID) -> Response:
+async def rotate(request: Request, place: Operator, webhook_id: RowId) -> Response:
     """A new secret, shown this once; the old one signs too for a day."""
     overlap = min(OVERLAP, LONGEST_OVERLAP)
     secret = await webhook.rotate(place.runtime, place.id, webhook_id, overlap, place.actor)
@@ -124,7 +125,7 @@ async def rotate(request: Request, place: Operator, webhook_id: UUID) -> Respons
 
 
 @router.post("/{webhook_id}/delete")
-async def remove(place: Operator, webhook_id: UUID) -> Response:
+async def remove(place: Operator, webhook_id: RowId) -> Response:
     """Delete an endpoint."""
     await webhook.remove(place.runtime, place.id, webhook_id, place.actor)
     return moved(f"{place.path}/settings/webhooks", "webhook_deleted")

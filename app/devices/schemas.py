@@ -20,11 +20,14 @@ from app.infra.fields import (
     AppId,
     AtMost,
     DeviceId,
+    Flag,
+    Number,
     OptionalName,
     Request,
     Said,
     Text,
     UserId,
+    Whole,
     Within,
     refuse,
 )
@@ -147,7 +150,7 @@ class SubscriptionIn(Request):
         )
     )
     keys: SubscriptionKeysIn = Field(description="what pushes to it are sealed with")
-    expirationTime: Annotated[float, Field(ge=0, le=2**53 - 1)] | None = Field(  # noqa: N815
+    expirationTime: Annotated[Number, Field(ge=0, le=2**53 - 1)] | None = Field(  # noqa: N815
         None, description="as the browser says (the Push API's name); it is not needed"
     )
 
@@ -242,17 +245,19 @@ Tokens = Annotated[
     list[TokenIn],
     AtMost(MOST_TOKENS, "too_many_tokens", f"at most {MOST_TOKENS} for one device", 1),
 ]
-ExpiresIn = Annotated[int, Within(SHORTEST, LONGEST, "expiry_out_of_bounds", " seconds (180 days)")]
+ExpiresIn = Annotated[
+    Whole, Within(SHORTEST, LONGEST, "expiry_out_of_bounds", " seconds (180 days)")
+]
 
 
 class PhoneReportIn(Request):
     """What an Android app knows of its phone, as it is now; what is not told stays unknown."""
 
-    full_screen: bool | None = Field(
+    full_screen: Flag | None = Field(
         None, description="it may show a call over the lock screen (`canUseFullScreenIntent`)"
     )
-    notifications: bool | None = Field(None, description="its notifications are allowed")
-    battery_optimized: bool | None = Field(
+    notifications: Flag | None = Field(None, description="its notifications are allowed")
+    battery_optimized: Flag | None = Field(
         None, description="the system may hold its messages back to save power"
     )
 
@@ -299,7 +304,7 @@ class DeviceIn(Request):
 class DeviceChangeIn(Request):
     """What to change of a device; `user_id` only with an API key."""
 
-    rings: bool = Field(
+    rings: Flag = Field(
         description="whether it is rung and notified; false turns it off", examples=[False]
     )
     user_id: UserId | None = Field(
@@ -339,7 +344,7 @@ class UserTokenIn(Request):
     the key that asks for it may do.
     """
 
-    expires_in: Annotated[int, Field(ge=60, le=30 * 24 * 3600)] = Field(
+    expires_in: Annotated[Whole, Within(60, 30 * 24 * 3600, "invalid_field")] = Field(
         3600, description="seconds for which it is good"
     )
     scopes: (

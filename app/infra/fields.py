@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import orjson
 from pydantic import (
@@ -15,6 +16,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    Strict,
     WithJsonSchema,
     model_validator,
 )
@@ -22,6 +24,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from app.core import identifiers
 from app.core.app_id import APP_ID_PATTERN, LONGEST, app_id_of
+from app.core.numerals import YES_OR_NO, id_of, whole_of
 from app.core.text import clean_name, is_storable
 from app.infra.urls import BadUrl, http_url
 
@@ -160,6 +163,47 @@ AvatarUrl = Annotated[
     WithJsonSchema({"type": "string", "format": "uri", "maxLength": LONGEST_AVATAR_URL}),
 ]
 """An https address of a picture. It is handed on and never fetched."""
+
+
+# --- numbers, ids, yes or no --------------------------------------------------------------------
+
+
+def _integral(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, Strict(), BeforeValidator(_integral)]
+"""A whole number of JSON, where 5.0 is one too; no text, and neither true nor false."""
+Number = Annotated[float, Strict()]
+Flag = Annotated[bool, Strict()]
+
+
+def _read(value: Any, found: Any, sentence: str) -> Any:
+    if isinstance(value, str) and found is None:
+        raise refuse("invalid_field", sentence)
+    return value if found is None else found
+
+
+def _whole_text(value: Any) -> Any:
+    found = whole_of(value) if isinstance(value, str) else None
+    return _read(value, found, "must be a whole number, in digits alone, such as 50")
+
+
+def _flag_text(value: Any) -> Any:
+    found = YES_OR_NO.get(value) if isinstance(value, str) else None
+    return _read(value, found, "must be `true` or `false`")
+
+
+def _id_text(value: Any) -> Any:
+    found = id_of(value) if isinstance(value, str) else None
+    return _read(value, found, "must be a UUID, such as 019ac0de-7b1c-7d3e-8f00-5a3b1c2d4e5f")
+
+
+WholeText = Annotated[int, Strict(), BeforeValidator(_whole_text)]
+"""A whole number in an address, where all is text."""
+FlagText = Annotated[bool, Strict(), BeforeValidator(_flag_text)]
+RowId = Annotated[UUID, BeforeValidator(_id_text)]
+"""A UUID, in an address or a body: see `app.core.numerals`."""
 
 
 # --- times --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from app.core.frozen import replace
 from app.core.language import LANGUAGE_PATTERN, best_language, language_tag
 from app.core.payload import AlertTexts, PayloadError, check_alert
-from app.infra.fields import AtMost, Request, Text, refuse
+from app.infra.fields import AtMost, Flag, Request, Text, refuse
 
 MOST_ARGS = 10
 MOST_LANGUAGES = 30
@@ -84,7 +84,7 @@ class NotificationIn(Request):
     sound: Key | None = Field(None, description="a sound of the app's", examples=["default"])
     category: Key | None = Field(None, description="Apple's category, for actions")
     channel_id: Key | None = Field(None, description="Android's notification channel")
-    badge: bool = Field(
+    badge: Flag = Field(
         True, description="of a missed call: the app's icon shows how many are unseen"
     )
 

@@ -24,9 +24,12 @@ from app.infra.fields import (
     AppId,
     AtMost,
     CallType,
+    Flag,
+    Number,
     Request,
     Said,
     Text,
+    Whole,
     Within,
     check_json,
     refuse,
@@ -51,8 +54,8 @@ _BOUNDED = Said(
         for name, (low, high) in BOUNDS.items()
     },
 )
-Every = Annotated[float, Within(4, 9, "alert_rings_out_of_bounds", " seconds")]
-LimitsIn = Annotated[dict[str, float], _LIMITS, _BOUNDED]
+Every = Annotated[Number, Within(4, 9, "alert_rings_out_of_bounds", " seconds")]
+LimitsIn = Annotated[dict[str, Number], _LIMITS, _BOUNDED]
 _RATES = AtMost(20, "unknown_rate_limit", f"known are {', '.join(rate_limits.NAMES)}")
 _BOUNDED_RATES = Said(
     additionalProperties=False,
@@ -66,7 +69,7 @@ _BOUNDED_RATES = Said(
         for name in rate_limits.NAMES
     },
 )
-RatesIn = Annotated[dict[str, int], _RATES, _BOUNDED_RATES]
+RatesIn = Annotated[dict[str, Whole], _RATES, _BOUNDED_RATES]
 
 
 def _readable(value: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +87,7 @@ Jwks = Annotated[dict[str, Any], AfterValidator(_readable), Said(maxProperties=1
 class UserTokenRules(Request):
     """What a tenant asks of its users' tokens; without any rule, what RFC 7519 asks."""
 
-    longest_life: Annotated[float, Field(ge=60, le=LONGEST_LIFE)] | None = Field(
+    longest_life: Annotated[Number, Field(ge=60, le=LONGEST_LIFE)] | None = Field(
         None,
         description="seconds from `iat` (without it, from now) to `exp` that a token may have",
         examples=[86_400],
@@ -151,27 +154,27 @@ class TenantSettings(Request):
     busy_call_types: Annotated[dict[CallType, WhenBusy], _TYPES] = Field(
         {}, description="the same per call type"
     )
-    users_may_ring: bool = Field(False, description="a user token may ring, as its own subject")
-    urgent_allowed: bool = Field(
+    users_may_ring: Flag = Field(False, description="a user token may ring, as its own subject")
+    urgent_allowed: Flag = Field(
         False,
         description="a ring may say that it is `urgent`: of what a user wishes only a block keeps "
         "it away then",
     )
-    tell_suppressed: bool = Field(
+    tell_suppressed: Flag = Field(
         False,
         description="a caller is told at once, with the reason, that the callee's wishes keep a "
         "ring away (`member.suppressed`); of a block never",
     )
-    users_may_set_handles: bool = Field(
+    users_may_set_handles: Flag = Field(
         False,
         description="a user token may set its subject's handles; who has one is rung by it, and "
         "nobody checks that a number is theirs",
     )
-    store_and_forward: bool = Field(
+    store_and_forward: Flag = Field(
         False, description="Apple may keep a ring for a phone that is off, until its deadline"
     )
-    voip_stops: bool = Field(False, description="a stop may travel as a VoIP push, as last resort")
-    end_unreachable: bool = Field(
+    voip_stops: Flag = Field(False, description="a stop may travel as a VoIP push, as last resort")
+    end_unreachable: Flag = Field(
         False,
         description="the ring of a user whom nothing can ring ends at once, and the call if nobody "
         "else is rung; without it that is told, and it rings on for a device that may come",
@@ -181,7 +184,7 @@ class TenantSettings(Request):
         description="whom a decline that does not say so is for: all the user's devices, or only "
         "the one that declines while others ring on",
     )
-    presence: bool = Field(
+    presence: Flag = Field(
         True,
         description="devices in a call must show life (`heartbeat_every`); without it nobody is "
         "away, or removed for silence",
@@ -213,10 +216,10 @@ class TenantSettings(Request):
     user_tokens: UserTokenRules = Field(
         UserTokenRules(), description="what user tokens must say, beyond `sub` and `exp`"
     )
-    keep_events_days: float = Field(
+    keep_events_days: Number = Field(
         7, ge=1, le=MOST_EVENTS_DAYS, description="days for which events are kept"
     )
-    keep_calls_days: float = Field(90, ge=1, le=3650, description="days for which calls are kept")
+    keep_calls_days: Number = Field(90, ge=1, le=3650, description="days for which calls are kept")
 
     @field_validator("limits")
     @classmethod

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from app.access import new_api_key, sign_user_token, signing_place
 from app.audit.log import SERVER, Actor, record
+from app.core.numerals import id_of
 from app.core.text import clean_name
 from app.infra import vault
 from app.infra.db import clock
@@ -97,11 +98,8 @@ async def find(runtime: Runtime, name_or_id: str) -> UUID:
     name_or_id = clean_name(name_or_id)
     async with runtime.database.autocommit() as session:
         row = await store.tenant_by_name(session, name_or_id)
-        if row is None:
-            try:
-                row = await store.tenant_by_id(session, UUID(name_or_id))
-            except ValueError:
-                row = None
+        if row is None and (known := id_of(name_or_id)) is not None:
+            row = await store.tenant_by_id(session, known)
     if row is None:
         raise NotFound("tenant_not_found", f"there is no tenant {name_or_id!r}")
     found: UUID = row["id"]

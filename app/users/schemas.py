@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from app.core.person import Handle, HandleKind, handle_key
 from app.core.suppression import DAYS, NONE, Period, Preferences
-from app.infra.fields import AtMost, CallType, Name, Request, Time, UserId, refuse
+from app.infra.fields import AtMost, CallType, Flag, Name, Request, Time, UserId, refuse
 
 AT_REST = {"at": "rest"}
 """The context in which what was taken before is read: it is shown as it is."""
@@ -109,7 +109,7 @@ class Exceptions(Request):
     users: Annotated[
         list[UserId], AtMost(MOST_ALLOWED, "too_many_exceptions", f"at most {MOST_ALLOWED} users")
     ] = Field([], description="callers who always ring, unless they are blocked")
-    repeat: bool = Field(False, description="who calls again within three minutes rings")
+    repeat: Flag = Field(False, description="who calls again within three minutes rings")
 
 
 class PreferencesIn(Request):

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from app.core.event import event_filters, nearest_filter
-from app.infra.fields import AtMost, Name, Said, Text, refuse
+from app.infra.fields import AtMost, Flag, Name, Number, Said, Text, refuse
 from app.infra.fields import Request as Body
 
 LONGEST_OVERLAP = 7 * 86_400.0
@@ -66,7 +66,7 @@ class ChangeIn(Body):
         None, description="`*`, groups such as `call.*`, or types", examples=[["call.*"]]
     )
     description: Name | None = Field(None, description="for people", examples=["our backend"])
-    enabled: bool | None = Field(
+    enabled: Flag | None = Field(
         None, description="false turns it off; true takes back what Ringline has disabled"
     )
 
@@ -74,6 +74,6 @@ class ChangeIn(Body):
 class RotateIn(Body):
     """`overlap`: seconds for which the old secret signs too."""
 
-    overlap: Annotated[float, Field(ge=0, le=LONGEST_OVERLAP)] = Field(
+    overlap: Annotated[Number, Field(ge=0, le=LONGEST_OVERLAP)] = Field(
         86_400.0, description="seconds for which the old secret signs too"
     )
