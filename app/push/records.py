@@ -66,7 +66,7 @@ RECORD = planned_once(f"""
         UPDATE pushes p SET state = n.state, is_open = n.state = 'pending', fence = n.fence,
             due_at = coalesce(n.due_at, p.due_at),
             claimed_by = CASE WHEN n.state = 'pending' THEN NULL ELSE n.worker END,
-            inherited = p.inherited OR n.silent, repeated = p.repeated OR n.silent,
+            inherited = p.inherited OR n.silent,
             status = n.status, reason = n.reason, environment = n.environment, healed = n.healed,
             sent_at = coalesce(p.sent_at, n.sent_at), answered_at = n.answered_at
         FROM mine n

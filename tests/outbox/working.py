@@ -192,7 +192,7 @@ def ended(m: Model, row: Row, mark: str) -> str:
 def carried(row: Row, mark: str) -> Row:
     """What a row knows of its tries after this one."""
     if mark == "T":
-        return row._replace(inherited=True, repeated=True)
+        return row._replace(inherited=True)
     return row._replace(once=True) if mark == "O" else row
 
 

@@ -112,6 +112,28 @@ async def test_a_silent_try_is_repeated_once(bench: Bench) -> None:
     assert bench.sends([always, once]) == [2, 2]
 
 
+async def test_a_repeat_that_never_left_its_worker_is_made_by_the_next(bench: Bench) -> None:
+    """A silent try was to be repeated, and whoever had claimed that died while it had no connection."""
+    worker = bench.start_worker()
+    phones = await bench.phones(1)
+    await bench.hold(phones)
+    barrier = bench.sim.connection_fault(hold=True)
+    bench.sim.close_connections(how="rst")
+    await eventually(lambda: claimed_again(bench), every=0.01)
+    old = bench.life(worker)
+    await condemn(bench, worker)
+    await eventually(lambda: new_life(bench, worker, old))
+    bench.sim.end_fault(barrier)
+    (row,) = await bench.all_in("accepted", "expired")
+    assert (row["state"], row["repeated"]) == ("accepted", True)
+    assert bench.sends(phones) == [2]
+
+
+async def claimed_again(bench: Bench) -> bool:
+    (row,) = await bench.pushes()
+    return bool(row["state"] == "sending" and row["inherited"])
+
+
 async def test_a_refusal_between_does_not_give_another_repeat(bench: Bench) -> None:
     bench.start_worker()
     (phone,) = await bench.phones(1)
