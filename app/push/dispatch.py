@@ -172,19 +172,20 @@ class Dispatcher:
     async def send_lost(self) -> None:
         """Claim anew what the database says that this worker has, and it does not know of.
 
-        A claim whose answer never came. Those whose answers may still come are waited for: one that
-        is abandoned has had its connection thrown away. What is past its deadline ends.
+        A claim whose answer never came. Those whose answers may still come are waited for, once the
+        database has said what it knows, which may be of claims that began meanwhile: one that is
+        abandoned has had its connection thrown away. What is past its deadline ends.
         """
         self._let_go()
         now = self._loop.time()
         if not self._doubtful and not self._held and now < self._looked + AT_REST:
             return
-        life, under_way = self.life, list(self._claiming)
+        life = self.life
         self._doubtful, self._looked = False, now
         async with self._runtime.database.autocommit() as session:
             known = await claims.claims_of(session, life.id)
-        if under_way:
-            await asyncio.wait(under_way)
+        if self._claiming:
+            await asyncio.wait(list(self._claiming))
         lost = sorted(known.keys() - self._held.keys())
         if not lost:
             return

@@ -1,10 +1,12 @@
 """What may have been handed over is repeated once, and never a third time; nothing is forgotten."""
 
 import secrets
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from app.infra.push_hints import HintOf, PushHint
 from app.push.life import FRESH, Life
@@ -189,6 +191,50 @@ async def test_a_claim_whose_answer_is_still_to_come_is_not_claimed_again(bench:
     (row,) = await bench.all_in("accepted")
     assert row["fence"] == 1
     assert bench.sends(phones) == [1]
+
+
+async def test_a_claim_that_began_during_a_look_for_lost_ones_is_not_claimed_again(
+    bench: Bench,
+) -> None:
+    """The database says that it is claimed, and the worker still reads how it was tried before."""
+    worker = bench.start_worker(without_sweep)
+    (phone,) = await bench.phones(1)
+    bench.sim.fault(token=phone.voip, status=503, reason="Shutdown", retry_after=40, times=1)
+    await bench.ring("bob")
+    (push,) = await eventually(lambda: tried_once(bench))
+    async with AsyncExitStack() as looking, AsyncExitStack() as reading:
+        await lock(bench, looking, "push_batches")
+        worker.submit(lambda dispatcher: dispatcher.send_lost())
+        await eventually(lambda: waiting(bench, 1), every=0.01)
+        await lock(bench, reading, "attempts")
+        await bench.tenant.execute(
+            "UPDATE pushes SET due_at = clock_timestamp() WHERE id = :id", id=push["id"]
+        )
+        worker.submit(lambda dispatcher: dispatcher.sweeping.claim([push["id"]]))
+        await eventually(lambda: waiting(bench, 1, of="%FROM attempts%"), every=0.01)
+        await looking.aclose()
+        await eventually(lambda: waiting(bench, 0, of="%push_batches%"), every=0.01)
+    (row,) = await bench.all_in("accepted")
+    assert (row["fence"], bench.sends([phone])) == (2, [2])
+
+
+async def tried_once(bench: Bench) -> list[dict[str, Any]]:
+    return [one for one in await bench.pushes() if one["state"] == "pending" and one["attempts"]]
+
+
+async def lock(bench: Bench, until: AsyncExitStack, table: str) -> None:
+    session = await until.enter_async_context(bench.tenant.runtime.database.transaction())
+    await session.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+
+
+async def waiting(bench: Bench, count: int, of: str = "%") -> bool:
+    """Whether so many statements, or more, wait for a lock; with 0, whether none does."""
+    rows = await bench.tenant.rows(
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+        "AND datname = current_database() AND query LIKE :of",
+        of=of,
+    )
+    return len(rows) >= count if count else not rows
 
 
 @pytest.mark.parametrize(
