@@ -13,8 +13,8 @@ from sqlalchemy import event, text
 
 from app.infra.db import Database
 from app.infra.settings import Settings
-from app.main import create_app
 from app.push.worker_store import LIVE_WORKERS
+from tests.apps import app_of
 from tests.e2e.house import eventually
 from tests.houses import HouseMaker
 from tests.infra.silence import proxy_before
@@ -29,7 +29,7 @@ async def api(database: str, redis: str, **more: object) -> AsyncIterator[httpx.
         redis_url=redis,
         **more,  # type: ignore[arg-type]
     )
-    app = create_app(settings)
+    app = app_of(settings)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client,

@@ -12,9 +12,9 @@ from app.api import audit as audit_api
 from app.infra.db import many
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
-from app.main import create_app
 from app.tenants import service as tenants
 from devkit.simulator import Simulator
+from tests.apps import app_of
 
 Query = Callable[..., Awaitable[list[dict[str, Any]]]]
 
@@ -69,7 +69,7 @@ def query(runtime: Runtime) -> Query:
 @pytest.fixture
 async def api(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """The public API of a process of its own, with an API key of a new tenant."""
-    app = create_app(settings)
+    app = app_of(settings)
     if not any(getattr(route, "path", "") == "/v1/audit" for route in app.routes):
         app.include_router(audit_api.router)
     transport = httpx.ASGITransport(app, client=("203.0.113.9", 50_000))

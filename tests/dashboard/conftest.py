@@ -16,10 +16,10 @@ from app.dashboard import admins, store
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
-from app.main import create_app
 from app.tenants import service as tenants
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
+from tests.apps import app_of
 from tests.conftest import DatabaseServer
 from tests.e2e.house import House, listening, running_house, url_of
 
@@ -80,7 +80,7 @@ class Site:
 
 @pytest.fixture
 async def site(settings: Settings, runtime: Runtime) -> AsyncIterator[Site]:
-    app = create_app(settings)
+    app = app_of(settings)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(app.router.lifespan_context(app))
         yield Site(app, runtime, stack)

@@ -23,6 +23,7 @@ from app.tenants.schemas import TenantSettings
 from app.users import service as users
 from app.webhooks import limited
 from tests import forks
+from tests.apps import app_of
 from tests.dashboard.conftest import Site, post
 
 OLDER = """
@@ -286,10 +287,8 @@ async def test_with_the_database_away_a_person_gets_a_page(settings: Settings) -
     """And a machine a problem document."""
     import httpx
 
-    from app.main import create_app
-
     nowhere = settings.model_copy(update={"database_url": "postgresql://127.0.0.1:1/nothing"})
-    app = create_app(nowhere)
+    app = app_of(nowhere)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://ringline.test") as one:

@@ -11,7 +11,7 @@ from app.dashboard.sign_in import MOST_FAILURES, network_of
 from app.infra.errors import Invalid
 from app.infra.settings import Settings
 from app.infra.vault import keyring
-from app.main import create_app
+from tests.apps import app_of
 from tests.dashboard.conftest import PASSWORD, Site, admin_with_password, post, sign_in
 
 EMAIL = "ada.lovelace@example.com"
@@ -168,7 +168,7 @@ async def public_site(settings: Settings, runtime):
     import contextlib
 
     chosen = settings.model_copy(update={"public_url": "https://ring.example.com"})
-    app = create_app(chosen)
+    app = app_of(chosen)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(app.router.lifespan_context(app))
         yield Site(app, runtime, stack)

@@ -23,13 +23,13 @@ from app.dashboard.standing import Standings, Trouble
 from app.infra.ids import uuid7
 from app.infra.runtime import open_runtime
 from app.infra.settings import Settings
-from app.main import create_app
 from app.push import worker_store
 from app.webhooks import service as webhooks
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
 from devkit.simulator.certificates import Authority
 from devkit.simulator.push_certificates import voip
+from tests.apps import app_of
 from tests.dashboard.conftest import BUNDLE, Site
 from tests.e2e.house import eventually
 from tests.infra.silence import proxy_before
@@ -187,7 +187,7 @@ async def test_many_pages_cost_one_look(site: Site) -> None:
 
 async def test_with_the_database_away_the_runbook_is_read_all_the_same(settings: Settings) -> None:
     nowhere = settings.model_copy(update={"database_url": "postgresql://127.0.0.1:1/nothing"})
-    app = create_app(nowhere)
+    app = app_of(nowhere)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://ringline.test") as one:

@@ -10,13 +10,13 @@ from structlog.contextvars import clear_contextvars
 from structlog.testing import capture_logs
 
 from app.infra.settings import Settings
-from app.main import create_app
+from tests.apps import app_of
 from tests.e2e.house import Tenant, eventually
 
 
 @pytest.fixture
 async def client(database: str, redis: str) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(
+    app = app_of(
         Settings(
             environment="development",
             database_url=database.replace("postgresql+asyncpg", "postgresql"),

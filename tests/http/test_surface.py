@@ -2,7 +2,7 @@
 
 import contextlib
 
-from app.main import create_app
+from tests.apps import app_of
 from tests.dashboard.conftest import *  # noqa: F403  (settings, runtime, site)
 from tests.dashboard.conftest import Site, post
 
@@ -33,7 +33,7 @@ async def test_what_may_be_asked_of_a_path_is_told_whole(site: Site) -> None:
 
 async def test_other_origins_read_nothing(settings, runtime) -> None:
     named = settings.model_copy(update={"cors_origins": ["https://app.example.com"]})
-    app = create_app(named)
+    app = app_of(named)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(app.router.lifespan_context(app))
         visitor = await Site(app, runtime, stack).visitor()

@@ -14,7 +14,7 @@ from app.infra.clock import Clock
 from app.infra.db import Database
 from app.infra.ids import uuid7
 from app.infra.settings import Settings
-from app.main import create_app
+from tests.apps import app_of
 
 ROOT = Path(__file__).resolve().parents[2]
 THEN = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -68,7 +68,7 @@ async def test_a_process_with_a_wrong_clock_goes_by_the_databases(
         database_url=database.replace("postgresql+asyncpg", "postgresql"),
         redis_url=redis,
     )
-    app = create_app(settings)
+    app = app_of(settings)
     async with app.router.lifespan_context(app):
         assert abs(clock.unix() - right()) < 2
         assert abs((uuid7().int >> 80) / 1000 - right()) < 2

@@ -15,8 +15,8 @@ import uvicorn
 from app.calls import service as calls
 from app.infra.settings import Settings
 from app.live.streams import Limits, Streams
-from app.main import create_app
 from devkit.embedded import running_valkey
+from tests.apps import app_of
 from tests.e2e.house import Tenant, eventually, new_tenant
 from tests.houses import HouseMaker
 from tests.live.listener import Listener, RefusedToListen, listening
@@ -130,7 +130,7 @@ async def test_a_server_that_stops_says_so_and_does_not_hang(make_house: HouseMa
 @contextlib.asynccontextmanager
 async def api_with(settings: Settings, limits: Limits) -> AsyncIterator[tuple[str, Streams]]:
     """The API in this loop, its streams with limits of this test's own."""
-    app = create_app(settings)
+    app = app_of(settings)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     serving = asyncio.create_task(server.serve())
     while not server.started:

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from app.infra.settings import Settings
-from app.main import create_app
 from devkit.simulator import Simulator
+from tests.apps import app_of
 from tests.devkit.lab.conftest import Visitor, phone_of
 
 ADDRESSES = [
@@ -48,7 +48,7 @@ def settings(database: str, redis: str, simulator: Simulator | None, **more: str
 @contextlib.asynccontextmanager
 async def visiting(chosen: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an API in this process."""
-    app = create_app(chosen)
+    app = app_of(chosen)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(
