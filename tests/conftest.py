@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from devkit.embedded import running_postgres, running_valkey
 from tests.chance import VARIABLE, run_seed
+from tests.order import longest_first
 
 # Who starts the tests in the background (`make test &`, nohup) has all that they start ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -67,6 +68,13 @@ def pytest_configure(config: pytest.Config) -> None:
             config.pluginmanager.register(one, one.__name__)
     hypothesis.settings.register_profile("ringline", print_blob=True, deadline=None)
     hypothesis.settings.load_profile("ringline")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, each begins with one of those that take longest."""
+    if hasattr(config, "workerinput"):
+        items[:] = longest_first(items, config.workerinput["workercount"])
 
 
 def pytest_collection(session: pytest.Session) -> None:

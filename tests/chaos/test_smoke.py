@@ -5,6 +5,7 @@ import pytest
 from tests.chaos.run import SMOKE, chaos
 
 
+@pytest.mark.long(50)
 @pytest.mark.timeout(240)
 def test_a_minute_of_faults_breaks_no_promise() -> None:
     _, outcomes = chaos(SMOKE, smoke=True, rate=4)

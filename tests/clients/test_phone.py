@@ -63,6 +63,7 @@ async def test_it_rings_answers_and_stops_beside_the_users_other_devices(
         await said(first, "refused", "accept")
 
 
+@pytest.mark.long(20)
 async def test_it_comes_back_from_a_cut_and_from_sleep(
     tenant: Tenant, typescript_project: Path
 ) -> None:

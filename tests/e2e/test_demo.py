@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests import forks
 from tests.e2e.house import Tenant
@@ -46,6 +47,7 @@ def a_servers_environment() -> dict[str, str]:
     }
 
 
+@pytest.mark.long(21)
 def test_demo_rings_twice_over_and_leaves_nothing_running(tmp_path: Path) -> None:
     """The first time it ends by itself, the second time it is killed while its page is open.
 

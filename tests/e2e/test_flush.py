@@ -5,6 +5,7 @@ import contextlib
 import secrets
 from typing import Any
 
+import pytest
 import redis.asyncio
 
 from devkit.embedded import running_valkey
@@ -31,6 +32,7 @@ async def make_phones(tenant: Tenant) -> dict[str, str]:
     return tokens
 
 
+@pytest.mark.long(20)
 async def test_redis_flushed_in_the_middle_of_100_calls(make_house: HouseMaker) -> None:
     async with contextlib.AsyncExitStack() as stack:
         valkey = stack.enter_context(running_valkey())

@@ -4,6 +4,8 @@ import asyncio
 import random
 from collections.abc import Sequence
 
+import pytest
+
 from devkit.simulator.google.accounts import Account
 from tests.chance import dice, often
 from tests.e2e.android import account, give_account
@@ -38,6 +40,7 @@ RANG = "SELECT kind, state FROM targets WHERE tenant_id = :tenant AND user_id = 
 STATES = "SELECT DISTINCT state FROM targets WHERE tenant_id = :tenant"
 
 
+@pytest.mark.long(19)
 async def test_a_group_is_rung_once_or_repeated_once_wherever_its_worker_dies(
     make_house: HouseMaker, account: Account
 ) -> None:

@@ -88,6 +88,7 @@ async def test_a_call_that_somebody_ends(chromium: Browser, lab_house: House) ->
         ]  # fmt: skip
 
 
+@pytest.mark.long(30)
 async def test_a_call_that_ends_by_its_time(chromium: Browser, lab_house: House) -> None:
     """Unanswered; of three of whom one declines and one leaves, so that Alice is alone; too long."""
     async with opened(chromium, lab_house.apis[0].url) as lab:
