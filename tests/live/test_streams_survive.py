@@ -22,6 +22,9 @@ from tests.houses import HouseMaker
 from tests.live.listener import Listener, RefusedToListen, listening
 from tests.telling import tell_users
 
+QUICK = 2.0
+"""Seconds that tell what is told at once, on a busy machine too, from what a look finds after three."""
+
 MANY = 300
 
 
@@ -89,20 +92,20 @@ async def test_redis_flushed_gone_and_back(make_house: HouseMaker, tmp_path: Pat
                 await tenant.ring("bob", id="flushed")
                 began = time.monotonic()
                 one = await bob.wait_for(lambda e: e.data.get("cid") == "default:flushed")
-                assert one.at - began < 0.5
+                assert one.at - began < QUICK
                 stack.close()  # no Redis at all
                 began = time.monotonic()
                 await tenant.ring("bob", id="gone")
-                assert time.monotonic() - began < 1
+                assert time.monotonic() - began < QUICK
                 one = await bob.wait_for(lambda e: e.data.get("cid") == "default:gone")
-                assert one.at - began < 3.5
+                assert one.at - began < 10
                 # streams of the process that commits need no Redis
                 async with listening(house.apis[0].url, token) as same:
                     await same.wait_for("snapshot")
                     began = time.monotonic()
                     await tenant.ring("bob", id="here")
                     one = await same.wait_for("ring.started")
-                    assert one.at - began < 0.5
+                    assert one.at - began < QUICK
 
 
 async def test_a_server_that_stops_says_so_and_does_not_hang(make_house: HouseMaker) -> None:

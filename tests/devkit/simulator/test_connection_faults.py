@@ -131,7 +131,7 @@ async def test_pings_the_client(sim: Simulator, client: RawClient) -> None:
     loop = asyncio.get_running_loop()
     took = await loop.run_in_executor(None, sim.ping, listed["number"])
     assert took is not None
-    assert 0 < took < 1
+    assert 0 < took < 10
     assert sim.statistics()["pings_acknowledged"] == 1
     client._task.cancel()  # It reads no more, so it answers no more.
     assert await loop.run_in_executor(None, sim.ping, listed["number"], 0.1) is None

