@@ -9,14 +9,13 @@ from app.core.frozen import frozen
 from app.events import store as events
 from app.infra.db import Connection, Row, many
 from app.infra.statements import planned_once
-from app.push.tokens import could_ring
+from app.push.tokens import could_ring, of_user
 
 User = tuple[UUID, str]
 SILENCED = planned_once(f"""
     SELECT DISTINCT t.tenant_id, t.user_id
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:users AS text[])) AS w(tenant_id, user_id)
-    JOIN tokens t USING (tenant_id, user_id)
-    WHERE NOT t.rings AND {could_ring("t")}
+    {of_user("w", f"NOT t.rings AND {could_ring('t')}")}
 """)  # noqa: S608  (constants)
 
 

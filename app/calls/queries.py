@@ -10,6 +10,7 @@ from app.core.limits import BOUNDS
 from app.infra import clock
 from app.infra.db import Connection, many
 from app.infra.ids import least_uuid7
+from app.infra.statements import answer
 
 LIVE_OF_USERS = text("""
     SELECT m.tenant_id, m.user_id, c.id
@@ -105,7 +106,7 @@ async def owe_update(session: Connection, ids: Sequence[UUID]) -> None:
 
     Of a call that has ended they were told that; nothing more follows.
     """
-    await session.execute(OWE_UPDATE, {"ids": list(ids)})
+    await answer(session, OWE_UPDATE, {"ids": list(ids)})
 
 
 async def updates_due(session: Connection, limit: int, aside: Sequence[UUID]) -> list[UUID]:

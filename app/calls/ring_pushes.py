@@ -51,9 +51,9 @@ def ring_pushes(
     same |= {"created_at": now, "purpose": Purpose.RING.value}
     rows, in_batches, again = list[Row](), list[Row](), list[NewRepeat]()
     for tenant, session_id, ring in rings:
-        own = own_of(tenant, ring)
+        own, to = own_of(tenant, ring), in_batches if session_id in large else rows
         for token in by_user.get((tenant, ring.user_id), {}).values():
-            if (ring.uuid, token["id"]) in known:
+            if known and (ring.uuid, token["id"]) in known:
                 continue
             row: dict[str, Any] = {
                 "id": uuid7(),
@@ -64,7 +64,7 @@ def ring_pushes(
             }
             if own != usual:
                 row |= {"tenant_id": tenant, "deadline": ring.deadline}
-            (in_batches if session_id in large else rows).append(row)
+            to.append(row)
             if token["every"] is not None:
                 again += alerts.repeats(cast("NewRing", same | row), token["every"])
     made = [begun(rows, same, late=late)]

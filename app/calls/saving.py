@@ -15,6 +15,7 @@ from app.core.call import Decision, Member, Ring, due_at
 from app.core.frozen import replace
 from app.core.person import NOBODY, stored_person
 from app.infra.db import Connection, Insert, Joined, Row, Shape, as_json, insert_with, said_apart
+from app.infra.statements import answer
 
 FREE: Final = "ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING"
 NEW_MEMBER: Final = ("session_id", "ring", *MEMBER)
@@ -99,7 +100,7 @@ async def save_calls(session: Connection, calls: Sequence[Stored]) -> None:
         }
         for stored in calls
     ]
-    await session.execute(SAVE_CALLS, {"rows": as_json(rows)})
+    await answer(session, SAVE_CALLS, {"rows": as_json(rows)})
 
 
 SAVE_MISSED = text("""
@@ -143,7 +144,7 @@ async def save_missed(session: Connection, calls: Sequence[Decision], decided: D
         "outcome": ring.outcome,
         "callkit_reason": ring.callkit_reason,
     }
-    await session.execute(SAVE_MISSED, values)
+    await answer(session, SAVE_MISSED, values)
 
 
 OfCall = tuple[UUID, UUID, Member]
@@ -175,7 +176,7 @@ SAVE_MEMBERS = text("""
 async def save_members(session: Connection, members: Sequence[OfCall]) -> None:
     """Write members as commands left them, of calls that this transaction holds locked."""
     rows = [_member_row(session_id, member) for _, session_id, member in members]
-    await session.execute(SAVE_MEMBERS, {"rows": as_json(rows)})
+    await answer(session, SAVE_MEMBERS, {"rows": as_json(rows)})
 
 
 def _member_row(session_id: UUID, member: Member) -> dict[str, Any]:
@@ -238,7 +239,7 @@ async def settle_rings(session: Connection, rings: Sequence[Ring]) -> None:
         }
         for ring in sorted(rings, key=lambda ring: ring.uuid)
     ]
-    await session.execute(SETTLE, {"rows": as_json(rows)})
+    await answer(session, SETTLE, {"rows": as_json(rows)})
 
 
 SHOW = text("""
@@ -252,7 +253,7 @@ async def show_rings(session: Connection, rings: Sequence[Ring]) -> None:
     """Write on which screens rings are."""
     ordered = sorted(rings, key=lambda ring: ring.uuid)
     rows = [{"uuid": ring.uuid, "shown_on": ring.shown_on} for ring in ordered]
-    await session.execute(SHOW, {"rows": as_json(rows)})
+    await answer(session, SHOW, {"rows": as_json(rows)})
 
 
 def after(stored: Stored, decision: Decision) -> Stored:

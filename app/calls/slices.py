@@ -9,6 +9,7 @@ written at once.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -27,6 +28,7 @@ from app.calls.suppressing import record_suppressed, suppressed
 from app.core.call import Call, Callee, RingOwed, decide
 from app.core.frozen import frozen, replace
 from app.core.person import person_from, stored_person
+from app.infra import statements
 from app.infra.db import Connection, Row, as_json
 from app.push import batches, tokens
 from app.tenants.schemas import WhenBusy
@@ -100,7 +102,13 @@ def debt_of(one: RingRequest, *, ruled: bool) -> str | None:
 def owed_by(stored: Stored) -> Owed:
     """What this call owes; it owes something."""
     assert stored.owed is not None
-    said = orjson.loads(stored.owed)
+    return _read(stored.owed)
+
+
+@lru_cache(maxsize=8)
+def _read(debt: str) -> Owed:
+    """Kept, as each slice asks: of 350 callees it is 0.7 ms."""
+    said = orjson.loads(debt)
     callees = [Callee(user, UUID(ring), person_from(who)) for user, ring, who in said["callees"]]
     return Owed(**said | {"callees": tuple(callees)})
 
@@ -147,7 +155,7 @@ async def pay(
         if one.owed.kept
     ]
     if rows:  # before `apply`, which locks feeds: who repeats a request holds its row, then those
-        await session.execute(ANSWERED, {"rows": as_json(rows)})
+        await statements.answer(session, ANSWERED, {"rows": as_json(rows)})
     applied = await apply(session, [*changes, *others], now, found)
     await record_suppressed(session, changes)
     unsaved = [one.call.id for one in last if not one.change.decision.changed]

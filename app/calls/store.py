@@ -23,7 +23,7 @@ from app.core.call import Member, Others, Ring
 from app.core.frozen import frozen, replace
 from app.core.large_calls import may_be_partial, part_of
 from app.infra.db import Connection, RowValue, many, one, read
-from app.infra.statements import planned_once
+from app.infra.statements import answer, planned_once
 from app.push.targets import of_ring
 
 BY_NAME = text("""
@@ -137,8 +137,8 @@ async def lock_if_free(session: Connection, tenant_id: UUID, session_id: UUID) -
 async def ring(session: Connection, tenant_id: UUID, uuid: UUID) -> Ring | None:
     """One ring, whether or not it is the latest that was made to reach its member."""
     values = {"ring": uuid, "tenant": tenant_id}
-    row = (await session.execute(RING_BY_UUID, values)).first()
-    return None if row is None else ring_from(row)
+    _, rows = await answer(session, RING_BY_UUID, values)
+    return ring_from(rows[0]) if rows else None
 
 
 async def due(session: Connection, limit: int, aside: Sequence[UUID]) -> list[UUID]:
@@ -154,14 +154,14 @@ async def load(
 
     Comes after the lock, as statements of their own. `members_of`: only these get their members.
     """
-    calls = (await session.execute(CALLS, {"ids": list(ids)})).all()
+    _, calls = await answer(session, CALLS, {"ids": list(ids)})
     of = ids if members_of is None else members_of
-    members = await session.execute(MEMBERS, {"ids": list(of)})
+    _, members = await answer(session, MEMBERS, {"ids": list(of)})
     by_call: dict[UUID, dict[str, Member]] = {row[0]: {} for row in calls}
     for row in members:
         member = _member_of(row)
         by_call[row[0]][member.user_id] = member
-    now: datetime = (await session.execute(CLOCK)).scalar_one()
+    _, ((now,),) = await answer(session, CLOCK)
     return now, {row[0]: stored_from(row, by_call[row[0]]) for row in calls}
 
 
@@ -173,15 +173,16 @@ async def load_for(
     `users`: the members that they are about; None: they need all. Of a large call, where that is
     enough, these are loaded and the others counted.
     """
-    row = (await session.execute(COUNTED, {"id": session_id})).one()
+    _, (row,) = await answer(session, COUNTED, {"id": session_id})
     now, due_at_, count, joined, ringing = row[len(CALL) :]
     stored = stored_from(row[: len(CALL)], {})
     all_of_it = Others(count, joined, ringing, due_at_ or now)
     if users is not None and may_be_partial(stored.call, all_of_it, now):
-        found = await session.execute(AMONG_MEMBERS, {"id": session_id, "users": list(users)})
+        values = {"id": session_id, "users": list(users)}
+        _, found = await answer(session, AMONG_MEMBERS, values)
         call = part_of(stored.call, all_of_it, _by_user(found))
     else:
-        found = await session.execute(MEMBERS, {"ids": [session_id]})
+        _, found = await answer(session, MEMBERS, {"ids": [session_id]})
         call = replace(stored.call, members=_by_user(found))
     return now, replace(stored, call=call)
 

@@ -11,6 +11,7 @@ from app.core.event import UserEventType, rfc3339
 from app.events.models import TenantEvent, UserEvent
 from app.events.tombstones import buried, named
 from app.infra.db import Connection, Row, insert_rows, many, one
+from app.infra.statements import answer
 
 MOVE_FEEDS = text("""
     UPDATE feeds f SET seq = n.seq
@@ -67,7 +68,8 @@ async def tell_users(
             {"tenant_id": tenant_id, "user_id": user_id, "seq": last[user], "at": at, "body": body}
         )
     await insert_rows(session, UserEvent.__table__, rows)
-    await session.execute(
+    await answer(
+        session,
         MOVE_FEEDS,
         {
             "tenants": [tenant for tenant, _ in last],

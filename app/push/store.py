@@ -12,7 +12,7 @@ from app.core.push import Purpose, PushReason
 from app.infra.db import Connection, RowValue, insert_all, many, one, read
 from app.infra.ids import uuid7
 from app.infra.push_hints import HintOf, PushHint
-from app.infra.statements import planned_once
+from app.infra.statements import answer, planned_once
 from app.push import batches
 from app.push.claimed import OVER, RingRow
 from app.push.claims import CALL
@@ -50,7 +50,7 @@ async def drop_unsent(
     """
     if large:
         await batches.leave_rings(session, large, rings)
-    await session.execute(DROP_RINGS, {"rings": list(rings)})
+    await answer(session, DROP_RINGS, {"rings": list(rings)})
 
 
 REPORT = """
