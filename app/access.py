@@ -42,6 +42,7 @@ ASYMMETRIC = frozenset({"RS256", "ES256"})
 MOST_AUDIENCES = 20
 KID = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 MAC = 16
+URL_SAFE = bytes.maketrans(b"+/", b"-_")
 CALL_TOKEN = struct.Struct(">16s16s16sI")
 MEMBER_TOKEN = struct.Struct(">16s16sIB")
 ACTIVATION_TOKEN = struct.Struct(">16s16sI")
@@ -241,7 +242,8 @@ def read_activation_token(keyring: Keyring, token: str, now: float) -> Activatio
 
 def _sign(keyring: Keyring, prefix: str, body: bytes) -> str:
     raw = body + keyring.token_mac(prefix.encode() + body, MAC)
-    return prefix + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    # as base64.urlsafe_b64encode, without its padding: half the cost
+    return prefix + binascii.b2a_base64(raw, newline=False).translate(URL_SAFE, b"=").decode()
 
 
 def read_call_token(keyring: Keyring, token: str, now: float) -> CallToken:

@@ -64,7 +64,8 @@ class PushRequest(NotificationRequest):
             raise ValueError("an apns-id of more than 126 characters")
         self.id_field = bytes((len(id_bytes),)) + id_bytes
         # What pushes have in common within a ring: the engine keeps these headers encoded.
-        self.common = (topic, kind, priority, expiration, collapse_key)
+        # by the kind's text: an enum's hash is a function in Python
+        self.common = (topic, kind._value_, priority, expiration, collapse_key)
 
     @classmethod
     def of(cls, request: NotificationRequest, *, now: float, topic: str | None) -> "PushRequest":

@@ -206,6 +206,13 @@ WINDOW: Final = 600
 """Seconds over which refusals of device tokens are counted."""
 
 _SLICE: Final = 60
+
+
+def same_minute(one: float, other: float) -> bool:
+    """Whether `TokenRefusals` counts what happens at these times together."""
+    return one // _SLICE == other // _SLICE
+
+
 BURST: Final = 5
 """So many refused device tokens, and more of them than accepted, mean a wrong credential."""
 
@@ -216,8 +223,8 @@ class TokenRefusals:
 
     slices: tuple[tuple[int, int, int], ...] = ()
 
-    def note(self, *, refused: bool, now: float) -> "TokenRefusals":
-        """Count one push: `refused` for BadDeviceToken and DeviceTokenNotForTopic, else accepted.
+    def note(self, *, refused: bool, now: float, pushes: int = 1) -> "TokenRefusals":
+        """Count pushes: `refused` for BadDeviceToken and DeviceTokenNotForTopic, else accepted.
 
         Of a push that was tried in both environments, count each answer with its credential.
         """
@@ -225,10 +232,10 @@ class TokenRefusals:
         kept = self.slices
         if kept and kept[-1][0] == minute:  # what is too old went when this minute began
             _, bad, good = kept[-1]
-            counted = (minute, bad + refused, good + (not refused))
+            counted = (minute, bad + refused * pushes, good + (not refused) * pushes)
             return TokenRefusals((*kept[:-1], counted))
         kept = tuple(x for x in kept if x[0] > minute - WINDOW // _SLICE)
-        return TokenRefusals((*kept, (minute, int(refused), int(not refused))))
+        return TokenRefusals((*kept, (minute, refused * pushes, (not refused) * pushes)))
 
     def burst(self, now: float) -> bool:
         """Whether so many tokens are refused that it is the credential that is wrong."""

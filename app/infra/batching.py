@@ -211,9 +211,10 @@ class GroupWriter(Generic[Written, State]):
 
     def add(self, item: Written) -> None:
         """Have an item written."""
+        if not self._new:
+            self.idle.clear()
+            self._wake.set()
         self._new.append(item)
-        self.idle.clear()
-        self._wake.set()
         if self._gathering and self._pause(len(self._new)) <= 0:
             self._soon.set()
 

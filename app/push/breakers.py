@@ -11,6 +11,7 @@ from app.core.breaker import (
     is_failing,
     is_untroubled,
     record,
+    same_minute,
     try_failing,
 )
 from app.core.frozen import frozen
@@ -26,6 +27,7 @@ SECOND_THOUGHTS = 2.0
 
 TURNS_KEPT = 10_000
 NEW = Breaker()
+NONE_REFUSED = TokenRefusals()
 
 
 @frozen
@@ -43,6 +45,8 @@ class Breakers:
     def __init__(self) -> None:
         self._breakers: dict[Key, Breaker] = {}
         self._refusals: dict[Key, TokenRefusals] = {}
+        self._good: dict[Key, list[float]] = {}
+        """(When the first was, how many) of those accepted since `_refusals` were last counted."""
         self._stopped_at: dict[Key, float] = {}
         self._turns: dict[tuple[Key, UUID], float] = {}
 
@@ -71,12 +75,10 @@ class Breakers:
         A stopped one goes on when the database no longer calls it refused: a probe, or a person,
         has found it in order. A first attempt that has to wait is given a turn of its own.
         """
+        if self.lets_all_pass(credential, environment):
+            return None
         key = credential.key(environment)
-        breaker = self._breakers.get(key)
-        if breaker is None:
-            return None
-        if not self._turns and is_untroubled(breaker):
-            return None
+        breaker = self._breakers[key]
         if self._is_mended(breaker, credential, environment, now):
             breaker = Breaker()
         its_turn = self._turns.pop((key, one.push_id), now + 1) <= now + CLOCK_STEP
@@ -90,13 +92,16 @@ class Breakers:
                 del self._turns[next(iter(self._turns))]
         return seconds
 
+    def lets_all_pass(self, credential: Usable, environment: Environment) -> bool:
+        """Whether every push may go by this credential now, and none changes anything by that."""
+        breaker = self._breakers.get(credential.key(environment))
+        return breaker is None or (not self._turns and is_untroubled(breaker))
+
     def suspicion(
         self, credential: Usable, environment: Environment, now: float
     ) -> tuple[bool, bool]:
         """(a burst of refused device tokens, whether a refused one may be believed dead)."""
-        refusals = self._refusals.get(credential.key(environment))
-        if refusals is None:
-            return False, False
+        refusals = self._counted(credential.key(environment))
         return refusals.burst(now), refusals.may_retire(now)
 
     def note_answer(
@@ -112,8 +117,35 @@ class Breakers:
         if refused and reason not in credential.service.device_refusals:
             return
         key = credential.key(environment)
-        counted = self._refusals.get(key, TokenRefusals())
-        self._refusals[key] = counted.note(refused=refused, now=now)
+        if refused:
+            self._refusals[key] = self._counted(key).note(refused=True, now=now)
+        else:
+            self._count_good(key, now)
+
+    def note_taken(self, credential: Usable, environment: Environment, now: float) -> bool:
+        """Count a push that was simply taken; whether its reaction changes nothing beside."""
+        key = credential.key(environment)
+        self._count_good(key, now)
+        breaker = self._breakers.get(key)
+        return breaker is None or is_untroubled(breaker)
+
+    def _count_good(self, key: Key, now: float) -> None:
+        """As `TokenRefusals.note` would, but by the minute: they are many, and seldom asked for."""
+        good = self._good.get(key)
+        if good is not None and same_minute(good[0], now):
+            good[1] += 1
+            return
+        self._counted(key)
+        self._good[key] = [now, 1]
+
+    def _counted(self, key: Key) -> TokenRefusals:
+        """All that is known of a key's refused and accepted pushes."""
+        counted = self._refusals.get(key, NONE_REFUSED)
+        good = self._good.pop(key, None)
+        if good is not None:
+            counted = counted.note(refused=False, now=good[0], pushes=int(good[1]))
+            self._refusals[key] = counted
+        return counted
 
     def note_reaction(
         self,
@@ -126,7 +158,7 @@ class Breakers:
         """Move the breaker; returns an alarm if one is due. `subject`: who was in this attempt."""
         key = credential.key(environment)
         before = self._breakers.get(key, NEW)
-        if _is_plain_good(reaction) and is_untroubled(before):
+        if is_plain_good(reaction) and is_untroubled(before):
             return None
         after, alarm = record(before, reaction, now, subject=subject)
         self._breakers[key] = after
@@ -138,7 +170,7 @@ class Breakers:
         return alarm
 
 
-def _is_plain_good(reaction: Reaction) -> bool:
+def is_plain_good(reaction: Reaction) -> bool:
     """Whether it says no more than that the service works and knows the credential."""
     return (
         reaction.signal is Signal.GOOD

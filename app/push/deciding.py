@@ -43,6 +43,9 @@ class Breakers(Protocol):
     ) -> float | None:
         """Seconds to wait, None for now, infinity for a stopped one."""
 
+    def lets_all_pass(self, credential: Usable, environment: Environment) -> bool:
+        """Whether no push has to wait, and none changes anything."""
+
     def is_failing(self, credential: Usable, environment: Environment, now: float) -> bool:
         """Whether another should go first."""
 
@@ -53,14 +56,21 @@ class CredentialSet:
     def __init__(self, rows: Sequence[Usable]) -> None:
         self._rows = rows
         self._ordered: dict[tuple[Any, ...], list[Usable]] = {}
+        self._last: tuple[ClaimedPush | None, Environment | None, list[Usable]] = (None, None, [])
+        """Of a push it is asked where it is served, and then by what."""
 
     def serving(self, push: ClaimedPush, environment: Environment) -> list[Usable]:
         """Those that serve a push's app in this environment, the fittest first."""
+        last, where, served = self._last
+        if push is last and environment is where:
+            return served
         key = push.tenant_id, push.app_id, environment, push.kind
         found = self._ordered.get(key)
         if found is None:
             found = self._ordered[key] = in_order(self._rows, *key)
-        return made_for(push.token, push.kind, found)
+        served = made_for(push.token, push.kind, found)
+        self._last = push, environment, served
+        return served
 
 
 def try_of(push: ClaimedPush) -> Try:
@@ -81,12 +91,16 @@ def choose(
     the app, though the database may not know of it yet; so are those by which this push has
     `failed` (in that order), until it has failed by all.
     """
-    environment, one = push.environment, try_of(push)
+    environment = push.environment
     found = usable.serving(push, environment)
     if not found:
         return None, None
     if len(found) == 1:
-        return found[0], breakers.wait(found[0], environment, now, one)
+        only = found[0]
+        if breakers.lets_all_pass(only, environment):
+            return only, None
+        return only, breakers.wait(only, environment, now, try_of(push))
+    one = try_of(push)
 
     def group(credential: Usable) -> int:
         if credential.id in failed:
@@ -94,7 +108,7 @@ def choose(
         return int(breakers.is_failing(credential, environment, now))
 
     best, shortest, reached = found[0], math.inf, 0
-    for credential in sorted(found, key=group) if len(found) > 1 else found:
+    for credential in sorted(found, key=group):
         if not math.isinf(shortest) and group(credential) > reached:
             break  # it is worth the wait
         wait = breakers.wait(credential, environment, now, one)

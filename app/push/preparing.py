@@ -21,9 +21,9 @@ from app.core.payload import (
     check_template,
     for_members,
 )
-from app.core.person import person_from
+from app.core.person import Person, person_from
 from app.core.push import Purpose, TokenKind
-from app.infra.sender import OutgoingPush
+from app.infra.sender import OutgoingPush, Service
 from app.infra.vault import Keyring
 from app.push.claimed import CallFacts, ClaimedPush, Rung
 from app.push.moments import Moment, Unix
@@ -35,8 +35,8 @@ log = structlog.get_logger(__name__)
 TOKEN_OUTLIVES_RING = 300.0
 """Seconds."""
 
-Group = tuple[UUID, TokenKind, str, datetime, datetime]
-"""The rings of one call, by one kind of token to one app, begun and over together."""
+Group = tuple[UUID, datetime, datetime]
+"""The rings of one call, begun and over together."""
 
 NOTIFIED = frozenset(
     (kind, purpose)
@@ -47,6 +47,26 @@ NOTIFIED = frozenset(
     or (kind in senders.REPEATED_KINDS and purpose is not Purpose.STOP)
 )
 """Which pushes the phone's system shows by itself."""
+
+
+@frozen
+class Way:
+    """What all tokens of one kind to one app of a tenant are told by, and what has been prepared.
+
+    `rings_unseen`: a ring is no notification to them. `profiles`: its payloads' profile and its
+    template, once they are asked for. `prepared`: what each ring says, by its id.
+    `groups`: of the first ring of each what was prepared, and of what; `members` how the others
+    are, once there are others.
+    """
+
+    settings: TenantSettings
+    service: Service
+    rings_unseen: bool
+    newer: bool
+    profiles: list[tuple[str, Template | None]] = field(default_factory=list)
+    prepared: dict[UUID, Prepared] = field(default_factory=dict)
+    groups: dict[Group, tuple[Prepared, RingFacts]] = field(default_factory=dict)
+    members: dict[Group, ForMember | None] = field(default_factory=dict)
 
 
 @frozen
@@ -61,14 +81,10 @@ class Preparing:
     said: Mapping[UUID, dict[str, Any]]
     public_url: str
     keyring: Keyring
+    ways: dict[tuple[UUID, TokenKind, str], Way] = field(default_factory=dict)
     payloads: dict[tuple[UUID, TokenKind, str, str | None], Prepared] = field(default_factory=dict)
-    settings: dict[UUID, TenantSettings] = field(default_factory=dict)
     badges: dict[User, int] = field(default_factory=dict)
     locales: dict[UUID, str] = field(default_factory=dict)
-    groups: dict[Group, tuple[Prepared, RingFacts]] = field(default_factory=dict)
-    """Of the first ring of each group: what was prepared, and of what."""
-    members: dict[Group, ForMember | None] = field(default_factory=dict)
-    """How the others are prepared, once there are others."""
     until: Unix = field(default_factory=Unix)
     rings_until: Unix = field(default_factory=Unix)
 
@@ -77,59 +93,66 @@ class Preparing:
 
         Raises PayloadError when its payload cannot be made.
         """
-        settings = self.settings.get(push.tenant_id)
-        if settings is None:
-            settings = self.settings[push.tenant_id] = tenant_settings(self.said[push.tenant_id])
-        if _is_notification(push):
-            body = self._alert_body(push, settings, now)
-        elif push.purpose is Purpose.STOP:
-            body = self._stop_body(push, settings, now.time)
+        key, purpose = (push.tenant_id, push.kind, push.app_id), push.purpose
+        way = self.ways.get(key)
+        if way is None:
+            way = self.ways[key] = self._way(*key)
+        rings = purpose is Purpose.RING
+        if rings and way.rings_unseen:
+            body = self._ring_body(push, way, now)
+        elif _is_notification(push):
+            body = self._alert_body(push, way, now)
+        elif purpose is Purpose.STOP:
+            body = self._stop_body(push, way, now.time)
         else:
-            body = self._ring_body(push, settings, now)
-        rings = push.purpose is Purpose.RING
+            body = self._ring_body(push, way, now)
         until = self.rings_until.of(push.ring_deadline) if rings else self.until.of(push.deadline)
-        return senders.serving(push.kind).request(
+        return way.service.request(
             OutgoingPush(
                 str(push.id),
                 str(push.ring),
-                push.purpose,
+                purpose,
                 push.kind,
                 push.app_id,
                 push.token,
                 body,
                 until,
                 now.unix,
-                settings.store_and_forward,
+                way.settings.store_and_forward,
                 topics,
-                push.app_id in settings.android_v2,
+                way.newer,
             )
         )
 
-    def _ring_body(self, push: ClaimedPush, settings: TenantSettings, now: Moment) -> bytes:
-        key = (push.ring, push.kind, push.app_id, None)
-        prepared = self.payloads.get(key)
+    def _way(self, tenant_id: UUID, kind: TokenKind, app_id: str) -> Way:
+        settings = tenant_settings(self.said[tenant_id])
+        unseen, newer = (kind, Purpose.RING) not in NOTIFIED, app_id in settings.android_v2
+        return Way(settings, senders.serving(kind), unseen, newer)
+
+    def _ring_body(self, push: ClaimedPush, way: Way, now: Moment) -> bytes:
+        prepared = way.prepared.get(push.ring)
         if prepared is None:
-            prepared = self.payloads[key] = self._ring(push, settings)
+            prepared = way.prepared[push.ring] = self._ring(push, way)
         return self._with_token(prepared, push, now)
 
-    def _ring(self, push: ClaimedPush, settings: TenantSettings) -> Prepared:
+    def _ring(self, push: ClaimedPush, way: Way) -> Prepared:
         """Of a group what all are told is written once."""
         call = self.calls[push.session_id]
-        group = push.session_id, push.kind, push.app_id, push.ring_created_at, push.ring_deadline
+        group = push.session_id, push.ring_created_at, push.ring_deadline
         alike = is_told_alike(call, push.user_id)
-        first = self.groups.get(group) if alike else None
+        first = way.groups.get(group) if alike else None
         if first is not None:
-            if group not in self.members:
-                self.members[group] = for_members(*first)
-            another = self.members[group]
+            if group not in way.members:
+                way.members[group] = for_members(*first)
+            another = way.members[group]
             prepared = another(str(push.ring), push.user_id) if another is not None else None
             if prepared is not None:
                 return prepared
-        profile, template = profile_for(settings, push.kind, push.app_id)
         facts = ring_facts(push, call, self.public_url)
-        prepared = senders.serving(push.kind).ring_payload(profile, facts, template)
+        profile, template = _profile(push, way)
+        prepared = way.service.ring_payload(profile, facts, template)
         if alike:
-            self.groups[group] = prepared, facts
+            way.groups[group] = prepared, facts
         return prepared
 
     def _with_token(self, prepared: Prepared, push: ClaimedPush, now: Moment) -> bytes:
@@ -145,33 +168,29 @@ class Preparing:
         )
         return prepared.for_token(token)
 
-    def _stop_body(self, push: ClaimedPush, settings: TenantSettings, now: datetime) -> bytes:
+    def _stop_body(self, push: ClaimedPush, way: Way, now: datetime) -> bytes:
         ring = ring_facts(push, self.calls[push.session_id], self.public_url, sent_at=now)
         assert push.callkit_reason is not None  # a stop has one
-        profile, template = profile_for(settings, push.kind, push.app_id)
-        return senders.serving(push.kind).stop_payload(
-            push.kind, profile, ring, push.callkit_reason, template
-        )
+        profile, template = _profile(push, way)
+        return way.service.stop_payload(push.kind, profile, ring, push.callkit_reason, template)
 
-    def _alert_body(self, push: ClaimedPush, settings: TenantSettings, now: Moment) -> bytes:
+    def _alert_body(self, push: ClaimedPush, way: Way, now: Moment) -> bytes:
         key = (push.ring, push.kind, push.app_id, self.locales.get(push.device_row))
         rings = push.purpose is Purpose.RING and push.kind in senders.SHOWN_KINDS
         prepared = self.payloads.get(key) if rings else None
         if prepared is None:
-            prepared = self._alert(push, settings, None if rings else now.time)
+            prepared = self._alert(push, way, None if rings else now.time)
             if rings:
                 self.payloads[key] = prepared
         return self._with_token(prepared, push, now)
 
-    def _alert(
-        self, push: ClaimedPush, settings: TenantSettings, sent_at: datetime | None
-    ) -> Prepared:
+    def _alert(self, push: ClaimedPush, way: Way, sent_at: datetime | None) -> Prepared:
         call = self.calls[push.session_id]
-        texts = settings.alert(call.type, push.event, self.locales.get(push.device_row))
+        texts = way.settings.alert(call.type, push.event, self.locales.get(push.device_row))
         facts = ring_facts(push, call, self.public_url, sent_at=sent_at)
         if push.purpose is Purpose.MISSED:
             facts = replace(facts, badge=self.badges.get((push.tenant_id, push.user_id)))
-        return senders.serving(push.kind).alert_payload(push.event, texts, facts)
+        return way.service.alert_payload(push.event, texts, facts)
 
 
 def is_translated(push: ClaimedPush, preparing: Preparing) -> bool:
@@ -194,6 +213,12 @@ def _is_notification(push: ClaimedPush) -> bool:
     return (push.kind, push.purpose) in NOTIFIED
 
 
+def _profile(push: ClaimedPush, way: Way) -> tuple[str, Template | None]:
+    if not way.profiles:
+        way.profiles.append(profile_for(way.settings, push.kind, push.app_id))
+    return way.profiles[0]
+
+
 def is_told_alike(call: CallFacts, receiver: str) -> bool:
     """Whether a member is told of a call what all are told who neither call nor have joined."""
     if not call.joined:
@@ -205,31 +230,39 @@ def ring_facts(
     ring: Rung, call: CallFacts, public_url: str, sent_at: datetime | None = None
 ) -> RingFacts:
     """What a payload says of a ring, from what a claim or `store.facts` reads."""
-    receiver = ring.user_id
-    joined = {user: person for user, person in call.joined or () if user != receiver}
+    caller, shown, user_ids = _who_calls(call, ring.user_id)
+    return RingFacts(  # by their places: sixteen names cost as much as all the rest
+        str(ring.ring),
+        f"{call.type}:{call.name}",
+        call.id,
+        caller,
+        ring.user_id,
+        call.video,
+        milliseconds(sent_at or ring.ring_created_at),
+        milliseconds(ring.ring_deadline),
+        f"{public_url}/v1/calls/{call.id}",
+        shown.name,
+        shown.avatar_url,
+        shown.handle,
+        call.title,
+        user_ids,
+        call.custom or None,
+        None,
+        None,
+        call.traceparent,
+    )
+
+
+def _who_calls(call: CallFacts, receiver: str) -> tuple[str, Person, tuple[str, ...]]:
+    """The caller's id, what is shown of them, and the ids of all who call, the caller first."""
+    if not call.joined:
+        return call.caller_id, call.caller, (call.caller_id,)
+    joined = {user: person for user, person in call.joined if user != receiver}
     # a caller who has left and is rung to come back is called by those who are there
     back = call.caller_id == receiver and bool(joined)
     caller = next(iter(joined)) if back else call.caller_id
     shown = person_from(joined[caller]) if back else call.caller
-    others = [user for user in joined if user != caller]
-    return RingFacts(
-        uuid=str(ring.ring),
-        cid=f"{call.type}:{call.name}",
-        session_id=call.id,
-        caller_id=caller,
-        caller_name=shown.name,
-        caller_avatar=shown.avatar_url,
-        caller_handle=shown.handle,
-        display_name=call.title,
-        user_ids=(caller, *others),
-        receiver_id=receiver,
-        video=call.video,
-        sent_at_ms=milliseconds(sent_at or ring.ring_created_at),
-        expires_at_ms=milliseconds(ring.ring_deadline),
-        state_url=f"{public_url}/v1/calls/{call.id}",
-        custom=call.custom or None,
-        traceparent=call.traceparent,
-    )
+    return caller, shown, (caller, *(user for user in joined if user != caller))
 
 
 def profile_for(

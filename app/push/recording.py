@@ -179,9 +179,12 @@ async def _take(
         assert isinstance(push, ClaimedPlace)
         if push.batch.id not in written:
             continue
-        now, before = (bits >> push.place - 1 & 1 for bits in written[push.batch.id])
-        if now or before:
-            states[push.id] = PushState.ACCEPTED if now else None
+        now, before = written[push.batch.id]
+        place = 1 << push.place - 1
+        if now & place:
+            states[push.id] = PushState.ACCEPTED
+        elif before & place:
+            states[push.id] = None
         else:
             left.append(result)
     return left

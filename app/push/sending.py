@@ -21,7 +21,7 @@ from app.infra.runtime import Runtime
 from app.infra.sender import Pending, Sender, Service
 from app.infra.vault import VaultError
 from app.push.alerts import locales, unseen
-from app.push.breakers import Breakers
+from app.push.breakers import Breakers, is_plain_good
 from app.push.claimed import Claim, ClaimedPush, Look
 from app.push.deciding import (
     CredentialSet,
@@ -297,8 +297,15 @@ class Sending:
         """What a push's outcome means for it."""
         push, credential, environment = one.push, one.credential, one.push.environment
         now = self._loop.time()
-        self._breakers.note_answer(credential, environment, outcome.code, outcome.reason, now)
-        reaction = self._taken(credential.service, outcome) or self._react(one, outcome, now)
+        reaction = self._taken(credential.service, outcome)
+        if reaction is not None:
+            if self._breakers.note_taken(credential, environment, now) and is_plain_good(reaction):
+                if self._failed:
+                    self._failed.pop(push.id, None)
+                return Result(push, PushState.ACCEPTED, None, credential, outcome, reaction)
+        else:
+            self._breakers.note_answer(credential, environment, outcome.code, outcome.reason, now)
+            reaction = self._react(one, outcome, now)
         silent = is_silent(outcome.no_answer, may_have_reached=outcome.may_have_reached)
         # What was never sent says nothing of the phone; anything else may be the phone's own.
         unsent = outcome.no_answer is not None and not silent

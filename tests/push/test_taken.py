@@ -18,7 +18,7 @@ from app.core.push_policy import Alert, Attempt, Known, OtherEnvironment, Reacti
 from app.infra.histograms import observe_all
 from app.infra.ids import least_uuid7
 from app.infra.sender import Service
-from app.push.breakers import Breakers, Try
+from app.push.breakers import Breakers, Try, is_plain_good
 from app.push.claimed import Batch, ClaimedPush
 from app.push.deciding import taken
 from app.push.moments import Moment, Unix
@@ -75,6 +75,9 @@ def test_breakers_stand_as_if_each_push_had_gone_through_them(steps) -> None:
     for step, phone, later in steps:
         now += later
         if isinstance(step, Reaction):
+            if is_plain_good(step) and breakers.note_taken(one, ENVIRONMENT, now):
+                assert pure.record(state, step, now, subject=phone) == (state, None)
+                continue
             state, alarm = pure.record(state, step, now, subject=phone)
             assert breakers.note_reaction(one, ENVIRONMENT, step, now, phone) == alarm
         else:
@@ -82,6 +85,33 @@ def test_breakers_stand_as_if_each_push_had_gone_through_them(steps) -> None:
             found = breakers.wait(one, ENVIRONMENT, now, Try(uuid4(), phone, first=False))
             assert found == wait
         assert breakers.is_failing(one, ENVIRONMENT, now) == pure.is_failing(state, now)
+
+
+pushes = st.lists(
+    st.tuples(
+        st.sampled_from(["taken", "answered", "refused", "asked"]), st.sampled_from([0, 1, 61, 700])
+    ),
+    max_size=40,
+)
+
+
+@given(pushes)
+@example([("taken", 0), ("refused", 61), ("taken", 0), ("taken", 0)] + [("refused", 1)] * 5)
+def test_tokens_are_suspected_as_if_each_push_had_been_counted_by_itself(pushes) -> None:
+    one, breakers, counted, now = credential("new"), Breakers(), pure.TokenRefusals(), 0.0
+    for what, later in [*pushes, ("asked", 0)]:
+        now += later
+        if what == "asked":
+            found = counted.burst(now), counted.may_retire(now)
+            assert breakers.suspicion(one, ENVIRONMENT, now) == found
+            continue
+        counted = counted.note(refused=what == "refused", now=now)
+        if what == "taken":
+            assert breakers.note_taken(one, ENVIRONMENT, now)
+        elif what == "answered":
+            breakers.note_answer(one, ENVIRONMENT, 200, None, now)
+        else:
+            breakers.note_answer(one, ENVIRONMENT, 400, "BadDeviceToken", now)
 
 
 def test_a_breaker_that_opens_lets_go_of_no_push_that_it_has_given_a_turn() -> None:

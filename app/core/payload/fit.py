@@ -36,7 +36,9 @@ ForMember = Callable[[str, str], Prepared | None]
 
 def prepared(template: Template, facts: RingFacts, limit: int, token_room: int) -> Prepared:
     """A payload serialised once, within `limit` bytes with the token. Raises PayloadError."""
-    parts, trimmed = fitted(template, facts, limit, token_room)
+    parts, trimmed = render(template, facts), tuple[str, ...]()
+    if sum(map(len, parts)) + (len(parts) - 1) * token_room > limit:
+        parts, trimmed = fitted(template, facts, limit, token_room)
     return Prepared(parts, token_room, trimmed, (template, limit))
 
 

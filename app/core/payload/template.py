@@ -25,16 +25,17 @@ _TO_JSON: Final = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), allow_nan=False
 ).encode
 
+Read = Callable[[RingFacts], Any]
 Encode = Callable[[Any], str]
-Write = Callable[[RingFacts], str]
 
 
 @frozen
 class Slot:
-    """A hole: `write` makes its text of the facts, empty for a member that is left out."""
+    """A hole: `encode` makes its text of what is read, empty for a member that is left out."""
 
     name: str
-    write: Write
+    read: Read
+    encode: Encode
 
 
 class _TokenHole:
@@ -43,7 +44,7 @@ class _TokenHole:
 
 _TOKEN: Final = _TokenHole()
 Piece = str | Slot | _TokenHole
-Part = tuple[str, tuple[Write, ...]]
+Part = tuple[str, tuple[tuple[Read, Encode], ...]]
 """What lies between two places of the token: a format with `%s` for each of what fills it."""
 
 
@@ -64,7 +65,9 @@ def compile_template(body: Mapping[str, Any]) -> Template:
 def filled(template: Template, facts: RingFacts, but: Collection[str]) -> Template:
     """The same with its holes filled, but for those of these names."""
     return _template(
-        piece.write(facts) if isinstance(piece, Slot) and piece.name not in but else piece
+        piece.encode(piece.read(facts))
+        if isinstance(piece, Slot) and piece.name not in but
+        else piece
         for piece in template.pieces
     )
 
@@ -83,23 +86,27 @@ def _template(found: Iterable[Piece]) -> Template:
 
 
 def _parts(pieces: Iterable[Piece]) -> Iterator[Part]:
-    form, writes = "", list[Write]()
+    form, holes = "", list[tuple[Read, Encode]]()
     for piece in pieces:
         if isinstance(piece, str):
             form += piece.replace("%", "%%")
         elif isinstance(piece, Slot):
             form += "%s"
-            writes.append(piece.write)
+            holes.append((piece.read, piece.encode))
         else:
-            yield form, tuple(writes)
-            form, writes = "", []
-    yield form, tuple(writes)
+            yield form, tuple(holes)
+            form, holes = "", []
+    yield form, tuple(holes)
 
 
 def render(template: Template, facts: RingFacts) -> tuple[bytes, ...]:
     """The payload's bytes before, between and after the places of the token."""
+    # what is read off and what writes it are mostly C: one frame of ours between costs more
     return tuple(
-        [_utf8(form % tuple([write(facts) for write in writes])) for form, writes in template.parts]
+        [
+            _utf8(form % tuple([encode(read(facts)) for read, encode in holes]))
+            for form, holes in template.parts
+        ]
     )
 
 
@@ -236,18 +243,12 @@ def _slot(name: str, path: str, *, whole: bool, inner: bool, prefix: str | None 
     if not whole and field.type in {"object", "array"}:
         raise PayloadError(f"{path}: {name} is an {field.type}; it must be the whole value")
     encode = _encoder(field, whole=whole, left_out=prefix is not None)
-    return Slot(name, _writer(field.read, _again(encode) if inner else encode, prefix))
+    encode = _again(encode) if inner else encode
+    return Slot(name, field.read, encode if prefix is None else _with_prefix(encode, prefix))
 
 
-def _writer(read: Callable[[RingFacts], Any], encode: Encode, prefix: str | None) -> Write:
-    if prefix is None:
-        return lambda facts: encode(read(facts))
-
-    def write(facts: RingFacts) -> str:
-        value = read(facts)
-        return "" if value is None else prefix + encode(value)
-
-    return write
+def _with_prefix(encode: Encode, prefix: str) -> Encode:
+    return lambda value: "" if value is None else prefix + encode(value)
 
 
 def _encoder(field: Field, *, whole: bool, left_out: bool) -> Encode:
