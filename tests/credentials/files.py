@@ -48,6 +48,7 @@ class Maker:
 
     def __init__(self) -> None:
         self.authority = Authority.create("Test authority")
+        # RSA, as Apple's are, for each form once: to read such a key is 40 ms of CPU, an EC key 1
         self.voip = self._push(push_certificates.voip, key_kind="rsa")
         self.voip_ec = self._push(push_certificates.voip)
         self.p8 = ec.generate_private_key(ec.SECP256R1())
@@ -80,10 +81,13 @@ class Maker:
 
     def pkcs12(self) -> Iterator[Made]:
         good = {"kind": "certificate", "form": "PKCS#12", "app_id": APP, "team_id": "TEAM123456"}
-        cert, key = self.voip.der, pkcs8(self.voip.key)
         authority = self.authority.certificate.public_bytes(serialization.Encoding.DER)
-        bags = lambda lock: [p12.key_bag(key, lock)]  # noqa: E731
-        certs = [p12.certificate_bag(cert)]
+        bags = lambda lock: [p12.key_bag(pkcs8(self.voip_ec.key), lock)]  # noqa: E731
+        certs = [p12.certificate_bag(self.voip_ec.der)]
+        rsa_bags, rsa_certs = (
+            [p12.key_bag(pkcs8(self.voip.key), Lock("3des", PASSWORD))],
+            [p12.certificate_bag(self.voip.der)],
+        )
 
         def old(password: str | None, scheme: str = "rc2-40", key_scheme: str = "3des") -> bytes:
             lock = Lock(key_scheme, password)
@@ -93,7 +97,10 @@ class Maker:
         yield Made("p12 AES-256", self.voip.p12(PASSWORD), PASSWORD, right=good)
         yield Made("p12 without a password", self.voip.p12(), right=good)
         yield Made("p12 without, one typed", self.voip.p12(), "typed", right=good)
-        yield Made("p12 old Keychain RC2-40 and 3DES", old(PASSWORD), PASSWORD, right=good)
+        keychain = [p12.safe(rsa_certs, Lock("rc2-40", PASSWORD)), p12.safe(rsa_bags)]
+        old_keychain = p12.pfx(keychain, password=PASSWORD)
+        yield Made("p12 old Keychain RC2-40 and 3DES", old_keychain, PASSWORD, right=good)
+        yield Made("p12 of EC, RC2-40 and 3DES", old(PASSWORD), PASSWORD, right=good)
         yield Made("p12 empty password, none typed", old(""), None, right=good)
         yield Made("p12 empty password, empty typed", old(""), "", right=good)
         yield Made("p12 absent password", old(None), None, right=good)
@@ -116,7 +123,7 @@ class Maker:
         yield Made("p12 trailing newline", old("x") + b"\r\n", "x", right=good)
         yield Made("p12 in base64", base64.encodebytes(old("x")), "x", right=good)
 
-        other = p12.key_bag(pkcs8(self.voip_ec.key), None)
+        other = p12.key_bag(pkcs8(self.voip.key), None)
         two = [p12.safe([*bags(None), other, *certs])]
         yield Made("p12 two keys", p12.pfx(two), "pw", "two_keys")
         hidden = [p12.safe([*bags(None)]), p12.safe([*certs, other], Lock())]
@@ -125,9 +132,9 @@ class Maker:
         yield Made("p12 password missing", old("right"), None, "password_missing")
         unmarked = p12.pfx([p12.safe([*certs, *bags(Lock())], Lock())], mac=False)
         yield Made("p12 wrong password, no MAC", unmarked, "wrong", "wrong_password")
-        yield Made("p12 key alone", p12.pfx([p12.safe(bags(None))]), "pw", "no_certificate")
+        yield Made("p12 key alone", p12.pfx([p12.safe([other])]), "pw", "no_certificate")
         yield Made(
-            "p12 EC key alone", p12.pfx([p12.safe([other])]), "pw", "no_certificate", ids=IDS
+            "p12 EC key alone", p12.pfx([p12.safe(bags(None))]), "pw", "no_certificate", ids=IDS
         )
         yield Made(
             "p12 certificate alone",
@@ -140,16 +147,18 @@ class Maker:
 
     def pem(self) -> Iterator[Made]:
         good = {"kind": "certificate", "form": "PEM", "app_id": APP}
-        cert, key = self.voip.certificate_pem, self.voip.key_pem
+        cert, key = self.voip_ec.certificate_pem, self.voip_ec.key_pem
         bags = (
             b"Bag Attributes\n    friendlyName: VoIP Services: com.example.app\n"
             b"    localKeyID: 01 02\nsubject=/UID=com.example.app.voip\nissuer=/CN=Apple\n"
         )
+        of_rsa, rsa_key = self.voip.certificate_pem, self.voip.key_pem
         pkcs1 = pem_key(self.voip.key, serialization.PrivateFormat.TraditionalOpenSSL)
         sec1 = pem_key(self.voip_ec.key, serialization.PrivateFormat.TraditionalOpenSSL)
         params = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
         whole = cert + key
-        yield Made("PEM certificate, key", whole, right=good)
+        yield Made("PEM certificate, key", of_rsa + rsa_key, right=good)
+        yield Made("PEM certificate, key of EC", whole, right=good)
         yield Made("PEM key, certificate", key + cert, right=good)
         yield Made("PEM CRLF", whole.replace(b"\n", b"\r\n"), right=good)
         yield Made("PEM old Mac line ends", whole.replace(b"\n", b"\r"), right=good)
@@ -159,16 +168,16 @@ class Maker:
         yield Made("PEM indented", b"\n".join(b"    " + x for x in whole.split(b"\n")), right=good)
         yield Made("PEM with \\n spelled out", whole.replace(b"\n", b"\\n"), right=good)
         yield Made("PEM on one line", whole.replace(b"\n", b" "), right=good)
-        yield Made("PEM PKCS#1", cert + pkcs1, right=good)
+        yield Made("PEM PKCS#1", of_rsa + pkcs1, right=good)
         yield Made("PEM SEC1", self.voip_ec.certificate_pem + params + sec1, right=good)
         yield Made("PEM chain", key + self.authority.pem + cert, right=good)
-        locked = pem_key(self.voip.key, serialization.PrivateFormat.PKCS8, PASSWORD)
+        locked = pem_key(self.voip_ec.key, serialization.PrivateFormat.PKCS8, PASSWORD)
         yield Made("PEM encrypted key", cert + locked, PASSWORD, right=good)
-        former = pem_key(self.voip.key, serialization.PrivateFormat.TraditionalOpenSSL, "x")
+        former = pem_key(self.voip_ec.key, serialization.PrivateFormat.TraditionalOpenSSL, "x")
         yield Made("PEM key encrypted the old way", cert + former, "x", right=good)
         renewed = self._push(
             push_certificates.voip,
-            csr_pem=csr(self.voip.key),
+            csr_pem=csr(self.voip_ec.key),
             not_before=NOW - timedelta(days=1),
         )
         both = cert + renewed.certificate_pem + key
@@ -178,11 +187,10 @@ class Maker:
         yield Made("PEM wrong password", cert + locked, "wrong", "wrong_password")
         yield Made("PEM old way, wrong password", cert + former, "wrong", "wrong_password")
         yield Made("PEM password missing", cert + locked, None, "password_missing")
-        yield Made("PEM key of another", cert + self.voip_ec.key_pem, None, "key_mismatch")
-        yield Made("PEM two keys", whole + self.voip_ec.key_pem, None, "two_keys")
-        yield Made("PEM two certificates", cert + self.voip_ec.certificate_pem,
-                   None, "two_certificates")  # fmt: skip
-        yield Made("PEM RSA key alone", key, None, "wrong_key_type", ids=IDS)
+        yield Made("PEM key of another", cert + rsa_key, None, "key_mismatch")
+        yield Made("PEM two keys", whole + rsa_key, None, "two_keys")
+        yield Made("PEM two certificates", cert + of_rsa, None, "two_certificates")
+        yield Made("PEM RSA key alone", rsa_key, None, "wrong_key_type", ids=IDS)
 
     def keys(self) -> Iterator[Made]:
         good = {"kind": "key", "app_id": APP, "topics": (f"{APP}.voip", APP)} | IDS

@@ -75,7 +75,8 @@ def wrapped(maker: "Maker") -> Iterator["Made"]:
 def passwords(maker: "Maker") -> Iterator["Made"]:
     from tests.credentials.files import APP, Made, pem_key, pkcs8
 
-    certs, key = [p12.certificate_bag(maker.voip.der)], pkcs8(maker.voip.key)
+    of = maker.voip_ec
+    certs, key = [p12.certificate_bag(of.der)], pkcs8(of.key)
 
     def file(password: str, scheme: str = "3des") -> bytes:
         lock = Lock(scheme, password)
@@ -95,9 +96,7 @@ def passwords(maker: "Maker") -> Iterator["Made"]:
     }
     for name, (set_as, typed) in cases.items():
         yield Made(f"password {name}", file(set_as), typed, right=good)
-    locked = maker.voip.certificate_pem + pem_key(
-        maker.voip.key, serialization.PrivateFormat.PKCS8, COMPOSED
-    )
+    locked = of.certificate_pem + pem_key(of.key, serialization.PrivateFormat.PKCS8, COMPOSED)
     yield Made("password of a PEM key, typed apart", locked, APART + "\n", right=good)
     yield Made("password, AES, typed apart", file(COMPOSED, "aes256"), APART, right=good)
     yield Made("password of spaces, wrong", file("x"), "   ", "wrong_password")
