@@ -44,6 +44,7 @@ from app.infra.outage import (
     DatabaseAway,
     is_away,
     is_busy,
+    is_read_only,
     is_transient,
     lacks_schema,
 )
@@ -242,7 +243,8 @@ def _limit_of(path: str) -> int:
 
 async def _database_failed(_request: Request, error: Exception) -> Response:
     if is_away(error):
-        away = errors.Unavailable("database_unavailable", "the database does not answer; try again")
+        how = "takes no writes" if is_read_only(error) else "does not answer"
+        away = errors.Unavailable("database_unavailable", f"the database {how}; try again")
         return problems.problem_of(away)
     if is_busy(error):
         busy = errors.Unavailable("busy", "another request holds what this one needs; try again")

@@ -21,7 +21,7 @@ from app.infra import clock, schema
 from app.infra.errors import AppError, Unauthorized, Unavailable
 from app.infra.exposition import exposition
 from app.infra.observe import OLDEST_DUE, WORKERS
-from app.infra.outage import is_transient
+from app.infra.outage import is_transient, refuses_writes
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
 from app.push import worker_store
@@ -34,6 +34,11 @@ WITHIN: Final = 2.0
 
 CREDENTIALS_EVERY: Final = 60.0
 CREDENTIALS_WITHIN: Final = 30.0
+
+READ_ONLY: Final = (
+    "the database takes no writes: it is a standby, or was told to take none; name the one that "
+    "does in RINGLINE_DATABASE_URL"
+)
 
 MEASURE_EVERY: Final = 5.0
 MEASURE_WITHIN: Final = 5.0
@@ -109,7 +114,10 @@ class Health:
         except key_check.WrongSecretKey as error:
             raise Unavailable("wrong_secret_key", str(error)) from error
         async with database.autocommit() as session:
+            read_only = await refuses_writes(session)
             workers = await worker_store.live_workers(session)
+        if read_only:
+            raise Unavailable("database_read_only", READ_ONLY)
         if not workers:
             raise Unavailable("no_worker", "no worker is alive: start one with `ringline worker`")
         skew = round(clock.skew(), 1)

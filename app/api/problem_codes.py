@@ -173,6 +173,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "stopping": (503, "this process is about to stop"),
     "database_not_migrated": (503, "run `ringline migrate`: the database is older"),
     "wrong_secret_key": (503, "RINGLINE_SECRET_KEY is not the key of this database"),
+    "database_read_only": (503, "the database takes no writes: it is a standby"),
     "no_worker": (503, "no worker is alive: start one with `ringline worker`"),
 } | {code: (422, f"{one.what} {one.why}") for code, one in EXPLANATIONS.items()}
 
@@ -294,7 +295,8 @@ OF_OPERATION: Final[dict[str, str]] = {
     "invalid_template missing_template invalid_jwks two_key_sets missing_issuer issuer_taken "
     "invalid_url https_required private_address",
     "is_alive": "",
-    "is_ready": "stopping database_unavailable database_not_migrated wrong_secret_key no_worker",
+    "is_ready": "stopping database_unavailable database_not_migrated wrong_secret_key "
+    "database_read_only no_worker",
 }
 
 HEALTH: Final = frozenset({"is_alive", "is_ready"})

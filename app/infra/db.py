@@ -25,7 +25,7 @@ from sqlalchemy.types import DateTime
 from app.infra.clock import ask
 from app.infra.connections import LONG, SHORT, Connections, Patience
 from app.infra.observe import DATABASE_WAIT
-from app.infra.outage import DatabaseAway, Outage, is_away
+from app.infra.outage import DatabaseAway, Outage, is_away, refuses_writes
 from app.infra.settings import Settings
 from app.infra.statements import answer, dicts
 
@@ -156,13 +156,14 @@ class Database:
 
         Tells of outages, once for all who meet them.
         """
-        had, begun = False, time.perf_counter()
+        had, refused, begun = False, False, time.perf_counter()
         try:
             session = await engine.connect()
             had = True
             DATABASE_WAIT.observe(time.perf_counter() - begun)
             async with _given_back(session):
                 yield session
+                refused = self._outage.is_of_writes and await refuses_writes(session)
         except (SQLAlchemyError, OSError, *OF_DRIVER) as error:
             if not had:
                 self._outage.seen(error)
@@ -171,7 +172,8 @@ class Database:
                 self._outage.seen(error)
             raise
         else:
-            self._outage.over()
+            if not refused:
+                self._outage.over()
 
 
 @asynccontextmanager

@@ -18,9 +18,11 @@ SQLSTATE: PostgreSQL's documentation, appendix A.
 import time
 
 import structlog
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.infra.observe import AWAY
 
@@ -39,6 +41,10 @@ NO_FUNCTION = "42883"
 
 NOT_MIGRATED = "the database lacks tables of this version: run `ringline migrate`"
 ROW_CLASSES = frozenset({"22", "23"})
+
+QUIET = 5.0
+"""Seconds without a failure after which a server is back that had no room for some of what it was
+asked: meanwhile it may serve all else."""
 
 TOLD_EVERY = 60.0
 """Seconds between two log lines while something stays away."""
@@ -63,6 +69,12 @@ def is_away(error: BaseException) -> bool:
 def is_read_only(error: BaseException) -> bool:
     """Whether this means that the server takes no writes: a standby, or one whose disk is full."""
     return isinstance(error, DBAPIError) and sqlstate(error) == READ_ONLY
+
+
+def lacks_room(error: BaseException) -> bool:
+    """Whether this means that the server had no disk, memory or connection left for this."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(cause, "sqlstate", None) or "").startswith("53")
 
 
 def lacks_schema(error: BaseException) -> bool:
@@ -101,6 +113,22 @@ def sqlstate(error: DBAPIError) -> str:
     return str(getattr(error.orig, "sqlstate", None) or "")
 
 
+READ_ONLY_NOW = text("SELECT current_setting('transaction_read_only') = 'on'")
+
+
+async def refuses_writes(session: AsyncConnection) -> bool:
+    """Whether the server takes no writes: a standby, or one that was told to take none.
+
+    Also where it does not say: what is only read is answered all the while.
+    """
+    try:
+        return bool((await session.execute(READ_ONLY_NOW)).scalar_one())
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        return True
+
+
 class Outage:
     """Tells that something is away: a line when it begins, one a minute, one when it is over."""
 
@@ -109,12 +137,14 @@ class Outage:
         self._since: float | None = None
         self._told = 0.0
         self._seen = 0
+        self._last: tuple[float, BaseException] | None = None
         AWAY.labels(what).set(0)
 
     def seen(self, error: BaseException) -> None:
         """It was found to be away."""
         now = time.monotonic()
         self._seen += 1
+        self._last = now, error
         if self._since is None:
             self._since, self._told, self._seen = now, now, 1
             AWAY.labels(self._what).set(1)
@@ -129,11 +159,19 @@ class Outage:
                 failures=self._seen,
             )
 
+    @property
+    def is_of_writes(self) -> bool:
+        """Whether it is away for writes alone, as far as is known: it may answer reads."""
+        return self._last is not None and is_read_only(self._last[1])
+
     def over(self) -> None:
-        """It has answered."""
+        """It has answered, and takes writes."""
+        now = time.monotonic()
+        if self._last is not None and lacks_room(self._last[1]) and now < self._last[0] + QUIET:
+            return
         if self._since is not None:
-            seconds = round(time.monotonic() - self._since, 1)
-            self._since = None
+            seconds = round(now - self._since, 1)
+            self._since = self._last = None
             AWAY.labels(self._what).set(0)
             log.warning("server_back", server=self._what, seconds=seconds, failures=self._seen)
 

@@ -15,6 +15,7 @@ from app.infra.db import Database
 from app.infra.settings import Settings
 from app.push.worker_store import LIVE_WORKERS
 from tests.apps import app_of
+from tests.conftest import DatabaseServer
 from tests.e2e.house import eventually
 from tests.houses import HouseMaker
 from tests.infra.silence import proxy_before
@@ -64,6 +65,17 @@ async def code(client: httpx.AsyncClient) -> str:
 async def test_ready_needs_a_living_worker(database: str, redis: str) -> None:
     async with api(database, redis) as client:
         assert await code(client) == "no_worker"
+
+
+async def test_a_database_that_takes_no_writes_is_said_to_be_so(
+    database: str, redis: str, worker: Database, database_server: DatabaseServer
+) -> None:
+    name = database.rpartition("/")[2].partition("?")[0]
+    async with api(database, redis) as client:  # it writes its key's mark, while it may
+        assert await code(client) == "ready"
+    database_server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    async with api(database, redis) as client:
+        assert await code(client) == "database_read_only"
 
 
 @pytest.mark.parametrize(

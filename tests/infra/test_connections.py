@@ -1,6 +1,7 @@
 """Connections to the database: what is set on each, and that no wait on one is without an end."""
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections import deque
@@ -12,6 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy import event, make_url, text
+from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from app.infra import connections, db, outage
@@ -288,6 +290,48 @@ def test_an_outage_is_told_when_it_begins_once_a_minute_and_when_it_is_over(
     ]  # fmt: skip
     assert [line.get("seconds") for line in logs] == [None, 60, 120, 125.0]
     assert logs[-1]["failures"] == 1_000
+
+
+async def test_a_server_that_takes_no_writes_is_away_until_it_takes_some(
+    database: str, database_server: DatabaseServer
+) -> None:
+    """What is only read is answered meanwhile, and is no news of its being back."""
+    name = database.rpartition("/")[2].partition("?")[0]
+    write = "DELETE FROM workers WHERE false"
+    made = Database(database, pool=2)
+    with capture_logs() as logs:
+        for setting, refused in (("= on", True), ("= off", False)):
+            made.abandon()
+            database_server.execute(
+                f"ALTER DATABASE {name} SET default_transaction_read_only {setting}"
+            )
+            for _ in range(3):
+                with pytest.raises(DBAPIError) if refused else contextlib.nullcontext():
+                    async with made.transaction() as session:
+                        await session.execute(text(write))
+                await show(made, "TimeZone")
+                async with made.transaction() as session:
+                    await session.execute(text("SELECT 1"))
+    assert [line["event"] for line in logs] == ["server_away", "server_back"]
+    assert (logs[0]["error"], logs[1]["failures"]) == ("ReadOnlySQLTransactionError 25006", 3)
+    await made.close()
+
+
+def test_a_server_without_room_is_back_when_nothing_fails_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A full disk refuses what is written, and what is read is answered between."""
+    now = 1_000.0
+    monkeypatch.setattr(outage, "time", SimpleNamespace(monotonic=lambda: now))
+    told = outage.Outage("test")
+    with capture_logs() as logs:
+        for _ in range(40):
+            told.seen(DBAPIError("INSERT", {}, asyncpg.DiskFullError("no space left")))
+            now += 1
+            told.over()
+        now += outage.QUIET
+        told.over()
+    assert [line["event"] for line in logs] == ["server_away", "server_back"]
 
 
 async def test_nobody_there_is_told_once_and_when_it_is_over(database: str) -> None:
