@@ -162,7 +162,7 @@ async def _or_aside(what: Hashable, work: Callable[[], Awaitable[int]]) -> int:
 
 async def _of_tenant(runtime: Runtime, tenant: Row, most: float) -> int:
     """`most`: days for which events are kept by who keeps them longest; by it weeks go whole."""
-    settings = tenant_settings(tenant["settings"])
+    settings = tenant_settings(tenant["settings"], tenant["id"])
     days = settings.keep_events_days
     values = {"tenant": tenant["id"], "days": days}
     by_week = values | {"days": days if days < most else days + A_WEEK_AND_A_CALL}

@@ -118,7 +118,7 @@ async def in_calls(
 
 
 async def _still_in(session: Connection, ids: Sequence[UUID], users: Iterable[User]) -> set[User]:
-    now, calls = await store.load(session, ids)
+    now, calls = await store.load(session, ids, leave_out=True)
     wanted = set(users)
     return {
         (stored.tenant_id, member.user_id)

@@ -5,6 +5,8 @@ Each page reads a bounded number of rows, however many calls there are: with fil
 next one.
 """
 
+import contextlib
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -12,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.calls import store
-from app.calls.rows import COUNTS, SUMMARY, own_call_from
+from app.calls.rows import COUNTS, SUMMARY, OwnCall, own_call_from
 from app.calls.schemas import call_out, call_summary, own_call_out
 from app.core.call import view
 from app.core.event import UserEventType, rfc3339
@@ -23,6 +25,7 @@ from app.events import store as events
 from app.infra.db import Connection, many, one
 from app.infra.ids import least_uuid7
 from app.infra.runtime import Runtime
+from app.infra.unreadable import Unreadable
 from app.push.alerts import MISSED
 
 WINDOW: Final = 2_000
@@ -167,9 +170,9 @@ async def of_tenant(
         ids, more = await _page(session, tenant_id, wanted, before, limit, window)
         sizes = {row["id"]: row for row in await many(session, SIZES, {"ids": ids})}
         whole = [one for one in ids if sizes[one]["overdue"] or sizes[one]["members"] <= LARGE]
-        now, found = await store.load(session, ids, members_of=whole)
+        now, found = await store.load(session, ids, members_of=whole, leave_out=True)
     calls = []
-    for session_id in ids:
+    for session_id in filter(found.__contains__, ids):
         call, size = found[session_id].call, sizes[session_id]
         call = view(call, now) if session_id in whole else call
         out = call_out(call)
@@ -189,14 +192,11 @@ async def of_user(
     async with runtime.database.snapshot() as session:
         ids, more = await _page(session, tenant_id, wanted, before, limit)
         rows = await session.execute(OWN, {"ids": ids, "user": user})
-        own = {
-            (one := own_call_from(row)).stored.call.id: (one, overdue, bool(seen), others)
-            for overdue, seen, others, *row in rows
-        }
-        late = [session_id for session_id in ids if own[session_id][1]]
-        now, found = await store.load(session, late)
+        own = _own_calls(rows)
+        late = [session_id for session_id in ids if session_id in own and own[session_id][1]]
+        now, found = await store.load(session, late, leave_out=True)
     calls = []
-    for session_id in ids:
+    for session_id in filter(own.__contains__, ids):
         one, _, seen, others = own[session_id]
         stored = found.get(session_id)
         out = own_call_out(one) if stored is None else call_summary(view(stored.call, now), user)
@@ -204,6 +204,17 @@ async def of_user(
         kept = None if kept == Why.NOTIFY else kept
         calls.append(_own(out, others, kept, seen=seen))
     return Page(calls, more)
+
+
+def _own_calls(
+    rows: Iterable[Sequence[Any]],
+) -> dict[UUID, tuple[OwnCall, bool, bool, list[str]]]:
+    """By id: a call, whether time has changed it, whether it was seen, who else is in it."""
+    own = dict[UUID, tuple[OwnCall, bool, bool, list[str]]]()
+    for overdue, seen, others, *row in rows:
+        with contextlib.suppress(Unreadable):
+            own[row[0]] = own_call_from(row), overdue, bool(seen), others
+    return own
 
 
 def _own(out: dict[str, Any], others: list[str], kept: str | None, *, seen: bool) -> dict[str, Any]:

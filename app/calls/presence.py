@@ -23,7 +23,7 @@ async def live_calls(
     found = await live.of_users(session, users)
     if not found:
         return {}
-    now, calls = await store.load(session, sorted({session_id for _, _, session_id in found}))
+    now, calls = await store.load(session, sorted({one for _, _, one in found}), leave_out=True)
     out: dict[UUID, dict[str, Any]] = {}
     hidden: set[tuple[UUID, str]] = set()
     for session_id, stored in calls.items():
@@ -59,7 +59,7 @@ async def _show_life(
     locked = await live.lock_free(session, ids)
     if not locked:
         return Applied()
-    now, calls = await store.load(session, locked)
+    now, calls = await store.load(session, locked, leave_out=True)
     changes = []
     for stored in calls.values():
         present = frozenset(

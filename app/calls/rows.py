@@ -22,6 +22,7 @@ from app.core.call import (
 from app.core.details import DETAILS, Details, details_json
 from app.core.frozen import frozen
 from app.core.person import NOBODY, Person, handle_from, handle_json, person_from
+from app.infra.unreadable import FAULTS, unreadable
 
 
 @frozen
@@ -66,7 +67,14 @@ def columns(alias: str, names: Sequence[str]) -> str:
 
 
 def stored_from(row: Sequence[Any], members: Mapping[str, Member]) -> Stored:
-    """The columns of CALL."""
+    """The columns of CALL. Raises Unreadable."""
+    try:
+        return _stored_from(row, members)
+    except FAULTS as error:
+        raise unreadable("call", row[0], error) from error
+
+
+def _stored_from(row: Sequence[Any], members: Mapping[str, Member]) -> Stored:
     (
         session_id, tenant_id, kind, name, state, reason, caller_id, video, limits_, created_at,
         active_at, ended_at, alone_since, event_seq, version, caller_name, avatar_url, handle,
@@ -185,8 +193,11 @@ class OwnCall:
 
 
 def own_call_from(row: Sequence[Any]) -> OwnCall:
-    """The columns of SUMMARY."""
+    """The columns of SUMMARY. Raises Unreadable."""
     call, rest = row[: len(CALL)], row[len(CALL) :]
     own, ring, counts = rest[: len(MEMBER)], rest[len(MEMBER) : -3], rest[-3:]
-    member = member_from(own, ring_from(ring))
+    try:
+        member = member_from(own, ring_from(ring))
+    except FAULTS as error:
+        raise unreadable("call", call[0], error) from error
     return OwnCall(stored_from(call, {member.user_id: member}), member, *counts)

@@ -1,5 +1,6 @@
 """Rows of calls, members and rings."""
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from app.core.frozen import frozen, replace
 from app.core.large_calls import may_be_partial, part_of
 from app.infra.db import Connection, RowValue, many, one, read
 from app.infra.statements import answer, planned_once
+from app.infra.unreadable import FAULTS, Unreadable, unreadable
 from app.push.targets import of_ring
 
 BY_NAME = text("""
@@ -148,21 +150,38 @@ async def due(session: Connection, limit: int, aside: Sequence[UUID]) -> list[UU
 
 
 async def load(
-    session: Connection, ids: Sequence[UUID], *, members_of: Sequence[UUID] | None = None
+    session: Connection,
+    ids: Sequence[UUID],
+    *,
+    members_of: Sequence[UUID] | None = None,
+    leave_out: bool = False,
 ) -> tuple[datetime, dict[UUID, Stored]]:
     """The database clock, and these calls with their members and latest rings.
 
     Comes after the lock, as statements of their own. `members_of`: only these get their members.
+    `leave_out`: those that cannot be read, for whom one of many is; else Unreadable is raised.
     """
     _, calls = await answer(session, CALLS, {"ids": list(ids)})
     of = ids if members_of is None else members_of
     _, members = await answer(session, MEMBERS, {"ids": list(of)})
+    _, ((now,),) = await answer(session, CLOCK)
+    return now, _readable(calls, members) if leave_out else _all_of(calls, members)
+
+
+def _all_of(calls: Sequence[Any], members: Sequence[Any]) -> dict[UUID, Stored]:
     by_call: dict[UUID, dict[str, Member]] = {row[0]: {} for row in calls}
     for row in members:
         member = _member_of(row)
         by_call[row[0]][member.user_id] = member
-    _, ((now,),) = await answer(session, CLOCK)
-    return now, {row[0]: stored_from(row, by_call[row[0]]) for row in calls}
+    return {row[0]: stored_from(row, by_call[row[0]]) for row in calls}
+
+
+def _readable(calls: Sequence[Any], members: Sequence[Any]) -> dict[UUID, Stored]:
+    found = dict[UUID, Stored]()
+    for call in calls:
+        with contextlib.suppress(Unreadable):
+            found |= _all_of([call], [row for row in members if row[0] == call[0]])
+    return found
 
 
 async def load_for(
@@ -194,7 +213,10 @@ def _by_user(rows: Iterable[Sequence[Any]]) -> Mapping[str, Member]:
 def _member_of(row: Sequence[Any]) -> Member:
     """The columns of MEMBERS."""
     own, ring_ = row[1 : 1 + len(MEMBER)], row[1 + len(MEMBER) :]
-    return member_from(own, ring_from(ring_))
+    try:
+        return member_from(own, ring_from(ring_))
+    except FAULTS as error:
+        raise unreadable("call", row[0], error) from error
 
 
 DEVICE_OF_CALL_TOKEN = f"""

@@ -106,7 +106,7 @@ async def ring_phones(
         detail = {"devices": sorted({str(t["device_row"]) for t in tokens}), "tokens": len(tokens)}
         act = "credential.test_push"
         await record(session, actor, tenant_id, act, "user", detail, at=now, user=user_id)
-    settings = tenant_settings(tenant["settings"])
+    settings = tenant_settings(tenant["settings"], tenant_id)
     body = _Body(settings, runtime.settings.public_url, user_id, milliseconds(now))
     opened = _Senders(runtime)
     try:

@@ -98,7 +98,7 @@ class Gate:
     async def _by_user_token(self, token: str) -> Caller:
         said = access.claimed(token)
         row = await self._signer(said)
-        settings = tenant_settings(row["settings"])
+        settings = tenant_settings(row["settings"], row["tenant_id"])
         algorithm, key = await self._key_of(said, row, settings.user_tokens)
         rules = settings.user_tokens.as_rules()
         claims = access.read_user_token(token, key, clock.unix(), rules, algorithm=algorithm)
@@ -286,7 +286,7 @@ async def _server(session: Connection, digest: bytes) -> Caller | None:
     return Caller(
         "server",
         row["tenant_id"],
-        tenant_settings(row["settings"]),
+        tenant_settings(row["settings"], row["tenant_id"]),
         scopes=tuple(row["scopes"]),
         key_id=row["id"],
         key_name=row["name"],

@@ -47,6 +47,8 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "results_not_written": "Results of pushes could not be written; they are kept",
         "row_left_aside": "A row fails alone in a step of the sweep, and is passed over a while",
         "row_taken_again": "A row that was left aside has been done",
+        "row_unreadable": "A row makes no value of ours: changed by hand, half restored, or a "
+        "newer version's; what needs it fails, and nothing else",
         "server_away": "The database or Redis does not serve us; told when it begins",
         "server_back": "It serves us again",
         "server_still_away": "It is away still; told once a minute",

@@ -125,7 +125,7 @@ class Preparing:
         )
 
     def _way(self, tenant_id: UUID, kind: TokenKind, app_id: str) -> Way:
-        settings = tenant_settings(self.said[tenant_id])
+        settings = tenant_settings(self.said[tenant_id], tenant_id)
         unseen, newer = (kind, Purpose.RING) not in NOTIFIED, app_id in settings.android_v2
         return Way(settings, senders.serving(kind), unseen, newer)
 

@@ -2,6 +2,7 @@
 
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
 import orjson
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -34,6 +35,7 @@ from app.infra.fields import (
     check_json,
     refuse,
 )
+from app.infra.unreadable import FAULTS, unreadable
 from app.tenants.jwks import BadKeySet, KeySet, key_set
 from app.tenants.notifications import EVERY_TYPE, NotificationsIn
 
@@ -345,9 +347,14 @@ class TenantSettings(Request):
         return replace(limits, presence=self.presence, tell_suppressed=self.tell_suppressed)
 
 
-def tenant_settings(stored: dict[str, Any]) -> TenantSettings:
-    """The settings of a tenant's row."""
-    return _parsed(orjson.dumps(stored, option=orjson.OPT_SORT_KEYS))
+def tenant_settings(stored: dict[str, Any], tenant_id: UUID | None = None) -> TenantSettings:
+    """The settings of a tenant's row. Raises Unreadable; ValueError where no tenant is named."""
+    try:
+        return _parsed(orjson.dumps(stored, option=orjson.OPT_SORT_KEYS))
+    except FAULTS as error:
+        if tenant_id is None:
+            raise
+        raise unreadable("tenant", tenant_id, error) from error
 
 
 @lru_cache(maxsize=1024)

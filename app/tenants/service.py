@@ -118,7 +118,7 @@ async def one(runtime: Runtime, tenant_id: UUID) -> dict[str, Any] | None:
         row = await store.tenant_by_id(session, tenant_id)
     if row is None:
         return None
-    return {"name": row["name"], "settings": tenant_settings(row["settings"])}
+    return {"name": row["name"], "settings": tenant_settings(row["settings"], tenant_id)}
 
 
 async def settings_of(runtime: Runtime, tenant_id: UUID) -> TenantSettings:
