@@ -74,9 +74,10 @@ async def change(
     webhook_id: RowId, body: ChangeIn, request: Request, caller: Admin
 ) -> dict[str, Any]:
     """Change a webhook, turn it off, or on again."""
-    changes = {k: v for k, v in body.model_dump(exclude_unset=True).items() if v is not None}
     actor = actor_of(request, caller)
-    row = await webhook.change(runtime_of(request), caller.tenant_id, webhook_id, changes, actor)
+    row = await webhook.change(
+        runtime_of(request), caller.tenant_id, webhook_id, body.changes(), actor
+    )
     return webhook_out(row)
 
 

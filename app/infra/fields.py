@@ -18,6 +18,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     Strict,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -343,3 +344,26 @@ class Request(BaseModel):
         if isinstance(data, dict) and len(data) > MOST_FIELDS:
             raise refuse("unknown_field", "more fields than anything here has")
         return data
+
+
+def unsaid() -> Any:
+    """The default of a Change's field that was not sent."""
+    return None
+
+
+class Change(Request):
+    """A body that says what to change: what it leaves out stays, and nothing can be made null.
+
+    Its fields that need not be sent have `default_factory=unsaid`.
+    """
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_null(cls, value: Any) -> Any:
+        if value is None:
+            raise refuse("invalid_field", "must not be null; leave it out and it stays as it is")
+        return value
+
+    def changes(self) -> dict[str, Any]:
+        """What was sent."""
+        return self.model_dump(exclude_unset=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from app.core.event import event_filters, nearest_filter
-from app.infra.fields import AtMost, Flag, Name, Number, Said, Text, refuse
+from app.infra.fields import AtMost, Change, Flag, Name, Number, Said, Text, refuse, unsaid
 from app.infra.fields import Request as Body
 
 LONGEST_OVERLAP = 7 * 86_400.0
@@ -54,20 +54,26 @@ class WebhookIn(Body):
     description: Name = Field("", description="for people", examples=["our backend"])
 
 
-class ChangeIn(Body):
-    """What to change; `enabled: true` also takes an endpoint back that Ringline has disabled."""
+class ChangeIn(Change):
+    """What to change, and nothing is null; `enabled: true` also takes an endpoint back that
+    Ringline has disabled."""
 
-    url: Url | None = Field(
-        None,
+    url: Url = Field(
+        default_factory=unsaid,
         description="where events are sent: https, public",
         examples=["https://example.com/hooks"],
     )
-    events: Events | None = Field(
-        None, description="`*`, groups such as `call.*`, or types", examples=[["call.*"]]
+    events: Events = Field(
+        default_factory=unsaid,
+        description="`*`, groups such as `call.*`, or types",
+        examples=[["call.*"]],
     )
-    description: Name | None = Field(None, description="for people", examples=["our backend"])
-    enabled: Flag | None = Field(
-        None, description="false turns it off; true takes back what Ringline has disabled"
+    description: Name = Field(
+        default_factory=unsaid, description="for people", examples=["our backend"]
+    )
+    enabled: Flag = Field(
+        default_factory=unsaid,
+        description="false turns it off; true takes back what Ringline has disabled",
     )
 
 

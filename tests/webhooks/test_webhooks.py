@@ -522,6 +522,20 @@ async def test_webhooks_by_api(tenant: Tenant) -> None:
     assert (await tenant.api.get(path)).json()["code"] == "webhook_not_found"
 
 
+@pytest.mark.parametrize("field", ["url", "events", "description", "enabled"])
+async def test_a_change_to_null_is_refused_and_changes_nothing(tenant: Tenant, field: str) -> None:
+    made = await webhook(tenant, "https://example.com/hooks")
+    there = f"/v1/webhooks/{made['id']}"
+    before = (await tenant.api.get(there)).json()
+    answer = await tenant.api.patch(there, json={"description": "another", field: None})
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert (error["field"], error["code"]) == (field, "invalid_field")
+    assert "null" in error["detail"]
+    assert (await tenant.api.get(there)).json() == before
+    assert (await tenant.api.patch(there, json={})).json() == before
+
+
 async def test_pages_of_deliveries(backend: Tenant, webhook_dispatcher: WebhookDispatcher) -> None:
     async with receiving() as receiver:
         made = await webhook(backend, receiver.url)

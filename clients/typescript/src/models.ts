@@ -204,16 +204,19 @@ export interface Calls {
   next_cursor: string | null;
 }
 
-/** What to change; `enabled: true` also takes an endpoint back that Ringline has disabled. */
+/**
+ * What to change, and nothing is null; `enabled: true` also takes an endpoint back that
+ * Ringline has disabled.
+ */
 export interface ChangeIn {
   /** where events are sent: https, public */
-  url?: string | null;
+  url?: string;
   /** `*`, groups such as `call.*`, or types */
-  events?: string[] | null;
+  events?: string[];
   /** for people */
-  description?: string | null;
+  description?: string;
   /** false turns it off; true takes back what Ringline has disabled */
-  enabled?: boolean | null;
+  enabled?: boolean;
 }
 
 /** `confirm` is needed for the last working credential of an app. */

@@ -256,15 +256,17 @@ class Calls(TypedDict):
 
 
 class ChangeIn(TypedDict):
-    """What to change; `enabled: true` also takes an endpoint back that Ringline has disabled."""
+    """What to change, and nothing is null; `enabled: true` also takes an endpoint back that
+    Ringline has disabled.
+    """
 
-    url: NotRequired[str | None]
+    url: NotRequired[str]
     """where events are sent: https, public"""
-    events: NotRequired[list[str] | None]
+    events: NotRequired[list[str]]
     """`*`, groups such as `call.*`, or types"""
-    description: NotRequired[str | None]
+    description: NotRequired[str]
     """for people"""
-    enabled: NotRequired[bool | None]
+    enabled: NotRequired[bool]
     """false turns it off; true takes back what Ringline has disabled"""
 
 
