@@ -6,6 +6,7 @@ answer, whole and within its bounds, ends it.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 import httptools
@@ -19,7 +20,7 @@ MOST_ON_WIRE: Final = 256 * 1024
 """Bytes that one answer may cost, with its headers and all that comes before it (1xx)."""
 
 LONGEST_KNOWN: Final = 1024
-"""Bytes of an answer's head that a connection knows again: most of one server's are alike."""
+"""Bytes of an answer, or its head, that is known again: most of one server's are alike."""
 
 KEPT_FOR: Final = 30.0
 """Seconds for which a connection is kept without being used."""
@@ -46,26 +47,30 @@ class Lost(ConnectionError):
         self.unanswered = unanswered
 
 
-@frozen
+@dataclass(slots=True)
 class Reply:
-    """An answer; `body` has at most MOST_READ bytes and what came with the last of them."""
+    """An answer; `body` has at most MOST_READ bytes and what came with the last of them.
+
+    `meaning`: for who reads it, what it says; of the next answer that is the same it is known.
+    """
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+    meaning: object = field(default=None, compare=False)
 
 
 @frozen
 class Known:
     """The head of the last answer, which came whole with its body, and all that it says.
 
-    The same bytes say the same: `size` is that of head and body.
+    The same bytes say the same: `size` is that of head and body. `whole`: both, if they are short.
     """
 
     head: bytes
     size: int
-    status: int
-    headers: list[tuple[bytes, bytes]]
+    whole: bytes
+    said: Reply
 
 
 class Asked(asyncio.Protocol):
@@ -147,9 +152,13 @@ class Asked(asyncio.Protocol):
             self.close()
         elif self._read > MOST_ON_WIRE:
             self._fail(Lost(unanswered=False))
-        elif known and len(data) == known.size and data.startswith(known.head):
+        elif known is not None and data == known.whole:
             self._reusable = True
-            self._conclude(Reply(known.status, known.headers, data[len(known.head) :]))
+            self._conclude(known.said)
+        elif known is not None and len(data) == known.size and data.startswith(known.head):
+            self._reusable = True
+            said = known.said
+            self._conclude(Reply(said.status, said.headers, data[len(known.head) :]))
         else:
             self._parse(data)
         self._tell()
@@ -174,7 +183,8 @@ class Asked(asyncio.Protocol):
             return None
         if len(data) != length + len(end.body) or b"transfer-encoding" in dict(end.headers):
             return None
-        return Known(data[:length], len(data), end.status, end.headers)
+        whole = data if len(data) <= LONGEST_KNOWN else b""
+        return Known(data[:length], len(data), whole, end)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended: so has a body that says no length of its own (RFC 9112, 6.3)."""
@@ -245,7 +255,9 @@ class Connection(Asked):
 
     def rests_in(self, kept: "Kept | None") -> None:
         """It is kept there; None: it is in use."""
-        self._kept, self.used = kept, self._loop.time()
+        self._kept = kept
+        if kept is not None:
+            self.used = self._loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended, and rests nowhere."""
@@ -282,9 +294,13 @@ class Kept:
             connection.close()
             return
         connection.rests_in(self)
-        self._resting.setdefault(origin, {})[connection] = None
+        some = self._resting.get(origin)
+        if some is None:
+            some = self._resting[origin] = {}
+        some[connection] = None
         self._by_use[connection] = origin
-        self.shrink(self._most)
+        if len(self._by_use) > self._most:
+            self.shrink(self._most)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(KEPT_FOR, self._expire)
 

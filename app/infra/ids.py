@@ -52,6 +52,12 @@ def uuid7_hex() -> str:
     return f"{_number():032x}"
 
 
+def uuid7_hexes(count: int) -> list[str]:
+    """So many, of this moment: half of what each by itself costs."""
+    moment, take = int(clock.unix() * 1_000) << 80, _random.take
+    return [f"{moment | take():032x}" for _ in range(count)]
+
+
 def least_uuid7(at: datetime) -> UUID:
     """The bound below every id that is made from `at` on: rows of a time are found by their key."""
     return UUID(int=max(0, int(at.timestamp() * 1_000)) << 80)

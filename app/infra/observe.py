@@ -258,6 +258,12 @@ STREAM_ENDS = Counter("ringline_stream_ends_total", "Live streams that ended, by
 DELIVERIES = Counter(
     "ringline_webhook_deliveries_total", "Tries at webhooks, by how they ended", ("state", "error")
 )
+DELIVERIES_UNDER_WAY = Gauge(
+    "ringline_webhook_deliveries_under_way",
+    "Deliveries to webhooks that are claimed and not recorded, to endpoints quick or slow",
+    ("endpoints",),
+    multiprocess_mode="livesum",
+)
 OLDEST_DELIVERY = Gauge(
     "ringline_webhook_oldest_due_seconds",
     "How long the oldest due delivery waits, to endpoints that are well and to those that fail",

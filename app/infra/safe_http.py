@@ -10,9 +10,9 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 
 from app.core.delivery import DeliveryError
 from app.core.frozen import frozen
@@ -20,7 +20,8 @@ from app.core.text import storable
 from app.core.webhook_retry import Answer, seconds_asked
 from app.infra.addresses import Judge, Names, Resolver, is_private, is_public
 from app.infra.errors import Invalid
-from app.infra.http1 import MOST_READ, Connection, Kept, Lost, NotHttp, Origin, Reply
+from app.infra.http1 import MOST_READ, Connection, Kept, Lost, NotHttp, Reply
+from app.infra.http_requests import Headers, Target, request_of, target_of
 from app.infra.tasks import Tasks
 from app.infra.urls import BadUrl, HttpUrl, http_url
 from app.infra.watch import Watch
@@ -129,7 +130,7 @@ class SafeHttp:
     def send(
         self,
         url: str,
-        headers: Mapping[str, str],
+        headers: Headers,
         body: bytes,
         told: Told,
         *,
@@ -142,7 +143,7 @@ class SafeHttp:
     async def post(
         self,
         url: str,
-        headers: Mapping[str, str],
+        headers: Headers,
         body: bytes,
         *,
         now: datetime,
@@ -173,7 +174,7 @@ class SafeHttp:
         self,
         method: str,
         url: str,
-        headers: Mapping[str, str],
+        headers: Headers,
         body: bytes,
         now: datetime,
         owner: Hashable,
@@ -201,12 +202,10 @@ class SafeHttp:
 
     # --- one request ---------------------------------------------------------------------------
 
-    def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, one: Asking
-    ) -> None:
+    def _send(self, method: str, url: str, headers: Headers, body: bytes, one: Asking) -> None:
         try:
-            one.target = _target(method, url)
-            one.request = _request(one.target, headers, body)
+            one.target = target_of(method, url)
+            one.request = request_of(one.target, headers, body)
         except ValueError as error:
             one.told(_said(error))
             return
@@ -330,35 +329,6 @@ class SafeHttp:
         raise last
 
 
-@frozen
-class Target:
-    """Where a request goes, and how it begins."""
-
-    url: HttpUrl
-    origin: Origin
-    first: str
-    host: str
-
-
-@lru_cache(maxsize=4_096)
-def _target(method: str, url: str) -> Target:
-    """Raises BadUrl."""
-    read = http_url(url)
-    return Target(read, read.origin, f"{method} {read.target} HTTP/1.1", read.netloc)
-
-
-def _request(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:
-    """Raises ValueError for a header that would be more than one."""
-    lines = [target.first, f"Host: {headers.get('Host', target.host)}"]
-    lines += [f"{name}: {value}" for name, value in headers.items() if name != "Host"]
-    if not target.first.startswith("GET "):
-        lines.append(f"Content-Length: {len(body)}")
-    said = "".join(lines)
-    if not (said.isascii() and said.isprintable()):
-        raise ValueError("a header holds a control character, or is not ASCII")
-    return "\r\n".join((*lines, "\r\n")).encode("ascii") + body
-
-
 def _said(error: Exception) -> Answer | Exception:
     """What is told of an error that the other side has caused; of any other itself."""
     for kind, said in ERRORS.items():
@@ -381,13 +351,28 @@ ERRORS: dict[type[Exception], DeliveryError] = {
 """The first that fits."""
 
 
+@frozen
+class Meaning:
+    """What a reply says of which so many bytes are told, whenever it comes."""
+
+    keep: int
+    answer: Answer
+
+
 def _answer(reply: Reply, now: datetime, keep: int) -> Answer:
+    known = reply.meaning  # what is the same as the answer before is not read again
+    if isinstance(known, Meaning) and known.keep == keep:
+        return known.answer
     status = reply.status
     error = None
     if not 200 <= status < 300:
         error = DeliveryError.REDIRECT if 300 <= status < 400 else DeliveryError.REFUSED
     text = reply.body[:keep].decode("utf-8", "replace")
-    return Answer(status, error, storable(text) or None, _retry_after(reply.headers, now))
+    asked = _retry_after(reply.headers, now)
+    answer = Answer(status, error, storable(text) or None, asked)
+    if asked is None:  # else it may depend on the time
+        reply.meaning = Meaning(keep, answer)
+    return answer
 
 
 def _retry_after(headers: Iterable[tuple[bytes, bytes]], now: datetime) -> float | None:

@@ -1,7 +1,7 @@
 """Background tasks: all of them are started here, so that none ends in silence and none is lost.
 
 A long-lived task is supervised: whatever it raises is counted and told, and it is started again
-after a pause that grows to five seconds. A short-lived one (one push, one delivery) is kept from
+after a pause that grows to five seconds. A short-lived one (one claim, one connection) is kept from
 the garbage collector, counted while it runs, and told of when it fails. `supervised()` lists what a
 process has. What to watch: `ringline_tasks_failing` and `ringline_task_failures_total`.
 """

@@ -55,7 +55,7 @@ CLAIM = text(f"""
     WHERE d.webhook_id = c.webhook_id AND d.event_id = c.event_id AND d.claimed_by IS NULL
         AND (SELECT dead_at IS NULL FROM workers WHERE id = :worker)
     RETURNING d.webhook_id, d.event_id, d.tenant_id, d.session_id, d.seq, d.fence, d.attempts,
-        d.created_at, clock_timestamp() AS now
+        date_part('epoch', d.created_at) AS created, date_part('epoch', clock_timestamp()) AS now
 """)  # noqa: S608  (a constant)
 
 

@@ -7,7 +7,6 @@ try raises is a result like any other, so that no claim and no place is kept for
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -15,10 +14,11 @@ from uuid import UUID
 import structlog
 
 from app.core.delivery import DeliveryError, DeliveryState
+from app.core.frozen import frozen
 from app.core.webhook_retry import Answer
 from app.core.webhook_share import share
 from app.infra.bisection import Aside, rows_alone
-from app.infra.ids import uuid7
+from app.infra.http_requests import is_header
 from app.infra.outage import is_transient
 from app.infra.runtime import Runtime
 from app.infra.safe_http import SafeHttp
@@ -28,7 +28,7 @@ from app.infra.traces import Attributes, Span
 from app.infra.vault import VaultError
 from app.webhooks import claims
 from app.webhooks.claimed import Delivery, Destination, DueEvent
-from app.webhooks.open_deliveries import OpenDeliveries, OpenDelivery
+from app.webhooks.open_deliveries import Moment, OpenDeliveries, OpenDelivery
 from app.webhooks.recording import DeliveryRecorder, DeliveryResult
 from app.webhooks.signing import SigningKeys, body_of, signed
 
@@ -43,30 +43,51 @@ AGAIN: Final = 0.25
 TOLD_EVERY: Final = 60.0
 
 
+@frozen
+class Said:
+    """An event as it is sent: its id, as in headers, and its body."""
+
+    id: bytes
+    body: bytes
+    event: DueEvent
+
+
+@frozen
+class Place:
+    """Where a webhook's deliveries go, and what signs them."""
+
+    url: str
+    keys: Sequence[SigningKey]
+
+
 class Facts:
     """What deliveries claimed together say, where they go and what signs them, each made once."""
 
     def __init__(
         self, events: Mapping[str, DueEvent], destinations: Mapping[UUID, Destination]
     ) -> None:
-        self.events = events
-        self.destinations = destinations
-        self._bodies: dict[str, bytes] = {}
-        self._keys: dict[UUID, list[SigningKey]] = {}
+        self._events = events
+        self._destinations = destinations
+        self._said: dict[str, Said] = {}
+        self._places: dict[UUID, Place] = {}
 
-    def body(self, claim: Delivery, event: DueEvent) -> bytes:
-        """An event's body, the same for all its endpoints."""
-        body = self._bodies.get(claim.event_id)
-        if body is None:
-            body = self._bodies[claim.event_id] = body_of(claim, event)
-        return body
+    def said(self, claim: Delivery) -> Said | None:
+        """Of an event, the same for all its endpoints; None when it has gone."""
+        found = self._said.get(claim.event_id)
+        if found is None and (event := self._events.get(claim.event_id)) is not None:
+            if not (is_header(claim.event_id) and is_header(event.traceparent or "")):
+                raise ValueError("an event's id or trace would be more than one header")
+            found = Said(claim.event_id.encode(), body_of(claim, event), event)
+            self._said[claim.event_id] = found
+        return found
 
-    def keys(self, to: Destination, known: SigningKeys) -> list[SigningKey]:
-        """What signs for a webhook. Raises VaultError."""
-        keys = self._keys.get(to.webhook_id)
-        if keys is None:
-            keys = self._keys[to.webhook_id] = [known.of(secret) for secret in to.secrets()]
-        return keys
+    def place(self, webhook: UUID, known: SigningKeys) -> Place | None:
+        """None when it has gone. Raises VaultError."""
+        found = self._places.get(webhook)
+        if found is None and (to := self._destinations.get(webhook)) is not None:
+            found = Place(to.url, [known.of(secret) for secret in to.secrets()])
+            self._places[webhook] = found
+        return found
 
 
 class WebhookDispatcher:
@@ -98,6 +119,7 @@ class WebhookDispatcher:
 
     async def look(self) -> None:
         """Once a second: what is claimed and not held waits again, what is due is sent."""
+        self._open.measure()
         try:
             async with self._claims, self._runtime.database.autocommit() as session:
                 await claims.free_but(session, self._worker_id, self._open.keys())
@@ -186,8 +208,9 @@ class WebhookDispatcher:
             self._tell("delivery_not_begun", claimed[0].claim, error)
             self._answered(claimed[0], Answer(None, DeliveryError.INTERNAL_ERROR))
             return
+        moment = self._open.moment(claimed[0])
         for one in claimed:
-            self._send_one(one, facts)
+            self._send_one(one, facts, moment)
 
     async def _read(self, claimed: Sequence[Delivery]) -> Facts:
         """What they say and what signs it. While the database is away they wait: it is no try."""
@@ -200,30 +223,35 @@ class WebhookDispatcher:
                     raise
             await asyncio.sleep(AGAIN)
 
-    def _send_one(self, one: OpenDelivery, facts: Facts) -> None:
-        now = self._open.start(one)
+    def _send_one(self, one: OpenDelivery, facts: Facts, moment: Moment) -> None:
+        self._open.start(one, moment)
         try:
-            self._post(one, facts, now)
+            self._post(one, facts, moment)
         except VaultError as error:
             self._tell("webhook_secret_unfit", one.claim, error)
             self._answered(one, Answer(None, DeliveryError.SECRET_UNFIT))
         except Exception as error:  # noqa: BLE001  (whatever it is: a result, told and counted)
             self._raised(one, error)
 
-    def _post(self, one: OpenDelivery, facts: Facts, now: datetime) -> None:
+    def _post(self, one: OpenDelivery, facts: Facts, moment: Moment) -> None:
         claim = one.claim
-        event = facts.events.get(claim.event_id)
-        to = facts.destinations.get(claim.webhook_id)
-        if event is None or to is None:
+        said, to = facts.said(claim), facts.place(claim.webhook_id, self._keys)
+        if said is None or to is None:
             self._answered(one, Answer(None, DeliveryError.EVENT_NOT_KEPT))
             return
-        body = facts.body(claim, event)
-        headers = signed(claim.event_id, now, body, facts.keys(to, self._keys))
-        span = self._span(claim, event)
-        if event.traceparent is not None:
-            headers["traceparent"] = event.traceparent if span is None else span.traceparent
+        headers, span = signed(said.id, moment.second, said.body, to.keys), None
+        trace = said.event.traceparent
+        if trace is not None:
+            span = self._span(claim, trace)
+            trace = trace if span is None else span.traceparent
+            headers += b"traceparent: %b\r\n" % trace.encode("ascii")
         self._outbound.send(
-            to.url, headers, body, partial(self._heard, one, span), now=now, owner=claim.tenant_id
+            to.url,
+            headers,
+            said.body,
+            partial(self._heard, one, span),
+            now=moment.at,
+            owner=claim.tenant_id,
         )
 
     def _heard(self, one: OpenDelivery, span: Span | None, said: Answer | BaseException) -> None:
@@ -237,26 +265,25 @@ class WebhookDispatcher:
         elif isinstance(said, Exception):
             self._raised(one, said)
         else:  # this worker stops: whoever is next sends it
-            self._open.end(one.claim)
+            self._open.end(one)
 
     def _raised(self, one: OpenDelivery, error: Exception) -> None:
         self._tell("delivery_raised", one.claim, error)
         self._answered(one, Answer(None, DeliveryError.INTERNAL_ERROR))
 
-    def _span(self, claim: Delivery, event: DueEvent) -> Span | None:
-        """Of a try, where its call is traced and this process has traces."""
-        traces = self._runtime.traces
-        if traces is None or event.traceparent is None:
+    def _span(self, claim: Delivery, trace: str) -> Span | None:
+        """Of a try whose call is traced, where this process has traces."""
+        if self._runtime.traces is None:
             return None
         said: Attributes = {
             "ringline.session_id": str(claim.session_id),
             "ringline.attempt": claim.attempts,
         }
-        return traces.start("webhook", "CLIENT", event.traceparent, said)
+        return self._runtime.traces.start("webhook", "CLIENT", trace, said)
 
     def _answered(self, one: OpenDelivery, answer: Answer) -> None:
         started, finished = self._open.answered(one)
-        self._recorder.add(DeliveryResult(uuid7(), one.claim, answer, started, finished))
+        self._recorder.add(DeliveryResult(one, answer, started, finished))
 
     def _tell(self, event: str, claim: Delivery, error: Exception) -> None:
         """Once a minute for each kind: a bug that meets every delivery must not fill the log."""
@@ -266,7 +293,7 @@ class WebhookDispatcher:
             log.error(event, webhook=str(claim.webhook_id), exc_info=error)
 
     def _recorded(self, result: DeliveryResult, _state: DeliveryState | None) -> None:
-        self._open.end(result.claim)
+        self._open.end(result.of)
         self.wake()
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
+from app.core.frozen import frozen
 from app.core.webhook_share import FIRST_WINDOW, SLOW_AFTER, SLOW_WINDOW, Waiting, window_after
+from app.infra.observe import DELIVERIES_UNDER_WAY
 from app.infra.watch import Watch
 from app.webhooks.claimed import Delivery, DueWebhook, Key
 
@@ -15,35 +17,41 @@ MOST_KNOWN = 20_000
 """Webhooks whose pace is remembered; one that is forgotten begins anew."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Pace:
-    """How a webhook answers: whether slowly, and how many it is sent at a time."""
+    """How a webhook answers: whether slowly, how many it is sent at a time, and how many now."""
 
+    webhook: UUID
     window: int = FIRST_WINDOW
     slow: bool = False
+    open: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class OpenDelivery:
-    """One claimed delivery. Loop times: `claimed`, and `started` once it is sent.
+    """One claimed delivery. `started`, of the loop: when it was claimed, then when it is sent.
 
-    `expected`: it has no answer yet, and one may be expected soon. `waits`: it is sent and has
-    none.
+    `ahead`: seconds by which the database's clock, as it was told with the claim and has gone on
+    since, is ahead of the loop's. `expected`: it has no answer yet, and one may be expected soon.
+    `waits`: it is sent and has none.
     """
 
     claim: Delivery
+    pace: Pace
     slow: bool
-    claimed: float
+    ahead: float
     started: float
     expected: bool
     waits: bool = False
-    sent: datetime | None = None
-    """When it was sent, by the database's clock."""
 
-    def at(self, loop_time: float) -> datetime:
-        """The database's time then: it was told with the claim, and has gone on since."""
-        # by whole numbers: of a fraction of seconds it costs three times as much
-        return self.claim.now + timedelta(0, 0, int((loop_time - self.claimed) * 1e6))
+
+@frozen
+class Moment:
+    """When some are sent: the loop's time, the database's, and its second in digits."""
+
+    loop: float
+    at: datetime
+    second: bytes
 
 
 class OpenDeliveries:
@@ -52,9 +60,9 @@ class OpenDeliveries:
     def __init__(self, slowed: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._slowed = slowed
-        self._open: dict[Key, OpenDelivery] = {}
+        self._open: dict[OpenDelivery, None] = {}
         self._quick: Watch[OpenDelivery] = Watch(SLOW_AFTER, self._slow_now)
-        self._by_webhook: Counter[UUID] = Counter()
+        self._busy: dict[Pace, None] = {}
         self._paces: dict[UUID, Pace] = {}
         self.expected = 0
         """How many have no answer yet, and may be expected to have one soon."""
@@ -64,64 +72,81 @@ class OpenDeliveries:
 
     def keys(self) -> list[Key]:
         """Which deliveries this worker holds."""
-        return list(self._open)
+        return [one.claim.key for one in self._open]
 
-    def begin(self, claims: Iterable[Delivery]) -> list[OpenDelivery]:
-        """These have just been claimed."""
-        now, begun = self._loop.time(), []
-        for claim in claims:
-            slow = self._pace(claim.webhook_id).slow
-            one = OpenDelivery(claim, slow, now, now, not slow)
-            self._open[claim.key] = one
-            self.expected += not slow
-            self._by_webhook[claim.webhook_id] += 1
-            begun.append(one)
+    def begin(self, claims: Sequence[Delivery]) -> list[OpenDelivery]:
+        """These have just been claimed, all at once."""
+        if not claims:
+            return []
+        now = self._loop.time()
+        ahead = claims[0].now - now
+        begun = [self._begun(claim, now, ahead) for claim in claims]
+        self._open.update(dict.fromkeys(begun))
         return begun
 
-    def start(self, one: OpenDelivery) -> datetime:
-        """It is sent now: at this time of the database's."""
-        now = one.started = self._loop.time()
-        one.waits = True
+    def _begun(self, claim: Delivery, now: float, ahead: float) -> OpenDelivery:
+        pace = self._pace(claim.webhook_id)
+        if not pace.open:
+            self._busy[pace] = None
+        pace.open += 1
+        quick = not pace.slow
+        self.expected += quick
+        return OpenDelivery(claim, pace, pace.slow, ahead, now, quick)
+
+    def moment(self, one: OpenDelivery) -> Moment:
+        """Now: the same for all that were claimed with it."""
+        loop = self._loop.time()
+        at = loop + one.ahead
+        return Moment(loop, datetime.fromtimestamp(at, UTC), b"%d" % int(at))
+
+    def start(self, one: OpenDelivery, moment: Moment) -> None:
+        """It is sent now."""
+        one.started, one.waits = moment.loop, True
         if not one.slow:
             self._quick.begin(one)
-        one.sent = one.at(now)
-        return one.sent
 
-    def answered(self, one: OpenDelivery) -> tuple[datetime, datetime]:
+    def answered(self, one: OpenDelivery) -> tuple[float, float]:
         """It has an answer, and keeps its place until that is recorded.
 
-        Returns when it was sent and when it was answered, by the database's clock.
+        Returns when it was sent and when it was answered: Unix seconds of the database's clock.
         """
         now, one.waits = self._loop.time(), False
-        self._no_more_expected(one)
-        seconds = now - one.started
-        pace = self._pace(one.claim.webhook_id)
+        if one.expected:
+            self._no_more_expected(one)
+        pace, seconds = one.pace, now - one.started
         pace.slow = seconds >= SLOW_AFTER
         pace.window = window_after(pace.window, seconds=seconds)
-        return one.sent or one.claim.now, one.at(now)
+        return one.started + one.ahead, now + one.ahead
 
     def unanswered(self) -> bool:
         """Whether anything that was sent may still get its answer."""
-        return any(one.waits for one in self._open.values())
+        return any(one.waits for one in self._open)
 
-    def end(self, claim: Delivery) -> None:
+    def end(self, one: OpenDelivery) -> None:
         """It is recorded, or given up: its place is free."""
-        delivery = self._open.pop(claim.key, None)
-        if delivery is None:
+        if one not in self._open:
             return
-        self._no_more_expected(delivery)
-        webhook = claim.webhook_id
-        self._by_webhook[webhook] -= 1
-        if not self._by_webhook[webhook]:
-            del self._by_webhook[webhook]
+        del self._open[one]
+        if one.expected:
+            self._no_more_expected(one)
+        pace = one.pace
+        pace.open -= 1
+        if not pace.open:
+            del self._busy[pace]
 
     def full(self) -> list[UUID]:
         """Webhooks that are to be sent no more for now."""
-        return [one for one, count in self._by_webhook.items() if count >= self._pace(one).window]
+        return [pace.webhook for pace in self._busy if pace.open >= pace.window]
 
     def taken(self) -> Counter[tuple[UUID, bool]]:
         """Places in use by (tenant, slow)."""
-        return Counter((one.claim.tenant_id, one.slow) for one in self._open.values())
+        return Counter((one.claim.tenant_id, one.slow) for one in self._open)
+
+    def measure(self) -> None:
+        """Set the metric: they have no tasks, and are counted in no other."""
+        slow = sum(one.slow for one in self._open)
+        DELIVERIES_UNDER_WAY.labels("quick").set(len(self._open) - slow)
+        DELIVERIES_UNDER_WAY.labels("slow").set(slow)
 
     def waiting(self, found: Sequence[DueWebhook]) -> list[Waiting]:
         """How webhooks with due deliveries stand.
@@ -131,27 +156,33 @@ class OpenDeliveries:
         return [self._waiting(row) for row in found]
 
     def _waiting(self, due: DueWebhook) -> Waiting:
-        pace, here = self._pace(due.webhook), self._by_webhook.get(due.webhook, 0)
-        room = pace.window - here
+        pace = self._pace(due.webhook)
+        room = pace.window - pace.open
         if due.failures:
-            room = 0 if due.under_way or here else 1
+            room = 0 if due.under_way or pace.open else 1
         return Waiting(due.webhook, due.tenant_id, pace.slow, room)
 
-    def _no_more_expected(self, delivery: OpenDelivery) -> None:
-        self.expected -= delivery.expected
-        delivery.expected = False
-        self._quick.end(delivery)
+    def _no_more_expected(self, one: OpenDelivery) -> None:
+        self.expected -= 1
+        one.expected = False
+        self._quick.end(one)
 
-    def _slow_now(self, delivery: OpenDelivery) -> None:
-        self._no_more_expected(delivery)
-        delivery.slow = True
-        pace = self._pace(delivery.claim.webhook_id)
+    def _slow_now(self, one: OpenDelivery) -> None:
+        if one.expected:
+            self._no_more_expected(one)
+        one.slow, pace = True, one.pace
         pace.slow, pace.window = True, min(pace.window, SLOW_WINDOW)
         self._slowed()
 
     def _pace(self, webhook: UUID) -> Pace:
-        pace = self._paces.pop(webhook, None) or Pace()
+        pace = self._paces.pop(webhook, None) or Pace(webhook)
         self._paces[webhook] = pace  # the last used stays longest
         if len(self._paces) > MOST_KNOWN:
-            del self._paces[next(iter(self._paces))]
+            self._forget_one()
         return pace
+
+    def _forget_one(self) -> None:
+        """The pace that was used longest ago, but for those whose deliveries are open."""
+        oldest = next((one for one in self._paces.values() if not one.open), None)
+        if oldest is not None:
+            del self._paces[oldest.webhook]

@@ -10,8 +10,8 @@ import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -19,16 +19,16 @@ import structlog
 
 from app.core.delivery import DeliveryError, DeliveryState, DisabledReason
 from app.core.event import rfc3339
-from app.core.frozen import frozen
 from app.core.webhook_retry import TRIED_FOR, Answer, next_try, rest
 from app.infra.batching import GroupWriter, by_size
 from app.infra.db import Connection, Database
-from app.infra.ids import uuid7
+from app.infra.ids import uuid7, uuid7_hexes
 from app.infra.observe import DELIVERIES
 from app.infra.tasks import Tasks
 from app.webhooks import endpoints, publish, records
-from app.webhooks.claimed import Delivery, Key
-from app.webhooks.records import DeliveryEnd
+from app.webhooks.claimed import Key
+from app.webhooks.open_deliveries import OpenDelivery
+from app.webhooks.records import Alike, DeliveryEnd
 
 log = structlog.get_logger(__name__)
 
@@ -41,27 +41,30 @@ waits for nothing, and what was sent together is recorded together."""
 OURS: Final = frozenset({DeliveryError.SECRET_UNFIT, DeliveryError.INTERNAL_ERROR})
 """What may be no fault of the endpoint's: it is asked more seldom, and never disabled for it."""
 
-States = dict[UUID, DeliveryState | None]
+States = dict[str, DeliveryState | None]
+"""By key; None where the claim had been taken over."""
 
 
-@frozen
+@dataclass(slots=True, eq=False)
 class DeliveryResult:
-    """One try at a claimed delivery; times are the database's. `id` is the attempt's.
+    """One try at a claimed delivery; times are Unix seconds of the database's clock.
 
-    A `bare` one says whether it was taken and no more: nothing in it came from outside.
+    `key` is the attempt's id, in hexadecimal digits, once it has been tried to write it: those that
+    are written together are made together. A `bare` one says whether it was taken and no more:
+    nothing in it came from outside.
     """
 
-    id: UUID
-    claim: Delivery
+    of: OpenDelivery
     answer: Answer
-    started_at: datetime
-    finished_at: datetime
+    started: float
+    finished: float
     bare: bool = False
+    key: str = ""
 
     @property
-    def key(self) -> UUID:
-        """Which try it is."""
-        return self.id
+    def finished_at(self) -> datetime:
+        """When it was answered."""
+        return datetime.fromtimestamp(self.finished, UTC)
 
     def laid_bare(self) -> "DeliveryResult":
         """The same without what the endpoint said."""
@@ -101,7 +104,7 @@ class DeliveryRecorder:
     @property
     def unwritten(self) -> list[Key]:
         """Deliveries whose answer is known and not written yet."""
-        return [result.claim.key for result in self._writer.kept()]
+        return [result.of.claim.key for result in self._writer.kept()]
 
     async def finish(self, within: float) -> None:
         """Wait until all is written, for so many seconds at most."""
@@ -113,11 +116,14 @@ class DeliveryRecorder:
         return min(LONGEST_PAUSE, PAUSE_FOR_EACH * self._unanswered())
 
     async def _write(self, batch: Sequence[DeliveryResult]) -> States:
+        new = [one for one in batch if not one.key]
+        for one, key in zip(new, uuid7_hexes(len(new)), strict=True):
+            one.key = key
         states = await self._record(batch)
         ended = Counter(
-            (states[one.id] or "taken_over", one.answer.error or "")
+            (states[one.key] or "taken_over", one.answer.error or "")
             for one in batch
-            if one.id in states
+            if one.key in states
         )
         for (state, error), count in ended.items():
             DELIVERIES.labels(state, error).inc(count)
@@ -126,16 +132,16 @@ class DeliveryRecorder:
     async def _record(self, batch: Sequence[DeliveryResult]) -> States:
         if not any(result.is_judged() for result in batch):
             async with self._database.autocommit() as session:
-                return await records.record(session, [_end(result) for result in batch])
+                return await _written(session, batch)
         async with self._database.transaction() as session:
             busy = await endpoints.hold_all(
-                session, sorted({result.claim.webhook_id for result in batch})
+                session, sorted({result.of.claim.webhook_id for result in batch})
             )
-            now = [result for result in batch if result.claim.webhook_id not in busy]
+            now = [result for result in batch if result.of.claim.webhook_id not in busy]
             if not now:
                 return {}
-            states = await records.record(session, [_end(result) for result in now])
-            await _judge(session, [one for one in now if states.get(one.id)], states)
+            states = await _written(session, now)
+            await _judge(session, [one for one in now if states.get(one.key)], states)
         return states
 
     def _told(self, result: DeliveryResult, state: DeliveryState | None) -> None:
@@ -145,11 +151,11 @@ class DeliveryRecorder:
 
 def _by_batch(results: Sequence[DeliveryResult]) -> list[list[DeliveryResult]]:
     """Those of endpoints of which nothing bad is said are one statement each."""
-    bad = {one.claim.webhook_id for one in results if one.is_judged()}
+    bad = {one.of.claim.webhook_id for one in results if one.is_judged()}
     if not bad:
         return by_size(results, BATCH)
-    well = [one for one in results if one.claim.webhook_id not in bad]
-    judged = [one for one in results if one.claim.webhook_id in bad]
+    well = [one for one in results if one.of.claim.webhook_id not in bad]
+    judged = [one for one in results if one.of.claim.webhook_id in bad]
     return by_size(well, BATCH) + by_size(judged, BATCH)
 
 
@@ -158,9 +164,9 @@ def _tell(result: DeliveryResult, state: DeliveryState | None) -> None:
     if not answer.ok:
         log.info(
             "webhook_not_delivered",
-            webhook=str(result.claim.webhook_id),
-            delivery=result.claim.event_id,
-            attempt=result.claim.attempts,
+            webhook=str(result.of.claim.webhook_id),
+            delivery=result.of.claim.event_id,
+            attempt=result.of.claim.attempts,
             status=answer.status,
             error=answer.error,
             state=state,
@@ -169,9 +175,9 @@ def _tell(result: DeliveryResult, state: DeliveryState | None) -> None:
 
 async def _judge(session: Connection, batch: Sequence[DeliveryResult], states: States) -> None:
     """What answers say of the endpoints, which are locked: failing, to be left alone, disabled."""
-    good = {one.claim.webhook_id for one in batch if one.answer.ok}
+    good = {one.of.claim.webhook_id for one in batch if one.answer.ok}
     bad = Counter(
-        one.claim.webhook_id
+        one.of.claim.webhook_id
         for one in batch
         if one.is_judged() and one.answer.error is not DeliveryError.EVENT_NOT_KEPT
     )
@@ -183,10 +189,10 @@ async def _judge(session: Connection, batch: Sequence[DeliveryResult], states: S
     given_up = [
         one
         for one in batch
-        if states[one.id] is DeliveryState.FAILED and one.answer.error not in OURS
+        if states[one.key] is DeliveryState.FAILED and one.answer.error not in OURS
     ]
     for one in stand:
-        last = [result for result in given_up if result.claim.webhook_id == one.id]
+        last = [result for result in given_up if result.of.claim.webhook_id == one.id]
         if any(result.answer.gone for result in last):
             await disable(session, one.id, DisabledReason.GONE)
         elif any(r.finished_at - one.failing_since >= TRIED_FOR for r in last):
@@ -215,30 +221,54 @@ async def disable(session: Connection, webhook: UUID, why: DisabledReason) -> No
     await publish.tenant_events(session, [event])
 
 
-def _end(result: DeliveryResult) -> DeliveryEnd:
-    claim, answer = result.claim, result.answer
-    due = None
-    if not answer.ok and answer.error is not DeliveryError.EVENT_NOT_KEPT:
-        due = next_try(
-            answer,
-            attempts=claim.attempts,
-            created_at=claim.created_at,
-            now=result.finished_at,
-            random=random.random(),  # noqa: S311  (jitter)
-        )
-    ended = DeliveryState.DELIVERED if answer.ok else DeliveryState.FAILED
+async def _written(session: Connection, batch: Sequence[DeliveryResult]) -> States:
+    """What became of each that was not locked. That most are answered alike is said once."""
+    first, places = batch[0].answer, dict[UUID, int]()
+    ends: list[DeliveryEnd] = []
+    states: States = {}
+    for result in batch:
+        webhook = result.of.claim.webhook_id
+        end = _end(result, first, places.setdefault(webhook, len(places) + 1))
+        ends.append(end)
+        states[result.key] = end.get("state", DeliveryState.DELIVERED)
+    tenants = {one.of.claim.webhook_id: one.of.claim.tenant_id for one in batch}
+    not_written = await records.record(session, ends, Alike(tenants, first.status, first.text))
+    for key, taken_over in not_written.items():
+        if taken_over:
+            states[key] = None
+        else:
+            del states[key]
+    return states
+
+
+def _end(result: DeliveryResult, alike: Answer, place: int) -> DeliveryEnd:
+    claim, answer = result.of.claim, result.answer
     end: DeliveryEnd = {
-        "id": result.id,
-        "tenant_id": claim.tenant_id,
-        "webhook_id": claim.webhook_id,
+        "id": result.key,
+        "webhook": place,
         "event_id": claim.event_id,
         "fence": claim.fence,
-        "state": ended if due is None else DeliveryState.PENDING,
-        "status": answer.status,
-        "started_at": result.started_at,
-        "finished_at": result.finished_at,
-        "answer": answer.text,
+        "started": result.started,
+        "finished": result.finished,
     }
+    if answer is not alike and (answer.status, answer.text) != (alike.status, alike.text):
+        end |= {"own": True, "status": answer.status, "answer": answer.text}
     if result.bare or not answer.ok:
-        end |= {"due_at": due, "error": answer.error, "bare": result.bare}
+        due = _next_try(result)
+        ended = DeliveryState.DELIVERED if answer.ok else DeliveryState.FAILED
+        state = ended if due is None else DeliveryState.PENDING
+        end |= {"state": state, "due_at": due, "error": answer.error, "bare": result.bare}
     return end
+
+
+def _next_try(result: DeliveryResult) -> datetime | None:
+    claim, answer = result.of.claim, result.answer
+    if answer.ok or answer.error is DeliveryError.EVENT_NOT_KEPT:
+        return None
+    return next_try(
+        answer,
+        attempts=claim.attempts,
+        created_at=datetime.fromtimestamp(claim.created, UTC),
+        now=result.finished_at,
+        random=random.random(),  # noqa: S311  (jitter)
+    )

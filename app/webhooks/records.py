@@ -1,6 +1,6 @@
 """What a worker writes of the deliveries that it had claimed: how each try ended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NotRequired, TypedDict
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.core.delivery import DeliveryError, DeliveryState
+from app.core.frozen import frozen
 from app.core.webhook_retry import RESTS_FROM
 from app.infra.db import Connection, as_json
 from app.infra.statements import answer
@@ -16,30 +17,51 @@ from app.infra.statements import answer
 class DeliveryEnd(TypedDict):
     """How a try ended, as the delivery's row and that of the attempt (`id`) shall say.
 
-    `due_at` with state `pending`. A `bare` one leaves no attempt.
+    `webhook`: its place among those of the record, from 1. Times are Unix seconds. One that says no
+    state was delivered. `due_at` with state `pending`. A `bare` one leaves no attempt. Where
+    `own`, status and answer are not those that are said once for all.
     """
 
-    id: UUID
-    tenant_id: UUID
-    webhook_id: UUID
+    id: str
+    webhook: int
     event_id: str
     fence: int
-    state: DeliveryState
-    status: int | None
-    started_at: datetime
-    finished_at: datetime
-    answer: str | None
+    started: float
+    finished: float
+    own: NotRequired[bool]
+    status: NotRequired[int | None]
+    answer: NotRequired[str | None]
+    state: NotRequired[DeliveryState]
     due_at: NotRequired[datetime | None]
     error: NotRequired[DeliveryError | None]
     bare: NotRequired[bool]
 
 
+@frozen
+class Alike:
+    """What is said once for all of a record: its webhooks, in order of places, with their tenants,
+    and what most endpoints have answered."""
+
+    tenants: Mapping[UUID, UUID]
+    status: int | None
+    answer: str | None
+
+
 RECORD = text(f"""
-    WITH n AS (
-        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS n(
-            id uuid, tenant_id uuid, webhook_id uuid, event_id text, fence integer, state text,
-            due_at timestamptz, status integer, error text, started_at timestamptz,
-            finished_at timestamptz, answer text, bare boolean)
+    WITH alike AS MATERIALIZED (
+        SELECT * FROM json_to_record(CAST(:alike AS json)) AS a(status integer, answer text)
+    ), n AS MATERIALIZED (
+        SELECT n.id, (CAST(:webhooks AS uuid[]))[n.webhook] AS webhook_id,
+            (CAST(:tenants AS uuid[]))[n.webhook] AS tenant_id, n.event_id, n.fence,
+            coalesce(n.state, 'delivered') AS state, n.due_at, n.error, n.bare,
+            to_timestamp(n.started) AS started_at, to_timestamp(n.finished) AS finished_at,
+            CASE WHEN n.own THEN n.status ELSE alike.status END AS status,
+            CASE WHEN n.own THEN n.answer ELSE alike.answer END AS answer
+        FROM json_to_recordset(CAST(:rows AS json)) AS n(
+            id uuid, webhook integer, event_id text, fence integer, started double precision,
+            finished double precision, own boolean, status integer, answer text, state text,
+            due_at timestamptz, error text, bare boolean)
+        CROSS JOIN alike
     ), mine AS (
         SELECT n.id FROM deliveries d JOIN n USING (webhook_id, event_id)
         WHERE d.fence = n.fence AND d.state = 'sending'
@@ -83,19 +105,26 @@ RECORD = text(f"""
                 AND state = 'pending' AND due_at > clock_timestamp()
             ORDER BY webhook_id, event_id FOR NO KEY UPDATE SKIP LOCKED)
     )
-    SELECT n.id, written.state FROM n LEFT JOIN written USING (id)
-    WHERE written.id IS NOT NULL OR n.id NOT IN (SELECT id FROM mine)
+    SELECT n.id, n.id NOT IN (SELECT id FROM mine) FROM n LEFT JOIN written USING (id)
+    WHERE written.id IS NULL
 """)  # noqa: S608  (a constant)
 
 
 async def record(
-    session: Connection, results: Sequence[DeliveryEnd]
-) -> dict[UUID, DeliveryState | None]:
-    """Write results, set-wise, where the claim still holds; by attempt the state there is now.
+    session: Connection, results: Sequence[DeliveryEnd], alike: Alike
+) -> dict[str, bool]:
+    """Write results, set-wise, where the claim still holds; returns which were not written.
 
-    None where the claim had been taken over. What somebody else holds locked is not waited for, and
-    left out: the delivery's own row, or its webhook's if that is to be taken for well again. Then
-    what waits for another try is due at once. That a webhook goes on well is noted every 5 s.
+    By the attempt's id: whether the claim had been taken over, which is kept as an attempt. What
+    somebody else holds locked is not waited for, and left out: the delivery's own row, or its
+    webhook's if that is to be taken for well again. Then what waits for another try is due at once.
+    That a webhook goes on well is noted every 5 s.
     """
-    _, found = await answer(session, RECORD, {"rows": as_json(results)})
-    return {one: None if state is None else DeliveryState(state) for one, state in found}
+    values = {
+        "rows": as_json(results),
+        "alike": as_json({"status": alike.status, "answer": alike.answer}),
+        "webhooks": list(alike.tenants),
+        "tenants": list(alike.tenants.values()),
+    }
+    _, found = await answer(session, RECORD, values)
+    return {one.hex: taken_over for one, taken_over in found}

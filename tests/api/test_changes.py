@@ -1,5 +1,6 @@
 """A change names what is to be another, and nothing can be made null."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -14,10 +15,19 @@ WHOSE = {"user_id"}
 """Says whom a change is of, as everywhere, and nothing that is changed."""
 
 
+def flat(routes: Iterable[Any]) -> Iterator[APIRoute]:
+    """All of them, also those of routers that are included as they are."""
+    for one in routes:
+        if isinstance(one, APIRoute):
+            yield one
+        elif (inner := getattr(one, "original_router", None)) is not None:
+            yield from flat(inner.routes)
+
+
 def bodies() -> dict[str, type[BaseModel]]:
     """By path, what each PATCH takes."""
-    routes = [one for one in create_app(Settings(environment="development")).routes if isinstance(one, APIRoute)]
-    patches = [one for one in routes if "PATCH" in one.methods]
+    app = create_app(Settings(environment="development"))
+    patches = [one for one in flat(app.routes) if "PATCH" in one.methods]
     return {one.path: one.body_field.field_info.annotation for one in patches if one.body_field}
 
 

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import event, text
 
 from app.audit.log import Actor
@@ -286,16 +288,28 @@ async def test_who_waits_longest_is_first_and_who_cannot_go_yet_takes_no_place(
 async def test_times_are_the_databases(database: str, redis: str) -> None:
     """A signature's time goes on from the time that came with the claim, not by the host's clock."""
     flights = OpenDeliveries(slowed=lambda: None)
-    there = datetime.now(UTC) + timedelta(hours=1)
+    there = time.time() + 3_600
     claim = Delivery(uuid7(), "e", uuid7(), None, None, 1, 1, there, there)
     (one,) = flights.begin([claim])
-    assert timedelta() <= flights.start(one) - there < timedelta(seconds=5)
+    moment = flights.moment(one)
+    flights.start(one, moment)
+    assert 0 <= moment.at.timestamp() - there + 1e-6 < 5
+    assert int(moment.second) == int(moment.at.timestamp())
     assert flights.unanswered()
+    flights.measure()
+    assert [under_way(kind) for kind in ("quick", "slow")] == [1, 0]
     started, finished = flights.answered(one)
-    assert there <= started <= finished < there + timedelta(seconds=5)
+    assert there - 1e-6 <= started <= finished < there + 5
     assert not flights.unanswered()
-    flights.end(claim)
+    flights.end(one)
     assert len(flights) == 0
+    flights.measure()
+    assert under_way("quick") == 0
+
+
+def under_way(kind: str) -> float | None:
+    name = "ringline_webhook_deliveries_under_way"
+    return REGISTRY.get_sample_value(name, {"endpoints": kind})
 
 
 async def test_deliveries_that_cannot_be_claimed_keep_nobody_elses(
