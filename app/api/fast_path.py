@@ -8,11 +8,13 @@ with it is said in one place, and the two ways share all that follows the readin
 
 import time
 from collections.abc import Awaitable, Sequence
-from functools import partial
+from contextvars import copy_context
+from functools import lru_cache, partial
+from http import HTTPStatus
 from typing import Any
 
 import orjson
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -25,10 +27,12 @@ from app.calls.schemas import RingIn
 from app.core.frozen import frozen
 from app.http.access_log import HEADER, answered_with, logged, own_id, tell_request
 from app.http.auth import Gate, whose_lines
+from app.http.problems import problem_of
 from app.http.security_headers import SecurityHeaders
 from app.http.tracing import traced
 from app.http.unread import CHUNKED, ODD, repeated_member
 from app.http.whole import Door, Whole
+from app.infra.errors import AppError
 from app.infra.rate_limits import RateLimiter
 from app.tenants import rate_limits
 from app.tenants.caller import Caller
@@ -38,6 +42,7 @@ HERE = APIRoute(PATH, lambda: None)
 """What log lines say of a request that went the short way."""
 HEADERS = ((b"content-type", b"application/json"),)
 TAKEN = b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\n"
+LINE = b"%b: %b\r\n"
 
 
 class FastPath(FastAPI):
@@ -157,11 +162,14 @@ class WholeRing:
         self._begun = time.perf_counter()
 
     def begin(self, request: RingIn) -> None:
-        """Order it. Raises nothing."""
+        """Order it, or refuse it at once: who asks too often costs little. Raises nothing."""
         try:
             order = self._app.order(self._plain, request, self._caller)
             self._app.state.ringer.begin(order, self._heard)
             self._order = order
+        except AppError as error:
+            if not self._refused(error):
+                self._heard(error)
         except Exception as error:  # noqa: BLE001  (whatever it is, it is answered)
             self._heard(error)
 
@@ -171,17 +179,29 @@ class WholeRing:
         self._whole.go_on(partial(self._by_messages, answer))
 
     def _written(self, body: bytes) -> bool:
-        security = self._app.security
-        if security.closing:
-            return False
         own = own_id(self._plain.request_id)
-        line = b"%b: %b\r\ncontent-length: %d\r\n" % (HEADER, own, len(body))
-        if not self._whole.answer(TAKEN + security.lines + line, body):
+        length = b"content-length: %d\r\n" % len(body)
+        return self._answered(202, TAKEN + self._app.security.lines + length, body, own)
+
+    def _refused(self, error: AppError) -> bool:
+        own = own_id(self._plain.request_id)
+        problem = copy_context().run(_problem_told, error, own.decode())
+        security = self._app.security.pairs
+        given = {name for name, _ in problem.raw_headers}
+        pairs = [*problem.raw_headers, *(one for one in security if one[0] not in given)]
+        head = _status_line(problem.status_code) + b"".join(LINE % pair for pair in pairs)
+        return self._answered(problem.status_code, head, bytes(problem.body), own)
+
+    def _answered(self, status: int, head: bytes, body: bytes, own: bytes) -> bool:
+        """Whether this answer of the request `own` is written; if not, it goes by messages."""
+        if self._app.security.closing:
             return False
-        answered_with(202).inc()
+        if not self._whole.answer(head + LINE % (HEADER, own), body):
+            return False
+        answered_with(status).inc()
         if self._app.access_log:
             whose = {"request_id": own.decode(), **whose_lines(self._caller)}
-            tell_request("POST", PATH, 202, time.perf_counter() - self._begun, whose)
+            tell_request("POST", PATH, status, time.perf_counter() - self._begun, whose)
         return True
 
     async def _by_messages(
@@ -207,6 +227,16 @@ class PlainRequest:
     authorization: str
     idempotency_key: str | None
     request_id: bytes
+
+
+@lru_cache(maxsize=64)
+def _status_line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
+
+
+def _problem_told(error: AppError, own: str) -> Response:
+    bind_contextvars(request_id=own)
+    return problem_of(error)
 
 
 def _is_ring(scope: Scope) -> bool:

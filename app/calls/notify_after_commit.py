@@ -13,7 +13,7 @@ def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
     """Tell the workers, wake the live streams. Neither waits nor fails."""
     if applied.hints:
         by_queue = partial(runtime.queue.enqueue, SEND, applied.hints, applied.tenant)
-        runtime.hints.tell(applied.hints, by_queue)
+        runtime.hints.tell(applied.hints, by_queue, applied.tenant)
     if applied.webhooks:
         runtime.queue.enqueue(DELIVER, applied.webhooks)
     runtime.news.tell(applied.news)

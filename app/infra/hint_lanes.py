@@ -36,6 +36,28 @@ def pause_after(count: int) -> float:
     return min(LONGEST_PAUSE, PAUSE_FOR_EACH * count)
 
 
+class LanePauses:
+    """Whose next message may go already, of messages that go one by one. Knows no clock either."""
+
+    def __init__(self) -> None:
+        self._not_before: dict[Hashable, float] = {}
+        self._together = 0.0
+
+    def may_tell(self, whose: Hashable, count: int, now: float) -> bool:
+        """Whether a message of so many of theirs may go now; if so, it counts as gone.
+
+        What tells of little waits for what of all tenants does; what tells of much for its own.
+        """
+        self._not_before = {one: at for one, at in self._not_before.items() if at > now}
+        few = count <= FEW
+        if whose in self._not_before or (few and now < self._together):
+            return False
+        until = self._not_before[whose] = now + pause_after(count)
+        if few:
+            self._together = until
+        return True
+
+
 class HintLanes:
     """What waits to be told. Knows no clock and no thread: `now` is any that goes evenly."""
 

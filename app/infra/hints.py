@@ -10,11 +10,12 @@ and the sweep finds them within a second, as it does when Celery's is lost
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 from redis.asyncio import Redis
 
-from app.infra.hint_lanes import pause_after
+from app.infra.hint_lanes import LanePauses
 from app.infra.news import REDIS_AWAY
 from app.infra.outage import Outage
 from app.infra.push_hints import PushHint, read_hint
@@ -67,25 +68,26 @@ class Hints:
         self.on = on
         self._redis = redis
         self._line = RedisLine(redis)
-        self._not_before = 0.0
+        self._pauses = LanePauses()
         self._telling: asyncio.Task[None] | None = None
         self._tasks = Tasks("hints")
         self._messages = Health("hints.message")
         self._outage = Outage("redis")
 
-    def tell(self, hints: Sequence[PushHint], by_queue: Callable[[], object]) -> None:
-        """After a commit, on the loop's thread: this is to be pushed.
+    def tell(
+        self, hints: Sequence[PushHint], by_queue: Callable[[], object], whose: UUID | None = None
+    ) -> None:
+        """After a commit, on the loop's thread: this of a tenant's is to be pushed.
 
         Neither waits nor fails. `by_queue` tells it by Celery: it is called where no worker takes
-        this message, or where hints come thick and fast: these gather on its thread, which tells of
-        many at once (`blocking_hints`).
+        this message, or where theirs come thick and fast: these gather on its thread, which tells
+        of many at once (`blocking_hints`).
         """
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        if not self.on or len(hints) > MOST_RINGS or now < self._not_before or self._telling:
+        free = self.on and len(hints) <= MOST_RINGS and not self._telling
+        if not (free and self._pauses.may_tell(whose, len(hints), loop.time())):
             by_queue()
             return
-        self._not_before = now + pause_after(len(hints))
         message = orjson.dumps([str(hint) for hint in hints]).decode()
         otherwise = Once(by_queue)
         loop.call_later(UNSAID, otherwise)

@@ -51,6 +51,8 @@ def test_a_process_is_strained_from_the_moment_on_at_which_it_is_behind() -> Non
     [
         (0.0, 0.0, 0.01, False),
         (BEHIND * 1.1, 0.0, 0.01, True),
+        (0.005, 0.0, 0.01, True),
+        (0.0, 0.012, 0.004, True),
         (0.0, LEAST_SLOW * 0.9, 0.001, False),
         (0.0, LEAST_SLOW * 1.1, 0.001, True),
         (0.0, 0.1, 0.09, False),

@@ -3,7 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.infra.hint_lanes import FEW, MOST_IDS, MOST_WAITING, NEVER, HintLanes, pause_after
+from app.infra.hint_lanes import (
+    FEW,
+    MOST_IDS,
+    MOST_WAITING,
+    NEVER,
+    HintLanes,
+    LanePauses,
+    pause_after,
+)
 
 FLOODS, OTHER, THIRD = "floods", "other", "third"
 
@@ -88,3 +96,18 @@ def test_each_hint_is_told_once(steps: list[tuple[int, int, float]]) -> None:
         now = max(now, due)
         told += [one for _, some in lanes.take(now) for one in some]
     assert sorted(told, key=int) == [str(n) for n in range(given_)]
+
+
+def test_a_quiet_tenant_tells_at_once_after_a_floods_message_and_the_flood_does_not() -> None:
+    pauses = LanePauses()
+    assert pauses.may_tell(FLOODS, 24, 0.0)
+    assert not pauses.may_tell(FLOODS, 24, pause_after(24) - 0.001)
+    assert pauses.may_tell(OTHER, 1, 0.001)
+    assert pauses.may_tell(FLOODS, 24, pause_after(24))
+
+
+def test_quiet_tenants_tell_one_after_another() -> None:
+    pauses = LanePauses()
+    assert pauses.may_tell(OTHER, 2, 0.0)
+    assert not pauses.may_tell(THIRD, 1, pause_after(2) - 0.001)
+    assert pauses.may_tell(THIRD, 1, pause_after(2))
