@@ -84,8 +84,7 @@ CASES = {name: json.dumps(body).encode() for name, body in BODIES.items()} | RAW
 
 
 TAKEN = {
-    "good", "all fields", "loose types", "a byte order mark", "lone surrogate", "odd names",
-    "names for screens",
+    "good", "all fields", "a byte order mark", "lone surrogate", "odd names", "names for screens",
 }  # fmt: skip
 
 
