@@ -36,6 +36,11 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 200
 """Requests in one commit at most."""
 
+CROWD = 16
+"""Requests in one commit from which those that were answered are waited for before the next: so
+many gather within one alone where thousands a second come, and there a commit of nearly twice as
+many costs PostgreSQL a sixth less for each."""
+
 MOST_WAITING = 5_000
 """Requests of one tenant that may wait in one process."""
 
@@ -67,7 +72,7 @@ class Ringer:
         self._runtime = runtime
         self._pacer = Pacer()
         self._lanes: Lanes[Lane, RingRequest, dict[str, Any]] = Lanes(
-            self._in_turn, AT_ONCE, MOST_WAITING
+            self._in_turn, AT_ONCE, MOST_WAITING, CROWD
         )
 
     async def submit(self, one: RingRequest, known: Known = _nobody) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from app.core.call import (
 )
 from app.core.details import DETAILS, Details, details_json
 from app.core.frozen import frozen
-from app.core.person import NOBODY, Person, handle_from, handle_json, person_from
+from app.core.person import Person, handle_from, handle_json, person_from
 from app.infra.unreadable import FAULTS, unreadable
 
 
@@ -116,8 +116,11 @@ def call_row(stored: Stored) -> dict[str, Any]:
         "version": stored.version,
         **details_json(call.details),
     }
-    if caller is not NOBODY:
-        row |= {"caller_name": caller.name, "caller_avatar_url": caller.avatar_url}
+    if caller.name is not None:
+        row["caller_name"] = caller.name
+    if caller.avatar_url is not None:
+        row["caller_avatar_url"] = caller.avatar_url
+    if caller.handle is not None:
         row["caller_handle"] = handle_json(caller.handle)
     if call.state is not CallState.RINGING:
         row |= {"reason": call.reason, "active_at": call.active_at, "ended_at": call.ended_at}

@@ -13,7 +13,7 @@ from app.calls.models import Ring as RingRow
 from app.calls.rows import MEMBER, NEW_CALL, SAME, Stored, call_row
 from app.core.call import Decision, Member, Ring, due_at
 from app.core.frozen import replace
-from app.core.person import NOBODY, stored_person
+from app.core.person import stored_person
 from app.infra.db import Connection, Insert, Joined, Row, Shape, as_json, insert_with, said_apart
 from app.infra.statements import answer
 
@@ -192,11 +192,12 @@ def _member_row(session_id: UUID, member: Member) -> dict[str, Any]:
         row["ring"] = member.ring.uuid
     if member.joined_at is not None:
         row["joined_at"], row["seen_at"] = member.joined_at, member.seen_at
+    if member.left_at is not None:
         row["left_at"] = member.left_at
     if member.device_id is not None:
         row["device_id"] = member.device_id
-    if member.person is not NOBODY:
-        row["person"] = stored_person(member.person)
+    if (person := stored_person(member.person)) is not None:
+        row["person"] = person
     if member.suppressed is not None:
         row["suppressed"] = member.suppressed
     return row

@@ -35,6 +35,9 @@ ALONE_AT_ONCE = 8
 TRY_AGAIN = 0.25
 """Seconds between tries to write while that fails; the rows stay claimed meanwhile."""
 
+GATHERING = 0.005
+"""Seconds that the others of a crowd are waited for at most."""
+
 MOST_UNITS = 50
 """So many are tried apart while what fails is no row's fault: there may be no good row."""
 
@@ -44,6 +47,10 @@ class Batcher(Generic[Item, Answer]):
 
     If `work` itself fails, each item of the batch is tried alone, so that one bad item harms no
     other. `rests` is called whenever nothing is left to do.
+
+    `crowd`: after a batch of so many its askers, who may ask again at once, are waited for before
+    the next, `GATHERING` at most. Else the halves of a crowd take turns for ever, and each pays for
+    batches of its own. 0: nobody is waited for.
     """
 
     def __init__(
@@ -51,10 +58,14 @@ class Batcher(Generic[Item, Answer]):
         work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
         most: int,
         rests: Callable[[], object] | None = None,
+        crowd: int = 0,
     ) -> None:
         self._work = work
         self._most = most
         self._rests = rests
+        self._crowd = crowd
+        self._enough = 0
+        self._gathered = asyncio.Event()
         self._waiting: list[tuple[Item, Heard[Answer]]] = []
         self._running: asyncio.Task[None] | None = None
 
@@ -75,6 +86,8 @@ class Batcher(Generic[Item, Answer]):
         In a turn of the loop after that: the next batch has begun by then.
         """
         self._waiting.append((item, heard))
+        if 0 < self._enough <= len(self._waiting):
+            self._gathered.set()
         if self._running is None:
             self._running = _tasks.spawn("run", self._run(), of_all=True)
 
@@ -83,10 +96,23 @@ class Batcher(Generic[Item, Answer]):
             while self._waiting:
                 batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 await self._do(batch)
+                if 0 < self._crowd <= len(batch):
+                    await self._gather(min(len(batch) + len(self._waiting), self._most))
         finally:
             self._running = None
             if self._rests is not None and not self._waiting:
                 self._rests()
+
+    async def _gather(self, enough: int) -> None:
+        """Wait until so many wait: as many as the last batch had, and who came meanwhile."""
+        self._enough = enough
+        self._gathered.clear()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GATHERING):
+                    await self._gathered.wait()
+        finally:
+            self._enough = 0
 
     async def _do(self, batch: list[tuple[Item, Heard[Answer]]]) -> None:
         try:
@@ -117,6 +143,7 @@ class Lanes(Generic[Key, Item, Answer]):
     """A Batcher for each key: who waits for what one key needs keeps no other key waiting.
 
     `work` gets the key and a batch. More than `most_waiting` in one lane are refused: Unavailable.
+    `crowd` is as of a Batcher: each lane waits for its own.
     """
 
     def __init__(
@@ -124,10 +151,12 @@ class Lanes(Generic[Key, Item, Answer]):
         work: Callable[[Key, Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
         most: int,
         most_waiting: int,
+        crowd: int = 0,
     ) -> None:
         self._work = work
         self._most = most
         self._most_waiting = most_waiting
+        self._crowd = crowd
         self._lanes: dict[Key, Batcher[Item, Answer]] = {}
 
     def __len__(self) -> int:
@@ -144,7 +173,7 @@ class Lanes(Generic[Key, Item, Answer]):
         lane = self._lanes.get(key)
         if lane is None:
             work, rests = partial(self._work, key), partial(self._lanes.pop, key, None)
-            lane = self._lanes[key] = Batcher(work, self._most, rests)
+            lane = self._lanes[key] = Batcher(work, self._most, rests, self._crowd)
         if lane.waiting >= self._most_waiting:
             raise Unavailable("busy", "too many requests wait for the same thing; try again")
         lane.put(item, heard)

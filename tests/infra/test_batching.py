@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
 
-from app.infra.batching import Batcher, GroupWriter, by_size
+from app.infra.batching import GATHERING, Batcher, GroupWriter, by_size
 
 
 class Work:
@@ -70,6 +71,52 @@ async def test_an_asker_that_goes_away_takes_nobody_along() -> None:
     assert await asked[1] == "B"
     with pytest.raises(asyncio.CancelledError):
         await asked[0]
+
+
+@pytest.mark.parametrize(("crowd", "most"), [(20, 8), (0, 12)])
+async def test_a_crowd_that_asks_again_shares_one_batch_and_not_two_in_turn(
+    crowd: int, most: int
+) -> None:
+    sizes, times = list[int](), 6
+
+    async def work(items: Sequence[str]) -> list[str | Exception]:
+        sizes.append(len(items))
+        await asyncio.sleep(0.002)
+        return list(items)
+
+    async def ask(name: str) -> None:
+        for _ in range(times):
+            assert await gather.submit(name) == name
+
+    gather: Batcher[str, str] = Batcher(work, 100, crowd=crowd)
+    first = [asyncio.create_task(ask(f"a{n}")) for n in range(30)]
+    await asyncio.sleep(0.001)  # these are at work
+    await asyncio.gather(*first, *(ask(f"b{n}") for n in range(30)))
+    assert sum(sizes) == 60 * times
+    assert len(sizes) <= most
+    if not crowd:
+        assert len(sizes) == most, "the halves take turns"
+
+
+async def test_a_crowd_is_waited_for_no_longer_than_a_moment() -> None:
+    work = Work()
+    gather: Batcher[str, str] = Batcher(work, 100, crowd=2)
+    await asyncio.gather(*(gather.submit(name) for name in "abc"))
+    begun = time.perf_counter()
+    assert await gather.submit("d") == "D"
+    assert time.perf_counter() - begun > 0.8 * GATHERING, "those three might ask again"
+    assert await gather.submit("e") == "E"
+    assert work.batches == [["a", "b", "c"], ["d"], ["e"]]
+
+
+async def test_who_is_alone_is_not_kept_waiting_by_those_who_might_be_a_crowd() -> None:
+    work = Work()
+    gather: Batcher[str, str] = Batcher(work, 100, crowd=2)
+    turns = asyncio.get_running_loop().time()
+    for name in "abcdefgh":
+        assert await gather.submit(name) == name.upper()
+    assert asyncio.get_running_loop().time() - turns < 8 * GATHERING
+    assert len(work.batches) == 8
 
 
 @dataclass(frozen=True)
