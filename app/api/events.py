@@ -12,11 +12,12 @@ from app.api.sse import EventStream
 from app.api.stream_fields import stream_of
 from app.calls.timeline import of_call
 from app.core.event import event_filters
+from app.core.numerals import whole_of
 from app.events.registry import REGISTRY, example_of, schema_of
 from app.http.acting import runtime_of
 from app.http.auth import Gate, any_caller, server, server_or_user
 from app.infra.errors import Forbidden
-from app.infra.fields import DeviceId, Said, UserId
+from app.infra.fields import MOST_BIGINT, DeviceId, Said, UserId
 from app.live.follow import follow
 from app.live.streams import Streams
 from app.tenants import rate_limits
@@ -58,7 +59,9 @@ async def events(
     stream = stream_of(caller, user_id, device_id)
     rate_limits.open_stream(request.app.state.rate_limiter, caller, stream.user_id)
     streams.open(stream)
-    batches = follow(streams, stream, _number(last_event_id), lambda: gate.recognise(authorization))
+    batches = follow(
+        streams, stream, number_of(last_event_id), lambda: gate.recognise(authorization)
+    )
     return EventStream(streams, stream, batches)
 
 
@@ -66,11 +69,12 @@ NEVER = -1
 """A number that no feed has: whoever resumes after it gets `reset` and a snapshot."""
 
 
-def _number(last_event_id: str | None) -> int | None:
-    if last_event_id is None or not last_event_id.strip():
+def number_of(last_event_id: str | None) -> int | None:
+    """The number to resume after; None: from a snapshot on, since none was given."""
+    if not last_event_id:
         return None
-    text = last_event_id.strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else NEVER
+    found = whole_of(last_event_id)
+    return found if found is not None and 0 <= found <= MOST_BIGINT else NEVER
 
 
 @router.get("/events/types", operation_id="list_event_types", response_model=EventTypesOut)

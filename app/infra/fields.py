@@ -25,7 +25,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from app.core import identifiers
 from app.core.app_id import APP_ID_PATTERN, LONGEST, app_id_of
-from app.core.numerals import YES_OR_NO, id_of, whole_of
+from app.core.numerals import YES_OR_NO, decimal_of, id_of, whole_of
 from app.core.text import clean_name, is_storable
 from app.infra.urls import BadUrl, http_url
 
@@ -190,6 +190,11 @@ def _whole_text(value: Any) -> Any:
     return _read(value, found, "must be a whole number, in digits alone, such as 50")
 
 
+def _decimal_text(value: Any) -> Any:
+    found = decimal_of(value) if isinstance(value, str) else None
+    return _read(value, found, "must be a number as JSON writes it, such as 2.5")
+
+
 def _flag_text(value: Any) -> Any:
     found = YES_OR_NO.get(value) if isinstance(value, str) else None
     return _read(value, found, "must be `true` or `false`")
@@ -201,7 +206,8 @@ def _id_text(value: Any) -> Any:
 
 
 WholeText = Annotated[int, Strict(), BeforeValidator(_whole_text)]
-"""A whole number in an address, where all is text."""
+"""A whole number in an address or the environment, where all is text."""
+DecimalText = Annotated[float, Strict(), BeforeValidator(_decimal_text)]
 FlagText = Annotated[bool, Strict(), BeforeValidator(_flag_text)]
 RowId = Annotated[UUID, BeforeValidator(_id_text)]
 """A UUID, in an address or a body: see `app.core.numerals`."""

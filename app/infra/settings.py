@@ -1,7 +1,8 @@
 """The one Settings class: the only reader of the environment.
 
 Every setting is an environment variable `RINGLINE_<NAME>`. Secrets are `SecretStr`, so that a
-printed Settings never shows them.
+printed Settings never shows them. Numbers, and yes or no, are read as strictly as in an address:
+`1_0` is no pool of ten.
 """
 
 import difflib
@@ -16,7 +17,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.numerals import whole_of
 from app.infra.amqp_url import AmqpUrl, amqp_url
+from app.infra.fields import DecimalText, FlagText, WholeText
 from app.infra.server_urls import RedisUrl, database_url, redis_url
 from app.infra.urls import BadUrl, http_url
 
@@ -80,7 +83,7 @@ class Settings(BaseSettings):
     apns_ca_file: Path | None = Field(
         None, description="trust this PEM file instead of the system's authorities"
     )
-    apns_connections: int = Field(
+    apns_connections: WholeText = Field(
         4, ge=1, le=64, description="connections to Apple per credential, environment and worker"
     )
     fcm_url: str = "https://fcm.googleapis.com"
@@ -91,7 +94,7 @@ class Settings(BaseSettings):
     google_ca_file: Path | None = Field(
         None, description="trust this PEM file for Google instead of the system's authorities"
     )
-    fcm_connections: int = Field(
+    fcm_connections: WholeText = Field(
         4, ge=1, le=64, description="connections to FCM per credential and worker"
     )
     webpush_ca_file: Path | None = Field(
@@ -99,10 +102,10 @@ class Settings(BaseSettings):
         description="trust this PEM file for browsers' push services instead of the system's "
         "authorities",
     )
-    webpush_connections: int = Field(
+    webpush_connections: WholeText = Field(
         2, ge=1, le=64, description="connections to each push service per VAPID key and worker"
     )
-    webpush_allow_private: bool = Field(
+    webpush_allow_private: FlagText = Field(
         False,
         description="push services of subscriptions may have private addresses: for development, "
         "or for a UnifiedPush server of your own",
@@ -128,32 +131,32 @@ class Settings(BaseSettings):
         description="whoever reads the API's `/metrics` must send it as `Authorization: Bearer`; "
         "only then it names tenants and apps",
     )
-    keep_alive: int = Field(
+    keep_alive: WholeText = Field(
         75,
         ge=1,
         le=3_600,
         description="seconds for which an idle HTTP connection is kept: longer than the proxy in "
         "front keeps it",
     )
-    stop_delay: float = Field(
+    stop_delay: DecimalText = Field(
         3.0,
         ge=0,
         le=60,
         description="seconds for which a process that is told to stop (SIGTERM) is unready and "
         "goes on serving, so that a proxy can turn away from it",
     )
-    direct_hints: bool = Field(
+    direct_hints: FlagText = Field(
         True,
         description="tell an idle worker of a ring by a message of our own in Redis, some "
         "milliseconds faster than Celery's, which goes where no worker took it",
     )
-    push_batches: bool = Field(
+    push_batches: FlagText = Field(
         True,
         description="a worker's: the pushes of a group may be written by the fifty in a row. They "
         "are while no worker lives that says no; those that are there are sent in any case",
     )
-    access_log: bool = Field(True, description="a log line for each HTTP request")
-    webhook_allow_private: bool = Field(
+    access_log: FlagText = Field(True, description="a log line for each HTTP request")
+    webhook_allow_private: FlagText = Field(
         False,
         description="webhooks and `jwks_url` may lead to private addresses and over plain HTTP: "
         "for development, or when all tenants are your own",
@@ -165,13 +168,15 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
-    connections: int = Field(
+    connections: WholeText = Field(
         10_000,
         ge=10,
         le=1_000_000,
         description="HTTP connections of one process, live streams included; more are refused",
     )
-    database_pool: int = Field(10, ge=2, le=200, description="database connections of one process")
+    database_pool: WholeText = Field(
+        10, ge=2, le=200, description="database connections of one process"
+    )
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -226,7 +231,8 @@ class Settings(BaseSettings):
     def _host_and_port(cls, value: str | None) -> str | None:
         if value is not None:
             host, colon, port = value.rpartition(":")
-            if not colon or not host or not port.isdigit() or int(port) > 65_535:
+            number = whole_of(port)
+            if not colon or not host or number is None or not 0 <= number <= 65_535:
                 raise ValueError("must look like 127.0.0.1:9464")
         return value
 

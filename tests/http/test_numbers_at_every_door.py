@@ -7,12 +7,15 @@ import json
 from typing import Annotated, Any
 from uuid import UUID
 
+import pytest
 import typer
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 
+from app.api.events import NEVER, number_of
 from app.cli.commands import app as commands
 from app.infra.fields import Request
+from app.infra.settings import Settings
 from tests.http.test_text_at_every_door import bodies, routes
 
 __all__ = ["routes"]
@@ -132,6 +135,26 @@ def test_no_option_of_a_command() -> None:
             if is_odd(text, value, of_json=False):
                 open_doors.add((name, param.name, text))
     assert open_doors == set()
+
+
+def test_no_setting_of_the_environment() -> None:
+    open_doors = {
+        name: odd
+        for name, field in Settings.model_fields.items()
+        if (odd := taken(field.annotation, field.metadata, of_json=False))
+    }
+    assert open_doors == {}
+    for port in ("９４６４", "09464", "9_464", "-1", "65536"):
+        with pytest.raises(ValidationError, match="must look like"):
+            Settings(worker_metrics=f"127.0.0.1:{port}")
+
+
+def test_not_the_number_to_resume_after() -> None:
+    for text in TEXTS:
+        found = number_of(text)
+        assert found == NEVER or text == str(found), text
+    assert (number_of(None), number_of(""), number_of("7")) == (None, None, 7)
+    assert (number_of(str(2**63 - 1)), number_of(str(2**63))) == (2**63 - 1, NEVER)
 
 
 def test_a_request_says_each_field_itself() -> None:
