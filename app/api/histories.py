@@ -102,7 +102,7 @@ async def see(
 ) -> dict[str, Any]:
     """Mark what was missed as seen, on all the user's devices; returns what is still unseen."""
     user = _whose(caller, user_id)
-    until = _near(body.until) if body else None
+    until = _near("until", body.until) if body else None
     return await histories.see(runtime_of(request), caller.tenant_id, user, until)
 
 
@@ -111,9 +111,12 @@ def _whose(caller: Caller, user_id: str) -> str:
     return caller.acting_for(user_id)
 
 
-def _near(at: datetime | None) -> datetime | None:
+FAR = f"must be a time that a call can have, in the years {YEARS[0]} to {YEARS[-1]}"
+
+
+def _near(name: str, at: datetime | None) -> datetime | None:
     if at is not None and at.year not in YEARS:
-        raise Invalid("invalid_time", "since, until: a time that calls can have")
+        raise Invalid("invalid_time", f"{name}: {FAR}")
     return at
 
 
@@ -123,7 +126,7 @@ def _span(
     """Bounds between which there may be calls. Raises Invalid (422)."""
     if since is not None and until is not None and since >= until:
         raise Invalid("invalid_time", "since, until: the first must lie before the other")
-    return _near(since), _near(until)
+    return _near("since", since), _near("until", until)
 
 
 def _page_out(page: Page, *of: object) -> dict[str, Any]:

@@ -143,7 +143,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     ),
     "too_many_events": (422, "events: at most 50 filters; `*` stands for all"),
     "invalid_cursor": (422, "cursor: give `next_cursor` of the page before, of this list"),
-    "invalid_time": (422, "since, until: a time that calls can have"),
+    "invalid_time": (422, "until: must be a time that a call can have, in the years 1970 to 2969"),
     "own_block": (422, "blocked_id: nobody can block themselves"),
     "unknown_time_zone": (422, "there is no IANA zone of this name: Europe/Berlin, say"),
     "too_many_periods": (422, "quiet_hours.periods: at most 28 periods"),

@@ -18,15 +18,24 @@ _UNFIT: Final = re.compile(
     "\u202a-\u202e"  # bidi embeddings and overrides; the isolates U+2066 to U+2069 may stay
     f"{_SURROGATES}]+"  # halves of a pair
 )
+_SEEN: Final = re.compile(
+    "[^ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"  # spaces of all widths
+    "\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u2060-\u206f\ufeff"  # marks that steer others
+    "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # fillers and an empty pattern of Braille
+    "\ufe00-\ufe0f\U000e0000-\U000e0fff]"  # variation selectors and tags
+)
+"""What leaves something to be seen; without it a call screen shows a call of nobody."""
 _UNSTORABLE: Final = re.compile(f"[\x00{_SURROGATES}]+")
 
 
 def clean_name(text: str) -> str:
     """A name as it is kept: each run of unfit characters is one space, the ends are trimmed.
 
-    Empty when nothing is left: that is no name. A length is to be counted afterwards.
+    Empty when nothing is left that can be seen: that is no name. A length is to be counted
+    afterwards.
     """
-    return _UNFIT.sub(" ", text).strip(" ")
+    name = _UNFIT.sub(" ", text).strip(" ")
+    return name if _SEEN.search(name) else ""
 
 
 def is_storable(text: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.http.problems import PROBLEM, problem
 from app.http.whole import Door, Whole
 
 MOST_HEAD: Final = 32 * 1024
@@ -20,6 +21,17 @@ BODY_WITHIN: Final = 30.0
 """Seconds for the head, from the connection or the first byte on, and for the body after it."""
 LONGEST_MESSAGE: Final = 32 * 1024
 MOST_WAITING_MESSAGES: Final = 4
+REFUSALS: Final = {
+    400: (b"Bad Request", "this is no request of HTTP/1.1: its method, a header or its target"),
+    408: (b"Request Timeout", f"a head has {HEAD_WITHIN:g} s to arrive, a body {BODY_WITHIN:g} s"),
+    414: (b"URI Too Long", f"a request's target may have {MOST_HEAD:,} bytes"),
+    431: (
+        b"Request Header Fields Too Large",
+        f"a request may have {MOST_HEADERS} headers, and a head of {MOST_HEAD:,} bytes",
+    ),
+    503: (b"Service Unavailable", "this process has all the connections that it may: try again"),
+}
+"""What is refused before it is a request of anybody's, with why."""
 SPARE_FILES: Final = 64
 """Files that a process needs besides its connections: to PostgreSQL, Redis, logs."""
 
@@ -45,7 +57,7 @@ class BoundedConnection(HttpToolsProtocol):
         """A connection is taken, or refused where there are too many."""
         super().connection_made(transport)
         if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency:
-            self._refuse(b"503 Service Unavailable", b"retry-after: 1\r\n")
+            self._refuse(503, b"retry-after: 1\r\n")
             return
         self._arm(HEAD_WITHIN)
 
@@ -65,7 +77,7 @@ class BoundedConnection(HttpToolsProtocol):
         if self._body is not None:
             self._by_messages()  # more of it is still to come
         if self._in_head and self._head > MOST_HEAD:
-            self._refuse(b"431 Request Header Fields Too Large")
+            self._refuse(431)
         elif self._timer is None and (self._head or not self._in_head):
             # a request that came whole, as nearly all do, needs no clock
             self._arm(HEAD_WITHIN if self._in_head else BODY_WITHIN)
@@ -74,17 +86,17 @@ class BoundedConnection(HttpToolsProtocol):
         """A part of the request's target."""
         super().on_url(url)
         if len(self.url) > MOST_HEAD:
-            self._refuse(b"414 URI Too Long")
+            self._refuse(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; a trailer, which nobody reads, is counted and not kept."""
         if not self._in_head:
             self._head += len(name) + len(value)
             if self._head > MOST_HEAD:
-                self._refuse(b"431 Request Header Fields Too Large")
+                self._refuse(431)
             return
         if len(self.headers) >= MOST_HEADERS:
-            self._refuse(b"431 Request Header Fields Too Large")
+            self._refuse(431)
             return
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
@@ -238,22 +250,31 @@ class BoundedConnection(HttpToolsProtocol):
         self._timer = None
         answering = self.cycle is not None and not self.cycle.response_complete
         if self._head or (answering and not self._in_head):
-            self._refuse(b"408 Request Timeout")
+            self._refuse(408)
         else:
             self.transport.close()  # nothing was asked
 
-    def _refuse(self, status: bytes, headers: bytes = b"") -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  (the parser's, in vain)
+        """What the parser refuses is told as every refusal; `msg` says less."""
+        self._refuse(400)
+
+    def _refuse(self, status: int, headers: bytes = b"") -> None:
         """Answer, if nothing has been answered yet, and close."""
         self._disarm()
         if self.transport.is_closing():
             return
         answering = self.cycle is not None and not self.cycle.response_complete
         if not (answering and self.cycle.response_started):
-            self.transport.write(
-                b"HTTP/1.1 " + status + b"\r\n" + headers + b"content-length: 0\r\n"
-                b"connection: close\r\n\r\n"
-            )
+            self.transport.write(_refusal(status, headers))
         self.transport.close()
+
+
+def _refusal(status: int, headers: bytes) -> bytes:
+    reason, why = REFUSALS[status]
+    body = bytes(problem(status, f"http_{status}", why).body)
+    line = b"HTTP/1.1 %d %b\r\n%b" % (status, reason, headers)
+    about = b"content-type: %b\r\ncontent-length: %d\r\n" % (PROBLEM.encode(), len(body))
+    return line + about + b"connection: close\r\n\r\n" + body
 
 
 def limits(most_connections: int) -> dict[str, Any]:

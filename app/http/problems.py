@@ -25,8 +25,22 @@ MOST_ERRORS = 20
 """Faults of one request that are told: whoever sends 80,000 needs no more to find the first."""
 
 
+UNPROCESSABLE = 422
+PLACED = re.compile(r"([A-Za-z_][\w.-]{0,99}): (.+)", re.ASCII | re.DOTALL)
+"""What a service says of one field: its name, a colon and what is wrong with it."""
+
+
+def _place_and_fault(detail: str) -> tuple[str, str]:
+    """The field that a sentence names, empty where it names none, and the rest of it."""
+    found = PLACED.fullmatch(detail)
+    return (found[1], found[2]) if found else ("", detail)
+
+
 def problem(status: int, code: str, detail: str, **more: Any) -> Response:
-    """The one shape of an error's body."""
+    """The one shape of an error's body; with 422 it has each fault, a service's own too."""
+    if status == UNPROCESSABLE and "errors" not in more:
+        field, said = _place_and_fault(storable(detail))
+        more["errors"] = [{"field": field, "code": code, "detail": said}]
     body = {"type": "about:blank", "title": code.replace("_", " ").capitalize(), "status": status}
     body |= {"code": code, "detail": storable(detail), **more}
     if (own := request_id()) is not None:

@@ -50,6 +50,12 @@ def test_the_set_is_what_the_rule_says_of_unicode() -> None:
         ("\ud83d", ""),
         ("\x00\u2028 \x9f", ""),
         ("", ""),
+        ("\u200b\u202e", ""),
+        ("\u00a0\u3000\u2800", ""),
+        ("\u3164\ufe0f\u200d\U000e0020", ""),
+        ("\u2067 \u2069", ""),
+        ("\u200bBob", "\u200bBob"),
+        ("\u0301", "\u0301"),
     ],
 )
 def test_names(text: str, name: str) -> None:
@@ -62,3 +68,13 @@ def test_what_can_be_stored() -> None:
     assert not is_storable("\udfff")
     assert is_storable("a\x01\u2028\U0010ffff")
     assert storable("a\x00\ud800b") == "a\ufffdb"
+
+
+def test_a_name_is_one_that_can_be_seen() -> None:
+    """Every character that Unicode draws makes a name, none that it lets be passed over does."""
+    for point in range(sys.maxunicode + 1):
+        kind = unicodedata.category(chr(point))
+        if kind[0] in "LNPS" and point not in {0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0}:
+            assert clean_name(chr(point)) == chr(point), hex(point)
+        elif kind == "Zs":
+            assert clean_name(chr(point)) == "", hex(point)

@@ -199,6 +199,34 @@ async def test_a_request_arrives_in_time_or_not_at_all(port: int, parts, status:
     answer = await answer_to(port, *parts)
     assert answer.startswith(status)
     assert bool(answer) == bool(status)
+    if answer:
+        told(answer, 408)
+
+
+def told(answer: bytes, status: int) -> None:
+    """It is a problem document, as every refusal."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    assert b"content-length: %d\r\n" % len(body) in head
+    found = json.loads(body)
+    assert (found["status"], found["code"]) == (status, f"http_{status}")
+    assert found["detail"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"FOO / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"get / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n",
+        GET + b"Authorization : x\r\n\r\n",
+        POST + b"Content-Length: -1\r\n\r\n",
+        POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: identity\r\n\r\n",
+    ],
+)
+async def test_what_is_no_request_is_told_as_every_refusal(port: int, head: bytes) -> None:
+    told(await answer_to(port, head), 400)
 
 
 async def test_drops_do_not_buy_time(port: int) -> None:

@@ -1,13 +1,16 @@
 """Errors name the field and the way out, and never repeat what was sent."""
 
+import json
 from typing import Any
 
+import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.api.problem_codes import CODES
 from app.calls.schemas import RingIn
 from app.devices.schemas import ActivateIn, DeviceIn, UserTokenIn
-from app.http.problems import field_errors
+from app.http.problems import field_errors, problem, problem_of
+from app.infra.errors import Invalid
 from app.tenants.schemas import TenantSettings
 from app.users.schemas import HandlesIn
 from app.webhooks.schemas import WebhookIn
@@ -118,3 +121,21 @@ def test_of_one_in_a_list_the_field_is_named() -> None:
         (error,) = told(model, body)
         assert error["field"] == field
         assert not error["detail"].startswith(field.rpartition(".")[2])
+
+
+@pytest.mark.parametrize(
+    ("detail", "field", "said"),
+    [
+        ("user_id: an API key must say for which user", "user_id", "an API key must say for which user"),
+        ("url: host: is missing", "url", "host: is missing"),
+        ("Idempotency-Key: must be short", "Idempotency-Key", "must be short"),
+        ("tokens.0.kind: is none", "tokens.0.kind", "is none"),
+        ("the body is not valid JSON in UTF-8", "", "the body is not valid JSON in UTF-8"),
+        ("This is a text: no key", "", "This is a text: no key"),
+    ],
+)  # fmt: skip
+def test_what_a_service_refuses_has_its_field_too(detail: str, field: str, said: str) -> None:
+    body = json.loads(problem_of(Invalid("some_code", detail)).body)
+    assert body["errors"] == [{"field": field, "code": "some_code", "detail": said}]
+    assert body["detail"] == detail
+    assert "errors" not in json.loads(problem(409, "some_code", detail).body)
