@@ -29,6 +29,12 @@ def wants_json() -> bool:
     return _style.json
 
 
+def for_machines() -> None:
+    """From now on answer, and say what is wrong, in JSON."""
+    _style.json = True
+    fit_terminal("utf-8")  # RFC 8259, 8.1: whatever the terminal reads
+
+
 def fit_terminal(encoding: str | None = None) -> None:
     """Have any name written on any terminal: what its encoding lacks is escaped, not a failure."""
     for stream in (sys.stdout, sys.stderr):
@@ -48,8 +54,7 @@ def command(group: typer.Typer, name: str) -> Callable[[Callable[..., Any]], Cal
         @functools.wraps(function)
         def run(*args: Any, as_json: bool = False, **kwargs: Any) -> Any:
             if as_json:
-                _style.json = True
-                fit_terminal("utf-8")  # RFC 8259, 8.1: whatever the terminal reads
+                for_machines()
             return function(*args, **kwargs)
 
         shown = signature.replace(parameters=[*signature.parameters.values(), asked])

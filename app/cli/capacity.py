@@ -12,22 +12,24 @@ from app.cli.base import app, fail
 from app.cli.options import decimal, whole
 from app.core.capacity import Load, Parts, Room, needs, parts_of
 
+MOST = 10**9
+"""Of anything that is given: beyond it a sum ends in an infinity that is no machine."""
 MEASURED = Path(__file__).with_name("measured.json")
 
 
 @command(app, "capacity")
 def capacity(
-    rings: Annotated[float, decimal("Rings a second, at the busiest.", low=0.01)],
-    devices: Annotated[int, whole("Devices that are registered.", low=1)] = 100_000,
-    streams: Annotated[int, whole("Live streams open at once.", low=0)] = 0,
-    webhooks: Annotated[int, whole("Webhooks for all events.", low=0)] = 1,
-    reached: Annotated[float, decimal("Devices that a ring reaches.", low=0)] = 1.5,
+    rings: Annotated[float, decimal("Rings a second, at the busiest.", low=0.01, high=MOST)],
+    devices: Annotated[int, whole("Devices that are registered.", low=1, high=MOST)] = 100_000,
+    streams: Annotated[int, whole("Live streams open at once.", low=0, high=MOST)] = 0,
+    webhooks: Annotated[int, whole("Webhooks for all events.", low=0, high=MOST)] = 1,
+    reached: Annotated[float, decimal("Devices that a ring reaches.", low=0, high=MOST)] = 1.5,
     answered: Annotated[float, decimal("Share that is answered.", low=0, high=1)] = 0.7,
-    heartbeats: Annotated[float, decimal("Heartbeats a second.", low=0)] = 0.0,
-    days: Annotated[int, whole("Days for which calls are kept.", low=1)] = 90,
+    heartbeats: Annotated[float, decimal("Heartbeats a second.", low=0, high=MOST)] = 0.0,
+    days: Annotated[int, whole("Days for which calls are kept.", low=1, high=MOST)] = 90,
     busy: Annotated[float, decimal("Busiest hours that a day is.", low=0, high=24)] = 6.0,
-    cores: Annotated[int, whole("Cores of an application machine.", low=1)] = 8,
-    gib: Annotated[int, whole("Its memory, in GiB.", low=1)] = 16,
+    cores: Annotated[int, whole("Cores of an application machine.", low=1, high=MOST)] = 8,
+    gib: Annotated[int, whole("Its memory, in GiB.", low=1, high=MOST)] = 16,
     spare: Annotated[float, decimal("Share that stays free.", low=0, high=0.9)] = 0.5,
     measured: Annotated[
         Path | None, typer.Option("--measured", help="Parts of your own: see `make capacity`.")

@@ -16,6 +16,7 @@ from app.infra.outage import NOT_MIGRATED, DatabaseAway, is_busy, is_transient, 
 from app.infra.vault import VaultError
 
 REFUSED: Final = 1
+MISTYPED: Final = 2
 AWAY: Final = 3
 OURS: Final = 70
 """EX_SOFTWARE of sysexits.h."""

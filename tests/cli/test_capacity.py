@@ -45,6 +45,22 @@ def test_it_says_what_a_load_needs_and_by_whose_figures(tmp_path: Path) -> None:
     assert "Traceback" not in "".join(one[2] + one[3] for one in (bad, worse, none))
 
 
+def test_no_number_is_too_large_or_too_small_to_be_said() -> None:
+    names = ("devices", "streams", "webhooks", "reached", "heartbeats", "days", "cores", "gib")
+    most = [word for name in names for word in (f"--{name}", str(10**9))]
+    asked = [
+        ["--rings", str(10**9), *most],
+        ["--rings", "0.01", "--busy", "0", "--reached", "0", "--answered", "0", "--streams", "0"],
+        ["--rings", "1e308"],
+        ["--rings", "1", "--devices", "9" * 40],
+    ]
+    told = run([["capacity", *words, "--json"] for words in asked], settings())
+    assert [one[1] for one in told] == [0, 0, 2, 2], told
+    assert "Infinity" not in told[0][2]
+    assert "null" not in json.dumps(json.loads(told[0][2])["machines"])
+    assert all(json.loads(one[3])["error"]["code"] == "mistyped" for one in told[2:])
+
+
 def test_the_page_and_its_picture_are_those_of_the_committed_parts() -> None:
     """Else: `python -m tests.benchmarks.capacity_paper`."""
     data = json.loads(MEASURED.read_bytes())

@@ -12,7 +12,7 @@ import typer
 from sqlalchemy import make_url, text
 
 from app.cli.commands import app
-from app.cli.faults import AWAY, OURS, REFUSED, fault_of
+from app.cli.faults import AWAY, MISTYPED, OURS, REFUSED, fault_of
 from app.infra.db import Database
 from app.infra.settings import unknown_variables
 from tests import forks
@@ -111,6 +111,22 @@ def test_every_command_with_the_database_down_says_one_sentence(file: Path) -> N
     for words, status, out, err in machines:
         assert (status, out) == (AWAY, ""), words
         assert json.loads(err)["error"]["code"] == "database_unavailable", words
+
+
+def test_what_is_mistyped_is_said_in_json_to_a_machine(file: Path) -> None:
+    every = sorted(" ".join(words) for words in commands())
+    lines = [[*arguments(tuple(one.split()), file), "--nonesuch", "--json"] for one in every]
+    lines += [["nonesuch", "--json"], ["call", "nonesuch", "--json"], ["--json"]]
+    lines += [
+        ["call", "list", "--tenant", "a", "--limit", "1_0", "--json"],
+        ["call", "ring", "--json"],
+    ]
+    for words, status, out, err in run(lines, settings()):
+        assert (status, out) == (MISTYPED, ""), (words, err)
+        error = json.loads(err)["error"]
+        assert (error["code"], "--help" in error["detail"]) == ("mistyped", True), words
+    ((_, status, out, err),) = run([["call", "ring", "--nonesuch", "--", "--json"]], settings())
+    assert (status, out, "Usage:" in err) == (MISTYPED, "", True)
 
 
 WRONG = [
