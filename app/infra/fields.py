@@ -220,8 +220,20 @@ RFC_3339 = re.compile(
 )
 
 
+NO_TIME = (
+    "is no time that there is: months go to 12, days to the month's last, hours to 23, minutes and "
+    "seconds to 59 (a leap second is written as :59), a zone to 23:59"
+)
+
+
 def _written(value: Any) -> Any:
-    if isinstance(value, datetime) or (isinstance(value, str) and RFC_3339.fullmatch(value)):
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and RFC_3339.fullmatch(value):
+        try:
+            datetime.fromisoformat(value.upper())
+        except ValueError:
+            raise refuse("invalid_field", NO_TIME) from None
         return value
     raise refuse(
         "invalid_field",

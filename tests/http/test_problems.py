@@ -4,13 +4,14 @@ import json
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from app.api.problem_codes import CODES
 from app.calls.schemas import RingIn
 from app.devices.schemas import ActivateIn, DeviceIn, UserTokenIn
 from app.http.problems import field_errors, problem, problem_of
 from app.infra.errors import Invalid
+from app.infra.fields import NO_TIME, Time
 from app.tenants.schemas import TenantSettings
 from app.users.schemas import HandlesIn
 from app.webhooks.schemas import WebhookIn
@@ -139,3 +140,20 @@ def test_what_a_service_refuses_has_its_field_too(detail: str, field: str, said:
     assert body["errors"] == [{"field": field, "code": "some_code", "detail": said}]
     assert body["detail"] == detail
     assert "errors" not in json.loads(problem(409, "some_code", detail).body)
+
+
+def test_a_time_that_is_none_is_told_in_our_words() -> None:
+    """A leap second was "unexpected extra characters at the end of the input"."""
+    times: TypeAdapter[Any] = TypeAdapter(Time)
+    for text in (
+        "2016-12-31T23:59:60Z", "2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "0000-01-01T00:00:00Z",
+        "2026-01-01T24:00:00Z", "2026-01-01T00:60Z", "2026-01-01T00:00:00+24:00", "2026-01-00T00:00:00Z",
+    ):  # fmt: skip
+        with pytest.raises(ValidationError) as caught:
+            times.validate_python(text)
+        assert [one["msg"] for one in caught.value.errors()] == [NO_TIME], text
+    for text in (
+        "2026-01-01t00:00:00z", "2026-01-01 00:00Z", "2026-01-01T00:00:00.1-23:59", "2024-02-29T23:59:59Z",
+        "2026-01-01T00:00:00.123456789Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-14:00",
+    ):  # fmt: skip
+        assert times.validate_python(text).tzinfo is not None, text
