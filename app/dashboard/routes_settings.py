@@ -123,6 +123,8 @@ async def change_token_rules(request: Request, place: Operator) -> Response:
     try:
         if "jwks" in rules:
             rules["jwks"] = orjson.loads(rules["jwks"])
+        if "longest_life" in rules:
+            rules["longest_life"] = number_of("longest_life", rules["longest_life"])
         settings = TenantSettings.model_validate(
             place.settings.model_dump() | {"user_tokens": rules}
         )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from app.infra.fields import Request, Text, refuse
+from app.infra.fields import Flag, Number, Request, Text, Whole, refuse
 from devkit.lab.traps import TRAPS
 from devkit.lab.verdicts import LIBRARIES
 
@@ -41,8 +41,8 @@ class RingIn(Request):
     """Whom Alice rings; `ring_time` in seconds. A call of type `short` ends after 10 s."""
 
     callees: Annotated[list[Literal["bob", "carol"]], Field(min_length=1, max_length=2)]
-    video: bool = True
-    ring_time: Annotated[float, Field(ge=SHORTEST_RING, le=LONGEST_RING)] = 45
+    video: Flag = True
+    ring_time: Annotated[Number, Field(ge=SHORTEST_RING, le=LONGEST_RING)] = 45
     type: Literal["default", "short"] = "default"
 
     @model_validator(mode="after")
@@ -69,12 +69,12 @@ class ConditionsIn(Request):
     Android phone no `late_delivery`, `do_not_disturb` and `ios`."""
 
     app: Literal["locked", "foreground", "killed"] | None = None
-    flight_mode: bool | None = None
-    late_delivery: bool | None = None
-    do_not_disturb: bool | None = None
+    flight_mode: Flag | None = None
+    late_delivery: Flag | None = None
+    do_not_disturb: Flag | None = None
     ios: Annotated[str, AfterValidator(_ios)] | None = None
-    full_screen: bool | None = None
-    doze: bool | None = None
+    full_screen: Flag | None = None
+    doze: Flag | None = None
 
     @model_validator(mode="after")
     def _something(self) -> "ConditionsIn":
@@ -87,9 +87,9 @@ class ConditionsIn(Request):
 class NextPushIn(Request):
     """What happens to the next push on its way: copies more, overtaken, or seconds late."""
 
-    duplicate: Annotated[int, Field(ge=0, le=5)] | None = None
-    reorder: bool | None = None
-    held_seconds: Annotated[float, Field(ge=0, le=120)] | None = None
+    duplicate: Annotated[Whole, Field(ge=0, le=5)] | None = None
+    reorder: Flag | None = None
+    held_seconds: Annotated[Number, Field(ge=0, le=120)] | None = None
 
     @model_validator(mode="after")
     def _something(self) -> "NextPushIn":

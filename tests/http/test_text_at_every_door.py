@@ -36,6 +36,7 @@ def bodies() -> Iterator[type[Request]]:
     for module in pkgutil.walk_packages(app.__path__, "app."):
         if ".cli" not in module.name:
             import_module(module.name)
+    import_module("devkit.lab.schemas")
     waiting = [Request]
     while waiting:
         for one in waiting.pop().__subclasses__():
