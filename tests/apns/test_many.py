@@ -75,7 +75,8 @@ async def one_run(rig: Rig, chance: random.Random, ours: set[str]) -> Counter:
     metronome, late = Metronome(), []
     await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
     metronome.stop()
-    assert max(late) < 0.01 + metronome.worst
+    # a turn that began late may be told of by one that is late too
+    assert max(late) < 0.01 + 2 * metronome.worst
     await until(lambda: not rig.sender.pool.in_flight)
     await asyncio.sleep(0.1)
     assert len(outcomes) == len(requests) == len({x.notification_id for x in outcomes})

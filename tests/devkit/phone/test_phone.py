@@ -537,7 +537,8 @@ async def test_pushes_from_the_control_api(ringline):
                 ringline.ring(who.user_id, uuid, call=f"call-{number}")
                 ringline.pushes[who.voip_token] = [given(ringline.payload(uuid, who.device_id))]
             ringline.arrived.set()
-            await asyncio.gather(*(phone.log.wait_for(Step.RINGING) for phone in phones))
+            ringing = (phone.log.wait_for(Step.RINGING, seconds=60) for phone in phones)
+            await asyncio.gather(*ringing)
             first = phones[0]
             assert first.inbox.last_push.headers["apns-push-type"] == "voip"
             stop = json.loads(stop_push(U.format(0), 2).payload)
