@@ -196,12 +196,13 @@ class Parent:
             for pidfd, (_, reply) in self.replies.items():
                 os.close(pidfd)
                 reply.close()
-            os.close(fds[0])
+            os.setsid()  # before anybody knows it, who may look for its group
+            with socket.socket(fileno=fds[0]) as reply:
+                reply.sendall(str(os.getpid()).encode())
             return 0
         for one in fds[1:]:
             os.close(one)
         reply = socket.socket(fileno=fds[0])
-        reply.sendall(str(pid).encode())
         pidfd = os.pidfd_open(pid)
         self.replies[pidfd] = (pid, reply)
         self.selector.register(pidfd, selectors.EVENT_READ)
@@ -217,8 +218,7 @@ class Parent:
 
 
 def _become(received: list[int], wanted: list[int]) -> None:
-    """Be a process of its own, with the descriptors received under the numbers wanted."""
-    os.setsid()
+    """Have the descriptors received under the numbers wanted."""
     aside = [fcntl.fcntl(one, fcntl.F_DUPFD, 1_000) for one in received]
     for one in received:
         os.close(one)
