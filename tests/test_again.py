@@ -1,13 +1,11 @@
 """`make test`'s second look: what fails beside others and passes alone is told, and passes."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.in_a_folder import run
+
 ONCE = """
 import pathlib
 def test_fails_the_first_time():
@@ -39,19 +37,5 @@ def test_fails_the_first_time(number):
     ids=["unsteady", "broken", "too-many", "well"],
 )
 def test_second_look(tmp_path: Path, body: str, code: int, said: str) -> None:
-    (tmp_path / "test_it.py").write_text(body)
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.again"],
-        cwd=tmp_path,
-        env=os.environ
-        | {
-            "PYTHONPATH": str(ROOT),
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            "PYTEST_PLUGINS": "xdist.plugin",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run(tmp_path, body, "tests.again", PYTEST_PLUGINS="xdist.plugin")
     assert (done.returncode, said in done.stdout) == (code, True), done.stdout + done.stderr

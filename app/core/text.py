@@ -48,9 +48,14 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
 
 
+def is_header(text: str) -> bool:
+    """Whether this stays within the line of one header, and any server reads it alike."""
+    return text.isascii() and text.isprintable()
+
+
 def is_token(text: str) -> bool:
     """Whether this text is printable ASCII without a space: fit for a header, a topic, a host."""
-    return text.isascii() and text.isprintable() and " " not in text
+    return is_header(text) and " " not in text
 
 
 def is_plain(text: str) -> bool:

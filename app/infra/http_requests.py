@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from app.core.frozen import frozen
+from app.core.text import is_header
 from app.infra.http1 import Origin
 from app.infra.urls import HttpUrl, http_url
 
@@ -41,8 +42,3 @@ def request_of(target: Target, headers: Headers, body: bytes) -> bytes:
     if not is_header("".join(lines)):
         raise ValueError("a header holds a control character, or is not ASCII")
     return "\r\n".join((*lines, "\r\n")).encode("ascii") + body
-
-
-def is_header(text: str) -> bool:
-    """Whether this stays within the line of one header, and any server reads it alike."""
-    return text.isascii() and text.isprintable()

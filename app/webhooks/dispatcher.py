@@ -15,10 +15,10 @@ import structlog
 
 from app.core.delivery import DeliveryError, DeliveryState
 from app.core.frozen import frozen
+from app.core.text import is_header
 from app.core.webhook_retry import Answer
 from app.core.webhook_share import share
 from app.infra.bisection import Aside, rows_alone
-from app.infra.http_requests import is_header
 from app.infra.outage import is_transient
 from app.infra.runtime import Runtime
 from app.infra.safe_http import SafeHttp
