@@ -173,7 +173,8 @@ export class Screen {
       lives.add(call["session_id"]);
       for (const member of call["members"] ?? []) {
         if (member["user_id"] !== this.userId) continue;
-        if (member["ring"]?.["state"] === "ringing" && member["state"] === "ringing") {
+        // the ring's own state: a member is `unreachable` while no push can ring, and may answer
+        if (member["ring"]?.["state"] === "ringing") {
           rings.add(member["ring"]["uuid"]);
           found.push(...this.#ring(ringOf(call, member["ring"])));
         } else if (member["ring"]) {
