@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -13,6 +14,7 @@ from app.calls.lookup import see_and_find
 from app.calls.lost import User, lost_of
 from app.calls.ring_request import CidKey, RingRequest
 from app.calls.ringing import Rung, answer_of, kept_row, named, ring_new, start_of, stopped
+from app.infra.anew import anew
 from app.infra.db import Connection, Database
 from app.infra.outage import lacks_function
 from app.push.batches import BATCHED_FROM
@@ -45,8 +47,7 @@ async def ring(database: Database, orders: Sequence[RingRequest]) -> Rung:
         else:
             if rung is not None:
                 return rung
-    async with database.transaction() as session:
-        return await ring_new(session, orders)
+    return await anew(database, partial(ring_new, orders=orders))
 
 
 def may_be_at_once(orders: Sequence[RingRequest]) -> bool:

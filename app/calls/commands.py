@@ -23,6 +23,7 @@ from app.calls.rows import Stored
 from app.core.call import Command, Decision, Tick, combine, decide
 from app.core.frozen import frozen, replace
 from app.core.large_calls import whom_they_need
+from app.infra.anew import anew
 from app.infra.batching import Lanes
 from app.infra.db import Connection
 from app.infra.errors import Unavailable
@@ -130,20 +131,26 @@ def _tell(runtime: Runtime, untold: list[Applied]) -> None:
     untold.clear()
 
 
+Looked = tuple[bool, list[Done | Exception] | None, Applied, Stored | None]
+"""Whether the call was free, the answers if there are any yet, what is to be told, and the call as
+it is written now if it still owes rings."""
+
+
 async def _locked(
     runtime: Runtime, line: Line, batch: Sequence[Asked], most: int | None, known: Stored | None
-) -> tuple[bool, list[Done | Exception] | None, Applied, Stored | None]:
-    """Whether the call was free, the answers if there are any yet, what is to be told, and the call
-    as it is written now if it still owes rings."""
+) -> Looked:
+
+    async def work(session: Connection) -> Looked:
+        lock = await store.lock_if_free(session, *line)
+        if lock is None:
+            return False, [not_found() for _ in batch], Applied(), None
+        if not lock.mine:
+            return False, None, Applied(), known
+        as_known = (lock.now, known) if known is not None and lock.leaves(known) else None
+        return True, *await _together(session, line[1], batch, most, as_known)
+
     try:
-        async with runtime.database.transaction() as session:
-            lock = await store.lock_if_free(session, *line)
-            if lock is None:
-                return False, [not_found() for _ in batch], Applied(), None
-            if not lock.mine:
-                return False, None, Applied(), known
-            as_known = (lock.now, known) if known is not None and lock.leaves(known) else None
-            return True, *await _together(session, line[1], batch, most, as_known)
+        return await anew(runtime.database, work)
     except Exception as error:
         if is_transient(error):  # for all who asked
             return False, [error for _ in batch], Applied(), None

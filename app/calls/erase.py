@@ -26,6 +26,7 @@ from app.devices import store as devices
 from app.events import store as events
 from app.events.tombstones import buried_call
 from app.infra import bisection
+from app.infra.anew import anew
 from app.infra.bisection import Aside
 from app.infra.db import Connection, Row, many
 from app.infra.errors import AppError, NotFound
@@ -74,7 +75,8 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str, *, actor: Actor
 
     Its ringing phones are told to stop. Raises NotFound when there is no such user.
     """
-    async with runtime.database.transaction() as session:
+
+    async def leave(session: Connection) -> tuple[Applied, Row]:
         await devices.lock_user(session, tenant_id, user_id)
         live = await store.live_calls_of(session, tenant_id, user_id)
         calls = await _hold_whole(session, tenant_id, live)  # what somebody holds follows
@@ -90,6 +92,9 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str, *, actor: Actor
         await forget_user(session, tenant_id, user_id)
         await idempotency.forget_user(session, tenant_id, user_id)
         await events.forget_feed(session, tenant_id, user_id)
+        return applied, erasure
+
+    applied, erasure = await anew(runtime.database, leave)
     notify_after_commit(runtime, applied)
     for _ in range(round(AT_ONCE / LOOK_AGAIN)):
         if await _finish(runtime, erasure["id"]):
@@ -159,10 +164,14 @@ async def _hold_whole(session: Connection, tenant_id: UUID, ids: Sequence[UUID])
 
 async def _bury_free(runtime: Runtime, erasure: Row, ids: Sequence[UUID]) -> None:
     """In those of these calls that nobody holds; a user who is in a live one leaves it first."""
-    async with runtime.database.transaction() as session:
+
+    async def leave(session: Connection) -> Applied:
         calls = await _hold_whole(session, erasure["tenant_id"], ids)
         applied = await take_out(session, erasure["user_id"], calls) if calls else Applied()
         await _bury(session, erasure, calls)
+        return applied
+
+    applied = await anew(runtime.database, leave)
     notify_after_commit(runtime, applied)
 
 

@@ -1,5 +1,6 @@
 """The one door for registering and removing devices: the device, and what it means for calls."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,8 @@ from app.credentials import store as credentials
 from app.devices import activation, advice
 from app.devices import service as devices
 from app.devices.schemas import DeviceIn
+from app.infra.anew import anew
+from app.infra.db import Connection
 from app.infra.errors import NotFound
 from app.infra.runtime import Runtime
 from app.push import token_activation
@@ -30,8 +33,16 @@ async def register(
     VAPID key is not in use.
     """
     request = await activation.with_keys(runtime, tenant_id, request)
-    async with runtime.database.transaction() as session:
-        change = await devices.register(session, tenant_id, settings, user_id, request)
+    change = await anew(
+        runtime.database,
+        partial(
+            devices.register,
+            tenant_id=tenant_id,
+            settings=settings,
+            user_id=user_id,
+            request=request,
+        ),
+    )
     notify_after_commit(runtime, Applied(hints=list(change.stopped)))
     await ring_late_devices(runtime, (tenant_id, user_id))
     assert change.device is not None
@@ -49,8 +60,10 @@ async def activate(runtime: Runtime, said: ActivationToken) -> None:
 
     Raises NotFound when there is no such token any more.
     """
-    async with runtime.database.transaction() as session:
-        user = await token_activation.activate(session, said.tenant_id, said.token_row)
+    user = await anew(
+        runtime.database,
+        partial(token_activation.activate, tenant_id=said.tenant_id, token=said.token_row),
+    )
     if user is None:
         raise NotFound(
             "subscription_not_found", "this subscription is not registered any more: register it"
@@ -65,10 +78,14 @@ async def remove(
 
     Raises NotFound when the user has no such device.
     """
-    async with runtime.database.transaction() as session:
+
+    async def take_out(session: Connection) -> devices.DeviceChange:
         change = await devices.remove(session, tenant_id, user_id, device_id)
         detail = {"device": str(change.removed)}
         await record(session, actor, tenant_id, "device.remove", "user", detail, user=user_id)
+        return change
+
+    change = await anew(runtime.database, take_out)
     notify_after_commit(runtime, Applied(hints=list(change.stopped)))
 
 
@@ -86,10 +103,14 @@ async def set_rings(
     What rings on it goes on; turned on while its user is rung elsewhere it rings too. Raises
     NotFound when the user has no such device.
     """
-    async with runtime.database.transaction() as session:
+
+    async def turn(session: Connection) -> dict[str, Any]:
         row, device = await devices.set_rings(session, tenant_id, user_id, device_id, rings=rings)
         detail = {"device": str(row), "rings": rings}
         await record(session, actor, tenant_id, "device.change", "user", detail, user=user_id)
+        return device
+
+    device = await anew(runtime.database, turn)
     if rings:
         await ring_late_devices(runtime, (tenant_id, user_id))
     return device

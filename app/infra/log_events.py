@@ -61,6 +61,8 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "sweep_step_well_again": "It works again",
         "task_failed": "A background task failed; it is started again",
         "task_well_again": "It works again",
+        "transaction_begun_anew": "PostgreSQL ended a transaction for another's sake (a deadlock); "
+        "it is done once more, three times at most",
         "traces_absent": "Traces cannot be made: the extra is missing, or a variable is wrong",
         "vault_rotated": "What is stored sealed was wrapped with the newest key",
         "webhook_behind": "A webhook's oldest due delivery has waited for a minute",

@@ -33,7 +33,10 @@ QUERY_CANCELED = "57014"
 """A statement took too long: for what it was to do, or for what another held."""
 
 READ_ONLY = "25006"
-BUSY = frozenset({"55P03", "40001", "40P01", "25P03", QUERY_CANCELED})
+ENDED_FOR_ANOTHER = frozenset({"40001", "40P01"})
+"""Serialization failure, deadlock: nothing is left of the transaction, and it may be done anew."""
+
+BUSY = ENDED_FOR_ANOTHER | {"55P03", "25P03", QUERY_CANCELED}
 LACKING = frozenset({"42P01", "42703"})
 """No such table, no such column."""
 
@@ -96,6 +99,11 @@ def is_busy(error: BaseException) -> bool:
         sqlstate(error) in BUSY
         or isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError)
     )
+
+
+def ended_for_another(error: BaseException) -> bool:
+    """Whether PostgreSQL ended the transaction so that another one could go on."""
+    return isinstance(error, DBAPIError) and sqlstate(error) in ENDED_FOR_ANOTHER
 
 
 def is_transient(error: BaseException) -> bool:

@@ -5,6 +5,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.audit.log import Actor, record
+from app.infra.anew import anew
+from app.infra.db import Connection
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.runtime import Runtime
 from app.users import store
@@ -72,8 +74,11 @@ async def set_handles(
 ) -> None:
     """Replace a user's handles. Raises Conflict when one is another user's: nothing is changed."""
     given = [one.handle for one in wanted.handles]
-    async with runtime.database.transaction() as session:
+
+    async def replace(session: Connection) -> None:
         if not await store.set_handles(session, tenant_id, user_id, given):
             raise Conflict("handle_taken", "handles: one of them is another user's")
         detail = {"count": len(given)}
         await record(session, actor, tenant_id, "handles.change", "user", detail, user=user_id)
+
+    await anew(runtime.database, replace)
