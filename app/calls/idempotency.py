@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from app.calls.models import Idempotency
 from app.infra.db import Connection, Joined, Row, Shape, insert_rows, many
+from app.infra.unreadable import Unreadable, unreadable
 
 KeptKey = tuple[UUID, str, str]
 """(tenant, owner, key): two API keys, or two users, never share one. `owner`: see `RingRequest`."""
@@ -62,6 +63,15 @@ async def kept_answers(
 ) -> dict[KeptKey, dict[str, Any]]:
     """The answers kept for these keys, which `keep_answers` has just found to be in force."""
     return {_key_of(row): row for row in await many(session, KEPT, _columns(keys))}
+
+
+def told(row: Row) -> dict[str, Any] | Unreadable | None:
+    """What one of `kept_answers` was answered; None while its call owes somebody a ring."""
+    answer = row["answer"]
+    if answer is None or isinstance(answer, dict):
+        return answer
+    place = f"{row['tenant_id']}:{row['session_id']}"
+    return unreadable("kept answer", place, TypeError("no object"))
 
 
 async def forget_answers(session: Connection, keys: Sequence[KeptKey]) -> None:

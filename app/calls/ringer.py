@@ -16,6 +16,7 @@ import structlog
 
 from app.calls import at_once, busy, idempotency, ringing, slices, store
 from app.calls.commands import Asked, carry_out
+from app.calls.idempotency import KeptKey
 from app.calls.lost import lost_of
 from app.calls.notify_after_commit import notify_after_commit
 from app.calls.ringing import Answer, RingRequest
@@ -28,6 +29,7 @@ from app.infra.observe import RINGS, RINGS_TAKEN
 from app.infra.outage import is_transient
 from app.infra.pacing import Pacer
 from app.infra.runtime import Runtime
+from app.infra.unreadable import Unreadable
 from app.push import tokens
 from app.users import store as users
 
@@ -186,9 +188,7 @@ class Ringer:
                 self._runtime, one.tenant_id, owes.session_id, Asked(Tick(), known=owes.stored)
             )
             if one.kept_key is not None:
-                async with self._runtime.database.autocommit() as session:
-                    kept = await idempotency.kept_answers(session, [one.kept_key])
-                return kept[one.kept_key]["answer"] if one.kept_key in kept else None
+                return await self._kept(one.kept_key)
         except Exception as error:
             if owes.stored is None or not (isinstance(error, Unavailable) or is_transient(error)):
                 raise
@@ -197,6 +197,15 @@ class Ringer:
             )
             return slices.expected(one, owes.stored.call)
         return slices.answer(done.decision.call, one.callees)
+
+    async def _kept(self, key: KeptKey) -> dict[str, Any] | None:
+        """What is kept of the answer for a key, if anything. Raises Unreadable."""
+        async with self._runtime.database.autocommit() as session:
+            kept = await idempotency.kept_answers(session, [key])
+        answer = idempotency.told(kept[key]) if key in kept else None
+        if isinstance(answer, Unreadable):
+            raise answer
+        return answer
 
     async def _join(self, one: RingRequest, session_id: UUID) -> dict[str, Any] | None:
         """Answer the call in which the callee is calling the caller; None when it rings no more."""

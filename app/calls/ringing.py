@@ -242,7 +242,7 @@ async def _keep(
         n: _repeat(
             one,
             known[key]["body_digest"],
-            known[key]["answer"] or Owes(known[key]["session_id"]),
+            kept_rows.told(known[key]) or Owes(known[key]["session_id"]),
         )
         for n, one, key in repeated
     }

@@ -23,7 +23,8 @@ from app.calls.rows import (
 from app.core.call import Member, Others, Ring
 from app.core.frozen import frozen, replace
 from app.core.large_calls import may_be_partial, part_of
-from app.infra.db import Connection, RowValue, many, one, read
+from app.infra.db import Connection, many, one
+from app.infra.row_values import RowValue, read
 from app.infra.statements import answer, planned_once
 from app.infra.unreadable import FAULTS, Unreadable, unreadable
 from app.push.targets import of_ring

@@ -9,10 +9,11 @@ from sqlalchemy import text
 
 from app.audit.log import SERVER, About, record_all
 from app.calls.apply import Change
-from app.core.suppression import REPEAT_WITHIN, Why, why_suppressed
+from app.core.suppression import NONE, REPEAT_WITHIN, Preferences, Why, why_suppressed
 from app.infra.db import Connection, many, one
 from app.infra.ids import least_uuid7
 from app.infra.observe import SUPPRESSED
+from app.infra.unreadable import FAULTS, unreadable
 from app.users.schemas import preferences_at_rest
 from app.users.store import OF_PAIRS
 
@@ -62,7 +63,7 @@ def reasons(pairs: Sequence[Pair], rules: Sequence[Any], now: datetime) -> dict[
     for place, settings, blocked, repeated in rules:
         pair = pairs[place - 1]
         why = why_suppressed(
-            preferences_at_rest(settings),
+            _wishes(settings, pair),
             caller=pair[2],
             call_type=pair[3],
             now=now,
@@ -72,6 +73,15 @@ def reasons(pairs: Sequence[Pair], rules: Sequence[Any], now: datetime) -> dict[
         if why is not None:
             found[pair] = why
     return found
+
+
+def _wishes(stored: str | None, pair: Pair) -> Preferences:
+    """What a callee wants; nothing, where that cannot be read: one row fails no group's call."""
+    try:
+        return preferences_at_rest(stored)
+    except FAULTS as error:
+        unreadable("preferences", f"{pair[0]}:{pair[1]}", error)
+        return NONE
 
 
 async def suppressed(

@@ -1,8 +1,9 @@
 """The timeline of a call: its events, what its phones reported, every try at a push, in order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from app.core.push import TOKEN_KINDS
 from app.infra.db import Row
 from app.infra.runtime import Runtime
 from app.infra.traces import trace_id_of
+from app.infra.unreadable import mapping, readable
 
 SHOWN = ("id", "session_id", "cid", "state", "reason", "title", "caller", "created_at", "ended_at")
 
@@ -79,9 +81,14 @@ AFTER_EVENTS = 1_000_000
 
 
 def _of_events(known: History) -> Iterator[Line]:
-    for event in known.events:
-        data = {"seq": event["seq"], **event["data"]}
-        yield _told(event["at"], event["seq"], event["type"], data)
+    yield from readable(
+        known.events, _of_event, "event", lambda event: f"{known.call.id}:{event['seq']}"
+    )
+
+
+def _of_event(event: Row) -> Line:
+    data = {"seq": event["seq"], **mapping(event["data"])}
+    return _told(event["at"], event["seq"], event["type"], data)
 
 
 def _told(at: datetime, rank: int, kind: str, data: dict[str, Any]) -> Line:
@@ -125,20 +132,27 @@ def _of_pushes(known: History) -> Iterator[Line]:
     by_push: dict[UUID, list[Row]] = {}
     for attempt in known.attempts:
         by_push.setdefault(attempt["push_id"], []).append(attempt)
-    for push in known.pushes:
-        tries = by_push.get(push["id"], [])
-        for number, attempt in enumerate(tries, 1):
-            yield from _of_attempt(push, attempt, number)
-        if tries:
-            continue
-        if push["sent_at"] is not None:
-            yield from _of_forgotten_attempts(push)
-        elif push["state"] in {"dropped", "expired", "refused"}:
-            at = settled.get(push["ring"]) if push["reason"] == "ring_settled" else None
-            if push["state"] == "expired":
-                at = push["deadline"]
-            said = story.of_unsent(push["purpose"], _device(push), push["state"], push["reason"])
-            yield _line(push, at or push["created_at"], "unsent", said, {})
+
+    def of_one(push: Row) -> list[Line]:
+        return [*_of_push(push, by_push.get(push["id"], []), settled.get(push["ring"]))]
+
+    for some in readable(known.pushes, of_one, "push", itemgetter("id")):
+        yield from some
+
+
+def _of_push(push: Row, tries: Sequence[Row], settled: datetime | None) -> Iterator[Line]:
+    for number, attempt in enumerate(tries, 1):
+        yield from _of_attempt(push, attempt, number)
+    if tries:
+        return
+    if push["sent_at"] is not None:
+        yield from _of_forgotten_attempts(push)
+    elif push["state"] in {"dropped", "expired", "refused"}:
+        at = settled if push["reason"] == "ring_settled" else None
+        if push["state"] == "expired":
+            at = push["deadline"]
+        said = story.of_unsent(push["purpose"], _device(push), push["state"], push["reason"])
+        yield _line(push, at or push["created_at"], "unsent", said, {})
 
 
 def _of_forgotten_attempts(push: Row) -> Iterator[Line]:

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from app.core.credential import CredentialKind, CredentialState
 from app.core.frozen import frozen
-from app.infra.db import RowValue
+from app.core.push import Environment
+from app.infra.row_values import RowValue
+from app.infra.unreadable import mapping, texts
 
 
 @frozen
 class CredentialRow(RowValue):
     """What may be shown of one: every column but the secret. See `models.Credential`."""
+
+    KIND: ClassVar[str] = "credential"
 
     id: UUID
     tenant_id: UUID
@@ -46,9 +50,14 @@ class CredentialRow(RowValue):
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
-        """With enums for words."""
+        """With enums for words, and nothing that is of another shape than was written."""
         values = dict(zip(cls.__match_args__, row, strict=True))
         kind, state = CredentialKind(values.pop("kind")), CredentialState(values.pop("state"))
+        texts(values["topics"])
+        for environment in texts(values["environments"]):
+            Environment(environment)
+        for answer in (mapping(values["refused"]), *mapping(values["probe"]).values()):
+            mapping(answer)
         return cls(kind=kind, state=state, **values)
 
     def days_left(self, now: datetime) -> int | None:

@@ -1,6 +1,7 @@
 """Rows of credentials. Takes a session, never commits."""
 
 from collections.abc import Collection, Sequence
+from operator import itemgetter
 from typing import Any, cast
 from uuid import UUID
 
@@ -12,8 +13,10 @@ from app.core.push import ENVIRONMENTS, TokenKind
 from app.credentials.models import Credential
 from app.credentials.rows import CredentialRow, HealthNews, KeyRow
 from app.credentials.usable import Key, Usable, can_ring
-from app.infra.db import Connection, Row, insert_rows, many, one, read
+from app.infra.db import Connection, Row, insert_rows, many, one
 from app.infra.locks import APP_CREDENTIALS, hold
+from app.infra.row_values import read
+from app.infra.unreadable import mapping, readable, texts
 
 credentials = cast("Table", Credential.__table__)
 c = credentials.c
@@ -63,11 +66,11 @@ async def for_apps(session: Connection, pairs: Collection[tuple[UUID, str]]) -> 
         "tenants": [tenant for tenant, _ in ordered],
         "bundles": [name for _, name in ordered],
     }
-    return [usable(row) for row in await many(session, FOR_BUNDLES, wanted)]
+    return _usables(await many(session, FOR_BUNDLES, wanted))
 
 
 RINGABLE_APPS = text("""
-    SELECT DISTINCT k.app_id, k.kind, k.topics FROM credentials k
+    SELECT k.id, k.app_id, k.kind, k.topics FROM credentials k
     WHERE k.tenant_id = :tenant AND k.state IN ('active', 'standby')
         AND (k.not_after IS NULL OR k.not_after > statement_timestamp())
 """)
@@ -76,20 +79,28 @@ RINGABLE_APPS = text("""
 async def ringable_apps(session: Connection, tenant_id: UUID) -> set[tuple[str, str]]:
     """The (kind of token, app) that some credential can ring, whether it is taken or not."""
     rows = await many(session, RINGABLE_APPS, {"tenant": tenant_id})
-    return {
-        (kind, row["app_id"])
-        for row in rows
-        for kind in can_ring(row["kind"], row["app_id"], row["topics"])
-    }
+    of_each = readable(rows, _ringable, CredentialRow.KIND, itemgetter("id"))
+    return {one for some in of_each for one in some}
+
+
+def _ringable(row: Row) -> list[tuple[str, str]]:
+    app_id = row["app_id"]
+    return [(kind, app_id) for kind in can_ring(row["kind"], app_id, texts(row["topics"]))]
+
+
+def _usables(rows: Sequence[Row]) -> list[Usable]:
+    """Without those that cannot be read: another one may serve their app."""
+    return readable(rows, usable, CredentialRow.KIND, itemgetter("id"))
 
 
 def usable(row: Row) -> Usable:
-    """A row with the columns of `_USABLE`."""
+    """A row with the columns of `_USABLE`. Raises as `unreadable.FAULTS`."""
     values = {name: row[name] for name in _COLUMNS if name != "probe"}
     values["kind"], values["state"] = CredentialKind(row["kind"]), CredentialState(row["state"])
-    values["environments"] = tuple(ENVIRONMENTS[name] for name in row["environments"])
-    values["topics"] = tuple(values["topics"])
-    proven = tuple(name for name, answer in row["probe"].items() if answer.get("says") == "yes")
+    values["environments"] = tuple(ENVIRONMENTS[name] for name in texts(row["environments"]))
+    values["topics"], values["refused"] = tuple(texts(row["topics"])), mapping(row["refused"])
+    probe = {name: mapping(answer) for name, answer in mapping(row["probe"]).items()}
+    proven = tuple(name for name, answer in probe.items() if answer.get("says") == "yes")
     return Usable(**values, expired=bool(row["expired"]), proven=proven)
 
 
@@ -157,7 +168,7 @@ AMONG = text(f"""
 
 async def usable_among(session: Connection, ids: Sequence[UUID]) -> list[Usable]:
     """Those of these that may be pushed with, with their secrets."""
-    return [usable(row) for row in await many(session, AMONG, {"ids": list(ids)})]
+    return _usables(await many(session, AMONG, {"ids": list(ids)}))
 
 
 async def add(session: Connection, row: Row) -> None:
@@ -179,21 +190,25 @@ USABLE_BY_ID = text(
 async def get_usable(session: Connection, tenant_id: UUID, credential_id: UUID) -> Usable | None:
     """One credential with its secret, whatever its state."""
     row = await one(session, USABLE_BY_ID, {"id": credential_id, "tenant": tenant_id})
-    return None if row is None else usable(row)
+    if row is None:
+        return None
+    kind, key = CredentialRow.KIND, itemgetter("id")
+    return readable([row], usable, kind, key, leave_out=False)[0]
 
 
 async def by_tenant(
     session: Connection, tenant_id: UUID, app_id: str | None = None
 ) -> list[CredentialRow]:
-    """What may be shown of a tenant's credentials, the newest first."""
+    """What may be shown of a tenant's credentials, the newest first; what can be read of them."""
     statement = select(*PUBLIC).where(c.tenant_id == tenant_id).order_by(c.id.desc())
     if app_id is not None:
         statement = statement.where(c.app_id == app_id)
-    return await read(session, statement, CredentialRow)
+    return await read(session, statement, CredentialRow, leave_out=True)
 
 
 async def lock_bundle(session: Connection, tenant_id: UUID, app_id: str) -> list[CredentialRow]:
-    """Every credential of one app, locked until the transaction ends, the newest first.
+    """Every credential of one app that can be read, locked until the transaction ends, the newest
+    first.
 
     The advisory lock also holds off a first one being added at the same time.
     """
@@ -204,7 +219,7 @@ async def lock_bundle(session: Connection, tenant_id: UUID, app_id: str) -> list
         .order_by(c.id.desc())
         .with_for_update(key_share=True)
     )
-    return await read(session, statement, CredentialRow)
+    return await read(session, statement, CredentialRow, leave_out=True)
 
 
 async def by_key(session: Connection, tenant_id: UUID, key_fingerprint: str) -> list[KeyRow]:
@@ -264,8 +279,14 @@ OF_ALL = text(f"""
 
 
 async def in_use(session: Connection) -> list[tuple[str, CredentialRow]]:
-    """Every credential that may be pushed with, by the name of its tenant."""
-    return [(tenant, CredentialRow.from_row(row)) for tenant, *row in await session.execute(OF_ALL)]
+    """Every credential that may be pushed with and can be read, by the name of its tenant."""
+    rows = (await session.execute(OF_ALL)).all()
+    return readable(rows, _named, CredentialRow.KIND, itemgetter(1))
+
+
+def _named(row: Sequence[Any]) -> tuple[str, CredentialRow]:
+    tenant, *columns = row
+    return tenant, CredentialRow.from_row(columns)
 
 
 CLAIM_DUE = text("""

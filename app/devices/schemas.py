@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -31,6 +32,7 @@ from app.infra.fields import (
     Within,
     refuse,
 )
+from app.infra.unreadable import mapping, readable
 from app.infra.urls import BadUrl, http_url
 from app.webpush.base64url import decoded, encoded
 from app.webpush.subscription import LONGEST_ENDPOINT, Subscription, point, secret
@@ -362,7 +364,14 @@ def has_environments(kind: str) -> bool:
 
 
 def device_out(device: dict[str, Any]) -> dict[str, Any]:
-    """A device as clients read it: of a token the last four digits only."""
+    """A device as clients read it: of a token the last four digits only. Raises Unreadable."""
+    (out,) = readable([device], _device_out, "device", itemgetter("id"), leave_out=False)
+    return out
+
+
+def _device_out(device: dict[str, Any]) -> dict[str, Any]:
+    if not {True, False, None}.issuperset(mapping(device["report"]).values()):
+        raise ValueError("a phone reports that something is so, or is not")
     return {
         "device_id": device["device_id"],
         "user_id": device["user_id"],

@@ -6,6 +6,7 @@ which `app.calls.registration` applies in the same transaction.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from app.infra.errors import NotFound
 from app.infra.ids import uuid7
 from app.infra.push_hints import PushHint
 from app.infra.runtime import Runtime
+from app.infra.unreadable import readable
 from app.push import store as pushes
 from app.push import tokens as push_tokens
 from app.tenants.schemas import TenantSettings
@@ -151,9 +153,10 @@ async def holding(session: Connection, tenant_id: UUID, user_id: str, token: str
 
 
 async def list_of(runtime: Runtime, tenant_id: UUID, user_id: str) -> list[dict[str, Any]]:
-    """A user's devices, the newest first."""
+    """A user's devices that can be read, the newest first."""
     async with runtime.database.autocommit() as session:
-        return [device_out(one) for one in await store.devices_of(session, tenant_id, user_id)]
+        found = await store.devices_of(session, tenant_id, user_id)
+    return readable(found, device_out, "device", itemgetter("id"))
 
 
 async def remove(

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -222,32 +222,6 @@ async def many(
 ) -> list[dict[str, Any]]:
     """Every row of an answer."""
     return dicts(await answer(session, statement, values))
-
-
-class RowValue:
-    """A frozen class that a row makes: its fields are the statement's columns, in their order."""
-
-    __slots__ = ()
-    __match_args__: ClassVar[tuple[str, ...]]
-
-    @classmethod
-    def from_row(cls, row: Sequence[Any]) -> Self:
-        """A value of this row; words become enums where a class says so."""
-        return cls(*row)
-
-
-Typed = TypeVar("Typed", bound=RowValue)
-
-
-async def read(
-    session: Connection, statement: Executable, kind: type[Typed], values: Row | None = None
-) -> list[Typed]:
-    """Every row of an answer as a value: no dearer than the dictionaries of `many`."""
-    names, rows = await answer(session, statement, values)
-    if names != kind.__match_args__:
-        raise TypeError(f"{kind.__name__} is not what these columns are: {list(names)}")
-    plain = kind.from_row.__func__ is RowValue.from_row.__func__  # type: ignore[attr-defined]
-    return [kind(*row) if plain else kind.from_row(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

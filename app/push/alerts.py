@@ -12,8 +12,9 @@ from sqlalchemy import text
 from app import senders
 from app.core.frozen import frozen
 from app.core.push import Purpose
-from app.infra.db import Connection, RowValue, insert_all, many, read
+from app.infra.db import Connection, insert_all, many
 from app.infra.ids import uuid7
+from app.infra.row_values import RowValue, read
 from app.infra.statements import planned_once
 from app.push.new_pushes import NewRepeat, NewRing, new_pushes
 from app.push.store import MISSED_LIVES

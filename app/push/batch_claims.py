@@ -9,7 +9,8 @@ from sqlalchemy import text
 
 from app.core.push import ENVIRONMENTS, TOKEN_KINDS, Purpose
 from app.credentials.store import STAMP
-from app.infra.db import Connection, Row, as_json, many, read
+from app.infra.db import Connection, Row, as_json, many
+from app.infra.row_values import read
 from app.infra.statements import answer
 from app.push import claims
 from app.push.claimed import Batch, CallFacts, Claim, ClaimedPlace, ClaimedPush, Look

@@ -11,7 +11,7 @@ from app.core.model import CallKit
 from app.core.payload import ENDS
 from app.core.person import Person, handle_from
 from app.core.push import ENVIRONMENTS, PURPOSES, TOKEN_KINDS, Environment, Purpose, TokenKind
-from app.infra.db import RowValue
+from app.infra.row_values import RowValue
 
 OVER = frozenset({CallKit.ANSWERED_ELSEWHERE, CallKit.DECLINED_ELSEWHERE})
 """Why a ring is over that nobody has missed."""

@@ -12,7 +12,8 @@ from sqlalchemy import TextClause, text
 
 from app.core.frozen import replace
 from app.credentials.store import STAMP
-from app.infra.db import Connection, Row, many, read
+from app.infra.db import Connection, Row, many
+from app.infra.row_values import read
 from app.infra.statements import planned_once
 from app.push.claimed import Claim, ClaimedPush, Look
 from app.push.partitions import tries_of

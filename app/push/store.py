@@ -9,9 +9,10 @@ from sqlalchemy import text
 from app import senders
 from app.core.frozen import frozen
 from app.core.push import Purpose, PushReason
-from app.infra.db import Connection, RowValue, insert_all, many, one, read
+from app.infra.db import Connection, insert_all, many, one
 from app.infra.ids import uuid7
 from app.infra.push_hints import HintOf, PushHint
+from app.infra.row_values import RowValue, read
 from app.infra.statements import answer, planned_once
 from app.push import batches
 from app.push.claimed import OVER, RingRow

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
 from app import senders
+from app.core.push import ENVIRONMENTS, TOKEN_KINDS
 from app.infra.db import Connection, Row, many
 from app.infra.statements import planned_once
+from app.infra.unreadable import readable
 from app.push.claimed import ClaimedPush
 
 User = tuple[UUID, str]
@@ -308,15 +311,23 @@ async def expire_tokens(session: Connection, ids: Sequence[UUID]) -> None:
 
 
 OF_DEVICES = text("""
-    SELECT device_row, kind, app_id, environment, right(token, 4) AS hint, registered_at,
+    SELECT id, device_row, kind, app_id, environment, right(token, 4) AS hint, registered_at,
            expires_at, retired_at, retired_reason
     FROM tokens WHERE device_row = ANY(CAST(:devices AS uuid[])) ORDER BY kind DESC, app_id
 """)
 
 
 async def of_devices(session: Connection, devices: Sequence[UUID]) -> list[dict[str, Any]]:
-    """The tokens of these devices, of each the last four digits only."""
-    return await many(session, OF_DEVICES, {"devices": list(devices)})
+    """The tokens of these devices that can be read, of each the last four digits only."""
+    rows = await many(session, OF_DEVICES, {"devices": list(devices)})
+    return readable(rows, _known, "token", itemgetter("id"))
+
+
+def _known(row: dict[str, Any]) -> dict[str, Any]:
+    """A token of a kind and an environment that we know."""
+    if row["kind"] in TOKEN_KINDS and row["environment"] in ENVIRONMENTS:
+        return row
+    raise LookupError("a word of another version")
 
 
 HEAL = text("""

@@ -127,7 +127,7 @@ async def settings_of(runtime: Runtime, tenant_id: UUID) -> TenantSettings:
         row = await store.tenant_by_id(session, tenant_id)
     if row is None:
         raise NotFound("tenant_not_found", "there is no such tenant")
-    return TenantSettings.model_validate(row["settings"])
+    return tenant_settings(row["settings"], tenant_id)
 
 
 async def change_settings(

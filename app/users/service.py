@@ -1,6 +1,7 @@
 """Users' preferences, blocks and handles: read and changed. Commits."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from app.infra.anew import anew
 from app.infra.db import Connection
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.runtime import Runtime
+from app.infra.unreadable import readable
 from app.users import store
 from app.users.schemas import AT_REST, HandlesIn, PreferencesIn
 
@@ -16,10 +18,13 @@ MOST_BLOCKS: Final = 1_000
 
 
 async def preferences(runtime: Runtime, tenant_id: UUID, user_id: str) -> PreferencesIn:
-    """What the user wants."""
+    """What the user wants. Raises Unreadable."""
     async with runtime.database.autocommit() as session:
         stored = await store.preferences(session, tenant_id, user_id)
-    return PreferencesIn.model_validate(stored or {}, context=AT_REST)
+    rows = [stored or {}]
+    read = partial(PreferencesIn.model_validate, context=AT_REST)
+    key = f"{tenant_id}:{user_id}"
+    return readable(rows, read, "preferences", lambda _: key, leave_out=False)[0]
 
 
 async def set_preferences(

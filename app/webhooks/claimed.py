@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.core.frozen import frozen
-from app.infra.db import RowValue
+from app.infra.row_values import RowValue
 
 Key = tuple[UUID, str]
 """(webhook, event): a delivery."""

@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.events.store import bounds
-from app.infra.db import Connection, read
+from app.infra.db import Connection
+from app.infra.row_values import read
 from app.infra.statements import answer
 from app.webhooks.claimed import Delivery, Destination, DueEvent, DueWebhook, Key
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from sqlalchemy import text
 
 from app.core.delivery import DisabledReason, WebhookState
 from app.core.frozen import frozen
-from app.infra.db import Connection, Row, RowValue, dump_json, insert_rows, many, one, read
+from app.infra.db import Connection, Row, dump_json, insert_rows, many, one
+from app.infra.row_values import RowValue, read
+from app.infra.unreadable import texts
 from app.webhooks.claimed import FailingWebhook
 from app.webhooks.models import Webhook, WebhookSecret
 
@@ -17,6 +19,8 @@ from app.webhooks.models import Webhook, WebhookSecret
 @frozen
 class Endpoint(RowValue):
     """A webhook, as its owner sets it and as it does; the model says what the columns mean."""
+
+    KIND: ClassVar[str] = "webhook"
 
     id: UUID
     tenant_id: UUID
@@ -38,6 +42,7 @@ class Endpoint(RowValue):
         values = dict(zip(cls.__match_args__, row, strict=True))
         state, reason = WebhookState(values["state"]), values["disabled_reason"]
         why = None if reason is None else DisabledReason(reason)
+        texts(values["events"])
         return cls(**values | {"state": state, "disabled_reason": why})
 
 
@@ -87,8 +92,8 @@ async def get(
 
 
 async def of_tenant(session: Connection, tenant_id: UUID) -> list[Endpoint]:
-    """Every webhook of the tenant, the oldest first."""
-    return await read(session, LIST, Endpoint, {"tenant": tenant_id})
+    """Every webhook of the tenant that can be read, the oldest first."""
+    return await read(session, LIST, Endpoint, {"tenant": tenant_id}, leave_out=True)
 
 
 async def save(session: Connection, endpoint: Endpoint) -> None:

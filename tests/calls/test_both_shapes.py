@@ -15,7 +15,8 @@ from app.calls.call_token_view import STATE
 from app.core.push import PushReason
 from app.dashboard import explaining, store_counts, store_lists
 from app.dashboard import timeline as pages
-from app.infra.db import Connection, many, read
+from app.infra.db import Connection, many
+from app.infra.row_values import read
 from app.push import erasure, worker_store
 from app.push import store as pushes
 from tests.e2e.house import Tenant
