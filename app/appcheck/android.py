@@ -69,7 +69,7 @@ def _of_package(package: str, merged: bool, app_id: str | None) -> Iterator[Find
         )  # fmt: skip
     if app_id is not None and (merged or ours):
         yield judge(
-            app_id_of(app_id) == ours, "app_id", f"tokens of {app_id} are its",
+            ours is not None and app_id_of(app_id) == ours, "app_id", f"tokens of {app_id} are its",
             f"tokens are registered for {app_id}, and the app is {package or 'without a name'}",
             f"Register tokens with app_id {package}; a flavour of Gradle's may add a suffix.",
         )  # fmt: skip

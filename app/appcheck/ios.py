@@ -159,8 +159,9 @@ def _of_profile(app: IosApp, now: datetime) -> Iterator[Finding]:
 def _expected(app: IosApp, bundle_id: str, expected: Expected) -> Iterator[Finding]:
     ours = app_id_of(bundle_id)
     if expected.app_id is not None:
+        is_its = ours is not None and app_id_of(expected.app_id) == ours
         yield judge(
-            app_id_of(expected.app_id) == ours, "app_id", f"tokens of {expected.app_id} are its",
+            is_its, "app_id", f"tokens of {expected.app_id} are its",
             f"tokens are registered for {expected.app_id}, and the app is {bundle_id}",
             f"Register tokens with app_id {bundle_id}, or check the other build.",
         )  # fmt: skip

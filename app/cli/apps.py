@@ -13,8 +13,10 @@ from app.appcheck.ios import Expected
 from app.cli.answers import answer, command
 from app.cli.base import app, fail, now, out
 from app.cli.faults import REFUSED
+from app.core.app_id import app_id_of
 from app.core.text import clean_name
 from app.credentials.files.reading import read as read_credential
+from app.credentials.files.refusals import reject
 from app.infra.errors import AppError
 
 MARKS = {
@@ -53,6 +55,8 @@ def app_check(
 
     Nothing is sent anywhere, and no server is needed.
     """
+    if app_id is not None and app_id_of(app_id) is None:
+        fail(f"--app-id: {reject('app_id_malformed').detail}", code="app_id_malformed")
     try:
         expected = _expected(app_id, credential, password_file)
         report = check(file, expected, entitlements, now())

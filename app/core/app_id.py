@@ -15,9 +15,13 @@ from typing import Final
 
 VOIP: Final = ".voip"
 LONGEST: Final = 155
-APP_ID_PATTERN: Final = (
-    r"^([A-Za-z0-9][A-Za-z0-9._\-]*|https?://[A-Za-z0-9][A-Za-z0-9.\-]*(:[0-9]{1,5})?)$"
+_PORT: Final = (
+    "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 )
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_\-]*(\.[A-Za-z0-9_\-]+)*"
+_HOST: Final = r"[A-Za-z0-9][A-Za-z0-9\-]*(\.[A-Za-z0-9\-]+)*"
+APP_ID_PATTERN: Final = rf"^({_NAME}|https?://{_HOST}(:{_PORT})?)$"
+"""Also as JSON Schema reads it (ECMA 262). Something stands on each side of a dot."""
 _APP_ID: Final = re.compile(APP_ID_PATTERN[1:-1])
 _USUAL_PORT: Final = re.compile(r"(https://[^:]+):443|(http://[^:]+):80")
 _AROUND: Final = " \t\r\n\x0b\x0c\xa0\u200b\u2060\ufeff\"'"

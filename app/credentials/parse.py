@@ -67,9 +67,10 @@ def examine(upload: Upload, now: datetime) -> ParsedFile:
 
 def fit(parsed: ParsedFile, app_id: str | None, environments: Sequence[str] | None) -> ParsedFile:
     """The same for the bundle id and environments that are wanted. Raises Refused."""
-    wanted = clean_app_id(app_id) if app_id else parsed.app_id
-    if wanted is None:
+    named = app_id or parsed.app_id
+    if named is None:
         raise reject("app_id_missing")
+    wanted = clean_app_id(named)
     if parsed.app_id is not None and wanted != parsed.app_id:
         raise reject("app_id_mismatch", found=parsed.app_id, given=wanted)
     changes: dict[str, Any] = {"app_id": wanted}

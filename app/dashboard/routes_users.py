@@ -22,11 +22,11 @@ from app.devices import store as devices
 from app.devices import test_push as trial
 from app.http.problems import field_errors, sentence_of
 from app.infra.errors import AppError, Invalid
-from app.infra.fields import Text
+from app.infra.fields import AT_REST, Text
 from app.tenants import revocations
 from app.users import service as user_service
 from app.users import store as users
-from app.users.schemas import AT_REST, HandlesIn, PreferencesIn
+from app.users.schemas import HandlesIn, PreferencesIn
 
 router = APIRouter(prefix=BASE + "/t/{tenant_id}", route_class=PageRoute, include_in_schema=False)
 ON_A_PAGE = 50

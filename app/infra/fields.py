@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import orjson
@@ -17,6 +17,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     Strict,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -299,14 +300,19 @@ CallType = Annotated[str, *_CALL_TYPE]
 CallName = Annotated[str, *_CALL_NAME]
 
 
-def _app_id(value: Any) -> Any:
-    if not isinstance(value, str):
+AT_REST: Final = {"at": "rest"}
+"""The context in which what was taken before is read: it is shown as it is."""
+
+
+def _app_id(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str) or info.context is AT_REST:
         return value
     found = app_id_of(value)
     if found is None:
         raise refuse(
             "invalid_app_id",
-            "must look like com.example.app: letters, digits, dots and hyphens",
+            "must look like com.example.app: letters, digits, hyphens and underscores between "
+            "single dots; a web app's is its origin, as https://app.example.com",
         )
     return found
 

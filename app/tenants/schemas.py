@@ -22,6 +22,7 @@ from app.core.payload import (
 from app.core.push import TokenKind
 from app.core.rate_limits import RateLimits
 from app.infra.fields import (
+    AT_REST,
     AppId,
     AtMost,
     CallType,
@@ -359,4 +360,4 @@ def tenant_settings(stored: dict[str, Any], tenant_id: UUID | None = None) -> Te
 
 @lru_cache(maxsize=1024)
 def _parsed(stored: bytes) -> TenantSettings:
-    return TenantSettings.model_validate(orjson.loads(stored))
+    return TenantSettings.model_validate(orjson.loads(stored), context=AT_REST)

@@ -12,10 +12,8 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from app.core.person import Handle, HandleKind, handle_key
 from app.core.suppression import DAYS, NONE, Period, Preferences
-from app.infra.fields import AtMost, CallType, Flag, Name, Request, Time, UserId, refuse
+from app.infra.fields import AT_REST, AtMost, CallType, Flag, Name, Request, Time, UserId, refuse
 
-AT_REST = {"at": "rest"}
-"""The context in which what was taken before is read: it is shown as it is."""
 WEEKDAYS = {day: n for n, day in enumerate(DAYS)}
 MOST_PERIODS = 28
 MOST_ALLOWED = 200

@@ -9,10 +9,11 @@ from app.audit.log import Actor, record
 from app.infra.anew import anew
 from app.infra.db import Connection
 from app.infra.errors import Conflict, Invalid, NotFound
+from app.infra.fields import AT_REST
 from app.infra.runtime import Runtime
 from app.infra.unreadable import readable
 from app.users import store
-from app.users.schemas import AT_REST, HandlesIn, PreferencesIn
+from app.users.schemas import HandlesIn, PreferencesIn
 
 MOST_BLOCKS: Final = 1_000
 

@@ -53,3 +53,15 @@ def test_it_says_what_is_missing_how_to_mend_it_and_in_its_status(tmp_path: Path
     assert not any(
         "Traceback" in out + err for _, _, out, err in (whole, lacking, refused, wrong_key)
     )
+
+
+def test_an_app_id_that_is_none_is_refused_by_its_option(tmp_path: Path) -> None:
+    good = str(ipa(tmp_path / "good.ipa"))
+    odd = ("com..x", ".com.x", "com.x.")
+    for _, status, said, error in run(
+        [["app-check", good, "--app-id", one, "--json"] for one in odd], settings()
+    ):
+        assert (status, said) == (1, "")
+        told = json.loads(error)["error"]
+        assert told["code"] == "app_id_malformed"
+        assert told["detail"].startswith("--app-id: ")

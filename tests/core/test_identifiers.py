@@ -51,10 +51,23 @@ def test_one_app_whatever_its_spelling(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["", ".voip", "a b", "com.ex*ample", "_a.b", "com/a", "a" * 156, "\x00", "é"]
-)
+    "typed",
+    ["", ".voip", "a b", "com.ex*ample", "_a.b", "com/a", "a" * 156, "\x00", "é", "com..x", ".com.x",
+     "com.x.", "com.x..voip", "com.x.voip.", "..", "https://", "https://a..b", "https://a.", "http://a:",
+     "https://a:0", "https://a:065", "https://a:65536", "https://a:99999", "https://.a",
+     "https://a_b", "ftp://a"],
+)  # fmt: skip
 def test_no_app_ids(typed: str) -> None:
     assert app_id_of(typed) is None
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["app", "com.x", "a.b_c.d-e", "9.x", "com._x", "http://localhost:3000", "https://a.b-c.de:8443",
+     "https://a:1", "https://a:65535"],
+)  # fmt: skip
+def test_apps_of_each_kind(typed: str) -> None:
+    assert app_id_of(typed) == typed
 
 
 def test_a_topic_is_spelled_as_the_credential_spells_it() -> None:

@@ -1,6 +1,7 @@
 """Credentials by public API: upload, preview, probe, take over, retire, delete, and the audit log."""
 
 import base64
+import json
 from datetime import UTC, datetime
 
 from app.infra.runtime import open_runtime
@@ -233,3 +234,43 @@ async def test_nothing_crosses_tenants(api, settings, simulator):
     ):
         assert (await api.request(method, path, headers=headers)).status_code == 404
     assert (await api.get(place)).status_code == 200
+
+
+async def test_what_is_no_name_of_an_app_a_key_or_a_team_is_refused_by_its_field(api, simulator):
+    p8 = {"file": as_file(private_pem(make_key())), "key_id": "A" * 10, "team_id": "B" * 10}
+    certificate = {"file": as_file(simulator.voip_certificate(APP).p12("pw")), "password": "pw"}
+    subject = {"subject": "mailto:ops@example.com"}
+    for odd in ("com..x", ".com.x", "com.x.", "com.x..voip"):
+        for path, body in (
+            ("", p8), ("/preview", p8), ("", certificate), ("/requests", {}), ("/vapid", subject),
+        ):  # fmt: skip
+            answer = await api.post(CREDENTIALS + path, json=body | {"app_id": odd})
+            told = answer.json()
+            assert (answer.status_code, told["code"]) == (422, "app_id_malformed"), (
+                path,
+                odd,
+                told,
+            )
+            assert [fault["field"] for fault in told["errors"]] == ["app_id"]
+    for field in ("key_id", "team_id"):
+        answer = await api.post(CREDENTIALS, json=p8 | {"app_id": APP, field: "com..x"})
+        (fault,) = answer.json()["errors"]
+        assert (answer.status_code, fault["code"]) == (422, f"{field}_malformed")
+        assert fault["field"] == field
+    odd = simulator.voip_certificate("com..x").p12("pw")
+    answer = await api.post(CREDENTIALS, json={"file": as_file(odd), "password": "pw"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "app_id_malformed")
+
+
+async def test_settings_that_name_what_was_an_app_before_are_read_all_the_same(api, query):
+    odd = {"profiles": {"com..x": "stream"}}
+    answer = await api.put("/v1/settings", json=odd)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_app_id")
+    stored = json.dumps(odd)
+    await query(
+        "UPDATE tenants SET settings = CAST(:stored AS jsonb) WHERE name = 'api tenant' RETURNING id",
+        stored=stored,
+    )
+    runtime = api._transport.app.state.runtime
+    found = await tenants.find(runtime, "api tenant")
+    assert (await tenants.settings_of(runtime, found)).profiles == odd["profiles"]

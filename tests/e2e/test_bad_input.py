@@ -75,6 +75,10 @@ CASES = [
     Case("unknown kind", DEVICES, device(tokens=[token(kind="fax")]), 422, "unknown_kind"),
     Case("environment", DEVICES, device(tokens=[token(environment="x")]), 422, "invalid_field"),
     Case("bundle id", DEVICES, device(tokens=[token(app_id="a b")]), 422, "invalid_app_id"),
+    *(
+        Case(f"app id {odd}", DEVICES, device(tokens=[token(app_id=odd)]), 422, "invalid_app_id")
+        for odd in ("com..x", ".com.x", "com.x.", "https://a..b", "https://a:99999")
+    ),
     Case("no token", DEVICES, device(tokens=[]), 422, "no_tokens"),
     Case("two of a kind", DEVICES, device(tokens=[token(), token(token="cd" * 32)]), 422,
          "duplicate_token"),

@@ -6,7 +6,7 @@ follow "Establishing a certificate-based connection to APNs", those of keys "Est
 token-based connection to APNs".
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from app.infra.errors import Invalid
 
@@ -26,6 +26,10 @@ EXPORT = (
     "File > Export Items and the format .p12"
 )
 REQUEST = "or let `ringline credential request` make key and request here, and bring back the .cer"
+
+
+FIELDS: Final = ("app_id", "key_id", "team_id")
+"""What is given beside a file: a refusal of one names it."""
 
 
 class Refused(Invalid):
@@ -167,8 +171,8 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Give the bundle id as in Xcode > target > General > Identity, or the Android package.",
     ),
     "app_id_malformed": Explanation(
-        "The app's name is not letters, digits, dots, hyphens and underscores.",
-        "Apple allows no others, and compares them exactly.",
+        "The app's name is not letters, digits, hyphens and underscores between single dots.",
+        "Apple allows no others, and compares them exactly; a web app's name is its origin.",
         "Copy it from Xcode > target > General > Identity.",
     ),
     "app_id_mismatch": Explanation(
@@ -299,4 +303,6 @@ def reject(code: str, **facts: object) -> Refused:
     lesson = EXPLANATIONS[code]
     remedy = lesson.remedy.format(**facts) if facts else lesson.remedy
     parts = (lesson.what.format(**facts), lesson.why, remedy[0].upper() + remedy[1:])
-    return Refused(code, " ".join(parts), remedy=parts[2])
+    field = next((one for one in FIELDS if code.startswith(f"{one}_")), "")
+    fault = {"field": field, "code": code, "detail": " ".join(parts)}
+    return Refused(code, fault["detail"], remedy=parts[2], errors=[fault])
