@@ -35,6 +35,7 @@ from app.http.body_limit import BodyLimit
 from app.http.encoded_slashes import EncodedSlashes
 from app.http.head import HeadAsGet
 from app.http.security_headers import SecurityHeaders
+from app.http.sockets import NoSuchSocket
 from app.http.trusted_proxies import TrustedProxies
 from app.http.unread import UnreadHeaders, refuse_unread
 from app.infra import clock, errors, process
@@ -159,6 +160,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _add_middleware(app: FastAPI, chosen: Settings) -> None:
     """The last that is added sees a request first."""
     app.add_middleware(UnreadHeaders)
+    app.add_middleware(NoSuchSocket)
     app.add_middleware(BodyLimit, limit_of=_limit_of)
     app.add_middleware(EncodedSlashes)
     if chosen.cors_origins:

@@ -10,28 +10,22 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.http.problems import PROBLEM, problem
+from app.http.refusals import (
+    AGAIN,
+    BODY_WITHIN,
+    HEAD_WITHIN,
+    MOST_HEAD,
+    MOST_HEADERS,
+    NO_HOST,
+    is_host,
+    refusal,
+)
+from app.http.sockets import Handshake
 from app.http.whole import Door, Whole
 
-MOST_HEAD: Final = 32 * 1024
-"""Bytes of a request's line and headers, its trailers too. nginx and Apache take 8 KiB a line."""
-MOST_HEADERS: Final = 100
-HEAD_WITHIN: Final = 10.0
-BODY_WITHIN: Final = 30.0
-"""Seconds for the head, from the connection or the first byte on, and for the body after it."""
 LONGEST_MESSAGE: Final = 32 * 1024
 MOST_WAITING_MESSAGES: Final = 4
-REFUSALS: Final = {
-    400: (b"Bad Request", "this is no request of HTTP/1.1: its method, a header or its target"),
-    408: (b"Request Timeout", f"a head has {HEAD_WITHIN:g} s to arrive, a body {BODY_WITHIN:g} s"),
-    414: (b"URI Too Long", f"a request's target may have {MOST_HEAD:,} bytes"),
-    431: (
-        b"Request Header Fields Too Large",
-        f"a request may have {MOST_HEADERS} headers, and a head of {MOST_HEAD:,} bytes",
-    ),
-    503: (b"Service Unavailable", "this process has all the connections that it may: try again"),
-}
-"""What is refused before it is a request of anybody's, with why."""
+BAD_HOST: Final = 2
 SPARE_FILES: Final = 64
 """Files that a process needs besides its connections: to PostgreSQL, Redis, logs."""
 
@@ -46,18 +40,22 @@ class BoundedConnection(HttpToolsProtocol):
     _rests_since = 0.0
     _body: bytes | None = None
     """Of a request that goes through the app's door if it is whole with these bytes."""
+    _hosts = 0
+    """Host headers of this head; one that will not do counts as many."""
+    _host = b""
     _added_of: object = None
     _added = b""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._door: Door | None = getattr(self.app, "door", None)
+        self._most, self.limit_concurrency = self.limit_concurrency, None  # told as all refusals
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection is taken, or refused where there are too many."""
         super().connection_made(transport)
-        if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency:
-            self._refuse(503, b"retry-after: 1\r\n")
+        if self._most is not None and len(self.connections) > self._most:
+            self._refuse(503, AGAIN)
             return
         self._arm(HEAD_WITHIN)
 
@@ -99,7 +97,12 @@ class BoundedConnection(HttpToolsProtocol):
             self._refuse(431)
             return
         name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
+        if name == b"host":
+            # of a kept connection it is the same each time
+            is_good = value == self._host or is_host(value)
+            self._hosts += 1 if is_good else BAD_HOST
+            self._host = value if is_good else b""
+        elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))  # what the server does, for a call less each
 
@@ -108,6 +111,13 @@ class BoundedConnection(HttpToolsProtocol):
         self._in_head = False
         self._disarm()
         if self.transport.is_closing():
+            return
+        hosts, self._hosts = self._hosts, 0
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            self._refuse(400, why=NO_HOST)
+            return
+        if self._most is not None and len(self.tasks) >= self._most:
+            self._refuse(503, AGAIN)
             return
         if self._door is not None and self.url == self._door.path and self._fits_the_door():
             self._body = b""
@@ -131,7 +141,7 @@ class BoundedConnection(HttpToolsProtocol):
             super().on_message_complete()
 
     def _fits_the_door(self) -> bool:
-        parser, most = self.parser, self.limit_concurrency
+        parser = self.parser
         return (
             parser.get_method() == b"POST"
             and parser.get_http_version() == "1.1"
@@ -140,7 +150,6 @@ class BoundedConnection(HttpToolsProtocol):
             and not self.expect_100_continue
             and not self.root_path
             and (self.cycle is None or self.cycle.response_complete)
-            and (most is None or len(self.connections) < most)
         )
 
     def _is_taken(self, body: bytes) -> bool:
@@ -205,6 +214,8 @@ class BoundedConnection(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """From now on it is a WebSocket's."""
+        if self.transport.is_closing():
+            return  # it was refused
         self._disarm()
         self._rest_no_more()
         self._in_head, self._head = True, 0
@@ -258,23 +269,15 @@ class BoundedConnection(HttpToolsProtocol):
         """What the parser refuses is told as every refusal; `msg` says less."""
         self._refuse(400)
 
-    def _refuse(self, status: int, headers: bytes = b"") -> None:
+    def _refuse(self, status: int, headers: bytes = b"", why: str | None = None) -> None:
         """Answer, if nothing has been answered yet, and close."""
         self._disarm()
         if self.transport.is_closing():
             return
         answering = self.cycle is not None and not self.cycle.response_complete
         if not (answering and self.cycle.response_started):
-            self.transport.write(_refusal(status, headers))
+            self.transport.write(refusal(status, headers, why))
         self.transport.close()
-
-
-def _refusal(status: int, headers: bytes) -> bytes:
-    reason, why = REFUSALS[status]
-    body = bytes(problem(status, f"http_{status}", why).body)
-    line = b"HTTP/1.1 %d %b\r\n%b" % (status, reason, headers)
-    about = b"content-type: %b\r\ncontent-length: %d\r\n" % (PROBLEM.encode(), len(body))
-    return line + about + b"connection: close\r\n\r\n" + body
 
 
 def limits(most_connections: int) -> dict[str, Any]:
@@ -285,6 +288,7 @@ def limits(most_connections: int) -> dict[str, Any]:
     return {
         "http": BoundedConnection,
         "limit_concurrency": _possible(most_connections),
+        "ws": Handshake,
         "ws_max_size": LONGEST_MESSAGE,
         "ws_max_queue": MOST_WAITING_MESSAGES,
         "ws_per_message_deflate": False,

@@ -223,10 +223,30 @@ def told(answer: bytes, status: int) -> None:
         POST + b"Content-Length: -1\r\n\r\n",
         POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         POST + b"Transfer-Encoding: identity\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET http://x/ HTTP/1.1\r\n\r\n",
+        GET + b"Host: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x y\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x/y\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: x/y\r\n\r\n",
+        GET + b"\r\nGET / HTTP/1.1\r\n\r\n",
+        b"POST /whole HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
     ],
 )
 async def test_what_is_no_request_is_told_as_every_refusal(port: int, head: bytes) -> None:
-    told(await answer_to(port, head), 400)
+    answer = await answer_to(port, head)
+    if head.startswith(GET + b"\r\n"):  # the first of two is answered
+        answer = answer[answer.index(b"HTTP/1.1 400") :]
+    told(answer, 400)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nHost: [::1]:80\r\n" + CLOSE,
+     b"GET / HTTP/1.1\r\nHost:\r\n" + CLOSE, b"GET / HTTP/1.1\r\nHost: a_b.c%41:8080\r\n" + CLOSE],
+)  # fmt: skip
+async def test_what_a_host_may_be(port: int, head: bytes) -> None:
+    assert (await answer_to(port, head)).startswith(b"HTTP/1.1 200")
 
 
 async def test_drops_do_not_buy_time(port: int) -> None:
@@ -272,6 +292,44 @@ HANDSHAKE = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
 )
+
+
+UPGRADE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+THIRTEEN = b"Sec-WebSocket-Version: 13\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (UPGRADE, 426),
+        (UPGRADE + KEY, 426),
+        (UPGRADE + KEY + b"Sec-WebSocket-Version: 8\r\n", 426),
+        (UPGRADE + THIRTEEN, 400),
+        (UPGRADE + KEY + KEY + THIRTEEN, 400),
+        (UPGRADE + b"Sec-WebSocket-Key: short\r\n" + THIRTEEN, 400),
+        (UPGRADE + KEY + THIRTEEN + b"Content-Length: 4\r\n", 400),
+        (UPGRADE + KEY + THIRTEEN + b"A: " + b"a" * 9_000 + b"\r\n", 400),
+        (UPGRADE.replace(b"GET", b"POST") + KEY + THIRTEEN, 400),
+        (UPGRADE.replace(b"GET /", b"GET /" + b"a" * 9_000) + KEY + THIRTEEN, 400),
+        (UPGRADE.replace(b"Host: x\r\n", b"") + KEY + THIRTEEN, 400),
+    ],
+    ids=["bare", "no version", "version 8", "no key", "two keys", "short key", "body", "long line",
+         "post", "long target", "no host"],
+)  # fmt: skip
+async def test_a_handshake_that_is_none_is_told_as_every_refusal(
+    port: int, head: bytes, status: int
+) -> None:
+    answer = await answer_to(port, head + b"\r\n")
+    told(answer, status)
+    assert (b"sec-websocket-version: 13" in answer) == (status == 426)
+
+
+async def test_the_last_connection_that_may_be_is_served(port: int) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(MOST - 1):
+            await stack.enter_async_context(opened(port))
+        assert (await answer_to(port, GET + CLOSE)).startswith(b"HTTP/1.1 200")
 
 
 def frame(data: bytes, first: int) -> bytes:

@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.live.streams import Limits
 from tests.e2e.house import Tenant
@@ -192,3 +193,18 @@ async def test_an_address_with_a_query_is_refused(tenant: Tenant) -> None:
     for query in ("token=x", "user_id=bob", "x"):
         async with connect(f"{address(tenant.house.apis[0].url)}?{query}") as socket:
             assert await closed(socket) == (4422, "unknown_parameter"), query
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "/v1/wss", "/v1/ws/", "/v1/calls", "/v1/events", "/healthz"]
+)
+async def test_a_path_without_a_socket_is_told_as_every_refusal(tenant: Tenant, path: str) -> None:
+    base = address(tenant.house.apis[0].url).removesuffix("/v1/ws")
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(base + path)
+    answer = refused.value.response
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    told = json.loads(answer.body or b"")
+    assert (told["status"], told["code"]) == (404, "not_found")
+    assert "`/v1/ws`" in told["detail"]
