@@ -22,23 +22,39 @@ STILL_IMPORTING = {
 """What is imported when it is pressed: of all commands at first, or of this one later."""
 
 
+WAITS = """
+import sys
+
+
+class Waits:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(self)
+            print("imports it", file=sys.stderr, flush=True)
+            sys.stdin.readline()
+
+
+sys.meta_path.insert(0, Waits())
+"""
+"""A command that waits, where it begins to import a module, until it is told to go on."""
+
+
 def pressed_at(words: tuple[str, ...], module: str, folder: Path, **how: object) -> tuple[int, str]:
-    """Run a command, press Ctrl-C when Python has told that it imported this; status, and stderr."""
+    """Run a command, press Ctrl-C while Python imports this; status, and stderr."""
+    (folder / "sitecustomize.py").write_text(WAITS.format(module=module))
     process = subprocess.Popen(
-        [sys.executable, "-X", "importtime", "-m", "app.cli", *words],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder)}, **how,  # type: ignore[arg-type]
+        [sys.executable, "-m", "app.cli", *words],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(folder)},
+        **how,  # type: ignore[arg-type]
     )  # fmt: skip
+    assert process.stdin is not None
     assert process.stderr is not None
-    said = []
     try:
-        for line in process.stderr:
-            told, _, name = line.rpartition("|")
-            if not told.startswith("import time:"):
-                said.append(line.rstrip())
-            elif name.strip() == module:
-                process.send_signal(signal.SIGINT)
-        return process.wait(30), "\n".join(said)
+        assert process.stderr.readline() == "imports it\n"
+        process.send_signal(signal.SIGINT)  # comes before the line does
+        _, said = process.communicate("go on\n", timeout=60)
+        return process.returncode, said.rstrip()
     finally:
         process.kill()
         process.wait()

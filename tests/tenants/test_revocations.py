@@ -9,6 +9,7 @@ import jwt
 
 from app.access import call_token, member_token
 from app.tenants import service
+from tests.apns.rig import Metronome
 from tests.cli.test_cli import ringline
 from tests.dashboard.conftest import *  # noqa: F403  (settings, runtime, site)
 from tests.dashboard.conftest import Site
@@ -185,10 +186,11 @@ async def test_by_a_command(site: Site, environment: dict[str, str]) -> None:  #
     assert await code_of(api, token.strip()) == "missing_scope"
     assert "revoked at" in await run("revoke", "bob")
 
-    async def refused() -> bool:
-        return await code_of(api, token.strip()) == "token_revoked"
-
-    await eventually(refused, timeout=2)
+    metronome, began = Metronome(), time.monotonic()
+    while await code_of(api, token.strip()) != "token_revoked":
+        assert time.monotonic() - began - metronome.lost < 2, "the machine's own share left out"
+        await asyncio.sleep(0.05)
+    metronome.stop()
 
 
 async def test_a_thousand_streams_without_redis(make_house: HouseMaker) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from devkit.simulator import Issued, ProviderCredential, Simulator
+from tests.apns.rig import Metronome
 from tests.devkit.simulator.conftest import BUNDLE, Connect, bearer_of, pem_file
 from tests.devkit.simulator.raw_client import TOPIC, RawClient, connected
 
@@ -53,7 +54,7 @@ async def test_numbers_go_up_and_select(sim: Simulator, client: RawClient, token
 
 async def test_waiting_is_woken_at_once(sim: Simulator, client: RawClient, token: str) -> None:
     await client.push(token)
-    delays = []
+    delays, metronome = [], Metronome()
     for _ in range(20):
         after = sim.arrivals()[-1].number
         waiting = asyncio.create_task(sim.arrived(token=token, after=after))
@@ -61,7 +62,9 @@ async def test_waiting_is_woken_at_once(sim: Simulator, client: RawClient, token
         await client.push(token)
         (arrival,) = await waiting
         delays.append(time.time_ns() - arrival.received_ns)
-    assert sorted(delays)[len(delays) // 2] < 20_000_000
+    metronome.stop()
+    late = 2 * metronome.worst * 10**9  # its own thread may be as late as this one
+    assert sorted(delays)[len(delays) // 2] < 20_000_000 + late
 
 
 async def test_waiting_for_others_or_too_long(
