@@ -23,6 +23,7 @@ from sqlalchemy import NullPool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from devkit.embedded import running_postgres, running_valkey
+from tests import prepared
 from tests.chance import VARIABLE, run_seed
 from tests.order import longest_first
 
@@ -51,7 +52,6 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) * 3
 
 
-TEMPLATE = f"ringline_template_{secrets.token_hex(4)}"
 GIVEN = os.environ.get("RINGLINE_TEST_DATABASE_URL")
 COPY = "" if GIVEN else " STRATEGY FILE_COPY"
 """On a server that waits for no disk: half the CPU of a copy through its log, and a database so copied
@@ -70,6 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
         for one in (houses, browser):  # a conftest may have imported them
             config.pluginmanager.register(one, one.__name__)
+    else:
+        config.pluginmanager.register(prepared, prepared.__name__)
     hypothesis.settings.register_profile("ringline", print_blob=True, deadline=None)
     hypothesis.settings.load_profile("ringline")
 
@@ -87,8 +89,12 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Set aside what stays to the end, modules and tests: to walk it costs 0.4 s each time."""
+    """Set aside what stays to the end, modules and tests: to walk it costs 0.4 s each time.
+
+    And look through what is new as seldom as our processes do (app/infra/process.py).
+    """
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     gc.enable()
 
 
@@ -104,6 +110,7 @@ class DatabaseServer:
     """
 
     def __init__(self, url: str) -> None:
+        self.template = f"ringline_template_{secrets.token_hex(4)}"
         self._url = make_url(url).set(drivername="postgresql+asyncpg")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-server")
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
@@ -113,11 +120,11 @@ class DatabaseServer:
         return self._url.set(database=database).render_as_string(hide_password=False)
 
     @contextlib.contextmanager
-    def database(self, what: str, template: str | None = TEMPLATE) -> Iterator[str]:
-        """SQLAlchemy's URL of a new database, migrated unless it has no template; then it goes."""
+    def database(self, what: str, *, migrated: bool = True) -> Iterator[str]:
+        """SQLAlchemy's URL of a new database, which goes afterwards."""
         name = f"ringline_{what}_{secrets.token_hex(6)}"
         self.execute(
-            f"CREATE DATABASE {name}" + (f" TEMPLATE {template}{COPY}" if template else "")
+            f"CREATE DATABASE {name}" + (f" TEMPLATE {self.template}{COPY}" if migrated else "")
         )
         try:
             yield self.url_for(name)
@@ -168,12 +175,12 @@ def database_server(postgres_url: str) -> Iterator[DatabaseServer]:
     """The server, with a migrated template database on it."""
     server = DatabaseServer(postgres_url)
     try:
-        server.execute(f"CREATE DATABASE {TEMPLATE}")
+        server.execute(f"CREATE DATABASE {server.template}")
         try:
-            server.on_thread(lambda: migrate(server.url_for(TEMPLATE)))
+            server.on_thread(lambda: migrate(server.url_for(server.template)))
             yield server
         finally:
-            server.execute(f"DROP DATABASE {TEMPLATE} WITH (FORCE)")
+            server.execute(f"DROP DATABASE {server.template} WITH (FORCE)")
     finally:
         server.close()
 
@@ -188,7 +195,7 @@ def database(database_server: DatabaseServer) -> Iterator[str]:
 @pytest.fixture
 def empty_database(database_server: DatabaseServer) -> Iterator[str]:
     """Like `database`, but with nothing in it: for tests of the migrations themselves."""
-    with database_server.database("empty", template=None) as url:
+    with database_server.database("empty", migrated=False) as url:
         yield url
 
 

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
+PARENT = "tests.forks"
 MOST = 200_000
 """Bytes of one request: the words, the environment."""
 
@@ -86,6 +87,10 @@ class Child:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
+    def close(self) -> None:
+        """Ask no more how it ends."""
+        self._reply.close()
+
     def _ended(self, timeout: float | None) -> int | None:
         if self.returncode is not None:
             return self.returncode
@@ -114,11 +119,23 @@ def start(
             [sys.executable, "-m", *words], cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
             stdout=stdout, stderr=stderr, pass_fds=keep_open, start_new_session=True,
         )  # fmt: skip
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+        return ask(parent(), words, env, [nothing.fileno(), stdout, stderr, *keep_open])
+
+
+def ask(
+    way: socket.socket,
+    words: Sequence[str],
+    env: Mapping[str, str],
+    fds: Sequence[int],
+    *,
+    own_session: bool = True,
+) -> Child:
+    """Have the parent there fork one for these words, with `fds` as its 0, 1, 2 and as numbered here."""
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    asked = json.dumps({"words": words, "env": dict(env), "keep": list(keep_open)}).encode()
-    with theirs, open(os.devnull, "rb") as nothing:  # noqa: PTH123
-        fds = [theirs.fileno(), nothing.fileno(), stdout, stderr, *keep_open]
-        socket.send_fds(_parent(), [asked], fds)
+    asked = {"words": words, "env": dict(env), "keep": fds[3:], "own_session": own_session}
+    with theirs:
+        socket.send_fds(way, [json.dumps(asked).encode()], [theirs.fileno(), *fds])
         return Child(mine)
 
 
@@ -137,17 +154,39 @@ def run(
         return subprocess.CompletedProcess(words, status, out.read().decode(), err.read().decode())
 
 
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a way to a parent."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for one in ends:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST)
+    return ends
+
+
+_given: list[socket.socket] = []
+
+
+def given(way: socket.socket) -> None:
+    """Have the parent there for this process's own, which need not start one; it ends with it too."""
+    _given.append(way)
+
+
 @functools.cache
-def _parent() -> socket.socket:
-    """The way to the parent, which is started now and ends with this process."""
-    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    for way in (mine, theirs):
-        way.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST)
+def parent() -> socket.socket:
+    """The way to this process's parent, which is started now if none was given, and ends with it."""
+    if _given:
+        atexit.register(_leave, _given[0])
+        return _given[0]
+    return begin(PARENT, own_session=True)
+
+
+def begin(module: str, *words: str, own_session: bool) -> socket.socket:
+    """The way to a parent that is this module, told where its own end is; it ends with this process."""
+    mine, theirs = pair()
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.forks", str(theirs.fileno())],
+            [sys.executable, "-m", module, str(theirs.fileno()), *words],
             cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, start_new_session=True,
+            stdout=subprocess.DEVNULL, start_new_session=own_session,
         )  # fmt: skip
 
     def end() -> None:
@@ -156,6 +195,13 @@ def _parent() -> socket.socket:
 
     atexit.register(end)
     return mine
+
+
+def _leave(way: socket.socket) -> None:
+    """Tell the parent given that all has ended; returns when it has ended what was left."""
+    way.shutdown(socket.SHUT_WR)
+    way.settimeout(10)
+    way.recv(1)
 
 
 # --- in the parent --------------------------------------------------------------------------------
@@ -169,6 +215,8 @@ class Parent:
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     replies: dict[int, tuple[int, socket.socket]] = field(default_factory=dict)
     """By the pidfd of a child: its pid, and who waits for it."""
+    parents: set[int] = field(default_factory=set)
+    """The pids of children that fork others themselves."""
 
     def serve(self) -> tuple[list[str], dict[str, str]] | None:
         """Until the tests end (None); or, in a child, what it is to run and in what environment."""
@@ -181,14 +229,18 @@ class Parent:
                 data, fds, _, _ = socket.recv_fds(self.way, MOST, 64)
                 if not data:  # the tests have ended, or were killed: what they left ends too
                     for pid, _ in self.replies.values():
-                        os.kill(pid, signal.SIGKILL)
+                        if pid not in self.parents:  # those end what they left, and themselves
+                            os.kill(pid, signal.SIGKILL)
                     return None
                 asked = json.loads(data)
-                if self._fork(fds) == 0:
+                pid = self._fork(fds, own_session=asked["own_session"])
+                if asked["words"][0] == PARENT:
+                    self.parents.add(pid)
+                if pid == 0:
                     _become(fds[1:], [0, 1, 2, *asked["keep"]])
                     return asked["words"], asked["env"]
 
-    def _fork(self, fds: list[int]) -> int:
+    def _fork(self, fds: list[int], *, own_session: bool) -> int:
         pid = os.fork()
         if pid == 0:
             self.selector.close()
@@ -196,7 +248,8 @@ class Parent:
             for pidfd, (_, reply) in self.replies.items():
                 os.close(pidfd)
                 reply.close()
-            os.setsid()  # before anybody knows it, who may look for its group
+            if own_session:
+                os.setsid()  # before anybody knows it, who may look for its group
             with socket.socket(fileno=fds[0]) as reply:
                 reply.sendall(str(os.getpid()).encode())
             return 0
@@ -212,6 +265,7 @@ class Parent:
         pid, reply = self.replies.pop(pidfd)
         self.selector.unregister(pidfd)
         os.close(pidfd)
+        self.parents.discard(pid)
         _, status = os.waitpid(pid, 0)
         with reply, contextlib.suppress(OSError):  # who asked may be gone
             reply.sendall(str(os.waitstatus_to_exitcode(status)).encode())
@@ -267,10 +321,10 @@ def main() -> None:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as wish:  # all else ends it as it ends any Python
         status = wish.code
-    _end(status)
+    end(status)
 
 
-def _end(status: object) -> NoReturn:
+def end(status: object) -> NoReturn:
     """End as Python does, but for taking apart what it has imported: four fifths of a child's CPU.
 
     The parent's memory would be copied for it, page by page, only to be given back.

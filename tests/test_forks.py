@@ -2,12 +2,16 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from tests import forks
+from tests.e2e.test_demo import alive
 
 PLAIN = {"PATH": os.environ["PATH"], "RINGLINE_ENVIRONMENT": "development"}
 
@@ -46,3 +50,31 @@ def test_a_process_ends_as_any_python_does(way: str) -> None:
     assert (here.returncode, here.stdout) == (there.returncode, there.stdout)
     assert here.stdout.splitlines()[-1] == "what is to be done at the end"
     assert here.stderr.splitlines()[-1:] == there.stderr.splitlines()[-1:]
+
+
+def one_more(of: socket.socket) -> tuple[forks.Child, socket.socket]:
+    """A parent that this one has forked, and the way to it."""
+    mine, theirs = forks.pair()
+    with theirs, Path(os.devnull).open("r+b") as nothing:
+        fds = [nothing.fileno(), nothing.fileno(), 2, theirs.fileno()]
+        return forks.ask(of, [forks.PARENT, str(theirs.fileno())], os.environ, fds), mine
+
+
+def test_a_forked_parent_ends_with_its_way_and_ends_what_it_left_but_for_parents(tmp_path) -> None:
+    first, way = one_more(forks.parent())
+    second, further_way = one_more(way)
+    with Path(os.devnull).open("r+b") as nothing:
+        words = ["app.cli", "simulator", "--folder", str(tmp_path)]
+        left = forks.ask(further_way, words, PLAIN, [nothing.fileno()] * 3)
+    way.close()
+    assert first.wait(10) == 0
+    assert left.poll() is None, "its own parent is there, though that one's is gone"
+    further_way.close()
+    for one in (left, second):
+        with pytest.raises(AssertionError, match="is gone"):  # who would have told how it ended
+            one.wait(10)
+        one.close()
+    until = time.monotonic() + 10
+    while alive(left.pid):
+        assert time.monotonic() < until
+        time.sleep(0.02)
