@@ -30,6 +30,7 @@ from devkit.embedded.children import Child
 from devkit.embedded.postgres import PORT, Postgres
 from devkit.embedded.valkey import Valkey
 from tests import forks
+from tests.e2e.house import NO_TLS
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_CONNECTIONS = 140
@@ -172,7 +173,7 @@ class House:
         """Whether every API says so, and all workers live."""
         with contextlib.suppress(httpx.HTTPError, KeyError, ValueError):
             for port in self.ports:
-                answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2)
+                answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2, verify=NO_TLS)
                 if answer.status_code != 200 or answer.json()["workers"] < len(self.workers):
                     return False
             return True

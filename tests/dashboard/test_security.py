@@ -5,6 +5,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from argon2 import extract_parameters
+from argon2.profiles import RFC_9106_LOW_MEMORY
 from fastapi.routing import APIRoute
 from sqlalchemy import text
 
@@ -17,6 +19,7 @@ from app.devices import service as devices
 from app.devices.schemas import DeviceIn
 from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
+from tests import apps
 from tests.dashboard.conftest import BUNDLE, PASSWORD, Site, post, sign_in, token_of
 
 OPEN = {
@@ -253,6 +256,7 @@ async def test_passwords_rest_as_argon2id(site: Site) -> None:
     async with site.runtime.database.autocommit() as session:
         stored = (await session.execute(text("SELECT password FROM admins"))).scalar_one()
     assert stored.startswith("$argon2id$")
+    assert extract_parameters(apps.HASHER.hash("x")) == RFC_9106_LOW_MEMORY
     assert await passwords.fits(None, "anything") is False
 
 
