@@ -54,6 +54,10 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "not_joined": (409, "this user has not joined the call"),
     "no_signing_secret": (409, "this tenant has no live signing secret: make one"),
     "issuer_taken": (409, "another tenant takes tokens of this issuer and audience"),
+    "too_many_credentials": (
+        409,
+        "app_id: com.example.app has 50 credentials: delete those not used",
+    ),
     "too_many_requests": (409, "20 keys wait for their certificate; delete those not needed"),
     "no_certificate_yet": (409, "this key still waits for its certificate"),
     "credential_exists": (409, "this certificate is stored already; to use it again, activate it"),
@@ -260,11 +264,13 @@ OF_OPERATION: Final[dict[str, str]] = {
     "block_user": f"{_DEVICE} own_block too_many_blocks",
     "unblock_user": f"{_DEVICE} block_not_found",
     "preview_credential": f"{_FILE} invalid_environments",
-    "add_credential": f"{_FILE} invalid_environments credential_exists",
+    "add_credential": f"{_FILE} invalid_environments credential_exists too_many_credentials",
     "list_credentials": f"{_ONE} invalid_app_id",
-    "request_certificate": f"{_BODY} missing_scope {_APP} too_many_requests too_many_files",
-    "make_vapid_key": f"{_BODY} missing_scope {_APP} invalid_subject too_many_keys",
-    "complete_certificate": f"{_FILE} credential_not_found credential_exists",
+    "request_certificate": f"{_BODY} missing_scope {_APP} too_many_requests too_many_files "
+    "too_many_credentials",
+    "make_vapid_key": f"{_BODY} missing_scope {_APP} invalid_subject too_many_keys "
+    "too_many_credentials",
+    "complete_certificate": f"{_FILE} credential_not_found credential_exists too_many_credentials",
     "test_push": f"{_BODY} missing_scope invalid_user_id invalid_device_id nothing_to_ring payload",
     "read_credential": f"{_ONE} credential_not_found",
     "delete_credential": f"{_ONE} credential_not_found last_credential key_in_use",

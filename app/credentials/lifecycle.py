@@ -26,6 +26,8 @@ DAILY = timedelta(hours=24)
 SOONEST, LATEST = timedelta(minutes=1), timedelta(hours=1)
 """A refused credential is asked about after a minute, then ever more rarely, up to an hour."""
 UNKNOWN_AGAIN = timedelta(minutes=10)
+MOST_OF_APP, MOST_OF_TENANT = 50, 2_000
+"""Credentials that are kept, in whatever state."""
 
 Rows = Sequence[CredentialRow]
 
@@ -183,6 +185,24 @@ def _next_look(
     look: datetime = now + pause
     alarm = next_alarm_at(row, now)
     return look if alarm is None else min(look, alarm)
+
+
+async def check_room(session: Connection, tenant_id: UUID, app_id: str) -> None:
+    """Refuse (409 `too_many_credentials`) one more than an app, or a tenant, may have.
+
+    Each claim of a ring reads all that may serve its app, and each is asked about daily.
+    """
+    of_app, of_tenant = await store.how_many(session, tenant_id, app_id)
+    if of_app >= MOST_OF_APP:
+        raise Conflict(
+            "too_many_credentials",
+            f"app_id: {app_id} has {MOST_OF_APP} credentials: delete those not used",
+        )
+    if of_tenant >= MOST_OF_TENANT:
+        raise Conflict(
+            "too_many_credentials",
+            f"a tenant has at most {MOST_OF_TENANT:,} credentials: delete those not used",
+        )
 
 
 def check_not_last(rows: Rows, row: CredentialRow, now: datetime, *, confirm: bool) -> None:

@@ -15,12 +15,11 @@ from cryptography.x509.oid import NameOID
 from app.audit.log import SERVER, Actor, record
 from app.core.app_id import VOIP
 from app.core.credential import CredentialKind, CredentialState
-from app.credentials import store
+from app.credentials import lifecycle, store
 from app.credentials.decrypt import place_of
 from app.credentials.files.apple import fingerprint_of
 from app.credentials.files.parsed_file import BOTH
 from app.credentials.files.reading import clean_app_id
-from app.credentials.lifecycle import target
 from app.credentials.parse import off_the_loop
 from app.credentials.rows import CredentialRow
 from app.infra import vault
@@ -52,6 +51,7 @@ async def request(
                 "too_many_requests",
                 f"{MOST_WAITING} keys wait for their certificate; delete those not needed",
             )
+        await lifecycle.check_room(session, tenant_id, app_id)
         now = await clock(session)
         row = {
             "id": row_id,
@@ -71,7 +71,9 @@ async def request(
         shown = await store.get(session, tenant_id, row_id)
         assert shown is not None
         detail = {"app_id": app_id, "key_fingerprint": fingerprint}
-        await record(session, actor, tenant_id, "credential.request", target(shown), detail, at=now)
+        await record(
+            session, actor, tenant_id, "credential.request", lifecycle.target(shown), detail, at=now
+        )
     return shown
 
 

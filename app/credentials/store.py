@@ -245,6 +245,19 @@ async def count_requests(session: Connection, tenant_id: UUID) -> int:
     return int((await session.execute(statement)).scalar_one())
 
 
+HOW_MANY = text("""
+    SELECT count(*) FILTER (WHERE app_id = :app) AS of_app, count(*) AS of_tenant
+    FROM credentials WHERE tenant_id = :tenant
+""")
+
+
+async def how_many(session: Connection, tenant_id: UUID, app_id: str) -> tuple[int, int]:
+    """How many credentials are kept of an app, and of its tenant, in whatever state."""
+    row = await one(session, HOW_MANY, {"tenant": tenant_id, "app": app_id})
+    assert row is not None
+    return int(row["of_app"]), int(row["of_tenant"])
+
+
 MOST_COUNTED = 10_000
 SUBSCRIBED = text("""
     SELECT count(*) FROM (

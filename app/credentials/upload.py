@@ -26,7 +26,7 @@ async def keep(
     """Store it, in the row of its request if there is one; use it at once if nothing else serves.
 
     `key` is the row whose private key a bare certificate belongs to. Raises Conflict
-    (`credential_exists`) for one that is stored already.
+    (`credential_exists`) for one that is stored already, and `too_many_credentials`.
     """
     assert parsed.app_id is not None
     async with runtime.database.transaction() as session:
@@ -43,6 +43,7 @@ async def keep(
         values = _row(runtime.keyring, tenant_id, parsed, secret, now, waiting)
         credential_id: UUID = values["id"]
         if waiting is None:
+            await lifecycle.check_room(session, tenant_id, parsed.app_id)
             await store.add(session, values)
         else:
             await store.change(session, credential_id, **values)

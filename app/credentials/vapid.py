@@ -30,7 +30,8 @@ _MAIL: Final = re.compile(r"mailto:[^\s@<>,;:/?#]{1,64}@[A-Za-z0-9.\-]{1,190}")
 async def make(runtime: Runtime, tenant_id: UUID, app_id: str, subject: str, actor: Actor) -> UUID:
     """Make a key pair for an app and use it at once if there is no other. Returns its id.
 
-    Raises Refused, Invalid (`invalid_subject`), Conflict (`too_many_keys`).
+    Raises Refused, Invalid (`invalid_subject`), Conflict (`too_many_keys`,
+    `too_many_credentials`).
     """
     app_id = clean_app_id(app_id)
     key = VapidKey.made(_subject(subject))
@@ -44,6 +45,7 @@ async def make(runtime: Runtime, tenant_id: UUID, app_id: str, subject: str, act
             raise Conflict(
                 "too_many_keys", f"an app has at most {MOST_KEYS} VAPID keys: delete those not used"
             )
+        await lifecycle.check_room(session, tenant_id, app_id)
         now = await clock(session)
         values = {
             "id": row_id,

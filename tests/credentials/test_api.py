@@ -4,6 +4,9 @@ import base64
 import json
 from datetime import UTC, datetime
 
+import pytest
+
+from app.credentials.lifecycle import MOST_OF_APP, MOST_OF_TENANT
 from app.infra.runtime import open_runtime
 from app.tenants import service as tenants
 from devkit.simulator.certificates import make_key, private_pem
@@ -274,3 +277,37 @@ async def test_settings_that_name_what_was_an_app_before_are_read_all_the_same(a
     runtime = api._transport.app.state.runtime
     found = await tenants.find(runtime, "api tenant")
     assert (await tenants.settings_of(runtime, found)).profiles == odd["profiles"]
+
+
+COPIES = """
+    INSERT INTO credentials (id, tenant_id, app_id, kind, environments, topics, fingerprint,
+        key_fingerprint, sealed, version, state, refused, probe, created_at)
+    SELECT gen_random_uuid(), c.tenant_id, coalesce(CAST(:app AS text), 'com.app' || n), c.kind,
+        c.environments, c.topics, c.fingerprint || n, c.key_fingerprint || n, c.sealed, 1,
+        'standby', c.refused, c.probe, c.created_at
+    FROM credentials c CROSS JOIN generate_series(2, CAST(:most AS integer)) n
+    RETURNING id
+"""
+
+
+@pytest.mark.parametrize(
+    ("app", "most"), [(APP, MOST_OF_APP), (None, MOST_OF_TENANT)], ids=["an app", "a tenant"]
+)
+async def test_an_app_and_a_tenant_have_only_so_many(api, query, simulator, app, most):
+    """Each claim of a ring reads all that may serve its app, and others wait meanwhile."""
+    first = await upload(api, simulator.voip_certificate(APP), password="pw")
+    assert first.status_code == 201, first.text
+    made = await query(COPIES, app=app, most=most)
+    p8 = {"file": as_file(private_pem(make_key())), "key_id": "A" * 10, "team_id": "B" * 10}
+    vapid = {"subject": "mailto:ops@example.com"}
+    ways = (("", p8), ("/requests", {}), ("/vapid", vapid))
+    for path, body in ways:
+        answer = await api.post(CREDENTIALS + path, json=body | {"app_id": APP})
+        told = answer.json()
+        assert (answer.status_code, told["code"]) == (409, "too_many_credentials"), told
+    another = await api.post(CREDENTIALS, json=p8 | {"app_id": "com.example.other"})
+    assert another.status_code == (201 if app else 409)
+    gone = await api.delete(f"{CREDENTIALS}/{made[0]['id']}?confirm=true")
+    assert gone.status_code == 204, gone.text
+    answer = await api.post(CREDENTIALS, json=p8 | {"app_id": APP, "key_id": "C" * 10})
+    assert answer.status_code == 201, answer.text
