@@ -12,6 +12,7 @@ from app.calls.schemas import call_out
 from app.core.call import CallState, Present, decide, view
 from app.infra.db import Connection
 from app.infra.runtime import Runtime
+from app.push import store as pushes
 
 BATCH = 50
 
@@ -19,22 +20,33 @@ BATCH = 50
 async def live_calls(
     session: Connection, users: Sequence[tuple[UUID, str]]
 ) -> dict[tuple[UUID, str], list[dict[str, Any]]]:
-    """The live calls of each (tenant, user) as clients read them, with the number of events."""
+    """The live calls of each (tenant, user) as clients read them, with the number of events and
+    which of the user's own devices have declined for themselves alone (`declined_on`)."""
     found = await live.of_users(session, users)
     if not found:
         return {}
     now, calls = await store.load(session, sorted({one for _, _, one in found}), leave_out=True)
     out: dict[UUID, dict[str, Any]] = {}
     hidden: set[tuple[UUID, str]] = set()
+    rings: dict[tuple[UUID, str], UUID] = {}
     for session_id, stored in calls.items():
         call = view(stored.call, now)
         if call.state is not CallState.ENDED:
             out[session_id] = call_out(call) | {"seq": stored.event_seq}
             hidden |= {(session_id, one.user_id) for one in call.members.values() if one.is_hidden}
+            rings |= {
+                (session_id, one.user_id): one.ring.uuid
+                for one in call.members.values()
+                if one.ring is not None and one.is_rung
+            }
+    own = {key: rings[key] for _, user_id, one in found if (key := (one, user_id)) in rings}
+    declined = await pushes.declined_on(session, list(own.values())) if own else {}
     by_user: dict[tuple[UUID, str], list[dict[str, Any]]] = {}
     for tenant_id, user_id, session_id in found:
-        if session_id in out and (session_id, user_id) not in hidden:
-            by_user.setdefault((tenant_id, user_id), []).append(out[session_id])
+        key = session_id, user_id
+        if session_id in out and key not in hidden:
+            mine = {"declined_on": declined.get(own[key], []) if key in own else []}
+            by_user.setdefault((tenant_id, user_id), []).append(out[session_id] | mine)
     return by_user
 
 

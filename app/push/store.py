@@ -125,6 +125,24 @@ async def note_declined(
     return bool(await many(session, REPORTED["declined_at", BY_ID], values))
 
 
+DECLINED = text("""
+    SELECT p.ring, d.device_id FROM pushes p JOIN devices d ON d.id = p.device_row
+    WHERE p.ring = ANY(CAST(:rings AS uuid[])) AND p.purpose = 'ring' AND p.declined_at IS NOT NULL
+    ORDER BY d.device_id
+""")
+
+
+async def declined_on(session: Connection, rings: Sequence[UUID]) -> dict[UUID, list[str]]:
+    """Of each of these rings the devices, by the app's own ids, that have declined for themselves.
+
+    A push that was in a batch has left it then.
+    """
+    found: dict[UUID, list[str]] = {}
+    for row in await many(session, DECLINED, {"rings": list(rings)}):
+        found.setdefault(row["ring"], []).append(row["device_id"])
+    return found
+
+
 async def others_ring(session: Connection, ring: UUID, device_id: str) -> bool:
     """Whether another device still rings, or is to, as far as is known."""
     row = await one(session, OTHERS_RING, {"ring": ring, "device": device_id})

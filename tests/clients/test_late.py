@@ -51,7 +51,10 @@ class Walk:
         session = call["session_id"]
         if kind == "decline":
             await self._settle(user, device, call)
-        path, body = f"/v1/calls/{session}/{kind}", {"user_id": user, "device_id": device}
+        body = {"user_id": user, "device_id": device}
+        if kind == "decline":
+            body["reach"] = self.chance.choice(("user", "device"))
+        path = f"/v1/calls/{session}/{kind}"
         if (await self._ask(path, body)).is_success and kind != "decline":
             does = "joined" if kind in {"accept", "join"} else "left"
             self.screens.tell(does, user, device, session)
@@ -82,7 +85,8 @@ async def test_who_comes_late_shows_what_all_show(
     chance = dice(run_seed() + walk)
     url, given = tenant.house.apis[0].url, dict.fromkeys(USERS, 0)
     for user in ("bob", "carol"):  # pushes reach them
-        await tenant.phone(user)
+        for device in DEVICES:
+            await tenant.phone(user, device)
     async with contextlib.AsyncExitStack() as stack:
         screens = await stack.enter_async_context(node(typescript_project, "late.mjs"))
         all_heard = {
@@ -120,3 +124,27 @@ async def test_who_comes_late_and_no_push_reaches_is_rung(
         found = await shown(screens, "erin", "one", await late.wait_for("snapshot"))
     assert found["late"]["rings"] == [member(call, "erin")["ring"]["uuid"]]
     assert (await tenant.act(call, "accept", "erin", "one")).is_success
+
+
+async def test_who_has_declined_for_itself_and_comes_late_is_not_rung(
+    tenant: Tenant, typescript_project: Path
+) -> None:
+    """A page that was loaded anew rang again; the user's other devices go on."""
+    for device in DEVICES:
+        await tenant.phone("bob", device)
+    call = await tenant.ring("bob", "carol", caller="alice")
+    body = {"user_id": "bob", "device_id": "one", "reach": "device"}
+    declined = await tenant.api.post(f"/v1/calls/{call['session_id']}/decline", json=body)
+    assert declined.json()["state"] == "ringing"
+    url = tenant.house.apis[0].url
+    async with (
+        node(typescript_project, "late.mjs") as screens,
+        listening(url, tenant.key, "?user_id=bob") as late,
+        listening(url, tenant.key, "?user_id=carol") as others,
+    ):
+        snapshot = await late.wait_for("snapshot")
+        assert snapshot.data["calls"][0]["declined_on"] == ["one"]
+        shows = [(await shown(screens, "bob", one, snapshot))["late"]["rings"] for one in DEVICES]
+        assert shows == [[], [member(call, "bob")["ring"]["uuid"]]]
+        (told,) = (await others.wait_for("snapshot")).data["calls"]
+        assert told["declined_on"] == []  # what another's devices do is no business of hers

@@ -69,6 +69,8 @@ export class Screen {
     if (data["user_id"] !== this.userId) return [];
     if (message.type === "ring.started") return this.#started(message.body, data);
     if (message.type === "ring.settled") return this.#settle(data);
+    // for itself alone, perhaps by its service worker: as `ring.settled` by this very device
+    if (message.type === "device.declined" && data["device_id"] === this.deviceId) return this.#settle(data);
     return this.#presence(message, sessionId, data);
   }
 
@@ -174,7 +176,8 @@ export class Screen {
       for (const member of call["members"] ?? []) {
         if (member["user_id"] !== this.userId) continue;
         // the ring's own state: a member is `unreachable` while no push can ring, and may answer
-        if (member["ring"]?.["state"] === "ringing") {
+        const declined = (call["declined_on"] ?? []).includes(this.deviceId);
+        if (member["ring"]?.["state"] === "ringing" && !declined) {
           rings.add(member["ring"]["uuid"]);
           found.push(...this.#ring(ringOf(call, member["ring"])));
         } else if (member["ring"]) {
