@@ -62,17 +62,22 @@ def share(waiting: Sequence[Waiting], taken: Mapping[tuple[UUID, bool], int]) ->
         for one in waiting:
             if one.slow is slow and one.room > 0:
                 lines[one.tenant].append(one)
-        heap = [(in_use.get(tenant, 0), order, tenant) for order, tenant in enumerate(lines)]
+        heap = [
+            (in_use.get(tenant, 0), order, line)
+            for order, (tenant, line) in enumerate(lines.items())
+        ]
         heapq.heapify(heap)
         while heap and left > 0:
-            used, order, tenant = heapq.heappop(heap)
+            used, order, line = heap[0]
             if used >= PER_TENANT[slow]:
-                continue
-            one = lines[tenant].popleft()
+                break  # who has the fewest has all
+            one = line.popleft()
             given[one.webhook] += 1
             left, left_of_all = left - 1, left_of_all - 1
             if given[one.webhook] < one.room:
-                lines[tenant].append(one)
-            if lines[tenant]:
-                heapq.heappush(heap, (used + 1, order, tenant))
+                line.append(one)
+            if line:
+                heapq.heapreplace(heap, (used + 1, order, line))
+            else:
+                heapq.heappop(heap)
     return dict(given)

@@ -313,9 +313,9 @@ class GroupWriter(Generic[Written, State]):
         if locked:
             self._locked += locked
             self._again = asyncio.get_running_loop().time() + TRY_AGAIN
+            unit = [item for item in unit if item.key in states]
         for item in unit:
-            if item.key in states:
-                self._tell(item, states[item.key])
+            self._tell(item, states[item.key])
         return True
 
     def _not_written(self, unit: list[Written], error: Exception) -> bool:

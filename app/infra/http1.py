@@ -87,16 +87,21 @@ class Asked(asyncio.Protocol):
         self._known: Known | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._born = self._loop.time()
-        self._begin()
+        self._read = 0
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body = b""
+        self._until_end = False
+        self._reusable = False
 
     def begin(self, request: bytes) -> None:
         """Send a request. Raises Lost when the connection has ended."""
-        assert self._transport is not None
-        self._begin()
-        if self._transport.is_closing():
+        transport = self._transport
+        assert transport is not None
+        self._read, self._until_end, self._reusable = 0, False, False
+        if transport.is_closing():
             raise Lost(unanswered=True)
         self._waits = True
-        self._transport.write(request)
+        transport.write(request)
 
     def concluded(self, end: Reply | Exception) -> None:
         """A request has its answer, or has none: Lost or NotHttp."""
@@ -105,20 +110,18 @@ class Asked(asyncio.Protocol):
     @property
     def fresh(self) -> bool:
         """Whether it may be asked again."""
-        closing = self._transport is None or self._transport.is_closing()
-        return not closing and self._reusable and self._loop.time() < self._born + LONGEST_LIFE
+        return self.fresh_at(self._loop.time())
+
+    def fresh_at(self, now: float) -> bool:
+        """The same, for who knows the loop's time."""
+        transport = self._transport
+        lives = self._reusable and now < self._born + LONGEST_LIFE
+        return lives and transport is not None and not transport.is_closing()
 
     def close(self) -> None:
         """End it; what is asked now gets no answer."""
         if self._transport is not None:
             self._transport.abort()
-
-    def _begin(self) -> None:
-        self._read = 0
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._body = b""
-        self._until_end = False
-        self._reusable = False
 
     def _finish(self, *, reusable: bool) -> None:
         self._reusable = reusable
@@ -146,15 +149,16 @@ class Asked(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what has come; nobody asked for more than one answer."""
-        self._read += len(data)
         known = self._known
+        if known is not None and self._waits and data == known.whole:
+            self._waits, self._reusable = False, True
+            self.concluded(known.said)
+            return
+        self._read += len(data)
         if not self._waits:
             self.close()
         elif self._read > MOST_ON_WIRE:
             self._fail(Lost(unanswered=False))
-        elif known is not None and data == known.whole:
-            self._reusable = True
-            self._conclude(known.said)
         elif known is not None and len(data) == known.size and data.startswith(known.head):
             self._reusable = True
             said = known.said
@@ -166,6 +170,7 @@ class Asked(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         whole = self._read == len(data)  # nothing of this answer came before
         if whole:
+            self._headers, self._body = [], b""
             self._parser = httptools.HttpResponseParser(self)
         try:
             self._parser.feed_data(data)
@@ -234,8 +239,10 @@ class Connection(Asked):
     def __init__(self) -> None:
         super().__init__()
         self._told: Told | None = None
-        self._kept: Kept | None = None
+        self.kept: Kept | None = None
+        """Where it rests; None: it is in use."""
         self.used = self._born
+        """The loop's time when it came to rest."""
 
     def ask(self, request: bytes, told: Told) -> None:
         """Send a request; `told` hears its end, once. Raises Lost when the connection has ended."""
@@ -253,16 +260,10 @@ class Connection(Asked):
         if told is not None:
             told(end)
 
-    def rests_in(self, kept: "Kept | None") -> None:
-        """It is kept there; None: it is in use."""
-        self._kept = kept
-        if kept is not None:
-            self.used = self._loop.time()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended, and rests nowhere."""
-        if self._kept is not None:
-            self._kept.forget(self)
+        if self.kept is not None:
+            self.kept.forget(self)
         super().connection_lost(exc)
 
 
@@ -274,26 +275,32 @@ class Kept:
         self._resting: dict[Origin, dict[Connection, None]] = {}
         self._by_use: dict[Connection, Origin] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._time = asyncio.get_running_loop().time
 
     def __len__(self) -> int:
         return len(self._by_use)
 
     def take(self, origin: Origin) -> Connection | None:
         """The connection to that server that was used last, if there is one."""
-        while some := self._resting.get(origin):
-            connection = next(reversed(some))
-            self.forget(connection)
-            if connection.fresh:
+        some = self._resting.get(origin)
+        while some:
+            connection, _ = some.popitem()
+            del self._by_use[connection]
+            connection.kept = None
+            if not some:
+                del self._resting[origin]
+            if connection.fresh_at(self._time()):
                 return connection
             connection.close()
         return None
 
     def give(self, origin: Origin, connection: Connection) -> None:
         """Keep it, if it may be asked again; who has rested longest makes room."""
-        if not connection.fresh:
+        now = self._time()
+        if not connection.fresh_at(now):
             connection.close()
             return
-        connection.rests_in(self)
+        connection.kept, connection.used = self, now
         some = self._resting.get(origin)
         if some is None:
             some = self._resting[origin] = {}
@@ -306,7 +313,7 @@ class Kept:
 
     def forget(self, connection: Connection) -> None:
         """It rests here no more."""
-        connection.rests_in(None)
+        connection.kept = None
         origin = self._by_use.pop(connection)
         some = self._resting[origin]
         del some[connection]

@@ -10,6 +10,8 @@ from app.infra import clock
 RANDOM = 10
 VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
 CHANCE = (1 << 80) - 1 & ~(0xF << 76 | 0b11 << 62)
+ROOM = 0xFFFF
+"""Bits that ids which are made together count in."""
 AT_ONCE = 400
 """Ids for which random bytes are read at a time: a system call for each would be half its cost."""
 
@@ -53,9 +55,13 @@ def uuid7_hex() -> str:
 
 
 def uuid7_hexes(count: int) -> list[str]:
-    """So many, of this moment: half of what each by itself costs."""
-    moment, take = int(clock.unix() * 1_000) << 80, _random.take
-    return [f"{moment | take():032x}" for _ in range(count)]
+    """So many, of this moment: a random number and those that follow it (RFC 9562, section 6.2).
+
+    A tenth of what each by itself costs.
+    """
+    first = _number() & ~ROOM
+    head, tail = f"{first >> 64:016x}", first & (1 << 64) - 1
+    return [f"{head}{tail + n:016x}" for n in range(count)]
 
 
 def least_uuid7(at: datetime) -> UUID:

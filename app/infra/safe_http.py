@@ -12,10 +12,10 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 from app.core.delivery import DeliveryError
-from app.core.frozen import frozen
+from app.core.frozen import frozen, replace
 from app.core.text import storable
 from app.core.webhook_retry import Answer, seconds_asked
 from app.infra.addresses import Judge, Names, Resolver, is_private, is_public
@@ -262,7 +262,8 @@ class SafeHttp:
         assert connection is not None
         if isinstance(end, Reply):
             self._kept.give(one.target.origin, connection)
-            self._conclude(one, _answer(end, one.now, one.kept))
+            self._leave(one)
+            one.told(_answer(end, one.now, one.kept))
             return
         connection.close()
         if one.again and isinstance(end, Lost) and end.unanswered:
@@ -363,16 +364,21 @@ def _answer(reply: Reply, now: datetime, keep: int) -> Answer:
     known = reply.meaning  # what is the same as the answer before is not read again
     if isinstance(known, Meaning) and known.keep == keep:
         return known.answer
-    status = reply.status
+    answer = _read(reply.status, reply.body[:keep])
+    asked = _retry_after(reply.headers, now)
+    if asked is not None:  # it may depend on the time
+        return replace(answer, retry_after=asked)
+    reply.meaning = Meaning(keep, answer)
+    return answer
+
+
+@lru_cache(maxsize=256)
+def _read(status: int, body: bytes) -> Answer:
+    """What an answer says but for its headers; most of all servers are alike, and are one value."""
     error = None
     if not 200 <= status < 300:
         error = DeliveryError.REDIRECT if 300 <= status < 400 else DeliveryError.REFUSED
-    text = reply.body[:keep].decode("utf-8", "replace")
-    asked = _retry_after(reply.headers, now)
-    answer = Answer(status, error, storable(text) or None, asked)
-    if asked is None:  # else it may depend on the time
-        reply.meaning = Meaning(keep, answer)
-    return answer
+    return Answer(status, error, storable(body.decode("utf-8", "replace")) or None)
 
 
 def _retry_after(headers: Iterable[tuple[bytes, bytes]], now: datetime) -> float | None:

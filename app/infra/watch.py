@@ -1,7 +1,7 @@
 """What lasts too long, found by one timer for all that may last as long as each other."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Final, Generic, TypeVar
 
 Item = TypeVar("Item", bound=Hashable)
@@ -39,6 +39,14 @@ class Watch(Generic[Item]):
         loop = self._loop or self._first()
         until = self._until[item] = loop.time() + self._seconds
         if self._timer is None:
+            self._timer = loop.call_at(until, self._look)
+
+    def begin_all(self, items: Iterable[Item]) -> None:
+        """They last from now on."""
+        loop = self._loop or self._first()
+        until = loop.time() + self._seconds
+        self._until.update(dict.fromkeys(items, until))
+        if self._timer is None and self._until:
             self._timer = loop.call_at(until, self._look)
 
     def end(self, item: Item) -> None:

@@ -10,6 +10,9 @@ from app.infra.row_values import RowValue
 Key = tuple[UUID, str]
 """(webhook, event): a delivery."""
 
+Target = tuple[UUID, UUID]
+"""(webhook, tenant)"""
+
 
 @frozen
 class DueWebhook(RowValue):
@@ -25,7 +28,7 @@ class DueWebhook(RowValue):
 
 
 @frozen
-class Delivery(RowValue):
+class Delivery:
     """A claimed delivery; of a tenant's own event it names no call.
 
     `created` and `now`, when it was claimed, are Unix seconds of the database's clock: to read a
@@ -33,8 +36,8 @@ class Delivery(RowValue):
     """
 
     webhook_id: UUID
-    event_id: str
     tenant_id: UUID
+    event_id: str
     session_id: UUID | None
     seq: int | None
     fence: int

@@ -10,7 +10,7 @@ from app.events.store import bounds
 from app.infra.db import Connection
 from app.infra.row_values import read
 from app.infra.statements import answer
-from app.webhooks.claimed import Delivery, Destination, DueEvent, DueWebhook, Key
+from app.webhooks.claimed import Delivery, Destination, DueEvent, DueWebhook, Key, Target
 
 FREE = """p.state = 'pending' AND p.due_at <= clock_timestamp()
                 AND NOT EXISTS (
@@ -44,8 +44,9 @@ CLAIM = text(f"""
     UPDATE deliveries d SET state = 'sending', claimed_by = :worker, fence = d.fence + 1,
         attempts = d.attempts + 1
     FROM (
-        SELECT p.webhook_id, p.event_id
-        FROM unnest(CAST(:webhooks AS uuid[]), CAST(:counts AS integer[])) AS w(id, count)
+        SELECT p.webhook_id, p.event_id, w.place
+        FROM unnest(CAST(:webhooks AS uuid[]), CAST(:counts AS integer[]))
+            WITH ORDINALITY AS w(id, count, place)
         CROSS JOIN LATERAL (
             SELECT p.webhook_id, p.event_id FROM deliveries p
             WHERE p.webhook_id = w.id AND {FREE}
@@ -55,7 +56,7 @@ CLAIM = text(f"""
     ) c
     WHERE d.webhook_id = c.webhook_id AND d.event_id = c.event_id AND d.claimed_by IS NULL
         AND (SELECT dead_at IS NULL FROM workers WHERE id = :worker)
-    RETURNING d.webhook_id, d.event_id, d.tenant_id, d.session_id, d.seq, d.fence, d.attempts,
+    RETURNING c.place, d.event_id, d.session_id, d.seq, d.fence, d.attempts,
         date_part('epoch', d.created_at) AS created, date_part('epoch', clock_timestamp()) AS now
 """)  # noqa: S608  (a constant)
 
@@ -65,13 +66,17 @@ async def work(session: Connection, full: Sequence[UUID]) -> list[DueWebhook]:
     return await read(session, WORK, DueWebhook, {"full": list(full)})
 
 
-async def claim(session: Connection, worker: UUID, counts: Mapping[UUID, int]) -> list[Delivery]:
+async def claim(session: Connection, worker: UUID, counts: Mapping[Target, int]) -> list[Delivery]:
     """Claim deliveries that may be sent now, so many for each webhook, in order per call.
 
     A worker that is condemned, or has no row, claims nothing.
     """
-    values = {"worker": worker, "webhooks": list(counts), "counts": list(counts.values())}
-    return await read(session, CLAIM, Delivery, values)
+    # by the webhook's place: an id that is read for each delivery is made, and hashed, for each
+    places = [(), *counts]
+    webhooks = [webhook for webhook, _ in counts]
+    values = {"worker": worker, "webhooks": webhooks, "counts": list(counts.values())}
+    _, rows = await answer(session, CLAIM, values)
+    return [Delivery(*places[place], *rest) for place, *rest in rows]
 
 
 FACTS = text("""

@@ -19,6 +19,7 @@ from app.core.text import is_header
 from app.core.webhook_retry import Answer
 from app.core.webhook_share import share
 from app.infra.bisection import Aside, rows_alone
+from app.infra.db import Connection
 from app.infra.outage import is_transient
 from app.infra.runtime import Runtime
 from app.infra.safe_http import SafeHttp
@@ -68,25 +69,26 @@ class Facts:
     ) -> None:
         self._events = events
         self._destinations = destinations
-        self._said: dict[str, Said] = {}
-        self._places: dict[UUID, Place] = {}
+        self.said: dict[str, Said] = {}
+        self.places: dict[UUID, Place] = {}
 
-    def said(self, claim: Delivery) -> Said | None:
+    def say(self, claim: Delivery) -> Said | None:
         """Of an event, the same for all its endpoints; None when it has gone."""
-        found = self._said.get(claim.event_id)
+        found = self.said.get(claim.event_id)
         if found is None and (event := self._events.get(claim.event_id)) is not None:
-            if not (is_header(claim.event_id) and is_header(event.traceparent or "")):
+            trace = event.traceparent
+            if not is_header(claim.event_id) or not (trace is None or is_header(trace)):
                 raise ValueError("an event's id or trace would be more than one header")
             found = Said(claim.event_id.encode(), body_of(claim, event), event)
-            self._said[claim.event_id] = found
+            self.said[claim.event_id] = found
         return found
 
-    def place(self, webhook: UUID, known: SigningKeys) -> Place | None:
+    def find(self, webhook: UUID, known: SigningKeys) -> Place | None:
         """None when it has gone. Raises VaultError."""
-        found = self._places.get(webhook)
+        found = self.places.get(webhook)
         if found is None and (to := self._destinations.get(webhook)) is not None:
             found = Place(to.url, [known.of(secret) for secret in to.secrets()])
-            self._places[webhook] = found
+            self.places[webhook] = found
         return found
 
 
@@ -103,7 +105,7 @@ class WebhookDispatcher:
         self._open = OpenDeliveries(slowed=self.wake)
         self._keys = SigningKeys(runtime.keyring)
         self._recorder = DeliveryRecorder(
-            runtime.database, self._recording, self._recorded, lambda: self._open.expected
+            runtime.database, self._recording, self._recorded, self._open
         )
         self._claims = asyncio.Lock()
         self._claiming: asyncio.Task[None] | None = None
@@ -157,8 +159,9 @@ class WebhookDispatcher:
         try:
             while self._again and not self._stopping:
                 self._again = False
-                if claimed := await self._claim():
-                    await self._send(claimed)
+                claimed, facts = await self._claim()
+                if claimed:
+                    await self._send(claimed, facts)
         except Exception as error:
             if not is_transient(error):
                 raise
@@ -166,24 +169,22 @@ class WebhookDispatcher:
         finally:
             self._claiming = None
 
-    async def _claim(self) -> list[OpenDelivery]:
-        """What is due and there is room for.
+    async def _claim(self) -> tuple[list[OpenDelivery], Facts | None]:
+        """What is due and there is room for, and what it says, by one connection.
 
         More can be there only where less was due of some than there was room for: others may have
         theirs. What else comes free comes by a record, or a delivery that turns slow.
         """
         claimed: list[OpenDelivery] = []
-        async with self._claims:
-            full = [*self._open.full(), *self._bad.keys()]
-            async with self._runtime.database.autocommit() as session:
-                found = await claims.work(session, full)
+        async with self._claims, self._runtime.database.autocommit() as session:
+            found = await claims.work(session, [*self._open.full(), *self._bad.keys()])
             waiting = self._open.waiting(found)
             counts = share(waiting, self._open.taken())
+            tenants = {one.webhook: one.tenant for one in waiting}
 
             async def take(webhooks: Sequence[UUID]) -> None:
-                some = {webhook: counts[webhook] for webhook in webhooks}
-                async with self._runtime.database.autocommit() as session:
-                    taken = await claims.claim(session, self._worker_id, some)
+                some = {(webhook, tenants[webhook]): counts[webhook] for webhook in webhooks}
+                taken = await claims.claim(session, self._worker_id, some)
                 claimed.extend(self._open.begin(taken))
 
             try:
@@ -195,11 +196,22 @@ class WebhookDispatcher:
             if 0 < len(claimed) < sum(counts.values()):
                 short = any(one.room > counts.get(one.webhook, 0) for one in waiting)
                 self._again = self._again or short
-        return claimed
+            return claimed, await self._first_read(session, claimed)
 
-    async def _send(self, claimed: Sequence[OpenDelivery]) -> None:
+    async def _first_read(
+        self, session: Connection, claimed: Sequence[OpenDelivery]
+    ) -> Facts | None:
+        """What they say; None if nothing was claimed, or if that cannot be read so."""
+        if not claimed:
+            return None
         try:
-            facts = await self._read([one.claim for one in claimed])
+            return Facts(*await claims.facts(session, [one.claim for one in claimed]))
+        except Exception:  # noqa: BLE001  (it is read again, and whatever is raised then is told)
+            return None
+
+    async def _send(self, claimed: Sequence[OpenDelivery], facts: Facts | None = None) -> None:
+        try:
+            facts = facts or await self._read([one.claim for one in claimed])
         except Exception as error:  # noqa: BLE001  (whatever it is: a result, told and counted)
             if len(claimed) > 1:  # one row's fault: the others are sent
                 for one in claimed:
@@ -209,8 +221,15 @@ class WebhookDispatcher:
             self._answered(claimed[0], Answer(None, DeliveryError.INTERNAL_ERROR))
             return
         moment = self._open.moment(claimed[0])
+        self._open.start(claimed, moment)
         for one in claimed:
-            self._send_one(one, facts, moment)
+            try:
+                self._post(one, facts, moment)
+            except VaultError as error:
+                self._tell("webhook_secret_unfit", one.claim, error)
+                self._answered(one, Answer(None, DeliveryError.SECRET_UNFIT))
+            except Exception as error:  # noqa: BLE001  (whatever it is: a result, told and counted)
+                self._raised(one, error)
 
     async def _read(self, claimed: Sequence[Delivery]) -> Facts:
         """What they say and what signs it. While the database is away they wait: it is no try."""
@@ -223,19 +242,10 @@ class WebhookDispatcher:
                     raise
             await asyncio.sleep(AGAIN)
 
-    def _send_one(self, one: OpenDelivery, facts: Facts, moment: Moment) -> None:
-        self._open.start(one, moment)
-        try:
-            self._post(one, facts, moment)
-        except VaultError as error:
-            self._tell("webhook_secret_unfit", one.claim, error)
-            self._answered(one, Answer(None, DeliveryError.SECRET_UNFIT))
-        except Exception as error:  # noqa: BLE001  (whatever it is: a result, told and counted)
-            self._raised(one, error)
-
     def _post(self, one: OpenDelivery, facts: Facts, moment: Moment) -> None:
         claim = one.claim
-        said, to = facts.said(claim), facts.place(claim.webhook_id, self._keys)
+        said = facts.said.get(claim.event_id) or facts.say(claim)
+        to = facts.places.get(claim.webhook_id) or facts.find(claim.webhook_id, self._keys)
         if said is None or to is None:
             self._answered(one, Answer(None, DeliveryError.EVENT_NOT_KEPT))
             return
@@ -283,7 +293,7 @@ class WebhookDispatcher:
 
     def _answered(self, one: OpenDelivery, answer: Answer) -> None:
         started, finished = self._open.answered(one)
-        self._recorder.add(DeliveryResult(one, answer, started, finished))
+        self._recorder.add(DeliveryResult(one, answer, started, finished, answer.ok))
 
     def _tell(self, event: str, claim: Delivery, error: Exception) -> None:
         """Once a minute for each kind: a bug that meets every delivery must not fill the log."""

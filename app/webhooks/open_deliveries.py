@@ -8,7 +8,14 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from app.core.frozen import frozen
-from app.core.webhook_share import FIRST_WINDOW, SLOW_AFTER, SLOW_WINDOW, Waiting, window_after
+from app.core.webhook_share import (
+    FIRST_WINDOW,
+    SLOW_AFTER,
+    SLOW_WINDOW,
+    WIDEST_WINDOW,
+    Waiting,
+    window_after,
+)
 from app.infra.observe import DELIVERIES_UNDER_WAY
 from app.infra.watch import Watch
 from app.webhooks.claimed import Delivery, DueWebhook, Key
@@ -80,18 +87,16 @@ class OpenDeliveries:
             return []
         now = self._loop.time()
         ahead = claims[0].now - now
-        begun = [self._begun(claim, now, ahead) for claim in claims]
+        paces = {webhook: self._pace(webhook) for webhook in {one.webhook_id for one in claims}}
+        begun = []
+        for claim in claims:
+            pace = paces[claim.webhook_id]
+            pace.open += 1
+            begun.append(OpenDelivery(claim, pace, pace.slow, ahead, now, not pace.slow))
+        self._busy.update(dict.fromkeys(paces.values()))
+        self.expected += sum(one.expected for one in begun)
         self._open.update(dict.fromkeys(begun))
         return begun
-
-    def _begun(self, claim: Delivery, now: float, ahead: float) -> OpenDelivery:
-        pace = self._pace(claim.webhook_id)
-        if not pace.open:
-            self._busy[pace] = None
-        pace.open += 1
-        quick = not pace.slow
-        self.expected += quick
-        return OpenDelivery(claim, pace, pace.slow, ahead, now, quick)
 
     def moment(self, one: OpenDelivery) -> Moment:
         """Now: the same for all that were claimed with it."""
@@ -99,11 +104,11 @@ class OpenDeliveries:
         at = loop + one.ahead
         return Moment(loop, datetime.fromtimestamp(at, UTC), b"%d" % int(at))
 
-    def start(self, one: OpenDelivery, moment: Moment) -> None:
-        """It is sent now."""
-        one.started, one.waits = moment.loop, True
-        if not one.slow:
-            self._quick.begin(one)
+    def start(self, some: Sequence[OpenDelivery], moment: Moment) -> None:
+        """They are sent now."""
+        for one in some:
+            one.started, one.waits = moment.loop, True
+        self._quick.begin_all(one for one in some if not one.slow)
 
     def answered(self, one: OpenDelivery) -> tuple[float, float]:
         """It has an answer, and keeps its place until that is recorded.
@@ -112,10 +117,13 @@ class OpenDeliveries:
         """
         now, one.waits = self._loop.time(), False
         if one.expected:
-            self._no_more_expected(one)
+            self.expected -= 1
+            one.expected = False
+            self._quick.end(one)
         pace, seconds = one.pace, now - one.started
         pace.slow = seconds >= SLOW_AFTER
-        pace.window = window_after(pace.window, seconds=seconds)
+        if pace.slow or pace.window < WIDEST_WINDOW:
+            pace.window = window_after(pace.window, seconds=seconds)
         return one.started + one.ahead, now + one.ahead
 
     def unanswered(self) -> bool:

@@ -27,7 +27,7 @@ from app.infra.observe import DELIVERIES
 from app.infra.tasks import Tasks
 from app.webhooks import endpoints, publish, records
 from app.webhooks.claimed import Key
-from app.webhooks.open_deliveries import OpenDelivery
+from app.webhooks.open_deliveries import OpenDeliveries, OpenDelivery
 from app.webhooks.records import Alike, DeliveryEnd
 
 log = structlog.get_logger(__name__)
@@ -50,14 +50,15 @@ class DeliveryResult:
     """One try at a claimed delivery; times are Unix seconds of the database's clock.
 
     `key` is the attempt's id, in hexadecimal digits, once it has been tried to write it: those that
-    are written together are made together. A `bare` one says whether it was taken and no more:
-    nothing in it came from outside.
+    are written together are made together. `well`: the endpoint has taken it. A `bare` one says
+    that and no more: nothing in it came from outside.
     """
 
     of: OpenDelivery
     answer: Answer
     started: float
     finished: float
+    well: bool
     bare: bool = False
     key: str = ""
 
@@ -68,20 +69,19 @@ class DeliveryResult:
 
     def laid_bare(self) -> "DeliveryResult":
         """The same without what the endpoint said."""
-        bare = Answer(200) if self.answer.ok else Answer(None, DeliveryError.INTERNAL_ERROR)
+        bare = Answer(200) if self.well else Answer(None, DeliveryError.INTERNAL_ERROR)
         return replace(self, answer=bare, bare=True)
 
     def is_judged(self) -> bool:
         """Whether it says something bad of the endpoint."""
-        return not self.answer.ok and not self.bare
+        return not self.well and not self.bare
 
 
 class DeliveryRecorder:
     """Writes the results of one worker. `recorded` hears of each once it is written.
 
     With it comes the state that the delivery now has; None where the claim had been taken over, or
-    where it cannot be written in any form: then it waits again. `unanswered`: how many deliveries
-    are under way whose answers may be expected soon.
+    where it cannot be written in any form: then it waits again.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class DeliveryRecorder:
         database: Database,
         tasks: Tasks,
         recorded: Callable[[DeliveryResult, DeliveryState | None], None],
-        unanswered: Callable[[], int],
+        deliveries: OpenDeliveries,
     ) -> None:
         self._database = database
         self._recorded = recorded
-        self._unanswered = unanswered
+        self._open = deliveries
         self._writer = GroupWriter(
             "webhooks.results", self._write, _by_batch, self._told, self._pause, 2,
             lambda result: recorded(result, None),
@@ -113,24 +113,24 @@ class DeliveryRecorder:
                 await self._writer.idle.wait()
 
     def _pause(self, _new: int) -> float:
-        return min(LONGEST_PAUSE, PAUSE_FOR_EACH * self._unanswered())
+        expected = self._open.expected
+        return min(LONGEST_PAUSE, PAUSE_FOR_EACH * expected) if expected else 0.0
 
     async def _write(self, batch: Sequence[DeliveryResult]) -> States:
         new = [one for one in batch if not one.key]
         for one, key in zip(new, uuid7_hexes(len(new)), strict=True):
             one.key = key
         states = await self._record(batch)
-        ended = Counter(
-            (states[one.key] or "taken_over", one.answer.error or "")
-            for one in batch
-            if one.key in states
-        )
-        for (state, error), count in ended.items():
-            DELIVERIES.labels(state, error).inc(count)
+        odd = [one for one in batch if states.get(one.key) is not DeliveryState.DELIVERED]
+        DELIVERIES.labels(DeliveryState.DELIVERED, "").inc(len(batch) - len(odd))
+        for one in odd:
+            if one.key in states:
+                state, error = states[one.key] or "taken_over", one.answer.error or ""
+                DELIVERIES.labels(state, error).inc()
         return states
 
     async def _record(self, batch: Sequence[DeliveryResult]) -> States:
-        if not any(result.is_judged() for result in batch):
+        if all(result.well or result.bare for result in batch):
             async with self._database.autocommit() as session:
                 return await _written(session, batch)
         async with self._database.transaction() as session:
@@ -145,13 +145,14 @@ class DeliveryRecorder:
         return states
 
     def _told(self, result: DeliveryResult, state: DeliveryState | None) -> None:
-        _tell(result, state)
+        if not result.well:
+            _tell(result, state)
         self._recorded(result, state)
 
 
 def _by_batch(results: Sequence[DeliveryResult]) -> list[list[DeliveryResult]]:
     """Those of endpoints of which nothing bad is said are one statement each."""
-    bad = {one.of.claim.webhook_id for one in results if one.is_judged()}
+    bad = {one.of.claim.webhook_id for one in results if not one.well and one.is_judged()}
     if not bad:
         return by_size(results, BATCH)
     well = [one for one in results if one.of.claim.webhook_id not in bad]
@@ -160,17 +161,15 @@ def _by_batch(results: Sequence[DeliveryResult]) -> list[list[DeliveryResult]]:
 
 
 def _tell(result: DeliveryResult, state: DeliveryState | None) -> None:
-    answer = result.answer
-    if not answer.ok:
-        log.info(
-            "webhook_not_delivered",
-            webhook=str(result.of.claim.webhook_id),
-            delivery=result.of.claim.event_id,
-            attempt=result.of.claim.attempts,
-            status=answer.status,
-            error=answer.error,
-            state=state,
-        )
+    log.info(
+        "webhook_not_delivered",
+        webhook=str(result.of.claim.webhook_id),
+        delivery=result.of.claim.event_id,
+        attempt=result.of.claim.attempts,
+        status=result.answer.status,
+        error=result.answer.error,
+        state=state,
+    )
 
 
 async def _judge(session: Connection, batch: Sequence[DeliveryResult], states: States) -> None:
@@ -223,15 +222,25 @@ async def disable(session: Connection, webhook: UUID, why: DisabledReason) -> No
 
 async def _written(session: Connection, batch: Sequence[DeliveryResult]) -> States:
     """What became of each that was not locked. That most are answered alike is said once."""
-    first, places = batch[0].answer, dict[UUID, int]()
+    first = batch[0].answer
+    tenants = {one.of.claim.webhook_id: one.of.claim.tenant_id for one in batch}
+    places = {webhook: place for place, webhook in enumerate(tenants, 1)}
     ends: list[DeliveryEnd] = []
     states: States = {}
     for result in batch:
-        webhook = result.of.claim.webhook_id
-        end = _end(result, first, places.setdefault(webhook, len(places) + 1))
+        claim, key = result.of.claim, result.key
+        end: DeliveryEnd = {
+            "id": key,
+            "webhook": places[claim.webhook_id],
+            "event_id": claim.event_id,
+            "fence": claim.fence,
+            "started": result.started,
+            "finished": result.finished,
+        }
         ends.append(end)
-        states[result.key] = end.get("state", DeliveryState.DELIVERED)
-    tenants = {one.of.claim.webhook_id: one.of.claim.tenant_id for one in batch}
+        states[key] = DeliveryState.DELIVERED
+        if result.answer is not first or not result.well or result.bare:
+            states[key] = _add_unlike(end, result, first)
     not_written = await records.record(session, ends, Alike(tenants, first.status, first.text))
     for key, taken_over in not_written.items():
         if taken_over:
@@ -241,24 +250,17 @@ async def _written(session: Connection, batch: Sequence[DeliveryResult]) -> Stat
     return states
 
 
-def _end(result: DeliveryResult, alike: Answer, place: int) -> DeliveryEnd:
-    claim, answer = result.of.claim, result.answer
-    end: DeliveryEnd = {
-        "id": result.key,
-        "webhook": place,
-        "event_id": claim.event_id,
-        "fence": claim.fence,
-        "started": result.started,
-        "finished": result.finished,
-    }
+def _add_unlike(end: DeliveryEnd, result: DeliveryResult, alike: Answer) -> DeliveryState:
+    """Add to `end` what is not as with most; returns the state that the delivery shall have."""
+    answer, state = result.answer, DeliveryState.DELIVERED
     if answer is not alike and (answer.status, answer.text) != (alike.status, alike.text):
         end |= {"own": True, "status": answer.status, "answer": answer.text}
-    if result.bare or not answer.ok:
+    if result.bare or not result.well:
         due = _next_try(result)
-        ended = DeliveryState.DELIVERED if answer.ok else DeliveryState.FAILED
+        ended = DeliveryState.DELIVERED if result.well else DeliveryState.FAILED
         state = ended if due is None else DeliveryState.PENDING
         end |= {"state": state, "due_at": due, "error": answer.error, "bare": result.bare}
-    return end
+    return state
 
 
 def _next_try(result: DeliveryResult) -> datetime | None:

@@ -54,8 +54,10 @@ def signed(event: bytes, second: bytes, body: bytes, keys: Sequence[SigningKey])
     `event` is its id, fit for a header; `second` Unix seconds, as digits. As they are sent.
     """
     text = b"%b.%b.%b" % (event, second, body)
-    some = [b"v1," + b2a_base64(key.sign(text), newline=False) for key in keys]
-    return HEADERS % (event, second, some[0] if len(some) == 1 else b" ".join(some))
+    signature = b"v1," + b2a_base64(keys[0].sign(text), newline=False) if keys else b""
+    for key in keys[1:]:
+        signature += b" v1," + b2a_base64(key.sign(text), newline=False)
+    return HEADERS % (event, second, signature)
 
 
 class SigningKeys:

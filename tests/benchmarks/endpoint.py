@@ -96,11 +96,16 @@ class Endpoint:
         found = json.loads(self._process.stdout.readline())
         return [Posted(*one) for one in found["posts"]], found["connections"]
 
-    def bare_post_us(self, body: str, posts: int, at_once: int) -> float:
-        """CPU microseconds of a POST by the product's client, signed by nobody, kept alive."""
+    def bare_post_us(self, body: str, posts: int, at_once: int, tree: str | None = None) -> float:
+        """CPU microseconds of a POST by the product's client, signed by nobody, kept alive.
+
+        `tree`: whose client it is; this one's where none is named.
+        """
         self.arrivals()
         command = [sys.executable, "-m", __name__, f"{self.url}/bare", str(posts), str(at_once)]
-        said = subprocess.run(command, input=body, capture_output=True, text=True, check=True)
+        said = subprocess.run(
+            command, input=body, capture_output=True, text=True, check=True, cwd=tree
+        )
         arrived, _ = self.arrivals()
         assert [one.path for one in arrived] == ["/bare"] * posts, len(arrived)
         return float(said.stdout) / posts * 1e6

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import text
@@ -14,6 +14,7 @@ from app.core.event import rfc3339
 from app.infra import clock
 from app.infra.ids import uuid7
 from app.infra.queue import DELIVER
+from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 from app.webhooks import publish, service
 from tests.benchmarks.endpoint import Endpoint, Posted, running_endpoint
@@ -46,10 +47,21 @@ LEFT = """
 CLEAR = "TRUNCATE deliveries, delivery_attempts"
 
 
+class Door(Protocol):
+    """A runtime, and its database for the benchmark's own statements."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """What tenants and webhooks are made by."""
+
+    async def sql(self, statement: str, **values: object) -> list[tuple[Any, ...]]:
+        """One statement in a transaction of its own."""
+
+
 class Backends:
     """Tenants with webhooks that all lead to one fast endpoint, each by a path of its own."""
 
-    def __init__(self, ready: Ready, endpoint: Endpoint) -> None:
+    def __init__(self, ready: Door, endpoint: Endpoint) -> None:
         self._ready = ready
         self.endpoint = endpoint
         self.tenants: list[UUID] = []

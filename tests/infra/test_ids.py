@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import RFC_4122, UUID
 
 from app.infra import clock
-from app.infra.ids import AT_ONCE, uuid7, uuid7_hex
+from app.infra.ids import AT_ONCE, ROOM, uuid7, uuid7_hex, uuid7_hexes
 
 
 def test_an_id_is_a_uuid_of_version_7_made_now() -> None:
@@ -47,6 +47,18 @@ def test_a_forked_process_shares_no_random_bits() -> None:
         child.join()
     drawn = [tail for tails_of_one in tails for tail in tails_of_one]
     assert len(set(drawn)) == len(drawn)
+
+
+def test_ids_that_are_made_together_follow_each_other_and_no_others_are_among_them() -> None:
+    before, groups, after = uuid7(), [uuid7_hexes(500) for _ in range(50)], uuid7()
+    for made in groups:
+        numbers = [UUID(one) for one in made]
+        assert {(one.version, one.variant) for one in numbers} == {(7, RFC_4122)}
+        assert all(before.int >> 80 <= one.int >> 80 <= after.int >> 80 for one in numbers)
+        assert [one.int - numbers[0].int for one in numbers] == list(range(500))
+    assert len({UUID(made[0]).int & ~ROOM for made in groups}) == 50
+    assert len({one for made in groups for one in made}) == 25_000
+    assert uuid7_hexes(0) == []
 
 
 def test_its_digits_alone_are_those_of_an_id() -> None:

@@ -21,6 +21,13 @@ async def test_what_lasts_too_long_is_told_of_once_in_order_and_what_ended_is_no
     while len(over) < 4:
         await asyncio.sleep(0.005)
     assert over[3] == "e"
+    watch.begin_all(["f", "g", "h"])
+    watch.end("g")
+    while len(over) < 6:
+        await asyncio.sleep(0.005)
+    assert (over[4:], len(watch)) == (["f", "h"], 0)
+    watch.begin_all([])
+    assert watch._timer is None
 
 
 async def test_whoever_hears_may_raise_begin_and_end_others_and_the_rest_are_told_of() -> None:

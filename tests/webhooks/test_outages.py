@@ -253,6 +253,34 @@ async def test_a_result_that_fits_no_column_holds_up_nobody(
         assert len(answering.asked) == 2
 
 
+async def test_an_event_that_cannot_be_read_or_is_gone_holds_up_no_other(
+    database: str, redis: str
+) -> None:
+    async with receiving() as receiver, place(database, redis) as here:
+        tenant = await here.webhook(receiver.url)
+        await here.tell(tenant, 4)
+        found = await here.rows("SELECT event_id FROM deliveries ORDER BY event_id")
+        bad, gone, *well = [row["event_id"] for row in found]
+        await here.execute(f"UPDATE deliveries SET event_id = 'evt_x' WHERE event_id = '{bad}'")
+        await here.execute(f"DELETE FROM tenant_events WHERE id = '{UUID(gone[4:])}'")
+        here.webhook_dispatcher.wake()
+
+        async def ended() -> bool:
+            return sorted(await here.states(tenant)) == [
+                "delivered",
+                "delivered",
+                "failed",
+                "pending",
+            ]
+
+        await eventually(ended)
+        errors = await here.rows("SELECT event_id, error FROM deliveries WHERE error IS NOT NULL")
+        assert {row["event_id"]: row["error"] for row in errors} == {
+            "evt_x": DeliveryError.INTERNAL_ERROR, gone: DeliveryError.EVENT_NOT_KEPT,
+        }  # fmt: skip
+        assert sorted(post.headers["webhook-id"] for post in receiver.posts) == sorted(well)
+
+
 async def test_a_claim_whose_answer_was_lost_is_made_again(database: str, redis: str) -> None:
     async with receiving() as receiver, place(database, redis) as here:
         tenant = await here.webhook(receiver.url)
@@ -289,10 +317,10 @@ async def test_times_are_the_databases(database: str, redis: str) -> None:
     """A signature's time goes on from the time that came with the claim, not by the host's clock."""
     flights = OpenDeliveries(slowed=lambda: None)
     there = time.time() + 3_600
-    claim = Delivery(uuid7(), "e", uuid7(), None, None, 1, 1, there, there)
+    claim = Delivery(uuid7(), uuid7(), "e", None, None, 1, 1, there, there)
     (one,) = flights.begin([claim])
     moment = flights.moment(one)
-    flights.start(one, moment)
+    flights.start([one], moment)
     assert 0 <= moment.at.timestamp() - there + 1e-6 < 5
     assert int(moment.second) == int(moment.at.timestamp())
     assert flights.unanswered()

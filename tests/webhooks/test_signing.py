@@ -33,7 +33,7 @@ def test_a_body_says_the_event_as_live_streams_do_with_its_id() -> None:
     data = {"user_id": "bö\u2028b", "numbers": [1, -1.5, 10**15], "nested": {"a": None, "b": True}}
     as_kept = json.dumps(data, ensure_ascii=False)
     event = DueEvent("evt_1", "ring.started", AT, as_kept, "default:one", None)
-    claim = Delivery(ONE, "evt_1", ONE, ONE, 3, 1, 1, 0.0, 0.0)
+    claim = Delivery(ONE, ONE, "evt_1", ONE, 3, 1, 1, 0.0, 0.0)
     said = json.loads(body_of(claim, event))
     told = envelope(session_id=ONE, cid="default:one", seq=3, kind="ring.started", at=AT, data=data)
     assert said == {"id": "evt_1", **told}
@@ -42,7 +42,7 @@ def test_a_body_says_the_event_as_live_streams_do_with_its_id() -> None:
 
 def test_the_body_of_a_tenants_own_event_names_no_call() -> None:
     event = DueEvent("evt_1", "push.alarm", AT, "{}", None, None)
-    claim = Delivery(ONE, "evt_1", ONE, None, None, 1, 1, 0.0, 0.0)
+    claim = Delivery(ONE, ONE, "evt_1", None, None, 1, 1, 0.0, 0.0)
     assert json.loads(body_of(claim, event)) == {
         "id": "evt_1", "type": "push.alarm", "at": "2026-11-21T08:00:00.123Z", "data": {},
     }  # fmt: skip
@@ -64,7 +64,7 @@ EVENT = st.builds(
 def test_a_body_is_written_to_the_byte_as_its_envelope_is(
     event: DueEvent, seq: int, call: UUID
 ) -> None:
-    claim = Delivery(ONE, event.event_id, ONE, call, seq, 1, 1, 0.0, 0.0)
+    claim = Delivery(ONE, ONE, event.event_id, call, seq, 1, 1, 0.0, 0.0)
     assert event.cid is not None
     told = envelope(session_id=call, cid=event.cid, seq=seq, kind=event.type, at=event.at, data={})
     whole = {"id": event.event_id, **told, "data": orjson.Fragment(event.data)}

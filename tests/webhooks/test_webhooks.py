@@ -229,7 +229,7 @@ async def test_a_dead_workers_claims_are_taken_over(
         await free_orphans(backend.runtime)
         assert await in_state(backend, "pending") == 1
         late = WebhookDispatcher(backend.runtime, dead._worker_id, SafeHttp(allow_private=True))
-        assert await late._claim() == []  # the condemned one, thawed
+        assert await late._claim() == ([], None)  # the condemned one, thawed
         await late.stop(1)
         await webhook_dispatcher.look()
         posts = await receiver.wait_for(2)
