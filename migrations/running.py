@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app.infra import database_hosts
+from app.infra.at_hand import OF_DRIVER
 from app.infra.connections import SHORT, Patience, server_settings
-from app.infra.db import OF_DRIVER
 from app.infra.errors import AppError
 from app.infra.locks import MIGRATING as LOCK
 from app.infra.outage import DatabaseAway, sqlstate

@@ -1,9 +1,10 @@
 """Rings in two round trips, where nothing wants a transaction: one finds, one writes."""
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -20,6 +21,8 @@ from app.infra.outage import lacks_function
 from app.push.batches import BATCHED_FROM
 
 log = structlog.get_logger(__name__)
+
+Made = TypeVar("Made")
 
 LOOK_AGAIN: Final = 60.0
 """Seconds after which a function that was missing is asked for again."""
@@ -78,9 +81,26 @@ async def ring_at_once(session: Connection, orders: Sequence[RingRequest]) -> Ru
         first.setdefault(one.cid, n)
     begun = [(orders[n], started[n]) for n in first.values()]
     keys = [kept_row(one, change, now) for one, change in begun if one.key is not None]
+    told = Meanwhile(lambda: {n: answer_of(orders[n], started[n]) for n in first.values()})
     done = await begin(session, [change for _, change in begun], now, found.tokens, keys)
     if done is None:
         return None
     added, applied = done
-    taken = [n for n in first.values() if orders[n].session_id in added]
-    return {n: answer_of(orders[n], started[n]) for n in taken}, applied
+    answers = told.made()
+    return {n: one for n, one in answers.items() if orders[n].session_id in added}, applied
+
+
+class Meanwhile(Generic[Made]):
+    """What is made in the next turn of the loop, so while a statement that leaves in this one is
+    worked on; its answer then waits for less."""
+
+    def __init__(self, make: Callable[[], Made]) -> None:
+        self._make = make
+        self._made: Made | None = None
+        asyncio.get_running_loop().call_soon(self.made)
+
+    def made(self) -> Made:
+        """It; made now, if its turn has not come."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made

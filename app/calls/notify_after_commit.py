@@ -1,5 +1,6 @@
 """After the commit: hints to those who look at the rows anyway, and counts of what happened."""
 
+import asyncio
 from collections import Counter
 from functools import partial
 
@@ -17,6 +18,11 @@ def notify_after_commit(runtime: Runtime, applied: Applied) -> None:
     if applied.webhooks:
         runtime.queue.enqueue(DELIVER, applied.webhooks)
     runtime.news.tell(applied.news)
+    # in the next turn: what is told leaves with this one
+    asyncio.get_running_loop().call_soon(_count, applied)
+
+
+def _count(applied: Applied) -> None:
     for kind, count in Counter(kind for kind, _ in applied.events).items():
         CALL_EVENTS.labels(kind.value).inc(count)
     for _, seconds in applied.events:

@@ -120,6 +120,11 @@ class Connections:
         event.listen(pool_of, "checkin", self._returned)
         event.listen(pool_of, "handle_error", self._failed)
 
+    def is_sound(self, driver: Any, used: float) -> bool:
+        """Whether one that was `used` then (`time.monotonic()`) need not be asked if it lives."""
+        lately = used > self._doubted and time.monotonic() < used + UNUSED
+        return lately and not driver.is_closed()
+
     def abandon(self) -> None:
         """Throw every connection away, those in use too: what waits on one fails at once."""
         for connection in list(self._open):
@@ -152,8 +157,7 @@ class Connections:
         driver = adapted.driver_connection
         if driver.is_closed():  # its end was heard of while it rested
             raise DisconnectionError("the server has closed this connection")
-        used = record.info.get("used", 0.0)
-        if used > self._doubted and time.monotonic() < used + UNUSED:
+        if self.is_sound(driver, record.info.get("used", 0.0)):
             return
         try:
             adapted.run_async(lambda one: one.execute("SELECT 1", timeout=PING))

@@ -3,7 +3,6 @@
 PostgreSQL 15 or later, READ COMMITTED. A store takes a `Session` and never commits.
 """
 
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,20 +11,18 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import orjson
 from sqlalchemy import Executable, FromClause, Table, TextClause, Uuid, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import DateTime
 
+from app.infra.at_hand import AtHand, Use
 from app.infra.clock import ask
 from app.infra.connections import LONG, SHORT, Connections, Patience
-from app.infra.observe import DATABASE_WAIT
-from app.infra.outage import DatabaseAway, Outage, is_away, refuses_writes
+from app.infra.outage import Outage
 from app.infra.settings import Settings
 from app.infra.statements import answer, dicts
 
@@ -56,10 +53,6 @@ class Base(DeclarativeBase):
 Base.metadata.naming_convention = Base.metadata_naming
 
 
-OF_DRIVER = (asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
-"""What SQLAlchemy passes on as it is when a connection ends while it is being set up."""
-
-
 class Database:
     """The connections of one process; belongs to one event loop. See `app.infra.connections`."""
 
@@ -78,6 +71,7 @@ class Database:
         self._vital: Database | None = None
         self.engine = self._connections.engine
         self._each = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._at_hand = AtHand(self._connections)
 
     @property
     def patient(self) -> "Database":
@@ -106,11 +100,9 @@ class Database:
         async with self._connected(self.engine) as session, session.begin():
             yield session
 
-    @asynccontextmanager
-    async def autocommit(self) -> AsyncIterator[Connection]:
+    def autocommit(self) -> "Use":
         """A connection on which each statement is a transaction, committed when it is answered."""
-        async with self._connected(self._each) as session:
-            yield session
+        return self._connected(self._each)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:
@@ -149,49 +141,10 @@ class Database:
                 if other is not None:
                     pools.push_async_callback(other.close)
             pools.push_async_callback(self._connections.close)
+            pools.push_async_callback(self._at_hand.close)
 
-    @asynccontextmanager
-    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[Connection]:
-        """A connection. Raises DatabaseAway when none can be had, or it does not answer in time.
-
-        Tells of outages, once for all who meet them.
-        """
-        had, refused, begun = False, False, time.perf_counter()
-        try:
-            session = await engine.connect()
-            had = True
-            DATABASE_WAIT.observe(time.perf_counter() - begun)
-            async with _given_back(session):
-                yield session
-                refused = self._outage.is_of_writes and await refuses_writes(session)
-        except (SQLAlchemyError, OSError, *OF_DRIVER) as error:
-            if not had:
-                self._outage.seen(error)
-                raise DatabaseAway("no connection to the database") from error
-            if is_away(error):
-                self._outage.seen(error)
-            raise
-        else:
-            if not refused:
-                self._outage.over()
-
-
-@asynccontextmanager
-async def _given_back(session: Connection) -> AsyncIterator[None]:
-    """Give a connection back to its pool at the end.
-
-    Where no transaction is left that must be rolled back, that waits for nothing, and needs no task
-    of its own which nobody's being cancelled can interrupt: two turns of the loop for each use.
-    """
-    try:
-        yield
-    except BaseException:
-        await session.__aexit__(None, None, None)
-        raise
-    if session.in_transaction():
-        await session.__aexit__(None, None, None)
-    else:
-        await session.close()
+    def _connected(self, engine: AsyncEngine) -> "Use":
+        return Use(engine, self._at_hand, self._outage, each=engine is self._each)
 
 
 def connect(settings: Settings) -> Database:

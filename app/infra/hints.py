@@ -8,18 +8,20 @@ and the sweep finds them within a second, as it does when Celery's is lost
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as Lost
 
 from app.infra.hint_lanes import LanePauses
 from app.infra.news import REDIS_AWAY
 from app.infra.outage import Outage
 from app.infra.push_hints import PushHint, read_hint
-from app.infra.redis_line import WITHIN, RedisLine
+from app.infra.redis_line import WITHIN, Command, RedisLine, packed
 from app.infra.supervision import Health
 from app.infra.tasks import Tasks
 
@@ -31,6 +33,10 @@ MOST_RINGS: Final = 50
 
 KEPT_FOR: Final = 10
 """Seconds for which a message stays that no worker took and whose process died with it."""
+
+COUNTED: Final[Sequence[Command]] = (("LLEN", KEY), ("EXPIRE", KEY, KEPT_FOR))
+AFTER_IT: Final = packed(*COUNTED)
+"""What is said with each message."""
 
 LISTEN: Final = 1.0
 """Seconds for which a worker waits for a hint at a time: less than the client waits for Redis."""
@@ -88,14 +94,15 @@ class Hints:
         if not (free and self._pauses.may_tell(whose, len(hints), loop.time())):
             by_queue()
             return
-        message = orjson.dumps([str(hint) for hint in hints]).decode()
+        message = orjson.dumps([str(hint) for hint in hints])
+        put = self._line.put(packed(("LPUSH", KEY, message)) + AFTER_IT)
         otherwise = Once(by_queue)
         loop.call_later(UNSAID, otherwise)
-        self._telling = self._tasks.spawn("tell", self._tell(message, otherwise), of_all=True)
+        self._telling = self._tasks.spawn("tell", self._tell(message, otherwise, put), of_all=True)
 
-    async def _tell(self, message: str, otherwise: "Once") -> None:
+    async def _tell(self, message: bytes, otherwise: "Once", put: bool) -> None:
         try:
-            taken = await self._push(message)
+            taken = await self._push(message, put)
             if not taken:
                 await asyncio.sleep(AHEAD)
                 (removed,) = await self._line.say(("LREM", KEY, 1, message))
@@ -113,15 +120,19 @@ class Hints:
         finally:
             self._telling = None
 
-    async def _push(self, message: str) -> bool:
+    async def _push(self, message: bytes, put: bool) -> bool:
         """Whether a worker was waiting, and has it: by then nothing is left in the list.
 
-        In no transaction, since who waits is served between its commands only after the whole.
+        `put`: it has left already, unless its connection was lost while it rested. In no
+        transaction, since who waits is served between its commands only after the whole.
         """
-        _, left, _ = await self._line.say(
-            ("LPUSH", KEY, message), ("LLEN", KEY), ("EXPIRE", KEY, KEPT_FOR)
-        )
-        return not left
+        answers: list[Any] = []
+        if put:
+            with contextlib.suppress(Lost):
+                answers = await self._line.answers(1 + len(COUNTED))
+        if not answers:
+            answers = await self._line.say(("LPUSH", KEY, message), *COUNTED)
+        return not answers[1]
 
     async def hear(
         self, take: Callable[[list[PushHint]], object], idle: Callable[[], bool]

@@ -93,11 +93,15 @@ def notice_the_vanished(listener: socket.socket) -> None:
     """Have connections accepted here end once the peer is gone; Linux hands the options on.
 
     TCP_USER_TIMEOUT (RFC 5482) bounds unacknowledged data, keep-alive probes an idle connection.
-    Where an option is not known it is left out: keep-alive comments then do their best.
+    Where an option is not known it is left out: keep-alive comments then do their best. What is
+    written leaves at once (TCP_NODELAY): a second answer, or event, would else wait until the peer
+    has acknowledged the first.
     """
     if listener.family not in {socket.AF_INET, socket.AF_INET6}:
         return
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # asyncio sets it only where a socket says its protocol, which an accepted one does not
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for name, value in (
         ("TCP_KEEPIDLE", PROBE_AFTER),
         ("TCP_KEEPINTVL", PROBE_EVERY),

@@ -18,6 +18,17 @@ WITHIN: Final = 2.0
 Command = tuple[str | bytes | int | float, ...]
 
 
+def packed(*commands: Command) -> bytes:
+    """These commands as they are said to Redis (RESP: arrays of bulk strings)."""
+    said: list[bytes] = []
+    for command in commands:
+        said.append(b"*%d\r\n" % len(command))
+        for word in command:
+            raw = word if isinstance(word, bytes) else str(word).encode()
+            said.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
+    return b"".join(said)
+
+
 class RedisLine:
     """One connection, made when first used and again when it was lost. One task at a time."""
 
@@ -34,21 +45,46 @@ class RedisLine:
         each of them twice. Raises RedisError or OSError.
         """
         async with asyncio.timeout(within):
-            if not self._connection.is_connected:
+            if self._writer() is None:
                 return await self._say(commands)
             try:
                 return await self._say(commands)
             except Lost:
                 return await self._say(commands)
 
+    def put(self, said: bytes) -> bool:
+        """Have these commands (`packed`) leave with this turn of the loop; `answers` follows.
+
+        False where there is no connection yet: nothing has been said.
+        """
+        writer = self._writer()
+        if writer is None:
+            return False
+        writer.write(said)
+        return True
+
+    def _writer(self) -> Any:
+        """Where to write what is said; None where there is no connection, or none any more."""
+        writer = getattr(self._connection, "_writer", None)
+        return None if writer is None or writer.is_closing() else writer
+
+    async def answers(self, count: int, within: float = WITHIN) -> list[Any]:
+        """The answers to so many commands that were put. Raises RedisError or OSError."""
+        async with asyncio.timeout(within):
+            return await self._read(count)
+
     async def _say(self, commands: tuple[Command, ...]) -> list[Any]:
         connection = self._connection
-        if not connection.is_connected:
+        if self._writer() is None:
+            await connection.disconnect(nowait=True)  # of one that has ended while it rested
             await connection.connect()
+        await connection.send_packed_command(packed(*commands), check_health=False)
+        return await self._read(len(commands))
+
+    async def _read(self, count: int) -> list[Any]:
+        connection = self._connection
         try:
-            packed = connection.pack_commands(commands)
-            await connection.send_packed_command(packed, check_health=False)
-            return [await connection.read_response() for _ in commands]
+            return [await connection.read_response() for _ in range(count)]
         except RedisError:
             await connection.disconnect(nowait=True)  # the other answers are on their way
             raise

@@ -8,6 +8,7 @@ of a result, which cost more than all that the driver does for it.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Executable, TextClause, text
@@ -18,6 +19,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+_NAME = itemgetter(0)
 _ARRAY = re.compile(r"CAST\(:(\w+) AS (\w+)\[\]\)")
 
 
@@ -79,7 +81,7 @@ async def answer(
     except BaseException as error:
         await session.run_sync(_failed, error)
         raise
-    return tuple(one[0] for one in cursor.description or ()), cursor._rows  # noqa: SLF001
+    return tuple(map(_NAME, cursor.description or ())), cursor._rows  # noqa: SLF001
 
 
 def dicts(found: Answer) -> list[dict[str, Any]]:

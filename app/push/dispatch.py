@@ -66,6 +66,8 @@ def _is_lost(result: Result) -> bool:
 
 def _sorted(hints: Sequence[PushHint]) -> tuple[list[UUID], list[UUID], list[UUID], list[UUID]]:
     """Rings with something due, calls with batches, rings with something due soon, and unclear."""
+    if len(hints) == 1 and hints[0].of is HintOf.RING:  # as nearly all
+        return [hints[0].id], [], [], []
     of: dict[HintOf, list[UUID]] = {one: [] for one in HintOf}
     for hint in hints:
         of[hint.of].append(hint.id)

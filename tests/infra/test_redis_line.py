@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import ResponseError
 
 from app.infra import news
-from app.infra.redis_line import RedisLine
+from app.infra.redis_line import RedisLine, packed
 from app.infra.settings import Settings
 
 
@@ -55,3 +56,23 @@ async def test_a_server_that_says_nothing_is_waited_for_no_longer_than_one_says(
     await client.lpush("list", "a")
     await asyncio.sleep(0)
     assert await line.say(("RPOP", "list")) == [b"a"]  # nobody waits any more, nor took it
+
+
+async def test_what_is_put_leaves_at_once_and_is_answered_in_its_order(line: RedisLine) -> None:
+    put = packed(("LPUSH", "list", b"a\r\n", "\u00fc"), ("LLEN", "list"), ("EXPIRE", "list", 10))
+    assert not line.put(put)  # there is no connection yet
+    assert await line.say(("STRLEN", "text")) == [0]
+    assert line.put(put)
+    assert await line.answers(3) == [2, 2, 1]
+    assert await line.say(("RPOP", "list"), ("RPOP", "list")) == [b"a\r\n", "\u00fc".encode()]
+
+
+async def test_what_is_put_on_a_lost_connection_is_not_answered_and_may_be_said_again(
+    client: Redis, line: RedisLine
+) -> None:
+    (first,) = await line.say(("CLIENT", "ID"))
+    await client.client_kill_filter(_id=str(first))
+    if line.put(packed(("LPUSH", "list", "a"))):
+        with pytest.raises(Lost):
+            await line.answers(1)
+    assert await line.say(("LPUSH", "list", "b"), ("RPOP", "list")) == [1, b"b"]

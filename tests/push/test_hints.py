@@ -198,3 +198,18 @@ async def test_many_hints_go_by_celery_where_redis_does_not_answer(
 
 async def _in_queue(runtime: Runtime, messages: int) -> bool:
     return bool(await runtime.redis.llen(QUEUE) == messages)
+
+
+@pytest.mark.usefixtures("patience")
+async def test_a_hint_is_told_whose_connection_was_lost_while_it_rested(bench: Bench) -> None:
+    async with ringing(bench.tenant, direct=True) as runtime:
+        heard, by_queue = asyncio.Queue[list[PushHint]](), list[None]()
+        async with beside("hear", runtime.hints.hear(heard.put_nowait, lambda: True)):
+            for _ in range(2):
+                await eventually(lambda: _someone_waits(runtime))
+                hint = PushHint(HintOf.RING, uuid7())
+                runtime.hints.tell([hint], lambda: by_queue.append(None))
+                assert await asyncio.wait_for(heard.get(), 10) == [hint]
+                await asyncio.sleep(0.05)
+                await runtime.redis.client_kill_filter(_type="normal", skipme=True)
+        assert by_queue == []
