@@ -139,6 +139,11 @@ RESULT = {
     "rows": as_json([{"id": one, "fence": 1, "state": "accepted"} for one in IDS]),
     "attempts": "[]",
 }
+TAKEN = {
+    "ids": IDS,
+    "rows": as_json([(one, 1, 200, 9.0, 9.5) for one in IDS]),
+    "worker": IDS[0],
+}
 NOW = datetime.now(UTC)
 ERASED = USER | {"tombstone": "erased~1", "calls": IDS}
 PAGE = USER | {
@@ -184,6 +189,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     **{f"forget {n}": (one, {"pushes": IDS}) for n, one in enumerate(retention.OF_PUSHES)},
     "tries at pushes": (claims.TRIED, tries_of([(one, NOW, NOW) for one in IDS])),
     "record": (records.RECORD, RESULT),
+    "record taken": (records.TAKEN, TAKEN),
     **{
         f"{column} {by}": (
             sql,
@@ -403,8 +409,8 @@ async def test_to_find_and_begin_a_call_reads_no_large_table_from_end_to_end(fil
 
 
 ONE_BY_ONE = (
-    "claim rings", "claim pushes", "claim again", "look", "record", "live names", "lock", "calls",
-    "members", "in calls", "calling back", "drop rings", "stops", "missed", "hold users",
+    "claim rings", "claim pushes", "claim again", "look", "record", "record taken", "live names",
+    "lock", "calls", "members", "in calls", "calling back", "drop rings", "stops", "missed", "hold users",
     "silenced", "tokens given up", "lock tokens",
 )  # fmt: skip
 PLANS = text("SELECT max(custom_plans) FROM pg_prepared_statements")

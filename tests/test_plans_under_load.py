@@ -4,6 +4,7 @@ Thousands of rings live, registrations are fresh and history is long, while Post
 are from before: as in the first minute of a rush, when plans are made that stay.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.calls import apply, lost, ringing, saving
+from app.calls import apply, begin_pairs, lost, ringing, saving
 from app.calls import late_devices as late
 from app.calls import store as calls
 from app.calls.schemas import RingIn
@@ -212,13 +213,21 @@ FLIGHT = text("""
 """)
 
 
-async def test_to_record_many_compares_no_result_with_each_row(rush: AsyncConnection) -> None:
+@pytest.mark.parametrize("statement", [records.RECORD, records.TAKEN], ids=["any", "taken"])
+async def test_to_record_many_compares_no_result_with_each_row(
+    rush: AsyncConnection, statement: TextClause
+) -> None:
     """It did, by a plan that came from nothing being known: a hundred results cost 10,000 looks."""
     rows = [dict(row) for row in (await rush.execute(FLIGHT, {"count": 100})).mappings()]
-    values = {"ids": [row["id"] for row in rows], "rows": as_json(rows), "attempts": "[]"}
-    explained = text("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + records.RECORD.text)
-    plan = plan_of((await rush.execute(explained, values)).scalar_one())
     assert len(rows) == 100
+    values: dict[str, Any] = {"ids": [row["id"] for row in rows]}
+    if statement is records.RECORD:
+        values |= {"rows": as_json(rows), "attempts": "[]"}
+    else:
+        taken = [(row["id"], row["fence"], 200, 1.0, 2.0) for row in rows]
+        values |= {"rows": as_json(taken), "worker": rows[0]["worker"]}
+    explained = text("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + statement.text)
+    plan = plan_of((await rush.execute(explained, values)).scalar_one())
     assert most_looks(plan) <= 2 * len(rows)
 
 
@@ -246,9 +255,7 @@ TOKENS = text("""
 
 async def test_to_ring_many_compares_no_row_with_each_call(rush: AsyncConnection) -> None:
     """It did, as above: a hundred rings of two phones cost 20,000 looks at the calls before them."""
-    tokens = [dict(row) for row in (await rush.execute(TOKENS, {"count": 100})).mappings()]
-    now = (await rush.execute(calls.CLOCK)).scalar_one()
-    changes = [_ring(one["user_id"], now) for one in tokens]
+    changes, tokens, now = await _begun(rush)
     some = [
         saving.calls_as_rows([apply.as_inserted(change) for change in changes]),
         *apply._new_rows(changes, apply.members_of(changes), now, tokens),
@@ -256,8 +263,35 @@ async def test_to_ring_many_compares_no_row_with_each_call(rush: AsyncConnection
     statement = db._insert_with(tuple(one.shape() for one in some), "session_id")
     explained = text("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + statement.text)
     plan = plan_of((await rush.execute(explained, db._values(some))).scalar_one())
-    assert len(tokens) == 100
     assert most_looks(plan) <= 2 * len(tokens)
+
+
+async def test_to_ring_many_pairs_compares_no_row_with_each_call(rush: AsyncConnection) -> None:
+    """The statement of the function for calls of two."""
+    changes, tokens, now = await _begun(rush)
+    asked = begin_pairs.document(changes, now, tokens)
+    assert asked is not None
+    said = {"asked": as_json(asked), "the_tenant": asked["tenant_id"], "the_moment": now}
+    said["the_deadline"] = asked["deadline"]
+    kinds = {"asked": "jsonb", "the_tenant": "uuid"}
+    sql = re.sub(
+        r"\b(asked|the_tenant|the_moment|the_deadline)\b",
+        lambda found: f"CAST(:{found[1]} AS {kinds.get(found[1], 'timestamptz')})",
+        begin_pairs.WRITE,
+    )
+    explained = text("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + sql)
+    plan = plan_of((await rush.execute(explained, said)).scalar_one())
+    assert most_looks(plan) <= 2 * len(tokens)
+
+
+async def _begun(
+    rush: AsyncConnection,
+) -> tuple[list[apply.Change], list[dict[str, Any]], datetime]:
+    """A hundred calls that begin, each of one who has a token; those, and the time."""
+    tokens = [dict(row) for row in (await rush.execute(TOKENS, {"count": 100})).mappings()]
+    assert len(tokens) == 100
+    now = (await rush.execute(calls.CLOCK)).scalar_one()
+    return [_ring(one["user_id"], now) for one in tokens], tokens, now
 
 
 def _ring(user: str, now: datetime) -> apply.Change:

@@ -46,7 +46,8 @@ async def ring(database: Database, orders: Sequence[RingRequest]) -> Rung:
             if not lacks_function(error):
                 raise
             _asked_again[database] = time.monotonic() + LOOK_AGAIN
-            log.error("function_missing", function="begin_calls")  # noqa: TRY400
+            missing = "begin_pairs" if "begin_pairs" in str(error) else "begin_calls"
+            log.error("function_missing", function=missing)  # noqa: TRY400
         else:
             if rung is not None:
                 return rung

@@ -10,8 +10,6 @@ What is not plain it is not asked to write. It writes nothing where what was fou
 user of the tenant has been erased since, or a key was used before: NULL, and the long way is gone.
 """
 
-import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -20,7 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.calls import idempotency, saving
+from app.calls import begin_pairs, idempotency, saving
 from app.calls.apply import (
     Applied,
     Change,
@@ -31,12 +29,13 @@ from app.calls.apply import (
     rings_of,
     to_push,
 )
+from app.calls.begin_sql import FORGETTING, KEEPING, SAID, bound, in_lines
 from app.calls.ring_pushes import ring_pushes
 from app.core.call import CallState
 from app.core.event import rfc3339
 from app.events import store as events
 from app.infra.connections import SHORT
-from app.infra.db import Connection, Insert, Row, Shape, as_json, insert_sql, insert_with_sql
+from app.infra.db import Connection, Insert, Row, Shape, as_json, insert_with_sql
 from app.infra.statements import answer
 from app.push.batches import BATCHED_FROM
 from app.push.models import Push
@@ -59,25 +58,6 @@ PARTS: Final[Mapping[str, Shape]] = MappingProxyType(
 )
 """What is written of new calls, by its name in the document that the function takes."""
 
-# Names that no column has: PL/pgSQL would not know which is meant.
-_SAID: Final = {
-    "tenant_id": "the_tenant",
-    "created_at": "the_moment",
-    "due_at": "the_moment",
-    "deadline": "the_deadline",
-    "purpose": "'ring'",
-}
-# Of a key that somebody had before, or has at this moment: the long way knows what it is told.
-_KEEP: Final = """
-        WITH kept AS ({kept})
-        SELECT count(*) INTO the_kept FROM kept;
-        IF the_kept < jsonb_array_length(asked -> 'keys') THEN
-            {forget};
-            RETURN NULL;
-        END IF;"""
-_FORGET: Final = """DELETE FROM idempotency WHERE session_id = ANY (ARRAY(
-                SELECT k.session_id FROM jsonb_to_recordset(asked -> 'keys') AS k(session_id uuid)
-                {but}))"""
 _HEARING: Final = """SELECT DISTINCT jsonb_array_elements_text(one -> 'to') AS user_id
             FROM jsonb_array_elements(the_events) one"""
 _OF_EVENTS: Final = {
@@ -156,23 +136,19 @@ BEGIN
         'taken', to_jsonb(the_taken), 'webhooks', the_webhooks, 'feeds', the_feeds);
 END $$"""
 
-LINE: Final = 98
-
 
 def statements() -> dict[str, str]:
     """The statements of the function that every ring needs, without where their rows go."""
     rows = {f"rows{n}": f"asked -> '{name}'" for n, name in enumerate(PARTS)}
     said = {
-        f"same{n}_{name}": _SAID[name]
-        for n, shape in enumerate(PARTS.values())
-        for name in shape[4]
+        f"same{n}_{name}": SAID[name] for n, shape in enumerate(PARTS.values()) for name in shape[4]
     }
     written = insert_with_sql(tuple(PARTS.values()), "session_id")
     body, last = written.rsplit(" SELECT id FROM i0", 1)
     assert not last
-    told = _bound(f"{events.ADD_EVENTS}, d AS ({deliveries.ADD_OF_CALLS})", _OF_EVENTS)
+    told = bound(f"{events.ADD_EVENTS}, d AS ({deliveries.ADD_OF_CALLS})", _OF_EVENTS)
     return {
-        "write": f"{_bound(body, rows | said)}\n    SELECT array_agg(id) FROM i0",  # noqa: S608
+        "write": f"{bound(body, rows | said)}\n    SELECT array_agg(id) FROM i0",  # noqa: S608
         "tell": f"""WITH {told}
     SELECT (SELECT jsonb_agg(DISTINCT webhook_id) FROM d),
         (SELECT jsonb_object_agg(user_id, seq) FROM f)""",  # noqa: S608  (names of ours)
@@ -184,31 +160,12 @@ def function() -> str:
 
     A column more that a new call's row has is a migration that makes it anew, by this.
     """
-    said = {f"same0_{name}": _SAID[name] for name in idempotency.NEW[4]}
-    kept = _bound(insert_sql(idempotency.NEW), {"rows0": "asked -> 'keys'"} | said)
-    keep = _KEEP.format(kept=kept, forget=_FORGET.format(but=""))
-    forget = _FORGET.format(but="WHERE k.session_id <> ALL (coalesce(the_taken, '{}'))")
     write, tell = statements().values()
     write = write.replace("SELECT array_agg(id) FROM", "SELECT array_agg(id) INTO the_taken FROM")
     made = _FUNCTION.format(
-        idle=SHORT.idle, keep=keep, write=write, forget=forget, tell=tell, feeds=_TELL
+        idle=SHORT.idle, keep=KEEPING, write=write, forget=FORGETTING, tell=tell, feeds=_TELL
     )
-    return "\n".join(map(_in_lines, made.splitlines()))
-
-
-def _in_lines(line: str) -> str:
-    """A line of SQL as lines that a migration may have; no word of ours holds a space."""
-    indent = " " * (len(line) - len(line.lstrip()) + 4)
-    if len(line) <= LINE:
-        return line
-    return textwrap.fill(
-        line, LINE, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
-
-
-def _bound(sql: str, values: Mapping[str, str]) -> str:
-    """SQL with what its parameters are in the function."""
-    return re.sub(r"(?<![:\w]):(\w+)", lambda found: values[found[1]], sql).strip()
+    return in_lines(made)
 
 
 BEGIN: Final = text("SELECT begin_calls(CAST(:asked AS jsonb))")
@@ -239,12 +196,14 @@ async def begin(
     `now` and `tokens` are as they were found; `keys`: the answers to keep, for those that are
     taken. None: nothing is written, and the long way is left.
     """
-    asked = document(changes, now, tokens) if all(is_plain(one, now) for one in changes) else None
+    function, asked = begin_pairs.BEGIN, begin_pairs.document(changes, now, tokens)
+    if asked is None and all(is_plain(one, now) for one in changes):
+        function, asked = BEGIN, document(changes, now, tokens)
     if asked is None:
         return None
     if keys:
         asked["keys"] = idempotency.in_order(keys)
-    _, rows = await answer(session, BEGIN, {"asked": as_json(asked)})
+    _, rows = await answer(session, function, {"asked": as_json(asked)})
     done = rows[0][0]
     if done is None:
         return None

@@ -314,8 +314,8 @@ def _insert(n: int, shape: Shape, where: str = "") -> str:
     return f"INSERT INTO {table.name} ({names}) SELECT {found} FROM {some} {joined.join} {suffix}"  # noqa: S608
 
 
-def as_json(rows: Sequence[Row] | Row) -> str:
-    """Rows, or a document of some, as JSON for `json_to_recordset`; bytes as PostgreSQL writes."""
+def as_json(rows: Sequence[Row | Sequence[Any]] | Row) -> str:
+    """Rows, or a document of some, as JSON for the server to read; bytes as PostgreSQL writes."""
     return orjson.dumps(rows, default=_plain).decode()
 
 

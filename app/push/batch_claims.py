@@ -88,7 +88,7 @@ def _open_places(worker: UUID, row: Row) -> list[ClaimedPlace]:
     session_id, tenant_id, app_id, now = (
         row["session_id"], row["tenant_id"], row["app_id"], row["now"],
     )  # fmt: skip
-    facts = None if call is None else CallFacts(**call)
+    facts = None if call is None else CallFacts(*call)
     stamp, settings, found = row["credentials"], row["settings"], list[ClaimedPlace]()
     for place, (push, ring, token_id, device, user, token, registered_at, version) in enumerate(
         zip(

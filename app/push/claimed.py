@@ -31,7 +31,7 @@ class CallFacts:
     """What payloads tell of a call; `joined` are those who are in it with what is shown of them,
     the longest first.
 
-    Read by `claims.CALL`, one JSON object of these names.
+    Read by `claims.CALL`, which has them in this order.
     """
 
     id: str
@@ -103,7 +103,7 @@ class RingRow(RowValue):
     def from_row(cls, row: Sequence[Any]) -> Self:
         """With the call's facts as a value."""
         ring, user_id, created_at, deadline, call = row
-        return cls(ring, user_id, created_at, deadline, CallFacts(**call))
+        return cls(ring, user_id, created_at, deadline, CallFacts(*call))
 
 
 @frozen
@@ -160,7 +160,7 @@ class ClaimedPush(RowValue):
             PURPOSES.get(purpose, Purpose.AGAIN),  # numbered
             TOKEN_KINDS[kind],
             ENVIRONMENTS[environment],
-            None if call is None else CallFacts(**call),
+            None if call is None else CallFacts(*call),
             credentials,
             settings,
             () if tried is None else [(status, reason) for status, reason in tried],

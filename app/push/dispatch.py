@@ -37,7 +37,6 @@ __all__ = ["LEASE", "Dispatcher"]
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-RINGS_AT_ONCE = 100
 BATCHES_AT_ONCE = 2
 LONG_AGO = 0.5
 """Seconds after which a push that only waits for a connection is looked at all the same."""
@@ -119,9 +118,9 @@ class Dispatcher:
     async def send(self, hints: Sequence[PushHint]) -> None:
         """Claim and send what these hints are of, one or a thousand.
 
-        By the hundred, two hundreds at a time: the first phones of a group ring while the pushes of
-        the next are claimed. A stop may be due in a moment only, when nothing of its ring can be
-        handed over any more. What a hint of any kind is of is tried in turn.
+        By the hundred or two, two claims at a time: the first phones ring while the pushes of the
+        next are claimed. A stop may be due in a moment only, when nothing of its ring can be handed
+        over any more. What a hint of any kind is of is tried in turn.
         """
         rings, calls, later, unclear = _sorted(hints)
         rung = await self._send_rings([*rings, *unclear])
@@ -135,12 +134,13 @@ class Dispatcher:
 
     async def _send_rings(self, rings: Sequence[UUID]) -> set[UUID]:
         """Which of them rang: of these no stop is about to be sent."""
-        starts = iter(range(0, len(rings), RINGS_AT_ONCE))
+        together = claims.rings_together(len(rings))
+        starts = iter(range(0, len(rings), together))
         rung: set[UUID] = set()
 
         async def go_on() -> None:
             for start in starts:
-                some = rings[start : start + RINGS_AT_ONCE]
+                some = rings[start : start + together]
                 rung.update(
                     await self._claim_all(
                         lambda session, life, some=some: claims.claim_rings(  # type: ignore[misc]
@@ -149,7 +149,7 @@ class Dispatcher:
                     )
                 )
 
-        if len(rings) <= RINGS_AT_ONCE:
+        if len(rings) <= together:
             await go_on()  # in this turn of the loop
         else:
             await asyncio.gather(go_on(), go_on())
@@ -322,6 +322,7 @@ class Dispatcher:
         async with self._runtime.database.vital.rehearsal() as session:
             await claims.look(session, self.life.id, [(ring, 0)], [])
             await records.record(session, [nothing], [])
+            await records.record_taken(session, self.life.id, [(ring, 0, None, 0.0, 0.0)])
             none = Batch(ring, self.life.id, 0, clock.now(), [], [])
             await batch_claims.record(session, [none])
         async with self._runtime.database.autocommit() as session:

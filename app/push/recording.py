@@ -24,10 +24,12 @@ from app.push.results import (
     DatabaseClock,
     Result,
     ended,
+    is_plainly_taken,
     is_taken_in_batch,
     is_told,
     measure,
     narrate,
+    taken,
     tried,
 )
 
@@ -139,12 +141,12 @@ async def write(
     What is taken at the first try is written in its batch; all else leaves that before.
     """
     states: dict[UUID, PushState | None] = {}
-    taken: list[Result] = []
+    in_batches: list[Result] = []
     rest: list[Result] = []
     for result in results:
-        (taken if is_taken_in_batch(result) else rest).append(result)
-    if taken:
-        rest += await _take(session, taken, states, clock)
+        (in_batches if is_taken_in_batch(result) else rest).append(result)
+    if in_batches:
+        rest += await _take(session, in_batches, states, clock)
     places = {
         result.push.id: result.push.batch.id
         for result in rest
@@ -153,6 +155,12 @@ async def write(
     if places:
         gone = await batches.leave(session, places)
         rest = [one for one in rest if one.push.id not in places or one.push.id in gone]
+    workers = {result.push.claimed_by for result in rest}
+    if len(workers) == 1 and all(map(is_plainly_taken, rest)):
+        rows = [taken(result, clock) for result in rest]
+        written = await records.record_taken(session, workers.pop(), rows)
+        states |= dict.fromkeys(written, PushState.ACCEPTED)
+        rest = [one for one in rest if one.push.id not in written]
     if rest:
         states |= await records.record(session, *_rows(rest, clock))
     return states
@@ -160,13 +168,13 @@ async def write(
 
 async def _take(
     session: Connection,
-    taken: Sequence[Result],
+    accepted: Sequence[Result],
     states: dict[UUID, PushState | None],
     clock: DatabaseClock,
 ) -> list[Result]:
     """Write what was taken in its batch, and in `states`; returns what has left it."""
     in_hand: dict[UUID, Batch] = {}
-    for result in taken:
+    for result in accepted:
         push, outcome = result.push, result.outcome
         assert isinstance(push, ClaimedPlace)
         assert outcome is not None
@@ -174,7 +182,7 @@ async def _take(
         push.batch.take(push.place, clock.unix_at(outcome.started), clock.unix_at(outcome.ended))
     written = await batch_claims.record(session, list(in_hand.values()))
     left = []
-    for result in taken:
+    for result in accepted:
         push = result.push
         assert isinstance(push, ClaimedPlace)
         if push.batch.id not in written:

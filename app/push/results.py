@@ -23,7 +23,7 @@ from app.infra.ids import uuid7
 from app.infra.observe import PUSHES, RING_TO_ACCEPTED
 from app.push.claimed import ClaimedPlace, ClaimedPush
 from app.push.moments import Unix
-from app.push.records import PushEnd, PushTry
+from app.push.records import PushEnd, PushTry, TakenPush
 
 log = structlog.get_logger(__name__)
 DETAILED = logging.getLogger(__name__)
@@ -180,6 +180,19 @@ def is_taken_in_batch(result: Result) -> bool:
     """Whether a place's batch can say all of it: taken as it was asked for, at the first try."""
     push = result.push
     return isinstance(push, ClaimedPlace) and is_told(result) and not push.healed
+
+
+def is_plainly_taken(result: Result) -> bool:
+    """Whether of its push's row nothing changes but that it was accepted, and when."""
+    return is_told(result) and result.reason is None and not (result.push.healed or result.silent)
+
+
+def taken(result: Result, clock: DatabaseClock) -> TakenPush:
+    """What its row shall say of one that `is_plainly_taken`."""
+    push, outcome = result.push, result.outcome
+    assert outcome is not None
+    sent, answered = clock.unix_at(outcome.started), clock.unix_at(outcome.ended)
+    return push.id, push.fence, outcome.code or None, sent, answered
 
 
 @lru_cache(maxsize=1_024)

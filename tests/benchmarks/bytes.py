@@ -18,8 +18,8 @@ from app.infra.db import Connection, Database
 from app.infra.schema import upgrade
 from app.push import claims, records, worker_store
 from devkit.embedded import cluster, running_postgres
-from tests.benchmarks.statements import SETTINGS, taken
-from tests.push.test_claims_in_place import USERS, make_phones, ring_each
+from tests.benchmarks.statements import SETTINGS, at_once, taken
+from tests.push.test_claims_in_place import USERS, asked_of, make_phones
 
 RINGS, WARM, TOGETHER = 6_000, 600, 30
 TABLES = ("calls", "members", "rings", "pushes", "events")
@@ -39,12 +39,13 @@ async def ring(database: Database, worker: UUID, rings: int) -> None:
     """So many, each of one phone, written, claimed and recorded."""
     for first in range(0, rings, TOGETHER):
         users = [f"u{1 + (first + n) % USERS}" for n in range(TOGETHER)]
-        async with database.transaction() as session:
-            begun = await ring_each(session, users)
+        begun = [
+            hint.id for hint in (await at_once(database, asked_of([(u,) for u in users]))).hints
+        ]
         async with database.vital.autocommit() as session:
             claimed = await claims.claim_rings(session, worker, begun, 500)
         async with database.vital.autocommit() as session:
-            await records.record(session, [taken(push, worker) for push in claimed], [])
+            await records.record_taken(session, worker, [taken(push) for push in claimed])
 
 
 async def widths(session: Connection, table: str) -> dict[str, int]:

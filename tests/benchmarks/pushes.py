@@ -48,13 +48,12 @@ def some_id() -> Any:
     return Read(uuid7().bytes)
 
 
-def facts(number: int) -> dict[str, Any]:
+def facts(number: int) -> tuple[Any, ...]:
     """What a claim says of a call."""
-    return {
-        "id": str(some_id()), "type": "default", "name": f"call-{number}", "caller_id": "alice",
-        "caller_name": "Alice", "caller_avatar_url": None, "caller_handle": None, "title": None,
-        "video": True, "custom": None, "joined": None, "traceparent": None,
-    }  # fmt: skip
+    name = f"call-{number}"
+    return (
+        str(some_id()), "default", name, "alice", "Alice", None, None, None, True, None, None, None,
+    )  # fmt: skip
 
 
 class InMemory:
@@ -88,6 +87,8 @@ class InMemory:
             return (), [(batch, -1, 0) for batch in values["batches"]]
         if statement is records.RECORD:
             return (), [(push, "accepted") for push in values["ids"]]
+        if statement is records.TAKEN:
+            return (), [(push,) for push in values["ids"]]
         if statement in (batch_claims.LOOK, claims.LOOK):
             found = [(push, False, False, False, True) for push in values["pushes"]]
             return Look.__match_args__, found

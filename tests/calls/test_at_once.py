@@ -12,13 +12,14 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from app.calls import at_once, begin, lookup, ringing
+from app.calls import at_once, begin, begin_pairs, lookup, ringing
 from app.calls.apply import Change
 from app.calls.lost import Lost, User
 from app.calls.ringing import RingRequest, Rung
 from app.calls.schemas import RingIn
 from app.calls.slices import FIRST
 from app.core.event import rfc3339
+from app.core.frozen import replace
 from app.infra.db import Connection, Database, as_json, many, one
 from app.live import feeds
 from app.tenants import erasures
@@ -99,18 +100,22 @@ def order(*callees: Any, key: str | None = None, **more: Any) -> RingRequest:
     return ringing.resolve(TENANT, settings, request, device="server", key=key, owner="key:1")
 
 
-def some_orders(chance: random.Random) -> list[RingRequest]:
-    """A batch: cids that are free, taken and named twice, with much and with little said."""
-    return [some_order(chance, n) for n in range(chance.randint(1, 7))]
+def some_orders(chance: random.Random, callees: Sequence[int]) -> list[RingRequest]:
+    """A batch: cids that are free, taken and named twice, with much and with little said.
+
+    In order of their cids, as they are written: so is what users are told of several numbered.
+    """
+    orders = [some_order(chance, n, callees) for n in range(chance.randint(1, 7))]
+    return sorted(orders, key=lambda one: one.cid)
 
 
-def some_order(chance: random.Random, n: int) -> RingRequest:
+def some_order(chance: random.Random, n: int, several: Sequence[int]) -> RingRequest:
     named = chance.random() < 0.4
 
     def person(user: str) -> Any:
         return {"id": user, "name": f"{user} 'the\" \\ \u00e9\U0001f4de"} if named else user
 
-    callees = chance.sample(range(1, USERS), chance.choice((1, 1, 1, 2, 4)))
+    callees = chance.sample(range(1, USERS), chance.choice(several))
     caller: dict[str, Any] = {"id": f"u{chance.choice((0, 13))}"}
     if chance.random() < 0.4:
         caller |= {"name": "Alice", "avatar_url": "https://a.example/a.png"}
@@ -193,10 +198,13 @@ def said(answer: ringing.Answer, since: datetime, now: datetime) -> Any:
     return repr(answer) if isinstance(answer, Exception) else apart(answer, since, now)
 
 
-async def test_both_ways_write_the_same_and_say_the_same(db: Database) -> None:
+@pytest.mark.parametrize("callees", [(1, 1, 1, 2, 4), (1,)], ids=["any", "pairs"])
+async def test_both_ways_write_the_same_and_say_the_same(
+    db: Database, callees: Sequence[int]
+) -> None:
     chance, taken, told = dice(), 0, 0
     for _ in range(often(40, 800)):
-        orders = some_orders(chance)
+        orders = some_orders(chance, callees)
         assert at_once.may_be_at_once(orders)
         slow = await outcome(db, ringing.ring_new, orders)
         fast = await outcome(db, at_once.ring_at_once, orders)
@@ -232,12 +240,17 @@ async def test_what_is_not_plain_goes_the_whole_way_and_nothing_of_it_is_written
     assert not any(map(at_once.may_be_at_once, (large, twins)))
 
 
-async def test_the_function_is_as_the_code_makes_it(db: Database) -> None:
+MADE = {"begin_calls": begin.function, "begin_pairs": begin_pairs.function}
+
+
+async def test_the_functions_are_as_the_code_makes_them(db: Database) -> None:
     """A new call's row has a column more: a migration makes the function anew, by `function()`."""
-    async with db.autocommit() as session:
-        found = await one(session, text("SELECT prosrc FROM pg_proc WHERE proname = 'begin_calls'"))
-    assert found is not None
-    assert found["prosrc"] == begin.function().split("$$")[1]
+    for name, made in MADE.items():
+        async with db.autocommit() as session:
+            sql = text("SELECT prosrc FROM pg_proc WHERE proname = :name")
+            found = await one(session, sql, {"name": name})
+        assert found is not None
+        assert found["prosrc"] == made().split("$$")[1], name
 
 
 async def test_what_the_function_takes_has_the_shape_that_it_was_made_for(db: Database) -> None:
@@ -251,6 +264,32 @@ async def test_what_the_function_takes_has_the_shape_that_it_was_made_for(db: Da
         assert asked[name]
         for row in asked[name]:
             assert row.keys() <= {*columns, *same}, name
+
+
+async def test_only_calls_of_two_are_asked_of_the_function_for_them(db: Database) -> None:
+    """Also those whose phones ring by notifications, again and again; a call of three is not."""
+    pairs, three = [order("u1"), order("u5"), order("u6")], [order("u1"), order("u2", "u4")]
+    async with db.rehearsal() as session:
+        _, users, named = ringing.named(pairs)
+        found = await lookup.see_and_find(session, users, users, named)
+    assert begin_pairs.document(started(three, found.now), found.now, found.tokens) is None
+    asked = begin_pairs.document(started(pairs, found.now), found.now, found.tokens)
+    assert asked is not None
+    rows = {row[4]: dict(zip(begin_pairs.NAMES, row, strict=False)) for row in asked["calls"]}
+    assert rows.keys() == {"u1", "u5", "u6"}
+    assert {one["push"] is None for one in rows.values()} == {True, False}
+    assert "more" not in rows["u6"]
+    assert any(len(push) == 5 for push in rows["u5"]["more"])
+
+
+async def test_a_call_that_may_not_last_as_long_as_it_rings_ends_before(db: Database) -> None:
+    orders = [order("u1", ring_time=60), order("u4", ring_time=5)]
+    short = [replace(each, limits=replace(each.limits, length=10)) for each in orders]
+    slow = await outcome(db, ringing.ring_new, short)
+    fast = await outcome(db, at_once.ring_at_once, short)
+    assert slow == fast
+    assert fast is not None
+    assert sorted(row["due_at"] for row in fast["calls"]) == [5.0, 10.0]
 
 
 def started(orders: Sequence[RingRequest], now: datetime) -> list[Change]:
@@ -330,13 +369,16 @@ async def test_many_at_once_number_a_users_events_without_gaps(db: Database) -> 
 
 async def test_without_the_function_it_rings_all_the_same_and_says_so_once(db: Database) -> None:
     async with db.transaction() as session:
-        await session.execute(text("DROP FUNCTION begin_calls(jsonb)"))
+        for name in MADE:
+            await session.execute(text(f"DROP FUNCTION {name}(jsonb)"))
     orders = [order("u7"), order("u8")]
     with capture_logs() as logs:
         for each in orders:
             answers, _ = await at_once.ring(db, [each])
             assert answers.keys() == {0}
-    assert [line["event"] for line in logs] == ["function_missing"]
+    assert [(line["event"], line["function"]) for line in logs] == [
+        ("function_missing", "begin_pairs")
+    ]
     assert len(await written(db, orders)) == 2
 
 
@@ -362,7 +404,7 @@ async def test_its_statements_are_not_planned_anew_each_time(db: Database) -> No
     async with db.rehearsal() as session:
         driver = (await session.get_raw_connection()).driver_connection
         assert driver is not None
-        for name, sql in begin.statements().items():
+        for name, sql in (begin.statements() | begin_pairs.statements()).items():
             for place, variable in enumerate(NAMES, 1):
                 sql = re.sub(rf"\b{variable}\b", f"${place}", sql)
             await driver.execute(f"PREPARE {name} ({', '.join(NAMES.values())}) AS {sql}")
@@ -370,14 +412,16 @@ async def test_its_statements_are_not_planned_anew_each_time(db: Database) -> No
             orders = [order(f"u{chance.randrange(1, USERS)}", id=uuid4().hex)]
             _, users, pairs = ringing.named(orders)
             found = await lookup.see_and_find(session, users, users, pairs)
-            asked = begin.document(started(orders, found.now), found.now, found.tokens)
-            assert asked is not None
-            document = as_json(asked).replace("'", "''")
-            for name in begin.statements():
-                await driver.execute(
-                    f"EXECUTE {name} ('{document}', '{TENANT}', '{found.now}', "
-                    f"'{asked['deadline']}', '{as_json(asked['events'])}')"
-                )
+            for of in (begin, begin_pairs):
+                changes = started([order(f"u{chance.randrange(1, USERS)}")], found.now)
+                asked = of.document(changes, found.now, found.tokens)
+                assert asked is not None
+                document = as_json(asked).replace("'", "''")
+                for name in of.statements():
+                    await driver.execute(
+                        f"EXECUTE {name} ('{document}', '{TENANT}', '{found.now}', "
+                        f"'{asked['deadline']}', '{as_json(asked.get('events', []))}')"
+                    )
         plans = {row["name"]: row for row in await many(session, PREPARED)}
-    for name in begin.statements():
-        assert (plans[name]["custom_plans"], plans[name]["generic_plans"]) == (5, 4)
+    for name in begin.statements() | begin_pairs.statements():
+        assert (plans[name]["custom_plans"], plans[name]["generic_plans"]) == (5, 4), name

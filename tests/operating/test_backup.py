@@ -84,8 +84,9 @@ async def test_what_was_backed_up_rings_again_and_nothing_rings_past_its_deadlin
         status, restored = ringline(house, "restore", str(tmp_path / "one"))
         assert (status, restored["sealed"]) == (0, made["sealed"])
         async with _opened(house.settings()) as runtime, runtime.database.autocommit() as session:
-            found = await session.execute(text("SELECT to_regprocedure('begin_calls(jsonb)')"))
-            assert found.scalar_one() is not None, "what writes new calls is in the backup too"
+            for name in ("begin_calls", "begin_pairs"):
+                found = await session.execute(text(f"SELECT to_regprocedure('{name}(jsonb)')"))
+                assert found.scalar_one() is not None, "what writes new calls is in the backup too"
 
         await asyncio.sleep(max(0.0, rung + 6 - time.monotonic()))  # its time is over
         house.start(apis=1, workers=1)
