@@ -283,7 +283,7 @@ async def test_only_calls_of_two_are_asked_of_the_function_for_them(db: Database
 
 
 async def test_a_call_that_may_not_last_as_long_as_it_rings_ends_before(db: Database) -> None:
-    orders = [order("u1", ring_time=60), order("u4", ring_time=5)]
+    orders = [order("u1", id="a", ring_time=60), order("u4", id="b", ring_time=5)]
     short = [replace(each, limits=replace(each.limits, length=10)) for each in orders]
     slow = await outcome(db, ringing.ring_new, short)
     fast = await outcome(db, at_once.ring_at_once, short)
