@@ -56,12 +56,17 @@ class History:
     attempts: Sequence[Row]
     events: Sequence[Row]
     traceparent: str | None = None
+    whole: bool = True
+    """Whether these are all rows that there are."""
 
 
 async def of_call(
     session: Connection, tenant_id: UUID, session_id: UUID, *, limit: int | None = None
 ) -> History | None:
-    """What is known of a call, the first `limit` rows of a kind; None when the tenant has none."""
+    """What is known of a call, the first `limit` rows of a kind; None when the tenant has none.
+
+    Where there are as many of a kind as that, there may be more: it is not `whole`.
+    """
     row = (await session.execute(OF_TENANT, {"call": session_id, "tenant": tenant_id})).first()
     if row is None:
         return None
@@ -69,11 +74,13 @@ async def of_call(
     pushes = await many(session, PUSHES, values)
     times = [(push["id"], push["created_at"], push["deadline"]) for push in pushes]
     stored = stored_from(row, {})
+    rings, events = await many(session, RINGS, values), await many(session, EVENTS, values)
     return History(
         call=stored.call,
-        rings=await many(session, RINGS, values),
+        rings=rings,
         pushes=pushes,
         attempts=await many(session, ATTEMPTS, tries_of(times)),
-        events=await many(session, EVENTS, values),
+        events=events,
         traceparent=stored.traceparent,
+        whole=limit is None or max(len(rings), len(pushes), len(events)) < limit,
     )

@@ -1,5 +1,6 @@
 """The timeline of a call: its events, what its phones reported, every try at a push, in order."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,10 @@ from app.infra.db import Row
 from app.infra.runtime import Runtime
 from app.infra.traces import trace_id_of
 from app.infra.unreadable import mapping, readable
+
+MOST_ROWS = 5_000
+"""Rows of a kind that are read: a call of a thousand members has fewer, one that a loop rings anew
+again and again for hours has no end."""
 
 SHOWN = ("id", "session_id", "cid", "state", "reason", "title", "caller", "created_at", "ended_at")
 
@@ -52,20 +57,26 @@ class Line:
 async def of_call(runtime: Runtime, tenant_id: UUID, reference: str) -> dict[str, Any]:
     """The timeline of a call named `type:id` or by the id of its session.
 
-    {"call": {...}, "timeline": [{"at", "ms", "kind", "text", "user_id", "device_id", "data"}]}.
-    Raises NotFound, also for another tenant's call.
+    {"call": {...}, "timeline": [{"at", "ms", "kind", "text", "user_id", "device_id", "data"}],
+    "whole": whether that is all}. Raises NotFound, also for another tenant's call.
     """
     async with runtime.database.autocommit() as session:
         session_id = await find(session, tenant_id, reference)
-        known = await history.of_call(session, tenant_id, session_id)
+        known = await history.of_call(session, tenant_id, session_id, limit=MOST_ROWS)
     if known is None:
         raise not_found()
+    # the sentences of thousands of rows take longer than others may wait for the loop
+    return await asyncio.to_thread(_out, known)
+
+
+def _out(known: History) -> dict[str, Any]:
     call = known.call
     shown = call_out(call)
     return {
         "call": {name: shown[name] for name in SHOWN}
         | {"caller_id": call.caller_id, "trace_id": trace_id_of(known.traceparent)},
         "timeline": [line.out(call.created_at) for line in lines(known)],
+        "whole": known.whole,
     }
 
 

@@ -146,4 +146,5 @@ def show(
     if about["trace_id"]:
         head += f"\ntrace {about['trace_id']}"
     lines = [(f"{one['ms']:,}", one["user_id"] or "", one["text"]) for one in found["timeline"]]
-    answer(found, head + "\n" + columns(("ms", "Who", "What"), lines))
+    rest = "" if found["whole"] else "\nThere is more: only the first rows are read."
+    answer(found, head + "\n" + columns(("ms", "Who", "What"), lines) + rest)

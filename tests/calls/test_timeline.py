@@ -2,6 +2,7 @@
 
 import re
 
+from app.calls.timeline import MOST_ROWS
 from tests.e2e.house import Tenant, eventually, new_tenant
 
 
@@ -128,3 +129,25 @@ async def test_who_may_read_it(tenant: Tenant) -> None:
     async with new_tenant(tenant.house) as other:
         assert (await other.api.get(path)).json()["code"] == "call_not_found"
     assert (await tenant.api.get("/v1/calls/nonsense/timeline")).status_code == 404
+
+
+MORE = """
+    INSERT INTO events (session_id, seq, tenant_id, type, at, data)
+    SELECT session_id, seq + n, tenant_id, type, at, data
+    FROM events CROSS JOIN generate_series(1, CAST(:more AS integer)) n
+    WHERE session_id = :id AND seq = (SELECT max(seq) FROM events WHERE session_id = :id)
+"""
+
+
+async def test_one_without_end_is_cut_and_says_so(tenant: Tenant) -> None:
+    """A loop may ring the same members for hours: what is made of that others wait for."""
+    call = await tenant.ring("bob")
+    path = f"/v1/calls/{call['session_id']}/timeline"
+    assert (await tenant.api.get(path)).json()["whole"] is True
+    await tenant.execute(MORE, id=call["session_id"], more=MOST_ROWS)
+    answer = await tenant.api.get(path)
+    assert answer.status_code == 200
+    story = answer.json()
+    assert story["whole"] is False
+    events = [one for one in story["timeline"] if "push" not in one["data"]]
+    assert [one["data"]["seq"] for one in events] == list(range(1, MOST_ROWS + 1))

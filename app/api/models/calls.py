@@ -205,3 +205,7 @@ class TimelineOut(Out):
     timeline: Annotated[list[LineOut], MANY] = Field(
         description="what happened, the earliest first"
     )
+    whole: bool = Field(
+        description="whether that is all; false: it is of the first 5,000 events, rings or pushes",
+        examples=[True],
+    )

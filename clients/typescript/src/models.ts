@@ -1221,6 +1221,8 @@ export interface Timeline {
   call: TimelineCall;
   /** what happened, the earliest first */
   timeline: Line[];
+  /** whether that is all; false: it is of the first 5,000 events, rings or pushes */
+  whole: boolean;
 }
 
 /** A push address as the phone has it. */

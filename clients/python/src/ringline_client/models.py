@@ -1399,6 +1399,8 @@ class Timeline(TypedDict):
     """which call"""
     timeline: list[Line]
     """what happened, the earliest first"""
+    whole: bool
+    """whether that is all; false: it is of the first 5,000 events, rings or pushes"""
 
 
 class TokenIn(TypedDict):
