@@ -1,5 +1,6 @@
 """Ctrl-C while a command's modules are imported: one line, status 130, no traceback."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -7,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from app import cli
+from app.cli import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 SAID = "ringline: stopped before it began"
@@ -74,3 +78,16 @@ def test_who_is_told_to_ignore_it_goes_on(tmp_path: Path) -> None:
 
     status, said = pressed_at(("--version",), "typer", tmp_path, preexec_fn=ignore)
     assert (status, said) == (0, "")
+
+
+def test_what_is_imported_is_not_looked_through_and_what_a_command_makes_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rubbish of imports is none; a server's is."""
+    told: list[object] = []
+    monkeypatch.setattr(
+        gc, "freeze", lambda: told.append(("frozen, while off", not gc.isenabled()))
+    )
+    monkeypatch.setattr(commands, "run", lambda: told.append(("run, while on", gc.isenabled())))
+    cli.main()
+    assert told == [("frozen, while off", True), ("run, while on", True)]

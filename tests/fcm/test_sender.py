@@ -4,15 +4,20 @@ import asyncio
 import time
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from google.auth import crypt
 
 from app.core.push_policy import NoAnswer
 from app.fcm import oauth
 from app.fcm.message import message_of
 from app.fcm.sender import FcmSender
+from devkit.simulator import Simulator
+from devkit.simulator.google.accounts import Account
 from tests.apns.rig import QUICK, until
-from tests.fcm.conftest import Rig, push_to, some_token
+from tests.fcm.conftest import Rig, account_of, push_to, some_token
 
 
 async def test_a_ring_is_data_alone_and_urgent(rig: Rig) -> None:
@@ -194,3 +199,25 @@ async def test_no_answer_is_an_outcome(rig: Rig, fault, reached: bool | None) ->
     else:
         assert outcome.may_have_reached is reached
     await rig.settled()
+
+
+def test_a_sender_opens_without_testing_the_primes_of_a_key_that_were_tested(
+    google: tuple[Simulator, Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is 36 ms of the worker's loop; who reads the file has done it."""
+    account = account_of(google[1].json)
+    theirs = crypt.RSASigner.from_string(account.private_key, account.key_id)
+    told = []
+    load = serialization.load_pem_private_key
+
+    def noted(*words: Any, **more: Any) -> Any:
+        told.append(more)
+        return load(*words, **more)
+
+    monkeypatch.setattr(serialization, "load_pem_private_key", noted)
+    ours = account.signer()
+    assert told == [{"unsafe_skip_rsa_key_validation": True}]
+    assert (ours.key_id, ours.sign(b"so")) == (theirs.key_id, theirs.sign(b"so"))
+    account.private_key = "none"
+    with pytest.raises(ValueError, match="the account's private key cannot be read"):
+        account.signer()
