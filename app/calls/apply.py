@@ -56,18 +56,25 @@ class Applied:
 
 
 async def start(
-    session: Connection, changes: Sequence[Change], now: datetime, tokens: Sequence[Row]
+    session: Connection,
+    changes: Sequence[Change],
+    now: datetime,
+    tokens: Sequence[Row],
+    *,
+    batched: bool,
 ) -> tuple[set[UUID], Applied]:
     """Write new calls, those at least whose cid is free; returns which these are.
 
-    `tokens` are those of the users that are rung.
+    `tokens` are those of the users that are rung; `batched`: whether pushes may go in batches.
     """
     if not changes:
         return set(), Applied()
     calls = [as_inserted(change) for change in changes]
     owing = frozenset(change.decision.call.id for change in changes if change.stored.owed)
     rest = [change for change in changes if not change.stored.owed]
-    large = owing | await _batched(session, rest)  # who owes rings does so as batches are read
+    large = owing | await _batched(
+        session, rest, batched
+    )  # who owes rings does so as batches are read
     rows = _new_rows(changes, members_of(changes), now, tokens, large)
     added = await saving.add_calls(session, calls, rows)
     taken = [change for change in changes if change.decision.call.id in added]
@@ -91,10 +98,13 @@ async def apply(
     changes: Sequence[Change],
     now: datetime,
     tokens: Sequence[Row] | None = None,
+    *,
+    batched: bool | None = None,
 ) -> Applied:
     """Write what decisions say, set-wise, for calls that this transaction holds locked.
 
-    `tokens`: those of the users that are rung, where they are known.
+    `tokens`: those of the users that are rung, and `batched` whether pushes may go in batches,
+    where they are known.
 
     Tables are written in the lock order of docs/architecture.md: calls, members, rings, pushes,
     and the users' counters last.
@@ -115,7 +125,7 @@ async def apply(
     rings = rings_of(changes)
     if tokens is None:
         tokens = await tokens_of(session, rings) if rings else ()
-    large = await _batched(session, changes)
+    large = await _batched(session, changes, batched)
     await insert_all(session, _new_rows(changes, new, now, tokens, large))
     await _notify(session, changes, now)
     applied = Applied(hints=hints_of(changes, large))
@@ -164,10 +174,13 @@ def may_have_batches(call: Call) -> bool:
     return call.size >= batches.BATCHED_FROM
 
 
-async def _batched(session: Connection, changes: Sequence[Change]) -> frozenset[UUID]:
+async def _batched(
+    session: Connection, changes: Sequence[Change], all_read: bool | None
+) -> frozenset[UUID]:
     """Calls of which so many rings begin that their pushes are written in batches."""
     some = [one for one in changes if len(one.decision.rings) >= batches.BATCHED_FROM]
-    return await batches.batched(session, Counter(call for _, call, _ in to_push(some)))
+    begun = Counter(call for _, call, _ in to_push(some))
+    return await batches.batched(session, begun, all_read=all_read)
 
 
 def hints_of(changes: Sequence[Change], large: Collection[UUID]) -> list[PushHint]:

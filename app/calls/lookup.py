@@ -14,7 +14,7 @@ from app.devices import store as devices
 from app.infra import clock
 from app.infra.db import Connection, many
 from app.infra.horizon import NEXT
-from app.push import tokens
+from app.push import batches, tokens
 from app.push.tokens import User
 from app.tenants import store as tenants
 from app.users import store as users
@@ -22,19 +22,25 @@ from app.users import store as users
 _SEE_AND_FIND = (
     f"WITH seen AS ({devices.SEE_USERS.text}) "  # noqa: S608  (constants)
     f"SELECT found.*, {users.RULED} AS ruled, {tenants.STOPPED} AS stopped {{more}} "
-    f"FROM ({tokens.RINGABLE.text}) found"
+    "FROM ({found}) found"
 )
-SEE_AND_FIND = text(_SEE_AND_FIND.format(more=""))
+_PLAIN = {"found": tokens.RINGABLE.text}
+_BY_WAY = {"found": tokens.RINGABLE_BY_WAY.text}
+SEE_AND_FIND = text(_SEE_AND_FIND.format(more="", **_PLAIN))
 # in the first row alone: there may be hundreds of tokens
 _RULES = f", CASE WHEN row_number() OVER () = 1 THEN {RULES} END AS rules"
-SEE_FIND_AND_RULE = text(_SEE_AND_FIND.format(more=_RULES))
-_NUMBER = f", CASE WHEN row_number() OVER () = 1 THEN {NEXT} END AS number"
+SEE_FIND_AND_RULE = text(_SEE_AND_FIND.format(more=_RULES, **_PLAIN))
+_NUMBER = (
+    f", CASE WHEN row_number() OVER () = 1 THEN {NEXT} END AS number"
+    f", CASE WHEN row_number() OVER () = 1 THEN ({batches.ALL_READ.text}) END AS batched"
+)
 _NUMBERED = {
-    SEE_AND_FIND: text(_SEE_AND_FIND.format(more=_NUMBER)),
-    SEE_FIND_AND_RULE: text(_SEE_AND_FIND.format(more=_RULES + _NUMBER)),
+    SEE_AND_FIND: text(_SEE_AND_FIND.format(more=_NUMBER, **_BY_WAY)),
+    SEE_FIND_AND_RULE: text(_SEE_AND_FIND.format(more=_RULES + _NUMBER, **_BY_WAY)),
 }
 """The same for a transaction that writes by what it finds: it has a number from then on, so that an
-erasure which it does not see waits for its end (`app.infra.horizon`)."""
+erasure which it does not see waits for its end (`app.infra.horizon`), and knows whether pushes may
+go in batches."""
 
 MOST_RULED: Final = 10_000
 _ruled: Final = set[UUID]()
@@ -48,6 +54,7 @@ class Found:
 
     `ruled`: somebody of their tenants has preferences or blocks; `stopped`: a tenant of theirs has
     stopped all new ringing. `rules`: what those who are rung have, by the place of a pair.
+    `batched`: whether all workers take pushes in batches; asked in a transaction alone.
     """
 
     now: datetime
@@ -56,6 +63,7 @@ class Found:
     stopped: bool
     pairs: Sequence[Pair]
     rules: list[Any]
+    batched: bool
 
     def quiet(self, now: datetime) -> Mapping[Pair, Why]:
         """Those who are not to be rung at `now`, and why."""
@@ -96,7 +104,23 @@ async def see_and_find(
         rules = await rules_of(session, by_whom, now)
     if ruled is not expected:
         _remember(whose, ruled=ruled)
-    return Found(now, found, ruled, stopped, by_whom, rules)
+    return Found(now, found, ruled, stopped, by_whom, rules, bool(rows[0].get("batched")))
+
+
+OWED = text(
+    "SELECT found.*, CASE WHEN row_number() OVER () = 1 "  # noqa: S608  (constants)
+    f"THEN ({batches.ALL_READ.text}) END AS batched FROM ({tokens.RINGABLE_BY_WAY.text}) found"
+)
+
+
+async def find_owed(
+    session: Connection, users: Sequence[User]
+) -> tuple[datetime, list[dict[str, Any]], bool]:
+    """For a later slice of a call: the database's clock, the tokens at which these can be rung,
+    and whether all workers take pushes in batches."""
+    values = {"tenants": [user[0] for user in users], "users": [user[1] for user in users]}
+    rows = await many(session, OWED, values)
+    return *tokens.clock_and_tokens(rows), bool(rows[0]["batched"])
 
 
 def _remember(whose: Collection[UUID], *, ruled: bool) -> None:

@@ -1,8 +1,8 @@
 """The pushes of rings that begin: rows of the outbox, one for each token that rings."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from app.calls.saving import OF_RING, own_of
@@ -12,10 +12,16 @@ from app.infra.db import Connection, Insert, Row
 from app.infra.ids import uuid7
 from app.push import alerts, batches
 from app.push import tokens as push_tokens
-from app.push.new_pushes import OF_PUSH, NewRepeat, NewRing, begun, new_pushes
+from app.push.new_pushes import NewRepeat, NewRing, begun, new_pushes
+from app.push.tokens import User
 
 OfCall = tuple[UUID, UUID, Ring]
 """(tenant, call, ring)."""
+
+Way = tuple[str, str, str]
+"""(kind, app, environment)."""
+
+NONE: Final[Mapping[UUID, Row]] = {}
 
 
 async def tokens_of(session: Connection, rings: Sequence[OfCall]) -> Sequence[Row]:
@@ -41,7 +47,7 @@ def ring_pushes(
     push that exists stays as it is. `large`: calls of which they go in batches; `known`: (ring,
     token) that have one in a batch.
     """
-    by_user: dict[tuple[UUID, str], dict[UUID, Row]] = {}
+    by_user: dict[User, dict[UUID, Row]] = {}
     for token in tokens:
         by_user.setdefault((token["tenant_id"], token["user_id"]), {})[token["id"]] = token
     if not by_user or not rings:
@@ -49,27 +55,58 @@ def ring_pushes(
     usual = own_of(rings[0][0], rings[0][2])
     same: dict[str, Any] = dict(zip(OF_RING, usual, strict=True))
     same |= {"created_at": now, "purpose": Purpose.RING.value}
-    rows, in_batches, again = list[Row](), list[Row](), list[NewRepeat]()
-    for tenant, session_id, ring in rings:
-        own, to = own_of(tenant, ring), in_batches if session_id in large else rows
-        for token in by_user.get((tenant, ring.user_id), {}).values():
-            if known and (ring.uuid, token["id"]) in known:
-                continue
-            row: dict[str, Any] = {
-                "id": uuid7(),
-                "ring": ring.uuid,
-                "session_id": session_id,
-                "user_id": ring.user_id,
-                "token_id": token["id"],
-            }
-            if own != usual:
-                row |= {"tenant_id": tenant, "deadline": ring.deadline}
-            to.append(row)
+    batched = [one for one in rings if one[1] in large] if large else ()
+    alone = [one for one in rings if one[1] not in large] if large else rings
+    rows = [_row(one, token, usual) for one, token in _each(alone, by_user, known)]
+    again: list[NewRepeat] = []
+    if any(token["every"] is not None for token in tokens):
+        for one, token in _each(rings, by_user, known):
             if token["every"] is not None:
-                again += alerts.repeats(cast("NewRing", same | row), token["every"])
+                row = cast("NewRing", same | _row(one, token, usual))
+                again += alerts.repeats(row, token["every"])
     made = [begun(rows, same, late=late)]
-    if in_batches:
-        made.append(batches.in_batches(in_batches, OF_PUSH, same))
+    if places := _places(batched, by_user):
+        made.append(batches.in_batches(places, now))
     if again:
         made.append(new_pushes(again))
     return made
+
+
+def _each(
+    rings: Sequence[OfCall],
+    by_user: Mapping[User, Mapping[UUID, Row]],
+    known: Collection[tuple[UUID, UUID]],
+) -> Iterator[tuple[OfCall, Row]]:
+    """Each ring with each of its tokens, but those that are known."""
+    for one in rings:
+        tenant, _, ring = one
+        for token in by_user.get((tenant, ring.user_id), NONE).values():
+            if not known or (ring.uuid, token["id"]) not in known:
+                yield one, token
+
+
+def _row(of_call: OfCall, token: Row, usual: tuple[Any, ...]) -> dict[str, Any]:
+    tenant, session_id, ring = of_call
+    row = {
+        "id": uuid7(),
+        "ring": ring.uuid,
+        "session_id": session_id,
+        "user_id": ring.user_id,
+        "token_id": token["id"],
+    }
+    if own_of(tenant, ring) != usual:
+        row |= {"tenant_id": tenant, "deadline": ring.deadline}
+    return row
+
+
+def _places(
+    rings: Sequence[OfCall], by_user: Mapping[User, Mapping[UUID, Row]]
+) -> dict[batches.OfCall, Collection[list[batches.Place]]]:
+    """What is sent in batches, for each call those together that are sent by the same way."""
+    found: dict[batches.OfCall, dict[Way, list[batches.Place]]] = {}
+    for tenant, session_id, ring in rings:
+        ways = found.setdefault((tenant, session_id, ring.deadline), {})
+        for token in by_user.get((tenant, ring.user_id), NONE).values():
+            way = token["kind"], token["app_id"], token["environment"]
+            ways.setdefault(way, []).append((ring.uuid, token["id"], ring.user_id))
+    return {of_call: ways.values() for of_call, ways in found.items() if ways}

@@ -140,6 +140,8 @@ class Ringer:
 
     async def _instead(self, one: RingRequest, heard: Exception) -> dict[str, Any] | None:
         """What a request is answered of which this was heard; None: it is to be tried again."""
+        if isinstance(heard, ringing.Owes):  # raised, it would keep itself and the whole call
+            return await self._ring_owed(one, heard)
         try:
             if isinstance(heard, _Live):
                 return await self._ring_more(one)

@@ -10,7 +10,7 @@ from app.calls import idempotency as kept_rows
 from app.calls.apply import Applied, Change, as_inserted, start
 from app.calls.commands import Asked, Done
 from app.calls.idempotency import KeptKey
-from app.calls.lookup import see_and_find
+from app.calls.lookup import Found, see_and_find
 from app.calls.lost import Lost, User, lost_of, warnings_of
 from app.calls.ring_request import LONGEST_KEY, CidKey, RingRequest, resolve, ring_request
 from app.calls.rows import Stored
@@ -59,8 +59,11 @@ whose cid has a live call."""
 def named(orders: Sequence[RingRequest]) -> tuple[set[User], set[User], Iterator[Pair]]:
     """Who is named by these, who is rung, and by whom."""
     seen = {(one.tenant_id, user) for one in orders for user in one.users}
-    users = {(one.tenant_id, user) for one in orders for user in one.request.callee_ids}
-    return seen, users, (pair for one in orders for pair in one.pairs)
+    return seen, _rung(orders), (pair for one in orders for pair in one.pairs)
+
+
+def _rung(orders: Sequence[RingRequest]) -> set[User]:
+    return {(one.tenant_id, user) for one in orders for user in one.request.callee_ids}
 
 
 async def ring_new(session: Connection, orders: Sequence[RingRequest]) -> Rung:
@@ -69,15 +72,13 @@ async def ring_new(session: Connection, orders: Sequence[RingRequest]) -> Rung:
     Where a user was erased since it looked, none is started (`saving.add_calls`): as if each cid
     had a live call, which whoever looks for it does not find, and begins again.
     """
-    orders = await slices.first_slices(session, orders)
-    seen, users, pairs = named(orders)
-    found = await see_and_find(session, seen, users, pairs, numbered=True)
+    orders, found = await _found(session, orders)
     if found.stopped:
         return dict.fromkeys(range(len(orders)), stopped()), Applied()
     stands = await busy.standing(session, orders, found.now)
     now, tokens = stands.now, found.tokens
     quiet = found.quiet(now)
-    lost_users = await lost_of(session, users, tokens)
+    lost_users = await lost_of(session, _rung(orders), tokens)
     started = [
         start_of(one, now, lost_users, quiet, stands.busy, ruled=found.ruled) for one in orders
     ]
@@ -89,7 +90,8 @@ async def ring_new(session: Connection, orders: Sequence[RingRequest]) -> Rung:
     for n, one in enumerate(orders):
         if n not in answers and n not in twins and n not in aside:
             first.setdefault(one.cid, n)
-    added, applied = await start(session, [started[n] for n in first.values()], now, tokens)
+    some = [started[n] for n in first.values()]
+    added, applied = await start(session, some, now, tokens, batched=found.batched)
     taken = [n for n in first.values() if orders[n].session_id in added]
     if quiet or stands.busy or lost_users.silenced:
         await record_suppressed(session, [started[n] for n in taken])
@@ -103,6 +105,18 @@ async def ring_new(session: Connection, orders: Sequence[RingRequest]) -> Rung:
         if twin in answers:
             answers[n] = _repeat(orders[n], orders[twin].body_digest, answers[twin])
     return answers, applied
+
+
+async def _found(
+    session: Connection, orders: Sequence[RingRequest]
+) -> tuple[Sequence[RingRequest], Found]:
+    """What is found of these orders, and these as they are to be begun: the large ones with their
+    first slice, if all processes know of slices, which they do where pushes go in batches."""
+    begun = [slices.first_slice(one) if slices.is_large(one) else one for one in orders]
+    found = await see_and_find(session, *named(begun), numbered=True)
+    if found.batched or not any(one.owed for one in begun):
+        return begun, found
+    return orders, await see_and_find(session, *named(orders), numbered=True)
 
 
 def stopped() -> Conflict:

@@ -7,9 +7,10 @@ the sweep. So what anybody decides on is the whole call, and its rows are those 
 written at once.
 """
 
+import math
+from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -19,6 +20,7 @@ from sqlalchemy import text
 
 from app.calls import busy
 from app.calls.apply import Applied, Change, apply
+from app.calls.lookup import find_owed
 from app.calls.lost import lost_of, warnings_of
 from app.calls.ring_request import RingRequest
 from app.calls.rows import Stored
@@ -30,30 +32,18 @@ from app.core.frozen import frozen, replace
 from app.core.person import person_from, stored_person
 from app.infra import statements
 from app.infra.db import Connection, Row, as_json
-from app.push import batches, tokens
 from app.tenants.schemas import WhenBusy
 
 FROM: Final = 100
 """Callees from which a call is written by slices."""
 
-FIRST: Final = 50
-NEXT: Final = 150
-"""Callees of the first slice, and of each that follows at most."""
+FIRST: Final = 25
+NEXT: Final = 175
+"""Callees of the first slice, and of each that follows at most: these are of one size."""
 
 
-async def first_slices(session: Connection, orders: Sequence[RingRequest]) -> Sequence[RingRequest]:
-    """These requests, the large ones with the first slice for their callees and the others owed.
-
-    Only while pushes go in batches: all processes know of slices then.
-    """
-    large = {one.session_id: len(one.callees) for one in orders if _is_large(one)}
-    if not large:
-        return orders
-    sliced = await batches.batched(session, large)
-    return [first_slice(one) if one.session_id in sliced else one for one in orders]
-
-
-def _is_large(one: RingRequest) -> bool:
+def is_large(one: RingRequest) -> bool:
+    """Whether this is begun by slices, where it may be."""
     return len(one.callees) >= FROM and not one.notify
 
 
@@ -79,38 +69,51 @@ class Owed:
     kept: bool
 
 
+KEPT: Final = 8
+_kept: Final = OrderedDict[str, Owed]()
+"""What calls owe, by what their rows say: each slice asks, and to read it of 350 is 0.7 ms."""
+
+
 def debt_of(one: RingRequest, *, ruled: bool) -> str | None:
     """What the row of its call says of those it owes; None when it owes none."""
     if not one.owed:
         return None
-    callees = [
-        (callee.user_id, callee.ring_uuid, stored_person(callee.person))
-        for callee in (*one.callees, *one.owed)
-    ]
-    said = {
-        "callees": callees,
-        "ring_for": one.ring_time,
-        "give_up": one.give_up,
-        "urgent": one.urgent,
-        "when_busy": one.when_busy,
-        "ruled": ruled,
-        "kept": one.key is not None,
+    owed = Owed(
+        (*one.callees, *one.owed),
+        one.ring_time,
+        one.give_up,
+        one.urgent,
+        one.when_busy,
+        ruled,
+        one.key is not None,
+    )
+    said = {name: getattr(owed, name) for name in Owed.__match_args__} | {
+        "callees": [
+            (callee.user_id, callee.ring_uuid, stored_person(callee.person))
+            for callee in owed.callees
+        ]
     }
-    return orjson.dumps(said).decode()
+    return _keep(orjson.dumps(said).decode(), owed)
+
+
+def _keep(debt: str, owed: Owed) -> str:
+    _kept[debt] = owed
+    if len(_kept) > KEPT:
+        _kept.popitem(last=False)
+    return debt
 
 
 def owed_by(stored: Stored) -> Owed:
     """What this call owes; it owes something."""
-    assert stored.owed is not None
-    return _read(stored.owed)
-
-
-@lru_cache(maxsize=8)
-def _read(debt: str) -> Owed:
-    """Kept, as each slice asks: of 350 callees it is 0.7 ms."""
-    said = orjson.loads(debt)
-    callees = [Callee(user, UUID(ring), person_from(who)) for user, ring, who in said["callees"]]
-    return Owed(**said | {"callees": tuple(callees)})
+    debt = stored.owed
+    assert debt is not None
+    if debt not in _kept:
+        said = orjson.loads(debt)
+        callees = [
+            Callee(user, UUID(ring), person_from(who)) for user, ring, who in said["callees"]
+        ]
+        _keep(debt, Owed(**said | {"callees": tuple(callees)}))
+    return _kept[debt]
 
 
 PAID = text("""
@@ -148,6 +151,7 @@ async def pay(
     parts = [await _part(session, stored, most) for stored in calls]
     changes = [part.change for part in parts]
     found = None if others else [token for part in parts for token in part.tokens]
+    batched = all(part.batched for part in parts)
     last = [one for one in parts if one.is_last]
     rows = [
         {"session_id": one.call.id, "answer": answer(one.call, one.owed.callees)}
@@ -156,7 +160,7 @@ async def pay(
     ]
     if rows:  # before `apply`, which locks feeds: who repeats a request holds its row, then those
         await statements.answer(session, ANSWERED, {"rows": as_json(rows)})
-    applied = await apply(session, [*changes, *others], now, found)
+    applied = await apply(session, [*changes, *others], now, found, batched=batched)
     await record_suppressed(session, changes)
     unsaved = [one.call.id for one in last if not one.change.decision.changed]
     if unsaved:
@@ -166,12 +170,15 @@ async def pay(
 
 @frozen
 class _Part:
-    """What rings some more of whom a call owes, by these tokens; `is_last`: nobody is owed then."""
+    """What rings some more of whom a call owes, by these tokens; `is_last`: nobody is owed then.
+
+    `batched`: whether pushes may go in batches."""
 
     change: Change
     owed: Owed
     is_last: bool
     tokens: Sequence[Row]
+    batched: bool
 
     @property
     def call(self) -> Call:
@@ -187,10 +194,10 @@ class _Part:
 async def _part(session: Connection, stored: Stored, most: int | None) -> _Part:
     owed, call = owed_by(stored), stored.call
     rest = [callee for callee in owed.callees if callee.user_id not in call.members]
-    some = rest if most is None else rest[:most]
+    some = rest if most is None else rest[: _share(len(rest), most)]
     one = _request(stored, owed, some)
     users = [(stored.tenant_id, callee.user_id) for callee in some]
-    now, found = await tokens.ringable(session, users)
+    now, found, batched = await find_owed(session, users)
     lost = await lost_of(session, users, found)
     quiet = await suppressed(session, one.pairs, now) if owed.ruled else {}
     within = await busy.in_calls(session, users, call.id) if one.watched else frozenset()
@@ -206,7 +213,12 @@ async def _part(session: Connection, stored: Stored, most: int | None) -> _Part:
     decision = decide(call, command, call.created_at)
     is_last = not command.owed or decision.refusal is not None
     left = replace(stored, owed=None) if is_last else stored
-    return _Part(Change(left, decision), owed, is_last, found)
+    return _Part(Change(left, decision), owed, is_last, found, batched)
+
+
+def _share(rest: int, most: int) -> int:
+    """How many of so many go next, so that of slices of `most` all that follow are of one size."""
+    return math.ceil(rest / math.ceil(rest / most)) if rest else 0
 
 
 def _request(stored: Stored, owed: Owed, some: Sequence[Callee]) -> RingRequest:

@@ -78,7 +78,10 @@ class Batcher(Generic[Item, Answer]):
         """The answer to `item`. A caller that goes away does not take its item back."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.put(item, partial(_settle, future))
-        return await future
+        try:
+            return await future
+        finally:
+            del future  # what is raised knows this frame: together they would keep all it holds
 
     def put(self, item: Item, heard: Heard[Answer]) -> None:
         """Have `item` worked on; `heard` is called with its answer, or with why there is none.
@@ -166,7 +169,10 @@ class Lanes(Generic[Key, Item, Answer]):
         """The answer to `item`, which is worked on with what else comes for this key."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.put(key, item, partial(_settle, future))
-        return await future
+        try:
+            return await future
+        finally:
+            del future  # as in Batcher.submit
 
     def put(self, key: Key, item: Item, heard: Heard[Answer]) -> None:
         """As `submit`, but for whom `heard` tells of it (`Batcher.put`). Raises Unavailable."""
@@ -204,7 +210,8 @@ class GroupWriter(Generic[Written, State]):
     `write` returns by key what became of each, and leaves out those whose row another transaction
     has locked; `told` hears of the others. `split` makes units of what has gathered, each of which
     is written in one go, `at_once` of them at a time. `pause` gets how many have gathered, and
-    returns how many seconds to wait for more.
+    returns how many seconds to wait for more; as long as more come it is asked again, for `longest`
+    seconds at most.
 
     A unit is kept while the database is away; what is locked is tried again in a moment, and the
     others go on. What no database can hold (SQLSTATE classes 22 and 23) is found by halves, and
@@ -220,12 +227,14 @@ class GroupWriter(Generic[Written, State]):
         pause: Callable[[int], float],
         at_once: int = 1,
         lost: Callable[[Written], None] = lambda _: None,
+        longest: float = 0.0,
     ) -> None:
         self._write = write
         self._split = split
         self._told = told
         self._lost = lost
         self._pause = pause
+        self._longest = longest
         self._health = Health(name)
         self._at_once = asyncio.Semaphore(at_once)
         self._new: list[Written] = []
@@ -291,8 +300,13 @@ class GroupWriter(Generic[Written, State]):
             await asyncio.sleep(0)
             return
         self._gathering = True
+        clock, before = asyncio.get_running_loop().time, 0
+        until = clock() + max(pause, self._longest)
         try:
-            await self._wait(pause)
+            while pause > 0 and len(self._new) > before and not self._soon.is_set():
+                before = len(self._new)
+                await self._wait(pause)
+                pause = min(self._pause(len(self._new)), until - clock())
         finally:
             self._gathering = False
 

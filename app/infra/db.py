@@ -184,8 +184,12 @@ class Joined:
     join: str
     columns: tuple[tuple[str, str], ...] = ()
     """(column, expression)"""
+    source: str = ""
+    """Where rows are not read from JSON: a SELECT of them. They are given as one row of arrays, of
+    which each is `:rows{n}_` and its name."""
     instead: str = ""
-    """The whole statement, where rows are not written one by one; `{rows}` are these, named `r`."""
+    """With a source the whole statement, for rows that are not written one by one; `{rows}` are
+    these, named `r`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +260,12 @@ async def insert_with(
 
 
 def _values(inserts: Sequence[Insert]) -> dict[str, Any]:
-    values: dict[str, Any] = {f"rows{n}": as_json(one.rows) for n, one in enumerate(inserts)}
+    values: dict[str, Any] = {}
     for n, one in enumerate(inserts):
+        if one.joined.source:
+            values |= {f"rows{n}_{name}": array for name, array in one.rows[0].items()}
+        else:
+            values[f"rows{n}"] = as_json(one.rows)
         for name, value in one.same.items():
             values[f"same{n}_{name}"] = value
     return values
@@ -299,6 +307,9 @@ def _insert(n: int, shape: Shape, where: str = "") -> str:
     """
     table, columns, suffix, joined, same = shape
     assert isinstance(table, Table)
+    if joined.source:
+        some = f"(SELECT * FROM ({joined.source.format(n=n)}) AS r {where}) AS r"  # noqa: S608
+        return joined.instead.format(rows=some)
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     all_of_them = (*columns, *same)
     names = ", ".join((*all_of_them, *(name for name, _ in joined.columns)))
@@ -309,8 +320,6 @@ def _insert(n: int, shape: Shape, where: str = "") -> str:
     own = [f"r.{c}" for c in columns]
     own += [f"coalesce(r.{c}, CAST(:same{n}_{c} AS {types[c]})) AS {c}" for c in same]
     some = f"(SELECT {', '.join(own)} FROM {rows} {where}) AS r" if where or same else rows  # noqa: S608  (names of ours)
-    if joined.instead:
-        return joined.instead.format(rows=some)
     return f"INSERT INTO {table.name} ({names}) SELECT {found} FROM {some} {joined.join} {suffix}"  # noqa: S608
 
 

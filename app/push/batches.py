@@ -6,14 +6,16 @@ and after. So a batch holds only what is written, claimed once and taken at its 
 leaves first, and then is what any push is.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
 
 from app.infra.db import Connection, Insert, Joined, Row, many, one
-from app.push.models import Push
+from app.infra.ids import uuid7_hexes
+from app.push.models import PushBatch
 
 BATCHED_FROM: Final = 10
 """Rings of a call that one transaction begins, from which on their pushes are batched."""
@@ -23,7 +25,17 @@ PLACES: Final = 50
 
 IN_BATCHES = Joined(
     "",
-    instead=f"""
+    # arrays by a SELECT of their own: else it is planned anew for each length
+    source="""
+        SELECT u.*, (SELECT CAST(:rows{n}_calls AS uuid[]))[u.batch] AS session_id,
+            (SELECT CAST(:rows{n}_tenants AS uuid[]))[u.batch] AS tenant_id,
+            (SELECT CAST(:rows{n}_deadlines AS timestamptz[]))[u.batch] AS deadline,
+            CAST(:rows{n}_now AS timestamptz) AS created_at
+        FROM unnest((SELECT CAST(:rows{n}_ids AS uuid[])), (SELECT CAST(:rows{n}_rings AS uuid[])),
+            (SELECT CAST(:rows{n}_tokens AS uuid[])), (SELECT CAST(:rows{n}_users AS text[])),
+            (SELECT CAST(:rows{n}_batches AS integer[]))) AS u(id, ring, token_id, user_id, batch)
+    """,
+    instead="""
         INSERT INTO push_batches (id, session_id, tenant_id, kind, app_id, environment, created_at,
             due_at, deadline, push_ids, rings, token_ids, device_rows, users, tokens,
             token_registered_at, token_versions, open_bits)
@@ -34,18 +46,16 @@ IN_BATCHES = Joined(
             (CAST(1 AS bigint) << CAST(count(*) AS integer)) - 1
         FROM (
             SELECT r.*, t.device_row, t.kind, t.app_id, t.environment, t.token, t.registered_at,
-                t.version, (row_number() OVER (
-                    PARTITION BY r.session_id, r.deadline, t.kind, t.app_id, t.environment
-                    ORDER BY r.id) - 1) / {PLACES} AS n
-            FROM {{rows}} JOIN LATERAL (SELECT * FROM tokens t WHERE t.id = r.token_id LIMIT 1) t
+                t.version
+            FROM {rows} JOIN LATERAL (SELECT * FROM tokens t WHERE t.id = r.token_id LIMIT 1) t
                 ON t.tenant_id = r.tenant_id AND t.user_id = r.user_id
         ) o
-        GROUP BY o.session_id, o.tenant_id, o.kind, o.app_id, o.environment, o.created_at,
-            o.deadline, o.n
-    """,  # noqa: S608  (constants)
+        GROUP BY o.batch, o.kind, o.app_id, o.environment, o.session_id, o.tenant_id, o.created_at,
+            o.deadline
+    """,
 )
-"""Rows as of `new_pushes.begun`, which must be of rings that begin in this transaction: so nobody
-has written one of them before."""
+"""Arrays as `in_batches` makes them, of rings that begin in this transaction: so nobody has written
+a push of them before. What a token is counts as it is now, so a batch may become two."""
 
 ALL_READ = text("""
     SELECT coalesce(bool_and(batches), false) AS all_read FROM workers
@@ -54,21 +64,50 @@ ALL_READ = text("""
 """)
 
 
-async def batched(session: Connection, begun: Mapping[UUID, int]) -> frozenset[UUID]:
+async def batched(
+    session: Connection, begun: Mapping[UUID, int], *, all_read: bool | None = None
+) -> frozenset[UUID]:
     """Those of these calls whose pushes go in batches; `begun`: of how many rings each.
 
-    None, while a worker lives that takes none: one of a release before, or told not to.
+    None, while a worker lives that takes none: one of a release before, or told not to. `all_read`:
+    whether all take them, where this transaction has asked (ALL_READ).
     """
     large = frozenset(call for call, rings in begun.items() if rings >= BATCHED_FROM)
-    if not large:
-        return large
-    row = await one(session, ALL_READ)
-    return large if row is not None and row["all_read"] else frozenset()
+    if large and all_read is None:
+        row = await one(session, ALL_READ)
+        all_read = row is not None and row["all_read"]
+    return large if all_read else frozenset()
 
 
-def in_batches(rows: Sequence[Row], columns: tuple[str, ...], same: Row) -> Insert:
-    """Pushes that ring, as `new_pushes.begun`, to be written in batches."""
-    return Insert(Push.__table__, rows, "", IN_BATCHES, columns, same)
+OfCall = tuple[UUID, UUID, datetime]
+"""Tenant and call of rings, and until when they ring."""
+
+Place = tuple[UUID, UUID, str]
+"""A push by its ring, its token and its user."""
+
+
+def in_batches(pushes: Mapping[OfCall, Iterable[Sequence[Place]]], now: datetime) -> Insert:
+    """Pushes that ring, those together that may lie in one batch, to be written in batches.
+
+    As an array for each column: of hundreds a server reads that in a quarter of the time that JSON
+    takes, and numbers of batches that are given need no window over the rows.
+    """
+    calls, numbers, places = list[OfCall](), list[int](), list[Place]()
+    for of_call, alike in pushes.items():
+        for group in alike:
+            for start in range(0, len(group), PLACES):
+                some = group[start : start + PLACES]
+                calls.append(of_call)
+                numbers += [len(calls)] * len(some)
+                places += some
+    tenants, sessions, deadlines = zip(*calls, strict=True)
+    rings, tokens, users = zip(*places, strict=True)
+    arrays = {
+        "calls": sessions, "tenants": tenants, "deadlines": deadlines, "now": now,
+        "ids": uuid7_hexes(len(places)), "rings": rings, "tokens": tokens, "users": users,
+        "batches": numbers,
+    }  # fmt: skip
+    return Insert(PushBatch.__table__, [arrays], "", IN_BATCHES)
 
 
 # What is locked is the newest version of a row, and only what is read of it counts.

@@ -67,7 +67,9 @@ class Recorder:
         self._clock = clock
         self._recorded = recorded
         self._held = held
-        self._plain = GroupWriter("push.results", self._write, _by_batch, self._told, self._pause)
+        self._plain = GroupWriter(
+            "push.results", self._write, _by_batch, self._told, self._pause, longest=LONGEST_PAUSE
+        )
         self._more = GroupWriter(
             "push.consequences", self._write_more, _by_tenant, self._told, lambda _: 0.0,
             TENANTS_AT_ONCE,

@@ -58,7 +58,7 @@ def first_stretch(claimed: int) -> int:
     The first few of a large claim are soon away; what is made in one stretch is one write, since
     each wakes whoever reads it, which costs as much as some pushes do.
     """
-    return AT_A_STRETCH if claimed <= AT_A_STRETCH else FIRST_STRETCH
+    return AT_A_STRETCH if claimed < AT_A_STRETCH else FIRST_STRETCH
 
 
 def in_turn(claimed: Sequence[ClaimedPush]) -> tuple[deque[ClaimedPush], list[ClaimedPush]]:

@@ -252,6 +252,10 @@ LIVE_TOKENS = """
 _WHICH = {"of_user": of_user("w", f"{ringing('t')} AND {best('t')}")}
 _EVERY = f", {every('t')} AS every"
 RINGABLE = text(LIVE_TOKENS.format(more=_EVERY, **_WHICH))
+RINGABLE_BY_WAY = text(
+    LIVE_TOKENS.format(more=_EVERY + ", t.kind, t.app_id, t.environment", **_WHICH)
+)
+"""The same with what tells which of them may lie in one batch of pushes."""
 PUSHABLE = text(
     LIVE_TOKENS.format(
         **_WHICH, more=_EVERY + ", t.device_row, t.kind, t.app_id, t.environment, t.token"
@@ -262,10 +266,10 @@ PUSHABLE = text(
 async def ringable(
     session: Connection, users: Sequence[tuple[UUID, str]]
 ) -> tuple[datetime, list[dict[str, Any]]]:
-    """The database clock, and the tokens at which these users can be rung: `id`, whose, and
-    `every` how many seconds it is rung again; None: not."""
+    """The database clock, and the tokens at which these users can be rung: `id`, whose, of what
+    kind, app and environment, and `every` how many seconds it is rung again; None: not."""
     values = {"tenants": [user[0] for user in users], "users": [user[1] for user in users]}
-    return clock_and_tokens(await many(session, RINGABLE, values))
+    return clock_and_tokens(await many(session, RINGABLE_BY_WAY, values))
 
 
 async def pushable(session: Connection, user: User) -> tuple[datetime, list[dict[str, Any]]]:

@@ -89,8 +89,11 @@ class Ready:
 
 
 @contextlib.contextmanager
-def running_house(apple: FastServer) -> Iterator[House]:
-    """Start everything with an empty, durable database; stop and forget it at the end."""
+def running_house(apple: FastServer, root: Path = ROOT) -> Iterator[House]:
+    """Start everything with an empty, durable database; stop and forget it at the end.
+
+    `root`: of which tree API and worker are, which has the same migrations as this one.
+    """
     with contextlib.ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
         postgres = parts.enter_context(running_postgres(folder / "postgres", durable=True))
@@ -111,10 +114,10 @@ def running_house(apple: FastServer) -> Iterator[House]:
         settings = Settings.model_validate(values)
         environment = {f"RINGLINE_{key.upper()}": value for key, value in values.items()}
         schema.upgrade(settings.sqlalchemy_url)
-        worker = parts.enter_context(_process("worker", ["worker"], folder, environment))
+        worker = parts.enter_context(_process("worker", ["worker"], folder, environment, root=root))
         fd = listener.fileno()
         api = parts.enter_context(
-            _process("api", ["api", "--fd", str(fd)], folder, environment, [fd])
+            _process("api", ["api", "--fd", str(fd)], folder, environment, [fd], root)
         )
         _await_ready(port)
         yield House(
@@ -142,10 +145,11 @@ def _process(
     folder: Path,
     environment: dict[str, str],
     keep_open: list[int] | None = None,
+    root: Path = ROOT,
 ) -> Iterator[Child]:
     child = Child(
         [sys.executable, "-m", "app.cli", *arguments],
-        cwd=ROOT,
+        cwd=root,
         log=folder / f"{name}.log",
         death_signal=signal.SIGTERM,
         keep_open=keep_open or [],

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +18,7 @@ from app.calls.commands import Asked, carry_out
 from app.calls.ringer import ringer_of
 from app.calls.ringing import RingRequest
 from app.calls.schemas import RingIn
-from app.core.call import SERVER, Tick
+from app.core.call import SERVER, Member, Tick
 from app.infra.ids import uuid7
 from app.tenants.schemas import TenantSettings
 from tests.e2e.house import Tenant, eventually, member
@@ -227,6 +228,41 @@ async def test_who_repeats_the_request_in_between_gets_its_whole_answer(crowd: T
         "/v1/calls", json={**body, "video": True}, headers={"Idempotency-Key": "k"}
     )
     assert other.status_code == 409
+
+
+async def test_what_follows_the_first_slice_is_written_by_slices_of_one_size(
+    crowd: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is left that is a few members, and costs as much as the others besides these."""
+    monkeypatch.setattr(slices, "NEXT", 40)
+    one = await request(crowd)
+    await ringer_of(crowd.runtime).submit(one)
+    made = await crowd.rows(
+        """SELECT count(*) AS n FROM rings WHERE session_id = :c
+        GROUP BY xmin ORDER BY min(CAST(user_id AS text))""",
+        c=one.session_id,
+    )
+    assert [row["n"] for row in made] == [25, 32, 32, 31]
+
+
+async def test_who_was_rung_by_slices_is_let_go_of_without_a_collection(crowd: Tenant) -> None:
+    """A group's objects were in a cycle, and a collection took milliseconds of a later ring."""
+    ringer = ringer_of(crowd.runtime)
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(type(one) is Member for one in gc.get_objects())
+        await ringer.submit(await request(crowd))
+        heard = asyncio.get_running_loop().create_future()
+        order = await request(crowd)
+        ringer.begin(order, heard.set_result)
+        await ringer.end(order, await heard)
+        del heard
+        await asyncio.sleep(0)
+        after = sum(type(one) is Member for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert after - before < 20
 
 
 async def test_who_reads_it_in_between_reads_all_members(crowd: Tenant) -> None:

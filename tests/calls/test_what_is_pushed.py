@@ -25,6 +25,21 @@ TENANT = UUID(int=7)
 USERS = ("bob", "carol", "dave", "eve")
 someone = st.frozensets(st.sampled_from(USERS))
 
+OTHER_PHONES = (
+    """INSERT INTO devices (id, tenant_id, user_id, device_id, created_at, registered_at)
+        SELECT gen_random_uuid(), tenant_id, id, 'other', now(), now()
+        FROM users WHERE tenant_id = :tenant""",
+    """INSERT INTO tokens (id, tenant_id, user_id, device_row, kind, app_id, environment, token,
+            registered_at, expires_at)
+        SELECT gen_random_uuid(), d.tenant_id, d.user_id, d.id, 'fcm', 'com.example.app',
+            'production', md5(d.user_id), now(), now() + interval '9 days'
+        FROM devices d WHERE d.tenant_id = :tenant AND d.device_id = 'other'""",
+)
+OF_BATCHES = """
+    SELECT kind, environment, cardinality(push_ids), id, push_ids, open_bits, deadline, session_id
+    FROM push_batches
+"""
+
 
 @given(
     st.lists(wishes, min_size=4, max_size=4), someone, someone, someone, someone, moments,
@@ -97,4 +112,36 @@ async def test_rings_of_one_user_that_begin_together_push_to_each_token_once(
         await insert_all(session, ring_pushes(rings, now, found, late=True))
         count = await session.execute(text("SELECT count(*) FROM pushes"))
         assert count.scalar_one() == 2
+    await db.close()
+
+
+async def test_what_is_sent_by_one_way_lies_together_in_batches_of_fifty(database: str) -> None:
+    """Whatever the order of the tokens; and one that has changed meanwhile is a batch of its own."""
+    db = Database(database)
+    async with db.transaction() as session:
+        await phones.make_phones(session)
+        for sql in OTHER_PHONES:
+            await session.execute(text(sql), {"tenant": phones.TENANT})
+        now = await clock(session)
+        call, until = uuid7(), now + timedelta(seconds=45)
+        rings = [(phones.TENANT, call, Ring(uuid7(), f"u{n + 1}", now, until)) for n in range(60)]
+        found = await tokens_of(session, rings)
+        assert len(found) == 120
+        await session.execute(
+            text("UPDATE tokens SET environment = 'sandbox' WHERE user_id = 'u7'")
+        )
+        await insert_all(session, ring_pushes(rings, now, found, large={call}))
+        rows = (await session.execute(text(OF_BATCHES))).all()
+        assert sorted((kind, environment, size) for kind, environment, size, *_ in rows) == [
+            ("fcm", "production", 10), ("fcm", "production", 49), ("fcm", "sandbox", 1),
+            ("voip", "production", 10), ("voip", "production", 49), ("voip", "sandbox", 1),
+        ]  # fmt: skip
+        for _, _, size, first, ids, open_bits, deadline, session_id in rows:
+            assert (first, open_bits) == (ids[0], (1 << size) - 1)
+            assert (deadline, session_id) == (until, call)
+        placed = await session.execute(text("SELECT ring, user_id, token_id FROM places"))
+        by_user = {ring.user_id: ring.uuid for _, _, ring in rings}
+        assert sorted(map(tuple, placed)) == sorted(
+            (by_user[one["user_id"]], one["user_id"], one["id"]) for one in found
+        )
     await db.close()

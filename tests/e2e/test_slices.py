@@ -10,6 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from app.calls import slices
 from tests.e2e.house import Tenant, eventually, new_tenant
 from tests.houses import HouseMaker
 
@@ -119,7 +120,7 @@ async def test_what_a_crash_or_an_outage_leaves_between_slices_rings_within_seco
         for tenant in (cut, killed):
             crowds.append(Crowd(tenant))
             await crowds[-1].move_in()
-        first = list(crowds[0].tokens)[:50]
+        first = list(crowds[0].tokens)[: slices.FIRST]
 
         async with closed_gate(cut):
             asked = asyncio.create_task(crowds[0].ring(0))
@@ -140,5 +141,5 @@ async def test_what_a_crash_or_an_outage_leaves_between_slices_rings_within_seco
             with pytest.raises(httpx.TransportError):
                 await asked
             await crowds[1].all_ring(first)
-            assert sum(await crowds[1].times_rung(list(crowds[1].tokens)[50:])) == 0
+            assert sum(await crowds[1].times_rung(list(crowds[1].tokens)[slices.FIRST :])) == 0
         await crowds[1].is_whole()

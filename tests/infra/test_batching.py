@@ -137,11 +137,14 @@ class Table:
         self.unfit: set[str] = set()
         self.told: list[tuple[Piece, str]] = []
         self.lost: list[Piece] = []
-        self.expected = 0
+        self.expected = 0.0
+        self.of = 1_000
+        """Seconds to wait for each of so many that has not come."""
         self.writer: GroupWriter[Piece, str] = GroupWriter(
             "table", self.write, lambda some: by_size(some, 10),
             lambda piece, state: self.told.append((piece, state)),
-            lambda _: float(self.expected), lost=self.lost.append,
+            lambda new: min(0.05, self.expected * max(0, self.of - new)), lost=self.lost.append,
+            longest=0.2,
         )  # fmt: skip
 
     async def write(self, pieces: Sequence[Piece]) -> dict[str, str]:
@@ -199,3 +202,33 @@ async def test_a_commit_waits_for_what_is_expected_and_no_longer() -> None:
         table.writer.add(Piece("b"))
         await table.writer.idle.wait()
         assert table.batches == [["a", "b"]]
+
+
+async def test_as_long_as_more_come_a_commit_waits_for_those_that_are_expected() -> None:
+    """A group's answers come by and by: its first are not written while the others are sent."""
+    async with writing() as table:
+        table.expected, table.of = 0.02, 4
+        for name in "abcd":
+            assert table.batches == []
+            table.writer.add(Piece(name))
+            await asyncio.sleep(0.015)
+        await table.writer.idle.wait()
+        assert table.batches == [["a", "b", "c", "d"]]
+
+
+async def test_what_comes_no_more_is_waited_for_once_and_what_comes_for_ever_has_its_bound() -> (
+    None
+):
+    async with writing() as table:
+        table.expected, table.of = 0.02, 2
+        begun = time.monotonic()
+        table.writer.add(Piece("a"))
+        await table.writer.idle.wait()
+        assert time.monotonic() - begun < 0.15
+        table.of = 1_000_000
+        for n in range(100):
+            table.writer.add(Piece(str(n)))
+            await asyncio.sleep(0.01)
+            if len(table.batches) > 1:
+                break
+        assert n < 60, "0.2 s, and some more where both cores are busy"
