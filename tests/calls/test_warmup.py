@@ -84,7 +84,7 @@ async def test_a_worker_finds_what_claims_and_records_batches_prepared(runtime: 
     await dispatcher.rehearse()
 
     async def has(database: Database, words: str) -> bool:
-        async with database.rehearsal() as session:
+        async with database.autocommit() as session:  # as claims and records do
             return any(words in " ".join(sql.split()) for sql in await prepared(session))
 
     assert await has(runtime.database, "UPDATE push_batches SET claimed_by =")
