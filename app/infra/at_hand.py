@@ -61,18 +61,20 @@ class AtHand:
         self._rests = session
         return True
 
-    async def make_room(self) -> None:
-        """Give it back if it rests, and is the last that whoever asks the pool now could have."""
-        if self._rests is not None and self._is_used_up():
-            session, self._rests = self._rests, None
+    async def give_up(self) -> None:
+        """Give it back if it rests: who has a transaction takes the one that was used last too.
+
+        So one connection serves all that comes alone, and what is rehearsed on it is prepared for
+        all; nor is it held back from who would have to wait for one of the pool.
+        """
+        session, self._rests = self._rests, None
+        if session is not None:
             await self._give_back(session)
 
     async def close(self) -> None:
         """Give it back, and keep none from now on."""
         self._closed = True
-        session, self._rests = self._rests, None
-        if session is not None:
-            await self._give_back(session)
+        await self.give_up()
 
     def _is_used_up(self) -> bool:
         return bool(self._pool.checkedout() >= self._pool.size())
@@ -125,7 +127,8 @@ class Use:
     async def _of_pool(self) -> AsyncConnection:
         begun = time.perf_counter()
         try:
-            await self._at_hand.make_room()
+            if not self._each:
+                await self._at_hand.give_up()
             session = await self._engine.connect()
         except KNOWN_ERRORS as error:
             self._outage.seen(error)

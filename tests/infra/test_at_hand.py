@@ -68,6 +68,15 @@ async def test_each_of_several_at_once_has_its_own(of_two: Database) -> None:
         assert await pid_of(one) != await pid_of(other)
 
 
+async def test_a_lone_transaction_has_the_same_one(of_two: Database) -> None:
+    """So what was prepared for either is there for both."""
+    first = await pid(of_two)
+    for _ in range(2):
+        async with of_two.transaction() as session:
+            assert await pid_of(session) == first
+        assert await pid(of_two) == first
+
+
 async def test_it_is_given_up_to_transactions_that_need_all_there_are(of_two: Database) -> None:
     await pid(of_two)
     async with AsyncExitStack() as all_of_them:
