@@ -14,7 +14,7 @@ from app.infra.row_values import read
 from app.infra.statements import answer
 from app.push import claims
 from app.push.claimed import Batch, CallFacts, Claim, ClaimedPlace, ClaimedPush, Look
-from app.push.claims import CALL, SETTINGS, YOUNGER
+from app.push.claims import CALL, KNOWN, SETTINGS, YOUNGER
 
 # It names no ring: what settled before has left its batch. In no order: nothing waits for a lock.
 # Tokens are looked up by key, whatever the planner thinks of their number.
@@ -24,7 +24,7 @@ CLAIM = f"""
         WHERE id IN (
             SELECT id FROM push_batches
             WHERE {{which}} AND claimed_by IS NULL AND due_at <= clock_timestamp()
-                AND deadline > clock_timestamp() AND {YOUNGER}
+                AND deadline > clock_timestamp() AND {YOUNGER} AND {KNOWN}
             ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
         ) AND open_bits <> 0
             AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 
 from app.core.frozen import replace
+from app.core.push import ENVIRONMENTS, TOKEN_KINDS
 from app.credentials.store import STAMP
 from app.infra.db import Connection, Row, many
 from app.infra.row_values import read
@@ -56,15 +57,22 @@ SETTINGS = """
     WHERE n.id = ANY(ARRAY(SELECT DISTINCT tenant_id FROM {of}))
 """
 """SQL: by their ids, the settings of all whose are the rows of `{of}`: once, not with each call."""
+_KINDS, _ENVIRONMENTS = (
+    ", ".join(f"'{word}'" for word in words) for words in (TOKEN_KINDS, ENVIRONMENTS)
+)
+KNOWN = f"kind IN ({_KINDS}) AND environment IN ({_ENVIRONMENTS})"
+"""SQL: that a row of `pushes` or `push_batches` is of words which this version reads."""
+
 # A claim need not outlive the server: what a crash takes back is said again, by its record or when
-# its worker renews. In no order: nothing waits for a lock here.
+# its worker renews. In no order: nothing waits for a lock here. What is of a newer version's words
+# is left to its workers, or to its deadline.
 CLAIM = f"""
     WITH p AS (
         UPDATE pushes SET state = 'sending', claimed_by = :worker, fence = fence + 1,
             attempts = attempts + 1 {{more}}
         WHERE id IN (
             SELECT id FROM pushes WHERE {{which}}
-                AND deadline > clock_timestamp()
+                AND deadline > clock_timestamp() AND {KNOWN}
             LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
         ) AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
             AND (SELECT dead_at IS NULL FROM workers WHERE id = :worker)

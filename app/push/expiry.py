@@ -12,7 +12,7 @@ from sqlalchemy import TextClause, text
 
 from app.infra.db import Connection, Row, many
 from app.push.claimed import Claim
-from app.push.claims import LOST, MINE, OF_THE_DEAD, YOUNGER, lists
+from app.push.claims import KNOWN, LOST, MINE, OF_THE_DEAD, YOUNGER, lists
 
 FIND = """
     (SELECT id, false AS whole FROM pushes
@@ -25,7 +25,8 @@ FIND = """
 A_TENTH = "CAST(:limit AS bigint) / 10"
 """Of batches that are taken apart: each is up to fifty pushes."""
 
-IS_DUE = f"due_at <= statement_timestamp() AND {YOUNGER} AND deadline > clock_timestamp()"
+IS_DUE = f"""
+    due_at <= statement_timestamp() AND {YOUNGER} AND deadline > clock_timestamp() AND {KNOWN}"""
 DUE = text(
     FIND.format(
         which=f"is_open AND state = 'pending' AND {IS_DUE}",

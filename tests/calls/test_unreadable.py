@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.infra.unreadable import Unreadable, readable
-from tests.e2e.house import House, Tenant, new_tenant
+from tests.e2e.house import House, Tenant, eventually, new_tenant
 
 BROKEN = {
     "a caller's handle": "UPDATE calls SET caller_handle = '5' WHERE id = :id",
@@ -170,6 +170,43 @@ async def test_a_token_that_cannot_be_read_is_left_out_of_its_device(
     assert "token" in {kind for kind, _ in told(tenant)}
     await tenant.ring("bob")
     await tenant.sim.arrived(1, token=phone.voip)
+
+
+@pytest.mark.parametrize("others", [1, 12], ids=["each by itself", "in a batch"])
+async def test_a_push_of_words_that_no_worker_knows_holds_up_no_other(
+    tenant: Tenant, others: int
+) -> None:
+    """A newer version's, or changed by hand: it is left to whoever knows them, or to its deadline."""
+    phones = [await tenant.phone(f"u{n}", alert=False) for n in range(others)]
+    odd = await tenant.phone("bob", alert=False)
+    await tenant.execute(
+        "UPDATE tokens SET environment = 'moon' WHERE token = :token", token=odd.voip
+    )
+    call = await tenant.ring("bob", *(phone.user for phone in phones))
+    for phone in phones:
+        await tenant.sim.arrived(1, token=phone.voip)
+
+    async def state() -> str:
+        (row,) = await tenant.rows(
+            "SELECT state FROM targets WHERE session_id = :id AND token = :token",
+            id=call["session_id"], token=odd.voip,
+        )  # fmt: skip
+        return str(row["state"])
+
+    assert await state() == "pending"
+    for table in ("pushes", "push_batches"):
+        await tenant.execute(
+            f"UPDATE {table} SET deadline = clock_timestamp() "
+            "WHERE session_id = :id AND environment = 'moon'",
+            id=call["session_id"],
+        )
+
+    async def expired() -> bool:
+        return await state() == "expired"
+
+    await eventually(expired)
+    assert not tenant.sim.arrivals(odd.voip)
+    await tenant.act(call, "end")
 
 
 async def test_an_event_that_cannot_be_read_is_left_out_of_the_timeline(tenant: Tenant) -> None:
