@@ -131,11 +131,15 @@ async def test_who_may_read_it(tenant: Tenant) -> None:
     assert (await tenant.api.get("/v1/calls/nonsense/timeline")).status_code == 404
 
 
+# with the call's own number of them, from which its sweep goes on
 MORE = """
-    INSERT INTO events (session_id, seq, tenant_id, type, at, data)
-    SELECT session_id, seq + n, tenant_id, type, at, data
-    FROM events CROSS JOIN generate_series(1, CAST(:more AS integer)) n
-    WHERE session_id = :id AND seq = (SELECT max(seq) FROM events WHERE session_id = :id)
+    WITH told AS (
+        INSERT INTO events (session_id, seq, tenant_id, type, at, data)
+        SELECT session_id, seq + n, tenant_id, type, at, data
+        FROM events CROSS JOIN generate_series(1, CAST(:more AS integer)) n
+        WHERE session_id = :id AND seq = (SELECT max(seq) FROM events WHERE session_id = :id)
+    )
+    UPDATE calls SET event_seq = event_seq + CAST(:more AS integer) WHERE id = :id
 """
 
 
@@ -151,3 +155,4 @@ async def test_one_without_end_is_cut_and_says_so(tenant: Tenant) -> None:
     assert story["whole"] is False
     events = [one for one in story["timeline"] if "push" not in one["data"]]
     assert [one["data"]["seq"] for one in events] == list(range(1, MOST_ROWS + 1))
+    assert (await tenant.act(call, "end")).status_code == 200
