@@ -11,11 +11,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.dialects import postgresql
 
+from app.calls import models
 from app.calls.apply import Change
 from app.calls.begin_sql import FORGETTING, KEEPING, in_lines
 from app.core import limits
 from app.core.call import CallState, MemberState, Ring, Role
+from app.core.details import DETAILS, NO_DETAILS, Details
 from app.core.event import EventType, rfc3339
 from app.core.person import handle_json, stored_person
 from app.core.push import Purpose
@@ -26,20 +29,26 @@ from app.push import alerts
 from app.push.new_pushes import OF_TOKEN_DATED, NewRepeat, NewRing
 from app.webhooks import deliveries
 
+_COLUMN: Final = models.Call.__table__.c
+_DETAILS: Final = tuple(
+    (name, _COLUMN[name].type.compile(postgresql.dialect()).lower())  # type: ignore[no-untyped-call]
+    for name in DETAILS
+)
 ROW: Final = (
     ("id", "uuid"), ("name", "text"), ("type", "text"), ("caller_id", "text"),
     ("callee_id", "text"), ("ring", "uuid"), ("push", "uuid"), ("token", "uuid"),
     ("video", "boolean"), ("device_id", "text"), ("monitored", "boolean"), ("caller_name", "text"),
     ("started", "jsonb"), ("ringing", "jsonb"), ("limits", "jsonb"),
-    ("avatar_url", "text"), ("handle", "jsonb"), ("title", "text"), ("custom", "jsonb"),
-    ("person", "jsonb"), ("traceparent", "text"), ("deadline", "timestamptz"),
-    ("due_at", "timestamptz"), ("more", "jsonb"),
+    ("avatar_url", "text"), ("handle", "jsonb"), ("person", "jsonb"), ("traceparent", "text"),
+    ("deadline", "timestamptz"), ("due_at", "timestamptz"), ("more", "jsonb"), *_DETAILS,
 )  # fmt: skip
 """What is said of a call, by its places; from RARE on only where one of those is not as usual.
 
 `started` and `ringing` are the data of its events, `person` what is shown of the callee, `push` and
 `token` the first push; the deadline is of the ring, `due_at` of the call. `more` are its other
 pushes: id, token, and of notifications that ring again purpose, when it is due and its deadline.
+A call's details stand last: with one more, a process of the release before says too little, and
+nothing at another's place.
 """
 RARE: Final = 15
 NAMES: Final = tuple(name for name, _ in ROW)
@@ -56,7 +65,9 @@ def _column(place: int, kind: str) -> str:
 _COLUMNS: Final = {name: _column(place, kind) for place, (name, kind) in enumerate(ROW)}
 _COLUMNS["deadline"] = f"coalesce({_COLUMNS['deadline']}, the_deadline)"
 _COLUMNS["due_at"] = f"coalesce({_COLUMNS['due_at']}, {_COLUMNS['deadline']})"
-_COLUMNS["custom"] = f"coalesce({_COLUMNS['custom']}, '{{}}')"
+_COLUMNS.update(  # a column that must be something is of JSON
+    {name: f"coalesce({_COLUMNS[name]}, '{{}}')" for name in DETAILS if not _COLUMN[name].nullable}
+)
 _TOKEN: Final = ", ".join(name for name, _ in OF_TOKEN_DATED.columns)
 _OF_TOKEN: Final = ", ".join(sql for _, sql in OF_TOKEN_DATED.columns)
 # Each part takes from `b`, of those calls alone whose cid was free. A person is shown of the caller
@@ -66,10 +77,11 @@ WRITE: Final = f"""WITH r AS MATERIALIZED (
         FROM jsonb_array_elements(asked -> 'calls') c
     ), i AS (
         INSERT INTO calls (id, tenant_id, type, name, state, caller_id, video, limits, created_at,
-            due_at, event_seq, version, caller_name, caller_avatar_url, caller_handle, title,
-            custom, traceparent)
+            due_at, event_seq, version, caller_name, caller_avatar_url, caller_handle,
+            traceparent, {", ".join(DETAILS)})
         SELECT id, the_tenant, type, name, '{CallState.RINGING.value}', caller_id, video, limits,
-            the_moment, due_at, 2, 1, caller_name, avatar_url, handle, title, custom, traceparent
+            the_moment, due_at, 2, 1, caller_name, avatar_url, handle, traceparent,
+            {", ".join(DETAILS)}
         FROM r
         ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING
         RETURNING id
@@ -278,14 +290,18 @@ def _rare(change: Change, ring: Ring, usual: datetime, more: list[Any]) -> list[
     return [
         call.caller.avatar_url,
         handle_json(call.caller.handle),
-        call.details.title,
-        call.details.custom or None,
         stored_person(call.members[ring.user_id].person),
         change.stored.traceparent,
         None if ring.deadline == usual else ring.deadline,
         None if ring.deadline <= longest else longest,
         more or None,
+        *(_unless_usual(name, call.details) for name in DETAILS),
     ]
+
+
+def _unless_usual(name: str, details: Details) -> Any:
+    value = getattr(details, name)
+    return None if value == getattr(NO_DETAILS, name) else value
 
 
 def _pushes(change: Change, tokens: Mapping[UUID, Row]) -> list[tuple[Any, ...]]:

@@ -54,18 +54,19 @@ BEGIN
             AS push, CAST(c ->> 7 AS uuid) AS token, CAST(c -> 8 AS boolean) AS video, c ->> 9 AS
             device_id, CAST(c -> 10 AS boolean) AS monitored, c ->> 11 AS caller_name, c -> 12 AS
             started, c -> 13 AS ringing, c -> 14 AS limits, c ->> 15 AS avatar_url, nullif(c ->
-            16, 'null') AS handle, c ->> 17 AS title, coalesce(nullif(c -> 18, 'null'), '{}') AS
-            custom, nullif(c -> 19, 'null') AS person, c ->> 20 AS traceparent, coalesce(CAST(c
-            ->> 21 AS timestamptz), the_deadline) AS deadline, coalesce(CAST(c ->> 22 AS
-            timestamptz), coalesce(CAST(c ->> 21 AS timestamptz), the_deadline)) AS due_at,
-            nullif(c -> 23, 'null') AS more
+            16, 'null') AS handle, nullif(c -> 17, 'null') AS person, c ->> 18 AS traceparent,
+            coalesce(CAST(c ->> 19 AS timestamptz), the_deadline) AS deadline, coalesce(CAST(c ->>
+            20 AS timestamptz), coalesce(CAST(c ->> 19 AS timestamptz), the_deadline)) AS due_at,
+            nullif(c -> 21, 'null') AS more, c ->> 22 AS title, coalesce(nullif(c -> 23, 'null'),
+            '{}') AS custom
         FROM jsonb_array_elements(asked -> 'calls') c
     ), i AS (
         INSERT INTO calls (id, tenant_id, type, name, state, caller_id, video, limits, created_at,
-            due_at, event_seq, version, caller_name, caller_avatar_url, caller_handle, title,
-            custom, traceparent)
+            due_at, event_seq, version, caller_name, caller_avatar_url, caller_handle,
+            traceparent, title, custom)
         SELECT id, the_tenant, type, name, 'ringing', caller_id, video, limits,
-            the_moment, due_at, 2, 1, caller_name, avatar_url, handle, title, custom, traceparent
+            the_moment, due_at, 2, 1, caller_name, avatar_url, handle, traceparent,
+            title, custom
         FROM r
         ON CONFLICT (tenant_id, type, name) WHERE ended_at IS NULL DO NOTHING
         RETURNING id
