@@ -184,7 +184,8 @@ async def test_what_was_found_before_an_erasure_begins_no_call(runtime: Runtime)
     assert await is_erased(runtime)
     begun = ringing.start_of(one, found.now, Lost(), {}, frozenset[User]())
     async with db.transaction() as session:
-        assert (await apply.start(session, [begun], found.now, found.tokens))[0] == set()
+        added, _ = await apply.start(session, [begun], found.now, found.tokens, batched=False)
+        assert added == set()
     async with db.autocommit() as session:
         assert (await session.execute(NAMED)).scalar_one() == 0
 
