@@ -72,9 +72,8 @@ async def start(
     calls = [as_inserted(change) for change in changes]
     owing = frozenset(change.decision.call.id for change in changes if change.stored.owed)
     rest = [change for change in changes if not change.stored.owed]
-    large = owing | await _batched(
-        session, rest, batched
-    )  # who owes rings does so as batches are read
+    # who owes rings does so as batches are read
+    large = owing | await _batched(session, rest, batched)
     rows = _new_rows(changes, members_of(changes), now, tokens, large)
     added = await saving.add_calls(session, calls, rows)
     taken = [change for change in changes if change.decision.call.id in added]

@@ -45,7 +45,7 @@ class RedisLine:
         each of them twice. Raises RedisError or OSError.
         """
         async with asyncio.timeout(within):
-            if self._writer() is None:
+            if not self._lives():
                 return await self._say(commands)
             try:
                 return await self._say(commands)
@@ -55,18 +55,22 @@ class RedisLine:
     def put(self, said: bytes) -> bool:
         """Have these commands (`packed`) leave with this turn of the loop; `answers` follows.
 
-        False where there is no connection yet: nothing has been said.
+        False where there is no connection, or the client shows no stream of it: nothing is said.
         """
         writer = self._writer()
-        if writer is None:
+        if writer is None or not self._lives():
             return False
         writer.write(said)
         return True
 
     def _writer(self) -> Any:
-        """Where to write what is said; None where there is no connection, or none any more."""
-        writer = getattr(self._connection, "_writer", None)
-        return None if writer is None or writer.is_closing() else writer
+        """The connection's stream, which is the client's own (docs/decisions/0036)."""
+        return getattr(self._connection, "_writer", None)
+
+    def _lives(self) -> bool:
+        """Whether there is a connection that has not ended while it rested, as far as is known."""
+        writer = self._writer()
+        return self._connection.is_connected and not (writer is not None and writer.is_closing())
 
     async def answers(self, count: int, within: float = WITHIN) -> list[Any]:
         """The answers to so many commands that were put. Raises RedisError or OSError."""
@@ -75,7 +79,7 @@ class RedisLine:
 
     async def _say(self, commands: tuple[Command, ...]) -> list[Any]:
         connection = self._connection
-        if self._writer() is None:
+        if not self._lives():
             await connection.disconnect(nowait=True)  # of one that has ended while it rested
             await connection.connect()
         await connection.send_packed_command(packed(*commands), check_health=False)

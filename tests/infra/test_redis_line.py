@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -76,3 +77,26 @@ async def test_what_is_put_on_a_lost_connection_is_not_answered_and_may_be_said_
         with pytest.raises(Lost):
             await line.answers(1)
     assert await line.say(("LPUSH", "list", "b"), ("RPOP", "list")) == [1, b"b"]
+
+
+class ShowsNoStream:
+    """A connection of a client that keeps its stream elsewhere than redis-py 8 does."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_writer":
+            raise AttributeError(name)
+        return getattr(self._real, name)
+
+
+async def test_where_the_client_shows_no_stream_all_is_said_by_its_commands(
+    client: Redis, line: RedisLine
+) -> None:
+    line._connection = ShowsNoStream(line._connection)
+    ((first,), (same,)) = [await line.say(("CLIENT", "ID")) for _ in range(2)]
+    assert first == same
+    assert not line.put(packed(("LPUSH", "list", "a")))
+    await client.client_kill_filter(_id=str(first))
+    assert await line.say(("LLEN", "list")) == [0]
