@@ -18,7 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.calls import begin_pairs, idempotency, saving
+from app.calls import begin_pairs, begin_sql, idempotency, saving
 from app.calls.apply import (
     Applied,
     Change,
@@ -29,12 +29,11 @@ from app.calls.apply import (
     rings_of,
     to_push,
 )
-from app.calls.begin_sql import FORGETTING, KEEPING, SAID, bound, in_lines
+from app.calls.begin_sql import SAID, bound
 from app.calls.ring_pushes import ring_pushes
 from app.core.call import CallState
 from app.core.event import rfc3339
 from app.events import store as events
-from app.infra.connections import SHORT
 from app.infra.db import Connection, Insert, Row, Shape, as_json, insert_with_sql
 from app.infra.statements import answer
 from app.push.batches import BATCHED_FROM
@@ -67,9 +66,7 @@ _OF_EVENTS: Final = {
     "tenants": f"ARRAY(SELECT the_tenant FROM ({_HEARING}) hearing)",  # noqa: S608  (constants)
     "users": f"ARRAY({_HEARING})",
 }
-# As `events.tell_users` does, of what `apply` makes by `core.event.envelope`.
-_TELL: Final = """
-        WITH told AS (
+_TOLD: Final = """
             SELECT u.user_id,
                 row_number() OVER (PARTITION BY u.user_id ORDER BY r.place) AS later,
                 jsonb_build_object('type', r.type, 'session_id', r.session_id, 'cid', r.cid,
@@ -78,63 +75,11 @@ _TELL: Final = """
                     AS (session_id uuid, seq integer, type text, data jsonb, cid text, "to" jsonb)
                 ) WITH ORDINALITY AS r(session_id, seq, type, data, cid, heard_by, place)
             CROSS JOIN LATERAL jsonb_array_elements_text(r.heard_by) AS u(user_id)
-            WHERE the_feeds ? u.user_id
-        ), kept AS (
-            INSERT INTO user_events (tenant_id, user_id, seq, at, body)
-            SELECT the_tenant, t.user_id, CAST(the_feeds ->> t.user_id AS bigint) + t.later,
-                the_moment, t.body
-            FROM told t
-        ), moved AS (
-            UPDATE feeds f SET seq = CAST(the_feeds ->> f.user_id AS bigint) + n.later
-            FROM (SELECT user_id, max(later) AS later FROM told GROUP BY user_id) n
-            WHERE f.tenant_id = the_tenant AND f.user_id = n.user_id
-            RETURNING f.user_id, f.seq
-        )
-        SELECT jsonb_object_agg(user_id, seq) INTO the_feeds FROM moved;"""
-
-
-# A transaction's number comes first: who makes a feed, or erases a user, and is not seen by what
-# follows waits for those who had one. `idle` is for how long a transaction may rest.
-_FUNCTION: Final = """CREATE OR REPLACE FUNCTION begin_calls(asked jsonb) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    the_number CONSTANT xid8 := pg_current_xact_id();
-    the_tenant CONSTANT uuid := CAST(asked ->> 'tenant_id' AS uuid);
-    the_moment CONSTANT timestamptz := CAST(asked ->> 'now' AS timestamptz);
-    the_deadline CONSTANT timestamptz := CAST(asked ->> 'deadline' AS timestamptz);
-    the_events jsonb := asked -> 'events';
-    the_kept bigint;
-    the_taken uuid[];
-    the_webhooks jsonb;
-    the_feeds jsonb;
-BEGIN
-    IF clock_timestamp() > the_moment + interval '{idle:g} seconds' OR EXISTS (
-        SELECT FROM erasures WHERE tenant_id = the_tenant AND erased_at >= the_moment
-    ) THEN
-        RETURN NULL;
-    END IF;
-    IF asked ? 'keys' THEN{keep}
-    END IF;
-    {write};
-    IF cardinality(the_taken) = jsonb_array_length(asked -> 'calls') THEN
-        NULL;
-    ELSE
-        IF asked ? 'keys' THEN
-            {forget};
-        END IF;
-        IF the_taken IS NULL THEN
-            RETURN '{{"taken": []}}';
-        END IF;
+            WHERE the_feeds ? u.user_id"""
+_LEFT: Final = """
         SELECT jsonb_agg(one ORDER BY place) INTO the_events
         FROM jsonb_array_elements(the_events) WITH ORDINALITY AS all_of_them(one, place)
-        WHERE CAST(one ->> 'session_id' AS uuid) = ANY (the_taken);
-    END IF;
-    {tell} INTO the_webhooks, the_feeds;
-    IF the_feeds IS NOT NULL THEN{feeds}
-    END IF;
-    RETURN jsonb_build_object(
-        'taken', to_jsonb(the_taken), 'webhooks', the_webhooks, 'feeds', the_feeds);
-END $$"""
+        WHERE CAST(one ->> 'session_id' AS uuid) = ANY (the_taken);"""
 
 
 def statements() -> dict[str, str]:
@@ -162,10 +107,14 @@ def function() -> str:
     """
     write, tell = statements().values()
     write = write.replace("SELECT array_agg(id) FROM", "SELECT array_agg(id) INTO the_taken FROM")
-    made = _FUNCTION.format(
-        idle=SHORT.idle, keep=KEEPING, write=write, forget=FORGETTING, tell=tell, feeds=_TELL
+    return begin_sql.function(
+        "begin_calls",
+        declared="\n    the_events jsonb := asked -> 'events';",
+        write=write,
+        left=_LEFT,
+        hold=f"{tell} INTO the_webhooks, the_feeds",
+        told=_TOLD,
     )
-    return in_lines(made)
 
 
 BEGIN: Final = text("SELECT begin_calls(CAST(:asked AS jsonb))")

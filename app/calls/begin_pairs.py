@@ -13,16 +13,14 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
-from app.calls import models
+from app.calls import begin_sql, models
 from app.calls.apply import Change
-from app.calls.begin_sql import FORGETTING, KEEPING, in_lines
 from app.core import limits
 from app.core.call import CallState, MemberState, Ring, Role
 from app.core.details import DETAILS, NO_DETAILS, Details
 from app.core.event import EventType, rfc3339
 from app.core.person import handle_json, stored_person
 from app.core.push import Purpose
-from app.infra.connections import SHORT
 from app.infra.db import Row
 from app.infra.ids import uuid7
 from app.push import alerts
@@ -133,9 +131,8 @@ HOLD: Final = """SELECT jsonb_object_agg(user_id, seq) FROM (
             SELECT jsonb_array_elements_text(asked -> 'users')))
         ORDER BY f.user_id FOR NO KEY UPDATE
     ) f"""
-# As `app.calls.begin` tells: each event to the one user who hears of it.
-_TELL: Final = f"""
-        WITH told AS (
+# Each event to the one user who hears of it.
+_TOLD: Final = f"""
             SELECT u.user_id,
                 row_number() OVER (PARTITION BY u.user_id ORDER BY r.place, u.seq) AS later,
                 jsonb_build_object('type', u.type, 'session_id', r.id, 'cid',
@@ -153,65 +150,17 @@ _TELL: Final = f"""
                 (1, '{EventType.CALL_STARTED.value}', r.caller_id, r.started),
                 (2, '{EventType.RING_STARTED.value}', r.callee_id, r.ringing)
             ) AS u(seq, type, user_id, data)
-            WHERE the_feeds ? u.user_id AND r.id = ANY (the_taken)
-        ), kept AS (
-            INSERT INTO user_events (tenant_id, user_id, seq, at, body)
-            SELECT the_tenant, t.user_id, CAST(the_feeds ->> t.user_id AS bigint) + t.later,
-                the_moment, t.body
-            FROM told t
-        ), moved AS (
-            UPDATE feeds f SET seq = CAST(the_feeds ->> f.user_id AS bigint) + n.later
-            FROM (SELECT user_id, max(later) AS later FROM told GROUP BY user_id) n
-            WHERE f.tenant_id = the_tenant AND f.user_id = n.user_id
-            RETURNING f.user_id, f.seq
-        )
-        SELECT jsonb_object_agg(user_id, seq) INTO the_feeds FROM moved;"""  # noqa: S608
-
-# What must be so before, and why the number comes first: see `app.calls.begin`.
-_FUNCTION: Final = """CREATE OR REPLACE FUNCTION begin_pairs(asked jsonb) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    the_number CONSTANT xid8 := pg_current_xact_id();
-    the_tenant CONSTANT uuid := CAST(asked ->> 'tenant_id' AS uuid);
-    the_moment CONSTANT timestamptz := CAST(asked ->> 'now' AS timestamptz);
-    the_deadline CONSTANT timestamptz := CAST(asked ->> 'deadline' AS timestamptz);
-    the_kept bigint;
-    the_taken uuid[];
-    the_webhooks jsonb;
-    the_feeds jsonb;
-BEGIN
-    IF clock_timestamp() > the_moment + interval '{idle:g} seconds' OR EXISTS (
-        SELECT FROM erasures WHERE tenant_id = the_tenant AND erased_at >= the_moment
-    ) THEN
-        RETURN NULL;
-    END IF;
-    IF asked ? 'keys' THEN{keep}
-    END IF;
-    {write} INTO the_taken, the_webhooks;
-    IF cardinality(the_taken) = jsonb_array_length(asked -> 'calls') THEN
-        NULL;
-    ELSE
-        IF asked ? 'keys' THEN
-            {forget};
-        END IF;
-        IF the_taken IS NULL THEN
-            RETURN '{{"taken": []}}';
-        END IF;
-    END IF;
-    {hold} INTO the_feeds;
-    IF the_feeds IS NOT NULL THEN{feeds}
-    END IF;
-    RETURN jsonb_build_object(
-        'taken', to_jsonb(the_taken), 'webhooks', the_webhooks, 'feeds', the_feeds);
-END $$"""
+            WHERE the_feeds ? u.user_id AND r.id = ANY (the_taken)"""  # noqa: S608  (constants)
 
 
 def function() -> str:
     """The SQL that makes the function, as a migration has it word for word."""
-    made = _FUNCTION.format(
-        idle=SHORT.idle, keep=KEEPING, write=WRITE, forget=FORGETTING, hold=HOLD, feeds=_TELL
+    return begin_sql.function(
+        "begin_pairs",
+        write=f"{WRITE} INTO the_taken, the_webhooks",
+        hold=f"{HOLD} INTO the_feeds",
+        told=_TOLD,
     )
-    return in_lines(made)
 
 
 def statements() -> dict[str, str]:
