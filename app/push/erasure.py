@@ -48,15 +48,17 @@ async def bury_in(session: Connection, erasure: Row, calls: Sequence[UUID]) -> N
 
 
 async def bury(session: Connection, erasure: Row) -> int:
-    """The same for what has been sent since; returns how many stops are still under way.
+    """The same for what has been sent since; returns how many stops were under way before it.
 
-    Comes after members and rings have the tombstone: by them the pushes are found.
+    Comes after members and rings have the tombstone: by them the pushes are found. The stops are
+    counted first: of one that is taken between two statements, whoever buries first has seen it
+    under way, and whoever counts then would not, so that it named the user for good.
     """
     values = _erased(erasure)
-    await batches.bury(session, values, await _calls_of(session, values))
-    await session.execute(BURY_REST, values)
     row = await one(session, OPEN_STOPS, {name: values[name] for name in ("tenant", "tombstone")})
     assert row is not None
+    await batches.bury(session, values, await _calls_of(session, values))
+    await session.execute(BURY_REST, values)
     return int(row["n"])
 
 

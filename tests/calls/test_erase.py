@@ -238,3 +238,38 @@ async def test_a_stop_that_nobody_sent_in_time_names_no_erased_user_afterwards(
     assert not await backend.rows(
         "SELECT 1 FROM pushes WHERE tenant_id = :tenant AND user_id = 'bob'"
     )
+
+
+async def test_a_stop_that_is_taken_while_the_erased_user_is_taken_out_names_them_no_longer(
+    backend: Tenant,
+) -> None:
+    await backend.phone("bob")
+    call = await backend.ring("bob", caller="carol")
+    state = "UPDATE pushes SET state = :to, is_open = :open, attempts = 1 WHERE tenant_id = :t AND purpose = :of"
+    await backend.execute(state, t=backend.id, to="accepted", open=False, of="ring")
+    await backend.act(call, "cancel", "carol")
+    await backend.execute(state, t=backend.id, to="sending", open=True, of="stop")
+    await erasing.erase(backend.runtime, backend.id, "bob")
+    # one that was written late, and is held: what takes the user out waits for it
+    late = "WHERE tenant_id = :t AND purpose = 'ring'"
+    await backend.execute(f"UPDATE pushes SET user_id = 'bob' {late}", t=backend.id)
+
+    async def waits() -> bool:
+        return bool(
+            await backend.rows(
+                "SELECT 1 FROM pg_stat_activity"
+                " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+        )
+
+    async with backend.runtime.database.transaction() as session:
+        await session.execute(text(f"SELECT 1 FROM pushes {late} FOR UPDATE"), {"t": backend.id})
+        sweeping = asyncio.create_task(erasing.sweep(backend.runtime))
+        await eventually(waits)
+        await backend.execute(state, t=backend.id, to="accepted", open=False, of="stop")
+    await sweeping
+    await erasing.sweep(backend.runtime)
+    assert not await backend.rows(
+        "SELECT 1 FROM pushes WHERE tenant_id = :tenant AND (token <> '' OR user_id = 'bob')"
+    )
+    assert not await backend.rows("SELECT 1 FROM erasures WHERE user_id IS NOT NULL")
