@@ -38,16 +38,14 @@ from app.http.security_headers import SecurityHeaders
 from app.http.sockets import NoSuchSocket
 from app.http.trusted_proxies import TrustedProxies
 from app.http.unread import UnreadHeaders, refuse_unread
-from app.infra import clock, errors, process
+from app.infra import clock, process
 from app.infra.observe import set_up_logging
 from app.infra.outage import (
     NOT_MIGRATED,
     DatabaseAway,
-    is_away,
-    is_busy,
-    is_read_only,
     is_transient,
     lacks_schema,
+    unavailable,
 )
 from app.infra.process import at_first_signal
 from app.infra.rate_limits import TELL, WITHIN, RateLimiter
@@ -244,13 +242,9 @@ def _limit_of(path: str) -> int:
 
 
 async def _database_failed(_request: Request, error: Exception) -> Response:
-    if is_away(error):
-        how = "takes no writes" if is_read_only(error) else "does not answer"
-        away = errors.Unavailable("database_unavailable", f"the database {how}; try again")
+    away = unavailable(error)
+    if away is not None:
         return problems.problem_of(away)
-    if is_busy(error):
-        busy = errors.Unavailable("busy", "another request holds what this one needs; try again")
-        return problems.problem_of(busy)
     log.error("database_error", error=type(error).__name__, exc_info=error)
     return problems.problem(
         500, "internal_error", "Ringline failed; the log of the server says why."

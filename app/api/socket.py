@@ -23,7 +23,8 @@ from app.core.event import rfc3339
 from app.http.auth import Gate
 from app.infra import clock
 from app.infra.db import dump_json
-from app.infra.errors import AppError, Invalid, Unauthorized
+from app.infra.errors import AppError, Invalid, Unauthorized, Unavailable
+from app.infra.outage import unavailable
 from app.infra.rate_limits import RateLimiter
 from app.infra.tasks import beside
 from app.live.follow import Batch, closing, follow
@@ -47,6 +48,7 @@ CODES = {
     Ending.SLOW_READER: TOO_MANY,
     Ending.USER_ERASED: 4410,
     Ending.REVOKED: NOT_RECOGNISED,
+    Ending.UNAVAILABLE: 4503,
     Ending.CLIENT_LEFT: 1000,
 }
 """Close codes: 4000 and above are an application's own (RFC 6455, 7.4.2)."""
@@ -114,9 +116,12 @@ async def _opened(
         stream = stream_of(caller, hello.user_id, hello.device_id)
         rate_limits.open_stream(limiter, caller, stream.user_id)
         streams.open(stream)
-    except AppError as error:
-        code = NOT_RECOGNISED if isinstance(error, Unauthorized) else 4000 + error.status
-        raise Refused(code, error.code) from error
+    except Exception as error:
+        told = error if isinstance(error, AppError) else unavailable(error)
+        if told is None:
+            raise
+        code = NOT_RECOGNISED if isinstance(told, Unauthorized) else 4000 + told.status
+        raise Refused(code, told.code) from error
     return stream, hello.last_event_id
 
 
@@ -181,10 +186,13 @@ class _Conversation:
                     await self._renew(Hello.model_validate(message))
         except (WebSocketDisconnect, TimeoutError, RuntimeError):
             self._stream.end(Ending.CLIENT_LEFT)
-        except (ValidationError, AppError):
+        except Exception as error:
+            why = _why(error)
+            if why is None:
+                raise
             with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
-                await self._send(closing(Ending.UNAUTHORIZED).body)
-            self._stream.end(Ending.UNAUTHORIZED)
+                await self._send(closing(why).body)
+            self._stream.end(why)
 
     async def _renew(self, hello: Hello) -> None:
         caller = await _recognise(self._gate, hello)
@@ -194,6 +202,13 @@ class _Conversation:
         self._hello = hello
         self._stream.expires, self._stream.issued = caller.expires, caller.issued
         self._stream.of_user = caller.kind == "user"
+
+
+def _why(error: Exception) -> Ending | None:
+    """Why a stream ends whose fresh token this came of; None: by a fault of ours."""
+    if isinstance(error, Unavailable) or unavailable(error) is not None:
+        return Ending.UNAVAILABLE  # the token may well be good: it could not be looked at
+    return Ending.UNAUTHORIZED if isinstance(error, ValidationError | AppError) else None
 
 
 def _kind_of(message: bytes) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
 
 from app.http.problems import problem
 from app.http.refusals import AGAIN, refusal
@@ -13,6 +14,7 @@ NO_HANDSHAKE: Final = (
     "this is no handshake of a WebSocket: a GET without a body, with one Sec-WebSocket-Key of 16 "
     "bytes in base64, and no line of more than 8 KiB (RFC 6455, 4.2.1)"
 )
+NO_TEXT: Final = "text_not_utf8"
 STOPPING: Final = "this process stops: try again"
 NOWHERE: Final = "there is no WebSocket at this path: live events are at `/v1/ws`"
 
@@ -38,6 +40,21 @@ class Handshake(WebSocketsSansIOProtocol):
             self._refuse(400, why=NO_HANDSHAKE)
         else:
             self._refuse(426, b"upgrade: websocket\r\nsec-websocket-version: 13\r\n")
+
+    def send_receive_event_to_app(self) -> None:
+        """A whole message; what says that it is text and is not UTF-8 ends the WebSocket with 1007.
+
+        RFC 6455, 8.1. uvicorn closes so too, and logs a client's fault with a traceback.
+        """
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.fail(CloseCode.INVALID_DATA, NO_TEXT)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     def shutdown(self) -> None:
         """The process stops."""

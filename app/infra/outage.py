@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.infra.errors import Unavailable
 from app.infra.observe import AWAY
 
 log = structlog.get_logger(__name__)
@@ -109,6 +110,16 @@ def ended_for_another(error: BaseException) -> bool:
 def is_transient(error: BaseException) -> bool:
     """Whether to wait and try again; to a client it is 503 with Retry-After."""
     return is_away(error) or is_busy(error)
+
+
+def unavailable(error: BaseException) -> Unavailable | None:
+    """What a client is told of a transient error; None of any other."""
+    if is_away(error):
+        how = "takes no writes" if is_read_only(error) else "does not answer"
+        return Unavailable("database_unavailable", f"the database {how}; try again")
+    if is_busy(error):
+        return Unavailable("busy", "another request holds what this one needs; try again")
+    return None
 
 
 def is_row_fault(error: BaseException) -> bool:

@@ -67,6 +67,7 @@ class Ending(StrEnum):
     SLOW_READER = "slow_reader"
     USER_ERASED = "user_erased"
     REVOKED = "token_revoked"
+    UNAVAILABLE = "temporarily_unavailable"
     CLIENT_LEFT = "client_left"
 
 

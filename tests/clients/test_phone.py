@@ -63,6 +63,37 @@ async def test_it_rings_answers_and_stops_beside_the_users_other_devices(
         await said(first, "refused", "accept")
 
 
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+async def test_it_is_connected_once_it_knows_what_rings(
+    tenant: Tenant, typescript_project: Path, transport: str
+) -> None:
+    """A server that has let it in, and a pong, say nothing of calls yet."""
+    call = await tenant.ring("bob", caller="alice")
+    about = env(tenant, "bob", "tab") | {"TRANSPORT": transport, "NODE_OPTIONS": SOCKETS}
+    async with node(typescript_project, "phone.mjs", **about) as phone:
+        await said(phone, "connection", True)
+        assert phone.said == [["ring", member(call, "bob")["ring"]["uuid"]], ["connection", True]]
+
+
+async def test_a_ring_ends_in_its_time_though_nothing_is_heard(
+    tenant: Tenant, typescript_project: Path
+) -> None:
+    """With a clock that is an hour fast; by the server where it is heard, with its reason."""
+    async with (
+        Cable(tenant.house.apis[0].url).laid() as cable,
+        node(
+            typescript_project, "phone.mjs", SKEW="3600", **env(tenant, "bob", "tab", cable.url)
+        ) as phone,
+    ):
+        await said(phone, "connection", True)
+        call = await tenant.ring("bob", caller="alice", ring_time=5)
+        uuid = member(call, "bob")["ring"]["uuid"]
+        await said(phone, "ring", uuid)
+        cable.cut()
+        await said(phone, "stop", uuid, 3)
+        assert ["connection", True] not in phone.said[1:]
+
+
 @pytest.mark.long(20)
 async def test_it_comes_back_from_a_cut_and_from_sleep(
     tenant: Tenant, typescript_project: Path

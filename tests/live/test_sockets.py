@@ -7,12 +7,14 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import jwt
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.live.streams import Limits
 from tests.e2e.house import Tenant
+from tests.infra.silence import proxy_before
 from tests.live.test_streams_survive import api_with, tell
 
 
@@ -208,3 +210,47 @@ async def test_a_path_without_a_socket_is_told_as_every_refusal(tenant: Tenant, 
     told = json.loads(answer.body or b"")
     assert (told["status"], told["code"]) == (404, "not_found")
     assert "`/v1/ws`" in told["detail"]
+
+
+@pytest.mark.parametrize("authenticated", [True, False])
+async def test_text_that_is_no_utf8_closes_with_1007_and_logs_no_traceback(
+    tenant: Tenant, caplog: pytest.LogCaptureFixture, authenticated: bool
+) -> None:
+    """In one frame or in more: a character may be cut where a frame ends, and is whole all the same."""
+    async with api_with(tenant.house.settings(), Limits()) as (url, _):
+        for frames in ([b"caf\xe9"], [b"caf\xc3", b"\xa9", b" \xe9"]):
+            async with connect(address(url)) as socket:
+                if authenticated:
+                    token = tenant.token_for("bob")
+                    await socket.send(json.dumps({"type": "authenticate", "token": token}))
+                    await heard(socket, "snapshot")
+                    await socket.send(iter([b"caf\xc3", b"\xa9"]), text=True)
+                    await socket.send("ping")
+                    await heard(socket, "pong")
+                await socket.send(iter(frames), text=True)
+                assert await closed(socket) == (1007, "text_not_utf8"), frames
+    assert not caplog.records
+
+
+async def test_while_the_database_is_away_a_token_is_not_called_bad(
+    tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the first one nor a fresh one: a client would ask for another, and give up."""
+    settings = tenant.house.settings()
+    unread = {"kid": "never-read-before"}  # what a process has read it trusts for a second
+    token = jwt.encode({"sub": "bob", "exp": time.time() + 60}, "x" * 40, headers=unread)
+    with contextlib.ExitStack() as stack:
+        proxy = stack.enter_context(proxy_before(settings.database_url))
+        through = settings.model_copy(update={"database_url": proxy.url})
+        async with (
+            api_with(through, Limits()) as (url, _),
+            opened(url, token=tenant.token_for("bob")) as socket,
+        ):
+            await heard(socket, "snapshot")
+            stack.close()
+            async with opened(url, token=token) as other:
+                assert await closed(other) == (4503, "database_unavailable")
+            await socket.send(json.dumps({"type": "authenticate", "token": token}))
+            assert (await heard(socket, "closing"))["reason"] == "temporarily_unavailable"
+            assert await closed(socket) == (4503, "temporarily_unavailable")
+    assert not [one for one in caplog.records if one.exc_info]

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from app.calls import service as calls
+from app.http.connection import limits as limits_of
 from app.infra.settings import Settings
 from app.live.streams import Limits, Streams
 from devkit.embedded import running_valkey
@@ -134,7 +135,8 @@ async def test_a_server_that_stops_says_so_and_does_not_hang(make_house: HouseMa
 async def api_with(settings: Settings, limits: Limits) -> AsyncIterator[tuple[str, Streams]]:
     """The API in this loop, its streams with limits of this test's own."""
     app = app_of(settings)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    config = uvicorn.Config(app, port=0, log_config=None, log_level="error", **limits_of(1_000))
+    server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)

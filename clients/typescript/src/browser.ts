@@ -47,7 +47,7 @@ export interface PhoneEvents {
   removed: [sessionId: string];
   /** A call that this device is in is over. */
   ended: [sessionId: string, reason: string];
-  /** The live stream is open, or is not. */
+  /** The live stream is open, and `rings` says what rings (after the first snapshot's), or it is not. */
   connection: [open: boolean];
   /** Every message of the stream. */
   message: [message: StreamEvent];
@@ -257,8 +257,9 @@ export class RinglinePhone extends Sender {
     this.#act(sessionId, "report", { status: "delivered", ring }).catch(() => undefined);
   }
 
-  /** Whether this device has been silent for too long: it may not hear it from the server. */
+  /** What time alone tells, whether or not the server is heard: rings that are over, a long silence. */
   #look(quietFor: number): void {
+    this.#react(this.#screen.expire());
     for (const [sessionId, away] of this.#screen.held) {
       const limit = this.#limits.get(sessionId) ?? AWAY;
       if (limit && quietFor >= limit) this.#react(this.#screen.away(sessionId, true));

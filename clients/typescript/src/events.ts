@@ -130,6 +130,7 @@ export class Stream {
     private readonly opener: Opener,
     after: number | undefined,
     private readonly silence: number = SILENCE,
+    /** Told true once the first message that says how things stand has been taken, or it goes on. */
     private readonly onState: (open: boolean) => void = () => undefined,
     /** Told before anything that is heard, after how many milliseconds of silence it comes. */
     private readonly onHeard: (quietFor: number) => void = () => undefined,
@@ -184,10 +185,17 @@ export class Stream {
   async *#connect(): AsyncGenerator<StreamEvent> {
     const connection = (this.#connection = new AbortController());
     const watch = this.#watch(connection);
+    let current = false;
+    /** Who has a number to go on from knows how things stand; who has none waits for a snapshot. */
+    const tell = (): void => {
+      if (current || this.#position.after === undefined) return;
+      current = true;
+      this.onState(true);
+    };
     const listener = {
       opened: () => {
         this.#refused = false;
-        this.onState(true);
+        tell();
       },
       retry: (ms: number) => void (this.#retry = ms),
     };
@@ -199,6 +207,7 @@ export class Stream {
         for (const message of told) {
           if (message.type === "closing") return closed(String(message.body["reason"]));
           if (this.#position.takes(message)) yield message;
+          tell();
         }
       }
     } finally {

@@ -36,6 +36,8 @@ const REASONS: Record<string, number> = {
   busy: 5,
 };
 const LIVE = ["joined", "away"];
+/** Milliseconds after a ring's end within which the server tells of it. */
+const MOMENT = 3_000;
 
 /** With which of CallKit's reasons a screen ends after this answer; undefined: it does not. */
 export function reasonOf(status: number, body: Record<string, any>): number | undefined {
@@ -96,6 +98,12 @@ export class Screen {
   settle(uuid: string): void {
     this.rings.delete(uuid);
     this.#settled.add(uuid);
+  }
+
+  /** Rings whose time has been over for a moment: the server says why, if it is heard. */
+  expire(): Reaction[] {
+    const over = [...this.rings.values()].filter((ring) => Date.parse(ring.expiresAt) + MOMENT <= this.now());
+    return this.#stopAll(over, new Map(over.map((ring) => [ring.uuid, REASONS["missed"]!])));
   }
 
   /** This device has left of its own accord. */

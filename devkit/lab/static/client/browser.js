@@ -186,8 +186,9 @@ export class RinglinePhone extends Sender {
     #confirm({ sessionId, uuid: ring }) {
         this.#act(sessionId, "report", { status: "delivered", ring }).catch(() => undefined);
     }
-    /** Whether this device has been silent for too long: it may not hear it from the server. */
+    /** What time alone tells, whether or not the server is heard: rings that are over, a long silence. */
     #look(quietFor) {
+        this.#react(this.#screen.expire());
         for (const [sessionId, away] of this.#screen.held) {
             const limit = this.#limits.get(sessionId) ?? AWAY;
             if (limit && quietFor >= limit)

@@ -98,7 +98,9 @@ export class Stream {
     #refused = false;
     #position;
     #retry = 1000;
-    constructor(opener, after, silence = SILENCE, onState = () => undefined, 
+    constructor(opener, after, silence = SILENCE, 
+    /** Told true once the first message that says how things stand has been taken, or it goes on. */
+    onState = () => undefined, 
     /** Told before anything that is heard, after how many milliseconds of silence it comes. */
     onHeard = () => undefined) {
         this.opener = opener;
@@ -154,10 +156,18 @@ export class Stream {
     async *#connect() {
         const connection = (this.#connection = new AbortController());
         const watch = this.#watch(connection);
+        let current = false;
+        /** Who has a number to go on from knows how things stand; who has none waits for a snapshot. */
+        const tell = () => {
+            if (current || this.#position.after === undefined)
+                return;
+            current = true;
+            this.onState(true);
+        };
         const listener = {
             opened: () => {
                 this.#refused = false;
-                this.onState(true);
+                tell();
             },
             retry: (ms) => void (this.#retry = ms),
         };
@@ -171,6 +181,7 @@ export class Stream {
                         return closed(String(message.body["reason"]));
                     if (this.#position.takes(message))
                         yield message;
+                    tell();
                 }
             }
         }

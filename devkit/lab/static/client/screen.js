@@ -12,6 +12,8 @@ const REASONS = {
     busy: 5,
 };
 const LIVE = ["joined", "away"];
+/** Milliseconds after a ring's end within which the server tells of it. */
+const MOMENT = 3_000;
 /** With which of CallKit's reasons a screen ends after this answer; undefined: it does not. */
 export function reasonOf(status, body) {
     if (typeof body["callkit_reason"] === "number")
@@ -80,6 +82,11 @@ export class Screen {
     settle(uuid) {
         this.rings.delete(uuid);
         this.#settled.add(uuid);
+    }
+    /** Rings whose time has been over for a moment: the server says why, if it is heard. */
+    expire() {
+        const over = [...this.rings.values()].filter((ring) => Date.parse(ring.expiresAt) + MOMENT <= this.now());
+        return this.#stopAll(over, new Map(over.map((ring) => [ring.uuid, REASONS["missed"]])));
     }
     /** This device has left of its own accord. */
     leave(sessionId) {
