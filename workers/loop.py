@@ -23,8 +23,7 @@ from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings
 from app.infra.tasks import Tasks
 from app.infra.traces import open_traces
-from app.push.dispatch import LEASE
-from app.push.service import Dispatcher
+from app.push.dispatch import LEASE, Dispatcher
 from app.webhooks import backlog
 from app.webhooks.dispatcher import WebhookDispatcher, free_orphans
 from workers import analyzing, partitions, retention

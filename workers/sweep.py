@@ -15,7 +15,7 @@ from app.infra.leases import as_only
 from app.infra.observe import SWEEP_FAILING, SWEEP_FAILURES
 from app.infra.outage import is_away
 from app.infra.runtime import Runtime
-from app.push.service import Dispatcher
+from app.push.dispatch import Dispatcher
 from app.webhooks.dispatcher import free_orphans
 
 log = structlog.get_logger(__name__)

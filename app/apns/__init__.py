@@ -25,7 +25,6 @@ means is `app.apns.policy`'s to say.
     outcome.provider_token_age
     pending = sender.start(request, deadline)       # `send` without a task, for many at once:
     outcome = await pending.future                  # or sender.abandon(pending)
-    sender.replace_credential(other)               # no gap: old connections serve until new ones do
     sender.stats()                                 # connections, streams, waiting, handshakes, …
     await sender.drain(deadline)                   # a worker stops
     await sender.close()
@@ -46,7 +45,6 @@ from app.apns.pending import PendingPush
 from app.apns.request import PushRequest
 from app.apns.sender import Sender
 from app.core.push_policy import NoAnswer
-from app.http2.sender import SenderStats
 from app.http2.timing import Timing
 
 __all__ = [
@@ -59,6 +57,5 @@ __all__ = [
     "PushRequest",
     "PushType",
     "Sender",
-    "SenderStats",
     "Timing",
 ]

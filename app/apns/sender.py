@@ -35,7 +35,6 @@ class Sender(PooledSender[PendingPush]):
         wall_clock: Callable[[], float] = clock.unix,
         **of_pool: Any,
     ) -> None:
-        self._ca_file = ca_file
         self._wall_clock = wall_clock
         self._topic = topic
         listener = ApnsListener()
@@ -58,11 +57,3 @@ class Sender(PooledSender[PendingPush]):
         pending = PendingPush(request, deadline, self.pool.loop, self._wall_clock, start_by)
         self.pool.submit(pending)
         return pending
-
-    def replace_credential(self, credential: Credential) -> None:
-        """Push with this credential from now on; raises ValueError and changes nothing if unfit.
-
-        Old connections serve until one with the new credential is ready, then finish and close.
-        """
-        identity = Identity(credential, self._ca_file, self._wall_clock)
-        self.pool.manager.replace_identity(identity)

@@ -18,7 +18,6 @@ KINDS: Final = ("ring", "push", "answer", "missed", "webhook", "told", "heartbea
 ended. missed: its end unanswered. webhook: one delivery. told: one event to one open stream.
 heartbeat: one of a member."""
 PLACES: Final = ("api", "worker", "postgres", "valkey")
-DAY: Final = 86_400
 
 
 @frozen

@@ -2,15 +2,12 @@
 
 import asyncio
 
-import structlog
-
 from app.dashboard import store_counts
 from app.infra.db import clock
 from app.infra.outage import is_transient
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
 
-log = structlog.get_logger(__name__)
 EVERY = 20.0
 BETWEEN = 0.05
 

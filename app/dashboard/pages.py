@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import structlog
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -20,8 +19,6 @@ from app.http.problems import field_errors
 from app.infra import clock
 from app.infra.errors import AppError, Invalid, NotFound, TooMany, Unavailable
 from app.infra.outage import is_away, is_transient
-
-log = structlog.get_logger(__name__)
 
 BASE = "/dashboard"
 HERE = Path(__file__).resolve().parent

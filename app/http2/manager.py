@@ -132,16 +132,6 @@ class ConnectionManager:
         finally:
             self._waiters.discard(waiter)
 
-    def replace_identity(self, identity: Identity) -> None:
-        """Connect with another credential; the old connections serve until one is ready."""
-        self.identity = identity
-        self.proven()
-        self._not_before = 0.0
-        if self._connector is not None:  # it may be asleep, or connecting with the old one
-            self._connector.cancel()
-        elif self.connections:
-            self.ensure()
-
     def proven(self) -> None:
         """A connection did what it is for: the next failure is a first one."""
         self._failed_in_a_row = 0
@@ -180,8 +170,8 @@ class ConnectionManager:
             await asyncio.wait({x.wire.closed for x in deaf}, timeout=TLS_GOODBYE)
 
     def _current(self) -> int:
-        """How many there are with this credential. One that allows no streams does not count."""
-        return sum(x.identity is self.identity and x.slots > 0 for x in self.connections)
+        """How many there are. One that allows no streams does not count."""
+        return sum(x.slots > 0 for x in self.connections)
 
     def _wanted(self) -> bool:
         """Whether one more connection should be opened now: before the last slot has gone."""
@@ -274,7 +264,7 @@ class ConnectionManager:
         )
 
     def _admit(self, connection: Connection) -> None:
-        """Put a connection to use; those of an older credential have done their service."""
+        """Put a connection to use."""
         if connection.retired is not None:
             self._failed(connection.retired)
             self._owner.on_turned_away(connection, connection.retired)
@@ -286,10 +276,6 @@ class ConnectionManager:
         if not connection.slots:
             self._failed("the server allows no streams")
         connection.heartbeat.start()
-        if connection.identity is self.identity:
-            for other in list(self.connections):
-                if other.identity is not self.identity:
-                    other.retire("the credential was replaced", ours=True)
         if self._current() >= self._warm:
             for waiter in self._waiters:
                 if not waiter.done():

@@ -6,7 +6,7 @@ much goes by itself, and those that tell of little go together, before it. A wor
 of a quiet tenant in its hands while it works off another's hundreds.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from itertools import islice
 from typing import Final
 
@@ -37,34 +37,42 @@ def pause_after(count: int) -> float:
 
 
 class LanePauses:
-    """Whose next message may go already, of messages that go one by one. Knows no clock either."""
+    """When the next message of each may go. Knows no clock: `now` is any that goes evenly.
+
+    What tells of little waits for what of all lanes does; what tells of much for its own.
+    """
 
     def __init__(self) -> None:
         self._not_before: dict[Hashable, float] = {}
         self._together = 0.0
 
-    def may_tell(self, whose: Hashable, count: int, now: float) -> bool:
-        """Whether a message of so many of theirs may go now; if so, it counts as gone.
+    def due(self, lane: Hashable, count: int) -> float:
+        """When a message of so many of this lane may go."""
+        own = self._not_before.get(lane, 0.0)
+        return max(own, self._together) if count <= FEW else own
 
-        What tells of little waits for what of all tenants does; what tells of much for its own.
-        """
+    def gone(self, counts: Mapping[Hashable, int], now: float) -> None:
+        """Messages of so many ids of each lane have gone; those that tell of little, together."""
         self._not_before = {one: at for one, at in self._not_before.items() if at > now}
-        few = count <= FEW
-        if whose in self._not_before or (few and now < self._together):
-            return False
-        until = self._not_before[whose] = now + pause_after(count)
+        self._not_before |= {lane: now + pause_after(count) for lane, count in counts.items()}
+        few = sum(count for count in counts.values() if count <= FEW)
         if few:
-            self._together = until
+            self._together = now + pause_after(few)
+
+    def may_tell(self, lane: Hashable, count: int, now: float) -> bool:
+        """Whether a message of so many of this lane may go now; if so, it counts as gone."""
+        if self.due(lane, count) > now:
+            return False
+        self.gone({lane: count}, now)
         return True
 
 
 class HintLanes:
-    """What waits to be told. Knows no clock and no thread: `now` is any that goes evenly."""
+    """What waits to be told, to go in messages of many lanes as `LanePauses` lets it."""
 
     def __init__(self) -> None:
         self._ids: dict[Lane, dict[str, None]] = {}
-        self._not_before: dict[Lane, float] = {}
-        self._together = 0.0
+        self._pauses = LanePauses()
         self._count = 0
 
     def __bool__(self) -> bool:
@@ -83,47 +91,39 @@ class HintLanes:
 
     def _leave_oldest(self) -> None:
         lane = max(self._ids, key=lambda one: len(self._ids[one]))
-        del self._ids[lane][next(iter(self._ids[lane]))]
-        self._count -= 1
-        if not self._ids[lane]:
-            del self._ids[lane]
+        self._drop(lane, [next(iter(self._ids[lane]))])
 
     def next_due(self) -> float:
         """When there is something to take; NEVER while nothing waits."""
         return min(map(self._due, self._ids), default=NEVER)
 
     def _due(self, lane: Lane) -> float:
-        own = self._not_before.get(lane, 0.0)
-        few = len(self._ids.get(lane, ())) <= FEW
-        return max(own, self._together) if few else own
+        return self._pauses.due(lane, len(self._ids.get(lane, ())))
 
     def take(self, now: float) -> list[tuple[str, list[str]]]:
         """The messages that are to go now, (task, ids) each; those that tell of little first."""
         due = [lane for lane in self._ids if self._due(lane) <= now]
         together: dict[str, list[str]] = {}
         alone: list[tuple[str, list[str]]] = []
+        counts: dict[Hashable, int] = {}
         for lane in due:
-            waiting = self._ids[lane]
-            ids = list(islice(waiting, MOST_IDS))
+            ids = list(islice(self._ids[lane], MOST_IDS))
             if len(ids) <= FEW:
                 together.setdefault(lane[0], []).extend(ids)
             else:
                 alone.append((lane[0], ids))
-            self._taken(lane, ids, now)
-        few = sum(map(len, together.values()))
-        if few:
-            self._together = now + pause_after(few)
-        self._not_before = {lane: at for lane, at in self._not_before.items() if at > now}
+            counts[lane] = len(ids)
+            self._drop(lane, ids)
+        self._pauses.gone(counts, now)
         return [*_in_messages(together), *alone]
 
-    def _taken(self, lane: Lane, ids: list[str], now: float) -> None:
+    def _drop(self, lane: Lane, ids: list[str]) -> None:
         waiting = self._ids[lane]
         for one in ids:
             del waiting[one]
         if not waiting:
             del self._ids[lane]
         self._count -= len(ids)
-        self._not_before[lane] = now + pause_after(len(ids))
 
 
 def _in_messages(together: dict[str, list[str]]) -> list[tuple[str, list[str]]]:

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
-import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
@@ -20,8 +19,6 @@ from app.infra.outage import Outage
 from app.infra.settings import Settings
 from app.infra.supervision import Health
 from app.infra.tasks import Tasks
-
-log = structlog.get_logger(__name__)
 
 NEWS = "ringline:news"
 """The channel on which processes tell each other which users have news."""

@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import text
 
 from app.core.claims import is_revoked
@@ -29,8 +28,6 @@ from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
 from app.live import feeds
 from app.live.feeds import Key, Page
-
-log = structlog.get_logger(__name__)
 
 MOST_GATHERED = 500
 COMPARE_WITHIN = 20.0

@@ -6,8 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import structlog
-
 from app import senders
 from app.access import call_token
 from app.core.event import milliseconds
@@ -29,8 +27,6 @@ from app.push.claimed import CallFacts, ClaimedPush, Rung
 from app.push.moments import Moment, Unix
 from app.push.tokens import User
 from app.tenants.schemas import TenantSettings, tenant_settings
-
-log = structlog.get_logger(__name__)
 
 TOKEN_OUTLIVES_RING = 300.0
 """Seconds."""

@@ -29,7 +29,7 @@ class Caller:
     expires: float | None = None
     issued: float | None = None
 
-    def acting_for(self, user_id: str | None, *, field_name: str = "user_id") -> str:
+    def acting_for(self, user_id: str | None) -> str:
         """The user on whose behalf this call is made.
 
         A user token acts for its subject only (403 otherwise); a key must name the user.
@@ -38,11 +38,11 @@ class Caller:
             assert self.user_id is not None
             if user_id is not None and user_id != self.user_id:
                 raise Forbidden(
-                    "wrong_user", f"{field_name}: this user token cannot act for another user"
+                    "wrong_user", "user_id: this user token cannot act for another user"
                 )
             return self.user_id
         if user_id is None:
-            raise Invalid("missing_field", f"{field_name}: an API key must say for which user")
+            raise Invalid("missing_field", "user_id: an API key must say for which user")
         return user_id
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncpg
 import redis
@@ -320,10 +319,6 @@ async def _answers_again(world: World, within: float = 30.0) -> None:
             await asyncio.sleep(0.05)
         else:
             return
-
-
-def data_folder(world: World) -> Path:
-    return world.house.postgres.data
 
 
 API, WORKER = "of one API process", "of one worker"

@@ -125,16 +125,6 @@ def test_eight_levels_are_deep_enough():
     check_template('{"id": "{{uuid}}", "n": ' + "[" * 7 + "]" * 7 + "}")
 
 
-def test_the_rule_for_aps():
-    with_aps, without = '{"id":"{{uuid}}","aps":{}}', '{"id":"{{uuid}}"}'
-    check_template(with_aps, aps="required")
-    check_template(without, aps="absent")
-    with pytest.raises(TemplateError, match="must not get an aps"):
-        check_template(with_aps, aps="absent")
-    with pytest.raises(TemplateError, match="needs an aps"):
-        check_template(without, aps="required")
-
-
 def test_all_faults_are_told_at_once():
     with pytest.raises(TemplateError) as caught:
         check_template({"aps": 1})

@@ -33,10 +33,6 @@ async def new_life(bench: Bench, worker: Loop, old: Life) -> bool:
     return bench.life(worker) is not old and bench.life(worker).is_alive()
 
 
-async def sends_of(bench: Bench, phones: list[Phone], counts: list[int]) -> bool:
-    return bench.sends(phones) == counts
-
-
 async def test_a_condemned_worker_begins_anew_and_its_late_answer_changes_nothing(
     bench: Bench,
 ) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,9 +31,6 @@ class Post:
         for secret in secrets:
             Webhook(secret).verify(self.body, self.headers)
         return self.data
-
-
-Answerer = Callable[[Post], Awaitable[tuple[int, bytes]]]
 
 
 @dataclass

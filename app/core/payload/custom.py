@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from app.core.payload.facts import TOKEN_ROOM, VOIP_LIMIT, PayloadError, RingFacts
 from app.core.payload.fit import fitted
 from app.core.payload.template import Template, compile_template
-
-ApsRule = Literal["any", "required", "absent"]
 
 SOURCE_LIMIT: Final = 4_096
 DEPTH_LIMIT: Final = 8
@@ -41,20 +39,16 @@ class TemplateError(PayloadError):
         super().__init__("; ".join(self.reasons))
 
 
-def check_template(source: str | Mapping[str, Any], *, aps: ApsRule = "any") -> Template:
+def check_template(source: str | Mapping[str, Any]) -> Template:
     """Check a tenant's template and compile it. Raises TemplateError.
 
     It must be a JSON object of at most 4,096 bytes and 8 levels, know all its placeholders, hold
-    `{{uuid}}` as a whole value (CallKit needs one, and a stop must name it), obey the rule for
-    `aps` (`absent` for clients that stay silent at a push with one, flutter-webrtc's callkeep for
-    example), and fit 5,120 bytes with the largest ids.
+    `{{uuid}}` as a whole value (CallKit needs one, and a stop must name it), have no `aps` but an
+    object, and fit 5,120 bytes with the largest ids.
     """
     body = _parsed(source)
-    reasons = [
-        reason
-        for reason in (_aps_fault(body, aps), _depth_fault(body), _uuid_fault(body))
-        if reason
-    ]
+    faults = (_aps_fault(body), _depth_fault(body), _uuid_fault(body))
+    reasons = [reason for reason in faults if reason]
     if reasons:
         raise TemplateError(reasons)
     try:
@@ -107,11 +101,7 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _aps_fault(body: dict[str, Any], rule: ApsRule) -> str | None:
-    if rule == "absent" and "aps" in body:
-        return "/aps: this client must not get an aps key"
-    if rule == "required" and "aps" not in body:
-        return "/aps: this client needs an aps key"
+def _aps_fault(body: dict[str, Any]) -> str | None:
     if "aps" in body and not isinstance(body["aps"], dict):
         return "/aps: must be an object, or Apple and iOS will not read it"
     return None

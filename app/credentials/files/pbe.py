@@ -7,7 +7,6 @@ Sources: RFC 7292 appendices B and C (PKCS#12), RFC 8018 (PBES2, PBKDF2), RFC 79
 """
 
 import hashlib
-import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -243,11 +242,6 @@ def pkcs12_kdf(
             for i in range(0, len(filled), block)
         )
     return out[:size]
-
-
-def same(one: bytes, other: bytes) -> bool:
-    """Equality in constant time."""
-    return hmac.compare_digest(one, other)
 
 
 def _stretch(value: bytes, block: int) -> bytes:

@@ -16,8 +16,6 @@ from starlette.routing import Route
 
 from devkit.phone import Push
 
-KINDS = ("voip", "alert")
-
 
 @dataclass
 class OneRing:
