@@ -4,9 +4,7 @@ A delivery is tried for a day. An endpoint that fails again and again is asked o
 most, by one delivery, however many wait for it.
 """
 
-import re
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 
 from app.core.delivery import DeliveryError
 from app.core.frozen import frozen
@@ -55,30 +53,6 @@ def next_try(
     if answer.retry_after is not None:
         wait = max(wait, min(answer.retry_after, LONGEST_RETRY_AFTER))
     return now + timedelta(seconds=wait)
-
-
-LONGEST_DATE = 64
-SECONDS = re.compile(r"[0-9]+")
-
-
-def seconds_asked(retry_after: str, now: datetime) -> float | None:
-    """How long a `Retry-After` asks to wait: seconds, or an HTTP date (RFC 9110, 10.2.3).
-
-    None where it says neither: fractions, lists and negative numbers are no such thing.
-    """
-    text = retry_after.strip(" \t")
-    if SECONDS.fullmatch(text):
-        digits = text.lstrip("0")
-        return float(digits or 0) if len(digits) < 10 else LONGEST_RETRY_AFTER
-    if len(text) > LONGEST_DATE:
-        return None
-    try:
-        at = parsedate_to_datetime(text)
-        if at.tzinfo is None:  # `-0000`, which is UTC
-            at = at.replace(tzinfo=UTC)
-        return max(0.0, (at - now).total_seconds())
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
 
 
 def rest(failures: int) -> float:

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-_LONGEST_RETRY_AFTER = 86_400.0
+from app.core.retry_after import seconds_asked
+
 _ZERO = ord("0")
 _FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _KNOWN = frozenset((b"apns-id", b"apns-unique-id", b"content-type", b"date", b"retry-after"))
@@ -63,15 +63,6 @@ def retry_after(fields: Block, wall_clock: Callable[[], float]) -> float | None:
 
 
 def seconds_until(value: bytes, wall_clock: Callable[[], float]) -> float | None:
-    """Retry-After as seconds from now: a number or an HTTP date (RFC 9110 section 10.2.3)."""
-    text = value.decode("ascii", "replace").strip()
-    if text.isdigit() and text.isascii():
-        return min(float(text[:9]), _LONGEST_RETRY_AFTER)
-    try:
-        at = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):  # it was written for mail
-        return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
+    """What a Retry-After asks, as seconds from now."""
     now = datetime.fromtimestamp(wall_clock(), UTC)
-    return min(max((at - now).total_seconds(), 0.0), _LONGEST_RETRY_AFTER)
+    return seconds_asked(value.decode("ascii", "replace"), now)

@@ -16,8 +16,9 @@ from functools import cache, lru_cache, partial
 
 from app.core.delivery import DeliveryError
 from app.core.frozen import frozen, replace
+from app.core.retry_after import seconds_asked
 from app.core.text import storable
-from app.core.webhook_retry import Answer, seconds_asked
+from app.core.webhook_retry import Answer
 from app.infra.addresses import Judge, Names, Resolver, is_private, is_public
 from app.infra.errors import Invalid
 from app.infra.http1 import MOST_READ, Connection, Kept, Lost, NotHttp, Reply

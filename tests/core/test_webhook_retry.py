@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.delivery import DeliveryError
+from app.core.retry_after import LONGEST, seconds_asked
 from app.core.webhook_retry import (
     LONGEST_REST,
     LONGEST_RETRY_AFTER,
@@ -14,7 +15,6 @@ from app.core.webhook_retry import (
     Answer,
     next_try,
     rest,
-    seconds_asked,
 )
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -72,10 +72,10 @@ def test_rests_are_bounded(failures: int) -> None:
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
-        ("0", 0), ("17", 17), (" 17\t", 17), ("0000000000017", 17), ("1" + "0" * 400, LONGEST_RETRY_AFTER),
+        ("0", 0), ("17", 17), (" 17\t", 17), ("0000000000017", 17), ("1" + "0" * 400, LONGEST), ("9" * 9, LONGEST),
         ("Sat, 21 Nov 2026 00:01:00 GMT", 60), ("Saturday, 21-Nov-26 00:01:00 GMT", 60),
         ("Sat, 21 Nov 2026 00:01:00 -0000", 60), ("Fri, 20 Nov 2020 00:00:00 GMT", 0),
-        ("Sat, 21 Nov 2026 01:01:00 +0100", 60), ("Mon, 01 Jan 0001 00:00:00 +2359", 0),
+        ("Sat, 21 Nov 2026 01:01:00 +0100", 60), ("Sun, 21 Nov 2027 00:00:00 GMT", LONGEST), ("Mon, 01 Jan 0001 00:00:00 +2359", 0),
         ("", None), ("-5", None), ("1.5", None), ("1e3", None), ("5, 10", None), ("soon", None), ("\x00", None),
         ("²", None), ("+5", None), ("nan", None), ("Sat, 99 Nov 2026 25:61:61 GMT", None),
         ("Sat, 21 Nov 2026 00:01:00 +9999999999", None), ("x" * 100_000, None),
