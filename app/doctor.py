@@ -15,7 +15,7 @@ from app.credentials import health, key_check
 from app.dashboard import forwarders
 from app.dashboard.standing import UNSERVED, of_pushes, of_webhooks
 from app.http2.tls import client_context
-from app.infra import clock, rabbitmq
+from app.infra import ca_files, clock, rabbitmq
 from app.infra import news as redis
 from app.infra.db import Database, one
 from app.infra.outage import DatabaseAway
@@ -47,7 +47,7 @@ async def examine() -> list[Check]:
     settings, faults = _settings()
     if settings is None:
         return faults
-    checks = _unknown() + _secret_key(settings)
+    checks = _unknown() + _secret_key(settings) + _ca_files(settings)
     checks += await _database(settings)
     checks.append(await _redis(settings))
     checks += await _rabbitmq(settings)
@@ -56,9 +56,15 @@ async def examine() -> list[Check]:
     ways = _ways_to_apple(settings)
     if await _rings_android(settings):
         ways += _ways_to_google(settings)
-    checks += [await _reach(way) for way in ways]
+    amiss = {check.name for check in checks if not check.ok}
+    checks += [await _reach(way) for way in ways if way.variable not in amiss]
     told = {fault.name for fault in faults}
     return faults + [check for check in checks if check.name not in told]
+
+
+def _ca_files(settings: Settings) -> list[Check]:
+    mend = "mount a readable PEM file there, correct the setting, or unset it"
+    return [Check(name, False, found, mend) for name, found in ca_files.faults(settings).items()]
 
 
 def _unknown() -> list[Check]:
@@ -367,10 +373,7 @@ async def _reach(way: Way) -> Check:
     if way.ca_file is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
-        try:
-            context.load_verify_locations(cafile=str(way.ca_file))
-        except (OSError, ssl.SSLError) as error:
-            return Check(way.variable, False, str(error), "it must be a readable PEM file")
+        context.load_verify_locations(cafile=str(way.ca_file))
     if parts.host.endswith(APPLE) and not knows_apples_root(context):
         return Check(
             way.name, False,

@@ -20,7 +20,9 @@ def _group() -> None:
 @command(admin_app, "create")
 def admin_create(
     email: str,
-    role: Annotated[str, typer.Option(help="owner, operator or viewer.")] = "owner",
+    role: Annotated[
+        str | None, typer.Option(help="owner (if not said), operator or viewer.")
+    ] = None,
     reset: Annotated[
         bool,
         typer.Option(
@@ -32,8 +34,8 @@ def admin_create(
 
     async def work(runtime: Runtime) -> str:
         if reset:
-            return await admins.create_or_reset(runtime, email, actor=actor())
-        return await admins.create(runtime, email, role, actor=actor())
+            return await admins.create_or_reset(runtime, email, role, actor=actor())
+        return await admins.create(runtime, email, role or "owner", actor=actor())
 
     password = with_runtime(work)
     url = f"{settings_or_fail().public_url}/dashboard"

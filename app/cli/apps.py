@@ -13,6 +13,7 @@ from app.appcheck.ios import Expected
 from app.cli.answers import answer, command
 from app.cli.base import app, fail, now, out
 from app.cli.faults import REFUSED
+from app.cli.files import line_in
 from app.core.app_id import app_id_of
 from app.core.text import clean_name
 from app.credentials.files.reading import read as read_credential
@@ -70,7 +71,7 @@ def app_check(
 def _expected(app_id: str | None, credential: Path | None, password_file: Path | None) -> Expected:
     if credential is None:
         return Expected(app_id)
-    password = password_file.read_text(encoding="utf-8").rstrip("\r\n") if password_file else None
+    password = line_in(password_file) if password_file else None
     try:
         # a .p8 does not say which key of which team it is, and an app is not asked for that
         anyone = {"key_id": "AAAAAAAAAA", "team_id": "AAAAAAAAAA"}

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn, TypeVar
 
 import orjson
 import typer
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.markup import escape
 
@@ -20,9 +20,10 @@ from app.audit.log import Actor
 from app.cli.answers import wants_json
 from app.cli.faults import REFUSED
 from app.credentials import key_check
-from app.http.problems import field_errors, sentence_of
+from app.http.problems import NO_OBJECT, field_errors, sentence_of
 from app.infra import clock
 from app.infra.db import connect
+from app.infra.fields import UserId
 from app.infra.observe import set_up_logging
 from app.infra.outage import is_transient
 from app.infra.runtime import Runtime, open_runtime
@@ -31,6 +32,7 @@ from app.infra.vault import keyring
 
 PATIENCE = 5.0
 T = TypeVar("T")
+USER_ID: TypeAdapter[str] = TypeAdapter(UserId)
 Tenant = Annotated[str, typer.Option("--tenant", help="Name or id of the tenant.")]
 
 app = typer.Typer(
@@ -75,12 +77,29 @@ def fail(sentence: str, *, code: str = "refused", status: int = REFUSED) -> NoRe
     raise SystemExit(status)
 
 
-def checked(read: Callable[[], T]) -> T:
-    """What was typed, as the API would take it; a field that will not do is named, and ends it."""
+def checked(read: Callable[[], T], option: str = "") -> T:
+    """What was typed, as the API would take it; a field that will not do is named, and ends it.
+
+    `option` is the one that holds JSON: what is none, or no object, is said of it.
+    """
     try:
         return read()
     except ValidationError as error:
-        fail(sentence_of(error), code=field_errors(error.errors())[0]["code"])
+        first = error.errors()[0]
+        sentence = sentence_of(error)
+        if option and first["type"] == "json_invalid":
+            sentence = f"{option}: is no JSON: {first['ctx']['error']}"
+        elif option and not first["loc"] and first["type"] in NO_OBJECT:
+            sentence = f'{option}: must be a JSON object: {{"name": value, ...}}'
+        fail(sentence, code=field_errors(error.errors())[0]["code"])
+
+
+def user_id(text: str) -> str:
+    """A user's id as typed. Raises BadParameter."""
+    try:
+        return USER_ID.validate_python(text)
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"]) from None
 
 
 def _version(asked: bool) -> None:

@@ -13,10 +13,11 @@ from app.calls.ringer import ringer_of
 from app.calls.ringing import resolve
 from app.calls.schemas import RingIn
 from app.cli.answers import answer, columns, command
-from app.cli.base import Tenant, checked, group, handle_in, with_runtime
-from app.cli.options import decimal, whole
+from app.cli.base import Tenant, checked, group, handle_in, user_id, with_runtime
+from app.cli.options import decimal, whole, word
 from app.core.call import SERVER
 from app.core.cursor import YEARS
+from app.core.model import CallState, Reason
 from app.infra.fields import Time
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
@@ -100,9 +101,11 @@ def ring(
 @command(call_app, "list")
 def list_calls(
     tenant: Tenant,
-    user: Annotated[str | None, typer.Option(help="Only calls of this user.")] = None,
-    state: Annotated[str | None, typer.Option(help="ringing, active or ended.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why it ended: missed, declined ...")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Only calls of this user.", parser=user_id)
+    ] = None,
+    state: Annotated[str | None, word(CallState, "How it stands.")] = None,
+    reason: Annotated[str | None, word(Reason, "Why it ended.")] = None,
     type: Annotated[str | None, typer.Option(help="The call type.")] = None,  # noqa: A002
     since: Since = None,
     until: Until = None,

@@ -10,7 +10,18 @@ import typer
 
 from app.audit import log as audit
 from app.cli.answers import answer, columns, command, fields, step
-from app.cli.base import Tenant, actor, check_key, group, now, settings_or_fail, with_runtime
+from app.cli.base import (
+    Tenant,
+    actor,
+    check_key,
+    fail,
+    group,
+    now,
+    settings_or_fail,
+    with_runtime,
+)
+from app.cli.base import user_id as user_id_of
+from app.cli.files import bytes_in, line_in
 from app.cli.options import row_id, whole
 from app.core.event import rfc3339
 from app.credentials import rotation, service
@@ -52,10 +63,16 @@ def _key_id(given: str | None, file: Path) -> str | None:
 
 def _password(asked: bool, file: Path | None) -> str | None:
     if file is not None:
-        return file.read_text(encoding="utf-8").rstrip("\r\n")
+        return line_in(file)
     if not asked:
         return None
-    typed: str = typer.prompt("Password", hide_input=True, default="", err=True)
+    try:
+        typed: str = typer.prompt("Password", hide_input=True, default="", err=True)
+    except typer.Abort:
+        fail(
+            "--password asks at a terminal, and there is none: use --password-file FILE",
+            code="no_terminal",
+        )
     return typed
 
 
@@ -77,7 +94,7 @@ def add(
         return await service.add(
             runtime, tenant_id,
             Upload(
-                data=file.read_bytes(), password=secret, app_id=app_id,
+                data=bytes_in(file), password=secret, app_id=app_id,
                 key_id=_key_id(key_id, file), team_id=team_id, environments=environment,
             ),
             actor=actor(),
@@ -105,7 +122,7 @@ def preview(
         return await service.preview(
             runtime, tenant_id,
             Upload(
-                data=file.read_bytes(), password=secret, app_id=app_id,
+                data=bytes_in(file), password=secret, app_id=app_id,
                 key_id=_key_id(key_id, file), team_id=team_id,
             ),
         )  # fmt: skip
@@ -119,7 +136,7 @@ def preview(
 def request(
     app_id: Annotated[str, typer.Argument(help="com.example.app")],
     tenant: Tenant,
-    to: Annotated[Path, typer.Option("--out", help="Where the request goes.")] = Path(
+    to: Annotated[Path, typer.Option("--out", help="Where the request goes: a new file.")] = Path(
         "voip.certSigningRequest"
     ),
 ) -> None:
@@ -129,8 +146,13 @@ def request(
         tenant_id = await tenants.find(runtime, tenant)
         return await service.request(runtime, tenant_id, app_id, actor=actor())
 
-    row = with_runtime(work)
-    to.write_text(row.request or "")
+    with to.open("x") as opened:  # before a key is made of which nobody would see the request
+        try:
+            row = with_runtime(work)
+        except BaseException:
+            to.unlink()
+            raise
+        opened.write(row.request or "")
     answer(
         credential_out(row, now()) | {"file": str(to)},
         f"Wrote {to}. At developer.apple.com, Certificates, +, choose\n"
@@ -217,7 +239,7 @@ def delete(credential: Credential, tenant: Tenant, confirm: Confirm = False) -> 
 
 @command(credential_app, "test")
 def ring_test(
-    user_id: Annotated[str, typer.Argument(help="Whose phones ring.")],
+    user_id: Annotated[str, typer.Argument(help="Whose phones ring.", parser=user_id_of)],
     tenant: Tenant,
     device: Annotated[str | None, typer.Option(help="One device of the user.")] = None,
 ) -> None:

@@ -7,14 +7,14 @@ from pydantic_core import PydanticCustomError
 
 from app.calls import registration
 from app.cli.answers import answer, columns, command
-from app.cli.base import Tenant, actor, group, with_runtime
+from app.cli.base import Tenant, actor, group, user_id, with_runtime
 from app.devices import service
 from app.devices.schemas import LONGEST_TOKEN, push_token
 from app.infra.runtime import Runtime
 from app.tenants import service as tenants
 
 device_app = group("device", "Devices: a user's phones, turned off and on, and taken away.")
-User = Annotated[str, typer.Argument(help="User id.")]
+User = Annotated[str, typer.Argument(help="User id.", parser=user_id)]
 
 
 @command(device_app, "list")

@@ -1,6 +1,7 @@
-"""Options that are numbers or ids, read by the one strict reader (`app.core.numerals`)."""
+"""Options that are numbers, ids or one of some words, each read strictly."""
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -19,6 +20,20 @@ def whole(about: str = "", *, low: int | None = None, high: int | None = None, *
 def decimal(about: str = "", *, low: float | None = None, high: float | None = None) -> Any:
     """An option that is a number within these bounds."""
     return _option(decimal_of, "FLOAT", "a number", low, high, help=about)
+
+
+def word(known: Iterable[str], about: str) -> Any:
+    """An option that is one of these words; of another the nearest is named."""
+    words = [str(one) for one in known]
+
+    def parse(given: str) -> str:
+        if given in words:
+            return given
+        near = difflib.get_close_matches(given[:100], words, n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        raise typer.BadParameter(f"{given!r} is none of {', '.join(words)}.{meant}")
+
+    return typer.Option(parser=parse, metavar="|".join(words), help=about)
 
 
 def row_id() -> Any:

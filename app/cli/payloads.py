@@ -13,6 +13,7 @@ from rich.markup import escape
 from app.calls import service as calls
 from app.cli.answers import answer, command
 from app.cli.base import err, fail, group, out, with_runtime
+from app.cli.files import text_in
 from app.core.language import language_tag
 from app.core.payload import (
     ANDROID_PROFILES,
@@ -153,7 +154,7 @@ def notification(
     if locale is not None and language is None:
         fail(f"{locale} is no language tag such as de-CH")
     try:
-        said = NotificationIn.model_validate_json(texts.read_text()).in_language(language)
+        said = NotificationIn.model_validate_json(text_in(texts)).in_language(language)
         check_alert(event, said)
     except ValidationError as error:
         first = error.errors()[0]
@@ -193,7 +194,7 @@ def _prepared(
     if profile == "custom" and template is None:
         fail("the custom profile needs --template FILE")
     try:
-        chosen = check_template(template.read_text()) if template is not None else None
+        chosen = check_template(text_in(template)) if template is not None else None
         facts = _facts(call, tenant)
         return facts, chosen, ring_payload(profile, facts, chosen)
     except PayloadError as error:

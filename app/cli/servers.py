@@ -19,8 +19,8 @@ from app.cli.answers import answer, command, step
 from app.cli.base import app, check_key, fail, out, settings_or_fail
 from app.cli.interrupts import ends_at_once
 from app.cli.options import whole
-from app.infra import process, schema
-from app.infra.settings import say_in_this_process
+from app.infra import ca_files, process, schema
+from app.infra.settings import Settings, say_in_this_process
 
 if TYPE_CHECKING:
     import uvicorn
@@ -56,7 +56,7 @@ def api(
         from app.infra.observe import set_up_logging  # noqa: PLC0415
         from app.infra.process import notice_the_vanished  # noqa: PLC0415
 
-    settings = settings_or_fail()
+    settings = _settings_of_a_server()
     if workers > 1 and settings.has_lab:
         fail("the lab lives in one process: use --workers 1, or unset RINGLINE_SIMULATOR_URL")
     set_up_logging(settings.log_level, settings.log_format)
@@ -81,6 +81,15 @@ def api(
         raise typer.Exit(3)
 
 
+def _settings_of_a_server() -> Settings:
+    """The settings, if they allow to serve: with a file of authorities amiss nothing is pushed."""
+    settings = settings_or_fail()
+    if faults := ca_files.faults(settings):
+        told = "; ".join(f"{name}: {sentence}" for name, sentence in faults.items())
+        fail(f"{told}. Mount the file, correct the setting, or unset it", code="wrong_setting")
+    return settings
+
+
 def _listener(config: "uvicorn.Config") -> socket.socket:
     try:
         return config.bind_socket()
@@ -100,7 +109,7 @@ def worker(
     """Run a worker: it pushes, keeps time for every ring, sends webhooks. Start at least one."""
     if only is not None:
         say_in_this_process("worker_only", only)
-    check_key(settings_or_fail())
+    check_key(_settings_of_a_server())
     with ends_at_once():
         from workers.main import app as celery  # noqa: PLC0415  (workers are above app)
 

@@ -60,6 +60,23 @@ def tenant_resume(tenant: Annotated[str, typer.Argument(help="Name or id of the 
     _switch(tenant, stopped=False)
 
 
+def merged(have: dict[str, Any], change: dict[str, Any], depth: int = 3) -> dict[str, Any]:
+    """Settings with what is to change of them, as in RFC 7396: null takes a name away, an object
+    changes what it names. A template, a key set and what a notification says are changed whole.
+    """
+    found = dict(have)
+    for name, value in change.items():
+        old = found.get(name)
+        deeper = 1 if name == "templates" else depth - 1
+        if value is None:
+            found.pop(name, None)
+        elif isinstance(value, dict) and deeper and name != "jwks":
+            found[name] = merged(old if isinstance(old, dict) else {}, value, deeper)
+        else:
+            found[name] = value
+    return found
+
+
 def _switch(tenant: str, *, stopped: bool) -> None:
     async def work(runtime: Runtime) -> datetime | None:
         tenant_id = await service.find(runtime, tenant)
@@ -75,19 +92,21 @@ def tenant_settings(
     tenant: Annotated[str, typer.Argument(help="Name or id of the tenant.")],
     change: Annotated[
         str | None,
-        typer.Option("--set", help="JSON of what is to change; null: its default. Others stay."),
+        typer.Option(
+            "--set",
+            help="JSON of what is to change, as in RFC 7396: null is its default, all else stays.",
+        ),
     ] = None,
 ) -> None:
     """A tenant's settings: limits, rate limits, who is busy, what users and their tokens may do."""
-    wanted = None if change is None else checked(partial(CHANGE.validate_json, change))
+    wanted = None if change is None else checked(partial(CHANGE.validate_json, change), "--set")
 
     async def work(runtime: Runtime) -> TenantSettings:
         tenant_id = await service.find(runtime, tenant)
         settings = await service.settings_of(runtime, tenant_id)
         if wanted is None:
             return settings
-        values = settings.model_dump(exclude_defaults=True) | wanted
-        values = {name: value for name, value in values.items() if value is not None}
+        values = merged(settings.model_dump(exclude_defaults=True), wanted)
         new = checked(partial(TenantSettings.model_validate, values))
         return await service.change_settings(runtime, tenant_id, new, actor=actor())
 

@@ -10,11 +10,11 @@ import typer
 from app.calls import histories
 from app.calls.histories import Wanted
 from app.cli.answers import answer, columns, command
-from app.cli.base import Tenant, actor, checked, group, handle_in, with_runtime
+from app.cli.base import Tenant, actor, checked, group, handle_in, user_id, with_runtime
 from app.cli.calls import Most, Since, Until, newest
-from app.cli.options import whole
+from app.cli.options import whole, word
 from app.core.event import rfc3339
-from app.core.identifiers import is_user_id
+from app.devices.schemas import LONGEST_MINTED
 from app.infra.runtime import Runtime
 from app.tenants import revocations, service
 from app.tenants.scopes import USER_SCOPES, check_scopes
@@ -24,13 +24,6 @@ from app.users.schemas import HandlesIn, PreferencesIn
 user_app = group("user", "Users of a tenant: tokens, preferences, blocks, handles, own calls.")
 
 
-def user_id(text: str) -> str:
-    """A user's id as typed. Raises BadParameter."""
-    if not is_user_id(text):
-        raise typer.BadParameter("that is no user id")
-    return text
-
-
 User = Annotated[str, typer.Argument(help="The user's id.", parser=user_id)]
 
 
@@ -38,7 +31,7 @@ User = Annotated[str, typer.Argument(help="The user's id.", parser=user_id)]
 def user_token(
     user: User,
     tenant: Tenant,
-    expires_in: Annotated[int, whole("Seconds.", low=60)] = 3600,
+    expires_in: Annotated[int, whole("Seconds.", low=60, high=LONGEST_MINTED)] = 3600,
     scope: Annotated[
         list[str] | None, typer.Option(help=f"{', '.join(USER_SCOPES)}; default all.")
     ] = None,
@@ -77,7 +70,11 @@ def user_preferences(
     ] = None,
 ) -> None:
     """What a user wants of rings: do not disturb, quiet hours, call types, exceptions."""
-    wanted = None if change is None else checked(partial(PreferencesIn.model_validate_json, change))
+    wanted = (
+        None
+        if change is None
+        else checked(partial(PreferencesIn.model_validate_json, change), "--set")
+    )
 
     async def work(runtime: Runtime) -> PreferencesIn:
         tenant_id = await service.find(runtime, tenant)
@@ -154,7 +151,7 @@ def user_block(
 def user_calls(
     user: User,
     tenant: Tenant,
-    direction: Annotated[str | None, typer.Option(help="incoming or outgoing.")] = None,
+    direction: Annotated[str | None, word(("incoming", "outgoing"), "Who rang whom.")] = None,
     missed: Annotated[bool, typer.Option("--missed", help="Only missed ones.")] = False,
     since: Since = None,
     until: Until = None,

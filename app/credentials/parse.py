@@ -10,7 +10,7 @@ from uuid import UUID
 from app.apns.credential import load_pem
 from app.core.app_id import VOIP, as_typed
 from app.credentials.files.parsed_file import BOTH, PRODUCTION, SANDBOX, ParsedFile
-from app.credentials.files.reading import clean_app_id, read
+from app.credentials.files.reading import clean_app_id, clean_bundle_id, read
 from app.credentials.files.refusals import reject
 from app.credentials.turns import Turns
 from app.http2.tls import client_context
@@ -54,8 +54,9 @@ async def parse(tenant_id: UUID, upload: Upload) -> ParsedFile:
 def examine(upload: Upload, now: datetime) -> ParsedFile:
     """The same without a loop: up to two seconds of CPU. Raises Refused."""
     parsed = read(
-        upload.data, upload.password, key_id=upload.key_id, team_id=upload.team_id, now=now
-    )
+        upload.data, upload.password, key_id=upload.key_id, team_id=upload.team_id,
+        app_id=upload.app_id, environments=upload.environments, now=now,
+    )  # fmt: skip
     wanted = fit(parsed, upload.app_id, upload.environments)
     if wanted.kind == "certificate":
         try:
@@ -70,7 +71,7 @@ def fit(parsed: ParsedFile, app_id: str | None, environments: Sequence[str] | No
     named = app_id or parsed.app_id
     if named is None:
         raise reject("app_id_missing")
-    wanted = clean_app_id(named)
+    wanted = clean_bundle_id(named) if parsed.kind == "key" else clean_app_id(named)
     if parsed.app_id is not None and wanted != parsed.app_id:
         raise reject("app_id_mismatch", found=parsed.app_id, given=wanted)
     changes: dict[str, Any] = {"app_id": wanted}

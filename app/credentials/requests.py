@@ -19,7 +19,7 @@ from app.credentials import lifecycle, store
 from app.credentials.decrypt import place_of
 from app.credentials.files.apple import fingerprint_of
 from app.credentials.files.parsed_file import BOTH
-from app.credentials.files.reading import clean_app_id
+from app.credentials.files.reading import clean_bundle_id
 from app.credentials.parse import off_the_loop
 from app.credentials.rows import CredentialRow
 from app.infra import vault
@@ -40,7 +40,7 @@ async def request(
 
     The `.cer` that Apple gives for it goes to `add`. Raises Refused, Conflict (too many waiting).
     """
-    app_id = clean_app_id(app_id)
+    app_id = clean_bundle_id(app_id)
     private, pem, fingerprint = await off_the_loop(tenant_id, lambda: make_request(app_id))
     row_id = uuid7()
     async with runtime.database.transaction() as session:

@@ -87,17 +87,26 @@ async def create(
     return password
 
 
-async def create_or_reset(runtime: Runtime, email: str, *, actor: Actor = SERVER) -> str:
-    """Make an owner, or give the one there is a new one-time password, which is the answer.
+async def create_or_reset(
+    runtime: Runtime, email: str, role: str | None = None, *, actor: Actor = SERVER
+) -> str:
+    """Make an administrator, or give the one there is a new one-time password, which is returned.
 
-    Second factors of theirs are forgotten: whoever may do this on the server may do all.
+    Second factors of theirs are forgotten: whoever may do this on the server may do all. Raises
+    Conflict (`other_role`) where `role` is not the one they have: none is changed on the way.
     """
     try:
-        return await create(runtime, email, actor=actor)
+        return await create(runtime, email, role or "owner", actor=actor)
     except Conflict:
         async with runtime.database.autocommit() as session:
             row = await store.admin_by_email(session, clean_email(email))
         assert row is not None
+        if role is not None and row["role"] != role:
+            raise Conflict(
+                "other_role",
+                f"{row['email']} is {row['role']}: a reset changes no role. Leave --role out, or "
+                "change it on the dashboard's page of administrators",
+            ) from None
         return await reset(runtime, row["id"], factors=True, actor=actor)
 
 

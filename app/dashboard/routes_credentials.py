@@ -110,6 +110,8 @@ def _wants(refusal: AppError | None, brought: Held) -> set[str]:
         return {"password"}
     if code == "development_certificate":
         return {"sandbox"}
+    if code == "app_id_ambiguous":
+        return {"app"}
     if code == "app_id_missing" and brought.data.lstrip()[:1] == b"{":
         return {"app"}
     if brought.name.endswith(".p8") or code in {"app_id_missing", "key_id_missing"}:

@@ -39,6 +39,8 @@ from app.webpush.subscription import LONGEST_ENDPOINT, Subscription, point, secr
 
 SHORTEST, LONGEST = 300, 180 * 24 * 3600
 MOST_TOKENS = 8
+LONGEST_MINTED = 30 * 24 * 3600
+"""Seconds for which a user token that is made here may be good."""
 HEX = re.compile(r"[0-9a-fA-F]+")
 
 
@@ -346,7 +348,7 @@ class UserTokenIn(Request):
     the key that asks for it may do.
     """
 
-    expires_in: Annotated[Whole, Within(60, 30 * 24 * 3600, "invalid_field")] = Field(
+    expires_in: Annotated[Whole, Within(60, LONGEST_MINTED, "invalid_field")] = Field(
         3600, description="seconds for which it is good"
     )
     scopes: (

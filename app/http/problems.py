@@ -102,7 +102,7 @@ CODES = {
 NO_OBJECT = frozenset({"missing", "model_attributes_type", "model_type", "dict_type"})
 OF_TEXT = {"too_long": ("most", "max_length"), "too_short": ("least", "min_length")}
 """pydantic speaks of items where a text was looked at before it was measured."""
-NAMED = re.compile(r"([a-z_]+): (.+)", re.DOTALL)
+NAMED = re.compile(r"([a-z_]+(?:\.[a-z0-9_\-]+)*): (.+)", re.DOTALL)
 
 
 def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:

@@ -178,6 +178,16 @@ class Settings(BaseSettings):
         10, ge=2, le=200, description="database connections of one process"
     )
 
+    @field_validator(
+        "metrics_token", "worker_metrics", "worker_only", "broker_url", "redis_ca_file",
+        "broker_ca_file", "apns_ca_file", "google_ca_file", "webpush_ca_file", mode="before",
+    )  # fmt: skip
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        """A variable that is set to nothing, as `${NAME:-}` writes it, is not set; a token from a
+        file has a line end that no header has."""
+        return (value.strip() or None) if isinstance(value, str) else value
+
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:

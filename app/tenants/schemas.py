@@ -5,9 +5,16 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import orjson
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from app.core import rate_limits
+from app.core.app_id import app_id_of
 from app.core.claims import LONGEST_LIFE, TokenRules
 from app.core.frozen import replace
 from app.core.limits import BOUNDS, NAMES, CallLimits, outside_bounds, resolve
@@ -224,6 +231,18 @@ class TenantSettings(Request):
     )
     keep_calls_days: Number = Field(90, ge=1, le=3650, description="days for which calls are kept")
 
+    @field_validator("profiles", "android_profiles", "templates", "alert_rings", mode="before")
+    @classmethod
+    def _each_app_once(cls, value: Any, info: ValidationInfo) -> Any:
+        """Two spellings of one app would leave one of what is said of it, in silence."""
+        names: dict[str | None, str] = {}
+        for name in value if isinstance(value, dict) and info.context is not AT_REST else ():
+            app_id = app_id_of(name) if isinstance(name, str) else None
+            if app_id is not None and app_id in names:
+                raise refuse("invalid_app_id", f"{names[app_id]} and {name} are one app")
+            names[app_id] = name
+        return value
+
     @field_validator("limits")
     @classmethod
     def _limits(cls, value: dict[str, float]) -> dict[str, float]:
@@ -301,7 +320,8 @@ class TenantSettings(Request):
             if said.activation is not None and call_type != EVERY_TYPE:
                 raise refuse(
                     "invalid_template",
-                    f"{call_type}: `activation` is of no call: say it for `{EVERY_TYPE}`",
+                    f"notifications.{call_type}: `activation` is of no call: say it for "
+                    f"`{EVERY_TYPE}`",
                 )
         return self
 

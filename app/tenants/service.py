@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from math import floor
 from typing import Any
 from uuid import UUID
@@ -101,7 +102,11 @@ async def find(runtime: Runtime, name_or_id: str) -> UUID:
         if row is None and (known := id_of(name_or_id)) is not None:
             row = await store.tenant_by_id(session, known)
     if row is None:
-        raise NotFound("tenant_not_found", f"there is no tenant {name_or_id!r}")
+        near = get_close_matches(
+            name_or_id[:MOST_NAME], [one["name"] for one in await every(runtime)], 1
+        )
+        more = f"did you mean {near[0]!r}?" if near else "`ringline tenant list` names all"
+        raise NotFound("tenant_not_found", f"there is no tenant {name_or_id!r}; {more}")
     found: UUID = row["id"]
     return found
 

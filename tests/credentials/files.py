@@ -184,6 +184,8 @@ class Maker:
         newest = good | {"not_after": renewed.certificate.not_valid_after_utc}
         yield Made("PEM old and renewed certificate of one key", both, right=newest)
 
+        yield from self.of_one_request(cert, key)
+
         yield Made("PEM wrong password", cert + locked, "wrong", "wrong_password")
         yield Made("PEM old way, wrong password", cert + former, "wrong", "wrong_password")
         yield Made("PEM password missing", cert + locked, None, "password_missing")
@@ -191,6 +193,29 @@ class Maker:
         yield Made("PEM two keys", whole + rsa_key, None, "two_keys")
         yield Made("PEM two certificates", cert + of_rsa, None, "two_certificates")
         yield Made("PEM RSA key alone", rsa_key, None, "wrong_key_type", ids=IDS)
+
+    def of_one_request(self, cert: bytes, key: bytes) -> Iterator[Made]:
+        """One signing request serves for certificates of several apps, kinds and years."""
+
+        def more(app_id: str, after: int = -1, **options: Any) -> bytes:
+            options |= {"not_before": NOW + timedelta(days=after), "csr_pem": csr(self.voip_ec.key)}
+            return self._push(push_certificates.voip, app_id, **options).certificate_pem
+
+        whose = lambda app_id: {"right": {"app_id": app_id}, "app_id": app_id}  # noqa: E731
+        two = cert + more("com.example.other") + key
+        yield Made("PEM of two apps, the older named", two, **whose(APP))
+        yield Made("PEM of two apps, the newer named", two, **whose("com.example.other"))
+        yield Made("PEM of two apps, none named", two, None, "app_id_ambiguous")
+        yield Made("PEM of two apps, a third named", two, None, "app_id_mismatch",
+                   app_id="com.example.third")  # fmt: skip
+        bare = cert + more("com.example.other")
+        yield Made("PEM of two apps without a key, one named", bare, **whose(APP))
+        production = {"environments": ("production", "sandbox")}
+        dev = cert + more(APP, environments="development") + key
+        yield Made("PEM with a newer one for development", dev, right=production)
+        yield Made("PEM with a newer one, wanted for sandbox", dev, environments=("sandbox",),
+                   right={"environments": ("sandbox",)})  # fmt: skip
+        yield Made("PEM with one for next week", cert + more(APP, 7) + key, right=production)
 
     def keys(self) -> Iterator[Made]:
         good = {"kind": "key", "app_id": APP, "topics": (f"{APP}.voip", APP)} | IDS
@@ -206,6 +231,13 @@ class Maker:
                    **ok)  # fmt: skip
         locked = pem_key(self.p8, serialization.PrivateFormat.PKCS8, "x")
         yield Made(".p8 under a password", locked, "x", **ok)
+
+        named = IDS | {"key_id": f"AuthKey_{IDS['key_id']}.p8"}
+        yield Made(".p8, its file's name for the key id", p8, **ok | {"ids": named})
+        spaced = p8.replace(b"\n", "\u00a0\n".encode())
+        yield Made(".p8 with the spaces of a web page", spaced, **ok)
+        yield Made(".p8 for a web app", p8, None, "app_id_of_the_web", ids=IDS,
+                   app_id="https://app.example.com")  # fmt: skip
 
         rsa_key = self.keep(rsa.generate_private_key(public_exponent=65537, key_size=2048))
         p384 = self.keep(ec.generate_private_key(ec.SECP384R1()))

@@ -45,6 +45,9 @@ def test_a_service_account_is_understood() -> None:
         changed(universe_domain=None),  # older files do not say it
         json.dumps(GOOD, indent=4).replace("\\n", "\n").encode(),  # line ends that were undone
         b"\xef\xbb\xbf" + json.dumps(GOOD).encode(),
+        b"ACCOUNT=" + json.dumps(GOOD).encode(),  # a line of an .env file
+        json.dumps([GOOD]).encode(),
+        changed(private_key=GOOD["private_key"].replace("\n", "\\n")),  # escaped once too often
     ],
 )
 def test_it_is_read_as_it_comes(wrapped: bytes) -> None:
@@ -74,6 +77,9 @@ WRONG_GOOGLE_FILES = [
     (changed(project_id="../x"), "google_incomplete", "project_id"),
     (changed(private_key="-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"),
      "unusable_key", ""),
+    (json.dumps(GOOD).encode()[:-200], "google_unreadable", "cut short"),
+    (json.dumps(GOOD).replace('"', "\u201d").encode(), "google_unreadable", "was edited"),
+    (GOOD["private_key"].encode(), "wrong_key_type", "whole JSON file"),
     (b'{"private_key": "x"}', "not_a_credential", "JSON document"),
 ]  # fmt: skip
 
@@ -84,6 +90,7 @@ def test_what_is_mistaken_for_one_is_named(data: bytes, code: str, said: str) ->
         look(data)
     assert caught.value.code == code
     assert said in caught.value.detail
+    assert GOOD["private_key"][60:100] not in caught.value.detail
     assert "PRIVATE KEY" not in caught.value.detail
 
 

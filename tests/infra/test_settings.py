@@ -73,3 +73,16 @@ def test_any_postgresql_url_is_spoken_to_by_asyncpg() -> None:
 def test_origins_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RINGLINE_CORS_ORIGINS", "https://a.example/, https://b.example")
     assert Settings().cors_origins == ["https://a.example", "https://b.example"]
+
+
+def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`${NAME:-}` of a compose file sets it so; an empty token would have let everybody in."""
+    for name in ("METRICS_TOKEN", "WORKER_METRICS", "WORKER_ONLY", "BROKER_URL", "APNS_CA_FILE"):
+        monkeypatch.setenv(f"RINGLINE_{name}", " ")
+    found = Settings()
+    assert found.metrics_token is found.worker_metrics is found.worker_only is None
+    assert found.broker_url is found.apns_ca_file is None
+    monkeypatch.setenv("RINGLINE_METRICS_TOKEN", "from-a-file\n")
+    token = Settings().metrics_token
+    assert token is not None
+    assert token.get_secret_value() == "from-a-file"

@@ -24,6 +24,7 @@ MARKS: Final = {
     "private_key_id", "client_email", "project_info", "refresh_token", "installed", "web",
     "service_account_impersonation_url", "credential_source",
 }  # fmt: skip
+_OF_ACCOUNT: Final = ("private_key_id", "client_email")
 _LEGACY_KEY: Final = re.compile(r"AAAA[A-Za-z0-9_-]{7}:APA91b[A-Za-z0-9_-]{20,400}")
 _API_KEY: Final = re.compile(r"AIza[A-Za-z0-9_-]{35}")
 _PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9.:\-]{1,62}")
@@ -33,14 +34,26 @@ _DOMAIN: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}")
 
 
 def document(text: str) -> dict[str, Any] | None:
-    """A JSON object of a kind that Google gives out; its strings may hold raw line ends."""
-    if not text.lstrip().startswith("{"):
+    """A JSON object of a kind that Google gives out; its strings may hold raw line ends.
+
+    It may stand in another text, as a variable's value or in a list. Raises Refused for what was a
+    service account and is no JSON now.
+    """
+    account = all(word in text for word in _OF_ACCOUNT)
+    if not account and not text.lstrip().startswith("{"):
         return None
+    why = "nothing of it is"
     try:
-        found = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) and MARKS & found.keys() else None
+        found = json.loads(text[text.find("{") : text.rfind("}") + 1], strict=False)
+    except RecursionError:
+        found = None
+    except ValueError as error:
+        found, why = None, str(error)
+    if isinstance(found, dict) and MARKS & found.keys():
+        return found
+    if account:
+        raise reject("google_unreadable", why=why)
+    return None
 
 
 def refuse_text(text: str) -> None:

@@ -5,6 +5,7 @@ opens no file, logs nothing, and no refusal repeats a private byte.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -12,9 +13,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from app.core.app_id import app_id_of
+from app.core.frozen import frozen
 from app.credentials.files import google
 from app.credentials.files.apple import MAX_BITS, MIN_BITS, Leaf, chain_of, fingerprint_of
-from app.credentials.files.parsed_file import BOTH, ParsedFile
+from app.credentials.files.parsed_file import BOTH, PRODUCTION, ParsedFile
 from app.credentials.files.refusals import reject
 from app.credentials.files.sniff import Sniffed, sniff
 
@@ -23,6 +25,8 @@ MOST_CERTIFICATES = 20
 MOST_KEYS = 10
 MOST_KEY_BYTES = 4_096
 _TEN = re.compile(r"[A-Z0-9]{10}")
+_KEY_FILE = re.compile(r"AuthKey_([A-Za-z0-9]{10})(?:\.p8)?")
+"""What people give as a key's id: the name of the file in which it came."""
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -33,11 +37,14 @@ def read(
     *,
     key_id: str | None = None,
     team_id: str | None = None,
+    app_id: str | None = None,
+    environments: Sequence[str] | None = None,
     now: datetime,
 ) -> ParsedFile:
     """What `data` is: PKCS#12, PEM, `.p8`, `.cer`, or Google's JSON, told by content.
 
-    `key_id` and `team_id` are needed for a `.p8` alone, which does not hold them. `now` decides on
+    `key_id` and `team_id` are needed for a `.p8` alone, which does not hold them. Of several
+    certificates of one key, `app_id` and `environments` say which is meant. `now` decides on
     expiry. Raises Refused (422), with a code of `refusals.LESSONS`.
     """
     if len(data) > MOST_BYTES:
@@ -54,7 +61,16 @@ def read(
     key = next(iter(keys.values()), None)
     if not leaves:
         return _understand_key(key, gathered, key_id, team_id)
-    return _understand_certificate(leaves, key, gathered, now)
+    wanted = Wanted(app_id_of(app_id or ""), frozenset(environments or ()), now)
+    return _understand_certificate(leaves, key, gathered, wanted)
+
+
+def clean_bundle_id(app_id: str) -> str:
+    """The same of an app of Apple's, which is none of a web app's. Raises Refused."""
+    found = clean_app_id(app_id)
+    if "://" in found:
+        raise reject("app_id_of_the_web", given=found)
+    return found
 
 
 def clean_app_id(app_id: str) -> str:
@@ -128,7 +144,7 @@ def _understand_key(
         topics=(),
         environments=BOTH,
         team_id=_ten(team_id, "team_id"),
-        key_id=_ten(key_id, "key_id"),
+        key_id=_ten(_KEY_FILE.sub(r"\1", (key_id or "").strip()), "key_id"),
         subject=None,
         serial=None,
         fingerprint=fingerprint,
@@ -150,10 +166,10 @@ def _ten(value: str | None, name: str) -> str:
 
 
 def _understand_certificate(
-    leaves: list[Leaf], key: PrivateKey | None, gathered: Sniffed, now: datetime
+    leaves: list[Leaf], key: PrivateKey | None, gathered: Sniffed, wanted: "Wanted"
 ) -> ParsedFile:
-    leaf, notes = _choose(leaves, key)
-    leaf.judge(now)
+    leaf, notes = _choose(leaves, key, wanted)
+    leaf.judge(wanted.now)
     if key is not None and fingerprint_of(key.public_key()) != leaf.key_fingerprint:
         raise reject("key_mismatch", subject=leaf.subject)
     chain = chain_of(leaf, [one for one in leaves if one is not leaf])
@@ -176,25 +192,59 @@ def _understand_certificate(
     )
 
 
-def _choose(leaves: list[Leaf], key: PrivateKey | None) -> tuple[Leaf, tuple[str, ...]]:
-    """The certificate that is meant: the newest one of the key; without a key, the only one."""
+@frozen
+class Wanted:
+    """What a credential is to be for: an app and environments, both maybe not said, and when."""
+
+    app_id: str | None
+    environments: frozenset[str]
+    now: datetime
+
+    def rank(self, leaf: Leaf) -> tuple[bool, bool, bool, datetime]:
+        """By how well a certificate serves that; of those that serve as well, the newest."""
+        serves = self.environments or {PRODUCTION}
+        good = leaf.not_before <= self.now < leaf.not_after
+        return leaf.voip, good, serves <= set(leaf.environments), leaf.not_after
+
+    def of_app(self, leaves: list[Leaf]) -> list[Leaf]:
+        """Those of the app that is meant. Raises Refused where that could be one or another."""
+        if self.app_id is not None:
+            return [leaf for leaf in leaves if leaf.app_id == self.app_id] or leaves
+        best = max(map(self.rank, leaves))[:3]
+        apps = {leaf.app_id for leaf in leaves if self.rank(leaf)[:3] == best}
+        if len(apps) > 1 and best[0]:
+            raise reject("app_id_ambiguous", apps=", ".join(sorted(apps)))
+        return leaves
+
+
+def _choose(
+    leaves: list[Leaf], key: PrivateKey | None, wanted: Wanted
+) -> tuple[Leaf, tuple[str, ...]]:
+    """The certificate that is meant, of those of the key; without a key, the only one of the app.
+
+    One request serves for many certificates: of other apps, of development, of last year.
+    """
     if key is not None:
         mine = fingerprint_of(key.public_key())
-        own = sorted(
-            (leaf for leaf in leaves if leaf.key_fingerprint == mine),
-            key=lambda leaf: (leaf.voip, leaf.not_after),
-        )
-        if len(own) > 1:
-            return own[-1], (
-                "The file holds older certificates of the same key; the newest is used.",
-            )
+        own = [leaf for leaf in leaves if leaf.key_fingerprint == mine]
         if own:
-            return own[0], ()
+            chosen = max(wanted.of_app(own), key=wanted.rank)
+            return chosen, _of_others(chosen, own)
     ends = [leaf for leaf in leaves if not leaf.is_authority] or leaves
+    if key is None and wanted.app_id is not None:
+        ends = [leaf for leaf in ends if leaf.app_id == wanted.app_id] or ends
     if len(ends) > 1 and key is None:
         raise reject("two_certificates")
     # With a key that fits none, the refusal should name the certificate that was meant.
-    return max(ends, key=lambda leaf: (leaf.voip, leaf.not_after)), ()
+    return max(ends, key=wanted.rank), ()
+
+
+def _of_others(chosen: Leaf, own: list[Leaf]) -> tuple[str, ...]:
+    if len(own) == 1:
+        return ()
+    if all(leaf.app_id == chosen.app_id and leaf.not_after <= chosen.not_after for leaf in own):
+        return ("The file holds older certificates of the same key; the newest is used.",)
+    return ("The file holds other certificates of the same key; the one that fits is used.",)
 
 
 def _key_pem(key: PrivateKey) -> bytes:

@@ -136,7 +136,8 @@ EXPLANATIONS: dict[str, Explanation] = {
     "wrong_key_type": Explanation(
         "This is a private key of the kind {kind}, and without a certificate.",
         "A .p8 key for APNs is always an elliptic-curve key on P-256. An RSA key belongs to a "
-        "certificate; a P-384 or Ed25519 key comes from elsewhere.",
+        "certificate, or to a service account of Google's, whose whole JSON file is wanted; a "
+        "P-384 or Ed25519 key comes from elsewhere.",
         f"For a key, {NEW_KEY}; for a certificate, give it and its key together.",
     ),
     "unusable_key": Explanation(
@@ -174,6 +175,17 @@ EXPLANATIONS: dict[str, Explanation] = {
         "The app's name is not letters, digits, hyphens and underscores between single dots.",
         "Apple allows no others, and compares them exactly; a web app's name is its origin.",
         "Copy it from Xcode > target > General > Identity.",
+    ),
+    "app_id_of_the_web": Explanation(
+        "This is the origin of a web app ({given}).",
+        "Apple pushes to an app by its bundle id; browsers are pushed to with a VAPID key.",
+        "Give the app's bundle id, as in Xcode > target > General > Identity; for a web app make a "
+        "VAPID key.",
+    ),
+    "app_id_ambiguous": Explanation(
+        "The file holds certificates of one key for several apps: {apps}.",
+        "One credential serves one app.",
+        "Say which app is meant; the same file may be brought again for each.",
     ),
     "app_id_mismatch": Explanation(
         "This certificate is for {found}, not for {given}.",
@@ -278,6 +290,11 @@ EXPLANATIONS: dict[str, Explanation] = {
         "This service account is of {domain}, a cloud of its own beside Google's public one.",
         "Phones get their messages from googleapis.com alone, which does not know this account.",
         f"For that, in a project of the public cloud, {NEW_ACCOUNT}.",
+    ),
+    "google_unreadable": Explanation(
+        "This is a service account, but no JSON any more ({why}).",
+        "The file was edited, cut short, or put into another text.",
+        f"Take the file as Google gave it, or {NEW_ACCOUNT}.",
     ),
     "google_incomplete": Explanation(
         "This service account's `{name}` is missing or is none.",

@@ -105,7 +105,7 @@ def _recognise(data: bytes, password: str | None, meter: Meter) -> Sniffed:
     if data[:1] == b"\x30":
         return _from_der(data, password, meter)
     text = pem.text_of(data)
-    found = google.document(text)
+    found = google.document(data.decode("utf-8-sig", "replace"))  # as it is: JSON has its own \\n
     if found is not None:
         return Sniffed("JSON", google=found)
     google.refuse_text(text)

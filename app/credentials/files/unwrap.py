@@ -61,7 +61,7 @@ def _layer(data: bytes) -> Layer | None:
     if b"\0" in data[:2] or data[:2] in UTF_16:
         return text.encode("utf-8", "replace"), "It was text in UTF-16, as Windows writes it."
     stripped = _INVISIBLE.sub("", _SPACES.sub(" ", text)).strip()
-    if BEGIN in stripped and not text.isascii() and len(stripped) < len(text.strip()):
+    if BEGIN in stripped and not text.isascii() and stripped != text.strip():
         return stripped.encode(), "It held invisible characters, which were taken out."
     if is_google(stripped):
         return None
