@@ -28,6 +28,8 @@ from app.webhooks import backlog
 
 PATIENCE = 5.0
 OLDEST_POSTGRES = 150_000
+KEYS = "write keys as id:secret,id:secret"
+CA_FILE = "mount a readable PEM file there, correct the setting, or unset it"
 SETTINGS = "docs/guides/operation.md has the table of settings"
 
 
@@ -47,7 +49,10 @@ async def examine() -> list[Check]:
     settings, faults = _settings()
     if settings is None:
         return faults
-    checks = _unknown() + _secret_key(settings) + _ca_files(settings)
+    checks = _unknown() + _secret_key(settings)
+    checks += [
+        Check(name, False, found, CA_FILE) for name, found in ca_files.faults(settings).items()
+    ]
     checks += await _database(settings)
     checks.append(await _redis(settings))
     checks += await _rabbitmq(settings)
@@ -60,11 +65,6 @@ async def examine() -> list[Check]:
     checks += [await _reach(way) for way in ways if way.variable not in amiss]
     told = {fault.name for fault in faults}
     return faults + [check for check in checks if check.name not in told]
-
-
-def _ca_files(settings: Settings) -> list[Check]:
-    mend = "mount a readable PEM file there, correct the setting, or unset it"
-    return [Check(name, False, found, mend) for name, found in ca_files.faults(settings).items()]
 
 
 def _unknown() -> list[Check]:
@@ -110,9 +110,7 @@ def _secret_key(settings: Settings) -> list[Check]:
     try:
         keyring(settings)
     except VaultError as error:
-        return [
-            Check("RINGLINE_SECRET_KEY", False, str(error), "write keys as id:secret,id:secret")
-        ]
+        return [Check("RINGLINE_SECRET_KEY", False, str(error), KEYS)]
     if settings.environment == "development":
         return [
             Check("RINGLINE_SECRET_KEY", True, "the development key: never store real credentials")
@@ -151,7 +149,7 @@ async def _key(database: Database, settings: Settings) -> Check:
     except key_check.WrongSecretKey as error:
         return Check(name, False, "opens nothing of this database", str(error))
     except VaultError as error:
-        return Check(name, False, str(error), "write keys as id:secret,id:secret")
+        return Check(name, False, str(error), KEYS)
     return Check(name, True, "opens what the database holds; keep it")
 
 
@@ -372,8 +370,8 @@ async def _reach(way: Way) -> Check:
     context = client_context()  # trusts what the senders trust, and nothing beside it
     if way.ca_file is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    else:
-        context.load_verify_locations(cafile=str(way.ca_file))
+    elif fault := ca_files.trust(context, way.ca_file):
+        return Check(way.variable, False, fault, CA_FILE)
     if parts.host.endswith(APPLE) and not knows_apples_root(context):
         return Check(
             way.name, False,

@@ -8,17 +8,23 @@ from app.infra.settings import PREFIX, Settings
 NAMES = ("redis_ca_file", "broker_ca_file", "apns_ca_file", "google_ca_file", "webpush_ca_file")
 
 
+def trust(context: ssl.SSLContext, file: Path) -> str | None:
+    """Trust the authorities in a file; returns what is wrong with it, None if nothing is."""
+    try:
+        context.load_verify_locations(cafile=str(file))
+    except ssl.SSLError:
+        return f"{file} holds no certificate in PEM"
+    except OSError as error:
+        return f"{file}: {error.strerror or error}"
+    return None
+
+
 def faults(settings: Settings) -> dict[str, str]:
     """What is wrong, by the variable that names the file; empty when all can be read."""
-    found = {}
-    for name in NAMES:
-        file: Path | None = getattr(settings, name)
-        if file is None:
-            continue
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=str(file))
-        except ssl.SSLError:
-            found[f"{PREFIX}{name.upper()}"] = f"{file} holds no certificate in PEM"
-        except OSError as error:
-            found[f"{PREFIX}{name.upper()}"] = f"{file}: {error.strerror or error}"
-    return found
+    named = {name: getattr(settings, name) for name in NAMES}
+    found = {
+        f"{PREFIX}{name.upper()}": trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file)
+        for name, file in named.items()
+        if file is not None
+    }
+    return {name: said for name, said in found.items() if said is not None}
