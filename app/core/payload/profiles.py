@@ -203,11 +203,15 @@ _SHAPES: Final = {
 }
 
 
-def _compiled(ring: dict[str, Any], flat: dict[str, Any]) -> dict[str, Template]:
+def shapes(ring: dict[str, Any], flat: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The template of each profile around our own facts, `flat` where it takes strings alone."""
     return {
-        name: compile_template(shape(flat if name == "connectycube" else ring))
-        for name, shape in _SHAPES.items()
+        name: shape(flat if name == "connectycube" else ring) for name, shape in _SHAPES.items()
     }
+
+
+def _compiled(ring: dict[str, Any], flat: dict[str, Any]) -> dict[str, Template]:
+    return {name: compile_template(shape) for name, shape in shapes(ring, flat).items()}
 
 
 RING_TEMPLATES: Final = _compiled(RING, RING_FLAT)
