@@ -93,6 +93,11 @@ async def _one(
     )  # fmt: skip
 
 
+def _done(place: TenantPage, user_id: str, what: str) -> Response:
+    """Back to the user's page, which says what was done."""
+    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", what)
+
+
 async def _user_of(request: Request) -> str:
     user_id = text_of(await fields_of(request), "id")
     if not is_user_id(user_id):
@@ -137,7 +142,7 @@ async def remove(request: Request, place: Operator) -> Response:
     user_id = await _user_of(request)
     device_id = text_of(await fields_of(request), "device_id")
     await registration.remove(place.runtime, place.id, user_id, device_id, actor=place.actor)
-    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "device_removed")
+    return _done(place, user_id, "device_removed")
 
 
 @router.post("/user/rings")
@@ -150,7 +155,7 @@ async def set_rings(request: Request, place: Operator) -> Response:
         place.runtime, place.id, user_id, device_id, rings=rings, actor=place.actor
     )
     done = "device_on" if rings else "device_off"
-    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", done)
+    return _done(place, user_id, done)
 
 
 @router.post("/user/block")
@@ -164,7 +169,7 @@ async def block(request: Request, place: Operator) -> Response:
         await user_service.block(place.runtime, place.id, user_id, blocked, actor=place.actor)
     except AppError as error:
         return await _one(request, place, user_id, status=error.status, problem=error)
-    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "blocked")
+    return _done(place, user_id, "blocked")
 
 
 @router.post("/user/unblock")
@@ -173,7 +178,7 @@ async def unblock(request: Request, place: Operator) -> Response:
     user_id = await _user_of(request)
     blocked = text_of(await fields_of(request), "blocked_id")
     await user_service.unblock(place.runtime, place.id, user_id, blocked, actor=place.actor)
-    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "unblocked")
+    return _done(place, user_id, "unblocked")
 
 
 @router.post("/user/handles")
@@ -192,7 +197,7 @@ async def set_handles(request: Request, place: Operator) -> Response:
         return await _one(request, place, user_id, status=422, problem=problem)
     except AppError as error:
         return await _one(request, place, user_id, status=error.status, problem=error)
-    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "handles_saved")
+    return _done(place, user_id, "handles_saved")
 
 
 @router.post("/user/preferences")
@@ -207,7 +212,7 @@ async def set_preferences(request: Request, place: Operator) -> Response:
         return await _one(request, place, user_id, status=422, problem=problem, said=said)
     await user_service.set_preferences(place.runtime, place.id, user_id, wanted, actor=place.actor)
     done = "preferences_saved" if wanted.stored() else "preferences_cleared"
-    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", done)
+    return _done(place, user_id, done)
 
 
 @router.post("/user/revoke")
@@ -216,7 +221,7 @@ async def revoke(request: Request, place: Operator) -> Response:
     user_id = await _user_of(request)
     at = await revocations.revoke(place.runtime, place.id, user_id, actor=place.actor)
     request.app.state.gate.revoked(place.id, user_id, at.timestamp())
-    return moved(f"{place.path}/user?id={quote(user_id, safe='')}", "user_revoked")
+    return _done(place, user_id, "user_revoked")
 
 
 @router.post("/user/erase")

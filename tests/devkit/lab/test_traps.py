@@ -17,7 +17,6 @@ FAULTS = {"crash": "crashed", "killed_by_watchdog": "watched", "never_rings": "w
 async def test_every_library_has_a_trap_and_each_says_why(lab: Visitor) -> None:
     listed = (await lab.client.get("/traps")).json()
     assert {one["profile"] for one in listed} == set(LIBRARIES)
-    assert len(LIBRARIES) == 8
     by_name = {one["trap"]: one for one in listed}
     assert by_name["connectycube.caller_id_is_a_string"]["outcome"] == "crash"
     assert "`caller_id` is a string" in by_name["connectycube.caller_id_is_a_string"]["reason"]
