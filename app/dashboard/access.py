@@ -28,7 +28,8 @@ from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
 
 COOKIE = "ringline_admin"
-MOST_FIELDS = 100
+MOST_FIELDS = 4_000
+"""Of the page of limits there are ten for each of a tenant's 200 call types."""
 
 
 def keep_cookie(

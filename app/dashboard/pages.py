@@ -10,10 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
 from app.dashboard import words
 from app.dashboard.standing import UNKNOWN
+from app.dashboard.typed import filled
 from app.http.pages import HEADERS, read_files
 from app.http.problems import field_errors
 from app.infra import clock
@@ -21,6 +23,7 @@ from app.infra.errors import AppError, Invalid, NotFound, TooMany, Unavailable
 from app.infra.outage import is_away, is_transient
 
 BASE = "/dashboard"
+BAD_REQUEST = 400
 HERE = Path(__file__).resolve().parent
 STATIC = read_files(sorted((HERE / "static").iterdir()))
 
@@ -72,7 +75,24 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         "standing": getattr(request.state, "standing", UNKNOWN),
     }
     page = TEMPLATES.get_template(template).render(known | values)
+    typed = _typed(request) if status >= BAD_REQUEST else {}
+    if typed:
+        page = filled(page, request.url.path, typed, _sentence(values.get("problem")))
     return HTMLResponse(page, status_code=status)
+
+
+def _typed(request: Request) -> dict[str, list[str]]:
+    """What the form that is answered brought, its files aside; read before, or nothing."""
+    form = getattr(request, "_form", None) or FormData()
+    found: dict[str, list[str]] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, str):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def _sentence(problem: object) -> str:
+    return problem.detail if isinstance(problem, AppError) else str(problem or "")
 
 
 def moved(to: str, done: str | None = None) -> RedirectResponse:
@@ -164,9 +184,11 @@ def _away(error: Exception) -> AppError:
 def _sign_in_first(request: Request) -> Response:
     if request.headers.get("x-ringline-part"):
         return Response(status_code=401)
-    if request.method != "GET":
-        return moved("/sign-in")
     path = request.url.path.removeprefix(BASE)
+    if path == "/sign-out":
+        return moved("/sign-in")
+    if request.method != "GET":  # a session that ended while a form was filled in
+        return moved("/sign-in", "nothing_saved")
     return moved(f"/sign-in?next={quote(path, safe='')}" if path.strip("/") else "/sign-in")
 
 

@@ -204,7 +204,7 @@ def _limits(form: FormData, prefix: str, before: Mapping[str, float]) -> dict[st
     found = {name: value for name, value in before.items() if prefix + name not in form}
     for name in BOUNDS:
         if value := text_of(form, prefix + name):
-            found[name] = number_of(name, value)
+            found[name] = number_of(prefix + name, value)
     return found
 
 

@@ -20,7 +20,7 @@ from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_o
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
 from app.devices import store as devices
 from app.devices import test_push as trial
-from app.http.problems import field_errors, sentence_of
+from app.http.problems import sentence_of
 from app.infra.errors import AppError, Invalid
 from app.infra.fields import AT_REST, Text
 from app.tenants import revocations
@@ -165,7 +165,7 @@ async def block(request: Request, place: Operator) -> Response:
     blocked = text_of(await fields_of(request), "blocked_id")
     try:
         if not is_user_id(blocked):
-            raise Invalid("invalid_user_id", "Whom to block: that is no user id.")
+            raise Invalid("invalid_user_id", "blocked_id: that is no user id.")
         await user_service.block(place.runtime, place.id, user_id, blocked, actor=place.actor)
     except AppError as error:
         return await _one(request, place, user_id, status=error.status, problem=error)
@@ -193,7 +193,7 @@ async def set_handles(request: Request, place: Operator) -> Response:
         )
         await user_service.set_handles(place.runtime, place.id, user_id, wanted, actor=place.actor)
     except ValidationError as error:
-        problem = Invalid("invalid_handle", field_errors(error.errors())[0]["detail"])
+        problem = Invalid("invalid_handle", sentence_of(error))
         return await _one(request, place, user_id, status=422, problem=problem)
     except AppError as error:
         return await _one(request, place, user_id, status=error.status, problem=error)
@@ -208,7 +208,7 @@ async def set_preferences(request: Request, place: Operator) -> Response:
     try:
         wanted = PreferencesIn.model_validate_json(said or "{}")
     except ValidationError as error:
-        problem = Invalid("invalid_preferences", sentence_of(error))
+        problem = Invalid("invalid_preferences", f"preferences: {sentence_of(error)}")
         return await _one(request, place, user_id, status=422, problem=problem, said=said)
     await user_service.set_preferences(place.runtime, place.id, user_id, wanted, actor=place.actor)
     done = "preferences_saved" if wanted.stored() else "preferences_cleared"

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
 from app.dashboard.pages import BASE, PageRoute, moved, render
-from app.http.problems import field_errors
+from app.http.problems import sentence_of
 from app.infra.errors import AppError
 from app.infra.fields import RowId
 from app.webhooks import service as webhook
@@ -68,8 +68,7 @@ async def add(request: Request, place: Operator) -> Response:
             place.runtime, place.id, wanted.url, wanted.events, wanted.description, place.actor
         )
     except ValidationError as error:
-        first = field_errors(error.errors())[0]
-        return await _list(request, place, status=422, problem=first["detail"], url=url)
+        return await _list(request, place, status=422, problem=sentence_of(error), url=url)
     except AppError as error:
         return await _list(request, place, status=error.status, problem=error.detail, url=url)
     return await _list(request, place, secret=secret)

@@ -12,6 +12,7 @@ __all__ = ["DELIVERIES", "DISABLED", "SAID", "of_push", "of_retired"]  # for the
 DONE = {
     "signed_out": "You have signed out.",
     "session_ended": "Signed out there.",
+    "nothing_saved": "Your session had ended, and nothing was saved. Sign in and do it again.",
     "factor_removed": "The second factor is removed.",
     "password_changed": "Your password was changed; other browsers were signed out.",
     "credential_stored": "The credential is stored, sealed. The service's answer is below.",

@@ -94,6 +94,16 @@ def _readable(value: dict[str, Any]) -> dict[str, Any]:
 Jwks = Annotated[dict[str, Any], AfterValidator(_readable), Said(maxProperties=100)]
 
 
+def _check_limits(values: dict[str, float], before: str) -> None:
+    """Refuse what is no limit, or outside its bounds; `before` its name stands whose it is."""
+    for name, sentence in outside_bounds(values):
+        code = "limit_out_of_bounds" if name in BOUNDS else "unknown_limit"
+        raise refuse(code, f"{before}{name} {sentence}")
+    for name in COUNTS & values.keys():
+        if values[name] != int(values[name]):
+            raise refuse("limit_out_of_bounds", f"{before}{name} is a count: a whole number")
+
+
 class UserTokenRules(Request):
     """What a tenant asks of its users' tokens; without any rule, what RFC 7519 asks."""
 
@@ -246,12 +256,7 @@ class TenantSettings(Request):
     @field_validator("limits")
     @classmethod
     def _limits(cls, value: dict[str, float]) -> dict[str, float]:
-        for name, sentence in outside_bounds(value):
-            code = "limit_out_of_bounds" if name in BOUNDS else "unknown_limit"
-            raise refuse(code, f"{name} {sentence}")
-        for name in COUNTS & value.keys():
-            if value[name] != int(value[name]):
-                raise refuse("limit_out_of_bounds", f"{name} is a count: a whole number")
+        _check_limits(value, "")
         return value
 
     @field_validator("rate_limits")
@@ -266,8 +271,8 @@ class TenantSettings(Request):
     @field_validator("call_types")
     @classmethod
     def _call_types(cls, value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-        for values in value.values():
-            cls._limits(values)
+        for call_type, values in value.items():
+            _check_limits(values, f"{call_type}.")
         return value
 
     @field_validator("profiles")
