@@ -3,9 +3,11 @@
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import Any, Final
 
+from app.infra.first_of import AllFailed, first_of
 from app.infra.tasks import Tasks
 from app.infra.urls import http_url
 
@@ -35,8 +37,7 @@ class Endpoint:
             raise ValueError(wanted)
         self.host: Final = parts.host
         self.port: Final = parts.effective_port
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        self.authority: Final = host if self.port == 443 else f"{host}:{self.port}"
+        self.authority: Final = parts.netloc
 
     async def addresses(self, loop: asyncio.AbstractEventLoop) -> list[Address]:
         """Where it may be reached, as the system says. Raises OSError."""
@@ -55,7 +56,12 @@ class Endpoint:
         if not found:
             raise OSError(f"{self.host} has no address")
         delay = max(_SHORTEST_DELAY, min(_ATTEMPT_DELAY, within / (2 * len(found))))
-        return await _first_connected(loop, in_turn(found, random), delay)
+        tries = [partial(_connected, loop, one) for one in in_turn(found, random)]
+        try:
+            return await first_of(tries, delay, socket.socket.close, _tasks)
+        except AllFailed as failed:
+            cause = failed.causes[-1]
+        raise cause
 
 
 def in_turn(found: Sequence[Address], random: Callable[[], float]) -> list[Address]:
@@ -71,43 +77,6 @@ def in_turn(found: Sequence[Address], random: Callable[[], float]) -> list[Addre
         start = int(random() * len(addresses))
         turned.append(addresses[start:] + addresses[:start])
     return [one for turn in zip_longest(*turned) for one in turn if one is not None]
-
-
-async def _first_connected(
-    loop: asyncio.AbstractEventLoop, addresses: Sequence[Address], delay: float
-) -> socket.socket:
-    """The first of these that connects; the others are closed (RFC 8305 section 5)."""
-    trying: set[asyncio.Task[socket.socket]] = set()
-    failure: BaseException = OSError("no address answered")
-    left = list(addresses)
-    try:
-        while trying or left:
-            if left:
-                trying.add(_tasks.spawn("dial", _connected(loop, left.pop(0)), awaited=True))
-            done, trying = await asyncio.wait(
-                trying, timeout=delay if left else None, return_when=asyncio.FIRST_COMPLETED
-            )
-            won = [task for task in done if task.exception() is None]
-            for other in won[1:]:
-                other.result().close()
-            if won:
-                return won[0].result()
-            failure = next((task.exception() or failure for task in done), failure)
-        raise failure
-    finally:
-        _give_up(trying)
-
-
-def _give_up(trying: set[asyncio.Task[socket.socket]]) -> None:
-    """Cancel attempts that are still under way, and close what connects all the same."""
-    for task in trying:
-        task.cancel()
-        task.add_done_callback(_close_late)
-
-
-def _close_late(task: asyncio.Task[socket.socket]) -> None:
-    if not task.cancelled() and task.exception() is None:
-        task.result().close()
 
 
 async def _connected(loop: asyncio.AbstractEventLoop, to: Address) -> socket.socket:

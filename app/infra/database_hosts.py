@@ -7,8 +7,13 @@ from typing import Any, Final
 
 import asyncpg
 
+from app.infra.first_of import AllFailed, first_of
+from app.infra.tasks import Tasks
+
+_tasks = Tasks("database")
+
 ANOTHER_AFTER: Final = 0.5
-"""Seconds for which one host is waited for before the next is tried beside it (as RFC 8305, 5)."""
+"""Seconds for which one host is waited for before the next is tried beside it."""
 
 
 async def connect(
@@ -25,38 +30,17 @@ async def connect(
         if host is None or isinstance(host, str)
         else list(zip(host, port, strict=True))
     )
-    left = [
-        partial(asyncpg.connect, host=at, port=on, timeout=timeout, **options) for at, on in places
-    ]
-    trying: set[asyncio.Task[asyncpg.Connection]] = set()
-    failed: list[BaseException] = []
+    tries = [partial(_connected, host=at, port=on, timeout=timeout, **options) for at, on in places]
     try:
         async with asyncio.timeout(timeout):
-            while left or trying:
-                if left:
-                    trying.add(asyncio.ensure_future(left.pop(0)()))
-                done, _ = await asyncio.wait(
-                    trying,
-                    timeout=ANOTHER_AFTER if left else None,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                for one in done:
-                    trying.discard(one)
-                    error = one.exception()
-                    if error is None:
-                        return one.result()
-                    failed.append(error)
-    finally:
-        for one in trying:
-            one.add_done_callback(_drop)
-            one.cancel()
+            return await first_of(tries, ANOTHER_AFTER, asyncpg.Connection.terminate, _tasks)
+    except AllFailed as failed:
+        causes = failed.causes
     trouble = (
-        one for one in failed if not isinstance(one, asyncpg.TargetServerAttributeNotMatched)
+        one for one in causes if not isinstance(one, asyncpg.TargetServerAttributeNotMatched)
     )
-    raise next(trouble, failed[0])
+    raise next(trouble, causes[0])
 
 
-def _drop(late: "asyncio.Task[asyncpg.Connection]") -> None:
-    """Another host was faster."""
-    if not late.cancelled() and late.exception() is None:
-        late.result().terminate()
+async def _connected(**options: Any) -> asyncpg.Connection:
+    return await asyncpg.connect(**options)

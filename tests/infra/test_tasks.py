@@ -261,7 +261,6 @@ def test_no_task_is_started_elsewhere() -> None:
     # the one thread on which the worker's loop itself runs, and one that a process which ends waits
     # for no longer than it may, whatever the collector of traces does
     allowed = ours | {"workers/loop.py", "app/infra/traces.py"}
-    allowed |= {"app/infra/database_hosts.py"}  # tries at connections, which end with their caller
     found = [
         str(path.relative_to(ROOT))
         for room in ("app", "workers", "devkit/lab")
