@@ -16,7 +16,7 @@ import binascii
 import re
 import secrets
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -200,10 +200,21 @@ def call_token(
     keyring: Keyring, *, tenant_id: UUID, ring: UUID, device_row: UUID, now: float, expires: float
 ) -> str:
     """A call token: good for one ring on one device until `expires`; times in Unix seconds."""
-    body = CALL_TOKEN_ISSUED.pack(
-        tenant_id.bytes, ring.bytes, device_row.bytes, int(expires), int(now)
-    )
-    return _sign(keyring, CALL_PREFIX, body)
+    return call_tokens(keyring, tenant_id=tenant_id, now=now, expires=expires)(ring, device_row)
+
+
+def call_tokens(
+    keyring: Keyring, *, tenant_id: UUID, now: float, expires: float
+) -> Callable[[UUID, UUID], str]:
+    """Call tokens of one tenant that are made now and good until then: of a ring and a device."""
+    tenant, issued, until, pack = tenant_id.bytes, int(now), int(expires), CALL_TOKEN_ISSUED.pack
+    signed, sign = CALL_PREFIX.encode(), keyring.token_key().sign
+
+    def token(ring: UUID, device_row: UUID) -> str:
+        body = pack(tenant, ring.bytes, device_row.bytes, until, issued)
+        return _spelled(CALL_PREFIX, body + sign(signed + body)[:MAC])
+
+    return token
 
 
 def member_token(
@@ -241,7 +252,10 @@ def read_activation_token(keyring: Keyring, token: str, now: float) -> Activatio
 
 
 def _sign(keyring: Keyring, prefix: str, body: bytes) -> str:
-    raw = body + keyring.token_mac(prefix.encode() + body, MAC)
+    return _spelled(prefix, body + keyring.token_mac(prefix.encode() + body, MAC))
+
+
+def _spelled(prefix: str, raw: bytes) -> str:
     # as base64.urlsafe_b64encode, without its padding: half the cost
     return prefix + binascii.b2a_base64(raw, newline=False).translate(URL_SAFE, b"=").decode()
 

@@ -11,6 +11,9 @@ from aioapns.common import NotificationRequest, PushType
 from app.core.text import is_token
 
 _PUSH_TYPES: Final = {kind.value: kind for kind in PushType}
+_DEVICE: Final = b"/3/device/"
+_OF_UUID: Final = 36
+_OF_UUID_FIRST: Final = bytes((_OF_UUID,))
 _NO_MESSAGE: Final[Mapping[str, Any]] = {}
 
 
@@ -58,14 +61,31 @@ class PushRequest(NotificationRequest):
         _topic(topic)
         if collapse_key is not None and len(collapse_key) > 512:
             raise ValueError("a collapse id of more than 512 characters")
-        self.path = b"/3/device/" + _header(device_token, "device token")
-        id_bytes = _header(self.notification_id, "apns-id")
-        if len(id_bytes) > 126:
-            raise ValueError("an apns-id of more than 126 characters")
-        self.id_field = bytes((len(id_bytes),)) + id_bytes
+        self.path = _path(device_token)
+        self.id_field = _id_field(self.notification_id)
         # What pushes have in common within a ring: the engine keeps these headers encoded.
         # by the kind's text: an enum's hash is a function in Python
         self.common = (topic, kind._value_, priority, expiration, collapse_key)
+
+    def another(self, device_token: str, payload: bytes, notification_id: str) -> "PushRequest":
+        """The same to another device. Raises ValueError for what cannot be a header."""
+        text = device_token + notification_id
+        if len(device_token) == 64 and len(notification_id) == _OF_UUID and is_token(text):
+            # as nearly all: both are looked at together
+            path = _DEVICE + device_token.encode("ascii")
+            id_field = _OF_UUID_FIRST + notification_id.encode("ascii")
+        else:
+            path, id_field = _path(device_token), _id_field(notification_id)
+        made = PushRequest.__new__(PushRequest)
+        made.device_token, made.payload = device_token, payload
+        made.notification_id = notification_id
+        made.message, made.time_to_live = self.message, None
+        made.priority, made.collapse_key = self.priority, self.collapse_key
+        made.push_type, made.apns_topic = self.push_type, self.apns_topic
+        made.expiration, made.deadline = self.expiration, self.deadline
+        made.path, made.id_field = path, id_field
+        made.common = self.common
+        return made
 
     @classmethod
     def of(cls, request: NotificationRequest, *, now: float, topic: str | None) -> "PushRequest":
@@ -100,6 +120,18 @@ class PushRequest(NotificationRequest):
 @lru_cache(maxsize=1_024)
 def _topic(value: str) -> bytes:
     return _header(value, "topic")
+
+
+def _path(device_token: str) -> bytes:
+    return _DEVICE + _header(device_token, "device token")
+
+
+def _id_field(notification_id: str) -> bytes:
+    """The id as a string literal of HPACK."""
+    id_bytes = _header(notification_id, "apns-id")
+    if len(id_bytes) > 126:
+        raise ValueError("an apns-id of more than 126 characters")
+    return bytes((len(id_bytes),)) + id_bytes
 
 
 def _header(value: str, what: str) -> bytes:

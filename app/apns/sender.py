@@ -1,7 +1,7 @@
 """The engine's entry point: a push in, an outcome out."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +57,11 @@ class Sender(PooledSender[PendingPush]):
         pending = PendingPush(request, deadline, self.pool.loop, self._wall_clock, start_by)
         self.pool.submit(pending)
         return pending
+
+    def start_all(
+        self, requests: Sequence[PushRequest], deadline: float, start_by: float = math.inf
+    ) -> list[PendingPush]:
+        loop, clock = self.pool.loop, self._wall_clock
+        pushes = [PendingPush(one, deadline, loop, clock, start_by) for one in requests]
+        self.pool.submit_all(pushes)
+        return pushes

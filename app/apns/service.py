@@ -24,7 +24,7 @@ from app.core.payload import (
     voip_stop_payload,
 )
 from app.core.push import Purpose, TokenKind
-from app.infra.sender import OutgoingPush, Secret
+from app.infra.sender import Alike, OutgoingPush, Secret
 from app.infra.settings import Settings
 
 
@@ -113,6 +113,17 @@ class Apns:
             priority=10 if voip else 5,
             expiration=int(push.deadline) if push.keep and push.purpose is Purpose.RING else 0,
         )
+
+    def alike(self, push: OutgoingPush) -> Alike | None:
+        """Rings by VoIP pushes; what else there is collapses by its ring, or comes one by one."""
+        if push.kind is not TokenKind.VOIP:
+            return None
+        first = self.request(push)
+
+        def another(push_id: str, token: str, payload: bytes) -> PushRequest:
+            return first.another(token, payload, push_id)
+
+        return another
 
     react = staticmethod(policy.react)
     row_of_stored = staticmethod(policy.row_of_stored)

@@ -17,7 +17,7 @@ from app.fcm import message, policy
 from app.fcm.account import ServiceAccount
 from app.fcm.message import FcmMessage
 from app.fcm.sender import FcmSender
-from app.infra.sender import Secret
+from app.infra.sender import Alike, OutgoingPush, Secret
 from app.infra.settings import Settings
 
 
@@ -85,6 +85,11 @@ class Fcm:
         return alert_payload("fcm", event, texts, facts)
 
     request = staticmethod(message.message_of)
+
+    def alike(self, push: OutgoingPush) -> Alike | None:  # noqa: ARG002 - a Service's
+        """What a message says of its push lies within it: each is made by itself."""
+        return None
+
     react = staticmethod(policy.react)
     row_of_stored = staticmethod(policy.row_of_stored)
 

@@ -5,6 +5,7 @@ those it has are concluded, then closes. Source: RFC 9113 section 6.8.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 from app.core.push_policy import NoAnswer
@@ -15,6 +16,7 @@ from app.http2.http1 import Fallback, Http1
 from app.http2.streams import LARGEST_BURST, HeaderWriter, Streams
 from app.http2.timing import Timing
 from app.http2.wire import Wire
+from app.infra.boottime import boottime
 
 
 class Owner(Protocol):
@@ -46,6 +48,9 @@ class Owner(Protocol):
 
     def await_until(self, exchange: Exchange, due: float) -> None:
         """What an exchange waits for now must come until then."""
+
+    def await_all(self, exchanges: Sequence[Exchange], due: float) -> None:
+        """The same of some that share a deadline and have waited for nothing yet."""
 
     def reason_of(self, debug: bytes) -> str | None:
         """The reason that the debug data of a GOAWAY gives."""
@@ -87,6 +92,7 @@ class Connection:
         self.slots = 0
         self.slotless_since: float | None = None
         self.heartbeat = Heartbeat(self, timing, self._unresponsive)
+        self.on_done, self.await_until = owner.on_done, owner.await_until  # theirs, as they are
         self._owner = owner
         self._writer = writer
         self._timing = timing
@@ -122,6 +128,38 @@ class Connection:
         self._owner.await_until(exchange, now + limit)
         if streams.next_stream > f.LARGEST_STREAM:
             self.retire("no stream ids are left", ours=True)
+
+    def open_all(self, exchanges: Sequence[Exchange], now: float) -> int:
+        """As `open`, of as many of these as find nothing in their way, in their order: how many.
+
+        They share a deadline, and have waited for nothing yet. What is in the way of the next
+        (`start_by`, slots, windows) is for whoever asks for it alone.
+        """
+        streams, wire, opened = self.streams, self.wire, 0
+        for exchange in exchanges[: max(self.free(), 0)]:
+            if wire.send_window <= 0 or streams.burst > LARGEST_BURST:
+                break
+            if boottime() >= exchange.start_by or streams.next_stream > f.LARGEST_STREAM:
+                break
+            if not streams.open:
+                self.heartbeat.expect_answers()
+            exchange.connection = self
+            exchange.opened = now
+            streams.send(exchange)
+            opened += 1
+            if exchange.unsent is not None:
+                break
+        self._await_answers(exchanges[:opened], now)
+        if streams.next_stream > f.LARGEST_STREAM:
+            self.retire("no stream ids are left", ours=True)
+        return opened
+
+    def _await_answers(self, opened: Sequence[Exchange], now: float) -> None:
+        if opened and opened[-1].unsent is not None:
+            self._owner.await_until(opened[-1], now + self._timing.stall)
+            opened = opened[:-1]
+        if opened:
+            self._owner.await_all(opened, now + self._timing.answer)
 
     def carries(self, exchange: Exchange) -> bool:
         """Whether this exchange is still owed its end here."""
@@ -254,12 +292,6 @@ class Connection:
 
     def on_no_window(self, cause: str) -> None:
         self.retire(cause)
-
-    def on_done(self, exchange: Exchange) -> None:
-        self._owner.on_done(exchange)
-
-    def await_until(self, exchange: Exchange, due: float) -> None:
-        self._owner.await_until(exchange, due)
 
     def on_slot(self) -> None:
         if self.retired is not None and not self.streams.open and self.wire.ended is None:

@@ -6,7 +6,7 @@ dictionary entry; what has ended leaves nothing behind but an empty bucket until
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -54,6 +54,13 @@ class Deadlines(Generic[D]):
         heappush(self._order, at)
         if self._order[0] == at:
             self._arm()
+
+    def add_all(self, items: Sequence[D], due: float) -> None:
+        """Watch these, of which none is watched yet: all fall due then."""
+        for item in items:
+            item.due = due
+        self.add(items[0])
+        self._buckets[int(due * _BUCKETS_A_SECOND)].update(dict.fromkeys(items))
 
     def remove(self, item: D) -> None:
         """Stop watching; nothing happens if the item is not here."""

@@ -40,6 +40,17 @@ class Head(NamedTuple):
         return cls(int(status), fields)
 
 
+def is_plain_ok(block: Block) -> bool:
+    """Whether this is the head of a 200 with one field of those that are known, and well-formed.
+
+    So are most: they need not be read by `Head.read`.
+    """
+    if len(block) != 2 or block[0][1] != b"200" or block[0][0] != b":status":
+        return False
+    name, value, _ = block[1]
+    return name in _KNOWN and not (b"\0" in value or b"\n" in value or b"\r" in value)
+
+
 def well_formed(fields: Block) -> bool:
     """Whether these are fields of a message: no pseudo-header, no upper case, nothing of HTTP/1.1,
     no NUL, CR or LF (RFC 9113 sections 8.1, 8.2.1, 8.2.2).

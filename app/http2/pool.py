@@ -5,7 +5,7 @@ An exchange waits for nothing but a free slot, and never beyond its deadline.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -71,6 +71,7 @@ class Pool:
         self.connections = self.manager.connections
         self.deadlines: Deadlines[Exchange] = Deadlines(self.loop, self._expire)
         self._listener = listener
+        self.on_answer = listener.on_answer
         self._timing = timing
         self._closing: str | None = None
         self._resting = 0.0
@@ -92,6 +93,14 @@ class Pool:
         else:
             self.in_flight += 1
             self._open_or_wait(exchange, now)
+
+    def submit_all(self, exchanges: Sequence[Exchange]) -> None:
+        """`submit` of each, in their order: they are as old, and share a deadline and `start_by`.
+
+        As long as nothing is in their way they go by one connection, and it is looked for once.
+        """
+        for exchange in exchanges[self._open_together(exchanges) :]:
+            self.submit(exchange)
 
     def renew(self, exchange: Exchange, start_by: float) -> None:
         """One without a stream may begin until `start_by`."""
@@ -151,6 +160,9 @@ class Pool:
         if self._closing is not None and not self.in_flight:
             self._quiet.set()
 
+    def await_all(self, exchanges: Sequence[Exchange], due: float) -> None:
+        self.deadlines.add_all(exchanges, min(due, exchanges[0].deadline))
+
     def await_until(self, exchange: Exchange, due: float) -> None:
         self.deadlines.remove(exchange)
         exchange.due = min(due, exchange.deadline)
@@ -173,9 +185,6 @@ class Pool:
 
     def on_proven(self) -> None:
         self.manager.proven()
-
-    def on_answer(self, connection: Connection, exchange: Exchange) -> None:
-        self._listener.on_answer(connection, exchange)
 
     def on_silence(self, connection: Connection, *, deaf: bool) -> None:
         """The next go by another connection."""
@@ -220,6 +229,22 @@ class Pool:
             if self._short:
                 self.manager.ensure()
 
+    def _open_together(self, exchanges: Sequence[Exchange]) -> int:
+        """How many of them have gone by the connection with the most room."""
+        if not exchanges or self.waiting or self._closing is not None:
+            return 0
+        now = exchanges[0].started
+        connection = None if exchanges[0].deadline <= now else self._pick(now, len(exchanges))
+        if connection is None:
+            return 0
+        opened = connection.open_all(exchanges, now)
+        if opened:
+            self.in_flight += opened
+            self._opened = now
+            if self._short:
+                self.manager.ensure()
+        return opened
+
     def _open(self, connection: Connection, exchange: Exchange, now: float) -> None:
         self._opened = now
         connection.open(exchange, now)
@@ -243,7 +268,7 @@ class Pool:
                 return True
         return False
 
-    def _pick(self, now: float) -> Connection | None:
+    def _pick(self, now: float, wanted: int = 1) -> Connection | None:
         """The connection with the most free slots; one that rests only if need be."""
         best = spare = None
         most = free_slots = slots = 0
@@ -257,7 +282,7 @@ class Pool:
                 spare = connection
             elif free > most:
                 best, most = connection, free
-        self._short = free_slots - 1 <= slots // 4
+        self._short = free_slots - wanted <= slots // 4
         return best or spare
 
     def _expect_progress(self, now: float) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from random import random as random_float
 from typing import Any, Final, Generic, TypeVar
 
@@ -136,6 +136,12 @@ class PooledSender(Generic[P]):
         deadline.
         """
         raise NotImplementedError
+
+    def start_all(
+        self, requests: Sequence[Any], deadline: float, start_by: float = math.inf
+    ) -> list[P]:
+        """`start` of each, in their order."""
+        return [self.start(one, deadline, start_by) for one in requests]
 
     async def send(self, request: Any, deadline: float) -> Any:
         """Send one push; the outcome comes before the deadline.

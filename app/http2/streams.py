@@ -13,7 +13,7 @@ from app.core.push_policy import NoAnswer
 from app.http2 import frames as f
 from app.http2.exchange import Exchange
 from app.http2.frames import HEAD, WireError
-from app.http2.head import Block, Head, well_formed
+from app.http2.head import Block, Head, is_plain_ok, well_formed
 from app.http2.timing import Timing
 from app.http2.wire import Wire
 from app.infra.boottime import boottime
@@ -161,8 +161,12 @@ class Streams:
     # What the server says.
 
     def on_headers(self, stream: int, block: Block, end: bool) -> None:
-        exchange = self._open_exchange(stream)
+        exchange = self.open.get(stream) or self._open_exchange(stream)
         if exchange is None:
+            return
+        if end and not exchange.code and is_plain_ok(block):
+            exchange.code, exchange.fields = 200, block[1:]
+            self._conclude_answered(exchange)
             return
         if exchange.code:  # trailers
             if end and well_formed(block):

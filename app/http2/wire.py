@@ -21,6 +21,7 @@ _MAX_BLOCK: Final = 65_536
 _MAX_BLOCK_FRAMES: Final = 64
 _LARGEST_HEAD: Final = f.DEFAULT_FRAME_SIZE << 8 | 0xFF
 _MAX_UNREAD_OUTPUT: Final = 1 << 20
+_ALL_OF_IT: Final = f.END_HEADERS | f.END_STREAM
 _HELLO: Final = (
     f.PREFACE
     + f.settings((f.ENABLE_PUSH, 0), (f.MAX_HEADER_LIST_SIZE, _MAX_BLOCK))
@@ -130,7 +131,13 @@ class Wire(asyncio.Protocol):
                     _refuse_size()
                 if stop > size:
                     break
-                self._take(head & 0xFF, flags, stream & f.LARGEST_STREAM, data[at + 9 : stop])
+                stream &= f.LARGEST_STREAM
+                kind, payload = head & 0xFF, data[at + 9 : stop]
+                plain = kind == f.HEADERS and flags == _ALL_OF_IT and not self._block_stream
+                if plain and self.greeted.done():
+                    self.streams.on_headers(stream, self._decoder.decode(payload), True)
+                else:
+                    self._take(kind, flags, stream, payload)
                 at = stop
         except WireError as error:
             self.write(f.goaway(error.code))

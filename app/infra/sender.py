@@ -62,6 +62,10 @@ class OutgoingPush:
         return 0 if rings and not self.keep else int(self.deadline)
 
 
+Alike = Callable[[str, str, bytes], Any]
+"""Makes a request of a push's id, token and payload."""
+
+
 class Pending(Protocol):
     """A push that was handed to a sender. `stream` is 0 until it has begun to be sent."""
 
@@ -90,8 +94,13 @@ class Sender(Protocol):
     def start(self, request: Any, deadline: float, start_by: float = ...) -> Any:
         """Send before `deadline` (loop time): a Pending. Not begun from `start_by` on."""
 
+    def start_all(
+        self, requests: Sequence[Any], deadline: float, start_by: float = ...
+    ) -> Sequence[Any]:
+        """`start` of each, in their order."""
+
     async def send(self, request: Any, deadline: float) -> Any:
-        """The same, awaited: the Outcome."""
+        """The same as `start`, awaited: the Outcome."""
 
     def renew(self, pending: Any, start_by: float) -> None:
         """One that has not begun may begin until then."""
@@ -196,6 +205,12 @@ class Service(Protocol):
 
     def request(self, push: OutgoingPush) -> Any:
         """What its senders take. Raises ValueError for what cannot be sent."""
+
+    def alike(self, push: OutgoingPush) -> Alike | None:
+        """Makes requests of pushes that are as this one but for id, ring, token and payload.
+
+        None: each is made by `request`. Raises as that does.
+        """
 
     def react(self, attempt: Attempt, known: Known, random: float) -> Reaction:
         """What to do about the end of one attempt."""

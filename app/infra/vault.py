@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.infra.settings import Settings
-from app.infra.signing_key import kept
+from app.infra.signing_key import SigningKey, kept
 
 VERSION, NAMED = 2, 1
 MARK = 6
@@ -88,7 +88,11 @@ class Keyring:
 
     def token_mac(self, message: bytes, length: int = 16) -> bytes:
         """A MAC under the current token key: call and member tokens are not stored, only signed."""
-        return kept(self.token_keys[0]).sign(message)[:length]
+        return self.token_key().sign(message)[:length]
+
+    def token_key(self) -> SigningKey:
+        """What makes them now."""
+        return kept(self.token_keys[0])
 
     def token_mac_valid(self, message: bytes, mac: bytes) -> bool:
         """Whether `mac` was made under the current or any older token key."""

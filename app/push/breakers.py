@@ -47,6 +47,8 @@ class Breakers:
         self._refusals: dict[Key, TokenRefusals] = {}
         self._good: dict[Key, list[float]] = {}
         """(When the first was, how many) of those accepted since `_refusals` were last counted."""
+        self._last_good: tuple[Usable, Environment, float, list[float]] | None = None
+        """By what the last push was simply taken, when, and its count; None: more came since."""
         self._stopped_at: dict[Key, float] = {}
         self._turns: dict[tuple[Key, UUID], float] = {}
 
@@ -124,10 +126,17 @@ class Breakers:
 
     def note_taken(self, credential: Usable, environment: Environment, now: float) -> bool:
         """Count a push that was simply taken; whether its reaction changes nothing beside."""
+        last = self._last_good
+        if last is not None and last[0] is credential and last[1] is environment and last[2] == now:
+            last[3][1] += 1
+            return True
         key = credential.key(environment)
         self._count_good(key, now)
         breaker = self._breakers.get(key)
-        return breaker is None or is_untroubled(breaker)
+        if breaker is not None and not is_untroubled(breaker):
+            return False
+        self._last_good = credential, environment, now, self._good[key]
+        return True
 
     def _count_good(self, key: Key, now: float) -> None:
         """As `TokenRefusals.note` would, but by the minute: they are many, and seldom asked for."""
@@ -140,6 +149,7 @@ class Breakers:
 
     def _counted(self, key: Key) -> TokenRefusals:
         """All that is known of a key's refused and accepted pushes."""
+        self._last_good = None
         counted = self._refusals.get(key, NONE_REFUSED)
         good = self._good.pop(key, None)
         if good is not None:
@@ -161,7 +171,7 @@ class Breakers:
         if is_plain_good(reaction) and is_untroubled(before):
             return None
         after, alarm = record(before, reaction, now, subject=subject)
-        self._breakers[key] = after
+        self._breakers[key], self._last_good = after, None
         if after.phase is Phase.STOPPED and before.phase is not Phase.STOPPED:
             self._stopped_at[key] = now
         if after.phase is not before.phase:

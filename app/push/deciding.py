@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+from app import senders
 from app.core.push import OF_OPEN_RINGS, Environment, Purpose, PushReason, PushState
 from app.core.push_policy import (
     Alert,
@@ -117,6 +118,15 @@ def choose(
         if wait < shortest:
             best, shortest, reached = credential, wait, group(credential)
     return best, shortest
+
+
+def choose_for_all(push: ClaimedPush, usable: CredentialSet, breakers: Breakers) -> Usable | None:
+    """By what this push goes and all others of its app and kind, where there is no choice to be
+    made and nothing holds any of them back; None: that is to be asked of each."""
+    found = usable.serving(push, push.environment)
+    if len(found) != 1 or senders.serving(push.kind).key_of(push.token) is not None:
+        return None
+    return found[0] if breakers.lets_all_pass(found[0], push.environment) else None
 
 
 def another(

@@ -1,13 +1,13 @@
 """From claimed rows to requests: payloads made once per ring, tokens spliced in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from app import senders
-from app.access import call_token
+from app.access import call_token, call_tokens
 from app.core.event import milliseconds
 from app.core.frozen import frozen
 from app.core.payload import (
@@ -89,10 +89,7 @@ class Preparing:
 
         Raises PayloadError when its payload cannot be made.
         """
-        key, purpose = (push.tenant_id, push.kind, push.app_id), push.purpose
-        way = self.ways.get(key)
-        if way is None:
-            way = self.ways[key] = self._way(*key)
+        way, purpose = self._way_of(push), push.purpose
         rings = purpose is Purpose.RING
         if rings and way.rings_unseen:
             body = self._ring_body(push, way, now)
@@ -102,23 +99,67 @@ class Preparing:
             body = self._stop_body(push, way, now.time)
         else:
             body = self._ring_body(push, way, now)
-        until = self.rings_until.of(push.ring_deadline) if rings else self.until.of(push.deadline)
-        return way.service.request(
-            OutgoingPush(
-                str(push.id),
-                str(push.ring),
-                purpose,
-                push.kind,
-                push.app_id,
-                push.token,
-                body,
-                until,
-                now.unix,
-                way.settings.store_and_forward,
-                topics,
-                way.newer,
-            )
+        return way.service.request(self._outgoing(push, way, body, now, topics))
+
+    def alike(
+        self, push: ClaimedPush, now: Moment, topics: Sequence[str] = ()
+    ) -> Callable[[ClaimedPush], Any] | None:
+        """`request` for each of a batch of which this is one, with what they share said once.
+
+        None: by `request` alone. Raises PayloadError as that does; what it returns does not, but
+        gives None where `request` would raise.
+        """
+        way = self._way_of(push)
+        if push.purpose is not Purpose.RING or not way.rings_unseen:
+            return None
+        made = way.service.alike(self._outgoing(push, way, b"", now, topics))
+        if made is None:
+            return None
+        known = way.prepared
+        token = call_tokens(
+            self.keyring,
+            tenant_id=push.tenant_id,
+            now=now.unix,
+            expires=self.rings_until.of(push.ring_deadline) + TOKEN_OUTLIVES_RING,
         )
+
+        def request(one: ClaimedPush) -> Any:
+            try:
+                prepared = known.get(one.ring)
+                if prepared is None:
+                    prepared = known[one.ring] = self._ring(one, way)
+                carried = token(one.ring, one.device_row) if prepared.carries_token else ""
+                return made(str(one.id), one.token, prepared.for_token(carried))
+            except Exception:  # noqa: BLE001  (one that cannot be made is no fault of the others)
+                return None
+
+        return request
+
+    def _outgoing(
+        self, push: ClaimedPush, way: Way, body: bytes, now: Moment, topics: Sequence[str]
+    ) -> OutgoingPush:
+        rings = push.purpose is Purpose.RING
+        return OutgoingPush(
+            str(push.id),
+            str(push.ring),
+            push.purpose,
+            push.kind,
+            push.app_id,
+            push.token,
+            body,
+            self.rings_until.of(push.ring_deadline) if rings else self.until.of(push.deadline),
+            now.unix,
+            way.settings.store_and_forward,
+            topics,
+            way.newer,
+        )
+
+    def _way_of(self, push: ClaimedPush) -> Way:
+        key = push.tenant_id, push.kind, push.app_id
+        way = self.ways.get(key)
+        if way is None:
+            way = self.ways[key] = self._way(*key)
+        return way
 
     def _way(self, tenant_id: UUID, kind: TokenKind, app_id: str) -> Way:
         settings = tenant_settings(self.said[tenant_id], tenant_id)

@@ -176,12 +176,13 @@ async def _take(
 ) -> list[Result]:
     """Write what was taken in its batch, and in `states`; returns what has left it."""
     in_hand: dict[UUID, Batch] = {}
+    ahead = clock.ahead()
     for result in accepted:
         push, outcome = result.push, result.outcome
         assert isinstance(push, ClaimedPlace)
         assert outcome is not None
         in_hand[push.batch.id] = push.batch
-        push.batch.take(push.place, clock.unix_at(outcome.started), clock.unix_at(outcome.ended))
+        push.batch.take(push.place, outcome.started + ahead, outcome.ended + ahead)
     written = await batch_claims.record(session, list(in_hand.values()))
     left = []
     for result in accepted:

@@ -112,10 +112,14 @@ class DatabaseClock:
 
     def unix_at(self, loop_time: float) -> float:
         """Unix seconds of a moment on the loop's clock."""
+        return loop_time + self.ahead()
+
+    def ahead(self) -> float:
+        """By how many seconds Unix time is ahead of the loop's."""
         now = self._loop.time()
         if now != self._turn:  # a loop may read its clock once a turn: then so is this
             self._turn, self._ahead = now, self.unix() - now
-        return loop_time + self._ahead
+        return self._ahead
 
     def at(self, loop_time: float) -> datetime:
         """The same as a datetime in UTC."""
@@ -205,7 +209,7 @@ def measure(
 ) -> None:
     """The metrics of tries that were written; `states`: what became of their pushes."""
     counts: Counter[tuple[str, str, str]] = Counter()
-    waits, begun = [], Unix()
+    waits, begun, ahead = [], Unix(), clock.ahead()
     for result in results:
         push, outcome = result.push, result.outcome
         if push.id not in states:
@@ -216,7 +220,7 @@ def measure(
             and outcome is not None
             and states[push.id] is PushState.ACCEPTED
         ):
-            waits.append(max(0.0, clock.unix_at(outcome.ended) - begun.of(push.created_at)))
+            waits.append(max(0.0, outcome.ended + ahead - begun.of(push.created_at)))
     for labels, count in counts.items():
         _count(*labels).inc(count)
     observe_all(RING_TO_ACCEPTED, waits)

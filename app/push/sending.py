@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,15 +18,15 @@ from app.credentials import store as credentials
 from app.credentials.usable import Usable
 from app.infra.boottime import boottime
 from app.infra.runtime import Runtime
-from app.infra.sender import Pending, Sender, Service
 from app.infra.vault import VaultError
 from app.push.alerts import locales, unseen
 from app.push.breakers import Breakers, is_plain_good
-from app.push.claimed import Claim, ClaimedPush, Look
+from app.push.claimed import Batch, Claim, ClaimedPush, Look
 from app.push.deciding import (
     CredentialSet,
     another,
     choose,
+    choose_for_all,
     held_back,
     is_silent,
     not_sent,
@@ -36,11 +36,12 @@ from app.push.deciding import (
     taken,
     where_served,
 )
+from app.push.in_flight import Course, InFlight
 from app.push.life import Life
 from app.push.preparing import Preparing, are_translated, refused_payload
 from app.push.results import DatabaseClock, Result
 from app.push.senders import Senders
-from app.push.stretch import AT_A_STRETCH, Stretch, first_stretch, in_turn
+from app.push.stretch import AT_A_STRETCH, Stretch, first_stretch, in_turn, runs
 from app.push.tracing import PushSpans
 
 log = structlog.get_logger(__name__)
@@ -59,41 +60,6 @@ NOTHING: Mapping[str, Any] = {}
 
 NOT_YET = float("-inf")
 """`start_by` of a push that may not begin before a look has noted that it is a repeat."""
-
-
-@dataclass(slots=True, eq=False)
-class InFlight:
-    """A push that was handed to a sender and has no outcome yet; `usable` are its credentials.
-
-    `looked` is when it was last known to be wanted (`boottime()`), `deadline` is loop time.
-    `unmarked`: inherited, and not yet noted as having its one repeat. `end` is how it ends if it is
-    taken back; None then means that nothing is to be said of it, since it is another's.
-    """
-
-    push: ClaimedPush
-    life: Life
-    sender: Sender
-    pending: Pending
-    credential: Usable
-    usable: CredentialSet
-    deadline: float
-    looked: float
-    unmarked: bool
-    repeated: bool
-    end: Result | None = None
-
-    @property
-    def claim(self) -> Claim:
-        """Under what the worker has it."""
-        return self.push.claim
-
-    def waits(self) -> bool:
-        """Whether no stream has been opened for it."""
-        return not self.pending.stream and not self.pending.future.done()
-
-    def is_held_back(self) -> bool:
-        """Whether its turn has come, and what is known of it was too old."""
-        return self.sender.is_held_back(self.pending)
 
 
 class Sending:
@@ -143,8 +109,9 @@ class Sending:
                 going = Stretch(
                     life, read, preparing, usable, self._loop.time(), self._clock.unix()
                 )
-                for _ in range(min(size, len(left))):
-                    self._send_one(left.popleft(), going)
+                some = [left.popleft() for _ in range(min(size, len(left)))]
+                for batch, run in runs(some):
+                    self._send_run(run, batch, going)
                 size = AT_A_STRETCH
                 await asyncio.sleep(0)  # what is written so far leaves
         finally:
@@ -181,6 +148,58 @@ class Sending:
         users = {(one.tenant_id, one.user_id) for one in missed}
         async with self._runtime.database.autocommit() as session:
             preparing.badges.update(await unseen(session, users))
+
+    def _send_run(self, run: list[ClaimedPush], batch: Batch | None, going: Stretch) -> None:
+        """Some of one batch, or of none: what is plain of them goes together."""
+        course = None if batch is None or going.life.ended else self._course(run[0], going)
+        if course is None:
+            for push in run:
+                self._send_one(push, going)
+            return
+        plain, requests = [], []
+        for push in run:
+            request = course.request(push) if not_to_be_sent(push.purpose, push) is None else None
+            if request is None:
+                self._send_one(push, going)  # which says what is the matter
+            else:
+                plain.append(push)
+                requests.append(request)
+        self._start_all(plain, requests, course, going)
+
+    def _course(self, push: ClaimedPush, going: Stretch) -> Course | None:
+        """How all of a push's batch go now; None: that is to be asked of each."""
+        if self._failed or push.inherited:
+            return None
+        try:
+            credential = choose_for_all(push, going.usable, self._breakers)
+            if credential is None:
+                return None
+            request = going.preparing.alike(push, going.moment, credential.topics)
+            if request is None:
+                return None
+            sender = self.senders.get(credential, push.environment)
+        except Exception:  # noqa: BLE001  (of each by itself it is found again, and said)
+            return None
+        deadline = going.deadline(push.deadline)
+        return Course(credential, sender, request, deadline, going.start_by(deadline))
+
+    def _start_all(
+        self, pushes: list[ClaimedPush], requests: list[Any], course: Course, going: Stretch
+    ) -> None:
+        try:
+            begun = course.sender.start_all(requests, course.deadline, course.start_by)
+        except Exception:
+            log.exception("push_failed", push=str(pushes[0].id))
+            for push in pushes:
+                self._finish(not_sent(push, PushState.REFUSED, PushReason.INTERNAL_ERROR))
+            return
+        for push, pending in zip(pushes, begun, strict=True):
+            self._follow(
+                InFlight(
+                    push.claim, push, going.life, course.sender, pending, course.credential,
+                    going.usable, course.deadline, going.read, False, False,
+                )
+            )  # fmt: skip
 
     def _send_one(self, push: ClaimedPush, going: Stretch) -> None:
         unwanted = not_to_be_sent(push.purpose, push)
@@ -220,14 +239,19 @@ class Sending:
             return
         unmarked = push.inherited and not push.repeated
         pending = sender.start(request, deadline, NOT_YET if unmarked else going.start_by(deadline))
-        one = InFlight(
-            push, going.life, sender, pending, credential, going.usable, deadline, going.read,
-            unmarked, push.repeated,
+        self._follow(
+            InFlight(
+                push.claim, push, going.life, sender, pending, credential, going.usable, deadline,
+                going.read, unmarked, push.repeated,
+            )
         )  # fmt: skip
-        self._in_flight[push.claim] = one
-        if not pending.stream and one.waits():
-            self._waiting[push.claim] = one
-        pending.future.add_done_callback(lambda future: self._done(one, future))
+
+    def _follow(self, one: InFlight) -> None:
+        """Until it has its end."""
+        self._in_flight[one.claim] = one
+        if not one.pending.stream and one.waits():
+            self._waiting[one.claim] = one
+        one.pending.future.add_done_callback(partial(self._done, one))
 
     # --- what waits ----------------------------------------------------------------------------
 
@@ -297,12 +321,15 @@ class Sending:
         """What a push's outcome means for it."""
         push, credential, environment = one.push, one.credential, one.push.environment
         now = self._loop.time()
-        reaction = self._taken(credential.service, outcome)
+        reaction = self._taken(credential, outcome)
         if reaction is not None:
             if self._breakers.note_taken(credential, environment, now) and is_plain_good(reaction):
                 if self._failed:
                     self._failed.pop(push.id, None)
-                return Result(push, PushState.ACCEPTED, None, credential, outcome, reaction)
+                made = now + self._clock.ahead()
+                return Result(
+                    push, PushState.ACCEPTED, None, credential, outcome, reaction, made=made
+                )
         else:
             self._breakers.note_answer(credential, environment, outcome.code, outcome.reason, now)
             reaction = self._react(one, outcome, now)
@@ -337,14 +364,14 @@ class Sending:
             self._failed.popitem(last=False)
         return failed
 
-    def _taken(self, service: Service, outcome: Outcome) -> Reaction | None:
+    def _taken(self, credential: Usable, outcome: Outcome) -> Reaction | None:
         """What follows if a push was simply taken, which is the same for all; None: was it?"""
         code = outcome.code
         if not 200 <= code < 300 or outcome.reason is not None or outcome.no_answer is not None:
             return None
-        known = self._when_taken.get((service.name, code))
+        known = self._when_taken.get((credential.kind, code))
         if known is None:
-            known = self._when_taken[service.name, code] = taken(service.react, code)
+            known = self._when_taken[credential.kind, code] = taken(credential.service.react, code)
         return known if known.verdict is Verdict.ACCEPTED else None
 
     def _react(self, one: InFlight, outcome: Outcome, now: float) -> Reaction:

@@ -1,12 +1,13 @@
 """A stretch: claimed pushes that are begun in one turn of the loop, and what they share."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 
 from app.core.push import Purpose
 from app.infra.boottime import boottime
-from app.push.claimed import ClaimedPush
+from app.push.claimed import Batch, ClaimedPlace, ClaimedPush
 from app.push.deciding import CredentialSet
 from app.push.life import Life
 from app.push.moments import Moment, Unix
@@ -59,6 +60,16 @@ def first_stretch(claimed: int) -> int:
     each wakes whoever reads it, which costs as much as some pushes do.
     """
     return AT_A_STRETCH if claimed < AT_A_STRETCH else FIRST_STRETCH
+
+
+def runs(pushes: Sequence[ClaimedPush]) -> Iterator[tuple[Batch | None, list[ClaimedPush]]]:
+    """Those in their order, as far as they come one after another in one batch, or in none."""
+    for batch, run in groupby(pushes, _batch_of):
+        yield batch, list(run)
+
+
+def _batch_of(push: ClaimedPush) -> Batch | None:
+    return push.batch if isinstance(push, ClaimedPlace) else None
 
 
 def in_turn(claimed: Sequence[ClaimedPush]) -> tuple[deque[ClaimedPush], list[ClaimedPush]]:

@@ -4,7 +4,7 @@ import asyncio
 import math
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from random import random
@@ -113,6 +113,12 @@ class WebPushSender:
         else:
             pending.pool.submit(pending)
         return pending
+
+    def start_all(
+        self, requests: Sequence[WebPushMessage], deadline: float, start_by: float = math.inf
+    ) -> list[PendingMessage]:
+        """`start` of each, in their order."""
+        return [self.start(one, deadline, start_by) for one in requests]
 
     async def send(self, request: WebPushMessage, deadline: float) -> object:
         """The same, awaited."""

@@ -14,7 +14,7 @@ from app.core.payload import (
 from app.core.push import TokenKind
 from app.infra.addresses import is_public
 from app.infra.safe_http import anyone
-from app.infra.sender import Secret
+from app.infra.sender import Alike, OutgoingPush, Secret
 from app.infra.settings import Settings
 from app.webpush import message, policy
 from app.webpush.sender import WebPushSender
@@ -86,6 +86,11 @@ class WebPush:
         return web_payload(event, texts, facts)
 
     request = staticmethod(message.message_of)
+
+    def alike(self, push: OutgoingPush) -> Alike | None:  # noqa: ARG002 - a Service's
+        """What a message says of its push lies within it: each is made by itself."""
+        return None
+
     react = staticmethod(policy.react)
     row_of_stored = staticmethod(policy.row_of_stored)
 

@@ -143,7 +143,7 @@ async def prepare(where: Sequence[str]) -> tuple[Any, InMemory]:
     from app.credentials import store
     from app.credentials.decrypt import place_of
     from app.credentials.usable import Usable
-    from app.infra import db, vault
+    from app.infra import db, row_values, vault
     from app.infra.settings import Settings
     from app.push import batch_claims, records
     from app.push.dispatch import Dispatcher
@@ -169,7 +169,7 @@ async def prepare(where: Sequence[str]) -> tuple[Any, InMemory]:
     async def for_apps(*_: object) -> list[Usable]:
         return [usable]
 
-    for module in (db, batch_claims, records):
+    for module in (db, row_values, batch_claims, records):
         module.answer = memory.answer  # type: ignore[attr-defined]
     store.for_apps = for_apps  # type: ignore[assignment]
     runtime = SimpleNamespace(settings=settings, keyring=keyring, traces=None, database=memory)

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from app.core.call import Callee, Decline, MemberState, Ring, Role
-from app.core.frozen import replace
+from app.core.frozen import replace, replacing
 from app.core.model import Member, Present
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
@@ -35,3 +35,12 @@ def test_a_copy_is_as_the_standard_library_makes_it(
 def test_there_is_no_copy_with_a_field_that_the_class_has_not() -> None:
     with pytest.raises(KeyError):
         replace(RING, colour="red")  # type: ignore[call-arg]
+
+
+def test_many_copies_of_one_are_each_as_one_by_itself() -> None:
+    another = replacing(RING, "uuid", "user_id")
+    for number, user in enumerate(["carol", "dave", "carol"]):
+        assert another(UUID(int=number), user) == replace(RING, uuid=UUID(int=number), user_id=user)
+    assert Ring(UUID(int=1), "bob", NOW, NOW) == RING
+    with pytest.raises(KeyError):
+        replacing(RING, "colour")

@@ -40,6 +40,22 @@ async def test_each_expires_just_before_its_deadline_and_none_is_left() -> None:
     assert deadlines._order == []
 
 
+async def test_some_that_fall_due_together_are_watched_as_if_each_had_been_added() -> None:
+    loop = asyncio.get_running_loop()
+    ended: list[Item] = []
+    deadlines: Deadlines[Item] = Deadlines(loop, ended.append)
+    due = loop.time() + 0.05
+    before, some = Item(due), [Item(due + 9) for _ in range(5)]
+    deadlines.add(before)
+    deadlines.add_all(some, due)
+    assert len(deadlines) == 6
+    assert {item.due for item in some} == {due}
+    deadlines.remove(some[1])
+    await until(lambda: not len(deadlines))
+    assert ended == [before, some[0], *some[2:]]
+    assert loop.time() < due + 9
+
+
 async def test_an_earlier_deadline_added_later_is_met() -> None:
     loop = asyncio.get_running_loop()
     ended: list[Item] = []

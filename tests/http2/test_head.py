@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.http2.head import Head, seconds_until, well_formed
+from app.http2.head import Head, is_plain_ok, seconds_until, well_formed
 
 names = st.sampled_from([b":status", b"retry-after", b"apns-unique-id", b"apns-id", b"x"])
 values = st.binary(max_size=40) | st.sampled_from([b"200", b"410", b"100", b"7"])
@@ -16,6 +16,21 @@ def test_any_headers_are_an_answer_or_none(block) -> None:
     if found is not None:
         assert 100 <= found.code <= 999
         assert not (found.malformed and found.fields)
+
+
+plain = st.tuples(
+    st.sampled_from([(b":status", b"200", True), (b":status", b"201", True), (b"x", b"200", True)]),
+    st.tuples(names, values | st.sampled_from([b"a\0", b"\r", b"a\nb"]), st.booleans()),
+).map(list)
+
+
+@given(plain | st.lists(st.tuples(names, values, st.booleans()), max_size=3))
+@example([(b":status", b"200", True), (b"apns-id", b"1", False)])
+def test_what_is_seen_at_a_glance_to_be_plainly_taken_reads_so(block) -> None:
+    if is_plain_ok(block):
+        assert Head.read(block) == Head(200, block[1:])
+    elif len(block) == 2 and block[0][:2] == (b":status", b"200") and block[1][0] == b"apns-id":
+        assert Head.read(block) == Head(200, [], malformed=True)
 
 
 ODD = {

@@ -44,6 +44,9 @@ class Sender:
         pending.future.set_result(Ended(loop.time(), loop.time(), code=code, reason=reason))
         return pending
 
+    def start_all(self, requests, deadline, start_by=float("inf")):
+        return [self.start(one, deadline, start_by) for one in requests]
+
     async def send(self, request, deadline):
         return await self.start(request, deadline).future
 
@@ -73,6 +76,7 @@ class Toy:
     def alert_payload(self, event, texts, facts):
         return alert_payload("fcm", event, texts, facts)
     def request(self, push): return push
+    def alike(self, push): return None
     def react(self, attempt, known, random):
         row = TABLE.row_for(attempt.status, attempt.reason, attempt.no_answer)
         return follow(row, attempt, known, random)

@@ -20,7 +20,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-from app.core.frozen import replace
+from app.core.frozen import replace, replacing
 from app.core.payload.facts import PayloadError, Prepared, RingFacts
 from app.core.payload.fields import OF_MEMBER, who_is_calling
 from app.core.payload.template import Template, filled, render
@@ -52,9 +52,10 @@ def for_members(first: Prepared, facts: RingFacts) -> ForMember | None:
         return None
     template, limit = first.source
     left, room = filled(template, facts, OF_MEMBER), first.token_room
+    told = replacing(facts, "uuid", "receiver_id")
 
     def prepare(uuid: str, receiver_id: str) -> Prepared | None:
-        parts = render(left, replace(facts, uuid=uuid, receiver_id=receiver_id))
+        parts = render(left, told(uuid, receiver_id))
         if sum(map(len, parts)) + (len(parts) - 1) * room > limit:
             return None
         return Prepared(parts, room)
