@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from app.infra.batching import GATHERING, Batcher, GroupWriter, by_size
+from tests.virtual_time import in_virtual_time
 
 
 class Work:
@@ -204,31 +205,36 @@ async def test_a_commit_waits_for_what_is_expected_and_no_longer() -> None:
         assert table.batches == [["a", "b"]]
 
 
-async def test_as_long_as_more_come_a_commit_waits_for_those_that_are_expected() -> None:
+def test_as_long_as_more_come_a_commit_waits_for_those_that_are_expected() -> None:
     """A group's answers come by and by: its first are not written while the others are sent."""
-    async with writing() as table:
-        table.expected, table.of = 0.02, 4
-        for name in "abcd":
-            assert table.batches == []
-            table.writer.add(Piece(name))
-            await asyncio.sleep(0.015)
-        await table.writer.idle.wait()
-        assert table.batches == [["a", "b", "c", "d"]]
+
+    async def they_come() -> None:
+        async with writing() as table:
+            table.expected, table.of = 0.02, 4
+            for name in "abcd":
+                assert table.batches == []
+                table.writer.add(Piece(name))
+                await asyncio.sleep(0.015)
+            await table.writer.idle.wait()
+            assert table.batches == [["a", "b", "c", "d"]]
+
+    in_virtual_time(they_come())
 
 
-async def test_what_comes_no_more_is_waited_for_once_and_what_comes_for_ever_has_its_bound() -> (
-    None
-):
-    async with writing() as table:
-        table.expected, table.of = 0.02, 2
-        begun = time.monotonic()
-        table.writer.add(Piece("a"))
-        await table.writer.idle.wait()
-        assert time.monotonic() - begun < 0.15
-        table.of = 1_000_000
-        for n in range(100):
-            table.writer.add(Piece(str(n)))
-            await asyncio.sleep(0.01)
-            if len(table.batches) > 1:
-                break
-        assert n < 60, "0.2 s, and some more where both cores are busy"
+def test_what_comes_no_more_is_waited_for_once_and_what_comes_for_ever_has_its_bound() -> None:
+    async def they_come() -> None:
+        async with writing() as table:
+            table.expected, table.of = 0.02, 2
+            begun = asyncio.get_running_loop().time()
+            table.writer.add(Piece("a"))
+            await table.writer.idle.wait()
+            assert asyncio.get_running_loop().time() - begun < 0.1
+            table.of = 1_000_000
+            for n in range(100):
+                table.writer.add(Piece(str(n)))
+                await asyncio.sleep(0.01)
+                if len(table.batches) > 1:
+                    break
+            assert n < 30, "0.2 s"
+
+    in_virtual_time(they_come())

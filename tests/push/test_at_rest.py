@@ -1,5 +1,6 @@
 """What workers ask of the database when there is nothing to do: little, and not more for each."""
 
+import time
 from collections import Counter
 from typing import Any
 
@@ -20,6 +21,7 @@ A_WORKER, FOR_ALL = 5, 13
 
 async def test_two_workers_at_rest_ask_little_and_sweep_once_for_both(bench: Bench) -> None:
     workers = [bench.start_worker(), bench.start_worker()]
+    begun = time.monotonic()
     asked: list[Counter[str]] = []
     for worker in workers:
         assert worker.runtime is not None
@@ -32,7 +34,7 @@ async def test_two_workers_at_rest_ask_little_and_sweep_once_for_both(bench: Ben
     found = [counter.copy() for counter in asked]
     renewals = sum(_of(RENEW, counter) for counter in found)
     others = sum(counter.total() for counter in found) - renewals
-    seconds = renewals / 2 / len(workers) + 1
+    seconds = time.monotonic() - begun + 1  # and not by the renewals: a busy machine makes fewer
     assert others <= seconds * (A_WORKER * len(workers) + FOR_ALL), found
     assert 1 <= sum(_of(DUE, counter) for counter in found) <= seconds * 1.2, found
 
