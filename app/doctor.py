@@ -16,7 +16,7 @@ from app.dashboard import forwarders
 from app.dashboard.standing import UNSERVED, of_pushes, of_webhooks
 from app.http2.tls import client_context
 from app.infra import ca_files, clock, rabbitmq
-from app.infra import news as redis
+from app.infra import redis_client as redis
 from app.infra.db import Database, one
 from app.infra.outage import DatabaseAway
 from app.infra.schema import NEWER, Standing, head_revision, revision_of, standing

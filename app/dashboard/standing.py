@@ -18,8 +18,8 @@ from app.credentials.rows import CredentialRow
 from app.dashboard.words import duration
 from app.infra import clock
 from app.infra.db import Connection
-from app.infra.news import REDIS_AWAY, look
 from app.infra.outage import NOT_MIGRATED, is_away, is_transient, lacks_schema
+from app.infra.redis_client import REDIS_AWAY, look
 from app.infra.runtime import Runtime
 from app.infra.tasks import Tasks
 from app.push import worker_store

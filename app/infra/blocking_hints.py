@@ -13,7 +13,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from app.infra.hints import AHEAD, KEPT_FOR, KEY, REST
-from app.infra.news import REDIS_AWAY, client_of
+from app.infra.redis_client import REDIS_AWAY, client_of
 from app.infra.settings import Settings
 
 

@@ -18,9 +18,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Lost
 
 from app.infra.hint_lanes import LanePauses
-from app.infra.news import REDIS_AWAY
 from app.infra.outage import Outage
 from app.infra.push_hints import PushHint, read_hint
+from app.infra.redis_client import REDIS_AWAY
 from app.infra.redis_line import WITHIN, Command, RedisLine, packed
 from app.infra.supervision import Health
 from app.infra.tasks import Tasks

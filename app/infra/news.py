@@ -1,7 +1,4 @@
-"""The only door to Redis (or Valkey): client, channels, keys.
-
-Nothing that Ringline must not lose is kept here: rows are the truth, Redis carries hints.
-"""
+"""Live news: which users have some, told to every process over Redis (or Valkey)."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -10,13 +7,9 @@ from uuid import UUID
 
 import orjson
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from app.infra.outage import Outage
-from app.infra.settings import Settings
+from app.infra.redis_client import REDIS_AWAY
 from app.infra.supervision import Health
 from app.infra.tasks import Tasks
 
@@ -33,49 +26,7 @@ Item = tuple[UUID, str, int]
 """(tenant, user, number of the user's latest event)."""
 
 T = TypeVar("T")
-REDIS_AWAY = (RedisError, OSError)
 Listener = Callable[[Iterable[Item]], None]
-
-
-def connect(settings: Settings) -> Redis:
-    """A client of this process's loop."""
-    client: Redis = client_of(settings, Redis, Sentinel, Retry)
-    return client
-
-
-def client_of(settings: Settings, redis: Any, sentinel: Any, retry: Any) -> Any:
-    """A client of these classes of redis-py's, which has each twice: for loops and for threads.
-
-    Short time-outs: whoever waits on Redis waits for a hint.
-    """
-    url = settings.redis
-    options: dict[str, Any] = {
-        **url.client,
-        "socket_timeout": 2,
-        "socket_connect_timeout": 2,
-        "retry": retry(NoBackoff(), 0),
-        "health_check_interval": 15,
-    }
-    if url.service is None:
-        return redis(**options)
-    sentinels = sentinel(url.sentinels, sentinel_kwargs=url.sentinel_client)
-    return sentinels.master_for(url.service, **options)
-
-
-async def look(client: Redis) -> None:
-    """Raise what keeps it from serving: it answers, and it takes a write.
-
-    One that is full, or a replica, answers a ping.
-    """
-    await client.set("ringline:look", b"1", px=1_000)
-
-
-async def disconnect(client: Redis) -> None:
-    """Close a client, and those of the sentinels that it asks."""
-    await client.aclose()
-    pool = client.connection_pool
-    if isinstance(pool, SentinelConnectionPool):
-        await pool.sentinel_manager.aclose()
 
 
 class News:

@@ -18,8 +18,8 @@ from redis.asyncio import Redis
 from app.core.rate_limits import PAUSE, SHARED, WINDOW, RateLimits, Reached, wait_for
 from app.infra import clock
 from app.infra.errors import TooMany
-from app.infra.news import REDIS_AWAY
 from app.infra.observe import RATE_LIMITED
+from app.infra.redis_client import REDIS_AWAY
 
 TELL: Final = 0.5
 WITHIN: Final = 5.0

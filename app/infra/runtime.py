@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 
 from app.infra import db
-from app.infra import news as redis
+from app.infra import redis_client as redis
 from app.infra.db import Database
 from app.infra.hints import Hints
 from app.infra.news import News

@@ -255,10 +255,6 @@ class Sending:
 
     # --- what waits ----------------------------------------------------------------------------
 
-    def _start_by(self, life: Life, read: float, deadline: float) -> float:
-        """Until when (`boottime()`) what was read at `read` is good enough to begin with."""
-        return min(life.start_by(read), boottime() + deadline - self._loop.time())
-
     def waiting(self, older: float) -> list[InFlight]:
         """Pushes without a stream to be looked at: held back for being old, or older than that."""
         for one in list(self._waiting.values()):
@@ -282,7 +278,8 @@ class Sending:
             if not look.marked:
                 return
             one.unmarked, one.repeated = False, True
-        one.sender.renew(one.pending, self._start_by(one.life, read, one.deadline))
+        until = boottime() + one.deadline - self._loop.time()
+        one.sender.renew(one.pending, min(one.life.start_by(read), until))
 
     def give_up(self, one: InFlight, end: Result | None) -> None:
         """Take back a push for which no stream was opened."""

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.infra import news
+from app.infra import redis_client
 from app.infra.news import NEWS, Item, News
 from app.infra.settings import Settings
 from app.infra.tasks import Tasks
@@ -28,7 +28,7 @@ POISON = [
 
 @pytest.mark.parametrize("listener_fails", [False, True])
 async def test_a_listener_survives_whatever_is_published(redis: str, listener_fails: bool) -> None:
-    client = news.connect(Settings(redis_url=redis))
+    client = redis_client.connect(Settings(redis_url=redis))
     here, tasks = News(client), Tasks("test")
     heard: list[Item] = []
 

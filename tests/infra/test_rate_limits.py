@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from app.core.rate_limits import RateLimits
-from app.infra import news, rate_limits
+from app.infra import rate_limits, redis_client
 from app.infra.rate_limits import RateLimited, RateLimiter
 from app.infra.settings import Settings
 from tests.e2e.house import eventually
@@ -18,7 +18,7 @@ ALICE = ("rings_per_caller", "alice")
 
 def away() -> Redis:
     """A client of a server that is not there."""
-    return news.connect(Settings(redis_url="redis://127.0.0.1:1/0"))
+    return redis_client.connect(Settings(redis_url="redis://127.0.0.1:1/0"))
 
 
 def taken(limiter: RateLimiter, tenant: UUID, *asked: tuple[str, str]) -> bool:
@@ -31,7 +31,7 @@ def taken(limiter: RateLimiter, tenant: UUID, *asked: tuple[str, str]) -> bool:
 
 @pytest.fixture
 async def limiters(redis: str):
-    client = news.connect(Settings(redis_url=redis))
+    client = redis_client.connect(Settings(redis_url=redis))
     yield [RateLimiter(client), RateLimiter(client)]
     await client.aclose()
 
@@ -120,7 +120,7 @@ async def test_what_was_counted_while_redis_was_away_is_told_when_it_is_back(red
     await limiter.tell()
     assert not taken(limiter, tenant, ALICE)
     await limiter._redis.aclose()
-    client = limiter._redis = news.connect(Settings(redis_url=redis))
+    client = limiter._redis = redis_client.connect(Settings(redis_url=redis))
 
     async def kept() -> list[int]:
         taken(limiter, tenant, ("rings_per_caller", str(uuid4())))

@@ -9,16 +9,16 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import ResponseError
 
-from app.infra import news
+from app.infra import redis_client
 from app.infra.redis_line import RedisLine, packed
 from app.infra.settings import Settings
 
 
 @pytest.fixture
 async def client(redis: str) -> AsyncIterator[Redis]:
-    client = news.connect(Settings(redis_url=redis))
+    client = redis_client.connect(Settings(redis_url=redis))
     yield client
-    await news.disconnect(client)
+    await redis_client.disconnect(client)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 from sqlalchemy import make_url
 
 from app.doctor import examine
-from app.infra import news
+from app.infra import redis_client
 from app.infra.amqp_url import amqp_url
 from app.infra.db import Database, clock
 from app.infra.queue import make_celery
@@ -103,7 +103,7 @@ def of_celery(url: RedisUrl) -> dict[str, object]:
 def test_both_clients_of_redis_are_built_alike(given: str) -> None:
     url = redis_url(given)
     ours, celerys = (
-        news.connect(Settings(redis_url=given)).connection_pool.connection_kwargs,
+        redis_client.connect(Settings(redis_url=given)).connection_pool.connection_kwargs,
         of_celery(url),
     )
     for name in ("host", "port", "path", "username", "password", "db"):
@@ -121,7 +121,7 @@ def test_both_clients_of_redis_are_built_alike(given: str) -> None:
 async def test_sentinels_are_asked_alike_by_both_clients(scheme: str) -> None:
     given = f"{scheme}+sentinel://u:{QUOTED}@a,b:7,[::1]:8/ring%2Fline/3?sentinel_user=s&sentinel_password=x%2Fy"
     settings = Settings(redis_url=given)
-    client = news.connect(settings)
+    client = redis_client.connect(settings)
     pool = client.connection_pool
     assert isinstance(pool, SentinelConnectionPool)
     assert (pool.service_name, pool.is_master) == ("ring/line", True)
@@ -147,7 +147,7 @@ async def test_sentinels_are_asked_alike_by_both_clients(scheme: str) -> None:
         shown = connection.as_uri()
     assert "p@s" not in shown
     assert QUOTED not in shown
-    await news.disconnect(client)
+    await redis_client.disconnect(client)
 
 
 @pytest.mark.parametrize("given", [
@@ -223,7 +223,7 @@ async def test_redis_over_tls_is_verified_by_both_clients_alike(
     front = redis_over_tls(redis_url(redis), server_context(authority, tmp_path), heard)
 
     async def connects(settings: Settings) -> list[bool]:
-        client = news.connect(settings)
+        client = redis_client.connect(settings)
         tries = [client.ping(), asyncio.to_thread(broker_reached, settings)]
         found = [await one for one in [asyncio.gather(t, return_exceptions=True) for t in tries]]
         await client.aclose()
