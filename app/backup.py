@@ -34,7 +34,7 @@ from app.infra.server_urls import database_url
 DUMP: Final = "database.dump"
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
-NEEDED: Final = {"at", "revision", "keys", "server_version", "sha256"}
+NEEDED: Final = {"at": str, "revision": str, "keys": list, "server_version": int, "sha256": str}
 CHUNK: Final = 2**20
 SNAPSHOT: Final = text("""
     SELECT pg_export_snapshot() AS snapshot, clock_timestamp() AS at, n.nspname AS schema
@@ -248,7 +248,9 @@ def _read(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
         newer = manifest["format"] > FORMAT
-        known = manifest["format"] == FORMAT and manifest.keys() >= NEEDED
+        known = manifest["format"] == FORMAT and all(
+            isinstance(manifest[name], kind) for name, kind in NEEDED.items()
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupRefused("no_backup", f"{folder} holds no backup of Ringline's") from error
     if newer:

@@ -50,8 +50,10 @@ def fault_of(error: BaseException) -> Fault:
     """What to say of an error, whatever it is."""
     if isinstance(error, AppError):
         remedy = error.more.get("remedy")
-        said_already = not remedy or remedy in error.detail
-        return Fault(error.detail if said_already else f"{error.detail} {remedy}", error.code)
+        if not remedy or remedy in error.detail:
+            return Fault(error.detail, error.code)
+        end = "" if error.detail.endswith((".", "!", "?")) else "."
+        return Fault(f"{error.detail}{end} {remedy}", error.code)
     if isinstance(error, ValidationError):
         return Fault(_of_settings(error), "wrong_setting")
     if isinstance(error, VaultError):

@@ -37,8 +37,11 @@ from app.http.acting import runtime_of
 from app.http.pages import check_origin
 from app.http.trusted_proxies import UNTRUSTED
 from app.infra.errors import AppError, Forbidden
-from app.infra.fields import RowId
+from app.infra.fields import RowId, Text
 from app.tenants import service as tenants
+
+MOST_SHOWN = 200
+"""Tenants on one page."""
 
 router = APIRouter(prefix=BASE, route_class=PageRoute, include_in_schema=False)
 FORM_COOKIE = "ringline_form"
@@ -229,14 +232,20 @@ async def first_page(request: Request) -> Response:
 
 
 @router.get("/tenants", dependencies=[Depends(shown)])
-async def tenants_page(request: Request) -> Response:
-    """Every tenant; an owner may make another."""
-    return await _tenants(request)
+async def tenants_page(request: Request, q: Text = "") -> Response:
+    """The tenants, all or those whose name or id holds `q`; an owner may make another."""
+    return await _tenants(request, q=q.strip())
 
 
-async def _tenants(request: Request, *, status: int = 200, **values: object) -> Response:
+async def _tenants(
+    request: Request, *, status: int = 200, q: str = "", **values: object
+) -> Response:
     rows = await tenants.every(runtime_of(request))
-    known = {"problem": None, "made": None, "tenants": rows}
+    sought = q.casefold()
+    found = [row for row in rows if sought in f"{row['name']} {row['id']}".casefold()]
+    known: dict[str, object] = {"problem": None, "made": None, "q": q}
+    known["tenants"] = found[:MOST_SHOWN]
+    known |= {"found": len(found), "all": len(rows)}
     return render(request, "tenants.html", status=status, **(known | values))
 
 

@@ -34,6 +34,8 @@ router = APIRouter(
 APP_ID: TypeAdapter[str] = TypeAdapter(AppId)
 CALL_TYPE: TypeAdapter[str] = TypeAdapter(CallType)
 PROFILE: TypeAdapter[Profile] = TypeAdapter(Profile)
+MOST_REVOKED = 20
+"""Revoked keys that are shown: the newest."""
 TOKEN_RULES = ("longest_life", "issuer", "audience", "jwks_url", "jwks")
 SWITCHES = (
     "users_may_ring",
@@ -57,8 +59,17 @@ async def _keys(
     request: Request, place: TenantPage, *, status: int = 200, **values: Any
 ) -> Response:
     rows = await tenants.keys(place.runtime, place.id)
+    live = [row for row in rows if row["revoked_at"] is None]
+    rows, older = rows[: len(live) + MOST_REVOKED], max(0, len(rows) - len(live) - MOST_REVOKED)
     secrets = await signing_secrets.every(place.runtime, place.id)
-    known = {"rows": rows, "scopes": SCOPES, "made": None, "problem": None, "tab": ""}
+    known = {
+        "rows": rows,
+        "older": older,
+        "scopes": SCOPES,
+        "made": None,
+        "problem": None,
+        "tab": "",
+    }
     known |= {"secrets": secrets, "made_secret": None, "rules": _rules(place.settings)}
     return render(request, "settings_keys.html", status=status, **(known | values))
 

@@ -9,9 +9,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.cli.faults import MISTYPED, REFUSED
+from app.cli.faults import MISTYPED, REFUSED, fault_of
 from app.cli.tenants import merged
 from app.devices.schemas import LONGEST_MINTED
+from app.infra.errors import Conflict
 from tests.cli.test_cli import STRONG
 from tests.cli.test_messages import run
 
@@ -168,6 +169,11 @@ def test_a_remedy_is_said_once_and_a_missing_terminal_in_words(
     sentences = [one.strip() for one in missing[3].split(". ")]
     assert len(sentences) == len(set(sentences))
     assert "--password-file" in json.loads(no_terminal[3].splitlines()[-1])["error"]["detail"]
+
+
+def test_a_remedy_begins_a_sentence_of_its_own() -> None:
+    fault = fault_of(Conflict("none_found", "none was found", remedy="Install it."))
+    assert fault.sentence == "none was found. Install it."
 
 
 def test_no_key_is_made_whose_request_cannot_be_written(

@@ -4,6 +4,7 @@ import re
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from app.dashboard.typed import filled
 from app.tenants import service as tenants
@@ -134,3 +135,33 @@ async def test_a_session_that_ended_in_a_form_is_said(site: Site, tenant: UUID) 
     assert answer.status_code == 303
     shown = await stranger.get(answer.headers["location"])
     assert "nothing was saved" in shown.text
+
+
+async def test_ten_thousand_tenants_and_keys_make_no_endless_page(site: Site, tenant: UUID) -> None:
+    async with site.runtime.database.transaction() as session:
+        await session.execute(
+            text(
+                "INSERT INTO tenants (id, name) "
+                "SELECT gen_random_uuid(), 'Customer ' || n FROM generate_series(1, 10000) n"
+            )
+        )
+        await session.execute(
+            text(
+                "INSERT INTO api_keys (id, tenant_id, digest, hint, name, scopes, revoked_at) "
+                "SELECT gen_random_uuid(), :tenant, decode(md5(n::text), 'hex'), 'abcd', 'key ' || n, "
+                "'[\"*\"]', CASE WHEN n > 5 THEN now() END FROM generate_series(1, 10000) n"
+            ),
+            {"tenant": tenant},
+        )
+    admin = await site.admin()
+    page = (await admin.get("/dashboard/tenants")).text
+    assert page.count('class="link"') == 200
+    assert "10,001" in page
+    found = (await admin.get("/dashboard/tenants", params={"q": "customer 9999"})).text
+    assert found.count('class="link"') == 1
+    assert "Customer 9999" in found
+    assert "No such tenant" in (await admin.get("/dashboard/tenants", params={"q": "<b>"})).text
+    keys = (await admin.get(f"/dashboard/t/{tenant}/settings")).text
+    assert keys.count("/revoke") >= 6  # each live one can be revoked
+    assert "9,975 more" in keys
+    assert len(keys) < 40_000

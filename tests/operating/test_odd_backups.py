@@ -202,7 +202,12 @@ async def test_a_dump_is_read_by_nothing_older_than_what_wrote_it(
         (tmp_path / "one" / "manifest.json").write_text(json.dumps(newer | {"format": 2}))
         with pytest.raises(BackupRefused) as refused:
             await backup.restore(runtime, tmp_path / "one", SERVER, None)
-    assert refused.value.code == "backup_is_newer"
+        assert refused.value.code == "backup_is_newer"
+        for name, value in {"server_version": "18", "keys": "x", "revision": 151}.items():
+            (tmp_path / "one" / "manifest.json").write_text(json.dumps(made | {name: value}))
+            with pytest.raises(BackupRefused) as refused:
+                await backup.restore(runtime, tmp_path / "one", SERVER, None)
+            assert refused.value.code == "damaged", name
 
 
 async def test_of_a_server_that_takes_no_writes_a_backup_can_be_made(
