@@ -125,7 +125,7 @@ def _span(
 ) -> tuple[datetime | None, datetime | None]:
     """Bounds between which there may be calls. Raises Invalid (422)."""
     if since is not None and until is not None and since >= until:
-        raise Invalid("invalid_time", "since, until: the first must lie before the other")
+        raise Invalid("invalid_time", "until: must be later than `since`")
     return _near("since", since), _near("until", until)
 
 

@@ -85,7 +85,7 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
             problems = {str(status): _problems(codes) for status, codes in codes_of(name).items()}
             if any(status[0] == "4" for status in problems):
                 del operation["responses"]["4XX"]
-            operation["responses"] |= problems
+            operation["responses"] |= problems | (NOT_MODIFIED if name in CONDITIONAL else {})
             for parameter in operation.get("parameters", ()):
                 parameter.setdefault("description", PARAMETERS.get(parameter["name"]))
     schema["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
@@ -97,6 +97,18 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+CONDITIONAL = frozenset({"read_call"})
+NOT_MODIFIED = {
+    "304": {
+        "description": "as it was: `If-None-Match` has the `ETag` of what the client holds",
+        "headers": {
+            "ETag": {
+                "description": "of the answer as it is (RFC 9110, 8.8.3)",
+                "schema": {"type": "string", "maxLength": 100},
+            }
+        },
+    }
+}
 OF_CALL_TOKEN = frozenset({"read_call", "accept_call", "decline_call", "report_ring"})
 OF_MEMBER_TOKEN = frozenset({"read_call", "heartbeat", "leave_call", "end_call"})
 OF_NOBODY = frozenset({"activate_subscription"})

@@ -21,13 +21,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from app.api.stream_fields import Hello, stream_of
 from app.core.event import rfc3339
 from app.http.auth import Gate
+from app.http.problems import field_errors
 from app.infra import clock
 from app.infra.db import dump_json
 from app.infra.errors import AppError, Invalid, Unauthorized, Unavailable
 from app.infra.outage import unavailable
 from app.infra.rate_limits import RateLimiter
 from app.infra.tasks import beside
-from app.live.follow import Batch, closing, follow
+from app.live.follow import Batch, follow
 from app.live.streams import Ending, Stream, Streams
 from app.tenants import rate_limits
 from app.tenants.caller import Caller, require_scope
@@ -35,6 +36,9 @@ from app.tenants.caller import Caller, require_scope
 log = structlog.get_logger(__name__)
 
 LONGEST_MESSAGE = 16_384
+
+LONGEST_REASON = 123
+"""Bytes of a close frame's reason (RFC 6455, 5.5)."""
 
 BAD_MESSAGE = 4400
 NOT_RECOGNISED = 4401
@@ -94,8 +98,19 @@ async def _hello(socket: WebSocket) -> Hello:
         raise Refused(BAD_MESSAGE, "message_too_long")
     try:
         return Hello.model_validate(orjson.loads(message))
-    except (ValidationError, ValueError) as error:
+    except ValidationError as error:
+        raise _unfit(error) from error
+    except ValueError as error:
         raise Refused(BAD_MESSAGE, "expected_authenticate") from error
+
+
+def _unfit(error: ValidationError) -> Refused:
+    """Of a first message that says who calls, and beside that what will not do: which field."""
+    fault = field_errors(error.errors())[0]
+    if fault["field"] in {"", "type", "token"}:
+        return Refused(BAD_MESSAGE, "expected_authenticate")
+    told = f"{fault['code']}: {fault['field']}".encode()[:LONGEST_REASON]
+    return Refused(UNREAD, told.decode(errors="ignore"))
 
 
 async def _read(socket: WebSocket) -> bytes:
@@ -190,8 +205,6 @@ class _Conversation:
             why = _why(error)
             if why is None:
                 raise
-            with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
-                await self._send(closing(why).body)
             self._stream.end(why)
 
     async def _renew(self, hello: Hello) -> None:

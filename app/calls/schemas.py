@@ -14,6 +14,7 @@ from app.core.event import rfc3339
 from app.core.frozen import replace
 from app.core.limits import BOUNDS
 from app.core.person import Handle, Person, person_json
+from app.core.repeats import first_repeated
 from app.core.suppression import TOLD
 from app.infra import clock
 from app.infra.errors import Invalid
@@ -173,8 +174,10 @@ class RingIn(Request):
     @property
     def callee_ids(self) -> list[str]:
         """Who is rung; of those named by handle only who is known by now."""
-        ids = [one if isinstance(one, str) else one.id for one in self.callees]
-        return [one for one in ids if one is not None]
+        return [one for one in self._ids() if one is not None]
+
+    def _ids(self) -> list[str | None]:
+        return [one if isinstance(one, str) else one.id for one in self.callees]
 
     @property
     def wanted(self) -> list[Handle]:
@@ -204,9 +207,11 @@ class RingIn(Request):
         """What is wrong with those it names, as (code, sentence)."""
         ids = self.callee_ids
         if len(set(ids)) < len(ids):
-            yield "duplicate_callee", "callees: a user is named twice"
+            again = first_repeated(self._ids())
+            yield "duplicate_callee", f"callees.{again}: this user is named twice"
         if self.caller.id in ids:
-            yield "caller_among_callees", "callees: the caller cannot be rung by this call"
+            place = self._ids().index(self.caller.id)
+            yield "caller_among_callees", f"callees.{place}: the caller cannot be rung by this call"
 
 
 class ActIn(Request):

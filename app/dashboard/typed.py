@@ -32,16 +32,16 @@ def filled(page: str, action: str, typed: Typed, problem: str) -> str:
 def _meant(problem: str, typed: Typed) -> tuple[str, str] | None:
     """The field that a sentence is about, and what it says of it.
 
-    `limits: ring must be ...` is about `ring`, `call_types.meeting: `away` ...` about
-    `meeting.away`, `user_tokens.issuer: ...` about `issuer`.
+    `call_types.meeting.ring: ...` is about `meeting.ring`, `user_tokens.issuer: ...` about
+    `issuer`, `form: `t` is none` about `t`.
     """
     found = PLACED.fullmatch(problem)
     if found is None:
         return None
     place, said = found.groups()
-    first, last = place.partition(".")[0], place.rpartition(".")[2]
-    word = said.split(maxsplit=1)[0].strip("`:,")
-    for name in (f"{last}.{word}", word, place, last, first):
+    parts, word = place.split("."), said.split(maxsplit=1)[0].strip("`:,")
+    inner = [".".join(parts[n:]) for n in range(len(parts))]
+    for name in (*inner, f"{parts[-1]}.{word}", word, parts[0]):
         if name in typed:
             return name, said
     return None

@@ -41,28 +41,31 @@ async def with_keys(runtime: Runtime, tenant_id: UUID, request: DeviceIn) -> Dev
     Who does not say which has used the key of the moment. Raises Invalid for a key that is not in
     use, as no push by another would be taken, and for an endpoint that is private as it is written.
     """
-    endpoints = [one.subscription.endpoint for one in request.tokens if one.subscription]
-    if not endpoints:
+    subscribed = [n for n, one in enumerate(request.tokens) if one.subscription]
+    if not subscribed:
         return request
-    for endpoint in endpoints:
-        private = runtime.settings.webpush_allow_private
-        check_url(endpoint, allow_private=private, field="subscription.endpoint")
+    for n in subscribed:
+        private, given = runtime.settings.webpush_allow_private, request.tokens[n].subscription
+        assert given is not None
+        place = f"tokens.{n}.subscription.endpoint"
+        check_url(given.endpoint, allow_private=private, field=place)
     async with runtime.database.autocommit() as session:
         apps = {(tenant_id, token.app_id) for token in request.tokens if token.subscription}
         usable = await credentials.for_apps(session, apps)
     tokens = [
-        token if token.subscription is None else _with_key(token, tenant_id, usable)
-        for token in request.tokens
+        token if token.subscription is None else _with_key(n, token, tenant_id, usable)
+        for n, token in enumerate(request.tokens)
     ]
     return request.model_copy(update={"tokens": tokens})
 
 
-def _with_key(token: TokenIn, tenant_id: UUID, usable: Sequence[Usable]) -> TokenIn:
+def _with_key(n: int, token: TokenIn, tenant_id: UUID, usable: Sequence[Usable]) -> TokenIn:
     kind, environment = TOKEN_KINDS[token.kind], Environment.PRODUCTION
     known = [row.key_id for row in in_order(usable, tenant_id, token.app_id, environment, kind)]
     if not known:
         raise Invalid(
-            "no_vapid_key", f"app_id: there is no VAPID key for {token.app_id}: make one first"
+            "no_vapid_key",
+            f"tokens.{n}.app_id: there is no VAPID key for {token.app_id}: make one first",
         )
     given = token.application_server_key
     if given is None:
@@ -70,8 +73,8 @@ def _with_key(token: TokenIn, tenant_id: UUID, usable: Sequence[Usable]) -> Toke
     if given not in known:
         raise Invalid(
             "unknown_vapid_key",
-            "application_server_key: this is no VAPID key that is in use for this app: subscribe "
-            "again with the one that `GET /v1/web-push/key` gives",
+            f"tokens.{n}.application_server_key: this is no VAPID key that is in use for this app: "
+            "subscribe again with the one that `GET /v1/web-push/key` gives",
         )
     return token
 

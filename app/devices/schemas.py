@@ -17,6 +17,7 @@ from pydantic import (
 from app import senders
 from app.core.event import rfc3339
 from app.core.push import TOKEN_KINDS, TokenKind
+from app.core.repeats import first_repeated
 from app.infra.fields import (
     AppId,
     AtMost,
@@ -297,11 +298,10 @@ class DeviceIn(Request):
     def _sense(self) -> Self:
         if not self.tokens:
             raise refuse("no_tokens", "tokens: a device is registered with at least one token")
-        places = {(token.kind, token.app_id) for token in self.tokens}
-        if len(places) < len(self.tokens):
-            raise refuse(
-                "duplicate_token", "tokens: a device has one token of each kind for an app"
-            )
+        again = first_repeated((token.kind, token.app_id) for token in self.tokens)
+        if again is not None:
+            said = f"tokens.{again}: a device has one token of each kind for an app"
+            raise refuse("duplicate_token", said)
         return self
 
 

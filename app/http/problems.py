@@ -99,22 +99,28 @@ CODES = {
 }
 
 
+OF_A_NAME = "[key]"
+"""pydantic's place of what is wrong with a name in an object, after that name."""
 NO_OBJECT = frozenset({"missing", "model_attributes_type", "model_type", "dict_type"})
 OF_TEXT = {"too_long": ("most", "max_length"), "too_short": ("least", "min_length")}
 """pydantic speaks of items where a text was looked at before it was measured."""
 NAMED = re.compile(r"([a-z_]+(?:\.[a-z0-9_\-]+)*): (.+)", re.DOTALL)
+OURS = (
+    (re.compile(r"Input should "), "must "),
+    (re.compile(r"(?:List|Dictionary) should have "), "must have "),
+    (re.compile(r" after validation, not \d+"), ""),
+    (re.compile(r"Field required"), "is missing"),
+)
+"""pydantic's beginnings, and the words that a field's name reads on with."""
 
 
 def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
     """pydantic's errors as (field, code, detail): the input itself is never repeated."""
     found = []
     for error in errors[:MOST_ERRORS]:
-        place = [str(part) for part in error["loc"] if part not in UNTOLD]
-        if place and place[0] in {"body", "query", "path", "header"}:
-            place = place[1:]
-        code = _code_of(str(error["type"]))
+        place, code = _place_of(error), _code_of(str(error["type"]))
         field = "" if code == "invalid_json" else ".".join(place)
-        detail = str(error["msg"]).removeprefix("Value error, ")
+        detail = _in_our_words(str(error["msg"]).removeprefix("Value error, "))
         if code == "invalid_json":
             detail = "the body is not valid JSON in UTF-8"
         elif error["type"] == "string_unicode":  # a slash of a path, too: app.http.encoded_slashes
@@ -124,6 +130,7 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
         elif error["type"] in OF_TEXT and isinstance(error["input"], str):
             word, bound = OF_TEXT[error["type"]]
             detail = f"must have at {word} {error['ctx'][bound]:,} characters"
+            detail = "must not be empty" if (word, error["ctx"][bound]) == ("least", 1) else detail
         elif not field and error["type"] in NO_OBJECT:
             detail = "send a JSON object, with `Content-Type: application/json`"
         elif error["type"] in NO_OBJECT - {"missing"}:
@@ -134,6 +141,22 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
         field = storable(field[:MOST_PLACE])
         found.append({"field": field, "code": code, "detail": storable(detail)})
     return found
+
+
+def _place_of(error: Any) -> list[str]:
+    """The names that lead to what is wrong; `refuse` has said the last of them, or nothing."""
+    place = [str(part) for part in error["loc"] if part not in UNTOLD and part != OF_A_NAME]
+    if place and place[0] in {"body", "query", "path", "header"}:
+        place = place[1:]
+    at = error.get("ctx", {}).get("at")
+    return place if at is None else [*place, str(at)]
+
+
+def _in_our_words(detail: str) -> str:
+    """pydantic's sentence as one that goes on after a field's name."""
+    for theirs, ours in OURS:
+        detail = theirs.sub(ours, detail, count=1)
+    return detail
 
 
 def _code_of(kind: str) -> str:

@@ -39,9 +39,12 @@ UNTOLD = ("~ids", "~objects")
 """Tags of a union, which pydantic puts into the place of an error: they are no part of it."""
 
 
-def refuse(code: str, sentence: str) -> PydanticCustomError:
-    """A validation error with a stable code of our own and a sentence that says what to do."""
-    return PydanticCustomError("ringline_" + code, sentence)
+def refuse(code: str, sentence: str, at: str | None = None) -> PydanticCustomError:
+    """A validation error with a stable code of our own and a sentence that says what to do.
+
+    `at`: where, inside of what is being looked at; dots between.
+    """
+    return PydanticCustomError("ringline_" + code, sentence, {"at": at} if at else None)
 
 
 class Said:

@@ -40,7 +40,7 @@ class WordsIn(Request):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if self.title is None and self.body is None:
-            raise refuse("missing_field", "title: a language says a title, a body or both")
+            raise refuse("missing_field", "a language says a title, a body or both", at="title")
         return self
 
 
@@ -164,7 +164,7 @@ class NotificationsIn(Request):
                     check_alert(event, texts)
                 except PayloadError as error:
                     place = f"{event}.languages.{where}" if where else event
-                    raise refuse("invalid_template", f"{place}: {error}") from error
+                    raise refuse("invalid_template", str(error), at=place) from error
         if self.mode == "notify" and self.notify is None:
-            raise refuse("missing_template", "notify: the mode `notify` needs what it says")
+            raise refuse("missing_template", "the mode `notify` needs what it says", at="notify")
         return self

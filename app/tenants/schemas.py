@@ -1,5 +1,6 @@
 """What a tenant may set for itself."""
 
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -94,16 +95,6 @@ def _readable(value: dict[str, Any]) -> dict[str, Any]:
 Jwks = Annotated[dict[str, Any], AfterValidator(_readable), Said(maxProperties=100)]
 
 
-def _check_limits(values: dict[str, float], before: str) -> None:
-    """Refuse what is no limit, or outside its bounds; `before` its name stands whose it is."""
-    for name, sentence in outside_bounds(values):
-        code = "limit_out_of_bounds" if name in BOUNDS else "unknown_limit"
-        raise refuse(code, f"{before}{name} {sentence}")
-    for name in COUNTS & values.keys():
-        if values[name] != int(values[name]):
-            raise refuse("limit_out_of_bounds", f"{before}{name} is a count: a whole number")
-
-
 class UserTokenRules(Request):
     """What a tenant asks of its users' tokens; without any rule, what RFC 7519 asks."""
 
@@ -133,9 +124,10 @@ class UserTokenRules(Request):
     @model_validator(mode="after")
     def _whose(self) -> Self:
         if self.jwks is not None and self.jwks_url is not None:
-            raise refuse("two_key_sets", "give `jwks` or `jwks_url`, not both")
+            raise refuse("two_key_sets", "give `jwks` or this, not both", at="jwks_url")
         if self.has_keys and self.issuer is None:
-            raise refuse("missing_issuer", "issuer: a JWKS needs one, by which its tenant is found")
+            said = "a JWKS needs one, by which its tenant is found"
+            raise refuse("missing_issuer", said, at="issuer")
         return self
 
     @property
@@ -154,6 +146,16 @@ class UserTokenRules(Request):
 
 
 WhenBusy = Literal["ring", "busy", "quiet"]
+
+
+def _check_limits(values: Mapping[str, float], before: str = "") -> None:
+    """Raises for a limit that there is none of or that is outside its bounds; `before` its name."""
+    for name, sentence in outside_bounds(values):
+        code = "limit_out_of_bounds" if name in BOUNDS else "unknown_limit"
+        raise refuse(code, sentence, at=before + name)
+    for name in COUNTS & values.keys():
+        if values[name] != int(values[name]):
+            raise refuse("limit_out_of_bounds", "is a count: a whole number", at=before + name)
 
 
 class TenantSettings(Request):
@@ -256,7 +258,7 @@ class TenantSettings(Request):
     @field_validator("limits")
     @classmethod
     def _limits(cls, value: dict[str, float]) -> dict[str, float]:
-        _check_limits(value, "")
+        _check_limits(value)
         return value
 
     @field_validator("rate_limits")
@@ -265,7 +267,7 @@ class TenantSettings(Request):
         for name, sentence in rate_limits.outside_bounds(value):
             known = name in rate_limits.NAMES
             code = "rate_limit_out_of_bounds" if known else "unknown_rate_limit"
-            raise refuse(code, f"{name} {sentence}")
+            raise refuse(code, sentence, at=name)
         return value
 
     @field_validator("call_types")
@@ -282,7 +284,8 @@ class TenantSettings(Request):
             if profile not in PROFILES:
                 raise refuse(
                     "unknown_profile",
-                    f"{app_id}: there is no profile of this name; known are " + ", ".join(PROFILES),
+                    "there is no profile of this name; known are " + ", ".join(PROFILES),
+                    at=app_id,
                 )
         return value
 
@@ -293,8 +296,9 @@ class TenantSettings(Request):
             if profile not in ANDROID_PROFILES:
                 raise refuse(
                     "unknown_profile",
-                    f"{app_id}: there is no Android profile of this name; known are "
+                    "there is no Android profile of this name; known are "
                     + ", ".join(ANDROID_PROFILES),
+                    at=app_id,
                 )
         return value
 
@@ -306,7 +310,7 @@ class TenantSettings(Request):
             try:
                 check_template(template)
             except PayloadError as error:
-                raise refuse("invalid_template", f"{app_id}: {error}") from error
+                raise refuse("invalid_template", str(error), at=app_id) from error
         return value
 
     @model_validator(mode="after")
@@ -315,18 +319,21 @@ class TenantSettings(Request):
             limits = self._limits_of(call_type)
             if limits.removed < limits.away:
                 where = f"call_types.{call_type}" if call_type else "limits"
-                raise refuse("limits_disagree", f"{where}: `removed` must not be less than `away`")
+                fault = "must not be less than `away`"
+                raise refuse("limits_disagree", fault, at=f"{where}.removed")
         for app_id, profile in self.profiles.items():
             if profile == "custom" and app_id not in self.templates:
                 raise refuse(
-                    "missing_template", f"templates: the custom profile of {app_id} needs one"
+                    "missing_template",
+                    "its profile `custom` needs a template",
+                    at=f"templates.{app_id}",
                 )
         for call_type, said in self.notifications.items():
             if said.activation is not None and call_type != EVERY_TYPE:
                 raise refuse(
                     "invalid_template",
-                    f"notifications.{call_type}: `activation` is of no call: say it for "
-                    f"`{EVERY_TYPE}`",
+                    f"is of no call: say it for `{EVERY_TYPE}`",
+                    at=f"notifications.{call_type}.activation",
                 )
         return self
 

@@ -11,8 +11,19 @@ import orjson
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from app.core.person import Handle, HandleKind, handle_key
+from app.core.repeats import first_repeated
 from app.core.suppression import DAYS, NONE, Period, Preferences
-from app.infra.fields import AT_REST, AtMost, CallType, Flag, Name, Request, Time, UserId, refuse
+from app.infra.fields import (
+    AT_REST,
+    AtMost,
+    CallType,
+    Flag,
+    Name,
+    Request,
+    Time,
+    UserId,
+    refuse,
+)
 
 WEEKDAYS = {day: n for n, day in enumerate(DAYS)}
 MOST_PERIODS = 28
@@ -74,9 +85,9 @@ class HandlesIn(Request):
 
     @model_validator(mode="after")
     def _sense(self) -> Self:
-        keys = {(one.kind, handle_key(one.handle)) for one in self.handles}
-        if len(keys) < len(self.handles):
-            raise refuse("duplicate_handle", "handles: one is named twice")
+        again = first_repeated((one.kind, handle_key(one.handle)) for one in self.handles)
+        if again is not None:
+            raise refuse("duplicate_handle", f"handles.{again}: is named twice")
         return self
 
 

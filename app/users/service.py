@@ -83,7 +83,9 @@ async def set_handles(
 
     async def replace(session: Connection) -> None:
         if not await store.set_handles(session, tenant_id, user_id, given):
-            raise Conflict("handle_taken", "handles: one of them is another user's")
+            owners = await store.whose(session, tenant_id, given)
+            taken = next(n for n, one in enumerate(given) if owners.get(one, user_id) != user_id)
+            raise Conflict("handle_taken", f"handles.{taken}: is another user's")
         detail = {"count": len(given)}
         await record(session, actor, tenant_id, "handles.change", "user", detail, user=user_id)
 

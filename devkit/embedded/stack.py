@@ -78,6 +78,7 @@ def running_stack(folder: Path, say: Say, *, own_servers: bool = False) -> Itera
             "RINGLINE_GOOGLE_CA_FILE": str(simulator.ca_file),
             "RINGLINE_WEBPUSH_CA_FILE": str(simulator.ca_file),
             "RINGLINE_WEBPUSH_ALLOW_PRIVATE": "true",
+            "RINGLINE_WEBHOOK_ALLOW_PRIVATE": "true",  # who tries it receives them on this machine
             "RINGLINE_SIMULATOR_URL": simulator.control_url,
         }
         settings = _settings(environment)

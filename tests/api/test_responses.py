@@ -78,3 +78,15 @@ async def test_all_else_reads_as_its_models_say(tenant: Tenant) -> None:
     says(await api.get("/v1/audit"), AuditOut)
     types = says(await api.get("/v1/events/types"), EventTypesOut)
     assert {"*", "call.*", "call.started"} <= set(types.filters)
+
+
+async def test_that_a_call_is_as_it_was_is_in_the_document(tenant: Tenant) -> None:
+    call = await tenant.ring("bob", caller="alice")
+    path = f"/v1/calls/{call['session_id']}"
+    tag = (await tenant.api.get(path)).headers["ETag"]
+    again = await tenant.api.get(path, headers={"If-None-Match": tag})
+    assert again.status_code == 304
+    assert again.headers["ETag"] == tag
+    document = (await tenant.api.get("/openapi.json")).json()
+    described = document["paths"]["/v1/calls/{reference}"]["get"]["responses"]
+    assert set(described["304"]["headers"]) == {"ETag"}

@@ -102,6 +102,7 @@ def killed_in_the_middle(folder: Path) -> None:
             assert lab is not None, "the lab's is the first address to open"
             assert lab[0] in addresses[-1], "and the last"
             assert httpx.get(lab[0]).status_code == 200
+            receives_webhooks_here(lab[0].removesuffix("/lab"), "".join(said))
             family = children_of(process.pid)
             assert len(family) >= 4  # PostgreSQL, Valkey, API, worker
     finally:
@@ -111,6 +112,18 @@ def killed_in_the_middle(folder: Path) -> None:
     while time.monotonic() < until and any(alive(pid) for pid in family):
         time.sleep(0.1)
     assert [pid for pid in family if alive(pid)] == []
+
+
+def receives_webhooks_here(api: str, said: str) -> None:
+    """Who tries the demo has no public address with TLS."""
+    key = re.search(r"KEY=(\S+)", said)
+    assert key is not None
+    answer = httpx.post(
+        f"{api}/v1/webhooks",
+        headers={"Authorization": f"Bearer {key[1]}"},
+        json={"url": "http://127.0.0.1:9/hooks", "events": ["webhook.*"]},
+    )
+    assert answer.status_code == 201, answer.text
 
 
 def children_of(parent: int) -> list[int]:

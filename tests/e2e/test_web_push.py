@@ -336,6 +336,7 @@ async def test_a_new_vapid_key_strands_nobody(tenant: Tenant) -> None:
     body = {"user_id": "eve", "tokens": [early.token]}
     answer = await tenant.api.post("/v1/devices", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "unknown_vapid_key")
+    assert answer.json()["errors"][0]["field"] == "tokens.0.application_server_key"
 
 
 async def test_a_device_of_two_addresses_is_rung_once_by_the_best_that_is_not_refused(

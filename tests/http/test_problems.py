@@ -29,9 +29,84 @@ def told(model: type[BaseModel], body: object) -> list[dict[str, str]]:
 
 def test_a_check_of_several_fields_names_the_one_that_is_wrong() -> None:
     (error,) = told(RingIn, {"caller": {"id": "alice"}, "callees": ["alice"]})
-    assert error["field"] == "callees"
+    assert error["field"] == "callees.0"
     assert error["code"] == "caller_among_callees"
     assert "cannot be rung" in error["detail"]
+
+
+HANDLE = {"kind": "email", "value": "b@example.com"}
+TOKEN = {"kind": "voip", "token": "ab" * 32, "app_id": "com.example.app"}
+SOMEWHERE: tuple[tuple[type[BaseModel], dict[str, Any], str, str], ...] = (
+    (RingIn, {"caller": {"id": "a"}, "callees": ["x", "a"]}, "callees.1", "caller_among_callees"),
+    (RingIn, {"caller": {"id": "a"}, "callees": ["x", "y", "x"]}, "callees.2", "duplicate_callee"),
+    (
+        RingIn,
+        {"caller": {"id": "a"}, "callees": [{"handle": HANDLE}, {"id": "x"}, "x"]},
+        "callees.2",
+        "duplicate_callee",
+    ),
+    (
+        HandlesIn,
+        {"handles": [HANDLE, HANDLE | {"value": "B@Example.com"}]},
+        "handles.1",
+        "duplicate_handle",
+    ),
+    (
+        DeviceIn,
+        {"tokens": [TOKEN, TOKEN | {"app_id": "com.b"}, TOKEN]},
+        "tokens.2",
+        "duplicate_token",
+    ),
+    (TenantSettings, {"call_types": {"a b": {}}}, "call_types.a b", "invalid_call_type"),
+    (TenantSettings, {"limits": {"rng": 5}}, "limits.rng", "unknown_limit"),
+    (TenantSettings, {"limits": {"away": 200}}, "limits.removed", "limits_disagree"),
+    (
+        TenantSettings,
+        {"call_types": {"x": {"away": 200}}},
+        "call_types.x.removed",
+        "limits_disagree",
+    ),
+    (
+        TenantSettings,
+        {"call_types": {"x": {"ring": 1}}},
+        "call_types.x.ring",
+        "limit_out_of_bounds",
+    ),
+    (TenantSettings, {"rate_limits": {"rings": 5}}, "rate_limits.rings", "unknown_rate_limit"),
+    (TenantSettings, {"profiles": {"com.x": "y"}}, "profiles.com.x", "unknown_profile"),
+    (TenantSettings, {"profiles": {"com.x": "custom"}}, "templates.com.x", "missing_template"),
+    (
+        TenantSettings,
+        {"user_tokens": {"jwks_url": "https://example.com/keys"}},
+        "user_tokens.issuer",
+        "missing_issuer",
+    ),
+    (
+        TenantSettings,
+        {"notifications": {"x": {"activation": {"title": "Hello"}}}},
+        "notifications.x.activation",
+        "invalid_template",
+    ),
+)
+
+
+@pytest.mark.parametrize(("model", "body", "field", "code"), SOMEWHERE)
+def test_of_many_the_one_that_is_wrong_is_named(
+    model: type[BaseModel], body: dict[str, Any], field: str, code: str
+) -> None:
+    (error,) = told(model, body)
+    assert (error["field"], error["code"]) == (field, code)
+
+
+def test_a_sentence_goes_on_after_the_name_of_its_field() -> None:
+    for model, body, said in (
+        (RingIn, {"caller": {"id": "a"}, "callees": "b"}, "callees: must be a valid list"),
+        (RingIn, {"caller": {}, "callees": ["b"]}, "caller.id: is missing"),
+        (HandlesIn, {"handles": [HANDLE | {"value": ""}]}, "handles.0.value: must not be empty"),
+        (UserTokenIn, {"scopes": []}, "scopes: must have at least 1 item"),
+    ):
+        (error,) = told(model, body)
+        assert f"{error['field']}: {error['detail']}" == said
 
 
 def test_a_body_that_is_no_object_is_told_what_to_send() -> None:

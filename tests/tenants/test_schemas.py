@@ -35,9 +35,12 @@ def test_what_rests_is_read_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("values", "field"),
     [
-        ({"limits": {"away": 300}}, "limits"),
-        ({"call_types": {"a-b": {"away": 200}}}, "call_types.a-b"),
-        ({"notifications": {"meeting": {"activation": {"title": "x"}}}}, "notifications.meeting"),
+        ({"limits": {"away": 300}}, "limits.removed"),
+        ({"call_types": {"a-b": {"away": 200}}}, "call_types.a-b.removed"),
+        (
+            {"notifications": {"meeting": {"activation": {"title": "x"}}}},
+            "notifications.meeting.activation",
+        ),
     ],
 )
 def test_what_disagrees_is_told_by_its_field(values: dict[str, object], field: str) -> None:

@@ -70,6 +70,7 @@ async def test_whose_they_are_and_who_may_set_them(site: Site) -> None:
     assert (await api.put(bob, json={"handles": [PHONE, NAME]})).status_code == 200
     taken = await api.put(carol, json={"handles": [MAIL, PHONE | {"value": "+49301234567"}]})
     assert (taken.status_code, taken.json()["code"]) == (409, "handle_taken")
+    assert taken.json()["detail"].startswith("handles."), "which"
     assert (await api.get(carol)).json() == {"handles": []}, "nothing is changed"
     mine = bearer(signed(tenant, "bob"))
     for body, code in (
