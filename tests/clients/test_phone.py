@@ -94,6 +94,20 @@ async def test_a_ring_ends_in_its_time_though_nothing_is_heard(
         assert ["connection", True] not in phone.said[1:]
 
 
+async def test_it_may_be_stopped_and_started_again(
+    tenant: Tenant, typescript_project: Path
+) -> None:
+    """As when somebody signs out and in again: what began meanwhile rings."""
+    async with node(typescript_project, "phone.mjs", **env(tenant, "bob", "tab")) as phone:
+        await said(phone, "connection", True)
+        phone.tell("stop")
+        await said(phone, "connection", False)
+        call = await tenant.ring("bob", caller="alice")
+        phone.tell("start")
+        await said(phone, "ring", member(call, "bob")["ring"]["uuid"])
+        await phone.wait_for(lambda lines: lines[-1] == ["connection", True])
+
+
 @pytest.mark.long(20)
 async def test_it_comes_back_from_a_cut_and_from_sleep(
     tenant: Tenant, typescript_project: Path

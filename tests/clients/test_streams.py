@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.chance import LONG
 from tests.clients.cable import Cable
 from tests.clients.processes import SOCKETS, node, python
 from tests.e2e.house import Api, Tenant, eventually
+from tests.serving import serving
 from tests.telling import tell_users
 
 pytestmark = pytest.mark.timeout(900 if LONG else 300)
@@ -116,6 +118,37 @@ async def test_nothing_is_missing_out_of_order_or_told_twice(
                 assert "reset" not in {one["type"] for one in reader.said}
     finally:
         api.stop()
+
+
+async def test_a_quiet_stream_that_a_proxy_cuts_again_and_again_is_soon_back(
+    tenant: Tenant, typescript_project: Path
+) -> None:
+    """Nothing is told on it: what it waits for must not grow, for it is deaf meanwhile."""
+    came = Counter[bytes]()
+
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        came[head.partition(b"user-agent: ")[2][:4]] += 1
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
+        writer.write(b"Connection: close\r\n\r\nretry: 20\n\n: still here\n\n")
+        await asyncio.sleep(0.3)
+        writer.close()
+
+    async def often() -> bool:
+        return len(came) == 2 and min(came.values()) >= 14
+
+    async with serving(cut) as port:
+        here = Cable("")
+        here.url = f"http://127.0.0.1:{port}"
+        async with (
+            python("stream.py", **env(tenant, here, "bob", EXPIRES="3600", SILENCE="20")),
+            node(
+                typescript_project,
+                "stream.mjs",
+                **env(tenant, here, "carol", EXPIRES="3600", SILENCE="20"),
+            ),
+        ):
+            await eventually(often, timeout=60)  # with waits that double: 80 s at least
 
 
 def env(tenant: Tenant, cable: Cable, user: str, **more: str) -> dict[str, str]:

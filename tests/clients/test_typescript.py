@@ -15,6 +15,7 @@ from tests.clients.readme import CLIENTS, first_example
 from tests.clients.test_python import SECRET
 from tests.contract.node import of_the_wheel, run
 from tests.e2e.house import Tenant
+from tests.serving import serving
 
 HERE = Path(__file__).resolve().parent
 MOST = 12_000
@@ -117,6 +118,35 @@ async def test_a_day_of_a_server(tenant: Tenant, typescript_project: Path) -> No
         "wrong": [True, "invalid_api_key"], "devices": [], "given": 2, "skewed": False,
         "event": "call.started", "refused": ["WebhookRefused"] * 6,
     }  # fmt: skip
+
+
+CUT = """
+import { Ringline, Unreachable } from "ringline-client";
+
+const ringline = new Ringline({ url: process.env.API, credential: "rl_sk_x" });
+const read = await ringline.readCall("default:abc");
+const posted = await ringline.createWebhook({ url: "https://example.com/", events: ["*"] }).catch((error) => error);
+console.log(JSON.stringify([read, posted instanceof Unreachable]));
+"""
+
+
+async def test_an_answer_that_breaks_off_has_not_come(typescript_project: Path) -> None:
+    """It is asked for again where that does no harm, and is `Unreachable` where it may not be."""
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).split(b" HTTP/")[0])
+        whole = heads.count(heads[-1]) == 2
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n")
+        writer.write(b"Content-Length: 15\r\n\r\n" + (b'{"cid": "a:bc"}' if whole else b'{"cid"'))
+        writer.close()
+
+    async with serving(answer) as port:
+        (typescript_project / "cut.mjs").write_text(CUT)
+        api = f"http://127.0.0.1:{port}"
+        said = await asyncio.to_thread(run, typescript_project, "node", "cut.mjs", API=api)
+    assert json.loads(said) == [{"cid": "a:bc"}, True]
+    assert heads == [b"GET /v1/calls/default:abc"] * 2 + [b"POST /v1/webhooks"]
 
 
 def test_the_wheels_npm_runs(tmp_path: Path) -> None:

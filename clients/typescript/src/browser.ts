@@ -73,7 +73,7 @@ export class RinglinePhone extends Sender {
   readonly #options: PhoneOptions;
   readonly #screen: Screen;
   readonly #handlers: Handlers = {};
-  readonly #page = new AbortController();
+  #page = new AbortController();
   /** Milliseconds of silence after which this device is away, by session; 0: never. */
   readonly #limits = new Map<string, number>();
   readonly #asking = new Set<string>();
@@ -156,11 +156,13 @@ export class RinglinePhone extends Sender {
     this.#react(this.#screen.push(payload));
   }
 
-  /** Close the stream: this device shows no more life. */
+  /** Close the stream: this device shows no more life, until `start`. */
   stop(): void {
     this.#page.abort();
+    this.#page = new AbortController();
     clearInterval(this.#looking);
     this.#stream?.stop();
+    this.#stream = undefined;
   }
 
   /** Ring others (the tenant's setting `users_may_ring`); this device is in the call. */
@@ -257,7 +259,7 @@ export class RinglinePhone extends Sender {
     this.#act(sessionId, "report", { status: "delivered", ring }).catch(() => undefined);
   }
 
-  /** What time alone tells, whether or not the server is heard: rings that are over, a long silence. */
+  /** What time alone tells: rings that are over, a long silence. */
   #look(quietFor: number): void {
     this.#react(this.#screen.expire());
     for (const [sessionId, away] of this.#screen.held) {

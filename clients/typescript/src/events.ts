@@ -121,6 +121,7 @@ export class Stream {
   #heard = Date.now();
   #began = 0;
   #stopped = false;
+  #opened: number | undefined;
   /** Whether the last token was refused, without anything else in between. */
   #refused = false;
   readonly #position: Position;
@@ -130,7 +131,7 @@ export class Stream {
     private readonly opener: Opener,
     after: number | undefined,
     private readonly silence: number = SILENCE,
-    /** Told true once the first message that says how things stand has been taken, or it goes on. */
+    /** Told true once it is known how things stand. */
     private readonly onState: (open: boolean) => void = () => undefined,
     /** Told before anything that is heard, after how many milliseconds of silence it comes. */
     private readonly onHeard: (quietFor: number) => void = () => undefined,
@@ -162,6 +163,7 @@ export class Stream {
   /** The messages, until `stop`. Throws ApiError or StreamEnded when connecting is of no use. */
   async *messages(): AsyncGenerator<StreamEvent> {
     let failures = 0;
+    let wait = 0;
     while (!this.#stopped) {
       try {
         for await (const message of this.#connect()) {
@@ -178,15 +180,24 @@ export class Stream {
       // the new token may have run out while nothing could be reached
       this.#refused = false;
       if (this.#stopped) return;
-      await this.#rest(spread(Math.min(this.#retry * 2 ** failures++, LONGEST_WAIT)));
+      // one that stood as long as was waited for it is none
+      if (this.#stood() >= wait) failures = 0;
+      wait = Math.min(this.#retry * 2 ** failures++, LONGEST_WAIT);
+      await this.#rest(spread(wait));
     }
   }
 
+  /** For how many milliseconds the last connection was open. */
+  #stood(): number {
+    return this.#opened === undefined ? 0 : performance.now() - this.#opened;
+  }
+
   async *#connect(): AsyncGenerator<StreamEvent> {
+    this.#opened = undefined;
     const connection = (this.#connection = new AbortController());
     const watch = this.#watch(connection);
     let current = false;
-    /** Who has a number to go on from knows how things stand; who has none waits for a snapshot. */
+    /** Who has no number to go on from waits for a snapshot. */
     const tell = (): void => {
       if (current || this.#position.after === undefined) return;
       current = true;
@@ -195,6 +206,7 @@ export class Stream {
     const listener = {
       opened: () => {
         this.#refused = false;
+        this.#opened = performance.now();
         tell();
       },
       retry: (ms: number) => void (this.#retry = ms),

@@ -24,6 +24,14 @@ export interface Request {
   idempotencyKey?: string | undefined;
 }
 
+/** What has come, whole. */
+interface Answer {
+  ok: boolean;
+  status: number;
+  retryAfter: string | null;
+  body: unknown;
+}
+
 const TRIES = 5;
 /** Milliseconds between tries, half to one and a half times. */
 const WAITS = [200, 500, 1000, 2000];
@@ -100,18 +108,18 @@ export class Sender {
     if (request.keyed) headers["Idempotency-Key"] = request.idempotencyKey ?? newKey();
     let renewed = false;
     for (let tries = 1; ; tries++) {
-      const response = await this.#tried(request, headers, tries);
-      if (response === undefined) continue;
-      if (response.ok) return (await json(response)) as T;
+      const answer = await this.#tried(request, headers, tries);
+      if (answer === undefined) continue;
+      const { ok, status, retryAfter, body } = answer;
+      if (ok) return body as T;
       // an earlier try, whose answer was lost, has removed it
-      if (request.method === "DELETE" && response.status === 404 && tries > 1) return undefined as T;
-      const wait = waitAfter(request, tries, response.status, response.headers.get("Retry-After"));
+      if (request.method === "DELETE" && status === 404 && tries > 1) return undefined as T;
+      const wait = waitAfter(request, tries, status, retryAfter);
       if (wait !== undefined) {
-        await response.body?.cancel();
         await sleep(wait);
         continue;
       }
-      const error = errorOf(response.status, await json(response));
+      const error = errorOf(status, body);
       if (!(error instanceof Unauthorized) || renewed || !this.renew()) throw error;
       renewed = true;
     }
@@ -122,7 +130,7 @@ export class Sender {
     request: Request,
     headers: Record<string, string>,
     tries: number,
-  ): Promise<Response | undefined> {
+  ): Promise<Answer | undefined> {
     const authorization = await this.authorization();
     try {
       const answer = await fetch(this.address(request), {
@@ -132,7 +140,8 @@ export class Sender {
         signal: AbortSignal.timeout(this.#timeout),
       });
       this.learn(answer.headers.get("Date"));
-      return answer;
+      const { ok, status } = answer;
+      return { ok, status, retryAfter: answer.headers.get("Retry-After"), body: await json(answer) };
     } catch (error) {
       // fetch does not say whether anything was sent
       if (!request.repeatable || tries >= TRIES) {

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,12 +114,15 @@ async def follow(
     open_stream: Open, after: int | None, renew: Callable[[], bool]
 ) -> AsyncIterator[StreamEvent]:
     """Messages of one connection after the other. Raises ApiError or StreamEnded."""
-    position, lines, failures, refused = Position(after), Lines(), 0, False
+    position, lines, failures, refused, wait = Position(after), Lines(), 0, False, 0.0
     while True:
+        let_in: float | None = None
         try:
             async for event in _connection(open_stream, position, lines):
                 refused = False
-                if event is not None:
+                if event is None:
+                    let_in = time.monotonic()
+                else:
                     failures = 0
                     yield event
         except Unauthorized:
@@ -128,6 +132,8 @@ async def follow(
             continue
         except (httpx.HTTPError, Ended):
             pass
+        if let_in is not None and time.monotonic() - let_in >= wait:
+            failures = 0  # it has stood for as long as was waited for it: proxies cut what is quiet
         failures += 1
         refused = False  # the new token may have run out while nothing could be reached
         wait = min(lines.retry * 2 ** (failures - 1), LONGEST_WAIT)

@@ -92,11 +92,13 @@ export class RinglinePhone extends Sender {
     received(payload) {
         this.#react(this.#screen.push(payload));
     }
-    /** Close the stream: this device shows no more life. */
+    /** Close the stream: this device shows no more life, until `start`. */
     stop() {
         this.#page.abort();
+        this.#page = new AbortController();
         clearInterval(this.#looking);
         this.#stream?.stop();
+        this.#stream = undefined;
     }
     /** Ring others (the tenant's setting `users_may_ring`); this device is in the call. */
     async call(callees, more = {}) {
@@ -186,7 +188,7 @@ export class RinglinePhone extends Sender {
     #confirm({ sessionId, uuid: ring }) {
         this.#act(sessionId, "report", { status: "delivered", ring }).catch(() => undefined);
     }
-    /** What time alone tells, whether or not the server is heard: rings that are over, a long silence. */
+    /** What time alone tells: rings that are over, a long silence. */
     #look(quietFor) {
         this.#react(this.#screen.expire());
         for (const [sessionId, away] of this.#screen.held) {

@@ -94,12 +94,13 @@ export class Stream {
     #heard = Date.now();
     #began = 0;
     #stopped = false;
+    #opened;
     /** Whether the last token was refused, without anything else in between. */
     #refused = false;
     #position;
     #retry = 1000;
     constructor(opener, after, silence = SILENCE, 
-    /** Told true once the first message that says how things stand has been taken, or it goes on. */
+    /** Told true once it is known how things stand. */
     onState = () => undefined, 
     /** Told before anything that is heard, after how many milliseconds of silence it comes. */
     onHeard = () => undefined) {
@@ -131,6 +132,7 @@ export class Stream {
     /** The messages, until `stop`. Throws ApiError or StreamEnded when connecting is of no use. */
     async *messages() {
         let failures = 0;
+        let wait = 0;
         while (!this.#stopped) {
             try {
                 for await (const message of this.#connect()) {
@@ -150,14 +152,23 @@ export class Stream {
             this.#refused = false;
             if (this.#stopped)
                 return;
-            await this.#rest(spread(Math.min(this.#retry * 2 ** failures++, LONGEST_WAIT)));
+            // one that stood as long as was waited for it is none
+            if (this.#stood() >= wait)
+                failures = 0;
+            wait = Math.min(this.#retry * 2 ** failures++, LONGEST_WAIT);
+            await this.#rest(spread(wait));
         }
     }
+    /** For how many milliseconds the last connection was open. */
+    #stood() {
+        return this.#opened === undefined ? 0 : performance.now() - this.#opened;
+    }
     async *#connect() {
+        this.#opened = undefined;
         const connection = (this.#connection = new AbortController());
         const watch = this.#watch(connection);
         let current = false;
-        /** Who has a number to go on from knows how things stand; who has none waits for a snapshot. */
+        /** Who has no number to go on from waits for a snapshot. */
         const tell = () => {
             if (current || this.#position.after === undefined)
                 return;
@@ -167,6 +178,7 @@ export class Stream {
         const listener = {
             opened: () => {
                 this.#refused = false;
+                this.#opened = performance.now();
                 tell();
             },
             retry: (ms) => void (this.#retry = ms),

@@ -63,21 +63,21 @@ export class Sender {
             headers["Idempotency-Key"] = request.idempotencyKey ?? newKey();
         let renewed = false;
         for (let tries = 1;; tries++) {
-            const response = await this.#tried(request, headers, tries);
-            if (response === undefined)
+            const answer = await this.#tried(request, headers, tries);
+            if (answer === undefined)
                 continue;
-            if (response.ok)
-                return (await json(response));
+            const { ok, status, retryAfter, body } = answer;
+            if (ok)
+                return body;
             // an earlier try, whose answer was lost, has removed it
-            if (request.method === "DELETE" && response.status === 404 && tries > 1)
+            if (request.method === "DELETE" && status === 404 && tries > 1)
                 return undefined;
-            const wait = waitAfter(request, tries, response.status, response.headers.get("Retry-After"));
+            const wait = waitAfter(request, tries, status, retryAfter);
             if (wait !== undefined) {
-                await response.body?.cancel();
                 await sleep(wait);
                 continue;
             }
-            const error = errorOf(response.status, await json(response));
+            const error = errorOf(status, body);
             if (!(error instanceof Unauthorized) || renewed || !this.renew())
                 throw error;
             renewed = true;
@@ -94,7 +94,8 @@ export class Sender {
                 signal: AbortSignal.timeout(this.#timeout),
             });
             this.learn(answer.headers.get("Date"));
-            return answer;
+            const { ok, status } = answer;
+            return { ok, status, retryAfter: answer.headers.get("Retry-After"), body: await json(answer) };
         }
         catch (error) {
             // fetch does not say whether anything was sent
