@@ -47,6 +47,10 @@ AHEAD: Final = 0.003
 UNSAID: Final = 0.02
 """Seconds for Redis to say whether one was; then Celery's message goes all the same."""
 
+LINES: Final = 4
+"""Messages under way at most, each of another tenant and by a connection of its own: one is so for
+as long as it takes to be taken, which beside a flood is long, and others need not wait for that."""
+
 BUSY: Final = 0.02
 REST: Final = 1.0
 
@@ -73,9 +77,10 @@ class Hints:
     def __init__(self, redis: Redis, *, on: bool) -> None:
         self.on = on
         self._redis = redis
-        self._line = RedisLine(redis)
+        self._lines: list[RedisLine] = []
+        self._free: list[RedisLine] = []
+        self._telling: set[UUID | None] = set()
         self._pauses = LanePauses()
-        self._telling: asyncio.Task[None] | None = None
         self._tasks = Tasks("hints")
         self._messages = Health("hints.message")
         self._outage = Outage("redis")
@@ -90,22 +95,41 @@ class Hints:
         of many at once (`blocking_hints`).
         """
         loop = asyncio.get_running_loop()
-        free = self.on and len(hints) <= MOST_RINGS and not self._telling
-        if not (free and self._pauses.may_tell(whose, len(hints), loop.time())):
+        may = self.on and len(hints) <= MOST_RINGS and self._has_line(whose)
+        if not (may and self._pauses.may_tell(whose, len(hints), loop.time())):
             by_queue()
             return
         message = orjson.dumps([str(hint) for hint in hints])
-        put = self._line.put(packed(("LPUSH", KEY, message)) + AFTER_IT)
+        line = self._line()
+        put = line.put(packed(("LPUSH", KEY, message)) + AFTER_IT)
         otherwise = Once(by_queue)
         loop.call_later(UNSAID, otherwise)
-        self._telling = self._tasks.spawn("tell", self._tell(message, otherwise, put), of_all=True)
+        self._telling.add(whose)
+        telling = self._tell(message, otherwise, line, put=put)
+        task = self._tasks.spawn("tell", telling, of_all=True)
+        task.add_done_callback(lambda _: self._told(whose, line))
 
-    async def _tell(self, message: bytes, otherwise: "Once", put: bool) -> None:
+    def _has_line(self, whose: UUID | None) -> bool:
+        """Whether there is a connection for this tenant's next message."""
+        return whose not in self._telling and len(self._telling) < LINES
+
+    def _line(self) -> RedisLine:
+        """That which was used last, or a new one where all are in use."""
+        if self._free:
+            return self._free.pop()
+        self._lines.append(made := RedisLine(self._redis))
+        return made
+
+    def _told(self, whose: UUID | None, line: RedisLine) -> None:
+        self._telling.discard(whose)
+        self._free.append(line)
+
+    async def _tell(self, message: bytes, otherwise: "Once", line: RedisLine, *, put: bool) -> None:
         try:
-            taken = await self._push(message, put)
+            taken = await self._push(message, line, put=put)
             if not taken:
                 await asyncio.sleep(AHEAD)
-                (removed,) = await self._line.say(("LREM", KEY, 1, message))
+                (removed,) = await line.say(("LREM", KEY, 1, message))
                 taken = not removed
             self._outage.over()
         except REDIS_AWAY as error:
@@ -117,10 +141,8 @@ class Hints:
                 otherwise.forget()
             else:
                 otherwise()
-        finally:
-            self._telling = None
 
-    async def _push(self, message: bytes, put: bool) -> bool:
+    async def _push(self, message: bytes, line: RedisLine, *, put: bool) -> bool:
         """Whether a worker was waiting, and has it: by then nothing is left in the list.
 
         `put`: it has left already, unless its connection was lost while it rested. In no
@@ -129,9 +151,9 @@ class Hints:
         answers: list[Any] = []
         if put:
             with contextlib.suppress(Lost):
-                answers = await self._line.answers(1 + len(COUNTED))
+                answers = await line.answers(1 + len(COUNTED))
         if not answers:
-            answers = await self._line.say(("LPUSH", KEY, message), *COUNTED)
+            answers = await line.say(("LPUSH", KEY, message), *COUNTED)
         return not answers[1]
 
     async def hear(
@@ -171,4 +193,5 @@ class Hints:
     async def close(self) -> None:
         """Tell nothing more."""
         await self._tasks.stop()
-        await self._line.close()
+        for line in self._lines:
+            await line.close()

@@ -70,7 +70,7 @@ async def _later(
         await scripted.wait_released()
     if connection.is_open(stream):
         _finish(connection, stream, arrival, answer, scripted.fault, deliver)
-        connection.flush()
+        connection.flush_soon()
 
 
 def _finish(

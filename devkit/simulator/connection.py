@@ -1,5 +1,6 @@
 """One client's connection: TLS, HTTP/2 and Apple's rules put together."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ class ApnsConnection(Opening):
         self._binding: Binding | None = None
         self._open: dict[int, Arrival] = {}
         self._draining = False
+        self._to_flush = False
         self._pings = Pings()
 
     # What TLS tells.
@@ -108,7 +110,7 @@ class ApnsConnection(Opening):
     # What HTTP/2 tells.
 
     def on_headers(self, stream: Stream) -> None:
-        if not self.apple.faults.any_for_requests:
+        if not self.apple.faults.any_at_headers:
             return
         request = self.read(stream)
         scripted = acting.pick(self, request, "headers")
@@ -266,8 +268,15 @@ class ApnsConnection(Opening):
 
         return await self._pings.exchange(send, timeout)
 
+    def flush_soon(self) -> None:
+        """Write what is queued by the end of this turn: many answers are one record, one write."""
+        if not self._to_flush:
+            self._to_flush = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
     def flush(self) -> None:
         """Write what is queued; a draining connection ends with its last stream."""
+        self._to_flush = False
         if self._http2 is None:
             return
         self.stream.write(self._http2.output.take())

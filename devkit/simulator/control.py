@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated, Any
 
+import orjson
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
@@ -80,13 +81,12 @@ def _arrivals_routes(router: APIRouter, server: "Server") -> None:
         if wait:
             await apple.arrivals.wait(token, lambda: len(matching()) >= count, wait)
         found = matching()
-        return JSONResponse(
-            {
-                "arrivals": [arrival.as_dict() for arrival in found],
-                "after": found[-1].number if found else after,
-                "forgotten": apple.arrivals.forgotten,
-            }
-        )
+        listed = {
+            "arrivals": [arrival.as_dict() for arrival in found],
+            "after": found[-1].number if found else after,
+            "forgotten": apple.arrivals.forgotten,
+        }
+        return Response(_json(listed), media_type="application/json")
 
 
 def _pushes_routes(router: APIRouter, server: "Server") -> None:
@@ -127,6 +127,14 @@ def _pushes_routes(router: APIRouter, server: "Server") -> None:
                     yield "\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+def _json(value: Any) -> bytes:
+    """As bytes; while they are made nothing else is done here, and there may be hundreds."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # a number of more than 64 bits, or half a character: JSON, too
+        return json.dumps(value).encode()
 
 
 def _delivery(delivery: Delivery) -> dict[str, Any]:

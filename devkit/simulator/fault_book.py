@@ -73,6 +73,7 @@ class FaultBook:
         self._by_token: dict[str, list[Scripted[RequestFault]]] = {}
         self._by_number: dict[int, Scripted[ConnectionFault] | Scripted[RequestFault]] = {}
         self.any_for_requests = False
+        self.any_at_headers = False
 
     def add_connection(self, fault: ConnectionFault) -> Scripted[ConnectionFault]:
         """Put a fault of new connections in force."""
@@ -92,6 +93,7 @@ class FaultBook:
             self._by_token.setdefault(fault.token, []).append(scripted)
         self._by_number[scripted.number] = scripted
         self.any_for_requests = True
+        self.any_at_headers = self.any_at_headers or fault.on == "headers"
         return scripted
 
     def get(self, number: int) -> Scripted[ConnectionFault] | Scripted[RequestFault]:
@@ -120,7 +122,9 @@ class FaultBook:
                     self._by_token[token] = left
                 else:
                     del self._by_token[token]
-        self.any_for_requests = bool(self._request or self._by_token)
+        in_force = [*self._request, *(s for some in self._by_token.values() for s in some)]
+        self.any_for_requests = bool(in_force)
+        self.any_at_headers = any(s.fault.on == "headers" for s in in_force)
         for gone in ended:
             gone.release()
 

@@ -22,6 +22,7 @@ Speaks = Literal["h2", "both", "old"]
 _NOT_YET_VALID = 9
 _EXPIRED = 10
 _READ_SIZE = 16_384
+_AT_A_TIME = 16_384
 _WRITE_SIZE = 65_536
 _LINGER_SECONDS = 1.0
 
@@ -115,19 +116,23 @@ class Owner(Protocol):
     def closed(self) -> None: ...
 
 
-class TlsStream(asyncio.Protocol):
+class TlsStream(asyncio.BufferedProtocol):
     """One connection: bytes from TCP are decrypted for the owner, its writes encrypted.
 
-    TLS begins when the owner calls `start`; what has come before then is kept.
+    TLS begins when the owner calls `start`; what has come before then is kept. In a turn of the
+    loop no more is read than fits the buffer: the real services serve one client beside another,
+    so hundreds of requests of one connection must not keep those of the next from being noted.
     """
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._tls: SSL.Connection | None = None
         self._transport: asyncio.Transport | None = None
+        self._buffer = memoryview(bytearray(_AT_A_TIME))
         self._early = bytearray()
         self._open = False
         self._closing = False
+        self._deaf = False
         self.trusted = True
         self.record_size: int | None = None
 
@@ -166,7 +171,21 @@ class TlsStream(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._owner.tcp_opened()
 
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(self._buffer[:nbytes]))
+        if nbytes == len(self._buffer) and self._transport is not None:
+            self._transport.pause_reading()  # or a loop may read on and on in one turn
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not (self._deaf or self._transport.is_closing()):
+            self._transport.resume_reading()
+
     def data_received(self, data: bytes) -> None:
+        """Take in bytes as they came."""
         if self._closing:
             return
         if self._tls is None:
@@ -230,6 +249,7 @@ class TlsStream(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Stop reading from TCP for good."""
+        self._deaf = True
         if self._transport is not None:
             self._transport.pause_reading()
 

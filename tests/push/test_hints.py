@@ -14,6 +14,7 @@ from sqlalchemy import event
 from app.calls.ringer import Ringer
 from app.infra import hints
 from app.infra.blocking_hints import BlockingHints
+from app.infra.hint_lanes import pause_after
 from app.infra.ids import uuid7
 from app.infra.push_hints import HintOf, PushHint, read_hint
 from app.infra.queue import QUEUE, SEND
@@ -138,8 +139,34 @@ async def test_celerys_message_goes_where_redis_does_not_say_whether_one_was_tak
         assert await asyncio.wait_for(called_by, 10) is None  # by the clock, and not by an answer
 
 
+@pytest.mark.usefixtures("patience")
+async def test_a_tenants_hint_does_not_wait_for_anothers_to_be_taken(bench: Bench) -> None:
+    async with ringing(bench.tenant, direct=True) as runtime:
+        tenants, by_queue = [uuid7() for _ in range(hints.LINES + 1)], list[UUID]()
+
+        def tell(whose: UUID) -> None:
+            runtime.hints.tell(
+                [PushHint(HintOf.RING, uuid7())], lambda: by_queue.append(whose), whose
+            )
+
+        for n, whose in enumerate(tenants[: hints.LINES], start=1):
+            tell(whose)
+            await eventually(lambda n=n: _waiting(runtime, n))
+            await asyncio.sleep(pause_after(1))
+        assert by_queue == []
+        again, one_more = tenants[0], tenants[-1]
+        tell(again)
+        tell(one_more)
+        assert by_queue == [again, one_more]
+        await runtime.redis.delete(hints.KEY)
+
+
+async def _waiting(runtime: Runtime, count: int) -> bool:
+    return await runtime.redis.llen(hints.KEY) == count
+
+
 async def _told(runtime: Runtime) -> bool:
-    return runtime.hints._telling is None
+    return not runtime.hints._telling
 
 
 async def _someone_waits(runtime: Runtime) -> bool:
