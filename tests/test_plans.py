@@ -131,7 +131,8 @@ CREDENTIAL = f"""
 """
 IDS = [uuid7(), uuid7()]
 USER = {"tenant": TENANT, "user": "u7"}
-SEEN = {"seen_tenants": [TENANT], "seen_users": ["u7"], "tenants": [TENANT], "users": ["u7"]}
+WANTED = tokens.wanted([(TENANT, "u7")])
+SEEN = devices.seen([(TENANT, "u7")]) | WANTED
 PAIRS = {"pair_tenants": [TENANT], "callees": ["u7"], "callers": ["u1"], "since": IDS[0]}
 TOKENS = {"kinds": ["voip"], "bundles": ["com.example.app"], "tokens": ["ab"]}
 RESULT = {
@@ -241,9 +242,9 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         heartbeats.BY_NAME,
         USER | {"type": "default", "name": "c9", "device": "d"},
     ),
-    "ringable": (tokens.RINGABLE_BY_WAY, {"tenants": [TENANT], "users": ["u7"]}),
-    "whom a call owes": (lookup.OWED, {"tenants": [TENANT], "users": ["u7"]}),
-    "pushable": (tokens.PUSHABLE, {"tenants": [TENANT], "users": ["u7"]}),
+    "ringable": (tokens.RINGABLE_BY_WAY, WANTED),
+    "whom a call owes": (lookup.OWED, WANTED),
+    "pushable": (tokens.PUSHABLE, WANTED),
     "silenced": (lost.SILENCED, {"tenants": [TENANT], "users": ["u7"]}),
     "turn a device off": (tokens.SET_RINGS, {"device": IDS[0], "rings": False}),
     "expired tokens": (tokens.EXPIRED, {"limit": 500, "aside": []}),

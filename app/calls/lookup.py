@@ -82,13 +82,8 @@ async def see_and_find(
 
     `numbered`: in a transaction, which has its number then.
     """
-    ordered, wanted = sorted(seen), sorted(rung)
-    values: dict[str, Any] = {
-        "seen_tenants": [tenant for tenant, _ in ordered],
-        "seen_users": [user for _, user in ordered],
-        "tenants": [tenant for tenant, _ in wanted],
-        "users": [user for _, user in wanted],
-    }
+    wanted = sorted(rung)
+    values: dict[str, Any] = devices.seen(seen) | tokens.wanted(wanted)
     whose = {tenant for tenant, _ in wanted}
     expected = not whose.isdisjoint(_ruled)
     by_whom = sorted(set(pairs)) if expected else []
@@ -118,8 +113,7 @@ async def find_owed(
 ) -> tuple[datetime, list[dict[str, Any]], bool]:
     """For a later slice of a call: the database's clock, the tokens at which these can be rung,
     and whether all workers take pushes in batches."""
-    values = {"tenants": [user[0] for user in users], "users": [user[1] for user in users]}
-    rows = await many(session, OWED, values)
+    rows = await many(session, OWED, tokens.wanted(users))
     return *tokens.clock_and_tokens(rows), bool(rows[0]["batched"])
 
 

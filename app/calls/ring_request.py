@@ -1,7 +1,7 @@
 """One request to ring: its ids made, its limits looked up, and who may make it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import orjson
@@ -18,7 +18,7 @@ from app.core.person import Handle
 from app.core.suppression import Why
 from app.core.text import is_plain
 from app.infra.errors import Forbidden, Invalid
-from app.infra.ids import uuid7
+from app.infra.ids import uuid7, uuid7s
 from app.tenants.caller import Caller, require_scope, require_server_or_user
 from app.tenants.schemas import TenantSettings, WhenBusy
 
@@ -71,7 +71,7 @@ class RingRequest:
     def to(self, users: Mapping[Handle, str]) -> "RingRequest":
         """The same, to these users where it names handles. Raises Invalid for what is nobody's."""
         request = self.request.found(users)
-        return replace(self, request=request, callees=tuple(map(_callee, request.callees)))
+        return replace(self, request=request, callees=_callees(request.callees))
 
     @property
     def kept_key(self) -> KeptKey | None:
@@ -160,7 +160,7 @@ def resolve(
         session_id=session_id,
         name=request.id or str(session_id),
         limits=limits,
-        callees=() if request.wanted else tuple(map(_callee, request.callees)),
+        callees=() if request.wanted else _callees(request.callees),
         device=device,
         owner=owner,
         key=key,
@@ -172,11 +172,19 @@ def resolve(
     )
 
 
-def _callee(one: str | PersonIn) -> Callee:
-    if isinstance(one, str):
-        return Callee(one, uuid7())
+def _callees(named: Sequence[str | PersonIn]) -> tuple[Callee, ...]:
+    made = uuid7s(len(named)) if len(named) > 1 else (uuid7(),)
+    return tuple(
+        [
+            Callee(one, ring) if isinstance(one, str) else _shown(one, ring)
+            for one, ring in zip(named, made, strict=True)
+        ]
+    )
+
+
+def _shown(one: PersonIn, ring: UUID) -> Callee:
     assert one.id is not None
-    return Callee(one.id, uuid7(), one.person)
+    return Callee(one.id, ring, one.person)
 
 
 def _digest(request: RingIn) -> bytes:

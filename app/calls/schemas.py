@@ -4,7 +4,15 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import CoreSchema
 
 from app.calls.rows import OwnCall
@@ -12,6 +20,7 @@ from app.core.call import LIVE, Call, Member, MemberState, Ring
 from app.core.details import Details, details_json
 from app.core.event import rfc3339
 from app.core.frozen import replace
+from app.core.identifiers import are_user_ids
 from app.core.limits import BOUNDS
 from app.core.person import Handle, Person, person_json
 from app.core.repeats import first_repeated
@@ -106,12 +115,20 @@ class _OneList:
         return found
 
 
+def _ids_at_once(value: Any, one_by_one: ValidatorFunctionWrapHandler) -> list[str]:
+    """What is wrong with one of them is found one by one, and where; most often nothing is."""
+    texts = type(value) is list and all(type(one) is str for one in value)
+    found: list[str] = value if texts and are_user_ids(value) else one_by_one(value)
+    return found
+
+
 _Named = Annotated[
     Annotated[UserId, Tag(IDS)] | Annotated[PersonIn, Tag(USERS)],
     Discriminator(lambda value: USERS if isinstance(value, SHOWN) else IDS),
 ]
 Callees = Annotated[
-    Annotated[list[UserId], Tag(IDS)] | Annotated[list[_Named], Tag(USERS)],
+    Annotated[list[UserId], WrapValidator(_ids_at_once), Tag(IDS)]
+    | Annotated[list[_Named], Tag(USERS)],
     Discriminator(_how_named),
     _OneList,
     AtMost(MOST_CALLEES, "too_many_members", "a call holds at most 1,000 with its caller", 1),

@@ -6,6 +6,7 @@ shell line reads as something else. `.` and `..` are no ids: every client takes 
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 _ID: Final = r"[!$&'()*+\-./0-9:;=@A-Z\[\]\^_`a-z{|}~]"
@@ -15,6 +16,9 @@ CALL_TYPE_PATTERN: Final = r"^[a-z0-9_\-]{1,64}$"
 CALL_NAME_PATTERN: Final = r"^[A-Za-z0-9_\-]{1,64}$"
 
 _USER_ID: Final = re.compile(rf"(?!\.{{1,2}}\Z){_ID}{{1,128}}")
+_USER_IDS: Final = re.compile(
+    rf"(?!erased~|\.{{1,2}}(?:,|\Z)){_ID}{{1,128}}(?:,(?!erased~|\.{{1,2}}(?:,|\Z)){_ID}{{1,128}})*"
+)
 _CALL_TYPE: Final = re.compile(CALL_TYPE_PATTERN[1:-1])
 _CALL_NAME: Final = re.compile(CALL_NAME_PATTERN[1:-1])
 
@@ -26,6 +30,12 @@ TOMBSTONE: Final = "erased~"
 def is_user_id(text: str) -> bool:
     """Whether this may be a user's id."""
     return _USER_ID.fullmatch(text) is not None and not text.startswith(TOMBSTONE)
+
+
+def are_user_ids(texts: Sequence[str]) -> bool:
+    """Whether each of these may be a user's id: of hundreds, at once. None are none."""
+    said = ",".join(texts)
+    return said.count(",") == len(texts) - 1 and _USER_IDS.fullmatch(said) is not None
 
 
 def is_device_id(text: str) -> bool:

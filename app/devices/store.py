@@ -1,13 +1,14 @@
 """Rows of users and devices."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
+from app.infra.arrays import of_users
 from app.infra.db import Connection, Row, many, one
-from app.infra.statements import planned_once
+from app.infra.statements import answer, planned_once
 from app.push import tokens
 from app.push.tokens import User
 
@@ -15,20 +16,22 @@ SEE_USERS = text("""
     INSERT INTO users (tenant_id, id)
     SELECT DISTINCT t, u
     FROM unnest(
-        (SELECT CAST(:seen_tenants AS uuid[])), (SELECT CAST(:seen_users AS text[]))) AS w(t, u)
+        (SELECT CAST(CAST(:seen_tenants AS text) AS uuid[])),
+        (SELECT CAST(CAST(:seen_users AS text) AS text[]))) AS w(t, u)
     ORDER BY t, u
     ON CONFLICT DO NOTHING
 """)
 
 
-async def see_users(session: Connection, users: Iterable[tuple[UUID, str]]) -> None:
+async def see_users(session: Connection, users: Iterable[User]) -> None:
     """Make the rows of users seen for the first time, in order of their keys."""
-    pairs = sorted(set(users))
-    values = {
-        "seen_tenants": [pair[0] for pair in pairs],
-        "seen_users": [pair[1] for pair in pairs],
-    }
-    await session.execute(SEE_USERS, values)
+    await answer(session, SEE_USERS, seen(set(users)))
+
+
+def seen(users: Collection[User]) -> dict[str, str]:
+    """What SEE_USERS wants to know of these."""
+    tenants, ids = of_users(sorted(users))
+    return {"seen_tenants": tenants, "seen_users": ids}
 
 
 LOCK_USER = text("""

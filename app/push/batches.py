@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import TextClause, text
 
+from app.infra.arrays import as_array
 from app.infra.db import Connection, Insert, Joined, Row, many, one
 from app.infra.ids import uuid7_hexes
 from app.push.models import PushBatch
@@ -31,9 +32,12 @@ IN_BATCHES = Joined(
             (SELECT CAST(:rows{n}_tenants AS uuid[]))[u.batch] AS tenant_id,
             (SELECT CAST(:rows{n}_deadlines AS timestamptz[]))[u.batch] AS deadline,
             CAST(:rows{n}_now AS timestamptz) AS created_at
-        FROM unnest((SELECT CAST(:rows{n}_ids AS uuid[])), (SELECT CAST(:rows{n}_rings AS uuid[])),
-            (SELECT CAST(:rows{n}_tokens AS uuid[])), (SELECT CAST(:rows{n}_users AS text[])),
-            (SELECT CAST(:rows{n}_batches AS integer[]))) AS u(id, ring, token_id, user_id, batch)
+        FROM unnest((SELECT CAST(CAST(:rows{n}_ids AS text) AS uuid[])),
+            (SELECT CAST(CAST(:rows{n}_rings AS text) AS uuid[])),
+            (SELECT CAST(:rows{n}_tokens AS uuid[])),
+            (SELECT CAST(CAST(:rows{n}_users AS text) AS text[])),
+            (SELECT CAST(CAST(:rows{n}_batches AS text) AS integer[]))
+        ) AS u(id, ring, token_id, user_id, batch)
     """,
     instead="""
         INSERT INTO push_batches (id, session_id, tenant_id, kind, app_id, environment, created_at,
@@ -90,7 +94,8 @@ def in_batches(pushes: Mapping[OfCall, Iterable[Sequence[Place]]], now: datetime
     """Pushes that ring, those together that may lie in one batch, to be written in batches.
 
     As an array for each column: of hundreds a server reads that in a quarter of the time that JSON
-    takes, and numbers of batches that are given need no window over the rows.
+    takes, and numbers of batches that are given need no window over the rows. As text, but for
+    tokens: what the driver has read as ids it writes as fast.
     """
     calls, numbers, places = list[OfCall](), list[int](), list[Place]()
     for of_call, alike in pushes.items():
@@ -104,8 +109,8 @@ def in_batches(pushes: Mapping[OfCall, Iterable[Sequence[Place]]], now: datetime
     rings, tokens, users = zip(*places, strict=True)
     arrays = {
         "calls": sessions, "tenants": tenants, "deadlines": deadlines, "now": now,
-        "ids": uuid7_hexes(len(places)), "rings": rings, "tokens": tokens, "users": users,
-        "batches": numbers,
+        "ids": as_array(uuid7_hexes(len(places))), "rings": as_array(rings), "tokens": tokens,
+        "users": as_array(users), "batches": as_array(numbers),
     }  # fmt: skip
     return Insert(PushBatch.__table__, [arrays], "", IN_BATCHES)
 

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from app import senders
 from app.core.push import ENVIRONMENTS, TOKEN_KINDS
+from app.infra.arrays import of_users
 from app.infra.db import Connection, Row, many
 from app.infra.statements import planned_once
 from app.infra.unreadable import readable
@@ -244,9 +245,8 @@ LIVE_TOKENS = """
     SELECT clock_timestamp() AS now, t.*
     FROM (SELECT 1) AS always LEFT JOIN (
         SELECT t.id, t.tenant_id, t.user_id {more}
-        FROM unnest(
-            (SELECT CAST(:tenants AS uuid[])), (SELECT CAST(:users AS text[]))
-        ) AS w(tenant_id, user_id) {of_user}
+        FROM unnest((SELECT CAST(CAST(:tenants AS text) AS uuid[])),
+            (SELECT CAST(CAST(:users AS text) AS text[]))) AS w(tenant_id, user_id) {of_user}
     ) AS t ON true
 """
 _WHICH = {"of_user": of_user("w", f"{ringing('t')} AND {best('t')}")}
@@ -268,14 +268,17 @@ async def ringable(
 ) -> tuple[datetime, list[dict[str, Any]]]:
     """The database clock, and the tokens at which these users can be rung: `id`, whose, of what
     kind, app and environment, and `every` how many seconds it is rung again; None: not."""
-    values = {"tenants": [user[0] for user in users], "users": [user[1] for user in users]}
-    return clock_and_tokens(await many(session, RINGABLE_BY_WAY, values))
+    return clock_and_tokens(await many(session, RINGABLE_BY_WAY, wanted(users)))
 
 
 async def pushable(session: Connection, user: User) -> tuple[datetime, list[dict[str, Any]]]:
     """The database clock, and the tokens of a user with all that a push needs."""
-    values = {"tenants": [user[0]], "users": [user[1]]}
-    return clock_and_tokens(await many(session, PUSHABLE, values))
+    return clock_and_tokens(await many(session, PUSHABLE, wanted([user])))
+
+
+def wanted(users: Sequence[User]) -> dict[str, str]:
+    """What LIVE_TOKENS wants to know of these."""
+    return dict(zip(("tenants", "users"), of_users(users), strict=True))
 
 
 def clock_and_tokens(rows: list[dict[str, Any]]) -> tuple[datetime, list[dict[str, Any]]]:

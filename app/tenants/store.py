@@ -47,7 +47,7 @@ async def set_settings(session: Connection, tenant_id: UUID, settings: dict[str,
 
 STOPPED = """(
     SELECT bool_or(ringing_stopped_at IS NOT NULL) FROM tenants
-    WHERE id = ANY(CAST(:tenants AS uuid[])))
+    WHERE id = ANY(CAST(CAST(:tenants AS text) AS uuid[])))
 """
 """Whether one of these tenants has stopped all new ringing."""
 STOP = text("""

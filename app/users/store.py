@@ -11,8 +11,9 @@ from app.core.person import Handle, handle_key
 from app.infra.db import Connection, dump_json, many, one
 
 RULED = """(
-    EXISTS (SELECT FROM preferences WHERE tenant_id = ANY(CAST(:tenants AS uuid[])))
-    OR EXISTS (SELECT FROM blocks WHERE tenant_id = ANY(CAST(:tenants AS uuid[]))))
+    EXISTS (SELECT FROM preferences
+        WHERE tenant_id = ANY(CAST(CAST(:tenants AS text) AS uuid[])))
+    OR EXISTS (SELECT FROM blocks WHERE tenant_id = ANY(CAST(CAST(:tenants AS text) AS uuid[]))))
 """
 """Whether anybody of these tenants has preferences or blocks: most have none, and need no look."""
 OF_PAIRS = """

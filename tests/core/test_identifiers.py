@@ -7,6 +7,7 @@ import pytest
 
 from app.core import identifiers
 from app.core.app_id import app_id_of, spelled, without_voip
+from tests.chance import dice
 
 REFUSED = ' ,"<>\\%?#'
 
@@ -34,6 +35,18 @@ def test_ids_of_others(user_id: str) -> None:
 )
 def test_no_ids(user_id: str) -> None:
     assert not identifiers.is_user_id(user_id)
+
+
+def test_many_are_ids_if_each_is() -> None:
+    draw, said = dice(), ["a", "b.c", "...", "~", "erased", "a" * 128, "@foo/bar:matrix.org"]
+    wrong = [".", "..", "", "a" * 129, "erased~", "erased~1", "a,b", "a\n", "\n", "ü", "a b", ","]
+    for _ in range(2_000):
+        some = draw.choices(said, k=draw.randint(1, 6))
+        if draw.random() < 0.7:
+            some.insert(draw.randint(0, len(some)), draw.choice(wrong))
+        each = all(identifiers.is_user_id(one) for one in some)
+        assert identifiers.are_user_ids(some) == each, some
+    assert not identifiers.are_user_ids([])
 
 
 def test_a_device_is_not_called_server() -> None:

@@ -1,13 +1,14 @@
 """Ids are UUIDv7, in order of time, and no two processes or threads make the same."""
 
 import multiprocessing
+import pickle
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import RFC_4122, UUID
 
 from app.infra import clock
-from app.infra.ids import AT_ONCE, ROOM, uuid7, uuid7_hex, uuid7_hexes
+from app.infra.ids import AT_ONCE, ROOM, uuid7, uuid7_hex, uuid7_hexes, uuid7s
 
 
 def test_an_id_is_a_uuid_of_version_7_made_now() -> None:
@@ -66,3 +67,16 @@ def test_its_digits_alone_are_those_of_an_id() -> None:
     assert re.fullmatch("[0-9a-f]{32}", made)
     assert before.int >> 80 <= UUID(made).int >> 80 <= after.int >> 80
     assert (UUID(made).version, UUID(made).variant) == (7, RFC_4122)
+
+
+def test_ids_of_a_group_are_uuids_as_any() -> None:
+    made = uuid7s(500)
+    assert [one.int - made[0].int for one in made] == list(range(500))
+    for one in (made[0], made[-1]):
+        known = UUID(int=one.int)
+        assert (one, hash(one), str(one), one.is_safe) == (
+            known, hash(known), str(known), known.is_safe
+        )  # fmt: skip
+        assert pickle.loads(pickle.dumps(one)) == known
+        assert (one.version, one.variant) == (7, RFC_4122)
+    assert uuid7s(0) == []
