@@ -249,7 +249,7 @@ def _read(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
         newer = manifest["format"] > FORMAT
         known = manifest["format"] == FORMAT and all(
-            isinstance(manifest[name], kind) for name, kind in NEEDED.items()
+            isinstance(manifest.get(name), kind) for name, kind in NEEDED.items()
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupRefused("no_backup", f"{folder} holds no backup of Ringline's") from error

@@ -97,6 +97,7 @@ _good: set[str] = set()
 
 async def serious(page: Page, *, contrast: bool = True) -> list[tuple[str, list[str]]]:
     """What axe finds serious or critical on the page: rules, each with up to three elements."""
+    await page.wait_for_load_state()  # a link may have been followed: a page that comes has no body
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(Axe().axe_script)
     what = [contrast, MARK, list(SERIOUS), list(_good)]

@@ -63,9 +63,16 @@ class Rig:
         self.sender = sender
         self.loop = asyncio.get_running_loop()
 
-    async def push(self, token: str | None = None, *, within: float = 2.0, **fields: Any):
+    async def push(
+        self,
+        token: str | None = None,
+        *,
+        within: float = 2.0,
+        deadline: float | None = None,
+        **fields: Any,
+    ):
         """One push, and a check of what must hold for every outcome."""
-        deadline = self.loop.time() + within
+        deadline = self.loop.time() + within if deadline is None else deadline
         request = push_to(token or self.live(), **fields)
         return checked(await self.sender.send(request, deadline), request, deadline)
 

@@ -78,7 +78,9 @@ async def test_silence_to_many_under_steady_traffic_returns_every_slot(sim) -> N
     async with rig_on(sim, max_connections=1) as rig:
         silent = some_token()
         sim.fault(token=silent, silence=True)
-        dead = [rig.push(silent, within=0.3) for _ in range(50)]
+        # one deadline: who has a millisecond more would have a slot of those that have ended
+        deadline = rig.loop.time() + 0.5
+        dead = [rig.push(silent, deadline=deadline) for _ in range(50)]
         alive = [rig.push(within=5.0) for _ in range(50)]
         outcomes = await asyncio.gather(*dead, *alive)
         assert {x.no_answer for x in outcomes[:50]} == {NoAnswer.OUT_OF_TIME}

@@ -38,6 +38,8 @@ const REASONS: Record<string, number> = {
 const LIVE = ["joined", "away"];
 /** Milliseconds after a ring's end within which the server tells of it. */
 const MOMENT = 3_000;
+/** Milliseconds by which a clock set by HTTP's `Date` may be behind. */
+const WHOLE_SECOND = 1_000;
 
 /** With which of CallKit's reasons a screen ends after this answer; undefined: it does not. */
 export function reasonOf(status: number, body: Record<string, any>): number | undefined {
@@ -164,7 +166,7 @@ export class Screen {
   #presence(message: StreamEvent, sessionId: string, data: Record<string, any>): Reaction[] {
     const { type, body } = message;
     if (!this.held.has(sessionId)) return [];
-    const old = Date.parse(body["at"]) <= (this.#looked.get(sessionId) ?? 0);
+    const old = Date.parse(body["at"]) <= (this.#looked.get(sessionId) ?? 0) + WHOLE_SECOND;
     if (old && type !== "member.left") return [];
     if (type === "member.away") return this.away(sessionId, true);
     if (type === "member.back") return this.away(sessionId, false);

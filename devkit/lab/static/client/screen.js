@@ -14,6 +14,8 @@ const REASONS = {
 const LIVE = ["joined", "away"];
 /** Milliseconds after a ring's end within which the server tells of it. */
 const MOMENT = 3_000;
+/** Milliseconds by which a clock set by HTTP's `Date` may be behind. */
+const WHOLE_SECOND = 1_000;
 /** With which of CallKit's reasons a screen ends after this answer; undefined: it does not. */
 export function reasonOf(status, body) {
     if (typeof body["callkit_reason"] === "number")
@@ -144,7 +146,7 @@ export class Screen {
         const { type, body } = message;
         if (!this.held.has(sessionId))
             return [];
-        const old = Date.parse(body["at"]) <= (this.#looked.get(sessionId) ?? 0);
+        const old = Date.parse(body["at"]) <= (this.#looked.get(sessionId) ?? 0) + WHOLE_SECOND;
         if (old && type !== "member.left")
             return [];
         if (type === "member.away")
