@@ -5,6 +5,8 @@ meanwhile, between a transaction's look and its insert, is in no order, and two 
 each other: PostgreSQL then ends one of them. Nothing of it is left, so it may be done once more.
 """
 
+import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -18,6 +20,10 @@ log = structlog.get_logger(__name__)
 TRIES: Final = 3
 """How often it is begun at most. PostgreSQL looks for who waits for whom after a second
 (`deadlock_timeout`), so that whoever asked is answered within some three."""
+
+PAUSE: Final = 0.05
+"""Seconds before it is begun again at most, by chance, and half of it at least. Whoever waited for
+it has then been woken and has what it let go: else it may be back first, and the two meet again."""
 
 Done = TypeVar("Done")
 
@@ -38,3 +44,4 @@ async def anew(database: Database, work: Callable[[Connection], Awaitable[Done]]
             if not left or not ended_for_another(error):
                 raise
             log.info("transaction_begun_anew", error=name_of(error), left=left)
+        await asyncio.sleep(PAUSE * random.uniform(0.5, 1.0))  # noqa: S311  (parts the two)

@@ -35,7 +35,7 @@ async def test_of_two_that_wait_for_each_other_both_are_done(database: str) -> N
         return await anew(db, work)
 
     assert await asyncio.gather(write("a", 1, 2), write("b", 2, 1)) == ["a", "b"]
-    assert sorted(begun) in (["a", "a", "b"], ["a", "b", "b"]), "PostgreSQL ended one of them"
+    assert 2 < len(begun) <= 2 * TRIES, "PostgreSQL ended one of them, or one after the other"
     async with db.autocommit() as session:
         row = await one(session, text("SELECT min(was) AS l, max(was) AS m FROM things"))
     assert row in ({"l": "ab", "m": "ab"}, {"l": "ba", "m": "ba"}), "each was written once"

@@ -46,7 +46,8 @@ async def test_a_batch_of_bad_rows_keeps_nobody_waiting_for_ever() -> None:
     rounds = 0
     while work.done != set(range(450, 500)):
         rounds += 1
-        assert rounds < 50
+        # 23 where they take less than two seconds; then the first are tried again, ever later
+        assert rounds < 1_000
         await sweep(find, work, aside, 200)
 
 
