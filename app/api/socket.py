@@ -132,7 +132,7 @@ async def _opened(
         rate_limits.open_stream(limiter, caller, stream.user_id)
         streams.open(stream)
     except Exception as error:
-        told = error if isinstance(error, AppError) else unavailable(error)
+        told = _told(error)
         if told is None:
             raise
         code = NOT_RECOGNISED if isinstance(told, Unauthorized) else 4000 + told.status
@@ -219,9 +219,15 @@ class _Conversation:
 
 def _why(error: Exception) -> Ending | None:
     """Why a stream ends whose fresh token this came of; None: by a fault of ours."""
-    if isinstance(error, Unavailable) or unavailable(error) is not None:
+    told = _told(error)
+    if isinstance(told, Unavailable):
         return Ending.UNAVAILABLE  # the token may well be good: it could not be looked at
-    return Ending.UNAUTHORIZED if isinstance(error, ValidationError | AppError) else None
+    return Ending.UNAUTHORIZED if told or isinstance(error, ValidationError) else None
+
+
+def _told(error: Exception) -> AppError | None:
+    """What a client is told of an error; None of a fault of ours."""
+    return error if isinstance(error, AppError) else unavailable(error)
 
 
 def _kind_of(message: bytes) -> dict[str, Any]:

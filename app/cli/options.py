@@ -1,12 +1,12 @@
 """Options that are numbers, ids or one of some words, each read strictly."""
 
-import difflib
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 from uuid import UUID
 
 import typer
 
+from app.core.nearest import nearest
 from app.core.numerals import decimal_of, id_of, whole_of
 
 Found = TypeVar("Found", int, float, UUID)
@@ -29,8 +29,8 @@ def word(known: Iterable[str], about: str) -> Any:
     def parse(given: str) -> str:
         if given in words:
             return given
-        near = difflib.get_close_matches(given[:100], words, n=1)
-        meant = f" Did you mean {near[0]!r}?" if near else ""
+        near = nearest(given[:100], words)
+        meant = f" Did you mean {near!r}?" if near else ""
         raise typer.BadParameter(f"{given!r} is none of {', '.join(words)}.{meant}")
 
     return typer.Option(parser=parse, metavar="|".join(words), help=about)

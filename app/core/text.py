@@ -55,7 +55,7 @@ def is_header(text: str) -> bool:
 
 def is_token(text: str) -> bool:
     """Whether this text is printable ASCII without a space: fit for a header, a topic, a host."""
-    return text.isascii() and text.isprintable() and " " not in text
+    return is_header(text) and " " not in text
 
 
 def is_plain(text: str) -> bool:

@@ -1,11 +1,11 @@
 """What is told of a registration that is taken, and yet is not as it was meant."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from app import senders
 from app.core.language import language_tag
+from app.core.nearest import nearest
 
 
 def warnings(
@@ -29,8 +29,8 @@ def of_locale(locale: str | None) -> list[dict[str, str]]:
 
 
 def _no_credential(app_id: str, ringable: set[str]) -> dict[str, str]:
-    near = get_close_matches(app_id, sorted(ringable), n=1)
-    known = f"there is one for {near[0]}" if near else "add one in the dashboard, or with the API"
+    near = nearest(app_id, sorted(ringable))
+    known = f"there is one for {near}" if near else "add one in the dashboard, or with the API"
     return {
         "code": "no_credential",
         "app_id": app_id,

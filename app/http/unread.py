@@ -8,7 +8,6 @@ so is what monitors ask for, each in its own way. What only asks for another for
 (`Accept`, `Range`, `Prefer`) may be passed over (RFC 9110), and is.
 """
 
-import difflib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.core.nearest import nearest
 from app.http.auth import any_caller
 from app.http.problems import problem_of
 from app.infra.errors import (
@@ -173,8 +173,8 @@ def _parameter_faults(request: Request, route: APIRoute) -> Iterator[dict[str, A
     known = _known(route.dependant)
     for name, times in Counter(name for name, _ in request.query_params.multi_items()).items():
         if name not in known:
-            near = difflib.get_close_matches(name[:LONGEST_NAME], known, n=1)
-            meant = f"; did you mean `{near[0]}`?" if near else "."
+            near = nearest(name[:LONGEST_NAME], known)
+            meant = f"; did you mean `{near}`?" if near else "."
             said = f"there is no such parameter{meant} There are: {_listed(known)}"
             yield _fault("query", name, "unknown_parameter", said)
         elif times > 1:

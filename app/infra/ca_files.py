@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.infra.settings import PREFIX, Settings
 
-NAMES = ("redis_ca_file", "broker_ca_file", "apns_ca_file", "google_ca_file", "webpush_ca_file")
+NAMES = tuple(name for name in Settings.model_fields if name.endswith("_ca_file"))
 
 
 def trust(context: ssl.SSLContext, file: Path) -> str | None:

@@ -5,7 +5,6 @@ SQLAlchemy, `rediss://` is verified by redis-py and not by Celery. What is not k
 rather than left to one of them. No error repeats what was given: it may hold a password.
 """
 
-import difflib
 import ssl
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import parse_qsl, quote, unquote
 from sqlalchemy import URL
 
 from app.core.frozen import frozen
+from app.core.nearest import nearest
 
 PASSWORD_HINT: Final = "; in a password write @ : / ? # % as %40 %3A %2F %3F %23 %25"  # noqa: S105
 
@@ -330,8 +330,8 @@ def split_query(rest: str, known: Collection[str]) -> tuple[str, dict[str, str]]
     options = dict(parse_qsl(query, keep_blank_values=True))
     for n, name in enumerate(options, 1):
         if name not in known:
-            near = difflib.get_close_matches(name[:40], sorted(known), n=1)
-            meant = f"did you mean {near[0]}?" if near else f"it takes {_listed(known)}"
+            near = nearest(name[:40], sorted(known))
+            meant = f"did you mean {near}?" if near else f"it takes {_listed(known)}"
             raise ValueError(f"option {n} is none of this address: {meant}" + PASSWORD_HINT)
     return before, options
 

@@ -5,7 +5,6 @@ printed Settings never shows them. Numbers, and yes or no, are read as strictly 
 `1_0` is no pool of ten.
 """
 
-import difflib
 import os
 from functools import lru_cache
 from ipaddress import IPv4Network as Network4
@@ -17,6 +16,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.nearest import nearest
 from app.core.numerals import whole_of
 from app.infra.amqp_url import AmqpUrl, amqp_url
 from app.infra.fields import DecimalText, FlagText, WholeText
@@ -365,8 +365,7 @@ def unknown_variables() -> dict[str, str | None]:
     for name in os.environ:
         ours = name.upper().startswith(PREFIX) and not name.startswith(OTHERS)
         if ours and name.upper() not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.7)
-            found[name] = near[0] if near else None
+            found[name] = nearest(name.upper(), known, at_least=0.7)
     return found
 
 

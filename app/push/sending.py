@@ -323,7 +323,7 @@ class Sending:
             if self._breakers.note_taken(credential, environment, now) and is_plain_good(reaction):
                 if self._failed:
                     self._failed.pop(push.id, None)
-                made = now + self._clock.ahead()
+                made = self._clock.unix_at(now)
                 return Result(
                     push, PushState.ACCEPTED, None, credential, outcome, reaction, made=made
                 )

@@ -1,9 +1,9 @@
 """What an API key and a user token may do: each scope with a sentence that says it."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from app.core.nearest import nearest
 from app.infra.errors import Forbidden, Invalid
 
 EVERYTHING: Final = "*"
@@ -58,7 +58,7 @@ def check_scopes(scopes: Iterable[str], known: Mapping[str, str] = SCOPES) -> No
     """Refuse (422) a scope that does not exist, naming the nearest: its key could do nothing."""
     for scope in scopes:
         if scope not in known and (scope != EVERYTHING or known is not SCOPES):
-            near = difflib.get_close_matches(scope, known, n=1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
+            near = nearest(scope, known)
+            meant = f"; did you mean {near!r}?" if near else ""
             all_ = ", ".join(known)
             raise Invalid("unknown_scope", f"scope: there is no {scope!r}{meant} Known: {all_}.")

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from math import floor
 from typing import Any
 from uuid import UUID
 
 from app.access import new_api_key, sign_user_token, signing_place
 from app.audit.log import SERVER, Actor, record
+from app.core.nearest import nearest
 from app.core.numerals import id_of
 from app.core.text import clean_name
 from app.infra import vault
@@ -102,10 +102,8 @@ async def find(runtime: Runtime, name_or_id: str) -> UUID:
         if row is None and (known := id_of(name_or_id)) is not None:
             row = await store.tenant_by_id(session, known)
     if row is None:
-        near = get_close_matches(
-            name_or_id[:MOST_NAME], [one["name"] for one in await every(runtime)], 1
-        )
-        more = f"did you mean {near[0]!r}?" if near else "`ringline tenant list` names all"
+        near = nearest(name_or_id[:MOST_NAME], [one["name"] for one in await every(runtime)])
+        more = f"did you mean {near!r}?" if near else "`ringline tenant list` names all"
         raise NotFound("tenant_not_found", f"there is no tenant {name_or_id!r}; {more}")
     found: UUID = row["id"]
     return found

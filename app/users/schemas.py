@@ -13,17 +13,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from app.core.person import Handle, HandleKind, handle_key
 from app.core.repeats import first_repeated
 from app.core.suppression import DAYS, NONE, Period, Preferences
-from app.infra.fields import (
-    AT_REST,
-    AtMost,
-    CallType,
-    Flag,
-    Name,
-    Request,
-    Time,
-    UserId,
-    refuse,
-)
+from app.infra.fields import AT_REST, AtMost, CallType, Flag, Name, Request, Time, UserId, refuse
 
 WEEKDAYS = {day: n for n, day in enumerate(DAYS)}
 MOST_PERIODS = 28

@@ -12,19 +12,12 @@ import pytest
 
 from devkit.simulator import Simulator
 from tests import forks
-
-STRONG = "q8Zk2vWm5TnB7xRj4LpY9sDf3HgC6aEu"
+from tests.environment import STRONG, environment_of
 
 
 @pytest.fixture
 def environment(database: str, redis_url: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RINGLINE_")}
-    return kept | {
-        "RINGLINE_DATABASE_URL": database,
-        "RINGLINE_REDIS_URL": redis_url,
-        "RINGLINE_SECRET_KEY": STRONG,
-        "COLUMNS": "200",
-    }
+    return environment_of(database_url=database, redis_url=redis_url) | {"COLUMNS": "200"}
 
 
 def ringline(environment: dict[str, str], *words: str, status: int = 0) -> str:

@@ -16,7 +16,7 @@ from app.cli.faults import AWAY, MISTYPED, OURS, REFUSED, fault_of
 from app.infra.db import Database
 from app.infra.settings import unknown_variables
 from tests import forks
-from tests.cli.test_cli import STRONG
+from tests.environment import environment_of
 
 PASSWORD = "sesame-of-the-database"
 SERVERS = {"api", "worker", "simulator", "demo"}
@@ -67,13 +67,11 @@ def arguments(words: tuple[str, ...], file: Path) -> list[str]:
 
 
 def settings(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RINGLINE_")}
-    return kept | {
-        "RINGLINE_DATABASE_URL": f"postgresql://ringline:{PASSWORD}@127.0.0.1:1/ringline",
-        "RINGLINE_REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:1/0",
-        "RINGLINE_SECRET_KEY": STRONG,
-        **{f"RINGLINE_{name.upper()}": value for name, value in more.items()},
+    nowhere = {
+        "database_url": f"postgresql://ringline:{PASSWORD}@127.0.0.1:1/ringline",
+        "redis_url": f"redis://:{PASSWORD}@127.0.0.1:1/0",
     }
+    return environment_of(**(nowhere | more))
 
 
 def run(

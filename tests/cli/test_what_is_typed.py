@@ -1,7 +1,6 @@
 """What people type at night: a word that is none, a file of another editor, a change of one limit."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,15 @@ from app.cli.faults import MISTYPED, REFUSED, fault_of
 from app.cli.tenants import merged
 from app.devices.schemas import LONGEST_MINTED
 from app.infra.errors import Conflict
-from tests.cli.test_cli import STRONG
 from tests.cli.test_messages import run
+from tests.environment import environment_of
 
 IDS = ["--app-id", "com.example.app", "--key-id", "ABCDE12345", "--team-id", "ABCDE12345"]
 
 
 @pytest.fixture
 def house(database: str, redis_url: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RINGLINE_")}
-    return kept | {
-        "RINGLINE_DATABASE_URL": database,
-        "RINGLINE_REDIS_URL": redis_url,
-        "RINGLINE_SECRET_KEY": STRONG,
-        "COLUMNS": "200",
-    }
+    return environment_of(database_url=database, redis_url=redis_url) | {"COLUMNS": "200"}
 
 
 def test_a_reset_makes_nobody_more_than_was_said(house: dict[str, str]) -> None:

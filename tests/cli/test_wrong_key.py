@@ -15,8 +15,9 @@ from app.infra.settings import Settings
 from app.infra.vault import keyring
 from app.main import create_app
 from app.tenants import service
-from tests.cli.test_cli import STRONG, ringline
+from tests.cli.test_cli import ringline
 from tests.dashboard.conftest import *  # noqa: F403  (settings, runtime)
+from tests.environment import STRONG, environment_of
 
 OTHER = "Yk3" + secrets.token_urlsafe(32)
 SENTENCE = "RINGLINE_SECRET_KEY is not the key"
@@ -24,15 +25,7 @@ SENTENCE = "RINGLINE_SECRET_KEY is not the key"
 
 @pytest.fixture
 def environment(database: str, redis: str) -> dict[str, str]:
-    import os
-
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RINGLINE_")}
-    return kept | {
-        "RINGLINE_DATABASE_URL": database,
-        "RINGLINE_REDIS_URL": redis,
-        "RINGLINE_SECRET_KEY": STRONG,
-        "COLUMNS": "200",
-    }
+    return environment_of(database_url=database, redis_url=redis) | {"COLUMNS": "200"}
 
 
 def test_every_command_that_needs_the_key_says_so_in_one_sentence(environment) -> None:

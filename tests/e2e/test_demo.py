@@ -15,6 +15,7 @@ import pytest
 
 from tests import forks
 from tests.e2e.house import Tenant
+from tests.environment import own_environment
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -29,10 +30,6 @@ def taken(*ports: int):
                 listener.bind(("127.0.0.1", port))
                 listener.listen()
         yield
-
-
-def own_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("RINGLINE_")}
 
 
 def a_servers_environment() -> dict[str, str]:
