@@ -3,10 +3,7 @@
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
-# The first Python of 3.11 or later that this machine has.
-PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do \
-	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	&& { command -v $$p; break; }; done)
+PYTHON ?= $(shell requirements/python.sh)
 , := ,
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Where Python is told to keep nothing compiled, each process compiles the whole house anew: a fifth of

@@ -6,9 +6,9 @@ The browser's part goes into the lab, too, whose web phone is made of it.
 import re
 import shutil
 import sys
-import tarfile
 from pathlib import Path
 
+from tests.archives import unpack
 from tests.contract.node import PYTHON, packages, run
 
 CLIENTS = Path(__file__).resolve().parents[2] / "clients"
@@ -47,8 +47,8 @@ def install_typescript(package: Path, project: Path) -> None:
     """Put the package where Node finds it, as npm would."""
     target = project / "node_modules" / "ringline-client"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(package) as packed:
-        packed.extractall(target.parent, filter="data")
+    with package.open("rb") as archive:
+        unpack(archive, target.parent)
     (target.parent / "package").rename(target)
 
 

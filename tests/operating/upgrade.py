@@ -14,7 +14,6 @@ import re
 import secrets
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections import Counter
@@ -29,6 +28,7 @@ from app.infra import postgres_tools
 from app.infra.server_urls import database_url
 from devkit.embedded import running_postgres, running_valkey
 from devkit.simulator import Simulator
+from tests.archives import unpack
 from tests.conftest import DatabaseServer
 from tests.e2e.house import BUNDLE, SECRET_KEY, listening, url_of
 
@@ -52,8 +52,7 @@ def unpacked(commit: str, folder: Path) -> Path:
     done = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=False)
     if done.returncode != 0:
         sys.exit(f"git's history here has no {commit}: fetch it whole (git fetch --unshallow)")
-    with tarfile.open(fileobj=BytesIO(done.stdout)) as packed:
-        packed.extractall(folder, filter="data")
+    unpack(BytesIO(done.stdout), folder)
     return folder
 
 
