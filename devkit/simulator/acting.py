@@ -65,7 +65,8 @@ async def _later(
     scripted: Scripted[RequestFault],
     deliver: Deliver | None,
 ) -> None:
-    await asyncio.sleep(scripted.fault.delay)
+    if scripted.fault.delay:  # else held from the next turn on: who hears of it may let go of it
+        await asyncio.sleep(scripted.fault.delay)
     if scripted.fault.hold:
         await scripted.wait_released()
     if connection.is_open(stream):

@@ -19,6 +19,7 @@ class Scripted(Generic[F]):
     matched: int = 0
     struck: int = 0
     held: set[asyncio.Future[None]] = field(default_factory=set)
+    ended: bool = False
 
     @property
     def spent(self) -> bool:
@@ -44,7 +45,9 @@ class Scripted(Generic[F]):
         }
 
     async def wait_released(self) -> None:
-        """Stay until `release`."""
+        """Stay until `release`; not at all if the fault has ended since it struck."""
+        if self.ended:
+            return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.held.add(waiter)
         try:
@@ -58,6 +61,11 @@ class Scripted(Generic[F]):
         for waiter in going:
             waiter.set_result(None)
         return len(going)
+
+    def end(self) -> None:
+        """Hold nobody any more, nor whom it has struck and does not hold yet."""
+        self.ended = True
+        self.release()
 
 
 class FaultBook:
@@ -126,7 +134,7 @@ class FaultBook:
         self.any_for_requests = bool(in_force)
         self.any_at_headers = any(s.fault.on == "headers" for s in in_force)
         for gone in ended:
-            gone.release()
+            gone.end()
 
     def refused(self, environment: Environment) -> bool:
         """Tell whether an environment's port is to be closed."""

@@ -64,7 +64,8 @@ class OldConnection(ApnsConnection):
         self, stream: Stream, answer: Answer, deliver: Deliver, scripted: Scripted[RequestFault]
     ) -> None:
         fault = scripted.fault
-        await asyncio.sleep(fault.delay)
+        if fault.delay:  # as in acting
+            await asyncio.sleep(fault.delay)
         if fault.hold:
             await scripted.wait_released()
         if fault.cut is not None:

@@ -30,6 +30,7 @@ def sim(running_sim: Simulator) -> Simulator:
 async def rig(sim: Simulator) -> AsyncIterator[Rig]:
     """With a certificate."""
     async with rig_on(sim) as made:
+        await made.warm()
         yield made
 
 

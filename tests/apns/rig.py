@@ -76,6 +76,10 @@ class Rig:
         request = push_to(token or self.live(), **fields)
         return checked(await self.sender.send(request, deadline), request, deadline)
 
+    async def warm(self) -> None:
+        """A connection is there: what follows may be held to a time without a handshake's."""
+        assert await self.sender.warm(60)
+
     def live(self) -> str:
         token = some_token()
         self.sim.live(token, topic=TOPIC)

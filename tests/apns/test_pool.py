@@ -22,13 +22,14 @@ from tests.apns.rig import (
 )
 
 
-async def test_warm_means_that_a_push_pays_no_handshake(rig: Rig) -> None:
-    assert rig.sender.stats().handshakes == 0
-    assert await rig.sender.warm()
-    assert rig.sender.stats().handshakes == 1
-    assert rig.sim.statistics()["requests"] == 0
-    assert (await rig.push()).code == 200
-    assert rig.sender.stats().handshakes == 1
+async def test_warm_means_that_a_push_pays_no_handshake(sim) -> None:
+    async with rig_on(sim) as rig:
+        assert rig.sender.stats().handshakes == 0
+        assert await rig.sender.warm()
+        assert rig.sender.stats().handshakes == 1
+        assert sim.statistics()["requests"] == 0
+        assert (await rig.push()).code == 200
+        assert rig.sender.stats().handshakes == 1
 
 
 async def test_warm_gives_up_in_time_and_says_why(sim) -> None:

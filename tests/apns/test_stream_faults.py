@@ -76,6 +76,7 @@ async def test_silence_to_many_under_steady_traffic_returns_every_slot(sim) -> N
     """aioapns's defect 2 and 3: each hangs for ever and takes its slot along."""
     sim.set_conduct(max_concurrent_streams=8)
     async with rig_on(sim, max_connections=1) as rig:
+        await rig.warm()
         silent = some_token()
         sim.fault(token=silent, silence=True)
         # one deadline: who has a millisecond more would have a slot of those that have ended

@@ -1,5 +1,6 @@
 """Which request a fault picks, and that wrong scripts are refused."""
 
+import asyncio
 import secrets
 import time
 
@@ -7,6 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from devkit.simulator import Simulator
+from devkit.simulator.fault_book import FaultBook
+from devkit.simulator.faults import ConnectionFault, RequestFault
 from tests.devkit.simulator.raw_client import TOPIC, RawClient
 
 
@@ -78,3 +81,22 @@ def test_wrong_scripts_are_refused(sim: Simulator) -> None:
         sim.end_fault(10**9)
     with pytest.raises(ValueError, match="no_such"):
         sim.send_settings(no_such=1)
+
+
+@pytest.mark.parametrize("how", ["one", "all"])
+async def test_whom_a_fault_struck_as_it_ended_it_does_not_hold(how: str) -> None:
+    """It is held a turn of the loop later: it was for ever."""
+    book = FaultBook()
+    of_connections = book.add_connection(ConnectionFault(hold=True))
+    of_requests = book.add_request(RequestFault(hold=True))
+    struck = [
+        book.for_connection("production", 1),
+        book.for_request(
+            on="request", environment="production", connection=1, token="", topic="", apns_id=""
+        ),
+    ]
+    for number in (of_connections.number, of_requests.number) if how == "one" else [None]:
+        book.remove(number)
+    assert struck == [of_connections, of_requests]
+    await asyncio.wait_for(asyncio.gather(*(one.wait_released() for one in struck)), 60)
+    assert not any(one.held for one in struck)
