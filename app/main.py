@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from sqlalchemy.exc import DBAPIError
 
+from app.api import api_keys as api_keys_api
 from app.api import audit as audit_api
 from app.api import calls as calls_api
 from app.api import credentials as credentials_api
@@ -134,6 +135,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(DBAPIError, _database_failed)
     app.add_exception_handler(DatabaseAway, _database_failed)
     for api in (
+        api_keys_api,
         signing_secrets_api,
         histories_api,
         calls_api,

@@ -24,7 +24,7 @@ TAGS = {
     "events": "Live streams, the timeline of a call, the types of events.",
     "webhooks": "Endpoints of the backend, and what they were sent.",
     "credentials": "What lets Ringline push for an app.",
-    "settings": "A tenant's settings and signing secrets.",
+    "settings": "A tenant's settings, API keys and signing secrets.",
     "audit": "Who did what, when and from where.",
     "health": "For load balancers.",
 }

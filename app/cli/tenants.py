@@ -3,6 +3,7 @@
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
+from uuid import UUID
 
 import orjson
 import typer
@@ -12,10 +13,11 @@ from app.cli.answers import answer, columns, command, fields, step
 from app.cli.base import Tenant, actor, checked, group, with_runtime
 from app.core.event import rfc3339
 from app.infra.runtime import Runtime
-from app.tenants import service, signing_secrets
+from app.tenants import api_keys, service, signing_secrets
 from app.tenants.schemas import TenantSettings
 from app.tenants.scopes import SCOPES
 
+key_app = group("key", "API keys: what a tenant's backend sends as `Authorization: Bearer`.")
 secret_app = group("secret", "Signing secrets: what a tenant signs user tokens with.")
 tenant_app = group("tenant", "Tenants: the customer apps on this server.")
 CHANGE: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
@@ -114,9 +116,9 @@ def tenant_settings(
     answer(found, orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
 
 
-@command(tenant_app, "key")
-def tenant_key(
-    tenant: Annotated[str, typer.Argument(help="Name or id of the tenant.")],
+@command(key_app, "create")
+def key_create(
+    tenant: Tenant,
     name: Annotated[str, typer.Option(help="What the key is for.")] = "another key",
     scope: Annotated[
         list[str] | None, typer.Option(help=f"{', '.join(SCOPES)}; default all.")
@@ -132,6 +134,60 @@ def tenant_key(
     answer({"api_key": key, "name": name, "scopes": scope or ["*"]}, key)
 
 
+@command(key_app, "list")
+def key_list(tenant: Tenant) -> None:
+    """List a tenant's API keys by name and last four characters; the keys are never shown."""
+
+    async def work(runtime: Runtime) -> list[dict[str, Any]]:
+        return await api_keys.every(runtime, await service.find(runtime, tenant))
+
+    rows = [told(one) for one in with_runtime(work)]
+    lines = [
+        (row["name"], f"...{row['hint']}", "revoked" if row["revoked_at"] else "live",
+         "everything" if "*" in row["scopes"] else ", ".join(row["scopes"]), row["created_at"],
+         row["last_used_at"] or "never", row["id"])
+        for row in rows
+    ]  # fmt: skip
+    heads = ("Name", "Ends in", "State", "May", "Made", "Last used", "Id")
+    answer(rows, columns(heads, lines))
+
+
+@command(key_app, "revoke")
+def key_revoke(
+    key: Annotated[str, typer.Argument(help="Its id, its name or its last four characters.")],
+    tenant: Tenant,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Also if it is the only one: the backend is out then.")
+    ] = False,
+) -> None:
+    """Revoke an API key: within a second it is good for nothing.
+
+    For one that has leaked: `ringline key create`, give the new key to your backend, then this.
+    """
+
+    async def work(runtime: Runtime) -> dict[str, Any]:
+        tenant_id = await service.find(runtime, tenant)
+        found = await api_keys.find(runtime, tenant_id, key)
+        await api_keys.revoke(runtime, tenant_id, found["id"], confirm=confirm, actor=actor())
+        return found
+
+    found = with_runtime(work)
+    shown = {"id": str(found["id"]), "name": found["name"], "hint": found["hint"]}
+    answer(shown | {"state": "revoked"}, f"revoked: {found['name']} (...{found['hint']})")
+
+
+def told(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as it is written: times and ids as text."""
+    return {
+        name: rfc3339(value)
+        if isinstance(value, datetime)
+        else str(value)
+        if isinstance(value, UUID)
+        else value
+        for name, value in row.items()
+    }
+
+
 @command(secret_app, "list")
 def secret_list(tenant: Tenant) -> None:
     """List a tenant's signing secrets by their kid; the secrets themselves are never shown."""
@@ -139,13 +195,7 @@ def secret_list(tenant: Tenant) -> None:
     async def work(runtime: Runtime) -> list[dict[str, Any]]:
         return await signing_secrets.every(runtime, await service.find(runtime, tenant))
 
-    rows = [
-        {
-            name: rfc3339(value) if isinstance(value, datetime) else value
-            for name, value in one.items()
-        }
-        for one in with_runtime(work)
-    ]
+    rows = [told(one) for one in with_runtime(work)]
     lines = [
         (row["kid"], "revoked" if row["revoked_at"] else "live", row["created_at"],
          row["last_used_at"] or "never")

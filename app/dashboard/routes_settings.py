@@ -23,8 +23,8 @@ from app.dashboard.previewing import ANDROID, preview
 from app.http.problems import sentence_of
 from app.infra.errors import AppError, Invalid
 from app.infra.fields import AppId, CallType, RowId, Text
+from app.tenants import api_keys, signing_secrets
 from app.tenants import service as tenants
-from app.tenants import signing_secrets
 from app.tenants.schemas import TenantSettings
 from app.tenants.scopes import SCOPES
 
@@ -58,7 +58,7 @@ async def keys_page(request: Request, place: Viewer) -> Response:
 async def _keys(
     request: Request, place: TenantPage, *, status: int = 200, **values: Any
 ) -> Response:
-    rows = await tenants.keys(place.runtime, place.id)
+    rows = await api_keys.every(place.runtime, place.id)
     live = [row for row in rows if row["revoked_at"] is None]
     rows, older = rows[: len(live) + MOST_REVOKED], max(0, len(rows) - len(live) - MOST_REVOKED)
     secrets = await signing_secrets.every(place.runtime, place.id)
@@ -102,9 +102,10 @@ async def add_key(request: Request, place: Operator) -> Response:
 
 
 @router.post("/keys/{key_id}/revoke")
-async def revoke_key(place: Operator, key_id: RowId) -> Response:
-    """Revoke a key."""
-    await tenants.revoke_key(place.runtime, place.id, key_id, actor=place.actor)
+async def revoke_key(request: Request, place: Operator, key_id: RowId) -> Response:
+    """Revoke a key; the page has asked whether the last one is meant."""
+    await api_keys.revoke(place.runtime, place.id, key_id, confirm=True, actor=place.actor)
+    request.app.state.gate.settings_changed(place.id)
     return moved(f"{place.path}/settings", "key_revoked")
 
 

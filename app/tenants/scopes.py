@@ -15,7 +15,7 @@ SCOPES: Final = {
     "settings": "read and change these settings",
     "webhooks": "endpoints and deliveries",
     "audit": "read the audit log",
-    "secrets": "replace and revoke signing secrets",
+    "secrets": "replace and revoke signing secrets, revoke API keys",
 }
 
 USER_SCOPES: Final = {

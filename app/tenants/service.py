@@ -76,24 +76,6 @@ def _clean(name: str) -> str:
     return name
 
 
-async def keys(runtime: Runtime, tenant_id: UUID) -> list[dict[str, Any]]:
-    """What may be shown of a tenant's API keys, live ones first, the newest first."""
-    async with runtime.database.autocommit() as session:
-        return await store.keys(session, tenant_id)
-
-
-async def revoke_key(
-    runtime: Runtime, tenant_id: UUID, key_id: UUID, *, actor: Actor = SERVER
-) -> None:
-    """Let a key be good for nothing from now on. Raises NotFound."""
-    async with runtime.database.transaction() as session:
-        row = await store.revoke_key(session, tenant_id, key_id)
-        if row is None:
-            raise NotFound("key_not_found", "There is no such live API key.")
-        target = f"key:...{row['hint']}"
-        await record(session, actor, tenant_id, "key.revoke", target, {"name": row["name"]})
-
-
 async def find(runtime: Runtime, name_or_id: str) -> UUID:
     """The id of a tenant given by its name or id. Raises NotFound."""
     name_or_id = clean_name(name_or_id)

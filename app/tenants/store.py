@@ -99,6 +99,19 @@ async def revoke_key(session: Connection, tenant_id: UUID, key_id: UUID) -> Row 
     return await one(session, statement)
 
 
+OTHER_KEY = text("""
+    SELECT EXISTS (
+        SELECT FROM api_keys WHERE tenant_id = :tenant AND revoked_at IS NULL AND id <> :key
+    ) AS other
+""")
+
+
+async def has_other_key(session: Connection, tenant_id: UUID, key_id: UUID) -> bool:
+    """Whether the tenant has a live key besides this one."""
+    row = await one(session, OTHER_KEY, {"tenant": tenant_id, "key": key_id})
+    return row is not None and bool(row["other"])
+
+
 KEY = text("""
     SELECT k.id, k.tenant_id, k.name, k.scopes, n.settings,
            coalesce(k.last_used_at, k.created_at)

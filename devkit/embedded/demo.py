@@ -21,6 +21,7 @@ from app.dashboard import admins
 from app.devices import service as devices
 from app.infra.errors import Conflict
 from app.infra.runtime import Runtime, open_runtime
+from app.tenants import api_keys
 from app.tenants import service as tenants
 from devkit.embedded.children import EmbeddedError
 from devkit.embedded.lab import ring_once
@@ -166,9 +167,9 @@ async def _make_tenant(stack: Stack) -> tuple[DemoTenant, str]:
 async def _take_over(runtime: Runtime) -> str:
     """Take what an earlier run left: its calls stay to be looked at. Returns a new API key."""
     tenant_id = await tenants.find(runtime, TENANT)
-    for key in await tenants.keys(runtime, tenant_id):
+    for key in await api_keys.every(runtime, tenant_id):
         if key["revoked_at"] is None:
-            await tenants.revoke_key(runtime, tenant_id, key["id"])
+            await api_keys.revoke(runtime, tenant_id, key["id"], confirm=True)
     for user in ("alice", "bob", "carol"):
         for device in await devices.list_of(runtime, tenant_id, user):
             await registration.remove(runtime, tenant_id, user, device["device_id"])

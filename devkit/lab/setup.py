@@ -11,6 +11,7 @@ import httpx
 from app.audit.log import Actor
 from app.infra.errors import NotFound, Unavailable
 from app.infra.runtime import Runtime
+from app.tenants import api_keys
 from app.tenants import service as tenants
 from devkit.lab.apple import SimulatedApple
 from devkit.phone.sources import trusted
@@ -79,9 +80,9 @@ async def open_backend(runtime: Runtime) -> Backend:
         tenant_id = await tenants.find(runtime, TENANT)
     except NotFound:
         tenant_id = (await tenants.create(runtime, TENANT, actor=ACTOR)).id
-    for old in await tenants.keys(runtime, tenant_id):
+    for old in await api_keys.every(runtime, tenant_id):
         if old["name"] in {KEY_NAME, FIRST_KEY} and old["revoked_at"] is None:
-            await tenants.revoke_key(runtime, tenant_id, old["id"], actor=ACTOR)
+            await api_keys.revoke(runtime, tenant_id, old["id"], confirm=True, actor=ACTOR)
     key = await tenants.add_key(runtime, tenant_id, KEY_NAME, SCOPES, actor=ACTOR)
     client = httpx.AsyncClient(
         base_url=runtime.settings.public_url,

@@ -125,6 +125,11 @@ async def by_http(walk: Walk, simulator) -> None:
     await walk.http("PUT", "/v1/settings", "settings.change", {"users_may_ring": True})
     path, off = "/v1/settings/ringing", {"stopped": False}
     await walk.http("PUT", path, "ringing.resume", off)
+    tenant = await tenants.find(walk.site.runtime, "acme")
+    other = await tenants.add_key(walk.site.runtime, tenant, "another", ["calls"])
+    keys = (await api.get("/v1/api-keys")).json()["api_keys"]
+    key = next(one["id"] for one in keys if other.endswith(one["hint"]))
+    await walk.http("DELETE", "/v1/api-keys/{key_id}", "key.revoke", key_id=key)
     kid = (await walk.http("POST", "/v1/signing-secrets", "secret.create"))["kid"]
     await walk.http("DELETE", "/v1/signing-secrets/{kid}", "secret.revoke", kid=kid)
     await walk.http("POST", "/v1/users/{user_id}/tokens", "token.create", user_id="bob")

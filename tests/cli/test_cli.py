@@ -51,9 +51,11 @@ def test_tenant_names_must_say_something(environment: dict[str, str]) -> None:
 
 def test_another_key(environment: dict[str, str]) -> None:
     ringline(environment, "tenant", "create", "Acme")
-    key = ringline(environment, "tenant", "key", "Acme", "--name", "ci", "--scope", "calls")
+    key = ringline(
+        environment, "key", "create", "--tenant", "Acme", "--name", "ci", "--scope", "calls"
+    )
     assert key.startswith("rl_sk_")
-    assert "no tenant" in ringline(environment, "tenant", "key", "Nobody", status=1)
+    assert "no tenant" in ringline(environment, "key", "create", "--tenant", "Nobody", status=1)
 
 
 def test_nothing_starts_with_a_weak_secret(environment: dict[str, str]) -> None:

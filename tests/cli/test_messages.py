@@ -202,7 +202,8 @@ def test_every_command_answers_in_json_and_ids_are_never_cut(database: str, tmp_
     texts.write_text('{"title": "Missed", "body": "{{caller_label}} called"}')
     made = run(
         [["--version"], ["migrate", "--json"], ["tenant", "create", name, "--json"], ["tenant", "list"],
-         ["tenant", "list", "--json"], ["tenant", "key", name, "--json"],
+         ["tenant", "list", "--json"], ["key", "create", "--tenant", name, "--json"],
+         ["key", "list", "--tenant", name, "--json"],
          ["secret", "list", "--tenant", name, "--json"], ["admin", "create", "a@example.com", "--json"],
          ["credential", "list", "--tenant", name, "--json"], ["vault", "status", "--json"],
          ["vault", "rotate", "--json"], ["credential", "audit", "--tenant", name, "--json"],

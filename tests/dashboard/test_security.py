@@ -17,6 +17,7 @@ from app.dashboard import admins, passwords, routes_people
 from app.dashboard.pages import PageRoute
 from app.devices import service as devices
 from app.devices.schemas import DeviceIn
+from app.tenants import api_keys
 from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
 from tests import apps
@@ -140,7 +141,7 @@ async def test_nothing_of_another_tenant_is_under_this_one(site: Site, tenant, s
     )
     body = DeviceIn(device_id="d1", tokens=[{"kind": "voip", "token": "ab" * 32, "app_id": BUNDLE}])
     await registration.register(site.runtime, other, TenantSettings(), "bob", body)
-    key = (await tenants.keys(site.runtime, other))[0]["id"]
+    key = (await api_keys.every(site.runtime, other))[0]["id"]
     mine = f"/dashboard/t/{tenant}"
     assert (await owner.get(f"{mine}/credentials/{made.id}")).status_code == 404
     assert (await owner.get(f"{mine}/user?id=bob")).status_code == 404

@@ -160,6 +160,6 @@ async def test_a_key_for_nothing_is_refused_with_the_nearest_name(
     site: Site, environment: dict[str, str]
 ) -> None:
     await service.create(site.runtime, "acme")
-    words = ("tenant", "key", "acme", "--scope", "cals")
+    words = ("key", "create", "--tenant", "acme", "--scope", "cals")
     said = await asyncio.to_thread(ringline, environment, *words, status=1)
     assert "did you mean 'calls'" in said

@@ -70,6 +70,30 @@ export interface Alive {
   status: "ok";
 }
 
+/** What may be shown of an API key. */
+export interface ApiKey {
+  /** by which it is revoked */
+  id: string;
+  /** what it is for */
+  name: string;
+  /** its last four characters */
+  hint: string;
+  /** what it may do; `*` is everything */
+  scopes: string[];
+  /** when it was made */
+  created_at: string;
+  /** when it was last seen, to the minute */
+  last_used_at: string | null;
+  /** null while it is live */
+  revoked_at: string | null;
+}
+
+/** A tenant's API keys, live ones first, the newest first. */
+export interface ApiKeys {
+  /** 1,000 at most */
+  api_keys: ApiKey[];
+}
+
 /** One try, with the beginning of what the endpoint answered. */
 export interface Attempt {
   /** its id */

@@ -1,9 +1,19 @@
 // Made from the OpenAPI document by `make reference`: change the server, not this file.
 import { Sender, segment } from "./requests.js";
-import type { Accepted, ActIn, ActivateIn, Attempt, AuditLine, Block, Blocks, Call, ChangeIn, ConfirmIn, Credential, CredentialIn, Credentials, DeclineIn, Delivery, Device, DeviceChangeIn, DeviceIn, Devices, EventTypes, FileIn, Handles, HandlesIn, ListedCall, Missed, NewSecret, NewSigningSecret, NewWebhook, OwnCall, PastCall, PreferencesIn, Preview, Registered, ReportIn, RequestIn, Resent, Revoked, RingIn, Ringing, RingingIn, RotateIn, SeenIn, SigningSecrets, TenantSettings, TestPush, TestPushIn, Timeline, UnregisterIn, UserToken, UserTokenIn, VapidIn, VapidKey, Webhook, WebhookIn, Webhooks } from "./models.js";
+import type { Accepted, ActIn, ActivateIn, ApiKeys, Attempt, AuditLine, Block, Blocks, Call, ChangeIn, ConfirmIn, Credential, CredentialIn, Credentials, DeclineIn, Delivery, Device, DeviceChangeIn, DeviceIn, Devices, EventTypes, FileIn, Handles, HandlesIn, ListedCall, Missed, NewSecret, NewSigningSecret, NewWebhook, OwnCall, PastCall, PreferencesIn, Preview, Registered, ReportIn, RequestIn, Resent, Revoked, RingIn, Ringing, RingingIn, RotateIn, SeenIn, SigningSecrets, TenantSettings, TestPush, TestPushIn, Timeline, UnregisterIn, UserToken, UserTokenIn, VapidIn, VapidKey, Webhook, WebhookIn, Webhooks } from "./models.js";
 
 /** One method for each operation of the API. */
 export abstract class Operations extends Sender {
+  /** The tenant's API keys, without the keys. New ones are made by an administrator alone. */
+  listApiKeys(): Promise<ApiKeys> {
+    return this.send<ApiKeys>({ method: "GET", path: `/v1/api-keys`, repeatable: true });
+  }
+
+  /** Revoke an API key, also the one that asks: within a second it is good for nothing. */
+  revokeApiKey(keyId: string, query: { confirm?: boolean } = {}): Promise<void> {
+    return this.send<void>({ method: "DELETE", path: `/v1/api-keys/${segment(keyId)}`, repeatable: true, query });
+  }
+
   /** The tenant's signing secrets, without the secrets. */
   listSigningSecrets(): Promise<SigningSecrets> {
     return this.send<SigningSecrets>({ method: "GET", path: `/v1/signing-secrets`, repeatable: true });

@@ -97,6 +97,32 @@ class Alive(TypedDict):
     """always `ok`"""
 
 
+class ApiKey(TypedDict):
+    """What may be shown of an API key."""
+
+    id: str
+    """by which it is revoked"""
+    name: str
+    """what it is for"""
+    hint: str
+    """its last four characters"""
+    scopes: list[str]
+    """what it may do; `*` is everything"""
+    created_at: str
+    """when it was made"""
+    last_used_at: str | None
+    """when it was last seen, to the minute"""
+    revoked_at: str | None
+    """null while it is live"""
+
+
+class ApiKeys(TypedDict):
+    """A tenant's API keys, live ones first, the newest first."""
+
+    api_keys: list[ApiKey]
+    """1,000 at most"""
+
+
 class Attempt(TypedDict):
     """One try, with the beginning of what the endpoint answered."""
 

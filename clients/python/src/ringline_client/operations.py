@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from ringline_client.models import (
     Accepted,
+    ApiKeys,
     Attempt,
     AuditLine,
     Block,
@@ -56,6 +57,23 @@ from ringline_client.requests import AsyncSender, Request, Sender, segment
 
 class Operations(Sender):
     """Every operation; each waits."""
+
+    def list_api_keys(self) -> ApiKeys:
+        """The tenant's API keys, without the keys. New ones are made by an administrator
+        alone.
+        """
+        return cast("ApiKeys", self._send(Request("GET", "/v1/api-keys", repeatable=True)))
+
+    def revoke_api_key(self, key_id: str, *, confirm: bool | None = None) -> None:
+        """Revoke an API key, also the one that asks: within a second it is good for nothing."""
+        self._send(
+            Request(
+                "DELETE",
+                f"/v1/api-keys/{segment(key_id)}",
+                repeatable=True,
+                query={"confirm": confirm},
+            )
+        )
 
     def list_signing_secrets(self) -> SigningSecrets:
         """The tenant's signing secrets, without the secrets."""
@@ -1064,6 +1082,23 @@ class Operations(Sender):
 
 class AsyncOperations(AsyncSender):
     """Every operation, awaited."""
+
+    async def list_api_keys(self) -> ApiKeys:
+        """The tenant's API keys, without the keys. New ones are made by an administrator
+        alone.
+        """
+        return cast("ApiKeys", await self._send(Request("GET", "/v1/api-keys", repeatable=True)))
+
+    async def revoke_api_key(self, key_id: str, *, confirm: bool | None = None) -> None:
+        """Revoke an API key, also the one that asks: within a second it is good for nothing."""
+        await self._send(
+            Request(
+                "DELETE",
+                f"/v1/api-keys/{segment(key_id)}",
+                repeatable=True,
+                query={"confirm": confirm},
+            )
+        )
 
     async def list_signing_secrets(self) -> SigningSecrets:
         """The tenant's signing secrets, without the secrets."""
