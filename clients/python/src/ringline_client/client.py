@@ -109,15 +109,16 @@ class Ringline(Operations):
             time.sleep(wait)
 
     def _ask(self, request: Request) -> httpx.Response:
-        if self._token is None:
+        token = self._token  # read once: another thread may forget it at any moment
+        if token is None:
             assert callable(self._credential)
-            self._token = self._credential()
+            token = self._token = self._credential()
         response = self._http.request(
             request.method,
             request.path,
             params=request.sent_query(),
             json=request.sent_body(),
-            headers={**request.headers(), "Authorization": f"Bearer {self._token}"},
+            headers={**request.headers(), "Authorization": f"Bearer {token}"},
         )
         self._clock.learn(response.headers)
         return response
@@ -236,11 +237,12 @@ class AsyncRingline(AsyncOperations):
         return response
 
     async def _authorization(self) -> dict[str, str]:
-        if self._token is None:
+        token = self._token
+        if token is None:
             assert callable(self._credential)
             given = self._credential()
-            self._token = await given if inspect.isawaitable(given) else given
-        return {"Authorization": f"Bearer {self._token}"}
+            token = self._token = await given if inspect.isawaitable(given) else given
+        return {"Authorization": f"Bearer {token}"}
 
     def _renew(self) -> bool:
         """Forget the token, so that the next request asks for one; False if nobody can be asked."""
