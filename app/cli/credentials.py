@@ -44,7 +44,8 @@ AppId = Annotated[str | None, typer.Option(help="The app; a certificate names it
 KeyId = Annotated[str | None, typer.Option(help="Of a .p8; also read from AuthKey_<id>.p8.")]
 TeamId = Annotated[str | None, typer.Option(help="Of a .p8: ten characters.")]
 Environments = Annotated[
-    list[str] | None, typer.Option("--environment", help="production, sandbox; default: both.")
+    list[str] | None,
+    typer.Option("--environment", help="Of Apple's: production, sandbox; default: both."),
 ]
 Password = Annotated[bool, typer.Option("--password", help="Ask for the file's password.")]
 PasswordFile = Annotated[

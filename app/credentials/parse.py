@@ -87,6 +87,8 @@ def fit(parsed: ParsedFile, app_id: str | None, environments: Sequence[str] | No
 def _environments(parsed: ParsedFile, wanted: Sequence[str] | None) -> tuple[str, ...]:
     """Those wanted; a development certificate must be wanted as such, lest production be silent."""
     if parsed.kind == "google_service_account":
+        if SANDBOX in (wanted or ()):
+            raise reject("environments_not_googles")
         return parsed.environments  # Google has one
     asked = tuple(name for name in BOTH if name in (wanted or ()))
     if not asked:

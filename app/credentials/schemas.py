@@ -73,7 +73,9 @@ class CredentialIn(FileIn):
     key_id: Name | None = Field(None, description="of a `.p8` key", examples=["K1B2C3D4E5"])
     team_id: Name | None = Field(None, description="of a `.p8` key", examples=["A1B2C3D4E5"])
     environments: Environments | None = Field(
-        None, description="where it may push; else what it says itself", examples=[["production"]]
+        None,
+        description="where it may push, else what it says itself; `sandbox` is Apple's alone",
+        examples=[["production"]],
     )
 
     @property

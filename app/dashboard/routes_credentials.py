@@ -110,6 +110,8 @@ def _wants(refusal: AppError | None, brought: Held) -> set[str]:
         return {"password"}
     if code == "development_certificate":
         return {"sandbox"}
+    if code == "environments_not_googles":
+        return {"production"}
     if code == "app_id_ambiguous":
         return {"app"}
     if code == "app_id_missing" and brought.data.lstrip()[:1] == b"{":

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import re
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 
@@ -10,6 +12,8 @@ from app.credentials.files.refusals import Refused
 from app.credentials.parse import Upload, examine
 from app.fcm.account import ServiceAccount
 from devkit.simulator.google.accounts import Accounts
+from tests.dashboard.conftest import *  # noqa: F403  (settings, runtime, site, tenant)
+from tests.dashboard.conftest import Site, post, token_of
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 TOKEN_URL = "https://oauth2.googleapis.com/token"
@@ -92,6 +96,38 @@ def test_what_is_mistaken_for_one_is_named(data: bytes, code: str, said: str) ->
     assert said in caught.value.detail
     assert GOOD["private_key"][60:100] not in caught.value.detail
     assert "PRIVATE KEY" not in caught.value.detail
+
+
+@pytest.mark.parametrize("wanted", [["sandbox"], ["production", "sandbox"]])
+def test_it_is_not_brought_for_a_sandbox_that_google_does_not_have(wanted: list[str]) -> None:
+    file = Upload(data=json.dumps(GOOD).encode(), app_id=APP, environments=wanted)
+    with pytest.raises(Refused) as caught:
+        examine(file, NOW)
+    [fault] = caught.value.more["errors"]
+    assert (fault["field"], fault["code"]) == ("environments", "environments_not_googles")
+    assert "Leave `environments` away" in fault["detail"]
+    for good in (None, [], ["production"]):
+        file = Upload(data=json.dumps(GOOD).encode(), app_id=APP, environments=good)
+        assert examine(file, NOW).environments == ("production",)
+
+
+async def test_the_page_offers_to_look_again_without(site: Site, tenant: UUID) -> None:
+    owner = await site.admin()
+    at = f"/dashboard/t/{tenant}/credentials"
+    data = {"csrf": token_of(owner), "app_id": APP, "sandbox": "yes"}
+    file = {"file": ("account.json", json.dumps(GOOD).encode())}
+    refused = await owner.post(f"{at}/preview", data=data, files=file)
+    assert refused.status_code == 422
+    assert "Google has one service" in refused.text
+    assert "Look again, without sandbox" in refused.text
+    held = re.search(r'name="held" value="([^"]+)"', refused.text)
+    assert held
+    assert 'name="sandbox"' not in refused.text
+    app = re.search(r'type="hidden" name="app_id" value="([^"]+)"', refused.text)
+    assert app
+    again = await post(owner, f"{at}/preview", held=held[1], app_id=app[1])
+    assert again.status_code == 200
+    assert "Google service" in again.text
 
 
 def test_it_serves_one_app_that_must_be_named() -> None:

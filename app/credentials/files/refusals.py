@@ -28,7 +28,7 @@ EXPORT = (
 REQUEST = "or let `ringline credential request` make key and request here, and bring back the .cer"
 
 
-FIELDS: Final = ("app_id", "key_id", "team_id")
+FIELDS: Final = ("app_id", "key_id", "team_id", "environments")
 """What is given beside a file: a refusal of one names it."""
 
 
@@ -306,6 +306,13 @@ EXPLANATIONS: dict[str, Explanation] = {
         "A phone's token is good for one project: with another, every phone would be refused.",
         "Choose the account of the same project; or, if the app has moved, retire the credential "
         "in use first.",
+    ),
+    "environments_not_googles": Explanation(
+        "Environments are said of a service account, with sandbox among them.",
+        "Sandbox and production are Apple's; Google has one service, by which every phone would "
+        "ring.",
+        'Leave `environments` away, or say ["production"] (`--environment production`), which is '
+        "the same.",
     ),
     "unusable_certificate": Explanation(
         "The TLS library of this server does not take this certificate ({why}).",

@@ -271,7 +271,7 @@ export interface CredentialIn {
   key_id?: string | null;
   /** of a `.p8` key */
   team_id?: string | null;
-  /** where it may push; else what it says itself */
+  /** where it may push, else what it says itself; `sandbox` is Apple's alone */
   environments?: ("production" | "sandbox")[] | null;
 }
 

@@ -328,7 +328,7 @@ class CredentialIn(TypedDict):
     team_id: NotRequired[str | None]
     """of a `.p8` key"""
     environments: NotRequired[list[Literal["production", "sandbox"]] | None]
-    """where it may push; else what it says itself"""
+    """where it may push, else what it says itself; `sandbox` is Apple's alone"""
 
 
 class Credential(TypedDict):
