@@ -1,13 +1,14 @@
-"""Rows of kept answers: what a request with an `Idempotency-Key` was told, for 24 hours."""
+"""Rows of kept answers: what a request with an `Idempotency-Key`, or a form of the dashboard, was
+told, for 24 hours."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 
 from app.calls.models import Idempotency
-from app.infra.db import Connection, Joined, Row, Shape, insert_rows, many
+from app.infra.db import Connection, Joined, Row, Shape, clock, insert_rows, many
 from app.infra.unreadable import Unreadable, unreadable
 
 KeptKey = tuple[UUID, str, str]
@@ -77,6 +78,27 @@ def told(row: Row) -> dict[str, Any] | Unreadable | None:
 async def forget_answers(session: Connection, keys: Sequence[KeptKey]) -> None:
     """Take back answers kept in this transaction whose call did not come about."""
     await session.execute(UNKEEP, _columns(keys))
+
+
+ANSWERED = text("""
+    UPDATE idempotency SET answer = :answer
+    WHERE tenant_id = :tenant AND owner = :owner AND key = :key
+""").bindparams(bindparam("answer", type_=Idempotency.__table__.c.answer.type))
+
+
+async def take(session: Connection, key: KeptKey, digest: bytes) -> bool:
+    """Whether this key is the caller's from now on; else somebody has it, and `answer` is kept."""
+    tenant_id, owner, name = key
+    row = {"tenant_id": tenant_id, "owner": owner, "key": name, "body_digest": digest}
+    row |= {"session_id": None, "answer": None, "created_at": await clock(session)}
+    return bool(await keep_answers(session, [row]))
+
+
+async def answered(session: Connection, key: KeptKey, answer: dict[str, Any]) -> None:
+    """Keep what the request that took this key was answered."""
+    tenant_id, owner, name = key
+    values = {"tenant": tenant_id, "owner": owner, "key": name, "answer": answer}
+    await session.execute(ANSWERED, values)
 
 
 async def forget_user(session: Connection, tenant_id: UUID, user_id: str) -> None:

@@ -147,7 +147,8 @@ class Ring(Base):
 class Idempotency(Base):
     """The answer to a request with an `Idempotency-Key`, kept for 24 hours.
 
-    `owner`: `key:<id>` of the API key, or `user:<id>`, whose request it was.
+    `owner`: `key:<id>` of the API key, or `user:<id>`, whose request it was; or `form:<id>` of the
+    administrator whose form of the dashboard it was (`app.dashboard.once`).
     """
 
     __tablename__ = "idempotency"

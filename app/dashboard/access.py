@@ -18,7 +18,14 @@ from app.core.numerals import decimal_of
 from app.core.text import is_storable
 from app.dashboard import admins
 from app.dashboard.admins import Visitor
-from app.dashboard.pages import BASE, FactorFirst, PasswordFirst, SignInNeeded, nothing_here
+from app.dashboard.pages import (
+    BASE,
+    FactorFirst,
+    PasswordFirst,
+    SignInNeeded,
+    StaleForm,
+    nothing_here,
+)
 from app.http.acting import runtime_of
 from app.http.pages import check_origin
 from app.infra.errors import Forbidden, Invalid
@@ -125,7 +132,7 @@ async def checked(request: Request, visitor: Visitor) -> None:
         field = (await fields_of(request)).get("csrf")
         given = field if isinstance(field, str) else ""
     if not hmac.compare_digest(given.encode(), visitor.csrf.encode()):
-        raise Forbidden("stale_form", "This form is not of your session. Reload and try again.")
+        raise StaleForm
 
 
 async def changed(request: Request) -> Visitor:

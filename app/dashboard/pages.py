@@ -1,5 +1,6 @@
 """Rendering: templates, what every page is given, headers, and how an error looks to a person."""
 
+import secrets
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from app.dashboard.typed import filled
 from app.http.pages import HEADERS, read_files
 from app.http.problems import field_errors
 from app.infra import clock
-from app.infra.errors import AppError, Invalid, NotFound, TooMany, Unavailable
+from app.infra.errors import AppError, Forbidden, Invalid, NotFound, TooMany, Unavailable
 from app.infra.outage import is_away, is_transient
+from app.infra.urls import BadUrl, http_url
 
 BASE = "/dashboard"
 BAD_REQUEST = 400
+STALE = "stale.html"
 HERE = Path(__file__).resolve().parent
 STATIC = read_files(sorted((HERE / "static").iterdir()))
 
@@ -34,6 +37,13 @@ class PasswordFirst(Exception):
 
 class FactorFirst(Exception):
     """This server asks for a second factor, and the visitor has none yet."""
+
+
+class StaleForm(Forbidden):
+    """A form that was not made for this session, as after signing in anew."""
+
+    def __init__(self) -> None:
+        super().__init__("stale_form", "This form is not of your session. Reload and try again.")
 
 
 class SignInNeeded(Exception):
@@ -48,6 +58,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals |= {"form_id": lambda: secrets.token_urlsafe(18)}
     made.globals |= {"static": f"{BASE}/static/{STATIC.version}", "base": BASE, "words": words}
     made.filters |= {
         "when": words.when,
@@ -75,7 +86,7 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         "standing": getattr(request.state, "standing", UNKNOWN),
     }
     page = TEMPLATES.get_template(template).render(known | values)
-    typed = _typed(request) if status >= BAD_REQUEST else {}
+    typed = _typed(request) if status >= BAD_REQUEST and template != STALE else {}
     if typed:
         page = filled(page, request.url.path, typed, _sentence(values.get("problem")))
     return HTMLResponse(page, status_code=status)
@@ -144,6 +155,8 @@ def _shown(request: Request, error: Exception) -> Response | None:
         return moved("/password")
     if isinstance(error, FactorFirst):
         return moved("/me")
+    if isinstance(error, StaleForm):
+        return _stale_form(request, error)
     if isinstance(error, AppError):
         return error_page(request, error)
     if isinstance(error, RequestValidationError):
@@ -190,6 +203,46 @@ def _sign_in_first(request: Request) -> Response:
     if request.method != "GET":  # a session that ended while a form was filled in
         return moved("/sign-in", "nothing_saved")
     return moved(f"/sign-in?next={quote(path, safe='')}" if path.strip("/") else "/sign-in")
+
+
+NEVER_BACK = {"password", "old", "new", "again", "code", "passkey", "credential"}
+"""Fields that no page gives back."""
+NOT_TYPED = {"csrf", "once", "held"}
+MOST_SHOWN = 2_000
+"""Characters of a field that are shown; it is sent again whole."""
+
+
+def _stale_form(request: Request, error: StaleForm) -> Response:
+    """What was typed, and a button that sends it again in the present session.
+
+    Only of a form that a browser says to be of our own page (`check_origin` has refused another's):
+    the button is pressed by who has read what it sends, on a page that no other frames. What holds
+    a password or a file is typed anew on its own page.
+    """
+    form = getattr(request, "_form", None) or FormData()
+    items = [(name, one) for name, one in form.multi_items() if name != "csrf"]
+    ours = request.headers.get("origin") or request.headers.get("sec-fetch-site") == "same-origin"
+    whole = all(isinstance(one, str) and (name not in NEVER_BACK or not one) for name, one in items)
+    if request.headers.get("x-csrf-token") is not None or not form or not ours:
+        return error_page(request, error)
+    typed = [
+        (name, one[:MOST_SHOWN])
+        for name, one in items
+        if isinstance(one, str) and one and name not in NEVER_BACK | NOT_TYPED
+    ]
+    return render(
+        request, STALE, status=error.status, typed=typed, back=_page_of_form(request),
+        again=items if whole else None,
+    )  # fmt: skip
+
+
+def _page_of_form(request: Request) -> str:
+    """The page that the form is on, as far as the browser says: one below `/dashboard`, or that."""
+    try:
+        said = http_url(request.headers.get("referer", ""))
+    except BadUrl:
+        return BASE + "/"
+    return said.target if said.path.startswith(BASE + "/") else BASE + "/"
 
 
 def error_page(request: Request, error: AppError) -> Response:

@@ -14,6 +14,7 @@ from app.credentials.rows import CredentialRow
 from app.credentials.schemas import credential_out, understood_out
 from app.dashboard import sealed_upload as held
 from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, file_of, text_of
+from app.dashboard.once import once
 from app.dashboard.pages import BASE, PageRoute, file, moved, render
 from app.dashboard.sealed_upload import Held
 from app.infra import clock
@@ -69,6 +70,7 @@ async def preview(request: Request, place: Operator) -> Response:
 
 
 @router.post("/add")
+@once
 async def add(request: Request, place: Operator) -> Response:
     """Store what was looked at, and ask Apple about it."""
     form = await fields_of(request)
@@ -122,6 +124,7 @@ def _wants(refusal: AppError | None, brought: Held) -> set[str]:
 
 
 @router.post("/request")
+@once
 async def make_request(request: Request, place: Operator) -> Response:
     """The first of three steps: a key that stays here, and its signing request."""
     app_id = text_of(await fields_of(request), "app_id")
@@ -133,6 +136,7 @@ async def make_request(request: Request, place: Operator) -> Response:
 
 
 @router.post("/vapid")
+@once
 async def make_vapid(request: Request, place: Operator) -> Response:
     """A VAPID key for a web app, in use from now on."""
     form = await fields_of(request)

@@ -62,7 +62,12 @@ async def second_step(request: Request) -> Response:
     if not cookie:
         return moved("/sign-in")
     if not hmac.compare_digest(csrf_of(cookie), text_of(form, "form")):
-        raise Forbidden("stale_form", "This form is too old. Sign in again.")
+        found = await second_factor.waiting(runtime, cookie)
+        if found is None:
+            return moved("/sign-in")
+        too_old = "This form was too old: try again."
+        to = text_of(form, "next")
+        return _second(request, found, cookie, status=Forbidden.status, next=to, problem=too_old)
     browser = Browser(
         source_of(request), cookie_of(request, COOKIE), cookie_of(request, KNOWN_COOKIE)
     )

@@ -28,6 +28,7 @@ from app.dashboard.access import (
     text_of,
 )
 from app.dashboard.known_browsers import GOOD_FOR
+from app.dashboard.once import once
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.sign_in import Browser, check_present_password
 from app.dashboard.sign_in import sign_in as signing_in
@@ -86,7 +87,14 @@ async def sign_in(request: Request) -> Response:
     form = await fields_of(request)
     seed = cookie_of(request, FORM_COOKIE) or ""
     if not seed or not hmac.compare_digest(_form_mark(seed), text_of(form, "form")):
-        raise Forbidden("stale_form", "This form is too old. Go back, reload and try again.")
+        return _sign_in_form(
+            request,
+            status=Forbidden.status,
+            next=text_of(form, "next"),
+            email=text_of(form, "email"),
+            problem="This form was too old: say your password again.",
+            nobody=False,
+        )
     email, password = text_of(form, "email"), str(form.get("password", ""))
     try:
         browser = Browser(
@@ -173,6 +181,7 @@ async def _admins(request: Request, *, status: int = 200, **values: object) -> R
 
 
 @router.post("/admins")
+@once
 async def add_admin(request: Request, visitor: Owner) -> Response:
     """Make an administrator; the page shows their one-time password, this once."""
     form = await fields_of(request)
@@ -196,12 +205,14 @@ async def change_role(request: Request, visitor: Owner, admin_id: RowId) -> Resp
 
 
 @router.post("/admins/{admin_id}/reset")
+@once
 async def reset_admin(request: Request, visitor: Owner, admin_id: RowId) -> Response:
     """Give an administrator a new one-time password; the page shows it, this once."""
     return await _reset(request, visitor, admin_id, factors=False)
 
 
 @router.post("/admins/{admin_id}/factors")
+@once
 async def forget_factors(request: Request, visitor: Owner, admin_id: RowId) -> Response:
     """Forget an administrator's second factors, and give a new password: who has lost all."""
     return await _reset(request, visitor, admin_id, factors=True)
@@ -250,6 +261,7 @@ async def _tenants(
 
 
 @router.post("/tenants")
+@once
 async def add_tenant(request: Request, visitor: Owner) -> Response:
     """Make a tenant; the page shows its API key and signing secret, this once."""
     name = text_of(await fields_of(request), "name")

@@ -18,6 +18,7 @@ from app.core.payload import ANDROID_PROFILES, PROFILES, Profile, TemplateError,
 from app.core.text import clean_name
 from app.credentials import service as credentials
 from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, number_of, text_of
+from app.dashboard.once import once
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.dashboard.previewing import ANDROID, preview
 from app.http.problems import sentence_of
@@ -84,6 +85,7 @@ def _rules(settings: TenantSettings) -> dict[str, str]:
 
 
 @router.post("/keys")
+@once
 async def add_key(request: Request, place: Operator) -> Response:
     """Make a key; the page shows it, this once."""
     form = await fields_of(request)
@@ -110,6 +112,7 @@ async def revoke_key(request: Request, place: Operator, key_id: RowId) -> Respon
 
 
 @router.post("/secrets")
+@once
 async def add_secret(request: Request, place: Operator) -> Response:
     """Make another signing secret; the page shows it, this once."""
     try:

@@ -17,6 +17,7 @@ from app.core.identifiers import is_user_id
 from app.credentials import store as credentials
 from app.dashboard import store_lists
 from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
+from app.dashboard.once import once
 from app.dashboard.pages import BASE, PageRoute, moved, nothing_here, render
 from app.devices import store as devices
 from app.devices import test_push as trial
@@ -106,6 +107,7 @@ async def _user_of(request: Request) -> str:
 
 
 @router.post("/user/ring")
+@once
 async def ring(request: Request, place: Operator) -> Response:
     """Ring all phones of a user with a real call, and go to its story."""
     user_id = await _user_of(request)

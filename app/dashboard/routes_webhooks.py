@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
+from app.dashboard.once import once
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.http.problems import sentence_of
 from app.infra.errors import AppError
@@ -57,6 +58,7 @@ async def _tags(place: TenantPage, some: Sequence[Endpoint]) -> dict[UUID, tuple
 
 
 @router.post("")
+@once
 async def add(request: Request, place: Operator) -> Response:
     """A new endpoint; the page shows its secret, this once."""
     form = await fields_of(request)
@@ -116,6 +118,7 @@ async def switch(request: Request, place: Operator, webhook_id: RowId) -> Respon
 
 
 @router.post("/{webhook_id}/rotate")
+@once
 async def rotate(request: Request, place: Operator, webhook_id: RowId) -> Response:
     """A new secret, shown this once; the old one signs too for a day."""
     overlap = min(OVERLAP, LONGEST_OVERLAP)
