@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.core.call import Decision, Member, Refused, Ring
+from app.core.call import CallKit, Decision, Member, Outcome, Refused, Ring
 from app.core.suppression import Why
 from app.infra.errors import AppError, Conflict, Forbidden, Gone, Invalid, NotFound
 
@@ -22,10 +22,31 @@ def is_unseen(member: Member | None, *, hidden: bool, ring: UUID | None = None) 
     return blocked and hidden and ring is None
 
 
-def refusal(decision: Decision, ring: Ring | None, *, hidden: bool) -> AppError:
-    """Why a command was refused; `ring` is the one that was meant, `hidden` as in `service.act`."""
+def callkit_reason_for(device: str | None, member: Member | None, ring: Ring | None) -> int | None:
+    """CallKit's reason why this device's screen is over: a ring's own is for the devices beside it.
+
+    Who has answered, or has held the call since, is not told that somebody else did.
+    """
+    if ring is None or ring.callkit_reason is None:
+        return None
+    holders = (ring.device, member.device_id if member is not None else None)
+    if ring.outcome is Outcome.ACCEPTED and device is not None and device in holders:
+        return CallKit.REMOTE_ENDED.value
+    return int(ring.callkit_reason)
+
+
+def refusal(
+    decision: Decision,
+    ring: Ring | None,
+    member: Member | None,
+    device: str | None,
+    *,
+    hidden: bool,
+) -> AppError:
+    """Why a command of a member's device was refused; `ring` is the one that was meant, `hidden` as
+    in `service.act`."""
     call = decision.call
-    callkit_reason = int(ring.callkit_reason) if ring and ring.callkit_reason else None
+    callkit_reason = callkit_reason_for(device, member, ring)
     match decision.refusal:
         case Refused.NOT_A_MEMBER:
             return (

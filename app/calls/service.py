@@ -142,7 +142,8 @@ async def act(
         async with runtime.database.autocommit() as session:
             ring = await store.ring(session, tenant_id, meant)
     if done.decision.refusal is not None:
-        raise refusal(done.decision, ring, hidden=hidden)
+        device: str | None = getattr(command, "device", None)
+        raise refusal(done.decision, ring, member, device, hidden=hidden)
     return Seen(done.stored, call, ring)
 
 

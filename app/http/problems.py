@@ -102,8 +102,9 @@ CODES = {
 OF_A_NAME = "[key]"
 """pydantic's place of what is wrong with a name in an object, after that name."""
 NO_OBJECT = frozenset({"missing", "model_attributes_type", "model_type", "dict_type"})
-OF_TEXT = {"too_long": ("most", "max_length"), "too_short": ("least", "min_length")}
-"""pydantic speaks of items where a text was looked at before it was measured."""
+MOST, LEAST = ("most", "max_length"), ("least", "min_length")
+OF_TEXT = {"too_long": MOST, "too_short": LEAST, "string_too_long": MOST, "string_too_short": LEAST}
+"""pydantic speaks of items where a text was looked at before it was measured, else of a String."""
 NAMED = re.compile(r"([a-z_]+(?:\.[a-z0-9_\-]+)*): (.+)", re.DOTALL)
 OURS = (
     (re.compile(r"Input should "), "must "),

@@ -177,3 +177,26 @@ async def test_a_call_that_is_not_due_after_all_is_looked_at_when_it_is(tenant: 
             id=call["session_id"],
         )
     )
+
+
+async def test_who_has_answered_is_not_told_that_somebody_else_has(tenant: Tenant) -> None:
+    """CallKit's reason of a ring is for the devices beside the one that answered."""
+    first, beside = await tenant.phone("bob"), await tenant.phone("bob")
+    await tenant.phone("carol")
+    call = await tenant.ring("bob", "carol")
+    for device, command, code, reason in (
+        (first, "accept", None, None),
+        (beside, "accept", "answered_elsewhere", 4),
+        (first, "leave", None, None),
+        (first, "accept", "ring_settled", 2),
+        (beside, "accept", "ring_settled", 4),
+        (beside, "join", None, None),
+        (None, "end", None, None),
+        (first, "heartbeat", "call_ended", 2),
+        (beside, "heartbeat", "call_ended", 2),
+        (beside, "accept", "call_ended", 2),
+    ):
+        by = ("bob", device.device_id) if device else ()
+        answer = await tenant.act(call, command, *by)
+        said = answer.json()
+        assert (said.get("code"), said.get("callkit_reason")) == (code, reason), (command, said)

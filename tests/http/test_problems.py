@@ -129,6 +129,7 @@ def test_a_text_is_measured_in_characters() -> None:
     for model, body, said in (
         (WebhookIn, {"url": "x" * 2_049}, "must have at most 2,048 characters"),
         (ActivateIn, {"token": "x"}, "must have at least 10 characters"),
+        (DeviceIn, {"name": "x" * 201, "tokens": [TOKEN]}, "must have at most 200 characters"),
     ):
         (error,) = told(model, body)
         assert error["detail"] == said
