@@ -39,6 +39,7 @@ PARAMETERS = {
     "device_id": "the device, as its app names it",
     "blocked_id": "who is not to ring that user",
     "credential_id": "which credential",
+    "key_id": "which API key, by the `id` it is listed with",
     "webhook_id": "which webhook",
     "event_id": "which event, by the `id` that webhooks are sent",
     "app_id": "only of this app",
