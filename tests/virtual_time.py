@@ -5,10 +5,12 @@ For rules about times, held exactly and at once: no machine is too slow for them
 
 import asyncio
 import selectors
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 Result = TypeVar("Result")
+Given = ParamSpec("Given")
 
 
 class _Skipping(selectors.DefaultSelector):
@@ -40,6 +42,18 @@ def in_virtual_time(test: Coroutine[Any, Any, Result]) -> Result:
     """Run it to its end on such a loop."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(test)
+
+
+def virtually(
+    test: Callable[Given, Coroutine[Any, Any, Result]],
+) -> Callable[Given, Result]:
+    """A test that runs on such a loop."""
+
+    @wraps(test)
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        return in_virtual_time(test(*args, **kwargs))
+
+    return run
 
 
 def work(seconds: float) -> None:

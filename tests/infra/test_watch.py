@@ -3,8 +3,10 @@
 import asyncio
 
 from app.infra.watch import Watch
+from tests.virtual_time import virtually
 
 
+@virtually
 async def test_what_lasts_too_long_is_told_of_once_in_order_and_what_ended_is_not() -> None:
     over: list[str] = []
     watch: Watch[str] = Watch(0.05, over.append)
@@ -30,6 +32,7 @@ async def test_what_lasts_too_long_is_told_of_once_in_order_and_what_ended_is_no
     assert watch._timer is None
 
 
+@virtually
 async def test_whoever_hears_may_raise_begin_and_end_others_and_the_rest_are_told_of() -> None:
     over: list[int] = []
     loop, raised = asyncio.get_running_loop(), []
@@ -51,6 +54,7 @@ async def test_whoever_hears_may_raise_begin_and_end_others_and_the_rest_are_tol
     assert [type(one) for one in raised] == [KeyError]
 
 
+@virtually
 async def test_after_its_close_nothing_is_told_of_that_was_begun_before() -> None:
     over: list[str] = []
     watch: Watch[str] = Watch(0.02, over.append)
