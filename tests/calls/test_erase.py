@@ -273,3 +273,26 @@ async def test_a_stop_that_is_taken_while_the_erased_user_is_taken_out_names_the
         "SELECT 1 FROM pushes WHERE tenant_id = :tenant AND (token <> '' OR user_id = 'bob')"
     )
     assert not await backend.rows("SELECT 1 FROM erasures WHERE user_id IS NOT NULL")
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["unknown", "known"])
+async def test_who_was_only_ever_added_to_a_live_call_is_erased_too(
+    backend: Tenant, *, known: bool
+) -> None:
+    if known:
+        await backend.phone("carol", "d1")
+    call = await backend.ring("bob")
+    for _ in range(2):  # the second time it is known to live by its process
+        answer = await backend.api.post(
+            "/v1/calls", json={"id": call["id"], "caller": {"id": "alice"}, "callees": ["carol"]}
+        )
+        assert answer.status_code == 202, answer.text
+    assert {one["user_id"] for one in (await backend.read(call))["members"]} >= {"bob", "carol"}
+    assert (await backend.api.delete("/v1/users/carol")).status_code == 204
+    named = await backend.rows(
+        "SELECT 1 FROM members WHERE tenant_id = :tenant AND user_id = 'carol'"
+        " UNION ALL SELECT 1 FROM rings r JOIN calls c ON c.id = r.session_id"
+        " WHERE c.tenant_id = :tenant AND r.user_id = 'carol'"
+        " UNION ALL SELECT 1 FROM events WHERE tenant_id = :tenant AND data::text LIKE '%carol%'"
+    )
+    assert named == []
