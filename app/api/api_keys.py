@@ -9,21 +9,16 @@ from pydantic import BaseModel, Field
 
 from app.api.models import MANY, Name, Word
 from app.http.acting import actor_of, runtime_of
-from app.http.auth import server
+from app.http.auth import server_with
 from app.infra.fields import FlagText, RowId
 from app.tenants import api_keys as service
-from app.tenants.caller import Caller, require_scope
+from app.tenants.caller import Caller
 
 router = APIRouter(prefix="/v1/api-keys", tags=["settings"])
 MOST = 1_000
 
 
-async def _admin(caller: Annotated[Caller, Depends(server)]) -> Caller:
-    require_scope(caller, "secrets")
-    return caller
-
-
-Admin = Annotated[Caller, Depends(_admin)]
+Admin = Annotated[Caller, Depends(server_with("secrets"))]
 
 
 class ApiKeyOut(BaseModel):

@@ -20,20 +20,15 @@ from app.credentials.schemas import (
 )
 from app.devices import test_push as trial
 from app.http.acting import actor_of, runtime_of
-from app.http.auth import server
+from app.http.auth import server_with
 from app.infra import clock
 from app.infra.fields import AppId, FlagText, RowId
-from app.tenants.caller import Caller, require_scope
+from app.tenants.caller import Caller
 
 router = APIRouter(prefix="/v1/credentials", tags=["credentials"])
 
 
-async def _admin(caller: Annotated[Caller, Depends(server)]) -> Caller:
-    require_scope(caller, "credentials")
-    return caller
-
-
-Admin = Annotated[Caller, Depends(_admin)]
+Admin = Annotated[Caller, Depends(server_with("credentials"))]
 
 
 def _out(row: CredentialRow) -> dict[str, Any]:

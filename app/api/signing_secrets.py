@@ -8,21 +8,16 @@ from pydantic import BaseModel, Field
 
 from app.api.models import MANY, Secret, Word
 from app.http.acting import actor_of, runtime_of
-from app.http.auth import server
+from app.http.auth import server_with
 from app.http.encoded_slashes import segment
 from app.infra.fields import FlagText, Said
 from app.tenants import signing_secrets as service
-from app.tenants.caller import Caller, require_scope
+from app.tenants.caller import Caller
 
 router = APIRouter(prefix="/v1/signing-secrets", tags=["settings"])
 
 
-async def _admin(caller: Annotated[Caller, Depends(server)]) -> Caller:
-    require_scope(caller, "secrets")
-    return caller
-
-
-Admin = Annotated[Caller, Depends(_admin)]
+Admin = Annotated[Caller, Depends(server_with("secrets"))]
 Kid = Annotated[
     str, Said(maxLength=64), Path(pattern=r"^[A-Za-z0-9_\-]{1,64}$", description="The secret's id.")
 ]

@@ -19,11 +19,11 @@ from app.api.paging import Cursor, place, row_place
 from app.core.cursor import cursor_of
 from app.core.event import rfc3339
 from app.http.acting import actor_of, runtime_of
-from app.http.auth import server
+from app.http.auth import server_with
 from app.http.encoded_slashes import segment
 from app.infra.db import Row
 from app.infra.fields import RowId, Text, WholeText, Within
-from app.tenants.caller import Caller, require_scope
+from app.tenants.caller import Caller
 from app.webhooks import service as webhook
 from app.webhooks.endpoints import Endpoint
 from app.webhooks.schemas import ChangeIn, RotateIn, WebhookIn
@@ -33,12 +33,7 @@ MOST = 200
 EventId = Annotated[Text, Path(max_length=100)]
 
 
-async def _admin(caller: Annotated[Caller, Depends(server)]) -> Caller:
-    require_scope(caller, "webhooks")
-    return caller
-
-
-Admin = Annotated[Caller, Depends(_admin)]
+Admin = Annotated[Caller, Depends(server_with("webhooks"))]
 Limit = Annotated[WholeText, Within(1, MOST, "invalid_field"), Query()]
 
 

@@ -3,7 +3,6 @@
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
-from uuid import UUID
 
 import orjson
 import typer
@@ -172,18 +171,14 @@ def key_revoke(
         return found
 
     found = with_runtime(work)
-    shown = {"id": str(found["id"]), "name": found["name"], "hint": found["hint"]}
+    shown = {"id": found["id"], "name": found["name"], "hint": found["hint"]}
     answer(shown | {"state": "revoked"}, f"revoked: {found['name']} (...{found['hint']})")
 
 
 def told(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as it is written: times and ids as text."""
+    """A row as it is written: times as text."""
     return {
-        name: rfc3339(value)
-        if isinstance(value, datetime)
-        else str(value)
-        if isinstance(value, UUID)
-        else value
+        name: rfc3339(value) if isinstance(value, datetime) else value
         for name, value in row.items()
     }
 

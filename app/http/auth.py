@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache, partial
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Depends, Request
 from structlog.contextvars import bind_contextvars
 
 from app import access
@@ -22,7 +22,7 @@ from app.infra.safe_http import SafeHttp
 from app.infra.tasks import Tasks
 from app.infra.vault import Keyring
 from app.tenants import erasures, revocations, store
-from app.tenants.caller import Caller, require_server_or_user
+from app.tenants.caller import Caller, require_scope, require_server_or_user
 from app.tenants.jwks import WITHIN, KeySets, known_key
 from app.tenants.revocations import Revocations, Revoked
 from app.tenants.schemas import UserTokenRules, tenant_settings
@@ -318,3 +318,13 @@ async def server(request: Request) -> Caller:
     if caller.kind != "server":
         raise Forbidden("not_allowed", "this needs an API key")
     return caller
+
+
+def server_with(scope: str) -> Callable[[Caller], Awaitable[Caller]]:
+    """The tenant's backend, by an API key that has this scope (403 for any other)."""
+
+    async def admin(caller: Annotated[Caller, Depends(server)]) -> Caller:
+        require_scope(caller, scope)
+        return caller
+
+    return admin

@@ -57,6 +57,14 @@ def act(
         _finish(connection, stream, arrival, shaped, fault, deliver)
 
 
+async def waited(scripted: Scripted[RequestFault]) -> None:
+    """The fault's delay, and its hold until it is let go of."""
+    if scripted.fault.delay:  # else held from the next turn on: who hears of it may let go of it
+        await asyncio.sleep(scripted.fault.delay)
+    if scripted.fault.hold:
+        await scripted.wait_released()
+
+
 async def _later(
     connection: "ApnsConnection",
     stream: Stream,
@@ -65,10 +73,7 @@ async def _later(
     scripted: Scripted[RequestFault],
     deliver: Deliver | None,
 ) -> None:
-    if scripted.fault.delay:  # else held from the next turn on: who hears of it may let go of it
-        await asyncio.sleep(scripted.fault.delay)
-    if scripted.fault.hold:
-        await scripted.wait_released()
+    await waited(scripted)
     if connection.is_open(stream):
         _finish(connection, stream, arrival, answer, scripted.fault, deliver)
         connection.flush_soon()

@@ -1,6 +1,5 @@
 """A connection that may speak HTTP/1.1 in the place of HTTP/2, with the same rules on top."""
 
-import asyncio
 from collections.abc import Callable
 
 from devkit.simulator import acting, intake
@@ -64,10 +63,7 @@ class OldConnection(ApnsConnection):
         self, stream: Stream, answer: Answer, deliver: Deliver, scripted: Scripted[RequestFault]
     ) -> None:
         fault = scripted.fault
-        if fault.delay:  # as in acting
-            await asyncio.sleep(fault.delay)
-        if fault.hold:
-            await scripted.wait_released()
+        await acting.waited(scripted)
         if fault.cut is not None:
             whole = self._whole(answer)
             self.stream.write(whole[: whole.index(b"\r\n\r\n") + 4 + (fault.cut == "body")])
