@@ -101,7 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             ending.push_async_callback(streams.close)
             streams.start()
             ending.push_async_callback(app.state.gate.close)
-            app.state.gate.start(streams.revoked)
+            app.state.gate.start(streams.revoked, streams.closed)
             counting = Counting(runtime)
             ending.push_async_callback(counting.close)
             counting.start()

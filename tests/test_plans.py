@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from app.calls import (
     at_once,
     busy,
+    closing,
     erase,
     heartbeats,
     histories,
@@ -34,6 +35,7 @@ from app.credentials import store as credentials
 from app.dashboard import store_counts, store_lists
 from app.devices import store as devices
 from app.events import store as events
+from app.infra import tenant_rows
 from app.infra.connections import SHORT, server_settings
 from app.infra.db import Database, as_json
 from app.infra.ids import uuid7
@@ -45,7 +47,7 @@ from app.push.partitions import tries_of
 from app.tenants.schemas import TenantSettings
 from app.webhooks import claims as webhooks
 from tests.conftest import DatabaseServer
-from workers import retention
+from workers import removal, retention
 
 TENANT = "00000000-0000-7000-8000-000000000001"
 WEEKS = re.compile(r"(events|user_events|attempts)_")
@@ -158,6 +160,7 @@ PAGE = USER | {
     "limit": 51,
 }
 MINUTES = {"since": NOW, "until": NOW, "low": IDS[0], "high": IDS[0]}
+REMOVED = {"tenant": TENANT, "together": 200, "calls": IDS, "most": 500}
 WORKER = {"worker": uuid4(), "limit": 500, "since": claims.ALWAYS}
 LOST = {"worker": IDS[0], "pushes": IDS, "fences": [1, 2], "limit": 500}
 STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
@@ -258,6 +261,11 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "bury pushes": (push_erasure.BURY_REST, ERASED),
     "open stops": (push_erasure.OPEN_STOPS, ERASED),
     "bury pushes of calls": (push_erasure.BURY_IN, ERASED),
+    "live calls of deleted tenants": (closing.LIVE, {"limit": 20, "aside": []}),
+    "tenants to be removed": (closing.REMOVABLE, {"forgotten": 3.0, "stops": 30.0}),
+    "calls to be removed": (removal.SOME_CALLS, REMOVED),
+    "pushes to be removed": (removal.PUSHES, REMOVED),
+    **{f"remove {n}": (one, REMOVED) for n, one in enumerate(removal.OF_CALLS)},
     "calls naming a user": (erase.NAMING, ERASED | {"before": NOW, "aside": [], "limit": 20}),
     **{
         f"bury {n}": (sql, ERASED)
@@ -479,6 +487,25 @@ async def test_what_is_asked_of_a_call_or_of_now_opens_one_week(filled: str) -> 
                     assert not [
                         one for one in parts(plan) if WEEKS.match(one.get("Relation Name", ""))
                     ]
+    finally:
+        await engine.dispose()
+
+
+async def test_rows_of_a_deleted_tenant_are_found_in_the_order_of_an_index(filled: str) -> None:
+    """Neither read from end to end nor sorted, though all rows of a large table are this tenant's."""
+    engine = create_async_engine(filled)
+    try:
+        async with engine.begin() as session:
+            found = await tenant_rows.tables(session)
+            assert LARGE & {one.name for one in found} >= {"calls", "members", "tokens", "devices"}
+            for mode in ("force_custom_plan", "force_generic_plan"):
+                await session.execute(text(f"SET plan_cache_mode = {mode}"))
+                for one in found:
+                    values = {"tenant": TENANT, "most": 500}
+                    plan = await explain(session, tenant_rows.removing(one), values)
+                    assert not LARGE & set(scans(plan)), (one.name, mode)
+                    sorted_ = [part for part in parts(plan) if part["Node Type"] == "Sort"]
+                    assert not sorted_ or one.name not in LARGE, (one.name, mode)
     finally:
         await engine.dispose()
 

@@ -26,7 +26,7 @@ from app.infra.traces import open_traces
 from app.push.dispatch import LEASE, Dispatcher
 from app.webhooks import backlog
 from app.webhooks.dispatcher import WebhookDispatcher, free_orphans
-from workers import analyzing, partitions, retention
+from workers import analyzing, partitions, removal, retention
 
 log = structlog.get_logger(__name__)
 
@@ -213,6 +213,7 @@ class Loop:
             hear = partial(runtime.hints.hear, self._hinted, dispatcher.is_idle)
             self._rounds.supervise("hear", hear)
         every("probe", SWEEP, partial(self._probe, runtime), within=60)
+        every("remove", removal.EVERY, partial(self._remove, runtime), within=2 * removal.LONGEST)
         every("analyze", analyzing.EVERY, partial(self._analyze, runtime), within=120)
 
     def _hinted(self, hints: list[PushHint]) -> None:
@@ -230,6 +231,11 @@ class Loop:
         """As `_probe`: for one worker to do, which nothing is kept waiting by."""
         if self._sweeps:
             await analyzing.analyze_grown(runtime.database)
+
+    async def _remove(self, runtime: Runtime) -> None:
+        """As `_analyze`."""
+        if self._sweeps:
+            await removal.remove(runtime)
 
     def _begin_rounds_of_webhooks(
         self, runtime: Runtime, dispatcher: Dispatcher, webhook_dispatcher: WebhookDispatcher

@@ -7,8 +7,8 @@ from functools import partial
 
 import structlog
 
+from app.calls import closing, reach
 from app.calls import erase as erasing
-from app.calls import reach
 from app.calls import service as calls
 from app.devices import service as devices
 from app.infra.leases import as_only
@@ -72,6 +72,7 @@ STEPS = Steps()
 SELDOM = {
     "orphaned deliveries": 2.0,
     "erasures": 2.0,
+    "deleted tenants": 2.0,
     "unreachable": 5.0,
     "expired tokens": 5.0,
     "dead workers": 60.0,
@@ -113,6 +114,7 @@ async def sweep(runtime: Runtime, dispatcher: Dispatcher) -> bool:
             "unreachable": partial(reach.sweep, runtime),
             "erasures": lambda: erasing.sweep(runtime),
             "expired tokens": lambda: devices.sweep(runtime),
+            "deleted tenants": partial(closing.end_calls, runtime),
         }
         await STEPS.go_through(pace.due(steps))
 

@@ -25,6 +25,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "unknown_issuer": (401, "no tenant takes tokens of this `iss` and `aud` (`user_tokens`)"),
     "user_erased": (401, "this user was erased: a token must be made after that"),
     "token_revoked": (401, "this user's tokens were revoked: a token must be made after that"),
+    "tenant_deleted": (401, "the tenant of this token was deleted"),
     "not_allowed": (403, "this needs an API key or a user token"),
     "missing_scope": (403, "this API key lacks the scope `calls`"),
     "wrong_user": (403, "user_id: this user token cannot act for another user"),
@@ -196,7 +197,7 @@ _UNREAD: Final = (
 _ALL: Final = (
     "missing_credential invalid_api_key invalid_token expired_token unknown_issuer user_erased "
     "token_not_yet_valid token_lives_too_long wrong_issuer wrong_audience "
-    "token_revoked not_allowed database_unavailable busy jwks_unavailable "
+    "token_revoked tenant_deleted not_allowed database_unavailable busy jwks_unavailable "
     f"{_UNREAD}"
 )
 _OF_NOBODY: Final = f"invalid_token expired_token database_unavailable busy {_UNREAD}"

@@ -1,15 +1,20 @@
 """Commands for tenants: the customer apps on this server."""
 
+import shlex
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
+from uuid import UUID
 
 import orjson
 import typer
 from pydantic import TypeAdapter
 
+from app.calls import closing
+from app.calls.closing import rows_of
 from app.cli.answers import answer, columns, command, fields, step
-from app.cli.base import Tenant, actor, checked, group, with_runtime
+from app.cli.base import Tenant, actor, checked, fail, group, with_runtime
 from app.core.event import rfc3339
 from app.infra.runtime import Runtime
 from app.tenants import api_keys, service, signing_secrets
@@ -43,10 +48,102 @@ def tenant_create(name: str) -> None:
 
 @command(tenant_app, "list")
 def tenant_list() -> None:
-    """List all tenants."""
-    rows = with_runtime(service.every)
-    lines = [(row["name"], row["id"], row["created_at"]) for row in rows]
-    answer(rows, columns(("Name", "Id", "Made"), lines))
+    """List all tenants; of those that were deleted, how many rows are left to be removed."""
+
+    async def work(runtime: Runtime) -> list[dict[str, Any]]:
+        rows = await service.every(runtime, deleted=True)
+        return [row | await _left(runtime, row) for row in rows]
+
+    rows = with_runtime(work)
+    lines = [(row["name"], row["id"], row["created_at"], _state(row)) for row in rows]
+    answer(rows, columns(("Name", "Id", "Made", "State"), lines))
+
+
+async def _left(runtime: Runtime, row: Mapping[str, Any]) -> dict[str, Any]:
+    """How many rows a deleted tenant still has; None of one that lives."""
+    if row["deleted_at"] is None:
+        return {"rows_left": None}
+    return {"rows_left": sum((await rows_of(runtime, row["id"])).values())}
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    left = row["rows_left"]
+    return "live" if left is None else f"being removed, {left:,} rows left"
+
+
+@command(tenant_app, "show")
+def tenant_show(tenant: Annotated[str, typer.Argument(help="Name or id of the tenant.")]) -> None:
+    """A tenant, and how many rows it has in each table; up to 100,000 of one are counted."""
+
+    async def work(runtime: Runtime) -> dict[str, Any]:
+        row = await service.find_any(runtime, tenant)
+        known = {name: row[name] for name in ("name", "id", "created_at", "deleted_at")}
+        return told(known) | {"rows": await rows_of(runtime, row["id"])}
+
+    found = with_runtime(work)
+    rows = found["rows"]
+    at = found["deleted_at"]
+    state = f"deleted at {at}; {sum(rows.values()):,} rows left" if at else "live"
+    shown = {"tenant": found["name"], "id": str(found["id"]), "made": found["created_at"]}
+    answer(found, fields(shown | {"state": state}) + "\n" + _table(rows))
+
+
+def _table(rows: Mapping[str, int]) -> str:
+    return columns(("Table", "Rows"), [(name, f"{rows[name]:,}") for name in sorted(rows)])
+
+
+Confirmed = Annotated[
+    str | None, typer.Option("--confirm", help="The tenant's name once more: that one is meant.")
+]
+
+
+@command(tenant_app, "delete")
+def tenant_delete(
+    tenant: Annotated[str, typer.Argument(help="Name or id of the tenant.")],
+    confirm: Confirmed = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
+    ] = False,
+) -> None:
+    """Delete a tenant with all that it has; there is no way back but a backup.
+
+    From now on its keys and tokens are refused, its phones stop ringing, and its name is free; its
+    rows go by and by (`ringline tenant list`). The audit log keeps its lines.
+    """
+    if dry_run:
+        _would_go(tenant)
+        return
+
+    async def work(runtime: Runtime) -> tuple[closing.Deleted, int, bool]:
+        tenant_id = await service.find(runtime, tenant)
+        if confirm is None:
+            row = await service.find_any(runtime, str(tenant_id))
+            fail(
+                f"this deletes {row['name']!r} with all that it has: add `--confirm "
+                f"{shlex.quote(row['name'])}`, or `--dry-run` to see what would go",
+                code="not_confirmed",
+            )
+        deleted = await closing.delete(runtime, tenant_id, confirm, actor=actor())
+        left = sum((await rows_of(runtime, tenant_id)).values())
+        return deleted, left, not await service.every(runtime)
+
+    deleted, left, last = with_runtime(work)
+    shown = {"tenant": deleted.name, "id": str(deleted.id), "deleted_at": rfc3339(deleted.at)}
+    answer(shown | {"rows_left": left}, fields(shown | {"rows_left": f"{left:,}"}))
+    step("A worker removes its rows; `ringline tenant list` says how many are left.")
+    if last:
+        step("It was the only tenant: `ringline tenant create` makes another.")
+
+
+def _would_go(tenant: str) -> None:
+    async def work(runtime: Runtime) -> tuple[str, UUID, dict[str, int]]:
+        tenant_id = await service.find(runtime, tenant)
+        row = await service.find_any(runtime, str(tenant_id))
+        return row["name"], tenant_id, await rows_of(runtime, tenant_id)
+
+    name, tenant_id, rows = with_runtime(work)
+    told_of = {"tenant": name, "id": str(tenant_id), "dry_run": True, "rows": rows}
+    answer(told_of, _table(rows) + "\n\nNothing was changed: these rows would go.")
 
 
 @command(tenant_app, "stop")

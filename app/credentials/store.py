@@ -287,7 +287,7 @@ async def remove(session: Connection, credential_id: UUID) -> None:
 OF_ALL = text(f"""
     SELECT t.name, {", ".join(f"k.{column.name}" for column in PUBLIC)}
     FROM credentials k JOIN tenants t ON t.id = k.tenant_id
-    WHERE k.state IN ('active', 'standby') ORDER BY t.name, k.app_id, k.id
+    WHERE t.deleted_at IS NULL AND k.state IN ('active', 'standby') ORDER BY t.name, k.app_id, k.id
 """)  # noqa: S608  (names of ours)
 
 

@@ -150,6 +150,8 @@ ACTIONS = {
     "webhook.rotate": "changed a webhook's secret",
     "webhook.remove": "deleted a webhook",
     "tenant.create": "made this tenant",
+    "tenant.delete": "deleted a tenant",
+    "tenant.remove": "removed the last row of a deleted tenant",
     "admin.create": "made an administrator",
     "admin.sign_in": "signed in",
     "admin.sign_in_failed": "failed to sign in",

@@ -24,7 +24,7 @@ from app.infra.vault import Keyring
 from app.tenants import erasures, revocations, store
 from app.tenants.caller import Caller, require_scope, require_server_or_user
 from app.tenants.jwks import WITHIN, KeySets, known_key
-from app.tenants.revocations import Revocations, Revoked
+from app.tenants.revocations import Closed, Revocations, Revoked
 from app.tenants.schemas import UserTokenRules, tenant_settings
 from app.tenants.scopes import token_scopes
 
@@ -187,6 +187,16 @@ class Gate:
         self.forget()
         self.revocations.learn(tenant_id, user_id, at)
 
+    def closed(self, tenant_id: UUID) -> None:
+        """A tenant was deleted here: none of its keys and tokens is good from now on."""
+        self.revocations.close_tenant(tenant_id)
+        self.settings_changed(tenant_id)
+
+    def _refuse_closed(self, tenant_id: UUID) -> None:
+        """Refuse what Ringline itself has signed for calls of a tenant that was deleted."""
+        if self.revocations.is_closed(tenant_id):
+            raise Unauthorized("tenant_deleted", "the tenant of this token was deleted")
+
     def forget(self) -> None:
         """Read anew what is known of keys: something has just been taken back here."""
         self._known.clear()
@@ -200,9 +210,10 @@ class Gate:
                 del self._known[name]
         self._forgotten += 1
 
-    def start(self, revoked: Revoked) -> None:
-        """Begin to look for revocations; tell `revoked` of each."""
+    def start(self, revoked: Revoked, closed: Closed) -> None:
+        """Begin to look for revocations, and for tenants that were deleted; tell of each."""
         self.revocations.listen(revoked)
+        self.revocations.listen_for_ends(closed)
         self.revocations.start()
 
     async def close(self) -> None:
@@ -246,6 +257,7 @@ class Gate:
 
     async def _by_call_token(self, token: str) -> Caller:
         said = access.read_call_token(self._keyring, token, clock.unix())
+        self._refuse_closed(said.tenant_id)
         if self.revocations.may_concern(said.tenant_id, said.issued):
             ring = await self._remembered(
                 b"ring:" + said.ring.bytes,
@@ -257,6 +269,7 @@ class Gate:
 
     async def _by_member_token(self, token: str) -> Caller:
         said = access.read_member_token(self._keyring, token, clock.unix())
+        self._refuse_closed(said.tenant_id)
         await self._refuse_revoked(said.tenant_id, said.user_id, said.issued)
         return Caller(
             "member",

@@ -13,6 +13,7 @@ class Only(IntEnum):
 
     RETENTION = 2
     RATE_LIMITS_TOLD = 3
+    REMOVAL = 4
     COUNTS = 100
 
 

@@ -61,6 +61,7 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "sweep_step_well_again": "It works again",
         "task_failed": "A background task failed; it is started again",
         "task_well_again": "It works again",
+        "tenant_removed": "The last row of a deleted tenant is gone; the audit log keeps its lines",
         "transaction_begun_anew": "PostgreSQL ended a transaction for another's sake (a deadlock); "
         "it is done once more, three times at most",
         "traces_absent": "Traces cannot be made: the extra is missing, or a variable is wrong",

@@ -349,6 +349,9 @@ DEFAULT_ROWS = Gauge(
     ("table",),
     multiprocess_mode="livemax",
 )
+TENANT_ROWS_REMOVED = Counter(
+    "ringline_tenant_rows_removed_total", "Rows of tenants that were deleted, as they are removed"
+)
 DATABASE_WAIT = Histogram(
     "ringline_database_wait_seconds",
     "How long work waits for one of its pool's connections to the database",

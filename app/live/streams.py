@@ -195,6 +195,12 @@ class Streams:
             if stream.of_user and is_revoked(stream.issued, at):
                 stream.end(Ending.REVOKED)
 
+    def closed(self, tenant_id: UUID) -> None:
+        """A tenant was deleted: its streams end, whoever has opened them."""
+        for (tenant, _), streams in self._open.items():
+            for stream in streams if tenant == tenant_id else ():
+                stream.end(Ending.UNAUTHORIZED)
+
     # --- reading -------------------------------------------------------------------------------
 
     async def page(self, stream: Stream, after: int) -> Page:

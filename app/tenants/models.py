@@ -13,7 +13,9 @@ from app.infra.db import Base
 class Tenant(Base):
     """One customer app on this server. `settings`: limits, call types, permissions, profiles.
 
-    `ringing_stopped_at`: since when no new ring begins, by the emergency switch.
+    `ringing_stopped_at`: since when no new ring begins, by the emergency switch. `deleted_at`:
+    since when it is deleted, and its rows are being removed; its own goes last
+    (`workers.removal`).
     """
 
     __tablename__ = "tenants"
@@ -23,6 +25,11 @@ class Tenant(Base):
     settings: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ringing_stopped_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_tenants_deleted_at", "id", postgresql_where=text("deleted_at IS NOT NULL")),
+    )
 
 
 class ApiKey(Base):

@@ -27,6 +27,12 @@ FRESH: Final = 2.5
 OVERLAP: Final = 10.0
 """Seconds of before that are read again: a revocation is seen at its commit, not at its time."""
 
+Closed = Callable[[UUID], object]
+"""Told of a tenant that was deleted, and again for a while."""
+
+LAST_WORDS: Final = 3.0
+"""Seconds after its deletion for which a tenant's streams stay open: they hear its calls end."""
+
 Revoked = Callable[[UUID, str, float], object]
 """Told of (tenant, user, Unix seconds), and again for a while: doing it twice must be harmless."""
 
@@ -45,10 +51,13 @@ LATEST = text("""
     SELECT t.id, (SELECT max(r.revoked_at) FROM revocations r WHERE r.tenant_id = t.id) AS at
     FROM tenants t
 """)
+# and who was deleted, since one look must do: these are few, and soon gone
 SINCE = text("""
     SELECT tenant_id, user_id, revoked_at FROM revocations
     WHERE revoked_at > CAST(:since AS timestamptz)
         - make_interval(secs => CAST(:overlap AS double precision))
+    UNION ALL
+    SELECT id, NULL, deleted_at FROM tenants WHERE deleted_at IS NOT NULL
 """)
 
 
@@ -84,6 +93,8 @@ class Revocations:
         self._since: datetime | None = None
         self._looked = -FRESH
         self._listeners: list[Revoked] = []
+        self._closed = set[UUID]()
+        self._ends: list[Closed] = []
         self._tasks = Tasks("revocations")
 
     def start(self) -> None:
@@ -97,6 +108,18 @@ class Revocations:
     def listen(self, listener: Revoked) -> None:
         """Tell `listener` of each revocation."""
         self._listeners.append(listener)
+
+    def listen_for_ends(self, listener: Closed) -> None:
+        """Tell `listener` of each tenant that was deleted, once its calls have ended."""
+        self._ends.append(listener)
+
+    def is_closed(self, tenant_id: UUID) -> bool:
+        """Whether this tenant was deleted, as far as this process knows: half a second late."""
+        return tenant_id in self._closed
+
+    def close_tenant(self, tenant_id: UUID) -> None:
+        """A tenant was deleted."""
+        self._closed.add(tenant_id)
 
     def may_concern(self, tenant_id: UUID, issued: float | None) -> bool:
         """Whether a token of this tenant, issued then (Unix seconds), may have been taken back."""
@@ -121,5 +144,14 @@ class Revocations:
                         self._latest[row["id"]] = row["at"].timestamp()
             found = await many(session, SINCE, {"since": self._since, "overlap": OVERLAP})
         for row in found:
-            self.learn(row["tenant_id"], row["user_id"], row["revoked_at"].timestamp())
+            if row["user_id"] is None:
+                self._learn_end(row["tenant_id"], (now - row["revoked_at"]).total_seconds())
+            else:
+                self.learn(row["tenant_id"], row["user_id"], row["revoked_at"].timestamp())
         self._since, self._looked = now, begun
+
+    def _learn_end(self, tenant_id: UUID, age: float) -> None:
+        self.close_tenant(tenant_id)
+        if LAST_WORDS <= age < LAST_WORDS + OVERLAP:
+            for listener in self._ends:
+                listener(tenant_id)

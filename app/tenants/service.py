@@ -8,11 +8,12 @@ from uuid import UUID
 
 from app.access import new_api_key, sign_user_token, signing_place
 from app.audit.log import SERVER, Actor, record
+from app.core.event import rfc3339
 from app.core.nearest import nearest
 from app.core.numerals import id_of
 from app.core.text import clean_name
 from app.infra import vault
-from app.infra.db import clock
+from app.infra.db import Row, clock
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import uuid7
 from app.infra.runtime import Runtime
@@ -77,7 +78,27 @@ def _clean(name: str) -> str:
 
 
 async def find(runtime: Runtime, name_or_id: str) -> UUID:
-    """The id of a tenant given by its name or id. Raises NotFound."""
+    """The id of a tenant given by its name or id. Raises NotFound, and Conflict for one that was
+    deleted."""
+    row = await find_any(runtime, name_or_id)
+    if row["deleted_at"] is not None:
+        raise deleted_already(row)
+    found: UUID = row["id"]
+    return found
+
+
+def deleted_already(row: Row) -> Conflict:
+    """What who names a tenant is told that was deleted, and of which something is left."""
+    at = rfc3339(row["deleted_at"])
+    return Conflict(
+        "tenant_deleted",
+        f"this tenant was deleted at {at}, and its rows are being removed: "
+        f"`ringline tenant show {row['id']}` says how many are left",
+    )
+
+
+async def find_any(runtime: Runtime, name_or_id: str) -> Row:
+    """A tenant given by its name or id, also one that was deleted. Raises NotFound."""
     name_or_id = clean_name(name_or_id)
     async with runtime.database.autocommit() as session:
         row = await store.tenant_by_name(session, name_or_id)
@@ -87,21 +108,21 @@ async def find(runtime: Runtime, name_or_id: str) -> UUID:
         near = nearest(name_or_id[:MOST_NAME], [one["name"] for one in await every(runtime)])
         more = f"did you mean {near!r}?" if near else "`ringline tenant list` names all"
         raise NotFound("tenant_not_found", f"there is no tenant {name_or_id!r}; {more}")
-    found: UUID = row["id"]
-    return found
+    return row
 
 
-async def every(runtime: Runtime) -> list[dict[str, Any]]:
-    """All tenants, by name."""
+async def every(runtime: Runtime, *, deleted: bool = False) -> list[dict[str, Any]]:
+    """All tenants, by name; with those that are being removed, if they are asked for."""
     async with runtime.database.autocommit() as session:
-        return await store.tenants(session)
+        rows = await store.tenants(session)
+    return [row for row in rows if deleted or row["deleted_at"] is None]
 
 
 async def one(runtime: Runtime, tenant_id: UUID) -> dict[str, Any] | None:
-    """A tenant's name and settings, by its id."""
+    """A tenant's name and settings, by its id; None for one that was deleted."""
     async with runtime.database.autocommit() as session:
         row = await store.tenant_by_id(session, tenant_id)
-    if row is None:
+    if row is None or row["deleted_at"] is not None:
         return None
     return {"name": row["name"], "settings": tenant_settings(row["settings"], tenant_id)}
 

@@ -12,6 +12,8 @@ from app.core.event import rfc3339
 from app.infra.db import Connection, Row, many, one
 from app.tenants.models import ApiKey, SigningSecret, Tenant
 
+KNOWN = (Tenant.id, Tenant.name, Tenant.settings, Tenant.created_at, Tenant.deleted_at)
+
 
 async def add_tenant(session: Connection, tenant_id: UUID, name: str) -> bool:
     """Make a tenant; False when the name is taken."""
@@ -22,22 +24,20 @@ async def add_tenant(session: Connection, tenant_id: UUID, name: str) -> bool:
 
 async def tenant_by_name(session: Connection, name: str) -> Row | None:
     """The tenant of this name."""
-    statement = select(Tenant.id, Tenant.name, Tenant.settings).where(Tenant.name == name)
-    return await one(session, statement)
+    return await one(session, select(*KNOWN).where(Tenant.name == name))
 
 
 async def tenant_by_id(session: Connection, tenant_id: UUID) -> Row | None:
     """The tenant of this id."""
-    statement = select(Tenant.id, Tenant.name, Tenant.settings).where(Tenant.id == tenant_id)
-    return await one(session, statement)
+    return await one(session, select(*KNOWN).where(Tenant.id == tenant_id))
 
 
 async def tenants(session: Connection) -> list[dict[str, Any]]:
-    """All tenants, by name."""
-    statement = select(Tenant.id, Tenant.name, Tenant.created_at).order_by(Tenant.name)
-    return [
-        dict(row, created_at=rfc3339(row["created_at"])) for row in await many(session, statement)
-    ]
+    """All tenants, by name; also those that are being removed (`deleted_at`)."""
+    columns = (Tenant.id, Tenant.name, Tenant.created_at, Tenant.deleted_at)
+    rows = await many(session, select(*columns).order_by(Tenant.name))
+    times = ("created_at", "deleted_at")
+    return [row | {name: row[name] and rfc3339(row[name]) for name in times} for row in rows]
 
 
 async def set_settings(session: Connection, tenant_id: UUID, settings: dict[str, Any]) -> None:
@@ -46,10 +46,10 @@ async def set_settings(session: Connection, tenant_id: UUID, settings: dict[str,
 
 
 STOPPED = """(
-    SELECT bool_or(ringing_stopped_at IS NOT NULL) FROM tenants
+    SELECT coalesce(bool_or(ringing_stopped_at IS NOT NULL), true) FROM tenants
     WHERE id = ANY(CAST(CAST(:tenants AS text) AS uuid[])))
 """
-"""Whether one of these tenants has stopped all new ringing."""
+"""Whether one of these tenants has stopped all new ringing; for those that are no more, too."""
 STOP = text("""
     UPDATE tenants SET ringing_stopped_at =
         CASE WHEN :stopped THEN coalesce(ringing_stopped_at, clock_timestamp()) END
@@ -117,7 +117,7 @@ KEY = text("""
            coalesce(k.last_used_at, k.created_at)
                < clock_timestamp() - interval '1 minute' AS rested
     FROM api_keys k JOIN tenants n ON n.id = k.tenant_id
-    WHERE k.digest = :digest AND k.revoked_at IS NULL
+    WHERE k.digest = :digest AND k.revoked_at IS NULL AND n.deleted_at IS NULL
 """)
 KEY_USED = text("UPDATE api_keys SET last_used_at = clock_timestamp() WHERE id = :id")
 
@@ -142,7 +142,7 @@ SECRET = text("""
            coalesce(s.last_used_at, s.created_at)
                < clock_timestamp() - interval '1 minute' AS rested
     FROM signing_secrets s JOIN tenants n ON n.id = s.tenant_id
-    WHERE s.kid = :kid AND s.revoked_at IS NULL
+    WHERE s.kid = :kid AND s.revoked_at IS NULL AND n.deleted_at IS NULL
 """)
 SECRET_USED = text("UPDATE signing_secrets SET last_used_at = clock_timestamp() WHERE id = :id")
 SECRETS = text("""
@@ -157,6 +157,49 @@ REVOKE = text("""
     WHERE tenant_id = :tenant AND kid = :kid AND revoked_at IS NULL
 """)
 LOCK = text("SELECT id FROM tenants WHERE id = :tenant FOR NO KEY UPDATE")
+# for its name, too, is about to change
+HOLD = text("SELECT id, name, deleted_at FROM tenants WHERE id = :tenant FOR UPDATE")
+CLOSE = (
+    text("""
+        UPDATE api_keys SET revoked_at = clock_timestamp()
+        WHERE tenant_id = :tenant AND revoked_at IS NULL
+    """),
+    text("""
+        UPDATE signing_secrets SET revoked_at = clock_timestamp()
+        WHERE tenant_id = :tenant AND revoked_at IS NULL
+    """),
+    text("DELETE FROM token_issuers WHERE tenant_id = :tenant"),
+)
+MARK = text("""
+    UPDATE tenants SET name = 'deleted-' || CAST(id AS text), deleted_at = clock_timestamp(),
+        ringing_stopped_at = coalesce(ringing_stopped_at, clock_timestamp())
+    WHERE id = :tenant RETURNING name, deleted_at
+""")
+REMOVE = text("""
+    DELETE FROM tenants WHERE id = :tenant
+        AND deleted_at < clock_timestamp() - make_interval(secs => CAST(:least AS double precision))
+    RETURNING id
+""")
+
+
+async def hold_tenant(session: Connection, tenant_id: UUID) -> Row | None:
+    """A tenant that is to be deleted, or to be gone: nobody adds to it until the commit."""
+    return await one(session, HOLD, {"tenant": tenant_id})
+
+
+async def close(session: Connection, tenant_id: UUID) -> Row:
+    """Let a tenant be deleted from this commit on; its name is free. What it is called now, and
+    since when it is deleted."""
+    for statement in CLOSE:
+        await session.execute(statement, {"tenant": tenant_id})
+    row = await one(session, MARK, {"tenant": tenant_id})
+    assert row is not None
+    return row
+
+
+async def remove(session: Connection, tenant_id: UUID, least: float) -> bool:
+    """Delete the row of a tenant that has been deleted for `least` seconds; whether it is gone."""
+    return await one(session, REMOVE, {"tenant": tenant_id, "least": least}) is not None
 
 
 async def signing_secret(session: Connection, kid: str) -> Row | None:
@@ -181,6 +224,7 @@ OF_ISSUER = text("""
            (SELECT max(e.erased_at) FROM erasures e WHERE e.tenant_id = n.id) AS last_erased_at
     FROM token_issuers i JOIN tenants n ON n.id = i.tenant_id
     WHERE i.issuer = :issuer AND i.audience = ANY(CAST(:audiences AS text[]))
+        AND n.deleted_at IS NULL
     LIMIT 1
 """)
 

@@ -148,6 +148,17 @@ DISABLE = text("""
 """)
 
 
+DISABLE_ALL = text("""
+    UPDATE webhooks SET state = 'disabled', disabled_at = clock_timestamp(), disabled_reason = :why
+    WHERE tenant_id = :tenant AND state = 'active'
+""")
+
+
+async def disable_all(session: Connection, tenant_id: UUID, why: DisabledReason) -> None:
+    """Send to none of a tenant's endpoints any more."""
+    await session.execute(DISABLE_ALL, {"tenant": tenant_id, "why": why})
+
+
 async def hold_all(session: Connection, ids: Sequence[UUID]) -> set[UUID]:
     """Lock these webhooks, but for those that somebody else holds: returns these.
 
