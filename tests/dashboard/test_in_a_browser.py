@@ -66,6 +66,12 @@ def _complaint(message: Any) -> str:
     return f"{message.text} ({message.location['url']})"
 
 
+def unexpected(page: Page) -> list[str]:
+    """What the console of a page of `new_page` has complained of, but for what its test expects."""
+    found: list[str] = page.complaints  # type: ignore[attr-defined]
+    return [one for one in found if not page.expected.search(one)]  # type: ignore[attr-defined]
+
+
 @contextlib.asynccontextmanager
 async def new_page(
     chromium: Browser, *, alone: bool = False, **options: Any
@@ -91,10 +97,11 @@ async def new_page(
     for event, hear in heard.items():
         page.on(event, hear)  # type: ignore[call-overload]
     page.expected = re.compile("status of (409|422)")  # type: ignore[attr-defined]
+    page.complaints = complaints  # type: ignore[attr-defined]
     keep = False
     try:
         yield page
-        assert [c for c in complaints if not (page.expected.search(c))] == []  # type: ignore[attr-defined]
+        assert unexpected(page) == []
         keep = not alone
     finally:
         if keep:

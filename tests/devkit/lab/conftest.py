@@ -4,15 +4,21 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from devkit.embedded import running_valkey
 from devkit.simulator import Simulator
 from tests.conftest import DatabaseServer
 from tests.e2e.house import NO_TLS, House, eventually, listening, running_house, url_of
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+    from tests.devkit.lab.page import Standing
 
 PATIENCE = 60.0
 Json = dict[str, Any]
@@ -52,6 +58,16 @@ def lab_house(
     """One house for all tests here of a process that do not wear it out; it ends with them."""
     with house_with_lab(database_server, simulator, tmp_path_factory.mktemp("lab")) as house:
         yield house
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def standing(chromium: "Browser", lab_house: House) -> AsyncIterator["Standing"]:
+    """The lab's page, for a module whose every test takes it with new phones (`standing.anew()`)."""
+    from tests.devkit.lab.page import Standing
+
+    page = Standing(chromium, lab_house.apis[0].url)
+    yield page
+    await page.close()
 
 
 @dataclass

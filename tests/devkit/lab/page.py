@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.dashboard.test_in_a_browser import new_page
+from tests.dashboard.test_in_a_browser import new_page, unexpected
 from tests.e2e.house import eventually
 
 MINE, TWIN, CAROL = "Bob's iPhone", "Bob's second iPhone", "Carol's iPhone"
@@ -129,13 +129,56 @@ def over(reason: str) -> Callable[[dict[str, Any]], bool]:
     return lambda state: state["calls"][0]["reason"] == reason
 
 
+async def reset(page: Page, base: str) -> None:
+    """New phones, with nothing remembered."""
+    answer = await page.request.post(f"{base}/lab/reset", data={})
+    assert answer.status == 202, await answer.text()
+
+
 @contextlib.asynccontextmanager
 async def opened(chromium: Browser, base: str, **view: Any) -> AsyncIterator[LabPage]:
     """The lab with new phones, in a page whose console complaints fail the test."""
     async with new_page(chromium, **view) as page:
-        reset = await page.request.post(f"{base}/lab/reset", data={})
-        assert reset.status == 202, await reset.text()
+        await reset(page, base)
         await page.goto(f"{base}/lab")
         await expect(page.locator("#feed")).to_have_text("Live")
         await expect(page.locator("#traps li").first).to_be_visible()
         yield LabPage(page, f"{base}/lab")
+
+
+class Standing:
+    """The lab in a page that stays open from test to test of a module.
+
+    To open it, and to leave it, costs half a second of CPU, more than most of what is done on it. What
+    the page itself remembers (what it asks for, whose push it shows) stays with it.
+    """
+
+    def __init__(self, chromium: Browser, base: str) -> None:
+        self._chromium, self._base = chromium, base
+        self._open = contextlib.AsyncExitStack()
+        self._lab: LabPage | None = None
+
+    @contextlib.asynccontextmanager
+    async def anew(self) -> AsyncIterator[LabPage]:
+        """With new phones; its console's complaints fail the test. Who fails leaves it to be opened."""
+        async with contextlib.AsyncExitStack() as unless_well:
+            unless_well.push_async_exit(self.close)
+            yield await self._with_new_phones()
+            assert self._lab is not None
+            assert unexpected(self._lab.page) == []
+            unless_well.pop_all()
+
+    async def close(self, *failure: Any) -> None:
+        """Leave the page; after a failure, for good."""
+        one, self._open, self._lab = self._open, contextlib.AsyncExitStack(), None
+        await one.__aexit__(*(failure or (None, None, None)))
+
+    async def _with_new_phones(self) -> LabPage:
+        if self._lab is None:
+            self._lab = await self._open.enter_async_context(opened(self._chromium, self._base))
+            return self._lab
+        page = self._lab.page
+        await reset(page, self._base)
+        # on the old ones something has been, once a call has rung, to the end of them
+        await expect(page.locator(".caption")).to_have_text(["Idle"] * len(DEVICES))
+        return self._lab

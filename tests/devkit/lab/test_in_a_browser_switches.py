@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
-from tests.devkit.lab.page import MINE, SLOW, TWIN, opened, over, phone_in
-from tests.e2e.house import House
+from tests.devkit.lab.page import MINE, SLOW, TWIN, Standing, over, phone_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -14,8 +13,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 TRAP = "trap rocketchat.no_notification_type"
 
 
-async def test_locked_rings_on_the_whole_screen(chromium: Browser, lab_house: House) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_locked_rings_on_the_whole_screen(standing: Standing) -> None:
+    async with standing.anew() as lab:
         await lab.choose(MINE, "Foreground")
         await lab.choose(MINE, "Locked")
         await lab.ring()
@@ -24,10 +23,8 @@ async def test_locked_rings_on_the_whole_screen(chromium: Browser, lab_house: Ho
         await expect(lab.screen(MINE).locator(".drop-banner")).to_have_count(0)
 
 
-async def test_foreground_rings_as_a_banner_over_the_app(
-    chromium: Browser, lab_house: House
-) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_foreground_rings_as_a_banner_over_the_app(standing: Standing) -> None:
+    async with standing.anew() as lab:
         await lab.choose(MINE, "Foreground")
         await expect(lab.screen(MINE).get_by_role("heading", name="Recents")).to_be_visible()
         await lab.ring()
@@ -39,9 +36,9 @@ async def test_foreground_rings_as_a_banner_over_the_app(
 
 
 async def test_killed_is_started_by_the_push_and_comes_up_when_it_answers(
-    chromium: Browser, lab_house: House
+    standing: Standing,
 ) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+    async with standing.anew() as lab:
         await lab.choose(MINE, "Killed")
         await expect(lab.screen(MINE)).to_contain_text("The app is not running")
         await lab.ring()
@@ -54,10 +51,8 @@ async def test_killed_is_started_by_the_push_and_comes_up_when_it_answers(
         await expect(radio).to_be_checked()
 
 
-async def test_killing_the_app_in_a_call_fails_the_call_on_that_phone(
-    chromium: Browser, lab_house: House
-) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_killing_the_app_in_a_call_fails_the_call_on_that_phone(standing: Standing) -> None:
+    async with standing.anew() as lab:
         await lab.ring()
         await lab.rings(MINE)
         await lab.tap("Accept", MINE)
@@ -66,10 +61,8 @@ async def test_killing_the_app_in_a_call_fails_the_call_on_that_phone(
         await expect(lab.recents(MINE).first).to_contain_text("Failed, the app died")
 
 
-async def test_flight_mode_holds_the_push_back_until_it_ends(
-    chromium: Browser, lab_house: House
-) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_flight_mode_holds_the_push_back_until_it_ends(standing: Standing) -> None:
+    async with standing.anew() as lab:
         await lab.switch(MINE, "Flight mode")
         await expect(lab.screen(MINE).get_by_text("Flight mode is on")).to_be_attached()
         await lab.ring()
@@ -83,9 +76,9 @@ async def test_flight_mode_holds_the_push_back_until_it_ends(
 
 
 async def test_a_push_that_comes_after_its_call_is_over_rings_no_longer_than_a_breath(
-    chromium: Browser, lab_house: House
+    standing: Standing,
 ) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+    async with standing.anew() as lab:
         await lab.switch(MINE, "Flight mode")
         await lab.ring()
         await lab.rings(TWIN)
@@ -100,10 +93,8 @@ async def test_a_push_that_comes_after_its_call_is_over_rings_no_longer_than_a_b
         assert "killed" not in steps
 
 
-async def test_without_late_delivery_what_flight_mode_held_is_lost(
-    chromium: Browser, lab_house: House
-) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_without_late_delivery_what_flight_mode_held_is_lost(standing: Standing) -> None:
+    async with standing.anew() as lab:
         await lab.switch(MINE, "Late delivery")
         await lab.switch(MINE, "Flight mode")
         await lab.ring()
@@ -115,10 +106,8 @@ async def test_without_late_delivery_what_flight_mode_held_is_lost(
         await expect(lab.button("Accept", MINE)).to_have_count(0)
 
 
-async def test_do_not_disturb_shows_no_screen_and_the_others_go_on(
-    chromium: Browser, lab_house: House
-) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_do_not_disturb_shows_no_screen_and_the_others_go_on(standing: Standing) -> None:
+    async with standing.anew() as lab:
         await lab.switch(MINE, "Do Not Disturb")
         await expect(lab.screen(MINE).get_by_text("Do Not Disturb is on")).to_be_attached()
         await lab.ring()
@@ -130,8 +119,8 @@ async def test_do_not_disturb_shows_no_screen_and_the_others_go_on(
         await expect(lab.caption(TWIN)).to_have_text("In the call")
 
 
-async def test_a_duplicated_push_shows_one_call(chromium: Browser, lab_house: House) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_a_duplicated_push_shows_one_call(standing: Standing) -> None:
+    async with standing.anew() as lab:
         await lab.switch(MINE, "Duplicate next push")
         await lab.ring()
         await lab.rings(MINE, TWIN)
@@ -145,10 +134,8 @@ async def test_a_duplicated_push_shows_one_call(chromium: Browser, lab_house: Ho
         await expect(lab.recents(MINE)).to_have_count(1)
 
 
-async def test_a_reordered_push_is_overtaken_by_the_next_one(
-    chromium: Browser, lab_house: House
-) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_a_reordered_push_is_overtaken_by_the_next_one(standing: Standing) -> None:
+    async with standing.anew() as lab:
         await lab.switch(MINE, "Reorder next push")
         await lab.ring()
         await lab.rings(TWIN)
@@ -162,10 +149,8 @@ async def test_a_reordered_push_is_overtaken_by_the_next_one(
         assert came == sent[::-1]
 
 
-async def test_a_reordered_push_that_none_overtakes_comes_late(
-    chromium: Browser, lab_house: House
-) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_a_reordered_push_that_none_overtakes_comes_late(standing: Standing) -> None:
+    async with standing.anew() as lab:
         await lab.switch(MINE, "Reorder next push")
         await lab.ring()
         await lab.rings(TWIN)
@@ -174,8 +159,8 @@ async def test_a_reordered_push_that_none_overtakes_comes_late(
         assert steps.index("push_held") < steps.index("push_arrived") < steps.index("ringing")
 
 
-async def test_a_push_that_is_held_rings_late(chromium: Browser, lab_house: House) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_a_push_that_is_held_rings_late(standing: Standing) -> None:
+    async with standing.anew() as lab:
         await lab.switch(MINE, "Hold next push 5 s")
         await lab.ring()
         await lab.rings(TWIN)
@@ -193,9 +178,9 @@ async def test_a_push_that_is_held_rings_late(chromium: Browser, lab_house: Hous
     ],
 )
 async def test_since_ios_26_4_an_app_in_front_need_not_report(
-    chromium: Browser, lab_house: House, ios: str, fault: str, killed: bool
+    standing: Standing, ios: str, fault: str, killed: bool
 ) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+    async with standing.anew() as lab:
         await lab.pick(MINE, "Its library", value="rocketchat")
         await lab.pick(MINE, "Ringline sends", value=TRAP)
         await lab.choose(MINE, "Foreground")

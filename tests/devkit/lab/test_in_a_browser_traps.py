@@ -5,11 +5,10 @@ import re
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
 from devkit.phone import PROFILES, parse
-from tests.devkit.lab.page import MINE, SLOW, TWIN, LabPage, opened, phone_in
-from tests.e2e.house import House
+from tests.devkit.lab.page import MINE, SLOW, TWIN, LabPage, Standing, phone_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -33,10 +32,8 @@ KNOWN = {
 }
 
 
-async def test_each_librarys_trap_is_shown_with_its_verdict(
-    chromium: Browser, lab_house: House
-) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_each_librarys_trap_is_shown_with_its_verdict(standing: Standing) -> None:
+    async with standing.anew() as lab:
         cards = lab.page.locator("#traps > li")
         for (library, title), word in KNOWN.items():
             card = cards.filter(has_text=library).filter(has_text=title.replace("`", ""))
@@ -65,9 +62,9 @@ TRIED = [
 
 @pytest.mark.parametrize(("trap", "title", "why"), TRIED)
 async def test_a_trap_comes_the_real_way_and_its_sentence_is_on_the_phone(
-    chromium: Browser, lab_house: House, trap: str, title: str, why: str
+    standing: Standing, trap: str, title: str, why: str
 ) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+    async with standing.anew() as lab:
         await lab.page.locator(f"[data-act=try][data-trap='{trap}']").click()
         await expect(lab.screen(MINE)).to_contain_text(title)
         await expect(lab.screen(MINE)).to_contain_text(why)
@@ -82,10 +79,8 @@ async def test_a_trap_comes_the_real_way_and_its_sentence_is_on_the_phone(
         await expect(own.locator(".tag")).to_have_text(re.compile("Killed|Crashes|Never"))
 
 
-async def test_a_trap_that_only_spoils_the_picture_rings_and_says_so(
-    chromium: Browser, lab_house: House
-) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_a_trap_that_only_spoils_the_picture_rings_and_says_so(standing: Standing) -> None:
+    async with standing.anew() as lab:
         trap = "flutter_callkit_incoming.is_video_is_a_string"
         await lab.page.locator(f"[data-act=try][data-trap='{trap}']").click()
         await lab.rings(MINE, TWIN)
@@ -93,10 +88,8 @@ async def test_a_trap_that_only_spoils_the_picture_rings_and_says_so(
         await expect(lab.screen(TWIN)).to_contain_text("Ringline video")
 
 
-async def test_the_watchdog_kills_the_app_on_screen_and_says_why(
-    chromium: Browser, lab_house: House
-) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_the_watchdog_kills_the_app_on_screen_and_says_why(standing: Standing) -> None:
+    async with standing.anew() as lab:
         await lab.pick(MINE, "Its library", value="expo_callkit_telecom")
         await lab.pick(MINE, "Ringline sends", value="profile stream")
         await lab.ring()
@@ -121,10 +114,8 @@ async def show_push(lab: LabPage, phone: str) -> None:
     await whose.get_by_role("radio", name=phone.removesuffix(" iPhone"), exact=True).check()
 
 
-async def test_the_raw_push_is_shown_whole_but_for_what_is_secret(
-    chromium: Browser, lab_house: House
-) -> None:
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+async def test_the_raw_push_is_shown_whole_but_for_what_is_secret(standing: Standing) -> None:
+    async with standing.anew() as lab:
         await lab.ring()
         await lab.rings(MINE, TWIN)
         await show_push(lab, MINE)
@@ -146,11 +137,9 @@ async def test_the_raw_push_is_shown_whole_but_for_what_is_secret(
             await expect(line).to_contain_text(verdict["reason"].replace("`", ""))
 
 
-async def test_a_pasted_payload_is_judged_as_the_phones_would(
-    chromium: Browser, lab_house: House
-) -> None:
+async def test_a_pasted_payload_is_judged_as_the_phones_would(standing: Standing) -> None:
     payload = json.dumps({"uuid": "0193f7a2-7d0e-7a31-9c41-1f4b2b7a66d0", "callerName": "Zoë"})
-    async with opened(chromium, lab_house.apis[0].url) as lab:
+    async with standing.anew() as lab:
         form = lab.page.get_by_role("region", name="A payload of yours")
         await form.get_by_label("VoIP payload, as JSON").fill(payload)
         await form.get_by_role("button", name="What would each library do?").click()
