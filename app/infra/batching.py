@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import structlog
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from app.infra.errors import Unavailable
 from app.infra.outage import is_away, is_row_fault, is_transient, name_of
@@ -362,13 +362,18 @@ class GroupWriter(Generic[Written, State]):
             log.exception("result_not_told", item=str(item.key))
 
 
+ENCODERS = (ValueError, TypeError, ArithmeticError)
+"""What encoders raise of a value that they cannot write: JSON's, the driver's, of text.
+
+Anything else, as what a loop says of a connection that has just ended, is no word about an item.
+"""
+
+
 def is_at_fault(error: Exception) -> bool:
     """Whether it is an item that is bad, not the database: SQL's word, or our encoder's."""
     if is_transient(error):
         return False
-    if is_row_fault(error) or isinstance(error, (DataError, IntegrityError)):
-        return True
-    return not isinstance(error, (SQLAlchemyError, OSError))
+    return is_row_fault(error) or isinstance(error, (DataError, IntegrityError, *ENCODERS))
 
 
 def by_size(items: Sequence[Written], most: int) -> list[list[Written]]:

@@ -20,7 +20,8 @@ LOG_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "function_missing": "The database lacks a function of a migration, as after a restore of "
         "tables alone; what it does is done without it, at more cost. `ringline backup` keeps it",
         "jwks_not_fetched": "A tenant's `jwks_url` gave no keys; those of before serve an hour",
-        "enqueue_failed": "A hint could not be published; the sweep finds what it was about",
+        "enqueue_failed": "Hints could not be published; the sweep finds what they were about. "
+        "Once a minute at most",
         "lab_absent": "The lab was asked for, but pushes go to the real provider",
         "lab_ready": "The lab has its phones",
         "lease_lost": "A lease that this process held has gone to another",

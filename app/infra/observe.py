@@ -14,6 +14,8 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from structlog.contextvars import get_contextvars
 
+from app.infra.repeats import Repeats
+
 SECRET_WORDS = ("authorization", "password", "secret", "private", "pem", "p8", "sealed", "api_key")
 SECRET_SHAPES = re.compile(
     r"rl_(?:sk|ct|mt)_[A-Za-z0-9_\-]+"  # our own keys and tokens
@@ -115,6 +117,7 @@ def set_up_logging(level: str = "info", style: str = "json") -> None:
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     handler = Lines(sys.stderr, renderer)
+    handler.addFilter(Repeats())
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -3,7 +3,7 @@
 | error                                                           | meaning                      |
 |-----------------------------------------------------------------|------------------------------|
 | no connection, none free in time, no answer in time, SQLSTATE   | away: wait and try again, or |
-| classes 08, 53, 57 and 25006 (read-only)                        | answer 503 with Retry-After  |
+| classes 08, 53, 57 and 25006 (read-only); one's own was lost    | answer 503 with Retry-After  |
 | 55P03 (lock not available), 57014 (statement took too long),    | busy: the same               |
 | 40001, 40P01 (deadlock), 25P03; a migration has changed a table |                              |
 | since the statement was prepared                                |                              |
@@ -20,7 +20,7 @@ import time
 import structlog
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,6 +30,9 @@ from app.infra.observe import AWAY
 log = structlog.get_logger(__name__)
 
 AWAY_CLASSES = frozenset({"08", "53", "57"})
+OF_A_LOST_CONNECTION = "8s2b"
+"""SQLAlchemy's code of what is raised by whoever goes on after its connection has been lost."""
+
 QUERY_CANCELED = "57014"
 """A statement took too long: for what it was to do, or for what another held."""
 
@@ -48,7 +51,7 @@ ROW_CLASSES = frozenset({"22", "23"})
 
 QUIET = 5.0
 """Seconds without a failure after which a server is back that had no room for some of what it was
-asked: meanwhile it may serve all else."""
+asked, or was back and failed again: meanwhile it may serve all else."""
 
 TOLD_EVERY = 60.0
 """Seconds between two log lines while something stays away."""
@@ -62,33 +65,34 @@ def is_away(error: BaseException) -> bool:
     """Whether this means that the database cannot serve now, whoever asks."""
     if isinstance(error, (DatabaseAway, PoolTimeout)):
         return True
-    if not isinstance(error, DBAPIError):
-        return False
+    if isinstance(error, PendingRollbackError):  # the loss itself was passed over
+        return error.code == OF_A_LOST_CONNECTION
     state = sqlstate(error)
     if state == QUERY_CANCELED:
         return False
-    return state[:2] in AWAY_CLASSES or state == READ_ONLY or error.connection_invalidated
+    if state[:2] in AWAY_CLASSES or state == READ_ONLY:
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def is_read_only(error: BaseException) -> bool:
     """Whether this means that the server takes no writes: a standby, or one whose disk is full."""
-    return isinstance(error, DBAPIError) and sqlstate(error) == READ_ONLY
+    return sqlstate(error) == READ_ONLY
 
 
 def lacks_room(error: BaseException) -> bool:
     """Whether this means that the server had no disk, memory or connection left for this."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return str(getattr(cause, "sqlstate", None) or "").startswith("53")
+    return sqlstate(error).startswith("53")
 
 
 def lacks_schema(error: BaseException) -> bool:
     """Whether this means that the database lacks a table or column of this version."""
-    return isinstance(error, DBAPIError) and sqlstate(error) in LACKING
+    return sqlstate(error) in LACKING
 
 
 def lacks_function(error: BaseException) -> bool:
     """Whether this means that the database lacks a function that a statement calls."""
-    return isinstance(error, DBAPIError) and sqlstate(error) == NO_FUNCTION
+    return sqlstate(error) == NO_FUNCTION
 
 
 def is_busy(error: BaseException) -> bool:
@@ -96,15 +100,15 @@ def is_busy(error: BaseException) -> bool:
 
     A migration, too, that has changed a table since a statement was prepared.
     """
-    return isinstance(error, DBAPIError) and (
-        sqlstate(error) in BUSY
-        or isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError)
+    return sqlstate(error) in BUSY or (
+        isinstance(error, DBAPIError)
+        and isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError)
     )
 
 
 def ended_for_another(error: BaseException) -> bool:
     """Whether PostgreSQL ended the transaction so that another one could go on."""
-    return isinstance(error, DBAPIError) and sqlstate(error) in ENDED_FOR_ANOTHER
+    return sqlstate(error) in ENDED_FOR_ANOTHER
 
 
 def is_transient(error: BaseException) -> bool:
@@ -124,12 +128,17 @@ def unavailable(error: BaseException) -> Unavailable | None:
 
 def is_row_fault(error: BaseException) -> bool:
     """Whether what was to be written is itself at fault, and never can be written."""
-    return isinstance(error, DBAPIError) and sqlstate(error)[:2] in ROW_CLASSES
+    return sqlstate(error)[:2] in ROW_CLASSES
 
 
-def sqlstate(error: DBAPIError) -> str:
-    """The five characters that PostgreSQL sent; empty when the error is not the server's."""
-    return str(getattr(error.orig, "sqlstate", None) or "")
+def sqlstate(error: BaseException) -> str:
+    """The five characters that PostgreSQL sent; empty when the error is not the server's.
+
+    Of SQLAlchemy's error, or of the driver's own: that comes where a connection is set up or given
+    back.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(cause, "sqlstate", None) or "")
 
 
 READ_ONLY_NOW = text("SELECT current_setting('transaction_read_only') = 'on'")
@@ -149,7 +158,11 @@ async def refuses_writes(session: AsyncConnection) -> bool:
 
 
 class Outage:
-    """Tells that something is away: a line when it begins, one a minute, one when it is over."""
+    """Tells that something is away: a line when it begins, one a minute, one when it is over.
+
+    What serves one and fails the next, as when its sessions are ended again and again, is told of
+    as one outage from its second beginning on: it is over when nothing has failed for a while.
+    """
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -157,6 +170,8 @@ class Outage:
         self._told = 0.0
         self._seen = 0
         self._last: tuple[float, BaseException] | None = None
+        self._ended: float | None = None
+        self._flaps = False
         AWAY.labels(what).set(0)
 
     def seen(self, error: BaseException) -> None:
@@ -166,6 +181,7 @@ class Outage:
         self._last = now, error
         if self._since is None:
             self._since, self._told, self._seen = now, now, 1
+            self._flaps = self._ended is not None and now < self._ended + QUIET
             AWAY.labels(self._what).set(1)
             log.error("server_away", server=self._what, error=name_of(error))
         elif now > self._told + TOLD_EVERY:
@@ -186,11 +202,13 @@ class Outage:
     def over(self) -> None:
         """It has answered, and takes writes."""
         now = time.monotonic()
-        if self._last is not None and lacks_room(self._last[1]) and now < self._last[0] + QUIET:
+        serves_some = self._last is not None and (self._flaps or lacks_room(self._last[1]))
+        if self._last is not None and serves_some and now < self._last[0] + QUIET:
             return
         if self._since is not None:
             seconds = round(now - self._since, 1)
             self._since = self._last = None
+            self._ended = now
             AWAY.labels(self._what).set(0)
             log.warning("server_back", server=self._what, seconds=seconds, failures=self._seen)
 
@@ -201,4 +219,6 @@ def name_of(error: BaseException) -> str:
     if isinstance(cause, DBAPIError):
         of_driver = getattr(cause.orig, "__cause__", None) or cause.orig
         return f"{type(of_driver).__name__} {sqlstate(cause)}".strip()
+    if isinstance(cause, PoolTimeout):
+        return "PoolTimeout"  # SQLAlchemy's has the name of a connection's that took too long
     return type(cause).__name__

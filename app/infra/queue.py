@@ -18,6 +18,7 @@ from celery import Celery
 from app.infra.blocking_hints import BlockingHints
 from app.infra.hint_lanes import NEVER, HintLanes
 from app.infra.push_hints import PushHint
+from app.infra.repeats import Seldom
 from app.infra.server_urls import RedisUrl
 from app.infra.settings import Settings
 from app.infra.supervision import SupervisedThread
@@ -91,6 +92,7 @@ class Queue:
         self.celery = make_celery(settings)
         self._direct = BlockingHints(settings) if settings.direct_hints else None
         self._waiting = HintLanes()
+        self._failures = Seldom()
         self._wake = threading.Condition()
         self._wakes = 0.0
         """When the thread looks again by itself."""
@@ -161,4 +163,6 @@ class Queue:
         try:
             self.celery.send_task(task, args=(ids,), retry=False)
         except Exception as error:  # noqa: BLE001  (a hint that fails is logged: the sweep has the rows)
-            log.warning("enqueue_failed", task=task, ids=len(ids), error=type(error).__name__)
+            if failed := self._failures.failed():
+                name = type(error).__name__
+                log.warning("enqueue_failed", task=task, ids=len(ids), error=name, failures=failed)

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
+import asyncpg
 import pytest
 
 from app.infra.batching import GATHERING, Batcher, GroupWriter, by_size
@@ -136,6 +137,7 @@ class Table:
         self.batches: list[list[str]] = []
         self.locked: set[str] = set()
         self.unfit: set[str] = set()
+        self.trouble: list[Exception] = []
         self.told: list[tuple[Piece, str]] = []
         self.lost: list[Piece] = []
         self.expected = 0.0
@@ -150,6 +152,8 @@ class Table:
 
     async def write(self, pieces: Sequence[Piece]) -> dict[str, str]:
         self.batches.append([one.key for one in pieces])
+        if self.trouble:
+            raise self.trouble.pop()
         if any(one.key in self.unfit and not (one.bare and one.key == "odd") for one in pieces):
             raise ValueError("a value that no column holds")
         return {one.key: "written" for one in pieces if one.key not in self.locked}
@@ -191,6 +195,22 @@ async def test_what_no_column_holds_is_found_written_bare_or_given_up() -> None:
         assert sorted(piece.key for piece, _ in table.told) == ["a", "b", "c", "odd"]
         assert [piece.key for piece, _ in table.told if piece.bare] == ["odd"]
         assert table.lost == [Piece("worse", bare=True)]
+
+
+async def test_what_a_lost_connection_makes_of_a_write_is_no_items_fault() -> None:
+    """The driver's own error, and what a loop says of a transport that has just ended."""
+    async with writing() as table:
+        table.trouble = [
+            asyncpg.ConnectionDoesNotExistError("closed in the middle of operation"),
+            asyncpg.InternalClientError("got result for unknown protocol state 3"),
+            RuntimeError("unable to perform operation on <TCPTransport closed=True>"),
+        ]
+        table.writer.add(Piece("a"))
+        for _ in range(20):
+            await asyncio.sleep(0)
+            table.writer.hurry()
+        await table.writer.idle.wait()
+        assert (table.told, table.lost) == ([(Piece("a"), "written")], [])
 
 
 async def test_a_commit_waits_for_what_is_expected_and_no_longer() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy import event, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from structlog.testing import capture_logs
 
 from app.infra import connections, db, outage
@@ -332,6 +332,59 @@ def test_a_server_without_room_is_back_when_nothing_fails_for_a_while(
         now += outage.QUIET
         told.over()
     assert [line["event"] for line in logs] == ["server_away", "server_back"]
+
+
+def test_a_server_that_serves_one_and_fails_the_next_is_one_outage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(outage, "time", SimpleNamespace(monotonic=lambda: now))
+    told = outage.Outage("test")
+    with capture_logs() as logs:
+        for _ in range(100):  # 20 s of it
+            told.seen(DBAPIError("SELECT", {}, asyncpg.AdminShutdownError("terminated")))
+            now += 0.1
+            told.over()
+            now += 0.1
+        now += outage.QUIET
+        told.over()
+        now += 60
+        told.seen(ConnectionRefusedError())
+        told.over()
+    assert [line["event"] for line in logs] == ["server_away", "server_back"] * 3
+    assert logs[3]["failures"] == 99
+
+
+async def test_who_goes_on_after_its_connection_was_lost_is_met_by_an_outage(
+    database: str, database_server: DatabaseServer
+) -> None:
+    """Whoever asked before may have passed over the loss, as a look at what the server takes does."""
+    made = Database(database, pool=1)
+    with pytest.raises(PendingRollbackError) as lost:
+        async with made.autocommit() as session:
+            pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            database_server.execute(f"SELECT pg_terminate_backend({pid})")
+            await asyncio.sleep(0.05)
+            assert await outage.refuses_writes(session)
+            await session.execute(text("SELECT 1"))
+    assert is_away(lost.value)
+    await show(made, "TimeZone")
+    await made.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "away", "fault"),
+    [
+        (asyncpg.ConnectionDoesNotExistError("gone"), True, False),
+        (asyncpg.CannotConnectNowError("starting"), True, False),
+        (asyncpg.UniqueViolationError("twice"), False, True),
+        (PendingRollbackError("failed before", code="8s2a"), False, False),
+    ],
+)
+def test_the_drivers_own_errors_mean_what_those_of_sqlalchemy_do(
+    error: Exception, away: bool, fault: bool
+) -> None:
+    assert (is_away(error), is_row_fault(error)) == (away, fault)
 
 
 async def test_nobody_there_is_told_once_and_when_it_is_over(database: str) -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from app.calls import apply, erase, lookup, ringing
 from app.calls.lost import Lost, User
@@ -121,8 +122,7 @@ async def test_who_commits_between_the_last_looks_at_an_erasure_is_found_by_the_
         await session.execute(LOCK_PUSHES)
         looking = asyncio.create_task(erase.sweep(runtime))
         await eventually(lambda: waits(db))  # as the last look begins
-        session = await second.enter_async_context(db.transaction())
-        await session.execute(LOCK_ERASURES)
+        await second.enter_async_context(holding_unless_asked(db))
         await first.aclose()
         await eventually(lambda: over_or_waits(looking, db))
         await ringing.aclose()
@@ -131,6 +131,20 @@ async def test_who_commits_between_the_last_looks_at_an_erasure_is_found_by_the_
     await eventually(lambda: is_erased(runtime))
     async with db.autocommit() as session:
         assert (await session.execute(NAMED)).scalar_one() == 0
+
+
+@asynccontextmanager
+async def holding_unless_asked(db: Database) -> AsyncIterator[None]:
+    """Nobody asks there whether all have ended, unless that has been asked by who waits now.
+
+    Whoever has asked holds the table until its own end, for which this would wait in vain.
+    """
+    async with db.transaction() as session:
+        await session.execute(text("SET LOCAL lock_timeout = '200ms'"))
+        with suppress(DBAPIError):  # the lock's time-out
+            async with session.begin_nested():
+                await session.execute(LOCK_ERASURES)
+        yield
 
 
 UNHURRIED = (

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import structlog
 
+from app.infra import repeats
 from app.infra.observe import set_up_logging, write_soon
 
 TOKEN = "ab" * 32
@@ -59,6 +60,28 @@ def test_lines_are_json_with_level_time_and_logger(capsys) -> None:
     assert line["event"] == "push"
     assert line["milliseconds"] == 2.5
     assert {"level", "timestamp", "logger"} <= line.keys()
+
+
+def test_what_the_queues_libraries_say_each_second_is_told_once_a_minute(
+    capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Celery's loop does for as long as Redis is full, with a traceback each time."""
+    now = 1_000.0
+    monkeypatch.setattr(repeats, "time", SimpleNamespace(monotonic=lambda: now))
+    set_up_logging("info")
+    for second in range(61):
+        now = 1_000.0 + second
+        try:
+            raise MemoryError("used memory > maxmemory")
+        except MemoryError:
+            logging.getLogger("kombu.asynchronous.timer").exception("Error in timer: %r", now)
+        logging.getLogger("celery.worker").info("Connected")
+        logging.getLogger("uvicorn.error").error("Exception in ASGI application")
+    logging.getLogger("kombu.asynchronous.timer").error("Error in timer: %r", KeyError("another"))
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    timer = [line.get("failures") for line in told if line["event"].startswith("Error in timer")]
+    assert timer == [None, 60, None]
+    assert len(told) == 3 + 2 * 61
 
 
 def test_a_uuid_is_no_secret(capsys) -> None:
