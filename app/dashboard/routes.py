@@ -10,6 +10,7 @@ from app.dashboard import (
     routes_notifications,
     routes_overview,
     routes_people,
+    routes_removal,
     routes_runbook,
     routes_settings,
     routes_users,
@@ -46,9 +47,8 @@ def install(app: FastAPI) -> None:
     """Serve the dashboard under `/dashboard`, and send `/` there."""
     app.add_api_route("/", to_dashboard, methods=["GET"], include_in_schema=False)
     pages = (
-        routes_people, routes_me, routes_overview, routes_calls, routes_users, routes_credentials,
-        routes_settings, routes_notifications,
-        routes_webhooks, routes_runbook,
+        routes_people, routes_removal, routes_me, routes_overview, routes_calls, routes_users,
+        routes_credentials, routes_settings, routes_notifications, routes_webhooks, routes_runbook,
     )  # fmt: skip
     app.include_router(ASSETS)
     for page in pages:

@@ -251,7 +251,7 @@ async def tenants_page(request: Request, q: Text = "") -> Response:
 async def _tenants(
     request: Request, *, status: int = 200, q: str = "", **values: object
 ) -> Response:
-    rows = await tenants.every(runtime_of(request))
+    rows = await tenants.every(runtime_of(request), deleted=True)
     sought = q.casefold()
     found = [row for row in rows if sought in f"{row['name']} {row['id']}".casefold()]
     known: dict[str, object] = {"problem": None, "made": None, "q": q}

@@ -41,6 +41,7 @@ DONE = {
     "profile_removed": "Removed: this app gets the default payload again.",
     "notification_saved": "Saved. The next one says this.",
     "notification_removed": "Removed: nothing is said of this any more.",
+    "tenant_deleted": "Deleted: its keys are refused and its phones stop. Its rows go by and by.",
     "role_changed": "The role was changed.",
     "admin_removed": "The administrator was removed and signed out.",
     "webhook_off": "The webhook is off; nothing is sent to it.",

@@ -300,6 +300,9 @@ async def users_by_forms(walk: Walk, here: str, ids: dict[str, Any], simulator) 
 async def people(walk: Walk) -> None:
     site = walk.site
     await walk.form("/dashboard/tenants", "tenant.create", {}, name="another")
+    other = {"tenant_id": await tenants.find(site.runtime, "another")}
+    at = "/dashboard/tenants/{tenant_id}/delete"
+    await walk.form(at, "tenant.delete", other, confirm="another")
     page = await walk.form(
         "/dashboard/admins", "admin.create", {}, email="eve@example.org", role="viewer"
     )

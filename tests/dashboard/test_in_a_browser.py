@@ -591,7 +591,7 @@ async def test_pages_fit_and_are_accessible(
         for path in (f"{at}?span=day", f"{at}/calls", f"{at}/users", f"{at}/user?id=bob",
                      f"{at}/credentials", f"{at}/settings", f"{at}/settings/payload",
                      f"{at}/settings/notifications", f"{at}/settings/calls",
-                     f"{base}/admins", f"{base}/tenants"):  # fmt: skip
+                     f"{base}/admins", f"{base}/tenants", f"{base}/tenants/{tenant}/delete"):  # fmt: skip
             await page.goto(path)
             await fits_in_both_looks(page)
 

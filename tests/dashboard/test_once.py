@@ -172,7 +172,8 @@ async def test_every_form_that_makes_something_brings_an_id(
     )
     shown = [looked.text]
     for path in (f"{at}/settings/webhooks", f"{at}/settings/webhooks/{row.id}", f"{at}/settings",
-                 f"{at}/credentials", f"{at}/user?id=bob", "/dashboard/admins", "/dashboard/tenants"):  # fmt: skip
+                 f"{at}/credentials", f"{at}/user?id=bob", "/dashboard/admins", "/dashboard/tenants",
+                 f"/dashboard/tenants/{tenant}/delete"):  # fmt: skip
         shown.append((await owner.get(path)).text)
     met = set()
     for to, fields in (form for page in shown for form in forms_of(page)):
