@@ -501,11 +501,12 @@ async def test_rows_of_a_deleted_tenant_are_found_in_the_order_of_an_index(fille
             for mode in ("force_custom_plan", "force_generic_plan"):
                 await session.execute(text(f"SET plan_cache_mode = {mode}"))
                 for one in found:
-                    values = {"tenant": TENANT, "most": 500}
-                    plan = await explain(session, tenant_rows.removing(one), values)
-                    assert not LARGE & set(scans(plan)), (one.name, mode)
-                    sorted_ = [part for part in parts(plan) if part["Node Type"] == "Sort"]
-                    assert not sorted_ or one.name not in LARGE, (one.name, mode)
+                    values = {"tenant": TENANT, "most": 500, "keys": ["(0,1)", "(7,2)"]}
+                    for statement in (tenant_rows.finding(one), tenant_rows.removing(one)):
+                        plan = await explain(session, statement, values)
+                        assert not LARGE & set(scans(plan)), (one.name, mode)
+                        sorted_ = [part for part in parts(plan) if part["Node Type"] == "Sort"]
+                        assert not sorted_ or one.name not in LARGE, (one.name, mode)
     finally:
         await engine.dispose()
 

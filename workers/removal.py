@@ -31,6 +31,9 @@ from app.tenants import store as tenants
 log = structlog.get_logger(__name__)
 
 BATCH: Final = 500
+AHEAD: Final = 20
+"""Batches whose rows are looked for together."""
+
 CALLS: Final = 200
 """Calls whose rows are looked for together at most; fewer of those with many rings."""
 
@@ -134,15 +137,28 @@ async def _batches(runtime: Runtime, tenant_id: UUID) -> AsyncGenerator[int, Non
             async for rows in _calls(runtime, tenant_id):
                 yield rows
             continue
-        while rows := await _batch(runtime, table, tenant_id):
+        async for rows in _rows(runtime, table, tenant_id):
             yield rows
     await _finish(runtime, tables, tenant_id)
 
 
-async def _batch(runtime: Runtime, table: TenantTable, tenant_id: UUID) -> int:
+async def _rows(runtime: Runtime, table: TenantTable, tenant_id: UUID) -> AsyncGenerator[int, None]:
+    """What is found of a table, until it is nothing, or nothing that is free."""
+    gone = True
+    while gone:
+        async with runtime.database.patient.autocommit() as session:
+            found = await tenant_rows.find(session, table, tenant_id, BATCH * AHEAD)
+        gone = False
+        for begin in range(0, len(found), BATCH):
+            rows = await _batch(runtime, table, tenant_id, found[begin : begin + BATCH])
+            gone = gone or rows > 0
+            yield rows
+
+
+async def _batch(runtime: Runtime, table: TenantTable, tenant_id: UUID, keys: Sequence[str]) -> int:
     async with runtime.database.patient.transaction() as session:
         await _alone(session)
-        return await tenant_rows.remove(session, table, tenant_id, BATCH)
+        return await tenant_rows.remove(session, table, tenant_id, keys)
 
 
 async def _calls(runtime: Runtime, tenant_id: UUID) -> AsyncGenerator[int, None]:

@@ -78,21 +78,36 @@ async def count(
     return {row["name"]: row["rows"] for row in found if row["rows"]}
 
 
-def removing(table: TenantTable) -> TextClause:
-    """The statement that deletes `:most` rows of `:tenant`, or fewer.
-
-    They are named by where they lie: in another partition another of the same tenant's may go too.
-    In the order of the index it is found by, or it would pass over all that is deleted already.
-    """
-    order = ", ".join(table.order)
+def finding(table: TenantTable) -> TextClause:
+    """The statement that says where `:most` rows of `:tenant` lie, in the order of an index."""
     return text(f"""
-        DELETE FROM {table.name} WHERE tenant_id = :tenant AND ctid = ANY(ARRAY(
-            SELECT ctid FROM {table.name} WHERE tenant_id = :tenant
-            ORDER BY {order} LIMIT :most FOR UPDATE SKIP LOCKED))
+        SELECT CAST(ctid AS text) AS key FROM {table.name} WHERE tenant_id = :tenant
+        ORDER BY {", ".join(table.order)} LIMIT :most
     """)  # noqa: S608  (names of the catalog)
 
 
-async def remove(session: Connection, table: TenantTable, tenant_id: UUID, most: int) -> int:
-    """Delete so many rows of a tenant at most; returns how many. What somebody holds is left."""
+def removing(table: TenantTable) -> TextClause:
+    """The statement that deletes the rows of `:tenant` that lie at these places, `:keys`.
+
+    In another partition another of the same tenant's may lie there, and goes too.
+    """
+    return text(f"""
+        DELETE FROM {table.name} WHERE tenant_id = :tenant AND ctid = ANY(ARRAY(
+            SELECT ctid FROM {table.name} WHERE tenant_id = :tenant
+                AND ctid = ANY(CAST(CAST(:keys AS text[]) AS tid[])) FOR UPDATE SKIP LOCKED))
+    """)  # noqa: S608  (names of the catalog)
+
+
+async def find(session: Connection, table: TenantTable, tenant_id: UUID, most: int) -> list[str]:
+    """Where so many rows of a tenant lie. For many batches at once: until a vacuum each look passes
+    over all that is deleted already."""
     values = {"tenant": tenant_id, "most": most}
+    return [row["key"] for row in await many(session, finding(table), values)]
+
+
+async def remove(
+    session: Connection, table: TenantTable, tenant_id: UUID, keys: Sequence[str]
+) -> int:
+    """Delete these rows, but what somebody holds; returns how many."""
+    values = {"tenant": tenant_id, "keys": list(keys)}
     return int((await session.execute(removing(table), values)).rowcount)

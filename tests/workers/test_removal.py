@@ -252,3 +252,17 @@ async def test_it_is_deleted_by_its_own_name_once_and_the_name_is_free(runtime: 
     again = await tenants.create(runtime, "acme")
     assert await tenants.find(runtime, "acme") == again.id != acme.id
     assert [row["name"] for row in await tenants.every(runtime)] == ["acme"]
+
+
+async def test_a_row_that_somebody_holds_is_waited_for_by_no_round(runtime: Runtime) -> None:
+    acme, _ = await two(runtime)
+    await closing.delete(runtime, acme.id, "acme")
+    async with runtime.database.transaction() as session:
+        held = text("SELECT FROM handles WHERE tenant_id = :t FOR UPDATE")
+        await session.execute(held, {"t": acme.id})
+        await removal.remove(runtime)
+        left = await closing.rows_of(runtime, acme.id)
+        assert left == {"handles": 1}, "all others are gone"
+    assert removal.ASIDE.keys() == [], "nothing has failed"
+    await removal.remove(runtime)
+    assert await alive(runtime) == {"other"}
