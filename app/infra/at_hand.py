@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.infra.connections import Connections
 from app.infra.observe import DATABASE_WAIT
-from app.infra.outage import DatabaseAway, Outage, is_away, refuses_writes
+from app.infra.outage import REFUSED, DatabaseAway, Outage, is_away, refuses_writes
 
 OF_DRIVER = (asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
 """What SQLAlchemy passes on as it is when a connection ends while it is being set up."""
@@ -50,7 +50,7 @@ class AtHand:
         if self._closed or self._rests is not None or self._is_used_up():
             return False
         inner = session.sync_connection
-        if inner is None or inner.invalidated:
+        if inner is None or inner.invalidated or REFUSED in inner.connection.info:
             return False
         if session.in_transaction():
             await session.rollback()  # says nothing to the server

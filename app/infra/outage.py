@@ -18,7 +18,7 @@ SQLSTATE: PostgreSQL's documentation, appendix A.
 import time
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -144,17 +144,34 @@ def sqlstate(error: BaseException) -> str:
 READ_ONLY_NOW = text("SELECT current_setting('transaction_read_only') = 'on'")
 
 
+REFUSED = "refused_since"
+"""In what is known of a connection: since when it is known to take no writes (`time.monotonic()`).
+
+A session keeps what its server, database or role had it begin with, and the address may lead to
+another server by now: a new one may take them.
+"""
+
+
+def note_refusal(inner: Connection) -> None:
+    """This connection takes no writes."""
+    if not inner.invalidated:
+        inner.connection.info.setdefault(REFUSED, time.monotonic())
+
+
 async def refuses_writes(session: AsyncConnection) -> bool:
     """Whether the server takes no writes: a standby, or one that was told to take none.
 
     Also where it does not say: what is only read is answered all the while.
     """
     try:
-        return bool((await session.execute(READ_ONLY_NOW)).scalar_one())
+        refused = bool((await session.execute(READ_ONLY_NOW)).scalar_one())
     except Exception as error:
         if not is_transient(error):
             raise
         return True
+    if refused and session.sync_connection is not None:
+        note_refusal(session.sync_connection)
+    return refused
 
 
 class Outage:

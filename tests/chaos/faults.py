@@ -19,6 +19,10 @@ from tests.chaos.house import Process, send_all
 from tests.chaos.world import World
 
 Put = Callable[[World], AbstractAsyncContextManager[None]]
+END_OURS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE backend_type = 'client backend' AND application_name <> 'chaos'"
+)
 RESTART_AFTER = 1.0
 """Seconds after which a supervisor starts what has died."""
 
@@ -162,6 +166,18 @@ async def read_only(world: World) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
+async def sessions_read_only(world: World) -> AsyncIterator[None]:
+    """As many who host databases do when a disk is nearly full: what begins now takes no writes."""
+    setting = "default_transaction_read_only"
+    await world.truth.fetch(f"ALTER DATABASE ringline SET {setting} = on")
+    await world.truth.fetch(END_OURS)
+    try:
+        yield
+    finally:
+        await world.truth.fetch(f"ALTER DATABASE ringline RESET {setting}")
+
+
+@contextlib.asynccontextmanager
 async def full(world: World) -> AsyncIterator[None]:
     """The file system of data and write-ahead log has no byte left."""
     assert world.house.disk is not None
@@ -208,13 +224,9 @@ async def no_connections(world: World) -> AsyncIterator[None]:
                 await asyncio.sleep(0.02)
 
     takers = [asyncio.create_task(take()) for _ in range(8)]
-    end_ours = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE backend_type = 'client backend' AND application_name <> 'chaos'"
-    )
     try:
         for _ in range(10):
-            await world.truth.fetch(end_ours)
+            await world.truth.fetch(END_OURS)
             await asyncio.sleep(0.05)
         yield
     finally:
@@ -336,6 +348,9 @@ ROWS = (
     Spec("postgres-recovering", "kill -9 of a PostgreSQL backend", postgres_recovering),
     Spec("postgres-frozen", "SIGSTOP of PostgreSQL, 5 s", server_frozen(postgres), 5),
     Spec("read-only", "PostgreSQL read-only, 3 s", read_only, 3),
+    # a worker's life may fail by one connection and another be told of it by none
+    Spec("sessions-read-only", "PostgreSQL's new sessions read-only, 5 s", sessions_read_only, 5,
+         repeats=True),
     Spec("full", "PostgreSQL's disk full, 4 s", full, 4, impossible=no_small_disk),
     # one worker may keep a connection while the other is silent for longer than its lease
     Spec("no-connections", "no connection left, 4 s", no_connections, 4, repeats=True),

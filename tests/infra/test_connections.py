@@ -317,6 +317,34 @@ async def test_a_server_that_takes_no_writes_is_away_until_it_takes_some(
     await made.close()
 
 
+@pytest.mark.parametrize("noticed_by", ["a write", "a transaction", "a look"])
+async def test_a_session_that_takes_no_writes_makes_way_for_one_that_may(
+    database: str,
+    database_server: DatabaseServer,
+    monkeypatch: pytest.MonkeyPatch,
+    noticed_by: str,
+) -> None:
+    """One that began while its database was to take none: a full disk, at many who host them."""
+    monkeypatch.setattr(connections, "REMADE_AFTER", 0.0)
+    name = database.rpartition("/")[2].partition("?")[0]
+    made, write = Database(database, pool=1), text("DELETE FROM workers WHERE false")
+    database_server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    if noticed_by == "a look":
+        async with made.autocommit() as session:
+            assert await outage.refuses_writes(session)
+    else:
+        block = made.autocommit if noticed_by == "a write" else made.transaction
+        with pytest.raises(DBAPIError):
+            async with block() as session:
+                await session.execute(write)
+    database_server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    for block in (made.autocommit, made.transaction):
+        async with block() as session:
+            assert not await outage.refuses_writes(session)
+            await session.execute(write)
+    await made.close()
+
+
 def test_a_server_without_room_is_back_when_nothing_fails_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
