@@ -60,7 +60,8 @@ test-long: $(VENV)/browser.stamp ## the tests of chance in their long forms, som
 		tests/core/test_call_walk.py tests/apns/test_many.py tests/fcm/test_many.py tests/webpush/test_many.py \
 		tests/e2e/test_races.py tests/e2e/test_android.py tests/e2e/test_web_push.py tests/fuzz \
 		tests/clients/test_streams.py tests/clients/test_phone.py tests/calls/test_busy.py tests/outbox/test_code.py \
-		tests/e2e/test_groups_survive.py \
+		tests/e2e/test_groups_survive.py tests/e2e/test_heartbeats.py tests/e2e/test_feeds.py tests/e2e/test_devices.py \
+		tests/live/test_streams.py \
 		tests/credentials/test_under_load.py $(ARGS)
 
 .PHONY: test-repeat

@@ -109,7 +109,8 @@ def _import(words: list[str]) -> None:
     with contextlib.suppress(Exception), warnings.catch_warnings():
         config = _prepareconfig([*words, "--capture=no"])
         warnings.simplefilter("error")
-        for name in ("tests.houses", "tests.browser", *_names(config.args)):
+        ours = [] if config.getoption("noconftest") else ["tests.houses", "tests.browser"]
+        for name in (*ours, *_names(config.args)):
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
         if "tests.apps" in sys.modules:

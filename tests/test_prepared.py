@@ -50,11 +50,13 @@ def test_lives():
 
 
 def test_what_cannot_be_imported_is_told_and_who_died_is_replaced() -> None:
+    """Without our conftest, which would have all of Ringline imported: what two files need is pytest."""
     with tempfile.TemporaryDirectory(prefix=".", dir=forks.ROOT / "tests") as name:
         Path(name, "test_broken.py").write_text("import nowhere")
         Path(name, "test_dies.py").write_text(DIES)
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", name],
+            [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider",
+             "--noconftest", "-p", "tests.prepared", name],
             cwd=forks.ROOT, capture_output=True, text=True, check=False,
             env={k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")},
         )  # fmt: skip

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import orjson
 
 from app.live import feeds
-from tests.chance import dice
+from tests.chance import dice, often
 from tests.e2e.house import Tenant
 from tests.telling import tell_users
 
 WRITERS = 10
-EACH = 30
+EACH = often(15, 30)
 USERS = ("bob", "carol", "dave")
 
 
