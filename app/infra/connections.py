@@ -22,7 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.frozen import frozen
 from app.infra import database_hosts
-from app.infra.outage import REFUSED, DatabaseAway, is_read_only, note_refusal
+from app.infra.outage import REFUSED, DatabaseAway, is_read_only, lacks_schema, note_refusal
 
 
 @frozen
@@ -57,8 +57,8 @@ PING: Final = 0.5
 """Seconds for that sign."""
 
 REMADE_AFTER: Final = 1.0
-"""Seconds after which a session that takes no writes is ended when it is wanted, for a new one: a
-server that takes none from anybody is asked for that so seldom."""
+"""Seconds after which a session that takes no writes, or finds no table of ours, is ended when it
+is wanted, for a new one: a server that serves nobody is asked for that so seldom."""
 
 KEEPALIVE: Final = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 2))
 UNACKNOWLEDGED: Final = 20
@@ -164,7 +164,7 @@ class Connections:
             raise DisconnectionError("the server has closed this connection")
         if time.monotonic() > record.info.get(REFUSED, math.inf) + REMADE_AFTER:
             driver.terminate()
-            raise DisconnectionError("this session takes no writes: another may")
+            raise DisconnectionError("this session does not serve us: another may")
         if self.is_sound(driver, record.info.get("used", 0.0)):
             return
         try:
@@ -179,7 +179,8 @@ class Connections:
     def _failed(self, context: ExceptionContext) -> None:
         """A wait that was in vain, or was given up: nothing more is expected of the connection."""
         error = context.original_exception
-        if context.connection is not None and is_read_only(context.sqlalchemy_exception or error):
+        known = context.sqlalchemy_exception or error
+        if context.connection is not None and (is_read_only(known) or lacks_schema(known)):
             note_refusal(context.connection)
         if not isinstance(error, (OSError, asyncio.CancelledError)):
             return

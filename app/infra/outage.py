@@ -16,6 +16,8 @@ SQLSTATE: PostgreSQL's documentation, appendix A.
 """
 
 import time
+from typing import Final
+from weakref import WeakSet
 
 import structlog
 from sqlalchemy import Connection, text
@@ -145,15 +147,16 @@ READ_ONLY_NOW = text("SELECT current_setting('transaction_read_only') = 'on'")
 
 
 REFUSED = "refused_since"
-"""In what is known of a connection: since when it is known to take no writes (`time.monotonic()`).
+"""In what is known of a connection: since when it is known to take no writes, or to find no table
+of ours (`time.monotonic()`).
 
-A session keeps what its server, database or role had it begin with, and the address may lead to
-another server by now: a new one may take them.
+A session keeps what its server, database or role had it begin with, a default of read-only or a
+path to other tables, and the address may lead to another server by now: a new one may do.
 """
 
 
 def note_refusal(inner: Connection) -> None:
-    """This connection takes no writes."""
+    """This connection takes no writes, or finds no table of ours."""
     if not inner.invalidated:
         inner.connection.info.setdefault(REFUSED, time.monotonic())
 
@@ -189,7 +192,7 @@ class Outage:
         self._last: tuple[float, BaseException] | None = None
         self._ended: float | None = None
         self._flaps = False
-        AWAY.labels(what).set(0)
+        self._tell()
 
     def seen(self, error: BaseException) -> None:
         """It was found to be away."""
@@ -199,7 +202,8 @@ class Outage:
         if self._since is None:
             self._since, self._told, self._seen = now, now, 1
             self._flaps = self._ended is not None and now < self._ended + QUIET
-            AWAY.labels(self._what).set(1)
+            _away.add(self)
+            self._tell()
             log.error("server_away", server=self._what, error=name_of(error))
         elif now > self._told + TOLD_EVERY:
             self._told = now
@@ -226,8 +230,16 @@ class Outage:
             seconds = round(now - self._since, 1)
             self._since = self._last = None
             self._ended = now
-            AWAY.labels(self._what).set(0)
+            _away.discard(self)
+            self._tell()
             log.warning("server_back", server=self._what, seconds=seconds, failures=self._seen)
+
+    def _tell(self) -> None:
+        """What the metric says: it is away as long as it is so for anybody in this process."""
+        AWAY.labels(self._what).set(any(one._what == self._what for one in _away))  # noqa: SLF001
+
+
+_away: Final[WeakSet[Outage]] = WeakSet()
 
 
 def name_of(error: BaseException) -> str:

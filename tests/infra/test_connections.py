@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import event, make_url, text
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from structlog.testing import capture_logs
@@ -317,18 +318,27 @@ async def test_a_server_that_takes_no_writes_is_away_until_it_takes_some(
     await made.close()
 
 
-@pytest.mark.parametrize("noticed_by", ["a write", "a transaction", "a look"])
+@pytest.mark.parametrize(
+    ("setting", "noticed_by"),
+    [
+        ("default_transaction_read_only = on", "a write"),
+        ("default_transaction_read_only = on", "a transaction"),
+        ("default_transaction_read_only = on", "a look"),
+        ("search_path = elsewhere", "a write"),
+    ],
+)
 async def test_a_session_that_takes_no_writes_makes_way_for_one_that_may(
     database: str,
     database_server: DatabaseServer,
     monkeypatch: pytest.MonkeyPatch,
+    setting: str,
     noticed_by: str,
 ) -> None:
     """One that began while its database was to take none: a full disk, at many who host them."""
     monkeypatch.setattr(connections, "REMADE_AFTER", 0.0)
     name = database.rpartition("/")[2].partition("?")[0]
     made, write = Database(database, pool=1), text("DELETE FROM workers WHERE false")
-    database_server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    database_server.execute(f"ALTER DATABASE {name} SET {setting}")
     if noticed_by == "a look":
         async with made.autocommit() as session:
             assert await outage.refuses_writes(session)
@@ -337,7 +347,7 @@ async def test_a_session_that_takes_no_writes_makes_way_for_one_that_may(
         with pytest.raises(DBAPIError):
             async with block() as session:
                 await session.execute(write)
-    database_server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    database_server.execute(f"ALTER DATABASE {name} RESET {setting.partition(' ')[0]}")
     for block in (made.autocommit, made.transaction):
         async with block() as session:
             assert not await outage.refuses_writes(session)
@@ -360,6 +370,21 @@ def test_a_server_without_room_is_back_when_nothing_fails_for_a_while(
         now += outage.QUIET
         told.over()
     assert [line["event"] for line in logs] == ["server_away", "server_back"]
+
+
+def test_a_server_is_away_as_long_as_it_is_so_for_anybody() -> None:
+    """Redis carries news and hints: one that is full still carries news."""
+
+    def told() -> float | None:
+        return REGISTRY.get_sample_value("ringline_away", {"what": "two"})
+
+    news, hints = outage.Outage("two"), outage.Outage("two")
+    news.seen(ConnectionRefusedError())
+    hints.seen(ConnectionRefusedError())
+    news.over()
+    assert told() == 1
+    hints.over()
+    assert told() == 0
 
 
 def test_a_server_that_serves_one_and_fails_the_next_is_one_outage(
