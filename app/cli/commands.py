@@ -1,9 +1,10 @@
 """All commands, and how one is run. To import them takes a second."""
 
+import shutil
 import sys
 import traceback
 from itertools import takewhile
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -43,9 +44,14 @@ __all__ = [
 ]
 
 
+NARROW: Final = 80
+"""Columns of a terminal below which help is plain lines: its boxes would cut options off."""
+
+
 def run() -> None:
     """Run the command that was typed: whatever goes wrong ends in a sentence and an exit status."""
     fit_terminal()
+    app.rich_markup_mode = "rich" if shutil.get_terminal_size().columns >= NARROW else None
     try:
         if "--json" in takewhile(lambda word: word != "--", sys.argv[1:]):
             _run_for_a_machine()

@@ -15,6 +15,7 @@ from app.cli.answers import answer, command
 from app.cli.base import err, fail, group, out, with_runtime
 from app.cli.files import text_in
 from app.core.language import language_tag
+from app.core.nearest import nearest
 from app.core.payload import (
     ANDROID_PROFILES,
     DEFAULT_PROFILE,
@@ -190,7 +191,9 @@ def _prepared(
 ) -> tuple[RingFacts, Template | None, Prepared]:
     """What is known of the ring, the checked template if any, and the payload of both."""
     if profile not in PROFILES:
-        fail(f"there is no profile {profile!r}; known are {', '.join(PROFILES)}")
+        near = nearest(profile[:100], PROFILES)
+        meant = f"; did you mean {near!r}?" if near else ";"
+        fail(f"there is no profile {profile!r}{meant} known are {', '.join(PROFILES)}")
     if profile == "custom" and template is None:
         fail("the custom profile needs --template FILE")
     try:

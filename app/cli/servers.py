@@ -168,7 +168,7 @@ def simulator(
     webpush_port: Port = 0,
     control_port: Port = 0,
     accept_unknown: Annotated[
-        bool, typer.Option(help="Take every well-formed token as live.")
+        bool, typer.Option("--accept-unknown", help="Take every well-formed token as live.")
     ] = False,
     keep: Annotated[int, whole("Requests that are remembered; about 3 KB each.", low=1)] = 20_000,
 ) -> None:

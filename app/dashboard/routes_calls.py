@@ -88,6 +88,8 @@ async def one_page(request: Request, place: Viewer, session_id: RowId) -> Respon
         "call.html",
         story=story,
         members=members,
+        all_members=members[0]["all_members"] if members else 0,
+        most=MOST_ROWS,
         call=story.call,
         trace_id=trace_id_of(story.traceparent),
         rung=[names.get(user) or user for user in dict.fromkeys(users)],

@@ -342,8 +342,14 @@ def _with_android(
     return TenantSettings.model_validate(values), app_id in profiles or newer
 
 
+LINES = 50
+"""Of the audit log, on a page."""
+
+
 @router.get("/audit")
 async def audit_page(request: Request, place: Viewer, before: RowId | None = None) -> Response:
     """Who did what, when and from where."""
-    lines = await audit.page(place.runtime, place.id, before=before, limit=50)
-    return render(request, "settings_audit.html", lines=lines, tab="/audit")
+    found = await audit.page(place.runtime, place.id, before=before, limit=LINES + 1)
+    lines = found[:LINES]
+    older = lines[-1]["id"] if len(found) > LINES else None
+    return render(request, "settings_audit.html", lines=lines, older=older, tab="/audit")

@@ -7,12 +7,13 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
+from app.core.cursor import cursor_of, place_of
 from app.dashboard.access import Operator, TenantPage, Viewer, fields_of, text_of
 from app.dashboard.once import once
 from app.dashboard.pages import BASE, PageRoute, moved, render
 from app.http.problems import sentence_of
 from app.infra.errors import AppError
-from app.infra.fields import RowId
+from app.infra.fields import RowId, Text
 from app.webhooks import service as webhook
 from app.webhooks.endpoints import Endpoint
 from app.webhooks.schemas import LONGEST_OVERLAP, WebhookIn
@@ -21,6 +22,7 @@ router = APIRouter(
     prefix=BASE + "/t/{tenant_id}/settings/webhooks", route_class=PageRoute, include_in_schema=False
 )
 OVERLAP = 86_400.0
+ON_A_PAGE = 50
 CONDITIONS = {
     "off": ("bad", "Off"),
     "never": ("bad", "No such event"),
@@ -77,16 +79,26 @@ async def add(request: Request, place: Operator) -> Response:
 
 
 @router.get("/{webhook_id}")
-async def one_page(request: Request, place: Viewer, webhook_id: RowId) -> Response:
-    """One endpoint, how its latest deliveries went, and every try of them."""
-    return await _one(request, place, webhook_id)
+async def one_page(
+    request: Request, place: Viewer, webhook_id: RowId, before: Text = ""
+) -> Response:
+    """One endpoint, how its deliveries went, the newest first, and every try of them."""
+    return await _one(request, place, webhook_id, before)
 
 
-async def _one(request: Request, place: TenantPage, webhook_id: RowId, **more: Any) -> Response:
+async def _one(
+    request: Request, place: TenantPage, webhook_id: RowId, before: str = "", **more: Any
+) -> Response:
     row = await webhook.get(place.runtime, place.id, webhook_id)
     tags = await _tags(place, [row])
-    deliveries = await webhook.page(place.runtime, place.id, webhook_id)
-    attempts = await webhook.attempts(place.runtime, place.id, webhook_id, limit=100)
+    of = ("deliveries", place.id, webhook_id)
+    deliveries = await webhook.page(
+        place.runtime, place.id, webhook_id, before=place_of(before, *of), limit=ON_A_PAGE + 1
+    )
+    last = deliveries[ON_A_PAGE - 1] if len(deliveries) > ON_A_PAGE else None
+    deliveries = deliveries[:ON_A_PAGE]
+    events = [one["event_id"] for one in deliveries]
+    attempts = await webhook.tries(place.runtime, place.id, webhook_id, events)
     tries: dict[str, list[dict[str, Any]]] = {}
     for attempt in attempts:
         tries.setdefault(attempt["event_id"], []).append(attempt)
@@ -95,6 +107,8 @@ async def _one(request: Request, place: TenantPage, webhook_id: RowId, **more: A
         "tags": tags,
         "deliveries": deliveries,
         "tries": tries,
+        "before": before,
+        "older": cursor_of(last["created_at"], last["event_id"], *of) if last else None,
         "secret": None,
     }
     return render(request, "settings_webhook.html", tab="/webhooks", **(known | more))

@@ -158,7 +158,8 @@ async def calls(
 
 
 MEMBERS = text("""
-    SELECT m.user_id, m.role, m.state, m.person, cardinality(r.shown_on) AS devices
+    SELECT m.user_id, m.role, m.state, m.person, cardinality(r.shown_on) AS devices,
+           count(*) OVER () AS all_members
     FROM members m LEFT JOIN rings r ON r.uuid = m.ring
     WHERE m.session_id = :call ORDER BY m.role DESC, m.user_id LIMIT :limit
 """)
@@ -167,7 +168,7 @@ MEMBERS = text("""
 async def members(session: Connection, session_id: UUID, limit: int) -> list[dict[str, Any]]:
     """The first `limit` members of a call: the caller, then the callees by id.
 
-    `devices`: on how many screens their latest ring has been.
+    `devices`: on how many screens their latest ring has been; `all_members`: how many there are.
     """
     return await many(session, MEMBERS, {"call": session_id, "limit": limit})
 

@@ -84,7 +84,7 @@ def steps_of(story: History) -> list[Step]:
         else:
             device = line.device_id or holds.get(line.user_id)
             steps.append(_of_event(line, _lane_of(line.user_id, device, story)))
-    return [step for step in steps if step is not None][:MOST_STEPS]
+    return [step for step in steps if step is not None]
 
 
 def _lane_of(user: str | None, device: str | None, story: History) -> str | None:
@@ -166,7 +166,8 @@ def _few(users: Sequence[str]) -> str:
 
 def drawing(story: History) -> dict[str, Any]:
     """Sizes, lanes and arrows for the template, which only draws them. Lengths are in pixels."""
-    lanes, steps = lanes_of(story), steps_of(story)
+    lanes, every = lanes_of(story), steps_of(story)
+    steps = every[:MOST_STEPS]
     started = story.call.created_at
     centre = [GUTTER + LANE // 2 + n * LANE for n in range(len(lanes.lanes))]
     arrows, before = [], started
@@ -197,4 +198,5 @@ def drawing(story: History) -> dict[str, Any]:
         ],
         "arrows": arrows,
         "left_out": lanes.left_out,
+        "steps": len(every),
     }

@@ -59,6 +59,6 @@ def check_scopes(scopes: Iterable[str], known: Mapping[str, str] = SCOPES) -> No
     for scope in scopes:
         if scope not in known and (scope != EVERYTHING or known is not SCOPES):
             near = nearest(scope, known)
-            meant = f"; did you mean {near!r}?" if near else ""
+            meant = f"; did you mean {near!r}?" if near else "."
             all_ = ", ".join(known)
             raise Invalid("unknown_scope", f"scope: there is no {scope!r}{meant} Known: {all_}.")

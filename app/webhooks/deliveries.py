@@ -84,6 +84,14 @@ ATTEMPTS = text("""
         AND (CAST(:event AS text) IS NULL OR event_id = :event)
     ORDER BY id DESC LIMIT :limit
 """)
+# By event, and never back along the webhook's: a page of long ago would read all since.
+TRIES = text("""
+    SELECT a.id, a.event_id, a.started_at, a.finished_at, a.status, a.error, a.answer
+    FROM unnest(CAST(:events AS text[])) AS e(id)
+    CROSS JOIN LATERAL (SELECT * FROM delivery_attempts WHERE event_id = e.id OFFSET 0) a
+    WHERE a.webhook_id = :webhook AND a.tenant_id = :tenant
+    ORDER BY a.id DESC LIMIT :limit
+""")
 RESEND = text("""
     UPDATE deliveries SET state = 'pending', due_at = clock_timestamp(), finished_at = NULL,
         created_at = clock_timestamp()
@@ -100,6 +108,11 @@ async def page(session: Connection, values: Row) -> list[dict[str, Any]]:
 async def attempts(session: Connection, values: Row) -> list[dict[str, Any]]:
     """Attempts of one webhook, perhaps at one event, the newest first."""
     return await many(session, ATTEMPTS, values)
+
+
+async def tries(session: Connection, values: Row) -> list[dict[str, Any]]:
+    """Attempts of one webhook at these events, the newest first."""
+    return await many(session, TRIES, values)
 
 
 async def resend(session: Connection, tenant_id: UUID, webhook: UUID, event: str) -> bool:

@@ -170,6 +170,15 @@ async def attempts(
         return await deliveries.attempts(session, values | {"before": before or LAST})
 
 
+async def tries(
+    runtime: Runtime, tenant_id: UUID, webhook: UUID, events: Sequence[str], *, limit: int = 1_000
+) -> list[dict[str, Any]]:
+    """What was tried on one webhook for these events, the newest first."""
+    values = {"webhook": webhook, "tenant": tenant_id, "events": list(events), "limit": limit}
+    async with runtime.database.autocommit() as session:
+        return await deliveries.tries(session, values)
+
+
 async def resend(
     runtime: Runtime, tenant_id: UUID, webhook: UUID, event: str, actor: Actor
 ) -> None:

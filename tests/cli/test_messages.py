@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -329,3 +331,38 @@ def test_a_misspelt_variable_is_named_with_the_nearest_setting(
     env |= {"RINGLINE_PUBLIC_URI": "https://ring.example.com", "COLUMNS": "250"}
     ((_, _, out, _),) = run([["doctor"]], env)
     assert "did you mean RINGLINE_PUBLIC_URL?" in out
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_no_option_is_cut_off_in_a_narrow_terminals_help(columns: str) -> None:
+    """Three were `--cal…` at 40 columns: what is not read whole cannot be typed."""
+    every = commands()
+    asked = run(
+        [[*words, "--help"] for words in every], settings(), [{"COLUMNS": columns}] * len(every)
+    )
+    for words, (_, status, out, err) in zip(every, asked, strict=True):
+        found: Any = typer.main.get_command(app)
+        for word in words:
+            found = found.commands[word]
+        shown = [one for one in found.params if not getattr(one, "hidden", False)]
+        options = [one for param in shown for one in (*param.opts, *param.secondary_opts)]
+        cut = [one for one in options if one.startswith("--") and one not in out]
+        assert (status, err, cut) == (0, "", []), words
+
+
+def test_standard_streams_that_are_closed_are_no_fault_of_ours() -> None:
+    command = [sys.executable, "-m", "app.cli", "payload", "profiles"]
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]
+    done = subprocess.run(closed, env=os.environ | settings(), timeout=60, check=False)
+    assert done.returncode == 0
+
+
+def test_a_profile_and_a_scope_that_are_none_are_told_the_nearest(database: str) -> None:
+    made, profile, scope = run(
+        [["tenant", "create", "Acme"], ["payload", "preview", "--profile", "strem"],
+         ["user", "token", "bob", "--tenant", "Acme", "--scope", "zzz"]],
+        settings(database_url=database),
+    )  # fmt: skip
+    assert made[1] == 0
+    assert "did you mean 'stream'?" in profile[3]
+    assert "there is no 'zzz'. Known: " in scope[3]

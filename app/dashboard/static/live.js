@@ -1,14 +1,37 @@
 // A part of a page that asks for itself again: <section id="live" data-live="2000">, in ms.
+const FOCUSED = "a, button, summary, [tabindex]";
+
+// By what a thing of the part is known again: its place is no mark, a new row moves all others down.
+function known(one) {
+  return `${one.tagName} ${one.getAttribute("href") ?? one.getAttribute("aria-label") ?? one.textContent.trim()}`;
+}
+
 export function followLive(after) {
   let part = document.querySelector("#live[data-live]");
   if (!part) return;
   let mark = "";
+  let paused = false;
+  const pause = document.querySelector("[data-pause]");
+  pause?.addEventListener("click", () => {
+    paused = !paused;
+    pause.textContent = paused ? "Resume updates" : "Pause updates";
+  });
+  if (pause) pause.hidden = !Number(part.dataset.live);
+
+  function held() {
+    const marked = getSelection();
+    return paused || document.visibilityState !== "visible" || part.querySelector("details.ask[open]")
+      || (!marked.isCollapsed && part.contains(marked.anchorNode));
+  }
 
   async function again() {
     const wait = Number(part.dataset.live) || 0;
-    if (!wait) return;
+    if (!wait) {
+      if (pause) pause.hidden = pause !== document.activeElement;
+      return;
+    }
     await new Promise((resolve) => setTimeout(resolve, wait));
-    if (document.visibilityState === "visible" && !part.querySelector("details.ask[open]")) await refresh();
+    if (!held()) await refresh();
     again();
   }
 
@@ -25,20 +48,25 @@ export function followLive(after) {
     if (answer.status !== 200) return;
     mark = answer.headers.get("ETag") ?? "";
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#live");
-    if (fresh) replace(document.adoptNode(fresh));
+    if (fresh && !held()) replace(document.adoptNode(fresh));
+    else mark = "";
   }
 
   // What the reader had opened, scrolled or focused stays so.
   function replace(fresh) {
-    const opened = [...part.querySelectorAll("details")].map((one) => one.open);
+    const opened = new Set([...part.querySelectorAll("details[open] > summary")].map(known));
     const scrolled = part.querySelector(".lanes")?.scrollLeft ?? 0;
-    const focused = [...part.querySelectorAll("a, button, summary, [tabindex]")].indexOf(document.activeElement);
+    const focused = part.contains(document.activeElement) ? known(document.activeElement) : null;
     part.replaceWith(fresh);
     part = fresh;
-    part.querySelectorAll("details").forEach((one, n) => { one.open = opened[n] ?? false; });
+    for (const one of part.querySelectorAll("details > summary")) one.parentElement.open = opened.has(known(one));
     const lanes = part.querySelector(".lanes");
     if (lanes) lanes.scrollLeft = scrolled;
-    if (focused >= 0) part.querySelectorAll("a, button, summary, [tabindex]")[focused]?.focus({ preventScroll: true });
+    if (focused !== null) {
+      part.tabIndex = -1; // of what has gone, the part keeps the focus
+      const again = [...part.querySelectorAll(FOCUSED)].find((one) => known(one) === focused);
+      (again ?? part).focus({ preventScroll: true });
+    }
     after(part);
   }
 

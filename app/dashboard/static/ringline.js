@@ -28,8 +28,9 @@ function closeOthers() {
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     for (const open of document.querySelectorAll("details.ask[open]")) {
+      const inside = open.contains(document.activeElement);
       open.open = false;
-      open.querySelector("summary").focus();
+      if (inside) open.querySelector("summary").focus();
     }
   });
 }
