@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.api import api_keys as api_keys_api
 from app.api import audit as audit_api
@@ -50,6 +50,7 @@ from app.infra.outage import (
 )
 from app.infra.process import at_first_signal
 from app.infra.rate_limits import TELL, WITHIN, RateLimiter
+from app.infra.repeats import Seldom
 from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings, get_settings
 from app.infra.tasks import Tasks
@@ -132,7 +133,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     headers = app.security = SecurityHeaders(chosen)
     app.access_log = chosen.access_log
     problems.install(app)
-    app.add_exception_handler(DBAPIError, _database_failed)
+    app.add_exception_handler(SQLAlchemyError, _database_failed)
     app.add_exception_handler(DatabaseAway, _database_failed)
     for api in (
         api_keys_api,
@@ -243,8 +244,15 @@ def _limit_of(path: str) -> int:
     return CREDENTIAL_LIMIT if large else BODY_LIMIT
 
 
-async def _database_failed(_request: Request, error: Exception) -> Response:
+_unmigrated = Seldom()
+
+
+async def _database_failed(request: Request, error: Exception) -> Response:
     away = unavailable(error)
+    if away is None and lacks_schema(error):
+        away = await request.app.state.health.unmigrated()
+        if away is not None and (failed := _unmigrated.failed()):
+            log.error("not_migrated", why=NOT_MIGRATED, failures=failed)
     if away is not None:
         return problems.problem_of(away)
     log.error("database_error", error=type(error).__name__, exc_info=error)

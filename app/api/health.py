@@ -44,6 +44,9 @@ MEASURE_EVERY: Final = 5.0
 MEASURE_WITHIN: Final = 5.0
 
 
+NOT_MIGRATED = "database_not_migrated"
+
+
 class Health:
     """Of one API process."""
 
@@ -84,6 +87,17 @@ class Health:
             raise self._known[1]
         return self._known[1]
 
+    async def unmigrated(self) -> AppError | None:
+        """What a request is told that found no table of ours, or another: these are yet to be made.
+
+        None where they are as they should be: then it is a fault of ours.
+        """
+        try:
+            await self.ready()
+        except AppError as error:
+            return error if error.code == NOT_MIGRATED else None
+        return None
+
     async def _ask(self) -> None:
         found: dict[str, Any] | AppError
         try:
@@ -106,7 +120,7 @@ class Health:
         stands = schema.standing(await schema.revision_of(database))
         if stands in {schema.Standing.NONE, schema.Standing.OLDER}:
             raise Unavailable(
-                "database_not_migrated",
+                NOT_MIGRATED,
                 "run `ringline migrate`: the database is older than this version",
             )
         try:

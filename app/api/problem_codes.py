@@ -197,10 +197,13 @@ _UNREAD: Final = (
 _ALL: Final = (
     "missing_credential invalid_api_key invalid_token expired_token unknown_issuer user_erased "
     "token_not_yet_valid token_lives_too_long wrong_issuer wrong_audience "
-    "token_revoked tenant_deleted not_allowed database_unavailable busy jwks_unavailable "
+    "token_revoked tenant_deleted not_allowed database_unavailable "
+    "database_not_migrated busy jwks_unavailable "
     f"{_UNREAD}"
 )
-_OF_NOBODY: Final = f"invalid_token expired_token database_unavailable busy {_UNREAD}"
+_OF_NOBODY: Final = (
+    f"invalid_token expired_token database_unavailable database_not_migrated busy {_UNREAD}"
+)
 _BODY: Final = (
     "body_too_large invalid_json invalid_field invalid_text missing_field unknown_field "
     "duplicate_field"
