@@ -88,3 +88,18 @@ async def test_a_large_call_says_what_its_page_leaves_out(site: Site, tenant: UU
     call = (await ringer_of(site.runtime).submit(order))["session_id"]
     page = (await viewer.get(f"/dashboard/t/{tenant}/calls/{call}")).text
     assert "the first" not in page
+
+
+async def test_a_users_page_leads_to_the_calls_that_it_has_no_room_for(
+    site: Site, tenant: UUID
+) -> None:
+    user, viewer = "b/o+b&c", await site.admin("viewer")
+    wanted = [RingIn(caller=CallerIn(id="alice"), callees=[user], id=f"n{n}") for n in range(9)]
+    for one in wanted:
+        order = ringing.resolve(tenant, TenantSettings(), one, device="server", key=None)
+        await ringer_of(site.runtime).submit(order)
+    page = (await viewer.get(f"/dashboard/t/{tenant}/user", params={"id": user})).text
+    found = re.search(r'href="([^"]*)">All calls of this user<', page)
+    assert found
+    every = (await viewer.get(found.group(1))).text
+    assert all(f"default:{one.id}<" in every for one in wanted)
