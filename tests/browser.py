@@ -35,6 +35,7 @@ ARGUMENTS = [
     "--disable-software-rasterizer",
     "--in-process-gpu",  # what draws without a graphics card needs no process of its own
     "--disable-site-isolation-trials", "--renderer-process-limit=1",  # nor does each page
+    "--js-flags=--single-threaded",  # what it compiles and collects beside costs more than it saves
 ]  # fmt: skip
 BY_HAND = "sudo apt-get install -y chromium"
 
