@@ -18,6 +18,9 @@ from devkit.simulator.listener import Port
 KEEP = 20_000
 """Requests kept by default; about 3 KB each."""
 
+_WAITING = 2_048
+"""Connections to the control API that may wait to be accepted, as uvicorn has it."""
+
 
 class Server:
     """A running simulator. `apple` is its state; the URLs say where it is."""
@@ -164,6 +167,7 @@ async def _control(server: Server, port: int) -> AsyncIterator[None]:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     with bound:
         bound.bind(("127.0.0.1", port))
+        bound.listen(_WAITING)  # else who comes before uvicorn has begun is refused
         server.control_port = bound.getsockname()[1]
         config = uvicorn.Config(
             control_app(server),

@@ -222,6 +222,7 @@ class TlsStream(asyncio.BufferedProtocol):
                 self.close("tls")
                 return
             except SSL.Error:
+                self._flush(tls)
                 self.close("fin")
                 return
             self._owner.received(data)
@@ -236,7 +237,7 @@ class TlsStream(asyncio.BufferedProtocol):
         self._flush(self._tls)
 
     def _flush(self, tls: SSL.Connection | None) -> None:
-        if tls is None or self._transport is None or self._transport.is_closing():
+        if tls is None or self._transport is None or self._transport.is_closing() or self._closing:
             return
         while True:
             try:

@@ -35,6 +35,13 @@ async def test_serves_on_ones_own_loop(tmp_path: Path) -> None:
         await asyncio.open_connection("127.0.0.1", server.production_port)
 
 
+async def test_takes_connections_from_the_first_moment_on(tmp_path: Path) -> None:
+    """Who runs it in a thread asks from another, before that loop has gone on."""
+    async with serve(tmp_path) as server:
+        for port in (server.production_port, server.sandbox_port, server.control_port):
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+
+
 def ask(url: str) -> None:
     with contextlib.suppress(httpx.HTTPError):
         httpx.get(url, timeout=10, trust_env=False)

@@ -1,6 +1,8 @@
 """TLS: which versions and protocols are let in, and the faults that strike before HTTP/2."""
 
 import asyncio
+import logging
+import socket
 import ssl
 import time
 
@@ -56,6 +58,31 @@ async def test_refuses_a_client_of_http_1(
         async with connected(sim.production_port, context(certificate, alpn=("http/1.1",))):
             pass
     assert "ALPN" in sim.statistics()["handshake_errors"][0]
+
+
+def test_who_breaks_tls_is_told_before_the_end(
+    sim: Simulator,
+    context: ContextMaker,
+    certificate: Issued,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context(certificate).wrap_bio(came, goes, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", sim.production_port), timeout=5) as tcp:
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                tcp.sendall(goes.read())
+                came.write(tcp.recv(16_384))
+        tcp.sendall(goes.read() + b"\x17\x03\x03\x00\x20" + bytes(32))  # a record of nobody's
+        while received := tcp.recv(16_384):
+            came.write(received)
+    with pytest.raises(ssl.SSLError, match=r"(?i)bad.record.mac"):
+        for _ in range(9):
+            tls.read(16_384)
+    assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
 
 
 async def test_something_that_is_not_tls_is_dropped(sim: Simulator) -> None:
