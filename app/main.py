@@ -40,6 +40,7 @@ from app.http.sockets import NoSuchSocket
 from app.http.trusted_proxies import TrustedProxies
 from app.http.unread import UnreadHeaders, refuse_unread
 from app.infra import clock, process
+from app.infra.connections import ASKED
 from app.infra.observe import set_up_logging
 from app.infra.outage import (
     NOT_MIGRATED,
@@ -87,7 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastPath) -> AsyncIterator[None]:
         async with AsyncExitStack() as ending:  # also of what did not start: a wrong key, say
-            runtime = open_runtime(chosen, open_traces("ringline-api"))
+            runtime = open_runtime(chosen, open_traces("ringline-api"), ASKED)
             app.has_traces = runtime.traces is not None
             ending.push_async_callback(runtime.close)
             app.state.runtime = runtime

@@ -25,7 +25,7 @@ from app.calls.ring_request import RingRequest, ring_request
 from app.calls.ringer import Ringer
 from app.calls.schemas import RingIn
 from app.core.frozen import frozen
-from app.http.access_log import HEADER, answered_with, logged, own_id, tell_request
+from app.http.access_log import HEADER, QUIET, answered_with, logged, own_id, tell_request
 from app.http.auth import Gate, whose_lines
 from app.http.problems import problem_of
 from app.http.security_headers import SecurityHeaders
@@ -33,11 +33,14 @@ from app.http.tracing import traced
 from app.http.unread import CHUNKED, ODD, repeated_member
 from app.http.whole import Door, Whole
 from app.infra.errors import AppError
+from app.infra.observe import DATABASE_CROWDED
 from app.infra.rate_limits import RateLimiter
 from app.tenants import rate_limits
 from app.tenants.caller import Caller
 
 PATH = "/v1/calls"
+ASIDE = frozenset(path.encode() for path in QUIET)
+"""Who looks after this process is always answered."""
 HERE = APIRoute(PATH, lambda: None)
 """What log lines say of a request that went the short way."""
 HEADERS = ((b"content-type", b"application/json"),)
@@ -54,7 +57,7 @@ class FastPath(FastAPI):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.door = Door(PATH.encode(), self._take)
+        self.door = Door(PATH.encode(), self._take, self._turns_away, ASIDE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -64,6 +67,13 @@ class FastPath(FastAPI):
             await logged(answer, scope, receive, send, told=self.access_log)
         else:
             await super().__call__(scope, receive, send)
+
+    def _turns_away(self) -> bool:
+        """Whether who comes now is told to come again; they are counted."""
+        crowded: bool = self.state.runtime.database.is_crowded
+        if crowded:
+            DATABASE_CROWDED.inc()
+        return crowded
 
     def _take(self, whole: Whole) -> bool:
         """Answer a plain request to ring of an API key that was read within the second.

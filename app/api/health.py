@@ -116,7 +116,7 @@ class Health:
         self._known = (time.monotonic(), found)
 
     async def _look(self) -> dict[str, Any]:
-        database = self._runtime.database
+        database = self._runtime.database.vital  # to have much to do is to be ready
         stands = schema.standing(await schema.revision_of(database))
         if stands in {schema.Standing.NONE, schema.Standing.OLDER}:
             raise Unavailable(
@@ -155,7 +155,7 @@ class Health:
 
     async def _measure(self) -> None:
         """What tells of workers, read by who lives when none of them does."""
-        async with self._runtime.database.autocommit() as session:
+        async with self._runtime.database.vital.autocommit() as session:
             workers, oldest_due = await worker_store.standing(session)
         WORKERS.labels("alive").set(workers)
         OLDEST_DUE.labels("pushes").set(oldest_due)

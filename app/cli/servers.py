@@ -54,7 +54,7 @@ def api(
         from app.http.connection import limits  # noqa: PLC0415
         from app.infra.exposition import for_several_processes  # noqa: PLC0415
         from app.infra.observe import set_up_logging  # noqa: PLC0415
-        from app.infra.process import notice_the_vanished  # noqa: PLC0415
+        from app.infra.process import notice_the_vanished, taken_by_the_turn  # noqa: PLC0415
 
     settings = _settings_of_a_server()
     if workers > 1 and settings.has_lab:
@@ -73,10 +73,10 @@ def api(
     notice_the_vanished(listener)
     if workers > 1:
         with for_several_processes():
-            Multiprocess(config, sockets=[listener]).run()
+            Multiprocess(config, sockets=taken_by_the_turn(listener)).run()
         return
     server = uvicorn.Server(config)
-    server.run(sockets=[listener])
+    server.run(sockets=taken_by_the_turn(listener))
     if not server.started:
         raise typer.Exit(3)
 

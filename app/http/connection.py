@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from app.http.refusals import (
     AGAIN,
     BODY_WITHIN,
+    BUSY,
     HEAD_WITHIN,
     MOST_HEAD,
     MOST_HEADERS,
@@ -119,7 +120,10 @@ class BoundedConnection(HttpToolsProtocol):
         if self._most is not None and len(self.tasks) >= self._most:
             self._refuse(503, AGAIN)
             return
-        if self._door is not None and self.url == self._door.path and self._fits_the_door():
+        door = self._door
+        if door is not None and door.turns_away() and self.url not in door.aside:
+            self._refuse(503, AGAIN, BUSY)
+        elif door is not None and self.url == door.path and self._fits_the_door():
             self._body = b""
         else:
             super().on_headers_complete()

@@ -25,6 +25,7 @@ REFUSALS: Final = {
 }
 """The reason of a status, and why, where nothing else is said."""
 AGAIN: Final = b"retry-after: 1\r\n"
+BUSY: Final = "more is asked of this process than it can do: try again"
 NO_HOST: Final = "Host: a request of HTTP/1.1 has one, and a name or an address in it"
 _HOST: Final = re.compile(rb"[\w\-.~%!$&'()*+,;=:\[\]]*", re.ASCII)
 

@@ -4,7 +4,7 @@ What a server does so that any app may read and answer by parts is dear beside w
 costs. An app that has a `door` is handed such a request at once, and answers it when it can.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.types import ASGIApp
@@ -21,10 +21,15 @@ class Door:
 
     `take`: whether the app answers this one, now or later, by `answer` or `go_on`; otherwise it
     goes by messages, as any other. It raises nothing.
+
+    `turns_away`: whether who comes now, for any path but those `aside`, is told to come again: to
+    begin what cannot be ended soon keeps all else waiting.
     """
 
     path: bytes
     take: "Callable[[Whole], bool]"
+    turns_away: Callable[[], bool]
+    aside: Collection[bytes]
 
 
 class _Nobody:

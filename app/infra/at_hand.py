@@ -14,7 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.infra.connections import Connections
 from app.infra.observe import DATABASE_WAIT
-from app.infra.outage import REFUSED, DatabaseAway, Outage, is_away, refuses_writes
+from app.infra.outage import (
+    REFUSED,
+    DatabaseAway,
+    DatabaseCrowded,
+    Outage,
+    is_away,
+    refuses_writes,
+)
 
 OF_DRIVER = (asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
 """What SQLAlchemy passes on as it is when a connection ends while it is being set up."""
@@ -130,6 +137,8 @@ class Use:
             if not self._each:
                 await self._at_hand.give_up()
             session = await self._engine.connect()
+        except DatabaseCrowded:  # no outage: for who is served it is there
+            raise
         except KNOWN_ERRORS as error:
             self._outage.seen(error)
             raise DatabaseAway("no connection to the database") from error
@@ -157,5 +166,9 @@ class Use:
         return refused
 
     def _note(self, error: BaseException) -> None:
-        if isinstance(error, KNOWN_ERRORS) and is_away(error):
+        if (
+            isinstance(error, KNOWN_ERRORS)
+            and is_away(error)
+            and not isinstance(error, DatabaseCrowded)
+        ):
             self._outage.seen(error)

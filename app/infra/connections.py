@@ -10,27 +10,37 @@ import asyncio
 import math
 import socket
 import time
-from typing import Any, Final
+from typing import Any, Final, cast
 from weakref import WeakSet
 
 import orjson
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
 from app.core.frozen import frozen
 from app.infra import database_hosts
-from app.infra.outage import REFUSED, DatabaseAway, is_read_only, lacks_schema, note_refusal
+from app.infra.observe import DATABASE_CROWDED
+from app.infra.outage import (
+    REFUSED,
+    DatabaseAway,
+    DatabaseCrowded,
+    is_read_only,
+    lacks_schema,
+    note_refusal,
+)
 
 
 @frozen
 class Patience:
     """How long to wait, in seconds.
 
-    `connect`: for a new connection. `slot`: for one of the pool that is free. `lock`: for a row or
-    table that another transaction holds. `statement`: for the server to finish one statement.
+    `connect`: for a new connection. `slot`: for one of the pool that is free. `crowded`: the same,
+    once others have waited for one without a break for CROWDED_FROM. `lock`: for a row or table
+    that another transaction holds. `statement`: for the server to finish one statement.
     `answer`: for the server to say so; longer than `statement`, so that the server speaks first.
     `idle`: for a transaction whose client says nothing more, as a frozen process must not hold the
     locks of calls.
@@ -38,6 +48,7 @@ class Patience:
 
     connect: float = 5.0
     slot: float = 5.0
+    crowded: float = 5.0
     lock: float = 2.0
     statement: float = 5.0
     answer: float = 6.0
@@ -46,6 +57,17 @@ class Patience:
 
 SHORT: Final = Patience()
 """For what somebody waits for: a request, a push, a round of the sweep."""
+
+ASKED: Final = Patience(crowded=0.5)
+"""For a process that is asked by others, who give up after some seconds and ask again. Where more
+is asked than it can do, whoever is served after a long wait has gone by then, and so it goes on:
+who cannot be served soon is told so (docs/decisions/0039-who-cannot-be-served-soon.md)."""
+
+CROWDED_FROM: Final = 1.0
+"""Seconds: a burst is over by then."""
+
+CROWD: Final = 4
+"""So many wait for each connection when who comes is turned away before anything is done for it."""
 
 LONG: Final = Patience(lock=5.0, statement=60.0, answer=65.0, idle=60.0)
 """For what nobody waits for: forgetting what is old, counting."""
@@ -95,12 +117,49 @@ def _milliseconds(seconds: float) -> str:
     return str(round(seconds * 1_000))
 
 
+class _Pool(AsyncAdaptedQueuePool):
+    """Who waits for a connection gives up early where others have waited for long: see ASKED."""
+
+    patience = SHORT
+    _waiting = 0
+    _since = 0.0
+    """When somebody had to wait while nobody else did."""
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so many wait that who comes now would wait in vain."""
+        return self._waiting >= CROWD * self.size() and self._hurries()
+
+    def _hurries(self) -> bool:
+        hurried = self.patience.crowded < self.patience.slot
+        return hurried and time.monotonic() >= self._since + CROWDED_FROM
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        if self.checkedout() < self.size():
+            return super()._do_get()
+        if not self._waiting:
+            self._since = time.monotonic()
+        hurries = self._hurries()
+        self._timeout = self.patience.crowded if hurries else self.patience.slot
+        self._waiting += 1
+        try:
+            return super()._do_get()
+        except PoolTimeout as error:
+            if hurries:
+                DATABASE_CROWDED.inc()
+                raise DatabaseCrowded("others have waited for a connection for long") from error
+            raise
+        finally:
+            self._waiting -= 1
+
+
 class Connections:
     """The pool of one engine, and what becomes of connections that do not answer."""
 
     def __init__(self, url: str, *, pool: int, patience: Patience) -> None:
         self.engine: AsyncEngine = create_async_engine(
             url,
+            poolclass=_Pool,
             pool_size=pool,
             max_overflow=0,
             pool_timeout=patience.slot,
@@ -120,10 +179,17 @@ class Connections:
         self._doubted = 0.0
         """Loop-independent time of the last wait in vain: connections used before it are asked."""
         pool_of = self.engine.sync_engine
+        self._pool = cast("_Pool", pool_of.pool)
+        self._pool.patience = patience
         event.listen(pool_of, "connect", self._connected)
         event.listen(pool_of, "checkout", self._taken)
         event.listen(pool_of, "checkin", self._returned)
         event.listen(pool_of, "handle_error", self._failed)
+
+    @property
+    def is_crowded(self) -> bool:
+        """See `Database.is_crowded`."""
+        return self._pool.is_crowded
 
     def is_sound(self, driver: Any, used: float) -> bool:
         """Whether one that was `used` then (`time.monotonic()`) need not be asked if it lives."""

@@ -74,6 +74,11 @@ class Database:
         self._at_hand = AtHand(self._connections)
 
     @property
+    def is_crowded(self) -> bool:
+        """Whether this process has for long been asked for more than its connections can do."""
+        return self._connections.is_crowded
+
+    @property
     def patient(self) -> "Database":
         """The same database by two connections of its own, for statements that may take a minute.
 
@@ -85,10 +90,10 @@ class Database:
 
     @property
     def vital(self) -> "Database":
-        """The same database by three connections of its own, for what a worker lives by.
+        """The same database by three connections of its own, for what a process lives by.
 
-        Its lease, its looks at what waits and its records, one statement of each at a time: no
-        burst of other work makes them wait for a connection.
+        A worker's lease, its looks at what waits and its records, and whether a process is ready,
+        one statement of each at a time: no burst of other work makes them wait for a connection.
         """
         if self._vital is None:
             self._vital = Database(self._url, pool=3, outage=self._outage)
@@ -147,9 +152,9 @@ class Database:
         return Use(engine, self._at_hand, self._outage, each=engine is self._each)
 
 
-def connect(settings: Settings) -> Database:
+def connect(settings: Settings, patience: Patience = SHORT) -> Database:
     """The database of these settings; nothing is opened yet."""
-    return Database(settings.sqlalchemy_url, pool=settings.database_pool)
+    return Database(settings.sqlalchemy_url, pool=settings.database_pool, patience=patience)
 
 
 def dump_json(value: Any) -> str:

@@ -360,3 +360,8 @@ DATABASE_WAIT = Histogram(
     "How long work waits for one of its pool's connections to the database",
     buckets=(0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1, 2, 5),
 )
+DATABASE_CROWDED = Counter(
+    "ringline_database_crowded_total",
+    "Work of a process of the API that was refused because all of its connections to the database "
+    "had been in use for more than a second, with others waiting",
+)

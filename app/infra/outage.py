@@ -63,6 +63,10 @@ class DatabaseAway(ConnectionError):
     """No connection could be had, or one that was had did not answer in time; `__cause__` says."""
 
 
+class DatabaseCrowded(DatabaseAway):
+    """This process is asked for more than its connections can do: the server may be well."""
+
+
 def is_away(error: BaseException) -> bool:
     """Whether this means that the database cannot serve now, whoever asks."""
     if isinstance(error, (DatabaseAway, PoolTimeout)):
@@ -120,6 +124,8 @@ def is_transient(error: BaseException) -> bool:
 
 def unavailable(error: BaseException) -> Unavailable | None:
     """What a client is told of a transient error; None of any other."""
+    if isinstance(error, DatabaseCrowded):
+        return Unavailable("busy", "more is asked of this process than it can do; try again")
     if is_away(error):
         how = "takes no writes" if is_read_only(error) else "does not answer"
         return Unavailable("database_unavailable", f"the database {how}; try again")

@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 # --- memory ------------------------------------------------------------------------------------
 
@@ -87,6 +87,19 @@ UNANSWERED_FOR = 20
 
 PROBE_AFTER = 10
 PROBE_EVERY = 5
+
+
+TAKEN_A_TURN: Final = 8
+"""Connections that are accepted in one turn of the loop at most, by one process."""
+
+
+def taken_by_the_turn(listener: socket.socket) -> list[socket.socket]:
+    """The same socket several times: of each the loop accepts one connection a turn (libuv).
+
+    A turn in which much is done lasts some milliseconds. So a process that is behind would take in
+    a few hundred a second, while their clients, and those who ask whether it is well, wait unheard.
+    """
+    return [listener, *(listener.dup() for _ in range(TAKEN_A_TURN - 1))]
 
 
 def notice_the_vanished(listener: socket.socket) -> None:

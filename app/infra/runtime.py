@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from app.infra import db
 from app.infra import redis_client as redis
+from app.infra.connections import SHORT, Patience
 from app.infra.db import Database
 from app.infra.hints import Hints
 from app.infra.news import News
@@ -53,12 +54,14 @@ class Runtime:
             doors.callback(self.queue.close)
 
 
-def open_runtime(settings: Settings, traces: Traces | None = None) -> Runtime:
+def open_runtime(
+    settings: Settings, traces: Traces | None = None, patience: Patience = SHORT
+) -> Runtime:
     """The doors of these settings; nothing is connected until it is used."""
     client = redis.connect(settings)
     return Runtime(
         settings=settings,
-        database=db.connect(settings),
+        database=db.connect(settings, patience),
         redis=client,
         news=News(client),
         hints=Hints(client, on=settings.direct_hints),

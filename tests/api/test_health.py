@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
 import httpx
@@ -125,12 +125,24 @@ async def test_a_request_before_the_migration_is_no_fault_of_ours(
 async def test_many_who_ask_cost_one_look(database: str, redis: str, worker: Database) -> None:
     async with api(database, redis) as client:
         statements: list[str] = []
-        engine = client.app.state.runtime.database.engine.sync_engine  # type: ignore[attr-defined]
+        database_of = client.app.state.runtime.database  # type: ignore[attr-defined]
+        engine = database_of.vital.engine.sync_engine
         event.listen(
             engine, "before_cursor_execute", lambda *given: statements.append(str(given[2]))
         )
         assert await asyncio.gather(*(code(client) for _ in range(50))) == ["ready"] * 50
         assert statements.count(LIVE_WORKERS.text) == 1
+
+
+async def test_to_have_more_to_do_than_connections_is_to_be_ready(
+    database: str, redis: str, worker: Database
+) -> None:
+    """Else balancers take one process after another out of service, which is all of them soon."""
+    async with api(database, redis, database_pool=2) as client, AsyncExitStack() as held:
+        used: Database = client.app.state.runtime.database  # type: ignore[attr-defined]
+        for _ in range(2):
+            await held.enter_async_context(used.autocommit())
+        assert await code(client) == "ready"
 
 
 async def test_a_silent_database_makes_unready_within_a_bound_and_metrics_go_on(

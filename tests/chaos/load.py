@@ -56,10 +56,15 @@ class Load:
         """Begin so many calls a second."""
         self._pace = asyncio.create_task(self._begin(rate))
 
-    async def stop(self, within: float) -> None:
-        """Begin no more; return when those that live have ended, at the latest after `within` s."""
+    async def pause(self) -> None:
+        """Begin no more for now; those that live go on."""
         if self._pace is not None:
             self._pace.cancel()
+            await asyncio.gather(self._pace, return_exceptions=True)
+
+    async def stop(self, within: float) -> None:
+        """Begin no more; return when those that live have ended, at the latest after `within` s."""
+        await self.pause()
         if self._lives:
             await asyncio.wait(set(self._lives), timeout=within)
         for task in (left := list(self._lives)):

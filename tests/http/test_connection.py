@@ -22,7 +22,8 @@ class Application:
     """The app below, with a door at `/whole`."""
 
     def __init__(self) -> None:
-        self.door = Door(b"/whole", self.take)
+        self.door = Door(b"/whole", self.take, lambda: self.busy, frozenset({b"/healthz"}))
+        self.busy = False
         self.taken: list[Whole] = []
 
     async def __call__(self, scope, receive, send) -> None:
@@ -394,6 +395,27 @@ async def test_what_comes_whole_goes_through_the_door(doors: Doors) -> None:
             head, found = await read_answer(reader)
             assert found == body, sent
             assert b"\r\ndate: " in head
+
+
+async def test_who_comes_while_all_are_busy_is_told_to_come_again(doors: Doors) -> None:
+    """Before anything is done for it; who looks whether the process is well is answered."""
+    async with opened(doors.port) as (reader, writer):
+        writer.write(to_door(b"later"))
+        await doors.waits()
+        doors.app.busy = True
+        for asked in (to_door(b"abc"), GET + b"\r\n"):
+            async with opened(doors.port) as (turned, away):
+                away.write(asked)
+                head, body = await read_answer(turned)
+                assert head.startswith(b"HTTP/1.1 503 ")
+                assert b"retry-after: 1\r\n" in head
+                assert json.loads(body)["detail"].startswith("more is asked")
+        async with opened(doors.port) as (turned, away):
+            away.write(GET.replace(b" / ", b" /healthz ") + b"\r\n")
+            assert (await read_answer(turned))[0].startswith(b"HTTP/1.1 200 ")
+        assert len(doors.app.taken) == 1
+        doors.app.answer(doors.app.taken[0])  # whom it had begun to serve it serves
+        assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 202 ")
 
 
 async def test_what_is_asked_next_waits_for_the_answer_through_the_door(doors: Doors) -> None:

@@ -18,9 +18,16 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from structlog.testing import capture_logs
 
 from app.infra import connections, db, outage
-from app.infra.connections import LONG, SHORT, Patience
+from app.infra.connections import ASKED, CROWD, LONG, SHORT, Patience
 from app.infra.db import Connection, Database
-from app.infra.outage import DatabaseAway, is_away, is_busy, is_row_fault, is_transient
+from app.infra.outage import (
+    DatabaseAway,
+    DatabaseCrowded,
+    is_away,
+    is_busy,
+    is_row_fault,
+    is_transient,
+)
 from app.infra.settings import Settings
 from app.infra.statements import KNOWN, answer, dicts
 from tests.conftest import DatabaseServer
@@ -135,6 +142,64 @@ async def test_a_pool_that_is_used_up_is_away(quick: Database) -> None:
         with pytest.raises(DatabaseAway):
             async with quick.autocommit():
                 pass
+
+
+async def wait_for_one(database: Database) -> float:
+    """Seconds until a connection could be had."""
+    begun = time.monotonic()
+    async with database.autocommit():
+        return time.monotonic() - begun
+
+
+async def test_where_others_have_waited_for_long_who_comes_is_told_so_soon(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has gone meanwhile would be served, and the next too late again."""
+    monkeypatch.setattr(connections, "CROWDED_FROM", 0.2)
+    asked = Database(database, pool=1, patience=replace(ASKED, slot=30.0, crowded=0.1))
+    waiting = list[asyncio.Task[float]]()
+
+    def come(count: int) -> None:
+        waiting.extend(asyncio.create_task(wait_for_one(asked)) for _ in range(count))
+
+    async with asked.autocommit():
+        come(1)
+        await asyncio.sleep(0.25)
+        assert not asked.is_crowded  # it is for long, and one waits
+        begun = time.monotonic()
+        with pytest.raises(DatabaseCrowded) as told:
+            await wait_for_one(asked)
+        assert 0.1 <= time.monotonic() - begun < 5
+        come(CROWD)
+        await asyncio.sleep(0)
+        assert asked.is_crowded
+        assert not waiting[0].done()  # who came before that has the usual time
+        soon = await asyncio.gather(*waiting[1:], return_exceptions=True)
+        assert {type(one) for one in soon} == {DatabaseCrowded}
+    assert await waiting[0] >= 0.25
+    assert not asked.is_crowded
+    assert await wait_for_one(asked) < 5
+    assert is_transient(told.value)
+    refused = outage.unavailable(told.value)
+    assert refused is not None
+    assert refused.code == "busy"
+    assert REGISTRY.get_sample_value("ringline_away", {"what": "database"}) == 0
+    await asked.close()
+
+
+async def test_who_waits_in_a_worker_waits_as_long_as_ever(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks for no more than it can do, and nobody of its own gives up."""
+    monkeypatch.setattr(connections, "CROWDED_FROM", 0.0)
+    own = Database(database, pool=1, patience=replace(SHORT, slot=30.0, crowded=30.0))
+    async with own.autocommit():
+        waiting = [asyncio.create_task(wait_for_one(own)) for _ in range(2 * CROWD)]
+        await asyncio.sleep(0.1)
+        assert not own.is_crowded
+        assert not any(one.done() for one in waiting)
+    await asyncio.gather(*waiting)
+    await own.close()
 
 
 @either_way
