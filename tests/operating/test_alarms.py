@@ -39,7 +39,7 @@ VALUES = {
 """What each label that a query asks for may be."""
 NAMES = {
     "clock_skew_seconds", "database_read_only", "database_unavailable", "loop_stuck", "max_connections", "no_lease", "no_worker",
-    "credential_stopped", "pg_stat_activity", "pg_wal", "rate_limits", "request_id", "user_events", "xact_start",
+    "credential_stopped", "default_transaction_read_only", "pg_stat_activity", "pg_wal", "rate_limits", "request_id", "user_events", "xact_start",
 }  # fmt: skip
 """What pages name beside log lines and series: answers of ours, settings, names of PostgreSQL's."""
 PARTS = ["What it means", "How to see it", "What to do"]
