@@ -70,10 +70,11 @@ class FastPath(FastAPI):
 
     def _turns_away(self) -> bool:
         """Whether who comes now is told to come again; they are counted."""
-        crowded: bool = self.state.runtime.database.is_crowded
-        if crowded:
+        turned_away: bool = self.state.runtime.database.turns_away()
+        if turned_away:
             DATABASE_CROWDED.inc()
-        return crowded
+            answered_with(HTTPStatus.SERVICE_UNAVAILABLE.value).inc()
+        return turned_away
 
     def _take(self, whole: Whole) -> bool:
         """Answer a plain request to ring of an API key that was read within the second.

@@ -43,8 +43,7 @@ READ_ONLY: Final = (
 MEASURE_EVERY: Final = 5.0
 MEASURE_WITHIN: Final = 5.0
 
-
-NOT_MIGRATED = "database_not_migrated"
+NOT_MIGRATED: Final = "database_not_migrated"
 
 
 class Health:

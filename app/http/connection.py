@@ -121,8 +121,8 @@ class BoundedConnection(HttpToolsProtocol):
             self._refuse(503, AGAIN)
             return
         door = self._door
-        if door is not None and door.turns_away() and self.url not in door.aside:
-            self._refuse(503, AGAIN, BUSY)
+        if door is not None and self.url not in door.aside and door.turns_away():
+            self._refuse(503, AGAIN, BUSY, "busy")
         elif door is not None and self.url == door.path and self._fits_the_door():
             self._body = b""
         else:
@@ -273,14 +273,16 @@ class BoundedConnection(HttpToolsProtocol):
         """What the parser refuses is told as every refusal; `msg` says less."""
         self._refuse(400)
 
-    def _refuse(self, status: int, headers: bytes = b"", why: str | None = None) -> None:
+    def _refuse(
+        self, status: int, headers: bytes = b"", why: str | None = None, code: str | None = None
+    ) -> None:
         """Answer, if nothing has been answered yet, and close."""
         self._disarm()
         if self.transport.is_closing():
             return
         answering = self.cycle is not None and not self.cycle.response_complete
         if not (answering and self.cycle.response_started):
-            self.transport.write(refusal(status, headers, why))
+            self.transport.write(refusal(status, headers, why, code))
         self.transport.close()
 
 

@@ -35,10 +35,12 @@ def is_host(value: bytes) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-def refusal(status: int, headers: bytes = b"", why: str | None = None) -> bytes:
+def refusal(
+    status: int, headers: bytes = b"", why: str | None = None, code: str | None = None
+) -> bytes:
     """A whole answer that refuses, and closes the connection; `headers` are lines of their own."""
     reason, usual = REFUSALS[status]
-    body = bytes(problem(status, f"http_{status}", why or usual).body)
+    body = bytes(problem(status, code or f"http_{status}", why or usual).body)
     line = b"HTTP/1.1 %d %b\r\n%b" % (status, reason, headers)
     about = b"content-type: %b\r\ncontent-length: %d\r\n" % (PROBLEM.encode(), len(body))
     return line + about + b"connection: close\r\n\r\n" + body

@@ -39,8 +39,8 @@ class Patience:
     """How long to wait, in seconds.
 
     `connect`: for a new connection. `slot`: for one of the pool that is free. `crowded`: the same,
-    once others have waited for one without a break for CROWDED_FROM. `lock`: for a row or table
-    that another transaction holds. `statement`: for the server to finish one statement.
+    once others have waited for one without a break for CROWDED_FROM, until CALM_AFTER. `lock`: for
+    a row or table that another transaction holds. `statement`: for the server to finish one.
     `answer`: for the server to say so; longer than `statement`, so that the server speaks first.
     `idle`: for a transaction whose client says nothing more, as a frozen process must not hold the
     locks of calls.
@@ -58,16 +58,21 @@ class Patience:
 SHORT: Final = Patience()
 """For what somebody waits for: a request, a push, a round of the sweep."""
 
-ASKED: Final = Patience(crowded=0.5)
+ASKED: Final = Patience(crowded=1.0)
 """For a process that is asked by others, who give up after some seconds and ask again. Where more
 is asked than it can do, whoever is served after a long wait has gone by then, and so it goes on:
 who cannot be served soon is told so (docs/decisions/0039-who-cannot-be-served-soon.md)."""
 
-CROWDED_FROM: Final = 1.0
+CROWDED_FROM: Final = 3.0
 """Seconds: a burst is over by then."""
 
+CALM_AFTER: Final = 10.0
+"""Seconds, after somebody has waited in vain or was turned away, for which nobody has the usual
+time again: who was refused comes again, and for an instant nobody waits."""
+
 CROWD: Final = 4
-"""So many wait for each connection when who comes is turned away before anything is done for it."""
+"""So many may wait for each connection meanwhile: who comes then is turned away before anything is
+done for it, which costs a tenth of letting it wait in vain."""
 
 LONG: Final = Patience(lock=5.0, statement=60.0, answer=65.0, idle=60.0)
 """For what nobody waits for: forgetting what is old, counting."""
@@ -124,28 +129,35 @@ class _Pool(AsyncAdaptedQueuePool):
     _waiting = 0
     _since = 0.0
     """When somebody had to wait while nobody else did."""
+    _in_vain = -CALM_AFTER
+    """When somebody last gave up early, or was turned away."""
 
-    @property
-    def is_crowded(self) -> bool:
-        """Whether so many wait that who comes now would wait in vain."""
-        return self._waiting >= CROWD * self.size() and self._hurries()
-
-    def _hurries(self) -> bool:
-        hurried = self.patience.crowded < self.patience.slot
-        return hurried and time.monotonic() >= self._since + CROWDED_FROM
+    def turns_away(self) -> bool:
+        """Whether who comes now is not to be let in: it would wait in vain."""
+        if self._waiting < CROWD * self.size():
+            return False
+        now = time.monotonic()
+        if now >= self._in_vain + CALM_AFTER:
+            return False
+        self._in_vain = now
+        return True
 
     def _do_get(self) -> ConnectionPoolEntry:
         if self.checkedout() < self.size():
             return super()._do_get()
+        now = time.monotonic()
         if not self._waiting:
-            self._since = time.monotonic()
-        hurries = self._hurries()
+            self._since = now
+        hurries = self.patience.crowded < self.patience.slot and (
+            now >= self._since + CROWDED_FROM or now < self._in_vain + CALM_AFTER
+        )
         self._timeout = self.patience.crowded if hurries else self.patience.slot
         self._waiting += 1
         try:
             return super()._do_get()
         except PoolTimeout as error:
             if hurries:
+                self._in_vain = time.monotonic()
                 DATABASE_CROWDED.inc()
                 raise DatabaseCrowded("others have waited for a connection for long") from error
             raise
@@ -186,10 +198,9 @@ class Connections:
         event.listen(pool_of, "checkin", self._returned)
         event.listen(pool_of, "handle_error", self._failed)
 
-    @property
-    def is_crowded(self) -> bool:
-        """See `Database.is_crowded`."""
-        return self._pool.is_crowded
+    def turns_away(self) -> bool:
+        """See `Database.turns_away`."""
+        return self._pool.turns_away()
 
     def is_sound(self, driver: Any, used: float) -> bool:
         """Whether one that was `used` then (`time.monotonic()`) need not be asked if it lives."""

@@ -73,10 +73,9 @@ class Database:
         self._each = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._at_hand = AtHand(self._connections)
 
-    @property
-    def is_crowded(self) -> bool:
-        """Whether this process has for long been asked for more than its connections can do."""
-        return self._connections.is_crowded
+    def turns_away(self) -> bool:
+        """Whether who comes now is to be told to come again: more is asked than it can do."""
+        return self._connections.turns_away()
 
     @property
     def patient(self) -> "Database":

@@ -362,6 +362,6 @@ DATABASE_WAIT = Histogram(
 )
 DATABASE_CROWDED = Counter(
     "ringline_database_crowded_total",
-    "Work of a process of the API that was refused because all of its connections to the database "
-    "had been in use for more than a second, with others waiting",
+    "Requests that a process of the API refused, as others had waited for its connections to the "
+    "database for seconds without a break",
 )

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import orjson
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from app.api.fast_path import PATH, FastPath
@@ -71,6 +72,23 @@ def test_one_too_many_is_refused_in_the_turn_in_which_it_was_read() -> None:
     assert headers["ratelimit-policy"] == '"rings_per_caller";q=1;w=60'
     for name, value in (NOSNIFF, NO_STORE):
         assert headers[name.decode()] == value.decode()
+
+
+def test_who_is_turned_away_is_counted_for_who_is_on_call() -> None:
+    def counted() -> list[float | None]:
+        return [
+            REGISTRY.get_sample_value("ringline_http_responses_total", {"status": "503"}),
+            REGISTRY.get_sample_value("ringline_database_crowded_total"),
+        ]
+
+    app = used_up()
+    app.state.runtime = SimpleNamespace(database=SimpleNamespace(turns_away=lambda: False))
+    assert not app.door.turns_away()
+    before = [found or 0.0 for found in counted()]
+    app.state.runtime.database.turns_away = lambda: True
+    assert app.door.turns_away()
+    assert counted() == [found + 1 for found in before]
+    assert b"/readyz" in app.door.aside
 
 
 def test_when_the_process_is_about_to_stop_its_refusal_goes_by_messages() -> None:

@@ -157,33 +157,42 @@ async def test_where_others_have_waited_for_long_who_comes_is_told_so_soon(
     """Who has gone meanwhile would be served, and the next too late again."""
     monkeypatch.setattr(connections, "CROWDED_FROM", 0.2)
     asked = Database(database, pool=1, patience=replace(ASKED, slot=30.0, crowded=0.1))
-    waiting = list[asyncio.Task[float]]()
-
-    def come(count: int) -> None:
-        waiting.extend(asyncio.create_task(wait_for_one(asked)) for _ in range(count))
-
     async with asked.autocommit():
-        come(1)
+        first = asyncio.create_task(wait_for_one(asked))
         await asyncio.sleep(0.25)
-        assert not asked.is_crowded  # it is for long, and one waits
         begun = time.monotonic()
         with pytest.raises(DatabaseCrowded) as told:
             await wait_for_one(asked)
         assert 0.1 <= time.monotonic() - begun < 5
-        come(CROWD)
+        assert not first.done()  # who came before that has the usual time
+        assert not asked.turns_away()  # one waits
+        others = [asyncio.create_task(wait_for_one(asked)) for _ in range(CROWD)]
         await asyncio.sleep(0)
-        assert asked.is_crowded
-        assert not waiting[0].done()  # who came before that has the usual time
-        soon = await asyncio.gather(*waiting[1:], return_exceptions=True)
-        assert {type(one) for one in soon} == {DatabaseCrowded}
-    assert await waiting[0] >= 0.25
-    assert not asked.is_crowded
+        assert asked.turns_away()
+        found = await asyncio.gather(*others, return_exceptions=True)
+        assert {type(one) for one in found} == {DatabaseCrowded}
+    assert await first >= 0.25
+    assert not asked.turns_away()
     assert await wait_for_one(asked) < 5
     assert is_transient(told.value)
     refused = outage.unavailable(told.value)
     assert refused is not None
     assert refused.code == "busy"
     assert REGISTRY.get_sample_value("ringline_away", {"what": "database"}) == 0
+    await asked.close()
+
+
+async def test_who_are_many_and_are_all_served_in_time_are_turned_away_by_nobody(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it lasts: so is a machine used to the full by clients that wait for answers."""
+    monkeypatch.setattr(connections, "CROWDED_FROM", 0.0)
+    asked = Database(database, pool=1, patience=replace(ASKED, slot=30.0, crowded=20.0))
+    waits = [asyncio.create_task(wait_for_one(asked)) for _ in range(100)]
+    while not all(one.done() for one in waits):
+        assert not asked.turns_away()
+        await asyncio.sleep(0)
+    assert max(one.result() for one in waits) < 20
     await asked.close()
 
 
@@ -194,9 +203,9 @@ async def test_who_waits_in_a_worker_waits_as_long_as_ever(
     monkeypatch.setattr(connections, "CROWDED_FROM", 0.0)
     own = Database(database, pool=1, patience=replace(SHORT, slot=30.0, crowded=30.0))
     async with own.autocommit():
-        waiting = [asyncio.create_task(wait_for_one(own)) for _ in range(2 * CROWD)]
+        waiting = [asyncio.create_task(wait_for_one(own)) for _ in range(8)]
         await asyncio.sleep(0.1)
-        assert not own.is_crowded
+        assert not own.turns_away()
         assert not any(one.done() for one in waiting)
     await asyncio.gather(*waiting)
     await own.close()

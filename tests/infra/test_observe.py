@@ -76,7 +76,7 @@ def test_what_the_queues_libraries_say_each_second_is_told_once_a_minute(
         except MemoryError:
             logging.getLogger("kombu.asynchronous.timer").exception("Error in timer: %r", now)
         logging.getLogger("celery.worker").info("Connected")
-        logging.getLogger("uvicorn.error").error("Exception in ASGI application")
+        logging.getLogger("of.another").error("Exception in ASGI application")
     logging.getLogger("kombu.asynchronous.timer").error("Error in timer: %r", KeyError("another"))
     told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     timer = [line.get("failures") for line in told if line["event"].startswith("Error in timer")]
