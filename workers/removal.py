@@ -27,10 +27,10 @@ from app.infra.outage import is_away
 from app.infra.runtime import Runtime
 from app.infra.tenant_rows import TenantTable
 from app.tenants import store as tenants
+from workers.retention import BATCH, CALLS_THEMSELVES, OF_PUSHES, PAUSE
 
 log = structlog.get_logger(__name__)
 
-BATCH: Final = 500
 AHEAD: Final = 20
 """Batches whose rows are looked for together."""
 
@@ -40,9 +40,6 @@ CALLS: Final = 200
 EVERY: Final = 5.0
 LONGEST: Final = 20.0
 """Seconds between two rounds, and after which one ends: the next goes on where it stopped."""
-
-PAUSE: Final = 0.02
-"""Seconds between two batches: others get their turn at the disk."""
 
 LEAST: Final = 30.0
 """Seconds after its deletion before which a tenant's own row does not go: nothing is under way any
@@ -65,10 +62,6 @@ PUSHES: Final = text("""
     SELECT id FROM pushes WHERE ring = ANY(ARRAY(
         SELECT uuid FROM rings WHERE session_id = ANY(CAST(:calls AS uuid[])))) LIMIT :most
 """)
-OF_PUSHES: Final = (
-    text("DELETE FROM attempts WHERE push_id = ANY(CAST(:pushes AS uuid[]))"),
-    text("DELETE FROM pushes WHERE id = ANY(CAST(:pushes AS uuid[]))"),
-)
 OF_CALLS: Final = (
     text("""
         DELETE FROM attempts WHERE push_id = ANY(ARRAY(
@@ -83,7 +76,7 @@ OF_CALLS: Final = (
         DELETE FROM members WHERE ctid = ANY(ARRAY(
             SELECT ctid FROM members WHERE session_id = ANY(CAST(:calls AS uuid[])) LIMIT :most))
     """),
-    text("DELETE FROM calls WHERE id = ANY(CAST(:calls AS uuid[]))"),
+    CALLS_THEMSELVES,
 )
 
 

@@ -12,7 +12,6 @@ import typer
 from pydantic import TypeAdapter
 
 from app.calls import closing
-from app.calls.closing import rows_of
 from app.cli.answers import answer, columns, command, fields, step
 from app.cli.base import Tenant, actor, checked, fail, group, with_runtime
 from app.core.event import rfc3339
@@ -63,7 +62,7 @@ async def _left(runtime: Runtime, row: Mapping[str, Any]) -> dict[str, Any]:
     """How many rows a deleted tenant still has; None of one that lives."""
     if row["deleted_at"] is None:
         return {"rows_left": None}
-    return {"rows_left": sum((await rows_of(runtime, row["id"])).values())}
+    return {"rows_left": sum((await closing.rows_of(runtime, row["id"])).values())}
 
 
 def _state(row: Mapping[str, Any]) -> str:
@@ -78,7 +77,7 @@ def tenant_show(tenant: Annotated[str, typer.Argument(help="Name or id of the te
     async def work(runtime: Runtime) -> dict[str, Any]:
         row = await service.find_any(runtime, tenant)
         known = {name: row[name] for name in ("name", "id", "created_at", "deleted_at")}
-        return told(known) | {"rows": await rows_of(runtime, row["id"])}
+        return told(known) | {"rows": await closing.rows_of(runtime, row["id"])}
 
     found = with_runtime(work)
     rows = found["rows"]
@@ -115,16 +114,16 @@ def tenant_delete(
         return
 
     async def work(runtime: Runtime) -> tuple[closing.Deleted, int, bool]:
-        tenant_id = await service.find(runtime, tenant)
+        row = await service.find_live(runtime, tenant)
+        tenant_id = row["id"]
         if confirm is None:
-            row = await service.find_any(runtime, str(tenant_id))
             fail(
                 f"this deletes {row['name']!r} with all that it has: add `--confirm "
                 f"{shlex.quote(row['name'])}`, or `--dry-run` to see what would go",
                 code="not_confirmed",
             )
         deleted = await closing.delete(runtime, tenant_id, confirm, actor=actor())
-        left = sum((await rows_of(runtime, tenant_id)).values())
+        left = sum((await closing.rows_of(runtime, tenant_id)).values())
         return deleted, left, not await service.every(runtime)
 
     deleted, left, last = with_runtime(work)
@@ -137,9 +136,8 @@ def tenant_delete(
 
 def _would_go(tenant: str) -> None:
     async def work(runtime: Runtime) -> tuple[str, UUID, dict[str, int]]:
-        tenant_id = await service.find(runtime, tenant)
-        row = await service.find_any(runtime, str(tenant_id))
-        return row["name"], tenant_id, await rows_of(runtime, tenant_id)
+        row = await service.find_live(runtime, tenant)
+        return row["name"], row["id"], await closing.rows_of(runtime, row["id"])
 
     name, tenant_id, rows = with_runtime(work)
     told_of = {"tenant": name, "id": str(tenant_id), "dry_run": True, "rows": rows}

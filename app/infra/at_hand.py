@@ -137,7 +137,7 @@ class Use:
             if not self._each:
                 await self._at_hand.give_up()
             session = await self._engine.connect()
-        except DatabaseCrowded:  # no outage: for who is served it is there
+        except DatabaseCrowded:  # which is told as it is
             raise
         except KNOWN_ERRORS as error:
             self._outage.seen(error)
@@ -166,9 +166,5 @@ class Use:
         return refused
 
     def _note(self, error: BaseException) -> None:
-        if (
-            isinstance(error, KNOWN_ERRORS)
-            and is_away(error)
-            and not isinstance(error, DatabaseCrowded)
-        ):
+        if isinstance(error, KNOWN_ERRORS) and is_away(error):
             self._outage.seen(error)

@@ -72,7 +72,7 @@ time again: who was refused comes again, and for an instant nobody waits."""
 
 CROWD: Final = 4
 """So many may wait for each connection meanwhile: who comes then is turned away before anything is
-done for it, which costs a tenth of letting it wait in vain."""
+done for it."""
 
 LONG: Final = Patience(lock=5.0, statement=60.0, answer=65.0, idle=60.0)
 """For what nobody waits for: forgetting what is old, counting."""

@@ -201,7 +201,9 @@ class Outage:
         self._tell()
 
     def seen(self, error: BaseException) -> None:
-        """It was found to be away."""
+        """It was found to be away: not where only connections were short, for who has one."""
+        if isinstance(error, DatabaseCrowded):
+            return
         now = time.monotonic()
         self._seen += 1
         self._last = now, error

@@ -78,13 +78,17 @@ def _clean(name: str) -> str:
 
 
 async def find(runtime: Runtime, name_or_id: str) -> UUID:
-    """The id of a tenant given by its name or id. Raises NotFound, and Conflict for one that was
-    deleted."""
+    """The id of a tenant given by its name or id. Raises as `find_live`."""
+    found: UUID = (await find_live(runtime, name_or_id))["id"]
+    return found
+
+
+async def find_live(runtime: Runtime, name_or_id: str) -> Row:
+    """A tenant given by its name or id. Raises NotFound, and Conflict for one that was deleted."""
     row = await find_any(runtime, name_or_id)
     if row["deleted_at"] is not None:
         raise deleted_already(row)
-    found: UUID = row["id"]
-    return found
+    return row
 
 
 def deleted_already(row: Row) -> Conflict:
