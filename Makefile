@@ -126,6 +126,10 @@ plain-install: ## install without locks into a fresh environment, and load all t
 		"import app.main, workers.main; workers.main.app.connection().transport"
 	@build/plain/bin/ringline --help >/dev/null
 
+.PHONY: pythons
+pythons: | $(BIN)/python ## do the main job by the newest Python of this machine, in a clone of its own
+	@.ci/pythons
+
 .PHONY: lines
 lines: | $(BIN)/python ## count lines of Python, beside a commit; ARGS="--before REV"
 	@$(BIN)/python -m tests.lines $(ARGS)

@@ -72,7 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
             config.pluginmanager.register(one, one.__name__)
     else:
         config.pluginmanager.register(prepared, prepared.__name__)
-    hypothesis.settings.register_profile("ringline", print_blob=True, deadline=None)
+    slow = [hypothesis.HealthCheck.too_slow]  # by the clock, and a machine may have others to serve
+    hypothesis.settings.register_profile(
+        "ringline", print_blob=True, deadline=None, suppress_health_check=slow
+    )
     hypothesis.settings.load_profile("ringline")
 
 

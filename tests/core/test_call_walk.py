@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.call import Reason
@@ -28,7 +28,7 @@ def test_the_rules_hold_over_long_orders() -> None:
         walk(seed, steps=80)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None)
 @given(chance=st.randoms(note_method_calls=False, use_true_random=False), steps=st.integers(1, 8))
 def test_the_rules_hold_where_a_failure_can_be_shrunk(chance: random.Random, steps: int) -> None:
     one = Walk(chance)

@@ -4,7 +4,7 @@ import contextlib
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.credentials.files import pbe, pem, rc2
@@ -118,7 +118,7 @@ def outcome(data: bytes, password: str | None) -> None:
     assert time.process_time() - began < 5
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None)
 @given(data=st.binary(max_size=300), start=st.sampled_from([b"", b"\x30\x80", b"\x30\x82\x01\x00", b"-----BEGIN CERTIFICATE-----\n"]))  # fmt: skip
 def test_any_bytes_end_in_an_answer(data, start):
     outcome(start + data, "pw")
@@ -127,7 +127,7 @@ def test_any_bytes_end_in_an_answer(data, start):
 SMALL = [made for made in FILES_MAKER.everything if len(made.data) < 10_000 and made.code is None]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None)
 @given(made=st.sampled_from(SMALL), seed=st.integers(0, 2**32))
 def test_any_damage_ends_in_an_answer(made, seed):
     chance = dice(seed)
