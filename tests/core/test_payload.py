@@ -24,7 +24,6 @@ from app.core.payload import (
     voip_stop_payload,
 )
 from app.core.payload.fields import FIELDS, OF_MEMBER
-from app.core.payload.fit import cut_text
 from app.core.payload.template import compile_template, filled, render
 from app.core.person import Handle, HandleKind
 
@@ -399,7 +398,7 @@ def test_what_goes_first():
 
     long_name = replace(facts, caller_name="Ä" * 2_500)
     prepared = ring_payload("ringline", long_name)
-    assert set(prepared.trimmed) == {"user_ids", "caller_avatar", "names"}
+    assert set(prepared.trimmed) == {"user_ids", "names"}
     body = json.loads(prepared.for_token("t"))
     assert body["ring"]["caller"]["name"] == "Ä" * 63 + "…"
 
@@ -413,24 +412,20 @@ def test_what_goes_first():
     )
 
 
+def test_what_was_not_there_is_not_said_to_have_been_cut():
+    """The timeline names what went: a call without a picture has lost none."""
+    bare = replace(
+        FACTS, caller_name="Al", caller_avatar=None, caller_handle=None, display_name=None,
+        user_ids=("alice",), custom={"blob": "b" * 4_900},
+    )  # fmt: skip
+    assert ring_payload("ringline", bare).trimmed == ("custom",)
+    tight = replace(bare, custom=None, state_url="https://" + "x" * 4_000)
+    assert ring_payload("ringline", tight).trimmed == ()
+
+
 def test_nothing_left_to_cut_is_an_error_and_not_a_push():
     with pytest.raises(PayloadError, match="nothing left to cut"):
         ring_payload("ringline", replace(FACTS, state_url="https://" + "x" * 5_000))
-
-
-@pytest.mark.parametrize(
-    ("text", "length", "expected"),
-    [
-        ("Alice", 5, "Alice"),
-        ("Alice B", 5, "Alic…"),
-        ("ab\u0301cd", 3, "a…"),  # b with an accent goes whole
-        ("x👩\u200d👩\u200d👧y", 4, "x…"),  # a joined family goes whole
-        ("ok👍🏽!", 4, "ok…"),  # a thumb keeps its colour
-        ("👨\u200d👩\u200d👧\u200d👦", 2, ""),
-    ],
-)
-def test_names_are_cut_where_a_reader_would(text, length, expected):
-    assert cut_text(text, length) == expected
 
 
 def test_half_a_surrogate_pair_costs_a_question_mark_and_not_the_ring():

@@ -16,19 +16,16 @@ The caller's id, the uuid, the deadline, the state URL and the token are never c
 do not fit the tenant's template or URL is at fault: PayloadError.
 """
 
-import unicodedata
 from collections.abc import Callable
 from typing import Final
 
 from app.core.frozen import replace, replacing
+from app.core.graphemes import cut_text
 from app.core.payload.facts import PayloadError, Prepared, RingFacts
 from app.core.payload.fields import OF_MEMBER, who_is_calling
 from app.core.payload.template import Template, filled, render
 
 _ENOUGH_OF_A_NAME: Final = 64
-_JOINER: Final = "\u200d"
-_VARIATION_SELECTORS: Final = range(0xFE00, 0xFE10)
-_SKIN_TONES: Final = range(0x1F3FB, 0x1F400)
 
 ForMember = Callable[[str, str], Prepared | None]
 """Prepares a payload for the member of this ring (uuid) and this user id."""
@@ -84,40 +81,19 @@ def fitted(
     facts = replace(facts, user_ids=who_is_calling(facts))
     cut = ["user_ids"]
     for name, step in _STEPS:
-        facts = step(facts)
-        if name:
+        before, facts = facts, step(facts)
+        if facts != before:
             cut.append(name)
         if too_long(_ringing_alone(facts)) <= 0:
             break
     else:
-        facts = _shortest_names(facts, too_long)
-        cut.append("names")
+        before, facts = facts, _shortest_names(facts, too_long)
+        if facts != before:
+            cut.append("names")
     fitting = _most_user_ids(facts, too_long)
     if len(fitting.user_ids) == len(facts.user_ids):
         cut.remove("user_ids")
     return render(template, fitting), tuple(dict.fromkeys(cut))
-
-
-def cut_text(text: str, length: int) -> str:
-    """At most `length` characters, never in the middle of what a reader sees as one, plus `…`.
-
-    Marks, joined emoji and skin tones stay with their base or go with it.
-    """
-    if len(text) <= length:
-        return text
-    end = max(length - 1, 0)
-    while end > 0 and (_continues(text[end]) or text[end - 1] == _JOINER):
-        end -= 1
-    return text[:end] + "…" if end else ""
-
-
-def _continues(char: str) -> bool:
-    return (
-        char == _JOINER
-        or unicodedata.combining(char) != 0
-        or ord(char) in _VARIATION_SELECTORS
-        or ord(char) in _SKIN_TONES
-    )
 
 
 def _with_names(facts: RingFacts, length: int) -> RingFacts:
