@@ -1,6 +1,8 @@
 """What an FCM message says: flat, strings alone, within Google's limit, for each library."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +13,10 @@ from app.core.payload import (
     android_problems,
     android_ring,
     android_stop,
+    ring_payload,
     sample_facts,
 )
+from app.core.person import Handle, HandleKind
 from devkit.simulator.google.answers import Refusal
 from devkit.simulator.google.rules import read
 
@@ -36,9 +40,25 @@ def test_each_library_finds_the_call_where_it_looks() -> None:
     assert read["flutter_callkit_incoming"]["id"] == read["rn_callkeep"]["uuid"] == FACTS.uuid
 
 
-def test_too_much_is_cut_and_never_sent_too_long() -> None:
-    from dataclasses import replace
+@pytest.mark.parametrize("profile", ["flutter_callkit_incoming", "rn_callkeep"])
+def test_a_call_screen_is_given_the_handle_as_on_an_iphone(profile: str) -> None:
+    """It is what is redialled, and what a contact is found by: the id only where there is none."""
+    named = replace(FACTS, caller_handle=Handle(HandleKind.PHONE, "+49 30 1234567"))
+    for facts in (named, replace(FACTS, caller_handle=None)):
+        droid = json.loads(android_ring(profile, facts).for_token("t"))
+        apple = json.loads(ring_payload(profile, facts).for_token("t"))
+        assert droid["handle"] == apple["handle"]
 
+
+def test_the_guide_names_each_of_our_keys() -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/android.md").read_text()
+    every = replace(FACTS, traceparent="00-x", caller_handle=Handle(HandleKind.PHONE, "1"))
+    for body in (android_ring("ringline", every).for_token("t"), android_stop(every, 2)):
+        missing = [key for key in json.loads(body) if f"`{key}`" not in guide]
+        assert not missing
+
+
+def test_too_much_is_cut_and_never_sent_too_long() -> None:
     long = replace(FACTS, custom={"x": "y" * 5_000}, caller_name="N" * 2_000)
     prepared = android_ring("stream", long)
     assert len(prepared.for_token("t" * 512)) <= OTHER_LIMIT

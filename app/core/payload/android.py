@@ -32,14 +32,14 @@ _SHAPES: Final[dict[str, dict[str, Any]]] = {
     "flutter_callkit_incoming": {
         "id": "{{uuid}}",
         "nameCaller": "{{caller_label}}",
-        "handle": "{{caller_id}}",
+        "handle": "{{handle_label}}",
         "isVideo": "{{video_string}}",
         "avatar": "{{caller_avatar?}}",
     },
     "rn_callkeep": {
         "uuid": "{{uuid}}",
         "callerName": "{{caller_label}}",
-        "handle": "{{caller_id}}",
+        "handle": "{{handle_label}}",
         "hasVideo": "{{video_string}}",
     },
 }
