@@ -1,7 +1,8 @@
 """A push service's answers, one row each. Pure data, read by `webpush.policy`.
 
 Sources: RFC 8030 sections 5, 7.2, 7.3 and 8.4, RFC 8292 section 4.2. Who serves a subscription is
-the user's choice, so no answer speaks for the others: nothing here stops a credential.
+the user's choice, so no answer speaks for the others: nothing here stops a credential, and each
+success is one, for whoever is not believed rings a phone twice (RFC 9110 section 15).
 """
 
 from typing import Final
@@ -26,10 +27,8 @@ REASONS: Final = {
 
 TABLE: Final = Table(
     {},
-    {
-        200: ACCEPTED,
-        201: ACCEPTED,
-        202: ACCEPTED,
+    dict.fromkeys(range(200, 300), ACCEPTED)
+    | {
         401: VAPID_REFUSED,
         403: VAPID_REFUSED,
         404: GONE,

@@ -19,7 +19,7 @@ def attempt(status: int = 0, **more: object) -> Attempt:
     return Attempt(1, 10.0, status=status, **more)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 207, 226, 299])
 def test_accepted(status: int) -> None:
     reaction = react(attempt(status), Known(40.0), 0.5)
     assert (reaction.verdict, reaction.signal) == (Verdict.ACCEPTED, Signal.GOOD)
