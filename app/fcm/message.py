@@ -1,10 +1,13 @@
 """A message as it goes to Google. Source: "Method: projects.messages.send", firebase.google.com."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 
 from app.core.frozen import frozen
+from app.core.graphemes import cut_text
+from app.core.payload import OTHER_LIMIT
 from app.core.push import Purpose
 from app.infra.sender import OutgoingPush
 
@@ -16,6 +19,7 @@ LONGEST_TOKEN: Final = 4_096
 _CALLERS: Final = ("ring_title", "ring_caller_name", "ring_caller_id")
 _NO_NAME: Final = "Ringline"
 """Where a payload says nobody's name."""
+_INCOMING: Final = "Incoming call"
 
 
 @frozen
@@ -60,15 +64,27 @@ def _by_intent(push: OutgoingPush, seconds: int) -> FcmMessage:
     android: dict[str, Any] = {"ttl": f"{seconds}s"}
     if push.purpose is Purpose.RING:
         who = next((data[name] for name in _CALLERS if data.get(name)), _NO_NAME)
+        shown = {"title": "", "body": _INCOMING, "tag": push.ring}
+        shown["title"] = _within(OTHER_LIMIT - _size(data) - _size(shown), who)
         android["remote_notification"] = {
             "mutable_content": True,
             "use_as_v1_data_message": True,
-            "notification": {"title": who, "body": "Incoming call", "tag": push.ring},
+            "notification": shown,
         }
     else:
         android["background_sync"] = {}
     message = {"token": push.token, "data": data, "android_v2": android}
     return FcmMessage(orjson.dumps({"message": message}))
+
+
+def _size(what: Mapping[str, str]) -> int:
+    """Bytes as Google counts them, of what is carried and of what is shown together."""
+    return sum(len(key.encode()) + len(value.encode()) for key, value in what.items())
+
+
+def _within(room: int, name: str) -> str:
+    """A name in so many bytes, of which a character has four at most."""
+    return name if len(name.encode()) <= room else cut_text(name, room // 4) or _NO_NAME
 
 
 def _shown(push: OutgoingPush) -> FcmMessage:

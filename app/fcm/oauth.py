@@ -27,6 +27,10 @@ log = structlog.get_logger(__name__)
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 LONGEST_TOKEN: Final = 16_384
+USUAL_LIFE: Final = 3_600.0
+"""Seconds for which a token is taken to be good where that is not said (RFC 6749 section 5.1)."""
+LONGEST_LIFE: Final = 12 * 3_600.0
+"""Google's own bound; what says more is not believed for longer."""
 RENEW_AHEAD: Final = 300.0
 """Seconds before its end at which a token is renewed at the latest; up to twice that, by chance."""
 TRY_AGAIN: Final = 15.0
@@ -100,9 +104,9 @@ class AccessTokens:
             kept=LONGEST_TOKEN,
         )
         found = _object(answer.text)
-        token, lives = found.get("access_token"), found.get("expires_in")
-        if answer.status == 200 and _is_token(token) and isinstance(lives, int) and lives > 0:
-            self._keep(str(token).encode("ascii"), asked, float(lives))
+        token, lives = found.get("access_token"), _seconds(found.get("expires_in", USUAL_LIFE))
+        if answer.status == 200 and _is_token(token) and lives:
+            self._keep(str(token).encode("ascii"), asked, lives)
             return
         error = found.get("error")
         if answer.status in {400, 401, 403} and isinstance(error, str) and error:
@@ -138,6 +142,16 @@ def _object(body: str | None) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _seconds(lives: object) -> float:
+    """How long a token is good; 0.0 for what is no time. Some endpoints send it as text."""
+    try:
+        seconds = float(lives) if isinstance(lives, int | float | str) else 0.0
+    except ValueError:
+        return 0.0
+    said = not isinstance(lives, bool) and seconds > 0  # which no NaN is
+    return min(seconds, LONGEST_LIFE) if said else 0.0
 
 
 def _is_token(value: object) -> bool:

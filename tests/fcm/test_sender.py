@@ -1,7 +1,9 @@
 """FCM's sender against the fake Google: what goes out, what comes back, and access tokens."""
 
 import asyncio
+import json
 import time
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,14 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from google.auth import crypt
 
+from app.core.payload import ANDROID_PROFILES, OTHER_LIMIT, TOKEN_ROOM, android_ring, sample_facts
 from app.core.push_policy import NoAnswer
 from app.fcm import oauth
 from app.fcm.message import message_of
 from app.fcm.sender import FcmSender
 from devkit.simulator import Simulator
 from devkit.simulator.google.accounts import Account
+from devkit.simulator.google.rules import read
 from tests.apns.rig import QUICK, until
 from tests.fcm.conftest import Rig, account_of, push_to, some_token
 
@@ -221,3 +225,52 @@ def test_a_sender_opens_without_testing_the_primes_of_a_key_that_were_tested(
     account.private_key = "none"
     with pytest.raises(ValueError, match="the account's private key cannot be read"):
         account.signer()
+
+
+@pytest.mark.parametrize("title", ["漢" * 128, "👨‍👩‍👧" * 25, "n" * 128, '"\\' * 64])
+def test_what_android_shows_by_itself_fits_beside_the_fullest_data(title: str) -> None:
+    """Google counts both: a ring with one name too many would be refused, and ring nobody."""
+    facts = replace(sample_facts(1_790_000_000_000), display_name=title, custom={"x": "."})
+    for profile in ANDROID_PROFILES:
+        room = OTHER_LIMIT - len(android_ring(profile, facts).for_token("t" * TOKEN_ROOM))
+        fullest = android_ring(profile, replace(facts, custom={"x": "." * (room + 1)}))
+        assert not fullest.trimmed
+        data = fullest.for_token("t" * TOKEN_ROOM)
+        assert len(data) == OTHER_LIMIT
+        body = message_of(replace(push_to(some_token()), payload=data, newer=True)).body
+        read(body)
+        shown = json.loads(body)["message"]["android_v2"]["remote_notification"]["notification"]
+        assert title.startswith(shown["title"].removesuffix("…")[:20])
+        assert shown["title"]
+
+
+@pytest.mark.parametrize(
+    "lives", ["3599", 3599.5, 18_446_744_073_709_551_615, 1e300, "1e9", 315_576_000_000]
+)
+async def test_how_long_an_access_token_lives_is_believed_in_whatever_form(
+    rig: Rig, lives: object
+) -> None:
+    """Some send it as text (google-auth reads that as well), a proxy's stand-in any number."""
+    rig.sim.set_access_token_life(lives)
+    assert [(await rig.push(within=5.0)).code for _ in range(2)] == [200, 200]
+    assert rig.token_requests() == 1
+
+
+@pytest.mark.parametrize("lives", [True, -1, 0, "soon", "nan", "-inf", None, [3_599]])
+async def test_what_is_no_time_is_no_access_token(rig: Rig, lives: object) -> None:
+    rig.sim.fault(
+        environment="fcm", topic="oauth", status=200,
+        body=json.dumps({"access_token": "ya29.x", "expires_in": lives}),
+    )  # fmt: skip
+    outcome = await rig.push(within=0.6)
+    assert outcome.no_answer is NoAnswer.NEVER_SENT
+    assert "gives no token" in str(outcome.cause)
+    await rig.settled()
+
+
+async def test_an_access_token_whose_time_is_not_said_lives_as_long_as_googles_do(rig: Rig) -> None:
+    rig.sim.fault(
+        environment="fcm", topic="oauth", status=200, body=json.dumps({"access_token": "ya29.x"})
+    )
+    assert (await rig.push()).code == 401  # the fake Google has given no such token
+    assert rig.token_requests() == 1

@@ -58,7 +58,7 @@ class Accounts:
     def __init__(self) -> None:
         self._accounts: dict[str, Account] = {}
         self._access: dict[str, tuple[Account, float]] = {}
-        self.lives = LIVES
+        self.lives: Any = LIVES
 
     def make(self, project_id: str, token_url: str) -> Account:
         """Make an account with a key, and its file."""
@@ -102,7 +102,7 @@ class Accounts:
             )
         account = self._whose(fields.get("assertion", ""), token_url, now)
         token = "ya29.c." + secrets.token_urlsafe(700)
-        self._access[token] = (account, now + self.lives)
+        self._access[token] = (account, now + float(self.lives))
         content = {"access_token": token, "expires_in": self.lives, "token_type": "Bearer"}
         return GoogleAnswer(content=content)
 

@@ -34,7 +34,7 @@ class OfGoogle(Remote):
         """Let every access token end now."""
         self._do(lambda apple: apple.google.accounts.end_access())
 
-    def set_access_token_life(self, seconds: int) -> None:
+    def set_access_token_life(self, seconds: object) -> None:
         """How long access tokens are good that are given from now on."""
         self._do(lambda apple: setattr(apple.google.accounts, "lives", seconds))
 

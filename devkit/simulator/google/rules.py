@@ -71,7 +71,8 @@ def read(body: bytes) -> Message:
         android = _object(message.get("android") or {}, "message.android")
         high = _by_priority(android)
     ttl = _ttl(android.get("ttl"))
-    if sum(len(k.encode()) + len(v.encode()) for k, v in data.items()) > LIMIT:
+    shown = android.get("remote_notification", android).get("notification")
+    if _size(data) + _size(shown or {}) > LIMIT:
         raise Refusal("INVALID_ARGUMENT", "Android message is too big", field="message")
     return Message(
         targets[0],
@@ -82,6 +83,11 @@ def read(body: bytes) -> Message:
         str(android.get("collapse_key") or ""),
         whole.get("validate_only") is True,
     )
+
+
+def _size(what: dict[str, Any]) -> int:
+    """Bytes of names and texts: what is shown counts as what is carried does."""
+    return sum(len(key.encode()) + len(str(value).encode()) for key, value in what.items())
 
 
 def _by_priority(android: dict[str, Any]) -> bool:
