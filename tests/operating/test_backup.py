@@ -51,7 +51,7 @@ async def test_what_was_backed_up_rings_again_and_nothing_rings_past_its_deadlin
 ) -> None:
     house = make_house(apis=1, workers=1)
     name = make_url(house.database_url).database
-    async with new_tenant(house) as tenant:
+    async with new_tenant(house) as tenant, new_tenant(house) as doomed:
         phone, late = await tenant.phone("bob"), await tenant.phone("carol")
         await tenant.ring("bob")
         await tenant.sim.arrived(1, token=phone.voip, timeout=10)
@@ -59,8 +59,12 @@ async def test_what_was_backed_up_rings_again_and_nothing_rings_past_its_deadlin
         rung = time.monotonic()
         unsent = await tenant.ring("carol", ring_time=5)  # nobody pushes it now
 
+        await doomed.ring("bob")
+        (named,) = await doomed.rows("SELECT name FROM tenants WHERE id = :tenant")
+        words = ("tenant", "delete", named["name"], "--confirm", named["name"])
+        assert ringline(house, *words)[0] == 0
         status, made = ringline(house, "backup", str(tmp_path / "one"))
-        assert (status, made["sealed"]["credentials"]) == (0, 1)
+        assert (status, made["sealed"]["credentials"]) == (0, 2)
         assert SECRET_KEY.encode() not in (tmp_path / "one" / "database.dump").read_bytes()
         assert (
             ringline(house, "backup", str(tmp_path / "one"))[1]["error"]["code"] == "folder_exists"
@@ -104,6 +108,15 @@ async def test_what_was_backed_up_rings_again_and_nothing_rings_past_its_deadlin
             assert (await client.post("/v1/calls", json=body)).status_code == 202
         await tenant.sim.arrived(2, token=phone.voip, timeout=10)
         assert not tenant.sim.arrivals(token=late.voip)
+        shut = await doomed.clients[0].get(f"{house.apis[1].url}/v1/calls")
+        assert shut.status_code == 401
+
+        async def removed() -> bool:
+            """The deletion was under way at the backup: it goes on, from what is left."""
+            (left,) = await doomed.rows("SELECT count(*) AS n FROM calls WHERE tenant_id = :tenant")
+            return bool(left["n"] == 0)
+
+        await eventually(removed, timeout=20)
 
 
 async def test_before_an_upgrade_is_migrated_what_there_is_can_be_backed_up_and_restored(
