@@ -1,5 +1,5 @@
-"""The reference of metrics and of log events as pages, made from the code; and the runbook as the
-dashboard shows it, made from its pages.
+"""The references of metrics, log events, commands, problem codes and settings as pages, made from the code;
+and the runbook as the dashboard shows it, made from its pages.
 
 `python -m tests.reference` writes them into `docs/reference/` and `app/dashboard/`, as `make
 reference` does.
@@ -22,6 +22,7 @@ from app.credentials import health
 from app.dashboard.pages import BASE
 from app.infra import observe
 from app.infra.log_events import LOG_EVENTS
+from tests import listings
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = "docs/reference"
@@ -169,6 +170,7 @@ def files() -> dict[str, str]:
     return {
         f"{FOLDER}/metrics.md": METRICS_HEAD + "\n".join(rows) + "\n",
         f"{FOLDER}/logs.md": LOGS_HEAD + "\n".join(lines) + "\n",
+        **{f"{FOLDER}/{name}": text for name, text in listings.pages().items()},
         RUNBOOK: json.dumps(runbook(), indent=1, ensure_ascii=False) + "\n",
     }
 

@@ -19,7 +19,7 @@ def _group() -> None:
 
 @command(admin_app, "create")
 def admin_create(
-    email: str,
+    email: Annotated[str, typer.Argument(help="Their mail address, with which they sign in.")],
     role: Annotated[
         str | None, typer.Option(help="owner (if not said), operator or viewer.")
     ] = None,

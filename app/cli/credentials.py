@@ -38,7 +38,9 @@ vault_app = group("vault", "The vault: what rests encrypted, and under which key
 
 File = Annotated[
     Path,
-    typer.Argument(exists=True, dir_okay=False, help=".p12, PEM, .p8 or .cer, told by content."),
+    typer.Argument(
+        exists=True, dir_okay=False, help=".p12, PEM, .p8, .cer or Google's .json, told by content."
+    ),
 ]
 AppId = Annotated[str | None, typer.Option(help="The app; a certificate names its own.")]
 KeyId = Annotated[str | None, typer.Option(help="Of a .p8; also read from AuthKey_<id>.p8.")]
@@ -52,7 +54,7 @@ PasswordFile = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, help="A file that holds the password, a line."),
 ]
-Credential = Annotated[UUID, row_id()]
+Credential = Annotated[UUID, row_id("Its id, as `ringline credential list` shows it.")]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Also if it is the app's last one.")]
 KEY_FILE = re.compile(r"AuthKey_([A-Z0-9]{10})\.p8")
 
@@ -277,7 +279,9 @@ def status() -> None:
 
 
 @command(credential_app, "audit")
-def show_audit(tenant: Tenant, limit: Annotated[int, whole(low=1, high=500)] = 50) -> None:
+def show_audit(
+    tenant: Tenant, limit: Annotated[int, whole("So many lines at most.", low=1, high=500)] = 50
+) -> None:
     """Who did what to credentials, when and from where; the newest first."""
 
     async def work(runtime: Runtime) -> Any:

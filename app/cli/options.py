@@ -36,9 +36,9 @@ def word(known: Iterable[str], about: str) -> Any:
     return typer.Option(parser=parse, metavar="|".join(words), help=about)
 
 
-def row_id() -> Any:
+def row_id(about: str) -> Any:
     """An argument that is the UUID of a row."""
-    return typer.Argument(parser=_reader(id_of, "a UUID"), metavar="UUID")
+    return typer.Argument(parser=_reader(id_of, "a UUID"), metavar="UUID", help=about)
 
 
 def _option(

@@ -27,7 +27,9 @@ CHANGE: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
 @command(tenant_app, "create")
-def tenant_create(name: str) -> None:
+def tenant_create(
+    name: Annotated[str, typer.Argument(help="What it is called: by this, commands find it.")],
+) -> None:
     """Make a tenant; prints its API key and its signing secret, this once."""
     made = with_runtime(lambda runtime: service.create(runtime, name, actor=actor()))
     shown = {
@@ -310,7 +312,7 @@ def secret_rotate(tenant: Tenant) -> None:
 
 @command(secret_app, "revoke")
 def secret_revoke(
-    kid: str,
+    kid: Annotated[str, typer.Argument(help="Its id, as `ringline secret list` shows it.")],
     tenant: Tenant,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Also if it is the only one: all users are out then.")
