@@ -9,12 +9,12 @@ from tests.test_docs import PAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-GUIDES = "`tests/e2e/test_guides.py`"
+GUIDES = "`tests/e2e/test_guides.py` `python -m tests.readme.guides`"
 DRAWN = "a drawing, and no code"
 JSON = "`tests/e2e/test_guides.py::test_all_json_is_json`"
 BLOCKS = {
     ("README.md", "sh"): (
-        "`tests/e2e/test_demo.py` `python -m tests.readme.path`"
+        "`tests/e2e/test_demo.py` `python -m tests.readme.path` `python -m tests.readme.guides`"
     ),
     ("clients/python/README.md", "python"): (
         "`tests/clients/test_python.py::test_the_readmes_first_example_rings` "

@@ -3,9 +3,13 @@
 import asyncio
 import base64
 import contextlib
+import os
+import shlex
 import signal
 import statistics
+import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -138,8 +142,9 @@ async def _play(stack: Stack, screen: Screen, *, once: bool) -> None:
         if once:
             screen.console.print("\n[bold green]Every step was right.[/]\n")
             return
-        _try_next(stack, tenant, password, screen)
-        await _stay(phones, screen)
+        with _shell_of(stack, tenant) as file:
+            _try_next(stack, tenant, file, password, screen)
+            await _stay(phones, screen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,8 +325,31 @@ async def _at_rest(
     )
 
 
-def _try_next(stack: Stack, tenant: DemoTenant, password: str, screen: Screen) -> None:
+@contextlib.contextmanager
+def _shell_of(stack: Stack, tenant: DemoTenant) -> Iterator[Path]:
+    """A file for `.`: with it a shell has `ringline`, the settings of this demo, KEY and API.
+
+    It is its owner's alone, and goes with the demo, for what it names ends then.
+    """
+    file = stack.folder / "shell"
+    file.unlink(missing_ok=True)
+    lines = [f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"']
+    told = stack.variables | {"KEY": tenant.api_key, "API": stack.api_url}
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(told.items())]
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write("\n".join(lines) + "\n")
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _try_next(stack: Stack, tenant: DemoTenant, file: Path, password: str, screen: Screen) -> None:
     lines = f"""
+# KEY, API, and `ringline` with the settings of this demo
+. {shlex.quote(str(file))}
+
+# or only
 KEY={tenant.api_key}
 API={stack.api_url}
 
@@ -341,6 +369,9 @@ curl -s -X POST $API/v1/calls/default:mine/end -H "Authorization: Bearer $KEY"
 
 # Bob's devices
 curl -s "$API/v1/devices?user_id=bob" -H "Authorization: Bearer $KEY"
+
+# the same by the command: all it can do says `ringline --help`
+ringline call show default:mine --tenant {TENANT}
 """
     screen.title("Try next (paste into another terminal)")
     screen.console.print(lines, markup=False, highlight=False)

@@ -25,15 +25,17 @@ from devkit.embedded.surroundings import refuse_anothers, told_of, without_setti
 from devkit.embedded.valkey import running_valkey
 from devkit.simulator import Simulator
 
+PREFIX = "RINGLINE_"
 WISHED_PORT = 8000
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What runs: `settings` are those of its API and worker."""
+    """What runs: `settings` are those of its API and worker, `variables` those of a shell."""
 
     api_url: str
     settings: Settings
+    variables: dict[str, str]
     simulator: Simulator
     folder: Path
     api: Child
@@ -99,7 +101,8 @@ def running_stack(folder: Path, say: Say, *, own_servers: bool = False) -> Itera
                 f"by another program: everything of this demo is at {api_url} instead",
             )
         say("Worker", "Celery, threads pool, one asyncio loop")
-        yield Stack(api_url, settings, simulator, folder, api, worker)
+        variables = {k: v for k, v in environment.items() if k.startswith(PREFIX)}
+        yield Stack(api_url, settings, variables, simulator, folder, api, worker)
 
 
 def _servers(parts: contextlib.ExitStack, folder: Path, say: Say) -> tuple[str, str]:
@@ -150,8 +153,9 @@ def _secret_key(folder: Path) -> str:
 
 
 def _settings(environment: dict[str, str]) -> Settings:
-    prefix = "RINGLINE_"
-    values = {k.removeprefix(prefix).lower(): v for k, v in environment.items() if k[:9] == prefix}
+    values = {
+        k.removeprefix(PREFIX).lower(): v for k, v in environment.items() if k.startswith(PREFIX)
+    }
     return Settings.model_validate(values)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -100,6 +101,7 @@ def killed_in_the_middle(folder: Path) -> None:
             assert lab[0] in addresses[-1], "and the last"
             assert httpx.get(lab[0]).status_code == 200
             receives_webhooks_here(lab[0].removesuffix("/lab"), "".join(said))
+            a_shell_of_the_demo(said, lab[0].removesuffix("/lab"))
             family = children_of(process.pid)
             assert len(family) >= 4  # PostgreSQL, Valkey, API, worker
     finally:
@@ -109,6 +111,24 @@ def killed_in_the_middle(folder: Path) -> None:
     while time.monotonic() < until and any(alive(pid) for pid in family):
         time.sleep(0.1)
     assert [pid for pid in family if alive(pid)] == []
+
+
+def a_shell_of_the_demo(said: list[str], api: str) -> None:
+    """The line that it prints makes any shell one of its own; what it reads is its owner's alone."""
+    (line,) = [one for one in said if one.startswith(". ")]
+    assert Path(shlex.split(line)[1]).stat().st_mode & 0o777 == 0o600
+    shown = 'command -v ringline; command -v python3; printf \'%s\n\' "$API" "$KEY" "$RINGLINE_PUBLIC_URL" "$RINGLINE_SECRET_KEY"'
+    done = subprocess.run(
+        ["sh", "-euc", f"{line}{shown}"],
+        env=own_environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    program, python, address, key, public, secret = done.stdout.splitlines()
+    assert Path(program).parent == Path(python).parent == Path(sys.executable).parent
+    assert address == public == api
+    assert (
+        httpx.get(f"{api}/v1/calls", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+    )
+    assert secret == Path(shlex.split(line)[1]).with_name("secret_key").read_text()
 
 
 def receives_webhooks_here(api: str, said: str) -> None:

@@ -61,7 +61,7 @@ def commands() -> list[list[str]]:
 async def test_the_guides_commands_work_when_pasted(
     tenant: Tenant, account: Account, tmp_path: Path
 ) -> None:
-    """`demo` is this test's tenant, and the files that they name are made."""
+    """`Demo` is this test's tenant, and the files that they name are made."""
     certificate = tenant.sim.voip_certificate(CALLS)
     (tmp_path / "voip.p12").write_bytes(certificate.p12("sesame"))
     (tmp_path / "password").write_text("sesame\n")
@@ -74,7 +74,7 @@ async def test_the_guides_commands_work_when_pasted(
     apk(tmp_path / "app-release.apk", Axml(manifest()).data)
     files = {path.name: str(path) for path in tmp_path.iterdir()}
     files["build/capacity.json"] = str(ROOT / "app" / "cli" / "measured.json")
-    known = files | {"demo": str(tenant.id)}
+    known = files | {"Demo": str(tenant.id)}
     asked = [
         [known.get(word, word.replace("/var/backups", str(tmp_path))) for word in words]
         for words in commands()
