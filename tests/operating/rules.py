@@ -32,5 +32,5 @@ def check_command(words: Sequence[str]) -> None:
     found: Any = typer.main.get_command(app)
     while hasattr(found, "commands") and left:
         found = found.commands[left.pop(0)]
-    known = {name for one in found.params for name in one.opts}
+    known = {name for one in found.params for name in (*one.opts, *one.secondary_opts)}
     assert {word for word in left if word.startswith("--")} <= known, words
