@@ -21,13 +21,21 @@ BLOCKS = {
         "`tests/e2e/test_guides.py::test_all_python_is_python`: the others are parsed, not run: each is a "
         "piece of a program, and what it names is run by the client's own tests"
     ),
+    ("clients/python/README.md", "sh"): (
+        "not run as it stands: what it installs is made and installed by "
+        "`tests/clients/test_python.py::test_the_readmes_first_example_rings`"
+    ),
+    ("clients/typescript/README.md", "sh"): (
+        "not run as it stands: what it installs is made and installed by "
+        "`tests/clients/test_typescript.py::test_the_readmes_first_example_rings`"
+    ),
     ("clients/typescript/README.md", "ts"): (
         "`tests/clients/test_typescript.py::test_the_readmes_first_example_rings` "
         "`tests/clients/test_typescript.py::test_its_types_hold_in_a_strict_project`"
     ),
     ("deploy/README.md", "sh"): (
-        "not run as it stands: it makes a user and units of a machine, or changes a cluster; its install is replayed "
-        "and its chart is rendered and checked by `make operating`"
+        "`python -m tests.readme.units`: systemd's; compose's and the cluster's are not run, for there is no container engine; "
+        "the image's install is replayed and the chart rendered and checked by `make operating`"
     ),
     ("docs/architecture.md", ""): "`tests/test_docs.py::test_the_layers_are_those_of_the_contract`",
     ("docs/architecture.md", "mermaid"): DRAWN,
@@ -52,6 +60,8 @@ BLOCKS = {
     ("docs/guides/payloads.md", "json"): JSON,
     ("docs/guides/payloads.md", "sh"): GUIDES,
     ("docs/guides/recipes.md", "dart"): "not run: there is no Dart here; the page says so",
+    ("docs/guides/recipes.md", "go"): "`python -m tests.readme.languages`",
+    ("docs/guides/recipes.md", "java"): "`python -m tests.readme.languages`",
     ("docs/guides/recipes.md", "js"): "`tests/clients/test_recipes.py`",
     ("docs/guides/recipes.md", "python"): "`tests/clients/test_recipes.py`",
     ("docs/guides/recipes.md", "swift"): (
