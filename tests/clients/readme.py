@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 CLIENTS = Path(__file__).resolve().parents[2] / "clients"
-FENCE = re.compile(r"^```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^```(?:python|ts)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 MOST = 10
 
 
