@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import BaseModel
+from ringline_client import verify_webhook
 
 from app import main
 from app.api.problem_codes import CODES
@@ -177,6 +179,40 @@ def test_bodies_that_are_shown_are_taken(
     page: str, model: type[BaseModel], body: dict[str, Any]
 ) -> None:
     model.model_validate_json(json.dumps(body))
+
+
+def test_a_signature_by_hand_is_what_a_client_takes() -> None:
+    page = guide("events-and-webhooks")
+    key = re.search(r"printf %s (\S+) \| base64 -d", page)
+    said = re.search(r"printf '%s.%s.%s' (\S+) (\d+) '(.*)' \|.*?# (\S+)\n", page, re.DOTALL)
+    assert key is not None
+    assert said is not None
+    headers = {
+        "webhook-id": said[1], "webhook-timestamp": said[2], "webhook-signature": f"v1,{said[4]}"
+    }  # fmt: skip
+    event = verify_webhook(said[3], headers, f"whsec_{key[1]}", now=float(said[2]))
+    assert event["id"] == said[1]
+
+
+STATEMENT = re.compile(r"`((?:SELECT|UPDATE) [^`]*)`")
+
+
+async def test_statements_that_are_shown_are_taken(database: str) -> None:
+    """Of the runbook, mostly: whoever is woken pastes them."""
+    found = [(name, sql) for name, text in FLAT.items() for sql in STATEMENT.findall(text)]
+    assert len(found) > 4
+    connection = await asyncpg.connect(database.replace("+asyncpg", ""))
+    try:
+        for name, sql in found:
+            filled = sql.replace("'ID'", "'01a216e3-a515-7a15-9088-6dba78e00d85'").replace(
+                "(PID)", "(0)"
+            )
+            try:
+                await connection.execute(f"EXPLAIN {filled}")
+            except asyncpg.PostgresError as error:
+                pytest.fail(f"{name}: {sql}: {error}")
+    finally:
+        await connection.close()
 
 
 def places(value: Any, before: str = "") -> set[str]:

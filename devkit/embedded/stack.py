@@ -112,7 +112,9 @@ def _servers(parts: contextlib.ExitStack, folder: Path, say: Say) -> tuple[str, 
         begun = time.monotonic()
         postgres = running_postgres(folder / "postgres", durable=True)
         parts.enter_context(postgres)
-        database_url = postgres.url
+        database_url = postgres.url.replace(
+            "+asyncpg", ""
+        )  # psql in a shell of the demo's reads it, too
         say("PostgreSQL", f"embedded, up in {time.monotonic() - begun:.1f} s")
     else:
         say("PostgreSQL", "yours, from RINGLINE_DATABASE_URL")
