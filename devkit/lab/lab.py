@@ -126,10 +126,9 @@ class Lab:
         self._run = self.apple.run
         try:
             if self._backend is None:
-                backend = await premises.open_backend(self._runtime)
-                await premises.install_certificates(backend, self.apple, APP_IDS)
-                await premises.install_account(backend, self.apple, ANDROID_APP)
-                self._backend = backend
+                self._backend = await premises.ready_backend(
+                    self._runtime, self.apple, APP_IDS, ANDROID_APP
+                )
             bench = Bench(self._backend, self.apple.url)
             try:
                 await bench.open()

@@ -94,6 +94,20 @@ async def open_backend(runtime: Runtime) -> Backend:
     return Backend(client, key)
 
 
+async def ready_backend(
+    runtime: Runtime, apple: SimulatedApple, app_ids: list[str], android_app: str
+) -> Backend:
+    """The same, with all that it pushes with. Raises Refused, with no connection left open."""
+    backend = await open_backend(runtime)
+    try:
+        await install_certificates(backend, apple, app_ids)
+        await install_account(backend, apple, android_app)
+    except BaseException:
+        await backend.client.aclose()
+        raise
+    return backend
+
+
 async def install_certificates(backend: Backend, apple: SimulatedApple, app_ids: list[str]) -> None:
     """A VoIP certificate of this simulator for each app; older ones of the lab's apps go: another
     simulator's authority may have signed them."""

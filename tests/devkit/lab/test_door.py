@@ -33,6 +33,7 @@ def said(answer: httpx.Response) -> dict[str, object]:
 def settings(database: str, redis: str, simulator: Simulator | None, **more: str) -> Settings:
     given: dict[str, str] = {"apns_production_url": "https://localhost:1"}
     given["apns_sandbox_url"] = "https://localhost:1"
+    given["public_url"] = "http://127.0.0.1:1"  # by default it is whoever listens at 8000 here
     if simulator is not None:
         given = {
             "apns_production_url": simulator.production_url,
@@ -106,6 +107,31 @@ async def test_when_the_simulator_dies_the_lab_is_gone(database: str, redis: str
             running.close()
             await asyncio.sleep(1.2)  # its last answer is good for a second
             await all_absent(client)
+
+
+async def test_a_lab_that_is_refused_leaves_no_connection_open(
+    database: str, redis: str, simulator: Simulator
+) -> None:
+    """Where the public address is another server's, say: at each look the lab tries anew."""
+    opened, ended = 0, asyncio.Event()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        with contextlib.closing(writer), contextlib.suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n{}")
+            await reader.readuntil(b"\r\n\r\n")
+        ended.set()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        chosen = settings(database, redis, simulator, public_url=f"http://127.0.0.1:{port}")
+        async with visiting(chosen) as client:
+            answer = await client.get("/lab/state")
+            assert (answer.status_code, answer.json()["code"]) == (503, "lab_not_ready")
+            assert opened > 0
+            await asyncio.wait_for(ended.wait(), 10)
 
 
 async def test_another_http_server_in_the_simulators_place_is_no_simulator(
