@@ -31,6 +31,16 @@ from tests.order import longest_first
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Here, as each test module that is imported asks what is usual. Neither a test nor what it draws has a
+# time: both would go by the clock, and the machine may be busy.
+hypothesis.settings.register_profile(
+    "ringline",
+    print_blob=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("ringline")
+
 # Before a process has said how it logs, structlog draws tracebacks with all locals: seconds each.
 structlog.configure(
     processors=[
@@ -66,17 +76,12 @@ def pytest_configure(config: pytest.Config) -> None:
     run_seed()
     hands_out = config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
     if not hands_out:
-        from tests import browser, houses
+        from tests import browser, houses, left_open
 
-        for one in (houses, browser):  # a conftest may have imported them
+        for one in (houses, browser, left_open):  # a conftest may have imported them
             config.pluginmanager.register(one, one.__name__)
     else:
         config.pluginmanager.register(prepared, prepared.__name__)
-    slow = [hypothesis.HealthCheck.too_slow]  # by the clock, and a machine may have others to serve
-    hypothesis.settings.register_profile(
-        "ringline", print_blob=True, deadline=None, suppress_health_check=slow
-    )
-    hypothesis.settings.load_profile("ringline")
 
 
 @pytest.hookimpl(trylast=True)

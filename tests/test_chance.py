@@ -4,10 +4,13 @@ import ast
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import chance
 
 HERE = Path(__file__).parent
+USUAL = settings(max_examples=1)
+"""What a module of tests has as it is imported, before a process of tests is set up."""
 COMMANDS = ("benchmarks", "chaos", "readme")
 """Long commands: what they draw is how load falls, and nothing is made again from it."""
 
@@ -45,3 +48,8 @@ def test_the_seed_is_printed_and_draws_the_same_again(
     first, second = chance.dice(), chance.dice()
     assert first.random() == second.random() == chance.dice(7).random()
     assert capsys.readouterr().out == "seed 7\n" * 3
+
+
+def test_nothing_that_is_drawn_goes_by_the_clock() -> None:
+    assert USUAL.deadline is None
+    assert HealthCheck.too_slow in USUAL.suppress_health_check

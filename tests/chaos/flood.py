@@ -1,6 +1,7 @@
 """A tenant that asks to ring as often as it is answered: `python -m tests.chaos.flood PORTS KEY N`."""
 
 import asyncio
+import contextlib
 import sys
 
 import orjson
@@ -17,9 +18,10 @@ async def one(port: int, key: str, number: int) -> None:
     while True:
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            while True:
-                if await post_one(reader, writer, "/v1/calls", key, body) != 202:
-                    await asyncio.sleep(0.01)  # it does not wait as long as it is told to
+            with contextlib.closing(writer):
+                while True:
+                    if await post_one(reader, writer, "/v1/calls", key, body) != 202:
+                        await asyncio.sleep(0.01)  # it does not wait as long as it is told to
         except (OSError, EOFError, ValueError):
             await asyncio.sleep(0.1)
 
