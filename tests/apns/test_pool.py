@@ -167,7 +167,7 @@ async def test_stream_ids_that_run_out_take_a_new_connection(sim) -> None:
 class TestDrain:
     async def test_open_pushes_end_and_nothing_new_begins(self, rig: Rig) -> None:
         hold, pushes = await holding(rig, 500)
-        drain = asyncio.create_task(rig.sender.drain(rig.loop.time() + 5))
+        drain = asyncio.create_task(rig.sender.drain(rig.loop.time() + 60))
         await asyncio.sleep(0.02)
         refused = await rig.sender.send(push_to(rig.live()), rig.loop.time() + 5)
         assert refused.no_answer is NoAnswer.NEVER_SENT
