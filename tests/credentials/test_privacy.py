@@ -15,6 +15,7 @@ from tests.credentials.files import APP, FILES_MAKER, Made
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _written: list[str] = []
 _watching = False
+_hooked = False
 
 
 def _watch(event: str, args: tuple) -> None:
@@ -30,13 +31,13 @@ def _watch(event: str, args: tuple) -> None:
             _written.append(os.fsdecode(path))
 
 
-sys.addaudithook(_watch)
-
-
 @pytest.fixture
 def heard(tmp_path, monkeypatch):
     """All that is logged, by anybody, at the finest level; and where files would turn up."""
-    global _watching
+    global _hooked, _watching
+    if not _hooked:  # here, since it is for good: each `id()` of the process asks it
+        sys.addaudithook(_watch)
+        _hooked = True
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     root = logging.getLogger()
     before = root.handlers[:], root.level

@@ -114,7 +114,7 @@ class Bench:
             rows = await self.pushes()
             return rows if rows and all(row["state"] in states for row in rows) else None
 
-        found: list[dict[str, Any]] = await eventually(look, timeout=timeout, every=0.02)
+        found: list[dict[str, Any]] = await eventually(look, timeout=timeout)
         return found
 
     def sends(self, phones: list[Phone]) -> list[int]:
@@ -175,7 +175,7 @@ class Bench:
             async def more() -> bool:
                 return await tries() > before + 1
 
-            await eventually(more, every=0.02)
+            await eventually(more)
 
         try:
             yield tried

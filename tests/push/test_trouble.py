@@ -32,7 +32,7 @@ async def ended(bench: Bench, call: dict[str, Any], timeout: float = 60) -> dict
         rows = [row for row in await bench.pushes() if str(row["session_id"]) == session]
         return next((row for row in rows if row["state"] not in ("pending", "sending")), None)
 
-    found: dict[str, Any] = await eventually(look, timeout=timeout, every=0.02)
+    found: dict[str, Any] = await eventually(look, timeout=timeout)
     return found
 
 
