@@ -8,6 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
 import orjson
@@ -30,6 +31,8 @@ from app.infra.runtime import Runtime, open_runtime
 from app.infra.settings import Settings, get_settings, wants_details
 from app.infra.vault import keyring
 
+DEMO = Path(".ringline", "shell")
+"""What `make demo` says to paste, while it runs."""
 PATIENCE = 5.0
 T = TypeVar("T")
 USER_ID: TypeAdapter[str] = TypeAdapter(UserId)
@@ -169,7 +172,8 @@ def settings_or_fail() -> Settings:
     settings = get_settings()
     faults = settings.weaknesses() + settings.unreadable()
     if faults:
-        fail("; ".join(faults) + ". Try `ringline doctor`.")
+        beside = f" Of the demo that runs here: `. {DEMO}`." if DEMO.is_file() else ""
+        fail("; ".join(faults) + ". Try `ringline doctor`." + beside)
     keyring(settings)  # raises VaultError for ids that cannot be ids
     return settings
 

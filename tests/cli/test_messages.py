@@ -13,10 +13,11 @@ import pytest
 import typer
 from sqlalchemy import make_url, text
 
+from app.cli import base
 from app.cli.commands import app
 from app.cli.faults import AWAY, MISTYPED, OURS, REFUSED, fault_of
 from app.infra.db import Database
-from app.infra.settings import unknown_variables
+from app.infra.settings import get_settings, unknown_variables
 from tests import forks
 from tests.environment import environment_of
 
@@ -161,6 +162,26 @@ def test_a_wrong_setting_is_named_and_never_shown() -> None:
         assert part in (out if words == ["doctor"] else err), (words, out, err)
         assert "Traceback" not in out + err, words
         assert PASSWORD not in out + err, words
+
+
+def test_beside_a_demo_it_is_said_how_its_settings_are_had(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("RINGLINE_"):
+            monkeypatch.delenv(name)
+    (tmp_path / ".ringline").mkdir()
+    for demo in (False, True):
+        if demo:
+            (tmp_path / ".ringline" / "shell").touch()
+        get_settings.cache_clear()
+        with pytest.raises((SystemExit, typer.Exit)):
+            base.settings_or_fail()
+        get_settings.cache_clear()
+        said = capsys.readouterr().err
+        assert "RINGLINE_SECRET_KEY is not set" in said
+        assert ("`. .ringline/shell`" in said) == demo
 
 
 def test_what_postgresql_says_becomes_what_to_do(database: str) -> None:
