@@ -46,7 +46,9 @@ MANY = 4
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    """On one line, with nothing that a page would take for a column, or for HTML and leave out."""
+    parts = " ".join(text.split()).replace("|", "\\|").split("`")
+    return "`".join(part if n % 2 else part.replace("<", "\\<") for n, part in enumerate(parts))
 
 
 def commands(group: Any = None, before: str = "ringline") -> Iterator[tuple[str, Any]]:

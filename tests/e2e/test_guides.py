@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import builtins
 import json
 import re
 import shlex
@@ -89,6 +90,33 @@ def test_all_json_is_json() -> None:
     assert len(found) > 30
     for page, text in found:
         assert isinstance(json.loads(text), dict | list), page
+
+
+def made_and_used(tree: ast.AST) -> tuple[set[str], set[str]]:
+    """Names that a block makes anywhere, and those that it uses."""
+    made: set[str] = set()
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else made).add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            made.add(node.name)
+        elif isinstance(node, ast.arg):
+            made.add(node.arg)
+        elif isinstance(node, ast.alias):
+            made.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            made.add(node.name)
+    return made, used
+
+
+def test_all_python_uses_what_it_or_an_earlier_block_of_its_page_made() -> None:
+    known: dict[str, set[str]] = {}
+    for page, text in [*blocks("docs", "python"), *blocks("clients", "python")]:
+        made, used = made_and_used(ast.parse(text))
+        before = known.setdefault(page, set(dir(builtins)))
+        assert used - made - before == set(), page
+        before |= made
 
 
 def test_all_python_is_python() -> None:
