@@ -17,8 +17,9 @@ from app.dashboard.standing import UNSERVED, of_pushes, of_webhooks
 from app.http2.tls import client_context
 from app.infra import ca_files, clock, rabbitmq
 from app.infra import redis_client as redis
+from app.infra.database_hosts import NO_POOLER
 from app.infra.db import Database, one
-from app.infra.outage import DatabaseAway
+from app.infra.outage import DatabaseAway, is_of_a_pooler
 from app.infra.schema import NEWER, Standing, head_revision, revision_of, standing
 from app.infra.settings import LOOPBACK, Settings, unknown_variables
 from app.infra.urls import http_url
@@ -130,12 +131,10 @@ async def _database(settings: Settings) -> list[Check]:
     except Exception as error:  # noqa: BLE001  (whatever it is, it is the finding)
         cause = error.__cause__ if isinstance(error, DatabaseAway) and error.__cause__ else error
         why = str(getattr(cause, "orig", None) or cause) or type(cause).__name__
-        return [
-            Check(
-                name, False, why.splitlines()[0][:200],
-                "start the server, or correct RINGLINE_DATABASE_URL (host, port, user, password)",
-            )
-        ]  # fmt: skip
+        mend = "start the server, or correct RINGLINE_DATABASE_URL (host, port, user, password)"
+        if is_of_a_pooler(cause):
+            mend = NO_POOLER
+        return [Check(name, False, why.splitlines()[0][:200], mend)]
     finally:
         await database.close()
 

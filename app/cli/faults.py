@@ -11,8 +11,17 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from app.core.frozen import frozen
+from app.infra.database_hosts import NO_POOLER
 from app.infra.errors import AppError
-from app.infra.outage import NOT_MIGRATED, DatabaseAway, is_busy, is_transient, name_of, sqlstate
+from app.infra.outage import (
+    NOT_MIGRATED,
+    PROTOCOL_VIOLATION,
+    DatabaseAway,
+    is_busy,
+    is_transient,
+    name_of,
+    sqlstate,
+)
 from app.infra.vault import VaultError
 
 REFUSED: Final = 1
@@ -23,6 +32,7 @@ OURS: Final = 70
 
 DOCTOR: Final = "`ringline doctor` says more"
 BY_STATE: Final = {
+    PROTOCOL_VIOLATION: f"RINGLINE_DATABASE_URL does not lead to PostgreSQL: {NO_POOLER}",
     "28P01": "PostgreSQL refuses the password of RINGLINE_DATABASE_URL: correct it",
     "28000": "PostgreSQL refuses the user of RINGLINE_DATABASE_URL: correct it, or pg_hba.conf",
     "3D000": "PostgreSQL has no database of the name in RINGLINE_DATABASE_URL: `createdb` it, or "

@@ -47,6 +47,7 @@ LACKING = frozenset({"42P01", "42703"})
 """No such table, no such column."""
 
 NO_FUNCTION = "42883"
+PROTOCOL_VIOLATION = "08P01"
 
 NOT_MIGRATED = "the database lacks tables of this version: run `ringline migrate`"
 ROW_CLASSES = frozenset({"22", "23"})
@@ -84,6 +85,11 @@ def is_away(error: BaseException) -> bool:
 def is_read_only(error: BaseException) -> bool:
     """Whether this means that the server takes no writes: a standby, or one whose disk is full."""
     return sqlstate(error) == READ_ONLY
+
+
+def is_of_a_pooler(error: BaseException) -> bool:
+    """Whether this means that what answers is no server, but lends out a server's sessions."""
+    return sqlstate(error) == PROTOCOL_VIOLATION
 
 
 def lacks_room(error: BaseException) -> bool:

@@ -37,7 +37,7 @@ from devkit.simulator.google.accounts import WELL_KNOWN, Accounts
 from tests.benchmarks.engine import measure
 from tests.benchmarks.fast_server import FastServer, fast_server
 from tests.benchmarks.web_push import repeated, serving
-from tests.infra.tls_front import server_context
+from tests.infra.fronts import server_context
 
 DATA = {"ring_type": "ring", "ring_uuid": "0" * 36, "ring_custom": "x" * 520}
 TOKEN = f"{'t' * 22}:APA91b{'x' * 134}"

@@ -41,7 +41,7 @@ from app.webpush.vapid import VapidKey, public_of
 from devkit.simulator import Authority
 from tests.benchmarks.engine import measure
 from tests.benchmarks.fast_server import FastServer, fast_server
-from tests.infra.tls_front import server_context
+from tests.infra.fronts import server_context
 
 PAYLOAD = json.dumps({"web_push": 8030, "notification": {"data": "x" * 550}}).encode()
 WARM_UP = 200

@@ -18,7 +18,7 @@ from app.infra.schema import upgrade
 from app.infra.server_urls import RedisUrl, database_url, redis_url
 from app.infra.settings import Settings
 from devkit.simulator.certificates import Authority
-from tests.infra.tls_front import postgres_over_tls, redis_over_tls, server_context, serving
+from tests.infra.fronts import postgres_over_tls, redis_over_tls, server_context, serving
 
 PASSWORD = "p@s:s/w?o#r%d é"
 QUOTED = "p%40s%3As%2Fw%3Fo%23r%25d%20%C3%A9"

@@ -1,4 +1,4 @@
-"""TLS in front of servers that speak none: what a cloud's PostgreSQL and Redis look like."""
+"""What stands before servers: TLS, as before a cloud's PostgreSQL and Redis, or a pooler."""
 
 import contextlib
 import select
@@ -53,21 +53,51 @@ def postgres_over_tls(
     behind: DatabaseUrl, context: ssl.SSLContext
 ) -> Callable[[socket.socket], None]:
     """Hand a connection on to this PostgreSQL, which is asked for TLS in its own way (SSLRequest)."""
-    (host, port) = behind.hosts[0]
 
     def handle(connection: socket.socket) -> None:
         connection.recv(8)
         connection.sendall(b"S")
-        unix = host.startswith("/")
-        place = f"{host}/.s.PGSQL.{port or 5432}" if unix else (host, port or 5432)
         with (
             context.wrap_socket(connection, server_side=True) as front,
-            socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as back,
+            _postgres(behind) as back,
         ):
-            back.connect(place)
             _pipe(front, back)
 
     return handle
+
+
+UNSUPPORTED = b"SFATAL\0C08P01\0Munsupported startup parameter: lock_timeout\0\0"
+
+
+def pooler(behind: DatabaseUrl, *, drops: bool) -> Callable[[socket.socket], None]:
+    """As PgBouncer: hand a session on without what it is to begin with, or refuse it for that.
+
+    PostgreSQL's protocol 3.0, sections 53.2.1 and 53.7: lengths with themselves, texts with a NUL.
+    """
+
+    def handle(connection: socket.socket) -> None:
+        said = connection.recv(int.from_bytes(connection.recv(4), "big") - 4)
+        words = said[4:].split(b"\0")
+        asked = dict(zip(words[0::2], words[1::2], strict=False))
+        if not drops:
+            size = (len(UNSUPPORTED) + 4).to_bytes(4, "big")
+            connection.sendall(b"E" + size + UNSUPPORTED)
+            return
+        kept = b"".join(b"%b\0%b\0" % (one, asked[one]) for one in (b"user", b"database"))
+        first = said[:4] + kept + b"\0"
+        with _postgres(behind) as back:
+            back.sendall((len(first) + 4).to_bytes(4, "big") + first)
+            _pipe(connection, back)
+
+    return handle
+
+
+def _postgres(behind: DatabaseUrl) -> socket.socket:
+    (host, port) = behind.hosts[0]
+    unix = host.startswith("/")
+    back = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
+    back.connect(f"{host}/.s.PGSQL.{port or 5432}" if unix else (host, port or 5432))
+    return back
 
 
 def redis_over_tls(
@@ -87,9 +117,10 @@ def redis_over_tls(
     return handle
 
 
-def _pipe(front: ssl.SSLSocket, back: socket.socket, heard: list[bytes] | None = None) -> None:
+def _pipe(front: socket.socket, back: socket.socket, heard: list[bytes] | None = None) -> None:
     while True:
-        ready = [front] if front.pending() else select.select([front, back], [], [], 10)[0]
+        waits = isinstance(front, ssl.SSLSocket) and front.pending()
+        ready = [front] if waits else select.select([front, back], [], [], 10)[0]
         for one in ready:
             data = one.recv(65_536)
             if not data:
