@@ -40,6 +40,7 @@ from app.users.service import MOST_BLOCKS
 from app.webhooks.service import MOST_WEBHOOKS
 from tests import listings, reference
 from tests.operating.rules import check_command
+from tests.promises import exists
 from tests.test_docs import PAGES, guide
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,6 +120,20 @@ def assert_known(name: str, words: list[str]) -> None:
         given = any(word.startswith("--") for word in words)
         bare = [one.name for one in needed if not {*one.opts, *one.secondary_opts} & set(words)]
         assert not (given and bare), (name, words, bare)
+
+
+def test_what_a_clone_can_run_is_there() -> None:
+    """`make` with a target, `python -m` with a module of ours, and tests by their names."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    ours = ("app", "workers", "devkit", "tests", "migrations", "clients")
+    for name, text in FLAT.items():
+        assert set(re.findall(r"`make ([a-z-]+)", text)) - targets == set(), name
+        for module in re.findall(r"`python -m ([\w.]+)", text):
+            path = ROOT / module.replace(".", "/")
+            known = module.split(".")[0] not in ours
+            assert known or path.with_suffix(".py").exists() or path.is_dir(), (name, module)
+        for proof in re.findall(r"`(tests/[\w/]+\.py::\w+)`", text):
+            assert exists(proof), (name, proof)
 
 
 def test_metrics_and_settings_that_are_named_exist() -> None:
