@@ -15,6 +15,7 @@ from app.credentials import health, key_check
 from app.dashboard import forwarders
 from app.dashboard.standing import UNSERVED, of_pushes, of_webhooks
 from app.http2.tls import client_context
+from app.http2.way_out import way_out
 from app.infra import ca_files, clock, rabbitmq
 from app.infra import redis_client as redis
 from app.infra.database_hosts import NO_POOLER
@@ -383,12 +384,8 @@ async def _reach(way: Way) -> Check:
         async with asyncio.timeout(PATIENCE):
             _, writer = await asyncio.open_connection(parts.host, parts.effective_port, ssl=context)
     except (OSError, TimeoutError) as error:
-        why = str(error) or "no answer in time"
-        ports = "443 to Apple (or 2197)" if way.service == "Apple" else f"443 to {way.service}"
-        return Check(
-            way.name, False, f"{parts.netloc}: {why[:150]}",
-            f"allow outgoing TCP {ports}, with no proxy that opens TLS",
-        )  # fmt: skip
+        why = f"{parts.netloc}: {(str(error) or 'no answer in time')[:150]}"
+        return Check(way.name, False, why, way_out(parts.host, way.service, way.variable, error))
     protocol = writer.get_extra_info("ssl_object").selected_alpn_protocol()
     writer.transport.abort()  # nothing was said that the other side need hear the end of
     with contextlib.suppress(OSError):

@@ -2,12 +2,15 @@
 
 import asyncio
 import gc
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from app import doctor
+from app.http2.way_out import way_out
 from app.infra.db import Database
 from app.infra.settings import Settings
 from devkit.simulator import Simulator
@@ -59,6 +62,24 @@ async def test_it_trusts_what_the_senders_trust(
     assert [one.ok for one in told] == [trusts] * 4, told
     named = ["APNs production", "APNs sandbox", "FCM", "Google's access tokens"]
     assert [one.name for one in told] == named
+
+
+async def test_who_cannot_be_reached_is_said_with_what_is_in_the_way(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """A name that nobody can look up, an address of one's own where nobody is, another authority."""
+    named, _, *_ = doctor._ways_to_google(settings(simulator.ca_file))
+    lost = replace(named, url="https://nobody.invalid")
+    assert "unset the setting" in (await doctor._reach(lost)).mend
+    google = way_out("fcm.googleapis.com", "Google", "X", socket.gaierror(-2, "unknown"))
+    assert google.startswith("let names be looked up (DNS), and allow outgoing TCP 443 to Google")
+    apple = way_out("api.push.apple.com", "Apple", "X", TimeoutError())
+    assert apple == "allow outgoing TCP 443 to Apple (or 2197), with no proxy that opens TLS"
+    (tmp_path / "ca.pem").write_bytes(simulator.authority.create("Somebody else").pem)
+    told = [await doctor._reach(way) for way in ways(simulator, tmp_path / "ca.pem")]
+    assert {one.mend.rpartition(" ")[2] for one in told} == {
+        "RINGLINE_APNS_CA_FILE", "RINGLINE_GOOGLE_CA_FILE"
+    }  # fmt: skip
 
 
 async def test_a_file_of_authorities_that_is_none_is_named(
