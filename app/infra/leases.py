@@ -4,6 +4,9 @@ A lock that is held by an open transaction ends when that transaction idles for 
 a session stays when its holder is frozen. A lease is a time: who holds it renews it while working,
 and whoever comes after it has passed may take it. Work done under it must bear a second worker for
 a moment: a process that thaws finds out with its next renewal only.
+
+The database's clock may be set back, or be another's after a failover. A lease that lies further
+ahead than any may is of that other clock, and counts no more: nothing would be done until it is over.
 """
 
 import asyncio
@@ -32,6 +35,7 @@ TAKE = text("""
     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
     WHERE l.until < clock_timestamp() - CASE WHEN l.holder = excluded.holder THEN interval '0'
         ELSE make_interval(secs => :others_after) END
+        OR l.until > clock_timestamp() + make_interval(secs => :longest)
     RETURNING clock_timestamp()
 """)
 RENEW_IT = text("""
@@ -66,12 +70,13 @@ async def as_only(
     """Do `work` unless somebody is at it, or began with it less than `every` seconds ago.
 
     `others_after`: who did it last may do it again, the others so many seconds later only, so that
-    it stays with one while that one lives. Returns whether it was done. It is given up when the
-    lease is lost meanwhile.
+    it stays with one while that one lives. All who do it say the same `every`. Returns whether it
+    was done. It is given up when the lease is lost meanwhile.
     """
     values: dict[str, Any] = {"name": name, "holder": holder, "lasts": LASTS}
+    when = {"others_after": others_after, "longest": 2 * max(LASTS, every)}
     async with database.autocommit() as session:
-        taken = await session.execute(TAKE, values | {"others_after": others_after})
+        taken = await session.execute(TAKE, values | when)
         begun = taken.scalar_one_or_none()
     if begun is None:
         return False

@@ -1,4 +1,9 @@
-"""Rows of workers: who is alive, who is condemned, and who sweeps."""
+"""Rows of workers: who is alive, who is condemned, and who sweeps.
+
+The database's clock may be set back, or be another's after a failover: what lies further ahead than
+it can is a former clock's. Who lives renews by the new one within half a second, and begins to be
+unbroken, so that it judges nobody before all had a chance to; who does not renew is dead.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -18,8 +23,9 @@ ENTER = text("""
 """)
 RENEW = text("""
     UPDATE workers SET alive_until = clock_timestamp() + make_interval(secs => :lease),
-        unbroken_since = CASE WHEN alive_until < clock_timestamp() THEN clock_timestamp()
-            ELSE unbroken_since END
+        unbroken_since = CASE WHEN alive_until < clock_timestamp()
+            OR alive_until > clock_timestamp() + make_interval(secs => :lease)
+            OR unbroken_since > clock_timestamp() THEN clock_timestamp() ELSE unbroken_since END
     WHERE id = :id AND dead_at IS NULL
     RETURNING clock_timestamp() AS now, unbroken_since
 """)
@@ -27,7 +33,8 @@ CONDEMN = text("""
     UPDATE workers d SET dead_at = clock_timestamp() FROM workers me
     WHERE me.id = :id AND me.dead_at IS NULL AND me.alive_until > clock_timestamp()
         AND me.unbroken_since < clock_timestamp() - make_interval(secs => 2 * :lease)
-        AND d.dead_at IS NULL AND d.alive_until < clock_timestamp()
+        AND d.dead_at IS NULL AND (d.alive_until < clock_timestamp()
+            OR d.alive_until > clock_timestamp() + make_interval(secs => 2 * :lease))
     RETURNING d.id, d.host, d.pid
 """)
 GONE = text("DELETE FROM workers WHERE id = :id")

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app.core.webhook_retry import LONGEST_REST
 from app.events.store import bounds
 from app.infra.db import Connection
 from app.infra.row_values import read
@@ -36,7 +37,8 @@ WORK = text(f"""
         WHERE p.webhook_id = w.id AND {FREE}
         ORDER BY p.due_at LIMIT 1
     ) d
-    WHERE w.state = 'active' AND (w.resting_until IS NULL OR w.resting_until <= clock_timestamp())
+    WHERE w.state = 'active' AND (w.resting_until IS NULL OR w.resting_until <= clock_timestamp()
+            OR w.resting_until > clock_timestamp() + interval '{LONGEST_REST:.0f} s')
         AND w.id <> ALL(CAST(:full AS uuid[]))
     ORDER BY d.due_at
 """)  # noqa: S608  (a constant)

@@ -189,3 +189,33 @@ async def _attempts(tenant: Tenant, count: int) -> list[dict[str, object]]:
         "WHERE p.tenant_id = :tenant ORDER BY a.fence"
     )
     return rows if len(rows) >= count else []
+
+
+TWO_HOURS_AHEAD = (
+    "UPDATE leases SET until = until + interval '2 hours'",
+    "UPDATE workers SET alive_until = alive_until + interval '2 hours',"
+    " unbroken_since = unbroken_since + interval '2 hours'",
+)
+
+
+async def test_a_clock_of_the_database_that_is_set_back_stops_nothing(
+    make_house: HouseMaker,
+) -> None:
+    """What was written by a clock two hours ahead: rings end in time, and the dead are condemned."""
+    house = make_house(workers=2)
+    async with new_tenant(house) as tenant:
+        phone = await tenant.phone("bob")
+        house.workers[0].kill()
+        for rows in TWO_HOURS_AHEAD:
+            await tenant.execute(rows)
+        call = await tenant.ring("bob", ring_time=5)
+        await tenant.sim.arrived(1, token=phone.voip)
+        states = "SELECT state, reason FROM calls WHERE id = :call"
+
+        async def over() -> bool:
+            (row,) = await tenant.rows(states, call=call["session_id"])
+            return (row["state"], row["reason"]) == ("ended", "missed")
+
+        await eventually(over, timeout=20)
+        dead = "SELECT FROM workers WHERE pid = :pid AND dead_at IS NOT NULL"
+        await eventually(lambda: tenant.rows(dead, pid=house.workers[0].pid), timeout=20)

@@ -37,8 +37,8 @@ async def test_one_at_a_time_and_not_oftener_than_agreed(made: Database) -> None
     assert not await as_only(made, "test", OTHER, nothing, every=0)
     over.set()
     assert await working
-    assert not await as_only(made, "test", OTHER, nothing, every=0)
-    assert not await as_only(made, "test", ONE, nothing, every=0)
+    assert not await as_only(made, "test", OTHER, nothing, every=3_600)
+    assert not await as_only(made, "test", ONE, nothing, every=3_600)
     assert await as_only(made, "other", OTHER, nothing, every=0)
     assert await as_only(made, "other", ONE, nothing, every=0)
 
@@ -103,3 +103,16 @@ async def test_it_stays_with_who_did_it_last_while_that_one_comes_in_time(made: 
         assert not await as_only(made, "test", OTHER, nothing, every=0, others_after=3_600)
         assert await as_only(made, "test", ONE, nothing, every=0, others_after=3_600)
     assert await as_only(made, "test", OTHER, nothing, every=0, others_after=0)
+
+
+@pytest.mark.parametrize("other_holder", [False, True])
+async def test_a_lease_of_a_clock_that_was_ahead_keeps_nobody(
+    made: Database, other_holder: bool
+) -> None:
+    """A standby whose clock is two hours behind is promoted, say, or the clock is set right."""
+    assert await as_only(made, "test", ONE, nothing, every=0.9, others_after=0.4)
+    async with made.transaction() as session:
+        await session.execute(text("UPDATE leases SET until = until + interval '2 hours'"))
+    who = OTHER if other_holder else ONE
+    assert await as_only(made, "test", who, nothing, every=0.9, others_after=0.4)
+    assert not await as_only(made, "test", ONE, nothing, every=0.9, others_after=0.4)
