@@ -6,7 +6,9 @@ go with their week (`workers.partitions`), but events of tenants who keep them f
 """
 
 import asyncio
+import contextlib
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +17,7 @@ from uuid import UUID
 
 from sqlalchemy import TextClause, text
 
-from app.infra.bisection import Aside, Halt, sweep
+from app.infra.bisection import Aside, Halt, sweep_for
 from app.infra.db import Connection, Row, many
 from app.infra.leases import as_only
 from app.infra.locks import Only, only_one
@@ -43,6 +45,15 @@ EVERY: Final = 270.0
 
 LONGEST: Final = 240.0
 """Seconds after which a round ends: with very many tenants the next goes on where it stopped."""
+
+TURN: Final = 2.0
+"""Seconds for each table of a tenant until the other tenants have their turn: one that keeps for a
+day what it kept for years has millions of rows."""
+
+Swept = tuple[int, bool]
+"""At how many rows was looked, and whether that is all."""
+
+Work = Callable[[], Awaitable[Swept]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,64 +134,80 @@ async def forget_as_only(runtime: Runtime, worker: UUID, progress: Progress) -> 
 async def forget(runtime: Runtime, progress: Progress | None = None) -> int:
     """Go once through all that is old enough; returns how many rows it looked at.
 
-    Each tenant and each table apart: what fails of one keeps nothing of another. If another worker
-    is at it this one stops: it may come back to the rest the next time.
+    Each tenant and each table apart: what fails of one keeps nothing of another, and who has more
+    than a turn's worth comes again when all others had theirs. If another worker is at it this one
+    stops: it may come back to the rest the next time.
     """
     progress, end = progress or Progress(), time.monotonic() + LONGEST
-    async with runtime.database.patient.autocommit() as session:
-        tenants = await many(session, TENANTS, {"after": progress.after})
-    gone = 0
-    try:
-        most = longest([tenant["settings"] for tenant in tenants])
-        for tenant in tenants:
-            gone += await _or_aside(tenant["id"], partial(_of_tenant, runtime, tenant, most))
-            progress.after = tenant["id"]
-            if time.monotonic() > end:
-                return gone
-        days = {"days": most + A_WEEK_AND_A_CALL}
-        gone += await _or_aside("attempts", partial(_table, runtime, OLD_ATTEMPTS, days))
-        gone += await _or_aside("answers", partial(_table, runtime, OLD_ANSWERS, {}))
-    except Halt:
-        return gone
     async with runtime.database.patient.transaction() as session:
         await endpoints.forget_secrets(session)
+        tenants = await many(session, TENANTS, {"after": progress.after})
+    works = _works(runtime, tenants)
+    gone = 0
+    with contextlib.suppress(Halt):
+        while works:
+            what, work = works.popleft()
+            looked, whole = await _or_aside(what, work)
+            gone += looked
+            if not whole:
+                works.append((what, work))
+            if isinstance(what, UUID):
+                progress.after = what
+                if time.monotonic() > end:
+                    break
     return gone
 
 
-async def _or_aside(what: Hashable, work: Callable[[], Awaitable[int]]) -> int:
+def _works(runtime: Runtime, tenants: Sequence[Row]) -> deque[tuple[Hashable, Work]]:
+    """What there is to be done in turns: of no tenant's own (`str`), and of each (`UUID`)."""
+    most = longest([tenant["settings"] for tenant in tenants])
+    days = {"days": most + A_WEEK_AND_A_CALL}
+    return deque(
+        [
+            ("attempts", partial(_table, runtime, OLD_ATTEMPTS, days)),
+            ("answers", partial(_table, runtime, OLD_ANSWERS, {})),
+            *((one["id"], partial(_of_tenant, runtime, one, most)) for one in tenants),
+        ]
+    )
+
+
+async def _or_aside(what: Hashable, work: Work) -> Swept:
     """Do this, or say once that it cannot be done; the rest goes on."""
     try:
-        looked = await work()
+        swept = await work()
     except Exception as error:
         if isinstance(error, Halt) or is_away(error):
             raise
         ASIDE.add(what, error)
-        return 0
+        return 0, True
     ASIDE.remove([what])
-    return looked
+    return swept
 
 
-async def _of_tenant(runtime: Runtime, tenant: Row, most: float) -> int:
+async def _of_tenant(runtime: Runtime, tenant: Row, most: float) -> Swept:
     """`most`: days for which events are kept by who keeps them longest; by it weeks go whole."""
     settings = tenant_settings(tenant["settings"], tenant["id"])
     days = settings.keep_events_days
     values = {"tenant": tenant["id"], "days": days}
     by_week = values | {"days": days if days < most else days + A_WEEK_AND_A_CALL}
-    gone = 0
+    swept = []
     for old in (*BY_WEEK, *OF_EVENT_DAYS):
         which = by_week if old in BY_WEEK else values
-        gone += await _or_aside((tenant["id"], old.table), partial(_table, runtime, old, which))
-    return gone + await _calls(runtime, {"tenant": tenant["id"], "days": settings.keep_calls_days})
+        work = partial(_table, runtime, old, which)
+        swept.append(await _or_aside((tenant["id"], old.table), work))
+    calls = {"tenant": tenant["id"], "days": settings.keep_calls_days}
+    swept.append(await _calls(runtime, calls))
+    return sum(looked for looked, _ in swept), all(whole for _, whole in swept)
 
 
-async def _table(runtime: Runtime, old: Old, values: Mapping[str, Any]) -> int:
+async def _table(runtime: Runtime, old: Old, values: Mapping[str, Any]) -> Swept:
     async def delete(session: Connection, keys: Sequence[str]) -> None:
         await session.execute(old.delete, {**values, "keys": keys})
 
     return await _in_batches(runtime, old.find, values, delete, old.aside, BATCH)
 
 
-async def _calls(runtime: Runtime, values: Mapping[str, Any]) -> int:
+async def _calls(runtime: Runtime, values: Mapping[str, Any]) -> Swept:
     return await _in_batches(runtime, OLD_CALLS, values, _forget_calls, CALLS_ASIDE, CALLS)
 
 
@@ -191,7 +218,7 @@ async def _in_batches(
     delete: Callable[[Connection, Sequence[Key]], Awaitable[None]],
     aside: Aside[Key],
     batch: int,
-) -> int:
+) -> Swept:
     async def find(limit: int, passed_over: Sequence[Key]) -> list[Key]:
         more = {"limit": limit, "aside": passed_over}
         async with runtime.database.patient.autocommit() as session:
@@ -204,7 +231,7 @@ async def _in_batches(
             await delete(session, keys)
         await asyncio.sleep(PAUSE)
 
-    return await sweep(find, forget, aside, batch)
+    return await sweep_for(find, forget, aside, batch, TURN)
 
 
 async def _forget_calls(session: Connection, calls: Sequence[UUID]) -> None:

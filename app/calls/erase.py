@@ -7,6 +7,7 @@ a long one holds no call for long; what is not done within two seconds the sweep
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -38,6 +39,9 @@ from app.webhooks import deliveries
 
 AT_ONCE = 2.0
 """Seconds for which a request waits until nothing names the user any more."""
+
+STEP: Final = 0.5
+"""Seconds of a round of the sweep that erasures have, all together."""
 
 LOOK_AGAIN = 0.05
 CALLS_AT_ONCE = 20
@@ -96,28 +100,38 @@ async def erase(runtime: Runtime, tenant_id: UUID, user_id: str, *, actor: Actor
 
     applied, erasure = await anew(runtime.database, leave)
     notify_after_commit(runtime, applied)
-    for _ in range(round(AT_ONCE / LOOK_AGAIN)):
-        if await _finish(runtime, erasure["id"]):
+    end = time.monotonic() + AT_ONCE
+    for _ in range(1 + round(AT_ONCE / LOOK_AGAIN)):
+        if await _finish(runtime, erasure["id"], end) or time.monotonic() > end:
             break
         await asyncio.sleep(LOOK_AGAIN)
 
 
 async def sweep(runtime: Runtime) -> int:
-    """Go on with erasures that are not finished; returns at how many it looked."""
+    """Go on with erasures that are not finished; returns at how many it looked.
 
-    async def find(limit: int, aside: Sequence[UUID]) -> list[UUID]:
-        async with runtime.database.autocommit() as session:
-            return await erasures.due(session, limit, aside)
+    What is not finished now comes after all others the next time.
+    """
+    end, looked = time.monotonic() + STEP, 0
 
     async def finish(ids: Sequence[UUID]) -> None:
         for one in ids:
-            await _finish(runtime, one)
+            if not await _finish(runtime, one, end):
+                async with runtime.database.autocommit() as session:
+                    await erasures.put_last(session, one)
 
-    return await bisection.sweep(find, finish, ASIDE, ERASURES_AT_ONCE)
+    async with runtime.database.autocommit() as session:
+        due = await erasures.due(session, ERASURES_AT_ONCE, ASIDE.keys())
+    for one in due:
+        if looked and time.monotonic() > end:
+            break
+        await bisection.by_halves([one], finish, ASIDE)
+        looked += 1
+    return looked
 
 
-async def _finish(runtime: Runtime, erasure_id: UUID) -> bool:
-    """Put the tombstone where the user is still named; whether all is done."""
+async def _finish(runtime: Runtime, erasure_id: UUID, end: float) -> bool:
+    """Put the tombstone where the user is still named, until `end`; whether all is done."""
     async with runtime.database.autocommit() as session:
         erasure = await erasures.unfinished(session, erasure_id)
     if erasure is None:
@@ -129,7 +143,11 @@ async def _finish(runtime: Runtime, erasure_id: UUID) -> bool:
         async with runtime.database.autocommit() as session:
             return await _naming(session, erasure, erasure["erased_at"], limit, aside)
 
-    await bisection.sweep(find, partial(_bury_free, runtime, erasure), CALLS_ASIDE, CALLS_AT_ONCE)
+    bury = partial(_bury_free, runtime, erasure)
+    left_over = end - time.monotonic()
+    _, whole = await bisection.sweep_for(find, bury, CALLS_ASIDE, CALLS_AT_ONCE, left_over)
+    if not whole:
+        return False
     async with runtime.database.transaction() as session:
         # before it is looked who names the user: what was under way then may be in the tables now
         alone = await erasures.alone(session, erasure_id)

@@ -250,12 +250,17 @@ async def _ring_late(
 
 
 async def take_out(session: Connection, user_id: str, calls: Sequence[UUID]) -> Applied:
-    """Take a user who is being erased out of calls that are held: decline, cancel or leave."""
+    """Take a user who is being erased out of calls that are held: decline, cancel or leave.
+
+    Where the user is no more, somebody else who goes on with the erasure was there before.
+    """
     if not calls:
         return Applied()
     now, found = await store.load(session, calls)
     changes = []
     for stored in found.values():
+        if user_id not in stored.call.members:
+            continue
         command = _farewell(view(stored.call, now), user_id)
         changes.append(Change(stored, decide(stored.call, command, now)))
     return await apply(session, changes, now)

@@ -29,7 +29,8 @@ MOST_BAD = 20
 """Bad rows looked for in one round: the rest of the batch has its turn in the next."""
 
 ROUND = 3.0
-"""Seconds after which a search for bad rows goes on in the next round: others wait meanwhile."""
+"""Seconds after which a search for bad rows, or for more of them, goes on in the next round: other
+steps, and other tenants' rows, wait meanwhile."""
 
 
 class Halt(Exception):
@@ -135,13 +136,28 @@ async def sweep(
     *,
     lanes: int = 1,
 ) -> int:
-    """Do `work` on all that `find` finds, by the batch; returns how many rows it looked at.
+    """`sweep_for` a round; returns how many rows it looked at."""
+    looked, _ = await sweep_for(find, work, aside, batch, ROUND, lanes=lanes)
+    return looked
+
+
+async def sweep_for(
+    find: Callable[[int, Sequence[Key]], Awaitable[Sequence[Key]]],
+    work: Callable[[Sequence[Key]], Awaitable[object]],
+    aside: Aside[Key],
+    batch: int,
+    seconds: float,
+    *,
+    lanes: int = 1,
+) -> tuple[int, bool]:
+    """Do `work` on what `find` finds, by the batch, for so many seconds; returns how many rows it
+    looked at, and whether that is all for now.
 
     `lanes`: so many batches at a time, each of other rows. `find` gets how many rows there may be,
     and those to pass over. It ends where it finds fewer, or nothing new: what somebody holds is
     found again by the next round.
     """
-    looked = 0
+    looked, end = 0, time.monotonic() + seconds
     before: set[Key] = set()
     while True:
         keys = await find(batch * lanes, aside.keys())
@@ -154,5 +170,7 @@ async def sweep(
                 raise error
         looked += len(keys)
         if len(keys) < batch * lanes or before >= set(keys):
-            return looked
+            return looked, True
+        if time.monotonic() >= end:
+            return looked, False
         before = set(keys)

@@ -6,7 +6,8 @@ and whoever comes after it has passed may take it. Work done under it must bear 
 a moment: a process that thaws finds out with its next renewal only.
 
 The database's clock may be set back, or be another's after a failover. A lease that lies further
-ahead than any may is of that other clock, and counts no more: nothing would be done until it is over.
+ahead than any may is of that other clock, and counts no more: else nothing would be done until that
+is over.
 """
 
 import asyncio

@@ -42,6 +42,9 @@ ALONE = text(f"""
     FROM erasures WHERE id = :id AND due_at IS NOT NULL
 """)  # noqa: S608  (a constant)
 DONE = text("UPDATE erasures SET user_id = NULL, horizon = NULL, due_at = NULL WHERE id = :id")
+PUT_LAST = text("""
+    UPDATE erasures SET due_at = clock_timestamp() WHERE id = :id AND due_at IS NOT NULL
+""")
 LAST_OF_USER = text("""
     SELECT max(erased_at) AS at FROM erasures WHERE tenant_id = :tenant AND digest = :digest
 """)
@@ -85,6 +88,11 @@ async def alone(session: Connection, erasure: UUID) -> bool:
 async def done(session: Connection, erasure: UUID) -> None:
     """Nothing more is to be done; the user's id goes from here too."""
     await session.execute(DONE, {"id": erasure})
+
+
+async def put_last(session: Connection, erasure: UUID) -> None:
+    """Others that are due come before this one."""
+    await session.execute(PUT_LAST, {"id": erasure})
 
 
 async def last_of_user(session: Connection, tenant_id: UUID, user_id: str) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from app.calls import erase as erasing
 from app.infra.errors import NotFound
@@ -296,3 +297,43 @@ async def test_who_was_only_ever_added_to_a_live_call_is_erased_too(
         " UNION ALL SELECT 1 FROM events WHERE tenant_id = :tenant AND data::text LIKE '%carol%'"
     )
     assert named == []
+
+
+MANY_CALLS = (
+    """INSERT INTO calls (id, tenant_id, type, name, caller_id, video, custom, limits, created_at,
+           state, reason, ended_at, event_seq, version)
+       SELECT gen_random_uuid(), :t, 'default', 'past' || n, 'carol', false, '{}', '{}',
+           now() - interval '1 day', 'ended', 'missed', now() - interval '1 day', 0, 1
+       FROM generate_series(1, 400) n""",
+    """INSERT INTO members (session_id, user_id, tenant_id, role, state, monitored)
+       SELECT id, 'bob', tenant_id, 'callee', 'missed', false FROM calls
+       WHERE tenant_id = :t AND name LIKE 'past%'""",
+)
+
+
+async def test_who_has_very_many_calls_is_erased_in_turns_and_nobody_waits(
+    backend: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request ends in its time, and so does each round of the sweep: rings that end, of all
+    tenants, come after it. Two that go on with it at once are none in the other's way."""
+    await backend.phone("bob")
+    for rows in MANY_CALLS:
+        await backend.execute(rows, t=backend.id)
+    monkeypatch.setattr(erasing, "AT_ONCE", 0.0)
+    monkeypatch.setattr(erasing, "STEP", 0.0)
+    await erasing.erase(backend.runtime, backend.id, "bob")
+    naming = "SELECT count(*) AS n FROM members WHERE tenant_id = :tenant AND user_id = 'bob'"
+
+    async def left() -> int:
+        return int((await backend.rows(naming))[0]["n"])
+
+    assert await left() == 400 - erasing.CALLS_AT_ONCE
+    await erasing.sweep(backend.runtime)
+    assert await left() == 400 - 2 * erasing.CALLS_AT_ONCE
+    monkeypatch.setattr(erasing, "STEP", 60.0)
+    with capture_logs() as logged:
+        await asyncio.gather(*(erasing.sweep(backend.runtime) for _ in range(3)))
+        await erasing.sweep(backend.runtime)
+    assert not [one for one in logged if one["log_level"] == "error"]
+    assert not await left()
+    assert not await backend.rows("SELECT 1 FROM erasures WHERE user_id IS NOT NULL")

@@ -193,8 +193,8 @@ async def _attempts(tenant: Tenant, count: int) -> list[dict[str, object]]:
 
 TWO_HOURS_AHEAD = (
     "UPDATE leases SET until = until + interval '2 hours'",
-    "UPDATE workers SET alive_until = alive_until + interval '2 hours',"
-    " unbroken_since = unbroken_since + interval '2 hours'",
+    """UPDATE workers SET alive_until = alive_until + interval '2 hours',
+        unbroken_since = unbroken_since + interval '2 hours'""",
 )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.infra.bisection import MOST_BAD, Aside, by_halves, sweep
+from app.infra.bisection import MOST_BAD, Aside, by_halves, sweep, sweep_for
 from app.infra.outage import DatabaseAway
 from tests.chance import dice
 
@@ -69,3 +69,16 @@ async def test_a_row_that_is_well_again_is_taken_again() -> None:
     await by_halves([2], work, aside)
     assert aside.keys() == []
     assert work.done == {1, 2, 3}
+
+
+async def test_a_round_of_very_many_rows_ends_and_the_next_goes_on() -> None:
+    work, aside = Work(set()), Aside[int]("test")
+
+    async def find(limit: int, _: object) -> list[int]:
+        first = max(work.done, default=-1) + 1
+        return list(range(first, min(first + limit, 1_000)))
+
+    assert await sweep_for(find, work, aside, 10, seconds=0) == (10, False)
+    assert work.done == set(range(10))
+    assert await sweep_for(find, work, aside, 10, seconds=60) == (990, True)
+    assert work.done == set(range(1_000))

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.infra.ids import uuid7
-from tests.e2e.house import Tenant
+from tests.e2e.house import Tenant, eventually, new_tenant
 from tests.live.listener import listening
 from workers import retention
 from workers.retention import BATCH, Progress, forget, forget_as_only
@@ -144,3 +144,28 @@ async def test_a_row_a_table_or_a_tenant_that_cannot_be_forgotten_keeps_nothing_
         for table in ("events", "user_events"):
             await backend.execute(f"DROP TRIGGER keep ON {table}")
         await backend.execute(f"DELETE FROM tenants WHERE id = '{odd}'")
+
+
+async def test_who_has_millions_of_old_rows_takes_no_others_turn(
+    backend: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Days are cut from years to one, say: others' rows, and answers that are over, go meanwhile."""
+    monkeypatch.setattr(retention, "TURN", 0.0)
+    monkeypatch.setattr(retention, "BATCH", 10)
+    async with new_tenant(backend.house) as other:
+        for one, count_of in ((backend, 400), (other, 15)):
+            await one.execute(
+                "INSERT INTO tenant_events (id, tenant_id, type, at, data)"
+                " SELECT gen_random_uuid(), :t, 'webhook.disabled', now() - interval '9 days', '{}'"
+                " FROM generate_series(1, CAST(:n AS integer)) n",
+                t=one.id, n=count_of,
+            )  # fmt: skip
+        going = asyncio.create_task(forget(backend.runtime))
+
+        async def gone() -> bool:
+            return not await count(other, "tenant_events")
+
+        await eventually(gone, every=0.01)
+        assert await count(backend, "tenant_events") > 100
+        await going
+        assert not await count(backend, "tenant_events")
