@@ -32,6 +32,7 @@ PATIENCE = 5.0
 OLDEST_POSTGRES = 150_000
 KEYS = "write keys as id:secret,id:secret"
 CA_FILE = "mount a readable PEM file there, correct the setting, or unset it"
+ONE_REDIS = "give one server, or the sentinels of one: little is kept there, and nothing for good"
 SETTINGS = "docs/guides/operation.md has the table of settings"
 
 
@@ -243,6 +244,8 @@ async def _redis(settings: Settings) -> Check:
         async with asyncio.timeout(PATIENCE):
             info = await client.info()
             await redis.look(client)
+    except redis.Cluster as error:
+        return Check(name, False, str(error), ONE_REDIS)
     except Exception as error:  # noqa: BLE001  (whatever it is, it is the finding)
         return Check(name, False, str(error)[:200] or type(error).__name__, mend)
     finally:

@@ -3,13 +3,14 @@
 Nothing that Ringline must not lose is kept there: rows are the truth, Redis carries hints.
 """
 
+import contextlib
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from app.infra.settings import Settings
 
@@ -41,12 +42,22 @@ def client_of(settings: Settings, redis: Any, sentinel: Any, retry: Any) -> Any:
     return sentinels.master_for(url.service, **options)
 
 
-async def look(client: Redis) -> None:
-    """Raise what keeps it from serving: it answers, and it takes a write.
+class Cluster(RedisError):
+    """A node of a cluster: of Celery's messages each is about keys of several nodes."""
 
-    One that is full, or a replica, answers a ping.
+    def __init__(self) -> None:
+        super().__init__("a cluster, which Celery cannot use")
+
+
+async def look(client: Redis) -> None:
+    """Raise what keeps it from serving: it answers, it takes a write, and it is one server.
+
+    One that is full, or a replica, answers a ping; a node of a cluster takes some writes.
     """
     await client.set("ringline:look", b"1", px=1_000)
+    with contextlib.suppress(NoPermissionError):  # a user who may not ask
+        if (await client.info("cluster")).get("cluster_enabled"):
+            raise Cluster
 
 
 async def disconnect(client: Redis) -> None:

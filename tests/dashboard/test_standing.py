@@ -10,7 +10,8 @@ from uuid import UUID
 
 import httpx
 import pytest
-from redis.exceptions import RedisError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import event, text
 
 from app import doctor
@@ -252,3 +253,31 @@ async def test_a_full_redis_answers_and_does_not_serve(settings: Settings, site:
         finally:
             await standings.close()
             await runtime.close()
+
+
+async def test_a_cluster_answers_and_does_not_serve(settings: Settings, site: Site) -> None:
+    """Of Celery's messages each is about keys of several of its nodes."""
+    with running_valkey(options={"cluster-enabled": "yes", "databases": "1"}) as valkey:
+        of_one = settings.model_copy(update={"redis_url": valkey.url})
+        runtime = open_runtime(of_one)
+        standings = Standings(runtime)
+        try:
+            await runtime.redis.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+            while not await takes_writes(runtime.redis):
+                await asyncio.sleep(0.05)
+            assert standing.REDIS in (await standings.soon()).troubles
+            told = await doctor._redis(of_one)
+            assert (told.ok, told.serious) == (False, True)
+            assert "cluster" in told.found
+            assert "sentinels" in told.mend
+        finally:
+            await standings.close()
+            await runtime.close()
+
+
+async def takes_writes(client: Redis) -> bool:
+    """Whether a node knows by now that all slots are served."""
+    try:
+        return bool(await client.set("of nobody", b"1"))
+    except ResponseError:
+        return False
