@@ -6,8 +6,10 @@ This is its own protocol with these bounds; what a proxy in front must do is in 
 
 import asyncio
 import resource
+from collections.abc import Iterable
 from typing import Any, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.http.refusals import (
@@ -22,6 +24,7 @@ from app.http.refusals import (
     refusal,
 )
 from app.http.sockets import Handshake
+from app.http.upgrades import head_without_offer, new_parser
 from app.http.whole import Door, Whole
 
 LONGEST_MESSAGE: Final = 32 * 1024
@@ -44,6 +47,8 @@ class BoundedConnection(HttpToolsProtocol):
     _hosts = 0
     """Host headers of this head; one that will not do counts as many."""
     _host = b""
+    _offered = False
+    """This head offers another protocol, and is about to be read anew without that."""
     _added_of: object = None
     _added = b""
 
@@ -72,7 +77,7 @@ class BoundedConnection(HttpToolsProtocol):
             return
         if self._in_head:
             self._head += len(data)
-        super().data_received(data)
+        self._feed(data)
         if self._body is not None:
             self._by_messages()  # more of it is still to come
         if self._in_head and self._head > MOST_HEAD:
@@ -80,6 +85,26 @@ class BoundedConnection(HttpToolsProtocol):
         elif self._timer is None and (self._head or not self._in_head):
             # a request that came whole, as nearly all do, needs no clock
             self._arm(HEAD_WITHIN if self._in_head else BODY_WITHIN)
+
+    def _feed(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._refuse(400)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            elif self._offered:
+                self._go_on_as_it_is(data[upgrade.args[0] :])
+
+    def _go_on_as_it_is(self, rest: bytes) -> None:
+        parser, self._offered, self._in_head = self.parser, False, True
+        self.parser = new_parser(self)
+        head = head_without_offer(
+            parser.get_method(), self.url, parser.get_http_version(), self.headers
+        )
+        self._feed(head + rest)
 
     def on_url(self, url: bytes) -> None:
         """A part of the request's target."""
@@ -114,6 +139,12 @@ class BoundedConnection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         hosts, self._hosts = self._hosts, 0
+        if self._head > MOST_HEAD and _size(self.url, self.headers) > MOST_HEAD:
+            self._refuse(431)
+            return
+        if self.parser.should_upgrade() and self._is_offer():
+            self._offered = True
+            return
         if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
             self._refuse(400, why=NO_HOST)
             return
@@ -137,12 +168,18 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if self._offered:
+            return
         self._disarm()
         self._in_head, self._head = True, 0
         if self._body is not None and self._is_taken(self._body):
             return
         if not self.transport.is_closing():
             super().on_message_complete()
+
+    def _is_offer(self) -> bool:
+        """Whether this head offers a protocol that is not spoken here (which no CONNECT does)."""
+        return self.parser.get_method() != b"CONNECT" and not self._should_upgrade()
 
     def _fits_the_door(self) -> bool:
         parser = self.parser
@@ -269,10 +306,6 @@ class BoundedConnection(HttpToolsProtocol):
         else:
             self.transport.close()  # nothing was asked
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  (the parser's, in vain)
-        """What the parser refuses is told as every refusal; `msg` says less."""
-        self._refuse(400)
-
     def _refuse(
         self, status: int, headers: bytes = b"", why: str | None = None, code: str | None = None
     ) -> None:
@@ -284,6 +317,11 @@ class BoundedConnection(HttpToolsProtocol):
         if not (answering and self.cycle.response_started):
             self.transport.write(refusal(status, headers, why, code))
         self.transport.close()
+
+
+def _size(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """Bytes of a head: of what came with it in one piece nobody knows yet where the body begins."""
+    return len(target) + sum(len(name) + len(value) + len(b": \r\n") for name, value in headers)
 
 
 def limits(most_connections: int) -> dict[str, Any]:
