@@ -86,7 +86,10 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
             problems = {str(status): _problems(codes) for status, codes in codes_of(name).items()}
             if any(status[0] == "4" for status in problems):
                 del operation["responses"]["4XX"]
-            operation["responses"] |= problems | (NOT_MODIFIED if name in CONDITIONAL else {})
+            operation["responses"] |= problems
+            if name in CONDITIONAL:
+                operation["responses"]["200"]["headers"] = ETAG
+                operation["responses"] |= NOT_MODIFIED
             for parameter in operation.get("parameters", ()):
                 parameter.setdefault("description", PARAMETERS.get(parameter["name"]))
     schema["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
@@ -99,15 +102,16 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 CONDITIONAL = frozenset({"read_call"})
+ETAG = {
+    "ETag": {
+        "description": "of the answer as it is (RFC 9110, 8.8.3)",
+        "schema": {"type": "string", "maxLength": 100},
+    }
+}
 NOT_MODIFIED = {
     "304": {
         "description": "as it was: `If-None-Match` has the `ETag` of what the client holds",
-        "headers": {
-            "ETag": {
-                "description": "of the answer as it is (RFC 9110, 8.8.3)",
-                "schema": {"type": "string", "maxLength": 100},
-            }
-        },
+        "headers": ETAG,
     }
 }
 OF_CALL_TOKEN = frozenset({"read_call", "accept_call", "decline_call", "report_ring"})
