@@ -18,9 +18,10 @@ const told = (one) => {
 const runners = {
   screen(vector, { user_id, device_id, now }) {
     const screen = new Screen(user_id, device_id, () => now);
-    const found = vector.messages.flatMap((message) =>
-      message.type === "read" ? screen.stands(message.body) : screen.take(message),
-    );
+    const found = vector.messages.flatMap((message) => {
+      if (message.type === "answering") screen.answers(message.body.ring);
+      return message.type === "read" ? screen.stands(message.body) : screen.take(message);
+    });
     assert.deepEqual(found.map(told), vector.reactions);
   },
   pushes({ pushes, reactions, now, shows }) {

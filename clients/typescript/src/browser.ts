@@ -177,9 +177,11 @@ export class RinglinePhone extends Sender {
 
   /** Answer. The first device wins: `Conflict` or `Gone` say that it rings no more, as `stop` does. */
   async accept(ring: IncomingRing): Promise<Accepted> {
+    this.#screen.answers(ring.uuid);
     try {
       return this.#joined(await this.#act<Accepted>(ring.sessionId, "accept"));
     } catch (error) {
+      this.#screen.answers(ring.uuid, false);
       const reason = error instanceof ApiError ? reasonOf(error.status, error.body) : undefined;
       if (reason !== undefined) this.#over(ring, reason);
       throw error;
@@ -304,8 +306,20 @@ export class RinglinePhone extends Sender {
 
   #tell<Name extends keyof PhoneEvents>(name: Name, ...args: PhoneEvents[Name]): void {
     const handlers = this.#handlers[name] as Set<(...args: PhoneEvents[Name]) => void> | undefined;
-    for (const handler of handlers ?? []) handler(...args);
+    for (const handler of handlers ?? []) {
+      try {
+        handler(...args);
+      } catch (error) {
+        report(error); // it is the page's; the others, and the stream, go on
+      }
+    }
   }
+}
+
+/** As an event's handlers are treated: what one throws is told of, and ends nothing. */
+function report(error: unknown): void {
+  if (typeof reportError === "function") reportError(error);
+  else console.error(error);
 }
 
 /** A worker's registration, once it can take pushes. */

@@ -101,6 +101,9 @@ export async function* readSse(
   listener: Listener,
 ): AsyncGenerator<StreamEvent[]> {
   if (isAway(response.status)) return;
+  // a network's own page in the server's place: it may be gone the next time
+  const isStream = response.headers.get("Content-Type")?.startsWith("text/event-stream");
+  if (response.ok && !isStream) return;
   if (!response.ok) throw errorOf(response.status, await json(response));
   listener.opened();
   const reader = response.body!.getReader();

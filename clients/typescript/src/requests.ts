@@ -1,4 +1,4 @@
-import { errorOf, Unauthorized, Unreachable } from "./errors.js";
+import { ApiError, errorOf, Unauthorized, Unreachable } from "./errors.js";
 import type { Door } from "./socket.js";
 
 /** An API key or any token of Ringline's, or a function that gives one when it is needed. */
@@ -37,6 +37,9 @@ const TRIES = 5;
 const WAITS = [200, 500, 1000, 2000];
 /** A `Retry-After` beyond this is for the caller to wait. */
 const LONGEST_WAIT = 30_000;
+const EMPTY = 204;
+/** As the problem that it is, for what stands in the server's place. */
+const NO_JSON = { code: "no_json", detail: "the answer is no JSON: is it the server's?" };
 const NOTHING_DONE = [429];
 const MAYBE_DONE = [502, 503, 504];
 
@@ -76,8 +79,14 @@ export function waitAfter(
   if (tries >= TRIES) return undefined;
   const again = NOTHING_DONE.includes(status) || (MAYBE_DONE.includes(status) && request.repeatable);
   if (!again) return undefined;
-  const asked = /^\d+$/.test(retryAfter ?? "") ? Number(retryAfter) * 1000 : 0;
+  const asked = millisecondsAsked(retryAfter ?? "");
   return asked > LONGEST_WAIT ? undefined : Math.max(asked, waitBefore(tries));
+}
+
+/** What a `Retry-After` asks, in seconds or as a date (RFC 9110, 10.2.3); 0 where it asks nothing. */
+function millisecondsAsked(text: string): number {
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return Math.max(ms, 0) || 0;
 }
 
 const waitBefore = (tries: number): number => spread(WAITS[Math.min(tries, WAITS.length) - 1]!);
@@ -111,6 +120,7 @@ export class Sender {
       const answer = await this.#tried(request, headers, tries);
       if (answer === undefined) continue;
       const { ok, status, retryAfter, body } = answer;
+      if (ok && body === undefined && status !== EMPTY) throw new ApiError(status, NO_JSON);
       if (ok) return body as T;
       // an earlier try, whose answer was lost, has removed it
       if (request.method === "DELETE" && status === 404 && tries > 1) return undefined as T;
@@ -161,8 +171,8 @@ export class Sender {
 
   /** The header that says who acts. */
   protected async authorization(): Promise<{ Authorization: string }> {
-    this.#token ??=
-      typeof this.#credential === "string" ? this.#credential : await this.#credential();
+    const credential = this.#credential;
+    this.#token ??= typeof credential === "string" ? credential : tokenOf(await credential());
     return { Authorization: `Bearer ${this.#token}` };
   }
 
@@ -200,6 +210,13 @@ export class Sender {
       renew: () => this.renew(),
     };
   }
+}
+
+/** What a function gave; an error page, say, is no token, and is not kept as one. Throws Error. */
+function tokenOf(given: unknown): string {
+  const text = typeof given === "string" ? given.trim() : "";
+  if (!/^[!-~]+$/.test(text)) throw new Error("what was given as a token is none");
+  return text;
 }
 
 /** A UUID; `randomUUID` is there in secure contexts alone. */

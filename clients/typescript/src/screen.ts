@@ -54,6 +54,7 @@ export class Screen {
   /** Sessions that this device has joined, and whether it is away there. */
   readonly held = new Map<string, boolean>();
   readonly #settled = new Set<string>();
+  readonly #answering = new Set<string>();
   /** When a session was last read: what its stream tells of before is over. */
   readonly #looked = new Map<string, number>();
 
@@ -73,20 +74,24 @@ export class Screen {
     if (data["user_id"] !== this.userId) return [];
     if (message.type === "ring.started") return this.#started(message.body, data);
     if (message.type === "ring.settled") return this.#settle(data);
-    // for itself alone, perhaps by its service worker: as `ring.settled` by this very device
-    if (message.type === "device.declined" && data["device_id"] === this.deviceId) return this.#settle(data);
+    // for itself alone: as `ring.settled` by this very device
+    if (message.type === "device.declined" && data["device_id"] === this.deviceId) {
+      return this.#settle({ callkit_reason: REASONS["declined"], ...data });
+    }
     return this.#presence(message, sessionId, data);
   }
 
-  /** Take a push of the server's as it came: APNs's payload, or the data of FCM. */
+  /** Take a push of the server's as it came: APNs's payload, or the data of FCM. Any other does nothing. */
   push(payload: Record<string, any>): Reaction[] {
-    const told = payload["ring"] ?? flat(payload);
+    const told = payload?.["ring"] ?? flat(payload ?? {});
     if (typeof told["uuid"] !== "string") return [];
     if (told["type"] === "stop") {
       return this.#settle({ ring: told["uuid"], callkit_reason: told["callkit_reason"] });
     }
     if ((told["type"] ?? "ring") !== "ring") return []; // a notification tells of the call, and no more
-    const expires_at = new Date(told["expires_at"]).toISOString();
+    const until = new Date(told["expires_at"]);
+    if (Number.isNaN(until.getTime())) return [];
+    const expires_at = until.toISOString();
     return this.#ring(ringOf(told, { uuid: told["uuid"], expires_at }));
   }
 
@@ -96,9 +101,16 @@ export class Screen {
     for (const ring of this.#of(sessionId)) this.settle(ring.uuid);
   }
 
+  /** This very page answers, or (`false`) has failed to: what it does itself it need not be told. */
+  answers(uuid: string, does = true): void {
+    if (does) this.#answering.add(uuid);
+    else this.#answering.delete(uuid);
+  }
+
   /** A ring is over here; it never rings again, however late it is told. */
   settle(uuid: string): void {
     this.rings.delete(uuid);
+    this.#answering.delete(uuid);
     this.#settled.add(uuid);
   }
 
@@ -152,8 +164,10 @@ export class Screen {
 
   #settle(data: Record<string, any>): Reaction[] {
     const ring = this.rings.get(data["ring"]);
+    // by this device, and not by this page: another of its tabs, or its service worker
+    const ours = data["device_id"] === this.deviceId && this.#answering.has(data["ring"]);
     this.settle(data["ring"]);
-    if (ring === undefined || data["device_id"] === this.deviceId) return [];
+    if (ring === undefined || ours) return [];
     return [{ do: "stop", ring, reason: data["callkit_reason"] ?? REMOTE_ENDED }];
   }
 

@@ -11,12 +11,15 @@ from typing import Any, Self
 import httpx
 
 from ringline_client import events, requests
-from ringline_client.errors import ApiError, Unauthorized, Unreachable, error_of
+from ringline_client.errors import ApiError, NoToken, Unauthorized, Unreachable, error_of
 from ringline_client.events import StreamEvent
 from ringline_client.operations import AsyncOperations, Operations
 from ringline_client.requests import Request
 
 TIMEOUT = 10.0
+EMPTY = 204
+NO_JSON = {"code": "no_json", "detail": "the answer is no JSON: is it the server's?"}
+"""As the problem that it is, for what stands in the server's place."""
 REFUSED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """What goes wrong before anything was sent."""
 
@@ -40,9 +43,16 @@ class _Clock:
 
 def _answer(request: Request, tries: int, response: httpx.Response) -> Any:
     """An answer's JSON, or None where it has none. Raises ApiError."""
-    if response.is_success or requests.is_done(request, tries, response.status_code):
-        return response.json() if response.is_success and response.content else None
-    raise error_of(response.status_code, _json(response))
+    if not response.is_success:
+        if requests.is_done(request, tries, response.status_code):
+            return None
+        raise error_of(response.status_code, _json(response))
+    if response.status_code == EMPTY:
+        return None
+    try:
+        return response.json()
+    except ValueError as error:
+        raise error_of(response.status_code, NO_JSON) from error
 
 
 def _json(response: httpx.Response) -> Any:
@@ -50,6 +60,14 @@ def _json(response: httpx.Response) -> Any:
         return response.json()
     except ValueError:
         return None
+
+
+def _token_of(given: object) -> str:
+    """What a function gave; an error page, say, is no token, and is not kept. Raises NoToken."""
+    text = given.strip() if isinstance(given, str) else ""
+    if not (text.isascii() and text.isprintable()) or not text or " " in text:
+        raise NoToken("what was given as a token is none")
+    return text
 
 
 def _stale(error: ApiError, credential: object, renewed: bool) -> bool:
@@ -112,7 +130,7 @@ class Ringline(Operations):
         token = self._token  # read once: another thread may forget it at any moment
         if token is None:
             assert callable(self._credential)
-            token = self._token = self._credential()
+            token = self._token = _token_of(self._credential())
         response = self._http.request(
             request.method,
             request.path,
@@ -225,11 +243,15 @@ class AsyncRingline(AsyncOperations):
         self, request: Request, headers: Mapping[str, str], silence: float
     ) -> httpx.Response:
         """An answer whose body is still to be read; its reader closes it."""
+        try:
+            authorization = await self._authorization()
+        except Exception as error:
+            raise events.TokenAway from error
         made = self._http.build_request(
             request.method,
             request.path,
             params=request.sent_query(),
-            headers={**headers, **await self._authorization()},
+            headers={**headers, **authorization},
             timeout=httpx.Timeout(TIMEOUT, read=silence),
         )
         response = await self._http.send(made, stream=True)
@@ -241,7 +263,8 @@ class AsyncRingline(AsyncOperations):
         if token is None:
             assert callable(self._credential)
             given = self._credential()
-            token = self._token = await given if inspect.isawaitable(given) else given
+            token = _token_of(await given if inspect.isawaitable(given) else given)
+            self._token = token
         return {"Authorization": f"Bearer {token}"}
 
     def _renew(self) -> bool:

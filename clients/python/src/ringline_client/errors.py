@@ -12,6 +12,10 @@ class Unreachable(RinglineError):
     """No answer: no connection, or none in time, however often it was tried."""
 
 
+class NoToken(RinglineError):
+    """What the function that gives tokens gave is none: an error page of your own server's?"""
+
+
 class WebhookRefused(RinglineError):
     """A webhook that was not signed with this secret, or not lately: answer it with 400."""
 

@@ -43,6 +43,10 @@ END_OF_LINE = re.compile(r"\r\n|\n|\r(?=[^\n])")
 """Of no other character: `str.splitlines` and httpx's lines would cut a text at U+2028."""
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()  # `²` is a digit, and no number
+
+
 @dataclass(slots=True)
 class Lines:
     """Puts messages together from text. `retry`: seconds that the server asks to wait."""
@@ -67,9 +71,9 @@ class Lines:
             self._data.append(value)
         elif name == "event":
             self._event = value
-        elif name == "id" and value.isdigit():
+        elif name == "id" and _is_number(value):
             self._id = int(value)
-        elif name == "retry" and value.isdigit():
+        elif name == "retry" and _is_number(value):
             self.retry = int(value) / 1000
         return None
 
@@ -107,19 +111,26 @@ class Ended(Exception):
     """The server has ended this connection, for a reason that connecting again mends."""
 
 
+class TokenAway(Exception):
+    """No token could be had; the cause is what the function that gives them raised."""
+
+
 Open = Callable[[Mapping[str, str]], Awaitable[httpx.Response]]
 
 
 async def follow(
     open_stream: Open, after: int | None, renew: Callable[[], bool]
 ) -> AsyncIterator[StreamEvent]:
-    """Messages of one connection after the other. Raises ApiError or StreamEnded."""
+    """Messages of one connection after the other. Raises ApiError or StreamEnded, and what the
+    function that gives tokens raises before anything was heard; later it is asked again.
+    """
     position, lines, failures, refused, wait = Position(after), Lines(), 0, False, 0.0
+    heard = False
     while True:
         let_in: float | None = None
         try:
             async for event in _connection(open_stream, position, lines):
-                refused = False
+                refused, heard = False, True
                 if event is None:
                     let_in = time.monotonic()
                 else:
@@ -130,6 +141,9 @@ async def follow(
                 raise
             refused = True
             continue
+        except TokenAway as away:
+            if not heard:
+                raise (away.__cause__ or away) from None
         except (httpx.HTTPError, Ended):
             pass
         if let_in is not None and time.monotonic() - let_in >= wait:
@@ -166,7 +180,9 @@ async def _connection(
 async def _let_in(response: httpx.Response) -> None:
     """Raises ApiError where asking again is of no use, Ended where it is."""
     if response.is_success:
-        return
+        if response.headers.get("Content-Type", "").startswith("text/event-stream"):
+            return
+        raise Ended  # a network's own page in the server's place: it may be gone the next time
     if response.status_code in NOTHING_DONE | MAYBE_DONE:
         raise Ended
     try:

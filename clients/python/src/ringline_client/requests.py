@@ -1,10 +1,12 @@
 """One request as a value, and the pure rules about it: what is sent, and when it is sent again."""
 
 import random
+import time
 import uuid
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -69,8 +71,18 @@ def wait_after_answer(
     again = status in NOTHING_DONE or (status in MAYBE_DONE and request.repeatable)
     if not again:
         return None
-    asked = float(retry_after) if retry_after and retry_after.isdigit() else 0.0
+    asked = _asked(retry_after or "")
     return None if asked > LONGEST_WAIT else max(asked, _wait(tries))
+
+
+def _asked(retry_after: str) -> float:
+    """What a `Retry-After` asks, in seconds or as a date (RFC 9110, 10.2.3); 0 where nothing."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return 0.0
 
 
 def wait_after_silence(request: Request, tries: int, *, sent: bool) -> float | None:

@@ -6,21 +6,14 @@ import { openerOf } from "./socket.js";
 export * from "./errors.js";
 const WAKING = ["visibilitychange", "resume"];
 const RETURNING = ["pageshow", "focus"];
-/** Milliseconds of silence that are longer than the server's: it speaks every 15 s. */
 const QUIET = 20_000;
-/** The server's default: silent for so long a device in a call is away. */
 const AWAY = 30_000;
 const LOOK_EVERY = 1_000;
-/**
- * A phone in a page: rings, answers, stops, and stays in step with the user's other devices. An
- * open stream is its sign of life; coming back from sleep it connects at once.
- */
 export class RinglinePhone extends Sender {
     #options;
     #screen;
     #handlers = {};
     #page = new AbortController();
-    /** Milliseconds of silence after which this device is away, by session; 0: never. */
     #limits = new Map();
     #asking = new Set();
     #stream;
@@ -31,21 +24,17 @@ export class RinglinePhone extends Sender {
         const { userId, deviceId } = options;
         this.#screen = new Screen(userId, deviceId, () => Date.now() + this.clockOffset);
     }
-    /** Hear of something; what it returns ends that. */
     on(name, handler) {
         const handlers = (this.#handlers[name] ??= new Set());
         handlers.add(handler);
         return () => handlers.delete(handler);
     }
-    /** What rings now. */
     get rings() {
         return [...this.#screen.rings.values()];
     }
-    /** Sessions of the calls that this device is in. */
     get held() {
         return [...this.#screen.held.keys()];
     }
-    /** Open the stream and keep it open; returns at once. */
     start() {
         if (this.#stream !== undefined)
             return this;
@@ -60,11 +49,6 @@ export class RinglinePhone extends Sender {
         void this.#follow(stream);
         return this;
     }
-    /**
-     * Ring also while no page is open, by Web Push: registers this device. `worker` is the address at
-     * which your app serves the package's `worker.js`. It asks whether it may notify, so call it from
-     * a tap first, and then at each start of the page. Notifications are in the browser's language.
-     */
     async subscribe(worker) {
         const { pushManager } = await active(await navigator.serviceWorker.register(worker));
         const app_id = location.origin;
@@ -88,11 +72,9 @@ export class RinglinePhone extends Sender {
         const body = { device_id, name, platform: "web", locale, tokens: [token] };
         return this.send({ method: "POST", path: "/v1/devices", body, repeatable: true });
     }
-    /** Hand over a push that native code or a service worker has got: it rings or stops once. */
     received(payload) {
         this.#react(this.#screen.push(payload));
     }
-    /** Close the stream: this device shows no more life, until `start`. */
     stop() {
         this.#page.abort();
         this.#page = new AbortController();
@@ -100,7 +82,6 @@ export class RinglinePhone extends Sender {
         this.#stream?.stop();
         this.#stream = undefined;
     }
-    /** Ring others (the tenant's setting `users_may_ring`); this device is in the call. */
     async call(callees, more = {}) {
         const { userId: id, deviceId: device_id } = this.#options;
         const body = { ...more, callees, caller: { ...more.caller, id, device_id } };
@@ -109,48 +90,42 @@ export class RinglinePhone extends Sender {
         this.#screen.join(call.session_id);
         return call;
     }
-    /** Answer. The first device wins: `Conflict` or `Gone` say that it rings no more, as `stop` does. */
     async accept(ring) {
+        this.#screen.answers(ring.uuid);
         try {
             return this.#joined(await this.#act(ring.sessionId, "accept"));
         }
         catch (error) {
+            this.#screen.answers(ring.uuid, false);
             const reason = error instanceof ApiError ? reasonOf(error.status, error.body) : undefined;
             if (reason !== undefined)
                 this.#over(ring, reason);
             throw error;
         }
     }
-    /** Decline, for all of this user's devices or as the tenant says. Late or repeated: no harm. */
     async decline(ring, reason = "declined") {
         this.#screen.settle(ring.uuid);
         await this.#act(ring.sessionId, "decline", { reason });
     }
-    /** Come into a call again that still lives, after `removed` or `leave`. */
     async join(sessionId) {
         return this.#joined(await this.#act(sessionId, "join"));
     }
-    /** Leave; the others go on. */
     async leave(sessionId) {
         this.#screen.leave(sessionId);
         await this.#act(sessionId, "leave");
     }
-    /** End it for everyone. */
     async end(sessionId) {
         this.#screen.leave(sessionId);
         await this.#act(sessionId, "end");
     }
-    /** Give up before anybody has joined. */
     async cancel(sessionId) {
         this.#screen.leave(sessionId);
         await this.send({ method: "POST", path: path(sessionId, "cancel"), body: {}, repeatable: true });
     }
-    /** A call as it stands. */
     read(reference) {
         return this.send({ method: "GET", path: `/v1/calls/${segment(reference)}`, repeatable: true });
     }
     #joined(accepted) {
-        // a third of the time that it may be silent
         this.#limits.set(accepted.session_id, (accepted.heartbeat_every ?? 0) * 3_000);
         this.#screen.join(accepted.session_id);
         return accepted;
@@ -184,11 +159,9 @@ export class RinglinePhone extends Sender {
                 this.#tell(what.do, what.sessionId);
         }
     }
-    /** Tell the caller that it rings here; without that the ring reads `unconfirmed`. */
     #confirm({ sessionId, uuid: ring }) {
         this.#act(sessionId, "report", { status: "delivered", ring }).catch(() => undefined);
     }
-    /** What time alone tells: rings that are over, a long silence. */
     #look(quietFor) {
         this.#react(this.#screen.expire());
         for (const [sessionId, away] of this.#screen.held) {
@@ -199,7 +172,6 @@ export class RinglinePhone extends Sender {
                 void this.#returned(sessionId);
         }
     }
-    /** The server is heard again: what became of a call that this device was away from. */
     async #returned(sessionId) {
         if (this.#asking.has(sessionId))
             return;
@@ -208,13 +180,11 @@ export class RinglinePhone extends Sender {
             this.#react(this.#screen.stands(await this.read(sessionId)));
         }
         catch {
-            // lost again: it is asked again in a second
         }
         finally {
             this.#asking.delete(sessionId);
         }
     }
-    /** Pages sleep: their timers and connections die, and nobody tells them. */
     #watchPage(stream) {
         if (typeof document === "undefined")
             return;
@@ -239,11 +209,22 @@ export class RinglinePhone extends Sender {
     }
     #tell(name, ...args) {
         const handlers = this.#handlers[name];
-        for (const handler of handlers ?? [])
-            handler(...args);
+        for (const handler of handlers ?? []) {
+            try {
+                handler(...args);
+            }
+            catch (error) {
+                report(error);
+            }
+        }
     }
 }
-/** A worker's registration, once it can take pushes. */
+function report(error) {
+    if (typeof reportError === "function")
+        reportError(error);
+    else
+        console.error(error);
+}
 async function active(found) {
     const coming = found.installing ?? found.waiting;
     if (coming && !found.active) {

@@ -1,20 +1,15 @@
 import { errorOf, RinglineError, StreamEnded, Unauthorized } from "./errors.js";
 import { isAway, json, spread } from "./requests.js";
-/** Milliseconds without a byte after which a stream is dead: the server speaks every 15 s. */
 export const SILENCE = 40_000;
 const LONGEST_WAIT = 30_000;
-/** Reasons after which connecting again is of no use. */
 const FOR_GOOD = ["user_erased"];
-/** Reasons after which a new token is needed. */
 const OF_TOKEN = ["token_expired", "token_revoked", "unauthorized"];
-/** Puts messages together from text (HTML Standard, 9.2). `retry`: ms that the server asks for. */
 export class Lines {
     retry = 1000;
     #rest = "";
     #id;
     #event = "";
     #data = [];
-    /** Take text as it comes; gives the messages that are whole. */
     feed(text) {
         const lines = (this.#rest + text).split(/\r\n|\n|\r(?=[^\n])/);
         this.#rest = lines.pop();
@@ -45,13 +40,11 @@ export class Lines {
         return text ? [{ ...message, body: JSON.parse(text) }] : [];
     }
 }
-/** Where a reader is. `after`: the number of the last message that was given. */
 export class Position {
     after;
     constructor(after) {
         this.after = after;
     }
-    /** Whether a message is new; moves on if it is. */
     takes(event) {
         if (event.type === "reset")
             this.after = undefined;
@@ -65,9 +58,11 @@ export class Position {
         return true;
     }
 }
-/** The messages of an answer that is an event stream. */
 export async function* readSse(response, listener) {
     if (isAway(response.status))
+        return;
+    const isStream = response.headers.get("Content-Type")?.startsWith("text/event-stream");
+    if (response.ok && !isStream)
         return;
     if (!response.ok)
         throw errorOf(response.status, await json(response));
@@ -83,7 +78,6 @@ export async function* readSse(response, listener) {
         listener.retry(lines.retry);
     }
 }
-/** A live stream that connects again by itself, and gives each message once and in order. */
 export class Stream {
     opener;
     silence;
@@ -95,41 +89,29 @@ export class Stream {
     #began = 0;
     #stopped = false;
     #opened;
-    /** Whether the last token was refused, without anything else in between. */
     #refused = false;
     #position;
     #retry = 1000;
-    constructor(opener, after, silence = SILENCE, 
-    /** Told true once it is known how things stand. */
-    onState = () => undefined, 
-    /** Told before anything that is heard, after how many milliseconds of silence it comes. */
-    onHeard = () => undefined) {
+    constructor(opener, after, silence = SILENCE, onState = () => undefined, onHeard = () => undefined) {
         this.opener = opener;
         this.silence = silence;
         this.onState = onState;
         this.onHeard = onHeard;
         this.#position = new Position(after);
     }
-    /** End it. */
     stop() {
         this.#stopped = true;
         this.#connection?.abort();
         this.#wake?.();
     }
-    /**
-     * Connect now if nothing was heard for so many milliseconds: after sleep a connection looks open
-     * and is dead, and a wait is longer than it need be.
-     */
     hurry(quietFor = 0) {
         this.#wake?.();
         if (this.#idle() > quietFor)
             this.#connection?.abort();
     }
-    /** Milliseconds since anything was heard, or since somebody set this clock. */
     quiet() {
         return Math.abs(Date.now() - this.#heard);
     }
-    /** The messages, until `stop`. Throws ApiError or StreamEnded when connecting is of no use. */
     async *messages() {
         let failures = 0;
         let wait = 0;
@@ -148,18 +130,15 @@ export class Stream {
                 if (error instanceof RinglineError)
                     throw error;
             }
-            // the new token may have run out while nothing could be reached
             this.#refused = false;
             if (this.#stopped)
                 return;
-            // one that stood as long as was waited for it is none
             if (this.#stood() >= wait)
                 failures = 0;
             wait = Math.min(this.#retry * 2 ** failures++, LONGEST_WAIT);
             await this.#rest(spread(wait));
         }
     }
-    /** For how many milliseconds the last connection was open. */
     #stood() {
         return this.#opened === undefined ? 0 : performance.now() - this.#opened;
     }
@@ -168,7 +147,6 @@ export class Stream {
         const connection = (this.#connection = new AbortController());
         const watch = this.#watch(connection);
         let current = false;
-        /** Who has no number to go on from waits for a snapshot. */
         const tell = () => {
             if (current || this.#position.after === undefined)
                 return;
@@ -203,12 +181,10 @@ export class Stream {
             this.onState(false);
         }
     }
-    /** Ends a connection on which nothing is heard. */
     #watch(connection) {
         this.#began = Date.now();
         return setInterval(() => this.#idle() > this.silence && connection.abort(), this.silence / 8);
     }
-    /** The same, of this connection. */
     #idle() {
         return Math.min(this.quiet(), Math.abs(Date.now() - this.#began));
     }

@@ -1,23 +1,19 @@
-import { errorOf, Unauthorized, Unreachable } from "./errors.js";
+import { ApiError, errorOf, Unauthorized, Unreachable } from "./errors.js";
 const TRIES = 5;
-/** Milliseconds between tries, half to one and a half times. */
 const WAITS = [200, 500, 1000, 2000];
-/** A `Retry-After` beyond this is for the caller to wait. */
 const LONGEST_WAIT = 30_000;
+const EMPTY = 204;
+const NO_JSON = { code: "no_json", detail: "the answer is no JSON: is it the server's?" };
 const NOTHING_DONE = [429];
 const MAYBE_DONE = [502, 503, 504];
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 export const spread = (ms) => ms * (0.5 + Math.random());
-/** Whether an answer says: later. */
 export const isAway = (status) => [...NOTHING_DONE, ...MAYBE_DONE].includes(status);
-/** Text as one segment of a path: ids may hold a slash. */
 export const segment = (text) => encodeURIComponent(text).replaceAll("%3A", ":").replaceAll("%40", "@");
-/** Bytes in base64url (RFC 4648, 5), without padding. */
 export function base64url(data) {
     const text = btoa(String.fromCharCode(...data));
     return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
-/** An answer's JSON; undefined where it has none. */
 export async function json(response) {
     const text = await response.text();
     try {
@@ -27,21 +23,22 @@ export async function json(response) {
         return undefined;
     }
 }
-/** Milliseconds before the next try after an answer; undefined: this answer counts. */
 export function waitAfter(request, tries, status, retryAfter) {
     if (tries >= TRIES)
         return undefined;
     const again = NOTHING_DONE.includes(status) || (MAYBE_DONE.includes(status) && request.repeatable);
     if (!again)
         return undefined;
-    const asked = /^\d+$/.test(retryAfter ?? "") ? Number(retryAfter) * 1000 : 0;
+    const asked = millisecondsAsked(retryAfter ?? "");
     return asked > LONGEST_WAIT ? undefined : Math.max(asked, waitBefore(tries));
 }
+function millisecondsAsked(text) {
+    const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+    return Math.max(ms, 0) || 0;
+}
 const waitBefore = (tries) => spread(WAITS[Math.min(tries, WAITS.length) - 1]);
-/** Asks, and asks again. */
 export class Sender {
     url;
-    /** By how many milliseconds the server's clock is ahead of ours; 0 before an answer. */
     clockOffset = 0;
     #credential;
     #timeout;
@@ -51,7 +48,6 @@ export class Sender {
         this.#credential = options.credential;
         this.#timeout = options.timeout ?? 10_000;
     }
-    /** A request that this version has no method for; the answer's JSON. */
     request(method, path, body) {
         return this.send({ method, path, body, repeatable: method === "GET" });
     }
@@ -67,9 +63,10 @@ export class Sender {
             if (answer === undefined)
                 continue;
             const { ok, status, retryAfter, body } = answer;
+            if (ok && body === undefined && status !== EMPTY)
+                throw new ApiError(status, NO_JSON);
             if (ok)
                 return body;
-            // an earlier try, whose answer was lost, has removed it
             if (request.method === "DELETE" && status === 404 && tries > 1)
                 return undefined;
             const wait = waitAfter(request, tries, status, retryAfter);
@@ -83,7 +80,6 @@ export class Sender {
             renewed = true;
         }
     }
-    /** An answer; undefined when none came and it may be asked again. */
     async #tried(request, headers, tries) {
         const authorization = await this.authorization();
         try {
@@ -98,7 +94,6 @@ export class Sender {
             return { ok, status, retryAfter: answer.headers.get("Retry-After"), body: await json(answer) };
         }
         catch (error) {
-            // fetch does not say whether anything was sent
             if (!request.repeatable || tries >= TRIES) {
                 throw new Unreachable(String(error), { cause: error });
             }
@@ -106,26 +101,22 @@ export class Sender {
             return undefined;
         }
     }
-    /** Where a request goes. */
     address(request) {
         const given = Object.entries(request.query ?? {}).filter(([, value]) => value != null);
         const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
         return `${this.url}${request.path}${given.length ? `?${query}` : ""}`;
     }
-    /** The header that says who acts. */
     async authorization() {
-        this.#token ??=
-            typeof this.#credential === "string" ? this.#credential : await this.#credential();
+        const credential = this.#credential;
+        this.#token ??= typeof credential === "string" ? credential : tokenOf(await credential());
         return { Authorization: `Bearer ${this.#token}` };
     }
-    /** Forget the token, so that the next request asks for one; false if nobody can be asked. */
     renew() {
         if (typeof this.#credential === "string")
             return false;
         this.#token = undefined;
         return true;
     }
-    /** The rows of all pages; the next page is asked for when it is needed. */
     async *pages(request, rows) {
         let cursor;
         do {
@@ -135,14 +126,11 @@ export class Sender {
             cursor = page["next_cursor"];
         } while (cursor);
     }
-    /** By how much the server's clock is ahead, from a time that it has just told. */
     learn(told) {
         const ahead = Date.parse(told ?? "") - Date.now();
-        // `Date` has whole seconds
         if (!Number.isNaN(ahead))
             this.clockOffset = Math.abs(ahead) > 1000 ? ahead : 0;
     }
-    /** What a live stream needs of this. */
     door() {
         return {
             address: (path, query) => this.address({ method: "GET", path, query }),
@@ -152,7 +140,12 @@ export class Sender {
         };
     }
 }
-/** A UUID; `randomUUID` is there in secure contexts alone. */
+function tokenOf(given) {
+    const text = typeof given === "string" ? given.trim() : "";
+    if (!/^[!-~]+$/.test(text))
+        throw new Error("what was given as a token is none");
+    return text;
+}
 function newKey() {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
     return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,7 +1,6 @@
 const REMOTE_ENDED = 2;
 const ELSEWHERE = "answered_elsewhere";
 const GONE = [404, 410];
-/** Where an answer names no number. */
 const REASONS = {
     failed: 1,
     missed: 3,
@@ -12,11 +11,8 @@ const REASONS = {
     busy: 5,
 };
 const LIVE = ["joined", "away"];
-/** Milliseconds after a ring's end within which the server tells of it. */
 const MOMENT = 3_000;
-/** Milliseconds by which a clock set by HTTP's `Date` may be behind. */
 const WHOLE_SECOND = 1_000;
-/** With which of CallKit's reasons a screen ends after this answer; undefined: it does not. */
 export function reasonOf(status, body) {
     if (typeof body["callkit_reason"] === "number")
         return body["callkit_reason"];
@@ -24,25 +20,20 @@ export function reasonOf(status, body) {
         return REASONS[ELSEWHERE];
     return GONE.includes(status) ? (REASONS[String(body["reason"])] ?? REMOTE_ENDED) : undefined;
 }
-/** What is on one device's screen, and which calls it holds: messages in, reactions out. */
 export class Screen {
     userId;
     deviceId;
     now;
     rings = new Map();
-    /** Sessions that this device has joined, and whether it is away there. */
     held = new Map();
     #settled = new Set();
-    /** When a session was last read: what its stream tells of before is over. */
+    #answering = new Set();
     #looked = new Map();
-    constructor(userId, deviceId, 
-    /** The server's time in Unix milliseconds: this device's clock may be wrong. */
-    now = Date.now) {
+    constructor(userId, deviceId, now = Date.now) {
         this.userId = userId;
         this.deviceId = deviceId;
         this.now = now;
     }
-    /** Take the next message of the stream. Types that it does not know do nothing. */
     take(message) {
         if (message.type === "snapshot")
             return this.#snapshot(message.body["calls"] ?? []);
@@ -56,45 +47,49 @@ export class Screen {
             return this.#started(message.body, data);
         if (message.type === "ring.settled")
             return this.#settle(data);
-        // for itself alone, perhaps by its service worker: as `ring.settled` by this very device
-        if (message.type === "device.declined" && data["device_id"] === this.deviceId)
-            return this.#settle(data);
+        if (message.type === "device.declined" && data["device_id"] === this.deviceId) {
+            return this.#settle({ callkit_reason: REASONS["declined"], ...data });
+        }
         return this.#presence(message, sessionId, data);
     }
-    /** Take a push of the server's as it came: APNs's payload, or the data of FCM. */
     push(payload) {
-        const told = payload["ring"] ?? flat(payload);
+        const told = payload?.["ring"] ?? flat(payload ?? {});
         if (typeof told["uuid"] !== "string")
             return [];
         if (told["type"] === "stop") {
             return this.#settle({ ring: told["uuid"], callkit_reason: told["callkit_reason"] });
         }
         if ((told["type"] ?? "ring") !== "ring")
-            return []; // a notification tells of the call, and no more
-        const expires_at = new Date(told["expires_at"]).toISOString();
+            return [];
+        const until = new Date(told["expires_at"]);
+        if (Number.isNaN(until.getTime()))
+            return [];
+        const expires_at = until.toISOString();
         return this.#ring(ringOf(told, { uuid: told["uuid"], expires_at }));
     }
-    /** This device has answered or joined; what rang of that call is answered. */
     join(sessionId) {
         this.held.set(sessionId, false);
         for (const ring of this.#of(sessionId))
             this.settle(ring.uuid);
     }
-    /** A ring is over here; it never rings again, however late it is told. */
+    answers(uuid, does = true) {
+        if (does)
+            this.#answering.add(uuid);
+        else
+            this.#answering.delete(uuid);
+    }
     settle(uuid) {
         this.rings.delete(uuid);
+        this.#answering.delete(uuid);
         this.#settled.add(uuid);
     }
-    /** Rings whose time has been over for a moment: the server says why, if it is heard. */
     expire() {
         const over = [...this.rings.values()].filter((ring) => Date.parse(ring.expiresAt) + MOMENT <= this.now());
         return this.#stopAll(over, new Map(over.map((ring) => [ring.uuid, REASONS["missed"]])));
     }
-    /** This device has left of its own accord. */
     leave(sessionId) {
         this.held.delete(sessionId);
     }
-    /** This device was silent for so long that the server takes it for away, or is heard again. */
     away(sessionId, away) {
         const was = this.held.get(sessionId);
         if (was === undefined || was === away)
@@ -102,7 +97,6 @@ export class Screen {
         this.held.set(sessionId, away);
         return [{ do: away ? "away" : "back", sessionId }];
     }
-    /** How a call stands, after a silence. */
     stands(call) {
         this.#looked.set(call["session_id"], this.now());
         const members = call["members"] ?? [];
@@ -131,8 +125,9 @@ export class Screen {
     }
     #settle(data) {
         const ring = this.rings.get(data["ring"]);
+        const ours = data["device_id"] === this.deviceId && this.#answering.has(data["ring"]);
         this.settle(data["ring"]);
-        if (ring === undefined || data["device_id"] === this.deviceId)
+        if (ring === undefined || ours)
             return [];
         return [{ do: "stop", ring, reason: data["callkit_reason"] ?? REMOTE_ENDED }];
     }
@@ -158,7 +153,6 @@ export class Screen {
         this.held.delete(sessionId);
         return data["reason"] === "silent" ? [{ do: "removed", sessionId }] : [];
     }
-    /** The truth after a gap: what it does not name has ended. */
     #snapshot(calls) {
         const found = [];
         const rings = new Set();
@@ -169,7 +163,6 @@ export class Screen {
             for (const member of call["members"] ?? []) {
                 if (member["user_id"] !== this.userId)
                     continue;
-                // the ring's own state: a member is `unreachable` while no push can ring, and may answer
                 const declined = (call["declined_on"] ?? []).includes(this.deviceId);
                 if (member["ring"]?.["state"] === "ringing" && !declined) {
                     rings.add(member["ring"]["uuid"]);
@@ -208,7 +201,6 @@ export class Screen {
         });
     }
 }
-/** The data of FCM, which is text alone. */
 function flat(data) {
     const of = (name) => data[`ring_${name}`];
     return {

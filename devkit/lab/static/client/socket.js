@@ -1,7 +1,6 @@
 import { errorOf, RinglineError, StreamEnded } from "./errors.js";
 import { readSse, SILENCE } from "./events.js";
 import { isAway } from "./requests.js";
-/** Opens streams by one of the ways. */
 export function openerOf(door, which) {
     const query = { user_id: which.userId, device_id: which.deviceId };
     const renew = () => door.renew();
@@ -21,7 +20,6 @@ export function openerOf(door, which) {
         door.learn(answer.headers.get("Date"));
         yield* readSse(answer, listener);
     }
-    /** The first message says who is calling: no token stands in an address. */
     async function* socket(after, signal, listener) {
         const token = (await door.authorization()).Authorization.replace("Bearer ", "");
         const hello = { type: "authenticate", token, last_event_id: after, ...query };
@@ -30,13 +28,11 @@ export function openerOf(door, which) {
         let wake = () => undefined;
         let over;
         const end = (event) => ((over ??= event), wake());
-        // a quiet socket says nothing of itself; its pongs do, and tell the server's time
         const ping = () => void (open.readyState === WebSocket.OPEN && open.send("ping"));
         const pings = setInterval(ping, (which.silence ?? SILENCE) / 3);
         open.onopen = () => (open.send(JSON.stringify(hello)), ping());
         open.onmessage = ({ data }) => (told.push(read(String(data))), wake());
         open.onclose = end;
-        // Node's first WebSockets do not close when they have never been open
         open.onerror = () => end({ code: 1006, reason: "" });
         const stop = () => end({ code: 1000, reason: "" });
         signal.addEventListener("abort", stop, { once: true });
@@ -68,7 +64,6 @@ function read(text) {
     const { id, ...body } = JSON.parse(text);
     return { id, type: body.type, body };
 }
-/** Close codes from 4000 on are statuses of HTTP; after the others one connects again. */
 function closedBy(code, reason) {
     const status = code - 4000;
     if (status === 410)
