@@ -115,7 +115,7 @@ def test_names_ask_no_table_of_the_interpreter() -> None:
         tables += [path.name for line in lines if "unicodedata" in line and "import" in line]
     assert asking == []
     # where a long name is cut, and the spellings of passwords, a person's and a file's
-    assert sorted(tables) == ["fit.py", "passwords.py", "pbe.py"]
+    assert sorted(tables) == ["graphemes.py", "passwords.py", "pbe.py"]
     rule = inspect.getsource(import_module("app.core.text"))
     assert "unicodedata" not in rule
     assert not {".isspace(", ".isalnum(", "\\s", "\\w"} & {
