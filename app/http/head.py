@@ -7,8 +7,13 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ENDLESS: Final = ("/v1/events", "/lab/")
-"""Streams: a GET of them does not end."""
+_STREAM: Final = "/v1/events"
+_LAB: Final = "/lab/"
+
+
+def is_endless(path: str) -> bool:
+    """Whether a GET of this does not end: it is a stream, or may be one of the lab's."""
+    return path == _STREAM or path.startswith(_LAB)
 
 
 class HeadAsGet:
@@ -22,7 +27,7 @@ class HeadAsGet:
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
-        if scope["path"].startswith(ENDLESS):
+        if is_endless(scope["path"]):
             await self._app(scope, receive, send)
             return
 

@@ -14,7 +14,7 @@ from starlette.routing import Match
 
 from app.core.text import storable
 from app.http.access_log import request_id
-from app.http.head import ENDLESS
+from app.http.head import is_endless
 from app.infra.errors import AppError, TooMany
 from app.infra.fields import UNTOLD
 
@@ -217,7 +217,7 @@ def _methods(request: Request, path: str) -> set[str]:
         for scope in scopes
         if any(one.matches(scope)[0] == Match.FULL for one in routes)
     }
-    can_head = "GET" in found and not path.startswith(ENDLESS)
+    can_head = "GET" in found and not is_endless(path)
     return found | ({"HEAD"} if can_head else set())
 
 

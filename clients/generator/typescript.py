@@ -49,9 +49,16 @@ def typescript_models(document: Schema) -> str:
         for field in fields(schema):
             lines += _comment(field.schema.get("description", ""), 2)
             kind = typescript_type(field.schema, told=told)
-            lines.append(f"  {field.name}{'' if field.needed else '?'}: {kind};")
+            lines.append(f"  {field.name}{_typed(kind, needed=field.needed)};")
         lines += ["}", ""]
     return "\n".join(lines)
+
+
+def _typed(kind: str, *, needed: bool) -> str:
+    """A member's type. What may be absent may be `undefined` too, which is sent as absent: so it
+    holds in projects that tell the two apart (`exactOptionalPropertyTypes`).
+    """
+    return f": {kind}" if needed else f"?: {kind} | undefined"
 
 
 def _comment(text: str, indent: int) -> list[str]:
@@ -92,14 +99,14 @@ def _typescript_method(operation: Operation, schemas: Schema) -> str:
         parts.append("body")
     if operation.query:
         inner = "; ".join(
-            f"{field.name}{'' if field.needed else '?'}: {typescript_type(field.schema)}"
+            f"{field.name}{_typed(typescript_type(field.schema), needed=field.needed)}"
             for field in operation.query
         )
         needed = any(field.needed for field in operation.query)
         arguments.append(f"query: {{ {inner} }}{'' if needed else ' = {}'}")
         parts.append("query")
     if operation.keyed:
-        arguments.append("options: { idempotencyKey?: string } = {}")
+        arguments.append("options: { idempotencyKey?: string | undefined } = {}")
         parts += ["keyed: true", "idempotencyKey: options.idempotencyKey"]
     request = f"{{ {', '.join(parts)} }}"
     if operation.item is not None:

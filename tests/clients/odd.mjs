@@ -17,6 +17,10 @@ const given = ["<html>\n502\n</html>", "", undefined, "Bad Gateway", "  good\n"]
 const asked = new Ringline({ url, credential: () => given.shift() });
 for (let n = 0; n < 5; n++) say("token", ...(await asked.readCall("default:ok").then(({ cid }) => [cid], kind)));
 
+let heard = 0;
+for await (const _ of ringline.events({ signal: AbortSignal.abort() })) heard++;
+say("aborted", heard);
+
 const screen = new Screen("bob", "mine", () => 0);
 const odd = [null, undefined, {}, { ring: null }, { ring: "x" }, { ring: { uuid: "u" } }, { ring_uuid: "u" },
   { ring: { uuid: "u", expires_at: "tomorrow" } }, { ring: { uuid: "u", type: "video_mail" } },

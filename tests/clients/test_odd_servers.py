@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ringline_client import ApiError, AsyncRingline, NoToken, Ringline
 from ringline_client.events import Lines
-from ringline_client.requests import Request, wait_after_answer
+from ringline_client.requests import Request, http_date, wait_after_answer
 
 from tests.clients.odd import OddServer
 from tests.clients.processes import node
@@ -33,6 +33,7 @@ async def test_a_phone_in_a_page(odd: tuple[OddServer, str], typescript_project:
     assert said["later"] == ["default:ok", True]
     tokens = [one[1:] for one in page.said if one[0] == "token"]
     assert tokens == [[False, "Error", "what was given as a token is none"]] * 4 + [["default:ok"]]
+    assert said["aborted"] == [0]  # before it has begun: nothing was asked for
     assert said["pushes"] == [0] * 12
     assert "error" not in said
     assert said["ring"] == ["u-1", 1]  # one handler has thrown, the other is told all the same
@@ -100,4 +101,9 @@ def test_a_digit_that_is_no_number_is_none() -> None:
     request = Request("GET", "/", repeatable=True)
     assert (wait_after_answer(request, 1, 503, "²") or 9) < 1
     assert (wait_after_answer(request, 1, 503, "yesterday") or 9) < 1
+    for date in ("Sat, 28 Nov 99999 10:00:30 GMT", "Sat, 99 Nov 2026 10:00:30 GMT", "²", ""):
+        assert http_date(date) is None
+    assert http_date("Sat, 28 Nov 2026 10:00:30 -0000") == http_date(
+        "Sat, 28 Nov 2026 10:00:30 GMT"
+    )
     assert Lines().feed("id: ²\nretry: ²\nevent: a\ndata: {}\n\n")[0].id is None

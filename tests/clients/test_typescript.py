@@ -24,6 +24,12 @@ USE = """
 import { RinglinePhone, type IncomingRing } from "ringline-client/browser";
 import { Ringline, type StreamEvent, type Call } from "ringline-client";
 declare const show: (ring: IncomingRing, more: object) => void, hide: (ring: IncomingRing) => void;
+declare const maybe: string | undefined;
+const server = new Ringline({ url: "x", credential: "y", timeout: undefined });
+const callees = ["bob", { id: "carol", name: maybe }];
+void server.ring({ caller: { id: "alice", name: maybe }, callees, title: maybe }, { idempotencyKey: maybe });
+void server.events({ userId: maybe, lastEventId: undefined, signal: undefined });
+void server.listDevices({ user_id: "bob" });
 """
 
 
@@ -66,6 +72,8 @@ def test_its_types_hold_in_a_strict_project(typescript_project: Path) -> None:
     tsc = str(typescript_project / "typescript" / "node_modules" / ".bin" / "tsc")
     options = (
         "--strict",
+        "--exactOptionalPropertyTypes",
+        "--noUncheckedIndexedAccess",
         "--noEmit",
         "--module",
         "nodenext",

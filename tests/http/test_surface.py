@@ -25,6 +25,7 @@ async def test_what_may_be_asked_of_a_path_is_told_whole(site: Site) -> None:
         ("/v1/users/%40a%2Fb/blocks/bob", "DELETE, PUT"),
         ("/v1/devices/unregister", "DELETE, PATCH, POST"),
         ("/v1/events", "GET"),
+        ("/v1/events/types", "GET, HEAD"),
         ("/healthz", "GET, HEAD"),
     ):
         answer = await visitor.request("TRACE", path)

@@ -21,16 +21,16 @@ export interface PhoneOptions {
   /** This installation's own and lasting id: keep it in `localStorage`. */
   deviceId: string;
   /** What people call it; the dashboard and timelines do too. */
-  deviceName?: string;
+  deviceName?: string | undefined;
   /** Milliseconds of silence after which the stream is dead: 40,000 by default. */
-  silence?: number;
+  silence?: number | undefined;
   /** Server-sent events by default; a WebSocket where a proxy holds those back. */
-  transport?: Transport;
+  transport?: Transport | undefined;
 }
 
 /** How a call is, and how screens show the caller. */
 export interface CallOptions extends Omit<Partial<RingIn>, "callees" | "caller"> {
-  caller?: Omit<CallerIn, "id" | "device_id">;
+  caller?: Omit<CallerIn, "id" | "device_id"> | undefined;
 }
 
 /** What a phone tells its page. */

@@ -13,17 +13,17 @@ export { verifyWebhook, type WebhookOptions } from "./webhooks.js";
 /** Whose stream, and from where. */
 export interface EventsOptions {
   /** With an API key only; with a user token it is its subject's. */
-  userId?: string;
+  userId?: string | undefined;
   /** An open stream is this device's sign of life. */
-  deviceId?: string;
+  deviceId?: string | undefined;
   /** Go on after this message. */
-  lastEventId?: number;
+  lastEventId?: number | undefined;
   /** Milliseconds of silence after which a connection is dead: 40,000 by default. */
-  silence?: number;
+  silence?: number | undefined;
   /** Server-sent events by default; a WebSocket needs Node 22 or later. */
-  transport?: Transport;
+  transport?: Transport | undefined;
   /** Ends it. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** A client for servers: every operation of the API, and live events. */
@@ -37,10 +37,14 @@ export class Ringline extends Operations {
   async *events(options: EventsOptions = {}): AsyncGenerator<StreamEvent> {
     const opener = openerOf(this.door(), options);
     const stream = new Stream(opener, options.lastEventId, options.silence);
-    options.signal?.addEventListener("abort", () => stream.stop(), { once: true });
+    const { signal } = options;
+    const stop = (): void => stream.stop();
+    signal?.addEventListener("abort", stop);
+    if (signal?.aborted) stop();
     try {
       yield* stream.messages();
     } finally {
+      signal?.removeEventListener("abort", stop);
       stream.stop();
     }
   }

@@ -33,19 +33,19 @@ export interface Accepted {
   /** keeps, leaves and ends the call without login */
   member_token: string;
   /** with a call token: how many */
-  count?: Counts | null;
+  count?: Counts | null | undefined;
   /** with a call token: its own ring */
-  ring?: Ring | null;
+  ring?: Ring | null | undefined;
   /** seconds at most between two signs of life; null: none needed */
-  heartbeat_every?: number | null;
+  heartbeat_every?: number | null | undefined;
 }
 
 /** Who acts on a call: with a user token the token's subject, with a key `user_id`. */
 export interface ActIn {
   /** the member who acts; with a key only */
-  user_id?: string | null;
+  user_id?: string | null | undefined;
   /** the device that acts */
-  device_id?: string | null;
+  device_id?: string | null | undefined;
 }
 
 /** The proof that a push has arrived. */
@@ -191,7 +191,7 @@ export interface Call {
   /** everybody in it, the caller first */
   members: Member[];
   /** what did not keep it from being rung, and should be looked at */
-  warnings?: Notice[] | null;
+  warnings?: Notice[] | null | undefined;
 }
 
 /** Who is calling. */
@@ -199,13 +199,13 @@ export interface CallerIn {
   /** a user */
   id: string;
   /** as screens show it */
-  name?: string | null;
+  name?: string | null | undefined;
   /** https; handed on and never fetched */
-  avatar_url?: string | null;
+  avatar_url?: string | null | undefined;
   /** what contacts and redial know them by */
-  handle?: HandleIn | null;
+  handle?: HandleIn | null | undefined;
   /** the device they call from, which then shows life; else the backend vouches */
-  device_id?: string | null;
+  device_id?: string | null | undefined;
 }
 
 /** Who is calling. */
@@ -234,19 +234,19 @@ export interface Calls {
  */
 export interface ChangeIn {
   /** where events are sent: https, public */
-  url?: string;
+  url?: string | undefined;
   /** `*`, groups such as `call.*`, or types */
-  events?: string[];
+  events?: string[] | undefined;
   /** for people */
-  description?: string;
+  description?: string | undefined;
   /** false turns it off; true takes back what Ringline has disabled */
-  enabled?: boolean;
+  enabled?: boolean | undefined;
 }
 
 /** `confirm` is needed for the last working credential of an app. */
 export interface ConfirmIn {
   /** do it although it is the last working one */
-  confirm?: boolean;
+  confirm?: boolean | undefined;
 }
 
 /** How many members a call has. */
@@ -264,15 +264,15 @@ export interface CredentialIn {
   /** the file in base64, or the text of a PEM file */
   file: string;
   /** of the file, if it has one */
-  password?: string | null;
+  password?: string | null | undefined;
   /** the app's bundle id; of a certificate it is read from it */
-  app_id?: string | null;
+  app_id?: string | null | undefined;
   /** of a `.p8` key */
-  key_id?: string | null;
+  key_id?: string | null | undefined;
   /** of a `.p8` key */
-  team_id?: string | null;
+  team_id?: string | null | undefined;
   /** where it may push, else what it says itself; `sandbox` is Apple's alone */
-  environments?: ("production" | "sandbox")[] | null;
+  environments?: ("production" | "sandbox")[] | null | undefined;
 }
 
 /** A credential as admins read it. */
@@ -345,13 +345,13 @@ export interface Credentials {
  */
 export interface DeclineIn {
   /** the member who acts; with a key only */
-  user_id?: string | null;
+  user_id?: string | null | undefined;
   /** the device that acts */
-  device_id?: string | null;
+  device_id?: string | null | undefined;
   /** why */
-  reason?: "declined" | "busy";
+  reason?: "declined" | "busy" | undefined;
   /** whether all the user's devices stop, or this one alone */
-  reach?: "user" | "device" | null;
+  reach?: "user" | "device" | null | undefined;
 }
 
 /** A page of deliveries, the newest first. */
@@ -393,30 +393,30 @@ export interface DeviceChangeIn {
   /** whether it is rung and notified; false turns it off */
   rings: boolean;
   /** whose device; with a key only */
-  user_id?: string | null;
+  user_id?: string | null | undefined;
 }
 
 /** A registration. `expires_in` in seconds, 300 to 180 days; `user_id` only with an API key. */
 export interface DeviceIn {
   /** whose device; with a key only */
-  user_id?: string | null;
+  user_id?: string | null | undefined;
   /** as the app names it; made if absent */
-  device_id?: string | null;
+  device_id?: string | null | undefined;
   /** as people know it */
-  name?: string | null;
+  name?: string | null | undefined;
   /** as the app says */
-  platform?: string | null;
+  platform?: string | null | undefined;
   /** its language, as the phone writes it: in which notifications are (docs/guides/payloads.md) */
-  locale?: string | null;
+  locale?: string | null | undefined;
   /**
    * its push tokens: each takes the place of the one that the device had of that kind for that
    * app; those that are not named stay
    */
-  tokens?: TokenIn[];
+  tokens?: TokenIn[] | undefined;
   /** what an Android app knows of its phone */
-  report?: PhoneReportIn | null;
+  report?: PhoneReportIn | null | undefined;
   /** seconds for which it is rung without registering again */
-  expires_in?: number;
+  expires_in?: number | undefined;
 }
 
 /** One app installation of a user. */
@@ -472,9 +472,9 @@ export interface EventTypes {
 /** Who rings all the same. */
 export interface Exceptions {
   /** callers who always ring, unless they are blocked */
-  users?: string[];
+  users?: string[] | undefined;
   /** who calls again within three minutes rings */
-  repeat?: boolean;
+  repeat?: boolean | undefined;
 }
 
 /** What is wrong with one field. */
@@ -492,7 +492,7 @@ export interface FileIn {
   /** the file in base64, or the text of a PEM file */
   file: string;
   /** of the file, if it has one */
-  password?: string | null;
+  password?: string | null | undefined;
 }
 
 /** What contacts and redial know a person by; a phone shows it where there is no name. */
@@ -602,7 +602,7 @@ export interface Member {
   /** their latest ring; null for the caller */
   ring: Ring | null;
   /** which of their wishes keeps the ring away, where the tenant lets callers know */
-  suppressed?: "do_not_disturb" | "quiet_hours" | "call_type" | "devices_off" | (string & {}) | null;
+  suppressed?: "do_not_disturb" | "quiet_hours" | "call_type" | "devices_off" | (string & {}) | null | undefined;
 }
 
 /** Among the user's newest 1,000 calls. */
@@ -662,36 +662,36 @@ export interface NewWebhook {
 /** What a notification says: texts with holes, or keys of texts that the app brings. */
 export interface NotificationIn {
   /** its title */
-  title?: string | null;
+  title?: string | null | undefined;
   /** its text */
-  body?: string | null;
+  body?: string | null | undefined;
   /**
    * the app's own title, in the phone's language: Apple's `title-loc-key`, Google's
    * `title_loc_key`, a browser's `data.texts.title_key`
    */
-  title_key?: string | null;
+  title_key?: string | null | undefined;
   /** what goes into that title */
-  title_args?: string[];
+  title_args?: string[] | undefined;
   /**
    * the same of its text: Apple's `loc-key`, Google's `body_loc_key`, a browser's
    * `data.texts.body_key`
    */
-  body_key?: string | null;
+  body_key?: string | null | undefined;
   /** what goes into that text */
-  body_args?: string[];
+  body_args?: string[] | undefined;
   /**
    * title and body for devices whose `locale` is such: `zh-Hant-TW` is told in `zh-Hant-TW`,
    * else `zh-Hant`, else `zh`, else as above
    */
-  languages?: Record<string, WordsIn>;
+  languages?: Record<string, WordsIn> | undefined;
   /** a sound of the app's */
-  sound?: string | null;
+  sound?: string | null | undefined;
   /** Apple's category, for actions */
-  category?: string | null;
+  category?: string | null | undefined;
   /** Android's notification channel */
-  channel_id?: string | null;
+  channel_id?: string | null | undefined;
   /** of a missed call: the app's icon shows how many are unseen */
-  badge?: boolean;
+  badge?: boolean | undefined;
 }
 
 /** The notifications of one call type; what is absent is not sent. */
@@ -700,29 +700,29 @@ export interface NotificationsIn {
    * how a call of this type begins that does not say so itself: `notify` by a notification,
    * without a call screen
    */
-  mode?: "ring" | "notify";
+  mode?: "ring" | "notify" | undefined;
   /** of a call that does not ring */
-  notify?: NotificationIn | null;
+  notify?: NotificationIn | null | undefined;
   /** after a ring that nobody answered */
-  missed?: NotificationIn | null;
+  missed?: NotificationIn | null | undefined;
   /**
    * where notifications ring: in browsers, and by `alert_rings`; without it, in English, as
    * all that follows
    */
-  ring?: NotificationIn | null;
+  ring?: NotificationIn | null | undefined;
   /** in place of these, once another device has answered */
-  answered_elsewhere?: NotificationIn | null;
+  answered_elsewhere?: NotificationIn | null | undefined;
   /** in place of these, once another device has declined */
-  declined_elsewhere?: NotificationIn | null;
+  declined_elsewhere?: NotificationIn | null | undefined;
   /** in place of a browser's ring, once its call is over */
-  ended?: NotificationIn | null;
+  ended?: NotificationIn | null | undefined;
   /** in place of a browser's ring, once its call has failed */
-  failed?: NotificationIn | null;
+  failed?: NotificationIn | null | undefined;
   /**
    * what a browser says once it has subscribed; of call type `default` alone, and without
    * placeholders
    */
-  activation?: NotificationIn | null;
+  activation?: NotificationIn | null | undefined;
 }
 
 /** A call as one member's phone reads it: that member alone, and how many others there are. */
@@ -758,7 +758,7 @@ export interface OwnCall {
   /** how many members there are */
   count: Counts;
   /** the ring that the call token is for */
-  ring?: Ring | null;
+  ring?: Ring | null | undefined;
 }
 
 /** A page of a user's own calls, the newest first. */
@@ -817,7 +817,7 @@ export interface PastCall {
   /** ten of the others at most, the caller first */
   others: string[];
   /** the ring that the call token is for */
-  ring?: Ring | null;
+  ring?: Ring | null | undefined;
 }
 
 /** Quiet from `start` on these days to `end`, of the next day where `end` is not later. */
@@ -833,45 +833,45 @@ export interface PeriodIn {
 /** A user to be rung, by id or by a handle that is theirs, and how screens show them. */
 export interface PersonIn {
   /** as screens show it */
-  name?: string | null;
+  name?: string | null | undefined;
   /** https; handed on and never fetched */
-  avatar_url?: string | null;
+  avatar_url?: string | null | undefined;
   /** what contacts and redial know them by */
-  handle?: HandleIn | null;
+  handle?: HandleIn | null | undefined;
   /** a user; without it, the one whose handle it is */
-  id?: string | null;
+  id?: string | null | undefined;
 }
 
 /** What an Android app knows of its phone, as it is now; what is not told stays unknown. */
 export interface PhoneReportIn {
   /** it may show a call over the lock screen (`canUseFullScreenIntent`) */
-  full_screen?: boolean | null;
+  full_screen?: boolean | null | undefined;
   /** its notifications are allowed */
-  notifications?: boolean | null;
+  notifications?: boolean | null | undefined;
   /** the system may hold its messages back to save power */
-  battery_optimized?: boolean | null;
+  battery_optimized?: boolean | null | undefined;
 }
 
 /** What keeps an Android phone from showing calls, as its app has said. */
 export interface PhoneReport {
   /** whether it may show a call over the lock screen */
-  full_screen?: boolean | null;
+  full_screen?: boolean | null | undefined;
   /** whether its notifications are allowed */
-  notifications?: boolean | null;
+  notifications?: boolean | null | undefined;
   /** whether the system may hold messages back to save power */
-  battery_optimized?: boolean | null;
+  battery_optimized?: boolean | null | undefined;
 }
 
 /** What a user wants of rings; what is absent wants nothing. */
 export interface PreferencesIn {
   /** nothing rings until then */
-  do_not_disturb_until?: string | null;
+  do_not_disturb_until?: string | null | undefined;
   /** nothing rings in these hours */
-  quiet_hours?: QuietHours | null;
+  quiet_hours?: QuietHours | null | undefined;
   /** call types that are not to ring, or only to be told by a notification */
-  call_types?: Record<string, "ring" | "notify" | "nothing">;
+  call_types?: Record<string, "ring" | "notify" | "nothing"> | undefined;
   /** who rings all the same */
-  exceptions?: Exceptions;
+  exceptions?: Exceptions | undefined;
 }
 
 /** What was understood of a file; nothing has been stored. */
@@ -923,9 +923,9 @@ export interface Problem {
   /** what is wrong and what to do, for people */
   detail: string;
   /** as in the header `X-Request-ID` and the server's log */
-  request_id?: string;
+  request_id?: string | undefined;
   /** with 422: each fault */
-  errors?: FieldProblem[];
+  errors?: FieldProblem[] | undefined;
 }
 
 /** Weekly quiet hours by the clock on the wall in a time zone. */
@@ -971,7 +971,7 @@ export interface Registered {
   /** its push tokens */
   tokens: Token[];
   /** what keeps it from being rung, such as no credential */
-  warnings?: Notice[] | null;
+  warnings?: Notice[] | null | undefined;
 }
 
 /**
@@ -982,11 +982,11 @@ export interface ReportIn {
   /** `delivered`: it is on the screen; `unavailable`: it cannot be */
   status: "delivered" | "unavailable";
   /** the member who acts; with a key only */
-  user_id?: string | null;
+  user_id?: string | null | undefined;
   /** the device that acts */
-  device_id?: string | null;
+  device_id?: string | null | undefined;
   /** the ring's uuid; with a call token it is that token's */
-  ring?: string | null;
+  ring?: string | null | undefined;
 }
 
 /** For which app a key and a signing request are to be made. */
@@ -1021,27 +1021,27 @@ export interface RingIn {
   /** whom to ring: ids, or objects with what screens show of them */
   callees: (string | PersonIn)[];
   /** the call type, which may have limits of its own */
-  type?: string;
+  type?: string | undefined;
   /** as screens show it */
-  title?: string | null;
+  title?: string | null | undefined;
   /** the client's own id of the call; made if absent */
-  id?: string | null;
+  id?: string | null | undefined;
   /** whether it is a video call */
-  video?: boolean;
+  video?: boolean | undefined;
   /**
    * `notify`: an ordinary notification tells of the call, and no phone shows a call screen;
    * else as the tenant's `notifications` say of the call type
    */
-  mode?: "ring" | "notify" | null;
+  mode?: "ring" | "notify" | null | undefined;
   /**
    * it rings whatever the callees wish, but for whom they block; only where the setting
    * `urgent_allowed` is on
    */
-  urgent?: boolean;
+  urgent?: boolean | undefined;
   /** seconds for which it rings; else the limit `ring` */
-  ring_time?: number | null;
+  ring_time?: number | null | undefined;
   /** the backend's own data, 2,048 bytes as JSON at most */
-  custom?: Record<string, unknown>;
+  custom?: Record<string, unknown> | undefined;
 }
 
 /** One attempt to reach one member. */
@@ -1060,9 +1060,9 @@ export interface Ring {
    * whether a device has said that it is on its screen: `waiting`, `confirmed`, or none within
    * the limit `unconfirmed`
    */
-  receipt?: "waiting" | "confirmed" | "unconfirmed" | (string & {});
+  receipt?: "waiting" | "confirmed" | "unconfirmed" | (string & {}) | undefined;
   /** how many devices have said that it is on their screen */
-  devices?: number;
+  devices?: number | undefined;
 }
 
 /** The emergency switch. */
@@ -1080,13 +1080,13 @@ export interface Ringing {
 /** `overlap`: seconds for which the old secret signs too. */
 export interface RotateIn {
   /** seconds for which the old secret signs too */
-  overlap?: number;
+  overlap?: number | undefined;
 }
 
 /** Until when missed calls have been seen; without it, until now. */
 export interface SeenIn {
   /** missed calls until then have been seen */
-  until?: string | null;
+  until?: string | null | undefined;
 }
 
 /** What may be shown of a signing secret. */
@@ -1114,7 +1114,7 @@ export interface SubscriptionIn {
   /** what pushes to it are sealed with */
   keys: SubscriptionKeysIn;
   /** as the browser says (the Push API's name); it is not needed */
-  expirationTime?: number | null;
+  expirationTime?: number | null | undefined;
 }
 
 /** What pushes to a browser are sealed with. */
@@ -1128,75 +1128,75 @@ export interface SubscriptionKeysIn {
 /** The settings of one tenant; what is absent has its default. */
 export interface TenantSettings {
   /** seconds and counts, by name (docs/guides/limits.md) */
-  limits?: Record<string, unknown>;
+  limits?: Record<string, unknown> | undefined;
   /** limits per call type */
-  call_types?: Record<string, Record<string, unknown>>;
+  call_types?: Record<string, Record<string, unknown>> | undefined;
   /** how often a minute, by name (docs/guides/limits.md) */
-  rate_limits?: Record<string, unknown>;
+  rate_limits?: Record<string, unknown> | undefined;
   /**
    * what becomes of a ring to who is in another call: `ring`; `busy`, at once and without a
    * push; or `quiet`: told by a notification at most
    */
-  when_busy?: "ring" | "busy" | "quiet";
+  when_busy?: "ring" | "busy" | "quiet" | undefined;
   /** the same per call type */
-  busy_call_types?: Record<string, "ring" | "busy" | "quiet">;
+  busy_call_types?: Record<string, "ring" | "busy" | "quiet"> | undefined;
   /** a user token may ring, as its own subject */
-  users_may_ring?: boolean;
+  users_may_ring?: boolean | undefined;
   /** a ring may say that it is `urgent`: of what a user wishes only a block keeps it away then */
-  urgent_allowed?: boolean;
+  urgent_allowed?: boolean | undefined;
   /**
    * a caller is told at once, with the reason, that the callee's wishes keep a ring away
    * (`member.suppressed`); of a block never
    */
-  tell_suppressed?: boolean;
+  tell_suppressed?: boolean | undefined;
   /**
    * a user token may set its subject's handles; who has one is rung by it, and nobody checks
    * that a number is theirs
    */
-  users_may_set_handles?: boolean;
+  users_may_set_handles?: boolean | undefined;
   /** Apple may keep a ring for a phone that is off, until its deadline */
-  store_and_forward?: boolean;
+  store_and_forward?: boolean | undefined;
   /** a stop may travel as a VoIP push, as last resort */
-  voip_stops?: boolean;
+  voip_stops?: boolean | undefined;
   /**
    * the ring of a user whom nothing can ring ends at once, and the call if nobody else is
    * rung; without it that is told, and it rings on for a device that may come
    */
-  end_unreachable?: boolean;
+  end_unreachable?: boolean | undefined;
   /**
    * whom a decline that does not say so is for: all the user's devices, or only the one that
    * declines while others ring on
    */
-  decline_reach?: "user" | "device";
+  decline_reach?: "user" | "device" | undefined;
   /**
    * devices in a call must show life (`heartbeat_every`); without it nobody is away, or
    * removed for silence
    */
-  presence?: boolean;
+  presence?: boolean | undefined;
   /** payload profile per bundle id */
-  profiles?: Record<string, string>;
+  profiles?: Record<string, string> | undefined;
   /** payload profile per Android package */
-  android_profiles?: Record<string, string>;
+  android_profiles?: Record<string, string> | undefined;
   /**
    * Android packages that are sent FCM's `android_v2` in place of `android`: a preview of
    * Google's (docs/guides/android.md)
    */
-  android_v2?: string[];
+  android_v2?: string[] | undefined;
   /** custom payload per bundle id */
-  templates?: Record<string, Record<string, unknown>>;
+  templates?: Record<string, Record<string, unknown>> | undefined;
   /** notifications per call type (docs/guides/payloads.md) */
-  notifications?: Record<string, NotificationsIn>;
+  notifications?: Record<string, NotificationsIn> | undefined;
   /**
    * bundle ids whose devices without a VoIP token are rung by notifications: seconds from one
    * to the next (docs/guides/payloads.md)
    */
-  alert_rings?: Record<string, number>;
+  alert_rings?: Record<string, number> | undefined;
   /** what user tokens must say, beyond `sub` and `exp` */
-  user_tokens?: UserTokenRules;
+  user_tokens?: UserTokenRules | undefined;
   /** days for which events are kept */
-  keep_events_days?: number;
+  keep_events_days?: number | undefined;
   /** days for which calls are kept */
-  keep_calls_days?: number;
+  keep_calls_days?: number | undefined;
 }
 
 /** Whose phones are to ring as a test; one of them if `device_id` is given. */
@@ -1204,7 +1204,7 @@ export interface TestPushIn {
   /** whose phones ring */
   user_id: string;
   /** this one alone */
-  device_id?: string | null;
+  device_id?: string | null | undefined;
 }
 
 /** A test push to each phone of a user. */
@@ -1259,16 +1259,16 @@ export interface TokenIn {
    * as PushKit or UserNotifications gave it, in hexadecimal; or as FCM did; of `webpush` there
    * is none
    */
-  token?: string | null;
+  token?: string | null | undefined;
   /** of `webpush`, in place of a token */
-  subscription?: SubscriptionIn | null;
+  subscription?: SubscriptionIn | null | undefined;
   /**
    * of `webpush`: the public VAPID key that it was made with; the app's of the moment unless
    * told
    */
-  application_server_key?: string | null;
+  application_server_key?: string | null | undefined;
   /** Apple's, production unless told: sandbox for builds run from Xcode; other kinds have none */
-  environment?: "production" | "sandbox" | null;
+  environment?: "production" | "sandbox" | null | undefined;
 }
 
 /** A push token, of which the last four characters are shown. */
@@ -1322,7 +1322,7 @@ export interface UnregisterIn {
   /** a push token that the device holds, or its subscription's endpoint */
   token: string;
   /** whose device; with a key only */
-  user_id?: string | null;
+  user_id?: string | null | undefined;
 }
 
 /**
@@ -1332,9 +1332,9 @@ export interface UnregisterIn {
  */
 export interface UserTokenIn {
   /** seconds for which it is good */
-  expires_in?: number;
+  expires_in?: number | undefined;
   /** what the token is good for */
-  scopes?: ("devices" | "calls" | "ring" | "history")[] | null;
+  scopes?: ("devices" | "calls" | "ring" | "history")[] | null | undefined;
 }
 
 /** A user token, signed by Ringline with the tenant's secret. */
@@ -1348,15 +1348,15 @@ export interface UserToken {
 /** What a tenant asks of its users' tokens; without any rule, what RFC 7519 asks. */
 export interface UserTokenRules {
   /** seconds from `iat` (without it, from now) to `exp` that a token may have */
-  longest_life?: number | null;
+  longest_life?: number | null | undefined;
   /** the `iss` that a token must have */
-  issuer?: string | null;
+  issuer?: string | null | undefined;
   /** the `aud` that a token must name */
-  audience?: string | null;
+  audience?: string | null | undefined;
   /** public keys of the issuer (RFC 7517: RS256, ES256) */
-  jwks?: Record<string, unknown> | null;
+  jwks?: Record<string, unknown> | null | undefined;
   /** where the issuer's public keys are fetched instead: https, public, cached for 10 minutes */
-  jwks_url?: string | null;
+  jwks_url?: string | null | undefined;
 }
 
 /** For which web app a VAPID key is to be made, and whom push services may write to. */
@@ -1382,9 +1382,9 @@ export interface Notice {
   /** what it is, and the way out */
   detail: string;
   /** whom it is about, if a user */
-  user_id?: string | null;
+  user_id?: string | null | undefined;
   /** which app it is about, if one */
-  app_id?: string | null;
+  app_id?: string | null | undefined;
 }
 
 /** A new endpoint. `events`: `*`, `call.*` or whole types. */
@@ -1392,9 +1392,9 @@ export interface WebhookIn {
   /** where events are sent: https, public */
   url: string;
   /** `*`, groups such as `call.*`, or types */
-  events?: string[];
+  events?: string[] | undefined;
   /** for people */
-  description?: string;
+  description?: string | undefined;
 }
 
 /** An endpoint of the backend, and how it does. */
@@ -1432,7 +1432,7 @@ export interface Webhooks {
 /** The same in another language; what is absent is as in the notification itself. */
 export interface WordsIn {
   /** its title */
-  title?: string | null;
+  title?: string | null | undefined;
   /** its text */
-  body?: string | null;
+  body?: string | null | undefined;
 }

@@ -10,7 +10,7 @@ export abstract class Operations extends Sender {
   }
 
   /** Revoke an API key, also the one that asks: within a second it is good for nothing. */
-  revokeApiKey(keyId: string, query: { confirm?: boolean } = {}): Promise<void> {
+  revokeApiKey(keyId: string, query: { confirm?: boolean | undefined } = {}): Promise<void> {
     return this.send<void>({ method: "DELETE", path: `/v1/api-keys/${segment(keyId)}`, repeatable: true, query });
   }
 
@@ -25,7 +25,7 @@ export abstract class Operations extends Sender {
   }
 
   /** Revoke a signing secret: within two seconds no user token signed with it is good. */
-  revokeSigningSecret(kid: string, query: { confirm?: boolean } = {}): Promise<void> {
+  revokeSigningSecret(kid: string, query: { confirm?: boolean | undefined } = {}): Promise<void> {
     return this.send<void>({ method: "DELETE", path: `/v1/signing-secrets/${segment(kid)}`, repeatable: true, query });
   }
 
@@ -33,12 +33,12 @@ export abstract class Operations extends Sender {
    * The tenant's calls, the newest first. A page may be short and still have a next one.
    * `since` and `until` bound `created_at`, the latter exclusively.
    */
-  listCalls(query: { user_id?: string | null; state?: "ringing" | "active" | "ended" | null; reason?: "completed" | "cancelled" | "declined" | "busy" | "missed" | "unreachable" | "alone" | "max_duration" | "ended_by_server" | "failed" | null; type?: string | null; since?: string | null; until?: string | null; limit?: number } = {}): AsyncIterable<ListedCall> {
+  listCalls(query: { user_id?: string | null | undefined; state?: "ringing" | "active" | "ended" | null | undefined; reason?: "completed" | "cancelled" | "declined" | "busy" | "missed" | "unreachable" | "alone" | "max_duration" | "ended_by_server" | "failed" | null | undefined; type?: string | null | undefined; since?: string | null | undefined; until?: string | null | undefined; limit?: number | undefined } = {}): AsyncIterable<ListedCall> {
     return this.pages<ListedCall>({ method: "GET", path: `/v1/calls`, repeatable: true, query }, "calls");
   }
 
   /** Ring: start a call, or ring more members of a live one. Returns the call. */
-  ring(body: RingIn, options: { idempotencyKey?: string } = {}): Promise<Call> {
+  ring(body: RingIn, options: { idempotencyKey?: string | undefined } = {}): Promise<Call> {
     return this.send<Call>({ method: "POST", path: `/v1/calls`, repeatable: true, body, keyed: true, idempotencyKey: options.idempotencyKey });
   }
 
@@ -46,7 +46,7 @@ export abstract class Operations extends Sender {
    * A user's own calls, the newest first, with direction, what was missed, and what is unseen.
    * By a key, or by the user's own token. The first page says how many are missed and unseen.
    */
-  listUserCalls(userId: string, query: { direction?: "incoming" | "outgoing" | null; missed?: boolean | null; state?: "ringing" | "active" | "ended" | null; type?: string | null; since?: string | null; until?: string | null; limit?: number } = {}): AsyncIterable<PastCall> {
+  listUserCalls(userId: string, query: { direction?: "incoming" | "outgoing" | null | undefined; missed?: boolean | null | undefined; state?: "ringing" | "active" | "ended" | null | undefined; type?: string | null | undefined; since?: string | null | undefined; until?: string | null | undefined; limit?: number | undefined } = {}): AsyncIterable<PastCall> {
     return this.pages<PastCall>({ method: "GET", path: `/v1/users/${segment(userId)}/calls`, repeatable: true, query }, "calls");
   }
 
@@ -131,7 +131,7 @@ export abstract class Operations extends Sender {
   }
 
   /** A user's devices, the newest first; of each token the last four digits. */
-  listDevices(query: { user_id?: string | null } = {}): Promise<Devices> {
+  listDevices(query: { user_id?: string | null | undefined } = {}): Promise<Devices> {
     return this.send<Devices>({ method: "GET", path: `/v1/devices`, repeatable: true, query });
   }
 
@@ -168,7 +168,7 @@ export abstract class Operations extends Sender {
   }
 
   /** Remove a device with its tokens: it will not ring again. */
-  removeDevice(deviceId: string, query: { user_id?: string | null } = {}): Promise<void> {
+  removeDevice(deviceId: string, query: { user_id?: string | null | undefined } = {}): Promise<void> {
     return this.send<void>({ method: "DELETE", path: `/v1/devices/${segment(deviceId)}`, repeatable: true, query });
   }
 
@@ -202,7 +202,7 @@ export abstract class Operations extends Sender {
   }
 
   /** Every credential, the newest first; of one app if `app_id` is given. */
-  listCredentials(query: { app_id?: string | null } = {}): Promise<Credentials> {
+  listCredentials(query: { app_id?: string | null | undefined } = {}): Promise<Credentials> {
     return this.send<Credentials>({ method: "GET", path: `/v1/credentials`, repeatable: true, query });
   }
 
@@ -238,7 +238,7 @@ export abstract class Operations extends Sender {
    * Delete it and its private key for good. The last working one, and a VAPID key that
    * browsers know, want `?confirm=true`.
    */
-  deleteCredential(credentialId: string, query: { confirm?: boolean } = {}): Promise<void> {
+  deleteCredential(credentialId: string, query: { confirm?: boolean | undefined } = {}): Promise<void> {
     return this.send<void>({ method: "DELETE", path: `/v1/credentials/${segment(credentialId)}`, repeatable: true, query });
   }
 
@@ -261,7 +261,7 @@ export abstract class Operations extends Sender {
   }
 
   /** Who did what, when and from where, the newest first. `cursor` is `next_cursor` of before. */
-  readAuditLog(query: { limit?: number; target?: string | null } = {}): AsyncIterable<AuditLine> {
+  readAuditLog(query: { limit?: number | undefined; target?: string | null | undefined } = {}): AsyncIterable<AuditLine> {
     return this.pages<AuditLine>({ method: "GET", path: `/v1/audit`, repeatable: true, query }, "audit");
   }
 
@@ -296,12 +296,12 @@ export abstract class Operations extends Sender {
   }
 
   /** What was sent to a webhook, or waits to be, the newest first. */
-  listDeliveries(webhookId: string, query: { state?: "pending" | "sending" | "delivered" | "failed" | null; limit?: number } = {}): AsyncIterable<Delivery> {
+  listDeliveries(webhookId: string, query: { state?: "pending" | "sending" | "delivered" | "failed" | null | undefined; limit?: number | undefined } = {}): AsyncIterable<Delivery> {
     return this.pages<Delivery>({ method: "GET", path: `/v1/webhooks/${segment(webhookId)}/deliveries`, repeatable: true, query }, "deliveries");
   }
 
   /** Every try, with the beginning of what the endpoint answered, the newest first. */
-  listAttempts(webhookId: string, query: { event_id?: string | null; limit?: number } = {}): AsyncIterable<Attempt> {
+  listAttempts(webhookId: string, query: { event_id?: string | null | undefined; limit?: number | undefined } = {}): AsyncIterable<Attempt> {
     return this.pages<Attempt>({ method: "GET", path: `/v1/webhooks/${segment(webhookId)}/attempts`, repeatable: true, query }, "attempts");
   }
 

@@ -10,17 +10,17 @@ export interface Options {
   /** Who acts. A function is asked again when the server refuses what it gave. */
   credential: Credential;
   /** Milliseconds for each try. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** What to ask. `keyed`: it carries an idempotency key; `repeatable`: twice does no harm. */
 export interface Request {
   method: string;
   path: string;
-  repeatable?: boolean;
-  query?: Record<string, unknown>;
-  body?: unknown;
-  keyed?: boolean;
+  repeatable?: boolean | undefined;
+  query?: Record<string, unknown> | undefined;
+  body?: unknown | undefined;
+  keyed?: boolean | undefined;
   idempotencyKey?: string | undefined;
 }
 

@@ -7,13 +7,13 @@ export interface TokenOptions {
   kid: string;
   userId: string;
   /** Seconds for which it is good: 3,600 by default. */
-  expiresIn?: number;
+  expiresIn?: number | undefined;
   /** What it is good for; all that users may without. */
-  scopes?: string[];
-  issuer?: string;
-  audience?: string;
+  scopes?: string[] | undefined;
+  issuer?: string | undefined;
+  audience?: string | undefined;
   /** Unix milliseconds: `Date.now() + ringline.clockOffset` where this clock may be wrong. */
-  now?: number;
+  now?: number | undefined;
 }
 
 /** A token with which this user's app may act: a JWT (RFC 7519) by HS256, signed here. */

@@ -9,9 +9,9 @@ export interface WebhookOptions {
   /** `whsec_...`; while one is being rotated, both. */
   secret: string | string[];
   /** Seconds since it was signed: 300 by default. */
-  tolerance?: number;
+  tolerance?: number | undefined;
   /** Unix milliseconds. */
-  now?: number;
+  now?: number | undefined;
 }
 
 /**

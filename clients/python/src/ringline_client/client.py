@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,9 +32,8 @@ class _Clock:
     offset = 0.0
 
     def learn(self, headers: httpx.Headers) -> None:
-        try:
-            told = parsedate_to_datetime(headers["Date"]).timestamp()
-        except (KeyError, ValueError):
+        told = requests.http_date(headers.get("Date", ""))
+        if told is None:
             return
         ahead = told - time.time()
         self.offset = ahead if abs(ahead) > 1 else 0.0  # `Date` has whole seconds

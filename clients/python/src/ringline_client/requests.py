@@ -6,6 +6,7 @@ import uuid
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
@@ -79,10 +80,17 @@ def _asked(retry_after: str) -> float:
     """What a `Retry-After` asks, in seconds or as a date (RFC 9110, 10.2.3); 0 where nothing."""
     if retry_after.isascii() and retry_after.isdigit():
         return float(retry_after)
+    at = http_date(retry_after)
+    return 0.0 if at is None else max(at - time.time(), 0.0)
+
+
+def http_date(text: str) -> float | None:
+    """A date of HTTP's (RFC 9110, 5.6.7) in Unix seconds; None for what is none."""
     try:
-        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
-    except ValueError:
-        return 0.0
+        found = parsedate_to_datetime(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
 
 
 def wait_after_silence(request: Request, tries: int, *, sent: bool) -> float | None:
