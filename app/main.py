@@ -66,6 +66,13 @@ log = structlog.get_logger(__name__)
 
 BODY_LIMIT = 256 * 1024
 CREDENTIAL_LIMIT = 1024 * 1024
+ASKED_ACROSS = (
+    "Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID",
+    "traceparent", "tracestate", "X-Request-ID",
+)  # fmt: skip
+"""Headers with which a page of another origin may ask."""
+TOLD_ACROSS = ("Date", "ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
+"""Headers that it may read: by `Date` the client sets its clock, by `Retry-After` it waits."""
 
 
 class UnsafeSettings(Exception):
@@ -170,7 +177,8 @@ def _add_middleware(app: FastAPI, chosen: Settings) -> None:
             CORSMiddleware,
             allow_origins=chosen.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            allow_headers=list(ASKED_ACROSS),
+            expose_headers=list(TOLD_ACROSS),
         )
     app.add_middleware(HeadAsGet)
     app.add_middleware(TrustedProxies, networks=chosen.trusted_proxies)

@@ -36,5 +36,10 @@ phone.on("connection", (open) => say("connection", open));
 phone.on("error", (error) => say("error", error.name));
 phone.on("ring", () => { throw new Error("the page's own fault"); });
 phone.on("ring", ({ uuid }) => say("ring", uuid, errors.length));
-phone.on("stop", ({ uuid }, reason) => (say("stop", uuid, reason), phone.stop(), say("end")));
+phone.on("stop", ({ uuid }, reason) => {
+  say("stop", uuid, reason);
+  say("clock", Math.abs(Date.parse("2026-11-21T08:00:00Z") - Date.now() - phone.clockOffset) < 60_000);
+  phone.stop();
+  say("end");
+});
 phone.start();

@@ -38,6 +38,7 @@ async def test_a_phone_in_a_page(odd: tuple[OddServer, str], typescript_project:
     assert "error" not in said
     assert said["ring"] == ["u-1", 1]  # one handler has thrown, the other is told all the same
     assert said["stop"] == ["u-1", 4]  # by this device, and not by this page
+    assert said["clock"] == [True]  # no `Date` was read: the first message says the time as well
     assert page.said.count(["connection", True]) == 2  # not to a page of the network
     assert server.streams == 3
     assert {token for _, token in server.asked} == {"rl_sk_x", "good"}

@@ -48,6 +48,26 @@ async def test_other_origins_read_nothing(settings, runtime) -> None:
             assert "access-control-allow-credentials" not in answer.headers
 
 
+async def test_a_page_of_another_origin_may_read_what_its_client_goes_by(settings, runtime) -> None:
+    """By `Date` the client sets its clock, by `Retry-After` it waits; a browser hides what is not named."""
+    page = {"Origin": "https://app.example.com"}
+    app = app_of(settings.model_copy(update={"cors_origins": ["https://app.example.com"]}))
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(app.router.lifespan_context(app))
+        visitor = await Site(app, runtime, stack).visitor()
+        answer = await visitor.get("/v1/settings", headers=page)
+        exposed = set(answer.headers["access-control-expose-headers"].lower().split(", "))
+        assert {"date", "retry-after", "etag", "x-request-id"} <= exposed
+        for asked in ("traceparent", "if-none-match", "last-event-id, authorization"):
+            wish = {
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": asked,
+            }
+            assert (await visitor.options("/v1/calls", headers=page | wish)).status_code == 200, (
+                asked
+            )
+
+
 async def test_the_api_takes_no_cookie(site: Site) -> None:
     owner = await site.admin()
     for method, path in (("GET", "/v1/settings"), ("PUT", "/v1/settings"), ("POST", "/v1/calls")):

@@ -43,7 +43,16 @@ export function openerOf(door: Door, which: Which): Opener {
     Object.assign(headers, await door.authorization());
     const answer = await fetch(address, { headers, signal, cache: "no-store" });
     door.learn(answer.headers.get("Date"));
-    yield* readSse(answer, listener);
+    for await (const messages of readSse(answer, listener)) {
+      tellTime(messages); // a page of another origin may not read `Date`
+      yield messages;
+    }
+  }
+
+  function tellTime(messages: StreamEvent[]): void {
+    for (const { type, body } of messages) {
+      if (type === "pong" || type === "snapshot") door.learn(body["at"] ?? null);
+    }
   }
 
   /** The first message says who is calling: no token stands in an address. */
@@ -76,9 +85,7 @@ export function openerOf(door: Door, which: Which): Opener {
         if (!told.length) return closedBy(over!.code, over!.reason);
         if (first) listener.opened();
         const now = told.splice(0);
-        for (const { type, body } of now) {
-          if (type === "pong" || type === "snapshot") door.learn(body["at"]);
-        }
+        tellTime(now);
         yield now.filter(({ type }) => type !== "pong");
       }
     } finally {

@@ -18,7 +18,16 @@ export function openerOf(door, which) {
         Object.assign(headers, await door.authorization());
         const answer = await fetch(address, { headers, signal, cache: "no-store" });
         door.learn(answer.headers.get("Date"));
-        yield* readSse(answer, listener);
+        for await (const messages of readSse(answer, listener)) {
+            tellTime(messages);
+            yield messages;
+        }
+    }
+    function tellTime(messages) {
+        for (const { type, body } of messages) {
+            if (type === "pong" || type === "snapshot")
+                door.learn(body["at"] ?? null);
+        }
     }
     async function* socket(after, signal, listener) {
         const token = (await door.authorization()).Authorization.replace("Bearer ", "");
@@ -47,10 +56,7 @@ export function openerOf(door, which) {
                 if (first)
                     listener.opened();
                 const now = told.splice(0);
-                for (const { type, body } of now) {
-                    if (type === "pong" || type === "snapshot")
-                        door.learn(body["at"]);
-                }
+                tellTime(now);
                 yield now.filter(({ type }) => type !== "pong");
             }
         }
