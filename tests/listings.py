@@ -3,6 +3,7 @@
 `tests/reference.py` writes them with the others, as `make reference` does.
 """
 
+import functools
 import json
 import re
 from collections import defaultdict
@@ -51,12 +52,17 @@ def _cell(text: str) -> str:
     return "`".join(part if n % 2 else part.replace("<", "\\<") for n, part in enumerate(parts))
 
 
-def commands(group: Any = None, before: str = "ringline") -> Iterator[tuple[str, Any]]:
+@functools.cache
+def commands() -> tuple[tuple[str, Any], ...]:
     """(words, command) of all there are."""
-    for name, one in (group or typer.main.get_command(cli)).commands.items():
+    return tuple(_commands(typer.main.get_command(cli), "ringline"))
+
+
+def _commands(group: Any, before: str) -> Iterator[tuple[str, Any]]:
+    for name, one in group.commands.items():
         words = f"{before} {name}"
         if hasattr(one, "commands"):
-            yield from commands(one, words)
+            yield from _commands(one, words)
         else:
             yield words, one
 

@@ -1,5 +1,6 @@
 """The rules, the board, which metrics they read, and commands that papers and files name."""
 
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,14 +23,20 @@ def names_in(text: str) -> set[str]:
     return set(re.findall(r"\bringline_\w+", text))
 
 
-def check_command(words: Sequence[str]) -> None:
-    """Fail unless these are a command of ours with options that it has."""
+@functools.cache
+def _ours() -> Any:
+    """All commands: to make them takes some hundredths of a second."""
     import typer
 
     from app.cli.commands import app
 
+    return typer.main.get_command(app)
+
+
+def check_command(words: Sequence[str]) -> None:
+    """Fail unless these are a command of ours with options that it has."""
     left: list[str] = list(words)
-    found: Any = typer.main.get_command(app)
+    found: Any = _ours()
     while hasattr(found, "commands") and left:
         found = found.commands[left.pop(0)]
     known = {name for one in found.params for name in (*one.opts, *one.secondary_opts)}
