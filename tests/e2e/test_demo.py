@@ -56,7 +56,7 @@ def test_demo_rings_twice_over_and_leaves_nothing_running(tmp_path: Path) -> Non
         done = subprocess.run(
             [sys.executable, "-m", "app.cli", "demo", "--once", "--folder", str(folder)],
             env=a_servers_environment(), cwd=ROOT, capture_output=True, text=True, check=False,
-            timeout=100,
+            timeout=140,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         assert "RINGLINE_BROKER_URL, RINGLINE_DATABASE_URL" in done.stdout
