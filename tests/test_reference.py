@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
+import pytest_asyncio
 
 from app.api.openapi import PROBLEM_SCHEMA
 from app.api.problem_codes import CODES, OF_OPERATION
@@ -15,7 +15,7 @@ from app.main import create_app
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def reference() -> dict[str, Any]:
     app = create_app(Settings(environment="development"))
     transport = httpx.ASGITransport(app=app)
