@@ -42,10 +42,12 @@ class Line:
     data: dict[str, Any]
 
     def out(self, began: datetime) -> dict[str, Any]:
-        """As clients read it; `ms`: milliseconds since the call began."""
+        """As clients read it; `ms`: milliseconds since the call began, of which none is before it:
+        a push of a batch has its times to the millisecond.
+        """
         return {
             "at": rfc3339(self.at),
-            "ms": milliseconds(self.at) - milliseconds(began),
+            "ms": max(milliseconds(self.at) - milliseconds(began), 0),
             "kind": self.kind,
             "text": self.text,
             "user_id": self.user_id,
