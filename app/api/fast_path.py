@@ -33,7 +33,6 @@ from app.http.tracing import traced
 from app.http.unread import CHUNKED, ODD, repeated_member
 from app.http.whole import Door, Whole
 from app.infra.errors import AppError
-from app.infra.observe import DATABASE_CROWDED
 from app.infra.rate_limits import RateLimiter
 from app.tenants import rate_limits
 from app.tenants.caller import Caller
@@ -69,10 +68,9 @@ class FastPath(FastAPI):
             await super().__call__(scope, receive, send)
 
     def _turns_away(self) -> bool:
-        """Whether who comes now is told to come again; they are counted."""
+        """Whether who comes now is told to come again, which is an answer as any other."""
         turned_away: bool = self.state.runtime.database.turns_away()
         if turned_away:
-            DATABASE_CROWDED.inc()
             answered_with(HTTPStatus.SERVICE_UNAVAILABLE.value).inc()
         return turned_away
 

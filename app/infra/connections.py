@@ -136,11 +136,15 @@ class _Pool(AsyncAdaptedQueuePool):
         """Whether who comes now is not to be let in: it would wait in vain."""
         if self._waiting < CROWD * self.size():
             return False
-        now = time.monotonic()
-        if now >= self._in_vain + CALM_AFTER:
+        if time.monotonic() >= self._in_vain + CALM_AFTER:
             return False
-        self._in_vain = now
+        self._note_refusal()
         return True
+
+    def _note_refusal(self) -> None:
+        """Somebody is told to come again: here alone they are counted."""
+        self._in_vain = time.monotonic()
+        DATABASE_CROWDED.inc()
 
     def _do_get(self) -> ConnectionPoolEntry:
         if self.checkedout() < self.size():
@@ -157,8 +161,7 @@ class _Pool(AsyncAdaptedQueuePool):
             return super()._do_get()
         except PoolTimeout as error:
             if hurries:
-                self._in_vain = time.monotonic()
-                DATABASE_CROWDED.inc()
+                self._note_refusal()
                 raise DatabaseCrowded("others have waited for a connection for long") from error
             raise
         finally:

@@ -151,12 +151,17 @@ async def wait_for_one(database: Database) -> float:
         return time.monotonic() - begun
 
 
+def crowded() -> float:
+    return REGISTRY.get_sample_value("ringline_database_crowded_total") or 0.0
+
+
 async def test_where_others_have_waited_for_long_who_comes_is_told_so_soon(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who has gone meanwhile would be served, and the next too late again."""
     monkeypatch.setattr(connections, "CROWDED_FROM", 0.2)
     asked = Database(database, pool=1, patience=replace(ASKED, slot=30.0, crowded=0.1))
+    before = crowded()
     async with asked.autocommit():
         first = asyncio.create_task(wait_for_one(asked))
         await asyncio.sleep(0.25)
@@ -166,11 +171,14 @@ async def test_where_others_have_waited_for_long_who_comes_is_told_so_soon(
         assert 0.1 <= time.monotonic() - begun < 5
         assert not first.done()  # who came before that has the usual time
         assert not asked.turns_away()  # one waits
+        assert crowded() == before + 1  # who waited in vain
         others = [asyncio.create_task(wait_for_one(asked)) for _ in range(CROWD)]
         await asyncio.sleep(0)
         assert asked.turns_away()
+        assert crowded() == before + 2  # who was not let in
         found = await asyncio.gather(*others, return_exceptions=True)
         assert {type(one) for one in found} == {DatabaseCrowded}
+        assert crowded() == before + 2 + CROWD  # each of them once
     assert await first >= 0.25
     assert not asked.turns_away()
     assert await wait_for_one(asked) < 5
