@@ -121,7 +121,11 @@ BEGIN: Final = text("SELECT begin_calls(CAST(:asked AS jsonb))")
 
 
 def is_plain(change: Change, now: datetime) -> bool:
-    """Whether the function may write it: a small call that rings all whom it is to ring, now."""
+    """Whether a function may write it: a small call that rings all whom it is to ring, now.
+
+    Of what became of an order, once all that it names was read; what an order tells before that is
+    `at_once.may_be_at_once`, which spares reading in vain. `begin_pairs` asks for a shape alone.
+    """
     decision = change.decision
     return (
         decision.call.state is CallState.RINGING
@@ -145,8 +149,10 @@ async def begin(
     `now` and `tokens` are as they were found; `keys`: the answers to keep, for those that are
     taken. None: nothing is written, and the long way is left.
     """
+    if not all(is_plain(one, now) for one in changes):
+        return None
     function, asked = begin_pairs.BEGIN, begin_pairs.document(changes, now, tokens)
-    if asked is None and all(is_plain(one, now) for one in changes):
+    if asked is None:
         function, asked = BEGIN, document(changes, now, tokens)
     if asked is None:
         return None

@@ -171,23 +171,18 @@ def statements() -> dict[str, str]:
 BEGIN: Final = text("SELECT begin_pairs(CAST(:asked AS jsonb))")
 
 
-def is_pair(change: Change, now: datetime) -> bool:
-    """Whether it is a plain call (`begin.is_plain`) and a row of ROW says all of it."""
+def is_pair(change: Change) -> bool:
+    """Whether a row of ROW says all of a plain call (`begin.is_plain`)."""
     decision = change.decision
     if len(decision.rings) != 1 or len(decision.members) != 2 or len(decision.events) != 2:
         return False
     call, (started, ringing) = decision.call, decision.events
     callee = call.members[decision.rings[0].user_id]
     return (
-        call.state is CallState.RINGING
-        and not decision.settled
-        and change.stored.owed is None
-        and callee.state is MemberState.RINGING
-        and callee.suppressed is None
+        callee.state is MemberState.RINGING
         and call.members[call.caller_id].state is MemberState.JOINED
         and started.type is EventType.CALL_STARTED
         and ringing.type is EventType.RING_STARTED
-        and started.at == ringing.at == now
     )
 
 
@@ -197,7 +192,7 @@ def document(
     """What the function is asked to write, of plain calls of one tenant; None where it is not
     enough, as for a call of more than two."""
     tenant = changes[0].stored.tenant_id
-    if not all(one.stored.tenant_id == tenant and is_pair(one, now) for one in changes):
+    if not all(one.stored.tenant_id == tenant and is_pair(one) for one in changes):
         return None
     by_user: dict[str, dict[UUID, Row]] = {}
     for token in tokens:
