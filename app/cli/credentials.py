@@ -264,9 +264,22 @@ def rotate() -> None:
     done = with_runtime(lambda runtime: rotation.rotate(runtime, actor=actor(), say=step))
     lost = [f"not opened: {sentence}" for sentence in done.failed]
     head = f"{done.rewrapped} re-wrapped under the first key."
-    answer({"rewrapped": done.rewrapped, "failed": done.failed}, "\n".join([head, *lost]))
+    answer(
+        {"rewrapped": done.rewrapped, "failed": done.failed, "never_used": done.never_used},
+        "\n".join([head, *lost]),
+    )
     if done.failed:
         raise typer.Exit(1)
+    if done.never_used:
+        fail(_not_first(done.never_used[0]), code="key_not_first")
+
+
+def _not_first(name: str) -> str:
+    return (
+        f"nothing rests under the key `{name}`, nor ever did. If it is the new one, put it first in "
+        f"RINGLINE_SECRET_KEY ({name}:...,old:...), restart each process and run this again; if "
+        "it is one that you need no more, leave it out."
+    )
 
 
 @command(vault_app, "status")

@@ -24,6 +24,11 @@ log = structlog.get_logger(__name__)
 
 BATCH = 200
 
+ROTATED = text("""
+    SELECT DISTINCT jsonb_array_elements_text(detail -> 'from') AS key FROM audit
+    WHERE tenant_id = :server AND action = 'vault.rotate' AND detail ? 'from'
+""")
+"""Marks of keys from which something was once taken."""
 
 Say = Callable[[str], None]
 
@@ -34,10 +39,15 @@ def _silent(_sentence: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What a rotation did, over all sealed columns. `failed` names rows that no key here opens."""
+    """What a rotation did, over all sealed columns. `failed` names rows that no key here opens.
+
+    `never_used`: keys behind the first under which nothing rests, nor did when an earlier rotation
+    found it: a new key that was not put first, most likely.
+    """
 
     rewrapped: int
     failed: tuple[str, ...]
+    never_used: tuple[str, ...] = ()
 
 
 async def rotate(
@@ -47,17 +57,25 @@ async def rotate(
 
     Rows that do not open are reported and left as they are: their key must come back.
     """
-    rewrapped, failed = 0, []
+    rewrapped, failed, before = 0, [], set[str]()
     for column in vault.SEALED:
-        count, lost = await _rotate_column(runtime, column, batch)
+        count, lost, under = await _rotate_column(runtime, column, batch)
         rewrapped += count
+        before |= under
         say(f"{column.table}: {count} re-wrapped")
         failed += [f"{column.table} {row_id}: {why}" for row_id, why in lost]
     async with runtime.database.transaction() as session:
-        detail = {"rewrapped": rewrapped, "failed": len(failed)}
+        detail = {"rewrapped": rewrapped, "failed": len(failed), "from": sorted(before)}
         await record(session, actor, WHOLE_SERVER, "vault.rotate", "vault", detail)
+        rows = await many(session, ROTATED, {"server": WHOLE_SERVER})
     log.info("vault_rotated", rewrapped=rewrapped, failed=len(failed))
-    return Rotation(rewrapped, tuple(failed))
+    ring, known = runtime.keyring, {row["key"] for row in rows}
+    never = [
+        name
+        for mark, name in ring.names.items()
+        if mark != ring.current and not known & {mark, name} and not failed
+    ]
+    return Rotation(rewrapped, tuple(failed), tuple(never))
 
 
 async def usage(runtime: Runtime) -> dict[str, dict[str, int]]:
@@ -91,8 +109,9 @@ async def marks(session: Connection) -> set[str]:
 
 async def _rotate_column(
     runtime: Runtime, column: SealedColumn, batch: int
-) -> tuple[int, list[tuple[UUID, str]]]:
-    rewrapped = 0
+) -> tuple[int, list[tuple[UUID, str]], set[str]]:
+    """How many rows, which did not open, and the marks of the keys under which the others were."""
+    rewrapped, under = 0, set[str]()
     failed: list[tuple[UUID, str]] = []
     after = UUID(int=0)
     current = vault.head(runtime.keyring.current)
@@ -101,9 +120,10 @@ async def _rotate_column(
             values = {"after": after, "head": current, "size": len(current), "limit": batch}
             rows = await many(session, _selecting(column), values)
             if not rows:
-                return rewrapped, failed
+                return rewrapped, failed, under
             done, lost = await asyncio.to_thread(_rewrap, runtime.keyring, column.purpose, rows)
             failed += lost
+            under |= {vault.mark_of(old) for _, old, _ in done}
             if done:
                 result = await session.execute(_setting(column), _columns(done))
                 rewrapped += result.rowcount

@@ -159,6 +159,11 @@ def head(mark: str) -> bytes:
     return bytes((VERSION, len(mark))) + mark.encode()
 
 
+def mark_of(sealed: bytes) -> str:
+    """The mark of the key that it rests under; of version 1, what the settings called that key."""
+    return sealed[2 : 2 + sealed[1]].decode(errors="replace")
+
+
 def digest(secret: str) -> bytes:
     """How high-entropy secrets (API keys) are stored: SHA-256, compared by equality of digests."""
     return hashlib.sha256(secret.encode()).digest()

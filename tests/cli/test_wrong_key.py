@@ -41,7 +41,14 @@ def test_every_command_that_needs_the_key_says_so_in_one_sentence(environment) -
     assert "opens nothing" in ringline(wrong, "doctor", status=1)
     # the README's way to a new key, from a lone one, and to the new one alone
     both = environment | {"RINGLINE_SECRET_KEY": f"new:{OTHER},old:{STRONG}"}
-    assert "re-wrapped" in ringline(both, "vault", "rotate")
+    behind = environment | {"RINGLINE_SECRET_KEY": f"old:{STRONG},new:{OTHER}"}
+    for _ in range(2):
+        said = " ".join(ringline(behind, "vault", "rotate", status=1).split())
+        assert "nothing rests under the key `new`" in said
+        assert "put it first in RINGLINE_SECRET_KEY (new:...,old:...)" in said
+        assert OTHER not in said
+    for done in ("2 re-wrapped", "0 re-wrapped"):  # may be run again, whatever is there no more
+        assert done in ringline(both, "vault", "rotate")
     assert " old " not in ringline(both, "vault", "status")
     assert "new" in ringline(both, "vault", "status")
     ringline(wrong, "vault", "status")

@@ -61,7 +61,17 @@ async def test_every_row_of_every_table_is_wrapped_anew(
             assert b"PRIVATE KEY" in decrypt(new_alone.keyring, usable).material
     token, _ = await tenants.user_token(new_alone, tenant, "alice", 60)
     assert token
-    assert (await rotation.rotate(both)).rewrapped == 0
+    assert await rotation.rotate(both) == rotation.Rotation(0, ())
+
+
+async def test_a_key_that_was_never_first_is_told_of(both, runtime, tenant):
+    """Also where an older one's rows came under the first meanwhile, and until it is first."""
+    ring = both.keyring
+    (old,) = (mark for mark in ring.keys if mark != ring.current)
+    behind = dataclasses.replace(both, keyring=dataclasses.replace(ring, current=old))
+    assert (await rotation.rotate(behind)).never_used == ("2026",)
+    assert (await rotation.rotate(both)).never_used == ()
+    assert (await rotation.rotate(behind)).never_used == ()  # back again: both have been in use
 
 
 async def test_a_row_that_does_not_open_is_named_and_left(both, runtime, tenant, simulator, query):
