@@ -1,7 +1,8 @@
 """How commands answer: to people in columns, to machines (`--json`) in one JSON document.
 
 An answer goes to stdout, and nothing else does; what is said meanwhile, and what went wrong, goes
-to stderr. Columns are as wide as what stands in them: an id that is cut cannot be used.
+to stderr. Columns are as wide as what stands in them: an id that is cut cannot be used. What others
+have sent reaches no terminal raw: what one would obey is shown.
 """
 
 import functools
@@ -13,6 +14,8 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+
+from app.core.text import escaped, escaped_json
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
 
@@ -69,24 +72,29 @@ def command(group: typer.Typer, name: str) -> Callable[[Callable[..., Any]], Cal
 def answer(data: Any, human: str | Callable[[], None]) -> None:
     """Answer with `data` as JSON, or with a text, or by what a function prints."""
     if wants_json():
-        options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
-        sys.stdout.write(orjson.dumps(data, default=str, option=options).decode() + "\n")
+        sys.stdout.write(in_json(data) + "\n")
     elif isinstance(human, str):
-        sys.stdout.write(human.rstrip("\n") + "\n")
+        sys.stdout.write(escaped(human.rstrip("\n")) + "\n")
     else:
         human()
+
+
+def in_json(data: Any) -> str:
+    """JSON, indented."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+    return escaped_json(orjson.dumps(data, default=str, option=options).decode())
 
 
 def step(sentence: str) -> None:
     """Say, on stderr, what is being done; nothing when a machine asks."""
     if not wants_json():
-        sys.stderr.write(sentence + "\n")
+        sys.stderr.write(escaped(sentence) + "\n")
         sys.stderr.flush()
 
 
 def columns(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table of which nothing is cut: two spaces between columns."""
-    lines = [list(names), *([str(cell) for cell in row] for row in rows)]
+    lines = [list(names), *([escaped(str(cell), line=True) for cell in row] for row in rows)]
     widths = [max(len(line[n]) for line in lines) for n in range(len(names))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

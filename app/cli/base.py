@@ -9,17 +9,19 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import orjson
 import typer
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from app.audit.log import Actor
 from app.cli.answers import wants_json
 from app.cli.faults import REFUSED
+from app.core.text import escaped
 from app.credentials import key_check
 from app.http.problems import NO_OBJECT, field_errors, sentence_of
 from app.infra import clock
@@ -45,8 +47,18 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+
+class _Terminal(Console):
+    """A console that obeys its own marks alone, and nothing in a text that it is given."""
+
+    def render_str(self, text: str, *args: Any, **how: Any) -> Text:
+        """A text with marks, as in a cell of a table."""
+        return super().render_str(escaped(text), *args, **how)
+
+
+out = _Terminal(highlight=False)
+err = _Terminal(stderr=True, highlight=False)
 
 
 def group(name: str, sentence: str) -> typer.Typer:

@@ -276,8 +276,8 @@ def rotate() -> None:
 
 def _not_first(name: str) -> str:
     return (
-        f"nothing rests under the key `{name}`, nor ever did. If it is the new one, put it first in "
-        f"RINGLINE_SECRET_KEY ({name}:...,old:...), restart each process and run this again; if "
+        f"nothing rests under the key `{name}`, nor ever did. If it is the new one, put it first "
+        f"in RINGLINE_SECRET_KEY ({name}:...,old:...), restart each process and run this again; if "
         "it is one that you need no more, leave it out."
     )
 

@@ -8,10 +8,11 @@ from uuid import UUID
 
 import typer
 from pydantic import ValidationError
+from rich.highlighter import JSONHighlighter
 from rich.markup import escape
 
 from app.calls import service as calls
-from app.cli.answers import answer, command
+from app.cli.answers import answer, command, in_json
 from app.cli.base import err, fail, group, out, with_runtime
 from app.cli.files import text_in
 from app.core.language import language_tag
@@ -136,7 +137,7 @@ def _preview_web(call: str | None, tenant: str | None) -> None:
 
 
 def _show(body: bytes, most: int, prepared: Prepared) -> None:
-    out.print_json(json.dumps(json.loads(body)))
+    out.print(JSONHighlighter()(in_json(json.loads(body))), soft_wrap=True)
     out.print(f"\n{len(body):,} of {most:,} bytes; room for a call token: {TOKEN_ROOM}")
     if prepared.trimmed:
         out.print(f"[yellow]cut to fit:[/] {', '.join(prepared.trimmed)}")
@@ -168,7 +169,7 @@ def notification(
     def human() -> None:
         for service, body in bodies.items():
             out.print(_TITLES[service])
-            out.print_json(json.dumps(json.loads(body)))
+            out.print(JSONHighlighter()(in_json(json.loads(body))), soft_wrap=True)
             most = WEB_LIMIT if service == "webpush" else OTHER_LIMIT
             out.print(f"{len(body):,} of {most:,} bytes\n")
 

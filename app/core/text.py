@@ -6,6 +6,7 @@ what follows. The set is written down here and asks no Unicode table of the inte
 text is the same name on every Python.
 
 Other text must only be storable: PostgreSQL holds no U+0000, and UTF-8 no half a surrogate pair.
+So what others have sent may hold anything that a terminal obeys: there `escaped` shows it.
 """
 
 import re
@@ -25,6 +26,11 @@ _SEEN: Final = re.compile(
     "\ufe00-\ufe0f\U000e0000-\U000e0fff]"  # variation selectors and tags
 )
 """What leaves something to be seen; without it a call screen shows a call of nobody."""
+_OBEYED: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # Cc but for tab and line feed; ESC, and CSI in one byte
+    "\u2028\u2029\u202a-\u202e\u2066-\u2069]"  # line breaks, and what turns the direction
+)
+_BREAKS: Final = str.maketrans({"\n": "\\n", "\t": "\\t"})
 _UNSTORABLE: Final = re.compile(f"[\x00{_SURROGATES}]+")
 
 
@@ -46,6 +52,27 @@ def is_storable(text: str) -> bool:
 def storable(text: str) -> str:
     """Text of others, cleaned where it is read: what nothing can hold becomes U+FFFD."""
     return _UNSTORABLE.sub("\ufffd", text)
+
+
+def escaped(text: str, *, line: bool = False) -> str:
+    """Text as a terminal may be given it: what one obeys is seen, as `\\x1b` or `\\u202e`.
+
+    `line`: it is a part of a line, which line feeds and tabs would end.
+    """
+    if not text.isprintable():
+        text = _OBEYED.sub(_seen, text)
+    return text.translate(_BREAKS) if line else text
+
+
+def _seen(found: re.Match[str]) -> str:
+    return ascii(found[0])[1:-1]
+
+
+def escaped_json(text: str) -> str:
+    """JSON that says the same, and that no terminal obeys; serialisers escape U+0000 to U+001F."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return _OBEYED.sub(lambda one: f"\\u{ord(one[0]):04x}", text)
 
 
 def is_header(text: str) -> bool:

@@ -14,6 +14,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from structlog.contextvars import get_contextvars
 
+from app.core.text import escaped, escaped_json
 from app.infra.repeats import Repeats
 
 SECRET_WORDS = ("authorization", "password", "secret", "private", "pem", "p8", "sealed", "api_key")
@@ -114,7 +115,7 @@ def set_up_logging(level: str = "info", style: str = "json") -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer(serializer=_json)
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else _on_a_terminal(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
     )
     handler = Lines(sys.stderr, renderer)
     handler.addFilter(Repeats())
@@ -203,7 +204,25 @@ def _method(level: int) -> str:
 
 
 def _json(event: Any, **_options: Any) -> str:
-    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    line = orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    return escaped_json(line)
+
+
+LINES = ("exception", "stack")
+"""What a line says in several lines."""
+
+
+def _on_a_terminal(renderer: Any) -> Any:
+    """A renderer for people, whose terminal obeys nothing of what others have sent."""
+
+    def render(logger: Any, method: str, event: Mapping[str, Any]) -> Any:
+        shown = {
+            name: escaped(value, line=name not in LINES) if isinstance(value, str) else value
+            for name, value in event.items()
+        }
+        return renderer(logger, method, shown)
+
+    return render
 
 
 PUSHES = Counter(

@@ -260,6 +260,28 @@ def test_a_name_is_written_on_a_terminal_that_lacks_its_letters(database: str) -
     assert [one["name"] for one in json.loads(machine[2])] == [name]
 
 
+async def test_a_terminal_obeys_nothing_of_what_is_shown(database: str) -> None:
+    """Whatever has come to rest, as before names were cleaned or by somebody else's hand."""
+    env = settings(database_url=database)
+    sent = "\x1b]0;x\x07\x1b[2J\u009b3m\u202e\u2066evil\nSecond\trow"
+    (made,) = run([["tenant", "create", "acme", "--json"]], env)
+    tenant = json.loads(made[2])["id"]
+    away = Database(env["RINGLINE_DATABASE_URL"])
+    async with away.transaction() as session:
+        await session.execute(text("UPDATE tenants SET name = :sent"), {"sent": sent})
+    await away.close()
+    asked = [["tenant", "list"], ["tenant", "show", tenant], ["tenant", "list", "--json"],
+             ["user", "show", "\x1b[2J", "--tenant", tenant], ["tenant", "show", sent]]  # fmt: skip
+    for words, _, out, err in run(asked, env):
+        said = out + err
+        assert not {"\x1b", "\x07", "\u009b", "\u202e", "\u2066"} & set(said), words
+        if "--json" in words:
+            assert [one["name"] for one in json.loads(out)] == [sent]
+        elif words[1] == "list":
+            assert r"\x1b]0;x\x07\x1b[2J\x9b3m\u202e\u2066evil\nSecond\trow" in out
+            assert len(out.splitlines()) == 2
+
+
 def test_an_address_that_cannot_be_had_is_named(database: str) -> None:
     env = settings(database_url=database)
     with socket.socket() as other:

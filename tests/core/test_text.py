@@ -1,11 +1,12 @@
 """What a name is: every assigned character, but for a fixed set."""
 
+import json
 import sys
 import unicodedata
 
 import pytest
 
-from app.core.text import clean_name, is_plain, is_storable, storable
+from app.core.text import clean_name, escaped, escaped_json, is_plain, is_storable, storable
 
 UNFIT = {
     *range(0x20),
@@ -78,3 +79,21 @@ def test_a_name_is_one_that_can_be_seen() -> None:
             assert clean_name(chr(point)) == chr(point), hex(point)
         elif kind == "Zs":
             assert clean_name(chr(point)) == "", hex(point)
+
+
+def test_nothing_that_a_terminal_obeys_is_left_and_every_language_is() -> None:
+    obeyed = UNFIT - {9, 10} - {*range(0xD800, 0xE000)} | {*range(0x2066, 0x206A)}
+    for point in range(sys.maxunicode + 1):
+        character = chr(point)
+        assert (character in escaped(character)) == (point not in obeyed), hex(point)
+    assert escaped("a\x1b[2J\u202eb\r") == r"a\x1b[2J\u202eb\r"
+    assert escaped("one\n\ttwo") == "one\n\ttwo"
+    assert escaped("one\n\ttwo", line=True) == r"one\n\ttwo"
+
+
+def test_json_says_the_same_with_nothing_that_a_terminal_obeys() -> None:
+    said = {"name": "\x7f\x9b2J\u2028\u202e\u2066 \u05d0\u200d\U0001f600"}
+    shown = escaped_json(json.dumps(said, ensure_ascii=False, indent=2))
+    assert json.loads(shown) == said
+    assert escaped(shown) == shown
+    assert "\u05d0\u200d\U0001f600" in shown

@@ -158,3 +158,21 @@ async def test_who_listens_beside_us_is_told_by_a_logger() -> None:
     set_up_logging("info")
     logging.getLogger().addHandler(logging.Handler())
     assert not write_soon("ours", logging.INFO, "said", {})
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_no_terminal_obeys_what_a_line_quotes(style: str, capsys) -> None:
+    """Nor takes what somebody has sent for a line of ours."""
+    set_up_logging("debug", style)
+    sent = "\x1b]0;x\x07\x9b2J\u202e\nall is well"
+    structlog.get_logger("ours").info("said", user_id=sent, short="\x1b[2J", nested={"a": sent})
+    logging.getLogger("library").warning("failed for %s", sent)
+    try:
+        raise ValueError(sent)
+    except ValueError:
+        structlog.get_logger("ours").exception("went_wrong")
+    shown = capsys.readouterr().err
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
+    assert ("\nall is well" in shown) == (style == "text")  # a traceback has lines of its own
+    assert shown.count("\nall is well") <= 1
+    assert "u202e" in shown
