@@ -75,6 +75,26 @@ def escaped_json(text: str) -> str:
     return _OBEYED.sub(lambda one: f"\\u{ord(one[0]):04x}", text)
 
 
+_OPENS: Final = re.compile("[\u2066-\u2068]")
+_ISOLATES: Final = re.compile("[\u2066-\u2069]")
+
+
+def isolated(text: str) -> str:
+    """Text as a part of other text, whose order its own direction does not turn (UAX #9).
+
+    For plain text that people read; HTML has `<bdi>`. An isolate of its own that it does not close,
+    or closes twice, would end ours or swallow what follows: such are taken out.
+    """
+    opened = 0
+    for mark in _ISOLATES.findall(text):
+        opened += 1 if _OPENS.match(mark) else -1
+        if opened < 0:
+            break
+    if opened:
+        text = _ISOLATES.sub("", text)
+    return f"\u2068{text}\u2069"
+
+
 def is_header(text: str) -> bool:
     """Whether this stays within the line of one header, and any server reads it alike."""
     return text.isascii() and text.isprintable()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.calls.history import History
+from app.core.text import isolated
 from app.core.words import SAID, UNSENT, of_push, of_retired
 from app.dashboard.words import duration, hindrances, service_of_token
 from app.infra.db import Row
@@ -55,7 +56,7 @@ def _why_nobody(tokens: Sequence[Row]) -> str:
 
 def _name(n: int, pushes: Sequence[Row]) -> str:
     if pushes[n]["device_name"]:
-        return str(pushes[n]["device_name"])
+        return isolated(str(pushes[n]["device_name"]))
     if len(pushes) == 1:
         return f"the phone whose token ends in {pushes[n]['ending']}"
     place = ORDINALS[n] if n < len(ORDINALS) else f"{n + 1}th"

@@ -1,7 +1,7 @@
 """Rendering: templates, what every page is given, headers, and how an error looks to a person."""
 
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,9 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
+from app.core.text import isolated
 from app.dashboard import words
 from app.dashboard.standing import UNKNOWN
 from app.dashboard.typed import filled
@@ -50,6 +52,27 @@ class SignInNeeded(Exception):
     """Nobody has signed in: the browser is sent to the sign-in page."""
 
 
+def bdi(value: object) -> Markup:
+    """What others have named, within our text: its own direction turns nothing beside it.
+
+    A test goes through all that templates write (`tests/dashboard/test_isolated.py`). Where no
+    element may stand (a page's title, an attribute, SVG), the filter `isolated` does the same.
+    """
+    return Markup("<bdi>{}</bdi>").format(value) if value not in {None, ""} else Markup("")
+
+
+def listed(values: Iterable[object], most: int | None = None) -> Markup:
+    """Several of them with commas; after `most` characters no more begin, and `…` says so."""
+    shown, length = list[str](), 0
+    for value in values:
+        if most is not None and length >= most:
+            shown.append("…")
+            break
+        length += len(str(value)) + 2
+        shown.append(bdi(value))
+    return Markup(", ").join(shown)
+
+
 def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
@@ -67,6 +90,9 @@ def _environment() -> Environment:
         "until": words.until,
         "thousands": words.thousands,
         "duration": words.duration,
+        "bdi": bdi,
+        "isolated": lambda text: isolated(str(text)) if text else "",
+        "listed": listed,
         "part": lambda text: quote(str(text), safe=""),
     }
     return made

@@ -12,6 +12,7 @@ from app import senders
 from app.calls.history import History
 from app.calls.timeline import Line, lines
 from app.core.push import TOKEN_KINDS
+from app.core.text import isolated
 from app.dashboard import words
 from app.infra.db import Row
 from app.infra.sender import Service
@@ -19,6 +20,8 @@ from app.infra.sender import Service
 CALLER, RINGLINE = "caller", "ringline"
 MOST_PHONES = 10
 MOST_STEPS = 120
+LONGEST = 30
+"""Characters of what stands on an arrow."""
 GUTTER, LANE, ROW, TOP = 66, 148, 42, 62
 
 
@@ -100,10 +103,11 @@ def _of_push(line: Line, push: Row) -> Step:
     service = _service(push).name
     what = "push" if push["purpose"] == "ring" else f"{push['purpose']} push"
     name = push["device_name"] or f"…{push['ending']}"
+    shown = isolated(name[: LONGEST - len(f"{what} to ")])
     if line.kind.endswith(".sent"):
-        return Step(line.at, RINGLINE, service, f"{what} to {name}"[:30])
+        return Step(line.at, RINGLINE, service, f"{what} to {shown}")
     if line.kind.endswith(".unsent"):
-        return Step(line.at, RINGLINE, None, f"{what} to {name}: not sent"[:44], "warn")
+        return Step(line.at, RINGLINE, None, f"{what} to {shown}: not sent", "warn")
     if 200 <= (line.data["status"] or 0) < 300:
         says = "accepted" if what == "push" else f"{what} accepted"
         return Step(line.at, service, str(push["device_row"]), says, "good")

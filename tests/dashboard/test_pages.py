@@ -174,7 +174,7 @@ async def test_an_android_app_is_sent_the_newer_form_and_is_not(site: Site, tena
     form = {"app_id": "com.example.droid", "profile": "android:stream", "template": ""}
     answer = await post(owner, path, **form, android_v2="yes")
     page = (await owner.get(answer.headers["location"])).text
-    assert "By <code>android_v2</code>: com.example.droid." in page
+    assert "By <code>android_v2</code>: <bdi>com.example.droid</bdi>." in page
     answer = await post(owner, path, **form)
     page = (await owner.get(answer.headers["location"])).text
     assert ("By <code>android_v2</code>" in page, "stream on Android" in page) == (False, True)
@@ -209,7 +209,7 @@ async def test_an_app_is_rung_by_notifications_and_is_not(site: Site, tenant) ->
     owner = await site.admin()
     path = f"/dashboard/t/{tenant}/settings/notifications"
     answer = await post(owner, path + "/rings", app_id="com.example.cn", every="5")
-    assert "com.example.cn: every" in (await owner.get(answer.headers["location"])).text
+    assert "<bdi>com.example.cn</bdi>: every" in (await owner.get(answer.headers["location"])).text
     answer = await post(owner, path + "/rings", app_id="com.example.cn", every="60")
     assert (answer.status_code, "4 to 9 seconds" in answer.text) == (422, True)
     await post(owner, path + "/rings", app_id="com.example.cn", every="")

@@ -20,7 +20,7 @@ function tap(id, act) {
 }
 
 phone.on("connection", (open) => (at("live").textContent = open ? "Live" : "Connecting"));
-phone.on("ring", (ring) => show(`${ring.caller.name ?? ring.caller.id} is calling.`));
+phone.on("ring", (ring) => show(`\u2068${ring.caller.name ?? ring.caller.id}\u2069 is calling.`));
 phone.on("stop", (ring, reason) => show(WHY[reason] ?? "It rings no more."));
 phone.on("ended", () => show("The call is over."));
 phone.on("removed", () => show("Taken out of the call: nothing was heard of this page."));

@@ -65,7 +65,7 @@ async def test_its_service_worker_shows_what_the_simulated_push_service_has_open
         await expect(page.locator("#pushes")).to_contain_text("On:", timeout=SLOW)
         await fits(page)
         session = await lab.ring("bob")
-        await says(page, "Alice is calling.")
+        await says(page, "\u2068Alice\u2069 is calling.")
         await shows(page, "Alice: Incoming video call")
         await lab.post(f"/calls/{session}/cancel")
         await shows(page, "Alice: Call ended")
@@ -79,7 +79,7 @@ async def test_it_rings_answers_and_stops_beside_the_simulated_phones(
     async with opened(chromium, lab_house) as (page, lab):
         await fits_in_both_looks(page)
         session = await lab.ring("bob")
-        await says(page, "Alice is calling.")
+        await says(page, "\u2068Alice\u2069 is calling.")
         await lab.until_rings("bob-1", "bob-2")
         await fits_in_both_looks(page)
         await button(page, "Answer").click()
@@ -97,7 +97,7 @@ async def test_it_stops_when_another_phone_answers_and_stops_others_by_declining
     async with opened(chromium, lab_house) as (page, lab):
         session = await lab.ring("bob")
         await lab.until_rings("bob-1")
-        await says(page, "Alice is calling.")
+        await says(page, "\u2068Alice\u2069 is calling.")
         await lab.post("/phones/bob-1/answer")
         await says(page, "Answered elsewhere.")
         await expect(button(page, "Answer")).to_be_hidden()
@@ -105,15 +105,15 @@ async def test_it_stops_when_another_phone_answers_and_stops_others_by_declining
         await lab.until_ended(session)
 
         session = await lab.ring("bob")
-        await says(page, "Alice is calling.")
+        await says(page, "\u2068Alice\u2069 is calling.")
         await button(page, "Decline").click()
         await says(page, "Declined.")
         assert (await lab.until_ended(session))["reason"] == "declined"
 
         session = await lab.ring("bob")
-        await says(page, "Alice is calling.")
+        await says(page, "\u2068Alice\u2069 is calling.")
         await page.reload()
-        await says(page, "Alice is calling.")
+        await says(page, "\u2068Alice\u2069 is calling.")
         await lab.post(f"/calls/{session}/cancel")
         await says(page, "The call is over.")
 
@@ -139,7 +139,9 @@ async def test_by_one_click_all_of_bobs_ring_one_answers_and_all_others_stop(
         await lab.until_rings(*phones)
         frame = page.frame_locator("#browser iframe")
         await expect(frame.locator("#pushes")).to_contain_text("On:", timeout=SLOW)
-        await expect(frame.locator("#said")).to_have_text("Alice is calling.", timeout=SLOW)
+        await expect(frame.locator("#said")).to_have_text(
+            "\u2068Alice\u2069 is calling.", timeout=SLOW
+        )
         await shows(page, "Alice: Incoming video call")
         for width in (1440, 390):
             await page.set_viewport_size({"width": width, "height": 844})
