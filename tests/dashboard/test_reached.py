@@ -99,3 +99,39 @@ async def test_a_list_that_updates_leaves_focus_and_marked_text_and_can_be_pause
         assert json.dumps(asked).count("1") > 2
         await page.goto(f"{base}/t/{tenant}/calls/{first}")
         await expect(page.get_by_role("button", name=re.compile("Pause"))).to_be_visible()
+
+
+SAYS = """() => {
+  window.news = [];
+  const place = document.querySelector("[data-news]");
+  new MutationObserver(() => news.push(place.textContent)).observe(place, { childList: true });
+}"""
+
+
+async def test_who_hears_the_page_is_told_once_what_has_changed(
+    chromium: Browser, dashboard_house: House, simulator: Simulator
+) -> None:
+    """WCAG 2.2, 4.1.3: a part of a page that is replaced says nothing; each poll would say all."""
+    tenant, key, _ = await furnished(dashboard_house, simulator)
+    async with new_page(chromium) as page, api(dashboard_house, key) as client:
+        base = await signed_in(page, dashboard_house)
+        await page.goto(f"{base}/t/{tenant}/calls")
+        news = page.get_by_role("status").and_(page.locator("[data-news]"))
+        await expect(news).to_have_attribute("class", "unseen")
+        await page.evaluate(SAYS)
+        await page.evaluate("document.querySelector('#live').dataset.live = 20")
+        call = {"caller": {"id": "alice"}, "callees": ["bob"], "id": "told"}
+        rung = (await client.post("/v1/calls", json=call)).raise_for_status().json()
+        await expect(news).to_have_text("1 call in this list, 1 of them live")
+        await page.wait_for_timeout(400)  # some ten polls more
+        assert await page.evaluate("news") == ["1 call in this list, 1 of them live"]
+        await page.goto(f"{base}/t/{tenant}/calls/{rung['session_id']}")
+        await expect(news).to_have_text("")
+        await page.evaluate(SAYS)
+        await page.evaluate("document.querySelector('#live').dataset.live = 20")
+        taken = {"user_id": "bob", "device_id": "bobs-phone"}
+        (await client.post("/v1/calls/default:told/accept", json=taken)).raise_for_status()
+        await expect(news).to_have_text("The call: Active. \u2068bob\u2069: In the call")
+        (await client.post("/v1/calls/default:told/end", json={})).raise_for_status()
+        await expect(news).to_contain_text("The call: Ended by the server", timeout=15_000)
+        assert len(await page.evaluate("news")) == 2

@@ -6,9 +6,36 @@ function known(one) {
   return `${one.tagName} ${one.getAttribute("href") ?? one.getAttribute("aria-label") ?? one.textContent.trim()}`;
 }
 
+const NEWS_APART = 5_000;
+
+// What a part tells of itself, a line for each thing that may change.
+function told(part) {
+  return [...part.querySelectorAll("[data-told] > li")].map((one) => one.textContent.replace(/\s+/g, " ").trim());
+}
+
+// Says what has changed, once, to who hears the page (WCAG 4.1.3); what comes within seconds, together.
+function announcer(place) {
+  const waits = new Set();
+  let timer = 0;
+  let last = -NEWS_APART;
+  function say() {
+    timer = 0;
+    last = performance.now();
+    place.textContent = [...waits].join(". ");
+    waits.clear();
+  }
+  return (before, after) => {
+    for (const line of after) if (!before.includes(line)) waits.add(line);
+    for (const line of waits) if (!after.includes(line)) waits.delete(line); // it is so no more
+    if (waits.size && !timer) timer = setTimeout(say, Math.max(0, last + NEWS_APART - performance.now()));
+  };
+}
+
 export function followLive(after) {
   let part = document.querySelector("#live[data-live]");
   if (!part) return;
+  const news = document.querySelector("[data-news]");
+  const announce = news ? announcer(news) : () => {};
   let mark = "";
   let paused = false;
   const pause = document.querySelector("[data-pause]");
@@ -57,6 +84,7 @@ export function followLive(after) {
     const opened = new Set([...part.querySelectorAll("details[open] > summary")].map(known));
     const scrolled = part.querySelector(".lanes")?.scrollLeft ?? 0;
     const focused = part.contains(document.activeElement) ? known(document.activeElement) : null;
+    announce(told(part), told(fresh));
     part.replaceWith(fresh);
     part = fresh;
     for (const one of part.querySelectorAll("details > summary")) one.parentElement.open = opened.has(known(one));
