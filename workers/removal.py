@@ -19,7 +19,7 @@ from sqlalchemy import TextClause, text
 from app.audit.log import SERVER, WHOLE_SERVER, record
 from app.calls import closing
 from app.infra import tenant_rows
-from app.infra.bisection import Aside
+from app.infra.bisection import AHEAD, Aside, found_ahead
 from app.infra.db import Connection, many
 from app.infra.locks import Only, only_one
 from app.infra.observe import TENANT_ROWS_REMOVED
@@ -30,9 +30,6 @@ from app.tenants import store as tenants
 from workers.retention import BATCH, CALLS_THEMSELVES, OF_PUSHES, PAUSE
 
 log = structlog.get_logger(__name__)
-
-AHEAD: Final = 20
-"""Batches whose rows are looked for together."""
 
 CALLS: Final = 200
 """Calls whose rows are looked for together at most; fewer of those with many rings."""
@@ -137,15 +134,13 @@ async def _batches(runtime: Runtime, tenant_id: UUID) -> AsyncGenerator[int, Non
 
 async def _rows(runtime: Runtime, table: TenantTable, tenant_id: UUID) -> AsyncGenerator[int, None]:
     """What is found of a table, until it is nothing, or nothing that is free."""
-    gone = True
-    while gone:
+
+    async def find(most: int) -> list[str]:
         async with runtime.database.patient.autocommit() as session:
-            found = await tenant_rows.find(session, table, tenant_id, BATCH * AHEAD)
-        gone = False
-        for begin in range(0, len(found), BATCH):
-            rows = await _batch(runtime, table, tenant_id, found[begin : begin + BATCH])
-            gone = gone or rows > 0
-            yield rows
+            return await tenant_rows.find(session, table, tenant_id, most)
+
+    async for keys in found_ahead(find, BATCH, AHEAD):
+        yield await _batch(runtime, table, tenant_id, keys)
 
 
 async def _batch(runtime: Runtime, table: TenantTable, tenant_id: UUID, keys: Sequence[str]) -> int:

@@ -17,12 +17,13 @@ from uuid import UUID
 
 from sqlalchemy import TextClause, text
 
-from app.infra.bisection import Aside, Halt, sweep_for
+from app.infra.bisection import AHEAD, Aside, Halt, sweep_for
 from app.infra.db import Connection, Row, many
 from app.infra.leases import as_only
 from app.infra.locks import Only, only_one
 from app.infra.outage import is_away
 from app.infra.runtime import Runtime
+from app.infra.tenant_rows import unindexed
 from app.tenants.schemas import tenant_settings
 from app.webhooks import endpoints
 from workers.partitions import longest
@@ -66,7 +67,15 @@ class Old:
     aside: Aside[str]
 
 
-def _old(table: str, column: str, of: str = "tenant_id = :tenant", age: str = DAYS) -> Old:
+def _old(
+    table: str,
+    column: str,
+    of: str = "tenant_id = :tenant",
+    age: str = DAYS,
+    *,
+    by_time: bool = False,
+) -> Old:
+    """`by_time`: its partitions are by `column`, and those that are young are passed over."""
     # the age again where it is deleted: in a row's place there may be a younger one by then, and at
     # the same place in another partition one that goes only if it is old too
     old = f"{of} AND {column} < statement_timestamp() - {age}"
@@ -75,13 +84,15 @@ def _old(table: str, column: str, of: str = "tenant_id = :tenant", age: str = DA
         WHERE {old} AND ctid <> ALL(CAST(CAST(:aside AS text[]) AS tid[]))
         ORDER BY {column} LIMIT :limit FOR UPDATE SKIP LOCKED
     """  # noqa: S608  (our own names)
+    among = f" AND {column} < statement_timestamp() - {age}" if by_time else ""
     delete = f"""
-        DELETE FROM {table} WHERE ctid = ANY(CAST(CAST(:keys AS text[]) AS tid[])) AND {old}
+        DELETE FROM {table}
+        WHERE ctid = ANY(CAST(CAST(:keys AS text[]) AS tid[])) AND {unindexed(old)}{among}
     """  # noqa: S608
     return Old(table, text(find), text(delete), Aside(f"old {table}"))
 
 
-BY_WEEK = (_old("user_events", "at"), _old("events", "at"))
+BY_WEEK = (_old("user_events", "at", by_time=True), _old("events", "at"))
 A_WEEK_AND_A_CALL: Final = 9.0
 """Days after which a row that should have gone with its week has not: it lies in none, say."""
 
@@ -231,7 +242,7 @@ async def _in_batches(
             await delete(session, keys)
         await asyncio.sleep(PAUSE)
 
-    return await sweep_for(find, forget, aside, batch, TURN)
+    return await sweep_for(find, forget, aside, batch, TURN, ahead=AHEAD)
 
 
 async def _forget_calls(session: Connection, calls: Sequence[UUID]) -> None:

@@ -7,8 +7,9 @@ the rounds that follow. A database that is away is nobody's fault: it is raised.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
+from contextlib import aclosing
+from typing import Final, Generic, TypeVar
 
 import structlog
 
@@ -31,6 +32,10 @@ MOST_BAD = 20
 ROUND = 3.0
 """Seconds after which a search for bad rows, or for more of them, goes on in the next round: other
 steps, and other tenants' rows, wait meanwhile."""
+
+
+AHEAD: Final = 20
+"""Batches whose rows are looked for together, of what is deleted: see `found_ahead`."""
 
 
 class Halt(Exception):
@@ -128,6 +133,25 @@ async def rows_alone(
         raise halt.__cause__ from None
 
 
+async def found_ahead(
+    find: Callable[[int], Awaitable[Sequence[Key]]], batch: int, ahead: int = 1
+) -> AsyncGenerator[Sequence[Key], None]:
+    """What `find` finds, by the batch; it gets how many rows there may be.
+
+    `ahead`: so many batches are looked for at once. Where found rows are deleted each look passes
+    over all that is deleted already, until a vacuum, which a dump or a long transaction holds back.
+    It ends where `find` finds fewer, or nothing new: what somebody holds the next round finds.
+    """
+    before: set[Key] = set()
+    while True:
+        keys = await find(batch * ahead)
+        for begin in range(0, len(keys), batch):
+            yield keys[begin : begin + batch]
+        if len(keys) < batch * ahead or before >= set(keys):
+            return
+        before = set(keys)
+
+
 async def sweep(
     find: Callable[[int, Sequence[Key]], Awaitable[Sequence[Key]]],
     work: Callable[[Sequence[Key]], Awaitable[object]],
@@ -149,28 +173,26 @@ async def sweep_for(
     seconds: float,
     *,
     lanes: int = 1,
+    ahead: int = 1,
 ) -> tuple[int, bool]:
     """Do `work` on what `find` finds, by the batch, for so many seconds; returns how many rows it
     looked at, and whether that is all for now.
 
     `lanes`: so many batches at a time, each of other rows. `find` gets how many rows there may be,
-    and those to pass over. It ends where it finds fewer, or nothing new: what somebody holds is
-    found again by the next round.
+    and those to pass over. `ahead`, and where it ends: see `found_ahead`.
     """
     looked, end = 0, time.monotonic() + seconds
-    before: set[Key] = set()
-    while True:
-        keys = await find(batch * lanes, aside.keys())
-        parts = [keys[begin : begin + batch] for begin in range(0, len(keys), batch)]
-        done = await asyncio.gather(
-            *(by_halves(part, work, aside) for part in parts), return_exceptions=True
-        )
-        for error in done:
-            if error is not None:
-                raise error
-        looked += len(keys)
-        if len(keys) < batch * lanes or before >= set(keys):
-            return looked, True
-        if time.monotonic() >= end:
-            return looked, False
-        before = set(keys)
+    finding = found_ahead(lambda limit: find(limit, aside.keys()), batch * lanes, ahead)
+    async with aclosing(finding) as found:
+        async for keys in found:
+            parts = [keys[begin : begin + batch] for begin in range(0, len(keys), batch)]
+            done = await asyncio.gather(
+                *(by_halves(part, work, aside) for part in parts), return_exceptions=True
+            )
+            for error in done:
+                if error is not None:
+                    raise error
+            looked += len(keys)
+            if time.monotonic() >= end:
+                return looked, False
+    return looked, True
