@@ -44,13 +44,16 @@ async def list_page(request: Request, place: Viewer, q: Text = "", after: Text =
     tokens: list[dict[str, Any]] = []
     async with place.runtime.database.autocommit() as session:
         rows = await store_lists.users(session, place.id, q, after, ON_A_PAGE + 1)
+        count = await store_lists.count_users(session, place.id, q)
         if digits:
             ending = digits.group(1).lower()
             tokens = await store_lists.tokens_ending(session, place.id, ending)
     more = rows[ON_A_PAGE - 1]["id"] if len(rows) > ON_A_PAGE else None
     return render(
-        request, "users.html", rows=rows[:ON_A_PAGE], tokens=tokens, q=q, more=more, after=after
-    )
+        request, "users.html",
+        rows=rows[:ON_A_PAGE], tokens=tokens, q=q, more=more, after=after,
+        count=count, counted=store_lists.COUNTED,
+    )  # fmt: skip
 
 
 @router.get("/user")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -19,6 +19,16 @@ USERS = text("""
     WHERE u.tenant_id = :tenant AND u.id ~>~ CAST(:after AS text)
         AND u.id ~>=~ CAST(:low AS text) AND u.id ~<~ CAST(:high AS text)
     ORDER BY u.id USING ~<~ LIMIT :limit
+""")
+COUNTED: Final = 1_000
+"""Users that are counted at most: so many are read for it, however many there are."""
+
+COUNT_USERS = text("""
+    SELECT count(*) AS n FROM (
+        SELECT FROM users
+        WHERE tenant_id = :tenant AND id ~>=~ CAST(:low AS text) AND id ~<~ CAST(:high AS text)
+        ORDER BY id USING ~<~ LIMIT :most
+    ) u
 """)
 BY_ENDING = text("""
     SELECT t.user_id, d.device_id, d.name, t.kind, t.app_id, right(t.token, 8) AS ending,
@@ -37,9 +47,19 @@ async def users(
 
     Compared byte by byte, as the index does that serves it whatever the database's language is.
     """
-    values = {"tenant": tenant_id, "after": after, "limit": limit}
-    values |= {"low": beginning, "high": beginning + chr(0x10FFFF)}
+    values = {"tenant": tenant_id, "after": after, "limit": limit} | _range(beginning)
     return await many(session, USERS, values)
+
+
+async def count_users(session: Connection, tenant_id: UUID, beginning: str) -> int:
+    """How many users there are whose id begins so; COUNTED + 1 where it is more than COUNTED."""
+    values = {"tenant": tenant_id, "most": COUNTED + 1} | _range(beginning)
+    found = await one(session, COUNT_USERS, values)
+    return 0 if found is None else int(found["n"])
+
+
+def _range(beginning: str) -> dict[str, str]:
+    return {"low": beginning, "high": beginning + chr(0x10FFFF)}
 
 
 # who has not been rung or registered yet may have wishes and handles all the same

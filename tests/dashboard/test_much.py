@@ -103,3 +103,28 @@ async def test_a_users_page_leads_to_the_calls_that_it_has_no_room_for(
     assert found
     every = (await viewer.get(found.group(1))).text
     assert all(f"default:{one.id}<" in every for one in wanted)
+
+
+USERS = text(
+    "INSERT INTO users (tenant_id, id) SELECT :tenant, 'u' || n FROM generate_series(1, :many) n"
+)
+
+
+async def test_the_list_of_users_says_how_many_there_are(site: Site, tenant: UUID) -> None:
+    viewer = await site.admin("viewer")
+
+    async def said(query: str = "") -> str:
+        page = (await viewer.get(f"/dashboard/t/{tenant}/users{query}")).text
+        (found,) = re.findall(r'<p class="quiet nums">(.*?)</p>', page, re.DOTALL)
+        return " ".join(found.split())
+
+    async with site.runtime.database.transaction() as session:
+        await session.execute(USERS, {"tenant": tenant, "many": 1_000})
+    assert await said() == "1,000 users"
+    assert await said("?q=u99") == "11 users whose id begins with <bdi>u99</bdi>"
+    assert await said("?q=u1000") == "1 user whose id begins with <bdi>u1000</bdi>"
+    async with site.runtime.database.transaction() as session:
+        await session.execute(
+            text("INSERT INTO users (tenant_id, id) VALUES (:t, 'v')"), {"t": tenant}
+        )
+    assert await said() == "More than 1,000 users"
