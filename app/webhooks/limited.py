@@ -29,12 +29,12 @@ UNTOLD = text("""
     WHERE NOT EXISTS (
         SELECT FROM tenant_events e
         WHERE e.tenant_id = k.tenant_id AND e.type = :type AND e.data ->> 'limit' = k.name
-            AND e.at > clock_timestamp() - interval '1 hour'
+            AND e.at > statement_timestamp() - interval '1 hour'
     )
 """)
 OF_TENANT = text("""
     SELECT DISTINCT ON (data ->> 'limit') data FROM tenant_events
-    WHERE tenant_id = :tenant AND type = :type AND at > clock_timestamp() - interval '1 hour'
+    WHERE tenant_id = :tenant AND type = :type AND at > statement_timestamp() - interval '1 hour'
     ORDER BY data ->> 'limit', at DESC
 """)
 
