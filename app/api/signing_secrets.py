@@ -77,4 +77,5 @@ async def revoke(
     """Revoke a signing secret: within two seconds no user token signed with it is good."""
     actor = actor_of(request, caller)
     await service.revoke(runtime_of(request), caller.tenant_id, kid, confirm=confirm, actor=actor)
+    request.app.state.gate.settings_changed(caller.tenant_id)
     return Response(status_code=204)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -159,6 +160,7 @@ class PageRoute(APIRoute):
                 if self.is_page:
                     request.state.standing = await request.app.state.standings.soon()
                 response = await handler(request)
+                _forget_what_changed(request)
             except Exception as error:
                 shown = _shown(request, error)
                 if shown is None:
@@ -193,6 +195,14 @@ def _shown(request: Request, error: Exception) -> Response | None:
     if isinstance(error, HTTPException):
         return error_page(request, _bad_form(str(error.detail)))
     return error_page(request, _away(error)) if is_transient(error) else None
+
+
+def _forget_what_changed(request: Request) -> None:
+    """Have this process read anew what it knows of a tenant of which a form was sent: a secret, a
+    key or a setting that was taken back there is good for nothing from now on."""
+    tenant = getattr(request.state, "tenant", None)
+    if request.method == "POST" and tenant is not None:
+        request.app.state.gate.settings_changed(UUID(tenant["id"]))
 
 
 class FileRoute(PageRoute):

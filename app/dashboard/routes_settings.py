@@ -104,10 +104,9 @@ async def add_key(request: Request, place: Operator) -> Response:
 
 
 @router.post("/keys/{key_id}/revoke")
-async def revoke_key(request: Request, place: Operator, key_id: RowId) -> Response:
+async def revoke_key(place: Operator, key_id: RowId) -> Response:
     """Revoke a key; the page has asked whether the last one is meant."""
     await api_keys.revoke(place.runtime, place.id, key_id, confirm=True, actor=place.actor)
-    request.app.state.gate.settings_changed(place.id)
     return moved(f"{place.path}/settings", "key_revoked")
 
 
