@@ -9,6 +9,7 @@ from sqlalchemy import text
 from app.audit.models import Audit
 from app.infra.db import Connection, Row, insert_rows, many, one
 from app.infra.ids import uuid7
+from app.infra.unreadable import FAULTS, mapping, unreadable
 
 AUDIT = text("""
     SELECT a.id, a.at, a.actor, a.action, a.target, a.source, a.detail,
@@ -90,8 +91,26 @@ async def audit_before(
     return [_named(row) for row in await many(session, AUDIT, values)]
 
 
+UNKNOWN: Final = {"kind": "unknown", "id": None, "name": None}
+
+
+def _read(row: dict[str, Any]) -> dict[str, Any]:
+    actor, detail = row["actor"], row["detail"]
+    try:
+        if not isinstance(mapping(actor)["kind"], str):
+            raise TypeError("no word")
+        return {"actor": UNKNOWN | dict(actor), "detail": mapping(detail)}
+    except FAULTS as error:
+        unreadable("audit line", row["id"], error)
+        return {"actor": UNKNOWN, "detail": detail if isinstance(detail, dict) else {}}
+
+
 def _named(row: dict[str, Any]) -> dict[str, Any]:
-    """A line with the user's id where it is about one who has not been erased."""
+    """A line with the user's id where it is about one who has not been erased.
+
+    What of it cannot be read is told, and is of nobody known: the line itself stays in its place.
+    """
+    row |= _read(row)
     about, user = row.pop("about_user"), row.pop("user_id") or "erased"
     if about and row["target"] == USER:
         row["target"] = f"{USER}:{user}"

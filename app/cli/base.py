@@ -21,7 +21,7 @@ from rich.text import Text
 from app.audit.log import Actor
 from app.cli.answers import wants_json
 from app.cli.faults import REFUSED
-from app.core.text import escaped
+from app.core.text import escaped, escaped_json
 from app.credentials import key_check
 from app.http.problems import NO_OBJECT, field_errors, sentence_of
 from app.infra import clock
@@ -86,7 +86,7 @@ def fail(sentence: str, *, code: str = "refused", status: int = REFUSED) -> NoRe
     """Say what is wrong, on stderr, and end."""
     if wants_json():
         told = {"error": {"code": code, "detail": sentence}}
-        sys.stderr.write(orjson.dumps(told).decode() + "\n")
+        sys.stderr.write(escaped_json(orjson.dumps(told).decode()) + "\n")
     else:
         err.print(f"[bold red]ringline:[/] {escape(sentence)}", soft_wrap=True)
     raise SystemExit(status)

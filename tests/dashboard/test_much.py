@@ -5,12 +5,14 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app.audit import log as audit
 from app.audit.log import SERVER
 from app.calls import ringing
 from app.calls.ringer import ringer_of
 from app.calls.schemas import CallerIn, RingIn
 from app.dashboard.routes_calls import MOST_ROWS
 from app.dashboard.timeline import MOST_STEPS
+from app.tenants import service as tenants
 from app.tenants.schemas import TenantSettings
 from app.webhooks import service as webhook
 from tests.dashboard.conftest import Site
@@ -103,6 +105,39 @@ async def test_a_users_page_leads_to_the_calls_that_it_has_no_room_for(
     assert found
     every = (await viewer.get(found.group(1))).text
     assert all(f"default:{one.id}<" in every for one in wanted)
+
+
+ODD = text("""
+    INSERT INTO audit (id, tenant_id, at, actor, action, target, detail)
+    VALUES (gen_random_uuid(), :tenant, now(), CAST(:actor AS jsonb), 'call.end', 'odd', CAST(:detail AS jsonb))
+""")
+
+
+async def test_a_line_of_the_audit_log_that_cannot_be_read_stays_in_its_place(
+    site: Site, tenant: UUID
+) -> None:
+    """It was an error of the whole page, and of the API's."""
+    odd = [
+        ("[]", "{}"),
+        ("{}", "{}"),
+        ('{"kind": 1}', "[]"),
+        ('"x"', "7"),
+        ('{"kind": "command"}', "{}"),
+    ]
+    async with site.runtime.database.transaction() as session:
+        for actor, detail in odd:
+            await session.execute(ODD, {"tenant": tenant, "actor": actor, "detail": detail})
+    lines = await audit.page(site.runtime, tenant)
+    (kinds,) = [[one["actor"]["kind"] for one in lines if one["target"] == "odd"]]
+    assert sorted(kinds) == ["command", *["unknown"] * 4]
+    viewer = await site.admin("viewer")
+    page = await viewer.get(f"/dashboard/t/{tenant}/settings/audit")
+    assert page.status_code == 200
+    assert page.text.count("<bdi>odd</bdi>") == len(odd)
+    key = await tenants.add_key(site.runtime, tenant, "reads", ["*"], actor=SERVER)
+    answer = await viewer.get("/v1/audit", headers={"Authorization": f"Bearer {key}"})
+    assert answer.status_code == 200
+    assert sum(one["target"] == "odd" for one in answer.json()["audit"]) == len(odd)
 
 
 USERS = text(
