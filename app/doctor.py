@@ -21,6 +21,7 @@ from app.infra import redis_client as redis
 from app.infra.database_hosts import NO_POOLER
 from app.infra.db import Database, one
 from app.infra.outage import DatabaseAway, is_of_a_pooler
+from app.infra.postgresql import LIKE, unfit
 from app.infra.schema import NEWER, Standing, head_revision, revision_of, standing
 from app.infra.settings import LOOPBACK, Settings, unknown_variables
 from app.infra.urls import http_url
@@ -29,7 +30,6 @@ from app.push import worker_store as push
 from app.webhooks import backlog
 
 PATIENCE = 5.0
-OLDEST_POSTGRES = 150_000
 KEYS = "write keys as id:secret,id:secret"
 CA_FILE = "mount a readable PEM file there, correct the setting, or unset it"
 ONE_REDIS = "give one server, or the sentinels of one: little is kept there, and nothing for good"
@@ -156,18 +156,11 @@ async def _key(database: Database, settings: Settings) -> Check:
 
 async def _database_checks(database: Database, settings: Settings) -> list[Check]:
     async with database.autocommit() as session:
-        row = await one(
-            session,
-            text(
-                "SELECT current_setting('server_version_num')::int AS number, "
-                "current_setting('server_version') AS version, "
-                "current_setting('transaction_read_only') = 'on' AS read_only"
-            ),
-        )
+        row = await one(session, LIKE)
     assert row is not None
-    good = row["number"] >= OLDEST_POSTGRES and not row["read_only"]
     found = f"version {row['version']}{', read-only' if row['read_only'] else ''}"
-    mend = "Ringline needs PostgreSQL 15 or later, and one that takes writes: no standby"
+    mend = unfit(row) or "Ringline needs one that takes writes: no standby"
+    good = unfit(row) is None and not row["read_only"]
     checks = [Check("PostgreSQL", good, found, mend)]
     await database.learn_time()
     skew = clock.skew()

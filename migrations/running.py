@@ -22,6 +22,7 @@ from app.infra.connections import SHORT, Patience, server_settings
 from app.infra.errors import AppError
 from app.infra.locks import MIGRATING as LOCK
 from app.infra.outage import DatabaseAway, sqlstate
+from app.infra.postgresql import LIKE, unfit
 
 MOMENT: Final = 0.06
 """Seconds for which a migration waits for a lock, and others behind it."""
@@ -70,12 +71,19 @@ class Held(AppError):
     status = 409
 
 
+class Unfit(AppError):
+    """A server or a database in which Ringline's tables are not to be begun."""
+
+    status = 409
+
+
 async def run(url: str, migrate: Callable[[Connection], None], say: Say) -> None:
     """Run `migrate` on a connection of its own, alone, and again while tables are held.
 
-    Raises DatabaseAway when there is no connection to be had, Held.
+    Raises DatabaseAway when there is no connection to be had, Unfit, Held.
     """
     async with _connected(url) as connection:
+        await _look(connection)
         await _alone(connection, say)
         await connection.run_sync(
             lambda sync: by_moments(sync, lambda: migrate(sync), say, after=sync.rollback)
@@ -106,6 +114,15 @@ async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
         raise DatabaseAway("no connection to the database") from error
     finally:
         await engine.dispose()
+
+
+async def _look(connection: AsyncConnection) -> None:
+    """Let no tables be made where they would not do; those that are there are migrated."""
+    found = (await connection.execute(LIKE)).mappings().one()
+    begun = await connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+    await connection.rollback()
+    if not begun and (why := unfit(dict(found))):
+        raise Unfit("unfit_database", why)
 
 
 async def _alone(connection: AsyncConnection, say: Say) -> None:
