@@ -113,7 +113,7 @@ def test_doctor_finds_what_is_wrong(environment: dict[str, str], empty_database:
         ("RINGLINE_SECRET_KEY", "weak", "RINGLINE_SECRET_KEY"),
         ("RINGLINE_PUBLIC_URL", "nonsense", "RINGLINE_PUBLIC_URL"),
         ("RINGLINE_PUBLIC_URL", "http://ring.example.com", "https"),
-        ("RINGLINE_APNS_PRODUCTION_URL", "https://127.0.0.1:1", "outgoing"),
+        ("RINGLINE_APNS_PRODUCTION_URL", "https://127.0.0.1:1", "unset the setting"),
         ("RINGLINE_APNS_CA_FILE", "/nowhere/ca.pem", "RINGLINE_APNS_CA_FILE"),
     ],
 )
