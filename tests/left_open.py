@@ -41,6 +41,7 @@ def left_by(loop: asyncio.AbstractEventLoop) -> Iterator[str]:
     """
     for transport in list(getattr(loop, "_transports", {}).values()):
         sock, transport._sock = transport._sock, None
+        transport._closing = True  # or its writer complains, from Python 3.13 on
         if sock is not None:
             yield repr(sock)
             sock.close()
