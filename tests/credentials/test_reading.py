@@ -17,7 +17,7 @@ FILES = MAKER.everything
 BY_NAME = {made.name: made for made in FILES}
 MOST_SECONDS = 4.0
 BEFORE_IT_GOES_OFF = 6.0
-"""Seconds of CPU within which a bomb is refused: what goes off takes minutes."""
+"""Seconds of CPU within which a bomb is refused, on a slow machine too."""
 MOST_MEMORY = 20 * 1024 * 1024
 
 
