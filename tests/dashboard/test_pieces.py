@@ -11,6 +11,7 @@ from app.core.event import EventType
 from app.core.limits import CallLimits
 from app.core.model import Call, Reason
 from app.core.person import Person
+from app.core.text import isolated
 from app.dashboard import charts, words
 from app.dashboard import sealed_upload as held
 from app.dashboard.explaining import explain
@@ -119,7 +120,7 @@ def test_every_event_is_drawn_unless_others_say_it(kind):
 def test_what_was_never_sent_is_drawn_with_what_was():
     unsent = push(state="dropped", reason="no_credential", status=None)
     drawn = drawing(story([unsent]))
-    assert drawn["arrows"][1]["says"] == "push to …9f3c: not sent"
+    assert drawn["arrows"][1]["says"] == f"push to {isolated('…9f3c')}: not sent"
 
 
 def test_percentiles_lie_within_their_bucket():
