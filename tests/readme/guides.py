@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -66,8 +65,13 @@ def demo(folder: Path) -> Iterator[str]:
                 raise SystemExit("the demo did not come up:\n" + "".join(said))
             yield pasted[0]
         finally:
-            running.send_signal(signal.SIGINT)
-            running.wait(60)
+            # no SIGINT, which a shell's background jobs ignore
+            running.terminate()
+            try:
+                running.wait(60)
+            except subprocess.TimeoutExpired:
+                running.kill()
+                raise
 
 
 def asked(variables: dict[str, str], path: str, body: dict[str, Any]) -> dict[str, Any]:
