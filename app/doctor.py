@@ -159,8 +159,9 @@ async def _database_checks(database: Database, settings: Settings) -> list[Check
         row = await one(session, LIKE)
     assert row is not None
     found = f"version {row['version']}{', read-only' if row['read_only'] else ''}"
-    mend = unfit(row) or "Ringline needs one that takes writes: no standby"
-    good = unfit(row) is None and not row["read_only"]
+    wrong = unfit(row)
+    mend = wrong or "Ringline needs one that takes writes: no standby"
+    good = wrong is None and not row["read_only"]
     checks = [Check("PostgreSQL", good, found, mend)]
     await database.learn_time()
     skew = clock.skew()

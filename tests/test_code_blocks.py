@@ -4,11 +4,11 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from tests.fences import FENCE
 from tests.promises import PROOF, exists
 from tests.test_docs import PAGES
 
 ROOT = Path(__file__).resolve().parent.parent
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 GUIDES = "`tests/e2e/test_guides.py` `python -m tests.readme.guides`"
 DRAWN = "a drawing, and no code"
 JSON = "`tests/e2e/test_guides.py::test_all_json_is_json`"

@@ -39,6 +39,7 @@ from app.users import schemas as users
 from app.users.service import MOST_BLOCKS
 from app.webhooks.service import MOST_WEBHOOKS
 from tests import listings, reference
+from tests.fences import FENCE, blocks_in
 from tests.operating.rules import check_command
 from tests.promises import exists
 from tests.test_docs import PAGES, guide
@@ -50,7 +51,6 @@ TOLD = {
     if page.parent.name != "decisions"
 }
 FLAT = {name: " ".join(text.split()) for name, text in TOLD.items()}
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 METHODS = "GET|POST|PUT|PATCH|DELETE"
 REQUEST = re.compile(
     rf"`((?:{METHODS})(?:[ ,]+(?:{METHODS}))*) (/v1(?:/(?:\{{[^}}`]*\}}|[\w-]+))+)"
@@ -170,7 +170,7 @@ def test_settings_have_the_defaults_that_are_said() -> None:
 
 
 def json_of(page: str) -> list[Any]:
-    return [json.loads(text) for language, text in FENCE.findall(guide(page)) if language == "json"]
+    return [json.loads(text) for text in blocks_in(guide(page), "json")]
 
 
 def taken() -> Iterator[tuple[str, type[BaseModel], dict[str, Any]]]:

@@ -59,7 +59,7 @@ def escaped(text: str, *, line: bool = False) -> str:
 
     `line`: it is a part of a line, which line feeds and tabs would end.
     """
-    if not (text.isascii() and text.isprintable()):
+    if not is_header(text):  # printable ASCII, as most of it is
         text = _OBEYED.sub(_seen, text)
     return text.translate(_BREAKS) if line else text
 

@@ -24,11 +24,11 @@ from tests.clients.test_app_guide import faults
 from tests.clients.test_python import SECRET
 from tests.contract.node import environment, packages, run
 from tests.e2e.house import House, Tenant, bearer, new_tenant
+from tests.fences import FENCE, blocks_in
 
 GUIDES = CLIENTS.parent / "docs" / "guides"
 PAGE = (GUIDES / "recipes.md").read_text()
 RECIPES = Path(__file__).with_name("recipes")
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LISTEN = "app.listen(3000);"
 ON_ANY_PORT = 'const open = app.listen(0, "127.0.0.1", () => console.log(open.address().port));'
 API = "https://ring.example.com"
@@ -197,9 +197,7 @@ def test_the_others_are_read_by_a_parser(typescript_project: Path) -> None:
     assert set(recipes()) == {"FastAPI", "Django", "Express", "React"}
     found = recipes(run=False)
     texts = {f"{name.split()[0]}.js": of["js"] for name, of in found.items() if "js" in of}
-    by_hand = re.findall(
-        r"^```js\n(.*?)^```$", (GUIDES / "web-push.md").read_text(), re.DOTALL | re.MULTILINE
-    )
+    by_hand = blocks_in((GUIDES / "web-push.md").read_text(), "js")
     texts |= {f"web-push-{number}.js": text for number, text in enumerate(by_hand)}
     (typescript_project / "parse.mjs").write_text(PARSE)
     broken = {"broken.js": "const = 1", "unmade.js": "console.log(subscription);"}

@@ -245,11 +245,7 @@ async def test_a_full_redis_answers_and_does_not_serve(settings: Settings, site:
                 for number in range(4_000):
                     await runtime.redis.set(f"of another {number}", b"x" * 1_000)
             assert await runtime.redis.ping()
-            assert standing.REDIS in (await standings.soon()).troubles
-            told = await doctor._redis(full)
-            assert (told.ok, told.serious) == (False, True)
-            assert "used memory" in told.found
-            assert "make room" in told.mend
+            await both_tell(standings, full, "used memory", "make room")
         finally:
             await standings.close()
             await runtime.close()
@@ -265,11 +261,7 @@ async def test_a_cluster_answers_and_does_not_serve(settings: Settings, site: Si
             await runtime.redis.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
             while not await takes_writes(runtime.redis):
                 await asyncio.sleep(0.05)
-            assert standing.REDIS in (await standings.soon()).troubles
-            told = await doctor._redis(of_one)
-            assert (told.ok, told.serious) == (False, True)
-            assert "cluster" in told.found
-            assert "sentinels" in told.mend
+            await both_tell(standings, of_one, "cluster", "sentinels")
         finally:
             await standings.close()
             await runtime.close()
@@ -281,3 +273,12 @@ async def takes_writes(client: Redis) -> bool:
         return bool(await client.set("of nobody", b"1"))
     except ResponseError:
         return False
+
+
+async def both_tell(standings: Standings, settings: Settings, found: str, mend: str) -> None:
+    """The dashboard says that Redis does not serve, and the doctor why, and what to do."""
+    assert standing.REDIS in (await standings.soon()).troubles
+    told = await doctor._redis(settings)
+    assert (told.ok, told.serious) == (False, True)
+    assert found in told.found
+    assert mend in told.mend

@@ -4,7 +4,6 @@ import ast
 import asyncio
 import builtins
 import json
-import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +15,11 @@ from tests.appcheck.made import Axml, apk, ipa, manifest
 from tests.cli.test_messages import run
 from tests.e2e.android import account
 from tests.e2e.house import Tenant
+from tests.fences import blocks_in
 
 __all__ = ["account"]
 
 ROOT = Path(__file__).resolve().parents[2]
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 CALLS = "com.example.calls"
 """The app of the guides."""
 
@@ -28,9 +27,8 @@ CALLS = "com.example.calls"
 def blocks(folder: str, language: str) -> Iterator[tuple[str, str]]:
     """(page, text) of every block in that language."""
     for page in sorted(ROOT.glob(f"{folder}/**/*.md")):
-        for found, text in FENCE.findall(page.read_text()):
-            if found == language:
-                yield str(page.relative_to(ROOT)), text
+        for text in blocks_in(page.read_text(), language):
+            yield str(page.relative_to(ROOT)), text
 
 
 def ids(pairs: list[tuple[str, str]]) -> list[str]:

@@ -8,7 +8,6 @@ by page, every block as it stands. The files that a page asks its reader to brin
 import contextlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -23,9 +22,9 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from tests.appcheck.made import Axml, apk, ipa, manifest
 from tests.environment import own_environment
+from tests.fences import blocks_in
 
 ROOT = Path(__file__).resolve().parents[2]
-FENCE = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 CALLS = "com.example.calls"
 BACKUPS = "/var/backups/"
 NOT_RUN = {
@@ -40,8 +39,11 @@ NOT_RUN = {
 def pages() -> Iterator[tuple[str, list[str]]]:
     """(page, its blocks that are to be run)."""
     for page in (ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))):
-        blocks = FENCE.findall(page.read_text())
-        here = [block for block in blocks if not any(words in block for words in NOT_RUN)]
+        here = [
+            block
+            for block in blocks_in(page.read_text(), "sh")
+            if not any(words in block for words in NOT_RUN)
+        ]
         if here:
             yield str(page.relative_to(ROOT)), here
 

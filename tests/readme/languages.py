@@ -5,13 +5,14 @@ What a machine has no compiler for is said, and left out.
 
 import base64
 import json
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from tests.fences import blocks_in
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "guides" / "recipes.md").read_text()
@@ -67,8 +68,8 @@ final class Main {
 
 def recipe(language: str) -> str:
     """The one block in that language."""
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-    return str(found)
+    (found,) = blocks_in(PAGE, language)
+    return found
 
 
 def asked() -> tuple[str, list[bool]]:

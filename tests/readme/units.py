@@ -17,10 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.fences import blocks_in
 from tests.readme.path import free_port, postgres, ready, redis
 
 ROOT = Path(__file__).resolve().parents[2]
-FENCE = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 UNITS = Path("/etc/systemd/system")
 RUNNING = "UNITS_FOLDER"
 INSIDE = "UNITS_INSIDE"
@@ -33,7 +33,7 @@ def blocks() -> list[str]:
     """Those of the section."""
     text = (ROOT / "deploy" / "README.md").read_text()
     section = text.split("\n## systemd\n", 1)[1].split("\n## ", 1)[0]
-    found = FENCE.findall(section)
+    found = blocks_in(section, "sh")
     assert len(found) == 2, "one block installs, one makes a tenant"
     return found
 
