@@ -51,8 +51,13 @@ demo: $(VENV)/demo.stamp ## see a phone ring; ONCE=1 does it unattended and exit
 	@$(BIN)/ringline demo $(if $(ONCE),--once)
 
 .PHONY: test
-test: $(VENV)/browser.stamp ## run every test on real servers; ARGS="-k word" for some
-	@$(BIN)/python -m tests.again -n auto --maxprocesses 6 --dist worksteal $(ARGS)
+test: $(VENV)/browser.stamp ## run the tests on real servers, but for the slow ones; ARGS="-k word" or a path for some
+	@$(BIN)/python -m tests.again -n auto --maxprocesses 6 --dist worksteal \
+		$(if $(findstring -k,$(ARGS))$(findstring tests/,$(ARGS)),,--slow=without) $(ARGS)
+
+.PHONY: test-slow
+test-slow: $(VENV)/browser.stamp ## the slow ones: in a browser, others' tools, whole installations (tests/slow.py)
+	@$(BIN)/python -m tests.again -n auto --maxprocesses 6 --dist worksteal --slow=only $(ARGS)
 
 .PHONY: test-long
 test-long: $(VENV)/browser.stamp ## the tests of chance in their long forms, some minutes

@@ -23,9 +23,12 @@ from sqlalchemy import NullPool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from devkit.embedded import running_postgres, running_valkey
-from tests import prepared
+from tests import prepared, slow
 from tests.chance import VARIABLE, run_seed
 from tests.order import longest_first
+
+pytest_addoption = slow.pytest_addoption
+pytest_ignore_collect = slow.pytest_ignore_collect
 
 # Who starts the tests in the background (`make test &`, nohup) has all that they start ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -106,8 +109,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.enable()
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    return f"seed: {run_seed()} ({VARIABLE}={run_seed()} draws the same again)"
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    said = [f"seed: {run_seed()} ({VARIABLE}={run_seed()} draws the same again)"]
+    if config.getoption(slow.OPTION) == "without":
+        said.append("without the slow ones, which `make test-slow` runs (tests/slow.py)")
+    return said
 
 
 class DatabaseServer:

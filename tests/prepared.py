@@ -25,7 +25,7 @@ from typing import Any
 
 import pytest
 
-from tests import forks
+from tests import forks, slow
 
 SAID_BY_XDIST = "exec(eval(sys.stdin.readline()))"
 
@@ -110,7 +110,7 @@ def _import(words: list[str]) -> None:
         config = _prepareconfig([*words, "--capture=no"])
         warnings.simplefilter("error")
         ours = [] if config.getoption("noconftest") else ["tests.houses", "tests.browser"]
-        for name in (*ours, *_names(config.args)):
+        for name in (*ours, *_names(config.args, config.getoption(slow.OPTION, "with"))):
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
         if "tests.apps" in sys.modules:
@@ -122,13 +122,14 @@ def _import(words: list[str]) -> None:
         providers._get_local_constants()  # reads all of them
 
 
-def _names(asked: Sequence[str]) -> Iterator[str]:
+def _names(asked: Sequence[str], which: str = "with") -> Iterator[str]:
     """The modules that pytest is to collect, and their conftests."""
     for one in asked:
         path = Path(one.partition("::")[0]).resolve()
         for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
             ours = file.is_relative_to(forks.ROOT)
-            if ours and (file.name == "conftest.py" or file.name.startswith("test_")):
+            is_test = file.name.startswith("test_") and not slow.is_left_out(file, which, asked)
+            if ours and (file.name == "conftest.py" or is_test):
                 yield ".".join(file.relative_to(forks.ROOT).with_suffix("").parts)
 
 

@@ -28,6 +28,9 @@ def test_what_is_imported_is_what_would_be_collected(tmp_path: Path) -> None:
     whole = list(prepared._names(["tests"]))
     assert {"tests.conftest", "tests.test_prepared", "tests.core.test_text"} <= set(whole)
     assert not any(name.startswith("tests.houses") for name in whole)
+    parts = [set(prepared._names(["tests"], which)) for which in ("without", "only")]
+    assert set(whole) == parts[0] | parts[1]
+    assert __name__ in parts[1] - parts[0]
     assert list(prepared._names(["tests/test_prepared.py::test_x[a/b]"])) == [__name__]
     (tmp_path / "test_elsewhere.py").touch()
     assert list(prepared._names(["tests/nowhere", str(tmp_path)])) == []
