@@ -50,18 +50,21 @@ $(VENV)/browser.stamp: $(VENV)/dev.stamp tests/browser.py
 demo: $(VENV)/demo.stamp ## see a phone ring; ONCE=1 does it unattended and exits
 	@$(BIN)/ringline demo $(if $(ONCE),--once)
 
+SHARED := -n auto --maxprocesses 6 --dist worksteal
+# who asks for a word or a path has all tests of it
+QUICK = $(if $(findstring -k,$(ARGS))$(findstring tests/,$(ARGS)),,--slow=without)
+
 .PHONY: test
 test: $(VENV)/browser.stamp ## run the tests on real servers, but for the slow ones; ARGS="-k word" or a path for some
-	@$(BIN)/python -m tests.again -n auto --maxprocesses 6 --dist worksteal \
-		$(if $(findstring -k,$(ARGS))$(findstring tests/,$(ARGS)),,--slow=without) $(ARGS)
+	@$(BIN)/python -m tests.again $(SHARED) $(QUICK) $(ARGS)
 
 .PHONY: test-slow
 test-slow: $(VENV)/browser.stamp ## the slow ones: in a browser, others' tools, whole installations (tests/slow.py)
-	@$(BIN)/python -m tests.again -n auto --maxprocesses 6 --dist worksteal --slow=only $(ARGS)
+	@$(BIN)/python -m tests.again $(SHARED) --slow=only $(ARGS)
 
 .PHONY: test-long
 test-long: $(VENV)/browser.stamp ## the tests of chance in their long forms, some minutes
-	@RINGLINE_TEST_LONG=1 $(BIN)/python -m pytest -n auto --maxprocesses 6 --dist worksteal \
+	@RINGLINE_TEST_LONG=1 $(BIN)/python -m pytest $(SHARED) \
 		tests/core/test_call_walk.py tests/apns/test_many.py tests/fcm/test_many.py tests/webpush/test_many.py \
 		tests/e2e/test_races.py tests/e2e/test_android.py tests/e2e/test_web_push.py tests/fuzz \
 		tests/clients/test_streams.py tests/clients/test_phone.py tests/calls/test_busy.py tests/outbox/test_code.py \
@@ -70,8 +73,8 @@ test-long: $(VENV)/browser.stamp ## the tests of chance in their long forms, som
 		tests/credentials/test_under_load.py $(ARGS)
 
 .PHONY: test-repeat
-test-repeat: $(VENV)/browser.stamp ## run the tests ten times, five of them on busy cores, and say what fails how often; ARGS as above
-	@$(BIN)/python -m tests.repeat -n auto --maxprocesses 6 --dist worksteal $(ARGS)
+test-repeat: $(VENV)/browser.stamp ## what `make test` runs ten times, five of them on busy cores, and what fails how often; ARGS=--slow=only
+	@$(BIN)/python -m tests.repeat $(SHARED) $(QUICK) $(ARGS)
 
 .PHONY: screenshots
 screenshots: $(VENV)/browser.stamp ## take pictures of the dashboard and the lab into docs/screenshots/
