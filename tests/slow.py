@@ -1,4 +1,4 @@
-"""Which tests `make test` leaves to `make test-slow`: a tenth of the files, which take half of the time.
+"""Which tests `make test` leaves to `make test-slow`: a tenth of all, which take half of the time.
 
 Whoever changes a line waits for the others (docs/decisions/0040-slow-tests.md); `.ci/run` runs both. A
 test belongs here if it looks through a browser, has others' compilers and generators work, makes a whole
