@@ -195,7 +195,7 @@ class TestSettings:
 
     async def test_zero_streams_for_ever_take_another_connection(self, sim) -> None:
         fault = sim.connection_fault(settings={"max_concurrent_streams": 0})
-        async with rig_on(sim, max_connections=2) as rig:
+        async with rig_on(sim, timing=QUICK, max_connections=2) as rig:
             outcome = await rig.push(within=5.0)
             assert outcome.no_answer is NoAnswer.NEVER_SENT
             assert outcome.ended - outcome.started < 2.0
@@ -206,7 +206,7 @@ class TestSettings:
             await until(lambda: all(x.slots for x in rig.sender.pool.connections))
 
     async def test_zero_streams_on_one_connection_cost_no_push_a_moment(self, sim) -> None:
-        async with rig_on(sim, max_connections=1) as rig:
+        async with rig_on(sim, timing=QUICK, max_connections=1) as rig:
             assert (await rig.push()).code == 200
             sim.send_settings(max_concurrent_streams=0)
             await until(lambda: rig.sender.stats().slots == 0)
@@ -243,7 +243,7 @@ class TestSettings:
         sim.connection_fault(
             settings={"initial_window_size": window}, refill_stream_windows=False, times=1
         )
-        async with rig_on(sim) as rig:
+        async with rig_on(sim, timing=QUICK) as rig:
             outcome = await rig.push(within=5.0)
             assert outcome.no_answer is NoAnswer.NEVER_SENT
             assert not outcome.may_have_reached
@@ -280,7 +280,7 @@ class TestSettings:
     async def test_an_exhausted_connection_window_moves_pushes_elsewhere(self, sim) -> None:
         sim.connection_fault(refill_connection_window=False, times=1)
         body = b'{"x":"' + b"y" * 4_900 + b'"}'
-        async with rig_on(sim, max_connections=2) as rig:
+        async with rig_on(sim, timing=QUICK, max_connections=2) as rig:
             outcomes = await asyncio.gather(
                 *(rig.push(payload=body, within=4.0) for _ in range(40))
             )
@@ -294,7 +294,7 @@ class TestSettings:
     async def test_a_connection_without_window_is_replaced(self, sim) -> None:
         sim.connection_fault(refill_connection_window=False, times=1)
         body = b'{"x":"' + b"y" * 4_900 + b'"}'
-        async with rig_on(sim, max_connections=1) as rig:
+        async with rig_on(sim, timing=QUICK, max_connections=1) as rig:
             outcomes = [await rig.push(payload=body, within=3.0) for _ in range(20)]
             assert [x.code for x in outcomes].count(200) >= 19
             assert outcomes[-1].code == 200
@@ -324,7 +324,7 @@ class TestPing:
     async def test_a_silent_peer_under_steady_traffic_is_found(self, sim) -> None:
         """aioapns's defect 15: it counts what it sends."""
         sim.connection_fault(answer_pings=False, stop_reading=3, times=1)
-        async with rig_on(sim, deaf=True) as rig:
+        async with rig_on(sim, timing=QUICK, deaf=True) as rig:
             outcomes = [await rig.push(within=1.0)]
             pushes = []
             for _ in range(20):

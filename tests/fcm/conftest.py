@@ -16,7 +16,7 @@ from app.fcm.sender import FcmSender
 from app.infra.sender import OutgoingPush
 from devkit.simulator import Simulator
 from devkit.simulator.google.accounts import Account
-from tests.apns.rig import QUICK, until
+from tests.apns.rig import PATIENT, until
 
 PROJECT = "demo-project"
 
@@ -91,7 +91,7 @@ async def rig(google: tuple[Simulator, Account]) -> AsyncIterator[Rig]:
     sim.clear_arrivals()
     sender = FcmSender(
         account_of(made.json), sim.fcm_url, sim.google_token_url,
-        ca_file=sim.ca_file, wall_clock=time.time, timing=QUICK,
+        ca_file=sim.ca_file, wall_clock=time.time, timing=PATIENT,
     )  # fmt: skip
     try:
         yield Rig(sim, sender, made)

@@ -263,7 +263,8 @@ async def test_what_is_no_time_is_no_access_token(rig: Rig, lives: object) -> No
         body=json.dumps({"access_token": "ya29.x", "expires_in": lives}),
     )  # fmt: skip
     outcome = await rig.push(within=0.6)
-    assert outcome.no_answer is NoAnswer.NEVER_SENT
+    assert outcome.no_answer is NoAnswer.OUT_OF_TIME
+    assert not outcome.may_have_reached
     assert "gives no token" in str(outcome.cause)
     await rig.settled()
 

@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,12 +20,10 @@ from app.webpush.sender import WebPushSender
 from app.webpush.subscription import Subscription
 from app.webpush.vapid import VapidKey, public_of
 from devkit.simulator import Simulator
-from tests.apns.rig import QUICK, until
+from tests.apns.rig import PATIENT, until
 
 KEY = VapidKey.made("mailto:push@example.com")
 PUBLIC = public_of(KEY.loaded())
-PATIENT = replace(QUICK, connect=5.0, stall=5.0, ping_timeout=5.0)
-"""A busy machine is not to be taken for a push service that cannot be reached."""
 
 
 def token_of(subscription: dict[str, Any], key: str = PUBLIC) -> str:
