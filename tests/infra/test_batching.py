@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from app.infra.batching import GATHERING, Batcher, GroupWriter, by_size
-from tests.virtual_time import in_virtual_time
+from tests.virtual_time import in_virtual_time, virtually
 
 
 class Work:
@@ -111,6 +111,7 @@ async def test_a_crowd_is_waited_for_no_longer_than_a_moment() -> None:
     assert work.batches == [["a", "b", "c"], ["d"], ["e"]]
 
 
+@virtually
 async def test_who_is_alone_is_not_kept_waiting_by_those_who_might_be_a_crowd() -> None:
     work = Work()
     gather: Batcher[str, str] = Batcher(work, 100, crowd=2)
