@@ -24,7 +24,6 @@ from tests.apns.faults_of_aioapns import CHECKS
 from tests.apns.rig import (
     BUNDLE,
     PAYLOAD,
-    QUICK,
     TOPIC,
     Rig,
     certificate,
@@ -100,10 +99,9 @@ async def test_ours(sim: Simulator, name: str) -> None:
     options = dict(options)
     options.pop("alpn", None)
     credential = provider_key(sim) if options.pop("key", False) else certificate(sim)
-    timing = QUICK
     if "idle" in options:
-        timing = Timing(ping_idle=options.pop("idle"), ping_timeout=0.5)
-    async with rig_on(sim, credential, timing=timing, **options) as rig:
+        options["timing"] = Timing(ping_idle=options.pop("idle"), ping_timeout=0.5)
+    async with rig_on(sim, credential, **options) as rig:
         async with asyncio.timeout(3 * LIMIT):
             await run(Ours(rig), sim)
         await rig.settled()

@@ -4,10 +4,12 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import orjson
 import pytest
 
+from app.apns import Timing
 from app.core.outcome import Ended
 from app.core.push import Purpose, TokenKind
 from app.fcm.account import ServiceAccount
@@ -16,7 +18,7 @@ from app.fcm.sender import FcmSender
 from app.infra.sender import OutgoingPush
 from devkit.simulator import Simulator
 from devkit.simulator.google.accounts import Account
-from tests.apns.rig import PATIENT, until
+from tests.apns.rig import PATIENT, QUICK, until
 
 PROJECT = "demo-project"
 
@@ -87,11 +89,24 @@ class Rig:
 
 @pytest.fixture
 async def rig(google: tuple[Simulator, Account]) -> AsyncIterator[Rig]:
+    async with opened(google, PATIENT) as made:
+        yield made
+
+
+@pytest.fixture
+async def quick_rig(google: tuple[Simulator, Account]) -> AsyncIterator[Rig]:
+    """For tests of what is waited for."""
+    async with opened(google, QUICK) as made:
+        yield made
+
+
+@asynccontextmanager
+async def opened(google: tuple[Simulator, Account], timing: Timing) -> AsyncIterator[Rig]:
     sim, made = google
     sim.clear_arrivals()
     sender = FcmSender(
         account_of(made.json), sim.fcm_url, sim.google_token_url,
-        ca_file=sim.ca_file, wall_clock=time.time, timing=PATIENT,
+        ca_file=sim.ca_file, wall_clock=time.time, timing=timing,
     )  # fmt: skip
     try:
         yield Rig(sim, sender, made)
